@@ -1,0 +1,179 @@
+//! What a delivery is built from: checked, with every default filled in.
+
+mod option;
+mod parse;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+pub use option::{Field, OptionValue, Section};
+
+use crate::environment::{Environment, Preset};
+use crate::manifest::Manifest;
+use crate::name::AwsIdTemplate;
+use crate::value::SecretValue;
+
+/// What the process looked like when the delivery was created. Read on the JavaScript thread and handed over, since
+/// reading the C environment from another thread races with writes to `process.env` (DESIGN section 5, rule 3).
+#[derive(Default)]
+pub struct Ambient {
+    /// The variables that configuration may read: `AWS_*`, `TCS_*`, `NODE_ENV`, `REDIS_URL`, `HOME`, `SSL_CERT_FILE`.
+    pub variables: HashMap<String, String>,
+    /// `process.cwd()`.
+    pub working_directory: PathBuf,
+}
+
+impl Ambient {
+    /// A variable that is set and not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+}
+
+/// A checked configuration.
+pub struct Config {
+    /// Where the service runs.
+    pub environment: Environment,
+    /// That environment's preset.
+    pub preset: Preset,
+    /// The declared tools.
+    pub tools: Manifest,
+    /// AWS Secrets Manager; `None` when switched off.
+    pub aws: Option<AwsConfig>,
+    /// How secret names become AWS ids; also names shared-cache entries, so it stays when AWS is off.
+    pub aws_id_template: AwsIdTemplate,
+    /// The env file; `None` when switched off or not part of the environment.
+    pub env_file: Option<EnvFileConfig>,
+    /// The runtime environment.
+    pub runtime: RuntimeConfig,
+    /// The caches; `None` when switched off.
+    pub cache: Option<CacheConfig>,
+}
+
+/// AWS Secrets Manager.
+pub struct AwsConfig {
+    /// Region; `None` leaves it to the variables and the profile.
+    pub region: Option<String>,
+    /// Endpoint instead of AWS's own.
+    pub endpoint: Option<String>,
+    /// Profile instead of the default one.
+    pub profile: Option<String>,
+    /// Credentials instead of the standard chain.
+    pub credentials: Option<AwsCredentials>,
+    /// One deadline for a whole read, retries included.
+    pub timeout: Duration,
+    /// Deadline for opening a connection.
+    pub connect_timeout: Duration,
+    /// Calls a read may cost, the first one included.
+    pub max_attempts: u32,
+    /// Whether the chain may ask the instance metadata service.
+    pub instance_metadata: bool,
+    /// The variables the chain reads.
+    pub variables: HashMap<String, String>,
+}
+
+/// Explicit AWS credentials.
+pub struct AwsCredentials {
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: SecretValue,
+    /// Session token of temporary credentials.
+    pub session_token: Option<SecretValue>,
+}
+
+/// Which parser reads the env file (decision D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvFileSyntax {
+    /// npm `dotenv`'s grammar.
+    Dotenv,
+    /// The Rust crate dotenvy's grammar.
+    Dotenvy,
+}
+
+/// The env file.
+#[derive(Clone, Debug)]
+pub struct EnvFileConfig {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Grammar.
+    pub syntax: EnvFileSyntax,
+    /// Whether its existence is worth a warning (staging).
+    pub deprecated: bool,
+}
+
+/// When the runtime environment is asked (decision D1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// After AWS and the env file: the documented code's order.
+    Last,
+    /// Before both: the documented prose's "override".
+    Override,
+}
+
+/// The runtime environment.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// When it is asked.
+    pub precedence: Precedence,
+    /// Mounted secret directories, asked in order.
+    pub directories: Vec<PathBuf>,
+}
+
+/// The caches.
+pub struct CacheConfig {
+    /// How long a copy is fresh.
+    pub ttl: Duration,
+    /// Most entries in memory.
+    pub max_entries: usize,
+    /// How long past its TTL a copy may answer for a failing AWS.
+    pub max_stale: Duration,
+    /// How long "not in AWS" is remembered.
+    pub negative_ttl: Duration,
+    /// The shared cache.
+    pub redis: Option<RedisConfig>,
+    /// Keys for values in the shared cache: the first encrypts, any decrypts.
+    pub keys: Vec<EncryptionKey>,
+}
+
+/// The shared cache.
+pub struct RedisConfig {
+    /// Standalone, `rediss://`, Sentinel or Cluster URL; may hold a password.
+    pub url: Zeroizing<String>,
+    /// Comes before the AWS id in every key.
+    pub key_prefix: String,
+    /// Certificates, when the system's roots are not enough.
+    pub tls: Option<RedisTls>,
+}
+
+/// PEM texts for a TLS connection to Redis.
+pub struct RedisTls {
+    /// Root certificates.
+    pub ca: Option<Zeroizing<String>>,
+    /// Client certificate and key.
+    pub identity: Option<(Zeroizing<String>, Zeroizing<String>)>,
+}
+
+/// A named AES-256 key.
+pub struct EncryptionKey {
+    /// Stands in every envelope it made.
+    pub id: String,
+    /// 32 bytes.
+    pub key: Zeroizing<[u8; 32]>,
+}
+
+impl Config {
+    /// Checks `options` (an object, or unset) against the documented shape and fills in what is missing.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` with the option's path, `ENCRYPTION_KEY_INVALID`, or `SECRET_NAME_INVALID` for declared names.
+    pub fn from_options(options: OptionValue, ambient: &Ambient) -> crate::error::Result<Self> {
+        parse::config(options, ambient)
+    }
+}

@@ -1,0 +1,328 @@
+//! A tree of plain option values, read with the path that an error message names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Result, SecretError};
+
+/// An option as the caller gave it. `null` and `undefined` both mean unset.
+pub enum OptionValue {
+    /// Unset.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number; may be fractional, NaN or infinite.
+    Number(f64),
+    /// Text; wiped when dropped, since credentials and keys pass here.
+    Text(Zeroizing<String>),
+    /// Raw bytes (a `Uint8Array`); wiped when dropped.
+    Bytes(Zeroizing<Vec<u8>>),
+    /// A list.
+    List(Vec<OptionValue>),
+    /// An object.
+    Record(BTreeMap<String, OptionValue>),
+    /// Something no option takes, by the name of its kind ("a function").
+    Other(&'static str),
+}
+
+impl OptionValue {
+    /// Text from a literal.
+    pub fn text(text: &str) -> Self {
+        Self::Text(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The kind, for messages. Never the content: it may be a key.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "unset",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "an array",
+            Self::Record(_) => "an object",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+impl fmt::Debug for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+/// An option together with its path.
+#[derive(Debug)]
+pub struct Field {
+    path: String,
+    value: OptionValue,
+}
+
+impl Field {
+    /// The value at `path`.
+    pub fn new(path: impl Into<String>, value: OptionValue) -> Self {
+        Self {
+            path: path.into(),
+            value,
+        }
+    }
+
+    /// Where it stands, such as `options.cache.ttlSeconds`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// `CONFIG_INVALID` at this path.
+    pub fn refuse(&self, why: impl fmt::Display) -> SecretError {
+        SecretError::config(&self.path, why)
+    }
+
+    fn expected(&self, what: &str) -> SecretError {
+        self.refuse(format_args!("must be {what}, got {}", self.value.kind()))
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID`, as all readers here.
+    pub fn bool(self) -> Result<bool> {
+        match self.value {
+            OptionValue::Bool(value) => Ok(value),
+            _ => Err(self.expected("true or false")),
+        }
+    }
+
+    /// Whether it is exactly `false`, the way to switch a whole section off.
+    pub fn is_false(&self) -> bool {
+        matches!(self.value, OptionValue::Bool(false))
+    }
+
+    /// A whole number inside `range`.
+    pub fn integer(self, range: std::ops::RangeInclusive<u32>) -> Result<u32> {
+        let OptionValue::Number(number) = self.value else {
+            return Err(self.expected("a number"));
+        };
+        let fits =
+            number.fract() == 0.0 && (f64::from(*range.start())..=f64::from(*range.end())).contains(&number);
+        if !fits {
+            return Err(self.refuse(format_args!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked against the range above"
+        )]
+        Ok(number as u32)
+    }
+
+    /// Text that is not empty and holds no NUL.
+    pub fn text(self) -> Result<Zeroizing<String>> {
+        match self.value {
+            OptionValue::Text(text) if text.is_empty() => {
+                Err(SecretError::config(&self.path, "must not be empty"))
+            }
+            OptionValue::Text(text) if text.contains('\0') => {
+                Err(SecretError::config(&self.path, "must not contain NUL"))
+            }
+            OptionValue::Text(text) => Ok(text),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    /// Text of any content, possibly none: a process variable.
+    pub fn text_or_empty(self) -> Result<()> {
+        match self.value {
+            OptionValue::Text(_) => Ok(()),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    /// Text that is not secret, as a plain string.
+    pub fn string(self) -> Result<String> {
+        self.text().map(|text| text.to_string())
+    }
+
+    /// One of `choices`.
+    pub fn one_of<T: Copy>(self, choices: &[(&str, T)]) -> Result<T> {
+        let names = || {
+            choices
+                .iter()
+                .map(|(name, _)| format!("'{name}'"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        };
+        let OptionValue::Text(text) = &self.value else {
+            return Err(self.expected(&names()));
+        };
+        choices
+            .iter()
+            .find(|(name, _)| *name == text.as_str())
+            .map(|(_, value)| *value)
+            .ok_or_else(|| self.refuse(format_args!("must be {}", names())))
+    }
+
+    /// Text or bytes, as bytes, with whether it was text.
+    pub fn text_or_bytes(self) -> Result<(Zeroizing<Vec<u8>>, bool)> {
+        match self.value {
+            OptionValue::Bytes(bytes) => Ok((bytes, false)),
+            OptionValue::Text(text) => Ok((Zeroizing::new(text.as_bytes().to_vec()), true)),
+            _ => Err(self.expected("a string or a Uint8Array")),
+        }
+    }
+
+    /// The elements of an array, each with its own path.
+    pub fn list(self) -> Result<Vec<Field>> {
+        let OptionValue::List(items) = self.value else {
+            return Err(self.expected("an array"));
+        };
+        Ok(items
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| Field::new(format!("{}[{index}]", self.path), value))
+            .collect())
+    }
+
+    /// The fields of an object.
+    pub fn section(self) -> Result<Section> {
+        match self.value {
+            OptionValue::Record(fields) => Ok(Section {
+                path: self.path,
+                fields,
+            }),
+            _ => Err(self.expected("an object")),
+        }
+    }
+}
+
+/// An object whose known fields are taken one by one; [`Section::finish`] refuses what is left.
+#[derive(Debug)]
+pub struct Section {
+    path: String,
+    fields: BTreeMap<String, OptionValue>,
+}
+
+impl Section {
+    /// Where it stands.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Takes a field; `None` when it is unset.
+    pub fn take(&mut self, name: &str) -> Option<Field> {
+        match self.fields.remove(name) {
+            None | Some(OptionValue::Null) => None,
+            Some(value) => Some(Field::new(format!("{}.{name}", self.path), value)),
+        }
+    }
+
+    /// Takes a field and reads it.
+    ///
+    /// # Errors
+    /// What `read` refuses.
+    pub fn read<T>(&mut self, name: &str, read: impl FnOnce(Field) -> Result<T>) -> Result<Option<T>> {
+        self.take(name).map(read).transpose()
+    }
+
+    /// All fields, for objects whose keys are names and not options.
+    pub fn entries(self) -> impl Iterator<Item = (String, Field)> {
+        let path = self.path;
+        self.fields
+            .into_iter()
+            .filter(|(_, value)| !matches!(value, OptionValue::Null))
+            .map(move |(name, value)| {
+                let field = Field::new(format!("{path}.{name}"), value);
+                (name, field)
+            })
+    }
+
+    /// Refuses fields that no one took.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` naming the first of them and, when one is close, the option that was probably meant.
+    pub fn finish(self, known: &[&str]) -> Result<()> {
+        let Some(name) = self.fields.into_keys().next() else {
+            return Ok(());
+        };
+        let shown: String = name.chars().take(60).flat_map(char::escape_default).collect();
+        let hint = known
+            .iter()
+            .find(|k| looks_like(k, &name))
+            .map_or(String::new(), |k| format!("; did you mean '{k}'?"));
+        Err(SecretError::config(
+            &format!("{}.{shown}", self.path),
+            format_args!("is not an option{hint}"),
+        ))
+    }
+}
+
+/// Same letters but for case and separators, or one begins with the other.
+fn looks_like(known: &str, given: &str) -> bool {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let (known, given) = (plain(known), plain(given));
+    given.len() > 1 && (known.starts_with(&given) || given.starts_with(&known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(value: OptionValue) -> Field {
+        Field::new("options.x", value)
+    }
+
+    #[test]
+    fn numbers_must_be_whole_and_in_range() {
+        assert_eq!(
+            field(OptionValue::Number(5.0)).integer(1..=9).expect("in range"),
+            5
+        );
+        for wrong in [0.0, 10.0, 1.5, f64::NAN, f64::INFINITY, -1.0] {
+            let error = field(OptionValue::Number(wrong)).integer(1..=9).expect_err("out");
+            assert_eq!(
+                error.to_string(),
+                "options.x must be a whole number from 1 to 9"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_but_never_its_content() {
+        let error = field(OptionValue::text("canary")).integer(1..=9).expect_err("text");
+        assert_eq!(
+            error.to_string(),
+            "options.x must be a number, got a string"
+        );
+        assert!(!format!("{:?}", field(OptionValue::text("canary"))).contains("canary"));
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_with_a_suggestion() {
+        let fields = BTreeMap::from([("ttl".to_owned(), OptionValue::Number(1.0))]);
+        let section = field(OptionValue::Record(fields)).section().expect("object");
+        let error = section.finish(&["ttlSeconds"]).expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "options.x.ttl is not an option; did you mean 'ttlSeconds'?"
+        );
+    }
+
+    #[test]
+    fn null_means_unset() {
+        let fields = BTreeMap::from([("a".to_owned(), OptionValue::Null)]);
+        let mut section = field(OptionValue::Record(fields)).section().expect("object");
+        assert!(section.take("a").is_none());
+        section.finish(&[]).expect("nothing left");
+    }
+}

@@ -1,0 +1,236 @@
+//! The four environments and their documented presets.
+
+use std::time::Duration;
+
+/// Where the service runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Environment {
+    /// `development`, alias `dev`.
+    Development,
+    /// `test`.
+    Test,
+    /// `staging`, alias `stage`.
+    Staging,
+    /// `production`, alias `prod`.
+    Production,
+}
+
+impl Environment {
+    /// Every environment, from the loosest to the strictest.
+    pub const ALL: [Self; 4] = [
+        Self::Development,
+        Self::Test,
+        Self::Staging,
+        Self::Production,
+    ];
+
+    /// Reads a name or alias (decision D3); `None` when it is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "development" | "dev" => Some(Self::Development),
+            "test" => Some(Self::Test),
+            "staging" | "stage" => Some(Self::Staging),
+            "production" | "prod" => Some(Self::Production),
+            _ => None,
+        }
+    }
+
+    /// The full name, as used in AWS ids and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Test => "test",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+
+    /// The documented preset ("Environment-Specific Delivery Mechanisms" and the cache table).
+    pub const fn preset(self) -> Preset {
+        match self {
+            Self::Development => Preset {
+                env_file: Some(".env.dev"),
+                env_file_deprecated: false,
+                cache_ttl: None,
+                max_stale: Duration::ZERO,
+                audit: false,
+                encryption_required: false,
+                rotation_interval_days: None,
+                compliance: None,
+                monitoring: false,
+                alerting: false,
+                aws_failure_rejects: false,
+                instance_metadata: false,
+                close_clears_cache: false,
+            },
+            Self::Test => Preset {
+                env_file: Some(".env.test"),
+                cache_ttl: Some(Duration::from_secs(60)),
+                audit: true,
+                rotation_interval_days: Some(7),
+                instance_metadata: true,
+                close_clears_cache: true,
+                ..Self::Development.preset()
+            },
+            Self::Staging => Preset {
+                env_file: Some(".env.staging"),
+                env_file_deprecated: true,
+                cache_ttl: Some(Duration::from_secs(300)),
+                max_stale: Duration::from_secs(3600),
+                encryption_required: true,
+                rotation_interval_days: Some(14),
+                compliance: Some("soc2"),
+                close_clears_cache: false,
+                ..Self::Test.preset()
+            },
+            Self::Production => Preset {
+                env_file: None,
+                env_file_deprecated: false,
+                rotation_interval_days: Some(7),
+                monitoring: true,
+                alerting: true,
+                aws_failure_rejects: true,
+                ..Self::Staging.preset()
+            },
+        }
+    }
+}
+
+/// What an environment means when no option says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a table of documented switches, each read on its own"
+)]
+pub struct Preset {
+    /// The fallback file's name; `None` in production.
+    pub env_file: Option<&'static str>,
+    /// The file is for the migration period only; using it is worth a warning.
+    pub env_file_deprecated: bool,
+    /// How long a cached value is fresh; `None` when nothing is cached.
+    pub cache_ttl: Option<Duration>,
+    /// How long past its TTL a copy may answer for a failing AWS.
+    pub max_stale: Duration,
+    /// Whether accesses are audited.
+    pub audit: bool,
+    /// Whether values in the shared cache must be encrypted.
+    pub encryption_required: bool,
+    /// Rotation interval for secrets without a policy; `None` is manual.
+    pub rotation_interval_days: Option<u32>,
+    /// The compliance regime the preset is made for.
+    pub compliance: Option<&'static str>,
+    /// Whether the document asks for monitoring here.
+    pub monitoring: bool,
+    /// Whether the document asks for alerting here.
+    pub alerting: bool,
+    /// Whether an AWS failure without a usable stale copy rejects instead of asking the next source.
+    pub aws_failure_rejects: bool,
+    /// Whether the credential chain may ask the instance metadata service without being told to.
+    pub instance_metadata: bool,
+    /// Whether `close()` drops cached values ("Test completion").
+    pub close_clears_cache: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_aliases_are_understood_and_nothing_else() {
+        for environment in Environment::ALL {
+            assert_eq!(Environment::parse(environment.as_str()), Some(environment));
+        }
+        assert_eq!(Environment::parse("dev"), Some(Environment::Development));
+        assert_eq!(Environment::parse("stage"), Some(Environment::Staging));
+        assert_eq!(Environment::parse("prod"), Some(Environment::Production));
+        for wrong in ["", "Production", "qa", "prod ", "dev\0"] {
+            assert_eq!(Environment::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    /// One row of the preset table: env file, TTL, stale, audit, encryption, rotation days, compliance, strict.
+    type Row = (
+        Option<&'static str>,
+        Option<u64>,
+        u64,
+        bool,
+        bool,
+        Option<u32>,
+        Option<&'static str>,
+        bool,
+    );
+
+    #[test]
+    fn presets_are_the_documented_table() {
+        let rows: Vec<Row> = Environment::ALL
+            .iter()
+            .map(|e| {
+                let p = e.preset();
+                (
+                    p.env_file,
+                    p.cache_ttl.map(|d| d.as_secs()),
+                    p.max_stale.as_secs(),
+                    p.audit,
+                    p.encryption_required,
+                    p.rotation_interval_days,
+                    p.compliance,
+                    p.aws_failure_rejects,
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (Some(".env.dev"), None, 0, false, false, None, None, false),
+                (
+                    Some(".env.test"),
+                    Some(60),
+                    0,
+                    true,
+                    false,
+                    Some(7),
+                    None,
+                    false
+                ),
+                (
+                    Some(".env.staging"),
+                    Some(300),
+                    3600,
+                    true,
+                    true,
+                    Some(14),
+                    Some("soc2"),
+                    false
+                ),
+                (
+                    None,
+                    Some(300),
+                    3600,
+                    true,
+                    true,
+                    Some(7),
+                    Some("soc2"),
+                    true
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_the_staging_file_is_deprecated_and_only_test_clears_on_close() {
+        for environment in Environment::ALL {
+            let preset = environment.preset();
+            assert_eq!(
+                preset.env_file_deprecated,
+                environment == Environment::Staging
+            );
+            assert_eq!(preset.close_clears_cache, environment == Environment::Test);
+            assert_eq!(
+                preset.instance_metadata,
+                environment != Environment::Development
+            );
+            let watched = environment == Environment::Production;
+            assert_eq!((preset.monitoring, preset.alerting), (watched, watched));
+        }
+    }
+}

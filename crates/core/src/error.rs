@@ -1,0 +1,179 @@
+//! One error type with frozen codes.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The stable code of a [`SecretError`]; part of the public contract, never renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// An option is unknown, of the wrong type or out of range; the message starts with the option's path.
+    ConfigInvalid,
+    /// A tool, type or secret name does not match the allowed pattern.
+    SecretNameInvalid,
+    /// AWS refused access or decryption. Never answered from a stale copy.
+    SecretAccessDenied,
+    /// A source failed (network, throttling, 5xx, credentials) and nothing else may answer.
+    SourceUnavailable,
+    /// A source did not answer inside its deadline.
+    SourceTimeout,
+    /// A source answered with something that is not a secret.
+    SourceResponseInvalid,
+    /// The env file exists but cannot be used (unreadable, a directory, not UTF-8).
+    EnvFileInvalid,
+    /// The shared cache could not carry out an administrative call (`cache.clear`, `cache.invalidate`).
+    CacheUnavailable,
+    /// A shared-cache entry was unreadable. Reads go on to AWS; reported by `explain` and `health`.
+    CacheEntryCorrupt,
+    /// A cache encryption key is missing, malformed or duplicated.
+    EncryptionKeyInvalid,
+    /// A rotation ended with the old value live.
+    RotationFailed,
+    /// A rotation was finished and then taken back.
+    RotationRolledBack,
+    /// The audit record could not be written.
+    AuditWriteFailed,
+    /// The delivery was closed.
+    Closed,
+}
+
+impl ErrorCode {
+    /// Every code, in the documented order.
+    pub const ALL: [Self; 14] = [
+        Self::ConfigInvalid,
+        Self::SecretNameInvalid,
+        Self::SecretAccessDenied,
+        Self::SourceUnavailable,
+        Self::SourceTimeout,
+        Self::SourceResponseInvalid,
+        Self::EnvFileInvalid,
+        Self::CacheUnavailable,
+        Self::CacheEntryCorrupt,
+        Self::EncryptionKeyInvalid,
+        Self::RotationFailed,
+        Self::RotationRolledBack,
+        Self::AuditWriteFailed,
+        Self::Closed,
+    ];
+
+    /// The text that JavaScript sees as `error.code`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigInvalid => "CONFIG_INVALID",
+            Self::SecretNameInvalid => "SECRET_NAME_INVALID",
+            Self::SecretAccessDenied => "SECRET_ACCESS_DENIED",
+            Self::SourceUnavailable => "SOURCE_UNAVAILABLE",
+            Self::SourceTimeout => "SOURCE_TIMEOUT",
+            Self::SourceResponseInvalid => "SOURCE_RESPONSE_INVALID",
+            Self::EnvFileInvalid => "ENV_FILE_INVALID",
+            Self::CacheUnavailable => "CACHE_UNAVAILABLE",
+            Self::CacheEntryCorrupt => "CACHE_ENTRY_CORRUPT",
+            Self::EncryptionKeyInvalid => "ENCRYPTION_KEY_INVALID",
+            Self::RotationFailed => "ROTATION_FAILED",
+            Self::RotationRolledBack => "ROTATION_ROLLED_BACK",
+            Self::AuditWriteFailed => "AUDIT_WRITE_FAILED",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a call was refused or failed: a code and a message that says what, which secret *name*, why and what to do.
+///
+/// It never holds a value, a URL with credentials or a server's body, so it may be logged as it is.
+/// Cloning is cheap: all readers of one flight receive the same error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SecretError {
+    code: ErrorCode,
+    message: Arc<str>,
+}
+
+/// The result of everything that can fail here.
+pub type Result<T> = std::result::Result<T, SecretError>;
+
+impl SecretError {
+    /// An error with `code`; `message` must not hold anything secret.
+    pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// `CONFIG_INVALID` at an option's path, such as `options.cache.ttlSeconds`.
+    pub fn config(path: &str, why: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::ConfigInvalid, format!("{path} {why}"))
+    }
+
+    /// `CLOSED`.
+    pub fn closed() -> Self {
+        Self::new(
+            ErrorCode::Closed,
+            "this SecretDelivery was closed; create a new one to read secrets",
+        )
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// Whether trying again later may succeed without anyone changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self.code {
+            ErrorCode::SourceUnavailable
+            | ErrorCode::SourceTimeout
+            | ErrorCode::SourceResponseInvalid
+            | ErrorCode::CacheUnavailable
+            | ErrorCode::AuditWriteFailed => true,
+            ErrorCode::ConfigInvalid
+            | ErrorCode::SecretNameInvalid
+            | ErrorCode::SecretAccessDenied
+            | ErrorCode::EnvFileInvalid
+            | ErrorCode::CacheEntryCorrupt
+            | ErrorCode::EncryptionKeyInvalid
+            | ErrorCode::RotationFailed
+            | ErrorCode::RotationRolledBack
+            | ErrorCode::Closed => false,
+        }
+    }
+
+    /// Whether AWS refused this identity (denied or decryption refused): fail closed, count as unauthorized.
+    pub fn is_denied(&self) -> bool {
+        self.code == ErrorCode::SecretAccessDenied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_upper_case() {
+        let mut seen = std::collections::HashSet::new();
+        for code in ErrorCode::ALL {
+            assert!(seen.insert(code.as_str()));
+            assert!(
+                code.as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b == b'_')
+            );
+        }
+    }
+
+    #[test]
+    fn a_config_error_starts_with_the_path() {
+        let error = SecretError::config("options.cache.ttlSeconds", "must be positive");
+        assert_eq!(
+            error.to_string(),
+            "options.cache.ttlSeconds must be positive"
+        );
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert!(!error.is_transient());
+    }
+}

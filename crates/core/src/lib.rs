@@ -1,0 +1,17 @@
+//! The delivery core: names, sources, resolver, caches. No Node-API and no process globals.
+//!
+//! Arrows point down only: `delivery` → `resolver`, `cache`, `metrics` → `source` → the domain words (`name`,
+//! `value`, `environment`, `error`, `clock`, `notice`). The AWS SDK is known to `source::aws` alone, Redis to
+//! `cache::redis` alone.
+#![forbid(unsafe_code)]
+
+pub mod cache;
+pub mod clock;
+pub mod config;
+pub mod environment;
+pub mod error;
+pub mod manifest;
+pub mod name;
+pub mod notice;
+pub mod source;
+pub mod value;

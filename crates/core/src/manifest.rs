@@ -1,0 +1,133 @@
+//! The declared tools: which secrets a tool has and which tool owns a name.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+/// A declared secret's rules.
+#[derive(Clone, Debug, Default)]
+pub struct SecretSpec {
+    /// Its absence makes validation fail.
+    pub required: bool,
+    /// The value must match.
+    pub pattern: Option<Regex>,
+    /// The value must have at least so many characters.
+    pub min_length: Option<u32>,
+    /// The value must be JSON with these top-level fields.
+    pub json_fields: Option<Vec<String>>,
+    /// The rotation policy that applies.
+    pub rotation_type: Option<String>,
+}
+
+/// All declared tools, by upper-cased tool name; secrets by upper-cased type.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    tools: BTreeMap<String, BTreeMap<String, SecretSpec>>,
+}
+
+/// Whose secret a name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Upper-cased tool.
+    pub tool: String,
+    /// Upper-cased type.
+    pub secret_type: String,
+}
+
+impl Manifest {
+    /// Adds a tool; both names are upper-cased. Returns whether it is new.
+    pub fn declare(&mut self, tool: &str, secrets: BTreeMap<String, SecretSpec>) -> bool {
+        self.tools
+            .insert(tool.to_ascii_uppercase(), secrets)
+            .is_none()
+    }
+
+    /// The declared secrets of a tool by upper-cased type; `None` when the tool or its secrets are not declared.
+    pub fn secrets(&self, tool: &str) -> Option<&BTreeMap<String, SecretSpec>> {
+        self.tools
+            .get(&tool.to_ascii_uppercase())
+            .filter(|secrets| !secrets.is_empty())
+    }
+
+    /// Every declared tool and secret type.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &SecretSpec)> {
+        self.tools.iter().flat_map(|(tool, secrets)| {
+            secrets
+                .iter()
+                .map(move |(secret_type, spec)| (tool.as_str(), secret_type.as_str(), spec))
+        })
+    }
+
+    /// Whose secret `name` is: the longest declared tool it starts with, else the part before the first `_`.
+    /// `None` when there is no type after the tool.
+    pub fn owner(&self, name: &str) -> Option<Owner> {
+        let upper = name.to_ascii_uppercase();
+        let declared = self
+            .tools
+            .keys()
+            .filter(|tool| has_prefix(&upper, tool))
+            .max_by_key(|tool| tool.len())
+            .map(String::len);
+        let at = declared.or_else(|| upper.find('_'))?;
+        let (tool, rest) = (upper.get(..at)?, upper.get(at + 1..)?);
+        (!tool.is_empty() && !rest.is_empty()).then(|| Owner {
+            tool: tool.to_owned(),
+            secret_type: rest.to_owned(),
+        })
+    }
+
+    /// The secret type of `name` when it belongs to `tool` and no longer declared tool owns it (decision D5).
+    pub fn type_of<'name>(&self, tool: &str, name: &'name str) -> Option<&'name str> {
+        let tool = tool.to_ascii_uppercase();
+        if !has_prefix(name, &tool) {
+            return None;
+        }
+        let taken = self
+            .tools
+            .keys()
+            .any(|other| other.len() > tool.len() && has_prefix(name, other));
+        (!taken).then(|| &name[tool.len() + 1..])
+    }
+}
+
+/// `name` is `tool`, an underscore and something more.
+fn has_prefix(name: &str, tool: &str) -> bool {
+    name.len() > tool.len() + 1 && name.as_bytes()[tool.len()] == b'_' && name.starts_with(tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(tools: &[&str]) -> Manifest {
+        let mut manifest = Manifest::default();
+        for tool in tools {
+            manifest.declare(tool, BTreeMap::new());
+        }
+        manifest
+    }
+
+    #[test]
+    fn a_longer_declared_tool_owns_its_names() {
+        let manifest = manifest(&["git", "git_hub"]);
+        assert_eq!(manifest.type_of("git", "GIT_HUB_TOKEN"), None);
+        assert_eq!(manifest.type_of("git_hub", "GIT_HUB_TOKEN"), Some("TOKEN"));
+        assert_eq!(manifest.type_of("git", "GIT_TOKEN"), Some("TOKEN"));
+        assert_eq!(manifest.type_of("git", "GIT_"), None);
+        assert_eq!(
+            manifest.owner("GIT_HUB_TOKEN").map(|o| (o.tool, o.secret_type)),
+            Some(("GIT_HUB".into(), "TOKEN".into()))
+        );
+    }
+
+    #[test]
+    fn an_undeclared_tool_ends_at_the_first_underscore() {
+        let owner = Manifest::default().owner("GITHUB_API_TOKEN").expect("owned");
+        assert_eq!(
+            (owner.tool.as_str(), owner.secret_type.as_str()),
+            ("GITHUB", "API_TOKEN")
+        );
+        assert_eq!(Manifest::default().owner("SESSION"), None);
+        assert_eq!(Manifest::default().owner("SESSION_"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! BatchGetSecretValue: known ids, 20 a call, or every secret under a name prefix.
+
+use std::collections::HashMap;
+
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+
+use super::classify::{Failure, batch_entry, classify};
+use super::{Aws, Fetched, fetched};
+use crate::error::{ErrorCode, Result, SecretError};
+
+/// AWS's limit for ids and for results a page.
+pub const MAX_BATCH: usize = 20;
+/// Pages a listing may have, against a server that never stops giving tokens.
+const MAX_PAGES: usize = 500;
+
+/// Each id with its own answer: a value, absent, or its own error.
+pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
+
+/// What a listing by prefix gave.
+pub type Listing = HashMap<String, Result<Option<Fetched>>>;
+
+impl Aws {
+    /// Fetches up to 20 ids in one call. Every id of the question has an answer.
+    ///
+    /// # Errors
+    /// When the call as a whole failed. `SECRET_ACCESS_DENIED` then means that the batch action is not granted;
+    /// single reads may still be.
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>
+    pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
+        debug_assert!(ids.len() <= MAX_BATCH);
+        let about = ids.first().map_or("", String::as_str);
+        let result = self
+            .within_deadline(about, async {
+                let request = self.client().await.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
+                let output = request.send().await.map_err(|error| whole(&classify(&error), about))?;
+                let mut answers = BatchAnswer::new();
+                collect(output, &mut answers);
+                for id in ids {
+                    answers.entry(id.clone()).or_insert_with(|| Err(unanswered(id)));
+                }
+                Ok(answers)
+            })
+            .await;
+        self.calls.batch.count(&result);
+        result
+    }
+
+    /// Fetches every secret whose AWS name starts with `prefix`, 20 a page. AWS compares without case, so names of
+    /// another case can be among the answers.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
+    pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+        let mut listing = Listing::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.page(prefix, token.take()).await;
+            self.calls.batch.count(&page);
+            let mut page = page?;
+            token = page.next_token.take().filter(|token| !token.is_empty());
+            collect(page, &mut listing);
+            if token.is_none() {
+                return Ok(listing);
+            }
+        }
+        Err(SecretError::new(
+            ErrorCode::SourceResponseInvalid,
+            format!("{prefix}: AWS BatchGetSecretValue did not end after {MAX_PAGES} pages"),
+        ))
+    }
+
+    async fn page(&self, prefix: &str, token: Option<String>) -> Result<BatchGetSecretValueOutput> {
+        self.within_deadline(prefix, async {
+            let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+            let max = i32::try_from(MAX_BATCH).unwrap_or(20);
+            let request =
+                self.client().await.batch_get_secret_value().filters(filter).max_results(max).set_next_token(token);
+            request.send().await.map_err(|error| whole(&classify(&error), prefix))
+        })
+        .await
+    }
+}
+
+fn collect(output: BatchGetSecretValueOutput, answers: &mut BatchAnswer) {
+    for entry in output.secret_values.unwrap_or_default() {
+        let Some(name) = entry.name.clone() else { continue };
+        let version = entry.version_id.as_deref();
+        let answer = fetched(&name, entry.secret_string.clone(), entry.secret_binary.as_ref(), version);
+        answers.insert(name, answer.map(Some));
+    }
+    for error in output.errors.unwrap_or_default() {
+        let Some(id) = error.secret_id else { continue };
+        let id = name_of(&id).to_owned();
+        let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
+            None => Ok(None),
+            Some(refusal) => Err(refusal.error("BatchGetSecretValue", &id)),
+        };
+        answers.insert(id, answer);
+    }
+}
+
+/// The name inside an ARN (`…:secret:NAME-a1b2c3`), or the id as it is.
+fn name_of(id: &str) -> &str {
+    match id.rsplit_once(":secret:") {
+        Some((_, tail)) => tail.rsplit_once('-').map_or(tail, |(name, _)| name),
+        None => id,
+    }
+}
+
+fn whole(failure: &Failure, about: &str) -> SecretError {
+    match failure {
+        Failure::Refused(refusal) if refusal.is_denied() => SecretError::new(
+            ErrorCode::SecretAccessDenied,
+            format!(
+                "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant \
+                 secretsmanager:BatchGetSecretValue (and secretsmanager:ListSecrets to find the secrets of a tool that \
+                 options.tools does not declare)"
+            ),
+        ),
+        Failure::Refused(refusal) => refusal.error("BatchGetSecretValue", about),
+        Failure::Absent => unanswered(about),
+    }
+}
+
+fn unanswered(id: &str) -> SecretError {
+    SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: AWS BatchGetSecretValue left it out of its answer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_gives_its_name() {
+        assert_eq!(name_of("arn:aws:secretsmanager:eu-central-1:1:secret:A_B_test-Ab12Cd"), "A_B_test");
+        assert_eq!(name_of("A_B_test"), "A_B_test");
+    }
+}

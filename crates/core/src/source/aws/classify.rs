@@ -1,0 +1,179 @@
+//! What an AWS failure means. Told apart by error *code*: access denied and throttling are both HTTP 400.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::error::{ErrorCode, SecretError};
+
+/// Absent, or refused for a reason.
+pub(super) enum Failure {
+    Absent,
+    Refused(Refusal),
+}
+
+/// Why AWS, or the way to it, refused.
+pub(super) struct Refusal {
+    code: ErrorCode,
+    why: String,
+    request_id: Option<String>,
+}
+
+impl Refusal {
+    /// As an error about the secret `id`.
+    pub(super) fn error(&self, operation: &str, id: &str) -> SecretError {
+        let request = self.request_id.as_ref().map_or(String::new(), |request| format!(" (request {request})"));
+        SecretError::new(self.code, format!("{id}: AWS {operation} failed: {}{request}", self.why))
+    }
+
+    /// Whether this identity may not do it.
+    pub(super) fn is_denied(&self) -> bool {
+        self.code == ErrorCode::SecretAccessDenied
+    }
+}
+
+/// Classifies any operation's failure.
+pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let (code, why) = match error {
+        SdkError::ServiceError(service) => {
+            let metadata = service.err().meta();
+            match metadata.code() {
+                Some(aws_code) => match by_code(aws_code, metadata.message()) {
+                    Some(refused) => refused,
+                    None => return Failure::Absent,
+                },
+                None => by_status(service.raw().status().as_u16()),
+            }
+        }
+        SdkError::ResponseError(response) => by_status(response.raw().status().as_u16()),
+        SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into()),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into())
+        }
+        other => unreachable_endpoint(other),
+    };
+    Failure::Refused(Refusal { code, why, request_id: request_id(error) })
+}
+
+/// An error inside a batch answer: `None` when it only says that the secret does not exist.
+pub(super) fn batch_entry(code: &str, message: Option<&str>) -> Option<Refusal> {
+    by_code(code, message).map(|(code, why)| Refusal { code, why, request_id: None })
+}
+
+/// `None` means absent.
+fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
+    let shown = printable(code);
+    Some(match code {
+        "ResourceNotFoundException" => return None,
+        // The only difference between "deleted" and any other invalid request is its text.
+        "InvalidRequestException" if message.is_some_and(says_deleted) => return None,
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => (
+            ErrorCode::SecretAccessDenied,
+            format!("access denied ({shown}); grant this identity the action on the secret"),
+        ),
+        "DecryptionFailure" | "KMSAccessDeniedException" => (
+            ErrorCode::SecretAccessDenied,
+            format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
+        ),
+        "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException"
+        | "RequestLimitExceeded" | "RequestThrottled" | "RequestThrottledException" | "LimitExceededException" => {
+            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"))
+        }
+        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" | "UnrecognizedClientException"
+        | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
+        | "MissingAuthenticationTokenException" | "MissingAuthenticationToken" | "OptInRequired" => (
+            ErrorCode::SourceUnavailable,
+            format!("credentials not accepted ({shown}); renew them and check the clock"),
+        ),
+        _ => (ErrorCode::SourceUnavailable, shown),
+    })
+}
+
+fn says_deleted(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("marked for deletion") || message.contains("marked deleted") || message.contains("scheduled for deletion")
+}
+
+fn by_status(status: u16) -> (ErrorCode, String) {
+    match status {
+        500..=599 | 429 => (ErrorCode::SourceUnavailable, format!("HTTP {status}")),
+        _ => (ErrorCode::SourceResponseInvalid, format!("the answer (HTTP {status}) is not Secrets Manager's")),
+    }
+}
+
+fn unreachable_endpoint<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String) {
+    let mut cause = match error {
+        SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(|e| e.source()),
+        other => other.source(),
+    };
+    while let Some(current) = cause {
+        if let Some(credentials) = current.downcast_ref::<CredentialsError>() {
+            let why = match credentials {
+                CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found",
+                CredentialsError::ProviderTimedOut(_) => "AWS credentials did not arrive in time",
+                _ => "AWS credentials could not be loaded",
+            };
+            return (ErrorCode::SourceUnavailable, format!("{why}; see aws.credentials, aws.profile or AWS_* variables"));
+        }
+        cause = current.source();
+    }
+    if matches!(error, SdkError::ConstructionFailure(_)) {
+        let why = "the request could not be built (is a region set? aws.region or AWS_REGION)";
+        return (ErrorCode::SourceUnavailable, why.into());
+    }
+    (ErrorCode::SourceUnavailable, "the endpoint cannot be reached".into())
+}
+
+fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let raw = error.raw_response()?;
+    raw.headers().get("x-amzn-requestid").or_else(|| error.as_service_error()?.meta().request_id()).map(printable)
+}
+
+/// A server's short text, made safe for one log line.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(code: &str, message: Option<&str>) -> Option<ErrorCode> {
+        by_code(code, message).map(|(code, _)| code)
+    }
+
+    #[test]
+    fn not_found_and_marked_for_deletion_are_absent() {
+        assert_eq!(code_of("ResourceNotFoundException", None), None);
+        let deleted = "You can't perform this operation on the secret because it was marked for deletion.";
+        assert_eq!(code_of("InvalidRequestException", Some(deleted)), None);
+    }
+
+    #[test]
+    fn another_invalid_request_is_a_failure() {
+        assert_eq!(code_of("InvalidRequestException", Some("managed by another service")), Some(ErrorCode::SourceUnavailable));
+    }
+
+    #[test]
+    fn denied_and_throttled_are_told_apart_although_both_are_http_400() {
+        assert_eq!(code_of("AccessDeniedException", None), Some(ErrorCode::SecretAccessDenied));
+        assert_eq!(code_of("DecryptionFailure", None), Some(ErrorCode::SecretAccessDenied));
+        assert_eq!(code_of("ThrottlingException", None), Some(ErrorCode::SourceUnavailable));
+        assert_eq!(code_of("ExpiredTokenException", None), Some(ErrorCode::SourceUnavailable));
+    }
+
+    #[test]
+    fn a_hostile_code_cannot_break_a_log_line() {
+        let (_, why) = by_code("Bad\nCode\u{1b}[31m", None).expect("a failure");
+        assert_eq!(why, "BadCode31m");
+    }
+}

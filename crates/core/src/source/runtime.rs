@@ -1,0 +1,191 @@
+//! The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::RuntimeConfig;
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::name::SecretName;
+use crate::source::{is_absent, off_thread, read_regular, reason};
+use crate::value::SecretValue;
+
+/// Docker's convention: `NAME_FILE` holds the path of a file that holds the value.
+pub const FILE_SUFFIX: &str = "_FILE";
+
+/// The process variables that matter for one call, read on the JavaScript thread when the call was made.
+#[derive(Clone, Debug, Default)]
+pub struct Variables(HashMap<String, SecretValue>);
+
+impl Variables {
+    /// From names and values.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&SecretValue> {
+        self.0.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// The names that are set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// Reads the runtime environment. It keeps nothing: each call sees the variables it was made with and the files as
+/// they are then, so an atomic `..data` swap of a Kubernetes mount is seen by the next read.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    directories: Vec<PathBuf>,
+}
+
+impl Runtime {
+    /// Nothing is read until the first question.
+    pub fn new(config: &RuntimeConfig) -> Self {
+        Self { directories: config.directories.clone() }
+    }
+
+    /// The value of `name`: the variable, else the file its `_FILE` variable names, else a mounted file.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` when a file exists and cannot be read, or `NAME_FILE` names one that does not exist;
+    /// `SOURCE_RESPONSE_INVALID` when a file is not UTF-8.
+    pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
+        let mut pointers = Vec::new();
+        for variable in name.variable_names() {
+            if let Some(value) = variables.get(&variable) {
+                return Ok(Some(value.clone()));
+            }
+            let pointer = format!("{variable}{FILE_SUFFIX}");
+            if let Some(path) = variables.get(&pointer) {
+                #[expect(clippy::disallowed_methods, reason = "EXPOSE: a path, named by its variable in messages")]
+                pointers.push((pointer, PathBuf::from(path.expose())));
+            }
+        }
+        let (directories, secret) = (self.directories.clone(), name.clone());
+        off_thread(move || Ok(find(&pointers, &directories, &secret)))
+            .await
+            .unwrap_or_else(|error| Err(unreadable(name.as_str(), "its file", &error)))
+    }
+
+    /// The secret names that start with `prefix` (upper case), from variables and mounted directories.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` when a directory exists and cannot be listed.
+    pub async fn names(&self, prefix: &str, variables: &Variables) -> Result<BTreeSet<String>> {
+        let mut names: BTreeSet<String> = variables
+            .names()
+            .map(|name| name.strip_suffix(FILE_SUFFIX).unwrap_or(name))
+            .filter(|name| name.starts_with(prefix))
+            .map(str::to_owned)
+            .collect();
+        let (directories, prefix) = (self.directories.clone(), prefix.to_owned());
+        let mounted = off_thread(move || list(&directories, &prefix)).await.map_err(|error| {
+            SecretError::new(
+                ErrorCode::SourceUnavailable,
+                format!("a secret directory cannot be listed: {}", reason(&error)),
+            )
+        })?;
+        names.extend(mounted);
+        Ok(names)
+    }
+
+    /// Each directory with whether it can be read now, for `health`.
+    pub async fn directories(&self) -> BTreeMap<String, Option<String>> {
+        let directories = self.directories.clone();
+        off_thread(move || {
+            Ok(directories
+                .iter()
+                .map(|directory| {
+                    let problem = match std::fs::read_dir(directory) {
+                        Ok(_) => None,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                        Err(error) => Some(reason(&error)),
+                    };
+                    (directory.display().to_string(), problem)
+                })
+                .collect())
+        })
+        .await
+        .unwrap_or_else(|error| BTreeMap::from([("secretDirectories".to_owned(), Some(reason(&error)))]))
+    }
+}
+
+fn find(pointers: &[(String, PathBuf)], directories: &[PathBuf], name: &SecretName) -> Result<Option<SecretValue>> {
+    for (variable, path) in pointers {
+        match read(path) {
+            Ok(Some(bytes)) => return text(name, &format!("the file named by {variable}"), bytes),
+            Ok(None) => {
+                let missing = io::Error::other("it does not exist");
+                return Err(unreadable(name.as_str(), &format!("the file named by {variable}"), &missing));
+            }
+            Err(error) => return Err(unreadable(name.as_str(), &format!("the file named by {variable}"), &error)),
+        }
+    }
+    for directory in directories {
+        for file in name.file_names() {
+            let path = directory.join(file);
+            match read(&path) {
+                Ok(Some(bytes)) if bytes.is_empty() => {}
+                Ok(Some(bytes)) => return text(name, &path.display().to_string(), bytes),
+                Ok(None) => {}
+                // A directory of that name (Kubernetes' own /run/secrets/kubernetes.io, say) is not a secret.
+                Err(error) if path.is_dir() => drop(error),
+                Err(error) => return Err(unreadable(name.as_str(), &path.display().to_string(), &error)),
+            }
+        }
+    }
+    Ok(None)
+}
+
+type Bytes = zeroize::Zeroizing<Vec<u8>>;
+
+fn read(path: &Path) -> io::Result<Option<Bytes>> {
+    read_regular(path)
+}
+
+/// The file's text without one line end at its end: editors and `echo` add it, no secret is meant to hold it.
+fn text(name: &SecretName, place: &str, mut bytes: Bytes) -> Result<Option<SecretValue>> {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    let value = SecretValue::from_utf8(bytes).ok_or_else(|| {
+        SecretError::new(
+            ErrorCode::SourceResponseInvalid,
+            format!("{}: {place} is not UTF-8 text; store binary secrets as base64", name.as_str()),
+        )
+    })?;
+    Ok(Some(value).filter(|value| !value.is_empty()))
+}
+
+fn list(directories: &[PathBuf], prefix: &str) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for directory in directories {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let file = entry?.file_name();
+            let Some(file) = file.to_str().filter(|file| !file.starts_with("..")) else { continue };
+            for name in [file.to_ascii_uppercase(), file.to_ascii_uppercase().replace('-', "_")] {
+                if name.starts_with(prefix) {
+                    names.insert(name);
+                }
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn unreadable(name: &str, place: &str, error: &io::Error) -> SecretError {
+    SecretError::new(
+        ErrorCode::SourceUnavailable,
+        format!("{name}: {place} cannot be read: {}", reason(error)),
+    )
+}

@@ -1,0 +1,130 @@
+//! The secret itself: shared, redacted, wiped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// A secret value. It can be cloned cheaply and never printed.
+///
+/// All clones share one allocation, which is overwritten when the last of them is dropped. There is no `Display`,
+/// no serialization, and `Debug` shows `SecretValue(***)`. The text leaves only through [`SecretValue::expose`],
+/// which clippy forbids outside of sites that state why.
+#[derive(Clone)]
+pub struct SecretValue(Arc<Inner>);
+
+struct Inner {
+    text: SecretString,
+    /// Decided once, so that the hot path can hand ASCII to V8 as Latin-1 without scanning it again.
+    ascii: bool,
+}
+
+impl SecretValue {
+    /// Takes over `text`. The string's buffer moves (no copy stays behind unless it had spare capacity, which is
+    /// wiped by the reallocation's zeroizing wrapper of the caller).
+    pub fn new(text: String) -> Self {
+        let ascii = text.is_ascii();
+        Self(Arc::new(Inner {
+            text: SecretString::from(text),
+            ascii,
+        }))
+    }
+
+    /// Takes UTF-8 bytes; `None` when they are not UTF-8. The bytes are wiped either way.
+    pub fn from_utf8(bytes: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let text = std::str::from_utf8(&bytes).ok()?;
+        Some(Self::copied(text))
+    }
+
+    /// Copies `text`.
+    pub fn copied(text: &str) -> Self {
+        Self(Arc::new(Inner {
+            ascii: text.is_ascii(),
+            text: SecretString::from(Box::<str>::from(text)),
+        }))
+    }
+
+    /// The plaintext. Each use is a place where a secret could leak, so each one states its reason.
+    pub fn expose(&self) -> &str {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "EXPOSE: the one door; its own callers are checked in turn"
+        )]
+        self.0.text.expose_secret()
+    }
+
+    /// Whether every byte is ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.0.ascii
+    }
+
+    /// Whether there is no text at all. An empty secret counts as absent (decision D4).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length in bytes of UTF-8.
+    pub fn len(&self) -> usize {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "EXPOSE: only the length is taken"
+        )]
+        self.expose().len()
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue(***)")
+    }
+}
+
+/// Constant in time for values of one length; the length itself is not hidden.
+impl PartialEq for SecretValue {
+    fn eq(&self, other: &Self) -> bool {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "EXPOSE: compared in constant time, nothing is kept"
+        )]
+        self.expose()
+            .as_bytes()
+            .ct_eq(other.expose().as_bytes())
+            .into()
+    }
+}
+
+impl Eq for SecretValue {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static_assertions::assert_not_impl_any!(SecretValue: std::fmt::Display, Copy);
+
+    #[test]
+    fn debug_output_never_shows_the_value() {
+        let value = SecretValue::copied("canary-4711");
+        assert!(!format!("{value:?} {:?}", Some(&value)).contains("canary"));
+    }
+
+    #[test]
+    fn equality_is_by_content() {
+        assert_eq!(SecretValue::copied("a"), SecretValue::new("a".to_owned()));
+        assert_ne!(SecretValue::copied("a"), SecretValue::copied("b"));
+        assert_ne!(SecretValue::copied("a"), SecretValue::copied("aa"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused() {
+        assert!(SecretValue::from_utf8(Zeroizing::new(vec![0xff, 0xfe])).is_none());
+        assert!(SecretValue::from_utf8(Zeroizing::new(b"a\0b".to_vec())).is_some());
+    }
+
+    #[test]
+    fn ascii_is_known_without_another_scan() {
+        assert!(SecretValue::copied("plain").is_ascii());
+        assert!(!SecretValue::copied("schlüssel").is_ascii());
+    }
+}
