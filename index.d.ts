@@ -1,0 +1,414 @@
+/** The four environments. Aliases `dev`, `stage` and `prod` are accepted where an environment is given. */
+export type Environment = 'development' | 'test' | 'staging' | 'production'
+
+/**
+ * The stable `code` of every rejection and every error thrown by this package.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `CONFIG_INVALID` | an option is unknown, of the wrong type or out of range; the message starts with its path |
+ * | `SECRET_NAME_INVALID` | a tool, type or secret name has characters or a length that no source accepts |
+ * | `SECRET_ACCESS_DENIED` | AWS refused access or decryption |
+ * | `SOURCE_UNAVAILABLE` | a source failed: network, throttling, 5xx, credentials, an unreadable file |
+ * | `SOURCE_TIMEOUT` | a source did not answer inside its deadline |
+ * | `SOURCE_RESPONSE_INVALID` | a source answered with something that is not a secret |
+ * | `ENV_FILE_INVALID` | the env file exists and cannot be used |
+ * | `CACHE_UNAVAILABLE` | the shared cache did not carry out `cache.invalidate`, `cache.clear` or `cache.set` |
+ * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (seen in `explain`; reads go on to AWS) |
+ * | `ENCRYPTION_KEY_INVALID` | a cache key is missing where it is required, malformed or given twice |
+ * | `ROTATION_FAILED` | a rotation ended with the old value live |
+ * | `ROTATION_ROLLED_BACK` | a rotation was finished and taken back |
+ * | `AUDIT_WRITE_FAILED` | the audit record could not be written |
+ * | `CLOSED` | the delivery was closed |
+ */
+export type SecretErrorCode =
+  | 'CONFIG_INVALID'
+  | 'SECRET_NAME_INVALID'
+  | 'SECRET_ACCESS_DENIED'
+  | 'SOURCE_UNAVAILABLE'
+  | 'SOURCE_TIMEOUT'
+  | 'SOURCE_RESPONSE_INVALID'
+  | 'ENV_FILE_INVALID'
+  | 'CACHE_UNAVAILABLE'
+  | 'CACHE_ENTRY_CORRUPT'
+  | 'ENCRYPTION_KEY_INVALID'
+  | 'ROTATION_FAILED'
+  | 'ROTATION_ROLLED_BACK'
+  | 'AUDIT_WRITE_FAILED'
+  | 'CLOSED'
+
+/** Every error of this package. Its message names the secret and the reason, never a value. */
+export class SecretError extends Error {
+  readonly name: 'SecretError'
+  readonly code: SecretErrorCode
+}
+
+/** What a declared secret must look like; checked by `validateToolSecrets`. */
+export interface SecretSpec {
+  /** Its absence is an error. Default `false`. */
+  required?: boolean
+  /** A regular expression (Rust syntax) that the value must match. */
+  pattern?: string
+  /** Least number of characters. */
+  minLength?: number
+  /** The value must be JSON holding these top-level fields; `[]` accepts any JSON. Default `false`. */
+  json?: string[] | false
+  /** Type for the rotation policies. */
+  rotationType?: string
+}
+
+/** The secrets of one tool, by secret type (`api_token`). */
+export interface ToolSpec {
+  secrets?: Record<string, SecretSpec>
+}
+
+/** Explicit AWS credentials, instead of the standard chain. */
+export interface AwsCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+}
+
+/** AWS Secrets Manager. */
+export interface AwsOptions {
+  /** Ask AWS at all. Default `true`. */
+  enabled?: boolean
+  /** Region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile. */
+  region?: string
+  /** Another endpoint (VPC endpoint, stand-in). Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL`, AWS. */
+  endpoint?: string
+  /** Profile of the shared configuration files. Default: `AWS_PROFILE`, `default`. */
+  profile?: string
+  /** Default: the standard chain (variables, profile, SSO, web identity, container, instance metadata). */
+  credentials?: AwsCredentials
+  /** One deadline for a read, retries included, in milliseconds. Default `4500`. */
+  timeoutMs?: number
+  /** Deadline for opening a connection, in milliseconds. Default `1000`. */
+  connectTimeoutMs?: number
+  /** Calls one read may cost, the first included. Default `3`. */
+  maxAttempts?: number
+  /** How a secret name becomes an AWS id. Default `'{name}_{environment}'`. */
+  secretIdTemplate?: string
+}
+
+/** The env file. */
+export interface EnvFileOptions {
+  /** File name or path. Default: `.env.dev`, `.env.test`, `.env.staging`; none in production. */
+  path?: string
+  /** Where a relative path starts. Default: the working directory at construction. */
+  directory?: string
+  /** `'dotenv'` reads as npm `dotenv` does; `'dotenvy'` as the Rust crate (substitutes `$VAR`). Default `'dotenv'`. */
+  syntax?: 'dotenv' | 'dotenvy'
+}
+
+/** The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts. */
+export interface RuntimeOptions {
+  /** `'last'`: asked after AWS and the env file. `'override'`: asked first. Default `'last'`. */
+  precedence?: 'last' | 'override'
+  /** Used instead of `process.env`. Default: `process.env`, read at each call. */
+  variables?: Record<string, string>
+  /** Directories of mounted secrets, asked in order. Default `['/run/secrets']`. */
+  secretDirectories?: string[]
+}
+
+/** A key for values in the shared cache. */
+export interface EncryptionKey {
+  /** Stands in each envelope; 1 to 64 letters, digits, `_`, `.`, `-`. */
+  id: string
+  /** 32 random bytes, or their base64 text. */
+  key: string | Uint8Array
+}
+
+/** The shared cache. */
+export interface RedisOptions {
+  /**
+   * `redis://` or `rediss://` (TLS), `redis+cluster://host:port,host:port`,
+   * `redis+sentinel://host:port,host:port/service`; the latter two also as `rediss+…`. Default: `REDIS_URL`.
+   */
+  url?: string
+  /** Comes before the AWS id in each key. Default `'secret:'`. */
+  keyPrefix?: string
+  /** PEM texts, when the system's roots are not enough. Only with `rediss…`. */
+  tls?: { ca?: string; cert?: string; key?: string }
+}
+
+/** The caches: a bounded one in the process, over a shared one in Redis. */
+export interface CacheOptions {
+  /** How long a copy is fresh, in seconds. Default: 60 in test, 300 in staging and production. */
+  ttlSeconds?: number
+  /** Most entries in the process. Default `10000`. */
+  maxEntries?: number
+  /** How long past its TTL a copy may answer while AWS fails, in seconds. Default: 3600 in staging and production, else 0. */
+  maxStaleSeconds?: number
+  /** How long "not in AWS" is remembered, in seconds. Default `5`. */
+  negativeTtlSeconds?: number
+  /** The shared cache. Default: the one at `REDIS_URL` when that is set; `false` for none. */
+  redis?: RedisOptions | false
+  /** Keys for the shared cache: the first encrypts, any decrypts. Default: `TCS_CACHE_KEYS`. Required with Redis in staging and production. */
+  encryptionKeys?: EncryptionKey[]
+}
+
+/** Where warnings go. `console` and pino loggers fit. */
+export interface SecretLogger {
+  warn(message: string): void
+}
+
+/** All options; each has a default, and `new SecretDelivery()` works in development. */
+export interface SecretDeliveryOptions {
+  /** Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
+  environment?: Environment | 'dev' | 'stage' | 'prod'
+  /** Declared tools and their secrets. */
+  tools?: Record<string, ToolSpec>
+  aws?: AwsOptions
+  /** `false`: no env file. */
+  envFile?: EnvFileOptions | false
+  runtime?: RuntimeOptions
+  /** `false`: nothing is cached. Default: off in development, on elsewhere. */
+  cache?: CacheOptions | false
+  /** Only `false` in this version: audit records are not written yet. */
+  audit?: false
+  /** Default: `process.emitWarning`. */
+  logger?: SecretLogger
+}
+
+/** What an environment means when no option says otherwise. Durations in seconds. */
+export interface EnvironmentDefaults {
+  environment: Environment
+  source: 'aws-secrets-manager'
+  /** `null`: no env file. */
+  fallback: string | null
+  fallbackDeprecated: boolean
+  cache: boolean
+  cacheTtlSeconds: number | null
+  maxStaleSeconds: number
+  audit: boolean
+  rotation: 'manual' | 'weekly' | 'bi-weekly'
+  rotationIntervalDays: number | null
+  encryption: boolean
+  compliance: 'soc2' | null
+  monitoring: boolean
+  alerting: boolean
+  /** What follows an AWS failure that no stale copy covers. */
+  onAwsFailure: 'next-source' | 'reject'
+}
+
+/** The documented cache interface, over both caches. */
+export interface SecretCache {
+  /** The fresh cached value, or `null`. Never asks AWS. */
+  get(secretName: string): Promise<string | null>
+  /** @param ttlSeconds Default: the configured TTL. @throws CONFIG_INVALID unless a whole number above 0. */
+  set(secretName: string, value: string, ttlSeconds?: number): Promise<void>
+  /** Drops the cached copies. @throws CACHE_UNAVAILABLE when the shared cache could not be told. */
+  invalidate(secretName: string): Promise<void>
+  /** Drops every cached copy of this environment. @throws CACHE_UNAVAILABLE as `invalidate`. */
+  clear(): Promise<void>
+}
+
+/** One problem a validation found. */
+export interface ValidationIssue {
+  code:
+    | 'MISSING'
+    | 'PATTERN_MISMATCH'
+    | 'TOO_SHORT'
+    | 'NOT_JSON'
+    | 'JSON_FIELD_MISSING'
+    | 'NOT_IN_AWS'
+    | 'DIFFERENT'
+    | 'ONLY_IN_ENV_FILE'
+    | 'SOURCE_ERROR'
+  severity: 'error' | 'warning'
+  /** Names the secret and the reason, never a value. */
+  message: string
+}
+
+/** A secret as a validation saw it. */
+export interface ValidatedSecret {
+  name: string
+  /** Lower-cased; `null` when the name has no type part. */
+  secretType: string | null
+  present: boolean
+  source: SecretSource | null
+  versionId: string | null
+  issues: ValidationIssue[]
+}
+
+/** The outcome of a validation. `valid` is true when no issue has severity `error`. */
+export interface ValidationResult {
+  valid: boolean
+  /** `null` when all declared tools were looked at. */
+  tool: string | null
+  environment: Environment
+  /** ISO 8601, UTC. */
+  checkedAt: string
+  secrets: ValidatedSecret[]
+}
+
+/** Latencies of one layer, in milliseconds. */
+export interface LatencySummary {
+  layer: 'memory' | 'redis' | 'aws' | 'env-file'
+  reads: number
+  p50Ms: number
+  p95Ms: number
+  p99Ms: number
+}
+
+/** What delivery costs, layer by layer, against the documented bound of 5 seconds. */
+export interface PerformanceMetrics {
+  environment: Environment
+  measuredAt: string
+  layers: LatencySummary[]
+  /** 5000. */
+  thresholdMs: number
+  /** Whether every layer's p99 is under the threshold. */
+  withinThreshold: boolean
+}
+
+/** Where a value came from. */
+export type SecretSource = 'memory' | 'redis' | 'aws' | 'env-file' | 'runtime'
+
+/** One layer's part of an explanation. */
+export interface LayerExplanation {
+  layer: SecretSource
+  /** `skipped`: an earlier layer's fresh answer made asking needless. */
+  state: 'hit' | 'stale' | 'miss' | 'error' | 'disabled' | 'skipped'
+  /** File path or AWS id, where there is one. */
+  place: string | null
+  versionId: string | null
+  ageSeconds: number | null
+  /** ISO 8601, UTC. */
+  freshUntil: string | null
+  staleUntil: string | null
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** Why a secret has the value it has. Never the value. */
+export interface SecretExplanation {
+  name: string
+  environment: Environment
+  awsId: string
+  /** The layer whose value a read returns now; `null` when it would be `null` or reject. */
+  answeredBy: SecretSource | null
+  stale: boolean
+  versionId: string | null
+  /** The error a read would reject with now. */
+  error: { code: SecretErrorCode; message: string } | null
+  /** In the order they are asked. */
+  layers: LayerExplanation[]
+}
+
+/** State of one part. */
+export interface HealthCheck {
+  status: 'ok' | 'degraded' | 'down' | 'disabled'
+  /** `null` when ok. */
+  reason: string | null
+}
+
+/** State of every source and cache. `status` is the worst that matters to reads. */
+export interface HealthReport {
+  status: 'ok' | 'degraded' | 'down'
+  environment: Environment
+  checkedAt: string
+  checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis', HealthCheck>
+}
+
+/** Counters since construction. */
+export interface MetricsSnapshot {
+  /** Values returned, by where they came from. */
+  secretsRetrieved: Record<SecretSource, number>
+  /** Reads that ended in `null`. */
+  absent: number
+  /** Cache lookups on the way to a value. */
+  cacheHits: number
+  cacheMisses: number
+  /** hits ÷ lookups, 0 to 1; `null` before the first lookup. */
+  cacheHitRate: number | null
+  /** Share of retrievals that cost no AWS call of their own, 0 to 1; `null` before the first. */
+  cacheEfficiency: number | null
+  cacheEntries: number
+  staleServed: number
+  unauthorizedAccess: number
+  /** Rejections by code. */
+  errors: Partial<Record<SecretErrorCode, number>>
+  /** Calls by AWS operation and outcome. */
+  awsCalls: Record<string, { ok: number; denied: number; failed: number }>
+  /** Retrievals reported through `recordSecretRetrieval`. */
+  recorded: { count: number; failures: number; totalLatencyMs: number }
+}
+
+/** Counters, and the documented way to add to them. */
+export interface MetricsCollector {
+  /** @param latency Milliseconds. */
+  recordSecretRetrieval(secretName: string, source: string, latency: number, success: boolean): Promise<void>
+  snapshot(): MetricsSnapshot
+}
+
+/**
+ * Delivers secrets: AWS Secrets Manager first, then the env file, then the runtime environment, with an in-process
+ * cache over a shared one.
+ *
+ * @example
+ * const delivery = new SecretDelivery()
+ * const token = await delivery.getToolSecret('github', 'api_token')
+ */
+export class SecretDelivery {
+  /**
+   * Synchronous, no I/O.
+   * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
+   */
+  constructor(options?: SecretDeliveryOptions)
+  readonly environment: Environment
+  readonly cache: SecretCache
+  readonly metrics: MetricsCollector
+
+  /**
+   * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
+   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
+   */
+  getToolSecret(toolName: string, secretType: string): Promise<string | null>
+  /**
+   * Every secret of a tool, by lower-cased type: the declared ones, or, for a tool without declared secrets, every
+   * name that starts with `${TOOL}_` in any source.
+   * @throws as `getToolSecret`
+   */
+  getToolSecrets(toolName: string): Promise<Record<string, string>>
+  /** The secret `secretName`, as given. @throws as `getToolSecret` */
+  getSecret(secretName: string): Promise<string | null>
+  /** What AWS has now; no cache, no other source. @param environment Default: this delivery's. */
+  getSecretFromAWS(secretName: string, environment?: string): Promise<string | null>
+  /** What the env file has now. @throws ENV_FILE_INVALID */
+  getSecretFromEnvFile(secretName: string): Promise<string | null>
+  /** What the runtime environment has now. */
+  getSecretFromRuntime(secretName: string): Promise<string | null>
+  /** Reads anew, past the caches, and replaces the cached copies. */
+  refresh(secretName: string): Promise<string | null>
+  /** Which layer answers for a secret now, and why. Changes nothing; never holds the value. */
+  explain(secretName: string): Promise<SecretExplanation>
+  /** Whether the secrets of a tool are there and look right. */
+  validateToolSecrets(toolName: string): Promise<ValidationResult>
+  /**
+   * Called when a secret turns out to have another version than the one known before. Names are lower-cased.
+   * @returns A function that unsubscribes.
+   */
+  onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void
+  /**
+   * Gives the secret a new generated value in AWS: staged as AWSPENDING, read back, then made AWSCURRENT. An untested
+   * value is never live. `true` when the new value is live.
+   */
+  rotateSecret(secretName: string, environment: string): Promise<boolean>
+  /** Whether each declared secret can be read from AWS with this identity. */
+  validateSecretAccess(): Promise<ValidationResult>
+  /** Whether the env file and AWS agree, for each declared secret and each name in the file. */
+  validateSecretConsistency(): Promise<ValidationResult>
+  /** Whether each required declared secret resolves, and looks right, the way the service will read it. */
+  validateApplicationFunctionality(): Promise<ValidationResult>
+  /** Latency of each layer, measured on the declared secrets. */
+  assessPerformanceImpact(): Promise<PerformanceMetrics>
+  /** State of every source and cache, with the reason. Never rejects, except with CLOSED. */
+  health(): Promise<HealthReport>
+  /** Stops everything, wipes cached values and rejects what is under way with CLOSED. Idempotent. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** The documented preset of an environment. @throws CONFIG_INVALID */
+export function environmentDefaults(environment: string): EnvironmentDefaults
