@@ -1,0 +1,90 @@
+//! One open connection, whatever the topology.
+
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisResult, Value, from_redis_value};
+
+use super::{CONNECT_DEADLINE, Opener, SCAN_DEADLINE};
+
+/// A connection that many commands share. Cheap to clone.
+#[derive(Clone)]
+pub(super) enum Link {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// A server to scan: all there is, or one master of a cluster.
+pub(super) enum Node {
+    Only,
+    Master { host: String, port: u16 },
+}
+
+impl Link {
+    /// Connects.
+    pub(super) async fn open(opener: &mut Opener) -> RedisResult<Self> {
+        // The longest deadline of any command here; each call has its own, shorter one around it.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_DEADLINE))
+            .set_response_timeout(Some(SCAN_DEADLINE));
+        Ok(match opener {
+            Opener::Standalone(client) => {
+                Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
+            }
+            Opener::Cluster(client) => Self::Cluster(client.get_async_connection().await?),
+            Opener::Sentinel(client) => Self::Single(client.get_async_connection_with_config(&config).await?),
+        })
+    }
+
+    /// Sends one command.
+    pub(super) async fn query<T: FromRedisValue>(&self, command: Cmd) -> RedisResult<T> {
+        match self.clone() {
+            Self::Single(mut connection) => command.query_async(&mut connection).await,
+            Self::Cluster(mut connection) => command.query_async(&mut connection).await,
+        }
+    }
+
+    /// Drops one key.
+    pub(super) async fn unlink(&self, key: &[u8]) -> RedisResult<i64> {
+        let mut command = redis::cmd("UNLINK");
+        command.arg(key);
+        self.query(command).await
+    }
+
+    /// The servers that together hold all keys.
+    pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
+        if matches!(self, Self::Single(_)) {
+            return Ok(vec![Node::Only]);
+        }
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SLOTS");
+        // Each slot range: first slot, last slot, master (host, port, …), replicas.
+        let ranges: Vec<Vec<Value>> = self.query(command).await?;
+        let mut masters: Vec<(String, u16)> = Vec::new();
+        for range in ranges {
+            let Some(Value::Array(master)) = range.into_iter().nth(2) else { continue };
+            let mut fields = master.into_iter();
+            let (Some(host), Some(port)) = (fields.next(), fields.next()) else { continue };
+            let address = (from_redis_value(host)?, from_redis_value(port)?);
+            if !masters.contains(&address) {
+                masters.push(address);
+            }
+        }
+        Ok(masters.into_iter().map(|(host, port)| Node::Master { host, port }).collect())
+    }
+
+    /// One step of a scan of `node`: the next cursor and some keys.
+    pub(super) async fn scan_step(&self, node: &Node, cursor: u64, pattern: &str) -> RedisResult<(u64, Vec<Vec<u8>>)> {
+        let mut command = redis::cmd("SCAN");
+        command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(500);
+        match (self.clone(), node) {
+            (Self::Cluster(mut connection), Node::Master { host, port }) => {
+                let to = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                let answer = connection.route_command(command, RoutingInfo::SingleNode(to)).await?;
+                Ok(from_redis_value(answer)?)
+            }
+            (Self::Single(mut connection), _) => Ok(from_redis_value(connection.req_packed_command(&command).await?)?),
+            (Self::Cluster(_), Node::Only) => self.query(command).await,
+        }
+    }
+}
