@@ -91,6 +91,7 @@ impl fmt::Display for ErrorCode {
 pub struct SecretError {
     code: ErrorCode,
     message: Arc<str>,
+    missing_credentials: bool,
 }
 
 /// The result of everything that can fail here.
@@ -102,7 +103,13 @@ impl SecretError {
         Self {
             code,
             message: message.into(),
+            missing_credentials: false,
         }
+    }
+
+    /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
+    pub fn without_credentials(message: impl Into<Arc<str>>) -> Self {
+        Self { missing_credentials: true, ..Self::new(ErrorCode::SourceUnavailable, message) }
     }
 
     /// `CONFIG_INVALID` at an option's path, such as `options.cache.ttlSeconds`.
@@ -141,6 +148,11 @@ impl SecretError {
             | ErrorCode::RotationRolledBack
             | ErrorCode::Closed => false,
         }
+    }
+
+    /// Whether AWS could not even be asked, for want of credentials.
+    pub fn is_missing_credentials(&self) -> bool {
+        self.missing_credentials
     }
 
     /// Whether AWS refused this identity (denied or decryption refused): fail closed, count as unauthorized.

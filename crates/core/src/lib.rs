@@ -5,13 +5,21 @@
 //! `cache::redis` alone.
 #![forbid(unsafe_code)]
 
+pub mod aws_layer;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod environment;
 pub mod error;
+pub mod explain;
+pub mod flight;
+pub mod health;
 pub mod manifest;
+pub mod metrics;
 pub mod name;
 pub mod notice;
+pub mod resolver;
 pub mod source;
+pub mod tools;
 pub mod value;

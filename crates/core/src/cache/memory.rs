@@ -94,6 +94,14 @@ impl MemoryCache {
         }
     }
 
+    /// The version id of the value held for `name`, however old it is.
+    pub fn version(&self, name: &str) -> Option<Arc<str>> {
+        match self.slots.peek(name)? {
+            Slot::Value(entry) => entry.version_id.clone(),
+            Slot::Absent(_) => None,
+        }
+    }
+
     /// Puts or replaces the value of `name`.
     pub fn put(&self, name: &str, entry: Arc<Entry>) {
         self.slots.insert(name.into(), Slot::Value(entry));

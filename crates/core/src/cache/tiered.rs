@@ -37,7 +37,7 @@ pub enum Shared {
 /// The caches of one environment.
 pub struct TieredCache {
     memory: Arc<MemoryCache>,
-    shared: Option<SharedCache>,
+    shared: Option<Arc<SharedCache>>,
     ids: AwsIdTemplate,
     environment: &'static str,
     clock: Clock,
@@ -45,7 +45,7 @@ pub struct TieredCache {
     max_stale: Duration,
     negative_ttl: Duration,
     /// Grows with each invalidation, so that a fetch begun before it cannot put the old value back.
-    generation: AtomicU64,
+    generation: Arc<AtomicU64>,
 }
 
 struct SharedCache {
@@ -53,8 +53,39 @@ struct SharedCache {
     envelopes: Envelopes,
 }
 
+impl SharedCache {
+    /// Puts a sealed copy where it belongs, unless something was invalidated since `at`.
+    async fn put(
+        &self,
+        id: &str,
+        entry: &Entry,
+        ttl: Duration,
+        keep: Duration,
+        generation: &AtomicU64,
+        at: Generation,
+    ) -> Result<()> {
+        let unchanged = || generation.load(Ordering::SeqCst) == at.0;
+        if !unchanged() {
+            return Ok(());
+        }
+        let contents = Contents {
+            value: entry.value.clone(),
+            version_id: entry.version_id.as_deref().map(str::to_owned),
+            fetched_unix_ms: entry.fetched_unix_ms,
+            fresh_for_ms: millis(ttl),
+        };
+        let envelope = self.envelopes.seal(id, &contents)?;
+        self.redis.set(id, &envelope, keep).await?;
+        // An invalidation while the copy was on its way must win.
+        if !unchanged() {
+            self.redis.remove(id).await?;
+        }
+        Ok(())
+    }
+}
+
 /// The state of the caches when a fetch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generation(u64);
 
 impl TieredCache {
@@ -65,10 +96,10 @@ impl TieredCache {
     pub fn new(config: CacheConfig, ids: AwsIdTemplate, environment: &'static str, clock: Clock) -> Result<Self> {
         let shared = match config.redis {
             None => None,
-            Some(redis) => Some(SharedCache {
+            Some(redis) => Some(Arc::new(SharedCache {
                 redis: RedisCache::new(redis, clock.clone()),
                 envelopes: Envelopes::new(environment, &config.keys)?,
-            }),
+            })),
         };
         Ok(Self {
             memory: Arc::new(MemoryCache::new(config.max_entries)),
@@ -79,7 +110,7 @@ impl TieredCache {
             ttl: config.ttl,
             max_stale: config.max_stale,
             negative_ttl: config.negative_ttl,
-            generation: AtomicU64::new(0),
+            generation: Arc::default(),
         })
     }
 
@@ -116,6 +147,11 @@ impl TieredCache {
             Ok(found) => self.opened(name, &id, found, at),
             Err(error) => Shared::Failed(error),
         }
+    }
+
+    /// What the shared cache knows of `name`, leaving memory as it is.
+    pub async fn peek_shared(&self, name: &SecretName) -> Shared {
+        self.lookup_shared(name, Generation(u64::MAX)).await
     }
 
     /// [`TieredCache::lookup_shared`] for many names at the cost of one.
@@ -196,44 +232,30 @@ impl TieredCache {
         entry
     }
 
-    /// Shares what [`TieredCache::store`] remembered, unless it was invalidated meanwhile.
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE`; of interest to reports only.
-    pub async fn share(&self, name: &SecretName, entry: &Entry, at: Generation) -> Result<()> {
-        self.share_for(name, entry, self.ttl, self.max_stale, at).await
+    /// The version id of the copy in memory, however old it is.
+    pub fn known_version(&self, name: &SecretName) -> Option<Arc<str>> {
+        self.memory.version(name.as_str())
     }
 
-    async fn share_for(
+    /// A future that shares what [`TieredCache::store`] remembered, unless it is invalidated meanwhile; `None` without
+    /// a shared cache. It owns all it needs and may run as a task.
+    pub fn sharing(
         &self,
         name: &SecretName,
-        entry: &Entry,
-        ttl: Duration,
-        stale: Duration,
+        entry: &Arc<Entry>,
         at: Generation,
-    ) -> Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        if self.generation() != at {
-            return Ok(());
-        }
-        let id = self.ids.id(name, self.environment);
-        let contents = Contents {
-            value: entry.value.clone(),
-            version_id: entry.version_id.as_deref().map(str::to_owned),
-            fetched_unix_ms: entry.fetched_unix_ms,
-            fresh_for_ms: millis(ttl),
-        };
-        let envelope = shared.envelopes.seal(&id, &contents)?;
-        shared.redis.set(&id, &envelope, ttl + stale).await?;
-        if self.generation() != at {
-            shared.redis.remove(&id).await?;
-        }
-        Ok(())
+    ) -> Option<impl Future<Output = Result<()>> + Send + 'static + use<>> {
+        let shared = self.shared.clone()?;
+        let (id, entry, generation) = (self.ids.id(name, self.environment), entry.clone(), self.generation.clone());
+        let (ttl, keep) = (self.ttl, self.ttl + self.max_stale);
+        Some(async move { shared.put(&id, &entry, ttl, keep, &generation, at).await })
     }
 
-    /// Remembers that AWS has no such secret, and drops the copies of it.
-    pub async fn store_absent(&self, name: &SecretName) {
-        self.drop_copies(name).await;
+    /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
+    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) {
+        if may_have_copies {
+            self.drop_copies(name).await;
+        }
         self.memory.put_absent(name.as_str(), self.clock.now(), self.negative_ttl);
     }
 
@@ -283,7 +305,10 @@ impl TieredCache {
             hold_until: None,
         });
         self.remember(name, &entry, at);
-        self.share_for(name, &entry, ttl, Duration::ZERO, at).await
+        match &self.shared {
+            Some(shared) => shared.put(&self.ids.id(name, self.environment), &entry, ttl, ttl, &self.generation, at).await,
+            None => Ok(()),
+        }
     }
 
     fn forget(&self, name: &SecretName) {

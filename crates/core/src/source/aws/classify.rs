@@ -20,13 +20,15 @@ pub(super) struct Refusal {
     code: ErrorCode,
     why: String,
     request_id: Option<String>,
+    missing_credentials: bool,
 }
 
 impl Refusal {
     /// As an error about the secret `id`.
     pub(super) fn error(&self, operation: &str, id: &str) -> SecretError {
         let request = self.request_id.as_ref().map_or(String::new(), |request| format!(" (request {request})"));
-        SecretError::new(self.code, format!("{id}: AWS {operation} failed: {}{request}", self.why))
+        let message = format!("{id}: AWS {operation} failed: {}{request}", self.why);
+        if self.missing_credentials { SecretError::without_credentials(message) } else { SecretError::new(self.code, message) }
     }
 
     /// Whether this identity may not do it.
@@ -56,14 +58,20 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into())
         }
-        other => unreachable_endpoint(other),
+        other => match credentials_problem(other) {
+            Some((why, missing_credentials)) => {
+                let code = ErrorCode::SourceUnavailable;
+                return Failure::Refused(Refusal { code, why, request_id: None, missing_credentials });
+            }
+            None => unreachable_endpoint(other),
+        },
     };
-    Failure::Refused(Refusal { code, why, request_id: request_id(error) })
+    Failure::Refused(Refusal { code, why, request_id: request_id(error), missing_credentials: false })
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
 pub(super) fn batch_entry(code: &str, message: Option<&str>) -> Option<Refusal> {
-    by_code(code, message).map(|(code, why)| Refusal { code, why, request_id: None })
+    by_code(code, message).map(|(code, why)| Refusal { code, why, request_id: None, missing_credentials: false })
 }
 
 /// `None` means absent.
@@ -107,27 +115,34 @@ fn by_status(status: u16) -> (ErrorCode, String) {
     }
 }
 
-fn unreachable_endpoint<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String) {
+/// Why there are no credentials to sign with, and whether there are none at all; `None` when that is not the problem.
+fn credentials_problem<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<(String, bool)> {
+    const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
     let mut cause = match error {
         SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(|e| e.source()),
         other => other.source(),
     };
     while let Some(current) = cause {
-        if let Some(credentials) = current.downcast_ref::<CredentialsError>() {
-            let why = match credentials {
-                CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found",
-                CredentialsError::ProviderTimedOut(_) => "AWS credentials did not arrive in time",
-                _ => "AWS credentials could not be loaded",
-            };
-            return (ErrorCode::SourceUnavailable, format!("{why}; see aws.credentials, aws.profile or AWS_* variables"));
+        match current.downcast_ref::<CredentialsError>() {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => {
+                return Some((format!("no AWS credentials were found; {SEE}"), true));
+            }
+            Some(CredentialsError::ProviderTimedOut(_)) => {
+                return Some((format!("AWS credentials did not arrive in time; {SEE}"), false));
+            }
+            Some(_) => return Some((format!("AWS credentials could not be loaded; {SEE}"), false)),
+            None => cause = current.source(),
         }
-        cause = current.source();
     }
-    if matches!(error, SdkError::ConstructionFailure(_)) {
-        let why = "the request could not be built (is a region set? aws.region or AWS_REGION)";
-        return (ErrorCode::SourceUnavailable, why.into());
-    }
-    (ErrorCode::SourceUnavailable, "the endpoint cannot be reached".into())
+    None
+}
+
+fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String) {
+    let why = match error {
+        SdkError::ConstructionFailure(_) => "the request could not be built (is a region set? aws.region or AWS_REGION)",
+        _ => "the endpoint cannot be reached",
+    };
+    (ErrorCode::SourceUnavailable, why.into())
 }
 
 fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<String>

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{OnceCell, Semaphore};
 
-pub use batch::{BatchAnswer, Listing};
+pub use batch::{BatchAnswer, Listing, MAX_BATCH};
 
 use crate::config::AwsConfig;
 use crate::error::{ErrorCode, Result, SecretError};

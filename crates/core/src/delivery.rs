@@ -1,0 +1,365 @@
+//! The delivery: everything put together, and ended again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::aws_layer::{AwsLayer, Found, Parts};
+use crate::cache::memory::{Entry, MemoryCache};
+use crate::cache::tiered::TieredCache;
+use crate::clock::Clock;
+use crate::config::{Config, Precedence};
+use crate::environment::{Environment, Preset};
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::explain::{Explanation, explain};
+use crate::manifest::Manifest;
+use crate::metrics::{Metrics, add};
+use crate::name::SecretName;
+use crate::notice::Notices;
+use crate::resolver::{Freshness, Resolver};
+use crate::source::aws::Aws;
+use crate::source::env_file::EnvFile;
+use crate::source::runtime::{Runtime, Variables};
+use crate::tools::{ToolSecrets, declared_names, read_tool};
+use crate::value::SecretValue;
+
+/// How long `close()` waits for background work that is past its own deadlines.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Delivers secrets. Made without I/O; every method may be called from any task.
+pub struct Delivery {
+    environment: Environment,
+    preset: Preset,
+    pub(crate) tools: Arc<Manifest>,
+    pub(crate) resolver: Resolver,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    hot: Arc<HotPath>,
+}
+
+impl Delivery {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// `ENCRYPTION_KEY_INVALID`.
+    pub fn new(config: Config, notices: Arc<dyn Notices>, clock: Clock) -> Result<Self> {
+        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache } = config;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
+        let cache = cache
+            .map(|cache| TieredCache::new(cache, aws_id_template.clone(), environment.as_str(), clock.clone()))
+            .transpose()?;
+        let hot = Arc::new(HotPath {
+            // Overriding sources must be asked first, so no read ends in memory.
+            memory: cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone()),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+        });
+        let layer = AwsLayer::new(Parts {
+            aws: aws.map(Aws::new),
+            cache,
+            ids: aws_id_template,
+            environment: environment.as_str(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            notices: notices.clone(),
+            tools: tools.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
+        let resolver = Resolver {
+            layer,
+            env_file: env_file.map(|config| EnvFile::new(config, notices)),
+            runtime: Runtime::new(&runtime),
+            precedence: runtime.precedence,
+            aws_failure_rejects: preset.aws_failure_rejects,
+            aws_is_optional: environment == Environment::Development,
+        };
+        Ok(Self { environment, preset, tools, resolver, metrics, clock, tasks, stop, hot })
+    }
+
+    /// Where the service runs.
+    pub fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// The reads that need no waiting.
+    pub fn hot_path(&self) -> &Arc<HotPath> {
+        &self.hot
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// AWS and its caches.
+    pub fn layer(&self) -> &Arc<AwsLayer> {
+        &self.resolver.layer
+    }
+
+    /// The env file, when there is one.
+    pub fn env_file(&self) -> Option<&EnvFile> {
+        self.resolver.env_file.as_ref()
+    }
+
+    /// The runtime environment.
+    pub fn runtime(&self) -> &Runtime {
+        &self.resolver.runtime
+    }
+
+    /// Reads time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The secret `name`.
+    ///
+    /// # Errors
+    /// See [`Resolver::resolve`]; `CLOSED`.
+    pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
+        self.counted(self.resolver.resolve(name, variables, Freshness::Cached)).await
+    }
+
+    /// The secret `name`, past the caches.
+    ///
+    /// # Errors
+    /// As [`Delivery::get`].
+    pub async fn refresh(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
+        self.counted(self.resolver.resolve(name, variables, Freshness::Fresh)).await
+    }
+
+    /// What AWS has now, in `environment` or here.
+    ///
+    /// # Errors
+    /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
+    pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
+        let environment = match environment {
+            None => self.environment,
+            Some(text) => parse_environment("environment", text)?,
+        };
+        let id = self.layer().ids.id(name, environment.as_str());
+        self.open(async {
+            let Some(aws) = &self.layer().aws else { return Ok(None) };
+            let fetched = aws.fetch(&id).await;
+            if fetched.as_ref().is_err_and(SecretError::is_denied) {
+                add(&self.metrics.unauthorized);
+            }
+            Ok(fetched?.map(|fetched| fetched.value).filter(|value| !value.is_empty()))
+        })
+        .await
+    }
+
+    /// What the env file has now.
+    ///
+    /// # Errors
+    /// `ENV_FILE_INVALID`, `CLOSED`.
+    pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
+        self.open(async { Ok(self.resolver.from_env_file(name).await?.map(|found| found.value)) }).await
+    }
+
+    /// What the runtime environment has now.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`, `CLOSED`.
+    pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
+        self.open(async { Ok(self.resolver.from_runtime(name, variables).await?.map(|found| found.value)) }).await
+    }
+
+    /// Every secret of `tool`.
+    ///
+    /// # Errors
+    /// As a single read of any of them.
+    pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+        let result = self.open(read_tool(&self.resolver, &self.tools, tool, variables)).await;
+        match &result {
+            Ok(found) => found.values().for_each(|found| self.metrics.retrieved(found.origin)),
+            Err(error) => self.metrics.failed(error.code()),
+        }
+        result
+    }
+
+    /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
+    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
+        let names = declared_names(&self.tools, tool).ok().flatten()?;
+        let entries = names
+            .into_iter()
+            .map(|name| {
+                let secret_type = name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase();
+                Some((secret_type, self.hot.peek(name.as_str())?))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        for _ in &entries {
+            self.metrics.hit_in_memory();
+        }
+        Some(entries)
+    }
+
+    /// Why `name` has the value it has.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
+        self.open(async { Ok(explain(&self.resolver, name, variables, &self.clock).await) }).await
+    }
+
+    /// The fresh cached value of `name` (`cache.get`).
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn cache_get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
+        self.open(async {
+            match &self.layer().cache {
+                Some(cache) => Ok(cache.get(name).await),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
+        self.open(async {
+            match &self.layer().cache {
+                Some(cache) => {
+                    self.layer().forget(name);
+                    cache.set(name, value, ttl).await
+                }
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Drops the copies of `name` (`cache.invalidate`).
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
+        self.open(async {
+            self.layer().forget(name);
+            match &self.layer().cache {
+                Some(cache) => cache.invalidate(name).await,
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Drops every copy of this environment (`cache.clear`).
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_clear(&self) -> Result<()> {
+        self.open(self.clear()).await
+    }
+
+    async fn clear(&self) -> Result<()> {
+        self.layer().forget_all();
+        match &self.layer().cache {
+            Some(cache) => cache.clear().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends everything: readers under way receive `CLOSED`, background work is stopped, cached values are wiped; in
+    /// the test environment the shared copies go too. May be called any number of times.
+    pub async fn close(&self) {
+        let first = !self.stop.is_cancelled();
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("background work did not end in time");
+        }
+        let Some(cache) = &self.layer().cache else { return };
+        if first && self.preset.close_clears_cache {
+            if let Err(error) = self.clear().await {
+                tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
+            }
+        }
+        cache.clear_memory();
+        if let Some(redis) = cache.redis() {
+            redis.close().await;
+        }
+    }
+
+    /// Wipes and stops without waiting, when the owner disappears without `close()`.
+    pub fn abandon(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if let Some(cache) = &self.layer().cache {
+            cache.clear_memory();
+        }
+    }
+
+    /// Whether `close` was called.
+    pub fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Runs `work` unless the delivery is closed, and gives it up when it is closed meanwhile.
+    pub(crate) async fn open<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SecretError::closed()),
+            result = work => result,
+        }
+    }
+
+    async fn counted(&self, read: impl Future<Output = Result<Option<Found>>>) -> Result<Option<Found>> {
+        let result = self.open(read).await;
+        match &result {
+            Ok(Some(found)) => self.metrics.retrieved(found.origin),
+            Ok(None) => add(&self.metrics.absent),
+            Err(error) => self.metrics.failed(error.code()),
+        }
+        result
+    }
+}
+
+/// Reads an environment name given to a method.
+///
+/// # Errors
+/// `CONFIG_INVALID`.
+pub fn parse_environment(path: &str, text: &str) -> Result<Environment> {
+    Environment::parse(text).ok_or_else(|| {
+        SecretError::new(
+            ErrorCode::ConfigInvalid,
+            format!("{path} must be 'development', 'test', 'staging' or 'production' (or 'dev', 'stage', 'prod')"),
+        )
+    })
+}
+
+/// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
+pub struct HotPath {
+    memory: Option<Arc<MemoryCache>>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl HotPath {
+    /// The fresh value of `name`, counted; `None` when the read has to take the long way.
+    #[inline]
+    pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
+        let entry = self.memory.as_ref()?.fresh(name, self.clock.now())?;
+        // After `close` the memory is empty, so no flag needs to be read here.
+        self.metrics.hit_in_memory();
+        Some(entry)
+    }
+
+    fn peek(&self, name: &str) -> Option<Arc<Entry>> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        self.memory.as_ref()?.fresh(name, self.clock.now())
+    }
+}

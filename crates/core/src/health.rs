@@ -1,0 +1,130 @@
+//! State of every source and cache (`health`).
+
+use crate::delivery::Delivery;
+use crate::error::{ErrorCode, Result};
+use crate::name::SecretName;
+
+/// How a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Switched off.
+    Disabled,
+    /// As it should be.
+    Ok,
+    /// Works with a restriction.
+    Degraded,
+    /// Does not work.
+    Down,
+}
+
+impl Status {
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// A part's state and its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The part, as named in the report.
+    pub part: &'static str,
+    /// How it is.
+    pub status: Status,
+    /// Why it is not ok.
+    pub reason: Option<String>,
+}
+
+/// Asked for to see whether AWS answers; no secret has this name.
+const PROBE: &str = "TCS_SECRET_DELIVERY_HEALTH_PROBE";
+
+/// Every part's state, and the whole's: down when reads of secrets that are not cached would reject.
+///
+/// # Errors
+/// `CLOSED`.
+pub async fn health(delivery: &Delivery) -> Result<(Status, Vec<Check>)> {
+    delivery
+        .open(async {
+            let (aws, env_file, runtime, redis) =
+                tokio::join!(aws(delivery), env_file(delivery), runtime(delivery), redis(delivery));
+            let memory = match &delivery.layer().cache {
+                Some(_) => check("memory", Status::Ok, None),
+                None => check("memory", Status::Disabled, None),
+            };
+            let whole = overall(delivery, &aws, &env_file, &redis, &runtime);
+            Ok((whole, vec![aws, env_file, runtime, memory, redis]))
+        })
+        .await
+}
+
+fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, runtime: &Check) -> Status {
+    let strict = delivery.environment().preset().aws_failure_rejects;
+    let parts = [aws, env_file, redis, runtime];
+    if (aws.status == Status::Down && strict) || env_file.status == Status::Down {
+        Status::Down
+    } else if parts.iter().any(|part| part.status > Status::Ok) {
+        Status::Degraded
+    } else {
+        Status::Ok
+    }
+}
+
+async fn aws(delivery: &Delivery) -> Check {
+    let layer = delivery.layer();
+    let Some(aws) = &layer.aws else { return check("aws", Status::Disabled, Some("options.aws.enabled is false".into())) };
+    let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
+    match aws.fetch(&layer.id(&name)).await {
+        // Being refused a secret that does not exist is the ordinary answer to an identity with narrow permissions.
+        Ok(_) => check("aws", Status::Ok, None),
+        Err(error) if error.is_denied() => check("aws", Status::Ok, None),
+        Err(error) if delivery.resolver.unless_optional(error.clone()).is_ok() => {
+            check("aws", Status::Disabled, Some("no AWS credentials were found".into()))
+        }
+        Err(error) => check("aws", Status::Down, Some(error.to_string())),
+    }
+}
+
+async fn env_file(delivery: &Delivery) -> Check {
+    let Some(file) = delivery.env_file() else { return check("envFile", Status::Disabled, None) };
+    match file.values().await {
+        Ok(_) => check("envFile", Status::Ok, None),
+        Err(error) => check("envFile", Status::Down, Some(error.to_string())),
+    }
+}
+
+async fn runtime(delivery: &Delivery) -> Check {
+    let problems: Vec<String> = delivery
+        .runtime()
+        .directories()
+        .await
+        .into_iter()
+        .filter_map(|(directory, problem)| problem.map(|problem| format!("{directory}: {problem}")))
+        .collect();
+    if problems.is_empty() {
+        check("runtime", Status::Ok, None)
+    } else {
+        check("runtime", Status::Degraded, Some(problems.join("; ")))
+    }
+}
+
+async fn redis(delivery: &Delivery) -> Check {
+    let Some(redis) = delivery.layer().cache.as_ref().and_then(|cache| cache.redis()) else {
+        return check("redis", Status::Disabled, None);
+    };
+    match redis.ping().await {
+        Ok(()) => check("redis", Status::Ok, None),
+        Err(error) => {
+            debug_assert_eq!(error.code(), ErrorCode::CacheUnavailable);
+            check("redis", Status::Down, Some(error.to_string()))
+        }
+    }
+}
+
+fn check(part: &'static str, status: Status, reason: Option<String>) -> Check {
+    Check { part, status, reason }
+}

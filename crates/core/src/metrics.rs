@@ -1,0 +1,158 @@
+//! Counters. No label and no field can hold a value.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::ErrorCode;
+
+/// Where a returned value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The in-process cache.
+    Memory,
+    /// The shared cache.
+    Redis,
+    /// AWS Secrets Manager.
+    Aws,
+    /// The env file.
+    EnvFile,
+    /// The runtime environment.
+    Runtime,
+}
+
+impl Origin {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Redis, Self::Aws, Self::EnvFile, Self::Runtime];
+
+    /// The name in reports and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Aws => "aws",
+            Self::EnvFile => "env-file",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+/// What happened since construction.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    retrieved: [AtomicU64; Origin::ALL.len()],
+    errors: [AtomicU64; ErrorCode::ALL.len()],
+    /// Reads that ended in "no such secret".
+    pub absent: AtomicU64,
+    /// Lookups that a cache answered.
+    pub hits: AtomicU64,
+    /// Lookups that no cache answered.
+    pub misses: AtomicU64,
+    /// Retrievals that shared another one's AWS call, or one of a batch.
+    pub shared_calls: AtomicU64,
+    /// Values past their TTL that answered for a failing AWS.
+    pub stale: AtomicU64,
+    /// AWS refusals of this identity.
+    pub unauthorized: AtomicU64,
+    /// Retrievals reported by the service itself.
+    pub recorded: AtomicU64,
+    /// Those of them that failed.
+    pub recorded_failures: AtomicU64,
+    /// Their latencies, in microseconds.
+    pub recorded_micros: AtomicU64,
+}
+
+impl Metrics {
+    /// Counts a cached read: the hot path's two additions.
+    #[inline]
+    pub fn hit_in_memory(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.retrieved[Origin::Memory as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a returned value.
+    pub fn retrieved(&self, origin: Origin) {
+        self.retrieved[origin as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Values returned from `origin`.
+    pub fn retrieved_from(&self, origin: Origin) -> u64 {
+        self.retrieved[origin as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts a rejection.
+    pub fn failed(&self, code: ErrorCode) {
+        self.errors[code as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Rejections so far, by code.
+    pub fn errors(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        ErrorCode::ALL.into_iter().zip(self.errors.iter().map(|counter| counter.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a retrieval the service reports (`recordSecretRetrieval`).
+    pub fn record(&self, latency_ms: f64, success: bool) {
+        add(&self.recorded);
+        if !success {
+            add(&self.recorded_failures);
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; a latency is not negative")]
+        let micros = (latency_ms * 1000.0) as u64;
+        self.recorded_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// hits ÷ lookups; `None` before the first lookup (decision D11).
+    pub fn hit_rate(&self) -> Option<f64> {
+        let (hits, misses) = (read(&self.hits), read(&self.misses));
+        ratio(hits, hits + misses)
+    }
+
+    /// The share of retrievals that cost no AWS call of their own; `None` before the first (decision D11).
+    pub fn efficiency(&self) -> Option<f64> {
+        let from_aws = self.retrieved_from(Origin::Aws);
+        let cached = self.retrieved_from(Origin::Memory) + self.retrieved_from(Origin::Redis);
+        let free = cached + read(&self.shared_calls).min(from_aws);
+        ratio(free, cached + from_aws)
+    }
+}
+
+/// Adds one.
+pub fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The counter's value.
+pub fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a ratio of counters")]
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_follow_their_definitions() {
+        let metrics = Metrics::default();
+        assert_eq!((metrics.hit_rate(), metrics.efficiency()), (None, None));
+        for _ in 0..3 {
+            metrics.hit_in_memory();
+        }
+        add(&metrics.misses);
+        metrics.retrieved(Origin::Aws);
+        assert_eq!(metrics.hit_rate(), Some(0.75));
+        assert_eq!(metrics.efficiency(), Some(0.75));
+        add(&metrics.shared_calls);
+        assert_eq!(metrics.efficiency(), Some(1.0));
+    }
+
+    #[test]
+    fn error_codes_have_their_own_counters() {
+        let metrics = Metrics::default();
+        metrics.failed(ErrorCode::Closed);
+        let seen: Vec<_> = metrics.errors().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(seen, [(ErrorCode::Closed, 1)]);
+    }
+}

@@ -1,0 +1,119 @@
+//! Precedence: which source answers (DESIGN sections 2 and 4).
+
+use std::sync::Arc;
+
+use crate::aws_layer::{Answer, AwsLayer, Found};
+use crate::config::Precedence;
+use crate::error::{Result, SecretError};
+use crate::metrics::Origin;
+use crate::name::SecretName;
+use crate::source::env_file::EnvFile;
+use crate::source::runtime::{Runtime, Variables};
+
+/// Asks the sources in their order.
+pub struct Resolver {
+    /// AWS and its caches.
+    pub layer: Arc<AwsLayer>,
+    /// `None` when switched off or not part of the environment.
+    pub env_file: Option<EnvFile>,
+    /// The runtime environment.
+    pub runtime: Runtime,
+    /// When the runtime environment is asked.
+    pub precedence: Precedence,
+    /// Production: an AWS failure without a stale copy rejects.
+    pub aws_failure_rejects: bool,
+    /// Development: having no AWS credentials at all is not a failure, it is having no AWS.
+    pub aws_is_optional: bool,
+}
+
+/// How the AWS part of a read is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Caches may answer.
+    Cached,
+    /// Past the caches, replacing their copies.
+    Fresh,
+}
+
+impl Resolver {
+    /// The value of `name`, or `None` when every source says that it has none.
+    ///
+    /// # Errors
+    /// In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the answer only when no
+    /// other source has a value: a failure is not absence (decision D4).
+    pub async fn resolve(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
+        if self.precedence == Precedence::Override {
+            if let Some(found) = self.from_runtime(name, variables).await? {
+                return Ok(Some(found));
+            }
+        }
+        let from_aws = match freshness {
+            Freshness::Cached => self.layer.read(name).await,
+            Freshness::Fresh => self.layer.refresh(name).await,
+        };
+        self.after_aws(name, variables, from_aws).await
+    }
+
+    /// Goes on from AWS's answer: to the env file and, in the default order, to the runtime environment.
+    ///
+    /// # Errors
+    /// As [`Resolver::resolve`].
+    pub async fn after_aws(&self, name: &SecretName, variables: &Variables, from_aws: Answer) -> Answer {
+        let failure = match from_aws {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => None,
+            Err(error) if self.rejects(&error) => return Err(error),
+            Err(error) => self.remembered(error),
+        };
+        if let Some(found) = self.from_env_file(name).await? {
+            return Ok(Some(found));
+        }
+        if self.precedence == Precedence::Last {
+            if let Some(found) = self.from_runtime(name, variables).await? {
+                return Ok(Some(found));
+            }
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether an AWS error ends a read at once.
+    pub fn rejects(&self, error: &SecretError) -> bool {
+        self.aws_failure_rejects || error.code() == crate::error::ErrorCode::Closed
+    }
+
+    /// An AWS failure is the answer when nothing else is known, unless AWS is optional here and simply not there.
+    ///
+    /// # Errors
+    /// `error`.
+    pub fn unless_optional(&self, error: SecretError) -> Result<()> {
+        self.remembered(error).map_or(Ok(()), Err)
+    }
+
+    fn remembered(&self, error: SecretError) -> Option<SecretError> {
+        (!(self.aws_is_optional && error.is_missing_credentials())).then_some(error)
+    }
+
+    /// What the env file has.
+    ///
+    /// # Errors
+    /// `ENV_FILE_INVALID`.
+    pub async fn from_env_file(&self, name: &SecretName) -> Result<Option<Found>> {
+        let Some(file) = &self.env_file else { return Ok(None) };
+        Ok(file.get(name).await?.map(|value| local(value, Origin::EnvFile)))
+    }
+
+    /// What the runtime environment has.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`.
+    pub async fn from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
+        Ok(self.runtime.get(name, variables).await?.map(|value| local(value, Origin::Runtime)))
+    }
+}
+
+fn local(value: crate::value::SecretValue, origin: Origin) -> Found {
+    Found { value, origin, version_id: None, stale: false }
+}
