@@ -1,1 +1,11 @@
+//! The Node face of the delivery core: converts options and results, decides nothing.
+//!
+//! JavaScript starts an operation with an id and hears of its end through one function that takes finished operations
+//! in bulk (`completions`); `lib/delivery.js` turns both into promises. A cached read does not go that way: it is one
+//! synchronous call (`raw`).
 
+mod completions;
+mod native_delivery;
+mod options;
+mod raw;
+mod report;

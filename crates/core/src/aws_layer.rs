@@ -282,7 +282,8 @@ impl AwsLayer {
 
     async fn fetch_shared_flight(self: &Arc<Self>, name: &SecretName) -> Answer {
         let (layer, wanted) = (self.clone(), name.clone());
-        let (role, answer) = self.flights.join(name.as_str(), move || async move { layer.fetch_one(&wanted).await }).await;
+        let (role, answer) =
+            self.flights.join(name.as_str(), move || async move { layer.fetch_one(&wanted).await }).await;
         if role == Role::Follower {
             add(&self.metrics.shared_calls);
         }
@@ -332,7 +333,11 @@ impl AwsLayer {
                 Err(error) => return names.iter().map(|_| Asked::Raw(Err(error.clone()))).collect(),
             }
         }
-        join_all(names.iter().map(|name| self.fetch_shared_flight(name))).await.into_iter().map(Asked::Settled).collect()
+        join_all(names.iter().map(|name| self.fetch_shared_flight(name)))
+            .await
+            .into_iter()
+            .map(Asked::Settled)
+            .collect()
     }
 
     /// Applies the table: caches follow AWS's answer, and a stale copy may answer for a failure.

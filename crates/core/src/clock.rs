@@ -44,9 +44,7 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn test() -> Self {
-        Self(Some(Arc::new(TestTime {
-            elapsed_ms: AtomicU64::new(0),
-        })))
+        Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0) })))
     }
 
     /// Moves a test clock; does nothing to the machine's.
@@ -68,9 +66,7 @@ impl Clock {
     /// Wall-clock time in milliseconds since 1970, for what is shared between machines or shown to people.
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
-            None => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, millis),
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
             Some(test) => TEST_EPOCH_MS + test.elapsed_ms.load(Ordering::SeqCst),
         }
     }
@@ -92,6 +88,11 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// UTC time as `2026-01-01T00:00:00.000Z`, from milliseconds since 1970.
+pub fn iso8601(unix_ms: u64) -> String {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,13 +108,16 @@ mod tests {
     }
 
     #[test]
+    fn times_are_written_as_javascript_writes_them() {
+        assert_eq!(iso8601(1_767_225_600_000), "2026-01-01T00:00:00.000Z");
+        assert_eq!(iso8601(1_709_210_096_007), "2024-02-29T12:34:56.007Z");
+    }
+
+    #[test]
     fn moments_saturate_instead_of_wrapping() {
         let moment = Clock::test().now();
         assert!(moment.plus(Duration::MAX) > moment);
-        assert_eq!(
-            moment.since(moment.plus(Duration::from_secs(1))),
-            Duration::ZERO
-        );
+        assert_eq!(moment.since(moment.plus(Duration::from_secs(1))), Duration::ZERO);
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl Delivery {
             .transpose()?;
         let hot = Arc::new(HotPath {
             // Overriding sources must be asked first, so no read ends in memory.
-            memory: cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone()),
+            memory: cache
+                .as_ref()
+                .filter(|_| runtime.precedence == Precedence::Last)
+                .map(|cache| cache.memory().clone()),
             clock: clock.clone(),
             metrics: metrics.clone(),
             stop: stop.clone(),
@@ -276,6 +279,9 @@ impl Delivery {
         let first = !self.stop.is_cancelled();
         self.stop.cancel();
         self.tasks.close();
+        if let Some(cache) = &self.layer().cache {
+            cache.clear_memory();
+        }
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
             tracing::warn!("background work did not end in time");
         }

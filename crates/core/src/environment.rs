@@ -17,12 +17,7 @@ pub enum Environment {
 
 impl Environment {
     /// Every environment, from the loosest to the strictest.
-    pub const ALL: [Self; 4] = [
-        Self::Development,
-        Self::Test,
-        Self::Staging,
-        Self::Production,
-    ];
+    pub const ALL: [Self; 4] = [Self::Development, Self::Test, Self::Staging, Self::Production];
 
     /// Reads a name or alias (decision D3); `None` when it is neither.
     pub fn parse(text: &str) -> Option<Self> {
@@ -98,10 +93,7 @@ impl Environment {
 
 /// What an environment means when no option says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a table of documented switches, each read on its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "a table of documented switches, each read on its own")]
 pub struct Preset {
     /// The fallback file's name; `None` in production.
     pub env_file: Option<&'static str>,
@@ -149,16 +141,7 @@ mod tests {
     }
 
     /// One row of the preset table: env file, TTL, stale, audit, encryption, rotation days, compliance, strict.
-    type Row = (
-        Option<&'static str>,
-        Option<u64>,
-        u64,
-        bool,
-        bool,
-        Option<u32>,
-        Option<&'static str>,
-        bool,
-    );
+    type Row = (Option<&'static str>, Option<u64>, u64, bool, bool, Option<u32>, Option<&'static str>, bool);
 
     #[test]
     fn presets_are_the_documented_table() {
@@ -182,36 +165,9 @@ mod tests {
             rows,
             [
                 (Some(".env.dev"), None, 0, false, false, None, None, false),
-                (
-                    Some(".env.test"),
-                    Some(60),
-                    0,
-                    true,
-                    false,
-                    Some(7),
-                    None,
-                    false
-                ),
-                (
-                    Some(".env.staging"),
-                    Some(300),
-                    3600,
-                    true,
-                    true,
-                    Some(14),
-                    Some("soc2"),
-                    false
-                ),
-                (
-                    None,
-                    Some(300),
-                    3600,
-                    true,
-                    true,
-                    Some(7),
-                    Some("soc2"),
-                    true
-                ),
+                (Some(".env.test"), Some(60), 0, true, false, Some(7), None, false),
+                (Some(".env.staging"), Some(300), 3600, true, true, Some(14), Some("soc2"), false),
+                (None, Some(300), 3600, true, true, Some(7), Some("soc2"), true),
             ]
         );
     }
@@ -220,15 +176,9 @@ mod tests {
     fn only_the_staging_file_is_deprecated_and_only_test_clears_on_close() {
         for environment in Environment::ALL {
             let preset = environment.preset();
-            assert_eq!(
-                preset.env_file_deprecated,
-                environment == Environment::Staging
-            );
+            assert_eq!(preset.env_file_deprecated, environment == Environment::Staging);
             assert_eq!(preset.close_clears_cache, environment == Environment::Test);
-            assert_eq!(
-                preset.instance_metadata,
-                environment != Environment::Development
-            );
+            assert_eq!(preset.instance_metadata, environment != Environment::Development);
             let watched = environment == Environment::Production;
             assert_eq!((preset.monitoring, preset.alerting), (watched, watched));
         }

@@ -100,11 +100,7 @@ pub type Result<T> = std::result::Result<T, SecretError>;
 impl SecretError {
     /// An error with `code`; `message` must not hold anything secret.
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            missing_credentials: false,
-        }
+        Self { code, message: message.into(), missing_credentials: false }
     }
 
     /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
@@ -119,10 +115,7 @@ impl SecretError {
 
     /// `CLOSED`.
     pub fn closed() -> Self {
-        Self::new(
-            ErrorCode::Closed,
-            "this SecretDelivery was closed; create a new one to read secrets",
-        )
+        Self::new(ErrorCode::Closed, "this SecretDelivery was closed; create a new one to read secrets")
     }
 
     /// The stable code.
@@ -170,21 +163,14 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for code in ErrorCode::ALL {
             assert!(seen.insert(code.as_str()));
-            assert!(
-                code.as_str()
-                    .bytes()
-                    .all(|b| b.is_ascii_uppercase() || b == b'_')
-            );
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
         }
     }
 
     #[test]
     fn a_config_error_starts_with_the_path() {
         let error = SecretError::config("options.cache.ttlSeconds", "must be positive");
-        assert_eq!(
-            error.to_string(),
-            "options.cache.ttlSeconds must be positive"
-        );
+        assert_eq!(error.to_string(), "options.cache.ttlSeconds must be positive");
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(!error.is_transient());
     }

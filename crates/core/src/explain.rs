@@ -104,11 +104,8 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
         Some(Conclusion::Rejected(error)) => (None, false, Some(error)),
         None => (None, false, aws_failure),
     };
-    let version_id = story
-        .layers
-        .iter()
-        .find(|layer| Some(layer.layer) == answered_by)
-        .and_then(|layer| layer.version_id.clone());
+    let version_id =
+        story.layers.iter().find(|layer| Some(layer.layer) == answered_by).and_then(|layer| layer.version_id.clone());
     Explanation {
         name: name.as_str().to_owned(),
         aws_id: resolver.layer.id(name),

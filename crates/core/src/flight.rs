@@ -57,7 +57,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(SecretError::closed())),
             // The task ended without an answer: stopped by `close`, or a defect that must not hang its readers.
             Err(_) if self.stop.is_cancelled() => Err(SecretError::closed()),
-            Err(_) => Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly"))),
+            Err(_) => {
+                Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly")))
+            }
         };
         (role, result)
     }

@@ -76,7 +76,9 @@ fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, ru
 
 async fn aws(delivery: &Delivery) -> Check {
     let layer = delivery.layer();
-    let Some(aws) = &layer.aws else { return check("aws", Status::Disabled, Some("options.aws.enabled is false".into())) };
+    let Some(aws) = &layer.aws else {
+        return check("aws", Status::Disabled, Some("options.aws.enabled is false".into()));
+    };
     let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
     match aws.fetch(&layer.id(&name)).await {
         // Being refused a secret that does not exist is the ordinary answer to an identity with narrow permissions.

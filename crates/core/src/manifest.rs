@@ -37,24 +37,18 @@ pub struct Owner {
 impl Manifest {
     /// Adds a tool; both names are upper-cased. Returns whether it is new.
     pub fn declare(&mut self, tool: &str, secrets: BTreeMap<String, SecretSpec>) -> bool {
-        self.tools
-            .insert(tool.to_ascii_uppercase(), secrets)
-            .is_none()
+        self.tools.insert(tool.to_ascii_uppercase(), secrets).is_none()
     }
 
     /// The declared secrets of a tool by upper-cased type; `None` when the tool or its secrets are not declared.
     pub fn secrets(&self, tool: &str) -> Option<&BTreeMap<String, SecretSpec>> {
-        self.tools
-            .get(&tool.to_ascii_uppercase())
-            .filter(|secrets| !secrets.is_empty())
+        self.tools.get(&tool.to_ascii_uppercase()).filter(|secrets| !secrets.is_empty())
     }
 
     /// Every declared tool and secret type.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &SecretSpec)> {
         self.tools.iter().flat_map(|(tool, secrets)| {
-            secrets
-                .iter()
-                .map(move |(secret_type, spec)| (tool.as_str(), secret_type.as_str(), spec))
+            secrets.iter().map(move |(secret_type, spec)| (tool.as_str(), secret_type.as_str(), spec))
         })
     }
 
@@ -62,18 +56,11 @@ impl Manifest {
     /// `None` when there is no type after the tool.
     pub fn owner(&self, name: &str) -> Option<Owner> {
         let upper = name.to_ascii_uppercase();
-        let declared = self
-            .tools
-            .keys()
-            .filter(|tool| has_prefix(&upper, tool))
-            .max_by_key(|tool| tool.len())
-            .map(String::len);
+        let declared =
+            self.tools.keys().filter(|tool| has_prefix(&upper, tool)).max_by_key(|tool| tool.len()).map(String::len);
         let at = declared.or_else(|| upper.find('_'))?;
         let (tool, rest) = (upper.get(..at)?, upper.get(at + 1..)?);
-        (!tool.is_empty() && !rest.is_empty()).then(|| Owner {
-            tool: tool.to_owned(),
-            secret_type: rest.to_owned(),
-        })
+        (!tool.is_empty() && !rest.is_empty()).then(|| Owner { tool: tool.to_owned(), secret_type: rest.to_owned() })
     }
 
     /// The secret type of `name` when it belongs to `tool` and no longer declared tool owns it (decision D5).
@@ -82,10 +69,7 @@ impl Manifest {
         if !has_prefix(name, &tool) {
             return None;
         }
-        let taken = self
-            .tools
-            .keys()
-            .any(|other| other.len() > tool.len() && has_prefix(name, other));
+        let taken = self.tools.keys().any(|other| other.len() > tool.len() && has_prefix(name, other));
         (!taken).then(|| &name[tool.len() + 1..])
     }
 }
@@ -123,10 +107,7 @@ mod tests {
     #[test]
     fn an_undeclared_tool_ends_at_the_first_underscore() {
         let owner = Manifest::default().owner("GITHUB_API_TOKEN").expect("owned");
-        assert_eq!(
-            (owner.tool.as_str(), owner.secret_type.as_str()),
-            ("GITHUB", "API_TOKEN")
-        );
+        assert_eq!((owner.tool.as_str(), owner.secret_type.as_str()), ("GITHUB", "API_TOKEN"));
         assert_eq!(Manifest::default().owner("SESSION"), None);
         assert_eq!(Manifest::default().owner("SESSION_"), None);
     }

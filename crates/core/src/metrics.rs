@@ -94,7 +94,11 @@ impl Metrics {
         if !success {
             add(&self.recorded_failures);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; a latency is not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates; a latency is not negative"
+        )]
         let micros = (latency_ms * 1000.0) as u64;
         self.recorded_micros.fetch_add(micros, Ordering::Relaxed);
     }

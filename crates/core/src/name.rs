@@ -95,10 +95,7 @@ fn check(what: &str, text: &str, max: usize) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(SecretError::new(
-        ErrorCode::SecretNameInvalid,
-        format!("{what} {} is not valid: {why}", shown(text)),
-    ))
+    Err(SecretError::new(ErrorCode::SecretNameInvalid, format!("{what} {} is not valid: {why}", shown(text))))
 }
 
 fn is_name_byte(byte: u8) -> bool {
@@ -108,11 +105,7 @@ fn is_name_byte(byte: u8) -> bool {
 /// The name as an error message may show it: escaped and cut, so that a log line stays one line.
 fn shown(text: &str) -> String {
     const MOST: usize = 40;
-    let mut out: String = text
-        .chars()
-        .take(MOST)
-        .flat_map(char::escape_default)
-        .collect();
+    let mut out: String = text.chars().take(MOST).flat_map(char::escape_default).collect();
     if text.chars().nth(MOST).is_some() {
         out.push('…');
     }
@@ -135,27 +128,21 @@ impl AwsIdTemplate {
     /// # Errors
     /// What is wrong with it, for a message after the option's path.
     pub fn parse(template: &str) -> std::result::Result<Self, String> {
-        let (before, after) = template
-            .split_once("{name}")
-            .ok_or("must contain {name}, as in '{name}_{environment}'")?;
+        let (before, after) =
+            template.split_once("{name}").ok_or("must contain {name}, as in '{name}_{environment}'")?;
         if after.contains("{name}") {
             return Err("must contain {name} only once".into());
         }
         for literal in [before, after] {
             let literal = literal.replace("{environment}", "");
             if let Some(wrong) = literal.chars().find(|c| !is_aws_name_char(*c)) {
-                return Err(format!(
-                    "holds {wrong:?}; AWS secret names use letters, digits and /_+=.@-"
-                ));
+                return Err(format!("holds {wrong:?}; AWS secret names use letters, digits and /_+=.@-"));
             }
         }
         if template.len() > 200 {
             return Err("is longer than 200 characters".into());
         }
-        Ok(Self {
-            before: before.into(),
-            after: after.into(),
-        })
+        Ok(Self { before: before.into(), after: after.into() })
     }
 
     /// The AWS secret id of `name` in `environment`.
@@ -172,8 +159,7 @@ impl AwsIdTemplate {
     /// The secret name inside an AWS id of `environment`; `None` when the id is not of this template.
     pub fn name_in<'id>(&self, id: &'id str, environment: &str) -> Option<&'id str> {
         let [before, after] = self.around(environment);
-        id.strip_prefix(before.as_str())?
-            .strip_suffix(after.as_str())
+        id.strip_prefix(before.as_str())?.strip_suffix(after.as_str())
     }
 }
 
@@ -189,44 +175,25 @@ mod tests {
     fn a_tool_secret_is_tool_and_type_in_upper_case() {
         let name = SecretName::of_tool("gitHub", "api-token").expect("valid");
         assert_eq!(name.as_str(), "GITHUB_API-TOKEN");
-        assert_eq!(
-            name.variable_names().collect::<Vec<_>>(),
-            ["GITHUB_API-TOKEN", "GITHUB_API_TOKEN"]
-        );
+        assert_eq!(name.variable_names().collect::<Vec<_>>(), ["GITHUB_API-TOKEN", "GITHUB_API_TOKEN"]);
     }
 
     #[test]
     fn a_plain_name_keeps_its_case() {
-        assert_eq!(
-            SecretName::new("Session_key").expect("valid").as_str(),
-            "Session_key"
-        );
+        assert_eq!(SecretName::new("Session_key").expect("valid").as_str(), "Session_key");
     }
 
     #[test]
     fn mounted_files_may_use_the_documented_kebab_case() {
         let name = SecretName::new("DATABASE_URL").expect("valid");
-        assert_eq!(
-            name.file_names(),
-            ["DATABASE_URL", "database_url", "database-url"]
-        );
+        assert_eq!(name.file_names(), ["DATABASE_URL", "database_url", "database-url"]);
     }
 
     #[test]
     fn bad_names_are_refused_with_a_one_line_reason() {
-        for wrong in [
-            "",
-            "../etc/passwd",
-            "a/b",
-            "a\0b",
-            "-a",
-            "_a",
-            "a b",
-            "tökén",
-            "a\nb",
-            "\u{fffd}",
-            &"x".repeat(300),
-        ] {
+        for wrong in
+            ["", "../etc/passwd", "a/b", "a\0b", "-a", "_a", "a b", "tökén", "a\nb", "\u{fffd}", &"x".repeat(300)]
+        {
             let error = SecretName::new(wrong).expect_err(wrong);
             assert_eq!(error.code(), ErrorCode::SecretNameInvalid);
             assert!(!error.to_string().contains(['\n', '\0']), "{error}");
@@ -241,18 +208,9 @@ mod tests {
     fn the_default_template_gives_the_documented_id() {
         let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
         let name = SecretName::of_tool("github", "api_token").expect("valid");
-        assert_eq!(
-            template.id(&name, "production"),
-            "GITHUB_API_TOKEN_production"
-        );
-        assert_eq!(
-            template.name_in("GITHUB_API_TOKEN_production", "production"),
-            Some("GITHUB_API_TOKEN")
-        );
-        assert_eq!(
-            template.name_in("GITHUB_API_TOKEN_staging", "production"),
-            None
-        );
+        assert_eq!(template.id(&name, "production"), "GITHUB_API_TOKEN_production");
+        assert_eq!(template.name_in("GITHUB_API_TOKEN_production", "production"), Some("GITHUB_API_TOKEN"));
+        assert_eq!(template.name_in("GITHUB_API_TOKEN_staging", "production"), None);
     }
 
     #[test]

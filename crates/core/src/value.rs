@@ -26,10 +26,7 @@ impl SecretValue {
     /// wiped by the reallocation's zeroizing wrapper of the caller).
     pub fn new(text: String) -> Self {
         let ascii = text.is_ascii();
-        Self(Arc::new(Inner {
-            text: SecretString::from(text),
-            ascii,
-        }))
+        Self(Arc::new(Inner { text: SecretString::from(text), ascii }))
     }
 
     /// Takes UTF-8 bytes; `None` when they are not UTF-8. The bytes are wiped either way.
@@ -40,18 +37,12 @@ impl SecretValue {
 
     /// Copies `text`.
     pub fn copied(text: &str) -> Self {
-        Self(Arc::new(Inner {
-            ascii: text.is_ascii(),
-            text: SecretString::from(Box::<str>::from(text)),
-        }))
+        Self(Arc::new(Inner { ascii: text.is_ascii(), text: SecretString::from(Box::<str>::from(text)) }))
     }
 
     /// The plaintext. Each use is a place where a secret could leak, so each one states its reason.
     pub fn expose(&self) -> &str {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "EXPOSE: the one door; its own callers are checked in turn"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: the one door; its own callers are checked in turn")]
         self.0.text.expose_secret()
     }
 
@@ -67,10 +58,7 @@ impl SecretValue {
 
     /// Length in bytes of UTF-8.
     pub fn len(&self) -> usize {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "EXPOSE: only the length is taken"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: only the length is taken")]
         self.expose().len()
     }
 }
@@ -84,14 +72,8 @@ impl fmt::Debug for SecretValue {
 /// Constant in time for values of one length; the length itself is not hidden.
 impl PartialEq for SecretValue {
     fn eq(&self, other: &Self) -> bool {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "EXPOSE: compared in constant time, nothing is kept"
-        )]
-        self.expose()
-            .as_bytes()
-            .ct_eq(other.expose().as_bytes())
-            .into()
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: compared in constant time, nothing is kept")]
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
     }
 }
 

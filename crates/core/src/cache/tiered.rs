@@ -306,7 +306,9 @@ impl TieredCache {
         });
         self.remember(name, &entry, at);
         match &self.shared {
-            Some(shared) => shared.put(&self.ids.id(name, self.environment), &entry, ttl, ttl, &self.generation, at).await,
+            Some(shared) => {
+                shared.put(&self.ids.id(name, self.environment), &entry, ttl, ttl, &self.generation, at).await
+            }
             None => Ok(()),
         }
     }

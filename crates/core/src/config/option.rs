@@ -64,10 +64,7 @@ pub struct Field {
 impl Field {
     /// The value at `path`.
     pub fn new(path: impl Into<String>, value: OptionValue) -> Self {
-        Self {
-            path: path.into(),
-            value,
-        }
+        Self { path: path.into(), value }
     }
 
     /// Where it stands, such as `options.cache.ttlSeconds`.
@@ -105,29 +102,18 @@ impl Field {
         let OptionValue::Number(number) = self.value else {
             return Err(self.expected("a number"));
         };
-        let fits =
-            number.fract() == 0.0 && (f64::from(*range.start())..=f64::from(*range.end())).contains(&number);
+        let fits = number.fract() == 0.0 && (f64::from(*range.start())..=f64::from(*range.end())).contains(&number);
         if !fits {
-            return Err(self.refuse(format_args!(
-                "must be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )));
+            return Err(self.refuse(format_args!("must be a whole number from {} to {}", range.start(), range.end())));
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked against the range above"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against the range above")]
         Ok(number as u32)
     }
 
     /// Text that is not empty and holds no NUL.
     pub fn text(self) -> Result<Zeroizing<String>> {
         match self.value {
-            OptionValue::Text(text) if text.is_empty() => {
-                Err(SecretError::config(&self.path, "must not be empty"))
-            }
+            OptionValue::Text(text) if text.is_empty() => Err(SecretError::config(&self.path, "must not be empty")),
             OptionValue::Text(text) if text.contains('\0') => {
                 Err(SecretError::config(&self.path, "must not contain NUL"))
             }
@@ -151,13 +137,7 @@ impl Field {
 
     /// One of `choices`.
     pub fn one_of<T: Copy>(self, choices: &[(&str, T)]) -> Result<T> {
-        let names = || {
-            choices
-                .iter()
-                .map(|(name, _)| format!("'{name}'"))
-                .collect::<Vec<_>>()
-                .join(" or ")
-        };
+        let names = || choices.iter().map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(" or ");
         let OptionValue::Text(text) = &self.value else {
             return Err(self.expected(&names()));
         };
@@ -192,10 +172,7 @@ impl Field {
     /// The fields of an object.
     pub fn section(self) -> Result<Section> {
         match self.value {
-            OptionValue::Record(fields) => Ok(Section {
-                path: self.path,
-                fields,
-            }),
+            OptionValue::Record(fields) => Ok(Section { path: self.path, fields }),
             _ => Err(self.expected("an object")),
         }
     }
@@ -233,13 +210,10 @@ impl Section {
     /// All fields, for objects whose keys are names and not options.
     pub fn entries(self) -> impl Iterator<Item = (String, Field)> {
         let path = self.path;
-        self.fields
-            .into_iter()
-            .filter(|(_, value)| !matches!(value, OptionValue::Null))
-            .map(move |(name, value)| {
-                let field = Field::new(format!("{path}.{name}"), value);
-                (name, field)
-            })
+        self.fields.into_iter().filter(|(_, value)| !matches!(value, OptionValue::Null)).map(move |(name, value)| {
+            let field = Field::new(format!("{path}.{name}"), value);
+            (name, field)
+        })
     }
 
     /// Refuses fields that no one took.
@@ -251,24 +225,16 @@ impl Section {
             return Ok(());
         };
         let shown: String = name.chars().take(60).flat_map(char::escape_default).collect();
-        let hint = known
-            .iter()
-            .find(|k| looks_like(k, &name))
-            .map_or(String::new(), |k| format!("; did you mean '{k}'?"));
-        Err(SecretError::config(
-            &format!("{}.{shown}", self.path),
-            format_args!("is not an option{hint}"),
-        ))
+        let hint =
+            known.iter().find(|k| looks_like(k, &name)).map_or(String::new(), |k| format!("; did you mean '{k}'?"));
+        Err(SecretError::config(&format!("{}.{shown}", self.path), format_args!("is not an option{hint}")))
     }
 }
 
 /// Same letters but for case and separators, or one begins with the other.
 fn looks_like(known: &str, given: &str) -> bool {
     let plain = |text: &str| -> String {
-        text.chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_lowercase())
-            .collect()
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
     };
     let (known, given) = (plain(known), plain(given));
     given.len() > 1 && (known.starts_with(&given) || given.starts_with(&known))
@@ -284,26 +250,17 @@ mod tests {
 
     #[test]
     fn numbers_must_be_whole_and_in_range() {
-        assert_eq!(
-            field(OptionValue::Number(5.0)).integer(1..=9).expect("in range"),
-            5
-        );
+        assert_eq!(field(OptionValue::Number(5.0)).integer(1..=9).expect("in range"), 5);
         for wrong in [0.0, 10.0, 1.5, f64::NAN, f64::INFINITY, -1.0] {
             let error = field(OptionValue::Number(wrong)).integer(1..=9).expect_err("out");
-            assert_eq!(
-                error.to_string(),
-                "options.x must be a whole number from 1 to 9"
-            );
+            assert_eq!(error.to_string(), "options.x must be a whole number from 1 to 9");
         }
     }
 
     #[test]
     fn a_wrong_type_is_named_but_never_its_content() {
         let error = field(OptionValue::text("canary")).integer(1..=9).expect_err("text");
-        assert_eq!(
-            error.to_string(),
-            "options.x must be a number, got a string"
-        );
+        assert_eq!(error.to_string(), "options.x must be a number, got a string");
         assert!(!format!("{:?}", field(OptionValue::text("canary"))).contains("canary"));
     }
 
@@ -312,10 +269,7 @@ mod tests {
         let fields = BTreeMap::from([("ttl".to_owned(), OptionValue::Number(1.0))]);
         let section = field(OptionValue::Record(fields)).section().expect("object");
         let error = section.finish(&["ttlSeconds"]).expect_err("unknown");
-        assert_eq!(
-            error.to_string(),
-            "options.x.ttl is not an option; did you mean 'ttlSeconds'?"
-        );
+        assert_eq!(error.to_string(), "options.x.ttl is not an option; did you mean 'ttlSeconds'?");
     }
 
     #[test]

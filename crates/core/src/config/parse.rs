@@ -26,9 +26,7 @@ const MAX_SECONDS: u32 = 8_640_000;
 /// What `timeoutMs` may be at most: a read has one deadline, and nobody waits ten minutes for a secret.
 const MAX_TIMEOUT_MILLIS: u32 = 600_000;
 
-const TOP: &[&str] = &[
-    "environment", "tools", "aws", "envFile", "runtime", "cache", "audit", "rotation", "events",
-];
+const TOP: &[&str] = &["environment", "tools", "aws", "envFile", "runtime", "cache", "audit", "rotation", "events"];
 
 pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> {
     let options = match options {
@@ -128,7 +126,10 @@ fn pattern(field: Field) -> Result<Regex> {
     let path = field.path().to_owned();
     let text = field.string()?;
     Regex::new(&text).map_err(|_| {
-        SecretError::config(&path, "is not a regular expression (Rust regex syntax: no look-around, no back-references)")
+        SecretError::config(
+            &path,
+            "is not a regular expression (Rust regex syntax: no look-around, no back-references)",
+        )
     })
 }
 
@@ -146,8 +147,16 @@ fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
 
 fn aws(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<(Option<AwsConfig>, AwsIdTemplate)> {
     const KNOWN: &[&str] = &[
-        "enabled", "region", "endpoint", "profile", "credentials", "timeoutMs", "connectTimeoutMs", "maxAttempts",
-        "secretIdTemplate", "failoverRegions",
+        "enabled",
+        "region",
+        "endpoint",
+        "profile",
+        "credentials",
+        "timeoutMs",
+        "connectTimeoutMs",
+        "maxAttempts",
+        "secretIdTemplate",
+        "failoverRegions",
     ];
     let mut section = sub_section(top, "aws")?;
     let enabled = section.read("enabled", Field::bool)?.unwrap_or(true);
@@ -175,7 +184,9 @@ fn aws(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result
     let mut variables: std::collections::HashMap<String, String> = ambient
         .variables
         .iter()
-        .filter(|(name, _)| name.starts_with("AWS_") || matches!(name.as_str(), "HOME" | "USERPROFILE" | "SSL_CERT_FILE"))
+        .filter(|(name, _)| {
+            name.starts_with("AWS_") || matches!(name.as_str(), "HOME" | "USERPROFILE" | "SSL_CERT_FILE")
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     // In development the first read must not wait for a metadata service; AWS_EC2_METADATA_DISABLED=false asks for it.
@@ -251,10 +262,8 @@ fn env_file(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Opt
         .read("syntax", |f| f.one_of(&[("dotenv", EnvFileSyntax::Dotenv), ("dotenvy", EnvFileSyntax::Dotenvy)]))?
         .unwrap_or(EnvFileSyntax::Dotenv);
     section.finish(&["path", "directory", "syntax"])?;
-    let directory = directory.map_or_else(
-        || ambient.working_directory.clone(),
-        |directory| ambient.working_directory.join(directory),
-    );
+    let directory = directory
+        .map_or_else(|| ambient.working_directory.clone(), |directory| ambient.working_directory.join(directory));
     // A path that is asked for by name is used in production too; the preset only decides the default.
     let Some(path) = path.or_else(|| preset.env_file.map(PathBuf::from)) else {
         return Ok(None);
@@ -289,7 +298,13 @@ fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeConfig> {
 
 fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheConfig>> {
     const KNOWN: &[&str] = &[
-        "ttlSeconds", "maxEntries", "maxStaleSeconds", "negativeTtlSeconds", "refreshAhead", "redis", "encryptionKeys",
+        "ttlSeconds",
+        "maxEntries",
+        "maxStaleSeconds",
+        "negativeTtlSeconds",
+        "refreshAhead",
+        "redis",
+        "encryptionKeys",
     ];
     let field = top.take("cache");
     let wanted = match &field {
@@ -323,14 +338,7 @@ fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option
              false to cache in memory only",
         ));
     }
-    Ok(Some(CacheConfig {
-        ttl,
-        max_entries: max_entries as usize,
-        max_stale,
-        negative_ttl: negative,
-        redis,
-        keys,
-    }))
+    Ok(Some(CacheConfig { ttl, max_entries: max_entries as usize, max_stale, negative_ttl: negative, redis, keys }))
 }
 
 fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisConfig>> {
@@ -405,7 +413,8 @@ fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
 }
 
 fn key(path: &str, id: &str, bytes: Zeroizing<Vec<u8>>, is_text: bool) -> Result<EncryptionKey> {
-    let id_fits = !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let id_fits =
+        !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     if !id_fits {
         return Err(key_error(path, "must have an id of 1 to 64 letters, digits, '_', '.' or '-'"));
     }
@@ -417,10 +426,7 @@ fn key(path: &str, id: &str, bytes: Zeroizing<Vec<u8>>, is_text: bool) -> Result
 }
 
 fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD]
-        .iter()
-        .find_map(|engine| engine.decode(text).ok())
-        .map(Zeroizing::new)
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(text).ok()).map(Zeroizing::new)
 }
 
 fn key_error(path: &str, why: &str) -> SecretError {

@@ -184,8 +184,5 @@ fn list(directories: &[PathBuf], prefix: &str) -> io::Result<BTreeSet<String>> {
 }
 
 fn unreadable(name: &str, place: &str, error: &io::Error) -> SecretError {
-    SecretError::new(
-        ErrorCode::SourceUnavailable,
-        format!("{name}: {place} cannot be read: {}", reason(error)),
-    )
+    SecretError::new(ErrorCode::SourceUnavailable, format!("{name}: {place} cannot be read: {}", reason(error)))
 }

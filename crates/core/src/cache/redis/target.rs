@@ -104,7 +104,9 @@ fn text(encoded: &str) -> Result<Option<String>, String> {
 
 fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String> {
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| "holds a port that is not a number")?),
+        Some((host, port)) if !port.contains(']') => {
+            (host, port.parse().map_err(|_| "holds a port that is not a number")?)
+        }
         _ => (text, default_port),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -135,8 +137,10 @@ fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::Redis
     let urls = nodes.hosts.iter().map(|(host, port)| {
         if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
     });
-    let mut builder =
-        ClusterClientBuilder::new(urls).connection_timeout(CONNECT_DEADLINE).response_timeout(OPERATION_DEADLINE).retries(1);
+    let mut builder = ClusterClientBuilder::new(urls)
+        .connection_timeout(CONNECT_DEADLINE)
+        .response_timeout(OPERATION_DEADLINE)
+        .retries(1);
     if let Some(username) = &nodes.username {
         builder = builder.username(username);
     }
@@ -160,13 +164,15 @@ fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::Redi
     let mut builder = SentinelClientBuilder::new(addresses, &nodes.service, SentinelServerType::Master)?
         .set_client_to_redis_db(nodes.database);
     if nodes.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+        builder =
+            builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
     }
     if let Some(username) = &nodes.username {
         builder = builder.set_client_to_redis_username(username).set_client_to_sentinel_username(username);
     }
     if let Some(password) = &nodes.password {
-        builder = builder.set_client_to_redis_password(password.as_str()).set_client_to_sentinel_password(password.as_str());
+        builder =
+            builder.set_client_to_redis_password(password.as_str()).set_client_to_sentinel_password(password.as_str());
     }
     if let Some(certificates) = certificates {
         builder = builder

@@ -126,7 +126,10 @@ fn whole(failure: &Failure, about: &str) -> SecretError {
 }
 
 fn unanswered(id: &str) -> SecretError {
-    SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: AWS BatchGetSecretValue left it out of its answer"))
+    SecretError::new(
+        ErrorCode::SourceResponseInvalid,
+        format!("{id}: AWS BatchGetSecretValue left it out of its answer"),
+    )
 }
 
 #[cfg(test)]

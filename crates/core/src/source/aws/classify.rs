@@ -28,7 +28,11 @@ impl Refusal {
     pub(super) fn error(&self, operation: &str, id: &str) -> SecretError {
         let request = self.request_id.as_ref().map_or(String::new(), |request| format!(" (request {request})"));
         let message = format!("{id}: AWS {operation} failed: {}{request}", self.why);
-        if self.missing_credentials { SecretError::without_credentials(message) } else { SecretError::new(self.code, message) }
+        if self.missing_credentials {
+            SecretError::without_credentials(message)
+        } else {
+            SecretError::new(self.code, message)
+        }
     }
 
     /// Whether this identity may not do it.
@@ -89,13 +93,25 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
             ErrorCode::SecretAccessDenied,
             format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
         ),
-        "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException"
-        | "RequestLimitExceeded" | "RequestThrottled" | "RequestThrottledException" | "LimitExceededException" => {
-            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"))
-        }
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" | "UnrecognizedClientException"
-        | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
-        | "MissingAuthenticationTokenException" | "MissingAuthenticationToken" | "OptInRequired" => (
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "LimitExceededException" => (ErrorCode::SourceUnavailable, format!("throttled ({shown})")),
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "RequestExpired"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationTokenException"
+        | "MissingAuthenticationToken"
+        | "OptInRequired" => (
             ErrorCode::SourceUnavailable,
             format!("credentials not accepted ({shown}); renew them and check the clock"),
         ),
@@ -105,7 +121,9 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
 
 fn says_deleted(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    message.contains("marked for deletion") || message.contains("marked deleted") || message.contains("scheduled for deletion")
+    message.contains("marked for deletion")
+        || message.contains("marked deleted")
+        || message.contains("scheduled for deletion")
 }
 
 fn by_status(status: u16) -> (ErrorCode, String) {
@@ -139,7 +157,9 @@ fn credentials_problem<E: Error + 'static>(error: &SdkError<E, HttpResponse>) ->
 
 fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String) {
     let why = match error {
-        SdkError::ConstructionFailure(_) => "the request could not be built (is a region set? aws.region or AWS_REGION)",
+        SdkError::ConstructionFailure(_) => {
+            "the request could not be built (is a region set? aws.region or AWS_REGION)"
+        }
         _ => "the endpoint cannot be reached",
     };
     (ErrorCode::SourceUnavailable, why.into())
@@ -175,7 +195,10 @@ mod tests {
 
     #[test]
     fn another_invalid_request_is_a_failure() {
-        assert_eq!(code_of("InvalidRequestException", Some("managed by another service")), Some(ErrorCode::SourceUnavailable));
+        assert_eq!(
+            code_of("InvalidRequestException", Some("managed by another service")),
+            Some(ErrorCode::SourceUnavailable)
+        );
     }
 
     #[test]

@@ -98,7 +98,9 @@ async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
             .tls_context(context.clone())
             .enable_tcp_nodelay(true);
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(aws_smithy_runtime_api::client::runtime_components::RuntimeComponents::sleep_impl));
+        connector.set_sleep_impl(
+            components.and_then(aws_smithy_runtime_api::client::runtime_components::RuntimeComponents::sleep_impl),
+        );
         connector.build()
     })
 }
@@ -106,10 +108,7 @@ async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
 /// The system's roots. On Linux the bundle is read here, because the library that finds it asks the C environment,
 /// which another thread must not do (DESIGN section 5, rule 3).
 fn trust_store(named: Option<&Path>) -> TrustStore {
-    let bundle = named
-        .into_iter()
-        .chain(CA_BUNDLES.iter().map(Path::new))
-        .find_map(|path| std::fs::read(path).ok());
+    let bundle = named.into_iter().chain(CA_BUNDLES.iter().map(Path::new)).find_map(|path| std::fs::read(path).ok());
     match bundle {
         Some(pem) => TrustStore::empty().with_pem_certificate(pem),
         None => TrustStore::default(),

@@ -94,7 +94,9 @@ impl EnvFile {
                 self.lock().loaded = None;
                 Ok(Values::default())
             }
-            Ok(Look::Unchanged) => Ok(self.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default()),
+            Ok(Look::Unchanged) => {
+                Ok(self.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
+            }
             Ok(Look::Read { stamp, values, skipped }) => {
                 let values = Arc::new(values);
                 self.lock().loaded = Some((stamp, values.clone()));
@@ -128,7 +130,11 @@ impl EnvFile {
             }
             self.notices.notice(Notice::warning(
                 "ENV_FILE_LINE_SKIPPED",
-                format!("{}: {} line(s) are neither an assignment nor a comment and were skipped: {lines}", self.path(), skipped.len()),
+                format!(
+                    "{}: {} line(s) are neither an assignment nor a comment and were skipped: {lines}",
+                    self.path(),
+                    skipped.len()
+                ),
             ));
         }
     }

@@ -1,0 +1,278 @@
+//! The class behind `lib/delivery.js`. Methods start an operation and return; `completions` tells how it ended.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Either, FnArgs, Function, Result, Unknown, spawn};
+use napi_derive::napi;
+use tcs_secret_delivery_core::clock::Clock;
+use tcs_secret_delivery_core::config::{Ambient, Config};
+use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
+use tcs_secret_delivery_core::error::SecretError;
+use tcs_secret_delivery_core::health::health;
+use tcs_secret_delivery_core::name::SecretName;
+use tcs_secret_delivery_core::source::runtime::Variables;
+use tcs_secret_delivery_core::value::SecretValue;
+
+use crate::completions::{Completions, Item, Outcome};
+use crate::raw::{CachedReader, SecretMap};
+use crate::{options, report};
+
+/// A refusal that JavaScript turns into a `SecretError`.
+#[napi(object)]
+pub struct NativeFailure {
+    /// The stable code.
+    pub code: String,
+    /// What, why and what to do.
+    pub message: String,
+}
+
+impl From<SecretError> for NativeFailure {
+    fn from(error: SecretError) -> Self {
+        Self { code: error.code().as_str().into(), message: error.to_string() }
+    }
+}
+
+/// What the process looks like, read on the JavaScript thread.
+#[napi(object)]
+pub struct NativeAmbient {
+    /// The variables that configuration may read.
+    pub variables: HashMap<String, String>,
+    /// `process.cwd()`.
+    pub working_directory: String,
+}
+
+/// Opens a delivery, or says why not.
+#[napi(catch_unwind)]
+pub fn open_delivery(
+    options: Unknown<'_>,
+    ambient: NativeAmbient,
+    #[napi(ts_arg_type = "(messages: Array<unknown>) => void")] settle: Function<'_, FnArgs<(Vec<Item>,)>, ()>,
+) -> Result<Either<NativeDelivery, NativeFailure>> {
+    let options = options::read(options)?;
+    let ambient = Ambient { variables: ambient.variables, working_directory: PathBuf::from(ambient.working_directory) };
+    let completions = Completions::new(&settle)?;
+    let delivery = Config::from_options(options, &ambient)
+        .and_then(|config| Delivery::new(config, completions.clone(), Clock::system()));
+    Ok(match delivery {
+        Ok(delivery) => Either::A(NativeDelivery { delivery: Arc::new(delivery), completions }),
+        Err(error) => Either::B(error.into()),
+    })
+}
+
+/// The documented preset of an environment as JSON text, or why there is none.
+#[napi(catch_unwind)]
+pub fn environment_defaults(environment: String) -> Either<String, NativeFailure> {
+    match parse_environment("environment", &environment) {
+        Ok(environment) => Either::A(report::environment_defaults(environment).to_string()),
+        Err(error) => Either::B(error.into()),
+    }
+}
+
+/// One delivery. Dropping it (garbage collection, end of a worker) stops and wipes everything.
+#[napi]
+pub struct NativeDelivery {
+    delivery: Arc<Delivery>,
+    completions: Arc<Completions>,
+}
+
+impl Drop for NativeDelivery {
+    fn drop(&mut self) {
+        self.delivery.abandon();
+    }
+}
+
+type Answer = std::result::Result<Outcome, SecretError>;
+
+impl NativeDelivery {
+    /// Runs `work` as operation `id`.
+    fn start<F>(&self, id: u32, work: impl FnOnce(Arc<Delivery>) -> F)
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let ticket = self.completions.ticket(id);
+        let work = work(self.delivery.clone());
+        spawn(async move { ticket.finish(work.await) });
+    }
+
+    /// Runs `work` on a valid `name`; an invalid one is refused before any source is asked.
+    fn start_named<F>(&self, id: u32, name: &str, work: impl FnOnce(Arc<Delivery>, SecretName) -> F)
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        match SecretName::new(name) {
+            Ok(name) => self.start(id, |delivery| work(delivery, name)),
+            Err(error) => self.completions.ticket(id).finish(Err(error)),
+        }
+    }
+}
+
+fn secret(value: Option<SecretValue>) -> Outcome {
+    value.map_or(Outcome::Null, Outcome::Secret)
+}
+
+#[napi]
+impl NativeDelivery {
+    /// Lets pending operations keep the process alive (`true`) or not (`false`).
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
+        self.completions.hold(&env, hold)
+    }
+
+    /// The function of cached reads; see `raw`.
+    #[napi(ts_return_type = "(toolOrName: string, secretType?: string) => string | undefined", catch_unwind)]
+    pub fn cached_reader(&self) -> CachedReader {
+        CachedReader(self.delivery.hot_path().clone())
+    }
+
+    /// The full name of the environment.
+    #[napi(catch_unwind)]
+    pub fn environment(&self) -> String {
+        self.delivery.environment().as_str().to_owned()
+    }
+
+    /// The name of a tool's secret, or why it has none.
+    #[napi(catch_unwind)]
+    pub fn secret_name(&self, tool: String, secret_type: String) -> Either<String, NativeFailure> {
+        match SecretName::of_tool(&tool, &secret_type) {
+            Ok(name) => Either::A(name.as_str().to_owned()),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
+    /// A declared tool's secrets when all of them are fresh in memory.
+    #[napi(ts_return_type = "Record<string, string> | null", catch_unwind)]
+    pub fn cached_tool(&self, tool: String) -> Option<SecretMap> {
+        let entries = self.delivery.tool_in_memory(&tool)?;
+        Some(SecretMap(entries.into_iter().map(|(kind, entry)| (kind, entry.value.clone())).collect()))
+    }
+
+    /// `getSecret`.
+    #[napi(catch_unwind)]
+    pub fn get_secret(&self, id: u32, name: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start_named(id, &name, |delivery, name| async move {
+            Ok(secret(delivery.get(&name, &variables).await?.map(|found| found.value)))
+        });
+    }
+
+    /// `refresh`.
+    #[napi(catch_unwind)]
+    pub fn refresh(&self, id: u32, name: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start_named(id, &name, |delivery, name| async move {
+            Ok(secret(delivery.refresh(&name, &variables).await?.map(|found| found.value)))
+        });
+    }
+
+    /// `getSecretFromAWS`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_from_aws(&self, id: u32, name: String, environment: Option<String>) {
+        self.start_named(id, &name, |delivery, name| async move {
+            delivery.get_from_aws(&name, environment.as_deref()).await.map(secret)
+        });
+    }
+
+    /// `getSecretFromEnvFile`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_from_env_file(&self, id: u32, name: String) {
+        self.start_named(
+            id,
+            &name,
+            |delivery, name| async move { delivery.get_from_env_file(&name).await.map(secret) },
+        );
+    }
+
+    /// `getSecretFromRuntime`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_from_runtime(&self, id: u32, name: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start_named(id, &name, |delivery, name| async move {
+            delivery.get_from_runtime(&name, &variables).await.map(secret)
+        });
+    }
+
+    /// `getToolSecrets`.
+    #[napi(catch_unwind)]
+    pub fn get_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start(id, |delivery| async move {
+            let found = delivery.get_tool(&tool, &variables).await?;
+            Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
+        });
+    }
+
+    /// `explain`.
+    #[napi(catch_unwind)]
+    pub fn explain(&self, id: u32, name: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start_named(id, &name, |delivery, name| async move {
+            let explanation = delivery.explain(&name, &variables).await?;
+            Ok(Outcome::Report(report::explanation(delivery.environment(), &explanation).to_string()))
+        });
+    }
+
+    /// `health`.
+    #[napi(catch_unwind)]
+    pub fn health(&self, id: u32) {
+        self.start(id, |delivery| async move {
+            let (status, checks) = health(&delivery).await?;
+            let report = report::health(delivery.environment(), delivery.clock(), status, &checks);
+            Ok(Outcome::Report(report.to_string()))
+        });
+    }
+
+    /// `cache.get`.
+    #[napi(catch_unwind)]
+    pub fn cache_get(&self, id: u32, name: String) {
+        self.start_named(id, &name, |delivery, name| async move { delivery.cache_get(&name).await.map(secret) });
+    }
+
+    /// `cache.set`; the TTL is whole seconds, checked by the caller.
+    #[napi(catch_unwind)]
+    pub fn cache_set(&self, id: u32, name: String, value: String, ttl_seconds: Option<u32>) {
+        let value = SecretValue::new(value);
+        let ttl = ttl_seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        self.start_named(id, &name, |delivery, name| async move {
+            delivery.cache_set(&name, value, ttl).await.map(|()| Outcome::Null)
+        });
+    }
+
+    /// `cache.invalidate`.
+    #[napi(catch_unwind)]
+    pub fn cache_invalidate(&self, id: u32, name: String) {
+        self.start_named(id, &name, |delivery, name| async move {
+            delivery.cache_invalidate(&name).await.map(|()| Outcome::Null)
+        });
+    }
+
+    /// `cache.clear`.
+    #[napi(catch_unwind)]
+    pub fn cache_clear(&self, id: u32) {
+        self.start(id, |delivery| async move { delivery.cache_clear().await.map(|()| Outcome::Null) });
+    }
+
+    /// `metrics.recordSecretRetrieval`.
+    #[napi(catch_unwind)]
+    pub fn record_retrieval(&self, latency_ms: f64, success: bool) {
+        self.delivery.metrics().record(latency_ms, success);
+    }
+
+    /// `metrics.snapshot` as JSON text.
+    #[napi(catch_unwind)]
+    pub fn metrics_snapshot(&self) -> String {
+        report::metrics(&self.delivery).to_string()
+    }
+
+    /// `close`.
+    #[napi(catch_unwind)]
+    pub fn close(&self, id: u32) {
+        self.start(id, |delivery| async move {
+            delivery.close().await;
+            Ok(Outcome::Null)
+        });
+    }
+}

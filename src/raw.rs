@@ -1,0 +1,182 @@
+//! The only file with `unsafe`: raw Node-API where the generated glue costs more than the work.
+//!
+//! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
+//!   looked up; nothing is allocated but the JavaScript string. napi-derive's own argument handling would cost more
+//!   than the rest of the read (MEASURED section 1).
+//! - [`SecretText`]: a secret becomes a JavaScript string straight from its wiped-on-drop buffer, without a `String` in
+//!   between that would keep a copy.
+//! - [`keep_alive`]: lets pending operations, and nothing else, hold the event loop.
+//!
+//! Every callback runs on the thread of its own environment, as Node-API requires. No callback can unwind into C: they
+//! call nothing that panics, and the outermost one is guarded.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Object, Result, ToNapiValue};
+use napi::{Env, Error, Status, sys};
+use tcs_secret_delivery_core::delivery::HotPath;
+use tcs_secret_delivery_core::name::{MAX_NAME, MAX_PART};
+use tcs_secret_delivery_core::value::SecretValue;
+
+/// Room for the longest name, one more UTF-8 character and the NUL that Node-API writes. Node-API cuts what does not
+/// fit without saying so; with this room anything cut is recognisably longer than any valid name.
+const ROOM: usize = 5;
+
+/// Becomes a JavaScript function `(tool, type)` or `(name)` that returns the fresh cached value, or `undefined` when
+/// the read has to take the long way (not cached, or not a name at all).
+pub struct CachedReader(pub Arc<HotPath>);
+
+impl ToNapiValue for CachedReader {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, reader: Self) -> Result<sys::napi_value> {
+        const NAME: &str = "readCached";
+        let data = Arc::into_raw(reader.0).cast_mut().cast::<c_void>();
+        let mut function = ptr::null_mut();
+        // SAFETY: `env` is current; `data` stays valid until the finalizer takes the reference back.
+        let status = unsafe {
+            sys::napi_create_function(
+                env,
+                NAME.as_ptr().cast(),
+                NAME.len().cast_signed(),
+                Some(read_cached),
+                data,
+                &raw mut function,
+            )
+        };
+        check(status)?;
+        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment ends.
+        check(unsafe {
+            sys::napi_add_finalizer(env, function, data, Some(drop_reader), ptr::null_mut(), ptr::null_mut())
+        })?;
+        Ok(function)
+    }
+}
+
+unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: `data` is the reference that `to_napi_value` gave away, returned exactly once.
+    drop(unsafe { Arc::from_raw(data.cast_const().cast::<HotPath>()) });
+}
+
+unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // `undefined` sends the caller the long way, where errors are told properly.
+    // SAFETY: Node-API calls this with a current environment and valid info.
+    catch_unwind(AssertUnwindSafe(|| unsafe { read(env, info) })).ok().flatten().unwrap_or(ptr::null_mut())
+}
+
+/// # Safety
+/// As a Node-API callback.
+unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys::napi_value> {
+    let (mut count, mut arguments, mut data) = (2usize, [ptr::null_mut(); 2], ptr::null_mut());
+    // SAFETY: `arguments` has room for `count` values.
+    let status = unsafe {
+        sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), &raw mut data)
+    };
+    if status != sys::Status::napi_ok || data.is_null() {
+        return None;
+    }
+    // SAFETY: `data` is the `HotPath` of this function, alive as long as the function.
+    let hot = unsafe { &*data.cast_const().cast::<HotPath>() };
+    let mut buffer = [0u8; MAX_NAME + ROOM];
+    let length = if count < 2 {
+        // SAFETY: `buffer` is as long as said.
+        unsafe { copy_text(env, arguments[0], &mut buffer, MAX_NAME) }?
+    } else {
+        // SAFETY: as above.
+        let tool = unsafe { copy_text(env, arguments[0], &mut buffer[..MAX_PART + ROOM], MAX_PART) }?;
+        buffer[tool] = b'_';
+        // SAFETY: as above; `tool` is at most MAX_PART.
+        let kind = unsafe { copy_text(env, arguments[1], &mut buffer[tool + 1..], MAX_PART) }?;
+        let length = tool + 1 + kind;
+        buffer[..length].make_ascii_uppercase();
+        length
+    };
+    let name = std::str::from_utf8(&buffer[..length]).ok()?;
+    let entry = hot.read(name)?;
+    // SAFETY: `env` is current.
+    unsafe { text(env, &entry.value) }.ok()
+}
+
+/// The length of the string `value` as UTF-8 in `buffer`; `None` when it is no string, empty, or longer than `most`.
+///
+/// # Safety
+/// `env` must be current and `value` one of its values.
+unsafe fn copy_text(env: sys::napi_env, value: sys::napi_value, buffer: &mut [u8], most: usize) -> Option<usize> {
+    let mut length = 0usize;
+    // SAFETY: the buffer is as long as said.
+    let status = unsafe {
+        sys::napi_get_value_string_utf8(env, value, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut length)
+    };
+    (status == sys::Status::napi_ok && length > 0 && length <= most).then_some(length)
+}
+
+/// A secret on its way to JavaScript.
+pub struct SecretText(pub SecretValue);
+
+impl ToNapiValue for SecretText {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, secret: Self) -> Result<sys::napi_value> {
+        // SAFETY: `env` is current.
+        unsafe { text(env, &secret.0) }
+    }
+}
+
+/// Secrets by type, on their way to JavaScript as an object.
+pub struct SecretMap(pub Vec<(String, SecretValue)>);
+
+impl ToNapiValue for SecretMap {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, map: Self) -> Result<sys::napi_value> {
+        let current = Env::from_raw(env);
+        let mut object = Object::new(&current)?;
+        for (name, value) in map.0 {
+            object.set(name, SecretText(value))?;
+        }
+        // SAFETY: `env` is current.
+        unsafe { ToNapiValue::to_napi_value(env, object) }
+    }
+}
+
+/// # Safety
+/// `env` must be current.
+unsafe fn text(env: sys::napi_env, value: &SecretValue) -> Result<sys::napi_value> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the value is what JavaScript asked for; V8 copies it")]
+    let plain = value.expose();
+    let (start, length) = (plain.as_ptr().cast(), plain.len().cast_signed());
+    let mut string = ptr::null_mut();
+    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over twice
+    // as fast as UTF-8.
+    let status = unsafe {
+        if value.is_ascii() {
+            sys::napi_create_string_latin1(env, start, length, &raw mut string)
+        } else {
+            sys::napi_create_string_utf8(env, start, length, &raw mut string)
+        }
+    };
+    check(status)?;
+    Ok(string)
+}
+
+/// Lets the threadsafe function hold the event loop, or lets it go.
+///
+/// # Errors
+/// Node-API's.
+pub fn keep_alive(env: sys::napi_env, function: sys::napi_threadsafe_function, hold: bool) -> Result<()> {
+    // SAFETY: called on the thread of `env`, with a function that its owner keeps.
+    check(unsafe {
+        if hold {
+            sys::napi_ref_threadsafe_function(env, function)
+        } else {
+            sys::napi_unref_threadsafe_function(env, function)
+        }
+    })
+}
+
+fn check(status: sys::napi_status) -> Result<()> {
+    if status == sys::Status::napi_ok { Ok(()) } else { Err(Error::from_status(Status::from(status))) }
+}
