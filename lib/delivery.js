@@ -1,0 +1,329 @@
+'use strict'
+
+const { SecretError, orThrow, assertName } = require('./errors')
+const native = require('./load')
+const { Operations } = require('./operations')
+const variables = require('./variables')
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
+
+/** @typedef {import('../index').SecretDeliveryOptions} Options */
+
+/** See `index.d.ts` for the documentation of every member. */
+class SecretDelivery {
+  #native
+  #operations
+  #readCached
+  /** Flights under way by key: readers of one secret share one native operation. @type {Map<string, Promise<any>>} */
+  #flights = new Map()
+  /** @type {Record<string, string | undefined> | undefined} */
+  #givenVariables
+  /** @type {Promise<void> | undefined} */
+  #closing
+
+  /** @param {Options} [options] */
+  constructor(options) {
+    const { logger, ...rest } = checkedOptions(options)
+    const ambient = { variables: variables.forConfiguration(), workingDirectory: process.cwd() }
+    this.#operations = new Operations(logger)
+    this.#native = /** @type {import('../native').NativeDelivery} */ (
+      orThrow(native.openDelivery(rest, ambient, this.#operations.settle))
+    )
+    this.#givenVariables = rest.runtime?.variables
+    this.#readCached = this.#native.cachedReader()
+    this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
+    this.cache = Object.freeze(new SecretCache((begin) => this.#start(begin), this.#native))
+    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    Object.defineProperty(this, 'environment', { writable: false })
+  }
+
+  /**
+   * @param {string} toolName
+   * @param {string} secretType
+   * @returns {Promise<string | null>}
+   */
+  async getToolSecret(toolName, secretType) {
+    // A cached value needs no operation: one synchronous call that copies it out of Rust.
+    const cached = this.#readCached(toolName, secretType)
+    if (cached !== undefined) return cached
+    assertName('toolName', toolName)
+    assertName('secretType', secretType)
+    return this.#read(orThrow(this.#native.secretName(toolName, secretType)))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<string | null>}
+   */
+  async getSecret(secretName) {
+    const cached = this.#readCached(secretName)
+    if (cached !== undefined) return cached
+    assertName('secretName', secretName)
+    return this.#read(secretName)
+  }
+
+  /**
+   * @param {string} toolName
+   * @returns {Promise<Record<string, string>>}
+   */
+  async getToolSecrets(toolName) {
+    assertName('toolName', toolName)
+    const cached = this.#native.cachedTool(toolName)
+    if (cached !== null) return cached
+    const found = variables.forTool(this.#variables(), toolName)
+    // Each caller owns the object it receives.
+    const shared = await this.#joined(`tool ${toolName}`, found, (id) => this.#native.getToolSecrets(id, toolName, found))
+    return { ...shared }
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} [environment]
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromAWS(secretName, environment) {
+    assertName('secretName', secretName)
+    if (environment !== undefined && typeof environment !== 'string') {
+      throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
+    }
+    return this.#start((id) => this.#native.getSecretFromAws(id, secretName, environment))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromEnvFile(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromRuntime(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, this.#variablesFor(secretName)))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<string | null>}
+   */
+  async refresh(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.refresh(id, secretName, this.#variablesFor(secretName)))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<import('../index').SecretExplanation>}
+   */
+  async explain(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.explain(id, secretName, this.#variablesFor(secretName)))
+  }
+
+  /** @returns {Promise<import('../index').HealthReport>} */
+  async health() {
+    return this.#start((id) => this.#native.health(id))
+  }
+
+  /**
+   * @param {(toolName: string, secretType: string) => void} callback
+   * @returns {() => void}
+   */
+  onSecretRotated(callback) {
+    if (typeof callback !== 'function') throw new TypeError('onSecretRotated needs a function')
+    // A wrapper of its own, so that the same function can be registered twice and unsubscribed once.
+    const listener = (/** @type {string} */ tool, /** @type {string} */ type) => callback(tool, type)
+    this.#operations.rotationListeners.add(listener)
+    return () => void this.#operations.rotationListeners.delete(listener)
+  }
+
+  /** @returns {Promise<void>} */
+  async close() {
+    this.#readCached = () => undefined
+    this.#closing ??= this.#operations.start(this.#native, (id) => this.#native.close(id)).then(() => {
+      this.#operations.rotationListeners.clear()
+    })
+    return this.#closing
+  }
+
+  [asyncDispose]() {
+    return this.close()
+  }
+
+  /** Shows what an operator wants to know and nothing that was ever read. */
+  [inspect]() {
+    return `SecretDelivery { environment: '${this.environment}' }`
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<string | null>}
+   */
+  #read(name) {
+    const found = this.#variablesFor(name)
+    return this.#joined(name, found, (id) => this.#native.getSecret(id, name, found))
+  }
+
+  /**
+   * Joins the operation of `key` under way or begins one. A read that process variables take part in is not shared:
+   * each such read sees them as they are at its own time.
+   *
+   * @template T
+   * @param {string} key
+   * @param {Record<string, string>} found
+   * @param {(id: number) => void} begin
+   * @returns {Promise<T>}
+   */
+  #joined(key, found, begin) {
+    if (!variables.isEmpty(found)) return this.#start(begin)
+    const flying = this.#flights.get(key)
+    if (flying !== undefined) return flying
+    /** @type {Promise<T>} */
+    const flight = this.#start(begin)
+    this.#flights.set(key, flight)
+    const landed = () => void (this.#flights.get(key) === flight && this.#flights.delete(key))
+    flight.then(landed, landed)
+    return flight
+  }
+
+  /**
+   * @template T
+   * @param {(id: number) => void} begin
+   * @returns {Promise<T>}
+   */
+  #start(begin) {
+    return this.#operations.start(this.#native, begin)
+  }
+
+  #variables() {
+    return this.#givenVariables ?? process.env
+  }
+
+  /** @param {string} name */
+  #variablesFor(name) {
+    return variables.forName(this.#variables(), name)
+  }
+}
+
+class SecretCache {
+  #start
+  #native
+
+  /**
+   * @param {<T>(begin: (id: number) => void) => Promise<T>} start
+   * @param {import('../native').NativeDelivery} nativeDelivery
+   */
+  constructor(start, nativeDelivery) {
+    this.#start = start
+    this.#native = nativeDelivery
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<string | null>}
+   */
+  async get(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.cacheGet(id, secretName))
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} value
+   * @param {number} [ttlSeconds]
+   * @returns {Promise<void>}
+   */
+  async set(secretName, value, ttlSeconds) {
+    assertName('secretName', secretName)
+    if (typeof value !== 'string') throw new SecretError('CONFIG_INVALID', `value must be a string, got ${typeof value}`)
+    if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0 && ttlSeconds <= 8_640_000)) {
+      throw new SecretError('CONFIG_INVALID', 'ttlSeconds must be a whole number from 1 to 8640000')
+    }
+    await this.#start((id) => this.#native.cacheSet(id, secretName, value, ttlSeconds))
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<void>}
+   */
+  async invalidate(secretName) {
+    assertName('secretName', secretName)
+    await this.#start((id) => this.#native.cacheInvalidate(id, secretName))
+  }
+
+  /** @returns {Promise<void>} */
+  async clear() {
+    await this.#start((id) => this.#native.cacheClear(id))
+  }
+
+  [inspect]() {
+    return 'SecretCache {}'
+  }
+}
+
+class MetricsCollector {
+  #native
+
+  /** @param {import('../native').NativeDelivery} nativeDelivery */
+  constructor(nativeDelivery) {
+    this.#native = nativeDelivery
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} source
+   * @param {number} latency
+   * @param {boolean} success
+   * @returns {Promise<void>}
+   */
+  async recordSecretRetrieval(secretName, source, latency, success) {
+    assertName('secretName', secretName)
+    assertName('source', source)
+    if (!Number.isFinite(latency) || latency < 0) {
+      throw new SecretError('CONFIG_INVALID', 'latency must be a number of milliseconds, 0 or more')
+    }
+    this.#native.recordRetrieval(latency, success === true)
+  }
+
+  /** @returns {import('../index').MetricsSnapshot} */
+  snapshot() {
+    return JSON.parse(this.#native.metricsSnapshot())
+  }
+}
+
+/**
+ * Checks what only JavaScript can: that options are an object, and that the logger can log.
+ *
+ * @param {Options | undefined} options
+ * @returns {Options}
+ */
+function checkedOptions(options) {
+  if (options === undefined || options === null) return {}
+  if (typeof options !== 'object' || Array.isArray(options)) {
+    throw new SecretError('CONFIG_INVALID', `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`)
+  }
+  const { logger } = options
+  if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
+    throw new SecretError('CONFIG_INVALID', 'options.logger must have a warn(message) method')
+  }
+  return { ...options, logger: logger ?? undefined }
+}
+
+/**
+ * @param {string} environment
+ * @returns {import('../index').EnvironmentDefaults}
+ */
+function environmentDefaults(environment) {
+  if (typeof environment !== 'string') {
+    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
+  }
+  return JSON.parse(orThrow(native.environmentDefaults(environment)))
+}
+
+module.exports = { SecretDelivery, environmentDefaults }

@@ -1,0 +1,111 @@
+'use strict'
+
+const { SecretError } = require('./errors')
+
+/** The kinds of message that the addon sends (src/completions.rs). */
+const DONE = 0
+const FAILED = 1
+const REPORT = 2
+const WARNING = 3
+const ROTATED = 4
+
+/**
+ * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
+ * delivery, so that an unused delivery can be collected.
+ */
+class Operations {
+  /** @param {{ warn(message: string): void } | undefined} logger */
+  constructor(logger) {
+    this.logger = logger
+    /** @type {Set<(tool: string, secretType: string) => void>} */
+    this.rotationListeners = new Set()
+    /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
+    this.pending = new Map()
+    /** @type {import('../native').NativeDelivery | undefined} */
+    this.native = undefined
+    this.lastId = 0
+    this.settle = this.settle.bind(this)
+  }
+
+  /**
+   * Starts an operation; its promise settles when the addon says how it ended. While one is pending the process stays.
+   *
+   * @template T
+   * @param {import('../native').NativeDelivery} native
+   * @param {(id: number) => void} begin
+   * @returns {Promise<T>}
+   */
+  start(native, begin) {
+    return new Promise((resolve, reject) => {
+      const id = (this.lastId = (this.lastId + 1) >>> 0)
+      begin(id)
+      if (this.pending.size === 0) {
+        native.hold(true)
+        this.native = native
+      }
+      this.pending.set(id, { resolve, reject })
+    })
+  }
+
+  /**
+   * Takes a batch of messages: kind, id, two payloads; again and again.
+   *
+   * @param {any[]} messages
+   */
+  settle(messages) {
+    for (let at = 0; at < messages.length; at += 4) {
+      this.deliver(messages[at], messages[at + 1], messages[at + 2], messages[at + 3])
+    }
+    if (this.pending.size === 0 && this.native !== undefined) {
+      this.native.hold(false)
+      this.native = undefined
+    }
+  }
+
+  /**
+   * @param {number} kind
+   * @param {number} id
+   * @param {any} first
+   * @param {any} second
+   */
+  deliver(kind, id, first, second) {
+    if (kind === WARNING) return this.warn(first, second)
+    if (kind === ROTATED) return this.rotated(first, second)
+    const operation = this.pending.get(id)
+    if (operation === undefined) return
+    this.pending.delete(id)
+    if (kind === FAILED) operation.reject(new SecretError(first, second))
+    else if (kind === REPORT) operation.resolve(JSON.parse(first))
+    else if (kind === DONE) operation.resolve(first)
+  }
+
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
+  warn(code, message) {
+    const { logger } = this
+    if (logger === undefined) process.emitWarning(message, { type: 'SecretDeliveryWarning', code })
+    else callOutside(() => logger.warn(`${code}: ${message}`))
+  }
+
+  /**
+   * @param {string} tool
+   * @param {string} secretType
+   */
+  rotated(tool, secretType) {
+    for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
+  }
+}
+
+/**
+ * Calls the service's code in a turn of its own: what it throws is reported as its own uncaught error and cannot stop
+ * the promises that settle in the same batch.
+ *
+ * @param {() => void} callback
+ */
+function callOutside(callback) {
+  queueMicrotask(callback)
+}
+
+module.exports = { Operations }
