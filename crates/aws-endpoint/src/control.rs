@@ -1,0 +1,77 @@
+//! The test's side, for other processes: `/_control/…`.
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value as Json, json};
+
+use crate::faults::Fault;
+use crate::store::Value;
+use crate::{Calls, Shared, lock};
+
+/// Answers a control request: status and JSON.
+pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json) -> (u16, Json) {
+    let mut state = lock(shared);
+    let done = (200, json!({}));
+    match (method.as_str(), path) {
+        ("POST", "reset") => {
+            state.store.clear();
+            state.faults.clear();
+            state.faults.allow_all();
+            state.calls = Calls::default();
+            done
+        }
+        ("POST", "secrets") => {
+            let Some(secrets) = input.as_object() else { return (400, json!({ "error": "an object of values" })) };
+            for (name, value) in secrets {
+                let Some(value) = value.as_str() else { return (400, json!({ "error": "values are strings" })) };
+                if let Err(error) = state.store.upsert(name, Value::Text(value.to_owned())) {
+                    return (400, json!({ "error": error.1 }));
+                }
+            }
+            done
+        }
+        ("GET", "calls") => {
+            let calls = &state.calls;
+            let body = json!({
+                "total": calls.total,
+                "byOperation": calls.by_operation,
+                "connectionsOpened": calls.connections_opened,
+            });
+            (200, body)
+        }
+        ("POST", "calls/reset") => {
+            state.calls = Calls::default();
+            done
+        }
+        ("POST", "deny") => {
+            let Some(actions) = strings(input.get("actions")) else { return (400, json!({ "error": "actions" })) };
+            state.faults.deny(actions, strings(input.get("secrets")));
+            done
+        }
+        ("DELETE", "deny") => {
+            state.faults.allow_all();
+            done
+        }
+        ("POST", "faults") => match Fault::from_json(input) {
+            Some(fault) => {
+                state.faults.add(fault);
+                done
+            }
+            None => (400, json!({ "error": "not a fault" })),
+        },
+        ("DELETE", "faults") => {
+            state.faults.clear();
+            done
+        }
+        ("DELETE", path) if path.starts_with("secrets/") => {
+            let name = percent_decode_str(&path["secrets/".len()..]).decode_utf8_lossy().into_owned();
+            let found = state.store.remove(&name);
+            (if found { 200 } else { 404 }, json!({}))
+        }
+        _ => (404, json!({ "error": "no such control" })),
+    }
+}
+
+fn strings(json: Option<&Json>) -> Option<Vec<String>> {
+    Some(json?.as_array()?.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+}

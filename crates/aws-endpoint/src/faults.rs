@@ -1,0 +1,201 @@
+//! Faults on demand and IAM denials.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+/// What happens instead of, or before, the normal answer.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// The normal answer, later.
+    Delay(Duration),
+    /// An AWS error.
+    Error {
+        /// HTTP status.
+        status: u16,
+        /// AWS error code.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+    /// Any body.
+    Body {
+        /// HTTP status.
+        status: u16,
+        /// The body as it is.
+        text: String,
+    },
+    /// Less than `content-length` promises.
+    Truncate,
+    /// The connection ends without an answer.
+    Close,
+    /// No answer ever.
+    Hang,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    action: Action,
+    operation: Option<String>,
+    secret: Option<String>,
+    times: Option<u32>,
+    probability: f64,
+}
+
+impl Fault {
+    fn new(action: Action) -> Self {
+        Self { action, operation: None, secret: None, times: None, probability: 1.0 }
+    }
+
+    /// An AWS error.
+    pub fn error(status: u16, code: &str) -> Self {
+        Self::new(Action::Error { status, code: code.into(), message: "injected".into() })
+    }
+
+    /// The normal answer after a while.
+    pub fn delay(by: Duration) -> Self {
+        Self::new(Action::Delay(by))
+    }
+
+    /// Any body.
+    pub fn body(status: u16, text: &str) -> Self {
+        Self::new(Action::Body { status, text: text.into() })
+    }
+
+    /// A body cut short.
+    pub fn truncate() -> Self {
+        Self::new(Action::Truncate)
+    }
+
+    /// A closed connection.
+    pub fn close() -> Self {
+        Self::new(Action::Close)
+    }
+
+    /// Silence.
+    pub fn hang() -> Self {
+        Self::new(Action::Hang)
+    }
+
+    /// Only for this operation.
+    #[must_use]
+    pub fn operation(mut self, operation: &str) -> Self {
+        self.operation = Some(operation.into());
+        self
+    }
+
+    /// Only for this secret.
+    #[must_use]
+    pub fn secret(mut self, name: &str) -> Self {
+        self.secret = Some(name.into());
+        self
+    }
+
+    /// Only so many times.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Only by chance.
+    #[must_use]
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+
+    /// Reads a rule from JSON; `None` when it is not one.
+    pub fn from_json(json: &Json) -> Option<Self> {
+        let action = json.get("action")?;
+        let text = |value: &Json, name: &str| value.get(name).and_then(Json::as_str).map(str::to_owned);
+        let status = |value: &Json| u16::try_from(value.get("status").and_then(Json::as_u64).unwrap_or(400)).ok();
+        let action = if let Some(delay) = action.get("delayMs") {
+            Action::Delay(Duration::from_millis(delay.as_u64()?))
+        } else if let Some(error) = action.get("error") {
+            let message = text(error, "message").unwrap_or_else(|| "injected".into());
+            Action::Error { status: status(error)?, code: text(error, "code")?, message }
+        } else if let Some(body) = action.get("body") {
+            Action::Body { status: status(body)?, text: text(body, "text")? }
+        } else if action.get("truncate").is_some() {
+            Action::Truncate
+        } else if action.get("close").is_some() {
+            Action::Close
+        } else if action.get("hang").is_some() {
+            Action::Hang
+        } else {
+            return None;
+        };
+        let matching = json.get("match").unwrap_or(&Json::Null);
+        Some(Self {
+            action,
+            operation: text(matching, "operation"),
+            secret: text(matching, "secret"),
+            times: json.get("times").and_then(Json::as_u64).and_then(|times| u32::try_from(times).ok()),
+            probability: json.get("probability").and_then(Json::as_f64).unwrap_or(1.0),
+        })
+    }
+}
+
+/// Refuses actions, on some secrets or on all.
+#[derive(Clone, Debug)]
+struct Denial {
+    actions: Vec<String>,
+    secrets: Option<Vec<String>>,
+}
+
+/// All rules in force.
+#[derive(Debug, Default)]
+pub struct Faults {
+    rules: Vec<Fault>,
+    denials: Vec<Denial>,
+}
+
+impl Faults {
+    /// Adds a rule behind the others.
+    pub fn add(&mut self, fault: Fault) {
+        self.rules.push(fault);
+    }
+
+    /// Adds a denial.
+    pub fn deny(&mut self, actions: Vec<String>, secrets: Option<Vec<String>>) {
+        self.denials.push(Denial { actions, secrets });
+    }
+
+    /// Drops all rules.
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// Drops all denials.
+    pub fn allow_all(&mut self) {
+        self.denials.clear();
+    }
+
+    /// The first rule that applies; counts it.
+    pub fn next(&mut self, operation: &str, secret: Option<&str>) -> Option<Action> {
+        let rule = self.rules.iter_mut().find(|rule| {
+            rule.operation.as_deref().is_none_or(|wanted| wanted == operation)
+                && rule.secret.as_deref().is_none_or(|wanted| Some(wanted) == secret)
+                && rule.times != Some(0)
+                && fastrand::f64() < rule.probability
+        })?;
+        if let Some(times) = &mut rule.times {
+            *times -= 1;
+        }
+        Some(rule.action.clone())
+    }
+
+    /// Whether the identity may not do it.
+    pub fn is_denied(&self, action: &str, secret: Option<&str>) -> bool {
+        self.denials.iter().any(|denial| {
+            denial.actions.iter().any(|denied| denied == action)
+                && match (&denial.secrets, secret) {
+                    (None, _) => true,
+                    (Some(secrets), Some(secret)) => secrets.iter().any(|denied| denied == secret),
+                    (Some(_), None) => false,
+                }
+        })
+    }
+}

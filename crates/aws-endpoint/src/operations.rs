@@ -1,0 +1,220 @@
+//! The API's actions over the store.
+//!
+//! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
+
+use serde_json::{Value as Json, json};
+
+use crate::State;
+use crate::store::{ApiError, ApiResult, Secret, Value, name_of, uuid};
+
+const MAX_BATCH: usize = 20;
+
+/// Carries out `operation`.
+pub(crate) fn run(state: &mut State, operation: &str, input: &Json) -> ApiResult<Json> {
+    let id = text(input, "SecretId");
+    let name = id.as_deref().map(name_of);
+    if operation != "BatchGetSecretValue" && state.faults.is_denied(operation, name) {
+        return Err(denied(operation));
+    }
+    match operation {
+        "GetSecretValue" => get(state, input),
+        "BatchGetSecretValue" => batch(state, input),
+        "CreateSecret" => create(state, input),
+        "PutSecretValue" => put(state, input),
+        "UpdateSecret" => update(state, input),
+        "UpdateSecretVersionStage" => move_stage(state, input),
+        "DescribeSecret" => describe(state, input),
+        "ListSecrets" => list(state, input),
+        "DeleteSecret" => {
+            let force = input.get("ForceDeleteWithoutRecovery").and_then(Json::as_bool).unwrap_or(false);
+            let id = required(input, "SecretId")?;
+            state.store.delete(&id, force).map(|arn| json!({ "ARN": arn, "Name": name_of(&id) }))
+        }
+        "RestoreSecret" => {
+            let id = required(input, "SecretId")?;
+            state.store.restore(&id).map(|arn| json!({ "ARN": arn, "Name": name_of(&id) }))
+        }
+        "GetRandomPassword" => {
+            let length = input.get("PasswordLength").and_then(Json::as_u64).unwrap_or(32);
+            let password: String = (0..length).map(|_| fastrand::alphanumeric()).collect();
+            Ok(json!({ "RandomPassword": password }))
+        }
+        _ => Err(ApiError("InvalidAction", format!("{operation} is not known here"))),
+    }
+}
+
+fn denied(operation: &str) -> ApiError {
+    ApiError(
+        "AccessDeniedException",
+        format!("User: arn:aws:iam::000000000000:user/test is not authorized to perform: secretsmanager:{operation}"),
+    )
+}
+
+fn text(input: &Json, field: &str) -> Option<String> {
+    input.get(field).and_then(Json::as_str).map(str::to_owned)
+}
+
+fn required(input: &Json, field: &str) -> ApiResult<String> {
+    text(input, field)
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| ApiError("InvalidParameterException", format!("{field} is missing")))
+}
+
+fn value(input: &Json) -> Option<Value> {
+    text(input, "SecretString").map(Value::Text).or_else(|| text(input, "SecretBinary").map(Value::Binary))
+}
+
+fn shown(name: &str, secret: &Secret, version_id: &str) -> Json {
+    let version = &secret.versions[version_id];
+    let mut shown = json!({
+        "ARN": secret.arn,
+        "Name": name,
+        "VersionId": version_id,
+        "VersionStages": version.stages,
+        "CreatedDate": version.created,
+    });
+    match &version.value {
+        Value::Text(text) => shown["SecretString"] = json!(text),
+        Value::Binary(base64) => shown["SecretBinary"] = json!(base64),
+    }
+    shown
+}
+
+fn get(state: &State, input: &Json) -> ApiResult<Json> {
+    let id = required(input, "SecretId")?;
+    let (version, stage) = (text(input, "VersionId"), text(input, "VersionStage"));
+    let (name, secret, version) = state.store.read(&id, version.as_deref(), stage.as_deref())?;
+    Ok(shown(name, secret, version))
+}
+
+fn batch(state: &State, input: &Json) -> ApiResult<Json> {
+    if state.faults.is_denied("BatchGetSecretValue", None) {
+        return Err(denied("BatchGetSecretValue"));
+    }
+    let invalid = |why: &str| Err(ApiError("InvalidParameterException", why.to_owned()));
+    let ids: Option<Vec<String>> = input
+        .get("SecretIdList")
+        .and_then(Json::as_array)
+        .map(|ids| ids.iter().filter_map(Json::as_str).map(str::to_owned).collect());
+    let prefixes = name_filter(input);
+    let (ids, next) = match (ids, prefixes) {
+        (Some(_), Some(_)) => return invalid("Either SecretIdList or Filters must be given, not both"),
+        (None, None) => return invalid("Either SecretIdList or Filters must be given"),
+        (Some(ids), None) if ids.is_empty() || ids.len() > MAX_BATCH => {
+            return invalid("SecretIdList must have 1 to 20 members");
+        }
+        (Some(ids), None) => (ids, None),
+        (None, Some(prefixes)) => {
+            if state.faults.is_denied("ListSecrets", None) {
+                return Err(denied("ListSecrets"));
+            }
+            page(state, &prefixes, input, MAX_BATCH)?
+        }
+    };
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for id in ids {
+        let answer = if state.faults.is_denied("GetSecretValue", Some(name_of(&id))) {
+            Err(denied("GetSecretValue"))
+        } else {
+            state.store.read(&id, None, None)
+        };
+        match answer {
+            Ok((name, secret, version)) => values.push(shown(name, secret, version)),
+            Err(ApiError(code, message)) => {
+                errors.push(json!({ "SecretId": id, "ErrorCode": code, "Message": message }));
+            }
+        }
+    }
+    Ok(json!({ "SecretValues": values, "Errors": errors, "NextToken": next }))
+}
+
+/// The prefixes of a `name` filter.
+fn name_filter(input: &Json) -> Option<Vec<String>> {
+    let filters = input.get("Filters")?.as_array()?;
+    let values = filters.iter().filter(|filter| text(filter, "Key").as_deref() == Some("name"));
+    Some(
+        values
+            .filter_map(|filter| filter.get("Values").and_then(Json::as_array))
+            .flatten()
+            .filter_map(Json::as_str)
+            .map(str::to_ascii_lowercase)
+            .collect(),
+    )
+}
+
+/// One page of matching names and the token of the next.
+fn page(state: &State, prefixes: &[String], input: &Json, most: usize) -> ApiResult<(Vec<String>, Option<String>)> {
+    let size = match input.get("MaxResults").and_then(Json::as_u64).map(usize::try_from) {
+        None => most,
+        Some(Ok(size)) if (1..=most).contains(&size) => size,
+        Some(_) => return Err(ApiError("InvalidParameterException", format!("MaxResults must be 1 to {most}"))),
+    };
+    let after = text(input, "NextToken");
+    let mut matching = state
+        .store
+        .names()
+        .filter(|name| {
+            let lower = name.to_ascii_lowercase();
+            prefixes.is_empty() || prefixes.iter().any(|prefix| lower.starts_with(prefix))
+        })
+        .skip_while(|name| after.as_ref().is_some_and(|after| *name <= after));
+    let names: Vec<String> = matching.by_ref().take(size).cloned().collect();
+    let next = matching.next().and_then(|_| names.last().cloned());
+    Ok((names, next))
+}
+
+fn create(state: &mut State, input: &Json) -> ApiResult<Json> {
+    let name = required(input, "Name")?;
+    let (arn, version) = state.store.create(&name, value(input), text(input, "ClientRequestToken").as_deref())?;
+    Ok(json!({ "ARN": arn, "Name": name, "VersionId": version }))
+}
+
+fn put(state: &mut State, input: &Json) -> ApiResult<Json> {
+    let id = required(input, "SecretId")?;
+    let Some(value) = value(input) else {
+        return Err(ApiError("InvalidParameterException", "SecretString or SecretBinary must be given".into()));
+    };
+    let stages: Vec<String> = input
+        .get("VersionStages")
+        .and_then(Json::as_array)
+        .map(|stages| stages.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let token = text(input, "ClientRequestToken").unwrap_or_else(uuid);
+    let version = state.store.put(&id, value, Some(&token), &stages)?;
+    let (name, secret) = state.store.find(&id)?;
+    Ok(
+        json!({ "ARN": secret.arn, "Name": name, "VersionId": version, "VersionStages": secret.versions[&version].stages }),
+    )
+}
+
+fn update(state: &mut State, input: &Json) -> ApiResult<Json> {
+    let id = required(input, "SecretId")?;
+    let version = match value(input) {
+        Some(value) => Some(state.store.put(&id, value, text(input, "ClientRequestToken").as_deref(), &[])?),
+        None => None,
+    };
+    let (name, secret) = state.store.find(&id)?;
+    Ok(json!({ "ARN": secret.arn, "Name": name, "VersionId": version }))
+}
+
+fn move_stage(state: &mut State, input: &Json) -> ApiResult<Json> {
+    let (id, stage) = (required(input, "SecretId")?, required(input, "VersionStage")?);
+    let (from, to) = (text(input, "RemoveFromVersionId"), text(input, "MoveToVersionId"));
+    let arn = state.store.move_stage(&id, &stage, from.as_deref(), to.as_deref())?;
+    Ok(json!({ "ARN": arn, "Name": name_of(&id) }))
+}
+
+fn describe(state: &State, input: &Json) -> ApiResult<Json> {
+    let id = required(input, "SecretId")?;
+    let (name, secret) = state.store.find(&id)?;
+    let stages: serde_json::Map<String, Json> =
+        secret.versions.iter().map(|(id, version)| (id.clone(), json!(version.stages))).collect();
+    Ok(json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages }))
+}
+
+fn list(state: &State, input: &Json) -> ApiResult<Json> {
+    let prefixes = name_filter(input).unwrap_or_default();
+    let (names, next) = page(state, &prefixes, input, 100)?;
+    let secrets: Vec<Json> = names.iter().map(|name| json!({ "Name": name })).collect();
+    Ok(json!({ "SecretList": secrets, "NextToken": next }))
+}

@@ -1,0 +1,225 @@
+//! HTTP over the operations.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::faults::{Action, Fault};
+use crate::store::{ApiError, Value, name_of, uuid};
+use crate::{Calls, Shared, control, lock, operations};
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// A running endpoint. Stops when dropped.
+pub struct AwsEndpoint {
+    address: SocketAddr,
+    shared: Shared,
+    task: JoinHandle<()>,
+}
+
+impl Drop for AwsEndpoint {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl AwsEndpoint {
+    /// Starts on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_on(0).await
+    }
+
+    /// Starts on `port`; 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub async fn start_on(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = listener.local_addr()?;
+        let shared = Shared::default();
+        let task = tokio::spawn(accept(listener, shared.clone()));
+        Ok(Self { address, shared, task })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a secret or gives it another version.
+    ///
+    /// # Panics
+    /// When AWS would refuse the name or the value.
+    pub fn put(&self, name: &str, value: &str) {
+        self.upsert(name, Value::Text(value.into()));
+    }
+
+    /// As [`AwsEndpoint::put`], with bytes.
+    ///
+    /// # Panics
+    /// As [`AwsEndpoint::put`].
+    pub fn put_binary(&self, name: &str, bytes: &[u8]) {
+        self.upsert(name, Value::Binary(base64::engine::general_purpose::STANDARD.encode(bytes)));
+    }
+
+    #[expect(clippy::panic, reason = "a test that gives AWS something impossible is wrong")]
+    fn upsert(&self, name: &str, value: Value) {
+        if let Err(error) = lock(&self.shared).store.upsert(name, value) {
+            panic!("{}", error.1);
+        }
+    }
+
+    /// Removes a secret at once.
+    pub fn remove(&self, name: &str) {
+        lock(&self.shared).store.remove(name);
+    }
+
+    /// Marks a secret for deletion.
+    ///
+    /// # Panics
+    /// When there is no such secret.
+    #[expect(clippy::panic, reason = "a test that deletes what is not there is wrong")]
+    pub fn mark_deleted(&self, name: &str) {
+        if let Err(error) = lock(&self.shared).store.delete(name, false) {
+            panic!("{}", error.1);
+        }
+    }
+
+    /// Denies actions, on some secrets or on all.
+    pub fn deny(&self, actions: &[&str], secrets: Option<&[&str]>) {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        lock(&self.shared).faults.deny(owned(actions), secrets.map(owned));
+    }
+
+    /// Takes all denials back.
+    pub fn allow_all(&self) {
+        lock(&self.shared).faults.allow_all();
+    }
+
+    /// Injects a fault.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.shared).faults.add(fault);
+    }
+
+    /// Takes all faults back.
+    pub fn clear_faults(&self) {
+        lock(&self.shared).faults.clear();
+    }
+
+    /// What was asked so far.
+    pub fn calls(&self) -> Calls {
+        lock(&self.shared).calls.clone()
+    }
+
+    /// Starts counting anew.
+    pub fn reset_calls(&self) {
+        lock(&self.shared).calls = Calls::default();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Shared) {
+    // Dropping the set ends the connections with the endpoint.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        while connections.try_join_next().is_some() {}
+        lock(&shared).calls.connections_opened += 1;
+        drop(stream.set_nodelay(true));
+        let shared = shared.clone();
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let shared = shared.clone();
+                async move { handle(shared, request).await }
+            });
+            // A client that goes away, or a fault that breaks the connection, is the point here.
+            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let (parts, body) = request.into_parts();
+    let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let input: Json = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
+    if let Some(path) = parts.uri.path().strip_prefix("/_control/") {
+        let (status, json) = control::answer(&shared, &parts.method, path, &input);
+        return Ok(response(status, json.to_string()));
+    }
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
+    let secret = input.get("SecretId").and_then(Json::as_str).map(|id| name_of(id).to_owned());
+    let action = {
+        let mut state = lock(&shared);
+        state.calls.total += 1;
+        *state.calls.by_operation.entry(operation.clone()).or_default() += 1;
+        state.faults.next(&operation, secret.as_deref())
+    };
+    if !header("authorization").starts_with("AWS4-HMAC-SHA256") {
+        return Ok(failure(
+            400,
+            &ApiError("MissingAuthenticationTokenException", "Request is missing Authentication Token".into()),
+        ));
+    }
+    match action {
+        Some(Action::Delay(by)) => tokio::time::sleep(by).await,
+        Some(Action::Error { status, code, message }) => {
+            return Ok(response(status, json!({ "__type": code, "Message": message }).to_string()));
+        }
+        Some(Action::Body { status, text }) => return Ok(response(status, text)),
+        Some(Action::Truncate) => return Ok(truncated()),
+        Some(Action::Close) => return Err(io::Error::other("injected")),
+        Some(Action::Hang) => {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        None => {}
+    }
+    let answer = operations::run(&mut lock(&shared), &operation, &input);
+    Ok(match answer {
+        Ok(output) => response(200, output.to_string()),
+        Err(error) => failure(400, &error),
+    })
+}
+
+fn failure(status: u16, error: &ApiError) -> Response<Body> {
+    response(status, json!({ "__type": error.0, "Message": error.1 }).to_string())
+}
+
+fn response(status: u16, body: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(body)).map_err(|never: Infallible| match never {}).boxed_unsync();
+    build(status, None, body)
+}
+
+/// Promises more than it sends, then breaks off.
+fn truncated() -> Response<Body> {
+    let frames: [io::Result<Frame<Bytes>>; 2] =
+        [Ok(Frame::data(Bytes::from_static(b"{\"Name\":\"A\",\"Secret"))), Err(io::Error::other("injected"))];
+    let stream = StreamBody::new(futures_util::stream::iter(frames));
+    build(200, Some(4096), stream.boxed_unsync())
+}
+
+fn build(status: u16, length: Option<u64>, body: Body) -> Response<Body> {
+    let mut builder = Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amzn-requestid", uuid());
+    if let Some(length) = length {
+        builder = builder.header("content-length", length);
+    }
+    builder.body(body).unwrap_or_default()
+}
