@@ -84,9 +84,7 @@ class SecretDelivery {
    */
   async getSecretFromAWS(secretName, environment) {
     assertName('secretName', secretName)
-    if (environment !== undefined && typeof environment !== 'string') {
-      throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
-    }
+    if (environment !== undefined) assertEnvironment(environment)
     return this.#start((id) => this.#native.getSecretFromAws(id, secretName, environment))
   }
 
@@ -129,6 +127,48 @@ class SecretDelivery {
   /** @returns {Promise<import('../index').HealthReport>} */
   async health() {
     return this.#start((id) => this.#native.health(id))
+  }
+
+  /**
+   * @param {string} toolName
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateToolSecrets(toolName) {
+    assertName('toolName', toolName)
+    const found = this.#allVariables()
+    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, found))
+  }
+
+  /** @returns {Promise<import('../index').ValidationResult>} */
+  async validateSecretAccess() {
+    return this.#start((id) => this.#native.validateSecretAccess(id))
+  }
+
+  /** @returns {Promise<import('../index').ValidationResult>} */
+  async validateSecretConsistency() {
+    return this.#start((id) => this.#native.validateSecretConsistency(id))
+  }
+
+  /** @returns {Promise<import('../index').ValidationResult>} */
+  async validateApplicationFunctionality() {
+    const found = this.#allVariables()
+    return this.#start((id) => this.#native.validateApplicationFunctionality(id, found))
+  }
+
+  /** @returns {Promise<import('../index').PerformanceMetrics>} */
+  async assessPerformanceImpact() {
+    return this.#start((id) => this.#native.assessPerformanceImpact(id))
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} environment
+   * @returns {Promise<boolean>}
+   */
+  async rotateSecret(secretName, environment) {
+    assertName('secretName', secretName)
+    assertEnvironment(environment)
+    return this.#start((id) => this.#native.rotateSecret(id, secretName, environment))
   }
 
   /**
@@ -199,6 +239,11 @@ class SecretDelivery {
    */
   #start(begin) {
     return this.#operations.start(this.#native, begin)
+  }
+
+  /** Every variable: a validation reads many names. */
+  #allVariables() {
+    return variables.all(this.#variables())
   }
 
   #variables() {
@@ -315,14 +360,19 @@ function checkedOptions(options) {
   return { ...options, logger: logger ?? undefined }
 }
 
+/** @param {unknown} environment */
+function assertEnvironment(environment) {
+  if (typeof environment !== 'string') {
+    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
+  }
+}
+
 /**
  * @param {string} environment
  * @returns {import('../index').EnvironmentDefaults}
  */
 function environmentDefaults(environment) {
-  if (typeof environment !== 'string') {
-    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
-  }
+  assertEnvironment(environment)
   return JSON.parse(orThrow(native.environmentDefaults(environment)))
 }
 

@@ -66,6 +66,19 @@ function forTool(variables, tool) {
 }
 
 /**
+ * Every variable that is set.
+ *
+ * @param {Variables} variables
+ * @returns {Record<string, string>}
+ */
+function all(variables) {
+  /** @type {Record<string, string>} */
+  const found = {}
+  for (const name of Object.keys(variables)) take(variables, name, found)
+  return found
+}
+
+/**
  * @param {Variables} variables
  * @param {string} name
  * @param {Record<string, string>} into
@@ -81,4 +94,4 @@ function isEmpty(found) {
   return true
 }
 
-module.exports = { forConfiguration, forName, forTool, isEmpty }
+module.exports = { all, forConfiguration, forName, forTool, isEmpty }

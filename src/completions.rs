@@ -117,11 +117,11 @@ impl Completions {
 
     fn push(&self, message: Message) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        if !self.hop_is_due.swap(true, Ordering::AcqRel) {
-            if let Some(hop) = self.hop.get() {
-                // A closing environment no longer takes calls, and nobody there waits for them.
-                hop.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            }
+        if !self.hop_is_due.swap(true, Ordering::AcqRel)
+            && let Some(hop) = self.hop.get()
+        {
+            // A closing environment no longer takes calls, and nobody there waits for them.
+            hop.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
 

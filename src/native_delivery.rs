@@ -1,4 +1,5 @@
 //! The class behind `lib/delivery.js`. Methods start an operation and return; `completions` tells how it ended.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::health::health;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::source::runtime::Variables;
+use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
 
 use crate::completions::{Completions, Item, Outcome};
@@ -108,6 +110,10 @@ impl NativeDelivery {
             Err(error) => self.completions.ticket(id).finish(Err(error)),
         }
     }
+}
+
+fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
+    Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())
 }
 
 fn secret(value: Option<SecretValue>) -> Outcome {
@@ -222,6 +228,58 @@ impl NativeDelivery {
             let (status, checks) = health(&delivery).await?;
             let report = report::health(delivery.environment(), delivery.clock(), status, &checks);
             Ok(Outcome::Report(report.to_string()))
+        });
+    }
+
+    /// `validateToolSecrets`.
+    #[napi(catch_unwind)]
+    pub fn validate_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start(id, |delivery| async move {
+            let secrets = delivery.validate_tool(&tool, &variables).await?;
+            Ok(validation(&delivery, Some(&tool), &secrets))
+        });
+    }
+
+    /// `validateSecretAccess`.
+    #[napi(catch_unwind)]
+    pub fn validate_secret_access(&self, id: u32) {
+        self.start(id, |delivery| async move { Ok(validation(&delivery, None, &delivery.validate_access().await?)) });
+    }
+
+    /// `validateSecretConsistency`.
+    #[napi(catch_unwind)]
+    pub fn validate_secret_consistency(&self, id: u32) {
+        self.start(
+            id,
+            |delivery| async move { Ok(validation(&delivery, None, &delivery.validate_consistency().await?)) },
+        );
+    }
+
+    /// `validateApplicationFunctionality`.
+    #[napi(catch_unwind)]
+    pub fn validate_application_functionality(&self, id: u32, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start(id, |delivery| async move {
+            Ok(validation(&delivery, None, &delivery.validate_functionality(&variables).await?))
+        });
+    }
+
+    /// `assessPerformanceImpact`.
+    #[napi(catch_unwind)]
+    pub fn assess_performance_impact(&self, id: u32) {
+        self.start(id, |delivery| async move {
+            let layers = delivery.assess_performance().await?;
+            let report = report::performance(delivery.environment(), delivery.clock(), &layers);
+            Ok(Outcome::Report(report.to_string()))
+        });
+    }
+
+    /// `rotateSecret`.
+    #[napi(catch_unwind)]
+    pub fn rotate_secret(&self, id: u32, name: String, environment: String) {
+        self.start_named(id, &name, |delivery, name| async move {
+            delivery.rotate(&name, &environment).await.map(Outcome::Bool)
         });
     }
 

@@ -8,6 +8,7 @@ use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
 use tcs_secret_delivery_core::health::{Check, Status};
 use tcs_secret_delivery_core::metrics::{Origin, read};
+use tcs_secret_delivery_core::validation::{Issue, LATENCY_BOUND, LayerLatency, Severity, Validated, is_valid};
 
 /// `EnvironmentDefaults`.
 pub fn environment_defaults(environment: Environment) -> Value {
@@ -122,5 +123,55 @@ pub fn metrics(delivery: &Delivery) -> Value {
             "failures": read(&metrics.recorded_failures),
             "totalLatencyMs": f64::from(u32::try_from(read(&metrics.recorded_micros)).unwrap_or(u32::MAX)) / 1000.0,
         },
+    })
+}
+
+/// `ValidationResult`.
+pub fn validation(environment: Environment, clock: &Clock, tool: Option<&str>, secrets: &[Validated]) -> Value {
+    json!({
+        "valid": is_valid(secrets),
+        "tool": tool,
+        "environment": environment.as_str(),
+        "checkedAt": iso8601(clock.unix_ms()),
+        "secrets": secrets.iter().map(validated).collect::<Vec<_>>(),
+    })
+}
+
+fn validated(secret: &Validated) -> Value {
+    let issue = |issue: &Issue| {
+        let severity = match issue.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        json!({ "code": issue.code, "severity": severity, "message": issue.message })
+    };
+    json!({
+        "name": secret.name.as_str(),
+        "secretType": secret.secret_type,
+        "present": secret.source.is_some(),
+        "source": secret.source.map(Origin::as_str),
+        "versionId": secret.version_id,
+        "issues": secret.issues.iter().map(issue).collect::<Vec<_>>(),
+    })
+}
+
+/// `PerformanceMetrics`.
+pub fn performance(environment: Environment, clock: &Clock, layers: &[LayerLatency]) -> Value {
+    let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
+    let summary = |layer: &LayerLatency| {
+        json!({
+            "layer": layer.layer.as_str(),
+            "reads": layer.sorted.len(),
+            "p50Ms": ms(layer.percentile(50)),
+            "p95Ms": ms(layer.percentile(95)),
+            "p99Ms": ms(layer.percentile(99)),
+        })
+    };
+    json!({
+        "environment": environment.as_str(),
+        "measuredAt": iso8601(clock.unix_ms()),
+        "layers": layers.iter().map(summary).collect::<Vec<_>>(),
+        "thresholdMs": ms(LATENCY_BOUND),
+        "withinThreshold": layers.iter().all(|layer| layer.percentile(99) < LATENCY_BOUND),
     })
 }

@@ -185,7 +185,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         Some(Action::Truncate) => return Ok(truncated()),
         Some(Action::Close) => return Err(io::Error::other("injected")),
         Some(Action::Hang) => {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
         }
         None => {}
     }

@@ -248,10 +248,11 @@ fn move_label(secret: &mut Secret, stage: &str, to: Option<&str>) {
         version.stages.insert(stage.to_owned());
     }
     // The version that was current becomes the previous one.
-    if stage == CURRENT && before.as_deref() != to {
-        if let Some(before) = before {
-            move_label(secret, PREVIOUS, Some(&before));
-        }
+    if stage == CURRENT
+        && before.as_deref() != to
+        && let Some(before) = before
+    {
+        move_label(secret, PREVIOUS, Some(&before));
     }
 }
 

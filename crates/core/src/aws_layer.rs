@@ -21,7 +21,7 @@ use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 use crate::value::SecretValue;
 
 /// How long a refused batch permission is remembered.
-const BATCH_REFUSED_FOR: Duration = Duration::from_secs(600);
+const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
 /// Tools whose list of names is remembered; more than any service has.
 const MAX_LISTINGS: usize = 1000;
 
@@ -386,15 +386,16 @@ impl AwsLayer {
                 self.tell_rotated(name);
             }
             if cache.redis().is_some() {
-                self.share_later(name.clone(), entry, at);
+                self.share_later(name, &entry, at);
             }
         }
         Found { value: fetched.value, origin: Origin::Aws, version_id: fetched.version_id, stale: false }
     }
 
     /// Readers do not wait for Redis to take the copy.
-    fn share_later(&self, name: SecretName, entry: Arc<Entry>, at: Generation) {
-        let Some(sharing) = self.cache.as_ref().and_then(|cache| cache.sharing(&name, &entry, at)) else { return };
+    fn share_later(&self, name: &SecretName, entry: &Arc<Entry>, at: Generation) {
+        let Some(sharing) = self.cache.as_ref().and_then(|cache| cache.sharing(name, entry, at)) else { return };
+        let name = name.clone();
         self.tasks.spawn(async move {
             if let Err(error) = sharing.await {
                 tracing::debug!(name = name.as_str(), code = %error.code(), "the copy was not shared");

@@ -35,6 +35,7 @@ pub struct Delivery {
     pub(crate) tools: Arc<Manifest>,
     pub(crate) resolver: Resolver,
     metrics: Arc<Metrics>,
+    notices: Arc<dyn Notices>,
     clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -77,13 +78,18 @@ impl Delivery {
         });
         let resolver = Resolver {
             layer,
-            env_file: env_file.map(|config| EnvFile::new(config, notices)),
+            env_file: env_file.map(|config| EnvFile::new(config, notices.clone())),
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
             aws_failure_rejects: preset.aws_failure_rejects,
             aws_is_optional: environment == Environment::Development,
         };
-        Ok(Self { environment, preset, tools, resolver, metrics, clock, tasks, stop, hot })
+        Ok(Self { environment, preset, tools, resolver, metrics, notices, clock, tasks, stop, hot })
+    }
+
+    /// Tells the owner.
+    pub(crate) fn warn(&self, notice: crate::notice::Notice) {
+        self.notices.notice(notice);
     }
 
     /// Where the service runs.
@@ -286,10 +292,11 @@ impl Delivery {
             tracing::warn!("background work did not end in time");
         }
         let Some(cache) = &self.layer().cache else { return };
-        if first && self.preset.close_clears_cache {
-            if let Err(error) = self.clear().await {
-                tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
-            }
+        if first
+            && self.preset.close_clears_cache
+            && let Err(error) = self.clear().await
+        {
+            tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
         }
         cache.clear_memory();
         if let Some(redis) = cache.redis() {

@@ -60,7 +60,7 @@ impl Environment {
             },
             Self::Test => Preset {
                 env_file: Some(".env.test"),
-                cache_ttl: Some(Duration::from_secs(60)),
+                cache_ttl: Some(Duration::from_mins(1)),
                 audit: true,
                 rotation_interval_days: Some(7),
                 instance_metadata: true,
@@ -70,8 +70,8 @@ impl Environment {
             Self::Staging => Preset {
                 env_file: Some(".env.staging"),
                 env_file_deprecated: true,
-                cache_ttl: Some(Duration::from_secs(300)),
-                max_stale: Duration::from_secs(3600),
+                cache_ttl: Some(Duration::from_mins(5)),
+                max_stale: Duration::from_hours(1),
                 encryption_required: true,
                 rotation_interval_days: Some(14),
                 compliance: Some("soc2"),

@@ -20,6 +20,8 @@ pub mod metrics;
 pub mod name;
 pub mod notice;
 pub mod resolver;
+pub mod rotation;
 pub mod source;
 pub mod tools;
+pub mod validation;
 pub mod value;

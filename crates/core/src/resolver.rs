@@ -42,10 +42,10 @@ impl Resolver {
     /// In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the answer only when no
     /// other source has a value: a failure is not absence (decision D4).
     pub async fn resolve(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
-        if self.precedence == Precedence::Override {
-            if let Some(found) = self.from_runtime(name, variables).await? {
-                return Ok(Some(found));
-            }
+        if self.precedence == Precedence::Override
+            && let Some(found) = self.from_runtime(name, variables).await?
+        {
+            return Ok(Some(found));
         }
         let from_aws = match freshness {
             Freshness::Cached => self.layer.read(name).await,
@@ -68,10 +68,10 @@ impl Resolver {
         if let Some(found) = self.from_env_file(name).await? {
             return Ok(Some(found));
         }
-        if self.precedence == Precedence::Last {
-            if let Some(found) = self.from_runtime(name, variables).await? {
-                return Ok(Some(found));
-            }
+        if self.precedence == Precedence::Last
+            && let Some(found) = self.from_runtime(name, variables).await?
+        {
+            return Ok(Some(found));
         }
         match failure {
             Some(error) => Err(error),

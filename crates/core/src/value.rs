@@ -22,17 +22,15 @@ struct Inner {
 }
 
 impl SecretValue {
-    /// Takes over `text`. The string's buffer moves (no copy stays behind unless it had spare capacity, which is
-    /// wiped by the reallocation's zeroizing wrapper of the caller).
+    /// Takes `text` over and wipes its buffer: turning a `String` with spare capacity into a secret in place would
+    /// reallocate and leave the old copy behind.
     pub fn new(text: String) -> Self {
-        let ascii = text.is_ascii();
-        Self(Arc::new(Inner { text: SecretString::from(text), ascii }))
+        Self::copied(&Zeroizing::new(text))
     }
 
-    /// Takes UTF-8 bytes; `None` when they are not UTF-8. The bytes are wiped either way.
-    pub fn from_utf8(bytes: Zeroizing<Vec<u8>>) -> Option<Self> {
-        let text = std::str::from_utf8(&bytes).ok()?;
-        Some(Self::copied(text))
+    /// Copies UTF-8 bytes; `None` when they are not UTF-8.
+    pub fn from_utf8(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok().map(Self::copied)
     }
 
     /// Copies `text`.
@@ -100,8 +98,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_refused() {
-        assert!(SecretValue::from_utf8(Zeroizing::new(vec![0xff, 0xfe])).is_none());
-        assert!(SecretValue::from_utf8(Zeroizing::new(b"a\0b".to_vec())).is_some());
+        assert!(SecretValue::from_utf8(&[0xff, 0xfe]).is_none());
+        assert!(SecretValue::from_utf8(b"a\0b").is_some());
     }
 
     #[test]

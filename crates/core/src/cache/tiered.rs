@@ -15,7 +15,7 @@ use crate::source::aws::Fetched;
 use crate::value::SecretValue;
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// How long a stale copy answers before a failing AWS is asked again.
 const HOLD: Duration = Duration::from_secs(1);
 

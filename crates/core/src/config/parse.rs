@@ -85,7 +85,7 @@ fn tools(field: Field) -> Result<Manifest> {
             .map_err(|error| SecretError::config("options.tools", format_args!("has a bad key: {error}")))?;
         let path = field.path().to_owned();
         let mut section = field.section()?;
-        let secrets = section.read("secrets", |field| secrets(field))?.unwrap_or_default();
+        let secrets = section.read("secrets", secrets)?.unwrap_or_default();
         section.finish(&["secrets"])?;
         if !manifest.declare(&tool, secrets) {
             return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
@@ -176,7 +176,7 @@ fn aws(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result
         return Err(field.refuse("is not available in this version"));
     }
     let region = section.read("region", region)?;
-    let endpoint = section.read("endpoint", |field| http_url(field))?;
+    let endpoint = section.read("endpoint", http_url)?;
     let profile = section.read("profile", Field::string)?;
     let credentials = section.read("credentials", credentials)?;
     section.finish(KNOWN)?;
@@ -319,7 +319,7 @@ fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option
         None => empty_section("options.cache")?,
     };
     let seconds = |value: Option<u32>, default: Duration| value.map_or(default, |s| Duration::from_secs(u64::from(s)));
-    let default_ttl = preset.cache_ttl.unwrap_or(Duration::from_secs(60));
+    let default_ttl = preset.cache_ttl.unwrap_or(Duration::from_mins(1));
     let ttl = seconds(section.read("ttlSeconds", |f| f.integer(1..=MAX_SECONDS))?, default_ttl);
     let max_stale = seconds(section.read("maxStaleSeconds", |f| f.integer(0..=MAX_SECONDS))?, preset.max_stale);
     let negative = seconds(section.read("negativeTtlSeconds", |f| f.integer(0..=MAX_SECONDS))?, Duration::from_secs(5));

@@ -113,7 +113,7 @@ impl Runtime {
 }
 
 fn find(pointers: &[(String, PathBuf)], directories: &[PathBuf], name: &SecretName) -> Result<Option<SecretValue>> {
-    for (variable, path) in pointers {
+    if let Some((variable, path)) = pointers.iter().next() {
         match read(path) {
             Ok(Some(bytes)) => return text(name, &format!("the file named by {variable}"), bytes),
             Ok(None) => {
@@ -153,7 +153,7 @@ fn text(name: &SecretName, place: &str, mut bytes: Bytes) -> Result<Option<Secre
             bytes.pop();
         }
     }
-    let value = SecretValue::from_utf8(bytes).ok_or_else(|| {
+    let value = SecretValue::from_utf8(&bytes).ok_or_else(|| {
         SecretError::new(
             ErrorCode::SourceResponseInvalid,
             format!("{}: {place} is not UTF-8 text; store binary secrets as base64", name.as_str()),

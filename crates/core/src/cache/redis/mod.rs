@@ -129,10 +129,10 @@ impl RedisCache {
 
     /// The open connection, or a new one. Waiters share the attempt.
     async fn link(&self, deadline: Duration) -> Result<Link> {
-        if let Some((until, error)) = &*self.down() {
-            if self.clock.now() < *until {
-                return Err(error.clone());
-            }
+        if let Some((until, error)) = &*self.down()
+            && self.clock.now() < *until
+        {
+            return Err(error.clone());
         }
         if self.closed.load(Ordering::SeqCst) {
             return Err(SecretError::closed());

@@ -14,8 +14,8 @@ const DEFAULT_SENTINEL_PORT: u16 = 26379;
 
 /// A client that can open connections, one variant a topology.
 pub(super) enum Opener {
-    Standalone(Client),
-    Cluster(ClusterClient),
+    Standalone(Box<Client>),
+    Cluster(Box<ClusterClient>),
     Sentinel(Box<SentinelClient>),
 }
 
@@ -125,7 +125,7 @@ pub(super) fn opener(config: &RedisConfig) -> Result<Opener, String> {
             Some(certificates) => Client::build_with_tls(*info, certificates),
             None => Client::open(*info),
         }
-        .map(Opener::Standalone)
+        .map(|client| Opener::Standalone(Box::new(client)))
         .map_err(failed),
         Target::Nodes(nodes) if nodes.sentinel => sentinel(&nodes, certificates).map_err(failed),
         Target::Nodes(nodes) => cluster(&nodes, certificates).map_err(failed),
@@ -150,7 +150,7 @@ fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::Redis
     if let Some(certificates) = certificates {
         builder = builder.certs(certificates);
     }
-    builder.build().map(Opener::Cluster)
+    builder.build().map(|client| Opener::Cluster(Box::new(client)))
 }
 
 fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::RedisResult<Opener> {

@@ -35,7 +35,7 @@ impl Aws {
         let result = self
             .within_deadline(about, async {
                 let request = self.client().await.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-                let output = request.send().await.map_err(|error| whole(&classify(&error), about))?;
+                let output = Box::pin(request.send()).await.map_err(|error| whole(&classify(&error), about))?;
                 let mut answers = BatchAnswer::new();
                 collect(output, &mut answers);
                 for id in ids {
@@ -78,7 +78,7 @@ impl Aws {
             let max = i32::try_from(MAX_BATCH).unwrap_or(20);
             let request =
                 self.client().await.batch_get_secret_value().filters(filter).max_results(max).set_next_token(token);
-            request.send().await.map_err(|error| whole(&classify(&error), prefix))
+            Box::pin(request.send()).await.map_err(|error| whole(&classify(&error), prefix))
         })
         .await
     }

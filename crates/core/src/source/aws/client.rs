@@ -88,10 +88,7 @@ fn attempt_timeout(whole: Duration) -> Duration {
 async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
     let store = tokio::task::spawn_blocking(move || trust_store(ca_bundle.as_deref())).await.unwrap_or_default();
     let context = TlsContext::builder().with_trust_store(store).build();
-    let context = match context {
-        Ok(context) => context,
-        Err(_) => TlsContext::default(),
-    };
+    let context = context.unwrap_or_default();
     HttpBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))

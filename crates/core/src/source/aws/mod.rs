@@ -3,6 +3,7 @@
 mod batch;
 mod classify;
 mod client;
+mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,10 +107,23 @@ impl Aws {
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
     pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
+        self.get(id, None).await
+    }
+
+    /// One version, whatever its labels.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch`].
+    pub async fn fetch_version(&self, id: &str, version: &str) -> Result<Option<Fetched>> {
+        self.get(id, Some(version.to_owned())).await
+    }
+
+    async fn get(&self, id: &str, version: Option<String>) -> Result<Option<Fetched>> {
         let result = self
             .within_deadline(id, async {
-                let answer = self.client().await.get_secret_value().secret_id(id).send().await;
-                match answer {
+                // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
+                let request = self.client().await.get_secret_value().secret_id(id).set_version_id(version);
+                match Box::pin(request.send()).await {
                     Ok(output) => {
                         let version = output.version_id.as_deref();
                         fetched(id, output.secret_string.clone(), output.secret_binary.as_ref(), version).map(Some)
@@ -126,7 +140,7 @@ impl Aws {
     }
 
     async fn client(&self) -> &Client {
-        self.client.get_or_init(|| client::build(&self.config)).await
+        self.client.get_or_init(|| Box::pin(client::build(&self.config))).await
     }
 
     /// One deadline over everything a call may wait for: a free slot, credentials, connection, retries.

@@ -100,7 +100,7 @@ impl EnvFile {
             Ok(Look::Read { stamp, values, skipped }) => {
                 let values = Arc::new(values);
                 self.lock().loaded = Some((stamp, values.clone()));
-                self.warn(skipped);
+                self.warn(&skipped);
                 Ok(values)
             }
             Err(error) => Err(SecretError::new(
@@ -110,11 +110,11 @@ impl EnvFile {
         }
     }
 
-    fn warn(&self, skipped: Vec<usize>) {
+    fn warn(&self, skipped: &[usize]) {
         let mut state = self.lock();
         let deprecated = self.config.deprecated && !std::mem::replace(&mut state.warned_deprecated, true);
         let changed = state.warned_lines != skipped;
-        state.warned_lines.clone_from(&skipped);
+        skipped.clone_into(&mut state.warned_lines);
         drop(state);
         if deprecated {
             self.notices.notice(Notice::warning(

@@ -1,0 +1,342 @@
+//! Validation of a tool's secrets, and the documented migration validations ("Migration Validation").
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::delivery::Delivery;
+use crate::error::{Result, SecretError};
+use crate::manifest::SecretSpec;
+use crate::metrics::Origin;
+use crate::name::SecretName;
+use crate::source::runtime::Variables;
+use crate::tools::declared_names;
+use crate::value::SecretValue;
+
+/// How bad an issue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Makes the validation fail.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+/// One problem. Names the secret and the reason, never a value.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// Stable code, as in `index.d.ts`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What and why.
+    pub message: String,
+}
+
+/// A secret as a validation saw it.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// Its name.
+    pub name: SecretName,
+    /// Lower-cased type, when the name has one.
+    pub secret_type: Option<String>,
+    /// Where its value came from; `None` when it is absent.
+    pub source: Option<Origin>,
+    /// AWS's version id.
+    pub version_id: Option<String>,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+}
+
+impl Validated {
+    fn add(&mut self, code: &'static str, severity: Severity, message: String) {
+        self.issues.push(Issue { code, severity, message });
+    }
+
+    fn failed(&mut self, error: &SecretError) {
+        self.add("SOURCE_ERROR", Severity::Error, format!("{}: {error}", error.code()));
+    }
+}
+
+/// Whether no issue is an error.
+pub fn is_valid(secrets: &[Validated]) -> bool {
+    secrets.iter().flat_map(|secret| &secret.issues).all(|issue| issue.severity != Severity::Error)
+}
+
+/// Latencies of one layer.
+#[derive(Clone, Debug)]
+pub struct LayerLatency {
+    /// The layer.
+    pub layer: Origin,
+    /// Sorted latencies.
+    pub sorted: Vec<Duration>,
+}
+
+impl LayerLatency {
+    /// The latency that `percent` of the reads stay under (nearest rank).
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
+        self.sorted.get(rank - 1).copied().unwrap_or_default()
+    }
+}
+
+/// The documented bound: "<5 seconds for 99th percentile secret retrieval".
+pub const LATENCY_BOUND: Duration = Duration::from_secs(5);
+
+impl Delivery {
+    /// Whether the secrets of `tool` are there and look right, read the way the service reads them.
+    ///
+    /// # Errors
+    /// `SECRET_NAME_INVALID`, `CLOSED`; for a tool without declared secrets also what finding them gives.
+    pub async fn validate_tool(&self, tool: &str, variables: &Variables) -> Result<Vec<Validated>> {
+        let names = match declared_names(&self.tools, tool)? {
+            Some(names) => names,
+            None => self
+                .get_tool(tool, variables)
+                .await?
+                .keys()
+                .map(|secret_type| SecretName::of_tool(tool, secret_type))
+                .collect::<Result<_>>()?,
+        };
+        self.open(async { Ok(self.validate_names(names, variables).await) }).await
+    }
+
+    /// Whether every declared secret resolves and looks right, the way the service will read it.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn validate_functionality(&self, variables: &Variables) -> Result<Vec<Validated>> {
+        let names = self.all_declared()?;
+        self.open(async { Ok(self.validate_names(names, variables).await) }).await
+    }
+
+    async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
+        join_all(names.into_iter().map(|name| self.validate_one(name, variables))).await
+    }
+
+    async fn validate_one(&self, name: SecretName, variables: &Variables) -> Validated {
+        let spec = self.spec(&name);
+        let found = self.get(&name, variables).await;
+        let mut seen = self.seen(name);
+        match found {
+            Ok(Some(found)) => {
+                seen.source = Some(found.origin);
+                seen.version_id = found.version_id.as_deref().map(str::to_owned);
+                check_value(&mut seen, &found.value, spec.as_ref());
+                if matches!(found.origin, Origin::EnvFile | Origin::Runtime) {
+                    let message = format!("it comes from the {} and not from AWS", found.origin.as_str());
+                    seen.add("NOT_IN_AWS", Severity::Warning, message);
+                }
+            }
+            Ok(None) => missing(&mut seen, spec.as_ref(), "no source has it"),
+            Err(error) => seen.failed(&error),
+        }
+        seen
+    }
+
+    /// Whether each declared secret can be read from AWS with this identity.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn validate_access(&self) -> Result<Vec<Validated>> {
+        let names = self.all_declared()?;
+        self.open(async {
+            let checks = names.into_iter().map(|name| async move {
+                let spec = self.spec(&name);
+                let answer = self.get_from_aws(&name, None).await;
+                let mut seen = self.seen(name);
+                match answer {
+                    Ok(Some(_)) => seen.source = Some(Origin::Aws),
+                    Ok(None) => missing(&mut seen, spec.as_ref(), "AWS has no such secret"),
+                    Err(error) => seen.failed(&error),
+                }
+                seen
+            });
+            Ok(join_all(checks).await)
+        })
+        .await
+    }
+
+    /// Whether the env file and AWS agree, for each declared secret and each secret-like name of the file. Values are
+    /// compared in constant time and never shown.
+    ///
+    /// # Errors
+    /// `ENV_FILE_INVALID`, `CLOSED`.
+    pub async fn validate_consistency(&self) -> Result<Vec<Validated>> {
+        let declared = self.all_declared()?;
+        self.open(async {
+            let old = match self.env_file() {
+                Some(file) => file.values().await?,
+                None => crate::source::env_file::Values::default(),
+            };
+            let in_file = old.keys().filter_map(|name| SecretName::new(name).ok());
+            let names: BTreeSet<SecretName> = declared.into_iter().chain(in_file).collect();
+            let checks = names.into_iter().map(|name| {
+                let before = old.get(name.as_str()).filter(|value| !value.is_empty()).cloned();
+                self.compare(name, before)
+            });
+            Ok(join_all(checks).await)
+        })
+        .await
+    }
+
+    async fn compare(&self, name: SecretName, before: Option<SecretValue>) -> Validated {
+        let spec = self.spec(&name);
+        let now = self.get_from_aws(&name, None).await;
+        let mut seen = self.seen(name);
+        match (before, now) {
+            (_, Err(error)) => seen.failed(&error),
+            (Some(before), Ok(Some(now))) => {
+                seen.source = Some(Origin::Aws);
+                if before != now {
+                    seen.add("DIFFERENT", Severity::Error, "the env file and AWS have different values".into());
+                }
+            }
+            (Some(_), Ok(None)) => {
+                seen.source = Some(Origin::EnvFile);
+                seen.add("ONLY_IN_ENV_FILE", Severity::Error, "the env file has it and AWS has not".into());
+            }
+            (None, Ok(Some(_))) => seen.source = Some(Origin::Aws),
+            (None, Ok(None)) => missing(&mut seen, spec.as_ref(), "neither the env file nor AWS has it"),
+        }
+        seen
+    }
+
+    /// Latency of each layer that is switched on, measured on the declared secrets.
+    ///
+    /// # Errors
+    /// AWS's or the env file's, when it does not answer; `CLOSED`.
+    pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
+        const READS: usize = 20;
+        let mut names = self.all_declared()?;
+        if names.is_empty() {
+            names.push(SecretName::new("TCS_SECRET_DELIVERY_LATENCY_PROBE")?);
+        }
+        let names: Vec<SecretName> = names.into_iter().cycle().take(READS).collect();
+        Box::pin(self.open(async {
+            let mut layers = Vec::new();
+            if let Some(cache) = &self.layer().cache {
+                let mut timed = Timed::of(Origin::Memory);
+                for name in &names {
+                    timed.sync(|| drop(cache.lookup(name)));
+                }
+                layers.push(timed.layer());
+                if cache.redis().is_some() {
+                    let mut timed = Timed::of(Origin::Redis);
+                    for name in &names {
+                        timed.wait(cache.peek_shared(name)).await;
+                    }
+                    layers.push(timed.layer());
+                }
+            }
+            if self.layer().aws.is_some() {
+                let mut timed = Timed::of(Origin::Aws);
+                for name in &names {
+                    timed.wait(self.get_from_aws(name, None)).await?;
+                }
+                layers.push(timed.layer());
+            }
+            if self.env_file().is_some() {
+                let mut timed = Timed::of(Origin::EnvFile);
+                for name in &names {
+                    timed.wait(self.get_from_env_file(name)).await?;
+                }
+                layers.push(timed.layer());
+            }
+            Ok(layers)
+        }))
+        .await
+    }
+
+    fn all_declared(&self) -> Result<Vec<SecretName>> {
+        self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type)).collect()
+    }
+
+    fn spec(&self, name: &SecretName) -> Option<SecretSpec> {
+        let owner = self.tools.owner(name.as_str())?;
+        self.tools.secrets(&owner.tool)?.get(&owner.secret_type).cloned()
+    }
+
+    fn seen(&self, name: SecretName) -> Validated {
+        let secret_type = self.tools.owner(name.as_str()).map(|owner| owner.secret_type.to_ascii_lowercase());
+        Validated { name, secret_type, source: None, version_id: None, issues: Vec::new() }
+    }
+}
+
+struct Timed {
+    layer: Origin,
+    taken: Vec<Duration>,
+}
+
+impl Timed {
+    fn of(layer: Origin) -> Self {
+        Self { layer, taken: Vec::new() }
+    }
+
+    fn sync(&mut self, work: impl FnOnce()) {
+        let start = Instant::now();
+        work();
+        self.taken.push(start.elapsed());
+    }
+
+    async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = work.await;
+        self.taken.push(start.elapsed());
+        result
+    }
+
+    fn layer(mut self) -> LayerLatency {
+        self.taken.sort_unstable();
+        LayerLatency { layer: self.layer, sorted: self.taken }
+    }
+}
+
+fn missing(seen: &mut Validated, spec: Option<&SecretSpec>, why: &str) {
+    let required = spec.is_some_and(|spec| spec.required);
+    let severity = if required { Severity::Error } else { Severity::Warning };
+    seen.add("MISSING", severity, why.to_owned());
+}
+
+fn check_value(seen: &mut Validated, value: &SecretValue, spec: Option<&SecretSpec>) {
+    let Some(spec) = spec else { return };
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: checked against the declared rules; only verdicts leave")]
+    let text = value.expose();
+    if spec.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
+        seen.add("PATTERN_MISMATCH", Severity::Error, "it does not match the declared pattern".into());
+    }
+    let least = spec.min_length.unwrap_or(0);
+    if text.chars().count() < least as usize {
+        seen.add("TOO_SHORT", Severity::Error, format!("it has fewer than {least} characters"));
+    }
+    if let Some(fields) = &spec.json_fields {
+        // Field names are all that is kept of the object.
+        #[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map")]
+        let object = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text);
+        match object {
+            Ok(object) => {
+                for field in fields.iter().filter(|field| !object.contains_key(field.as_str())) {
+                    seen.add("JSON_FIELD_MISSING", Severity::Error, format!("its JSON has no field '{field}'"));
+                }
+            }
+            Err(_) if fields.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {}
+            Err(_) => seen.add("NOT_JSON", Severity::Error, "it is not a JSON object".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let sorted = (1..=100).map(Duration::from_millis).collect();
+        let layer = LayerLatency { layer: Origin::Aws, sorted };
+        assert_eq!(layer.percentile(50), Duration::from_millis(50));
+        assert_eq!(layer.percentile(99), Duration::from_millis(99));
+        let single = LayerLatency { layer: Origin::Aws, sorted: vec![Duration::from_millis(7)] };
+        assert_eq!(single.percentile(99), Duration::from_millis(7));
+    }
+}
