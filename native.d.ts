@@ -17,8 +17,6 @@ export declare class NativeDelivery {
   cachedReader(): (toolOrName: string, secretType?: string) => string | undefined
   /** The full name of the environment. */
   environment(): string
-  /** The name of a tool's secret, or why it has none. */
-  secretName(tool: string, secretType: string): string | NativeFailure
   /** A declared tool's secrets when all of them are fresh in memory. */
   cachedTool(tool: string): Record<string, string> | null
   /** `getSecret`. */
@@ -37,6 +35,18 @@ export declare class NativeDelivery {
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
   health(id: number): void
+  /** `validateToolSecrets`. */
+  validateToolSecrets(id: number, tool: string, variables: Record<string, string>): void
+  /** `validateSecretAccess`. */
+  validateSecretAccess(id: number): void
+  /** `validateSecretConsistency`. */
+  validateSecretConsistency(id: number): void
+  /** `validateApplicationFunctionality`. */
+  validateApplicationFunctionality(id: number, variables: Record<string, string>): void
+  /** `assessPerformanceImpact`. */
+  assessPerformanceImpact(id: number): void
+  /** `rotateSecret`. */
+  rotateSecret(id: number, name: string, environment: string): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */
@@ -74,3 +84,6 @@ export interface NativeFailure {
 
 /** Opens a delivery, or says why not. */
 export declare function openDelivery(options: unknown, ambient: NativeAmbient, settle: (messages: Array<unknown>) => void): NativeDelivery | NativeFailure
+
+/** The name of a tool's secret, or why it has none. */
+export declare function secretName(tool: string, secretType: string): string | NativeFailure

@@ -838,3 +838,4 @@ module.exports = nativeBinding
 module.exports.NativeDelivery = nativeBinding.NativeDelivery
 module.exports.environmentDefaults = nativeBinding.environmentDefaults
 module.exports.openDelivery = nativeBinding.openDelivery
+module.exports.secretName = nativeBinding.secretName

@@ -49,7 +49,7 @@ class SecretDelivery {
     if (cached !== undefined) return cached
     assertName('toolName', toolName)
     assertName('secretType', secretType)
-    return this.#read(orThrow(this.#native.secretName(toolName, secretType)))
+    return this.#read(orThrow(native.secretName(toolName, secretType)))
   }
 
   /**

@@ -74,6 +74,15 @@ pub fn environment_defaults(environment: String) -> Either<String, NativeFailure
     }
 }
 
+/// The name of a tool's secret, or why it has none.
+#[napi(catch_unwind)]
+pub fn secret_name(tool: String, secret_type: String) -> Either<String, NativeFailure> {
+    match SecretName::of_tool(&tool, &secret_type) {
+        Ok(name) => Either::A(name.as_str().to_owned()),
+        Err(error) => Either::B(error.into()),
+    }
+}
+
 /// One delivery. Dropping it (garbage collection, end of a worker) stops and wipes everything.
 #[napi]
 pub struct NativeDelivery {
@@ -138,15 +147,6 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn environment(&self) -> String {
         self.delivery.environment().as_str().to_owned()
-    }
-
-    /// The name of a tool's secret, or why it has none.
-    #[napi(catch_unwind)]
-    pub fn secret_name(&self, tool: String, secret_type: String) -> Either<String, NativeFailure> {
-        match SecretName::of_tool(&tool, &secret_type) {
-            Ok(name) => Either::A(name.as_str().to_owned()),
-            Err(error) => Either::B(error.into()),
-        }
     }
 
     /// A declared tool's secrets when all of them are fresh in memory.

@@ -1,0 +1,108 @@
+'use strict'
+
+// Installs what the commands of this repository need, and nothing that is already there. Node built-ins only: it runs
+// before `npm ci`.
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.resolve(__dirname, '..')
+const windows = process.platform === 'win32'
+
+/**
+ * Runs a command with its output shown; a failure ends this process with the same status.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: Record<string, string>, cwd?: string }} [options]
+ */
+function run(command, args, options = {}) {
+  console.log(`> ${[command, ...args].join(' ')}`)
+  const { status, error, signal } = spawnSync(command, args, {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: windows,
+  })
+  if (error !== undefined) fail(`${command} could not be started: ${error.message}`)
+  if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? `status ${status}`}`)
+}
+
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
+
+/** @param {string} command */
+function has(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
+}
+
+/** The packages of package-lock.json. */
+function nodeModules() {
+  const lock = path.join(root, 'package-lock.json')
+  const installed = path.join(root, 'node_modules', '.package-lock.json')
+  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return
+  run('npm', ['ci', '--loglevel=error'])
+}
+
+/** Rust, which only a person can choose how to install. */
+function rust() {
+  if (!has('cargo')) fail('cargo was not found: install Rust from https://rustup.rs, then run this again')
+}
+
+/** A Redis server from the system's packages. Its service is not started: tests and demos start their own. */
+function redis() {
+  if (has('redis-server')) return
+  const root = process.getuid?.() === 0
+  if (process.platform !== 'linux' || !root || !has('apt-get')) {
+    fail('redis-server was not found: install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)')
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  run('apt-get', ['update', '-q'], { env })
+  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'redis-server'], { env })
+}
+
+/** MiniStack, the AWS stand-in, in a virtual environment of this checkout. */
+function ministack() {
+  const wanted = fs.readFileSync(path.join(__dirname, 'requirements.txt'), 'utf8')
+  const venv = path.join(root, '.venv')
+  const marker = path.join(venv, 'installed.txt')
+  if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === wanted) return
+  if (!has('python3')) fail('python3 was not found: MiniStack, the AWS stand-in of tests and demo, needs Python 3.10 or newer')
+  run('python3', ['-m', 'venv', '--clear', venv])
+  const pip = path.join(venv, windows ? 'Scripts' : 'bin', 'pip')
+  run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', path.join(__dirname, 'requirements.txt')])
+  fs.writeFileSync(marker, wanted)
+}
+
+/** The newest addon of this platform, built by `npm run build` or `npm run build:debug`; cargo skips what is up to date. */
+function addon() {
+  rust()
+  run('npm', ['run', '--silent', 'build'])
+}
+
+/**
+ * The in-repo AWS endpoint.
+ *
+ * @param {'dev' | 'release'} profile
+ * @returns {string} Path of its binary.
+ */
+function awsEndpoint(profile) {
+  rust()
+  run('cargo', ['build', '--quiet', '--locked', '-p', 'aws-endpoint', '--profile', profile])
+  return awsEndpointBinary(profile)
+}
+
+/** @param {'dev' | 'release'} profile */
+function awsEndpointBinary(profile) {
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+  return path.join(target, profile === 'dev' ? 'debug' : profile, windows ? 'aws-endpoint.exe' : 'aws-endpoint')
+}
+
+module.exports = { addon, awsEndpoint, fail, ministack, nodeModules, redis, root, run, rust }

@@ -1,0 +1,302 @@
+'use strict'
+
+// Starts the servers that tests, demo and benchmark talk to: on free ports of loopback, ready when the call returns,
+// stopped by their id.
+
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const http = require('node:http')
+const net = require('node:net')
+const os = require('node:os')
+const path = require('node:path')
+const readline = require('node:readline')
+
+const root = path.resolve(__dirname, '..')
+const START_DEADLINE_MS = 20_000
+
+/** @returns {Promise<number>} A port that was free a moment ago. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {net.AddressInfo} */ (server.address())
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/**
+ * Waits until `condition` returns something truthy and returns it.
+ *
+ * @template T
+ * @param {string} what Named when it never happens.
+ * @param {() => T | Promise<T>} condition
+ * @param {number} [deadlineMs]
+ * @returns {Promise<T>}
+ */
+async function until(what, condition, deadlineMs = START_DEADLINE_MS) {
+  const end = Date.now() + deadlineMs
+  for (;;) {
+    const result = await condition()
+    if (result) return result
+    if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** @param {string} [prefix] */
+function temporaryDirectory(prefix = 'tcs-secret-delivery-') {
+  return fs.mkdtempSync(path.join(os.tmpdir(), prefix))
+}
+
+/** A child process that ends with `stop()`; what it printed is part of the error when it never becomes ready. */
+class Server {
+  /**
+   * @param {string} command
+   * @param {string[]} args
+   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe' }} [options]
+   */
+  constructor(command, args, options = {}) {
+    this.output = ''
+    this.command = command
+    this.process = spawn(command, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.on('data', (chunk) => (this.output = (this.output + chunk).slice(-20_000)))
+    }
+    this.ended = new Promise((resolve) => {
+      this.process.once('error', (error) => {
+        this.output += error.message
+        resolve(undefined)
+      })
+      this.process.once('close', resolve)
+    })
+    this.alive = true
+    this.ended.then(() => (this.alive = false))
+  }
+
+  /** @param {() => Promise<boolean>} condition */
+  async ready(condition) {
+    try {
+      await until(`${this.command} is ready`, async () => {
+        if (!this.alive) throw new Error(`${this.command} ended at once`)
+        return condition()
+      })
+    } catch (error) {
+      await this.stop()
+      throw new Error(`${/** @type {Error} */ (error).message}\n${this.output}`)
+    }
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  signal(signal) {
+    this.process.kill(signal)
+  }
+
+  async stop() {
+    if (this.alive) this.process.kill('SIGKILL')
+    await this.ended
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {string} [method]
+ * @param {unknown} [body]
+ * @returns {Promise<any>} The answer's JSON; an error when its status is not 2xx.
+ */
+function request(url, method = 'GET', body) {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+    const call = http.request(url, { method, headers, agent: false }, (answer) => {
+      let received = ''
+      answer.on('data', (chunk) => (received += chunk))
+      answer.on('end', () => {
+        const ok = answer.statusCode !== undefined && answer.statusCode < 300
+        if (ok) resolve(received === '' ? undefined : JSON.parse(received))
+        else reject(new Error(`${method} ${new URL(url).pathname}: ${answer.statusCode} ${received}`))
+      })
+    })
+    call.once('error', reject)
+    call.end(text)
+  })
+}
+
+/** The in-repo AWS endpoint (crates/aws-endpoint): documented rules, faults on demand. */
+class AwsEndpoint {
+  /** @param {Server} server @param {string} url */
+  constructor(server, url) {
+    this.server = server
+    this.url = url
+  }
+
+  /**
+   * @param {{ profile?: 'debug' | 'release', port?: number }} [options] Debug is what `npm test` builds.
+   * @returns {Promise<AwsEndpoint>}
+   */
+  static async start({ profile = 'debug', port } = {}) {
+    const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+    const args = ['--exit-with-stdin', ...(port === undefined ? [] : ['--port', String(port)])]
+    const server = new Server(path.join(target, profile, 'aws-endpoint'), args, { stdin: 'pipe' })
+    const lines = readline.createInterface({ input: /** @type {any} */ (server.process.stdout) })
+    /** @type {string | undefined} */
+    let url
+    lines.once('line', (line) => (url = /http:\/\/\S+/.exec(line)?.[0]))
+    await server.ready(async () => url !== undefined)
+    return new AwsEndpoint(server, /** @type {string} */ (/** @type {unknown} */ (url)))
+  }
+
+  /** Options of a `SecretDelivery` that asks this endpoint. */
+  get options() {
+    return { endpoint: this.url, region: 'eu-central-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  }
+
+  /** Forgets secrets, denials, faults and calls. */
+  reset() {
+    return request(`${this.url}/_control/reset`, 'POST')
+  }
+
+  /** @param {Record<string, string>} secrets Values by AWS id. */
+  put(secrets) {
+    return request(`${this.url}/_control/secrets`, 'POST', secrets)
+  }
+
+  /** @param {string} name */
+  remove(name) {
+    return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')
+  }
+
+  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, operation?, secret?, times? }`, see crates/aws-endpoint. */
+  fault(fault) {
+    return request(`${this.url}/_control/faults`, 'POST', fault)
+  }
+
+  clearFaults() {
+    return request(`${this.url}/_control/faults`, 'DELETE')
+  }
+
+  /** @param {{ actions: string[], secrets?: string[] }} denial */
+  deny(denial) {
+    return request(`${this.url}/_control/deny`, 'POST', denial)
+  }
+
+  allow() {
+    return request(`${this.url}/_control/deny`, 'DELETE')
+  }
+
+  /** @returns {Promise<{ total: number, byOperation: Record<string, number>, connectionsOpened: number }>} */
+  calls() {
+    return request(`${this.url}/_control/calls`)
+  }
+
+  resetCalls() {
+    return request(`${this.url}/_control/calls/reset`, 'POST')
+  }
+
+  stop() {
+    return this.server.stop()
+  }
+}
+
+/** A Redis server without persistence. */
+class RedisServer {
+  /** @param {Server} server @param {number} port @param {string | undefined} password */
+  constructor(server, port, password) {
+    this.server = server
+    this.port = port
+    this.password = password
+    this.url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`
+  }
+
+  /**
+   * @param {{ port?: number, password?: string, args?: string[] }} [options]
+   * @returns {Promise<RedisServer>}
+   */
+  static async start({ port, password, args = [] } = {}) {
+    const chosen = port ?? (await freePort())
+    const all = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', os.tmpdir()]
+    if (password !== undefined) all.push('--requirepass', password)
+    const server = new Server('redis-server', [...all, ...args])
+    await server.ready(async () => accepts(chosen))
+    return new RedisServer(server, chosen, password)
+  }
+
+  /** Runs one command. @param {...(string | Buffer)} words @returns {Promise<any>} */
+  async command(...words) {
+    const { Redis } = require('ioredis')
+    const client = new Redis({ host: '127.0.0.1', port: this.port, password: this.password, lazyConnect: true })
+    try {
+      await client.connect()
+      return await client.callBuffer(/** @type {string} */ (words[0]), ...words.slice(1))
+    } finally {
+      client.disconnect()
+    }
+  }
+
+  /** Stops answering without closing connections. */
+  freeze() {
+    this.server.signal('SIGSTOP')
+  }
+
+  thaw() {
+    this.server.signal('SIGCONT')
+  }
+
+  stop() {
+    return this.server.stop()
+  }
+}
+
+/** MiniStack, an AWS stand-in that others wrote: see scripts/setup.js. */
+class MiniStack {
+  /** @param {Server} server @param {string} url */
+  constructor(server, url) {
+    this.server = server
+    this.url = url
+  }
+
+  /** @returns {Promise<MiniStack>} */
+  static async start() {
+    const port = await freePort()
+    const env = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port) }
+    const server = new Server(path.join(root, '.venv', 'bin', 'ministack'), [], { env })
+    await server.ready(() => accepts(port))
+    return new MiniStack(server, `http://127.0.0.1:${port}`)
+  }
+
+  get options() {
+    return { endpoint: this.url, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  }
+
+  /** AWS's own client for it. */
+  client() {
+    const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+    return new SecretsManagerClient(this.options)
+  }
+
+  stop() {
+    return this.server.stop()
+  }
+}
+
+/**
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+module.exports = { AwsEndpoint, MiniStack, RedisServer, Server, accepts, freePort, request, root, temporaryDirectory, until }
