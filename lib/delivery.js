@@ -33,7 +33,7 @@ class SecretDelivery {
     this.#givenVariables = rest.runtime?.variables
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(new SecretCache((begin) => this.#start(begin), this.#native))
+    this.cache = Object.freeze(new SecretCache((begin) => this.#start(begin), () => this.#flights.clear(), this.#native))
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
@@ -112,6 +112,7 @@ class SecretDelivery {
    */
   async refresh(secretName) {
     assertName('secretName', secretName)
+    this.#flights.clear()
     return this.#start((id) => this.#native.refresh(id, secretName, this.#variablesFor(secretName)))
   }
 
@@ -168,6 +169,7 @@ class SecretDelivery {
   async rotateSecret(secretName, environment) {
     assertName('secretName', secretName)
     assertEnvironment(environment)
+    this.#flights.clear()
     return this.#start((id) => this.#native.rotateSecret(id, secretName, environment))
   }
 
@@ -258,14 +260,17 @@ class SecretDelivery {
 
 class SecretCache {
   #start
+  #forgetFlights
   #native
 
   /**
    * @param {<T>(begin: (id: number) => void) => Promise<T>} start
+   * @param {() => void} forgetFlights Called before a change: who reads after it must not join a read begun before it.
    * @param {import('../native').NativeDelivery} nativeDelivery
    */
-  constructor(start, nativeDelivery) {
+  constructor(start, forgetFlights, nativeDelivery) {
     this.#start = start
+    this.#forgetFlights = forgetFlights
     this.#native = nativeDelivery
   }
 
@@ -290,6 +295,7 @@ class SecretCache {
     if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0 && ttlSeconds <= 8_640_000)) {
       throw new SecretError('CONFIG_INVALID', 'ttlSeconds must be a whole number from 1 to 8640000')
     }
+    this.#forgetFlights()
     await this.#start((id) => this.#native.cacheSet(id, secretName, value, ttlSeconds))
   }
 
@@ -299,11 +305,13 @@ class SecretCache {
    */
   async invalidate(secretName) {
     assertName('secretName', secretName)
+    this.#forgetFlights()
     await this.#start((id) => this.#native.cacheInvalidate(id, secretName))
   }
 
   /** @returns {Promise<void>} */
   async clear() {
+    this.#forgetFlights()
     await this.#start((id) => this.#native.cacheClear(id))
   }
 
