@@ -28,7 +28,7 @@ class SecretDelivery {
     const ambient = { variables: variables.forConfiguration(), workingDirectory: process.cwd() }
     this.#operations = new Operations(logger)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
-      orThrow(native.openDelivery(rest, ambient, this.#operations.settle))
+      orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
     this.#givenVariables = rest.runtime?.variables
     this.#readCached = this.#native.cachedReader()

@@ -35,7 +35,7 @@ function orThrow(answer) {
  *
  * @param {string} what
  * @param {unknown} value
- * @returns {asserts value is string}
+ * @returns {void}
  */
 function assertName(what, value) {
   if (typeof value !== 'string') {

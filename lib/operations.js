@@ -47,6 +47,11 @@ class Operations {
     })
   }
 
+  /** Whether the process waits for something: Node's own name for it, asked by Jest's `--detectOpenHandles`. */
+  hasRef() {
+    return this.pending.size > 0
+  }
+
   /**
    * Takes a batch of messages: kind, id, two payloads; again and again.
    *
@@ -56,7 +61,7 @@ class Operations {
     for (let at = 0; at < messages.length; at += 4) {
       this.deliver(messages[at], messages[at + 1], messages[at + 2], messages[at + 3])
     }
-    if (this.pending.size === 0 && this.native !== undefined) {
+    if (!this.hasRef() && this.native !== undefined) {
       this.native.hold(false)
       this.native = undefined
     }

@@ -3,14 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use napi::Status;
-use napi::bindgen_prelude::{Either, Either5, Env, FnArgs, Function, Null, Result};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::bindgen_prelude::{Either, Either5, Env, Null, Object, Result};
 use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::value::SecretValue;
 
-use crate::raw::{SecretMap, SecretText, keep_alive};
+use crate::raw::{Hop, SecretMap, SecretText};
 
 /// What an operation gave.
 pub enum Outcome {
@@ -26,7 +24,7 @@ pub enum Outcome {
     Report(String),
 }
 
-/// The kinds of message, as `lib/native.js` reads them.
+/// The kinds of message, as `lib/operations.js` reads them.
 mod kind {
     pub const DONE: u32 = 0;
     pub const FAILED: u32 = 1;
@@ -75,8 +73,6 @@ fn flatten(message: Message) -> [Item; 4] {
     }
 }
 
-type Hop = ThreadsafeFunction<(), (), FnArgs<(Vec<Item>,)>, Status, false, true, 0>;
-
 /// The queue between the core's threads and JavaScript's.
 #[derive(Default)]
 pub struct Completions {
@@ -86,28 +82,21 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// `settle` takes batches of messages on the JavaScript thread. It is held weakly: it never keeps the process alive
-    /// by itself (see [`Completions::hold`]).
-    pub fn new(settle: &Function<'_, FnArgs<(Vec<Item>,)>, ()>) -> Result<Arc<Self>> {
+    /// `target.settle` takes batches of messages on the JavaScript thread.
+    pub fn new(env: Env, target: Object<'_>) -> Result<Arc<Self>> {
         let completions = Arc::new(Self::default());
         let source = Arc::downgrade(&completions);
-        let hop = settle.build_threadsafe_function::<()>().weak::<true>().callee_handled::<false>().build_callback(
-            move |_| {
-                let batch = source.upgrade().map_or_else(Vec::new, |completions| completions.drain());
-                Ok(FnArgs::from((items(batch),)))
-            },
-        )?;
+        let hop = Hop::new(env, target, move || {
+            items(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()))
+        })?;
         // Set once, here; a second value cannot exist.
         drop(completions.hop.set(hop));
         Ok(completions)
     }
 
     /// While operations are pending the process stays; otherwise nothing here holds it.
-    pub fn hold(&self, env: &Env, hold: bool) -> Result<()> {
-        match self.hop.get() {
-            Some(hop) => keep_alive(env.raw(), hop.raw(), hold),
-            None => Ok(()),
-        }
+    pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
+        self.hop.get().map_or(Ok(()), |hop| hop.hold(env, hold))
     }
 
     /// A promise to finish operation `id`, kept even when its task dies.
@@ -120,8 +109,7 @@ impl Completions {
         if !self.hop_is_due.swap(true, Ordering::AcqRel)
             && let Some(hop) = self.hop.get()
         {
-            // A closing environment no longer takes calls, and nobody there waits for them.
-            hop.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            hop.call();
         }
     }
 

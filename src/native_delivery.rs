@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, FnArgs, Function, Result, Unknown, spawn};
+use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn};
 use napi_derive::napi;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config};
@@ -19,7 +19,7 @@ use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
 
-use crate::completions::{Completions, Item, Outcome};
+use crate::completions::{Completions, Outcome};
 use crate::raw::{CachedReader, SecretMap};
 use crate::{options, report};
 
@@ -50,13 +50,14 @@ pub struct NativeAmbient {
 /// Opens a delivery, or says why not.
 #[napi(catch_unwind)]
 pub fn open_delivery(
+    env: Env,
     options: Unknown<'_>,
     ambient: NativeAmbient,
-    #[napi(ts_arg_type = "(messages: Array<unknown>) => void")] settle: Function<'_, FnArgs<(Vec<Item>,)>, ()>,
+    #[napi(ts_arg_type = "{ settle(messages: Array<unknown>): void, hasRef(): boolean }")] target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
     let options = options::read(options)?;
     let ambient = Ambient { variables: ambient.variables, working_directory: PathBuf::from(ambient.working_directory) };
-    let completions = Completions::new(&settle)?;
+    let completions = Completions::new(env, target)?;
     let delivery = Config::from_options(options, &ambient)
         .and_then(|config| Delivery::new(config, completions.clone(), Clock::system()));
     Ok(match delivery {
@@ -134,7 +135,7 @@ impl NativeDelivery {
     /// Lets pending operations keep the process alive (`true`) or not (`false`).
     #[napi(catch_unwind)]
     pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
-        self.completions.hold(&env, hold)
+        self.completions.hold(env, hold)
     }
 
     /// The function of cached reads; see `raw`.

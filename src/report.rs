@@ -121,7 +121,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "recorded": {
             "count": read(&metrics.recorded),
             "failures": read(&metrics.recorded_failures),
-            "totalLatencyMs": f64::from(u32::try_from(read(&metrics.recorded_micros)).unwrap_or(u32::MAX)) / 1000.0,
+            "totalLatencyMs": metrics.recorded_ms(),
         },
     })
 }

@@ -103,6 +103,13 @@ impl Metrics {
         self.recorded_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
+    /// The sum of the reported latencies, in milliseconds.
+    pub fn recorded_ms(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years of microseconds")]
+        let micros = read(&self.recorded_micros) as f64;
+        micros / 1000.0
+    }
+
     /// hits ÷ lookups; `None` before the first lookup (decision D11).
     pub fn hit_rate(&self) -> Option<f64> {
         let (hits, misses) = (read(&self.hits), read(&self.misses));

@@ -86,9 +86,8 @@ impl Aws {
 
 fn collect(output: BatchGetSecretValueOutput, answers: &mut BatchAnswer) {
     for entry in output.secret_values.unwrap_or_default() {
-        let Some(name) = entry.name.clone() else { continue };
-        let version = entry.version_id.as_deref();
-        let answer = fetched(&name, entry.secret_string.clone(), entry.secret_binary.as_ref(), version);
+        let Some(name) = entry.name else { continue };
+        let answer = fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id.as_deref());
         answers.insert(name, answer.map(Some));
     }
     for error in output.errors.unwrap_or_default() {

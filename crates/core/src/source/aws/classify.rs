@@ -80,7 +80,7 @@ pub(super) fn batch_entry(code: &str, message: Option<&str>) -> Option<Refusal> 
 
 /// `None` means absent.
 fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
-    let shown = printable(code);
+    let shown = shown_code(code);
     Some(match code {
         "ResourceNotFoundException" => return None,
         // The only difference between "deleted" and any other invalid request is its text.
@@ -115,7 +115,7 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
             ErrorCode::SourceUnavailable,
             format!("credentials not accepted ({shown}); renew them and check the clock"),
         ),
-        _ => (ErrorCode::SourceUnavailable, shown),
+        _ => (ErrorCode::SourceUnavailable, shown.into()),
     })
 }
 
@@ -170,12 +170,17 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let raw = error.raw_response()?;
-    raw.headers().get("x-amzn-requestid").or_else(|| error.as_service_error()?.meta().request_id()).map(printable)
+    let id = raw.headers().get("x-amzn-requestid").or_else(|| error.as_service_error()?.meta().request_id())?;
+    let looks_like_one = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    looks_like_one.then(|| id.to_owned())
 }
 
-/// A server's short text, made safe for one log line.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect()
+/// An error code of AWS, for a message. What only claims to be one is not repeated: whoever answers in AWS's place
+/// must not choose what stands in a log.
+fn shown_code(code: &str) -> &str {
+    const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];
+    let plain = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
+    if plain && ENDINGS.iter().any(|ending| code.ends_with(ending)) { code } else { "an unknown error code" }
 }
 
 #[cfg(test)]
@@ -210,8 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_code_cannot_break_a_log_line() {
-        let (_, why) = by_code("Bad\nCode\u{1b}[31m", None).expect("a failure");
-        assert_eq!(why, "BadCode31m");
+    fn a_code_that_is_none_of_aws_is_not_repeated() {
+        let why = |code| by_code(code, None).expect("a failure").1;
+        assert_eq!(why("InternalServiceError"), "InternalServiceError");
+        for hostile in ["Bad\nCode\u{1b}[31m", "canary-1234Exception", "hunter", ""] {
+            assert_eq!(why(hostile), "an unknown error code");
+        }
     }
 }

@@ -14,6 +14,7 @@ use aws_sdk_secretsmanager::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
 
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
 
@@ -124,9 +125,10 @@ impl Aws {
                 // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
                 let request = self.client().await.get_secret_value().secret_id(id).set_version_id(version);
                 match Box::pin(request.send()).await {
-                    Ok(output) => {
-                        let version = output.version_id.as_deref();
-                        fetched(id, output.secret_string.clone(), output.secret_binary.as_ref(), version).map(Some)
+                    Ok(mut output) => {
+                        // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
+                        let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
+                        fetched(id, text, binary, output.version_id.as_deref()).map(Some)
                     }
                     Err(error) => match classify(&error) {
                         Failure::Absent => Ok(None),
@@ -163,10 +165,10 @@ fn timed_out(id: &str, after: Duration) -> SecretError {
     )
 }
 
-fn fetched(id: &str, text: Option<String>, binary: Option<&Blob>, version: Option<&str>) -> Result<Fetched> {
+fn fetched(id: &str, text: Option<String>, binary: Option<Blob>, version: Option<&str>) -> Result<Fetched> {
     let value = match (text, binary) {
         (Some(text), _) => SecretValue::new(text),
-        (None, Some(blob)) => SecretValue::new(STANDARD.encode(blob.as_ref())),
+        (None, Some(blob)) => SecretValue::new(STANDARD.encode(Zeroizing::new(blob.into_inner()))),
         (None, None) => {
             return Err(SecretError::new(
                 ErrorCode::SourceResponseInvalid,

@@ -1,0 +1,233 @@
+'use strict'
+
+// The shared cache, on real Redis servers: a copy for every instance, and never a dependency.
+
+const { SecretDelivery } = require('..')
+const { AwsEndpoint, RedisServer, freePort, until } = require('../scripts/servers')
+
+const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
+const NEXT = { id: 'k2', key: Buffer.alloc(32, 2) }
+const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }
+
+/** @type {AwsEndpoint} */
+let aws
+/** @type {RedisServer} */
+let redis
+/** @type {SecretDelivery[]} */
+const open = []
+
+function deliver(cache = {}, options = {}) {
+  const delivery = new SecretDelivery({
+    environment: 'production',
+    aws: { ...aws.options, maxAttempts: 1 },
+    runtime: { variables: {}, secretDirectories: [] },
+    cache: { redis: { url: redis.url }, encryptionKeys: [KEY], ...cache },
+    ...options,
+  })
+  open.push(delivery)
+  return delivery
+}
+
+/** Resolves when a copy of `id` stands in Redis: sharing does not delay the read that causes it. */
+const shared = (id, server = redis) => until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
+
+beforeAll(async () => {
+  ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
+})
+beforeEach(async () => {
+  await aws.reset()
+  await redis.command('FLUSHALL')
+  await aws.put({ A_B_production: 'canary-value', A_C_production: 'second' })
+})
+afterEach(() => Promise.all(open.splice(0).map((delivery) => delivery.close())))
+afterAll(() => Promise.all([aws.stop(), redis.stop()]))
+
+test('a second instance reads the copy of the first, without an AWS call', async () => {
+  expect(await deliver().getSecret('A_B')).toBe('canary-value')
+  await shared('A_B_production')
+  const second = deliver()
+  expect((await second.explain('A_B')).answeredBy).toBe('redis')
+  expect(await second.getSecret('A_B')).toBe('canary-value')
+  expect((await aws.calls()).total).toBe(1)
+  expect(second.metrics.snapshot().secretsRetrieved.redis).toBe(1)
+})
+
+test('a fresh instance serves the shared copies while AWS is down', async () => {
+  await deliver().getToolSecrets('a')
+  await Promise.all([shared('A_B_production'), shared('A_C_production')])
+  await aws.fault(OUTAGE)
+  const second = deliver({}, { tools: { a: { secrets: { b: {}, c: {} } } } })
+  expect(await second.getToolSecrets('a')).toEqual({ b: 'canary-value', c: 'second' })
+  expect(await second.getSecret('A_B')).toBe('canary-value')
+})
+
+test('values in Redis are encrypted, bound to their name, and expire', async () => {
+  await deliver().getSecret('A_B')
+  await shared('A_B_production')
+  const stored = await redis.command('GET', 'secret:A_B_production')
+  expect(stored[0]).toBe(1)
+  expect(stored.includes('canary')).toBe(false)
+  expect(stored.includes('k1')).toBe(true)
+  const ttl = await redis.command('TTL', 'secret:A_B_production')
+  expect(ttl).toBeGreaterThan(300)
+  expect(ttl).toBeLessThanOrEqual(3900)
+  // The envelope of one name under another name opens nothing.
+  await redis.command('SET', 'secret:A_C_production', stored)
+  expect(await deliver().getSecret('A_C')).toBe('second')
+})
+
+test('keys roll over: the first encrypts, any decrypts', async () => {
+  await deliver().getSecret('A_B')
+  await shared('A_B_production')
+  const rolled = deliver({ encryptionKeys: [NEXT, KEY] })
+  expect((await rolled.explain('A_B')).answeredBy).toBe('redis')
+  await rolled.refresh('A_B')
+  await until('it is sealed with the new key', async () => (await redis.command('GET', 'secret:A_B_production')).includes('k2'))
+  const old = deliver({ encryptionKeys: [KEY] })
+  expect((await old.explain('A_B')).layers.find(({ layer }) => layer === 'redis').error.code).toBe('CACHE_ENTRY_CORRUPT')
+  expect(await old.getSecret('A_B')).toBe('canary-value')
+})
+
+test.each([
+  ['garbage', () => Buffer.from('garbage')],
+  ['nothing', () => Buffer.alloc(0)],
+  ['a truncated envelope', (stored) => stored.subarray(0, stored.length - 5)],
+  ['a changed envelope', (stored) => Buffer.concat([stored.subarray(0, stored.length - 1), Buffer.from([stored.at(-1) ^ 1])])],
+  ['an envelope of the future', (stored) => Buffer.concat([Buffer.from([9]), stored.subarray(1)])],
+])('%s in Redis: the read goes on to AWS', async (_, spoil) => {
+  await deliver().getSecret('A_B')
+  await shared('A_B_production')
+  await redis.command('SET', 'secret:A_B_production', spoil(await redis.command('GET', 'secret:A_B_production')))
+  expect(await deliver().getSecret('A_B')).toBe('canary-value')
+})
+
+test('another type of key, or a flushed server: the read goes on to AWS', async () => {
+  await redis.command('LPUSH', 'secret:A_B_production', 'x')
+  expect(await deliver().getSecret('A_B')).toBe('canary-value')
+  await redis.command('FLUSHALL')
+  expect(await deliver().getSecret('A_B')).toBe('canary-value')
+})
+
+test('invalidate and clear remove the shared copies of this environment and prefix, and no other key', async () => {
+  await redis.command('SET', 'unrelated', '1')
+  await redis.command('SET', 'secret:A_B_staging', 'not ours')
+  const delivery = deliver()
+  await delivery.getToolSecrets('a')
+  await Promise.all([shared('A_B_production'), shared('A_C_production')])
+  await delivery.cache.invalidate('A_B')
+  expect(await redis.command('EXISTS', 'secret:A_B_production')).toBe(0)
+  await delivery.cache.clear()
+  expect(await redis.command('EXISTS', 'secret:A_C_production')).toBe(0)
+  expect(await redis.command('EXISTS', 'unrelated', 'secret:A_B_staging')).toBe(2)
+})
+
+test('test environment: close() clears the shared copies', async () => {
+  await aws.put({ A_B_test: 'v' })
+  const delivery = deliver({}, { environment: 'test', envFile: false })
+  await delivery.getSecret('A_B')
+  await shared('A_B_test')
+  await delivery.close()
+  expect(await redis.command('EXISTS', 'secret:A_B_test')).toBe(0)
+})
+
+test('a server that was killed and comes back: reads never fail', async () => {
+  const port = await freePort()
+  let server = await RedisServer.start({ port })
+  const delivery = deliver({ redis: { url: server.url } })
+  expect(await delivery.getSecret('A_B')).toBe('canary-value')
+  await server.stop()
+  expect(await delivery.refresh('A_B')).toBe('canary-value')
+  expect(await delivery.getSecret('A_C')).toBe('second')
+  expect((await delivery.health()).checks.redis.status).toBe('down')
+  server = await RedisServer.start({ port })
+  await until('it is used again', async () => (await delivery.health()).checks.redis.status === 'ok')
+  await delivery.refresh('A_B')
+  await shared('A_B_production', server)
+  await server.stop()
+})
+
+test('a server that accepts and never answers costs a read no more than its deadline', async () => {
+  const server = await RedisServer.start()
+  const delivery = deliver({ redis: { url: server.url } })
+  expect((await delivery.health()).checks.redis.status).toBe('ok')
+  server.freeze()
+  const started = Date.now()
+  expect(await delivery.getSecret('A_B')).toBe('canary-value')
+  expect(Date.now() - started).toBeLessThan(1500)
+  server.thaw()
+  await server.stop()
+})
+
+test('a password is used, and a wrong one is not shown', async () => {
+  const server = await RedisServer.start({ password: 'hunter2' })
+  const delivery = deliver({ redis: { url: server.url } })
+  await delivery.getSecret('A_B')
+  await shared('A_B_production', server)
+  const wrong = deliver({ redis: { url: `redis://:letmein@127.0.0.1:${server.port}` } })
+  expect(await wrong.getSecret('A_B')).toBe('canary-value')
+  const { status, reason } = (await wrong.health()).checks.redis
+  expect(status).toBe('down')
+  expect(reason).not.toMatch(/hunter2|letmein/)
+  await server.stop()
+})
+
+test('a cluster is shared through its own protocol', async () => {
+  const ports = await Promise.all([freePort(), freePort(), freePort()])
+  const nodes = await Promise.all(
+    ports.map((port) =>
+      RedisServer.start({
+        port,
+        args: ['--cluster-enabled', 'yes', '--cluster-config-file', `tcs-cluster-${port}.conf`, '--cluster-port', String(port > 55_000 ? port - 10_000 : port + 10_000)],
+      }),
+    ),
+  )
+  try {
+    await Promise.all(nodes.map((node, i) => node.command('CLUSTER', 'ADDSLOTSRANGE', String([0, 5461, 10_923][i]), String([5460, 10_922, 16_383][i]))))
+    for (const node of nodes.slice(1)) {
+      const bus = node.port > 55_000 ? node.port - 10_000 : node.port + 10_000
+      await nodes[0].command('CLUSTER', 'MEET', '127.0.0.1', String(node.port), String(bus))
+    }
+    await until('the cluster is complete', async () => {
+      const states = await Promise.all(nodes.map((node) => node.command('CLUSTER', 'INFO')))
+      return states.every((state) => state.includes('cluster_state:ok') && state.includes('cluster_known_nodes:3'))
+    })
+    const url = `redis+cluster://127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}`
+    const secrets = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`C_N${i}_production`, `v${i}`]))
+    await aws.put(secrets)
+    const tools = { c: { secrets: Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, {}])) } }
+    const expected = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, `v${i}`]))
+    const first = deliver({ redis: { url } }, { tools })
+    expect((await first.health()).checks.redis).toEqual({ status: 'ok', reason: null })
+    expect(await first.getToolSecrets('c')).toEqual(expected)
+    const stored = async () => (await Promise.all(nodes.map((node) => node.command('DBSIZE')))).reduce((a, b) => a + b, 0)
+    await until('all copies are shared', async () => (await stored()) === 30)
+    await aws.fault(OUTAGE)
+    expect(await deliver({ redis: { url } }, { tools }).getToolSecrets('c')).toEqual(expected)
+    await first.cache.clear()
+    expect(await stored()).toBe(0)
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()))
+  }
+}, 60_000)
+
+test('Sentinel leads to the primary', async () => {
+  const primary = await RedisServer.start()
+  const fs = require('node:fs')
+  const path = require('node:path')
+  const { Server, accepts, temporaryDirectory } = require('../scripts/servers')
+  const directory = temporaryDirectory()
+  const file = path.join(directory, 'sentinel.conf')
+  const port = await freePort()
+  fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor main 127.0.0.1 ${primary.port} 1\n`)
+  const sentinel = new Server('redis-server', [file, '--sentinel'])
+  try {
+    await sentinel.ready(() => accepts(port))
+    const delivery = deliver({ redis: { url: `redis+sentinel://127.0.0.1:${port}/main` } })
+    expect((await delivery.health()).checks.redis).toEqual({ status: 'ok', reason: null })
+    await delivery.getSecret('A_B')
+    await shared('A_B_production', primary)
+  } finally {
+    await Promise.all([sentinel.stop(), primary.stop()])
+    fs.rmSync(directory, { recursive: true })
+  }
+})
