@@ -83,7 +83,7 @@ export interface NativeFailure {
 }
 
 /** Opens a delivery, or says why not. */
-export declare function openDelivery(options: unknown, ambient: NativeAmbient, settle: (messages: Array<unknown>) => void): NativeDelivery | NativeFailure
+export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(messages: Array<unknown>): void, hasRef(): boolean }): NativeDelivery | NativeFailure
 
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure

@@ -39,7 +39,9 @@ test('a secret value appears nowhere but in the values returned', async () => {
   const warnings = []
   const written = []
   const spies = ['log', 'info', 'warn', 'error', 'debug', 'trace'].map((name) =>
-    jest.spyOn(console, /** @type {any} */ (name)).mockImplementation((...words) => written.push(util.format(...words))),
+    jest
+      .spyOn(console, /** @type {any} */ (name))
+      .mockImplementation((...words) => written.push(util.format(...words))),
   )
   for (const stream of [process.stdout, process.stderr]) {
     spies.push(jest.spyOn(stream, 'write').mockImplementation((text) => written.push(String(text)) > 0))
@@ -48,9 +50,16 @@ test('a secret value appears nowhere but in the values returned', async () => {
   const deliver = (options) => {
     const delivery = new SecretDelivery({
       environment: 'staging',
-      aws: { ...aws.options, credentials: { accessKeyId: 'AKIA', secretAccessKey: canary, sessionToken: canary }, maxAttempts: 1 },
+      aws: {
+        ...aws.options,
+        credentials: { accessKeyId: 'AKIA', secretAccessKey: canary, sessionToken: canary },
+        maxAttempts: 1,
+      },
       envFile: { directory },
-      runtime: { variables: { C_RUNTIME: canary, C_POINTER_FILE: path.join(directory, canary) }, secretDirectories: [directory] },
+      runtime: {
+        variables: { C_RUNTIME: canary, C_POINTER_FILE: path.join(directory, canary) },
+        secretDirectories: [directory],
+      },
       cache: { redis: { url: `redis://:${canary}@127.0.0.1:1` }, encryptionKeys: [{ id: 'k', key }] },
       tools: { c: { secrets: { aws: { pattern: '^x', minLength: 200, json: ['f'] }, file: {}, runtime: {} } } },
       logger: { warn: (message) => warnings.push(message) },

@@ -102,7 +102,9 @@ describe('a read', () => {
 describe('getToolSecrets', () => {
   test('gives every key as a single read gives it', async () => {
     await aws.put({ GITHUB_API_TOKEN_production: 'a', GITHUB_WEBHOOK_production: 'b', GITLAB_TOKEN_production: 'c' })
-    const delivery = deliver({ runtime: { variables: { GITHUB_EXTRA: 'r', GITHUB_WEBHOOK: 'not asked' }, secretDirectories: [] } })
+    const delivery = deliver({
+      runtime: { variables: { GITHUB_EXTRA: 'r', GITHUB_WEBHOOK: 'not asked' }, secretDirectories: [] },
+    })
     const secrets = await delivery.getToolSecrets('github')
     expect(secrets).toEqual({ api_token: 'a', webhook: 'b', extra: 'r' })
     for (const [key, value] of Object.entries(secrets)) expect(await delivery.getToolSecret('github', key)).toBe(value)
@@ -253,13 +255,17 @@ describe('explain and health', () => {
 })
 
 describe('validation', () => {
-  const tools = { jira: { secrets: { api_token: { required: true, pattern: '^jt_', minLength: 8 }, config: { json: ['host'] } } } }
+  const tools = {
+    jira: { secrets: { api_token: { required: true, pattern: '^jt_', minLength: 8 }, config: { json: ['host'] } } },
+  }
 
   test('finds what is missing and what looks wrong, by code', async () => {
     const delivery = deliver({ tools })
     const missing = await delivery.validateToolSecrets('jira')
     expect(missing.valid).toBe(false)
-    expect(missing.secrets.find(({ name }) => name === 'JIRA_API_TOKEN').issues.map(({ code }) => code)).toEqual(['MISSING'])
+    expect(missing.secrets.find(({ name }) => name === 'JIRA_API_TOKEN').issues.map(({ code }) => code)).toEqual([
+      'MISSING',
+    ])
     await aws.put({ JIRA_API_TOKEN_production: 'canary', JIRA_CONFIG_production: '{"port":1}' })
     await delivery.cache.clear()
     const wrong = await delivery.validateToolSecrets('jira')
@@ -271,7 +277,11 @@ describe('validation', () => {
     expect(JSON.stringify(wrong)).not.toContain('canary')
     await aws.put({ JIRA_API_TOKEN_production: 'jt_12345678', JIRA_CONFIG_production: '{"host":"h"}' })
     await delivery.cache.clear()
-    expect(await delivery.validateToolSecrets('jira')).toMatchObject({ valid: true, tool: 'jira', environment: 'production' })
+    expect(await delivery.validateToolSecrets('jira')).toMatchObject({
+      valid: true,
+      tool: 'jira',
+      environment: 'production',
+    })
     expect(await delivery.validateSecretAccess()).toMatchObject({ valid: true, tool: null })
     expect(await delivery.validateApplicationFunctionality()).toMatchObject({ valid: true })
   })
@@ -340,7 +350,11 @@ describe('environments', () => {
       alerting: true,
       onAwsFailure: 'reject',
     })
-    expect(environmentDefaults('development')).toMatchObject({ fallback: '.env.dev', cache: false, onAwsFailure: 'next-source' })
+    expect(environmentDefaults('development')).toMatchObject({
+      fallback: '.env.dev',
+      cache: false,
+      onAwsFailure: 'next-source',
+    })
     expect(() => environmentDefaults('qa')).toThrow(SecretError)
   })
 

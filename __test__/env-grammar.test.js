@@ -64,7 +64,7 @@ const lines = [
 
 /** A small generator with a fixed seed: a failure can be repeated. */
 function* random(seed) {
-  for (let state = seed; ; ) {
+  for (let state = seed; ;) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     yield state >>> 8
   }
@@ -72,7 +72,29 @@ function* random(seed) {
 
 const before = ['', '', '', '', ' ', '\t', 'export ', 'export', '#', '\r', 'x ']
 const between = ['=', '=', '=', ' = ', ': ', ':', ' ', '==', '= ']
-const within = ['"', "'", '`', '#', ' #', '\\n', '\\"', '\\', '$', 'x', 'value', '1', ' ', '\n', '\t', '🔑', '=', '-', '"a b"', "'c'", 'A_A=']
+const within = [
+  '"',
+  "'",
+  '`',
+  '#',
+  ' #',
+  '\\n',
+  '\\"',
+  '\\',
+  '$',
+  'x',
+  'value',
+  '1',
+  ' ',
+  '\n',
+  '\t',
+  '🔑',
+  '=',
+  '-',
+  '"a b"',
+  "'c'",
+  'A_A=',
+]
 const after = ['\n', '\n', '\n', '\r\n', '\r', '\n\n', '"\n', '']
 
 /** Up to six lines that are nearly right. */
@@ -148,7 +170,11 @@ test('a file of 1 MiB', async () => {
 
 test("syntax 'dotenvy' substitutes, as the Rust crate does", async () => {
   fs.writeFileSync(file, 'A_A=base\nB_B=${A_A}/more\n')
-  const rust = new SecretDelivery({ environment: 'dev', aws: { enabled: false }, envFile: { path: file, syntax: 'dotenvy' } })
+  const rust = new SecretDelivery({
+    environment: 'dev',
+    aws: { enabled: false },
+    envFile: { path: file, syntax: 'dotenvy' },
+  })
   expect(await rust.getSecretFromEnvFile('B_B')).toBe('base/more')
   await rust.close()
 })

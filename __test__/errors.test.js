@@ -162,7 +162,10 @@ describe('shared cache', () => {
     await redis.command('SET', 'secret:A_B_production', 'garbage')
     const delivery = deliver({ cache: { redis: { url: redis.url }, encryptionKeys: [KEY] } })
     const { layers, answeredBy } = await delivery.explain('A_B')
-    expect(layers.find(({ layer }) => layer === 'redis')).toMatchObject({ state: 'error', error: { code: 'CACHE_ENTRY_CORRUPT' } })
+    expect(layers.find(({ layer }) => layer === 'redis')).toMatchObject({
+      state: 'error',
+      error: { code: 'CACHE_ENTRY_CORRUPT' },
+    })
     expect(answeredBy).toBe('aws')
     expect(await delivery.getSecret('A_B')).toBe('v')
   })

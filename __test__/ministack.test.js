@@ -30,7 +30,9 @@ function deliver(options) {
 }
 
 const create = (Name, value) =>
-  client.send(new CreateSecretCommand(typeof value === 'string' ? { Name, SecretString: value } : { Name, SecretBinary: value }))
+  client.send(
+    new CreateSecretCommand(typeof value === 'string' ? { Name, SecretString: value } : { Name, SecretBinary: value }),
+  )
 
 beforeAll(async () => {
   stack = await MiniStack.start()

@@ -58,7 +58,8 @@ const refused = [
 ]
 
 test.each(refused)('%s: %j', (path, options, says) => {
-  const given = options !== null && typeof options === 'object' && !Array.isArray(options) ? { ...base, ...options } : options
+  const given =
+    options !== null && typeof options === 'object' && !Array.isArray(options) ? { ...base, ...options } : options
   let error
   try {
     new SecretDelivery(given)

@@ -20,9 +20,16 @@ const library = JSON.stringify(root)
 
 /** Runs a script with the delivery's options as `options`; its end and what it printed. */
 function script(text, flags = []) {
-  const options = JSON.stringify({ environment: 'production', aws: aws.options, runtime: { variables: {}, secretDirectories: [] } })
+  const options = JSON.stringify({
+    environment: 'production',
+    aws: aws.options,
+    runtime: { variables: {}, secretDirectories: [] },
+  })
   const source = `const { SecretDelivery } = require(${library}); const options = ${options};${text}`
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...flags, '-e', source], { timeout: 20_000, encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...flags, '-e', source], {
+    timeout: 20_000,
+    encoding: 'utf8',
+  })
   return { status, stdout: stdout.trim(), stderr: stderr.trim(), error }
 }
 
@@ -43,7 +50,10 @@ test('a pending read keeps the process until it ends', () => {
 })
 
 test('process.exit during a read, and an instance that is never used, are harmless', () => {
-  expect(script(`new SecretDelivery(options).getSecret('A_B'); process.exit(3)`)).toMatchObject({ status: 3, stderr: '' })
+  expect(script(`new SecretDelivery(options).getSecret('A_B'); process.exit(3)`)).toMatchObject({
+    status: 3,
+    stderr: '',
+  })
   expect(script(`new SecretDelivery(options)`)).toMatchObject({ status: 0, stderr: '' })
 })
 
@@ -106,10 +116,15 @@ test('ten workers, each with its own variables, started and terminated under loa
     main()`
   const options = { environment: 'production', aws: aws.options, runtime: { secretDirectories: [] } }
   const workers = Array.from({ length: 10 }, (_, id) => new Worker(source, { eval: true, workerData: { id, options } }))
-  const answers = await Promise.all(workers.map((worker) => new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })))
+  const answers = await Promise.all(
+    workers.map(
+      (worker) =>
+        new Promise((resolve, reject) => {
+          worker.once('message', resolve)
+          worker.once('error', reject)
+        }),
+    ),
+  )
   expect(answers).toEqual(Array.from({ length: 10 }, (_, id) => [`worker-${id}`, 'value']))
   await Promise.all(workers.map((worker) => worker.terminate()))
   // The main thread goes on as before.
@@ -121,12 +136,15 @@ test('ten workers, each with its own variables, started and terminated under loa
 test('several instances with different options do not see each other', async () => {
   const base = { aws: aws.options, envFile: false, runtime: { variables: {}, secretDirectories: [] } }
   await using_(new SecretDelivery({ ...base, environment: 'production' }), async (one) => {
-    await using_(new SecretDelivery({ ...base, environment: 'test', runtime: { ...base.runtime, variables: { X_Y: 'two' } } }), async (two) => {
-      expect(await one.getSecret('X_Y')).toBeNull()
-      expect(await two.getSecret('X_Y')).toBe('two')
-      await one.cache.set('A_B', 'mine')
-      expect([await one.getSecret('A_B'), await two.getSecret('A_B')]).toEqual(['mine', 'value'])
-    })
+    await using_(
+      new SecretDelivery({ ...base, environment: 'test', runtime: { ...base.runtime, variables: { X_Y: 'two' } } }),
+      async (two) => {
+        expect(await one.getSecret('X_Y')).toBeNull()
+        expect(await two.getSecret('X_Y')).toBe('two')
+        await one.cache.set('A_B', 'mine')
+        expect([await one.getSecret('A_B'), await two.getSecret('A_B')]).toEqual(['mine', 'value'])
+      },
+    )
     expect(await one.getSecret('A_B')).toBe('mine')
   })
 })
@@ -142,7 +160,15 @@ async function using_(delivery, use) {
 
 test('Jest finds no open handle, closed or not', () => {
   const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js')
-  const args = [jest, '--ci', '--detectOpenHandles', '--rootDir', path.join(root, '__test__', 'fixtures'), '--testMatch', '**/service.js']
+  const args = [
+    jest,
+    '--ci',
+    '--detectOpenHandles',
+    '--rootDir',
+    path.join(root, '__test__', 'fixtures'),
+    '--testMatch',
+    '**/service.js',
+  ]
   const env = { ...process.env, TEST_AWS: JSON.stringify(aws.options) }
   const { status, stderr } = spawnSync(process.execPath, args, { env, timeout: 60_000, encoding: 'utf8' })
   expect(stderr).toContain('2 passed')

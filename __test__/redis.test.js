@@ -29,7 +29,8 @@ function deliver(cache = {}, options = {}) {
 }
 
 /** Resolves when a copy of `id` stands in Redis: sharing does not delay the read that causes it. */
-const shared = (id, server = redis) => until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
+const shared = (id, server = redis) =>
+  until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
 
 beforeAll(async () => {
   ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
@@ -82,9 +83,13 @@ test('keys roll over: the first encrypts, any decrypts', async () => {
   const rolled = deliver({ encryptionKeys: [NEXT, KEY] })
   expect((await rolled.explain('A_B')).answeredBy).toBe('redis')
   await rolled.refresh('A_B')
-  await until('it is sealed with the new key', async () => (await redis.command('GET', 'secret:A_B_production')).includes('k2'))
+  await until('it is sealed with the new key', async () =>
+    (await redis.command('GET', 'secret:A_B_production')).includes('k2'),
+  )
   const old = deliver({ encryptionKeys: [KEY] })
-  expect((await old.explain('A_B')).layers.find(({ layer }) => layer === 'redis').error.code).toBe('CACHE_ENTRY_CORRUPT')
+  expect((await old.explain('A_B')).layers.find(({ layer }) => layer === 'redis').error.code).toBe(
+    'CACHE_ENTRY_CORRUPT',
+  )
   expect(await old.getSecret('A_B')).toBe('canary-value')
 })
 
@@ -92,7 +97,10 @@ test.each([
   ['garbage', () => Buffer.from('garbage')],
   ['nothing', () => Buffer.alloc(0)],
   ['a truncated envelope', (stored) => stored.subarray(0, stored.length - 5)],
-  ['a changed envelope', (stored) => Buffer.concat([stored.subarray(0, stored.length - 1), Buffer.from([stored.at(-1) ^ 1])])],
+  [
+    'a changed envelope',
+    (stored) => Buffer.concat([stored.subarray(0, stored.length - 1), Buffer.from([stored.at(-1) ^ 1])]),
+  ],
   ['an envelope of the future', (stored) => Buffer.concat([Buffer.from([9]), stored.subarray(1)])],
 ])('%s in Redis: the read goes on to AWS', async (_, spoil) => {
   await deliver().getSecret('A_B')
@@ -177,12 +185,23 @@ test('a cluster is shared through its own protocol', async () => {
     ports.map((port) =>
       RedisServer.start({
         port,
-        args: ['--cluster-enabled', 'yes', '--cluster-config-file', `tcs-cluster-${port}.conf`, '--cluster-port', String(port > 55_000 ? port - 10_000 : port + 10_000)],
+        args: [
+          '--cluster-enabled',
+          'yes',
+          '--cluster-config-file',
+          `tcs-cluster-${port}.conf`,
+          '--cluster-port',
+          String(port > 55_000 ? port - 10_000 : port + 10_000),
+        ],
       }),
     ),
   )
   try {
-    await Promise.all(nodes.map((node, i) => node.command('CLUSTER', 'ADDSLOTSRANGE', String([0, 5461, 10_923][i]), String([5460, 10_922, 16_383][i]))))
+    await Promise.all(
+      nodes.map((node, i) =>
+        node.command('CLUSTER', 'ADDSLOTSRANGE', String([0, 5461, 10_923][i]), String([5460, 10_922, 16_383][i])),
+      ),
+    )
     for (const node of nodes.slice(1)) {
       const bus = node.port > 55_000 ? node.port - 10_000 : node.port + 10_000
       await nodes[0].command('CLUSTER', 'MEET', '127.0.0.1', String(node.port), String(bus))
@@ -199,7 +218,8 @@ test('a cluster is shared through its own protocol', async () => {
     const first = deliver({ redis: { url } }, { tools })
     expect((await first.health()).checks.redis).toEqual({ status: 'ok', reason: null })
     expect(await first.getToolSecrets('c')).toEqual(expected)
-    const stored = async () => (await Promise.all(nodes.map((node) => node.command('DBSIZE')))).reduce((a, b) => a + b, 0)
+    const stored = async () =>
+      (await Promise.all(nodes.map((node) => node.command('DBSIZE')))).reduce((a, b) => a + b, 0)
     await until('all copies are shared', async () => (await stored()) === 30)
     await aws.fault(OUTAGE)
     expect(await deliver({ redis: { url } }, { tools }).getToolSecrets('c')).toEqual(expected)
@@ -218,7 +238,10 @@ test('Sentinel leads to the primary', async () => {
   const directory = temporaryDirectory()
   const file = path.join(directory, 'sentinel.conf')
   const port = await freePort()
-  fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor main 127.0.0.1 ${primary.port} 1\n`)
+  fs.writeFileSync(
+    file,
+    `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor main 127.0.0.1 ${primary.port} 1\n`,
+  )
   const sentinel = new Server('redis-server', [file, '--sentinel'])
   try {
     await sentinel.ready(() => accepts(port))

@@ -26,5 +26,6 @@ test('every class and function that index.d.ts declares is exported, with every 
   const body = declared.slice(declared.indexOf('export class SecretDelivery {'))
   const methods = [...body.matchAll(/^ {2}(\w+)[<(]/gm)].map((match) => match[1])
   expect(methods.length).toBeGreaterThan(15)
-  for (const method of methods) expect([method, typeof exported.SecretDelivery.prototype[method]]).toEqual([method, 'function'])
+  for (const method of methods)
+    expect([method, typeof exported.SecretDelivery.prototype[method]]).toEqual([method, 'function'])
 })

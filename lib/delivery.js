@@ -33,7 +33,13 @@ class SecretDelivery {
     this.#givenVariables = rest.runtime?.variables
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(new SecretCache((begin) => this.#start(begin), () => this.#flights.clear(), this.#native))
+    this.cache = Object.freeze(
+      new SecretCache(
+        (begin) => this.#start(begin),
+        () => this.#flights.clear(),
+        this.#native,
+      ),
+    )
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
@@ -73,7 +79,9 @@ class SecretDelivery {
     if (cached !== null) return cached
     const found = variables.forTool(this.#variables(), toolName)
     // Each caller owns the object it receives.
-    const shared = await this.#joined(`tool ${toolName}`, found, (id) => this.#native.getToolSecrets(id, toolName, found))
+    const shared = await this.#joined(`tool ${toolName}`, found, (id) =>
+      this.#native.getToolSecrets(id, toolName, found),
+    )
     return { ...shared }
   }
 
@@ -188,9 +196,11 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
-    this.#closing ??= this.#operations.start(this.#native, (id) => this.#native.close(id)).then(() => {
-      this.#operations.rotationListeners.clear()
-    })
+    this.#closing ??= this.#operations
+      .start(this.#native, (id) => this.#native.close(id))
+      .then(() => {
+        this.#operations.rotationListeners.clear()
+      })
     return this.#closing
   }
 
@@ -291,7 +301,8 @@ class SecretCache {
    */
   async set(secretName, value, ttlSeconds) {
     assertName('secretName', secretName)
-    if (typeof value !== 'string') throw new SecretError('CONFIG_INVALID', `value must be a string, got ${typeof value}`)
+    if (typeof value !== 'string')
+      throw new SecretError('CONFIG_INVALID', `value must be a string, got ${typeof value}`)
     if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0 && ttlSeconds <= 8_640_000)) {
       throw new SecretError('CONFIG_INVALID', 'ttlSeconds must be a whole number from 1 to 8640000')
     }
@@ -359,7 +370,10 @@ class MetricsCollector {
 function checkedOptions(options) {
   if (options === undefined || options === null) return {}
   if (typeof options !== 'object' || Array.isArray(options)) {
-    throw new SecretError('CONFIG_INVALID', `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`)
+    throw new SecretError(
+      'CONFIG_INVALID',
+      `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`,
+    )
   }
   const { logger } = options
   if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {

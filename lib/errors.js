@@ -39,7 +39,10 @@ function orThrow(answer) {
  */
 function assertName(what, value) {
   if (typeof value !== 'string') {
-    throw new SecretError('SECRET_NAME_INVALID', `${what} must be a string, got ${value === null ? 'null' : typeof value}`)
+    throw new SecretError(
+      'SECRET_NAME_INVALID',
+      `${what} must be a string, got ${value === null ? 'null' : typeof value}`,
+    )
   }
 }
 

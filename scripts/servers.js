@@ -112,7 +112,8 @@ class Server {
 function request(url, method = 'GET', body) {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body)
-    const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+    const headers =
+      text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
     const call = http.request(url, { method, headers, agent: false }, (answer) => {
       let received = ''
       answer.on('data', (chunk) => (received += chunk))
@@ -219,7 +220,18 @@ class RedisServer {
    */
   static async start({ port, password, args = [] } = {}) {
     const chosen = port ?? (await freePort())
-    const all = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', os.tmpdir()]
+    const all = [
+      '--port',
+      String(chosen),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      os.tmpdir(),
+    ]
     if (password !== undefined) all.push('--requirepass', password)
     const server = new Server('redis-server', [...all, ...args])
     await server.ready(async () => accepts(chosen))
@@ -299,4 +311,15 @@ function accepts(port) {
   })
 }
 
-module.exports = { AwsEndpoint, MiniStack, RedisServer, Server, accepts, freePort, request, root, temporaryDirectory, until }
+module.exports = {
+  AwsEndpoint,
+  MiniStack,
+  RedisServer,
+  Server,
+  accepts,
+  freePort,
+  request,
+  root,
+  temporaryDirectory,
+  until,
+}

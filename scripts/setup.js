@@ -61,7 +61,9 @@ function redis() {
   if (has('redis-server')) return
   const root = process.getuid?.() === 0
   if (process.platform !== 'linux' || !root || !has('apt-get')) {
-    fail('redis-server was not found: install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)')
+    fail(
+      'redis-server was not found: install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)',
+    )
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   run('apt-get', ['update', '-q'], { env })
@@ -74,7 +76,8 @@ function ministack() {
   const venv = path.join(root, '.venv')
   const marker = path.join(venv, 'installed.txt')
   if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === wanted) return
-  if (!has('python3')) fail('python3 was not found: MiniStack, the AWS stand-in of tests and demo, needs Python 3.10 or newer')
+  if (!has('python3'))
+    fail('python3 was not found: MiniStack, the AWS stand-in of tests and demo, needs Python 3.10 or newer')
   run('python3', ['-m', 'venv', '--clear', venv])
   const pip = path.join(venv, windows ? 'Scripts' : 'bin', 'pip')
   run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', path.join(__dirname, 'requirements.txt')])

@@ -35,11 +35,19 @@ same<ReturnType<SecretDelivery['onSecretRotated']>, () => void>(true)
 
 const options: SecretDeliveryOptions = {
   environment: 'prod',
-  tools: { github: { secrets: { api_token: { required: true, pattern: '^gh', minLength: 8, json: ['a'], rotationType: 'api-tokens' } } } },
+  tools: {
+    github: {
+      secrets: { api_token: { required: true, pattern: '^gh', minLength: 8, json: ['a'], rotationType: 'api-tokens' } },
+    },
+  },
   aws: { region: 'eu-central-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } },
   envFile: false,
   runtime: { precedence: 'override', variables: {}, secretDirectories: [] },
-  cache: { ttlSeconds: 1, redis: { url: 'rediss://host', tls: { ca: '' } }, encryptionKeys: [{ id: 'a', key: new Uint8Array(32) }] },
+  cache: {
+    ttlSeconds: 1,
+    redis: { url: 'rediss://host', tls: { ca: '' } },
+    encryptionKeys: [{ id: 'a', key: new Uint8Array(32) }],
+  },
   audit: false,
   logger: console,
 }
