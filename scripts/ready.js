@@ -43,7 +43,10 @@ const checks = {
   generated() {
     setup.addon()
     const generated = ['native.js', 'native.d.ts']
-    const changed = execFileSync('git', ['diff', '--name-only', '--', ...generated], { cwd: setup.root, encoding: 'utf8' })
+    const changed = execFileSync('git', ['diff', '--name-only', '--', ...generated], {
+      cwd: setup.root,
+      encoding: 'utf8',
+    })
     if (changed !== '' && !values.fix) {
       setup.fail(`generated files differ from the committed ones; commit them:\n${changed}`)
     }

@@ -193,7 +193,8 @@ impl Hop {
         // SAFETY: `env` is current, as are the values; `context` stays valid until `drop_hop` takes it back, which
         // Node-API calls exactly once when the function was made.
         let status = unsafe {
-            match sys::napi_create_string_utf8(env.raw(), NAME.as_ptr().cast(), NAME.len().cast_signed(), &raw mut name) {
+            match sys::napi_create_string_utf8(env.raw(), NAME.as_ptr().cast(), NAME.len().cast_signed(), &raw mut name)
+            {
                 sys::Status::napi_ok => sys::napi_create_threadsafe_function(
                     env.raw(),
                     settle.raw(),
@@ -254,12 +255,7 @@ impl Hop {
     }
 }
 
-unsafe extern "C" fn call_settle(
-    env: sys::napi_env,
-    settle: sys::napi_value,
-    context: *mut c_void,
-    _: *mut c_void,
-) {
+unsafe extern "C" fn call_settle(env: sys::napi_env, settle: sys::napi_value, context: *mut c_void, _: *mut c_void) {
     if env.is_null() || settle.is_null() {
         // The environment is closing.
         return;
