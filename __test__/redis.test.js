@@ -2,8 +2,10 @@
 
 // The shared cache, on real Redis servers: a copy for every instance, and never a dependency.
 
+const fs = require('node:fs')
+const path = require('node:path')
 const { SecretDelivery } = require('..')
-const { AwsEndpoint, RedisServer, freePort, until } = require('../scripts/servers')
+const { AwsEndpoint, RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('../scripts/servers')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const NEXT = { id: 'k2', key: Buffer.alloc(32, 2) }
@@ -179,6 +181,45 @@ test('a password is used, and a wrong one is not shown', async () => {
   await server.stop()
 })
 
+test('rediss:// verifies the server, with a CA of its own', async () => {
+  const { generate } = require('selfsigned')
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keySize: 2048,
+    algorithm: 'sha256',
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
+  })
+  const directory = temporaryDirectory()
+  const [keyFile, certFile] = [path.join(directory, 'key.pem'), path.join(directory, 'cert.pem')]
+  fs.writeFileSync(keyFile, key)
+  fs.writeFileSync(certFile, cert)
+  const port = await freePort()
+  const args = [
+    '--tls-port',
+    String(port),
+    '--tls-cert-file',
+    certFile,
+    '--tls-key-file',
+    keyFile,
+    '--tls-auth-clients',
+    'no',
+  ]
+  const server = await RedisServer.start({ args })
+  try {
+    const url = `rediss://localhost:${port}`
+    const trusting = deliver({ redis: { url, tls: { ca: cert } } })
+    expect((await trusting.health()).checks.redis).toEqual({ status: 'ok', reason: null })
+    await trusting.getSecret('A_B')
+    await shared('A_B_production', server)
+    const unknown = deliver({ redis: { url } })
+    expect((await unknown.health()).checks.redis.status).toBe('down')
+    expect(await unknown.getSecret('A_B')).toBe('canary-value')
+    expect((await unknown.explain('A_C')).layers.find(({ layer }) => layer === 'redis').state).toBe('error')
+  } finally {
+    await server.stop()
+    fs.rmSync(directory, { recursive: true })
+  }
+})
+
 test('a cluster is shared through its own protocol', async () => {
   const ports = await Promise.all([freePort(), freePort(), freePort()])
   const nodes = await Promise.all(
@@ -232,9 +273,6 @@ test('a cluster is shared through its own protocol', async () => {
 
 test('Sentinel leads to the primary', async () => {
   const primary = await RedisServer.start()
-  const fs = require('node:fs')
-  const path = require('node:path')
-  const { Server, accepts, temporaryDirectory } = require('../scripts/servers')
   const directory = temporaryDirectory()
   const file = path.join(directory, 'sentinel.conf')
   const port = await freePort()

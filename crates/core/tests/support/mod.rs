@@ -1,0 +1,176 @@
+//! A delivery over the in-repo AWS endpoint and a clock that moves by hand.
+#![allow(dead_code, clippy::expect_used, clippy::unwrap_used, reason = "shared by several test programs")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_endpoint::AwsEndpoint;
+use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::clock::Clock;
+use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
+use tcs_secret_delivery_core::delivery::Delivery;
+use tcs_secret_delivery_core::error::{ErrorCode, Result};
+use tcs_secret_delivery_core::explain::Explanation;
+use tcs_secret_delivery_core::name::SecretName;
+use tcs_secret_delivery_core::notice::{Notice, Notices};
+use tcs_secret_delivery_core::source::runtime::Variables;
+use tempfile::TempDir;
+
+/// Options as a service would write them.
+pub fn options(json: &Json) -> OptionValue {
+    match json {
+        Json::Null => OptionValue::Null,
+        Json::Bool(value) => OptionValue::Bool(*value),
+        Json::Number(number) => OptionValue::Number(number.as_f64().unwrap()),
+        Json::String(text) => OptionValue::text(text),
+        Json::Array(items) => OptionValue::List(items.iter().map(options).collect()),
+        Json::Object(fields) => {
+            OptionValue::Record(fields.iter().map(|(name, value)| (name.clone(), options(value))).collect())
+        }
+    }
+}
+
+/// Collects notices.
+#[derive(Default)]
+pub struct Heard(Mutex<Vec<Notice>>);
+
+impl Notices for Heard {
+    fn notice(&self, notice: Notice) {
+        self.0.lock().unwrap().push(notice);
+    }
+}
+
+impl Heard {
+    /// The codes of the warnings so far.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let heard = self.0.lock().unwrap();
+        heard.iter().filter_map(|n| if let Notice::Warning { code, .. } = n { Some(*code) } else { None }).collect()
+    }
+}
+
+/// One service with its AWS, its directory and its variables.
+pub struct World {
+    pub aws: AwsEndpoint,
+    pub directory: TempDir,
+    pub clock: Clock,
+    pub heard: Arc<Heard>,
+    pub variables: Vec<(String, String)>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self {
+            aws: AwsEndpoint::start().await.expect("a free port"),
+            directory: tempfile::tempdir().expect("a directory"),
+            clock: Clock::test(),
+            heard: Arc::default(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// Writes a file into the working directory.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Sets a process variable.
+    pub fn variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A delivery in `environment`, with `more` options over the ones that lead to this world.
+    pub fn deliver(&self, environment: &str, more: Json) -> Service<'_> {
+        let mut all = json!({
+            "environment": environment,
+            "aws": {
+                "endpoint": self.aws.url(),
+                "region": "eu-central-1",
+                "credentials": { "accessKeyId": "test", "secretAccessKey": "test" },
+                "maxAttempts": 1,
+            },
+            "runtime": { "secretDirectories": [self.directory.path().join("mounted")] },
+        });
+        merge(&mut all, more);
+        let ambient =
+            Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
+        let config = Config::from_options(options(&all), &ambient).expect("valid options");
+        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone()).expect("a delivery");
+        Service { delivery: Arc::new(delivery), world: self }
+    }
+
+    /// Calls of AWS since the last time this was asked.
+    pub fn calls(&self) -> u64 {
+        let calls = self.aws.calls().total;
+        self.aws.reset_calls();
+        calls
+    }
+
+    pub fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+fn merge(into: &mut Json, more: Json) {
+    match (into, more) {
+        (Json::Object(into), Json::Object(more)) => {
+            for (name, value) in more {
+                merge(into.entry(name).or_insert(Json::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+/// A delivery and where it lives.
+pub struct Service<'w> {
+    pub delivery: Arc<Delivery>,
+    world: &'w World,
+}
+
+impl Service<'_> {
+    fn variables(&self) -> Variables {
+        Variables::new(self.world.variables.iter().cloned())
+    }
+
+    /// The text a read gives.
+    pub async fn read(&self, name: &str) -> Result<Option<String>> {
+        let found = self.delivery.get(&secret(name), &self.variables()).await?;
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        Ok(found.map(|found| found.value.expose().to_owned()))
+    }
+
+    /// The text a read gives, which must be one.
+    pub async fn value(&self, name: &str) -> String {
+        self.read(name).await.expect("no failure").expect("a value")
+    }
+
+    /// The code a read rejects with.
+    pub async fn refusal(&self, name: &str) -> ErrorCode {
+        self.read(name).await.expect_err("a rejection").code()
+    }
+
+    /// The texts of a tool's secrets.
+    pub async fn tool(&self, tool: &str) -> Result<Vec<(String, String)>> {
+        let found = self.delivery.get_tool(tool, &self.variables()).await?;
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        Ok(found.into_iter().map(|(kind, found)| (kind, found.value.expose().to_owned())).collect())
+    }
+
+    pub async fn explain(&self, name: &str) -> Explanation {
+        self.delivery.explain(&secret(name), &self.variables()).await.expect("an explanation")
+    }
+
+    pub async fn refresh(&self, name: &str) -> Result<Option<String>> {
+        let found = self.delivery.refresh(&secret(name), &self.variables()).await?;
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        Ok(found.map(|found| found.value.expose().to_owned()))
+    }
+}
+
+pub fn secret(name: &str) -> SecretName {
+    SecretName::new(name).expect("a name")
+}
