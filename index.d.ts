@@ -271,7 +271,7 @@ export interface LayerExplanation {
   layer: SecretSource
   /** `skipped`: an earlier layer's fresh answer made asking needless. */
   state: 'hit' | 'stale' | 'miss' | 'error' | 'disabled' | 'skipped'
-  /** File path or AWS id, where there is one. */
+  /** File path, process variable or AWS id, where there is one. */
   place: string | null
   versionId: string | null
   ageSeconds: number | null

@@ -181,8 +181,9 @@ impl Story {
     }
 
     async fn runtime(&mut self, resolver: &Resolver, name: &SecretName, variables: &Variables) {
-        let found = resolver.from_runtime(name, variables).await.map(|found| found.is_some());
-        self.local(Origin::Runtime, None, found);
+        let found = resolver.runtime.get(name, variables).await;
+        let place = found.as_ref().ok().and_then(Option::as_ref).map(|located| located.place.clone());
+        self.local(Origin::Runtime, place, found.map(|found| found.is_some()));
     }
 
     async fn aws(&mut self, layer: &AwsLayer, name: &SecretName, clock: &Clock) {

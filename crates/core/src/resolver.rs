@@ -110,7 +110,7 @@ impl Resolver {
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`.
     pub async fn from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
-        Ok(self.runtime.get(name, variables).await?.map(|value| local(value, Origin::Runtime)))
+        Ok(self.runtime.get(name, variables).await?.map(|located| local(located.value, Origin::Runtime)))
     }
 }
 

@@ -57,17 +57,25 @@ async fn the_variable_comes_before_its_file_form_and_that_before_the_mount() {
     world.file("mounted/A_B", "mount");
     let pointed = world.file("elsewhere", "pointed");
     let off = json!({ "aws": { "enabled": false } });
+    let place = async |world: &World| {
+        let explanation = world.deliver("development", json!({ "aws": { "enabled": false } })).explain("A_B").await;
+        explanation.layers.last().and_then(|layer| layer.place.clone()).expect("a place")
+    };
     assert_eq!(world.deliver("development", off.clone()).value("A_B").await, "mount");
+    assert!(place(&world).await.ends_with("mounted/A_B"));
     world.variable("A_B_FILE", &pointed.display().to_string());
     assert_eq!(world.deliver("development", off.clone()).value("A_B").await, "pointed");
+    assert_eq!(place(&world).await, "the file named by A_B_FILE");
     world.variable("A_B", "variable");
     assert_eq!(world.deliver("development", off).value("A_B").await, "variable");
+    assert_eq!(place(&world).await, "process variable A_B");
 }
 
 #[tokio::test]
 async fn directories_are_asked_in_their_order() {
     let world = world().await;
     world.file("first/A_B", "first");
+    world.file("first/C_D", "\n");
     world.file("second/A_B", "second");
     world.file("second/C_D", "second");
     let directories = json!(["first", "no-such-directory", "second"]);

@@ -33,6 +33,15 @@ impl Variables {
     }
 }
 
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The secret.
+    pub value: SecretValue,
+    /// For people: a process variable or a file.
+    pub place: String,
+}
+
 /// Reads the runtime environment. It keeps nothing: each call sees the variables it was made with and the files as
 /// they are then, so an atomic `..data` swap of a Kubernetes mount is seen by the next read.
 #[derive(Clone, Debug)]
@@ -51,20 +60,23 @@ impl Runtime {
     /// # Errors
     /// `SOURCE_UNAVAILABLE` when a file exists and cannot be read, or `NAME_FILE` names one that does not exist;
     /// `SOURCE_RESPONSE_INVALID` when a file is not UTF-8.
-    pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
-        let mut pointers = Vec::new();
+    pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<Located>> {
+        let mut pointer = None;
         for variable in name.variable_names() {
             if let Some(value) = variables.get(&variable) {
-                return Ok(Some(value.clone()));
+                return Ok(Some(Located { value: value.clone(), place: format!("process variable {variable}") }));
             }
-            let pointer = format!("{variable}{FILE_SUFFIX}");
-            if let Some(path) = variables.get(&pointer) {
+            let file_form = format!("{variable}{FILE_SUFFIX}");
+            if pointer.is_none()
+                && let Some(path) = variables.get(&file_form)
+            {
                 #[expect(clippy::disallowed_methods, reason = "EXPOSE: a path, named by its variable in messages")]
-                pointers.push((pointer, PathBuf::from(path.expose())));
+                let path = PathBuf::from(path.expose());
+                pointer = Some((file_form, path));
             }
         }
         let (directories, secret) = (self.directories.clone(), name.clone());
-        off_thread(move || Ok(find(&pointers, &directories, &secret)))
+        off_thread(move || Ok(find(pointer, &directories, &secret)))
             .await
             .unwrap_or_else(|error| Err(unreadable(name.as_str(), "its file", &error)))
     }
@@ -112,27 +124,28 @@ impl Runtime {
     }
 }
 
-fn find(pointers: &[(String, PathBuf)], directories: &[PathBuf], name: &SecretName) -> Result<Option<SecretValue>> {
-    if let Some((variable, path)) = pointers.iter().next() {
-        match read(path) {
-            Ok(Some(bytes)) => return text(name, &format!("the file named by {variable}"), bytes),
-            Ok(None) => {
-                let missing = io::Error::other("it does not exist");
-                return Err(unreadable(name.as_str(), &format!("the file named by {variable}"), &missing));
-            }
-            Err(error) => return Err(unreadable(name.as_str(), &format!("the file named by {variable}"), &error)),
-        }
+fn find(pointer: Option<(String, PathBuf)>, directories: &[PathBuf], name: &SecretName) -> Result<Option<Located>> {
+    if let Some((variable, path)) = pointer {
+        // A path from the environment may be anything, so messages name the variable instead.
+        let place = format!("the file named by {variable}");
+        let unreadable = |error: &io::Error| unreadable(name.as_str(), &place, error);
+        let bytes = read(&path).map_err(|error| unreadable(&error))?;
+        let bytes = bytes.ok_or_else(|| unreadable(&io::Error::other("it does not exist")))?;
+        return Ok(text(name, &place, bytes)?.map(|value| Located { value, place }));
     }
     for directory in directories {
         for file in name.file_names() {
             let path = directory.join(file);
-            match read(&path) {
-                Ok(Some(bytes)) if bytes.is_empty() => {}
-                Ok(Some(bytes)) => return text(name, &path.display().to_string(), bytes),
-                Ok(None) => {}
+            let place = path.display().to_string();
+            let bytes = match read(&path) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
                 // A directory of that name (Kubernetes' own /run/secrets/kubernetes.io, say) is not a secret.
-                Err(error) if path.is_dir() => drop(error),
-                Err(error) => return Err(unreadable(name.as_str(), &path.display().to_string(), &error)),
+                Err(_) if path.is_dir() => continue,
+                Err(error) => return Err(unreadable(name.as_str(), &place, &error)),
+            };
+            if let Some(value) = text(name, &place, bytes)? {
+                return Ok(Some(Located { value, place }));
             }
         }
     }
