@@ -53,7 +53,12 @@ async function main() {
     for (let i = 0; i < CACHED_READS; i++) await read()
     const each = ((performance.now() - started) * 1e6) / CACHED_READS
     const { answeredBy } = await first.explain('GITHUB_API_TOKEN')
-    rows.push([`cached: ${CACHED_READS.toLocaleString('en')} more reads`, masked(await read()), String(answeredBy), `${each.toFixed(0)} ns each`])
+    rows.push([
+      `cached: ${CACHED_READS.toLocaleString('en')} more reads`,
+      masked(await read()),
+      String(answeredBy),
+      `${each.toFixed(0)} ns each`,
+    ])
 
     await first.getToolSecrets('jira')
     await until('the copies are shared', async () => Number(await redis.command('DBSIZE')) === 2)
@@ -73,7 +78,9 @@ async function main() {
 
     const stored = await redis.command('GET', 'secret:GITHUB_API_TOKEN_staging')
     const plain = stored.includes(SECRETS.GITHUB_API_TOKEN)
-    console.log(`\nRedis holds ${stored.length} encrypted bytes for it; the plain value is ${plain ? '' : 'not '}among them.`)
+    console.log(
+      `\nRedis holds ${stored.length} encrypted bytes for it; the plain value is ${plain ? '' : 'not '}among them.`,
+    )
     const { status, checks } = await third.health()
     console.log(`health is ${status}: aws ${checks.aws.status} (${checks.aws.reason})`)
     const { cacheHitRate, awsCalls } = first.metrics.snapshot()

@@ -48,7 +48,7 @@ async function main() {
     console.log(`a name that no source accepts is refused: ${code}: ${message}`)
   }
   await delivery.close()
-  console.log("\nWith an AWS stand-in and Redis: npm run demo -- --aws")
+  console.log('\nWith an AWS stand-in and Redis: npm run demo -- --aws')
 }
 
 main()
