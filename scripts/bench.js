@@ -1,0 +1,14 @@
+'use strict'
+
+// `npm run bench`: sets up what is missing, then measures side by side with the peers. `-- --write` puts the tables
+// into docs/benchmarks.md, `-- --only NAME` (may be repeated) measures a part.
+
+const path = require('node:path')
+const setup = require('./setup')
+
+setup.rust()
+setup.nodeModules()
+setup.redis()
+setup.addon()
+setup.awsEndpoint('release')
+setup.run(process.execPath, [path.join(setup.root, 'benchmark', 'run.js'), ...process.argv.slice(2)])
