@@ -208,7 +208,9 @@ class Connection {
   }
 
   reset() {
-    this.client.resetAndDestroy()
+    // A socket that is being shut down cannot be reset; Node would lose its handle and spin at the end of the process.
+    if (this.client.writableEnded) this.client.destroy()
+    else this.client.resetAndDestroy()
     this.server.destroy()
   }
 }
