@@ -102,7 +102,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
                     "denied": read(&outcomes.denied),
                     "failed": read(&outcomes.failed),
                 });
-                (operation.to_owned(), counts)
+                (operation.as_str().to_owned(), counts)
             })
             .collect()
     });
@@ -115,6 +115,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "cacheEfficiency": metrics.efficiency(),
         "cacheEntries": layer.cache.as_ref().map_or(0, |cache| cache.memory().len()),
         "staleServed": read(&metrics.stale),
+        "backgroundRefreshes": read(&metrics.refreshes),
         "unauthorizedAccess": read(&metrics.unauthorized),
         "errors": errors,
         "awsCalls": calls,

@@ -108,6 +108,12 @@ impl SecretError {
         Self { missing_credentials: true, ..Self::new(ErrorCode::SourceUnavailable, message) }
     }
 
+    /// The same failure, told with another message.
+    #[must_use]
+    pub fn instead(&self, message: impl Into<Arc<str>>) -> Self {
+        Self { message: message.into(), ..self.clone() }
+    }
+
     /// `CONFIG_INVALID` at an option's path, such as `options.cache.ttlSeconds`.
     pub fn config(path: &str, why: impl fmt::Display) -> Self {
         Self::new(ErrorCode::ConfigInvalid, format!("{path} {why}"))

@@ -98,7 +98,8 @@ impl World {
         let ambient =
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
-        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone()).expect("a delivery");
+        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone(), tokio::runtime::Handle::current())
+            .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 
@@ -146,6 +147,15 @@ impl Service<'_> {
     /// The text a read gives, which must be one.
     pub async fn value(&self, name: &str) -> String {
         self.read(name).await.expect("no failure").expect("a value")
+    }
+
+    /// Reads until the value is `expected`: what is done in the background takes its time.
+    pub async fn eventually(&self, name: &str, expected: &str) {
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while self.value(name).await != expected {
+            assert!(std::time::Instant::now() < end, "{name} did not become {expected}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// The code a read rejects with.
