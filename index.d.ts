@@ -135,7 +135,7 @@ export interface RedisOptions {
   url?: string
   /** Comes before the AWS id in each key. Default `'secret:'`. */
   keyPrefix?: string
-  /** PEM texts, when the system's roots are not enough. Only with `rediss…`. */
+  /** PEM texts. `ca` is trusted instead of Mozilla's root certificates; the system's are not asked. Only with `rediss…`. */
   tls?: { ca?: string; cert?: string; key?: string }
 }
 
@@ -415,7 +415,7 @@ export class SecretDelivery {
   validateSecretAccess(): Promise<ValidationResult>
   /** Whether the env file and AWS agree, for each declared secret and each name in the file. */
   validateSecretConsistency(): Promise<ValidationResult>
-  /** Whether each required declared secret resolves, and looks right, the way the service will read it. */
+  /** Whether each declared secret resolves, and looks right, the way the service will read it. */
   validateApplicationFunctionality(): Promise<ValidationResult>
   /** Latency of each layer, measured on the declared secrets. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>

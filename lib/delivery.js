@@ -188,7 +188,7 @@ class SecretDelivery {
    * @returns {() => void}
    */
   onSecretRotated(callback) {
-    if (typeof callback !== 'function') throw new TypeError('onSecretRotated needs a function')
+    if (typeof callback !== 'function') throw new SecretError('CONFIG_INVALID', 'onSecretRotated needs a function')
     // A wrapper of its own, so that the same function can be registered twice and unsubscribed once.
     const listener = (/** @type {string} */ tool, /** @type {string} */ type) => callback(tool, type)
     this.#operations.rotationListeners.add(listener)

@@ -95,7 +95,6 @@ pub fn metrics(delivery: &Delivery) -> Value {
     let calls: Map<String, Value> = layer.aws.as_ref().map_or_else(Map::new, |aws| {
         aws.calls()
             .operations()
-            .into_iter()
             .map(|(operation, outcomes)| {
                 let counts = json!({
                     "ok": read(&outcomes.ok),

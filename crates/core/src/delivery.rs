@@ -285,13 +285,9 @@ impl Delivery {
     /// the test environment the shared copies go too. May be called any number of times.
     pub async fn close(&self) {
         let first = !self.stop.is_cancelled();
-        self.stop.cancel();
-        self.tasks.close();
-        if let Some(cache) = &self.layer().cache {
-            cache.clear_memory();
-        }
+        self.abandon();
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
-            tracing::warn!("background work did not end in time");
+            self.warn(Notice::warning("CLOSE_INCOMPLETE", "background work did not end within 3 seconds of close()"));
         }
         let Some(cache) = &self.layer().cache else { return };
         if let Some(snapshot) = cache.snapshot()
@@ -305,7 +301,8 @@ impl Delivery {
         {
             tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
         }
-        cache.clear_memory();
+        // What ended after the first wipe may have left a copy.
+        self.wipe();
         if let Some(redis) = cache.redis() {
             redis.close().await;
         }
@@ -315,8 +312,15 @@ impl Delivery {
     pub fn abandon(&self) {
         self.stop.cancel();
         self.tasks.close();
+        self.wipe();
+    }
+
+    fn wipe(&self) {
         if let Some(cache) = &self.layer().cache {
             cache.clear_memory();
+        }
+        if let Some(file) = self.env_file() {
+            file.forget();
         }
     }
 

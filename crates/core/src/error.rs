@@ -20,7 +20,7 @@ pub enum ErrorCode {
     SourceResponseInvalid,
     /// The env file exists but cannot be used (unreadable, a directory, not UTF-8).
     EnvFileInvalid,
-    /// The shared cache could not carry out an administrative call (`cache.clear`, `cache.invalidate`).
+    /// The shared cache could not carry out an administrative call (`cache.set`, `cache.invalidate`, `cache.clear`).
     CacheUnavailable,
     /// A shared-cache entry was unreadable. Reads go on to AWS; reported by `explain` and `health`.
     CacheEntryCorrupt,

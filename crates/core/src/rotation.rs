@@ -45,7 +45,7 @@ impl Delivery {
                 if target == self.environment() {
                     self.layer().forget(name);
                     if let Some(cache) = &self.layer().cache {
-                        cache.supersede(name, &version).await;
+                        self.layer().note_undropped(name, cache.supersede(name, &version).await);
                     }
                     self.layer().tell_rotated(name);
                 }

@@ -59,6 +59,12 @@ impl Entry {
         Self::new(self.value.clone(), self.version_id.clone(), self.fetched_unix_ms, deadlines)
     }
 
+    /// Its version, when AWS gave it.
+    pub fn known(&self) -> Option<Known> {
+        let version = self.version_id.clone()?;
+        Some(Known { version, value: Some(self.value.clone()) })
+    }
+
     /// Whether it may be returned without asking anyone.
     pub fn is_fresh(&self, now: Moment) -> bool {
         now < self.deadlines.fresh_until
@@ -79,6 +85,29 @@ impl Entry {
     pub fn claim_refresh(&self, now: Moment) -> bool {
         let due = self.refresh_at.get();
         now >= due && self.refresh_at.advance(due, now.plus(REFRESH_LEASE))
+    }
+}
+
+/// A version that is, or was, in memory.
+#[derive(Clone, Debug)]
+pub struct Known {
+    version: Arc<str>,
+    /// `None` once it was dropped.
+    value: Option<SecretValue>,
+}
+
+impl Known {
+    /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
+    pub fn is_outdated_by(&self, version: Option<&str>, value: &SecretValue) -> bool {
+        let Some(version) = version else { return false };
+        let region = |version: &str| version.split_once('@').map(|(_, region)| region.to_owned());
+        if *self.version == *version {
+            false
+        } else if region(&self.version) == region(version) {
+            true
+        } else {
+            self.value.as_ref().is_some_and(|known| known != value)
+        }
     }
 }
 
@@ -160,11 +189,11 @@ impl MemoryCache {
         }
     }
 
-    /// The last version id known of `name`, even when its value was dropped.
-    pub fn version(&self, name: &str) -> Option<Arc<str>> {
+    /// The last version known of `name`, even when its value was dropped.
+    pub fn known(&self, name: &str) -> Option<Known> {
         match self.slots.peek(name)? {
-            Slot::Value(entry) => entry.version_id.clone(),
-            Slot::Dropped(version) => Some(version),
+            Slot::Value(entry) => entry.known(),
+            Slot::Dropped(version) => Some(Known { version, value: None }),
             Slot::Absent(_) | Slot::Denied(..) => None,
         }
     }
@@ -195,8 +224,8 @@ impl MemoryCache {
 
     /// Wipes the value of `name`.
     pub fn drop_value(&self, name: &str) {
-        match self.version(name) {
-            Some(version) => self.slots.insert(name.into(), Slot::Dropped(version)),
+        match self.known(name) {
+            Some(Known { version, .. }) => self.slots.insert(name.into(), Slot::Dropped(version)),
             None => drop(self.slots.remove(name)),
         }
     }
@@ -302,9 +331,22 @@ mod tests {
         cache.put("A", entry(clock.now()));
         cache.drop_value("A");
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
-        assert_eq!(cache.version("A").as_deref(), Some("v-1"));
+        assert!(cache.known("A").is_some_and(|known| &*known.version == "v-1" && known.value.is_none()));
         cache.drop_value("B");
-        assert_eq!((cache.version("B"), cache.len()), (None, 1));
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn versions_of_one_region_are_compared_and_of_two_their_values() {
+        let known = |version: &str| Known { version: version.into(), value: Some(SecretValue::copied("v")) };
+        let outdated = |known: &Known, version, value| known.is_outdated_by(Some(version), &SecretValue::copied(value));
+        assert!(!outdated(&known("1"), "1", "v"));
+        assert!(outdated(&known("1"), "2", "v"));
+        assert!(!outdated(&known("1"), "1@west", "v") && !outdated(&known("1@west"), "2", "v"));
+        assert!(outdated(&known("1"), "2@west", "w"));
+        let dropped = Known { value: None, ..known("1") };
+        assert!(outdated(&dropped, "2", "w") && !outdated(&dropped, "2@west", "w"));
+        assert!(!known("1").is_outdated_by(None, &SecretValue::copied("w")));
     }
 
     #[test]

@@ -81,8 +81,8 @@ impl Snapshot {
     }
 
     /// Takes a copy along with the next write.
-    pub fn put(&self, id: &str, contents: Contents) {
-        match self.envelopes.seal(id, &contents) {
+    pub fn put(&self, id: &str, contents: &Contents) {
+        match self.envelopes.seal(id, contents) {
             Ok(envelope) => {
                 let kept = Kept { fetched_unix_ms: contents.fetched_unix_ms, envelope };
                 self.state().sealed.insert(id.to_owned(), Some(kept));
@@ -256,8 +256,8 @@ mod tests {
         let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
         let path = directory.path().join("snapshot");
         let first = snapshot(&path, &clock);
-        first.put("A_production", contents(&clock, "canary-a"));
-        first.put("B_production", contents(&clock, "canary-b"));
+        first.put("A_production", &contents(&clock, "canary-a"));
+        first.put("B_production", &contents(&clock, "canary-b"));
         first.write().await.expect("written");
         let bytes = std::fs::read(&path).expect("a file");
         assert!(!bytes.windows(6).any(|window| window == b"canary"));
@@ -278,11 +278,11 @@ mod tests {
         let path = directory.path().join("snapshot");
         let first = snapshot(&path, &clock);
         for id in ["A", "B", "C"] {
-            first.put(id, contents(&clock, id));
+            first.put(id, &contents(&clock, id));
         }
         first.write().await.expect("written");
         let second = snapshot(&path, &clock);
-        second.put("A", contents(&clock, "new"));
+        second.put("A", &contents(&clock, "new"));
         second.remove("B");
         second.write().await.expect("written");
         let third = snapshot(&path, &clock);
@@ -299,7 +299,7 @@ mod tests {
         let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
         let path = directory.path().join("snapshot");
         let first = snapshot(&path, &clock);
-        first.put("A", contents(&clock, "a"));
+        first.put("A", &contents(&clock, "a"));
         first.write().await.expect("written");
         let second = snapshot(&path, &clock);
         second.clear();
@@ -312,9 +312,9 @@ mod tests {
         let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
         let path = directory.path().join("snapshot");
         let first = snapshot(&path, &clock);
-        first.put("A", contents(&clock, "a"));
+        first.put("A", &contents(&clock, "a"));
         clock.advance(HOUR + Duration::from_secs(1));
-        first.put("B", contents(&clock, "b"));
+        first.put("B", &contents(&clock, "b"));
         first.write().await.expect("written");
         let second = snapshot(&path, &clock);
         assert_eq!(second.get("A").await, None);
@@ -326,7 +326,7 @@ mod tests {
         let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
         let path = directory.path().join("snapshot");
         let first = snapshot(&path, &clock);
-        first.put("A", contents(&clock, "a"));
+        first.put("A", &contents(&clock, "a"));
         first.write().await.expect("written");
         let whole = std::fs::read(&path).expect("a file");
         for length in 0..whole.len() {
@@ -348,7 +348,7 @@ mod tests {
         let clock = Clock::test();
         let path = Path::new("/nonexistent-directory/snapshot");
         let snapshot = snapshot(path, &clock);
-        snapshot.put("A", contents(&clock, "canary"));
+        snapshot.put("A", &contents(&clock, "canary"));
         let error = snapshot.write().await.expect_err("not writable");
         assert_eq!(error.code(), ErrorCode::CacheUnavailable);
         assert!(error.to_string().contains("/nonexistent-directory/snapshot") && snapshot.is_dirty());

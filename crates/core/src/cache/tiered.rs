@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
 use super::generation::{Generation, Generations};
-use super::memory::{Deadlines, Entry, Lookup, MemoryCache};
+use super::memory::{Deadlines, Entry, Known, Lookup, MemoryCache};
 use super::redis::{Heard, RedisCache};
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, Moment, millis};
@@ -305,14 +305,14 @@ impl TieredCache {
             return false;
         }
         if let Some(snapshot) = &self.snapshot {
-            snapshot.put(&self.id(name), self.contents(fetched));
+            snapshot.put(&self.id(name), &self.contents(fetched));
         }
         true
     }
 
-    /// The last version id known of `name`.
-    pub fn known_version(&self, name: &SecretName) -> Option<Arc<str>> {
-        self.memory.version(name.as_str())
+    /// The last version known of `name`.
+    pub fn known(&self, name: &SecretName) -> Option<Known> {
+        self.memory.known(name.as_str())
     }
 
     fn contents(&self, fetched: &Fetched) -> Contents {
@@ -377,24 +377,23 @@ impl TieredCache {
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
-    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) {
-        if may_have_copies {
-            self.drop_copies(name).await;
-        }
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) -> Result<()> {
+        let dropped = if may_have_copies { self.invalidate(name).await } else { Ok(()) };
         self.memory.put_absent(name.as_str(), self.clock.now(), self.negative_ttl);
+        dropped
     }
 
     /// Remembers that AWS refused this identity, and drops the copies.
-    pub async fn store_denied(&self, name: &SecretName, error: &SecretError) {
-        self.drop_copies(name).await;
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn store_denied(&self, name: &SecretName, error: &SecretError) -> Result<()> {
+        let dropped = self.invalidate(name).await;
         self.memory.put_denied(name.as_str(), self.clock.now(), self.negative_ttl, error);
-    }
-
-    /// Drops the copies without telling anyone when Redis cannot be reached: its entry ends by itself.
-    pub async fn drop_copies(&self, name: &SecretName) {
-        if let Err(error) = self.invalidate(name).await {
-            tracing::warn!(code = %error.code(), "a shared cache entry could not be dropped");
-        }
+        dropped
     }
 
     /// Lets a stale copy answer for a while without waiting for AWS, which failed. Gives it back only while it is usable.
@@ -488,9 +487,13 @@ impl TieredCache {
     }
 
     /// A version was made live by this instance: its copies go, and finding it will be no news.
-    pub async fn supersede(&self, name: &SecretName, version: &str) {
-        self.drop_copies(name).await;
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn supersede(&self, name: &SecretName, version: &str) -> Result<()> {
+        let dropped = self.invalidate(name).await;
         self.memory.expect_version(name.as_str(), version.into());
+        dropped
     }
 
     /// Follows what the other instances change, until the future is dropped. `changed` is told after memory has

@@ -162,7 +162,7 @@ pub struct RedisConfig {
     pub url: Zeroizing<String>,
     /// Comes before the AWS id in every key.
     pub key_prefix: String,
-    /// Certificates, when the system's roots are not enough.
+    /// Certificates instead of Mozilla's roots.
     pub tls: Option<RedisTls>,
 }
 

@@ -70,9 +70,10 @@ impl AwsLayer {
             }
             let asked: Vec<Want> = open.iter().map(|&i| wants[i].clone()).collect();
             // A lock that is free again was given back without a copy, or its holder is gone.
-            let (ours, locks) = match Instant::now() < patience {
-                true => cache.lock(&asked).await,
-                false => (vec![true; asked.len()], Locks::default()),
+            let (ours, locks) = if Instant::now() < patience {
+                cache.lock(&asked).await
+            } else {
+                (vec![true; asked.len()], Locks::default())
             };
             let (mine, my_wants): (Vec<usize>, Vec<Want>) =
                 open.into_iter().zip(asked).zip(ours).filter(|(_, ours)| *ours).map(|(pair, _)| pair).unzip();
@@ -118,6 +119,7 @@ impl AwsLayer {
                     }))
                     .await;
                 }
+                // Not granted: one by one.
                 Err(error) if error.is_denied() => self.refuse_batches(),
                 Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
             }

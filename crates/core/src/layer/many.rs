@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::{Answer, AwsLayer};
 use crate::cache::generation::Generation;
-use crate::cache::tiered::Want;
+use crate::cache::tiered::{Shared, TieredCache, Want};
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::metrics::add;
@@ -38,7 +38,7 @@ impl AwsLayer {
         let wants: Vec<Want> = missing.iter().map(|&i| self.want(&names[i])).collect();
         let shared = match &self.cache {
             Some(cache) => cache.lookup_shared_many(&wants).await,
-            None => wants.iter().map(|_| crate::cache::tiered::Shared::Disabled).collect(),
+            None => wants.iter().map(|_| Shared::Disabled).collect(),
         };
         let fetched = join_all(wants.into_iter().zip(shared).map(|(want, shared)| async move {
             let layer = self.clone();
@@ -59,7 +59,7 @@ impl AwsLayer {
     /// are not granted.
     pub async fn read_prefix(self: &Arc<Self>, prefix: &str) -> Result<Vec<(SecretName, Answer)>> {
         let Some(aws) = &self.aws else { return Ok(Vec::new()) };
-        let at = self.cache.as_ref().map(|cache| cache.generation_of_all()).unwrap_or_default();
+        let at = self.cache.as_ref().map(TieredCache::generation_of_all).unwrap_or_default();
         let known = self.listings().get(prefix).cloned();
         if let Some(list) = known.as_ref().filter(|list| self.clock.now() < list.fresh_until && list.at == at) {
             let answers = self.read_many(&list.names).await;

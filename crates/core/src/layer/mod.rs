@@ -198,6 +198,11 @@ impl AwsLayer {
         self.settle_asked(&want, asked, Some(held.clone()), true).await
     }
 
+    /// Whether no fetch is under way.
+    pub fn is_idle(&self) -> bool {
+        self.flights.is_idle()
+    }
+
     /// Forgets flights that began before an invalidation of `name`.
     pub fn forget(&self, name: &SecretName) {
         self.flights.forget(name.as_str());
@@ -267,8 +272,17 @@ impl AwsLayer {
         }
         let stale = younger(self.stale_in_memory(&want.name), shared.stale());
         let may_have_copies = stale.is_some() || matches!(shared, Shared::Failed(_));
-        let asked = self.ask(want.clone()).await;
+        let asked = self.ask_in_time(&want).await;
         self.settle_asked(&want, asked, stale, may_have_copies).await
+    }
+
+    /// One deadline for a read: waiting for another instance counts as well.
+    async fn ask_in_time(self: &Arc<Self>, want: &Want) -> gather::Asked {
+        let Some(aws) = &self.aws else { return gather::Asked::Aws(Ok(None)) };
+        match tokio::time::timeout(aws.timeout(), self.ask(want.clone())).await {
+            Ok(asked) => asked,
+            Err(_) => gather::Asked::Aws(Err(aws.timed_out(&self.id(&want.name)))),
+        }
     }
 
     async fn settle_asked(
@@ -282,7 +296,8 @@ impl AwsLayer {
             gather::Asked::Aws(fetched) => self.settle(want, fetched, stale, may_have_copies).await,
             gather::Asked::Shared(Shared::Fresh(entry)) => {
                 add(&self.metrics.hits);
-                if stale.is_some_and(|before| before.version_id != entry.version_id) {
+                let known = stale.and_then(|before| before.known());
+                if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
                     self.tell_rotated(&want.name);
                 }
                 Ok(Some(Found::cached(&entry, Origin::Redis, false)))
@@ -313,16 +328,20 @@ impl AwsLayer {
             Ok(Some(fetched)) if !fetched.value.is_empty() => Ok(Some(self.keep(want, fetched))),
             Ok(_) => {
                 if let Some(cache) = &self.cache {
-                    cache.store_absent(name, may_have_copies).await;
+                    let dropped = cache.store_absent(name, may_have_copies).await;
+                    if stale.is_some() {
+                        self.note_undropped(name, dropped);
+                    }
+                    self.write_snapshot_later();
                 }
                 Ok(None)
             }
             Err(error) if error.is_denied() => {
                 add(&self.metrics.unauthorized);
                 if let Some(cache) = &self.cache {
-                    cache.store_denied(name, &error).await;
+                    self.note_undropped(name, cache.store_denied(name, &error).await);
+                    self.write_snapshot_later();
                 }
-                self.write_snapshot_later();
                 Err(error)
             }
             Err(error) => {
@@ -352,8 +371,17 @@ impl AwsLayer {
 
     /// Whether another version was known before.
     fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
-        let known = self.cache.as_ref().and_then(|cache| cache.known_version(name));
-        known.is_some() && known != fetched.version_id
+        let known = self.cache.as_ref().and_then(|cache| cache.known(name));
+        known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Tells the owner of a shared copy that should be gone and may still be there.
+    pub(crate) fn note_undropped(&self, name: &SecretName, dropped: Result<()>) {
+        if let Err(error) = dropped {
+            let (name, until) = (name.as_str(), "instances may read it until its TTL ends");
+            let message = format!("{name}: the shared copy could not be dropped, {until}: {error}");
+            self.notices.notice(Notice::warning("SHARED_COPY_NOT_DROPPED", message));
+        }
     }
 
     /// Tells the owner that `name` has another version.

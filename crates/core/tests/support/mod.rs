@@ -47,6 +47,16 @@ impl Heard {
         let heard = self.0.lock().unwrap();
         heard.iter().filter_map(|n| if let Notice::Warning { code, .. } = n { Some(*code) } else { None }).collect()
     }
+
+    /// The rotations so far, as `tool/type`.
+    pub fn rotated(&self) -> Vec<String> {
+        let heard = self.0.lock().unwrap();
+        let rotated = |notice: &Notice| match notice {
+            Notice::Rotated { tool, secret_type } => Some(format!("{tool}/{secret_type}")),
+            Notice::Warning { .. } => None,
+        };
+        heard.iter().filter_map(rotated).collect()
+    }
 }
 
 /// One service with its AWS, its directory and its variables.
@@ -147,6 +157,13 @@ impl Service<'_> {
     /// The text a read gives, which must be one.
     pub async fn value(&self, name: &str) -> String {
         self.read(name).await.expect("no failure").expect("a value")
+    }
+
+    /// The text that the hot path gives without waiting.
+    pub fn hot(&self, name: &str) -> Option<String> {
+        let entry = self.delivery.hot_path().read(name)?;
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        Some(entry.value.expose().to_owned())
     }
 
     /// Reads until the value is `expected`: what is done in the background takes its time.

@@ -121,7 +121,7 @@ fn pattern(field: Field) -> Result<Regex> {
     })
 }
 
-/// `true` asks for JSON of any shape, an array for top-level fields.
+/// An array of top-level fields, empty for JSON of any shape; `false` for any text.
 fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
     if field.is_false() {
         return Ok(None);

@@ -21,7 +21,7 @@ pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
 pub type Listing = HashMap<String, Result<Option<Fetched>>>;
 
 impl Aws {
-    /// Fetches up to 20 ids in one call. Every id of the question has an answer.
+    /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone.
     ///
     /// # Errors
     /// When the call as a whole failed. `SECRET_ACCESS_DENIED` then means that the batch action is not granted;
@@ -32,9 +32,9 @@ impl Aws {
     pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
         debug_assert!(ids.len() <= MAX_BATCH);
         let about = ids.first().map_or("", String::as_str);
-        let read = |output| {
+        let read = |output, region: Option<&str>| {
             let mut answers = BatchAnswer::new();
-            self.collect(output, &mut answers);
+            self.collect(output, region, &mut answers);
             Ok(answers)
         };
         let answered = self
@@ -42,11 +42,7 @@ impl Aws {
                 client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec())).send()
             })
             .await;
-        let mut answers = answered.map_err(|error| batch_refused(error, about))?.unwrap_or_default();
-        for id in ids {
-            answers.entry(id.clone()).or_insert_with(|| Err(unanswered(id)));
-        }
-        Ok(answers)
+        Ok(answered.map_err(|error| batch_refused(error, about))?.unwrap_or_default())
     }
 
     /// Fetches every secret whose AWS name starts with `prefix`, 20 a page. AWS compares without case, so names of
@@ -55,20 +51,32 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+        match tokio::time::timeout(self.timeout, self.pages(prefix)).await {
+            Ok(listing) => listing,
+            Err(_) => Err(self.timed_out(prefix)),
+        }
+    }
+
+    async fn pages(&self, prefix: &str) -> Result<Listing> {
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
         let max = i32::try_from(MAX_BATCH).unwrap_or(20);
         let mut listing = Listing::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_PAGES {
+            let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
+                let (mut found, next) = (Listing::new(), output.next_token.take());
+                self.collect(output, region, &mut found);
+                Ok((found, next))
+            };
             let page = self
-                .call(Operation::Batch, prefix, Ok, |client| {
+                .call(Operation::Batch, prefix, read, |client| {
                     let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
                     page.set_next_token(token.clone()).send()
                 })
                 .await;
-            let Some(mut page) = page.map_err(|error| batch_refused(error, prefix))? else { return Ok(listing) };
-            token = page.next_token.take().filter(|token| !token.is_empty());
-            self.collect(page, &mut listing);
+            let Some((found, next)) = page.map_err(|error| batch_refused(error, prefix))? else { return Ok(listing) };
+            listing.extend(found);
+            token = next.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(listing);
             }
@@ -79,10 +87,10 @@ impl Aws {
         ))
     }
 
-    fn collect(&self, output: BatchGetSecretValueOutput, answers: &mut BatchAnswer) {
+    fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
-            let answer = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id.as_deref());
+            let answer = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
             answers.insert(name, answer.map(Some));
         }
         for error in output.errors.unwrap_or_default() {
@@ -113,13 +121,6 @@ fn batch_refused(error: SecretError, about: &str) -> SecretError {
         "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant secretsmanager:BatchGetSecretValue \
          (and secretsmanager:ListSecrets to find the secrets of a tool that options.tools does not declare)"
     ))
-}
-
-fn unanswered(id: &str) -> SecretError {
-    SecretError::new(
-        ErrorCode::SourceResponseInvalid,
-        format!("{id}: AWS BatchGetSecretValue left it out of its answer"),
-    )
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ enum Unanswered {
 }
 
 impl Aws {
-    /// What AWS answers, read by `read`; `None` when there is no such secret. `send` begins one attempt.
+    /// What AWS answers, read by `read` (which is told the replica's region); `None` when there is no such secret. `send`
+    /// begins one attempt.
     ///
     /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
     /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
@@ -36,7 +37,7 @@ impl Aws {
         &self,
         operation: Operation,
         id: &str,
-        read: impl Fn(O) -> Result<T>,
+        read: impl Fn(O, Option<&str>) -> Result<T>,
         send: impl Fn(&Client) -> F,
     ) -> Result<Option<T>>
     where
@@ -47,7 +48,9 @@ impl Aws {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = self.in_flight.acquire().await;
             let mut first_failure = None;
-            for (index, region) in self.regions.iter().enumerate() {
+            // Replicas cannot be written to.
+            let asked = if operation.is_write() { 1 } else { self.regions.len() };
+            for (index, region) in self.regions.iter().take(asked).enumerate() {
                 match self.ask(region, operation, id, &read, &send).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
@@ -60,8 +63,15 @@ impl Aws {
         };
         match timeout(self.timeout, regions).await {
             Ok(result) => result,
-            Err(_) => Err(timed_out(id, self.timeout)),
+            Err(_) => Err(self.timed_out(id)),
         }
+    }
+
+    /// That AWS did not answer about `id` inside the deadline.
+    pub fn timed_out(&self, id: &str) -> SecretError {
+        let after = self.timeout.as_millis();
+        let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
+        SecretError::new(ErrorCode::SourceTimeout, why)
     }
 
     /// Asks one region, again after transient failures.
@@ -70,7 +80,7 @@ impl Aws {
         region: &Region,
         operation: Operation,
         id: &str,
-        read: &impl Fn(O) -> Result<T>,
+        read: &impl Fn(O, Option<&str>) -> Result<T>,
         send: &impl Fn(&Client) -> F,
     ) -> std::result::Result<T, Unanswered>
     where
@@ -89,7 +99,7 @@ impl Aws {
             let client = region.client().await;
             // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
             let (error, nature) = match Box::pin(send(client)).await {
-                Ok(output) => match read(output) {
+                Ok(output) => match read(output, region.replica()) {
                     Ok(answer) => {
                         self.calls.count(operation, None);
                         region.breaker.succeeded();
@@ -144,13 +154,6 @@ fn backoff(attempt: u32) -> Duration {
 /// The breaker's last failure may have been about another secret.
 fn about(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
-}
-
-fn timed_out(id: &str, after: Duration) -> SecretError {
-    SecretError::new(
-        ErrorCode::SourceTimeout,
-        format!("{id}: AWS Secrets Manager did not answer within {} ms (aws.timeoutMs)", after.as_millis()),
-    )
 }
 
 fn unasked(id: &str) -> SecretError {

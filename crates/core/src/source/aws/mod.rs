@@ -39,7 +39,7 @@ const MAX_VALUE: usize = 65_536 / 3 * 4 + 4;
 pub struct Fetched {
     /// The value; binary secrets as base64 text (decision D10).
     pub value: SecretValue,
-    /// AWS's version id.
+    /// AWS's version id, with `@region` when a replica gave it.
     pub version_id: Option<Arc<str>>,
     /// When AWS gave it, in milliseconds since 1970.
     pub fetched_unix_ms: u64,
@@ -61,6 +61,11 @@ pub enum Operation {
 impl Operation {
     /// All of them, in the order of their counters.
     pub const ALL: [Self; 4] = [Self::Get, Self::Batch, Self::Put, Self::Stage];
+
+    /// Whether it changes a secret.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::Put | Self::Stage)
+    }
 
     /// AWS's name for it.
     pub const fn as_str(self) -> &'static str {
@@ -169,10 +174,10 @@ impl Aws {
     }
 
     async fn get(&self, id: &str, version: Option<&str>) -> Result<Option<Fetched>> {
-        let read = |mut output: GetSecretValueOutput| {
+        let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
-            self.fetched(id, text, binary, output.version_id.as_deref())
+            self.fetched(id, text, binary, output.version_id, region)
         };
         self.call(Operation::Get, id, read, |client| {
             client.get_secret_value().secret_id(id).set_version_id(version.map(str::to_owned)).send()
@@ -180,7 +185,14 @@ impl Aws {
         .await
     }
 
-    fn fetched(&self, id: &str, text: Option<String>, binary: Option<Blob>, version: Option<&str>) -> Result<Fetched> {
+    fn fetched(
+        &self,
+        id: &str,
+        text: Option<String>,
+        binary: Option<Blob>,
+        version: Option<String>,
+        region: Option<&str>,
+    ) -> Result<Fetched> {
         let invalid = |why: &str| SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: {why}"));
         let value = match (text, binary) {
             (Some(text), _) => SecretValue::new(text),
@@ -190,6 +202,10 @@ impl Aws {
         if value.len() > MAX_VALUE {
             return Err(invalid("AWS answered with a value longer than any it stores"));
         }
-        Ok(Fetched { value, version_id: version.map(Arc::from), fetched_unix_ms: self.clock.unix_ms() })
+        let version_id = version.map(|version| match region {
+            None => Arc::from(version),
+            Some(region) => Arc::from(format!("{version}@{region}")),
+        });
+        Ok(Fetched { value, version_id, fetched_unix_ms: self.clock.unix_ms() })
     }
 }

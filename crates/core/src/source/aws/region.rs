@@ -50,6 +50,11 @@ impl Region {
         self.client.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await
     }
 
+    /// Its name when it is a replica's.
+    pub(super) fn replica(&self) -> Option<&str> {
+        self.replica.as_ref().map(|replica| replica.region.as_str())
+    }
+
     pub(super) fn state(&self) -> RegionState {
         let region = match &self.replica {
             Some(replica) => Some(replica.region.clone()),

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>
 
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
+
 use super::{Aws, Operation};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::value::SecretValue;
@@ -13,7 +15,7 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch`], `SOURCE_UNAVAILABLE` when there is no such secret.
     pub async fn put_pending(&self, id: &str, value: &SecretValue, token: &str) -> Result<String> {
-        let read = |output: aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput| {
+        let read = |output: PutSecretValueOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| {
                 SecretError::new(
                     ErrorCode::SourceResponseInvalid,
@@ -38,7 +40,7 @@ impl Aws {
         let moved = self.call(
             Operation::Stage,
             id,
-            |_| Ok(()),
+            |_, _| Ok(()),
             |client| {
                 let request = client.update_secret_version_stage().secret_id(id).version_stage("AWSCURRENT");
                 request.remove_from_version_id(old).move_to_version_id(new).send()
