@@ -87,6 +87,13 @@ export interface AwsOptions {
   connectTimeoutMs?: number
   /** Calls one read may cost, the first included. Default `3`. */
   maxAttempts?: number
+  /** Calls to AWS this process makes at most in a second, retries included. Default `200`. */
+  requestsPerSecond?: number
+  /**
+   * Regions that hold replicas, asked in order when the one before fails: a name, or a name and an endpoint. Only a
+   * value counts; that a replica lacks a secret says nothing. Default `[]`.
+   */
+  failoverRegions?: (string | { region: string; endpoint?: string })[]
   /** How a secret name becomes an AWS id. Default `'{name}_{environment}'`. */
   secretIdTemplate?: string
 }
@@ -128,7 +135,7 @@ export interface RedisOptions {
   url?: string
   /** Comes before the AWS id in each key. Default `'secret:'`. */
   keyPrefix?: string
-  /** PEM texts, when the system's roots are not enough. Only with `rediss…`. */
+  /** PEM texts. `ca` is trusted instead of Mozilla's root certificates; the system's are not asked. Only with `rediss…`. */
   tls?: { ca?: string; cert?: string; key?: string }
 }
 
@@ -140,8 +147,15 @@ export interface CacheOptions {
   maxEntries?: number
   /** How long past its TTL a copy may answer while AWS fails, in seconds. Default: 3600 in staging and production, else 0. */
   maxStaleSeconds?: number
-  /** How long "not in AWS" is remembered, in seconds. Default `5`. */
+  /** How long "not in AWS" and "access denied" are remembered, in seconds. Default `5`. */
   negativeTtlSeconds?: number
+  /** Whether a read in the last fifth of the TTL begins a refresh in the background. Default `true`. */
+  refreshAhead?: boolean
+  /**
+   * A file of encrypted last-known-good copies (mode 0600), for a start while AWS and Redis are both down. Needs
+   * `encryptionKeys`. Default: none.
+   */
+  snapshotPath?: string
   /** The shared cache. Default: the one at `REDIS_URL` when that is set; `false` for none. */
   redis?: RedisOptions | false
   /** Keys for the shared cache: the first encrypts, any decrypts. Default: `TCS_CACHE_KEYS`. Required with Redis in staging and production. */
@@ -326,6 +340,8 @@ export interface MetricsSnapshot {
   cacheEfficiency: number | null
   cacheEntries: number
   staleServed: number
+  /** Refreshes begun in the background before a copy's TTL ended, or to find out whether AWS is back. */
+  backgroundRefreshes: number
   unauthorizedAccess: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
@@ -399,7 +415,7 @@ export class SecretDelivery {
   validateSecretAccess(): Promise<ValidationResult>
   /** Whether the env file and AWS agree, for each declared secret and each name in the file. */
   validateSecretConsistency(): Promise<ValidationResult>
-  /** Whether each required declared secret resolves, and looks right, the way the service will read it. */
+  /** Whether each declared secret resolves, and looks right, the way the service will read it. */
   validateApplicationFunctionality(): Promise<ValidationResult>
   /** Latency of each layer, measured on the declared secrets. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>

@@ -14,6 +14,7 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
 class SecretDelivery {
   #native
   #operations
+  #turn
   #readCached
   /** Flights under way by key: readers of one secret share one native operation. @type {Map<string, Promise<any>>} */
   #flights = new Map()
@@ -30,6 +31,7 @@ class SecretDelivery {
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
+    this.#turn = new Turn(this.#native)
     this.#givenVariables = rest.runtime?.variables
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
@@ -186,7 +188,7 @@ class SecretDelivery {
    * @returns {() => void}
    */
   onSecretRotated(callback) {
-    if (typeof callback !== 'function') throw new TypeError('onSecretRotated needs a function')
+    if (typeof callback !== 'function') throw new SecretError('CONFIG_INVALID', 'onSecretRotated needs a function')
     // A wrapper of its own, so that the same function can be registered twice and unsubscribed once.
     const listener = (/** @type {string} */ tool, /** @type {string} */ type) => callback(tool, type)
     this.#operations.rotationListeners.add(listener)
@@ -219,7 +221,7 @@ class SecretDelivery {
    */
   #read(name) {
     const found = this.#variablesFor(name)
-    return this.#joined(name, found, (id) => this.#native.getSecret(id, name, found))
+    return this.#joined(name, found, (id) => this.#turn.add(id, name, found))
   }
 
   /**
@@ -265,6 +267,43 @@ class SecretDelivery {
   /** @param {string} name */
   #variablesFor(name) {
     return variables.forName(this.#variables(), name)
+  }
+}
+
+/** Collects the reads of one turn of the loop: what none of them finds in the caches is then fetched together. */
+class Turn {
+  #native
+  /** @type {number[]} */
+  #ids = []
+  /** @type {string[]} */
+  #names = []
+  /** @type {(Record<string, string> | null)[]} */
+  #variables = []
+
+  /** @param {import('../native').NativeDelivery} nativeDelivery */
+  constructor(nativeDelivery) {
+    this.#native = nativeDelivery
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} name
+   * @param {Record<string, string>} found
+   */
+  add(id, name, found) {
+    if (this.#ids.length === 0) queueMicrotask(() => this.#begin())
+    this.#ids.push(id)
+    this.#names.push(name)
+    this.#variables.push(variables.isEmpty(found) ? null : found)
+  }
+
+  #begin() {
+    const [ids, names, found] = [this.#ids, this.#names, this.#variables]
+    this.#ids = []
+    this.#names = []
+    this.#variables = []
+    if (ids.length === 1) this.#native.getSecret(ids[0], names[0], found[0] ?? {})
+    else this.#native.getSecrets(ids, names, found)
   }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn};
+use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn, within_runtime_if_available};
 use napi_derive::napi;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config};
@@ -18,6 +18,7 @@ use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
+use tokio::runtime::Handle;
 
 use crate::completions::{Completions, Outcome};
 use crate::raw::{CachedReader, SecretMap};
@@ -58,8 +59,10 @@ pub fn open_delivery(
     let options = options::read(options)?;
     let ambient = Ambient { variables: ambient.variables, working_directory: PathBuf::from(ambient.working_directory) };
     let completions = Completions::new(env, target)?;
+    let handle = within_runtime_if_available(Handle::try_current)
+        .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;
     let delivery = Config::from_options(options, &ambient)
-        .and_then(|config| Delivery::new(config, completions.clone(), Clock::system()));
+        .and_then(|config| Delivery::new(config, completions.clone(), Clock::system(), handle));
     Ok(match delivery {
         Ok(delivery) => Either::A(NativeDelivery { delivery: Arc::new(delivery), completions }),
         Err(error) => Either::B(error.into()),
@@ -164,6 +167,21 @@ impl NativeDelivery {
         self.start_named(id, &name, |delivery, name| async move {
             Ok(secret(delivery.get(&name, &variables).await?.map(|found| found.value)))
         });
+    }
+
+    /// Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together. Each
+    /// has its id, its name and its variables (`null`: none).
+    #[napi(catch_unwind)]
+    pub fn get_secrets(&self, ids: Vec<u32>, names: Vec<String>, variables: Vec<Option<HashMap<String, String>>>) {
+        let group = Arc::new(self.delivery.layer().group());
+        for ((id, name), variables) in ids.into_iter().zip(names).zip(variables) {
+            let (group, variables) = (group.clone(), Variables::new(variables.unwrap_or_default()));
+            self.start_named(id, &name, |delivery, name| async move {
+                let found = delivery.get(&name, &variables).await;
+                drop(group);
+                Ok(secret(found?.map(|found| found.value)))
+            });
+        }
     }
 
     /// `refresh`.

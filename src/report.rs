@@ -95,14 +95,13 @@ pub fn metrics(delivery: &Delivery) -> Value {
     let calls: Map<String, Value> = layer.aws.as_ref().map_or_else(Map::new, |aws| {
         aws.calls()
             .operations()
-            .into_iter()
             .map(|(operation, outcomes)| {
                 let counts = json!({
                     "ok": read(&outcomes.ok),
                     "denied": read(&outcomes.denied),
                     "failed": read(&outcomes.failed),
                 });
-                (operation.to_owned(), counts)
+                (operation.as_str().to_owned(), counts)
             })
             .collect()
     });
@@ -115,6 +114,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "cacheEfficiency": metrics.efficiency(),
         "cacheEntries": layer.cache.as_ref().map_or(0, |cache| cache.memory().len()),
         "staleServed": read(&metrics.stale),
+        "backgroundRefreshes": read(&metrics.refreshes),
         "unauthorizedAccess": read(&metrics.unauthorized),
         "errors": errors,
         "awsCalls": calls,

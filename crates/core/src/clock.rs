@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Moment(u64);
 
 impl Moment {
+    /// Later than any other.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The moment `after` later, at the far end of time when that overflows.
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
@@ -18,6 +21,28 @@ impl Moment {
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A [`Moment`] that several threads move.
+#[derive(Debug)]
+pub struct AtomicMoment(AtomicU64);
+
+impl AtomicMoment {
+    /// Starts at `moment`.
+    pub fn new(moment: Moment) -> Self {
+        Self(AtomicU64::new(moment.0))
+    }
+
+    /// Reads it.
+    #[inline]
+    pub fn get(&self) -> Moment {
+        Moment(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Moves it from `from` to `to`; `false` when another thread moved it first.
+    pub fn advance(&self, from: Moment, to: Moment) -> bool {
+        self.0.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

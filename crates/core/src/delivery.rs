@@ -1,12 +1,12 @@
 //! The delivery: everything put together, and ended again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::aws_layer::{AwsLayer, Found, Parts};
 use crate::cache::memory::{Entry, MemoryCache};
 use crate::cache::tiered::TieredCache;
 use crate::clock::Clock;
@@ -14,10 +14,11 @@ use crate::config::{Config, Precedence};
 use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::explain::{Explanation, explain};
+use crate::layer::{AwsLayer, Found, Parts};
 use crate::manifest::Manifest;
 use crate::metrics::{Metrics, add};
 use crate::name::SecretName;
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use crate::resolver::{Freshness, Resolver};
 use crate::source::aws::Aws;
 use crate::source::env_file::EnvFile;
@@ -43,29 +44,22 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Puts the parts together.
+    /// Puts the parts together. Background work that cached reads ask for runs on `handle`.
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
-    pub fn new(config: Config, notices: Arc<dyn Notices>, clock: Clock) -> Result<Self> {
+    pub fn new(config: Config, notices: Arc<dyn Notices>, clock: Clock, handle: Handle) -> Result<Self> {
         let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache } = config;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let cache = cache
             .map(|cache| TieredCache::new(cache, aws_id_template.clone(), environment.as_str(), clock.clone()))
             .transpose()?;
-        let hot = Arc::new(HotPath {
-            // Overriding sources must be asked first, so no read ends in memory.
-            memory: cache
-                .as_ref()
-                .filter(|_| runtime.precedence == Precedence::Last)
-                .map(|cache| cache.memory().clone()),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            stop: stop.clone(),
-        });
+        // Overriding sources must be asked first, so no read ends in memory.
+        let hot_memory =
+            cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
         let layer = AwsLayer::new(Parts {
-            aws: aws.map(Aws::new),
+            aws: aws.map(|config| Aws::new(config, clock.clone())),
             cache,
             ids: aws_id_template,
             environment: environment.as_str(),
@@ -75,6 +69,13 @@ impl Delivery {
             tools: tools.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
+        });
+        let hot = Arc::new(HotPath {
+            memory: hot_memory,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            layer: Arc::downgrade(&layer),
+            runtime: handle,
         });
         let resolver = Resolver {
             layer,
@@ -88,7 +89,7 @@ impl Delivery {
     }
 
     /// Tells the owner.
-    pub(crate) fn warn(&self, notice: crate::notice::Notice) {
+    pub(crate) fn warn(&self, notice: Notice) {
         self.notices.notice(notice);
     }
 
@@ -187,7 +188,7 @@ impl Delivery {
     pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
         let result = self.open(read_tool(&self.resolver, &self.tools, tool, variables)).await;
         match &result {
-            Ok(found) => found.values().for_each(|found| self.metrics.retrieved(found.origin)),
+            Ok(found) => found.values().for_each(|found| self.metrics.retrieved(found.origin, found.stale)),
             Err(error) => self.metrics.failed(error.code()),
         }
         result
@@ -203,10 +204,11 @@ impl Delivery {
                 Some((secret_type, self.hot.peek(name.as_str())?))
             })
             .collect::<Option<Vec<_>>>()?;
-        for _ in &entries {
-            self.metrics.hit_in_memory();
-        }
-        Some(entries)
+        let found = entries.into_iter().map(|(secret_type, (entry, stale))| {
+            self.metrics.hit_in_memory(stale);
+            (secret_type, entry)
+        });
+        Some(found.collect())
     }
 
     /// Why `name` has the value it has.
@@ -283,22 +285,24 @@ impl Delivery {
     /// the test environment the shared copies go too. May be called any number of times.
     pub async fn close(&self) {
         let first = !self.stop.is_cancelled();
-        self.stop.cancel();
-        self.tasks.close();
-        if let Some(cache) = &self.layer().cache {
-            cache.clear_memory();
-        }
+        self.abandon();
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
-            tracing::warn!("background work did not end in time");
+            self.warn(Notice::warning("CLOSE_INCOMPLETE", "background work did not end within 3 seconds of close()"));
         }
         let Some(cache) = &self.layer().cache else { return };
+        if let Some(snapshot) = cache.snapshot()
+            && let Err(error) = snapshot.write().await
+        {
+            self.warn(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
+        }
         if first
             && self.preset.close_clears_cache
             && let Err(error) = self.clear().await
         {
             tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
         }
-        cache.clear_memory();
+        // What ended after the first wipe may have left a copy.
+        self.wipe();
         if let Some(redis) = cache.redis() {
             redis.close().await;
         }
@@ -308,8 +312,15 @@ impl Delivery {
     pub fn abandon(&self) {
         self.stop.cancel();
         self.tasks.close();
+        self.wipe();
+    }
+
+    fn wipe(&self) {
         if let Some(cache) = &self.layer().cache {
             cache.clear_memory();
+        }
+        if let Some(file) = self.env_file() {
+            file.forget();
         }
     }
 
@@ -330,7 +341,7 @@ impl Delivery {
     async fn counted(&self, read: impl Future<Output = Result<Option<Found>>>) -> Result<Option<Found>> {
         let result = self.open(read).await;
         match &result {
-            Ok(Some(found)) => self.metrics.retrieved(found.origin),
+            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale),
             Ok(None) => add(&self.metrics.absent),
             Err(error) => self.metrics.failed(error.code()),
         }
@@ -356,23 +367,34 @@ pub struct HotPath {
     memory: Option<Arc<MemoryCache>>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    layer: Weak<AwsLayer>,
+    runtime: Handle,
 }
 
 impl HotPath {
-    /// The fresh value of `name`, counted; `None` when the read has to take the long way.
+    /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
     #[inline]
     pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
-        let entry = self.memory.as_ref()?.fresh(name, self.clock.now())?;
-        // After `close` the memory is empty, so no flag needs to be read here.
-        self.metrics.hit_in_memory();
+        let (entry, stale) = self.peek(name)?;
+        self.metrics.hit_in_memory(stale);
         Some(entry)
     }
 
-    fn peek(&self, name: &str) -> Option<Arc<Entry>> {
-        if self.stop.is_cancelled() {
-            return None;
+    /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
+    #[inline]
+    fn peek(&self, name: &str) -> Option<(Arc<Entry>, bool)> {
+        let now = self.clock.now();
+        let (entry, stale) = self.memory.as_ref()?.serve(name, now)?;
+        if entry.claim_refresh(now) {
+            self.refresh_ahead(name, &entry);
         }
-        self.memory.as_ref()?.fresh(name, self.clock.now())
+        Some((entry, stale))
+    }
+
+    #[cold]
+    fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
+        if let Some(layer) = self.layer.upgrade() {
+            layer.refresh_ahead(name, entry, &self.runtime);
+        }
     }
 }

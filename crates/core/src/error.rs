@@ -20,7 +20,7 @@ pub enum ErrorCode {
     SourceResponseInvalid,
     /// The env file exists but cannot be used (unreadable, a directory, not UTF-8).
     EnvFileInvalid,
-    /// The shared cache could not carry out an administrative call (`cache.clear`, `cache.invalidate`).
+    /// The shared cache could not carry out an administrative call (`cache.set`, `cache.invalidate`, `cache.clear`).
     CacheUnavailable,
     /// A shared-cache entry was unreadable. Reads go on to AWS; reported by `explain` and `health`.
     CacheEntryCorrupt,
@@ -106,6 +106,12 @@ impl SecretError {
     /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
     pub fn without_credentials(message: impl Into<Arc<str>>) -> Self {
         Self { missing_credentials: true, ..Self::new(ErrorCode::SourceUnavailable, message) }
+    }
+
+    /// The same failure, told with another message.
+    #[must_use]
+    pub fn instead(&self, message: impl Into<Arc<str>>) -> Self {
+        Self { message: message.into(), ..self.clone() }
     }
 
     /// `CONFIG_INVALID` at an option's path, such as `options.cache.ttlSeconds`.

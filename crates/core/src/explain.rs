@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::aws_layer::AwsLayer;
 use crate::cache::memory::{Entry, Lookup};
 use crate::cache::tiered::Shared;
 use crate::clock::{Clock, millis};
 use crate::config::Precedence;
 use crate::error::{Result, SecretError};
+use crate::layer::AwsLayer;
 use crate::metrics::Origin;
 use crate::name::SecretName;
 use crate::resolver::Resolver;
@@ -196,9 +196,17 @@ impl Story {
                 self.copy(Origin::Memory, LayerState::Hit, &entry, clock);
                 self.answered(Origin::Memory, false);
             }
-            Some(Lookup::Held(entry) | Lookup::Stale(entry)) => {
+            Some(Lookup::Held(entry)) => {
+                self.copy(Origin::Memory, LayerState::Stale, &entry, clock);
+                self.answered(Origin::Memory, true);
+            }
+            Some(Lookup::Stale(entry)) => {
                 self.copy(Origin::Memory, LayerState::Stale, &entry, clock);
                 stale = Some(Origin::Memory);
+            }
+            Some(Lookup::Denied(error)) => {
+                self.add(Origin::Memory, LayerState::Miss).place = Some("AWS refused it moments ago".into());
+                self.failure = Some(error);
             }
             Some(Lookup::Absent) => {
                 known_absent = true;
@@ -214,7 +222,7 @@ impl Story {
             self.add(Origin::Aws, LayerState::Disabled).place = place;
             return;
         };
-        if self.answer.is_some() || known_absent {
+        if self.answer.is_some() || known_absent || self.failure.is_some() {
             let last = layer.last_failure();
             let report = self.add(Origin::Aws, LayerState::Skipped);
             report.place = place;
@@ -284,7 +292,7 @@ impl Story {
         let report = self.add(layer, state);
         report.version_id.clone_from(&entry.version_id);
         report.age_ms = Some(wall.saturating_sub(entry.fetched_unix_ms));
-        report.fresh_until_unix_ms = Some(at(entry.fresh_until));
-        report.stale_until_unix_ms = Some(at(entry.stale_until));
+        report.fresh_until_unix_ms = Some(at(entry.deadlines.fresh_until));
+        report.stale_until_unix_ms = Some(at(entry.deadlines.stale_until));
     }
 }

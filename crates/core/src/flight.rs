@@ -74,6 +74,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.lock().clear();
     }
 
+    /// Whether no fetch is under way.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> watch::Receiver<Outcome<T>>
     where
         F: Future<Output = Result<T>> + Send + 'static,

@@ -79,6 +79,7 @@ async fn aws(delivery: &Delivery) -> Check {
     let Some(aws) = &layer.aws else {
         return check("aws", Status::Disabled, Some("options.aws.enabled is false".into()));
     };
+    aws.probe_now();
     let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
     match aws.fetch(&layer.id(&name)).await {
         // Being refused a secret that does not exist is the ordinary answer to an identity with narrow permissions.

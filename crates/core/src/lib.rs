@@ -5,7 +5,7 @@
 //! `cache::redis` alone.
 #![forbid(unsafe_code)]
 
-pub mod aws_layer;
+pub mod breaker;
 pub mod cache;
 pub mod clock;
 pub mod config;
@@ -15,6 +15,8 @@ pub mod error;
 pub mod explain;
 pub mod flight;
 pub mod health;
+pub mod layer;
+pub mod limit;
 pub mod manifest;
 pub mod metrics;
 pub mod name;

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub shared_calls: AtomicU64,
     /// Values past their TTL that answered for a failing AWS.
     pub stale: AtomicU64,
+    /// Refreshes begun in the background.
+    pub refreshes: AtomicU64,
     /// AWS refusals of this identity.
     pub unauthorized: AtomicU64,
     /// Retrievals reported by the service itself.
@@ -63,14 +65,20 @@ pub struct Metrics {
 impl Metrics {
     /// Counts a cached read: the hot path's two additions.
     #[inline]
-    pub fn hit_in_memory(&self) {
+    pub fn hit_in_memory(&self, stale: bool) {
         self.hits.fetch_add(1, Ordering::Relaxed);
         self.retrieved[Origin::Memory as usize].fetch_add(1, Ordering::Relaxed);
+        if stale {
+            add(&self.stale);
+        }
     }
 
     /// Counts a returned value.
-    pub fn retrieved(&self, origin: Origin) {
+    pub fn retrieved(&self, origin: Origin, stale: bool) {
         self.retrieved[origin as usize].fetch_add(1, Ordering::Relaxed);
+        if stale {
+            add(&self.stale);
+        }
     }
 
     /// Values returned from `origin`.
@@ -149,10 +157,10 @@ mod tests {
         let metrics = Metrics::default();
         assert_eq!((metrics.hit_rate(), metrics.efficiency()), (None, None));
         for _ in 0..3 {
-            metrics.hit_in_memory();
+            metrics.hit_in_memory(false);
         }
         add(&metrics.misses);
-        metrics.retrieved(Origin::Aws);
+        metrics.retrieved(Origin::Aws, false);
         assert_eq!(metrics.hit_rate(), Some(0.75));
         assert_eq!(metrics.efficiency(), Some(0.75));
         add(&metrics.shared_calls);

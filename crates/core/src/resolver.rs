@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::aws_layer::{Answer, AwsLayer, Found};
 use crate::config::Precedence;
 use crate::error::{Result, SecretError};
+use crate::layer::{Answer, AwsLayer, Found};
 use crate::metrics::Origin;
 use crate::name::SecretName;
 use crate::source::env_file::EnvFile;

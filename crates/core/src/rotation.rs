@@ -41,11 +41,11 @@ impl Delivery {
             })
             .await;
         match outcome {
-            Ok(()) => {
+            Ok(version) => {
                 if target == self.environment() {
                     self.layer().forget(name);
                     if let Some(cache) = &self.layer().cache {
-                        cache.drop_copies(name).await;
+                        self.layer().note_undropped(name, cache.supersede(name, &version).await);
                     }
                     self.layer().tell_rotated(name);
                 }
@@ -64,18 +64,20 @@ impl Delivery {
     }
 }
 
-async fn rotate_in_aws(aws: &Aws, id: &str) -> Result<()> {
+/// The version id that is live now.
+async fn rotate_in_aws(aws: &Aws, id: &str) -> Result<String> {
     let missing = || SecretError::new(ErrorCode::RotationFailed, format!("{id}: AWS has no such secret"));
     let current = aws.fetch(id).await?.ok_or_else(missing)?;
     let old_version = current.version_id.ok_or_else(missing)?;
     let new = next_value(&current.value)?;
-    let new_version = aws.put_pending(id, &new).await?;
+    let new_version = aws.put_pending(id, &new, &generate_password()?).await?;
     let staged = aws.fetch_version(id, &new_version).await?.ok_or_else(missing)?;
     if staged.value != new {
         let why = format!("{id}: the staged value reads back differently; it was not made live");
         return Err(SecretError::new(ErrorCode::RotationFailed, why));
     }
-    aws.make_current(id, &old_version, &new_version).await
+    aws.make_current(id, &old_version, &new_version).await?;
+    Ok(new_version)
 }
 
 /// A new random value; in a JSON object only its password changes.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 
-use crate::aws_layer::{Answer, Found};
 use crate::config::Precedence;
 use crate::error::Result;
+use crate::layer::{Answer, Found};
 use crate::manifest::Manifest;
 use crate::name::{SecretName, tool_prefix};
 use crate::resolver::Resolver;

@@ -81,7 +81,7 @@ impl Eq for SecretValue {}
 mod tests {
     use super::*;
 
-    static_assertions::assert_not_impl_any!(SecretValue: std::fmt::Display, Copy);
+    static_assertions::assert_not_impl_any!(SecretValue: std::fmt::Display, serde::Serialize, Copy);
 
     #[test]
     fn debug_output_never_shows_the_value() {

@@ -210,6 +210,7 @@ async fn denied_counts_drops_the_copies_and_never_serves_stale() {
             // The copy is gone: an outage that follows finds nothing stale.
             world.aws.clear_faults();
             world.aws.fault(outage());
+            world.wait(6);
             if environment == "production" {
                 assert_eq!(service.refusal("A_B").await, ErrorCode::SourceUnavailable, "{refused}");
             } else {
@@ -293,7 +294,7 @@ async fn the_test_environment_serves_nothing_stale() {
 }
 
 #[tokio::test]
-async fn a_recovered_aws_is_asked_again_within_a_second() {
+async fn a_recovered_aws_is_noticed_in_the_background_within_seconds() {
     let world = World::new().await;
     world.aws.put("A_B_production", "old");
     let service = world.deliver("production", json!({}));
@@ -307,7 +308,9 @@ async fn a_recovered_aws_is_asked_again_within_a_second() {
     world.aws.clear_faults();
     world.aws.put("A_B_production", "new");
     world.wait(2);
-    assert_eq!(service.value("A_B").await, "new");
+    // This read is not made to wait; it begins the refresh.
+    assert_eq!(service.value("A_B").await, "old");
+    service.eventually("A_B", "new").await;
 }
 
 #[tokio::test]

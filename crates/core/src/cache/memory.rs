@@ -1,15 +1,33 @@
 //! The bounded in-process cache. A lookup says *why* there is no fresh value.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
-use crate::clock::Moment;
+use crate::clock::{AtomicMoment, Moment};
+use crate::error::SecretError;
 use crate::value::SecretValue;
 
+/// A refresh that was begun and never ended is begun again after so long.
+const REFRESH_LEASE: Duration = Duration::from_secs(1);
+
+/// When an entry changes its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From then on a read begins a refresh in the background.
+    pub refresh_at: Moment,
+    /// From then on it must be asked for again.
+    pub fresh_until: Moment,
+    /// From then on it may not even answer for a failing AWS.
+    pub stale_until: Moment,
+    /// While AWS is known to fail, the stale copy answers without waiting for AWS until then.
+    pub hold_until: Option<Moment>,
+}
+
 /// A value and what is known of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Entry {
     /// The secret.
     pub value: SecretValue,
@@ -17,24 +35,79 @@ pub struct Entry {
     pub version_id: Option<Arc<str>>,
     /// When AWS gave it, in milliseconds since 1970.
     pub fetched_unix_ms: u64,
-    /// From then on it must be asked for again.
-    pub fresh_until: Moment,
-    /// From then on it may not even answer for a failing AWS.
-    pub stale_until: Moment,
-    /// While AWS is known to fail, the stale copy answers without asking again until then.
-    pub hold_until: Option<Moment>,
+    /// When it changes its state.
+    pub deadlines: Deadlines,
+    refresh_at: AtomicMoment,
+    /// The memory's epoch when it was put there.
+    epoch: AtomicU64,
 }
 
 impl Entry {
+    /// An entry that is not in memory yet.
+    pub fn new(
+        value: SecretValue,
+        version_id: Option<Arc<str>>,
+        fetched_unix_ms: u64,
+        deadlines: Deadlines,
+    ) -> Arc<Self> {
+        let refresh_at = AtomicMoment::new(deadlines.refresh_at);
+        Arc::new(Self { value, version_id, fetched_unix_ms, deadlines, refresh_at, epoch: AtomicU64::new(0) })
+    }
+
+    /// The same value with other deadlines.
+    pub fn with(&self, deadlines: Deadlines) -> Arc<Self> {
+        Self::new(self.value.clone(), self.version_id.clone(), self.fetched_unix_ms, deadlines)
+    }
+
+    /// Its version, when AWS gave it.
+    pub fn known(&self) -> Option<Known> {
+        let version = self.version_id.clone()?;
+        Some(Known { version, value: Some(self.value.clone()) })
+    }
+
     /// Whether it may be returned without asking anyone.
-    #[inline]
     pub fn is_fresh(&self, now: Moment) -> bool {
-        now < self.fresh_until
+        now < self.deadlines.fresh_until
     }
 
     /// Whether it may answer for a failing AWS.
     pub fn is_usable(&self, now: Moment) -> bool {
-        now < self.stale_until
+        now < self.deadlines.stale_until
+    }
+
+    fn is_held(&self, now: Moment) -> bool {
+        self.is_usable(now) && self.deadlines.hold_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the caller is to refresh it in the background: `true` for one reader after `refresh_at`, and for one
+    /// more each second until it is replaced.
+    #[inline]
+    pub fn claim_refresh(&self, now: Moment) -> bool {
+        let due = self.refresh_at.get();
+        now >= due && self.refresh_at.advance(due, now.plus(REFRESH_LEASE))
+    }
+}
+
+/// A version that is, or was, in memory.
+#[derive(Clone, Debug)]
+pub struct Known {
+    version: Arc<str>,
+    /// `None` once it was dropped.
+    value: Option<SecretValue>,
+}
+
+impl Known {
+    /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
+    pub fn is_outdated_by(&self, version: Option<&str>, value: &SecretValue) -> bool {
+        let Some(version) = version else { return false };
+        let region = |version: &str| version.split_once('@').map(|(_, region)| region.to_owned());
+        if *self.version == *version {
+            false
+        } else if region(&self.version) == region(version) {
+            true
+        } else {
+            self.value.as_ref().is_some_and(|known| known != value)
+        }
     }
 }
 
@@ -43,6 +116,10 @@ enum Slot {
     Value(Arc<Entry>),
     /// AWS said that it has no such secret; believed until then.
     Absent(Moment),
+    /// AWS refused this identity; not asked again until then.
+    Denied(Moment, SecretError),
+    /// Dropped. The version id stays, so that a rotation is still noticed.
+    Dropped(Arc<str>),
 }
 
 /// What a lookup found.
@@ -50,12 +127,14 @@ enum Slot {
 pub enum Lookup {
     /// A fresh value.
     Fresh(Arc<Entry>),
-    /// A stale value that answers because AWS failed moments ago.
+    /// A stale value that answers at once because AWS failed moments ago.
     Held(Arc<Entry>),
-    /// A value past its TTL that may still answer for a failing AWS.
+    /// A value past its TTL, or from before a lost subscription, that may still answer for a failing AWS.
     Stale(Arc<Entry>),
     /// AWS is known not to have it.
     Absent,
+    /// AWS refused it moments ago.
+    Denied(SecretError),
     /// Nothing usable.
     Miss,
 }
@@ -65,63 +144,103 @@ pub enum Lookup {
 /// Values stay in Rust and are wiped when they are evicted, invalidated or cleared (decision D12).
 pub struct MemoryCache {
     slots: Cache<Box<str>, Slot>,
+    /// Entries of an earlier epoch are not trusted without being looked up again.
+    epoch: AtomicU64,
 }
 
 impl MemoryCache {
     /// Holds at most `max_entries`, the least useful going first.
     pub fn new(max_entries: usize) -> Self {
-        Self { slots: Cache::new(max_entries) }
+        Self { slots: Cache::new(max_entries), epoch: AtomicU64::new(0) }
     }
 
-    /// The fresh value of `name`: the whole of the hot path.
+    /// The value of `name` that may be returned at once, and whether it is stale: the whole of the hot path.
     #[inline]
-    pub fn fresh(&self, name: &str, now: Moment) -> Option<Arc<Entry>> {
-        match self.slots.get(name)? {
-            Slot::Value(entry) if entry.is_fresh(now) => Some(entry),
-            _ => None,
+    pub fn serve(&self, name: &str, now: Moment) -> Option<(Arc<Entry>, bool)> {
+        let Slot::Value(entry) = self.slots.get(name)? else { return None };
+        if !self.trusts(&entry) {
+            None
+        } else if entry.is_fresh(now) {
+            Some((entry, false))
+        } else if entry.is_held(now) {
+            Some((entry, true))
+        } else {
+            None
         }
+    }
+
+    #[inline]
+    fn trusts(&self, entry: &Entry) -> bool {
+        entry.epoch.load(Ordering::Relaxed) == self.epoch.load(Ordering::Relaxed)
     }
 
     /// What is known of `name`.
     pub fn lookup(&self, name: &str, now: Moment) -> Lookup {
         match self.slots.get(name) {
-            Some(Slot::Value(entry)) if entry.is_fresh(now) => Lookup::Fresh(entry),
-            Some(Slot::Value(entry)) if !entry.is_usable(now) => Lookup::Miss,
-            Some(Slot::Value(entry)) if entry.hold_until.is_some_and(|until| now < until) => Lookup::Held(entry),
-            Some(Slot::Value(entry)) => Lookup::Stale(entry),
+            Some(Slot::Value(entry)) => match self.trusts(&entry) {
+                true if entry.is_fresh(now) => Lookup::Fresh(entry),
+                true if entry.is_held(now) => Lookup::Held(entry),
+                _ if entry.is_usable(now) => Lookup::Stale(entry),
+                _ => Lookup::Miss,
+            },
             Some(Slot::Absent(until)) if now < until => Lookup::Absent,
+            Some(Slot::Denied(until, error)) if now < until => Lookup::Denied(error),
             _ => Lookup::Miss,
         }
     }
 
-    /// The version id of the value held for `name`, however old it is.
-    pub fn version(&self, name: &str) -> Option<Arc<str>> {
+    /// The last version known of `name`, even when its value was dropped.
+    pub fn known(&self, name: &str) -> Option<Known> {
         match self.slots.peek(name)? {
-            Slot::Value(entry) => entry.version_id.clone(),
-            Slot::Absent(_) => None,
+            Slot::Value(entry) => entry.known(),
+            Slot::Dropped(version) => Some(Known { version, value: None }),
+            Slot::Absent(_) | Slot::Denied(..) => None,
         }
     }
 
     /// Puts or replaces the value of `name`.
     pub fn put(&self, name: &str, entry: Arc<Entry>) {
+        entry.epoch.store(self.epoch.load(Ordering::Relaxed), Ordering::Relaxed);
         self.slots.insert(name.into(), Slot::Value(entry));
     }
 
     /// Remembers for `how_long` that AWS has no `name`.
     pub fn put_absent(&self, name: &str, now: Moment, how_long: Duration) {
+        self.put_answer(name, how_long, || Slot::Absent(now.plus(how_long)));
+    }
+
+    /// Remembers for `how_long` that AWS refused `name`.
+    pub fn put_denied(&self, name: &str, now: Moment, how_long: Duration, error: &SecretError) {
+        self.put_answer(name, how_long, || Slot::Denied(now.plus(how_long), error.clone()));
+    }
+
+    fn put_answer(&self, name: &str, how_long: Duration, slot: impl FnOnce() -> Slot) {
         if how_long.is_zero() {
-            self.remove(name);
+            self.slots.remove(name);
         } else {
-            self.slots.insert(name.into(), Slot::Absent(now.plus(how_long)));
+            self.slots.insert(name.into(), slot());
         }
     }
 
-    /// Forgets `name`.
-    pub fn remove(&self, name: &str) {
-        self.slots.remove(name);
+    /// Wipes the value of `name`.
+    pub fn drop_value(&self, name: &str) {
+        match self.known(name) {
+            Some(Known { version, .. }) => self.slots.insert(name.into(), Slot::Dropped(version)),
+            None => drop(self.slots.remove(name)),
+        }
     }
 
-    /// Forgets everything.
+    /// Wipes the value of `name` and takes `version` for the one that is known.
+    pub fn expect_version(&self, name: &str, version: Arc<str>) {
+        self.slots.insert(name.into(), Slot::Dropped(version));
+    }
+
+    /// Lets no entry answer before it was looked up again: what it holds may have been invalidated unheard.
+    pub fn distrust(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wipes everything.
     pub fn clear(&self) {
         self.slots.clear();
     }
@@ -141,16 +260,16 @@ impl MemoryCache {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::error::ErrorCode;
 
     fn entry(now: Moment) -> Arc<Entry> {
-        Arc::new(Entry {
-            value: SecretValue::copied("v"),
-            version_id: None,
-            fetched_unix_ms: 0,
+        let deadlines = Deadlines {
+            refresh_at: now.plus(Duration::from_secs(8)),
             fresh_until: now.plus(Duration::from_secs(10)),
             stale_until: now.plus(Duration::from_secs(30)),
             hold_until: None,
-        })
+        };
+        Entry::new(SecretValue::copied("v"), Some("v-1".into()), 0, deadlines)
     }
 
     #[test]
@@ -159,20 +278,90 @@ mod tests {
         cache.put("A", entry(clock.now()));
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Fresh(_)));
         clock.advance(Duration::from_secs(10));
-        assert!(cache.fresh("A", clock.now()).is_none());
+        assert!(cache.serve("A", clock.now()).is_none());
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Stale(_)));
         clock.advance(Duration::from_secs(20));
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
     }
 
     #[test]
-    fn an_absence_is_believed_only_for_its_time() {
+    fn one_reader_after_the_soft_ttl_is_to_refresh_and_another_one_a_second_later() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put_absent("A", clock.now(), Duration::from_secs(5));
-        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
-        assert!(cache.fresh("A", clock.now()).is_none());
+        cache.put("A", entry(clock.now()));
+        let claims = || {
+            let (entry, _) = cache.serve("A", clock.now()).expect("fresh");
+            (0..5).filter(|_| entry.claim_refresh(clock.now())).count()
+        };
+        assert_eq!(claims(), 0);
+        clock.advance(Duration::from_secs(8));
+        assert_eq!(claims(), 1);
+        assert_eq!(claims(), 0);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(claims(), 1);
+    }
+
+    #[test]
+    fn a_held_entry_answers_at_once_although_it_is_stale() {
+        let (clock, cache) = (Clock::test(), MemoryCache::new(4));
+        let fetched = entry(clock.now());
+        clock.advance(Duration::from_secs(11));
+        let hold_until = Some(clock.now().plus(Duration::from_secs(5)));
+        cache.put("A", fetched.with(Deadlines { hold_until, ..fetched.deadlines }));
+        assert!(cache.serve("A", clock.now()).is_some_and(|(_, stale)| stale));
+        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Held(_)));
         clock.advance(Duration::from_secs(5));
+        assert!(cache.serve("A", clock.now()).is_none());
+        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Stale(_)));
+    }
+
+    #[test]
+    fn distrusted_entries_answer_only_for_a_failing_aws_until_they_are_put_again() {
+        let (clock, cache) = (Clock::test(), MemoryCache::new(4));
+        cache.put("A", entry(clock.now()));
+        cache.distrust();
+        assert!(cache.serve("A", clock.now()).is_none());
+        let Lookup::Stale(again) = cache.lookup("A", clock.now()) else { panic!("not distrusted") };
+        cache.put("A", again.with(again.deadlines));
+        assert!(cache.serve("A", clock.now()).is_some());
+    }
+
+    #[test]
+    fn a_dropped_value_leaves_its_version_id() {
+        let (clock, cache) = (Clock::test(), MemoryCache::new(4));
+        cache.put("A", entry(clock.now()));
+        cache.drop_value("A");
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+        assert!(cache.known("A").is_some_and(|known| &*known.version == "v-1" && known.value.is_none()));
+        cache.drop_value("B");
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn versions_of_one_region_are_compared_and_of_two_their_values() {
+        let known = |version: &str| Known { version: version.into(), value: Some(SecretValue::copied("v")) };
+        let outdated = |known: &Known, version, value| known.is_outdated_by(Some(version), &SecretValue::copied(value));
+        assert!(!outdated(&known("1"), "1", "v"));
+        assert!(outdated(&known("1"), "2", "v"));
+        assert!(!outdated(&known("1"), "1@west", "v") && !outdated(&known("1@west"), "2", "v"));
+        assert!(outdated(&known("1"), "2@west", "w"));
+        let dropped = Known { value: None, ..known("1") };
+        assert!(outdated(&dropped, "2", "w") && !outdated(&dropped, "2@west", "w"));
+        assert!(!known("1").is_outdated_by(None, &SecretValue::copied("w")));
+    }
+
+    #[test]
+    fn an_absence_and_a_refusal_are_believed_only_for_their_time() {
+        let (clock, cache) = (Clock::test(), MemoryCache::new(4));
+        let five = Duration::from_secs(5);
+        let denied = SecretError::new(ErrorCode::SecretAccessDenied, "denied");
+        cache.put_absent("A", clock.now(), five);
+        cache.put_denied("B", clock.now(), five, &denied);
+        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
+        assert!(matches!(cache.lookup("B", clock.now()), Lookup::Denied(_)));
+        assert!(cache.serve("A", clock.now()).is_none() && cache.serve("B", clock.now()).is_none());
+        clock.advance(five);
+        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+        assert!(matches!(cache.lookup("B", clock.now()), Lookup::Miss));
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! Caches: a bounded one in the process, over a shared one in Redis whose values are sealed.
+//! Caches: a bounded one in the process, over a shared one in Redis whose values are sealed, and a file for the worst
+//! case.
 
+pub mod coherence;
 pub mod envelope;
+pub mod generation;
 pub mod memory;
 pub mod redis;
+pub mod snapshot;
 pub mod tiered;

@@ -1,13 +1,17 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
+use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
-use super::memory::{Entry, Lookup, MemoryCache};
-use super::redis::RedisCache;
-use crate::clock::{Clock, millis};
+use super::generation::{Generation, Generations};
+use super::memory::{Deadlines, Entry, Known, Lookup, MemoryCache};
+use super::redis::{Heard, RedisCache};
+use super::snapshot::Snapshot;
+use crate::clock::{Clock, Moment, millis};
 use crate::config::CacheConfig;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::{AwsIdTemplate, SecretName};
@@ -16,8 +20,18 @@ use crate::value::SecretValue;
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// How long a stale copy answers before a failing AWS is asked again.
-const HOLD: Duration = Duration::from_secs(1);
+/// After AWS failed, stale copies answer at once for so long; each further failure prolongs it.
+const HOLD: Duration = Duration::from_secs(30);
+/// How long after a failed refresh the next one is due, jittered. What AWS sees of it, its breaker decides.
+const RETRY: Duration = Duration::from_secs(1);
+/// A refresh ahead is due after this part of the TTL, or up to [`SOFT_SPREAD`] later.
+const SOFT_TTL: f64 = 0.8;
+/// Spreads the refreshes of what was fetched together, and of a fleet.
+const SOFT_SPREAD: f64 = 0.1;
+/// How long one instance may keep the others waiting. A holder that dies costs them no more.
+pub const LOCK_LEASE: Duration = Duration::from_secs(1);
+/// A lock is given back only well before it ends: afterwards it may be another's.
+const UNLOCK_WITHIN: Duration = Duration::from_millis(900);
 
 /// What the shared cache said.
 #[derive(Debug)]
@@ -34,59 +48,69 @@ pub enum Shared {
     Disabled,
 }
 
+impl Shared {
+    /// The copy that may answer for a failing AWS.
+    pub fn stale(&self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Stale(entry) => Some(entry.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A name, and what its reader knew when it began to ask.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// The secret.
+    pub name: SecretName,
+    /// Only a copy fetched after this moment, in milliseconds since 1970, answers. 0: any.
+    pub newer_than: u64,
+    /// The state of the caches when the reader began.
+    pub at: Generation,
+}
+
+/// Locks taken together.
+#[derive(Debug, Default)]
+pub struct Locks {
+    ids: Vec<String>,
+    /// `None`: none were.
+    taken: Option<Moment>,
+}
+
 /// The caches of one environment.
 pub struct TieredCache {
     memory: Arc<MemoryCache>,
     shared: Option<Arc<SharedCache>>,
+    snapshot: Option<Arc<Snapshot>>,
     ids: AwsIdTemplate,
     environment: &'static str,
     clock: Clock,
     ttl: Duration,
     max_stale: Duration,
     negative_ttl: Duration,
-    /// Grows with each invalidation, so that a fetch begun before it cannot put the old value back.
-    generation: Arc<AtomicU64>,
+    refresh_ahead: bool,
+    generations: Arc<Generations>,
 }
 
 struct SharedCache {
     redis: RedisCache,
-    envelopes: Envelopes,
+    envelopes: Arc<Envelopes>,
+    environment: &'static str,
+    /// Tells this instance's own messages from the others'.
+    instance: u64,
 }
 
 impl SharedCache {
-    /// Puts a sealed copy where it belongs, unless something was invalidated since `at`.
-    async fn put(
-        &self,
-        id: &str,
-        entry: &Entry,
-        ttl: Duration,
-        keep: Duration,
-        generation: &AtomicU64,
-        at: Generation,
-    ) -> Result<()> {
-        let unchanged = || generation.load(Ordering::SeqCst) == at.0;
-        if !unchanged() {
-            return Ok(());
-        }
-        let contents = Contents {
-            value: entry.value.clone(),
-            version_id: entry.version_id.as_deref().map(str::to_owned),
-            fetched_unix_ms: entry.fetched_unix_ms,
-            fresh_for_ms: millis(ttl),
-        };
-        let envelope = self.envelopes.seal(id, &contents)?;
-        self.redis.set(id, &envelope, keep).await?;
-        // An invalidation while the copy was on its way must win.
-        if !unchanged() {
-            self.redis.remove(id).await?;
-        }
-        Ok(())
+    /// Puts a sealed copy where it belongs.
+    async fn put(&self, id: &str, contents: &Contents, keep: Duration) -> Result<()> {
+        let envelope = self.envelopes.seal(id, contents)?;
+        self.redis.set(id, &envelope, keep).await
+    }
+
+    async fn tell(&self, change: &Change) -> Result<()> {
+        self.redis.publish(self.environment, &change.encode(self.instance)).await
     }
 }
-
-/// The state of the caches when a fetch began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generation(u64);
 
 impl TieredCache {
     /// Connects to nothing yet.
@@ -94,23 +118,29 @@ impl TieredCache {
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(config: CacheConfig, ids: AwsIdTemplate, environment: &'static str, clock: Clock) -> Result<Self> {
-        let shared = match config.redis {
-            None => None,
-            Some(redis) => Some(Arc::new(SharedCache {
+        let envelopes = Arc::new(Envelopes::new(environment, &config.keys)?);
+        let shared = config.redis.map(|redis| {
+            Arc::new(SharedCache {
                 redis: RedisCache::new(redis, clock.clone()),
-                envelopes: Envelopes::new(environment, &config.keys)?,
-            })),
-        };
+                envelopes: envelopes.clone(),
+                environment,
+                instance: fastrand::u64(..),
+            })
+        });
+        let keep = config.ttl + config.max_stale;
+        let snapshot = config.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone())));
         Ok(Self {
             memory: Arc::new(MemoryCache::new(config.max_entries)),
             shared,
+            snapshot,
             ids,
             environment,
             clock,
             ttl: config.ttl,
             max_stale: config.max_stale,
             negative_ttl: config.negative_ttl,
-            generation: Arc::default(),
+            refresh_ahead: config.refresh_ahead,
+            generations: Arc::default(),
         })
     }
 
@@ -119,9 +149,14 @@ impl TieredCache {
         &self.memory
     }
 
-    /// The shared cache's commands, for `health`.
+    /// The shared cache's commands.
     pub fn redis(&self) -> Option<&RedisCache> {
         self.shared.as_ref().map(|shared| &shared.redis)
+    }
+
+    /// The last-known-good file.
+    pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        self.snapshot.as_ref()
     }
 
     /// How long copies are fresh.
@@ -129,9 +164,18 @@ impl TieredCache {
         self.ttl
     }
 
-    /// To be taken before a fetch and given back with its result.
-    pub fn generation(&self) -> Generation {
-        Generation(self.generation.load(Ordering::SeqCst))
+    /// To be taken before `name` is fetched and given back with the result.
+    pub fn generation(&self, name: &SecretName) -> Generation {
+        self.generations.of(name)
+    }
+
+    /// Changes with every invalidation of any name.
+    pub fn generation_of_all(&self) -> Generation {
+        self.generations.of_all()
+    }
+
+    fn id(&self, name: &SecretName) -> String {
+        self.ids.id(name, self.environment)
     }
 
     /// What memory knows of `name`.
@@ -139,62 +183,62 @@ impl TieredCache {
         self.memory.lookup(name.as_str(), self.clock.now())
     }
 
-    /// What the shared cache knows of `name`. A fresh copy is put into memory.
-    pub async fn lookup_shared(&self, name: &SecretName, at: Generation) -> Shared {
-        let Some(shared) = &self.shared else { return Shared::Disabled };
-        let id = self.ids.id(name, self.environment);
-        match shared.redis.get(&id).await {
-            Ok(found) => self.opened(name, &id, found, at),
-            Err(error) => Shared::Failed(error),
-        }
+    /// What the shared cache knows of `want`. A fresh copy is put into memory.
+    pub async fn lookup_shared(&self, want: &Want) -> Shared {
+        self.look_into_shared(want, true).await
     }
 
     /// What the shared cache knows of `name`, leaving memory as it is.
     pub async fn peek_shared(&self, name: &SecretName) -> Shared {
-        self.lookup_shared(name, Generation(u64::MAX)).await
+        let want = Want { name: name.clone(), newer_than: 0, at: self.generation(name) };
+        self.look_into_shared(&want, false).await
     }
 
-    /// [`TieredCache::lookup_shared`] for many names at the cost of one.
-    pub async fn lookup_shared_many(&self, names: &[SecretName], at: Generation) -> Vec<Shared> {
-        let Some(shared) = &self.shared else { return names.iter().map(|_| Shared::Disabled).collect() };
-        let ids: Vec<String> = names.iter().map(|name| self.ids.id(name, self.environment)).collect();
-        match shared.redis.get_many(&ids).await {
-            Ok(found) if found.len() == names.len() => {
-                names.iter().zip(&ids).zip(found).map(|((name, id), found)| self.opened(name, id, found, at)).collect()
-            }
-            Ok(_) => names.iter().map(|_| Shared::Miss).collect(),
-            Err(error) => names.iter().map(|_| Shared::Failed(error.clone())).collect(),
+    async fn look_into_shared(&self, want: &Want, remember: bool) -> Shared {
+        let Some(shared) = &self.shared else { return Shared::Disabled };
+        let id = self.id(&want.name);
+        match shared.redis.get(&id).await {
+            Ok(found) => self.opened(shared, want, &id, found, remember),
+            Err(error) => Shared::Failed(error),
         }
     }
 
-    fn opened(&self, name: &SecretName, id: &str, envelope: Option<Vec<u8>>, at: Generation) -> Shared {
-        let (Some(shared), Some(envelope)) = (&self.shared, envelope) else { return Shared::Miss };
+    /// [`TieredCache::lookup_shared`] for many names at the cost of one.
+    pub async fn lookup_shared_many(&self, wants: &[Want]) -> Vec<Shared> {
+        let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
+        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
+        match shared.redis.get_many(&ids).await {
+            Ok(found) if found.len() == wants.len() => wants
+                .iter()
+                .zip(&ids)
+                .zip(found)
+                .map(|((want, id), found)| self.opened(shared, want, id, found, true))
+                .collect(),
+            Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
+            Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
+        }
+    }
+
+    fn opened(&self, shared: &SharedCache, want: &Want, id: &str, envelope: Option<Vec<u8>>, remember: bool) -> Shared {
+        let Some(envelope) = envelope else { return Shared::Miss };
         let contents = match shared.envelopes.open(id, &envelope) {
             Ok(contents) => contents,
             Err(error) => return Shared::Failed(error),
         };
-        let wall = self.clock.unix_ms();
-        if contents.fetched_unix_ms > wall.saturating_add(millis(CLOCK_SKEW)) {
+        if contents.fetched_unix_ms > self.clock.unix_ms().saturating_add(millis(CLOCK_SKEW)) {
             return Shared::Failed(SecretError::new(
                 ErrorCode::CacheEntryCorrupt,
                 format!("{id}: the shared cache entry is from the future; it is ignored (check the clocks)"),
             ));
         }
-        let age = wall.saturating_sub(contents.fetched_unix_ms);
-        // Another instance may have a longer TTL; the shorter of both holds.
-        let fresh_for = contents.fresh_for_ms.min(millis(self.ttl));
-        let now = self.clock.now();
-        let left = |until: u64| now.plus(Duration::from_millis(until.saturating_sub(age)));
-        let entry = Arc::new(Entry {
-            value: contents.value,
-            version_id: contents.version_id.map(Arc::from),
-            fetched_unix_ms: contents.fetched_unix_ms,
-            fresh_until: left(fresh_for),
-            stale_until: left(fresh_for.saturating_add(millis(self.max_stale))),
-            hold_until: None,
-        });
+        if contents.fetched_unix_ms <= want.newer_than {
+            return Shared::Miss;
+        }
+        let (now, entry) = (self.clock.now(), self.entry_of(contents));
         if entry.is_fresh(now) {
-            self.remember(name, &entry, at);
+            if remember {
+                self.remember(&want.name, &entry, want.at);
+            }
             Shared::Fresh(entry)
         } else if entry.is_usable(now) {
             Shared::Stale(entry)
@@ -203,78 +247,175 @@ impl TieredCache {
         }
     }
 
-    /// Puts a copy into memory unless something was invalidated since `at`.
+    /// An entry from a copy that may have been made elsewhere, as old as it is.
+    fn entry_of(&self, contents: Contents) -> Arc<Entry> {
+        let age = Duration::from_millis(self.clock.unix_ms().saturating_sub(contents.fetched_unix_ms));
+        let fresh_for = Duration::from_millis(contents.fresh_for_ms);
+        let deadlines = match contents.version_id {
+            // Another instance may have a longer TTL; the shorter of both holds.
+            Some(_) => self.deadlines(fresh_for.min(self.ttl), age),
+            None => self.deadlines_by_hand(fresh_for, age),
+        };
+        Entry::new(contents.value, contents.version_id.map(Arc::from), contents.fetched_unix_ms, deadlines)
+    }
+
+    /// Of a copy of what AWS gave.
+    fn deadlines(&self, fresh_for: Duration, age: Duration) -> Deadlines {
+        let now = self.clock.now();
+        let left = |until: Duration| now.plus(until.saturating_sub(age));
+        let soft = fresh_for.mul_f64(SOFT_TTL + SOFT_SPREAD * fastrand::f64());
+        Deadlines {
+            refresh_at: if self.refresh_ahead { left(soft) } else { Moment::NEVER },
+            fresh_until: left(fresh_for),
+            stale_until: left(fresh_for + self.max_stale),
+            hold_until: None,
+        }
+    }
+
+    /// Of what was put by hand: it ends with its TTL, since nothing backs it.
+    fn deadlines_by_hand(&self, fresh_for: Duration, age: Duration) -> Deadlines {
+        let end = self.clock.now().plus(fresh_for.saturating_sub(age));
+        Deadlines { refresh_at: Moment::NEVER, fresh_until: end, stale_until: end, hold_until: None }
+    }
+
+    /// Puts a copy into memory unless its name was invalidated since `at`; says whether it did.
     fn remember(&self, name: &SecretName, entry: &Arc<Entry>, at: Generation) -> bool {
-        if self.generation() != at {
+        if self.generation(name) != at {
             return false;
         }
         self.memory.put(name.as_str(), entry.clone());
         // An invalidation between the check and the put must win.
-        if self.generation() != at {
-            self.memory.remove(name.as_str());
+        let unchanged = self.generation(name) == at;
+        if !unchanged {
+            self.memory.drop_value(name.as_str());
+        }
+        unchanged
+    }
+
+    /// Fetches of `name` that are under way no longer reach the caches.
+    pub fn supersede_fetches(&self, name: &SecretName) {
+        self.generations.changed(name);
+    }
+
+    /// Remembers what AWS gave, in memory, unless it was invalidated since `at`; says whether it did.
+    pub fn store(&self, name: &SecretName, fetched: &Fetched, at: Generation) -> bool {
+        let deadlines = self.deadlines(self.ttl, Duration::ZERO);
+        let entry = Entry::new(fetched.value.clone(), fetched.version_id.clone(), fetched.fetched_unix_ms, deadlines);
+        if !self.remember(name, &entry, at) {
             return false;
+        }
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.put(&self.id(name), &self.contents(fetched));
         }
         true
     }
 
-    /// Remembers what AWS gave, in memory.
-    pub fn store(&self, name: &SecretName, fetched: &Fetched, at: Generation) -> Arc<Entry> {
-        let now = self.clock.now();
-        let entry = Arc::new(Entry {
+    /// The last version known of `name`.
+    pub fn known(&self, name: &SecretName) -> Option<Known> {
+        self.memory.known(name.as_str())
+    }
+
+    fn contents(&self, fetched: &Fetched) -> Contents {
+        Contents {
             value: fetched.value.clone(),
-            version_id: fetched.version_id.clone(),
-            fetched_unix_ms: self.clock.unix_ms(),
-            fresh_until: now.plus(self.ttl),
-            stale_until: now.plus(self.ttl + self.max_stale),
-            hold_until: None,
-        });
-        self.remember(name, &entry, at);
-        entry
+            version_id: fetched.version_id.as_deref().map(str::to_owned),
+            fetched_unix_ms: fetched.fetched_unix_ms,
+            fresh_for_ms: millis(self.ttl),
+        }
     }
 
-    /// The version id of the copy in memory, however old it is.
-    pub fn known_version(&self, name: &SecretName) -> Option<Arc<str>> {
-        self.memory.version(name.as_str())
+    /// Shares what AWS gave with the other instances, except what was invalidated meanwhile. `news`: those of which a
+    /// version is live that this instance did not know; the others are told to look again.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`; the copies end by themselves then.
+    pub async fn share(&self, found: Vec<(Want, Fetched)>, news: &[SecretName]) -> Result<()> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let keep = self.ttl + self.max_stale;
+        try_join_all(found.into_iter().map(|(want, fetched)| async move {
+            let unchanged = || self.generation(&want.name) == want.at;
+            if !unchanged() {
+                return Ok(());
+            }
+            let id = self.id(&want.name);
+            shared.put(&id, &self.contents(&fetched), keep).await?;
+            // An invalidation while the copy was on its way must win.
+            if unchanged() { Ok(()) } else { shared.redis.remove(&id).await }
+        }))
+        .await?;
+        for name in news {
+            shared.tell(&Change::Drop(name.clone())).await?;
+        }
+        Ok(())
     }
 
-    /// A future that shares what [`TieredCache::store`] remembered, unless it is invalidated meanwhile; `None` without
-    /// a shared cache. It owns all it needs and may run as a task.
-    pub fn sharing(
-        &self,
-        name: &SecretName,
-        entry: &Arc<Entry>,
-        at: Generation,
-    ) -> Option<impl Future<Output = Result<()>> + Send + 'static + use<>> {
-        let shared = self.shared.clone()?;
-        let (id, entry, generation) = (self.ids.id(name, self.environment), entry.clone(), self.generation.clone());
-        let (ttl, keep) = (self.ttl, self.ttl + self.max_stale);
-        Some(async move { shared.put(&id, &entry, ttl, keep, &generation, at).await })
+    /// Takes the locks of names that are about to be fetched: of many instances one does it. Says which are ours. All
+    /// are, without a lock, where there is no shared cache to keep one in.
+    pub async fn lock(&self, wants: &[Want]) -> (Vec<bool>, Locks) {
+        let unlocked = || (vec![true; wants.len()], Locks::default());
+        let Some(shared) = &self.shared else { return unlocked() };
+        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
+        match shared.redis.lock_many(&ids, LOCK_LEASE).await {
+            Ok(ours) if ours.len() == ids.len() => {
+                let taken = ids.into_iter().zip(&ours).filter(|(_, ours)| **ours).map(|(id, _)| id).collect();
+                (ours, Locks { ids: taken, taken: Some(self.clock.now()) })
+            }
+            Ok(_) | Err(_) => unlocked(),
+        }
+    }
+
+    /// Gives locks back.
+    pub async fn unlock(&self, locks: Locks) {
+        let Some(shared) = &self.shared else { return };
+        let in_time = locks.taken.is_some_and(|taken| self.clock.now().since(taken) < UNLOCK_WITHIN);
+        if in_time
+            && !locks.ids.is_empty()
+            && let Err(error) = shared.redis.unlock_many(&locks.ids).await
+        {
+            tracing::debug!(code = %error.code(), "locks were not given back; they end by themselves");
+        }
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
-    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) {
-        if may_have_copies {
-            self.drop_copies(name).await;
-        }
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) -> Result<()> {
+        let dropped = if may_have_copies { self.invalidate(name).await } else { Ok(()) };
         self.memory.put_absent(name.as_str(), self.clock.now(), self.negative_ttl);
+        dropped
     }
 
-    /// Drops the copies without telling anyone when Redis cannot be reached: its entry ends by itself.
-    pub async fn drop_copies(&self, name: &SecretName) {
-        if let Err(error) = self.invalidate(name).await {
-            tracing::warn!(code = %error.code(), "a shared cache entry could not be dropped");
-        }
+    /// Remembers that AWS refused this identity, and drops the copies.
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn store_denied(&self, name: &SecretName, error: &SecretError) -> Result<()> {
+        let dropped = self.invalidate(name).await;
+        self.memory.put_denied(name.as_str(), self.clock.now(), self.negative_ttl, error);
+        dropped
     }
 
-    /// Lets a stale copy answer for a moment without asking AWS again. Gives it back only while it is usable.
+    /// Lets a stale copy answer for a while without waiting for AWS, which failed. Gives it back only while it is usable.
     pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, at: Generation) -> Option<Arc<Entry>> {
         let now = self.clock.now();
         if !stale.is_usable(now) {
             return None;
         }
-        let held = Arc::new(Entry { hold_until: Some(now.plus(HOLD)), ..(**stale).clone() });
+        let held = stale.with(Deadlines {
+            refresh_at: now.plus(RETRY.mul_f64(1.0 + fastrand::f64())),
+            hold_until: Some(now.plus(HOLD)),
+            ..stale.deadlines
+        });
         self.remember(name, &held, at);
         Some(held)
+    }
+
+    /// The usable copy of the last-known-good file.
+    pub async fn from_snapshot(&self, name: &SecretName) -> Option<Arc<Entry>> {
+        let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
+        let entry = self.entry_of(contents);
+        entry.is_usable(self.clock.now()).then_some(entry)
     }
 
     /// The fresh value of `name` in either cache (`delivery.cache.get`).
@@ -282,7 +423,8 @@ impl TieredCache {
         if let Lookup::Fresh(entry) = self.lookup(name) {
             return Some(entry.value.clone());
         }
-        match self.lookup_shared(name, self.generation()).await {
+        let want = Want { name: name.clone(), newer_than: 0, at: self.generation(name) };
+        match self.lookup_shared(&want).await {
             Shared::Fresh(entry) => Some(entry.value.clone()),
             _ => None,
         }
@@ -295,27 +437,21 @@ impl TieredCache {
     pub async fn set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
         let ttl = ttl.unwrap_or(self.ttl);
         self.forget(name);
-        let (now, at) = (self.clock.now(), self.generation());
-        let entry = Arc::new(Entry {
-            value,
-            version_id: None,
-            fetched_unix_ms: self.clock.unix_ms(),
-            fresh_until: now.plus(ttl),
-            stale_until: now.plus(ttl),
-            hold_until: None,
-        });
-        self.remember(name, &entry, at);
-        match &self.shared {
-            Some(shared) => {
-                shared.put(&self.ids.id(name, self.environment), &entry, ttl, ttl, &self.generation, at).await
-            }
-            None => Ok(()),
-        }
+        let fetched_unix_ms = self.clock.unix_ms();
+        let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
+        self.memory.put(name.as_str(), Entry::new(value.clone(), None, fetched_unix_ms, deadlines));
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
+        shared.put(&self.id(name), &contents, ttl).await?;
+        shared.tell(&Change::Drop(name.clone())).await
     }
 
     fn forget(&self, name: &SecretName) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.memory.remove(name.as_str());
+        self.generations.changed(name);
+        self.memory.drop_value(name.as_str());
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.remove(&self.id(name));
+        }
     }
 
     /// Drops the copies of `name` (`delivery.cache.invalidate`).
@@ -324,10 +460,9 @@ impl TieredCache {
     /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the copy in memory is gone then.
     pub async fn invalidate(&self, name: &SecretName) -> Result<()> {
         self.forget(name);
-        match &self.shared {
-            Some(shared) => shared.redis.remove(&self.ids.id(name, self.environment)).await,
-            None => Ok(()),
-        }
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.redis.remove(&self.id(name)).await?;
+        shared.tell(&Change::Drop(name.clone())).await
     }
 
     /// Drops every copy of this environment (`delivery.cache.clear`).
@@ -336,16 +471,58 @@ impl TieredCache {
     /// As [`TieredCache::invalidate`].
     pub async fn clear(&self) -> Result<()> {
         self.clear_memory();
-        let [before, after] = self.ids.around(self.environment);
-        match &self.shared {
-            Some(shared) => shared.redis.clear(&before, &after).await,
-            None => Ok(()),
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.clear();
         }
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let [before, after] = self.ids.around(self.environment);
+        shared.redis.clear(&before, &after).await?;
+        shared.tell(&Change::Clear).await
     }
 
     /// Wipes what this process holds.
     pub fn clear_memory(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.generations.all_changed();
         self.memory.clear();
+    }
+
+    /// A version was made live by this instance: its copies go, and finding it will be no news.
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn supersede(&self, name: &SecretName, version: &str) -> Result<()> {
+        let dropped = self.invalidate(name).await;
+        self.memory.expect_version(name.as_str(), version.into());
+        dropped
+    }
+
+    /// Follows what the other instances change, until the future is dropped. `changed` is told after memory has
+    /// followed: `None` when any name may have changed.
+    pub async fn follow(&self, mut changed: impl FnMut(Option<&SecretName>)) {
+        let Some(shared) = &self.shared else { return };
+        let heard = |heard| {
+            let change = match heard {
+                // Whatever was said while nobody listened was not heard.
+                Heard::Subscribed => {
+                    self.generations.all_changed();
+                    self.memory.distrust();
+                    return changed(None);
+                }
+                Heard::Message(message) => Change::decode(&message, shared.instance),
+            };
+            match change {
+                Some(Change::Drop(name)) => {
+                    self.generations.changed(&name);
+                    self.memory.drop_value(name.as_str());
+                    changed(Some(&name));
+                }
+                Some(Change::Clear) => {
+                    self.clear_memory();
+                    changed(None);
+                }
+                None => {}
+            }
+        };
+        shared.redis.follow(self.environment, heard).await;
     }
 }

@@ -69,10 +69,23 @@ pub struct AwsConfig {
     pub connect_timeout: Duration,
     /// Calls a read may cost, the first one included.
     pub max_attempts: u32,
+    /// Calls this process makes at most in a second.
+    pub requests_per_second: u32,
+    /// Asked in order when the region before fails.
+    pub failover: Vec<FailoverRegion>,
     /// Whether the chain may ask the instance metadata service.
     pub instance_metadata: bool,
     /// The variables the chain reads.
     pub variables: HashMap<String, String>,
+}
+
+/// A region that holds replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverRegion {
+    /// Its name.
+    pub region: String,
+    /// Endpoint instead of AWS's own.
+    pub endpoint: Option<String>,
 }
 
 /// Explicit AWS credentials.
@@ -133,6 +146,10 @@ pub struct CacheConfig {
     pub max_stale: Duration,
     /// How long "not in AWS" is remembered.
     pub negative_ttl: Duration,
+    /// Whether reads shortly before the TTL ends begin a refresh in the background.
+    pub refresh_ahead: bool,
+    /// The last-known-good file.
+    pub snapshot: Option<PathBuf>,
     /// The shared cache.
     pub redis: Option<RedisConfig>,
     /// Keys for values in the shared cache: the first encrypts, any decrypts.
@@ -145,7 +162,7 @@ pub struct RedisConfig {
     pub url: Zeroizing<String>,
     /// Comes before the AWS id in every key.
     pub key_prefix: String,
-    /// Certificates, when the system's roots are not enough.
+    /// Certificates instead of Mozilla's roots.
     pub tls: Option<RedisTls>,
 }
 

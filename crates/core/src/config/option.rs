@@ -97,6 +97,11 @@ impl Field {
         matches!(self.value, OptionValue::Bool(false))
     }
 
+    /// Whether it is text.
+    pub fn is_text(&self) -> bool {
+        matches!(self.value, OptionValue::Text(_))
+    }
+
     /// A whole number inside `range`.
     pub fn integer(self, range: std::ops::RangeInclusive<u32>) -> Result<u32> {
         let OptionValue::Number(number) = self.value else {

@@ -47,6 +47,16 @@ impl Heard {
         let heard = self.0.lock().unwrap();
         heard.iter().filter_map(|n| if let Notice::Warning { code, .. } = n { Some(*code) } else { None }).collect()
     }
+
+    /// The rotations so far, as `tool/type`.
+    pub fn rotated(&self) -> Vec<String> {
+        let heard = self.0.lock().unwrap();
+        let rotated = |notice: &Notice| match notice {
+            Notice::Rotated { tool, secret_type } => Some(format!("{tool}/{secret_type}")),
+            Notice::Warning { .. } => None,
+        };
+        heard.iter().filter_map(rotated).collect()
+    }
 }
 
 /// One service with its AWS, its directory and its variables.
@@ -98,7 +108,8 @@ impl World {
         let ambient =
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
-        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone()).expect("a delivery");
+        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone(), tokio::runtime::Handle::current())
+            .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 
@@ -146,6 +157,22 @@ impl Service<'_> {
     /// The text a read gives, which must be one.
     pub async fn value(&self, name: &str) -> String {
         self.read(name).await.expect("no failure").expect("a value")
+    }
+
+    /// The text that the hot path gives without waiting.
+    pub fn hot(&self, name: &str) -> Option<String> {
+        let entry = self.delivery.hot_path().read(name)?;
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        Some(entry.value.expose().to_owned())
+    }
+
+    /// Reads until the value is `expected`: what is done in the background takes its time.
+    pub async fn eventually(&self, name: &str, expected: &str) {
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while self.value(name).await != expected {
+            assert!(std::time::Instant::now() < end, "{name} did not become {expected}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// The code a read rejects with.

@@ -1,9 +1,11 @@
 //! One open connection, whatever the topology.
 
+use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisResult, Value, from_redis_value};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, PushInfo, RedisResult, Value, from_redis_value};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{CONNECT_DEADLINE, Opener, SCAN_DEADLINE};
 
@@ -20,13 +22,28 @@ pub(super) enum Node {
     Master { host: String, port: u16 },
 }
 
+/// Where a connection puts what the server sends unasked.
+pub(super) type Pushes = UnboundedSender<PushInfo>;
+
+fn configuration() -> AsyncConnectionConfig {
+    // The longest deadline of any command here; each call has its own, shorter one around it.
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_DEADLINE))
+        .set_response_timeout(Some(SCAN_DEADLINE))
+}
+
 impl Link {
     /// Connects.
     pub(super) async fn open(opener: &mut Opener) -> RedisResult<Self> {
-        // The longest deadline of any command here; each call has its own, shorter one around it.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_DEADLINE))
-            .set_response_timeout(Some(SCAN_DEADLINE));
+        Self::open_with(opener, configuration()).await
+    }
+
+    /// Connects; `pushes` receives what the server sends unasked. `opener` must be one for subscriptions.
+    pub(super) async fn open_for_pushes(opener: &mut Opener, pushes: Pushes) -> RedisResult<Self> {
+        Self::open_with(opener, configuration().set_push_sender(pushes)).await
+    }
+
+    async fn open_with(opener: &mut Opener, config: AsyncConnectionConfig) -> RedisResult<Self> {
         Ok(match opener {
             Opener::Standalone(client) => {
                 Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
@@ -44,11 +61,33 @@ impl Link {
         }
     }
 
+    /// Sends many commands in one go, where one server has all keys.
+    pub(super) async fn query_all<T: FromRedisValue>(&self, commands: Vec<Cmd>) -> RedisResult<Vec<T>> {
+        match self {
+            Self::Single(connection) => {
+                let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+                for command in commands {
+                    pipeline.add_command(command);
+                }
+                pipeline.query_async(&mut connection.clone()).await
+            }
+            Self::Cluster(_) => try_join_all(commands.into_iter().map(|command| self.query(command))).await,
+        }
+    }
+
     /// Drops one key.
     pub(super) async fn unlink(&self, key: &[u8]) -> RedisResult<i64> {
         let mut command = redis::cmd("UNLINK");
         command.arg(key);
         self.query(command).await
+    }
+
+    /// Asks for what is published on `channel`.
+    pub(super) async fn subscribe(&self, channel: &str) -> RedisResult<()> {
+        match self.clone() {
+            Self::Single(mut connection) => connection.subscribe(channel).await,
+            Self::Cluster(mut connection) => connection.subscribe(channel).await,
+        }
     }
 
     /// The servers that together hold all keys.

@@ -2,17 +2,20 @@
 //! Redis for a moment. The only room that knows the Redis client.
 
 mod link;
+mod subscription;
 mod target;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use redis::{Cmd, FromRedisValue};
 use tokio::sync::Mutex as AsyncMutex;
 
+pub use subscription::Heard;
 pub use target::check_url;
 
-use crate::clock::{Clock, Moment};
+use crate::breaker::{Breaker, BreakerRules, BreakerState};
+use crate::clock::{Clock, millis};
 use crate::config::RedisConfig;
 use crate::error::{ErrorCode, Result, SecretError};
 use link::Link;
@@ -24,16 +27,16 @@ const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 const OPERATION_DEADLINE: Duration = Duration::from_millis(250);
 /// For one step of an administrative scan.
 const SCAN_DEADLINE: Duration = Duration::from_secs(2);
-/// After a failure reads go straight to AWS for so long.
-const COOL_DOWN: Duration = Duration::from_secs(1);
+/// After one failure reads go straight to AWS for a moment.
+const BREAKER: BreakerRules =
+    BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
 
 /// The shared cache's commands, by AWS id.
 pub struct RedisCache {
     config: RedisConfig,
-    clock: Clock,
     opener: AsyncMutex<Option<Opener>>,
     link: AsyncMutex<Option<Link>>,
-    down_until: Mutex<Option<(Moment, SecretError)>>,
+    breaker: Breaker,
     closed: AtomicBool,
 }
 
@@ -44,16 +47,24 @@ impl RedisCache {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
             config,
-            clock,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
-            down_until: Mutex::new(None),
+            breaker: Breaker::new(BREAKER, clock),
             closed: AtomicBool::new(false),
         }
     }
 
     fn key(&self, id: &str) -> String {
         format!("{}{id}", self.config.key_prefix)
+    }
+
+    /// `:` is in no AWS id of ours, so a lock is never taken for an entry.
+    fn lock_key(&self, id: &str) -> String {
+        format!("{}lock:{id}", self.config.key_prefix)
+    }
+
+    fn channel(&self, environment: &str) -> String {
+        format!("{}events:{environment}", self.config.key_prefix)
     }
 
     /// The envelope of `id`.
@@ -63,7 +74,7 @@ impl RedisCache {
     pub async fn get(&self, id: &str) -> Result<Option<Vec<u8>>> {
         let mut command = redis::cmd("GET");
         command.arg(self.key(id));
-        self.run(command, OPERATION_DEADLINE).await
+        self.run(command).await
     }
 
     /// The envelopes of `ids`, in their order.
@@ -72,21 +83,56 @@ impl RedisCache {
         for id in ids {
             command.arg(self.key(id));
         }
-        self.run(command, OPERATION_DEADLINE).await
+        self.run(command).await
     }
 
     /// Stores an envelope that Redis itself forgets after `keep`.
     pub async fn set(&self, id: &str, envelope: &[u8], keep: Duration) -> Result<()> {
         let mut command = redis::cmd("SET");
-        command.arg(self.key(id)).arg(envelope).arg("PX").arg(crate::clock::millis(keep).max(1));
-        self.run(command, OPERATION_DEADLINE).await
+        command.arg(self.key(id)).arg(envelope).arg("PX").arg(millis(keep).max(1));
+        self.run(command).await
     }
 
     /// Drops the entry of `id`.
     pub async fn remove(&self, id: &str) -> Result<()> {
         let mut command = redis::cmd("UNLINK");
         command.arg(self.key(id));
-        self.run::<i64>(command, OPERATION_DEADLINE).await.map(drop)
+        self.run::<i64>(command).await.map(drop)
+    }
+
+    /// Takes the locks of `ids`, each for `lease`; says which of them were free. In one go, so that two processes that
+    /// ask for the same ids do not each get half of them.
+    pub async fn lock_many(&self, ids: &[String], lease: Duration) -> Result<Vec<bool>> {
+        let commands = ids.iter().map(|id| {
+            let mut command = redis::cmd("SET");
+            command.arg(self.lock_key(id)).arg(1).arg("NX").arg("PX").arg(millis(lease));
+            command
+        });
+        let answers: Vec<Option<String>> = self.run_all(commands.collect()).await?;
+        Ok(answers.into_iter().map(|answer| answer.is_some()).collect())
+    }
+
+    /// Gives locks back.
+    pub async fn unlock_many(&self, ids: &[String]) -> Result<()> {
+        let commands = ids.iter().map(|id| {
+            let mut command = redis::cmd("UNLINK");
+            command.arg(self.lock_key(id));
+            command
+        });
+        self.run_all::<i64>(commands.collect()).await.map(drop)
+    }
+
+    /// Tells every instance that follows `environment`.
+    pub async fn publish(&self, environment: &str, message: &[u8]) -> Result<()> {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(self.channel(environment)).arg(message);
+        self.run::<i64>(command).await.map(drop)
+    }
+
+    /// Follows what instances of `environment` tell each other, until the future is dropped. `heard` is called for each
+    /// message, and whenever the subscription stands anew: what was told before that was not heard.
+    pub async fn follow(&self, environment: &str, heard: impl FnMut(Heard)) {
+        subscription::follow(&self.config, &self.channel(environment), heard).await;
     }
 
     /// Drops every entry whose id stands between `before` and `after`, by SCAN: never FLUSHDB, never KEYS.
@@ -110,10 +156,15 @@ impl RedisCache {
         Ok(())
     }
 
-    /// Asks whether Redis answers, cool-down or not.
+    /// Asks whether Redis answers, breaker or not.
     pub async fn ping(&self) -> Result<()> {
-        *self.down() = None;
-        self.run::<String>(redis::cmd("PING"), OPERATION_DEADLINE).await.map(drop)
+        self.breaker.probe_now();
+        self.run::<String>(redis::cmd("PING")).await.map(drop)
+    }
+
+    /// Whether it is asked at all.
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state_now()
     }
 
     /// Drops the connection and refuses further commands.
@@ -122,21 +173,22 @@ impl RedisCache {
         *self.link.lock().await = None;
     }
 
-    async fn run<T: redis::FromRedisValue + Send>(&self, command: redis::Cmd, deadline: Duration) -> Result<T> {
-        let link = self.link(deadline).await?;
-        self.bounded(link.query(command), deadline).await
+    async fn run<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T> {
+        let link = self.link(OPERATION_DEADLINE).await?;
+        self.bounded(link.query(command), OPERATION_DEADLINE).await
+    }
+
+    async fn run_all<T: FromRedisValue + Send>(&self, commands: Vec<Cmd>) -> Result<Vec<T>> {
+        let link = self.link(OPERATION_DEADLINE).await?;
+        self.bounded(link.query_all(commands), OPERATION_DEADLINE).await
     }
 
     /// The open connection, or a new one. Waiters share the attempt.
     async fn link(&self, deadline: Duration) -> Result<Link> {
-        if let Some((until, error)) = &*self.down()
-            && self.clock.now() < *until
-        {
-            return Err(error.clone());
-        }
         if self.closed.load(Ordering::SeqCst) {
             return Err(SecretError::closed());
         }
+        self.breaker.admit()?;
         let opening = async {
             let mut held = self.link.lock().await;
             if let Some(link) = &*held {
@@ -153,42 +205,65 @@ impl RedisCache {
         };
         match tokio::time::timeout(CONNECT_DEADLINE.max(deadline), opening).await {
             Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) => Err(self.cool_down(error)),
-            Err(_) => Err(self.cool_down(unavailable("no connection in time"))),
+            Ok(Err(error)) => Err(self.failed(error)),
+            Err(_) => Err(self.failed(unavailable("no connection in time"))),
         }
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = redis::RedisResult<T>>, deadline: Duration) -> Result<T> {
-        match tokio::time::timeout(deadline, call).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                let unavailable = unavailable(&reason(&error));
-                // An answer of the wrong type is the entry's fault; anything else, the connection's or the server's.
-                if error.kind() == redis::ErrorKind::UnexpectedReturnType || is_wrong_type(&error) {
-                    return Err(unavailable);
-                }
-                *self.link.lock().await = None;
-                Err(self.cool_down(unavailable))
+        let error = match tokio::time::timeout(deadline, call).await {
+            Ok(Ok(value)) => {
+                self.breaker.succeeded();
+                return Ok(value);
             }
+            Ok(Err(error)) => error,
             Err(_) => {
                 *self.link.lock().await = None;
-                Err(self.cool_down(unavailable("no answer in time")))
+                return Err(self.failed(unavailable("no answer in time")));
+            }
+        };
+        let unavailable = unavailable(&reason(&error));
+        match blame(&error) {
+            // It answered, so it is there: reads go on.
+            Blame::Command => {
+                self.breaker.succeeded();
+                Err(unavailable)
+            }
+            Blame::Connection => {
+                *self.link.lock().await = None;
+                self.breaker.succeeded();
+                Err(unavailable)
+            }
+            Blame::Server => {
+                *self.link.lock().await = None;
+                Err(self.failed(unavailable))
             }
         }
     }
 
-    fn cool_down(&self, error: SecretError) -> SecretError {
-        *self.down() = Some((self.clock.now().plus(COOL_DOWN), error.clone()));
+    fn failed(&self, error: SecretError) -> SecretError {
+        self.breaker.failed(&error);
         error
-    }
-
-    fn down(&self) -> std::sync::MutexGuard<'_, Option<(Moment, SecretError)>> {
-        self.down_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_wrong_type(error: &redis::RedisError) -> bool {
-    error.code() == Some("WRONGTYPE")
+/// What a failure says about the next command.
+enum Blame {
+    /// Only this one was refused: an entry of another type, no memory or no right to write.
+    Command,
+    /// The server became a replica: another connection may lead to the primary.
+    Connection,
+    /// Nothing works.
+    Server,
+}
+
+fn blame(error: &redis::RedisError) -> Blame {
+    match error.code() {
+        Some("WRONGTYPE" | "OOM" | "MISCONF" | "NOPERM" | "NOREPLICAS") => Blame::Command,
+        Some("READONLY") => Blame::Connection,
+        _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
+        _ => Blame::Server,
+    }
 }
 
 fn unavailable(why: &str) -> SecretError {

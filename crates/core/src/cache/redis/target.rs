@@ -3,9 +3,13 @@
 use percent_encoding::percent_decode_str;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates, TlsMode};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates,
+    TlsMode,
+};
 use zeroize::Zeroizing;
 
+use super::link::Pushes;
 use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
 use crate::config::{RedisConfig, RedisTls};
 
@@ -118,21 +122,47 @@ fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String>
 
 /// Makes the client for a checked configuration.
 pub(super) fn opener(config: &RedisConfig) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Commands)
+}
+
+/// Makes the client of a connection that the server sends messages to.
+pub(super) fn subscriber(config: &RedisConfig, pushes: Pushes) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Subscription(pushes))
+}
+
+/// What connections are for.
+enum Purpose {
+    Commands,
+    /// Only RESP3 mixes messages with answers. A cluster's client takes the receiver here, the others with each
+    /// connection.
+    Subscription(Pushes),
+}
+
+fn opener_for(config: &RedisConfig, purpose: &Purpose) -> Result<Opener, String> {
     let failed = |_: redis::RedisError| "the Redis client could not be made (is the certificate valid PEM?)".to_owned();
     let certificates = config.tls.as_ref().map(certificates);
     match Target::parse(&config.url)? {
-        Target::Standalone(info) => match certificates {
-            Some(certificates) => Client::build_with_tls(*info, certificates),
-            None => Client::open(*info),
+        Target::Standalone(info) => {
+            let info = match purpose {
+                Purpose::Commands => *info,
+                Purpose::Subscription(_) => {
+                    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+                    info.set_redis_settings(settings)
+                }
+            };
+            match certificates {
+                Some(certificates) => Client::build_with_tls(info, certificates),
+                None => Client::open(info),
+            }
+            .map(|client| Opener::Standalone(Box::new(client)))
+            .map_err(failed)
         }
-        .map(|client| Opener::Standalone(Box::new(client)))
-        .map_err(failed),
-        Target::Nodes(nodes) if nodes.sentinel => sentinel(&nodes, certificates).map_err(failed),
-        Target::Nodes(nodes) => cluster(&nodes, certificates).map_err(failed),
+        Target::Nodes(nodes) if nodes.sentinel => sentinel(&nodes, certificates, purpose).map_err(failed),
+        Target::Nodes(nodes) => cluster(&nodes, certificates, purpose).map_err(failed),
     }
 }
 
-fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::RedisResult<Opener> {
+fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpose) -> redis::RedisResult<Opener> {
     let scheme = if nodes.tls { "rediss" } else { "redis" };
     let urls = nodes.hosts.iter().map(|(host, port)| {
         if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
@@ -150,10 +180,13 @@ fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::Redis
     if let Some(certificates) = certificates {
         builder = builder.certs(certificates);
     }
+    if let Purpose::Subscription(pushes) = purpose {
+        builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(pushes.clone());
+    }
     builder.build().map(|client| Opener::Cluster(Box::new(client)))
 }
 
-fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::RedisResult<Opener> {
+fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpose) -> redis::RedisResult<Opener> {
     let addresses = nodes.hosts.iter().map(|(host, port)| {
         if nodes.tls {
             ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
@@ -178,6 +211,9 @@ fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>) -> redis::Redi
         builder = builder
             .set_client_to_redis_certificates(certificates.clone())
             .set_client_to_sentinel_certificates(certificates);
+    }
+    if matches!(purpose, Purpose::Subscription(_)) {
+        builder = builder.set_client_to_redis_protocol(ProtocolVersion::RESP3);
     }
     Ok(Opener::Sentinel(Box::new(builder.build()?)))
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use super::classify::{Failure, batch_entry, classify};
-use super::{Aws, Fetched, fetched};
+use super::classify::batch_entry;
+use super::{Aws, Fetched, Operation};
 use crate::error::{ErrorCode, Result, SecretError};
 
 /// AWS's limit for ids and for results a page.
@@ -21,7 +21,7 @@ pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
 pub type Listing = HashMap<String, Result<Option<Fetched>>>;
 
 impl Aws {
-    /// Fetches up to 20 ids in one call. Every id of the question has an answer.
+    /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone.
     ///
     /// # Errors
     /// When the call as a whole failed. `SECRET_ACCESS_DENIED` then means that the batch action is not granted;
@@ -32,20 +32,17 @@ impl Aws {
     pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
         debug_assert!(ids.len() <= MAX_BATCH);
         let about = ids.first().map_or("", String::as_str);
-        let result = self
-            .within_deadline(about, async {
-                let request = self.client().await.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-                let output = Box::pin(request.send()).await.map_err(|error| whole(&classify(&error), about))?;
-                let mut answers = BatchAnswer::new();
-                collect(output, &mut answers);
-                for id in ids {
-                    answers.entry(id.clone()).or_insert_with(|| Err(unanswered(id)));
-                }
-                Ok(answers)
+        let read = |output, region: Option<&str>| {
+            let mut answers = BatchAnswer::new();
+            self.collect(output, region, &mut answers);
+            Ok(answers)
+        };
+        let answered = self
+            .call(Operation::Batch, about, read, |client| {
+                client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec())).send()
             })
             .await;
-        self.calls.batch.count(&result);
-        result
+        Ok(answered.map_err(|error| batch_refused(error, about))?.unwrap_or_default())
     }
 
     /// Fetches every secret whose AWS name starts with `prefix`, 20 a page. AWS compares without case, so names of
@@ -54,14 +51,32 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+        match tokio::time::timeout(self.timeout, self.pages(prefix)).await {
+            Ok(listing) => listing,
+            Err(_) => Err(self.timed_out(prefix)),
+        }
+    }
+
+    async fn pages(&self, prefix: &str) -> Result<Listing> {
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let max = i32::try_from(MAX_BATCH).unwrap_or(20);
         let mut listing = Listing::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_PAGES {
-            let page = self.page(prefix, token.take()).await;
-            self.calls.batch.count(&page);
-            let mut page = page?;
-            token = page.next_token.take().filter(|token| !token.is_empty());
-            collect(page, &mut listing);
+            let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
+                let (mut found, next) = (Listing::new(), output.next_token.take());
+                self.collect(output, region, &mut found);
+                Ok((found, next))
+            };
+            let page = self
+                .call(Operation::Batch, prefix, read, |client| {
+                    let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
+                    page.set_next_token(token.clone()).send()
+                })
+                .await;
+            let Some((found, next)) = page.map_err(|error| batch_refused(error, prefix))? else { return Ok(listing) };
+            listing.extend(found);
+            token = next.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(listing);
             }
@@ -72,32 +87,21 @@ impl Aws {
         ))
     }
 
-    async fn page(&self, prefix: &str, token: Option<String>) -> Result<BatchGetSecretValueOutput> {
-        self.within_deadline(prefix, async {
-            let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-            let max = i32::try_from(MAX_BATCH).unwrap_or(20);
-            let request =
-                self.client().await.batch_get_secret_value().filters(filter).max_results(max).set_next_token(token);
-            Box::pin(request.send()).await.map_err(|error| whole(&classify(&error), prefix))
-        })
-        .await
-    }
-}
-
-fn collect(output: BatchGetSecretValueOutput, answers: &mut BatchAnswer) {
-    for entry in output.secret_values.unwrap_or_default() {
-        let Some(name) = entry.name else { continue };
-        let answer = fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id.as_deref());
-        answers.insert(name, answer.map(Some));
-    }
-    for error in output.errors.unwrap_or_default() {
-        let Some(id) = error.secret_id else { continue };
-        let id = name_of(&id).to_owned();
-        let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
-            None => Ok(None),
-            Some(refusal) => Err(refusal.error("BatchGetSecretValue", &id)),
-        };
-        answers.insert(id, answer);
+    fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {
+        for entry in output.secret_values.unwrap_or_default() {
+            let Some(name) = entry.name else { continue };
+            let answer = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
+            answers.insert(name, answer.map(Some));
+        }
+        for error in output.errors.unwrap_or_default() {
+            let Some(id) = error.secret_id else { continue };
+            let id = name_of(&id).to_owned();
+            let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
+                None => Ok(None),
+                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &id)),
+            };
+            answers.insert(id, answer);
+        }
     }
 }
 
@@ -109,26 +113,14 @@ fn name_of(id: &str) -> &str {
     }
 }
 
-fn whole(failure: &Failure, about: &str) -> SecretError {
-    match failure {
-        Failure::Refused(refusal) if refusal.is_denied() => SecretError::new(
-            ErrorCode::SecretAccessDenied,
-            format!(
-                "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant \
-                 secretsmanager:BatchGetSecretValue (and secretsmanager:ListSecrets to find the secrets of a tool that \
-                 options.tools does not declare)"
-            ),
-        ),
-        Failure::Refused(refusal) => refusal.error("BatchGetSecretValue", about),
-        Failure::Absent => unanswered(about),
+fn batch_refused(error: SecretError, about: &str) -> SecretError {
+    if !error.is_denied() {
+        return error;
     }
-}
-
-fn unanswered(id: &str) -> SecretError {
-    SecretError::new(
-        ErrorCode::SourceResponseInvalid,
-        format!("{id}: AWS BatchGetSecretValue left it out of its answer"),
-    )
+    error.instead(format!(
+        "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant secretsmanager:BatchGetSecretValue \
+         (and secretsmanager:ListSecrets to find the secrets of a tool that options.tools does not declare)"
+    ))
 }
 
 #[cfg(test)]

@@ -15,12 +15,24 @@ pub(super) enum Failure {
     Refused(Refusal),
 }
 
+/// What a failure says about the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// AWS answered: about this secret, this identity or this request. Asking again would change nothing.
+    Answer,
+    /// Every call fails like this until somebody acts (credentials).
+    Systemic,
+    /// It may pass by itself: throttling, 5xx, timeout, network, half an answer.
+    Transient,
+}
+
 /// Why AWS, or the way to it, refused.
 pub(super) struct Refusal {
     code: ErrorCode,
     why: String,
     request_id: Option<String>,
     missing_credentials: bool,
+    nature: Nature,
 }
 
 impl Refusal {
@@ -35,9 +47,8 @@ impl Refusal {
         }
     }
 
-    /// Whether this identity may not do it.
-    pub(super) fn is_denied(&self) -> bool {
-        self.code == ErrorCode::SecretAccessDenied
+    pub(super) fn nature(&self) -> Nature {
+        self.nature
     }
 }
 
@@ -46,40 +57,47 @@ pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let (code, why) = match error {
+    let (code, why, nature) = match error {
         SdkError::ServiceError(service) => {
             let metadata = service.err().meta();
+            let status = service.raw().status().as_u16();
             match metadata.code() {
-                Some(aws_code) => match by_code(aws_code, metadata.message()) {
+                Some(aws_code) => match by_code(aws_code, metadata.message(), status) {
                     Some(refused) => refused,
                     None => return Failure::Absent,
                 },
-                None => by_status(service.raw().status().as_u16()),
+                None => by_status(status),
             }
         }
         SdkError::ResponseError(response) => by_status(response.raw().status().as_u16()),
-        SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into()),
+        SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into(), Nature::Transient),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into())
+            (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into(), Nature::Transient)
         }
         other => match credentials_problem(other) {
             Some((why, missing_credentials)) => {
-                let code = ErrorCode::SourceUnavailable;
-                return Failure::Refused(Refusal { code, why, request_id: None, missing_credentials });
+                let (code, nature) = (ErrorCode::SourceUnavailable, Nature::Systemic);
+                return Failure::Refused(Refusal { code, why, request_id: None, missing_credentials, nature });
             }
             None => unreachable_endpoint(other),
         },
     };
-    Failure::Refused(Refusal { code, why, request_id: request_id(error), missing_credentials: false })
+    Failure::Refused(Refusal { code, why, request_id: request_id(error), missing_credentials: false, nature })
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
 pub(super) fn batch_entry(code: &str, message: Option<&str>) -> Option<Refusal> {
-    by_code(code, message).map(|(code, why)| Refusal { code, why, request_id: None, missing_credentials: false })
+    by_code(code, message, 400).map(|(code, why, nature)| Refusal {
+        code,
+        why,
+        request_id: None,
+        missing_credentials: false,
+        nature,
+    })
 }
 
 /// `None` means absent.
-fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
+fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode, String, Nature)> {
     let shown = shown_code(code);
     Some(match code {
         "ResourceNotFoundException" => return None,
@@ -88,10 +106,12 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
         "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => (
             ErrorCode::SecretAccessDenied,
             format!("access denied ({shown}); grant this identity the action on the secret"),
+            Nature::Answer,
         ),
         "DecryptionFailure" | "KMSAccessDeniedException" => (
             ErrorCode::SecretAccessDenied,
             format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
+            Nature::Answer,
         ),
         "ThrottlingException"
         | "Throttling"
@@ -100,7 +120,7 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
         | "RequestLimitExceeded"
         | "RequestThrottled"
         | "RequestThrottledException"
-        | "LimitExceededException" => (ErrorCode::SourceUnavailable, format!("throttled ({shown})")),
+        | "LimitExceededException" => (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient),
         "ExpiredTokenException"
         | "ExpiredToken"
         | "RequestExpired"
@@ -114,8 +134,15 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(ErrorCode, String)> {
         | "OptInRequired" => (
             ErrorCode::SourceUnavailable,
             format!("credentials not accepted ({shown}); renew them and check the clock"),
+            Nature::Systemic,
         ),
-        _ => (ErrorCode::SourceUnavailable, shown.into()),
+        "InternalServiceError" | "InternalServiceErrorException" | "InternalFailure" | "ServiceUnavailable" => {
+            (ErrorCode::SourceUnavailable, shown.into(), Nature::Transient)
+        }
+        _ => {
+            let nature = if status >= 500 { Nature::Transient } else { Nature::Answer };
+            (ErrorCode::SourceUnavailable, shown.into(), nature)
+        }
     })
 }
 
@@ -126,11 +153,12 @@ fn says_deleted(message: &str) -> bool {
         || message.contains("scheduled for deletion")
 }
 
-fn by_status(status: u16) -> (ErrorCode, String) {
-    match status {
+fn by_status(status: u16) -> (ErrorCode, String, Nature) {
+    let (code, why) = match status {
         500..=599 | 429 => (ErrorCode::SourceUnavailable, format!("HTTP {status}")),
         _ => (ErrorCode::SourceResponseInvalid, format!("the answer (HTTP {status}) is not Secrets Manager's")),
-    }
+    };
+    (code, why, Nature::Transient)
 }
 
 /// Why there are no credentials to sign with, and whether there are none at all; `None` when that is not the problem.
@@ -155,14 +183,14 @@ fn credentials_problem<E: Error + 'static>(error: &SdkError<E, HttpResponse>) ->
     None
 }
 
-fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String) {
+fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String, Nature) {
     let why = match error {
         SdkError::ConstructionFailure(_) => {
             "the request could not be built (is a region set? aws.region or AWS_REGION)"
         }
         _ => "the endpoint cannot be reached",
     };
-    (ErrorCode::SourceUnavailable, why.into())
+    (ErrorCode::SourceUnavailable, why.into(), Nature::Transient)
 }
 
 fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
@@ -188,7 +216,18 @@ mod tests {
     use super::*;
 
     fn code_of(code: &str, message: Option<&str>) -> Option<ErrorCode> {
-        by_code(code, message).map(|(code, _)| code)
+        by_code(code, message, 400).map(|(code, ..)| code)
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_asked_again() {
+        let nature = |code, status| by_code(code, None, status).expect("a failure").2;
+        assert_eq!(nature("ThrottlingException", 400), Nature::Transient);
+        assert_eq!(nature("InternalServiceError", 500), Nature::Transient);
+        assert_eq!(nature("SomethingNewException", 503), Nature::Transient);
+        assert_eq!(nature("SomethingNewException", 400), Nature::Answer);
+        assert_eq!(nature("AccessDeniedException", 400), Nature::Answer);
+        assert_eq!(nature("ExpiredTokenException", 400), Nature::Systemic);
     }
 
     #[test]
@@ -216,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_code_that_is_none_of_aws_is_not_repeated() {
-        let why = |code| by_code(code, None).expect("a failure").1;
+        let why = |code| by_code(code, None, 400).expect("a failure").1;
         assert_eq!(why("InternalServiceError"), "InternalServiceError");
         for hostile in ["Bad\nCode\u{1b}[31m", "canary-1234Exception", "hunter", ""] {
             assert_eq!(why(hostile), "an unknown error code");

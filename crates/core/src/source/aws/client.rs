@@ -13,13 +13,16 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::AwsConfig;
+use crate::config::{AwsConfig, FailoverRegion};
 
 /// Where Linux distributions keep the certificate bundle.
 const CA_BUNDLES: &[&str] = &[
@@ -30,34 +33,36 @@ const CA_BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// Loads the shared configuration and makes the client.
-pub(super) async fn build(config: &AwsConfig) -> Client {
+/// Loads the shared configuration and makes the client of the primary region, or of a replica's.
+pub(super) async fn build(config: &AwsConfig, replica: Option<&FailoverRegion>) -> Client {
     let variables: Vec<(&str, &str)> = config.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let attempt = attempt_timeout(config);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.connect_timeout)
-        .operation_attempt_timeout(attempt_timeout(config.timeout))
-        .operation_timeout(config.timeout)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt)
         .build();
-    let retries = RetryConfig::standard()
-        .with_max_attempts(config.max_attempts)
-        .with_initial_backoff(Duration::from_millis(100))
-        .with_max_backoff(Duration::from_secs(1));
     let ca_bundle = config.variables.get("SSL_CERT_FILE").or_else(|| config.variables.get("AWS_CA_BUNDLE"));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .env(Env::from_slice(&variables))
         .http_client(http_client(ca_bundle.map(PathBuf::from)).await)
         .timeout_config(timeouts)
-        .retry_config(retries);
+        // `call` asks again: one place for retries, limits and breakers.
+        .retry_config(RetryConfig::disabled());
     if let Ok(name) = AppName::new(concat!("tcs-secret-delivery-", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }
     if let Some(profile) = &config.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(endpoint) = &config.endpoint {
+    let (region, endpoint) = match replica {
+        Some(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
+        None => (config.region.as_ref(), config.endpoint.as_ref()),
+    };
+    if let Some(endpoint) = endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    if let Some(region) = &config.region {
+    if let Some(region) = region {
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(given) = &config.credentials {
@@ -72,17 +77,20 @@ pub(super) async fn build(config: &AwsConfig) -> Client {
         loader = loader.credentials_provider(credentials);
     }
     let shared = loader.load().await;
-    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
-    if shared.region().is_none() && config.endpoint.is_some() {
+    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
+        .interceptor(KeepBodiesOutOfLogs)
+        .interceptor(RefuseHugeBodies);
+    if shared.region().is_none() && endpoint.is_some() {
         // An endpoint of one's own needs no region, but the signature names one.
         service = service.region(Region::from_static("us-east-1"));
     }
     Client::from_conf(service.build())
 }
 
-/// Leaves room for a second attempt when the first one hangs.
-fn attempt_timeout(whole: Duration) -> Duration {
-    whole.mul_f64(0.6)
+/// Leaves room for a second attempt when the first one hangs, and for every region.
+fn attempt_timeout(config: &AwsConfig) -> Duration {
+    let regions = u32::try_from(1 + config.failover.len()).unwrap_or(u32::MAX);
+    config.timeout.mul_f64(0.6) / regions
 }
 
 async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
@@ -95,9 +103,7 @@ async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
             .tls_context(context.clone())
             .enable_tcp_nodelay(true);
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(
-            components.and_then(aws_smithy_runtime_api::client::runtime_components::RuntimeComponents::sleep_impl),
-        );
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
     })
 }
@@ -137,5 +143,32 @@ impl Intercept for KeepBodiesOutOfLogs {
     ) -> Result<(), BoxError> {
         bag.interceptor_state().unset::<SensitiveOutput>();
         Ok(())
+    }
+}
+
+/// Refuses an answer that is longer than any of AWS's, before it is read into memory: 20 values of 64 KiB, every byte
+/// of them escaped.
+#[derive(Debug)]
+struct RefuseHugeBodies;
+
+const MAX_BODY: u64 = 20 * 65_536 * 6 + 65_536;
+
+#[dyn_dispatch_hint]
+impl Intercept for RefuseHugeBodies {
+    fn name(&self) -> &'static str {
+        "RefuseHugeBodies"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let length = context.response().headers().get("content-length").and_then(|text| text.parse::<u64>().ok());
+        match length {
+            Some(length) if length > MAX_BODY => Err("the answer is longer than any of Secrets Manager's".into()),
+            _ => Ok(()),
+        }
     }
 }

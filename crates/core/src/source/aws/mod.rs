@@ -1,47 +1,86 @@
 //! AWS Secrets Manager, through AWS's own SDK. The only room that knows the SDK.
 
 mod batch;
+mod call;
 mod classify;
 mod client;
+mod region;
 mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+pub use region::RegionState;
 
+use crate::clock::Clock;
 use crate::config::AwsConfig;
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::limit::TokenBucket;
 use crate::value::SecretValue;
-use classify::{Failure, classify};
+use region::Region;
 
 /// Requests under way at once. Each one needs a connection (HTTP/1.1), and without a bound a burst of cold reads was
 /// seen to open hundreds of them.
 const MAX_IN_FLIGHT: usize = 64;
+/// The longest value AWS stores is 65,536 bytes; a binary one grows by a third in base64.
+const MAX_VALUE: usize = 65_536 / 3 * 4 + 4;
 
 /// A secret as AWS has it.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// The value; binary secrets as base64 text (decision D10).
     pub value: SecretValue,
-    /// AWS's version id.
+    /// AWS's version id, with `@region` when a replica gave it.
     pub version_id: Option<Arc<str>>,
+    /// When AWS gave it, in milliseconds since 1970.
+    pub fetched_unix_ms: u64,
 }
 
-/// How AWS answered so far; counted per call, not per retry.
-#[derive(Debug, Default)]
-pub struct AwsCalls {
-    get: Outcomes,
-    batch: Outcomes,
+/// AWS's operations that are used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `GetSecretValue`.
+    Get,
+    /// `BatchGetSecretValue`.
+    Batch,
+    /// `PutSecretValue`.
+    Put,
+    /// `UpdateSecretVersionStage`.
+    Stage,
 }
+
+impl Operation {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 4] = [Self::Get, Self::Batch, Self::Put, Self::Stage];
+
+    /// Whether it changes a secret.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::Put | Self::Stage)
+    }
+
+    /// AWS's name for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GetSecretValue",
+            Self::Batch => "BatchGetSecretValue",
+            Self::Put => "PutSecretValue",
+            Self::Stage => "UpdateSecretVersionStage",
+        }
+    }
+}
+
+/// How AWS answered so far; each attempt counts.
+#[derive(Debug, Default)]
+pub struct AwsCalls([Outcomes; Operation::ALL.len()]);
 
 /// Outcomes of one operation.
 #[derive(Debug, Default)]
@@ -54,50 +93,65 @@ pub struct Outcomes {
     pub failed: AtomicU64,
 }
 
-impl Outcomes {
-    fn count<T>(&self, result: &Result<T>) {
-        let counter = match result {
-            Ok(_) => &self.ok,
-            Err(error) if error.is_denied() => &self.denied,
-            Err(_) => &self.failed,
+impl AwsCalls {
+    fn count(&self, operation: Operation, error: Option<&SecretError>) {
+        let outcomes = &self.0[operation as usize];
+        let counter = match error {
+            None => &outcomes.ok,
+            Some(error) if error.is_denied() => &outcomes.denied,
+            Some(_) => &outcomes.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-impl AwsCalls {
-    /// Each operation by AWS's name.
-    pub fn operations(&self) -> [(&'static str, &Outcomes); 2] {
-        [("GetSecretValue", &self.get), ("BatchGetSecretValue", &self.batch)]
-    }
-
-    /// All calls so far.
-    pub fn total(&self) -> u64 {
-        self.operations()
-            .iter()
-            .flat_map(|(_, o)| [&o.ok, &o.denied, &o.failed])
-            .map(|counter| counter.load(Ordering::Relaxed))
-            .sum()
+    /// Each operation with its outcomes.
+    pub fn operations(&self) -> impl Iterator<Item = (Operation, &Outcomes)> {
+        Operation::ALL.into_iter().zip(&self.0)
     }
 }
 
-/// AWS Secrets Manager as a source. One client, made on first use: constructing a delivery does no I/O.
+/// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
 pub struct Aws {
-    config: AwsConfig,
-    client: OnceCell<Client>,
+    /// The primary, then those that hold replicas.
+    regions: Vec<Region>,
+    timeout: Duration,
+    max_attempts: u32,
+    limit: TokenBucket,
     in_flight: Semaphore,
     calls: AwsCalls,
+    clock: Clock,
 }
 
 impl Aws {
     /// Nothing is asked until the first read.
-    pub fn new(config: AwsConfig) -> Self {
-        Self { config, client: OnceCell::new(), in_flight: Semaphore::new(MAX_IN_FLIGHT), calls: AwsCalls::default() }
+    pub fn new(config: AwsConfig, clock: Clock) -> Self {
+        let (timeout, max_attempts) = (config.timeout, config.max_attempts);
+        let limit = TokenBucket::new(config.requests_per_second, clock.clone());
+        let regions = Region::all(config, &clock);
+        let in_flight = Semaphore::new(MAX_IN_FLIGHT);
+        Self { regions, timeout, max_attempts, limit, in_flight, calls: AwsCalls::default(), clock }
     }
 
     /// Calls so far.
     pub fn calls(&self) -> &AwsCalls {
         &self.calls
+    }
+
+    /// One deadline for a whole read.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How each region is, the primary first.
+    pub fn regions(&self) -> Vec<RegionState> {
+        self.regions.iter().map(Region::state).collect()
+    }
+
+    /// Asks the primary next, whatever happened before.
+    pub fn probe_now(&self) {
+        for region in &self.regions {
+            region.breaker.probe_now();
+        }
     }
 
     /// The current value of the AWS secret `id`; `None` when it does not exist or is marked for deletion.
@@ -116,65 +170,42 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch`].
     pub async fn fetch_version(&self, id: &str, version: &str) -> Result<Option<Fetched>> {
-        self.get(id, Some(version.to_owned())).await
+        self.get(id, Some(version)).await
     }
 
-    async fn get(&self, id: &str, version: Option<String>) -> Result<Option<Fetched>> {
-        let result = self
-            .within_deadline(id, async {
-                // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
-                let request = self.client().await.get_secret_value().secret_id(id).set_version_id(version);
-                match Box::pin(request.send()).await {
-                    Ok(mut output) => {
-                        // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
-                        let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
-                        fetched(id, text, binary, output.version_id.as_deref()).map(Some)
-                    }
-                    Err(error) => match classify(&error) {
-                        Failure::Absent => Ok(None),
-                        Failure::Refused(refusal) => Err(refusal.error("GetSecretValue", id)),
-                    },
-                }
-            })
-            .await;
-        self.calls.get.count(&result);
-        result
-    }
-
-    async fn client(&self) -> &Client {
-        self.client.get_or_init(|| Box::pin(client::build(&self.config))).await
-    }
-
-    /// One deadline over everything a call may wait for: a free slot, credentials, connection, retries.
-    async fn within_deadline<T>(&self, id: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let bounded = async {
-            let _slot = self.in_flight.acquire().await;
-            call.await
+    async fn get(&self, id: &str, version: Option<&str>) -> Result<Option<Fetched>> {
+        let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
+            // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
+            let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
+            self.fetched(id, text, binary, output.version_id, region)
         };
-        match tokio::time::timeout(self.config.timeout, bounded).await {
-            Ok(result) => result,
-            Err(_) => Err(timed_out(id, self.config.timeout)),
-        }
+        self.call(Operation::Get, id, read, |client| {
+            client.get_secret_value().secret_id(id).set_version_id(version.map(str::to_owned)).send()
+        })
+        .await
     }
-}
 
-fn timed_out(id: &str, after: Duration) -> SecretError {
-    SecretError::new(
-        ErrorCode::SourceTimeout,
-        format!("{id}: AWS Secrets Manager did not answer within {} ms (aws.timeoutMs)", after.as_millis()),
-    )
-}
-
-fn fetched(id: &str, text: Option<String>, binary: Option<Blob>, version: Option<&str>) -> Result<Fetched> {
-    let value = match (text, binary) {
-        (Some(text), _) => SecretValue::new(text),
-        (None, Some(blob)) => SecretValue::new(STANDARD.encode(Zeroizing::new(blob.into_inner()))),
-        (None, None) => {
-            return Err(SecretError::new(
-                ErrorCode::SourceResponseInvalid,
-                format!("{id}: AWS answered without SecretString and SecretBinary"),
-            ));
+    fn fetched(
+        &self,
+        id: &str,
+        text: Option<String>,
+        binary: Option<Blob>,
+        version: Option<String>,
+        region: Option<&str>,
+    ) -> Result<Fetched> {
+        let invalid = |why: &str| SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: {why}"));
+        let value = match (text, binary) {
+            (Some(text), _) => SecretValue::new(text),
+            (None, Some(blob)) => SecretValue::new(STANDARD.encode(Zeroizing::new(blob.into_inner()))),
+            (None, None) => return Err(invalid("AWS answered without SecretString and SecretBinary")),
+        };
+        if value.len() > MAX_VALUE {
+            return Err(invalid("AWS answered with a value longer than any it stores"));
         }
-    };
-    Ok(Fetched { value, version_id: version.map(Arc::from) })
+        let version_id = version.map(|version| match region {
+            None => Arc::from(version),
+            Some(region) => Arc::from(format!("{version}@{region}")),
+        });
+        Ok(Fetched { value, version_id, fetched_unix_ms: self.clock.unix_ms() })
+    }
 }

@@ -81,6 +81,11 @@ impl EnvFile {
         Ok(name.variable_names().find_map(|name| values.get(&name).cloned()).filter(|value| !value.is_empty()))
     }
 
+    /// Wipes what is held; the next question reads the file again.
+    pub fn forget(&self) {
+        self.lock().loaded = None;
+    }
+
     /// All values as the file is now.
     ///
     /// # Errors

@@ -1,0 +1,264 @@
+'use strict'
+
+// The documentation is checked against what it describes: the README's example runs, its tables agree with index.d.ts
+// and with the package, and no page links to nothing.
+
+const { spawnSync } = require('node:child_process')
+const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const { environmentDefaults } = require('..')
+const { root, temporaryDirectory } = require('../scripts/servers')
+
+const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8')
+const readme = read('README.md')
+const declared = read('index.d.ts')
+
+/** The body rows of the README's table whose first heading is `heading`, as cells. */
+function table(heading) {
+  const lines = readme.split('\n')
+  const start = lines.findIndex((line) => line.startsWith(`| ${heading} |`))
+  if (start < 0) throw new Error(`README.md has no table that begins with '${heading}'`)
+  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'))
+  return lines.slice(start + 2, start + length).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+
+/** What stands between the first pair of backticks. */
+const code = (text) => /`([^`]+)`/.exec(text)?.[1]
+
+describe('the usage example', () => {
+  const blocks = [...readme.matchAll(/^```(?:ts|js)\n([^]*?)^```$/gm)].map((match) => match[1])
+  const variables = { TCS_CACHE_KEYS: `k1:${randomBytes(32).toString('base64')}` }
+  /** @type {string} */
+  let service
+  let compiled
+
+  beforeAll(() => {
+    service = temporaryDirectory('tcs-readme-')
+    fs.mkdirSync(path.join(service, 'node_modules'))
+    fs.symlinkSync(root, path.join(service, 'node_modules', 'tcs-secret-delivery'), 'junction')
+    fs.writeFileSync(path.join(service, '.env.dev'), 'GITHUB_API_TOKEN=from-the-file\nGITHUB_WEBHOOK_SECRET=second\n')
+    const compilerOptions = { strict: true, module: 'nodenext', target: 'es2022', types: ['node'], outDir: 'dist' }
+    fs.writeFileSync(
+      path.join(service, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['0.mts', '1.mts'] }),
+    )
+    // What the first example read is printed for the test; the examples are not changed otherwise.
+    const shown = 'console.log(JSON.stringify({ token, github, answeredBy }))\n'
+    blocks.forEach((block, i) => fs.writeFileSync(path.join(service, `${i}.mts`), i === 0 ? block + shown : block))
+    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    compiled = node(tsc, '-p', '.', '--typeRoots', path.join(root, 'node_modules', '@types'))
+  }, 120_000)
+  afterAll(() => fs.rmSync(service, { recursive: true }))
+
+  function node(...args) {
+    // Nothing of this process's environment: Jest sets NODE_ENV, and a developer may have AWS credentials.
+    const env = { PATH: process.env.PATH, HOME: service, USERPROFILE: service, ...variables }
+    const options = { cwd: service, encoding: /** @type {const} */ ('utf8'), timeout: 60_000, env }
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, options)
+    return { status, stdout: stdout.trim(), stderr: stderr.trim() }
+  }
+
+  test('compiles under --strict, and reads the secrets of a .env.dev beside it', () => {
+    expect(blocks).toHaveLength(2)
+    expect(compiled).toEqual({ status: 0, stdout: '', stderr: '' })
+    const { status, stdout, stderr } = node('dist/0.mjs')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toEqual({
+      token: 'from-the-file',
+      github: { api_token: 'from-the-file', webhook_secret: 'second' },
+      answeredBy: 'env-file',
+    })
+  })
+
+  test('of a production configuration is accepted, with its keys from TCS_CACHE_KEYS', () => {
+    expect(node('dist/1.mjs')).toEqual({ status: 0, stdout: '', stderr: '' })
+    const { TCS_CACHE_KEYS } = variables
+    variables.TCS_CACHE_KEYS = ''
+    expect(node('dist/1.mjs').stderr).toContain('ENCRYPTION_KEY_INVALID')
+    variables.TCS_CACHE_KEYS = TCS_CACHE_KEYS
+  })
+})
+
+describe('the options table', () => {
+  /** Members of each interface of index.d.ts, with their documentation. */
+  const interfaces = new Map(
+    [...declared.matchAll(/^export interface (\w+) \{\n([^]*?)^\}/gm)].map(([, name, body]) => [
+      name,
+      [...body.matchAll(/(?: {2}\/\*\*((?:(?!\*\/)[^])*)\*\/\n)? {2}(\w+)\??: (.+)\n/g)].map(
+        ([, documentation = '', member, type]) => ({ documentation, member, type }),
+      ),
+    ]),
+  )
+
+  /** Every option of an interface by its path, the options inside of it included. */
+  function optionsOf(name, prefix = '') {
+    return interfaces.get(name).flatMap(({ documentation, member, type }) => {
+      const here = { path: prefix + member, type, documentation }
+      const inline = /^\{ (.*) \}$/.exec(type)
+      if (inline !== null) {
+        const inside = [...inline[1].matchAll(/(\w+)\??: (\w+)/g)]
+        return [here, ...inside.map((m) => ({ path: `${here.path}.${m[1]}`, type: m[2], documentation: '' }))]
+      }
+      const nested = [...interfaces.keys()].find((other) => new RegExp(`\\b${other}\\b`).test(type))
+      if (nested === undefined) return [here]
+      const step = type.startsWith('Record<') ? '.*.' : type.endsWith('[]') ? '[].' : '.'
+      return [here, ...optionsOf(nested, here.path + step)]
+    })
+  }
+
+  const options = optionsOf('SecretDeliveryOptions')
+  const rows = new Map(table('option').map(([name, ...cells]) => [code(name), cells]))
+
+  test('names every option of index.d.ts, in its order, and nothing else', () => {
+    expect(options.length).toBeGreaterThan(40)
+    expect([...rows.keys()]).toEqual(options.map((option) => option.path))
+  })
+
+  /** What the table must say about a type. */
+  function wordsFor(type) {
+    if (type.startsWith('{')) return ['object']
+    return type.split(' | ').map((part) => {
+      if (/^('.*'|false|boolean|number|string|string\[\]|Uint8Array|Environment)$/.test(part)) return part
+      return part.endsWith('[]') ? 'list' : 'object'
+    })
+  }
+
+  test('gives each of them its type, its unit and its default', () => {
+    const missing = []
+    let compared = 0
+    for (const { path: name, type, documentation } of options) {
+      const [shownType, shownDefault] = rows.get(name) ?? ['', '']
+      const units = { milliseconds: 'number, ms', seconds: 'number, s' }
+      const unit = units[/\bin (seconds|milliseconds)\b/.exec(documentation)?.[1]]
+      const sentence = /Default:? ([^]*?)(?:;|\.\s|\.$|$)/.exec(documentation.trim())?.[1] ?? ''
+      const defaults = sentence.match(/`[^`]+`|\b\d+\b/g) ?? []
+      compared += defaults.length
+      missing.push(
+        ...wordsFor(type)
+          .filter((word) => !shownType.includes(word))
+          .map((word) => [name, 'type', word]),
+        ...(unit === undefined || shownType === unit ? [] : [[name, 'unit', unit]]),
+        ...defaults.filter((value) => !shownDefault.includes(value)).map((value) => [name, 'default', value]),
+      )
+    }
+    expect(missing).toEqual([])
+    expect(compared).toBeGreaterThan(20)
+  })
+})
+
+test('the table of error codes is the SecretErrorCode union', () => {
+  const union = /export type SecretErrorCode =\n([^]*?)\n\n/.exec(declared)?.[1] ?? ''
+  const codes = [...union.matchAll(/'(\w+)'/g)].map((match) => match[1])
+  expect(codes).toContain('CLOSED')
+  expect(table('code').map(([name]) => code(name))).toEqual(codes)
+})
+
+test('the README names every warning that the core sends', () => {
+  const core = path.join(root, 'crates', 'core', 'src')
+  const sent = fs
+    .readdirSync(core, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.rs'))
+    .flatMap((name) => [
+      ...fs
+        .readFileSync(path.join(core, name), 'utf8')
+        .matchAll(/Notice::warning\(\s*(?:"(\w+)"|ErrorCode::(\w+)\.as_str\(\))/g),
+    ])
+    .map(([, text, variant]) => text ?? variant.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase())
+  const named = /Warnings go to[^]*?\n\n/.exec(readme)?.[0].match(/`[A-Z_]{8,}`/g) ?? []
+  expect(named.map(code).sort()).toEqual([...new Set(sent)].sort())
+})
+
+describe('the table of environments', () => {
+  const environments = ['development', 'test', 'staging', 'production']
+  const rows = table('`environmentDefaults()`').map(([label, ...cells]) => ({ key: code(label), cells }))
+
+  function shown(value) {
+    if (value === null) return '–'
+    if (typeof value === 'boolean') return value ? 'yes' : 'no'
+    return typeof value === 'number' ? String(value) : `\`${value}\``
+  }
+
+  test('has a row for each default', () => {
+    const { environment, ...defaults } = environmentDefaults('test')
+    expect(environments).toContain(environment)
+    expect(rows.map(({ key }) => key).sort()).toEqual(Object.keys(defaults).sort())
+  })
+
+  test.each(environments)('agrees with environmentDefaults(%j)', (environment) => {
+    const defaults = environmentDefaults(environment)
+    const column = environments.indexOf(environment)
+    const written = Object.fromEntries(rows.map(({ key, cells }) => [key, cells[column]]))
+    const expected = Object.fromEntries(rows.map(({ key }) => [key, shown(defaults[key])]))
+    expect(written).toEqual(expected)
+  })
+})
+
+describe('the pages', () => {
+  const skipped = ['node_modules', 'target']
+
+  /** The Markdown files below `directory`, hidden and generated directories left out. */
+  function pagesBelow(directory) {
+    return fs.readdirSync(path.join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+      const name = path.join(directory, entry.name)
+      if (entry.isDirectory() && !entry.name.startsWith('.') && !skipped.includes(entry.name)) return pagesBelow(name)
+      return entry.isFile() && entry.name.endsWith('.md') ? [name] : []
+    })
+  }
+
+  const pages = pagesBelow('')
+  const withoutCode = (text) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+
+  /** The anchors that GitHub gives a page's headings. */
+  const anchors = (page) =>
+    [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    )
+
+  test('link to files and headings that exist', () => {
+    const dead = []
+    let followed = 0
+    for (const page of pages) {
+      for (const [, target] of withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^\w+:/.test(target)) continue
+        followed++
+        const [file, anchor] = target.split('#')
+        const linked = file === '' ? page : path.join(path.dirname(page), file)
+        const found = fs.existsSync(path.join(root, linked))
+        if (!found || (anchor !== undefined && !anchors(linked).includes(anchor))) dead.push([page, target])
+      }
+    }
+    expect(dead).toEqual([])
+    expect(followed).toBeGreaterThan(20)
+  })
+
+  test('name only npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json'))
+    const named = pages.flatMap((page) => [...read(page).matchAll(/\bnpm run ([\w:]+)/g)].map(([, name]) => name))
+    expect(named.filter((name) => !(name in scripts))).toEqual([])
+    expect(new Set(named).size).toBeGreaterThan(3)
+  })
+
+  test('about decisions are in the index, numbered without gap', () => {
+    const decisions = fs.readdirSync(path.join(root, 'docs', 'decisions')).sort()
+    const listed = [...read('docs', 'README.md').matchAll(/\(decisions\/([^)]+)\)/g)].map((match) => match[1])
+    expect(listed).toEqual(decisions)
+    expect(decisions.map((name) => Number(name.slice(0, 3)))).toEqual(decisions.map((_, index) => index + 1))
+  })
+
+  test('leave one place for the tables that the benchmark writes', () => {
+    const text = read('docs', 'benchmarks.md')
+    const marks = text.match(/<!--.*?-->/g)
+    expect(marks).toEqual(['<!-- measured -->', '<!-- end of measured -->'])
+    // As benchmark/run.js looks for it.
+    expect(text).toMatch(/\n<!-- measured -->\n[^]*<!-- end of measured -->\n/)
+  })
+})

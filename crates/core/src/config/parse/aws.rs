@@ -1,0 +1,139 @@
+//! `options.aws`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::super::{Ambient, AwsConfig, AwsCredentials, FailoverRegion, Field, Section};
+use super::sub_section;
+use crate::environment::Environment;
+use crate::error::{Result, SecretError};
+use crate::name::AwsIdTemplate;
+use crate::value::SecretValue;
+
+/// What `timeoutMs` may be at most: a read has one deadline, and nobody waits ten minutes for a secret.
+const MAX_TIMEOUT_MILLIS: u32 = 600_000;
+
+pub(super) fn aws(
+    top: &mut Section,
+    environment: Environment,
+    ambient: &Ambient,
+) -> Result<(Option<AwsConfig>, AwsIdTemplate)> {
+    const KNOWN: &[&str] = &[
+        "enabled",
+        "region",
+        "endpoint",
+        "profile",
+        "credentials",
+        "timeoutMs",
+        "connectTimeoutMs",
+        "maxAttempts",
+        "secretIdTemplate",
+        "requestsPerSecond",
+        "failoverRegions",
+    ];
+    let mut section = sub_section(top, "aws")?;
+    let enabled = section.read("enabled", Field::bool)?.unwrap_or(true);
+    let timeout = section.read("timeoutMs", |f| f.integer(1..=MAX_TIMEOUT_MILLIS))?.unwrap_or(4500);
+    let connect = section.read("connectTimeoutMs", |f| f.integer(1..=MAX_TIMEOUT_MILLIS))?.unwrap_or(1000);
+    let max_attempts = section.read("maxAttempts", |f| f.integer(1..=10))?.unwrap_or(3);
+    let template = section.read("secretIdTemplate", |field| {
+        let path = field.path().to_owned();
+        AwsIdTemplate::parse(&field.string()?).map_err(|why| SecretError::config(&path, why))
+    })?;
+    let template = match template {
+        Some(template) => template,
+        None => AwsIdTemplate::parse(AwsIdTemplate::DEFAULT)
+            .map_err(|why| SecretError::config("options.aws.secretIdTemplate", why))?,
+    };
+    let requests_per_second = section.read("requestsPerSecond", |f| f.integer(1..=1_000_000))?.unwrap_or(200);
+    let failover = section.read("failoverRegions", failover_regions)?.unwrap_or_default();
+    let region = section.read("region", region)?;
+    let endpoint = section.read("endpoint", http_url)?;
+    let profile = section.read("profile", Field::string)?;
+    let credentials = section.read("credentials", credentials)?;
+    section.finish(KNOWN)?;
+
+    let mut variables: std::collections::HashMap<String, String> = ambient
+        .variables
+        .iter()
+        .filter(|(name, _)| {
+            name.starts_with("AWS_") || matches!(name.as_str(), "HOME" | "USERPROFILE" | "SSL_CERT_FILE")
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    // In development the first read must not wait for a metadata service; AWS_EC2_METADATA_DISABLED=false asks for it.
+    let asked = ambient.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("false"));
+    let instance_metadata = environment.preset().instance_metadata || asked;
+    if !instance_metadata {
+        variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
+    }
+    let config = AwsConfig {
+        region,
+        endpoint,
+        profile,
+        credentials,
+        timeout: Duration::from_millis(u64::from(timeout)),
+        connect_timeout: Duration::from_millis(u64::from(connect)),
+        max_attempts,
+        requests_per_second,
+        failover,
+        instance_metadata,
+        variables,
+    };
+    Ok((enabled.then_some(config), template))
+}
+
+fn region(field: Field) -> Result<String> {
+    let path = field.path().to_owned();
+    let region = field.string()?;
+    let fits = region.len() <= 40 && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits { Ok(region) } else { Err(SecretError::config(&path, "must be a region such as 'eu-central-1'")) }
+}
+
+fn http_url(field: Field) -> Result<String> {
+    let path = field.path().to_owned();
+    let text = field.string()?;
+    let refuse = |why: &str| Err(SecretError::config(&path, why));
+    match Url::parse(&text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => refuse("must be an http:// or https:// URL"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => refuse("must not hold credentials"),
+        Ok(url) if !url.has_host() => refuse("must name a host"),
+        Ok(_) => Ok(text),
+        Err(_) => refuse("must be an http:// or https:// URL"),
+    }
+}
+
+/// Each one a region, or `{ region, endpoint }`.
+fn failover_regions(field: Field) -> Result<Vec<FailoverRegion>> {
+    field
+        .list()?
+        .into_iter()
+        .map(|item| {
+            if item.is_text() {
+                return Ok(FailoverRegion { region: region(item)?, endpoint: None });
+            }
+            let mut section = item.section()?;
+            let path = section.path().to_owned();
+            let name = section.read("region", region)?.ok_or_else(|| SecretError::config(&path, "has no region"))?;
+            let endpoint = section.read("endpoint", http_url)?;
+            section.finish(&["region", "endpoint"])?;
+            Ok(FailoverRegion { region: name, endpoint })
+        })
+        .collect()
+}
+
+fn credentials(field: Field) -> Result<AwsCredentials> {
+    let mut section = field.section()?;
+    let path = section.path().to_owned();
+    let missing = |name: &str| SecretError::config(&format!("{path}.{name}"), "is missing");
+    let access_key_id = section.read("accessKeyId", Field::string)?.ok_or_else(|| missing("accessKeyId"))?;
+    let secret = section.read("secretAccessKey", Field::text)?.ok_or_else(|| missing("secretAccessKey"))?;
+    let token = section.read("sessionToken", Field::text)?;
+    section.finish(&["accessKeyId", "secretAccessKey", "sessionToken"])?;
+    Ok(AwsCredentials {
+        access_key_id,
+        secret_access_key: SecretValue::copied(&secret),
+        session_token: token.map(|token| SecretValue::copied(&token)),
+    })
+}

@@ -1,0 +1,168 @@
+//! `options.cache`.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::super::{Ambient, CacheConfig, EncryptionKey, Field, RedisConfig, RedisTls, Section};
+use super::empty_section;
+use crate::environment::Preset;
+use crate::error::{ErrorCode, Result, SecretError};
+
+/// The longest duration an option may give: 100 days in seconds.
+const MAX_SECONDS: u32 = 8_640_000;
+
+pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheConfig>> {
+    const KNOWN: &[&str] = &[
+        "ttlSeconds",
+        "maxEntries",
+        "maxStaleSeconds",
+        "negativeTtlSeconds",
+        "refreshAhead",
+        "snapshotPath",
+        "redis",
+        "encryptionKeys",
+    ];
+    let field = top.take("cache");
+    let wanted = match &field {
+        Some(field) if field.is_false() => return Ok(None),
+        given => given.is_some() || preset.cache_ttl.is_some(),
+    };
+    if !wanted {
+        return Ok(None);
+    }
+    let mut section = match field {
+        Some(field) => field.section()?,
+        None => empty_section("options.cache")?,
+    };
+    let seconds = |value: Option<u32>, default: Duration| value.map_or(default, |s| Duration::from_secs(u64::from(s)));
+    let default_ttl = preset.cache_ttl.unwrap_or(Duration::from_mins(1));
+    let ttl = seconds(section.read("ttlSeconds", |f| f.integer(1..=MAX_SECONDS))?, default_ttl);
+    let max_stale = seconds(section.read("maxStaleSeconds", |f| f.integer(0..=MAX_SECONDS))?, preset.max_stale);
+    let negative = seconds(section.read("negativeTtlSeconds", |f| f.integer(0..=MAX_SECONDS))?, Duration::from_secs(5));
+    let max_entries = section.read("maxEntries", |f| f.integer(1..=10_000_000))?.unwrap_or(10_000);
+    let refresh_ahead = section.read("refreshAhead", Field::bool)?.unwrap_or(true);
+    let snapshot = section.read("snapshotPath", Field::string)?.map(|path| ambient.working_directory.join(path));
+    let redis = redis(&mut section, ambient)?;
+    let keys = keys(&mut section, ambient)?;
+    section.finish(KNOWN)?;
+    if redis.is_some() && keys.is_empty() && preset.encryption_required {
+        return Err(SecretError::new(
+            ErrorCode::EncryptionKeyInvalid,
+            "options.cache.encryptionKeys is required here: values in Redis must be encrypted in staging and production. \
+             Give at least one { id, key } (32 random bytes, base64), set TCS_CACHE_KEYS=id:base64, or set cache.redis to \
+             false to cache in memory only",
+        ));
+    }
+    if snapshot.is_some() && keys.is_empty() {
+        return Err(SecretError::new(
+            ErrorCode::EncryptionKeyInvalid,
+            "options.cache.encryptionKeys is required with options.cache.snapshotPath: the file holds encrypted values only",
+        ));
+    }
+    Ok(Some(CacheConfig {
+        ttl,
+        max_entries: max_entries as usize,
+        max_stale,
+        negative_ttl: negative,
+        refresh_ahead,
+        snapshot,
+        redis,
+        keys,
+    }))
+}
+
+fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisConfig>> {
+    const DEFAULT_PREFIX: &str = "secret:";
+    let Some(field) = cache.take("redis") else {
+        let Some(url) = ambient.variable("REDIS_URL") else {
+            return Ok(None);
+        };
+        let url = Zeroizing::new(url.to_owned());
+        crate::cache::redis::check_url(&url, false)
+            .map_err(|why| SecretError::config("options.cache.redis.url", format_args!("(from REDIS_URL) {why}")))?;
+        return Ok(Some(RedisConfig { url, key_prefix: DEFAULT_PREFIX.into(), tls: None }));
+    };
+    if field.is_false() {
+        return Ok(None);
+    }
+    let mut section = field.section()?;
+    let tls = section.read("tls", redis_tls)?;
+    let path = format!("{}.url", section.path());
+    let url = match section.read("url", Field::text)? {
+        Some(url) => url,
+        None => ambient
+            .variable("REDIS_URL")
+            .map(|url| Zeroizing::new(url.to_owned()))
+            .ok_or_else(|| SecretError::config(&path, "is missing (and REDIS_URL is not set)"))?,
+    };
+    crate::cache::redis::check_url(&url, tls.is_some()).map_err(|why| SecretError::config(&path, why))?;
+    let key_prefix = section.read("keyPrefix", Field::string)?.unwrap_or_else(|| DEFAULT_PREFIX.into());
+    section.finish(&["url", "keyPrefix", "tls"])?;
+    Ok(Some(RedisConfig { url, key_prefix, tls }))
+}
+
+fn redis_tls(field: Field) -> Result<RedisTls> {
+    let mut section = field.section()?;
+    let path = section.path().to_owned();
+    let ca = section.read("ca", Field::text)?;
+    let identity = match (section.read("cert", Field::text)?, section.read("key", Field::text)?) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => return Err(SecretError::config(&path, "needs cert and key together")),
+    };
+    section.finish(&["ca", "cert", "key"])?;
+    Ok(RedisTls { ca, identity })
+}
+
+fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
+    let mut keys = Vec::new();
+    if let Some(field) = cache.take("encryptionKeys") {
+        for item in field.list()? {
+            let mut section = item.section()?;
+            let path = section.path().to_owned();
+            let id = section.read("id", Field::string)?.ok_or_else(|| key_error(&path, "has no id"))?;
+            let (bytes, is_text) =
+                section.read("key", Field::text_or_bytes)?.ok_or_else(|| key_error(&path, "has no key"))?;
+            section.finish(&["id", "key"])?;
+            keys.push(key(&path, &id, bytes, is_text)?);
+        }
+    } else if let Some(variable) = ambient.variable("TCS_CACHE_KEYS") {
+        for (index, item) in variable.split(',').enumerate() {
+            let path = format!("TCS_CACHE_KEYS entry {}", index + 1);
+            let (id, text) = item.trim().split_once(':').ok_or_else(|| key_error(&path, "must be id:base64"))?;
+            keys.push(key(&path, id, Zeroizing::new(text.as_bytes().to_vec()), true)?);
+        }
+    }
+    let mut seen = HashSet::new();
+    for key in &keys {
+        if !seen.insert(key.id.as_str()) {
+            return Err(key_error("options.cache.encryptionKeys", &format!("uses the id '{}' twice", key.id)));
+        }
+    }
+    Ok(keys)
+}
+
+fn key(path: &str, id: &str, bytes: Zeroizing<Vec<u8>>, is_text: bool) -> Result<EncryptionKey> {
+    let id_fits =
+        !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if !id_fits {
+        return Err(key_error(path, "must have an id of 1 to 64 letters, digits, '_', '.' or '-'"));
+    }
+    let raw = if is_text { decode_base64(&bytes) } else { Some(bytes) };
+    let key = raw
+        .and_then(|raw| <[u8; 32]>::try_from(raw.as_slice()).ok())
+        .ok_or_else(|| key_error(path, "must have a key of exactly 32 bytes, as base64 or a Uint8Array"))?;
+    Ok(EncryptionKey { id: id.to_owned(), key: Zeroizing::new(key) })
+}
+
+fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(text).ok()).map(Zeroizing::new)
+}
+
+fn key_error(path: &str, why: &str) -> SecretError {
+    SecretError::new(ErrorCode::EncryptionKeyInvalid, format!("{path} {why}"))
+}

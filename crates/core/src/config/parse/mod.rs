@@ -1,0 +1,197 @@
+//! Options to [`Config`]: one function a section, in the order of the documented shape.
+
+mod aws;
+mod cache;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+use super::{Ambient, Config, EnvFileConfig, EnvFileSyntax, Field, OptionValue, Precedence, RuntimeConfig, Section};
+use crate::environment::{Environment, Preset};
+use crate::error::{Result, SecretError};
+use crate::manifest::{Manifest, SecretSpec};
+use crate::name::check_part;
+
+const TOP: &[&str] = &["environment", "tools", "aws", "envFile", "runtime", "cache", "audit", "rotation", "events"];
+
+pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> {
+    let options = match options {
+        OptionValue::Null => OptionValue::Record(BTreeMap::new()),
+        given => given,
+    };
+    let mut top = Field::new("options", options).section()?;
+    let environment = environment(&mut top, ambient)?;
+    let preset = environment.preset();
+    let tools = top.read("tools", tools)?.unwrap_or_default();
+    let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
+    let env_file = env_file(&mut top, &preset, ambient)?;
+    let runtime = runtime(&mut top, ambient)?;
+    let cache = cache::cache(&mut top, &preset, ambient)?;
+    not_yet(&mut top)?;
+    top.finish(TOP)?;
+    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache })
+}
+
+/// Options whose system is not part of this version are refused instead of being ignored: an operator who asks for
+/// an audit log must not believe that there is one. `audit: false` asks for nothing and is accepted.
+fn not_yet(top: &mut Section) -> Result<()> {
+    for name in ["audit", "rotation", "events"] {
+        match top.take(name) {
+            None => {}
+            Some(field) if field.is_false() && name == "audit" => {}
+            Some(field) => return Err(field.refuse("is not available in this version")),
+        }
+    }
+    Ok(())
+}
+
+fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {
+    let known = "must be 'development', 'test', 'staging' or 'production'";
+    if let Some(field) = top.take("environment") {
+        let path = field.path().to_owned();
+        return Environment::parse(&field.string()?).ok_or_else(|| SecretError::config(&path, known));
+    }
+    for variable in ["TCS_ENVIRONMENT", "NODE_ENV"] {
+        if let Some(value) = ambient.variable(variable) {
+            return Environment::parse(value).ok_or_else(|| {
+                SecretError::config(
+                    "options.environment",
+                    format_args!("is not given and the variable {variable} {known}"),
+                )
+            });
+        }
+    }
+    Ok(Environment::Development)
+}
+
+fn tools(field: Field) -> Result<Manifest> {
+    let mut manifest = Manifest::default();
+    for (tool, field) in field.section()?.entries() {
+        check_part("tool name", &tool)
+            .map_err(|error| SecretError::config("options.tools", format_args!("has a bad key: {error}")))?;
+        let path = field.path().to_owned();
+        let mut section = field.section()?;
+        let secrets = section.read("secrets", secrets)?.unwrap_or_default();
+        section.finish(&["secrets"])?;
+        if !manifest.declare(&tool, secrets) {
+            return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
+        }
+    }
+    Ok(manifest)
+}
+
+fn secrets(field: Field) -> Result<BTreeMap<String, SecretSpec>> {
+    let parent = field.path().to_owned();
+    let mut secrets = BTreeMap::new();
+    for (secret_type, field) in field.section()?.entries() {
+        check_part("secret type", &secret_type)
+            .map_err(|error| SecretError::config(&parent, format_args!("has a bad key: {error}")))?;
+        let path = field.path().to_owned();
+        let spec = secret_spec(field)?;
+        if secrets.insert(secret_type.to_ascii_uppercase(), spec).is_some() {
+            return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
+        }
+    }
+    Ok(secrets)
+}
+
+fn secret_spec(field: Field) -> Result<SecretSpec> {
+    let mut section = field.section()?;
+    let spec = SecretSpec {
+        required: section.read("required", Field::bool)?.unwrap_or(false),
+        pattern: section.read("pattern", pattern)?,
+        min_length: section.read("minLength", |f| f.integer(0..=65_536))?,
+        json_fields: section.read("json", json_fields)?.flatten(),
+        rotation_type: section.read("rotationType", Field::string)?,
+    };
+    section.finish(&["required", "pattern", "minLength", "json", "rotationType"])?;
+    Ok(spec)
+}
+
+fn pattern(field: Field) -> Result<Regex> {
+    let path = field.path().to_owned();
+    let text = field.string()?;
+    Regex::new(&text).map_err(|_| {
+        SecretError::config(
+            &path,
+            "is not a regular expression (Rust regex syntax: no look-around, no back-references)",
+        )
+    })
+}
+
+/// An array of top-level fields, empty for JSON of any shape; `false` for any text.
+fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
+    if field.is_false() {
+        return Ok(None);
+    }
+    let path = field.path().to_owned();
+    match field.list() {
+        Ok(items) => items.into_iter().map(Field::string).collect::<Result<_>>().map(Some),
+        Err(_) => Err(SecretError::config(&path, "must be an array of field names (empty for any JSON) or false")),
+    }
+}
+
+fn env_file(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<EnvFileConfig>> {
+    let Some(field) = top.take("envFile") else {
+        return Ok(preset.env_file.map(|name| EnvFileConfig {
+            path: ambient.working_directory.join(name),
+            syntax: EnvFileSyntax::Dotenv,
+            deprecated: preset.env_file_deprecated,
+        }));
+    };
+    if field.is_false() {
+        return Ok(None);
+    }
+    let mut section = field.section()?;
+    let path = section.read("path", Field::string)?.map(PathBuf::from);
+    let directory = section.read("directory", Field::string)?;
+    let syntax = section
+        .read("syntax", |f| f.one_of(&[("dotenv", EnvFileSyntax::Dotenv), ("dotenvy", EnvFileSyntax::Dotenvy)]))?
+        .unwrap_or(EnvFileSyntax::Dotenv);
+    section.finish(&["path", "directory", "syntax"])?;
+    let directory = directory
+        .map_or_else(|| ambient.working_directory.clone(), |directory| ambient.working_directory.join(directory));
+    // A path that is asked for by name is used in production too; the preset only decides the default.
+    let Some(path) = path.or_else(|| preset.env_file.map(PathBuf::from)) else {
+        return Ok(None);
+    };
+    Ok(Some(EnvFileConfig { path: directory.join(path), syntax, deprecated: preset.env_file_deprecated }))
+}
+
+fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeConfig> {
+    let mut section = sub_section(top, "runtime")?;
+    let precedence = section
+        .read("precedence", |f| f.one_of(&[("last", Precedence::Last), ("override", Precedence::Override)]))?
+        .unwrap_or(Precedence::Last);
+    // The variables themselves stay on the JavaScript side, which reads them at each call; here they are checked.
+    if let Some(field) = section.take("variables") {
+        for (_, variable) in field.section()?.entries() {
+            variable.text_or_empty()?;
+        }
+    }
+    let directories = section.read("secretDirectories", |field| {
+        field
+            .list()?
+            .into_iter()
+            .map(|item| item.string().map(|dir| ambient.working_directory.join(dir)))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    section.finish(&["precedence", "variables", "secretDirectories"])?;
+    Ok(RuntimeConfig {
+        precedence,
+        directories: directories.unwrap_or_else(|| vec![Path::new("/run/secrets").to_owned()]),
+    })
+}
+
+fn sub_section(top: &mut Section, name: &str) -> Result<Section> {
+    match top.take(name) {
+        Some(field) => field.section(),
+        None => empty_section(&format!("options.{name}")),
+    }
+}
+
+fn empty_section(path: &str) -> Result<Section> {
+    Field::new(path, OptionValue::Record(BTreeMap::new())).section()
+}

@@ -1,0 +1,181 @@
+//! From a group of misses to AWS: one instance of a fleet asks, the others read what it shares.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use tokio::time::{Instant, sleep};
+
+use super::AwsLayer;
+use super::gather::Asked;
+use crate::cache::tiered::{LOCK_LEASE, Locks, Shared, Want};
+use crate::error::Result;
+use crate::name::SecretName;
+use crate::notice::Notice;
+use crate::source::aws::Fetched;
+
+/// How long a refused batch permission is remembered.
+const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
+/// How often an instance looks whether another one has shared what both want.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+const LAST_LOOK: Duration = Duration::from_millis(50);
+/// Writes of the snapshot are this far apart.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+impl AwsLayer {
+    /// Fetches up to 20 names. Each has its own answer, in their order.
+    pub(super) async fn fetch_group(self: &Arc<Self>, wants: Vec<Want>) -> Vec<Asked> {
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.redis().is_some()) else {
+            return self.fetch_from_aws(wants, None).await;
+        };
+        let (ours, locks) = cache.lock(&wants).await;
+        if ours.iter().all(|ours| *ours) {
+            return self.fetch_from_aws(wants, Some(locks)).await;
+        }
+        let mut answers: Vec<Option<Asked>> = wants.iter().map(|_| None).collect();
+        let (mine, theirs): (Vec<_>, Vec<_>) =
+            wants.into_iter().zip(ours).enumerate().partition(|(_, (_, ours))| *ours);
+        let split = |part: Vec<(usize, (Want, bool))>| -> (Vec<usize>, Vec<Want>) {
+            part.into_iter().map(|(index, (want, _))| (index, want)).unzip()
+        };
+        let ((mine, my_wants), (theirs, their_wants)) = (split(mine), split(theirs));
+        let (from_aws, from_peers) =
+            join(self.fetch_from_aws(my_wants, Some(locks)), self.await_peers(their_wants)).await;
+        for (index, answer) in mine.into_iter().zip(from_aws).chain(theirs.into_iter().zip(from_peers)) {
+            answers[index] = Some(answer);
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Asked::Aws(Ok(None)))).collect()
+    }
+
+    /// Waits for what other instances are fetching, and takes over what they do not deliver.
+    async fn await_peers(self: &Arc<Self>, wants: Vec<Want>) -> Vec<Asked> {
+        let Some(cache) = &self.cache else { return self.fetch_from_aws(wants, None).await };
+        let patience = Instant::now() + LOCK_LEASE;
+        let mut answers: Vec<Option<Asked>> = wants.iter().map(|_| None).collect();
+        let mut look = FIRST_LOOK;
+        loop {
+            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
+            look = (look * 2).min(LAST_LOOK);
+            let open: Vec<usize> = (0..wants.len()).filter(|&i| answers[i].is_none()).collect();
+            let asked: Vec<Want> = open.iter().map(|&i| wants[i].clone()).collect();
+            for (&i, shared) in open.iter().zip(cache.lookup_shared_many(&asked).await) {
+                if matches!(shared, Shared::Fresh(_)) {
+                    answers[i] = Some(Asked::Shared(shared));
+                }
+            }
+            let open: Vec<usize> = open.into_iter().filter(|&i| answers[i].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let asked: Vec<Want> = open.iter().map(|&i| wants[i].clone()).collect();
+            // A lock that is free again was given back without a copy, or its holder is gone.
+            let (ours, locks) = if Instant::now() < patience {
+                cache.lock(&asked).await
+            } else {
+                (vec![true; asked.len()], Locks::default())
+            };
+            let (mine, my_wants): (Vec<usize>, Vec<Want>) =
+                open.into_iter().zip(asked).zip(ours).filter(|(_, ours)| *ours).map(|(pair, _)| pair).unzip();
+            if mine.is_empty() {
+                continue;
+            }
+            for (i, answer) in mine.into_iter().zip(self.fetch_from_aws(my_wants, Some(locks)).await) {
+                answers[i] = Some(answer);
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Asked::Aws(Ok(None)))).collect()
+    }
+
+    /// Asks AWS, in one call where batches are granted; shares what it gives and then gives the locks back.
+    async fn fetch_from_aws(self: &Arc<Self>, wants: Vec<Want>, locks: Option<Locks>) -> Vec<Asked> {
+        let answers = self.call_aws(&wants).await;
+        let found: Vec<(Want, Fetched)> = wants
+            .into_iter()
+            .zip(&answers)
+            .filter_map(|(want, answer)| match answer {
+                Ok(Some(fetched)) if !fetched.value.is_empty() => Some((want, fetched.clone())),
+                _ => None,
+            })
+            .collect();
+        self.share_later(found, locks);
+        answers.into_iter().map(Asked::Aws).collect()
+    }
+
+    async fn call_aws(&self, wants: &[Want]) -> Vec<Result<Option<Fetched>>> {
+        let Some(aws) = &self.aws else { return wants.iter().map(|_| Ok(None)).collect() };
+        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
+        if ids.len() > 1 && !self.batch_is_refused() {
+            match aws.fetch_batch(&ids).await {
+                Ok(mut answers) => {
+                    self.metrics.shared_calls.fetch_add(ids.len() as u64, Ordering::Relaxed);
+                    let answered = ids.iter().map(|id| answers.remove(id));
+                    return join_all(ids.iter().zip(answered).map(|(id, answer)| async move {
+                        match answer {
+                            // A batch may leave names out; alone they are answered.
+                            None => aws.fetch(id).await,
+                            Some(answer) => answer,
+                        }
+                    }))
+                    .await;
+                }
+                // Not granted: one by one.
+                Err(error) if error.is_denied() => self.refuse_batches(),
+                Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
+            }
+        }
+        join_all(ids.iter().map(|id| aws.fetch(id))).await
+    }
+
+    /// Readers do not wait for Redis to take the copies.
+    pub(super) fn share_later(self: &Arc<Self>, found: Vec<(Want, Fetched)>, locks: Option<Locks>) {
+        if self.cache.as_ref().is_none_or(|cache| cache.redis().is_none()) {
+            return;
+        }
+        let news: Vec<SecretName> = found
+            .iter()
+            .filter(|(want, fetched)| self.is_news(&want.name, fetched))
+            .map(|(want, _)| want.name.clone())
+            .collect();
+        let layer = self.clone();
+        self.spawn_stoppable(async move {
+            let Some(cache) = &layer.cache else { return };
+            if let Err(error) = cache.share(found, &news).await {
+                tracing::debug!(code = %error.code(), "copies were not shared");
+            }
+            if let Some(locks) = locks {
+                cache.unlock(locks).await;
+            }
+        });
+    }
+
+    /// Writes the snapshot within a second, once for all that changes until then.
+    pub(super) fn write_snapshot_later(self: &Arc<Self>) {
+        let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };
+        if self.snapshot_is_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (layer, snapshot) = (self.clone(), snapshot.clone());
+        self.spawn_stoppable(async move {
+            sleep(SNAPSHOT_EVERY).await;
+            layer.snapshot_is_due.store(false, Ordering::Release);
+            if let Err(error) = snapshot.write().await {
+                layer.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
+            }
+        });
+    }
+
+    fn batch_is_refused(&self) -> bool {
+        let until = *self.batch_refused_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        until.is_some_and(|until| self.clock.now() < until)
+    }
+
+    fn refuse_batches(&self) {
+        let until = self.clock.now().plus(BATCH_REFUSED_FOR);
+        *self.batch_refused_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(until);
+        self.notices.notice(Notice::warning(
+            "BATCH_NOT_GRANTED",
+            "secretsmanager:BatchGetSecretValue is not granted to this identity: secrets are read one by one",
+        ));
+    }
+}

@@ -1,0 +1,138 @@
+//! One flight, wide: misses of different names are gathered for a moment, so that many of them cost one call.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::AwsLayer;
+use crate::cache::tiered::{Shared, Want};
+use crate::error::{Result, SecretError};
+use crate::source::aws::{Fetched, MAX_BATCH};
+
+/// How long a miss waits for others, unless it is alone.
+const WINDOW: Duration = Duration::from_millis(1);
+
+/// What a miss ends with.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// What AWS said.
+    Aws(Result<Option<Fetched>>),
+    /// Another instance asked AWS and shared what it got.
+    Shared(Shared),
+}
+
+/// Misses that wait for a call.
+#[derive(Default)]
+pub(super) struct Gather {
+    waiting: Mutex<Waiting>,
+    under_way: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    misses: Vec<Miss>,
+    /// Grows with each call, so that a timer ends only the window it was set for.
+    window: u64,
+}
+
+struct Miss {
+    want: Want,
+    answer: oneshot::Sender<Asked>,
+}
+
+/// Announces that several reads begin together: none of them is alone, even the first.
+pub struct Group(Arc<AtomicUsize>);
+
+impl Group {
+    fn begin(under_way: &Arc<AtomicUsize>) -> (Self, bool) {
+        let alone = under_way.fetch_add(1, Ordering::SeqCst) == 0;
+        (Self(under_way.clone()), alone)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Gather {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AwsLayer {
+    /// To be held while reads that were begun together are under way.
+    pub fn group(&self) -> Group {
+        Group::begin(&self.gather.under_way).0
+    }
+
+    /// Asks AWS for one name, together with those that are asked for at the same time.
+    pub(super) async fn ask(self: &Arc<Self>, want: Want) -> Asked {
+        let (_under_way, alone) = Group::begin(&self.gather.under_way);
+        if alone || self.aws.is_none() {
+            let mut answers = self.fetch_group(vec![want]).await;
+            return answers.pop().unwrap_or(Asked::Aws(Ok(None)));
+        }
+        let (answer, answered) = oneshot::channel();
+        let (full, first) = {
+            let mut waiting = self.gather.lock();
+            waiting.misses.push(Miss { want, answer });
+            match waiting.misses.len() {
+                1 => (None, Some(waiting.window)),
+                MAX_BATCH => (Some(waiting.take()), None),
+                _ => (None, None),
+            }
+        };
+        if let Some(window) = first {
+            let layer = self.clone();
+            self.spawn_stoppable(async move {
+                tokio::time::sleep(WINDOW).await;
+                let misses = {
+                    let mut waiting = layer.gather.lock();
+                    if waiting.window == window { waiting.take() } else { Vec::new() }
+                };
+                layer.deliver(misses).await;
+            });
+        }
+        if let Some(misses) = full {
+            let layer = self.clone();
+            self.spawn_stoppable(async move { layer.deliver(misses).await });
+        }
+        // Without an answer the task was stopped by `close`.
+        answered.await.unwrap_or_else(|_| Asked::Aws(Err(SecretError::closed())))
+    }
+
+    async fn deliver(self: &Arc<Self>, misses: Vec<Miss>) {
+        let (wants, answers): (Vec<Want>, Vec<_>) = misses.into_iter().map(|miss| (miss.want, miss.answer)).unzip();
+        if wants.is_empty() {
+            return;
+        }
+        for (answer, asked) in answers.into_iter().zip(self.fetch_group(wants).await) {
+            // A reader who gave up does not listen.
+            drop(answer.send(asked));
+        }
+    }
+
+    /// Runs `work` as a task that `close` ends.
+    pub(super) fn spawn_stoppable(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Vec<Miss> {
+        self.window += 1;
+        std::mem::take(&mut self.misses)
+    }
+}

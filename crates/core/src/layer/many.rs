@@ -1,0 +1,121 @@
+//! Many names at once: those of a tool, declared or found by their prefix.
+
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+
+use super::{Answer, AwsLayer};
+use crate::cache::generation::Generation;
+use crate::cache::tiered::{Shared, TieredCache, Want};
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::metrics::add;
+use crate::name::SecretName;
+
+/// Tools whose list of names is remembered; more than any service has.
+const MAX_LISTINGS: usize = 1000;
+
+/// The names a listing found.
+#[derive(Clone)]
+pub(super) struct NameList {
+    names: Vec<SecretName>,
+    fresh_until: Moment,
+    at: Generation,
+}
+
+impl AwsLayer {
+    /// Reads many names at the cost of few calls: memory, one MGET, batches of 20. Names that others are fetching are
+    /// not fetched again.
+    pub async fn read_many(self: &Arc<Self>, names: &[SecretName]) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = names.iter().map(|name| self.from_memory(name)).collect();
+        let missing: Vec<usize> = (0..names.len()).filter(|&i| answers[i].is_none()).collect();
+        if missing.is_empty() {
+            return answers.into_iter().flatten().collect();
+        }
+        self.follow_changes();
+        let _group = self.group();
+        let wants: Vec<Want> = missing.iter().map(|&i| self.want(&names[i])).collect();
+        let shared = match &self.cache {
+            Some(cache) => cache.lookup_shared_many(&wants).await,
+            None => wants.iter().map(|_| Shared::Disabled).collect(),
+        };
+        let fetched = join_all(wants.into_iter().zip(shared).map(|(want, shared)| async move {
+            let layer = self.clone();
+            let name = want.name.clone();
+            let fetch = move || async move { layer.fetch_missed(want, shared).await };
+            self.flights.join(name.as_str(), fetch).await.1
+        }));
+        for (i, answer) in missing.into_iter().zip(fetched.await) {
+            answers[i] = Some(answer);
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    /// Every secret in AWS whose name starts with `prefix` (upper case, ends in `_`), by name.
+    ///
+    /// # Errors
+    /// AWS's, when the names are not known from an earlier listing. `SECRET_ACCESS_DENIED` when batches or ListSecrets
+    /// are not granted.
+    pub async fn read_prefix(self: &Arc<Self>, prefix: &str) -> Result<Vec<(SecretName, Answer)>> {
+        let Some(aws) = &self.aws else { return Ok(Vec::new()) };
+        let at = self.cache.as_ref().map(TieredCache::generation_of_all).unwrap_or_default();
+        let known = self.listings().get(prefix).cloned();
+        if let Some(list) = known.as_ref().filter(|list| self.clock.now() < list.fresh_until && list.at == at) {
+            let answers = self.read_many(&list.names).await;
+            return Ok(list.names.iter().cloned().zip(answers).collect());
+        }
+        let [before, _] = self.ids.around(self.environment);
+        let listing = match aws.fetch_by_prefix(&format!("{before}{prefix}")).await {
+            Ok(listing) => listing,
+            Err(error) if error.is_denied() || known.is_none() => return Err(error),
+            Err(error) => {
+                // The names are known: each one's stale copy may answer for it.
+                let names = known.map(|list| list.names).unwrap_or_default();
+                let mut answers = Vec::with_capacity(names.len());
+                for name in names {
+                    let stale = self.stale_in_memory(&name);
+                    let answer = self.settle(&self.want(&name), Err(error.clone()), stale, true).await;
+                    answers.push((name, answer));
+                }
+                return Ok(answers);
+            }
+        };
+        let mut answers = Vec::with_capacity(listing.len());
+        let mut found = Vec::with_capacity(listing.len());
+        for (id, fetched) in listing {
+            let Some(name) = self.ids.name_in(&id, self.environment) else { continue };
+            // AWS compares prefixes without case; only upper-cased names are reachable by tool and type.
+            if !name.starts_with(prefix) || name.bytes().any(|b| b.is_ascii_lowercase()) {
+                continue;
+            }
+            let Ok(name) = SecretName::new(name) else { continue };
+            add(&self.metrics.misses);
+            add(&self.metrics.shared_calls);
+            let (stale, want) = (self.stale_in_memory(&name), self.want(&name));
+            if let Ok(Some(fetched)) = &fetched
+                && !fetched.value.is_empty()
+            {
+                found.push((want.clone(), fetched.clone()));
+            }
+            answers.push((name, self.settle(&want, fetched, stale, true).await));
+        }
+        self.share_later(found, None);
+        self.remember_listing(prefix, answers.iter().map(|(name, _)| name.clone()).collect(), at);
+        Ok(answers)
+    }
+
+    fn remember_listing(&self, prefix: &str, names: Vec<SecretName>, at: Generation) {
+        let Some(cache) = &self.cache else { return };
+        let mut listings = self.listings();
+        if listings.len() >= MAX_LISTINGS {
+            listings.clear();
+        }
+        let fresh_until = self.clock.now().plus(cache.ttl());
+        listings.insert(prefix.to_owned(), NameList { names, fresh_until, at });
+    }
+
+    pub(super) fn listings(&self) -> MutexGuard<'_, HashMap<String, NameList>> {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,436 @@
+//! AWS behind its caches: what a read returns when AWS answers, refuses or fails (DESIGN section 4, second table).
+
+mod fetch;
+mod gather;
+mod many;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cache::memory::{Entry, Lookup};
+use crate::cache::tiered::{Shared, TieredCache, Want};
+use crate::clock::{Clock, Moment};
+use crate::error::{Result, SecretError};
+use crate::flight::{Flights, Role};
+use crate::manifest::Manifest;
+use crate::metrics::{Metrics, Origin, add};
+use crate::name::{AwsIdTemplate, SecretName};
+use crate::notice::{Notice, Notices};
+use crate::source::aws::{Aws, Fetched};
+use crate::value::SecretValue;
+use gather::Gather;
+use many::NameList;
+
+pub use gather::Group;
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The secret.
+    pub value: SecretValue,
+    /// Where it came from.
+    pub origin: Origin,
+    /// AWS's version id, where AWS gave the value.
+    pub version_id: Option<Arc<str>>,
+    /// Past its TTL, returned because AWS failed.
+    pub stale: bool,
+}
+
+impl Found {
+    fn cached(entry: &Entry, origin: Origin, stale: bool) -> Self {
+        Self { value: entry.value.clone(), origin, version_id: entry.version_id.clone(), stale }
+    }
+}
+
+/// A value, or "AWS has none".
+pub type Answer = Result<Option<Found>>;
+
+/// AWS, its caches, and the rules between them.
+pub struct AwsLayer {
+    /// `None` when AWS is switched off.
+    pub aws: Option<Aws>,
+    /// `None` when nothing is cached.
+    pub cache: Option<TieredCache>,
+    /// How names become AWS ids.
+    pub ids: AwsIdTemplate,
+    /// This delivery's environment.
+    pub environment: &'static str,
+    flights: Flights<Option<Found>>,
+    gather: Gather,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    notices: Arc<dyn Notices>,
+    tools: Arc<Manifest>,
+    batch_refused_until: Mutex<Option<Moment>>,
+    listings: Mutex<HashMap<String, NameList>>,
+    last_failure: Mutex<Option<SecretError>>,
+    following: Once,
+    snapshot_is_due: std::sync::atomic::AtomicBool,
+}
+
+/// What an AWS layer is made of.
+pub struct Parts {
+    /// See [`AwsLayer::aws`].
+    pub aws: Option<Aws>,
+    /// See [`AwsLayer::cache`].
+    pub cache: Option<TieredCache>,
+    /// See [`AwsLayer::ids`].
+    pub ids: AwsIdTemplate,
+    /// See [`AwsLayer::environment`].
+    pub environment: &'static str,
+    /// Reads time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Hears of rotations.
+    pub notices: Arc<dyn Notices>,
+    /// Says whose secret a name is.
+    pub tools: Arc<Manifest>,
+    /// Owns background tasks.
+    pub tasks: TaskTracker,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
+impl AwsLayer {
+    /// Asks nothing yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            aws: parts.aws,
+            cache: parts.cache,
+            ids: parts.ids,
+            environment: parts.environment,
+            flights: Flights::new(parts.tasks.clone(), parts.stop.clone()),
+            gather: Gather::default(),
+            tasks: parts.tasks,
+            stop: parts.stop,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            notices: parts.notices,
+            tools: parts.tools,
+            batch_refused_until: Mutex::new(None),
+            listings: Mutex::default(),
+            last_failure: Mutex::new(None),
+            following: Once::new(),
+            snapshot_is_due: false.into(),
+        })
+    }
+
+    /// The AWS id of `name` here.
+    pub fn id(&self, name: &SecretName) -> String {
+        self.ids.id(name, self.environment)
+    }
+
+    /// Why AWS failed last; `None` when its last answer was one.
+    pub fn last_failure(&self) -> Option<SecretError> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads `name` from the caches or AWS.
+    ///
+    /// # Errors
+    /// AWS's, when no stale copy may answer for it.
+    pub async fn read(self: &Arc<Self>, name: &SecretName) -> Answer {
+        match self.from_memory(name) {
+            Some(answer) => answer,
+            None => self.fetch_shared_flight(name).await,
+        }
+    }
+
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
+    /// may have asked before whatever made the caller want a fresh value.
+    ///
+    /// # Errors
+    /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.
+    pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
+        self.flights.forget(name.as_str());
+        let (layer, wanted) = (self.clone(), name.clone());
+        let (_, answer) = self
+            .flights
+            .join(name.as_str(), move || async move {
+                // What was asked for earlier may not come back later.
+                if let Some(cache) = &layer.cache {
+                    cache.supersede_fetches(&wanted);
+                }
+                let want = layer.want(&wanted);
+                let fetched = layer.ask_aws(&wanted).await;
+                if let Ok(Some(found)) = &fetched {
+                    layer.share_later(vec![(want.clone(), found.clone())], None);
+                }
+                layer.settle(&want, fetched, None, true).await
+            })
+            .await;
+        answer
+    }
+
+    /// Refreshes a copy that is still served, in the background. Called from any thread.
+    pub fn refresh_ahead(self: &Arc<Self>, name: &str, entry: &Arc<Entry>, runtime: &Handle) {
+        let Ok(name) = SecretName::new(name) else { return };
+        let (layer, held) = (self.clone(), entry.clone());
+        add(&self.metrics.refreshes);
+        let refresh = async move {
+            let fetching = layer.clone();
+            let wanted = name.clone();
+            let fetch = move || async move { fetching.refresh_held(&wanted, &held).await };
+            let (_, answer) = layer.flights.join(name.as_str(), fetch).await;
+            if let Err(error) = answer {
+                tracing::debug!(name = name.as_str(), code = %error.code(), "a refresh ahead of its time failed");
+            }
+        };
+        self.tasks.spawn_on(refresh, runtime);
+    }
+
+    async fn refresh_held(self: &Arc<Self>, name: &SecretName, held: &Arc<Entry>) -> Answer {
+        let want = Want { newer_than: held.fetched_unix_ms, ..self.want(name) };
+        if let Some(cache) = &self.cache
+            && let shared @ Shared::Fresh(_) = cache.lookup_shared(&want).await
+        {
+            // Another instance was faster.
+            return self.settle_asked(&want, gather::Asked::Shared(shared), Some(held.clone()), true).await;
+        }
+        let asked = self.ask(want.clone()).await;
+        self.settle_asked(&want, asked, Some(held.clone()), true).await
+    }
+
+    /// Whether no fetch is under way.
+    pub fn is_idle(&self) -> bool {
+        self.flights.is_idle()
+    }
+
+    /// Forgets flights that began before an invalidation of `name`.
+    pub fn forget(&self, name: &SecretName) {
+        self.flights.forget(name.as_str());
+    }
+
+    /// Forgets all flights and listings.
+    pub fn forget_all(&self) {
+        self.flights.forget_all();
+        self.listings().clear();
+    }
+
+    fn want(&self, name: &SecretName) -> Want {
+        let at = self.cache.as_ref().map(|cache| cache.generation(name)).unwrap_or_default();
+        Want { name: name.clone(), newer_than: 0, at }
+    }
+
+    /// The answer that needs no waiting, or `None`.
+    fn from_memory(self: &Arc<Self>, name: &SecretName) -> Option<Answer> {
+        let cache = self.cache.as_ref()?;
+        let (entry, stale) = match cache.lookup(name) {
+            Lookup::Fresh(entry) => (entry, false),
+            Lookup::Held(entry) => (entry, true),
+            Lookup::Absent => {
+                add(&self.metrics.hits);
+                return Some(Ok(None));
+            }
+            Lookup::Denied(error) => {
+                add(&self.metrics.unauthorized);
+                return Some(Err(error));
+            }
+            Lookup::Stale(_) | Lookup::Miss => return None,
+        };
+        add(&self.metrics.hits);
+        if entry.claim_refresh(self.clock.now()) {
+            self.refresh_ahead(name.as_str(), &entry, &Handle::current());
+        }
+        Some(Ok(Some(Found::cached(&entry, Origin::Memory, stale))))
+    }
+
+    async fn fetch_shared_flight(self: &Arc<Self>, name: &SecretName) -> Answer {
+        let (layer, wanted) = (self.clone(), name.clone());
+        let (role, answer) =
+            self.flights.join(name.as_str(), move || async move { layer.fetch_one(&wanted).await }).await;
+        if role == Role::Follower {
+            add(&self.metrics.shared_calls);
+        }
+        answer
+    }
+
+    async fn fetch_one(self: &Arc<Self>, name: &SecretName) -> Answer {
+        self.follow_changes();
+        let want = self.want(name);
+        let shared = match &self.cache {
+            Some(cache) => cache.lookup_shared(&want).await,
+            None => Shared::Disabled,
+        };
+        self.fetch_missed(want, shared).await
+    }
+
+    /// Goes on from what the shared cache said.
+    async fn fetch_missed(self: &Arc<Self>, want: Want, shared: Shared) -> Answer {
+        if matches!(shared, Shared::Fresh(_)) {
+            return self.settle_asked(&want, gather::Asked::Shared(shared), None, false).await;
+        }
+        if self.cache.is_some() {
+            add(&self.metrics.misses);
+        }
+        let stale = younger(self.stale_in_memory(&want.name), shared.stale());
+        let may_have_copies = stale.is_some() || matches!(shared, Shared::Failed(_));
+        let asked = self.ask_in_time(&want).await;
+        self.settle_asked(&want, asked, stale, may_have_copies).await
+    }
+
+    /// One deadline for a read: waiting for another instance counts as well.
+    async fn ask_in_time(self: &Arc<Self>, want: &Want) -> gather::Asked {
+        let Some(aws) = &self.aws else { return gather::Asked::Aws(Ok(None)) };
+        match tokio::time::timeout(aws.timeout(), self.ask(want.clone())).await {
+            Ok(asked) => asked,
+            Err(_) => gather::Asked::Aws(Err(aws.timed_out(&self.id(&want.name)))),
+        }
+    }
+
+    async fn settle_asked(
+        self: &Arc<Self>,
+        want: &Want,
+        asked: gather::Asked,
+        stale: Option<Arc<Entry>>,
+        may_have_copies: bool,
+    ) -> Answer {
+        match asked {
+            gather::Asked::Aws(fetched) => self.settle(want, fetched, stale, may_have_copies).await,
+            gather::Asked::Shared(Shared::Fresh(entry)) => {
+                add(&self.metrics.hits);
+                let known = stale.and_then(|before| before.known());
+                if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
+                    self.tell_rotated(&want.name);
+                }
+                Ok(Some(Found::cached(&entry, Origin::Redis, false)))
+            }
+            gather::Asked::Shared(_) => Ok(None),
+        }
+    }
+
+    async fn ask_aws(&self, name: &SecretName) -> Result<Option<Fetched>> {
+        match &self.aws {
+            Some(aws) => aws.fetch(&self.id(name)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Applies the table: caches follow AWS's answer, and a stale copy may answer for a failure.
+    async fn settle(
+        self: &Arc<Self>,
+        want: &Want,
+        fetched: Result<Option<Fetched>>,
+        stale: Option<Arc<Entry>>,
+        may_have_copies: bool,
+    ) -> Answer {
+        self.note_outcome(&fetched);
+        let name = &want.name;
+        match fetched {
+            // An empty secret counts as absent (decision D4).
+            Ok(Some(fetched)) if !fetched.value.is_empty() => Ok(Some(self.keep(want, fetched))),
+            Ok(_) => {
+                if let Some(cache) = &self.cache {
+                    let dropped = cache.store_absent(name, may_have_copies).await;
+                    if stale.is_some() {
+                        self.note_undropped(name, dropped);
+                    }
+                    self.write_snapshot_later();
+                }
+                Ok(None)
+            }
+            Err(error) if error.is_denied() => {
+                add(&self.metrics.unauthorized);
+                if let Some(cache) = &self.cache {
+                    self.note_undropped(name, cache.store_denied(name, &error).await);
+                    self.write_snapshot_later();
+                }
+                Err(error)
+            }
+            Err(error) => {
+                let Some(cache) = &self.cache else { return Err(error) };
+                let stale = match stale {
+                    Some(stale) => Some(stale),
+                    None => cache.from_snapshot(name).await,
+                };
+                let held = stale.and_then(|stale| cache.hold(name, &stale, want.at)).ok_or(error)?;
+                Ok(Some(Found::cached(&held, Origin::Memory, !held.is_fresh(self.clock.now()))))
+            }
+        }
+    }
+
+    fn keep(self: &Arc<Self>, want: &Want, fetched: Fetched) -> Found {
+        if let Some(cache) = &self.cache {
+            let is_news = self.is_news(&want.name, &fetched);
+            if cache.store(&want.name, &fetched, want.at) {
+                if is_news {
+                    self.tell_rotated(&want.name);
+                }
+                self.write_snapshot_later();
+            }
+        }
+        Found { value: fetched.value, origin: Origin::Aws, version_id: fetched.version_id, stale: false }
+    }
+
+    /// Whether another version was known before.
+    fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
+        let known = self.cache.as_ref().and_then(|cache| cache.known(name));
+        known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Tells the owner of a shared copy that should be gone and may still be there.
+    pub(crate) fn note_undropped(&self, name: &SecretName, dropped: Result<()>) {
+        if let Err(error) = dropped {
+            let (name, until) = (name.as_str(), "instances may read it until its TTL ends");
+            let message = format!("{name}: the shared copy could not be dropped, {until}: {error}");
+            self.notices.notice(Notice::warning("SHARED_COPY_NOT_DROPPED", message));
+        }
+    }
+
+    /// Tells the owner that `name` has another version.
+    pub fn tell_rotated(&self, name: &SecretName) {
+        if let Some(owner) = self.tools.owner(name.as_str()) {
+            self.notices.notice(Notice::Rotated {
+                tool: owner.tool.to_ascii_lowercase(),
+                secret_type: owner.secret_type.to_ascii_lowercase(),
+            });
+        }
+    }
+
+    /// Follows what other instances change, from the first read on.
+    fn follow_changes(self: &Arc<Self>) {
+        if self.cache.as_ref().is_none_or(|cache| cache.redis().is_none()) {
+            return;
+        }
+        self.following.call_once(|| {
+            let layer = self.clone();
+            self.tasks.spawn(async move {
+                let Some(cache) = &layer.cache else { return };
+                let changed = |name: Option<&SecretName>| match name {
+                    Some(name) => layer.forget(name),
+                    None => layer.forget_all(),
+                };
+                tokio::select! {
+                    () = layer.stop.cancelled() => {}
+                    () = cache.follow(changed) => {}
+                }
+            });
+        });
+    }
+
+    fn note_outcome(&self, fetched: &Result<Option<Fetched>>) {
+        let failure = fetched.as_ref().err().cloned();
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn stale_in_memory(&self, name: &SecretName) -> Option<Arc<Entry>> {
+        match self.cache.as_ref()?.lookup(name) {
+            Lookup::Fresh(entry) | Lookup::Stale(entry) | Lookup::Held(entry) => Some(entry),
+            Lookup::Absent | Lookup::Denied(_) | Lookup::Miss => None,
+        }
+    }
+}
+
+fn younger(a: Option<Arc<Entry>>, b: Option<Arc<Entry>>) -> Option<Arc<Entry>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.fetched_unix_ms >= b.fetched_unix_ms { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
