@@ -70,6 +70,21 @@ const HEADING = [
  * @returns {Promise<Row>}
  */
 async function measure(fault, profile) {
+  try {
+    return await measured(fault, profile)
+  } catch (error) {
+    const { message } = /** @type {Error} */ (error)
+    const cells = [fault.what, ...HEADING.slice(2).map(() => '–'), '**broken**']
+    return { name: fault.name, cells, broken: [`not measured: ${message}`] }
+  }
+}
+
+/**
+ * @param {Fault} fault
+ * @param {'debug' | 'release'} profile
+ * @returns {Promise<Row>}
+ */
+async function measured(fault, profile) {
   const { ttlSeconds, timeoutMs, windowMs } = fault.pace
   const stage = await Stage.build(profile, fault.stage)
   try {
@@ -81,7 +96,7 @@ async function measure(fault, profile) {
     await fault.prepare?.(stage)
     let service = await start()
     await service.warm(KNOWN)
-    if (stage.redis) await stage.shared(KNOWN)
+    if (stage.redis) await stage.shared(KNOWN, service)
     const load = { known: KNOWN, cold: 'COLD', ...LOAD, ...fault.load }
     if (fault.atStart) {
       await service.stop()

@@ -8,6 +8,7 @@ const { machine, markdown, writeMeasured } = require('../scripts/report')
 const { root } = require('../scripts/servers')
 const { HEADING, measure } = require('./fault')
 const { awsFaults } = require('./scenarios/aws')
+const { outageFaults } = require('./scenarios/outage')
 const { redisFaults } = require('./scenarios/redis')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
@@ -23,7 +24,9 @@ async function main() {
   })
   const mode = { short: values.short }
   const profile = values.short ? 'debug' : 'release'
-  const faults = [...awsFaults(mode), ...redisFaults(mode)].filter(({ name }) => values.only?.includes(name) ?? true)
+  const faults = [...awsFaults(mode), ...redisFaults(mode), ...outageFaults(mode)].filter(
+    ({ name }) => values.only?.includes(name) ?? true,
+  )
   const rows = await inLanes(Number(values.lanes ?? 2), faults, (fault) => measure(fault, profile))
   console.log(markdown({ title: 'faults', heading: HEADING, rows: rows.map(({ cells }) => cells) }))
   for (const { name, broken } of rows) for (const line of broken) console.log(`${name}: ${line}`)

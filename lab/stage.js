@@ -90,10 +90,20 @@ class Stage {
     )
   }
 
-  /** Resolves when copies of all of `names` stand in Redis. @param {string[]} of */
-  async shared(of) {
-    const keys = of.map((name) => `secret:${idOf(name)}`)
-    await until('the copies are shared', async () => (await this.redis?.command('EXISTS', ...keys)) === keys.length)
+  /**
+   * Resolves when copies of all of `of` stand in Redis. Sharing is tried once for each value from AWS, so what is missing
+   * is read anew.
+   *
+   * @param {string[]} of
+   * @param {Service} by
+   */
+  async shared(of, by) {
+    await until('the copies are shared', async () => {
+      const there = await Promise.all(of.map((name) => this.redis?.command('EXISTS', `secret:${idOf(name)}`)))
+      const missing = of.filter((_, i) => there[i] !== 1)
+      await Promise.all(missing.map((name) => by.call('refresh', name).catch(() => {})))
+      return missing.length === 0
+    })
   }
 
   /** A path in a directory that ends with the stage. @param {string} name */

@@ -44,10 +44,16 @@ function outageFaults({ short }) {
       neither,
       { stage, pace: { ...pace, ttlSeconds: 24, windowMs: 2 * pace.windowMs } },
     ),
-    fault('start-shared', 'start without AWS, Redis holds copies', async ({ awsProxy }) => awsProxy?.refuse(), neither, {
-      ...starting,
-      stage,
-    }),
+    fault(
+      'start-shared',
+      'start without AWS, Redis holds copies',
+      async ({ awsProxy }) => awsProxy?.refuse(),
+      neither,
+      {
+        ...starting,
+        stage,
+      },
+    ),
     fault('start-snapshot', 'start without AWS and Redis, snapshot file', both, neither, {
       ...starting,
       stage,
@@ -74,7 +80,9 @@ function outageFaults({ short }) {
     /** @type {{ at: number, primary: number, replica: number } | undefined} */
     let mark
     return fault(name, what, apply, lift, {
-      pace: short ? { ttlSeconds: 12, timeoutMs: 600, windowMs: 13_500 } : { ttlSeconds: 20, timeoutMs: 1000, windowMs: 30_000 },
+      pace: short
+        ? { ttlSeconds: 12, timeoutMs: 600, windowMs: 13_500 }
+        : { ttlSeconds: 20, timeoutMs: 1000, windowMs: 30_000 },
       prepare: (stage) => stage.startReplica(),
       options: ({ replica }) => ({ aws: { failoverRegions: [{ region: 'eu-west-1', endpoint: replica?.url }] } }),
       coldMayFail: false,
