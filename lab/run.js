@@ -4,14 +4,20 @@
 
 const path = require('node:path')
 const { parseArgs } = require('node:util')
-const { machine, markdown, writeMeasured } = require('../scripts/report')
+const { goalTable, machine, markdown, writeMeasured } = require('../scripts/report')
 const { root } = require('../scripts/servers')
 const { HEADING, measure } = require('./fault')
 const { awsFaults } = require('./scenarios/aws')
+const { count, fleetScenarios } = require('./scenarios/fleet')
 const { outageFaults } = require('./scenarios/outage')
 const { redisFaults } = require('./scenarios/redis')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
+/** Scenarios at a time. Most of one is waiting. */
+const LANES = { short: 6, full: 2 }
+
+/** @typedef {import('./fault').Row} Row */
+/** @typedef {import('../scripts/report').Goal} Goal */
 
 async function main() {
   const { values } = parseArgs({
@@ -19,32 +25,76 @@ async function main() {
       only: { type: 'string', multiple: true },
       short: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
-      lanes: { type: 'string' },
     },
   })
   const mode = { short: values.short }
+  const tables = [
+    { title: 'AWS fails', faults: awsFaults(mode) },
+    { title: 'Redis fails', faults: redisFaults(mode) },
+    { title: 'More than one part fails', faults: outageFaults(mode) },
+  ]
+  const fleet = fleetScenarios(mode)
+  const all = [...tables.flatMap(({ faults }) => faults), ...fleet].map(({ name }) => name)
+  const unknown = values.only?.find((name) => !all.includes(name))
+  if (unknown !== undefined) throw new Error(`there is no scenario '${unknown}'; there are ${all.join(', ')}`)
+  if (values.write && (values.short || values.only !== undefined)) {
+    throw new Error('--write needs the whole run, without --short and --only')
+  }
+
+  const chosen = new Set(values.only ?? all)
   const profile = values.short ? 'debug' : 'release'
-  const faults = [...awsFaults(mode), ...redisFaults(mode), ...outageFaults(mode)].filter(
-    ({ name }) => values.only?.includes(name) ?? true,
+  /** @type {Map<string, Row>} */
+  const rows = new Map()
+  /** @type {Map<string, Goal[]>} */
+  const goals = new Map()
+  const work = [
+    ...tables.flatMap(({ faults }) =>
+      faults.map((fault) => ({
+        name: fault.name,
+        run: async () => rows.set(fault.name, await measure(fault, profile)),
+      })),
+    ),
+    ...fleet.map((scenario) => ({
+      name: scenario.name,
+      run: async () => goals.set(scenario.name, await count(scenario, profile)),
+    })),
+  ].filter(({ name }) => chosen.has(name))
+  await inLanes(
+    mode.short ? LANES.short : LANES.full,
+    work.map(({ run }) => run),
   )
-  const rows = await inLanes(Number(values.lanes ?? 2), faults, (fault) => measure(fault, profile))
-  console.log(markdown({ title: 'faults', heading: HEADING, rows: rows.map(({ cells }) => cells) }))
-  for (const { name, broken } of rows) for (const line of broken) console.log(`${name}: ${line}`)
+
+  const of = (/** @type {{ name: string }[]} */ faults) => faults.flatMap(({ name }) => rows.get(name) ?? [])
+  const measured = tables
+    .map(({ title, faults }) => ({ title, heading: HEADING, rows: of(faults).map(({ cells }) => cells) }))
+    .filter(({ rows }) => rows.length > 0)
+  const met = fleet.flatMap(({ name }) => goals.get(name) ?? [])
+  if (met.length > 0) measured.push(goalTable('Counted and timed', met))
+  const printed = [machine('npm run lab -- --write'), '', ...measured.map(markdown)]
+  console.log(`\n${printed.join('\n')}`)
+  const broken = [
+    ...[...rows.values()].flatMap(({ name, broken }) => broken.map((line) => `${name}: ${line}`)),
+    ...met.filter(({ met }) => !met).map(({ what, bound, got }) => `${what} ${got}, bound ${bound}`),
+  ]
+  for (const line of broken) console.log(line)
+  const verdict = broken.length === 0 ? 'every bound was kept' : 'bounds were broken'
+  console.log(`lab: ${work.length} scenarios, ${verdict}`)
+  if (broken.length > 0) process.exitCode = 1
+  if (values.write) writeMeasured(DOCUMENT, printed)
 }
 
-/** @template T, R @param {number} lanes @param {T[]} work @param {(one: T) => Promise<R>} act @returns {Promise<R[]>} In the order of `work`. */
-async function inLanes(lanes, work, act) {
-  /** @type {R[]} */
-  const results = []
+/**
+ * Does all of `work`, so many at a time.
+ *
+ * @param {number} lanes
+ * @param {(() => Promise<unknown>)[]} work
+ */
+async function inLanes(lanes, work) {
   let next = 0
   const lane = async () => {
-    while (next < work.length) {
-      const at = next++
-      results[at] = await act(work[at])
-    }
+    while (next < work.length) await work[next++]()
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  return results
 }
 
 main().catch((error) => {

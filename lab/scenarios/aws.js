@@ -40,6 +40,11 @@ function awsFaults({ short }) {
   const latencyMs = short ? 20 : 150
   const slowPace = short ? pace : { ...pace, ttlSeconds: 15, timeoutMs: 700, windowMs: 20_000 }
   const perSecond = 20
+  /** @type {Partial<Fault>} */
+  const limited = {
+    options: () => ({ aws: { requestsPerSecond: perSecond } }),
+    mostAwsCalls: (seconds) => Math.ceil(perSecond * (seconds + 1)),
+  }
 
   return [
     fault('aws-latency', `AWS ${2 * latencyMs} ms away`, async ({ awsProxy }) => awsProxy?.pass({ latencyMs }), {
@@ -85,13 +90,13 @@ function awsFaults({ short }) {
       'aws-throttled',
       `90 % throttled, ${perSecond} requests/s allowed`,
       ({ aws }) => aws.fault({ action: { error: { status: 400, code: 'ThrottlingException' } }, probability: 0.9 }),
-      {
-        // More is asked for than may be sent, so that the limit is what holds.
-        options: () => ({ aws: { requestsPerSecond: perSecond } }),
-        load: { coldPerSecond: 3 * perSecond },
-        mostAwsCalls: (seconds) => Math.ceil(perSecond * (seconds + 1)),
-      },
+      { ...limited, load: { coldPerSecond: perSecond / 2 } },
     ),
+    // More is asked for than may be sent: known secrets must not wait for what never ends.
+    fault('aws-limit', `${3 * perSecond} cold reads/s, ${perSecond} requests/s allowed`, async () => {}, {
+      ...limited,
+      load: { coldPerSecond: 3 * perSecond },
+    }),
   ]
 }
 
