@@ -69,6 +69,13 @@ export interface AwsCredentials {
   sessionToken?: string
 }
 
+/** A region that holds replicas. */
+export interface FailoverRegion {
+  region: string
+  /** Another endpoint than AWS's own. */
+  endpoint?: string
+}
+
 /** AWS Secrets Manager. */
 export interface AwsOptions {
   /** Ask AWS at all. Default `true`. */
@@ -93,7 +100,7 @@ export interface AwsOptions {
    * Regions that hold replicas, asked in order when the one before fails: a name, or a name and an endpoint. Only a
    * value counts; that a replica lacks a secret says nothing. Default `[]`.
    */
-  failoverRegions?: (string | { region: string; endpoint?: string })[]
+  failoverRegions?: (string | FailoverRegion)[]
   /** How a secret name becomes an AWS id. Default `'{name}_{environment}'`. */
   secretIdTemplate?: string
 }

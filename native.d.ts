@@ -21,6 +21,11 @@ export declare class NativeDelivery {
   cachedTool(tool: string): Record<string, string> | null
   /** `getSecret`. */
   getSecret(id: number, name: string, variables: Record<string, string>): void
+  /**
+   * Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together. Each
+   * has its id, its name and its variables (`null`: none).
+   */
+  getSecrets(ids: Array<number>, names: Array<string>, variables: Array<Record<string, string> | undefined | null>): void
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */

@@ -34,6 +34,16 @@ function deliver(cache = {}, options = {}) {
 const shared = (id, server = redis) =>
   until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
 
+/** Waits until what one instance sets another one reads, whatever it had in memory. */
+async function followed(reader, writer) {
+  await writer.getSecret('A_B')
+  let last = 0
+  await until('a change is followed', async () => {
+    await writer.cache.set('A_B', `set ${++last}`)
+    return (await reader.getSecret('A_B')) === `set ${last}` && last > 3
+  })
+}
+
 beforeAll(async () => {
   ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
 })
@@ -210,6 +220,7 @@ test('rediss:// verifies the server, with a CA of its own', async () => {
     expect((await trusting.health()).checks.redis).toEqual({ status: 'ok', reason: null })
     await trusting.getSecret('A_B')
     await shared('A_B_production', server)
+    await followed(deliver({ redis: { url, tls: { ca: cert } } }), trusting)
     const unknown = deliver({ redis: { url } })
     expect((await unknown.health()).checks.redis.status).toBe('down')
     expect(await unknown.getSecret('A_B')).toBe('canary-value')
@@ -264,6 +275,8 @@ test('a cluster is shared through its own protocol', async () => {
     await until('all copies are shared', async () => (await stored()) === 30)
     await aws.fault(OUTAGE)
     expect(await deliver({ redis: { url } }, { tools }).getToolSecrets('c')).toEqual(expected)
+    await aws.clearFaults()
+    await followed(deliver({ redis: { url } }), first)
     await first.cache.clear()
     expect(await stored()).toBe(0)
   } finally {
@@ -287,6 +300,7 @@ test('Sentinel leads to the primary', async () => {
     expect((await delivery.health()).checks.redis).toEqual({ status: 'ok', reason: null })
     await delivery.getSecret('A_B')
     await shared('A_B_production', primary)
+    await followed(deliver({ redis: { url: `redis+sentinel://127.0.0.1:${port}/main` } }), delivery)
   } finally {
     await Promise.all([sentinel.stop(), primary.stop()])
     fs.rmSync(directory, { recursive: true })

@@ -173,15 +173,23 @@ impl NativeDelivery {
     /// has its id, its name and its variables (`null`: none).
     #[napi(catch_unwind)]
     pub fn get_secrets(&self, ids: Vec<u32>, names: Vec<String>, variables: Vec<Option<HashMap<String, String>>>) {
-        let group = Arc::new(self.delivery.layer().group());
+        let (mut tickets, mut asked) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for ((id, name), variables) in ids.into_iter().zip(names).zip(variables) {
-            let (group, variables) = (group.clone(), Variables::new(variables.unwrap_or_default()));
-            self.start_named(id, &name, |delivery, name| async move {
-                let found = delivery.get(&name, &variables).await;
-                drop(group);
-                Ok(secret(found?.map(|found| found.value)))
-            });
+            let ticket = self.completions.ticket(id);
+            match SecretName::new(&name) {
+                Ok(name) => {
+                    tickets.push(ticket);
+                    asked.push((name, Variables::new(variables.unwrap_or_default())));
+                }
+                Err(error) => ticket.finish(Err(error)),
+            }
         }
+        let delivery = self.delivery.clone();
+        spawn(async move {
+            for (ticket, found) in tickets.into_iter().zip(delivery.get_many(&asked).await) {
+                ticket.finish(found.map(|found| secret(found.map(|found| found.value))));
+            }
+        });
     }
 
     /// `refresh`.

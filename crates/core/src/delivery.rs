@@ -136,6 +136,19 @@ impl Delivery {
         self.counted(self.resolver.resolve(name, variables, Freshness::Cached)).await
     }
 
+    /// Several secrets that are asked for at the same time, each with its own answer.
+    ///
+    /// # Errors
+    /// Each as [`Delivery::get`].
+    pub async fn get_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Result<Option<Found>>> {
+        let answers = self.open(async { Ok(self.resolver.resolve_many(asked).await) }).await;
+        let answers = answers.unwrap_or_else(|error| asked.iter().map(|_| Err(error.clone())).collect());
+        for answer in &answers {
+            self.count(answer);
+        }
+        answers
+    }
+
     /// The secret `name`, past the caches.
     ///
     /// # Errors
@@ -340,12 +353,16 @@ impl Delivery {
 
     async fn counted(&self, read: impl Future<Output = Result<Option<Found>>>) -> Result<Option<Found>> {
         let result = self.open(read).await;
-        match &result {
+        self.count(&result);
+        result
+    }
+
+    fn count(&self, result: &Result<Option<Found>>) {
+        match result {
             Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale),
             Ok(None) => add(&self.metrics.absent),
             Err(error) => self.metrics.failed(error.code()),
         }
-        result
     }
 }
 

@@ -23,6 +23,9 @@ struct Running<T> {
     outcome: watch::Receiver<Outcome<T>>,
 }
 
+/// A fetch under way, as one of its readers sees it.
+pub struct Flight<T>(watch::Receiver<Outcome<T>>);
+
 /// Whether a reader began a fetch or joined one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -46,22 +49,36 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (role, mut outcome) = {
-            let mut running = self.lock();
-            match running.get(key).filter(|flight| flight.outcome.has_changed().is_ok()) {
-                Some(flight) => (Role::Follower, flight.outcome.clone()),
-                None => (Role::Leader, self.begin(&mut running, key, fetch())),
-            }
-        };
-        let result = match outcome.wait_for(Option::is_some).await {
+        let (role, flight) = self.enter(key, fetch);
+        (role, self.outcome(key, flight).await)
+    }
+
+    /// [`Flights::join`] without waiting for the outcome.
+    pub fn enter<F>(&self, key: &str, fetch: impl FnOnce() -> F) -> (Role, Flight<T>)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut running = self.lock();
+        match running.get(key).filter(|flight| flight.outcome.has_changed().is_ok()) {
+            Some(flight) => (Role::Follower, Flight(flight.outcome.clone())),
+            None => (Role::Leader, Flight(self.begin(&mut running, key, fetch()))),
+        }
+    }
+
+    /// How a flight of `key` ends.
+    ///
+    /// # Errors
+    /// As [`Flights::join`].
+    pub async fn outcome(&self, key: &str, flight: Flight<T>) -> Result<T> {
+        let Flight(mut outcome) = flight;
+        match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(SecretError::closed())),
             // The task ended without an answer: stopped by `close`, or a defect that must not hang its readers.
             Err(_) if self.stop.is_cancelled() => Err(SecretError::closed()),
             Err(_) => {
                 Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly")))
             }
-        };
-        (role, result)
+        }
     }
 
     /// Lets later readers begin anew although a fetch is under way (after an invalidation, or for a refresh).

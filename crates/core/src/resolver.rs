@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::config::Precedence;
 use crate::error::{Result, SecretError};
 use crate::layer::{Answer, AwsLayer, Found};
@@ -52,6 +54,28 @@ impl Resolver {
             Freshness::Fresh => self.layer.refresh(name).await,
         };
         self.after_aws(name, variables, from_aws).await
+    }
+
+    /// [`Resolver::resolve`] for many names, at the cost of few calls.
+    pub async fn resolve_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = asked.iter().map(|_| None).collect();
+        if self.precedence == Precedence::Override {
+            let found = join_all(asked.iter().map(|(name, variables)| self.from_runtime(name, variables))).await;
+            for (answer, found) in answers.iter_mut().zip(found) {
+                *answer = found.transpose().map(|found| found.map(Some));
+            }
+        }
+        let open: Vec<usize> = (0..asked.len()).filter(|&i| answers[i].is_none()).collect();
+        let names: Vec<SecretName> = open.iter().map(|&i| asked[i].0.clone()).collect();
+        let from_aws = self.layer.read_many(&names).await;
+        let resolved = open.iter().zip(from_aws).map(|(&i, from_aws)| {
+            let (name, variables) = &asked[i];
+            self.after_aws(name, variables, from_aws)
+        });
+        for (&i, answer) in open.iter().zip(join_all(resolved).await) {
+            answers[i] = Some(answer);
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
     }
 
     /// Goes on from AWS's answer: to the env file and, in the default order, to the runtime environment.

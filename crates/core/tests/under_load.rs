@@ -169,13 +169,26 @@ async fn a_hundred_concurrent_misses_cost_five_batch_calls() {
         world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
     }
     let service = world.deliver("production", json!({}));
-    let _together = service.delivery.layer().group();
     let names: Vec<String> = (0..1000).map(|i| format!("A_N{}", i % 100)).collect();
-    let values = join_all(names.iter().map(|name| service.value(name))).await;
-    for (name, value) in names.iter().zip(values) {
-        assert_eq!(value, name.replace("A_N", "v"));
+    for (name, value) in names.iter().zip(service.together(&names).await) {
+        assert_eq!(value.expect("no failure"), Some(name.replace("A_N", "v")));
     }
     assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 5)]));
+}
+
+#[tokio::test]
+async fn misses_that_meet_by_chance_share_calls() {
+    let world = World::new().await;
+    for i in 0..41 {
+        world.aws.put(&format!("A_N{i}_production"), "v");
+    }
+    let service = world.deliver("production", json!({}));
+    let names: Vec<String> = (0..41).map(|i| format!("A_N{i}")).collect();
+    join_all(names.iter().map(|name| service.value(name))).await;
+    let calls = calls(&world);
+    // The first one is alone and does not wait.
+    assert_eq!(calls.get("GetSecretValue"), Some(&1));
+    assert!(calls["BatchGetSecretValue"] <= 4, "{calls:?}");
 }
 
 #[tokio::test]
@@ -198,9 +211,8 @@ async fn each_name_of_a_gathered_call_has_its_own_answer() {
     world.aws.put("A_DENIED_production", "x");
     world.aws.deny(&["GetSecretValue"], Some(&["A_DENIED_production"]));
     let service = world.deliver("production", json!({}));
-    let _together = service.delivery.layer().group();
-    let names = ["A_ONE", "A_DENIED", "A_GONE", "A_TWO"];
-    let [one, denied, gone, two] = join_all(names.map(|name| service.read(name))).await.try_into().expect("four");
+    let names = ["A_ONE", "A_DENIED", "A_GONE", "A_TWO"].map(str::to_owned);
+    let [one, denied, gone, two] = service.together(&names).await.try_into().expect("four");
     assert_eq!((one.expect("read"), two.expect("read")), (Some("1".into()), Some("2".into())));
     assert_eq!(gone.expect("read").as_deref(), Some("runtime"));
     assert_eq!(denied.expect_err("denied").code(), ErrorCode::SecretAccessDenied);
@@ -215,12 +227,11 @@ async fn without_the_batch_permission_gathered_misses_are_read_one_by_one() {
     }
     world.aws.deny(&["BatchGetSecretValue"], None);
     let service = world.deliver("production", json!({}));
-    let _together = service.delivery.layer().group();
     let names: Vec<String> = (0..30).map(|i| format!("A_N{i}")).collect();
-    join_all(names.iter().map(|name| service.value(name))).await;
+    assert!(service.together(&names).await.iter().all(Result::is_ok));
     assert_eq!(calls(&world).get("GetSecretValue"), Some(&30));
     service.delivery.cache_clear().await.expect("memory only");
-    join_all(names.iter().map(|name| service.value(name))).await;
+    assert!(service.together(&names).await.iter().all(Result::is_ok));
     assert_eq!(calls(&world), counts(&[("GetSecretValue", 30)]), "the refusal is remembered");
 }
 
@@ -232,7 +243,6 @@ async fn a_reader_who_gives_up_does_not_stop_the_others() {
     }
     world.aws.fault(Fault::delay(Duration::from_millis(50)));
     let service = world.deliver("production", json!({}));
-    let _together = service.delivery.layer().group();
     let impatient = tokio::time::timeout(Duration::from_millis(5), service.read("A_ONE"));
     let (gave_up, other) = tokio::join!(impatient, service.value("A_TWO"));
     assert!(gave_up.is_err());

@@ -38,7 +38,7 @@ pub struct Entry {
     /// When it changes its state.
     pub deadlines: Deadlines,
     refresh_at: AtomicMoment,
-    /// The memory's epoch when it was put there.
+    /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
 }
 
@@ -139,6 +139,10 @@ pub enum Lookup {
     Miss,
 }
 
+/// The time between two losses of the subscription to other instances' changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch(u64);
+
 /// The in-process cache, by secret name.
 ///
 /// Values stay in Rust and are wiped when they are evicted, invalidated or cleared (decision D12).
@@ -198,9 +202,14 @@ impl MemoryCache {
         }
     }
 
-    /// Puts or replaces the value of `name`.
-    pub fn put(&self, name: &str, entry: Arc<Entry>) {
-        entry.epoch.store(self.epoch.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// To be taken before a value is asked for, and given back with it.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// Puts or replaces the value of `name`, which was asked for in `epoch`.
+    pub fn put(&self, name: &str, entry: Arc<Entry>, epoch: Epoch) {
+        entry.epoch.store(epoch.0, Ordering::Relaxed);
         self.slots.insert(name.into(), Slot::Value(entry));
     }
 
@@ -275,7 +284,7 @@ mod tests {
     #[test]
     fn an_entry_is_fresh_then_stale_then_gone() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put("A", entry(clock.now()));
+        cache.put("A", entry(clock.now()), cache.epoch());
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Fresh(_)));
         clock.advance(Duration::from_secs(10));
         assert!(cache.serve("A", clock.now()).is_none());
@@ -287,7 +296,7 @@ mod tests {
     #[test]
     fn one_reader_after_the_soft_ttl_is_to_refresh_and_another_one_a_second_later() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put("A", entry(clock.now()));
+        cache.put("A", entry(clock.now()), cache.epoch());
         let claims = || {
             let (entry, _) = cache.serve("A", clock.now()).expect("fresh");
             (0..5).filter(|_| entry.claim_refresh(clock.now())).count()
@@ -306,7 +315,7 @@ mod tests {
         let fetched = entry(clock.now());
         clock.advance(Duration::from_secs(11));
         let hold_until = Some(clock.now().plus(Duration::from_secs(5)));
-        cache.put("A", fetched.with(Deadlines { hold_until, ..fetched.deadlines }));
+        cache.put("A", fetched.with(Deadlines { hold_until, ..fetched.deadlines }), cache.epoch());
         assert!(cache.serve("A", clock.now()).is_some_and(|(_, stale)| stale));
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Held(_)));
         clock.advance(Duration::from_secs(5));
@@ -317,18 +326,22 @@ mod tests {
     #[test]
     fn distrusted_entries_answer_only_for_a_failing_aws_until_they_are_put_again() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put("A", entry(clock.now()));
+        let asked = cache.epoch();
+        cache.put("A", entry(clock.now()), asked);
         cache.distrust();
         assert!(cache.serve("A", clock.now()).is_none());
+        // What was asked for before is no better when it arrives after.
+        cache.put("A", entry(clock.now()), asked);
+        assert!(cache.serve("A", clock.now()).is_none());
         let Lookup::Stale(again) = cache.lookup("A", clock.now()) else { panic!("not distrusted") };
-        cache.put("A", again.with(again.deadlines));
+        cache.put("A", again.with(again.deadlines), cache.epoch());
         assert!(cache.serve("A", clock.now()).is_some());
     }
 
     #[test]
     fn a_dropped_value_leaves_its_version_id() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put("A", entry(clock.now()));
+        cache.put("A", entry(clock.now()), cache.epoch());
         cache.drop_value("A");
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
         assert!(cache.known("A").is_some_and(|known| &*known.version == "v-1" && known.value.is_none()));
@@ -367,7 +380,7 @@ mod tests {
     #[test]
     fn a_zero_negative_ttl_remembers_nothing() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(4));
-        cache.put("A", entry(clock.now()));
+        cache.put("A", entry(clock.now()), cache.epoch());
         cache.put_absent("A", clock.now(), Duration::ZERO);
         assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
     }
@@ -376,7 +389,7 @@ mod tests {
     fn the_number_of_entries_is_bounded() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(100));
         for i in 0..10_000 {
-            cache.put(&format!("N{i}"), entry(clock.now()));
+            cache.put(&format!("N{i}"), entry(clock.now()), cache.epoch());
         }
         assert!(cache.len() <= 100, "{}", cache.len());
     }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
 use super::generation::{Generation, Generations};
-use super::memory::{Deadlines, Entry, Known, Lookup, MemoryCache};
+use super::memory::{Deadlines, Entry, Epoch, Known, Lookup, MemoryCache};
 use super::redis::{Heard, RedisCache};
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, Moment, millis};
@@ -66,7 +66,14 @@ pub struct Want {
     /// Only a copy fetched after this moment, in milliseconds since 1970, answers. 0: any.
     pub newer_than: u64,
     /// The state of the caches when the reader began.
-    pub at: Generation,
+    pub at: At,
+}
+
+/// The state of a name's caches at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct At {
+    generation: Generation,
+    epoch: Epoch,
 }
 
 /// Locks taken together.
@@ -165,8 +172,13 @@ impl TieredCache {
     }
 
     /// To be taken before `name` is fetched and given back with the result.
-    pub fn generation(&self, name: &SecretName) -> Generation {
-        self.generations.of(name)
+    pub fn at(&self, name: &SecretName) -> At {
+        At { generation: self.generations.of(name), epoch: self.memory.epoch() }
+    }
+
+    /// Whether nothing invalidated `name` since.
+    fn is_unchanged(&self, name: &SecretName, at: At) -> bool {
+        self.generations.of(name) == at.generation
     }
 
     /// Changes with every invalidation of any name.
@@ -190,7 +202,7 @@ impl TieredCache {
 
     /// What the shared cache knows of `name`, leaving memory as it is.
     pub async fn peek_shared(&self, name: &SecretName) -> Shared {
-        let want = Want { name: name.clone(), newer_than: 0, at: self.generation(name) };
+        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
         self.look_into_shared(&want, false).await
     }
 
@@ -279,13 +291,13 @@ impl TieredCache {
     }
 
     /// Puts a copy into memory unless its name was invalidated since `at`; says whether it did.
-    fn remember(&self, name: &SecretName, entry: &Arc<Entry>, at: Generation) -> bool {
-        if self.generation(name) != at {
+    fn remember(&self, name: &SecretName, entry: &Arc<Entry>, at: At) -> bool {
+        if !self.is_unchanged(name, at) {
             return false;
         }
-        self.memory.put(name.as_str(), entry.clone());
+        self.memory.put(name.as_str(), entry.clone(), at.epoch);
         // An invalidation between the check and the put must win.
-        let unchanged = self.generation(name) == at;
+        let unchanged = self.is_unchanged(name, at);
         if !unchanged {
             self.memory.drop_value(name.as_str());
         }
@@ -298,7 +310,7 @@ impl TieredCache {
     }
 
     /// Remembers what AWS gave, in memory, unless it was invalidated since `at`; says whether it did.
-    pub fn store(&self, name: &SecretName, fetched: &Fetched, at: Generation) -> bool {
+    pub fn store(&self, name: &SecretName, fetched: &Fetched, at: At) -> bool {
         let deadlines = self.deadlines(self.ttl, Duration::ZERO);
         let entry = Entry::new(fetched.value.clone(), fetched.version_id.clone(), fetched.fetched_unix_ms, deadlines);
         if !self.remember(name, &entry, at) {
@@ -333,7 +345,7 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         let keep = self.ttl + self.max_stale;
         try_join_all(found.into_iter().map(|(want, fetched)| async move {
-            let unchanged = || self.generation(&want.name) == want.at;
+            let unchanged = || self.is_unchanged(&want.name, want.at);
             if !unchanged() {
                 return Ok(());
             }
@@ -397,7 +409,7 @@ impl TieredCache {
     }
 
     /// Lets a stale copy answer for a while without waiting for AWS, which failed. Gives it back only while it is usable.
-    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, at: Generation) -> Option<Arc<Entry>> {
+    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, at: At) -> Option<Arc<Entry>> {
         let now = self.clock.now();
         if !stale.is_usable(now) {
             return None;
@@ -423,7 +435,7 @@ impl TieredCache {
         if let Lookup::Fresh(entry) = self.lookup(name) {
             return Some(entry.value.clone());
         }
-        let want = Want { name: name.clone(), newer_than: 0, at: self.generation(name) };
+        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
         match self.lookup_shared(&want).await {
             Shared::Fresh(entry) => Some(entry.value.clone()),
             _ => None,
@@ -439,7 +451,11 @@ impl TieredCache {
         self.forget(name);
         let fetched_unix_ms = self.clock.unix_ms();
         let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
-        self.memory.put(name.as_str(), Entry::new(value.clone(), None, fetched_unix_ms, deadlines));
+        self.memory.put(
+            name.as_str(),
+            Entry::new(value.clone(), None, fetched_unix_ms, deadlines),
+            self.memory.epoch(),
+        );
         let Some(shared) = &self.shared else { return Ok(()) };
         let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
         shared.put(&self.id(name), &contents, ttl).await?;
@@ -504,7 +520,6 @@ impl TieredCache {
             let change = match heard {
                 // Whatever was said while nobody listened was not heard.
                 Heard::Subscribed => {
-                    self.generations.all_changed();
                     self.memory.distrust();
                     return changed(None);
                 }

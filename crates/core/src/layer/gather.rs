@@ -37,22 +37,23 @@ struct Waiting {
     window: u64,
 }
 
-struct Miss {
-    want: Want,
-    answer: oneshot::Sender<Asked>,
+pub(super) struct Miss {
+    pub(super) want: Want,
+    pub(super) answer: oneshot::Sender<Asked>,
 }
 
-/// Announces that several reads begin together: none of them is alone, even the first.
-pub struct Group(Arc<AtomicUsize>);
+/// Counts a miss while it is under way.
+struct UnderWay(Arc<AtomicUsize>);
 
-impl Group {
-    fn begin(under_way: &Arc<AtomicUsize>) -> (Self, bool) {
-        let alone = under_way.fetch_add(1, Ordering::SeqCst) == 0;
-        (Self(under_way.clone()), alone)
+impl UnderWay {
+    /// Also says whether it is the only one.
+    fn begin(count: &Arc<AtomicUsize>) -> (Self, bool) {
+        let alone = count.fetch_add(1, Ordering::SeqCst) == 0;
+        (Self(count.clone()), alone)
     }
 }
 
-impl Drop for Group {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -65,16 +66,12 @@ impl Gather {
 }
 
 impl AwsLayer {
-    /// To be held while reads that were begun together are under way.
-    pub fn group(&self) -> Group {
-        Group::begin(&self.gather.under_way).0
-    }
-
     /// Asks AWS for one name, together with those that are asked for at the same time.
     pub(super) async fn ask(self: &Arc<Self>, want: Want) -> Asked {
-        let (_under_way, alone) = Group::begin(&self.gather.under_way);
+        let (_under_way, alone) = UnderWay::begin(&self.gather.under_way);
         if alone || self.aws.is_none() {
-            let mut answers = self.fetch_group(vec![want]).await;
+            // Boxed, it does not swell every future above.
+            let mut answers = Box::pin(self.fetch_group(vec![want])).await;
             return answers.pop().unwrap_or(Asked::Aws(Ok(None)));
         }
         let (answer, answered) = oneshot::channel();
@@ -99,11 +96,27 @@ impl AwsLayer {
             });
         }
         if let Some(misses) = full {
-            let layer = self.clone();
-            self.spawn_stoppable(async move { layer.deliver(misses).await });
+            self.deliver_soon(misses);
         }
-        // Without an answer the task was stopped by `close`.
-        answered.await.unwrap_or_else(|_| Asked::Aws(Err(SecretError::closed())))
+        answer_of(answered).await
+    }
+
+    /// Fetches what was missed together: at most 20 a call, in the order of their names, so that instances that miss the
+    /// same names divide them in the same way.
+    pub(super) fn ask_together(self: &Arc<Self>, mut misses: Vec<Miss>) {
+        misses.sort_by(|a, b| a.want.name.cmp(&b.want.name));
+        let mut misses = misses.into_iter().peekable();
+        while misses.peek().is_some() {
+            self.deliver_soon(misses.by_ref().take(MAX_BATCH).collect());
+        }
+    }
+
+    fn deliver_soon(self: &Arc<Self>, misses: Vec<Miss>) {
+        let layer = self.clone();
+        self.spawn_stoppable(async move {
+            let _under_way = UnderWay::begin(&layer.gather.under_way);
+            layer.deliver(misses).await;
+        });
     }
 
     async fn deliver(self: &Arc<Self>, misses: Vec<Miss>) {
@@ -128,6 +141,11 @@ impl AwsLayer {
             }
         });
     }
+}
+
+/// What a miss ends with; without an answer its call was stopped by `close`.
+pub(super) async fn answer_of(answered: oneshot::Receiver<Asked>) -> Asked {
+    answered.await.unwrap_or_else(|_| Asked::Aws(Err(SecretError::closed())))
 }
 
 impl Waiting {

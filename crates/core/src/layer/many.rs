@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
+use super::gather::{Miss, answer_of};
 use super::{Answer, AwsLayer};
 use crate::cache::generation::Generation;
 use crate::cache::tiered::{Shared, TieredCache, Want};
 use crate::clock::Moment;
 use crate::error::Result;
+use crate::flight::Role;
 use crate::metrics::add;
 use crate::name::SecretName;
 
@@ -34,18 +37,30 @@ impl AwsLayer {
             return answers.into_iter().flatten().collect();
         }
         self.follow_changes();
-        let _group = self.group();
         let wants: Vec<Want> = missing.iter().map(|&i| self.want(&names[i])).collect();
         let shared = match &self.cache {
             Some(cache) => cache.lookup_shared_many(&wants).await,
             None => wants.iter().map(|_| Shared::Disabled).collect(),
         };
-        let fetched = join_all(wants.into_iter().zip(shared).map(|(want, shared)| async move {
-            let layer = self.clone();
-            let name = want.name.clone();
-            let fetch = move || async move { layer.fetch_missed(want, shared).await };
-            self.flights.join(name.as_str(), fetch).await.1
-        }));
+        let mut misses = Vec::with_capacity(wants.len());
+        let mut flights = Vec::with_capacity(wants.len());
+        for (want, shared) in wants.into_iter().zip(shared) {
+            let needs_aws = !matches!(shared, Shared::Fresh(_));
+            let (answer, answered) = oneshot::channel();
+            let (layer, wanted) = (self.clone(), want.clone());
+            let fetch = move || async move { layer.fetch_missed(wanted, shared, answer_of(answered)).await };
+            let (role, flight) = self.flights.enter(want.name.as_str(), fetch);
+            flights.push((want.name.clone(), flight));
+            if role == Role::Leader && needs_aws {
+                misses.push(Miss { want, answer });
+            } else if role == Role::Follower {
+                add(&self.metrics.shared_calls);
+            }
+        }
+        self.ask_together(misses);
+        let outcomes =
+            flights.into_iter().map(|(name, flight)| async move { self.flights.outcome(name.as_str(), flight).await });
+        let fetched = join_all(outcomes);
         for (i, answer) in missing.into_iter().zip(fetched.await) {
             answers[i] = Some(answer);
         }

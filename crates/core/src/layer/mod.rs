@@ -25,8 +25,6 @@ use crate::value::SecretValue;
 use gather::Gather;
 use many::NameList;
 
-pub use gather::Group;
-
 /// A value and where it came from.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -215,7 +213,7 @@ impl AwsLayer {
     }
 
     fn want(&self, name: &SecretName) -> Want {
-        let at = self.cache.as_ref().map(|cache| cache.generation(name)).unwrap_or_default();
+        let at = self.cache.as_ref().map(|cache| cache.at(name)).unwrap_or_default();
         Want { name: name.clone(), newer_than: 0, at }
     }
 
@@ -259,11 +257,17 @@ impl AwsLayer {
             Some(cache) => cache.lookup_shared(&want).await,
             None => Shared::Disabled,
         };
-        self.fetch_missed(want, shared).await
+        let asked = self.ask(want.clone());
+        self.fetch_missed(want, shared, asked).await
     }
 
-    /// Goes on from what the shared cache said.
-    async fn fetch_missed(self: &Arc<Self>, want: Want, shared: Shared) -> Answer {
+    /// Goes on from what the shared cache said: to `ask`, unless it had a fresh copy.
+    async fn fetch_missed(
+        self: &Arc<Self>,
+        want: Want,
+        shared: Shared,
+        ask: impl Future<Output = gather::Asked>,
+    ) -> Answer {
         if matches!(shared, Shared::Fresh(_)) {
             return self.settle_asked(&want, gather::Asked::Shared(shared), None, false).await;
         }
@@ -272,16 +276,16 @@ impl AwsLayer {
         }
         let stale = younger(self.stale_in_memory(&want.name), shared.stale());
         let may_have_copies = stale.is_some() || matches!(shared, Shared::Failed(_));
-        let asked = self.ask_in_time(&want).await;
+        let asked = self.in_time(&want.name, ask).await;
         self.settle_asked(&want, asked, stale, may_have_copies).await
     }
 
     /// One deadline for a read: waiting for another instance counts as well.
-    async fn ask_in_time(self: &Arc<Self>, want: &Want) -> gather::Asked {
+    async fn in_time(&self, name: &SecretName, ask: impl Future<Output = gather::Asked>) -> gather::Asked {
         let Some(aws) = &self.aws else { return gather::Asked::Aws(Ok(None)) };
-        match tokio::time::timeout(aws.timeout(), self.ask(want.clone())).await {
+        match tokio::time::timeout(aws.timeout(), ask).await {
             Ok(asked) => asked,
-            Err(_) => gather::Asked::Aws(Err(aws.timed_out(&self.id(&want.name)))),
+            Err(_) => gather::Asked::Aws(Err(aws.timed_out(&self.id(name)))),
         }
     }
 

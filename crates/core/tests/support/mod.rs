@@ -159,6 +159,14 @@ impl Service<'_> {
         self.read(name).await.expect("no failure").expect("a value")
     }
 
+    /// The texts of several names that are asked for at the same time.
+    pub async fn together(&self, names: &[String]) -> Vec<Result<Option<String>>> {
+        let asked: Vec<_> = names.iter().map(|name| (secret(name), self.variables())).collect();
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        let text = |found: tcs_secret_delivery_core::layer::Found| found.value.expose().to_owned();
+        self.delivery.get_many(&asked).await.into_iter().map(|answer| Ok(answer?.map(text))).collect()
+    }
+
     /// The text that the hot path gives without waiting.
     pub fn hot(&self, name: &str) -> Option<String> {
         let entry = self.delivery.hot_path().read(name)?;

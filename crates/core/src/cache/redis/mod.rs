@@ -258,7 +258,7 @@ enum Blame {
 }
 
 fn blame(error: &redis::RedisError) -> Blame {
-    match error.code() {
+    match server_code(error).as_deref() {
         Some("WRONGTYPE" | "OOM" | "MISCONF" | "NOPERM" | "NOREPLICAS") => Blame::Command,
         Some("READONLY") => Blame::Connection,
         _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
@@ -270,9 +270,16 @@ fn unavailable(why: &str) -> SecretError {
     SecretError::new(ErrorCode::CacheUnavailable, format!("Redis is not available: {why}"))
 }
 
+/// The code the server answered with; of several commands sent together, the first one's.
+fn server_code(error: &redis::RedisError) -> Option<String> {
+    let answered = error.clone().into_server_errors();
+    let first = answered.as_ref().and_then(|errors| errors.first()).map(|(_, error)| error.code());
+    first.or_else(|| error.code()).map(str::to_owned)
+}
+
 /// The kind of a failure, never the server's own text.
 fn reason(error: &redis::RedisError) -> String {
-    match error.code() {
+    match server_code(error) {
         Some(code) if code.bytes().all(|b| b.is_ascii_uppercase()) && code.len() <= 20 => format!("it answered {code}"),
         _ => error.category().to_owned(),
     }
