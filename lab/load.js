@@ -47,7 +47,7 @@ class EventLoop {
  * @property {number} wrong
  * @property {string[]} examples Of wrong answers.
  * @property {number} worstMs Longest wait, less what the event loop stood still meanwhile.
- * @property {number} p999Ms As seen, event loop and all.
+ * @property {number} p99Ms As seen, event loop and all.
  * @property {number} maxMs As seen.
  */
 
@@ -89,7 +89,7 @@ class Tally {
       wrong: this.#wrong,
       examples: this.#examples,
       worstMs: this.#waited,
-      p999Ms: sorted[Math.floor(sorted.length * 0.999)] ?? 0,
+      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
       maxMs: sorted.at(-1) ?? 0,
     }
   }

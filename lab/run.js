@@ -8,16 +8,48 @@ const { goalTable, machine, markdown, writeMeasured } = require('../scripts/repo
 const { root } = require('../scripts/servers')
 const { HEADING, measure } = require('./fault')
 const { awsFaults } = require('./scenarios/aws')
-const { count, fleetScenarios } = require('./scenarios/fleet')
+const { fleetScenarios } = require('./scenarios/fleet')
 const { outageFaults } = require('./scenarios/outage')
 const { redisFaults } = require('./scenarios/redis')
+const { tenMinutes } = require('./scenarios/ten-minutes')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
 /** Scenarios at a time. Most of one is waiting. */
 const LANES = { short: 6, full: 2 }
 
-/** @typedef {import('./fault').Row} Row */
-/** @typedef {import('../scripts/report').Goal} Goal */
+/** @typedef {import('./fault').Outcome} Outcome */
+/** @typedef {{ name: string, run: () => Promise<Outcome> }} Scenario */
+/** @typedef {{ title: string, heading: string[], scenarios: Scenario[] }} Section */
+
+/** @param {{ short: boolean }} mode @returns {Section[]} */
+function sections(mode) {
+  const profile = mode.short ? 'debug' : 'release'
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+  const faults = (/** @type {string} */ title, /** @type {import('./fault').Fault[]} */ all) => {
+    const scenarios = all.map((fault) => ({ name: fault.name, run: () => measure(fault, profile) }))
+    return { title, heading: HEADING, scenarios }
+  }
+  const aws = faults('AWS fails', awsFaults(mode))
+  const outage = path.join(target, profile, 'examples', 'long_outage')
+  aws.scenarios.push({ name: 'ten-minutes', run: () => tenMinutes(outage) })
+  const fleet = fleetScenarios(mode).map(({ name, run }) => ({
+    name,
+    run: async () => {
+      const goals = await run(profile)
+      const missed = goals.filter(({ met }) => !met)
+      return {
+        rows: goalTable('', goals).rows,
+        broken: missed.map(({ what, got, bound }) => `${name}: ${what}: ${got}, bound ${bound}`),
+      }
+    },
+  }))
+  return [
+    aws,
+    faults('Redis fails', redisFaults(mode)),
+    faults('More than one part fails', outageFaults(mode)),
+    { title: 'Counted and timed', heading: goalTable('', []).heading, scenarios: fleet },
+  ]
+}
 
 async function main() {
   const { values } = parseArgs({
@@ -27,55 +59,37 @@ async function main() {
       write: { type: 'boolean', default: false },
     },
   })
-  const mode = { short: values.short }
-  const tables = [
-    { title: 'AWS fails', faults: awsFaults(mode) },
-    { title: 'Redis fails', faults: redisFaults(mode) },
-    { title: 'More than one part fails', faults: outageFaults(mode) },
-  ]
-  const fleet = fleetScenarios(mode)
-  const all = [...tables.flatMap(({ faults }) => faults), ...fleet].map(({ name }) => name)
-  const unknown = values.only?.find((name) => !all.includes(name))
-  if (unknown !== undefined) throw new Error(`there is no scenario '${unknown}'; there are ${all.join(', ')}`)
+  const all = sections({ short: values.short })
+  const names = all.flatMap(({ scenarios }) => scenarios.map(({ name }) => name))
+  const unknown = values.only?.find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new Error(`there is no scenario '${unknown}'; there are ${names.join(', ')}`)
   if (values.write && (values.short || values.only !== undefined)) {
     throw new Error('--write needs the whole run, without --short and --only')
   }
 
-  const chosen = new Set(values.only ?? all)
-  const profile = values.short ? 'debug' : 'release'
-  /** @type {Map<string, Row>} */
-  const rows = new Map()
-  /** @type {Map<string, Goal[]>} */
-  const goals = new Map()
-  const work = [
-    ...tables.flatMap(({ faults }) =>
-      faults.map((fault) => ({
-        name: fault.name,
-        run: async () => rows.set(fault.name, await measure(fault, profile)),
-      })),
-    ),
-    ...fleet.map((scenario) => ({
-      name: scenario.name,
-      run: async () => goals.set(scenario.name, await count(scenario, profile)),
-    })),
-  ].filter(({ name }) => chosen.has(name))
-  await inLanes(
-    mode.short ? LANES.short : LANES.full,
-    work.map(({ run }) => run),
+  const chosen = new Set(values.only ?? names)
+  /** @type {Map<string, Outcome>} */
+  const outcomes = new Map()
+  const work = all.flatMap(({ heading, scenarios }) =>
+    scenarios
+      .filter(({ name }) => chosen.has(name))
+      .map(({ name, run }) => async () => {
+        const brokenDown = (/** @type {Error} */ { message }) => ({
+          rows: [[name, ...heading.slice(2).map(() => '–'), '**broken**']],
+          broken: [`${name}: not measured: ${message}`],
+        })
+        outcomes.set(name, await run().catch(brokenDown))
+      }),
   )
+  await inLanes(values.short ? LANES.short : LANES.full, work)
 
-  const of = (/** @type {{ name: string }[]} */ faults) => faults.flatMap(({ name }) => rows.get(name) ?? [])
-  const measured = tables
-    .map(({ title, faults }) => ({ title, heading: HEADING, rows: of(faults).map(({ cells }) => cells) }))
-    .filter(({ rows }) => rows.length > 0)
-  const met = fleet.flatMap(({ name }) => goals.get(name) ?? [])
-  if (met.length > 0) measured.push(goalTable('Counted and timed', met))
-  const printed = [machine('npm run lab -- --write'), '', ...measured.map(markdown)]
+  const tables = all.map(({ title, heading, scenarios }) => {
+    const rows = scenarios.flatMap(({ name }) => outcomes.get(name)?.rows ?? [])
+    return rows.length === 0 ? [] : [markdown({ title, heading, rows })]
+  })
+  const printed = [machine('npm run lab -- --write'), '', ...tables.flat()]
   console.log(`\n${printed.join('\n')}`)
-  const broken = [
-    ...[...rows.values()].flatMap(({ name, broken }) => broken.map((line) => `${name}: ${line}`)),
-    ...met.filter(({ met }) => !met).map(({ what, bound, got }) => `${what} ${got}, bound ${bound}`),
-  ]
+  const broken = names.flatMap((name) => outcomes.get(name)?.broken ?? [])
   for (const line of broken) console.log(line)
   const verdict = broken.length === 0 ? 'every bound was kept' : 'bounds were broken'
   console.log(`lab: ${work.length} scenarios, ${verdict}`)
