@@ -22,10 +22,11 @@ export declare class NativeDelivery {
   /** `getSecret`. */
   getSecret(id: number, name: string, variables: Record<string, string>): void
   /**
-   * Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together. Each
-   * has its id, its name and its variables (`null`: none).
+   * Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together.
+   * `names` are joined by line ends, in the order of `ids`; `variables` is unset when none of them has any. Gives
+   * `false`, and begins nothing, when there are not as many names as ids: one of them holds a line end.
    */
-  getSecrets(ids: Array<number>, names: Array<string>, variables: Array<Record<string, string> | undefined | null>): void
+  getSecrets(ids: Uint32Array, names: string, variables?: Array<Record<string, string> | undefined | null> | undefined | null): boolean
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -88,7 +89,7 @@ export interface NativeFailure {
 }
 
 /** Opens a delivery, or says why not. */
-export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(messages: Array<unknown>): void, hasRef(): boolean }): NativeDelivery | NativeFailure
+export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(ids: Uint32Array, values: Array<unknown>, others: Array<number | string>): void, hasRef(): boolean }): NativeDelivery | NativeFailure
 
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure

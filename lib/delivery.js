@@ -238,11 +238,11 @@ class SecretDelivery {
     if (!variables.isEmpty(found)) return this.#start(begin)
     const flying = this.#flights.get(key)
     if (flying !== undefined) return flying
-    /** @type {Promise<T>} */
-    const flight = this.#start(begin)
-    this.#flights.set(key, flight)
+    // Off the list before anyone goes on: whoever asks from then on gets an operation of their own.
     const landed = () => void (this.#flights.get(key) === flight && this.#flights.delete(key))
-    flight.then(landed, landed)
+    /** @type {Promise<T>} */
+    const flight = this.#operations.start(this.#native, begin, landed)
+    this.#flights.set(key, flight)
     return flight
   }
 
@@ -277,8 +277,9 @@ class Turn {
   #ids = []
   /** @type {string[]} */
   #names = []
-  /** @type {(Record<string, string> | null)[]} */
+  /** @type {(Record<string, string> | undefined)[]} */
   #variables = []
+  #hasVariables = false
 
   /** @param {import('../native').NativeDelivery} nativeDelivery */
   constructor(nativeDelivery) {
@@ -294,16 +295,21 @@ class Turn {
     if (this.#ids.length === 0) queueMicrotask(() => this.#begin())
     this.#ids.push(id)
     this.#names.push(name)
-    this.#variables.push(variables.isEmpty(found) ? null : found)
+    const given = variables.isEmpty(found) ? undefined : found
+    this.#variables.push(given)
+    this.#hasVariables ||= given !== undefined
   }
 
   #begin() {
     const [ids, names, found] = [this.#ids, this.#names, this.#variables]
+    const together = this.#hasVariables ? found : undefined
     this.#ids = []
     this.#names = []
     this.#variables = []
-    if (ids.length === 1) this.#native.getSecret(ids[0], names[0], found[0] ?? {})
-    else this.#native.getSecrets(ids, names, found)
+    this.#hasVariables = false
+    if (ids.length > 1 && this.#native.getSecrets(Uint32Array.from(ids), names.join('\n'), together)) return
+    // One alone, or a name with a line end, which is refused by itself.
+    for (const [i, id] of ids.entries()) this.#native.getSecret(id, names[i], found[i] ?? {})
   }
 }
 

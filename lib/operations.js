@@ -2,8 +2,7 @@
 
 const { SecretError } = require('./errors')
 
-/** The kinds of message that the addon sends (src/completions.rs). */
-const DONE = 0
+/** The kinds of message that the addon sends beside plain values (src/completions.rs). */
 const FAILED = 1
 const REPORT = 2
 const WARNING = 3
@@ -19,7 +18,7 @@ class Operations {
     this.logger = logger
     /** @type {Set<(tool: string, secretType: string) => void>} */
     this.rotationListeners = new Set()
-    /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
+    /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
     this.pending = new Map()
     /** @type {import('../native').NativeDelivery | undefined} */
     this.native = undefined
@@ -33,9 +32,10 @@ class Operations {
    * @template T
    * @param {import('../native').NativeDelivery} native
    * @param {(id: number) => void} begin
+   * @param {() => void} [landed] Called when it settles, before anyone who awaits it goes on.
    * @returns {Promise<T>}
    */
-  start(native, begin) {
+  start(native, begin, landed) {
     return new Promise((resolve, reject) => {
       const id = (this.lastId = (this.lastId + 1) >>> 0)
       begin(id)
@@ -43,7 +43,7 @@ class Operations {
         native.hold(true)
         this.native = native
       }
-      this.pending.set(id, { resolve, reject })
+      this.pending.set(id, { resolve, reject, landed })
     })
   }
 
@@ -53,18 +53,34 @@ class Operations {
   }
 
   /**
-   * Takes a batch of messages: kind, id, two payloads; again and again.
+   * Takes what ended since the last time.
    *
-   * @param {any[]} messages
+   * @param {Uint32Array} ids Operations that ended with a value.
+   * @param {any[]} values Their values.
+   * @param {any[]} others Everything else: kind, id, two texts; again and again.
    */
-  settle(messages) {
-    for (let at = 0; at < messages.length; at += 4) {
-      this.deliver(messages[at], messages[at + 1], messages[at + 2], messages[at + 3])
+  settle(ids, values, others) {
+    for (let at = 0; at < ids.length; at++) this.take(ids[at])?.resolve(values[at])
+    for (let at = 0; at < others.length; at += 4) {
+      this.deliver(others[at], others[at + 1], others[at + 2], others[at + 3])
     }
     if (!this.hasRef() && this.native !== undefined) {
       this.native.hold(false)
       this.native = undefined
     }
+  }
+
+  /**
+   * Takes an operation that ended off the list.
+   *
+   * @param {number} id
+   */
+  take(id) {
+    const operation = this.pending.get(id)
+    if (operation === undefined) return undefined
+    this.pending.delete(id)
+    operation.landed?.()
+    return operation
   }
 
   /**
@@ -76,12 +92,9 @@ class Operations {
   deliver(kind, id, first, second) {
     if (kind === WARNING) return this.warn(first, second)
     if (kind === ROTATED) return this.rotated(first, second)
-    const operation = this.pending.get(id)
-    if (operation === undefined) return
-    this.pending.delete(id)
-    if (kind === FAILED) operation.reject(new SecretError(first, second))
-    else if (kind === REPORT) operation.resolve(JSON.parse(first))
-    else if (kind === DONE) operation.resolve(first)
+    const operation = this.take(id)
+    if (kind === FAILED) operation?.reject(new SecretError(first, second))
+    else if (kind === REPORT) operation?.resolve(JSON.parse(first))
   }
 
   /**

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use napi::bindgen_prelude::{Either, Either5, Env, Null, Object, Result};
+use napi::bindgen_prelude::{Either, Either4, Env, Null, Object, Result, Uint32Array};
 use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::value::SecretValue;
@@ -24,9 +24,8 @@ pub enum Outcome {
     Report(String),
 }
 
-/// The kinds of message, as `lib/operations.js` reads them.
+/// The kinds of message beside plain values, as `lib/operations.js` reads them.
 mod kind {
-    pub const DONE: u32 = 0;
     pub const FAILED: u32 = 1;
     pub const REPORT: u32 = 2;
     pub const WARNING: u32 = 3;
@@ -38,38 +37,58 @@ enum Message {
     Noticed(Notice),
 }
 
-/// One element of the flat list.
-pub type Item = Either5<u32, String, SecretText, SecretMap, Either<bool, Null>>;
+/// A value that ends an operation.
+type Value = Either4<SecretText, SecretMap, bool, Null>;
 
-/// Messages for JavaScript: kind, id, two payloads; again and again.
-fn items(messages: Vec<Message>) -> Vec<Item> {
-    messages.into_iter().flat_map(flatten).collect()
+/// One element of the list of other messages.
+type Item = Either<u32, String>;
+
+/// What crosses in one hop. Values, which are almost all there is under load, come as a list of ids and one of values;
+/// everything else as one flat list: kind, id, two texts; again and again.
+#[derive(Default)]
+struct Batch {
+    ids: Vec<u32>,
+    values: Vec<Value>,
+    others: Vec<Item>,
 }
 
-fn flatten(message: Message) -> [Item; 4] {
-    let (number, text, null) = (Item::A, Item::B, || Item::E(Either::B(Null)));
-    match message {
-        Message::Done { id, result: Err(error) } => {
-            [number(kind::FAILED), number(id), text(error.code().as_str().to_owned()), text(error.to_string())]
+impl Batch {
+    fn of(messages: Vec<Message>) -> Self {
+        let mut batch = Self { ids: Vec::with_capacity(messages.len()), ..Self::default() };
+        batch.values.reserve(messages.len());
+        for message in messages {
+            batch.add(message);
         }
-        Message::Done { id, result: Ok(Outcome::Report(json)) } => {
-            [number(kind::REPORT), number(id), text(json), null()]
+        batch
+    }
+
+    fn add(&mut self, message: Message) {
+        match message {
+            Message::Done { id, result: Ok(outcome) } => {
+                let value = match outcome {
+                    Outcome::Secret(value) => Value::A(SecretText(value)),
+                    Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
+                    Outcome::Bool(value) => Value::C(value),
+                    Outcome::Null => Value::D(Null),
+                    Outcome::Report(json) => return self.other(kind::REPORT, id, json, String::new()),
+                };
+                self.ids.push(id);
+                self.values.push(value);
+            }
+            Message::Done { id, result: Err(error) } => {
+                self.other(kind::FAILED, id, error.code().as_str().to_owned(), error.to_string());
+            }
+            Message::Noticed(Notice::Warning { code, message }) => {
+                self.other(kind::WARNING, 0, code.to_owned(), message);
+            }
+            Message::Noticed(Notice::Rotated { tool, secret_type }) => {
+                self.other(kind::ROTATED, 0, tool, secret_type);
+            }
         }
-        Message::Done { id, result: Ok(outcome) } => {
-            let value = match outcome {
-                Outcome::Secret(value) => Item::C(SecretText(value)),
-                Outcome::Secrets(secrets) => Item::D(SecretMap(secrets)),
-                Outcome::Bool(value) => Item::E(Either::A(value)),
-                Outcome::Null | Outcome::Report(_) => null(),
-            };
-            [number(kind::DONE), number(id), value, null()]
-        }
-        Message::Noticed(Notice::Warning { code, message }) => {
-            [number(kind::WARNING), number(0), text(code.to_owned()), text(message)]
-        }
-        Message::Noticed(Notice::Rotated { tool, secret_type }) => {
-            [number(kind::ROTATED), number(0), text(tool), text(secret_type)]
-        }
+    }
+
+    fn other(&mut self, kind: u32, id: u32, first: String, second: String) {
+        self.others.extend([Item::A(kind), Item::A(id), Item::B(first), Item::B(second)]);
     }
 }
 
@@ -87,7 +106,8 @@ impl Completions {
         let completions = Arc::new(Self::default());
         let source = Arc::downgrade(&completions);
         let hop = Hop::new(env, target, move || {
-            items(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()))
+            let batch = Batch::of(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()));
+            (Uint32Array::new(batch.ids), batch.values, batch.others)
         })?;
         // Set once, here; a second value cannot exist.
         drop(completions.hop.set(hop));
@@ -105,7 +125,11 @@ impl Completions {
     }
 
     fn push(&self, message: Message) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.push_all([message]);
+    }
+
+    fn push_all(&self, messages: impl IntoIterator<Item = Message>) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(messages);
         if !self.hop_is_due.swap(true, Ordering::AcqRel)
             && let Some(hop) = self.hop.get()
         {
@@ -134,6 +158,21 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Ends several operations of one delivery.
+    pub fn finish_all(results: Vec<(Self, std::result::Result<Outcome, SecretError>)>) {
+        let mut completions = None;
+        let messages: Vec<Message> = results
+            .into_iter()
+            .filter_map(|(mut ticket, result)| {
+                completions = ticket.completions.take().or(completions.take());
+                completions.is_some().then_some(Message::Done { id: ticket.id, result })
+            })
+            .collect();
+        if let Some(completions) = completions {
+            completions.push_all(messages);
+        }
+    }
+
     /// Ends the operation.
     pub fn finish(mut self, result: std::result::Result<Outcome, SecretError>) {
         if let Some(completions) = self.completions.take() {

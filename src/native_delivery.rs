@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn, within_runtime_if_available};
+use napi::bindgen_prelude::{Either, Object, Result, Uint32Array, Unknown, spawn, within_runtime_if_available};
 use napi_derive::napi;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config};
@@ -20,7 +20,7 @@ use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
 use tokio::runtime::Handle;
 
-use crate::completions::{Completions, Outcome};
+use crate::completions::{Completions, Outcome, Ticket};
 use crate::raw::{CachedReader, SecretMap};
 use crate::{options, report};
 
@@ -54,7 +54,10 @@ pub fn open_delivery(
     env: Env,
     options: Unknown<'_>,
     ambient: NativeAmbient,
-    #[napi(ts_arg_type = "{ settle(messages: Array<unknown>): void, hasRef(): boolean }")] target: Object<'_>,
+    #[napi(
+        ts_arg_type = "{ settle(ids: Uint32Array, values: Array<unknown>, others: Array<number | string>): void, hasRef(): boolean }"
+    )]
+    target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
     let options = options::read(options)?;
     let ambient = Ambient { variables: ambient.variables, working_directory: PathBuf::from(ambient.working_directory) };
@@ -113,6 +116,19 @@ impl NativeDelivery {
         spawn(async move { ticket.finish(work.await) });
     }
 
+    /// Reads `asked` together; each has its ticket.
+    fn start_together(&self, tickets: Vec<Ticket>, asked: Vec<(SecretName, Variables)>) {
+        if asked.is_empty() {
+            return;
+        }
+        let delivery = self.delivery.clone();
+        spawn(async move {
+            let answers = delivery.get_many(&asked).await.into_iter();
+            let outcomes = answers.map(|answer| Ok(secret(answer?.map(|found| found.value))));
+            Ticket::finish_all(tickets.into_iter().zip(outcomes).collect());
+        });
+    }
+
     /// Runs `work` on a valid `name`; an invalid one is refused before any source is asked.
     fn start_named<F>(&self, id: u32, name: &str, work: impl FnOnce(Arc<Delivery>, SecretName) -> F)
     where
@@ -124,6 +140,10 @@ impl NativeDelivery {
         }
     }
 }
+
+/// Reads of one turn that are worked on together: whole calls of twenty, and small enough that JavaScript goes on with
+/// the first ones while the others are still read.
+const PORTION: usize = 100;
 
 fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
     Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())
@@ -169,27 +189,37 @@ impl NativeDelivery {
         });
     }
 
-    /// Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together. Each
-    /// has its id, its name and its variables (`null`: none).
+    /// Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together.
+    /// `names` are joined by line ends, in the order of `ids`; `variables` is unset when none of them has any. Gives
+    /// `false`, and begins nothing, when there are not as many names as ids: one of them holds a line end.
     #[napi(catch_unwind)]
-    pub fn get_secrets(&self, ids: Vec<u32>, names: Vec<String>, variables: Vec<Option<HashMap<String, String>>>) {
-        let (mut tickets, mut asked) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-        for ((id, name), variables) in ids.into_iter().zip(names).zip(variables) {
-            let ticket = self.completions.ticket(id);
-            match SecretName::new(&name) {
+    pub fn get_secrets(
+        &self,
+        ids: Uint32Array,
+        names: String,
+        variables: Option<Vec<Option<HashMap<String, String>>>>,
+    ) -> bool {
+        if names.split('\n').count() != ids.len() {
+            return false;
+        }
+        let mut variables = variables.unwrap_or_default().into_iter();
+        let (mut tickets, mut asked) = (Vec::with_capacity(PORTION), Vec::with_capacity(PORTION));
+        for (id, name) in ids.iter().zip(names.split('\n')) {
+            let ticket = self.completions.ticket(*id);
+            let variables = variables.next().flatten().map(Variables::new).unwrap_or_default();
+            match SecretName::new(name) {
                 Ok(name) => {
                     tickets.push(ticket);
-                    asked.push((name, Variables::new(variables.unwrap_or_default())));
+                    asked.push((name, variables));
                 }
                 Err(error) => ticket.finish(Err(error)),
             }
-        }
-        let delivery = self.delivery.clone();
-        spawn(async move {
-            for (ticket, found) in tickets.into_iter().zip(delivery.get_many(&asked).await) {
-                ticket.finish(found.map(|found| secret(found.map(|found| found.value))));
+            if asked.len() == PORTION {
+                self.start_together(std::mem::take(&mut tickets), std::mem::take(&mut asked));
             }
-        });
+        }
+        self.start_together(tickets, asked);
+        true
     }
 
     /// `refresh`.

@@ -17,7 +17,7 @@ use crate::explain::{Explanation, explain};
 use crate::layer::{AwsLayer, Found, Parts};
 use crate::manifest::Manifest;
 use crate::metrics::{Metrics, add};
-use crate::name::SecretName;
+use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::resolver::{Freshness, Resolver};
 use crate::source::aws::Aws;
@@ -33,6 +33,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 pub struct Delivery {
     environment: Environment,
     preset: Preset,
+    aws_ids: AwsIdTemplate,
     pub(crate) tools: Arc<Manifest>,
     pub(crate) resolver: Resolver,
     metrics: Arc<Metrics>,
@@ -52,17 +53,16 @@ impl Delivery {
         let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache } = config;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
-        let cache = cache
-            .map(|cache| TieredCache::new(cache, aws_id_template.clone(), environment.as_str(), clock.clone()))
-            .transpose()?;
+        let ids = aws_id_template.of(environment.as_str());
+        let cache =
+            cache.map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory =
             cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
         let layer = AwsLayer::new(Parts {
             aws: aws.map(|config| Aws::new(config, clock.clone())),
             cache,
-            ids: aws_id_template,
-            environment: environment.as_str(),
+            ids,
             clock: clock.clone(),
             metrics: metrics.clone(),
             notices: notices.clone(),
@@ -85,7 +85,19 @@ impl Delivery {
             aws_failure_rejects: preset.aws_failure_rejects,
             aws_is_optional: environment == Environment::Development,
         };
-        Ok(Self { environment, preset, tools, resolver, metrics, notices, clock, tasks, stop, hot })
+        Ok(Self {
+            environment,
+            preset,
+            aws_ids: aws_id_template,
+            tools,
+            resolver,
+            metrics,
+            notices,
+            clock,
+            tasks,
+            stop,
+            hot,
+        })
     }
 
     /// Tells the owner.
@@ -166,7 +178,7 @@ impl Delivery {
             None => self.environment,
             Some(text) => parse_environment("environment", text)?,
         };
-        let id = self.layer().ids.id(name, environment.as_str());
+        let id = self.aws_id(name, environment);
         self.open(async {
             let Some(aws) = &self.layer().aws else { return Ok(None) };
             let fetched = aws.fetch(&id).await;
@@ -176,6 +188,11 @@ impl Delivery {
             Ok(fetched?.map(|fetched| fetched.value).filter(|value| !value.is_empty()))
         })
         .await
+    }
+
+    /// The AWS id of `name` in any environment.
+    pub(crate) fn aws_id(&self, name: &SecretName, environment: Environment) -> String {
+        self.aws_ids.of(environment.as_str()).id(name)
     }
 
     /// What the env file has now.

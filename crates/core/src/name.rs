@@ -145,21 +145,31 @@ impl AwsIdTemplate {
         Ok(Self { before: before.into(), after: after.into() })
     }
 
-    /// The AWS secret id of `name` in `environment`.
-    pub fn id(&self, name: &SecretName, environment: &str) -> String {
-        let [before, after] = self.around(environment);
-        format!("{before}{}{after}", name.as_str())
+    /// The ids of `environment`.
+    pub fn of(&self, environment: &str) -> AwsIds {
+        let [before, after] = [&self.before, &self.after].map(|part| part.replace("{environment}", environment).into());
+        AwsIds { before, after }
+    }
+}
+
+/// The AWS secret ids of one environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsIds {
+    /// What stands before the name.
+    pub before: Box<str>,
+    /// What stands after it.
+    pub after: Box<str>,
+}
+
+impl AwsIds {
+    /// The AWS secret id of `name`.
+    pub fn id(&self, name: &SecretName) -> String {
+        [&self.before, name.as_str(), &self.after].concat()
     }
 
-    /// What stands before and after the name in `environment`.
-    pub fn around(&self, environment: &str) -> [String; 2] {
-        [&self.before, &self.after].map(|part| part.replace("{environment}", environment))
-    }
-
-    /// The secret name inside an AWS id of `environment`; `None` when the id is not of this template.
-    pub fn name_in<'id>(&self, id: &'id str, environment: &str) -> Option<&'id str> {
-        let [before, after] = self.around(environment);
-        id.strip_prefix(before.as_str())?.strip_suffix(after.as_str())
+    /// The secret name inside an AWS id; `None` when the id is not of this environment.
+    pub fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
+        id.strip_prefix(&*self.before)?.strip_suffix(&*self.after)
     }
 }
 
@@ -208,16 +218,17 @@ mod tests {
     fn the_default_template_gives_the_documented_id() {
         let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
         let name = SecretName::of_tool("github", "api_token").expect("valid");
-        assert_eq!(template.id(&name, "production"), "GITHUB_API_TOKEN_production");
-        assert_eq!(template.name_in("GITHUB_API_TOKEN_production", "production"), Some("GITHUB_API_TOKEN"));
-        assert_eq!(template.name_in("GITHUB_API_TOKEN_staging", "production"), None);
+        let ids = template.of("production");
+        assert_eq!(ids.id(&name), "GITHUB_API_TOKEN_production");
+        assert_eq!(ids.name_in("GITHUB_API_TOKEN_production"), Some("GITHUB_API_TOKEN"));
+        assert_eq!(ids.name_in("GITHUB_API_TOKEN_staging"), None);
     }
 
     #[test]
     fn templates_are_checked() {
         let template = AwsIdTemplate::parse("tcs/{environment}/{name}").expect("valid");
         let name = SecretName::new("A").expect("valid");
-        assert_eq!(template.id(&name, "test"), "tcs/test/A");
+        assert_eq!(template.of("test").id(&name), "tcs/test/A");
         for wrong in ["", "x", "{name}{name}", "{name} ", "{name}_{env}"] {
             assert!(AwsIdTemplate::parse(wrong).is_err(), "{wrong:?}");
         }

@@ -67,12 +67,16 @@ impl Resolver {
         }
         let open: Vec<usize> = (0..asked.len()).filter(|&i| answers[i].is_none()).collect();
         let names: Vec<SecretName> = open.iter().map(|&i| asked[i].0.clone()).collect();
-        let from_aws = self.layer.read_many(&names).await;
-        let resolved = open.iter().zip(from_aws).map(|(&i, from_aws)| {
+        let mut later = Vec::new();
+        for (i, from_aws) in open.into_iter().zip(self.layer.read_many(&names).await) {
+            if let Ok(Some(_)) = &from_aws {
+                answers[i] = Some(from_aws);
+                continue;
+            }
             let (name, variables) = &asked[i];
-            self.after_aws(name, variables, from_aws)
-        });
-        for (&i, answer) in open.iter().zip(join_all(resolved).await) {
+            later.push(async move { (i, self.after_aws(name, variables, from_aws).await) });
+        }
+        for (i, answer) in join_all(later).await {
             answers[i] = Some(answer);
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()

@@ -28,7 +28,7 @@ impl Delivery {
     /// ("Rotation Process").
     pub async fn rotate(&self, name: &SecretName, environment: &str) -> Result<bool> {
         let target = parse_environment("environment", environment)?;
-        let id = self.layer().ids.id(name, target.as_str());
+        let id = self.aws_id(name, target);
         let outcome = self
             .open(async {
                 let Some(aws) = &self.layer().aws else {

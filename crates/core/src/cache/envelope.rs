@@ -79,7 +79,7 @@ impl Envelopes {
         let failed = || SecretError::new(ErrorCode::CacheUnavailable, format!("{id}: could not be encrypted"));
         let mut nonce = [0u8; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| failed())?;
-        let aad = Aad::from(self.additional_data(id, key_id));
+        let aad = Aad::from(self.additional_data(id, key_id.as_bytes()));
         let tag = key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, body.as_mut_slice())
             .map_err(|_| failed())?;
@@ -114,8 +114,7 @@ impl Envelopes {
                     .ok_or_else(|| corrupt("was encrypted with a key that is not configured"))?;
                 let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(|| corrupt("is truncated"))?;
                 let mut body = Zeroizing::new(sealed.to_vec());
-                let key_id = String::from_utf8_lossy(key_id);
-                let aad = Aad::from(self.additional_data(id, &key_id));
+                let aad = Aad::from(self.additional_data(id, key_id));
                 let opened = key
                     .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, body.as_mut_slice())
                     .map_err(|_| corrupt("does not decrypt (tampered with, or of another secret)"))?;
@@ -125,9 +124,9 @@ impl Envelopes {
         }
     }
 
-    fn additional_data(&self, id: &str, key_id: &str) -> Vec<u8> {
+    fn additional_data(&self, id: &str, key_id: &[u8]) -> Vec<u8> {
         // No part can hold a NUL, so the parts cannot be shifted against each other.
-        [CONTEXT, self.environment.as_bytes(), id.as_bytes(), key_id.as_bytes()].join(&0u8)
+        [CONTEXT, self.environment.as_bytes(), id.as_bytes(), key_id].join(&0u8)
     }
 }
 

@@ -10,7 +10,10 @@ const COUNTERS: usize = 256;
 
 /// The state of one name's, or all names', caches at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generation(u64);
+pub struct Generation {
+    counter: usize,
+    count: u64,
+}
 
 /// The counters of one pair of caches.
 pub struct Generations {
@@ -28,17 +31,23 @@ impl Default for Generations {
 impl Generations {
     /// The state of `name` now.
     pub fn of(&self, name: &SecretName) -> Generation {
-        Generation(self.counter(name).load(Ordering::SeqCst))
+        let counter = self.counter(name);
+        Generation { counter, count: self.counters[counter].load(Ordering::SeqCst) }
+    }
+
+    /// Whether the name of `at` was not invalidated since.
+    pub fn is_unchanged(&self, at: Generation) -> bool {
+        self.counters[at.counter].load(Ordering::SeqCst) == at.count
     }
 
     /// The state of all names now.
     pub fn of_all(&self) -> Generation {
-        Generation(self.any.load(Ordering::SeqCst))
+        Generation { counter: 0, count: self.any.load(Ordering::SeqCst) }
     }
 
     /// `name` was invalidated.
     pub fn changed(&self, name: &SecretName) {
-        self.counter(name).fetch_add(1, Ordering::SeqCst);
+        self.counters[self.counter(name)].fetch_add(1, Ordering::SeqCst);
         self.any.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -50,10 +59,10 @@ impl Generations {
         self.any.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn counter(&self, name: &SecretName) -> &AtomicU64 {
+    fn counter(&self, name: &SecretName) -> usize {
         let hash = self.hasher.hash_one(name.as_str());
         // The remainder fits: it is below COUNTERS.
-        &self.counters[usize::try_from(hash % COUNTERS as u64).unwrap_or(0)]
+        usize::try_from(hash % COUNTERS as u64).unwrap_or(0)
     }
 }
 
@@ -73,6 +82,7 @@ mod tests {
         let mine = generations.of(&name("MINE"));
         generations.changed(&name("MINE"));
         assert_ne!(generations.of(&name("MINE")), mine);
+        assert!(!generations.is_unchanged(mine));
         let moved = others.iter().zip(&before).filter(|(other, before)| generations.of(other) != **before).count();
         assert!(moved < 20, "{moved}");
     }

@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use crate::clock::{Clock, Moment, millis};
 use crate::config::CacheConfig;
 use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::{AwsIdTemplate, SecretName};
+use crate::name::{AwsIds, SecretName};
 use crate::source::aws::Fetched;
 use crate::value::SecretValue;
 
@@ -89,8 +89,7 @@ pub struct TieredCache {
     memory: Arc<MemoryCache>,
     shared: Option<Arc<SharedCache>>,
     snapshot: Option<Arc<Snapshot>>,
-    ids: AwsIdTemplate,
-    environment: &'static str,
+    ids: AwsIds,
     clock: Clock,
     ttl: Duration,
     max_stale: Duration,
@@ -124,7 +123,7 @@ impl TieredCache {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
-    pub fn new(config: CacheConfig, ids: AwsIdTemplate, environment: &'static str, clock: Clock) -> Result<Self> {
+    pub fn new(config: CacheConfig, ids: AwsIds, environment: &'static str, clock: Clock) -> Result<Self> {
         let envelopes = Arc::new(Envelopes::new(environment, &config.keys)?);
         let shared = config.redis.map(|redis| {
             Arc::new(SharedCache {
@@ -141,7 +140,6 @@ impl TieredCache {
             shared,
             snapshot,
             ids,
-            environment,
             clock,
             ttl: config.ttl,
             max_stale: config.max_stale,
@@ -176,18 +174,13 @@ impl TieredCache {
         At { generation: self.generations.of(name), epoch: self.memory.epoch() }
     }
 
-    /// Whether nothing invalidated `name` since.
-    fn is_unchanged(&self, name: &SecretName, at: At) -> bool {
-        self.generations.of(name) == at.generation
-    }
-
     /// Changes with every invalidation of any name.
     pub fn generation_of_all(&self) -> Generation {
         self.generations.of_all()
     }
 
     fn id(&self, name: &SecretName) -> String {
-        self.ids.id(name, self.environment)
+        self.ids.id(name)
     }
 
     /// What memory knows of `name`.
@@ -292,12 +285,12 @@ impl TieredCache {
 
     /// Puts a copy into memory unless its name was invalidated since `at`; says whether it did.
     fn remember(&self, name: &SecretName, entry: &Arc<Entry>, at: At) -> bool {
-        if !self.is_unchanged(name, at) {
+        if !self.generations.is_unchanged(at.generation) {
             return false;
         }
         self.memory.put(name.as_str(), entry.clone(), at.epoch);
         // An invalidation between the check and the put must win.
-        let unchanged = self.is_unchanged(name, at);
+        let unchanged = self.generations.is_unchanged(at.generation);
         if !unchanged {
             self.memory.drop_value(name.as_str());
         }
@@ -345,7 +338,7 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         let keep = self.ttl + self.max_stale;
         try_join_all(found.into_iter().map(|(want, fetched)| async move {
-            let unchanged = || self.is_unchanged(&want.name, want.at);
+            let unchanged = || self.generations.is_unchanged(want.at.generation);
             if !unchanged() {
                 return Ok(());
             }
@@ -491,8 +484,7 @@ impl TieredCache {
             snapshot.clear();
         }
         let Some(shared) = &self.shared else { return Ok(()) };
-        let [before, after] = self.ids.around(self.environment);
-        shared.redis.clear(&before, &after).await?;
+        shared.redis.clear(&self.ids.before, &self.ids.after).await?;
         shared.tell(&Change::Clear).await
     }
 
@@ -538,6 +530,6 @@ impl TieredCache {
                 None => {}
             }
         };
-        shared.redis.follow(self.environment, heard).await;
+        shared.redis.follow(shared.environment, heard).await;
     }
 }

@@ -42,26 +42,27 @@ impl AwsLayer {
             Some(cache) => cache.lookup_shared_many(&wants).await,
             None => wants.iter().map(|_| Shared::Disabled).collect(),
         };
-        let mut misses = Vec::with_capacity(wants.len());
-        let mut flights = Vec::with_capacity(wants.len());
-        for (want, shared) in wants.into_iter().zip(shared) {
-            let needs_aws = !matches!(shared, Shared::Fresh(_));
+        let (mut misses, mut flights) = (Vec::new(), Vec::new());
+        for ((i, want), shared) in missing.into_iter().zip(wants).zip(shared) {
+            if let Shared::Fresh(entry) = &shared {
+                answers[i] = Some(Ok(Some(self.adopted(&want, entry, None))));
+                continue;
+            }
             let (answer, answered) = oneshot::channel();
             let (layer, wanted) = (self.clone(), want.clone());
             let fetch = move || async move { layer.fetch_missed(wanted, shared, answer_of(answered)).await };
             let (role, flight) = self.flights.enter(want.name.as_str(), fetch);
-            flights.push((want.name.clone(), flight));
-            if role == Role::Leader && needs_aws {
-                misses.push(Miss { want, answer });
-            } else if role == Role::Follower {
-                add(&self.metrics.shared_calls);
+            match role {
+                Role::Leader => misses.push(Miss { want, answer }),
+                Role::Follower => add(&self.metrics.shared_calls),
             }
+            flights.push((i, flight));
         }
         self.ask_together(misses);
-        let outcomes =
-            flights.into_iter().map(|(name, flight)| async move { self.flights.outcome(name.as_str(), flight).await });
-        let fetched = join_all(outcomes);
-        for (i, answer) in missing.into_iter().zip(fetched.await) {
+        let outcomes = flights
+            .into_iter()
+            .map(|(i, flight)| async move { (i, self.flights.outcome(names[i].as_str(), flight).await) });
+        for (i, answer) in join_all(outcomes).await {
             answers[i] = Some(answer);
         }
         answers.into_iter().flatten().collect()
@@ -80,8 +81,7 @@ impl AwsLayer {
             let answers = self.read_many(&list.names).await;
             return Ok(list.names.iter().cloned().zip(answers).collect());
         }
-        let [before, _] = self.ids.around(self.environment);
-        let listing = match aws.fetch_by_prefix(&format!("{before}{prefix}")).await {
+        let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids.before)).await {
             Ok(listing) => listing,
             Err(error) if error.is_denied() || known.is_none() => return Err(error),
             Err(error) => {
@@ -99,7 +99,7 @@ impl AwsLayer {
         let mut answers = Vec::with_capacity(listing.len());
         let mut found = Vec::with_capacity(listing.len());
         for (id, fetched) in listing {
-            let Some(name) = self.ids.name_in(&id, self.environment) else { continue };
+            let Some(name) = self.ids.name_in(&id) else { continue };
             // AWS compares prefixes without case; only upper-cased names are reachable by tool and type.
             if !name.starts_with(prefix) || name.bytes().any(|b| b.is_ascii_lowercase()) {
                 continue;

@@ -18,7 +18,7 @@ use crate::error::{Result, SecretError};
 use crate::flight::{Flights, Role};
 use crate::manifest::Manifest;
 use crate::metrics::{Metrics, Origin, add};
-use crate::name::{AwsIdTemplate, SecretName};
+use crate::name::{AwsIds, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::source::aws::{Aws, Fetched};
 use crate::value::SecretValue;
@@ -54,9 +54,7 @@ pub struct AwsLayer {
     /// `None` when nothing is cached.
     pub cache: Option<TieredCache>,
     /// How names become AWS ids.
-    pub ids: AwsIdTemplate,
-    /// This delivery's environment.
-    pub environment: &'static str,
+    pub ids: AwsIds,
     flights: Flights<Option<Found>>,
     gather: Gather,
     tasks: TaskTracker,
@@ -79,9 +77,7 @@ pub struct Parts {
     /// See [`AwsLayer::cache`].
     pub cache: Option<TieredCache>,
     /// See [`AwsLayer::ids`].
-    pub ids: AwsIdTemplate,
-    /// See [`AwsLayer::environment`].
-    pub environment: &'static str,
+    pub ids: AwsIds,
     /// Reads time.
     pub clock: Clock,
     /// Counts.
@@ -103,7 +99,6 @@ impl AwsLayer {
             aws: parts.aws,
             cache: parts.cache,
             ids: parts.ids,
-            environment: parts.environment,
             flights: Flights::new(parts.tasks.clone(), parts.stop.clone()),
             gather: Gather::default(),
             tasks: parts.tasks,
@@ -122,7 +117,7 @@ impl AwsLayer {
 
     /// The AWS id of `name` here.
     pub fn id(&self, name: &SecretName) -> String {
-        self.ids.id(name, self.environment)
+        self.ids.id(name)
     }
 
     /// Why AWS failed last; `None` when its last answer was one.
@@ -298,16 +293,19 @@ impl AwsLayer {
     ) -> Answer {
         match asked {
             gather::Asked::Aws(fetched) => self.settle(want, fetched, stale, may_have_copies).await,
-            gather::Asked::Shared(Shared::Fresh(entry)) => {
-                add(&self.metrics.hits);
-                let known = stale.and_then(|before| before.known());
-                if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
-                    self.tell_rotated(&want.name);
-                }
-                Ok(Some(Found::cached(&entry, Origin::Redis, false)))
-            }
+            gather::Asked::Shared(Shared::Fresh(entry)) => Ok(Some(self.adopted(want, &entry, stale.as_ref()))),
             gather::Asked::Shared(_) => Ok(None),
         }
+    }
+
+    /// A copy that another instance shared, in place of the one `before`.
+    fn adopted(&self, want: &Want, entry: &Arc<Entry>, before: Option<&Arc<Entry>>) -> Found {
+        add(&self.metrics.hits);
+        let known = before.and_then(|before| before.known());
+        if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
+            self.tell_rotated(&want.name);
+        }
+        Found::cached(entry, Origin::Redis, false)
     }
 
     async fn ask_aws(&self, name: &SecretName) -> Result<Option<Fetched>> {
