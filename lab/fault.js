@@ -32,7 +32,7 @@ const LOAD = { readsPerSecond: 1000, coldPerSecond: 20 }
  * @property {string} what Its row's first cell.
  * @property {'aws' | 'redis'} on
  * @property {Pace} pace
- * @property {Parameters<typeof Stage.build>[1]} [stage]
+ * @property {import('./stage').Wanted} [stage]
  * @property {(stage: Stage) => { aws?: object, cache?: object }} [options] Of the service.
  * @property {boolean} [atStart] The service starts while the fault is there already, and holds nothing.
  * @property {Partial<import('./load').LoadOptions>} [load]
@@ -69,10 +69,9 @@ const HEADING = [
  * @param {'debug' | 'release'} profile
  * @returns {Promise<Outcome>}
  */
-async function measure(fault, profile) {
+function measure(fault, profile) {
   const { ttlSeconds, timeoutMs, windowMs } = fault.pace
-  const stage = await Stage.build(profile, fault.stage)
-  try {
+  return Stage.use(profile, fault.stage ?? {}, async (stage) => {
     const options = (/** @type {{ aws?: object, cache?: object }} */ { aws, cache } = {}) => ({
       aws: { timeoutMs, connectTimeoutMs: Math.min(1000, timeoutMs), ...aws },
       cache: { ttlSeconds, ...cache },
@@ -117,9 +116,7 @@ async function measure(fault, profile) {
     )
     const after = await service.ask('stopLoad')
     return rowOf(fault, { during, after, outdated, awsCalls, recovery, seconds: windowMs / 1e3 })
-  } finally {
-    await stage.end()
-  }
+  })
 }
 
 /**

@@ -11,8 +11,12 @@ const { idOf, names, stored } = require('./values')
 const KNOWN = names('LAB', 20)
 /** Read once each, so there must be enough of them. */
 const COLD = names('COLD', 4_000)
+/** No scenario takes that long. */
+const DEADLINE_MS = 150_000
 /** What the start of a request to AWS looks like. */
 const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toString('latin1') === 'POST '
+
+/** @typedef {{ redis?: boolean, password?: string }} Wanted */
 
 /** The servers of one scenario, with a proxy before each, and the services that read from them. */
 class Stage {
@@ -30,23 +34,42 @@ class Stage {
   }
 
   /**
+   * Builds a stage, uses it, and ends it, whatever happens.
+   *
+   * @template T
    * @param {'debug' | 'release'} profile
-   * @param {{ redis?: boolean, password?: string }} [wanted]
+   * @param {Wanted} wanted
+   * @param {(stage: Stage) => Promise<T>} use
+   * @returns {Promise<T>}
    */
-  static async build(profile, { redis = false, password } = {}) {
+  static async use(profile, wanted, use) {
     const stage = new Stage(profile)
+    let late = false
+    // Without its servers and services everything that waits for them fails.
+    const deadline = setTimeout(() => {
+      late = true
+      stage.end().catch(() => {})
+    }, DEADLINE_MS)
     try {
-      await stage.startAws()
-      stage.awsProxy = await stage.keep(FaultProxy.start(port(stage.aws.url), { counts: isAwsRequest }))
-      if (redis) {
-        stage.redisPort = await freePort()
-        await stage.startRedis(password)
-        stage.redisProxy = await stage.keep(FaultProxy.start(stage.redisPort))
-      }
-      return stage
+      await stage.#build(wanted)
+      return await use(stage)
     } catch (error) {
-      await stage.end()
+      if (late) throw new Error(`not within ${DEADLINE_MS / 1e3} s`)
       throw error
+    } finally {
+      clearTimeout(deadline)
+      await stage.end()
+    }
+  }
+
+  /** @param {Wanted} wanted */
+  async #build({ redis = false, password }) {
+    await this.startAws()
+    this.awsProxy = await this.keep(FaultProxy.start(port(this.aws.url), { counts: isAwsRequest }))
+    if (redis) {
+      this.redisPort = await freePort()
+      await this.startRedis(password)
+      this.redisProxy = await this.keep(FaultProxy.start(this.redisPort))
     }
   }
 

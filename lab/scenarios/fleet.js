@@ -25,16 +25,17 @@ const seconds = (/** @type {number} */ ms) => `${(ms / 1e3).toFixed(2)} s`
 const milliseconds = (/** @type {number} */ ms) => `${ms.toFixed(0)} ms`
 const none = (/** @type {string} */ what, /** @type {number} */ got) => goal(what, got, 'at most', 0, number)
 
-/** @param {'debug' | 'release'} profile @param {(stage: Stage) => Promise<Goal[]>} use */
-async function on(profile, use, wanted = { redis: true }) {
-  const stage = await Stage.build(profile, wanted)
-  try {
+/**
+ * @template T
+ * @param {'debug' | 'release'} profile
+ * @param {(stage: Stage) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+const on = (profile, use, wanted = { redis: true }) =>
+  Stage.use(profile, wanted, async (stage) => {
     await stage.aws.put(stored(SECRETS, 1))
-    return await use(stage)
-  } finally {
-    await stage.end()
-  }
-}
+    return use(stage)
+  })
 
 /** @param {{ answers: { value?: string | null }[] }} read @param {string[]} of */
 const wrongIn = ({ answers }, of, version = 1) =>
@@ -47,14 +48,9 @@ const wrongIn = ({ answers }, of, version = 1) =>
  * @param {number} processes
  * @param {number} ttlSeconds
  */
-async function callsOfOneTtl(profile, processes, ttlSeconds) {
-  let calls = NaN
-  await on(profile, async (stage) => {
-    const fleet = await Promise.all(
-      Array.from({ length: processes }, () => stage.service({ cache: { ttlSeconds, maxStaleSeconds: 60 } })),
-    )
-    // Connections come first: a process that starts has them before its first read counts.
-    await Promise.all(fleet.map((service) => service.call('health')))
+function callsOfOneTtl(profile, processes, ttlSeconds) {
+  return on(profile, async (stage) => {
+    const fleet = await Promise.all(Array.from({ length: processes }, () => stage.service({ cache: { ttlSeconds } })))
     await stage.aws.resetCalls()
     const started = performance.now()
     await Promise.all(fleet.map((service) => service.ask('read', SECRETS)))
@@ -62,14 +58,12 @@ async function callsOfOneTtl(profile, processes, ttlSeconds) {
     await Promise.all(fleet.map((service) => service.ask('startLoad', load)))
     // Between the last refresh ahead of the first TTL (at 95 %) and the first one of the second (at 160 %).
     await sleep(ttlSeconds * 1300 - (performance.now() - started))
-    calls = (await stage.aws.calls()).total
-    const reports = await Promise.all(fleet.map((service) => service.ask('stopLoad')))
-    for (const { known } of reports) {
+    const { total } = await stage.aws.calls()
+    for (const { known } of await Promise.all(fleet.map((service) => service.ask('stopLoad')))) {
       if (known.wrong > 0 || Object.keys(known.failed).length > 0) throw new Error(JSON.stringify(known))
     }
-    return []
+    return total
   })
-  return calls
 }
 
 /** @param {{ short: boolean }} mode @returns {Scenario[]} */
@@ -208,18 +202,15 @@ function fleetScenarios({ short }) {
         const limits = { ttlSeconds: 2, maxStaleSeconds: 3 }
         /** How long values go on being served. @param {(stage: Stage) => Promise<unknown>} apply @param {(answer: { value?: string | null, code?: string }) => boolean} isEnd */
         const served = async (apply, isEnd) => {
-          let ms = Infinity
           const use = async (/** @type {Stage} */ stage) => {
             const service = await stage.service({ aws: { timeoutMs: 120 }, cache: limits })
             await service.warm([ONE])
             const started = performance.now()
             await apply(stage)
             await until('the end', async () => isEnd((await service.ask('read', [ONE])).answers[0]))
-            ms = performance.now() - started
-            return []
+            return performance.now() - started
           }
-          await on(profile, use, { redis: false })
-          return ms
+          return on(profile, use, { redis: false })
         }
         const { ttlSeconds, maxStaleSeconds } = limits
         const [stale, denied, deleted] = await Promise.all([
