@@ -13,6 +13,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class NativeDelivery {
   /** Lets pending operations keep the process alive (`true`) or not (`false`). */
   hold(hold: boolean): void
+  /** What ended since the last batch; `null` when that is nothing, and `settle` is called for what ends later. */
+  more(): { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> } | null
   /** The function of cached reads; see `raw`. */
   cachedReader(): (toolOrName: string, secretType?: string) => string | undefined
   /** The full name of the environment. */
@@ -89,7 +91,7 @@ export interface NativeFailure {
 }
 
 /** Opens a delivery, or says why not. */
-export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(ids: Uint32Array, values: Array<unknown>, others: Array<number | string>): void, hasRef(): boolean }): NativeDelivery | NativeFailure
+export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(batch: { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }): NativeDelivery | NativeFailure
 
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure

@@ -6,7 +6,7 @@ const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { SecretDelivery } = require('..')
-const { AwsEndpoint, root } = require('../scripts/servers')
+const { AwsEndpoint, root, until } = require('../scripts/servers')
 
 /** @type {AwsEndpoint} */
 let aws
@@ -146,6 +146,35 @@ test('several instances with different options do not see each other', async () 
       },
     )
     expect(await one.getSecret('A_B')).toBe('mine')
+  })
+})
+
+test('reads settle under the fake timers of a test', async () => {
+  const options = { environment: 'production', aws: aws.options, runtime: { secretDirectories: [] } }
+  await using_(new SecretDelivery(options), async (delivery) => {
+    jest.useFakeTimers()
+    try {
+      for (let i = 0; i < 3; i++) expect(await delivery.refresh('A_B')).toBe('value')
+    } finally {
+      jest.useRealTimers()
+    }
+  })
+})
+
+test('timers and sockets have their turn while reads settle as fast as they are begun', async () => {
+  const options = { environment: 'production', aws: aws.options, runtime: { secretDirectories: [] } }
+  await using_(new SecretDelivery({ ...options, cache: { negativeTtlSeconds: 60 } }), async (delivery) => {
+    expect(await delivery.getSecret('NO_SUCH')).toBeNull()
+    let turns = 0
+    let reading = true
+    const timer = setInterval(() => turns++, 1)
+    const readers = Array.from({ length: 50 }, async () => {
+      while (reading) await delivery.getSecret('NO_SUCH')
+    })
+    await until('timers had their turn', () => turns > 20, 5000)
+    reading = false
+    clearInterval(timer)
+    await Promise.all(readers)
   })
 })
 

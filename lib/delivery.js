@@ -31,6 +31,7 @@ class SecretDelivery {
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
+    this.#operations.attach(this.#native)
     this.#turn = new Turn(this.#native)
     this.#givenVariables = rest.runtime?.variables
     this.#readCached = this.#native.cachedReader()

@@ -1,5 +1,7 @@
 'use strict'
 
+// Not the global one, which a service's tests may replace (Jest's fake timers).
+const { setImmediate } = require('node:timers')
 const { SecretError } = require('./errors')
 
 /** The kinds of message that the addon sends beside plain values (src/completions.rs). */
@@ -20,10 +22,20 @@ class Operations {
     this.rotationListeners = new Set()
     /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
     this.pending = new Map()
-    /** @type {import('../native').NativeDelivery | undefined} */
+    /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
     this.native = undefined
+    /** @type {WeakRef<import('../native').NativeDelivery> | undefined} */
+    this.unheld = undefined
     this.lastId = 0
     this.settle = this.settle.bind(this)
+    this.settleMore = this.settleMore.bind(this)
+  }
+
+  /**
+   * @param {import('../native').NativeDelivery} native Whose operations these are.
+   */
+  attach(native) {
+    this.unheld = new WeakRef(native)
   }
 
   /**
@@ -39,7 +51,7 @@ class Operations {
     return new Promise((resolve, reject) => {
       const id = (this.lastId = (this.lastId + 1) >>> 0)
       begin(id)
-      if (this.pending.size === 0) {
+      if (this.native === undefined) {
         native.hold(true)
         this.native = native
       }
@@ -53,13 +65,14 @@ class Operations {
   }
 
   /**
-   * Takes what ended since the last time.
+   * Takes what ended since the last time: operations that ended with a value, those values, and everything else (kind,
+   * id, two texts; again and again). Comes back for more in the next turn of the loop, so that timers and sockets have
+   * theirs in between.
    *
-   * @param {Uint32Array} ids Operations that ended with a value.
-   * @param {any[]} values Their values.
-   * @param {any[]} others Everything else: kind, id, two texts; again and again.
+   * @param {{ ids: Uint32Array, values: any[], others: any[] }} batch
    */
-  settle(ids, values, others) {
+  settle({ ids, values, others }) {
+    setImmediate(this.settleMore)
     for (let at = 0; at < ids.length; at++) this.take(ids[at])?.resolve(values[at])
     for (let at = 0; at < others.length; at += 4) {
       this.deliver(others[at], others[at + 1], others[at + 2], others[at + 3])
@@ -68,6 +81,11 @@ class Operations {
       this.native.hold(false)
       this.native = undefined
     }
+  }
+
+  settleMore() {
+    const batch = this.unheld?.deref()?.more()
+    if (batch) this.settle(batch)
   }
 
   /**

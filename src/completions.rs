@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use napi::bindgen_prelude::{Either, Either4, Env, Null, Object, Result, Uint32Array};
+use napi::bindgen_prelude::{Either, Either4, Env, Null, Object, Result, ToNapiValue, Uint32Array};
+use napi::sys;
 use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::value::SecretValue;
@@ -46,7 +47,7 @@ type Item = Either<u32, String>;
 /// What crosses in one hop. Values, which are almost all there is under load, come as a list of ids and one of values;
 /// everything else as one flat list: kind, id, two texts; again and again.
 #[derive(Default)]
-struct Batch {
+pub struct Batch {
     ids: Vec<u32>,
     values: Vec<Value>,
     others: Vec<Item>,
@@ -92,6 +93,20 @@ impl Batch {
     }
 }
 
+impl ToNapiValue for Batch {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, batch: Self) -> Result<sys::napi_value> {
+        let current = Env::from_raw(env);
+        let mut object = Object::new(&current)?;
+        object.set("ids", Uint32Array::new(batch.ids))?;
+        object.set("values", batch.values)?;
+        object.set("others", batch.others)?;
+        // SAFETY: `env` is current.
+        unsafe { ToNapiValue::to_napi_value(env, object) }
+    }
+}
+
 /// The queue between the core's threads and JavaScript's.
 #[derive(Default)]
 pub struct Completions {
@@ -106,8 +121,7 @@ impl Completions {
         let completions = Arc::new(Self::default());
         let source = Arc::downgrade(&completions);
         let hop = Hop::new(env, target, move || {
-            let batch = Batch::of(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()));
-            (Uint32Array::new(batch.ids), batch.values, batch.others)
+            Batch::of(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()))
         })?;
         // Set once, here; a second value cannot exist.
         drop(completions.hop.set(hop));
@@ -129,18 +143,33 @@ impl Completions {
     }
 
     fn push_all(&self, messages: impl IntoIterator<Item = Message>) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(messages);
-        if !self.hop_is_due.swap(true, Ordering::AcqRel)
-            && let Some(hop) = self.hop.get()
-        {
+        let is_due = {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.extend(messages);
+            self.hop_is_due.swap(true, Ordering::AcqRel)
+        };
+        if !is_due && let Some(hop) = self.hop.get() {
             hop.call();
         }
     }
 
+    /// What ended so far. JavaScript comes back for more ([`Completions::more`]): until then nothing hops.
     fn drain(&self) -> Vec<Message> {
-        // Cleared first: a message pushed from here on arranges its own hop.
-        self.hop_is_due.store(false, Ordering::Release);
         std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What ended since the last time; `None`, and whatever ends from then on hops again, when that is nothing.
+    ///
+    /// JavaScript asks in a later turn of its loop. Under load operations end as fast as they are settled, and a hop for
+    /// each batch would let Node call back a thousand times before it looked at its timers and sockets.
+    pub fn more(&self) -> Option<Batch> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.is_empty() {
+            // Under the lock: whoever pushes next sees it.
+            self.hop_is_due.store(false, Ordering::Release);
+            return None;
+        }
+        Some(Batch::of(std::mem::take(&mut *queue)))
     }
 }
 

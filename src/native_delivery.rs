@@ -20,7 +20,7 @@ use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
 use tokio::runtime::Handle;
 
-use crate::completions::{Completions, Outcome, Ticket};
+use crate::completions::{Batch, Completions, Outcome, Ticket};
 use crate::raw::{CachedReader, SecretMap};
 use crate::{options, report};
 
@@ -55,7 +55,7 @@ pub fn open_delivery(
     options: Unknown<'_>,
     ambient: NativeAmbient,
     #[napi(
-        ts_arg_type = "{ settle(ids: Uint32Array, values: Array<unknown>, others: Array<number | string>): void, hasRef(): boolean }"
+        ts_arg_type = "{ settle(batch: { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }"
     )]
     target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
@@ -159,6 +159,15 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
         self.completions.hold(env, hold)
+    }
+
+    /// What ended since the last batch; `null` when that is nothing, and `settle` is called for what ends later.
+    #[napi(
+        ts_return_type = "{ ids: Uint32Array, values: Array<unknown>, others: Array<number | string> } | null",
+        catch_unwind
+    )]
+    pub fn more(&self) -> Option<Batch> {
+        self.completions.more()
     }
 
     /// The function of cached reads; see `raw`.

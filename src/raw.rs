@@ -170,7 +170,7 @@ pub struct Hop(Arc<ThreadsafeFunctionHandle>);
 
 /// What Node-API keeps for a [`Hop`].
 struct HopContext {
-    make: Box<dyn Fn(sys::napi_env) -> Result<[sys::napi_value; 3]>>,
+    make: Box<dyn Fn(sys::napi_env) -> Result<sys::napi_value>>,
     handle: Weak<ThreadsafeFunctionHandle>,
 }
 
@@ -179,23 +179,12 @@ impl Hop {
     ///
     /// # Errors
     /// Node-API's.
-    pub fn new<A: ToNapiValue, B: ToNapiValue, C: ToNapiValue>(
-        env: Env,
-        target: Object<'_>,
-        make: impl Fn() -> (A, B, C) + 'static,
-    ) -> Result<Self> {
+    pub fn new<A: ToNapiValue>(env: Env, target: Object<'_>, make: impl Fn() -> A + 'static) -> Result<Self> {
         const NAME: &str = "SecretDelivery";
         let settle: Unknown<'_> = target.get_named_property("settle")?;
         let make = Box::new(move |env| {
-            let (first, second, third) = make();
             // SAFETY: called by `call_settle` with its current environment.
-            unsafe {
-                Ok([
-                    ToNapiValue::to_napi_value(env, first)?,
-                    ToNapiValue::to_napi_value(env, second)?,
-                    ToNapiValue::to_napi_value(env, third)?,
-                ])
-            }
+            unsafe { ToNapiValue::to_napi_value(env, make()) }
         });
         let handle = ThreadsafeFunctionHandle::null();
         let context = Box::new(HopContext { make, handle: Arc::downgrade(&handle) });
@@ -273,8 +262,8 @@ unsafe extern "C" fn call_settle(env: sys::napi_env, settle: sys::napi_value, co
     }
     // SAFETY: `context` is the one of `Hop::new`, not yet taken back.
     let context = unsafe { &*context.cast_const().cast::<HopContext>() };
-    let arguments = match catch_unwind(AssertUnwindSafe(|| (context.make)(env))) {
-        Ok(Ok(arguments)) => arguments,
+    let argument = match catch_unwind(AssertUnwindSafe(|| (context.make)(env))) {
+        Ok(Ok(argument)) => argument,
         // SAFETY: `env` is current.
         Ok(Err(error)) => return unsafe { JsError::from(error).throw_into(env) },
         Err(_) => return,
@@ -283,7 +272,7 @@ unsafe extern "C" fn call_settle(env: sys::napi_env, settle: sys::napi_value, co
     // SAFETY: `env` is current, and so are the values; an exception of `settle` becomes Node's uncaught exception.
     unsafe {
         if sys::napi_get_undefined(env, &raw mut receiver) == sys::Status::napi_ok {
-            sys::napi_call_function(env, receiver, settle, arguments.len(), arguments.as_ptr(), ptr::null_mut());
+            sys::napi_call_function(env, receiver, settle, 1, &raw const argument, ptr::null_mut());
         }
     }
 }
