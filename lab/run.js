@@ -70,7 +70,8 @@ async function main() {
   const chosen = new Set(values.only ?? names)
   /** @type {Map<string, Outcome>} */
   const outcomes = new Map()
-  const work = all.flatMap(({ heading, scenarios }) =>
+  // The last sections have the longest scenarios.
+  const work = [...all].reverse().flatMap(({ heading, scenarios }) =>
     scenarios
       .filter(({ name }) => chosen.has(name))
       .map(({ name, run }) => async () => {

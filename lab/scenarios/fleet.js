@@ -227,7 +227,8 @@ function fleetScenarios({ short }) {
             ({ value }) => value === null,
           ),
         ])
-        const [ttl, all] = [ttlSeconds * 1e3 + MACHINE_MS, (ttlSeconds + maxStaleSeconds) * 1e3 + MACHINE_MS]
+        const late = 4 * MACHINE_MS
+        const [ttl, all] = [ttlSeconds * 1e3 + late, (ttlSeconds + maxStaleSeconds) * 1e3 + late]
         const bounds = `TTL ${ttlSeconds} s, maxStaleSeconds ${maxStaleSeconds}`
         return [
           goal(`AWS down (${bounds}): values end after`, stale, 'under', all, seconds),
