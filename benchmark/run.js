@@ -3,12 +3,12 @@
 // Measures every scenario side by side: each side in a process of its own, the sides in turn, the median of the rounds.
 // What counts are the ratios within one run; see docs/benchmarks.md.
 
-const { execFileSync, fork } = require('node:child_process')
+const { fork } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { goal, goalTable, machine, markdown, number, writeMeasured } = require('../scripts/report')
 const { AwsEndpoint, RedisServer, root } = require('../scripts/servers')
 const { median } = require('./load')
 
@@ -16,10 +16,11 @@ const ROUNDS = 3
 const STARTS = 11
 const MIB = 1024 * 1024
 const DOCUMENT = path.join(root, 'docs', 'benchmarks.md')
+const PEERS = ['@aws-sdk/client-secrets-manager', '@aws-lambda-powertools/parameters', 'ioredis']
 
 /** @typedef {Record<string, number>} Measured */
-/** @typedef {{ what: string, bound: string, got: string, met: boolean }} Goal */
-/** @typedef {{ title: string, heading: string[], rows: string[][] }} Table */
+/** @typedef {import('../scripts/report').Goal} Goal */
+/** @typedef {import('../scripts/report').Table} Table */
 /** @typedef {{ tables: Table[], goals: Goal[] }} Part */
 
 /**
@@ -64,22 +65,7 @@ async function compare(scenario, sides, input, rounds = ROUNDS) {
   return Object.fromEntries(sides.map((side) => [side, middle(all[side])]))
 }
 
-const number = (/** @type {number} */ value, digits = 0) =>
-  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 const times = (/** @type {number} */ ratio) => `${ratio.toFixed(2)}×`
-
-/**
- * @param {string} what
- * @param {number} got
- * @param {'at most' | 'at least' | 'under'} relation
- * @param {number} bound
- * @param {(value: number) => string} show
- * @returns {Goal}
- */
-function goal(what, got, relation, bound, show) {
-  const met = relation === 'at least' ? got >= bound : relation === 'under' ? got < bound : got <= bound
-  return { what, bound: `${relation} ${show(bound)}`, got: show(got), met }
-}
 
 /** @type {Record<string, (servers: { aws: AwsEndpoint, redis: RedisServer }) => Promise<Part>>} */
 const parts = {
@@ -235,27 +221,6 @@ const loadCells = ({ readsPerSecond, cpuMsPerThousand, delayP99Ms, delayMaxMs },
   `${delayP99Ms.toFixed(1)} / ${delayMaxMs.toFixed(1)}`,
 ]
 
-/** @param {Table} table A Markdown table, which a terminal shows well too. */
-function markdown({ title, heading, rows }) {
-  const widths = heading.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column].length)))
-  const line = (/** @type {string[]} */ cells) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`
-  const rule = line(widths.map((width) => '-'.repeat(width)))
-  return `### ${title}\n\n${[line(heading), rule, ...rows.map(line)].join('\n')}\n`
-}
-
-function machine() {
-  const version = (/** @type {string} */ name) =>
-    JSON.parse(fs.readFileSync(path.join(root, 'node_modules', name, 'package.json'), 'utf8')).version
-  const rust = execFileSync('rustc', ['--version'], { encoding: 'utf8' }).split(' ')[1]
-  const peers = ['@aws-sdk/client-secrets-manager', '@aws-lambda-powertools/parameters', 'ioredis']
-  const redis = /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1]
-  return [
-    `- Machine: ${os.cpus().length} × ${os.cpus()[0].model.trim()}, ${number(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.arch()}`,
-    `- Node.js ${process.versions.node}, Rust ${rust}, Redis ${redis}; ${peers.map((peer) => `${peer} ${version(peer)}`).join(', ')}`,
-    `- Command: \`npm run bench -- --write\`, ${new Date().toISOString().slice(0, 10)}`,
-  ].join('\n')
-}
-
 async function main() {
   const { values } = parseArgs({
     options: { only: { type: 'string', multiple: true }, write: { type: 'boolean', default: false } },
@@ -266,7 +231,7 @@ async function main() {
     throw new Error(`there is no part '${unknown}'; there are ${Object.keys(parts).join(', ')}`)
   if (values.write && values.only !== undefined) throw new Error('--write needs the whole run, without --only')
 
-  const written = [machine(), '']
+  const written = [machine('npm run bench -- --write', PEERS), '']
   console.log(`\n${written[0]}\n`)
   const [aws, redis] = await Promise.all([AwsEndpoint.start({ profile: 'release' }), RedisServer.start()])
   /** @type {Goal[]} */
@@ -283,18 +248,10 @@ async function main() {
   } finally {
     await Promise.all([aws.stop(), redis.stop()])
   }
-  const rows = goals.map(({ what, bound, got, met }) => [what, bound, got, met ? 'met' : '**missed**'])
-  const bounds = markdown({ title: 'Bounds', heading: ['what', 'bound', 'measured', ''], rows })
+  const bounds = markdown(goalTable('Bounds', goals))
   console.log(bounds)
   written.splice(2, 0, bounds)
-  if (values.write) {
-    const text = fs.readFileSync(DOCUMENT, 'utf8')
-    const between = /(<!-- measured -->\n)[^]*(<!-- end of measured -->)/
-    fs.writeFileSync(
-      DOCUMENT,
-      text.replace(between, (_, start, end) => `${start}\n${written.join('\n')}\n${end}`),
-    )
-  }
+  if (values.write) writeMeasured(DOCUMENT, written)
 }
 
 main().catch((error) => {

@@ -108,4 +108,15 @@ function awsEndpointBinary(profile) {
   return path.join(target, profile === 'dev' ? 'debug' : profile, windows ? 'aws-endpoint.exe' : 'aws-endpoint')
 }
 
-module.exports = { addon, awsEndpoint, fail, ministack, nodeModules, redis, root, run, rust }
+/**
+ * The core's ten-minute outage on an accelerated clock, for the failure lab.
+ *
+ * @param {'dev' | 'release'} profile
+ */
+function longOutage(profile) {
+  rust()
+  const example = ['-p', 'tcs-secret-delivery-core', '--example', 'long_outage']
+  run('cargo', ['build', '--quiet', '--locked', ...example, '--profile', profile])
+}
+
+module.exports = { addon, awsEndpoint, fail, longOutage, ministack, nodeModules, redis, root, run, rust }

@@ -1,0 +1,37 @@
+'use strict'
+
+// Ten minutes without AWS, on a clock that runs faster: the core by itself (crates/core/examples/long_outage.rs).
+
+const { execFile } = require('node:child_process')
+const { promisify } = require('node:util')
+const { RECOVERY_S, bounds } = require('../fault')
+
+/** A cold read's deadline, the default. */
+const DEADLINE_MS = 4500
+/** Each secret once in each TTL, and the unknown one each second: what success costs. */
+const MOST_CALLS = 50 * 3 + 600
+
+/** @param {string} program @returns {Promise<import('../fault').Outcome>} */
+async function tenMinutes(program) {
+  const name = 'ten-minutes'
+  const what = 'HTTP 500 for ten minutes, on an accelerated clock'
+  const { stdout } = await promisify(execFile)(program, { timeout: 60_000 })
+  const { reads, failed, wrong, worstMs, unknownWorstMs, awsCalls, recoverySeconds } = JSON.parse(stdout)
+  const { bounded, row } = bounds(name)
+  const recovery = recoverySeconds ?? Infinity
+  return row([
+    what,
+    String(reads),
+    bounded('known reads: failed', String(failed), '0', failed === 0),
+    bounded('wrong values:', String(wrong), '0', wrong === 0),
+    '–',
+    `– / ${worstMs.toFixed(1)}`,
+    '600',
+    '600 (any)',
+    bounded('cold reads: worst wait', unknownWorstMs.toFixed(0), `< ${DEADLINE_MS}`, unknownWorstMs < DEADLINE_MS),
+    bounded('AWS calls', String(awsCalls), `≤ ${MOST_CALLS}`, awsCalls <= MOST_CALLS),
+    bounded('recovery', recovery.toFixed(1), `≤ ${RECOVERY_S}`, recovery <= RECOVERY_S),
+  ])
+}
+
+module.exports = { tenMinutes }
