@@ -172,7 +172,7 @@ class AwsEndpoint {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')
   }
 
-  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, operation?, secret?, times? }`, see crates/aws-endpoint. */
+  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret? }, times?, probability? }`, see crates/aws-endpoint. */
   fault(fault) {
     return request(`${this.url}/_control/faults`, 'POST', fault)
   }

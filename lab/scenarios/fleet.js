@@ -56,7 +56,7 @@ function callsOfOneTtl(profile, processes, ttlSeconds) {
     await Promise.all(fleet.map((service) => service.ask('read', SECRETS)))
     const load = { known: SECRETS, readsPerSecond: 500, cold: 'COLD', coldPerSecond: 0 }
     await Promise.all(fleet.map((service) => service.ask('startLoad', load)))
-    // Between the last refresh ahead of the first TTL (at 95 %) and the first one of the second (at 160 %).
+    // Between the last refresh ahead of the first TTL (at 90 %) and the first one of the second (at 160 %).
     await sleep(ttlSeconds * 1300 - (performance.now() - started))
     const { total } = await stage.aws.calls()
     for (const { known } of await Promise.all(fleet.map((service) => service.ask('stopLoad')))) {
@@ -137,13 +137,7 @@ function fleetScenarios({ short }) {
       name: 'fleet-changes',
       run: (profile) =>
         on(profile, async (stage) => {
-          const ttl = { cache: { ttlSeconds: 300 } }
-          const redis = /** @type {import('../../scripts/servers').RedisServer} */ (stage.redis)
-          const wire = await stage.keep(FaultProxy.start(redis.port))
-          const [a, b] = await Promise.all([
-            stage.service(ttl),
-            stage.service({ cache: { ...ttl.cache, redis: { url: `redis://127.0.0.1:${wire.port}` } } }),
-          ])
+          const { a, b, wire } = await pair(stage)
           let version = 1
           /** How long until `b` sees what `change` did through `a`. @param {string} what @param {(value: string) => Promise<unknown>} change */
           const heard = async (what, change, { inAws = true, within = 1000 } = {}) => {
@@ -154,7 +148,6 @@ function fleetScenarios({ short }) {
             const ms = await untilRead(b, ONE, (read) => read === value)
             return goal(`${what}: another process has the new value after`, ms, 'under', within, milliseconds)
           }
-          await settled(stage, [a, b])
           const goals = [
             await heard('cache.invalidate', () => a.call('cache.invalidate', ONE)),
             await heard('cache.clear', () => a.call('cache.clear')),
@@ -181,14 +174,7 @@ function fleetScenarios({ short }) {
       name: 'fleet-deaf',
       run: (profile) =>
         on(profile, async (stage) => {
-          const ttl = { cache: { ttlSeconds: 300 } }
-          const redis = /** @type {import('../../scripts/servers').RedisServer} */ (stage.redis)
-          const wire = await stage.keep(FaultProxy.start(redis.port))
-          const [a, b] = await Promise.all([
-            stage.service(ttl),
-            stage.service({ cache: { ...ttl.cache, redis: { url: `redis://127.0.0.1:${wire.port}` } } }),
-          ])
-          await settled(stage, [a, b])
+          const { a, b, wire } = await pair(stage)
           await wire.halfOpen()
           await stage.aws.put(stored([ONE], 2))
           await a.call('cache.invalidate', ONE)
@@ -241,15 +227,21 @@ function fleetScenarios({ short }) {
   ]
 }
 
-/** Resolves when all of `services` hold the first secret and hear of changes. @param {Stage} stage @param {Service[]} services */
-async function settled(stage, services) {
-  await Promise.all(services.map((service) => service.warm([ONE])))
-  await until('every process hears of changes', async () => {
+/** Two services that hold the first secret and hear of changes; the second one's way to Redis is `wire`. @param {Stage} stage */
+async function pair(stage) {
+  const cache = { ttlSeconds: 300 }
+  const wire = await stage.keep(FaultProxy.start(/** @type {number} */ (stage.redisPort)))
+  const redis = { url: `redis://127.0.0.1:${wire.port}` }
+  const [a, b] = await Promise.all([stage.service({ cache }), stage.service({ cache: { ...cache, redis } })])
+  const warm = () => Promise.all([a.warm([ONE]), b.warm([ONE])])
+  await warm()
+  await until('both hear of changes', async () => {
     const [, hearers] = await stage.redis?.command('PUBSUB', 'NUMSUB', 'secret:events:production')
-    return hearers === services.length
+    return hearers === 2
   })
   // What was read before that was looked up again by now.
-  await Promise.all(services.map((service) => service.warm([ONE])))
+  await warm()
+  return { a, b, wire }
 }
 
 /** How long until `service` reads what is wanted, in milliseconds. @param {Service} service @param {string} name @param {(value: unknown) => boolean} wanted */

@@ -97,9 +97,12 @@ function redisFaults({ short }) {
       'open connections dead, new ones work',
       async ({ redisProxy }) => redisProxy?.halfOpen(),
       nothing,
+      { looksAgain: true },
     ),
     fault('redis-reset', 'connections reset', async ({ redisProxy }) => redisProxy?.reset(), pass),
-    fault('redis-corrupt', 'answers with flipped bits', async ({ redisProxy }) => redisProxy?.corrupt(), pass),
+    fault('redis-corrupt', 'answers with flipped bits', async ({ redisProxy }) => redisProxy?.corrupt(), pass, {
+      looksAgain: true,
+    }),
     fault('redis-garbage', 'garbage as copies and messages', garbage, nothing),
     fault('redis-exchanged', "another secret's copy under each key", exchanged, nothing),
   ]
