@@ -181,10 +181,12 @@ describe('one instance asks AWS for all', () => {
     expect([total, Object.keys(byOperation)]).toEqual([5, ['BatchGetSecretValue']])
   })
 
-  test('a lock whose holder is gone delays the others by a second at most', async () => {
+  test('a lock whose holder is gone delays the others by a second at most, and Redis goes on being read', async () => {
     await redis.command('SET', 'secret:lock:A_B_production', '1', 'PX', '1000')
     const started = Date.now()
-    expect(await deliver().getSecret('A_B')).toBe('one')
+    const delivery = deliver()
+    expect(await delivery.getSecret('A_B')).toBe('one')
+    expect((await delivery.explain('A_C')).layers.find(({ layer }) => layer === 'redis').state).toBe('miss')
     const took = Date.now() - started
     expect(took).toBeGreaterThan(500)
     expect(took).toBeLessThan(1500)

@@ -54,6 +54,8 @@ function redisFaults({ short }) {
     recovered: sharedAgain,
     ...more,
   })
+  /** What may cost a subscription. @type {typeof fault} */
+  const severed = (name, what, apply, lift, more) => fault(name, what, apply, lift, { looksAgain: true, ...more })
   const nothing = async () => {}
   /** @type {(stage: Stage) => Promise<unknown>} */
   const pass = async ({ redisProxy }) => redisProxy?.pass()
@@ -61,7 +63,7 @@ function redisFaults({ short }) {
   const configure = (name, value) => async (stage) => stage.redis?.command('CONFIG', 'SET', name, value)
 
   return [
-    fault(
+    severed(
       'redis-restart',
       'killed; started again, empty',
       async ({ redis }) => redis?.stop(),
@@ -75,7 +77,7 @@ function redisFaults({ short }) {
       async ({ redis }) => redis?.command('REPLICAOF', '127.0.0.1', String(await freePort())),
       async ({ redis }) => redis?.command('REPLICAOF', 'NO', 'ONE'),
     ),
-    fault(
+    severed(
       'redis-slow-auth',
       'connections lost, AUTH takes 3 s',
       async ({ redisProxy }) => {
@@ -85,24 +87,21 @@ function redisFaults({ short }) {
       pass,
       { stage: { redis: true, password: 'lab' } },
     ),
-    fault('redis-latency', '100 ms away', async ({ redisProxy }) => redisProxy?.pass({ latencyMs: 50 }), pass),
-    fault(
+    severed('redis-latency', '100 ms away', async ({ redisProxy }) => redisProxy?.pass({ latencyMs: 50 }), pass),
+    severed(
       'redis-black-hole',
       'never answers, old connections or new',
       async ({ redisProxy }) => redisProxy?.blackHole(),
       pass,
     ),
-    fault(
+    severed(
       'redis-half-open',
       'open connections dead, new ones work',
       async ({ redisProxy }) => redisProxy?.halfOpen(),
       nothing,
-      { looksAgain: true },
     ),
-    fault('redis-reset', 'connections reset', async ({ redisProxy }) => redisProxy?.reset(), pass),
-    fault('redis-corrupt', 'answers with flipped bits', async ({ redisProxy }) => redisProxy?.corrupt(), pass, {
-      looksAgain: true,
-    }),
+    severed('redis-reset', 'connections reset', async ({ redisProxy }) => redisProxy?.reset(), pass),
+    severed('redis-corrupt', 'answers with flipped bits', async ({ redisProxy }) => redisProxy?.corrupt(), pass),
     fault('redis-garbage', 'garbage as copies and messages', garbage, nothing),
     fault('redis-exchanged', "another secret's copy under each key", exchanged, nothing),
   ]

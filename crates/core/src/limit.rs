@@ -28,6 +28,13 @@ impl TokenBucket {
         Self { per_second, clock, state }
     }
 
+    /// How long it takes until there is a token for whoever asks next.
+    pub fn wait(&self) -> Duration {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = state.tokens + self.clock.now().since(state.at).as_secs_f64() * self.per_second;
+        Duration::from_secs_f64((1.0 - tokens).max(0.0) / self.per_second)
+    }
+
     /// Takes a token and says how long to wait for it; `None`, and no token is taken, when that is longer than `patience`.
     pub fn take(&self, patience: Duration) -> Option<Duration> {
         let now = self.clock.now();
@@ -57,6 +64,7 @@ mod tests {
             assert_eq!(bucket.take(Duration::ZERO), Some(Duration::ZERO));
         }
         assert_eq!(bucket.take(Duration::ZERO), None);
+        assert_eq!(bucket.wait(), Duration::from_millis(100));
         assert_eq!(bucket.take(Duration::from_secs(1)), Some(Duration::from_millis(100)));
         assert_eq!(bucket.take(Duration::from_secs(1)), Some(Duration::from_millis(200)));
         clock.advance(Duration::from_millis(300));

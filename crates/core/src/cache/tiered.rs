@@ -69,6 +69,24 @@ pub struct Want {
     pub at: At,
 }
 
+impl Locks {
+    /// Whether there is nothing to give back.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// What an attempt to take a lock gave.
+#[derive(Debug)]
+pub enum Locked {
+    /// This instance is the one to ask AWS.
+    Ours,
+    /// Another one is.
+    Theirs,
+    /// Another one was: here is its copy.
+    Copied(Shared),
+}
+
 /// The state of a name's caches at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct At {
@@ -354,19 +372,33 @@ impl TieredCache {
         Ok(())
     }
 
-    /// Takes the locks of names that are about to be fetched: of many instances one does it. Says which are ours. All
-    /// are, without a lock, where there is no shared cache to keep one in.
-    pub async fn lock(&self, wants: &[Want]) -> (Vec<bool>, Locks) {
-        let unlocked = || (vec![true; wants.len()], Locks::default());
-        let Some(shared) = &self.shared else { return unlocked() };
+    /// Takes the locks of names that are about to be fetched: of many instances one does it. Looks once more for copies,
+    /// since whoever had a lock until now has left one.
+    pub async fn lock(&self, wants: &[Want]) -> (Vec<Locked>, Locks) {
+        let Some(shared) = &self.shared else { return Self::without_locks(wants) };
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        match shared.redis.lock_many(&ids, LOCK_LEASE).await {
-            Ok(ours) if ours.len() == ids.len() => {
-                let taken = ids.into_iter().zip(&ours).filter(|(_, ours)| **ours).map(|(id, _)| id).collect();
-                (ours, Locks { ids: taken, taken: Some(self.clock.now()) })
-            }
-            Ok(_) | Err(_) => unlocked(),
+        let Ok(answers) = shared.redis.lock_many(&ids, LOCK_LEASE).await else { return Self::without_locks(wants) };
+        if answers.len() != ids.len() {
+            return Self::without_locks(wants);
         }
+        let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
+        let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
+            let copy = self.opened(shared, want, &id, envelope, true);
+            if ours {
+                locks.ids.push(id);
+            }
+            match copy {
+                Shared::Fresh(_) => Locked::Copied(copy),
+                _ if ours => Locked::Ours,
+                _ => Locked::Theirs,
+            }
+        });
+        (states.collect(), locks)
+    }
+
+    /// Every name is this instance's to fetch, where there is nothing to keep a lock in, or nobody keeps to it.
+    pub fn without_locks(wants: &[Want]) -> (Vec<Locked>, Locks) {
+        (wants.iter().map(|_| Locked::Ours).collect(), Locks::default())
     }
 
     /// Gives locks back.
@@ -374,7 +406,7 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return };
         let in_time = locks.taken.is_some_and(|taken| self.clock.now().since(taken) < UNLOCK_WITHIN);
         if in_time
-            && !locks.ids.is_empty()
+            && !locks.is_empty()
             && let Err(error) = shared.redis.unlock_many(&locks.ids).await
         {
             tracing::debug!(code = %error.code(), "locks were not given back; they end by themselves");

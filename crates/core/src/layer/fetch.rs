@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
 use super::gather::Asked;
-use crate::cache::tiered::{LOCK_LEASE, Locks, Shared, Want};
+use crate::cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
 use crate::error::Result;
 use crate::name::SecretName;
 use crate::notice::Notice;
@@ -29,66 +29,54 @@ impl AwsLayer {
         let Some(cache) = self.cache.as_ref().filter(|cache| cache.redis().is_some()) else {
             return self.fetch_from_aws(wants, None).await;
         };
-        let (ours, locks) = cache.lock(&wants).await;
-        if ours.iter().all(|ours| *ours) {
-            return self.fetch_from_aws(wants, Some(locks)).await;
-        }
-        let mut answers: Vec<Option<Asked>> = wants.iter().map(|_| None).collect();
-        let (mine, theirs): (Vec<_>, Vec<_>) =
-            wants.into_iter().zip(ours).enumerate().partition(|(_, (_, ours))| *ours);
-        let split = |part: Vec<(usize, (Want, bool))>| -> (Vec<usize>, Vec<Want>) {
-            part.into_iter().map(|(index, (want, _))| (index, want)).unzip()
-        };
-        let ((mine, my_wants), (theirs, their_wants)) = (split(mine), split(theirs));
-        let (from_aws, from_peers) =
-            join(self.fetch_from_aws(my_wants, Some(locks)), self.await_peers(their_wants)).await;
-        for (index, answer) in mine.into_iter().zip(from_aws).chain(theirs.into_iter().zip(from_peers)) {
-            answers[index] = Some(answer);
-        }
-        answers.into_iter().map(|answer| answer.unwrap_or(Asked::Aws(Ok(None)))).collect()
+        self.fetch_in_turn(cache, wants, FIRST_LOOK, Instant::now() + LOCK_LEASE).await
     }
 
-    /// Waits for what other instances are fetching, and takes over what they do not deliver.
-    async fn await_peers(self: &Arc<Self>, wants: Vec<Want>) -> Vec<Asked> {
-        let Some(cache) = &self.cache else { return self.fetch_from_aws(wants, None).await };
-        let patience = Instant::now() + LOCK_LEASE;
+    /// Fetches what no other instance is fetching, and looks again after a while (`look`) for the rest. From `patience`
+    /// on nobody is waited for.
+    async fn fetch_in_turn(
+        self: &Arc<Self>,
+        cache: &TieredCache,
+        wants: Vec<Want>,
+        look: Duration,
+        patience: Instant,
+    ) -> Vec<Asked> {
+        // A lock that is free again was given back, or its holder is gone.
+        let (states, locks) =
+            if Instant::now() < patience { cache.lock(&wants).await } else { TieredCache::without_locks(&wants) };
         let mut answers: Vec<Option<Asked>> = wants.iter().map(|_| None).collect();
-        let mut look = FIRST_LOOK;
-        loop {
-            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
-            look = (look * 2).min(LAST_LOOK);
-            let open: Vec<usize> = (0..wants.len()).filter(|&i| answers[i].is_none()).collect();
-            let asked: Vec<Want> = open.iter().map(|&i| wants[i].clone()).collect();
-            for (&i, shared) in open.iter().zip(cache.lookup_shared_many(&asked).await) {
-                if matches!(shared, Shared::Fresh(_)) {
-                    answers[i] = Some(Asked::Shared(shared));
+        let (mut mine, mut theirs) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        for (i, (want, state)) in wants.into_iter().zip(states).enumerate() {
+            let (indexes, part) = match state {
+                Locked::Ours => &mut mine,
+                Locked::Theirs => &mut theirs,
+                Locked::Copied(copy) => {
+                    answers[i] = Some(Asked::Shared(copy));
+                    continue;
                 }
-            }
-            let open: Vec<usize> = open.into_iter().filter(|&i| answers[i].is_none()).collect();
-            if open.is_empty() {
-                break;
-            }
-            let asked: Vec<Want> = open.iter().map(|&i| wants[i].clone()).collect();
-            // A lock that is free again was given back without a copy, or its holder is gone.
-            let (ours, locks) = if Instant::now() < patience {
-                cache.lock(&asked).await
-            } else {
-                (vec![true; asked.len()], Locks::default())
             };
-            let (mine, my_wants): (Vec<usize>, Vec<Want>) =
-                open.into_iter().zip(asked).zip(ours).filter(|(_, ours)| *ours).map(|(pair, _)| pair).unzip();
-            if mine.is_empty() {
-                continue;
+            indexes.push(i);
+            part.push(want);
+        }
+        let later = async {
+            if theirs.1.is_empty() {
+                return Vec::new();
             }
-            for (i, answer) in mine.into_iter().zip(self.fetch_from_aws(my_wants, Some(locks)).await) {
-                answers[i] = Some(answer);
-            }
+            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
+            Box::pin(self.fetch_in_turn(cache, theirs.1, (look * 2).min(LAST_LOOK), patience)).await
+        };
+        let (from_aws, from_peers) = join(self.fetch_from_aws(mine.1, Some(locks)), later).await;
+        for (i, answer) in mine.0.into_iter().zip(from_aws).chain(theirs.0.into_iter().zip(from_peers)) {
+            answers[i] = Some(answer);
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Asked::Aws(Ok(None)))).collect()
     }
 
     /// Asks AWS, in one call where batches are granted; shares what it gives and then gives the locks back.
     async fn fetch_from_aws(self: &Arc<Self>, wants: Vec<Want>, locks: Option<Locks>) -> Vec<Asked> {
+        if wants.is_empty() && locks.as_ref().is_none_or(Locks::is_empty) {
+            return Vec::new();
+        }
         let answers = self.call_aws(&wants).await;
         let found: Vec<(Want, Fetched)> = wants
             .into_iter()

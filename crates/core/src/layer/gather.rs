@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use super::AwsLayer;
 use crate::cache::tiered::{Shared, Want};
 use crate::error::{Result, SecretError};
-use crate::source::aws::{Fetched, MAX_BATCH};
+use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 
-/// How long a miss waits for others, unless it is alone.
+/// How long a miss waits for others, unless it is alone; longer when the rate limit makes every call wait.
 const WINDOW: Duration = Duration::from_millis(1);
 
 /// What a miss ends with.
@@ -69,7 +69,8 @@ impl AwsLayer {
     /// Asks AWS for one name, together with those that are asked for at the same time.
     pub(super) async fn ask(self: &Arc<Self>, want: Want) -> Asked {
         let (_under_way, alone) = UnderWay::begin(&self.gather.under_way);
-        if alone || self.aws.is_none() {
+        let limited = self.aws.as_ref().map(Aws::wait).unwrap_or_default();
+        if self.aws.is_none() || (alone && limited.is_zero()) {
             // Boxed, it does not swell every future above.
             let mut answers = Box::pin(self.fetch_group(vec![want])).await;
             return answers.pop().unwrap_or(Asked::Aws(Ok(None)));
@@ -86,8 +87,10 @@ impl AwsLayer {
         };
         if let Some(window) = first {
             let layer = self.clone();
+            // A call that has to wait for its turn takes along what is missed until then.
+            let window_length = limited.max(WINDOW);
             self.spawn_stoppable(async move {
-                tokio::time::sleep(WINDOW).await;
+                tokio::time::sleep(window_length).await;
                 let misses = {
                     let mut waiting = layer.gather.lock();
                     if waiting.window == window { waiting.take() } else { Vec::new() }

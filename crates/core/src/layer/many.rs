@@ -37,6 +37,7 @@ impl AwsLayer {
             return answers.into_iter().flatten().collect();
         }
         self.follow_changes();
+        let deadline = self.deadline();
         let wants: Vec<Want> = missing.iter().map(|&i| self.want(&names[i])).collect();
         let shared = match &self.cache {
             Some(cache) => cache.lookup_shared_many(&wants).await,
@@ -50,7 +51,7 @@ impl AwsLayer {
             }
             let (answer, answered) = oneshot::channel();
             let (layer, wanted) = (self.clone(), want.clone());
-            let fetch = move || async move { layer.fetch_missed(wanted, shared, answer_of(answered)).await };
+            let fetch = move || async move { layer.fetch_missed(wanted, shared, answer_of(answered), deadline).await };
             let (role, flight) = self.flights.enter(want.name.as_str(), fetch);
             match role {
                 Role::Leader => misses.push(Miss { want, answer }),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -247,13 +248,18 @@ impl AwsLayer {
 
     async fn fetch_one(self: &Arc<Self>, name: &SecretName) -> Answer {
         self.follow_changes();
-        let want = self.want(name);
+        let (want, deadline) = (self.want(name), self.deadline());
         let shared = match &self.cache {
             Some(cache) => cache.lookup_shared(&want).await,
             None => Shared::Disabled,
         };
         let asked = self.ask(want.clone());
-        self.fetch_missed(want, shared, asked).await
+        self.fetch_missed(want, shared, asked, deadline).await
+    }
+
+    /// One deadline for a read: looking into Redis and waiting for another instance count as well.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.aws.as_ref().map(Aws::timeout).unwrap_or_default()
     }
 
     /// Goes on from what the shared cache said: to `ask`, unless it had a fresh copy.
@@ -262,6 +268,7 @@ impl AwsLayer {
         want: Want,
         shared: Shared,
         ask: impl Future<Output = gather::Asked>,
+        deadline: Instant,
     ) -> Answer {
         if matches!(shared, Shared::Fresh(_)) {
             return self.settle_asked(&want, gather::Asked::Shared(shared), None, false).await;
@@ -271,14 +278,18 @@ impl AwsLayer {
         }
         let stale = younger(self.stale_in_memory(&want.name), shared.stale());
         let may_have_copies = stale.is_some() || matches!(shared, Shared::Failed(_));
-        let asked = self.in_time(&want.name, ask).await;
+        let asked = self.in_time(&want.name, ask, deadline).await;
         self.settle_asked(&want, asked, stale, may_have_copies).await
     }
 
-    /// One deadline for a read: waiting for another instance counts as well.
-    async fn in_time(&self, name: &SecretName, ask: impl Future<Output = gather::Asked>) -> gather::Asked {
+    async fn in_time(
+        &self,
+        name: &SecretName,
+        ask: impl Future<Output = gather::Asked>,
+        deadline: Instant,
+    ) -> gather::Asked {
         let Some(aws) = &self.aws else { return gather::Asked::Aws(Ok(None)) };
-        match tokio::time::timeout(aws.timeout(), ask).await {
+        match tokio::time::timeout_at(deadline, ask).await {
             Ok(asked) => asked,
             Err(_) => gather::Asked::Aws(Err(aws.timed_out(&self.id(name)))),
         }

@@ -71,6 +71,7 @@ impl Link {
                 }
                 pipeline.query_async(&mut connection.clone()).await
             }
+            // Each goes to the server of its key, in this order as far as they have one in common.
             Self::Cluster(_) => try_join_all(commands.into_iter().map(|command| self.query(command))).await,
         }
     }

@@ -100,16 +100,22 @@ impl RedisCache {
         self.run::<i64>(command).await.map(drop)
     }
 
-    /// Takes the locks of `ids`, each for `lease`; says which of them were free. In one go, so that two processes that
-    /// ask for the same ids do not each get half of them.
-    pub async fn lock_many(&self, ids: &[String], lease: Duration) -> Result<Vec<bool>> {
-        let commands = ids.iter().map(|id| {
+    /// Takes the locks of `ids`, each for `lease`, and then reads their envelopes; says of each whether its lock was
+    /// free, and what it holds. In one go, so that two processes that ask for the same ids do not each get half of them.
+    pub async fn lock_many(&self, ids: &[String], lease: Duration) -> Result<Vec<(bool, Option<Vec<u8>>)>> {
+        let locks = ids.iter().map(|id| {
             let mut command = redis::cmd("SET");
             command.arg(self.lock_key(id)).arg(1).arg("NX").arg("PX").arg(millis(lease));
             command
         });
-        let answers: Vec<Option<String>> = self.run_all(commands.collect()).await?;
-        Ok(answers.into_iter().map(|answer| answer.is_some()).collect())
+        let reads = ids.iter().map(|id| {
+            let mut command = redis::cmd("GET");
+            command.arg(self.key(id));
+            command
+        });
+        let mut answers: Vec<Option<Vec<u8>>> = self.run_all(locks.chain(reads).collect()).await?;
+        let envelopes = answers.split_off(ids.len().min(answers.len()));
+        Ok(answers.into_iter().map(|taken| taken.is_some()).zip(envelopes).collect())
     }
 
     /// Gives locks back.
@@ -249,7 +255,7 @@ impl RedisCache {
 
 /// What a failure says about the next command.
 enum Blame {
-    /// Only this one was refused: an entry of another type, no memory or no right to write.
+    /// Only this one was refused: an entry of another type, no memory, no right to write.
     Command,
     /// The server became a replica: another connection may lead to the primary.
     Connection,
@@ -259,8 +265,9 @@ enum Blame {
 
 fn blame(error: &redis::RedisError) -> Blame {
     match server_code(error).as_deref() {
-        Some("WRONGTYPE" | "OOM" | "MISCONF" | "NOPERM" | "NOREPLICAS") => Blame::Command,
         Some("READONLY") => Blame::Connection,
+        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN") => Blame::Server,
+        Some(_) => Blame::Command,
         _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
         _ => Blame::Server,
     }

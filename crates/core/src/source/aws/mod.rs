@@ -142,6 +142,11 @@ impl Aws {
         self.timeout
     }
 
+    /// How long the rate limit makes the next call wait.
+    pub fn wait(&self) -> Duration {
+        self.limit.wait()
+    }
+
     /// How each region is, the primary first.
     pub fn regions(&self) -> Vec<RegionState> {
         self.regions.iter().map(Region::state).collect()
