@@ -8,7 +8,7 @@ mod target;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue};
+use redis::{Cmd, FromRedisValue, Value, from_redis_value};
 use tokio::sync::Mutex as AsyncMutex;
 
 pub use subscription::Heard;
@@ -113,9 +113,14 @@ impl RedisCache {
             command.arg(self.key(id));
             command
         });
-        let mut answers: Vec<Option<Vec<u8>>> = self.run_all(locks.chain(reads).collect()).await?;
+        let mut answers: Vec<Value> = self.run_all(locks.chain(reads).collect()).await?;
         let envelopes = answers.split_off(ids.len().min(answers.len()));
-        Ok(answers.into_iter().map(|taken| taken.is_some()).zip(envelopes).collect())
+        let answers = answers.into_iter().zip(envelopes).map(|(lock, envelope)| {
+            // An entry of another type is no copy.
+            let envelope = from_redis_value(envelope).unwrap_or_default();
+            (lock != Value::Nil, envelope)
+        });
+        Ok(answers.collect())
     }
 
     /// Gives locks back.
