@@ -29,6 +29,8 @@ class Stage {
     this.profile = profile
     /** Of a second region, where a scenario has one. @type {AwsEndpoint | undefined} */
     this.replica = undefined
+    /** Instead of the proxy's. @type {string | undefined} */
+    this.awsHost = undefined
     /** Where a scenario wants a snapshot file. @type {string | undefined} */
     this.snapshotPath = undefined
   }
