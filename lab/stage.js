@@ -3,7 +3,8 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, RedisServer, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
+const { ownPort } = require('./port')
 const { FaultProxy } = require('./proxy')
 const { Service } = require('./service')
 const { idOf, names, stored } = require('./values')
@@ -69,7 +70,7 @@ class Stage {
     await this.startAws()
     this.awsProxy = await this.keep(FaultProxy.start(port(this.aws.url), { counts: isAwsRequest }))
     if (redis) {
-      this.redisPort = await freePort()
+      this.redisPort = await ownPort()
       await this.startRedis(password)
       this.redisProxy = await this.keep(FaultProxy.start(this.redisPort))
     }
