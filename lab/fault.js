@@ -84,7 +84,7 @@ function measure(fault, profile) {
     await fault.prepare?.(stage)
     let service = await start()
     await service.warm(KNOWN)
-    if (stage.redis) await stage.shared(KNOWN, service)
+    await stage.settled(KNOWN, [service])
     const load = { known: KNOWN, cold: 'COLD', ...LOAD, ...fault.load }
     if (fault.atStart) {
       await service.stop()

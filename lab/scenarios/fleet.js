@@ -234,14 +234,8 @@ async function pair(stage) {
   const wire = await stage.keep(FaultProxy.start(/** @type {number} */ (stage.redisPort)))
   const redis = { url: `redis://127.0.0.1:${wire.port}` }
   const [a, b] = await Promise.all([stage.service({ cache }), stage.service({ cache: { ...cache, redis } })])
-  const warm = () => Promise.all([a.warm([ONE]), b.warm([ONE])])
-  await warm()
-  await until('both hear of changes', async () => {
-    const [, hearers] = await stage.redis?.command('PUBSUB', 'NUMSUB', 'secret:events:production')
-    return hearers === 2
-  })
-  // What was read before that was looked up again by now.
-  await warm()
+  await Promise.all([a.warm([ONE]), b.warm([ONE])])
+  await stage.settled([ONE], [a, b])
   return { a, b, wire }
 }
 
