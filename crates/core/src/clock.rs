@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Moment(u64);
 
 impl Moment {
+    /// Before any other.
+    pub const FIRST: Self = Self(0);
+
     /// Later than any other.
     pub const NEVER: Self = Self(u64::MAX);
 

@@ -62,26 +62,55 @@ async fn a_read_late_in_the_ttl_is_answered_from_memory_and_refreshes_in_the_bac
 }
 
 #[tokio::test]
-async fn refreshes_are_spread_over_a_tenth_of_the_ttl() {
+async fn a_refresh_takes_along_what_is_due_as_well_and_was_read() {
     let world = World::new().await;
-    for i in 0..40 {
-        world.aws.put(&format!("A_N{i}_production"), "v");
+    for i in 0..100 {
+        world.aws.put(&format!("A_N{i}_production"), "old");
     }
     let service = world.deliver("production", json!({}));
-    for i in 0..40 {
-        service.value(&format!("A_N{i}")).await;
+    let names: Vec<String> = (0..100).map(|i| format!("A_N{i}")).collect();
+    service.together(&names).await;
+    // The last ten are never read again.
+    let (read, unread) = names.split_at(90);
+    for name in read {
+        assert!(service.hot(name).is_some());
     }
-    let refreshes = || service.delivery.metrics().refreshes.load(Ordering::Relaxed);
-    let due_after = |seconds| {
-        world.wait(seconds);
-        for i in 0..40 {
-            service.hot(&format!("A_N{i}"));
+    for i in 0..100 {
+        world.aws.put(&format!("A_N{i}_production"), "new");
+    }
+    world.calls();
+    world.wait(271);
+    for name in read {
+        assert_eq!(service.hot(name).as_deref(), Some("old"));
+    }
+    let all_new = || read.iter().all(|name| service.hot(name).as_deref() == Some("new"));
+    until("all are refreshed", all_new).await;
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 5)]));
+    assert_eq!(service.delivery.metrics().refreshes.load(Ordering::Relaxed), 90);
+    assert_eq!(service.hot(&unread[0]).as_deref(), Some("old"));
+}
+
+#[tokio::test]
+async fn the_first_refresh_is_due_at_random_in_a_tenth_of_the_ttl() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "v");
+    let service = world.deliver("production", json!({}));
+    let mut after = Vec::new();
+    for _ in 0..20 {
+        service.refresh("A_B").await.expect("refreshed");
+        let before = service.delivery.metrics().refreshes.load(Ordering::Relaxed);
+        world.wait(239);
+        let mut seconds = 239;
+        while service.delivery.metrics().refreshes.load(Ordering::Relaxed) == before {
+            world.wait(1);
+            seconds += 1;
+            service.hot("A_B").expect("fresh");
+            tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        refreshes()
-    };
-    let (early, all) = (due_after(255), due_after(16));
-    assert!((1..40).contains(&early), "{early} of 40 after 255 s");
-    assert!(all >= 40, "{all} after 271 s");
+        after.push(seconds);
+    }
+    assert!(after.iter().all(|seconds| (240..=272).contains(seconds)), "{after:?}");
+    assert!(after.iter().any(|seconds| seconds != &after[0]), "{after:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The bounded in-process cache. A lookup says *why* there is no fresh value.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -16,6 +16,8 @@ const REFRESH_LEASE: Duration = Duration::from_secs(1);
 /// When an entry changes its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
+    /// From then on another one's refresh takes it along.
+    pub soft_at: Moment,
     /// From then on a read begins a refresh in the background.
     pub refresh_at: Moment,
     /// From then on it must be asked for again.
@@ -37,7 +39,10 @@ pub struct Entry {
     pub fetched_unix_ms: u64,
     /// When it changes its state.
     pub deadlines: Deadlines,
-    refresh_at: AtomicMoment,
+    /// Until then its refresh is another's.
+    claimed_until: AtomicMoment,
+    /// Whether anyone read it: what nobody reads is not refreshed.
+    used: AtomicBool,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
 }
@@ -50,8 +55,9 @@ impl Entry {
         fetched_unix_ms: u64,
         deadlines: Deadlines,
     ) -> Arc<Self> {
-        let refresh_at = AtomicMoment::new(deadlines.refresh_at);
-        Arc::new(Self { value, version_id, fetched_unix_ms, deadlines, refresh_at, epoch: AtomicU64::new(0) })
+        let claimed_until = AtomicMoment::new(Moment::FIRST);
+        let (used, epoch) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { value, version_id, fetched_unix_ms, deadlines, claimed_until, used, epoch })
     }
 
     /// The same value with other deadlines.
@@ -79,12 +85,25 @@ impl Entry {
         self.is_usable(now) && self.deadlines.hold_until.is_some_and(|until| now < until)
     }
 
+    #[inline]
+    fn note_use(&self) {
+        // Read first: the line stays shared between cores.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the caller is to refresh it in the background: `true` for one reader after `refresh_at`, and for one
     /// more each second until it is replaced.
     #[inline]
     pub fn claim_refresh(&self, now: Moment) -> bool {
-        let due = self.refresh_at.get();
-        now >= due && self.refresh_at.advance(due, now.plus(REFRESH_LEASE))
+        now >= self.deadlines.refresh_at && self.claim(now)
+    }
+
+    /// Claims its refresh, due or not; `false` when one was begun moments ago.
+    pub fn claim(&self, now: Moment) -> bool {
+        let until = self.claimed_until.get();
+        now >= until && self.claimed_until.advance(until, now.plus(REFRESH_LEASE))
     }
 }
 
@@ -162,6 +181,7 @@ impl MemoryCache {
     #[inline]
     pub fn serve(&self, name: &str, now: Moment) -> Option<(Arc<Entry>, bool)> {
         let Slot::Value(entry) = self.slots.get(name)? else { return None };
+        entry.note_use();
         if !self.trusts(&entry) {
             None
         } else if entry.is_fresh(now) {
@@ -180,7 +200,11 @@ impl MemoryCache {
 
     /// What is known of `name`.
     pub fn lookup(&self, name: &str, now: Moment) -> Lookup {
-        match self.slots.get(name) {
+        let slot = self.slots.get(name);
+        if let Some(Slot::Value(entry)) = &slot {
+            entry.note_use();
+        }
+        match slot {
             Some(Slot::Value(entry)) => match self.trusts(&entry) {
                 true if entry.is_fresh(now) => Lookup::Fresh(entry),
                 true if entry.is_held(now) => Lookup::Held(entry),
@@ -191,6 +215,21 @@ impl MemoryCache {
             Some(Slot::Denied(until, error)) if now < until => Lookup::Denied(error),
             _ => Lookup::Miss,
         }
+    }
+
+    /// The entries that may be refreshed now, by name: those that were read and are past the beginning of their soft TTL.
+    pub fn due(&self, now: Moment) -> Vec<(Box<str>, Arc<Entry>)> {
+        let due = |entry: &Entry| entry.used.load(Ordering::Relaxed) && now >= entry.deadlines.soft_at;
+        let mut found: Vec<_> = self
+            .slots
+            .iter()
+            .filter_map(|(name, slot)| match slot {
+                Slot::Value(entry) if entry.is_usable(now) && due(&entry) => Some((name, entry)),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        found
     }
 
     /// The last version known of `name`, even when its value was dropped.
@@ -273,6 +312,7 @@ mod tests {
 
     fn entry(now: Moment) -> Arc<Entry> {
         let deadlines = Deadlines {
+            soft_at: now.plus(Duration::from_secs(7)),
             refresh_at: now.plus(Duration::from_secs(8)),
             fresh_until: now.plus(Duration::from_secs(10)),
             stale_until: now.plus(Duration::from_secs(30)),
@@ -307,6 +347,21 @@ mod tests {
         assert_eq!(claims(), 0);
         clock.advance(Duration::from_secs(1));
         assert_eq!(claims(), 1);
+    }
+
+    #[test]
+    fn what_was_read_is_due_from_the_beginning_of_its_soft_ttl_and_in_the_order_of_names() {
+        let (clock, cache) = (Clock::test(), MemoryCache::new(8));
+        for name in ["C", "A", "B"] {
+            cache.put(name, entry(clock.now()), cache.epoch());
+        }
+        let due = || cache.due(clock.now()).into_iter().map(|(name, _)| name.into_string()).collect::<Vec<_>>();
+        cache.serve("C", clock.now());
+        cache.lookup("A", clock.now());
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(due(), [""; 0]);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(due(), ["A", "C"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,6 +202,20 @@ impl TieredCache {
         self.ids.id(name)
     }
 
+    /// What is to be refreshed together with `names`: what is due, in parts of `size` in the order of names, as far as a
+    /// part holds one of them. Instances that hold the same copies divide them in the same way, so that of a fleet one
+    /// asks for each part.
+    pub fn due_with(&self, names: &BTreeMap<SecretName, Arc<Entry>>, size: usize) -> Vec<(SecretName, Arc<Entry>)> {
+        let due: Vec<_> = self
+            .memory
+            .due(self.clock.now())
+            .into_iter()
+            .filter_map(|(name, entry)| Some((SecretName::new(&name).ok()?, entry)))
+            .collect();
+        let parts = due.chunks(size).filter(|part| part.iter().any(|(name, _)| names.contains_key(name)));
+        parts.flatten().cloned().collect()
+    }
+
     /// What memory knows of `name`.
     pub fn lookup(&self, name: &SecretName) -> Lookup {
         self.memory.lookup(name.as_str(), self.clock.now())
@@ -229,6 +244,9 @@ impl TieredCache {
     /// [`TieredCache::lookup_shared`] for many names at the cost of one.
     pub async fn lookup_shared_many(&self, wants: &[Want]) -> Vec<Shared> {
         let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
+        if wants.is_empty() {
+            return Vec::new();
+        }
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
         match shared.redis.get_many(&ids).await {
             Ok(found) if found.len() == wants.len() => wants
@@ -286,9 +304,10 @@ impl TieredCache {
     fn deadlines(&self, fresh_for: Duration, age: Duration) -> Deadlines {
         let now = self.clock.now();
         let left = |until: Duration| now.plus(until.saturating_sub(age));
-        let soft = fresh_for.mul_f64(SOFT_TTL + SOFT_SPREAD * fastrand::f64());
+        let soft = |part: f64| if self.refresh_ahead { left(fresh_for.mul_f64(part)) } else { Moment::NEVER };
         Deadlines {
-            refresh_at: if self.refresh_ahead { left(soft) } else { Moment::NEVER },
+            soft_at: soft(SOFT_TTL),
+            refresh_at: soft(SOFT_TTL + SOFT_SPREAD * fastrand::f64()),
             fresh_until: left(fresh_for),
             stale_until: left(fresh_for + self.max_stale),
             hold_until: None,
@@ -298,7 +317,13 @@ impl TieredCache {
     /// Of what was put by hand: it ends with its TTL, since nothing backs it.
     fn deadlines_by_hand(&self, fresh_for: Duration, age: Duration) -> Deadlines {
         let end = self.clock.now().plus(fresh_for.saturating_sub(age));
-        Deadlines { refresh_at: Moment::NEVER, fresh_until: end, stale_until: end, hold_until: None }
+        Deadlines {
+            soft_at: Moment::NEVER,
+            refresh_at: Moment::NEVER,
+            fresh_until: end,
+            stale_until: end,
+            hold_until: None,
+        }
     }
 
     /// Puts a copy into memory unless its name was invalidated since `at`; says whether it did.

@@ -12,7 +12,7 @@ use crate::error::{Result, SecretError};
 use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 
 /// How long a miss waits for others, unless it is alone; longer when the rate limit makes every call wait.
-const WINDOW: Duration = Duration::from_millis(1);
+pub(super) const WINDOW: Duration = Duration::from_millis(1);
 
 /// What a miss ends with.
 #[derive(Debug)]

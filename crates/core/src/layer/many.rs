@@ -1,23 +1,30 @@
 //! Many names at once: those of a tool, declared or found by their prefix.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::gather::{Miss, answer_of};
-use super::{Answer, AwsLayer};
+use super::gather::{Asked, Miss, answer_of};
+use super::{Answer, AwsLayer, Found};
 use crate::cache::generation::Generation;
+use crate::cache::memory::Entry;
 use crate::cache::tiered::{Shared, TieredCache, Want};
 use crate::clock::Moment;
 use crate::error::Result;
-use crate::flight::Role;
+use crate::flight::{Flight, Role};
 use crate::metrics::add;
 use crate::name::SecretName;
+use crate::source::aws::MAX_BATCH;
 
 /// Tools whose list of names is remembered; more than any service has.
 const MAX_LISTINGS: usize = 1000;
+
+/// What a call gives once it was made.
+type AskedLater = Pin<Box<dyn Future<Output = Asked> + Send>>;
 
 /// The names a listing found.
 #[derive(Clone)]
@@ -49,13 +56,11 @@ impl AwsLayer {
                 answers[i] = Some(Ok(Some(self.adopted(&want, entry, None))));
                 continue;
             }
-            let (answer, answered) = oneshot::channel();
-            let (layer, wanted) = (self.clone(), want.clone());
-            let fetch = move || async move { layer.fetch_missed(wanted, shared, answer_of(answered), deadline).await };
-            let (role, flight) = self.flights.enter(want.name.as_str(), fetch);
-            match role {
-                Role::Leader => misses.push(Miss { want, answer }),
-                Role::Follower => add(&self.metrics.shared_calls),
+            let layer = self.clone();
+            let fetch = |want, asked| async move { layer.fetch_missed(want, shared, asked, deadline).await };
+            let (role, flight) = self.enter(want, &mut misses, fetch);
+            if role == Role::Follower {
+                add(&self.metrics.shared_calls);
             }
             flights.push((i, flight));
         }
@@ -67,6 +72,57 @@ impl AwsLayer {
             answers[i] = Some(answer);
         }
         answers.into_iter().flatten().collect()
+    }
+
+    /// Joins the flight of a name or begins one, whose call is then among `misses`.
+    fn enter<F>(
+        &self,
+        want: Want,
+        misses: &mut Vec<Miss>,
+        fetch: impl FnOnce(Want, AskedLater) -> F,
+    ) -> (Role, Flight<Option<Found>>)
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let wanted = want.clone();
+        let entered = self.flights.enter(want.name.as_str(), || fetch(wanted, Box::pin(answer_of(answered))));
+        if entered.0 == Role::Leader {
+            misses.push(Miss { want, answer });
+        }
+        entered
+    }
+
+    /// Refreshes copies whose readers asked for it, and with them, in the same calls, what else is due.
+    pub(super) async fn refresh_due(self: &Arc<Self>, mut due: BTreeMap<SecretName, Arc<Entry>>) {
+        let Some(cache) = &self.cache else { return };
+        let now = self.clock.now();
+        for (name, entry) in cache.due_with(&due, MAX_BATCH) {
+            // Claimed, so that its own readers do not begin another refresh.
+            if !due.contains_key(&name) && entry.claim(now) {
+                due.insert(name, entry);
+            }
+        }
+        self.metrics.refreshes.fetch_add(due.len() as u64, Ordering::Relaxed);
+        let newer =
+            |(name, held): (&SecretName, &Arc<Entry>)| Want { newer_than: held.fetched_unix_ms, ..self.want(name) };
+        let wants: Vec<Want> = due.iter().map(newer).collect();
+        let shared = cache.lookup_shared_many(&wants).await;
+        let mut misses = Vec::new();
+        for ((want, (_, held)), shared) in wants.into_iter().zip(due).zip(shared) {
+            if let Shared::Fresh(entry) = &shared {
+                // Another instance was faster.
+                self.adopted(&want, entry, Some(&held));
+                continue;
+            }
+            let layer = self.clone();
+            let fetch = |want: Want, asked: AskedLater| async move {
+                let asked = asked.await;
+                layer.settle_asked(&want, asked, Some(held), true).await
+            };
+            drop(self.enter(want, &mut misses, fetch));
+        }
+        self.ask_together(misses);
     }
 
     /// Every secret in AWS whose name starts with `prefix` (upper case, ends in `_`), by name.

@@ -4,7 +4,7 @@ mod fetch;
 mod gather;
 mod many;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tokio::runtime::Handle;
@@ -66,6 +66,8 @@ pub struct AwsLayer {
     tools: Arc<Manifest>,
     batch_refused_until: Mutex<Option<Moment>>,
     listings: Mutex<HashMap<String, NameList>>,
+    /// Copies whose refresh is about to begin.
+    refreshes: Mutex<BTreeMap<SecretName, Arc<Entry>>>,
     last_failure: Mutex<Option<SecretError>>,
     following: Once,
     snapshot_is_due: std::sync::atomic::AtomicBool,
@@ -110,6 +112,7 @@ impl AwsLayer {
             tools: parts.tools,
             batch_refused_until: Mutex::new(None),
             listings: Mutex::default(),
+            refreshes: Mutex::default(),
             last_failure: Mutex::new(None),
             following: Once::new(),
             snapshot_is_due: false.into(),
@@ -163,33 +166,32 @@ impl AwsLayer {
         answer
     }
 
-    /// Refreshes a copy that is still served, in the background. Called from any thread.
+    /// Refreshes a copy that is still served, in the background, and takes along what is due as well. Called from any
+    /// thread.
     pub fn refresh_ahead(self: &Arc<Self>, name: &str, entry: &Arc<Entry>, runtime: &Handle) {
         let Ok(name) = SecretName::new(name) else { return };
-        let (layer, held) = (self.clone(), entry.clone());
-        add(&self.metrics.refreshes);
+        let is_first = {
+            let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+            refreshes.insert(name, entry.clone());
+            refreshes.len() == 1
+        };
+        if !is_first {
+            return;
+        }
+        let (layer, stop) = (self.clone(), self.stop.clone());
         let refresh = async move {
-            let fetching = layer.clone();
-            let wanted = name.clone();
-            let fetch = move || async move { fetching.refresh_held(&wanted, &held).await };
-            let (_, answer) = layer.flights.join(name.as_str(), fetch).await;
-            if let Err(error) = answer {
-                tracing::debug!(name = name.as_str(), code = %error.code(), "a refresh ahead of its time failed");
+            tokio::time::sleep(gather::WINDOW).await;
+            let due = std::mem::take(&mut *layer.refreshes.lock().unwrap_or_else(PoisonError::into_inner));
+            layer.refresh_due(due).await;
+        };
+        let stoppable = async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = refresh => {}
             }
         };
-        self.tasks.spawn_on(refresh, runtime);
-    }
-
-    async fn refresh_held(self: &Arc<Self>, name: &SecretName, held: &Arc<Entry>) -> Answer {
-        let want = Want { newer_than: held.fetched_unix_ms, ..self.want(name) };
-        if let Some(cache) = &self.cache
-            && let shared @ Shared::Fresh(_) = cache.lookup_shared(&want).await
-        {
-            // Another instance was faster.
-            return self.settle_asked(&want, gather::Asked::Shared(shared), Some(held.clone()), true).await;
-        }
-        let asked = self.ask(want.clone()).await;
-        self.settle_asked(&want, asked, Some(held.clone()), true).await
+        self.tasks.spawn_on(stoppable, runtime);
     }
 
     /// Whether no fetch is under way.
