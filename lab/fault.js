@@ -22,7 +22,7 @@ const LOAD = { readsPerSecond: 1000, coldPerSecond: 20 }
 /**
  * How long copies live, how long a read may take, and how long the fault stays. Proportions matter: the deadline fits
  * between the refresh ahead (at 90 % of the TTL at the latest) and the end of the TTL, as it does with the defaults
- * (30 s of 300 s, against 4.5 s). So a TTL of 4 s goes with a deadline of 200 ms, and what Redis may cost, 250 to
+ * (30 s of 300 s, against 4.5 s). So a TTL of 6 s goes with a deadline of 200 ms, and what Redis may cost, 250 to
  * 500 ms, with a TTL of 12 s.
  *
  * @typedef {{ ttlSeconds: number, timeoutMs: number, windowMs: number }} Pace
@@ -41,6 +41,7 @@ const LOAD = { readsPerSecond: 1000, coldPerSecond: 20 }
  * @property {(stage: Stage) => Promise<unknown>} [prepare] After the servers, before the service.
  * @property {(stage: Stage) => Promise<unknown>} apply
  * @property {(stage: Stage) => Promise<unknown>} lift
+ * @property {boolean} [startsAgain] And once more when it is over: its options were the fault.
  * @property {boolean} [looksAgain] Subscriptions to Redis may be lost and renewed while it lasts.
  * @property {boolean} coldMayFail
  * @property {boolean} [knownMayFail] Because there is nothing left that could answer.
@@ -83,7 +84,7 @@ function measure(fault, profile) {
     await fault.prepare?.(stage)
     let service = await start()
     await service.warm(KNOWN)
-    if (stage.redis) await stage.shared(KNOWN, service)
+    await stage.settled(KNOWN, [service])
     const load = { known: KNOWN, cold: 'COLD', ...LOAD, ...fault.load }
     if (fault.atStart) {
       await service.stop()
@@ -112,6 +113,12 @@ function measure(fault, profile) {
     await fault.lift(stage)
     await stage.aws.put(stored(KNOWN, version))
     const lifted = performance.now()
+    if (fault.startsAgain) {
+      await service.ask('stopLoad')
+      await service.stop()
+      service = await start()
+      await service.ask('startLoad', load)
+    }
     const recovered = fault.recovered ?? (async () => (await service.ask('behind', version)) === 0)
     const recovery = await until('recovery', () => recovered(stage, service), 2000 * RECOVERY_S).then(
       () => (performance.now() - lifted) / 1e3,

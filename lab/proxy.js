@@ -5,6 +5,7 @@
 
 const net = require('node:net')
 const { performance } = require('node:perf_hooks')
+const { ownPort } = require('./port')
 
 /**
  * @typedef {object} Fault
@@ -28,12 +29,13 @@ class FaultProxy {
   #counts
 
   /**
-   * @param {number} upstreamPort On loopback.
+   * @param {number} port
+   * @param {number} upstreamPort On loopback, as `port`.
    * @param {(chunk: Buffer) => boolean} counts
    */
-  constructor(upstreamPort, counts) {
+  constructor(port, upstreamPort, counts) {
+    this.port = port
     this.upstreamPort = upstreamPort
-    this.port = 0
     this.fault = NONE
     /** Connections accepted so far. */
     this.accepted = 0
@@ -48,7 +50,7 @@ class FaultProxy {
    * @returns {Promise<FaultProxy>} Listening on a free port, passing everything through.
    */
   static async start(upstreamPort, { counts = () => false } = {}) {
-    const proxy = new FaultProxy(upstreamPort, counts)
+    const proxy = new FaultProxy(await ownPort(), upstreamPort, counts)
     await proxy.#listen()
     return proxy
   }
@@ -122,10 +124,7 @@ class FaultProxy {
     this.#server = server
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      server.listen(this.port, '127.0.0.1', () => {
-        this.port = /** @type {net.AddressInfo} */ (server.address()).port
-        resolve()
-      })
+      server.listen(this.port, '127.0.0.1', resolve)
     })
   }
 

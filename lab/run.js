@@ -15,7 +15,7 @@ const { tenMinutes } = require('./scenarios/ten-minutes')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
 /** Scenarios at a time. Most of one is waiting. */
-const LANES = { short: 12, full: 2 }
+const LANES = { short: 10, full: 2 }
 
 /** @typedef {import('./fault').Outcome} Outcome */
 /** @typedef {{ name: string, run: () => Promise<Outcome> }} Scenario */

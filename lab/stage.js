@@ -3,7 +3,8 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, RedisServer, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
+const { ownPort } = require('./port')
 const { FaultProxy } = require('./proxy')
 const { Service } = require('./service')
 const { idOf, names, stored } = require('./values')
@@ -29,6 +30,8 @@ class Stage {
     this.profile = profile
     /** Of a second region, where a scenario has one. @type {AwsEndpoint | undefined} */
     this.replica = undefined
+    /** Instead of the proxy's. @type {string | undefined} */
+    this.awsHost = undefined
     /** Where a scenario wants a snapshot file. @type {string | undefined} */
     this.snapshotPath = undefined
   }
@@ -67,7 +70,7 @@ class Stage {
     await this.startAws()
     this.awsProxy = await this.keep(FaultProxy.start(port(this.aws.url), { counts: isAwsRequest }))
     if (redis) {
-      this.redisPort = await freePort()
+      this.redisPort = await ownPort()
       await this.startRedis(password)
       this.redisProxy = await this.keep(FaultProxy.start(this.redisPort))
     }
@@ -114,19 +117,27 @@ class Stage {
   }
 
   /**
-   * Resolves when copies of all of `of` stand in Redis. Sharing is tried once for each value from AWS, so what is missing
-   * is read anew.
+   * Resolves when copies of all of `of` stand in Redis and so many services hear of changes. Sharing is tried once for
+   * each value from AWS, so what is missing is read anew.
    *
    * @param {string[]} of
-   * @param {Service} by
+   * @param {Service[]} services
    */
-  async shared(of, by) {
+  async settled(of, services) {
+    const { redis } = this
+    if (redis === undefined) return
     await until('the copies are shared', async () => {
-      const there = await Promise.all(of.map((name) => this.redis?.command('EXISTS', `secret:${idOf(name)}`)))
+      const there = await Promise.all(of.map((name) => redis.command('EXISTS', `secret:${idOf(name)}`)))
       const missing = of.filter((_, i) => there[i] !== 1)
-      await Promise.all(missing.map((name) => by.call('refresh', name).catch(() => {})))
+      await Promise.all(missing.map((name) => services[0].call('refresh', name).catch(() => {})))
       return missing.length === 0
     })
+    await until('changes are heard of', async () => {
+      const [, hearers] = await redis.command('PUBSUB', 'NUMSUB', 'secret:events:production')
+      return hearers >= services.length
+    })
+    // What was read before is looked up again once.
+    await Promise.all(services.map((service) => service.warm(of)))
   }
 
   /** A path in a directory that ends with the stage. @param {string} name */

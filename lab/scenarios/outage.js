@@ -65,6 +65,18 @@ function outageFaults({ short }) {
       stage,
       knownMayFail: true,
     }),
+    fault(
+      'start-dns',
+      'start with a host for AWS that DNS does not know, Redis holds copies',
+      async (stage) => (stage.awsHost = 'does-not-exist.invalid'),
+      async (stage) => (stage.awsHost = undefined),
+      {
+        ...starting,
+        stage,
+        options: ({ awsHost }) => ({ aws: awsHost === undefined ? {} : { endpoint: `http://${awsHost}` } }),
+        startsAgain: true,
+      },
+    ),
     region('region-500', 'primary region answers 500', {
       apply: ({ aws }) => aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } }),
       lift: ({ aws }) => aws.clearFaults(),
