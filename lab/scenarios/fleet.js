@@ -73,12 +73,12 @@ function fleetScenarios({ short }) {
       name: 'fleet-ttl',
       async run(profile) {
         const ttlSeconds = short ? 4 : 10
-        // Five batches at the start, then each secret refreshed alone; on a busy machine some refreshes share a call.
-        const one = Math.max(await callsOfOneTtl(profile, 1, ttlSeconds), SECRETS.length / 20 + SECRETS.length)
+        const one = await callsOfOneTtl(profile, 1, ttlSeconds)
         const eight = await callsOfOneTtl(profile, FLEET, ttlSeconds)
         const what = `${FLEET} processes × ${SECRETS.length} secrets over one TTL: AWS calls of one process (${one})`
         const times = (/** @type {number} */ ratio) => `${ratio.toFixed(2)}×`
-        return [goal(what, eight / one, 'at most', 1.1, times)]
+        // Five batches at the start and five for the refresh. On a busy machine a part may be asked for in two calls.
+        return [goal(what, eight / one, 'at most', short ? 1.5 : 1.1, times)]
       },
     },
     {
