@@ -2,35 +2,17 @@
 
 // Several instances over one Redis: one asks AWS for all of them, and each follows what another one changes.
 
-const { SecretDelivery } = require('..')
-const { AwsEndpoint, RedisServer, until } = require('../scripts/servers')
+const { until } = require('../scripts/servers')
+const { OUTAGE, overRedis } = require('./support/services')
 
-const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
-const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }
 const CHANNEL = 'secret:events:production'
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {RedisServer} */
-let redis
-/** @type {SecretDelivery[]} */
-const open = []
+const world = overRedis({ A_B_production: 'one' })
+const { deliver } = world
 
-function deliver(cache = {}, options = {}) {
-  const delivery = new SecretDelivery({
-    environment: 'production',
-    aws: { ...aws.options, maxAttempts: 1 },
-    runtime: { variables: {}, secretDirectories: [] },
-    cache: { redis: { url: redis.url }, encryptionKeys: [KEY], ...cache },
-    ...options,
-  })
-  open.push(delivery)
-  return delivery
-}
-
-const followers = async () => Number((await redis.command('PUBSUB', 'NUMSUB', CHANNEL))[1])
+const followers = async () => Number((await world.redis.command('PUBSUB', 'NUMSUB', CHANNEL))[1])
 const memoryReads = (delivery) => delivery.metrics.snapshot().secretsRetrieved.memory
-const stored = (id) => until(`${id} is shared`, async () => (await redis.command('EXISTS', `secret:${id}`)) === 1)
+const stored = (id) => until(`${id} is shared`, async () => (await world.redis.command('EXISTS', `secret:${id}`)) === 1)
 
 /** Two instances that hold a copy of A_B in memory and follow each other. */
 async function pair() {
@@ -49,17 +31,6 @@ async function pair() {
   return both
 }
 
-beforeAll(async () => {
-  ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
-})
-beforeEach(async () => {
-  await aws.reset()
-  await redis.command('FLUSHALL')
-  await aws.put({ A_B_production: 'one' })
-})
-afterEach(() => Promise.all(open.splice(0).map((delivery) => delivery.close())))
-afterAll(() => Promise.all([aws.stop(), redis.stop()]))
-
 describe('a change in one instance reaches the others', () => {
   test('set', async () => {
     const [first, second] = await pair()
@@ -70,7 +41,7 @@ describe('a change in one instance reaches the others', () => {
 
   test('invalidate', async () => {
     const [first, second] = await pair()
-    await aws.put({ A_B_production: 'two' })
+    await world.aws.put({ A_B_production: 'two' })
     expect(await second.getSecret('A_B')).toBe('one')
     await first.cache.invalidate('A_B')
     await until('the other one reads it', async () => (await second.getSecret('A_B')) === 'two')
@@ -78,7 +49,7 @@ describe('a change in one instance reaches the others', () => {
 
   test('clear', async () => {
     const [first, second] = await pair()
-    await aws.put({ A_B_production: 'two' })
+    await world.aws.put({ A_B_production: 'two' })
     await first.cache.clear()
     await until('the other one reads it', async () => (await second.getSecret('A_B')) === 'two')
   })
@@ -99,7 +70,7 @@ describe('a change in one instance reaches the others', () => {
 
   test('a new version that one of them happens to read', async () => {
     const [first, second] = await pair()
-    await aws.put({ A_B_production: 'two' })
+    await world.aws.put({ A_B_production: 'two' })
     expect(await first.refresh('A_B')).toBe('two')
     await until('the other one reads it', async () => (await second.getSecret('A_B')) === 'two')
   })
@@ -108,21 +79,21 @@ describe('a change in one instance reaches the others', () => {
 test('after a lost subscription nothing in memory is trusted before it was looked up again', async () => {
   const [, second] = await pair()
   // Changed without a word.
-  await aws.put({ A_B_production: 'two' })
-  await redis.command('DEL', 'secret:A_B_production')
+  await world.aws.put({ A_B_production: 'two' })
+  await world.redis.command('DEL', 'secret:A_B_production')
   expect(await second.getSecret('A_B')).toBe('one')
-  expect(await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe(2)
+  expect(await world.redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe(2)
   await until('it looked again', async () => (await second.getSecret('A_B')) === 'two')
 })
 
 test('a copy from before a lost subscription still answers while AWS fails', async () => {
   const [, second] = await pair()
-  await redis.command('DEL', 'secret:A_B_production')
-  await aws.fault(OUTAGE)
-  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await world.redis.command('DEL', 'secret:A_B_production')
+  await world.aws.fault(OUTAGE)
+  await world.redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
   await until('it looked again', async () => {
     expect(await second.getSecret('A_B')).toBe('one')
-    return (await aws.calls()).total > 1
+    return (await world.aws.calls()).total > 1
   })
   expect(await second.getSecret('A_B')).toBe('one')
 })
@@ -138,9 +109,9 @@ test('garbage on the channel changes nothing', async () => {
     '2 0 clear',
     Buffer.alloc(1_000_000),
   ]) {
-    expect(await redis.command('PUBLISH', CHANNEL, message)).toBe(2)
+    expect(await world.redis.command('PUBLISH', CHANNEL, message)).toBe(2)
   }
-  await redis.command('PUBLISH', CHANNEL, '1 0000000000000000 drop C_D')
+  await world.redis.command('PUBLISH', CHANNEL, '1 0000000000000000 drop C_D')
   const before = memoryReads(first)
   expect(await first.getSecret('A_B')).toBe('one')
   expect(memoryReads(first)).toBe(before + 1)
@@ -150,12 +121,12 @@ test('values that are set at the same time are all kept, in memory and in Redis'
   const [first, second] = [deliver(), deliver()]
   const names = Array.from({ length: 500 }, (_, i) => `SET_N${i}`)
   await Promise.all(names.map((name) => first.cache.set(name, `value of ${name}`)))
-  expect(await redis.command('DBSIZE')).toBe(500)
+  expect(await world.redis.command('DBSIZE')).toBe(500)
   for (const delivery of [first, second]) {
     const values = await Promise.all(names.map((name) => delivery.getSecret(name)))
     expect(values).toEqual(names.map((name) => `value of ${name}`))
   }
-  expect((await aws.calls()).total).toBe(0)
+  expect((await world.aws.calls()).total).toBe(0)
 })
 
 describe('one instance asks AWS for all', () => {
@@ -165,24 +136,24 @@ describe('one instance asks AWS for all', () => {
   const readAll = (delivery) => Promise.all(names.map((name) => delivery.getSecret(name)))
 
   test('a thousand reads of a hundred secrets cost one instance five calls', async () => {
-    await aws.put(secrets)
+    await world.aws.put(secrets)
     const delivery = deliver({ redis: false })
     const read = Array.from({ length: 1000 }, (_, i) => delivery.getSecret(names[i % 100]))
     expect(await Promise.all(read)).toEqual(Array.from({ length: 1000 }, (_, i) => `v${i % 100}`))
-    expect((await aws.calls()).byOperation).toEqual({ BatchGetSecretValue: 5 })
+    expect((await world.aws.calls()).byOperation).toEqual({ BatchGetSecretValue: 5 })
   })
 
   test('five instances that start together cost no more than one', async () => {
-    await aws.put(secrets)
-    await aws.fault({ action: { delayMs: 50 } })
+    await world.aws.put(secrets)
+    await world.aws.fault({ action: { delayMs: 50 } })
     const fleet = Array.from({ length: 5 }, () => deliver())
     for (const values of await Promise.all(fleet.map(readAll))) expect(values).toEqual(expected)
-    const { total, byOperation } = await aws.calls()
+    const { total, byOperation } = await world.aws.calls()
     expect([total, Object.keys(byOperation)]).toEqual([5, ['BatchGetSecretValue']])
   })
 
   test('a lock whose holder is gone delays the others by a second at most, and Redis goes on being read', async () => {
-    await redis.command('SET', 'secret:lock:A_B_production', '1', 'PX', '1000')
+    await world.redis.command('SET', 'secret:lock:A_B_production', '1', 'PX', '1000')
     const started = Date.now()
     const delivery = deliver()
     expect(await delivery.getSecret('A_B')).toBe('one')
@@ -193,7 +164,7 @@ describe('one instance asks AWS for all', () => {
   })
 
   test('a lock that nobody gives back does not stop reads', async () => {
-    await redis.command('SET', 'secret:lock:A_B_production', '1')
+    await world.redis.command('SET', 'secret:lock:A_B_production', '1')
     const started = Date.now()
     expect(await deliver().getSecret('A_B')).toBe('one')
     expect(Date.now() - started).toBeLessThan(1500)
@@ -202,7 +173,7 @@ describe('one instance asks AWS for all', () => {
   test('locks are given back, also for secrets that AWS does not have', async () => {
     const delivery = deliver()
     expect(await Promise.all(['A_B', 'A_GONE'].map((name) => delivery.getSecret(name)))).toEqual(['one', null])
-    await until('no lock is left', async () => (await redis.command('KEYS', 'secret:lock:*')).length === 0)
+    await until('no lock is left', async () => (await world.redis.command('KEYS', 'secret:lock:*')).length === 0)
   })
 })
 
@@ -213,9 +184,9 @@ describe('a Redis that cannot be written to is still read', () => {
   ])('%s', async (_, spoil, restore) => {
     await deliver().getSecret('A_B')
     await stored('A_B_production')
-    await redis.command(...spoil)
+    await world.redis.command(...spoil)
     try {
-      await aws.put({ A_C_production: 'c' })
+      await world.aws.put({ A_C_production: 'c' })
       const delivery = deliver()
       for (let i = 0; i < 5; i++) {
         expect(await delivery.getSecret('A_C')).toBe('c')
@@ -224,7 +195,7 @@ describe('a Redis that cannot be written to is still read', () => {
       }
       expect(await delivery.getSecret('A_D')).toBe('d')
     } finally {
-      await redis.command(...restore)
+      await world.redis.command(...restore)
     }
   })
 })

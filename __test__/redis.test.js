@@ -4,34 +4,16 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { SecretDelivery } = require('..')
-const { AwsEndpoint, RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { KEY, OUTAGE, overRedis } = require('./support/services')
 
-const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const NEXT = { id: 'k2', key: Buffer.alloc(32, 2) }
-const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {RedisServer} */
-let redis
-/** @type {SecretDelivery[]} */
-const open = []
-
-function deliver(cache = {}, options = {}) {
-  const delivery = new SecretDelivery({
-    environment: 'production',
-    aws: { ...aws.options, maxAttempts: 1 },
-    runtime: { variables: {}, secretDirectories: [] },
-    cache: { redis: { url: redis.url }, encryptionKeys: [KEY], ...cache },
-    ...options,
-  })
-  open.push(delivery)
-  return delivery
-}
+const world = overRedis({ A_B_production: 'canary-value', A_C_production: 'second' })
+const { deliver } = world
 
 /** Resolves when a copy of `id` stands in Redis: sharing does not delay the read that causes it. */
-const shared = (id, server = redis) =>
+const shared = (id, server = world.redis) =>
   until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
 
 /** Waits until what one instance sets another one reads, whatever it had in memory. */
@@ -44,31 +26,20 @@ async function followed(reader, writer) {
   })
 }
 
-beforeAll(async () => {
-  ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
-})
-beforeEach(async () => {
-  await aws.reset()
-  await redis.command('FLUSHALL')
-  await aws.put({ A_B_production: 'canary-value', A_C_production: 'second' })
-})
-afterEach(() => Promise.all(open.splice(0).map((delivery) => delivery.close())))
-afterAll(() => Promise.all([aws.stop(), redis.stop()]))
-
 test('a second instance reads the copy of the first, without an AWS call', async () => {
   expect(await deliver().getSecret('A_B')).toBe('canary-value')
   await shared('A_B_production')
   const second = deliver()
   expect((await second.explain('A_B')).answeredBy).toBe('redis')
   expect(await second.getSecret('A_B')).toBe('canary-value')
-  expect((await aws.calls()).total).toBe(1)
+  expect((await world.aws.calls()).total).toBe(1)
   expect(second.metrics.snapshot().secretsRetrieved.redis).toBe(1)
 })
 
 test('a fresh instance serves the shared copies while AWS is down', async () => {
   await deliver().getToolSecrets('a')
   await Promise.all([shared('A_B_production'), shared('A_C_production')])
-  await aws.fault(OUTAGE)
+  await world.aws.fault(OUTAGE)
   const second = deliver({}, { tools: { a: { secrets: { b: {}, c: {} } } } })
   expect(await second.getToolSecrets('a')).toEqual({ b: 'canary-value', c: 'second' })
   expect(await second.getSecret('A_B')).toBe('canary-value')
@@ -77,15 +48,15 @@ test('a fresh instance serves the shared copies while AWS is down', async () => 
 test('values in Redis are encrypted, bound to their name, and expire', async () => {
   await deliver().getSecret('A_B')
   await shared('A_B_production')
-  const stored = await redis.command('GET', 'secret:A_B_production')
+  const stored = await world.redis.command('GET', 'secret:A_B_production')
   expect(stored[0]).toBe(1)
   expect(stored.includes('canary')).toBe(false)
   expect(stored.includes('k1')).toBe(true)
-  const ttl = await redis.command('TTL', 'secret:A_B_production')
+  const ttl = await world.redis.command('TTL', 'secret:A_B_production')
   expect(ttl).toBeGreaterThan(300)
   expect(ttl).toBeLessThanOrEqual(3900)
   // The envelope of one name under another name opens nothing.
-  await redis.command('SET', 'secret:A_C_production', stored)
+  await world.redis.command('SET', 'secret:A_C_production', stored)
   expect(await deliver().getSecret('A_C')).toBe('second')
 })
 
@@ -96,7 +67,7 @@ test('keys roll over: the first encrypts, any decrypts', async () => {
   expect((await rolled.explain('A_B')).answeredBy).toBe('redis')
   await rolled.refresh('A_B')
   await until('it is sealed with the new key', async () =>
-    (await redis.command('GET', 'secret:A_B_production')).includes('k2'),
+    (await world.redis.command('GET', 'secret:A_B_production')).includes('k2'),
   )
   const old = deliver({ encryptionKeys: [KEY] })
   expect((await old.explain('A_B')).layers.find(({ layer }) => layer === 'redis').error.code).toBe(
@@ -117,37 +88,41 @@ test.each([
 ])('%s in Redis: the read goes on to AWS', async (_, spoil) => {
   await deliver().getSecret('A_B')
   await shared('A_B_production')
-  await redis.command('SET', 'secret:A_B_production', spoil(await redis.command('GET', 'secret:A_B_production')))
+  await world.redis.command(
+    'SET',
+    'secret:A_B_production',
+    spoil(await world.redis.command('GET', 'secret:A_B_production')),
+  )
   expect(await deliver().getSecret('A_B')).toBe('canary-value')
 })
 
 test('another type of key, or a flushed server: the read goes on to AWS', async () => {
-  await redis.command('LPUSH', 'secret:A_B_production', 'x')
+  await world.redis.command('LPUSH', 'secret:A_B_production', 'x')
   expect(await deliver().getSecret('A_B')).toBe('canary-value')
-  await redis.command('FLUSHALL')
+  await world.redis.command('FLUSHALL')
   expect(await deliver().getSecret('A_B')).toBe('canary-value')
 })
 
 test('invalidate and clear remove the shared copies of this environment and prefix, and no other key', async () => {
-  await redis.command('SET', 'unrelated', '1')
-  await redis.command('SET', 'secret:A_B_staging', 'not ours')
+  await world.redis.command('SET', 'unrelated', '1')
+  await world.redis.command('SET', 'secret:A_B_staging', 'not ours')
   const delivery = deliver()
   await delivery.getToolSecrets('a')
   await Promise.all([shared('A_B_production'), shared('A_C_production')])
   await delivery.cache.invalidate('A_B')
-  expect(await redis.command('EXISTS', 'secret:A_B_production')).toBe(0)
+  expect(await world.redis.command('EXISTS', 'secret:A_B_production')).toBe(0)
   await delivery.cache.clear()
-  expect(await redis.command('EXISTS', 'secret:A_C_production')).toBe(0)
-  expect(await redis.command('EXISTS', 'unrelated', 'secret:A_B_staging')).toBe(2)
+  expect(await world.redis.command('EXISTS', 'secret:A_C_production')).toBe(0)
+  expect(await world.redis.command('EXISTS', 'unrelated', 'secret:A_B_staging')).toBe(2)
 })
 
 test('test environment: close() clears the shared copies', async () => {
-  await aws.put({ A_B_test: 'v' })
+  await world.aws.put({ A_B_test: 'v' })
   const delivery = deliver({}, { environment: 'test', envFile: false })
   await delivery.getSecret('A_B')
   await shared('A_B_test')
   await delivery.close()
-  expect(await redis.command('EXISTS', 'secret:A_B_test')).toBe(0)
+  expect(await world.redis.command('EXISTS', 'secret:A_B_test')).toBe(0)
 })
 
 test('a server that was killed and comes back: reads never fail', async () => {
@@ -264,7 +239,7 @@ test('a cluster is shared through its own protocol', async () => {
     })
     const url = `redis+cluster://127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}`
     const secrets = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`C_N${i}_production`, `v${i}`]))
-    await aws.put(secrets)
+    await world.aws.put(secrets)
     const tools = { c: { secrets: Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, {}])) } }
     const expected = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, `v${i}`]))
     const first = deliver({ redis: { url } }, { tools })
@@ -273,9 +248,9 @@ test('a cluster is shared through its own protocol', async () => {
     const stored = async () =>
       (await Promise.all(nodes.map((node) => node.command('DBSIZE')))).reduce((a, b) => a + b, 0)
     await until('all copies are shared', async () => (await stored()) === 30)
-    await aws.fault(OUTAGE)
+    await world.aws.fault(OUTAGE)
     expect(await deliver({ redis: { url } }, { tools }).getToolSecrets('c')).toEqual(expected)
-    await aws.clearFaults()
+    await world.aws.clearFaults()
     await followed(deliver({ redis: { url } }), first)
     await first.cache.clear()
     expect(await stored()).toBe(0)

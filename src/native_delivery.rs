@@ -15,6 +15,7 @@ use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
 use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::health::health;
 use tcs_secret_delivery_core::name::SecretName;
+use tcs_secret_delivery_core::source::aws::MAX_BATCH;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
@@ -141,9 +142,9 @@ impl NativeDelivery {
     }
 }
 
-/// Reads of one turn that are worked on together: whole calls of twenty, and small enough that JavaScript goes on with
-/// the first ones while the others are still read.
-const PORTION: usize = 100;
+/// Reads of one turn that are worked on together: one call's worth, and small enough that JavaScript goes on with the
+/// first ones while the others are still read.
+const PORTION: usize = MAX_BATCH;
 
 fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
     Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())

@@ -1,5 +1,8 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 
+mod changes;
+mod locks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +13,14 @@ use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
 use super::generation::{Generation, Generations};
 use super::memory::{Deadlines, Entry, Epoch, Known, Lookup, MemoryCache};
-use super::redis::{Heard, RedisCache};
+use super::redis::RedisCache;
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, Moment, millis};
 use crate::config::CacheConfig;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::{AwsIds, SecretName};
 use crate::source::aws::Fetched;
-use crate::value::SecretValue;
+pub use locks::{LOCK_LEASE, Locked, Locks};
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -29,11 +32,6 @@ const RETRY: Duration = Duration::from_secs(1);
 const SOFT_TTL: f64 = 0.8;
 /// Spreads the refreshes of what was fetched together, and of a fleet.
 const SOFT_SPREAD: f64 = 0.1;
-/// How long one instance may keep the others waiting. A holder that dies costs them no more.
-pub const LOCK_LEASE: Duration = Duration::from_secs(1);
-/// A lock is given back only well before it ends: afterwards it may be another's.
-const UNLOCK_WITHIN: Duration = Duration::from_millis(900);
-
 /// What the shared cache said.
 #[derive(Debug)]
 pub enum Shared {
@@ -70,37 +68,11 @@ pub struct Want {
     pub at: At,
 }
 
-impl Locks {
-    /// Whether there is nothing to give back.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-}
-
-/// What an attempt to take a lock gave.
-#[derive(Debug)]
-pub enum Locked {
-    /// This instance is the one to ask AWS.
-    Ours,
-    /// Another one is.
-    Theirs,
-    /// Another one was: here is its copy.
-    Copied(Shared),
-}
-
 /// The state of a name's caches at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct At {
     generation: Generation,
     epoch: Epoch,
-}
-
-/// Locks taken together.
-#[derive(Debug, Default)]
-pub struct Locks {
-    ids: Vec<String>,
-    /// `None`: none were.
-    taken: Option<Moment>,
 }
 
 /// The caches of one environment.
@@ -397,47 +369,6 @@ impl TieredCache {
         Ok(())
     }
 
-    /// Takes the locks of names that are about to be fetched: of many instances one does it. Looks once more for copies,
-    /// since whoever had a lock until now has left one.
-    pub async fn lock(&self, wants: &[Want]) -> (Vec<Locked>, Locks) {
-        let Some(shared) = &self.shared else { return Self::without_locks(wants) };
-        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        let Ok(answers) = shared.redis.lock_many(&ids, LOCK_LEASE).await else { return Self::without_locks(wants) };
-        if answers.len() != ids.len() {
-            return Self::without_locks(wants);
-        }
-        let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
-        let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
-            let copy = self.opened(shared, want, &id, envelope, true);
-            if ours {
-                locks.ids.push(id);
-            }
-            match copy {
-                Shared::Fresh(_) => Locked::Copied(copy),
-                _ if ours => Locked::Ours,
-                _ => Locked::Theirs,
-            }
-        });
-        (states.collect(), locks)
-    }
-
-    /// Every name is this instance's to fetch, where there is nothing to keep a lock in, or nobody keeps to it.
-    pub fn without_locks(wants: &[Want]) -> (Vec<Locked>, Locks) {
-        (wants.iter().map(|_| Locked::Ours).collect(), Locks::default())
-    }
-
-    /// Gives locks back.
-    pub async fn unlock(&self, locks: Locks) {
-        let Some(shared) = &self.shared else { return };
-        let in_time = locks.taken.is_some_and(|taken| self.clock.now().since(taken) < UNLOCK_WITHIN);
-        if in_time
-            && !locks.is_empty()
-            && let Err(error) = shared.redis.unlock_many(&locks.ids).await
-        {
-            tracing::debug!(code = %error.code(), "locks were not given back; they end by themselves");
-        }
-    }
-
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
     ///
     /// # Errors
@@ -478,115 +409,5 @@ impl TieredCache {
         let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
         let entry = self.entry_of(contents);
         entry.is_usable(self.clock.now()).then_some(entry)
-    }
-
-    /// The fresh value of `name` in either cache (`delivery.cache.get`).
-    pub async fn get(&self, name: &SecretName) -> Option<SecretValue> {
-        if let Lookup::Fresh(entry) = self.lookup(name) {
-            return Some(entry.value.clone());
-        }
-        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
-        match self.lookup_shared(&want).await {
-            Shared::Fresh(entry) => Some(entry.value.clone()),
-            _ => None,
-        }
-    }
-
-    /// Puts a value by hand (`delivery.cache.set`). It ends with its TTL: nothing backs it, so it is never stale.
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the value is in memory then.
-    pub async fn set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
-        let ttl = ttl.unwrap_or(self.ttl);
-        self.forget(name);
-        let fetched_unix_ms = self.clock.unix_ms();
-        let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
-        self.memory.put(
-            name.as_str(),
-            Entry::new(value.clone(), None, fetched_unix_ms, deadlines),
-            self.memory.epoch(),
-        );
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
-        shared.put(&self.id(name), &contents, ttl).await?;
-        shared.tell(&Change::Drop(name.clone())).await
-    }
-
-    fn forget(&self, name: &SecretName) {
-        self.generations.changed(name);
-        self.memory.drop_value(name.as_str());
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.remove(&self.id(name));
-        }
-    }
-
-    /// Drops the copies of `name` (`delivery.cache.invalidate`).
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the copy in memory is gone then.
-    pub async fn invalidate(&self, name: &SecretName) -> Result<()> {
-        self.forget(name);
-        let Some(shared) = &self.shared else { return Ok(()) };
-        shared.redis.remove(&self.id(name)).await?;
-        shared.tell(&Change::Drop(name.clone())).await
-    }
-
-    /// Drops every copy of this environment (`delivery.cache.clear`).
-    ///
-    /// # Errors
-    /// As [`TieredCache::invalidate`].
-    pub async fn clear(&self) -> Result<()> {
-        self.clear_memory();
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.clear();
-        }
-        let Some(shared) = &self.shared else { return Ok(()) };
-        shared.redis.clear(&self.ids.before, &self.ids.after).await?;
-        shared.tell(&Change::Clear).await
-    }
-
-    /// Wipes what this process holds.
-    pub fn clear_memory(&self) {
-        self.generations.all_changed();
-        self.memory.clear();
-    }
-
-    /// A version was made live by this instance: its copies go, and finding it will be no news.
-    ///
-    /// # Errors
-    /// As [`TieredCache::invalidate`].
-    pub async fn supersede(&self, name: &SecretName, version: &str) -> Result<()> {
-        let dropped = self.invalidate(name).await;
-        self.memory.expect_version(name.as_str(), version.into());
-        dropped
-    }
-
-    /// Follows what the other instances change, until the future is dropped. `changed` is told after memory has
-    /// followed: `None` when any name may have changed.
-    pub async fn follow(&self, mut changed: impl FnMut(Option<&SecretName>)) {
-        let Some(shared) = &self.shared else { return };
-        let heard = |heard| {
-            let change = match heard {
-                // Whatever was said while nobody listened was not heard.
-                Heard::Subscribed => {
-                    self.memory.distrust();
-                    return changed(None);
-                }
-                Heard::Message(message) => Change::decode(&message, shared.instance),
-            };
-            match change {
-                Some(Change::Drop(name)) => {
-                    self.generations.changed(&name);
-                    self.memory.drop_value(name.as_str());
-                    changed(Some(&name));
-                }
-                Some(Change::Clear) => {
-                    self.clear_memory();
-                    changed(None);
-                }
-                None => {}
-            }
-        };
-        shared.redis.follow(shared.environment, heard).await;
     }
 }

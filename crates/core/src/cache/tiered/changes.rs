@@ -1,0 +1,125 @@
+//! What is changed by hand (`delivery.cache`), by a rotation, or by another instance.
+
+use std::time::Duration;
+
+use super::{Shared, TieredCache, Want};
+use crate::cache::coherence::Change;
+use crate::cache::envelope::Contents;
+use crate::cache::memory::{Entry, Lookup};
+use crate::cache::redis::Heard;
+use crate::clock::millis;
+use crate::error::Result;
+use crate::name::SecretName;
+use crate::value::SecretValue;
+
+impl TieredCache {
+    /// The fresh value of `name` in either cache (`delivery.cache.get`).
+    pub async fn get(&self, name: &SecretName) -> Option<SecretValue> {
+        if let Lookup::Fresh(entry) = self.lookup(name) {
+            return Some(entry.value.clone());
+        }
+        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
+        match self.lookup_shared(&want).await {
+            Shared::Fresh(entry) => Some(entry.value.clone()),
+            _ => None,
+        }
+    }
+
+    /// Puts a value by hand (`delivery.cache.set`). It ends with its TTL: nothing backs it, so it is never stale.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the value is in memory then.
+    pub async fn set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
+        let ttl = ttl.unwrap_or(self.ttl);
+        self.forget(name);
+        let fetched_unix_ms = self.clock.unix_ms();
+        let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
+        self.memory.put(
+            name.as_str(),
+            Entry::new(value.clone(), None, fetched_unix_ms, deadlines),
+            self.memory.epoch(),
+        );
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
+        shared.put(&self.id(name), &contents, ttl).await?;
+        shared.tell(&Change::Drop(name.clone())).await
+    }
+
+    fn forget(&self, name: &SecretName) {
+        self.generations.changed(name);
+        self.memory.drop_value(name.as_str());
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.remove(&self.id(name));
+        }
+    }
+
+    /// Drops the copies of `name` (`delivery.cache.invalidate`).
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the copy in memory is gone then.
+    pub async fn invalidate(&self, name: &SecretName) -> Result<()> {
+        self.forget(name);
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.redis.remove(&self.id(name)).await?;
+        shared.tell(&Change::Drop(name.clone())).await
+    }
+
+    /// Drops every copy of this environment (`delivery.cache.clear`).
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn clear(&self) -> Result<()> {
+        self.clear_memory();
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.clear();
+        }
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.redis.clear(&self.ids.before, &self.ids.after).await?;
+        shared.tell(&Change::Clear).await
+    }
+
+    /// Wipes what this process holds.
+    pub fn clear_memory(&self) {
+        self.generations.all_changed();
+        self.memory.clear();
+    }
+
+    /// A version was made live by this instance: its copies go, and finding it will be no news.
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn supersede(&self, name: &SecretName, version: &str) -> Result<()> {
+        let dropped = self.invalidate(name).await;
+        self.memory.expect_version(name.as_str(), version.into());
+        dropped
+    }
+
+    /// Follows what the other instances change, until the future is dropped. `changed` is told after memory has
+    /// followed: `None` when any name may have changed.
+    pub async fn follow(&self, mut changed: impl FnMut(Option<&SecretName>)) {
+        let Some(shared) = &self.shared else { return };
+        let heard = |heard| {
+            let change = match heard {
+                // Whatever was said while nobody listened was not heard.
+                Heard::Subscribed => {
+                    self.memory.distrust();
+                    return changed(None);
+                }
+                Heard::Message(message) => Change::decode(&message, shared.instance),
+            };
+            match change {
+                Some(Change::Drop(name)) => {
+                    self.generations.changed(&name);
+                    self.memory.drop_value(name.as_str());
+                    changed(Some(&name));
+                }
+                Some(Change::Clear) => {
+                    self.clear_memory();
+                    changed(None);
+                }
+                None => {}
+            }
+        };
+        shared.redis.follow(shared.environment, heard).await;
+    }
+}
