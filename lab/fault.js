@@ -152,9 +152,9 @@ function rowOf(fault, { during, after, outdated, awsCalls, recovery, seconds }) 
   const deadline = timeoutMs + MACHINE_MS
   // A process that has just started holds nothing that could answer at once.
   const wait = fault.atStart ? deadline : CACHED_MS
-  const p99 = wait + known.controlP99Ms
   // After a lost subscription each copy is looked up in Redis once more before it is trusted.
   const worstWait = fault.looksAgain ? REDIS_LOOK_MS : wait
+  const p99 = worstWait + known.controlP99Ms
   const success = (KNOWN.length * (seconds / (0.8 * ttlSeconds) + 1) + cold.reads) | 0
   const mostCalls = fault.mostAwsCalls?.(seconds) ?? success
   const cells = [
