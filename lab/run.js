@@ -15,7 +15,7 @@ const { tenMinutes } = require('./scenarios/ten-minutes')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
 /** Scenarios at a time. Most of one is waiting. */
-const LANES = { short: 10, full: 2 }
+const LANES = { short: 8, full: 3 }
 
 /** @typedef {import('./fault').Outcome} Outcome */
 /** @typedef {{ name: string, run: () => Promise<Outcome> }} Scenario */
@@ -74,15 +74,25 @@ async function main() {
   const work = [...all].reverse().flatMap(({ heading, scenarios }) =>
     scenarios
       .filter(({ name }) => chosen.has(name))
-      .map(({ name, run }) => async () => {
+      .map(({ name, run }) => {
         const brokenDown = (/** @type {Error} */ { message }) => ({
           rows: [[name, ...heading.slice(2).map(() => '–'), '**broken**']],
           broken: [`${name}: not measured: ${message}`],
         })
-        outcomes.set(name, await run().catch(brokenDown))
+        return { name, measure: async () => void outcomes.set(name, await run().catch(brokenDown)) }
       }),
   )
-  await inLanes(values.short ? LANES.short : LANES.full, work)
+  const lanes = values.short ? LANES.short : LANES.full
+  await inLanes(
+    lanes,
+    work.map(({ measure }) => measure),
+  )
+  // A busy machine can break a bound in passing. A defect breaks it again, alone.
+  for (const { name, measure } of work) {
+    const broken = outcomes.get(name)?.broken ?? []
+    for (const line of broken) console.log(`${line} (once more, alone)`)
+    if (broken.length > 0) await measure()
+  }
 
   const tables = all.map(({ title, heading, scenarios }) => {
     const rows = scenarios.flatMap(({ name }) => outcomes.get(name)?.rows ?? [])

@@ -93,6 +93,11 @@ impl Entry {
         }
     }
 
+    /// Whether another one's refresh is to take it along: it was read, and is past the beginning of its soft TTL.
+    pub fn is_due(&self, now: Moment) -> bool {
+        now >= self.deadlines.soft_at && self.used.load(Ordering::Relaxed)
+    }
+
     /// Whether the caller is to refresh it in the background: `true` for one reader after `refresh_at`, and for one
     /// more each second until it is replaced.
     #[inline]
@@ -217,19 +222,15 @@ impl MemoryCache {
         }
     }
 
-    /// The entries that may be refreshed now, by name: those that were read and are past the beginning of their soft TTL.
-    pub fn due(&self, now: Moment) -> Vec<(Box<str>, Arc<Entry>)> {
-        let due = |entry: &Entry| entry.used.load(Ordering::Relaxed) && now >= entry.deadlines.soft_at;
-        let mut found: Vec<_> = self
-            .slots
-            .iter()
-            .filter_map(|(name, slot)| match slot {
-                Slot::Value(entry) if entry.is_usable(now) && due(&entry) => Some((name, entry)),
-                _ => None,
-            })
-            .collect();
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        found
+    /// All entries that may still answer, in the order of their names.
+    pub fn entries(&self, now: Moment) -> Vec<(Box<str>, Arc<Entry>)> {
+        let values = self.slots.iter().filter_map(|(name, slot)| match slot {
+            Slot::Value(entry) if entry.is_usable(now) => Some((name, entry)),
+            _ => None,
+        });
+        let mut entries: Vec<_> = values.collect();
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        entries
     }
 
     /// The last version known of `name`, even when its value was dropped.
@@ -355,7 +356,13 @@ mod tests {
         for name in ["C", "A", "B"] {
             cache.put(name, entry(clock.now()), cache.epoch());
         }
-        let due = || cache.due(clock.now()).into_iter().map(|(name, _)| name.into_string()).collect::<Vec<_>>();
+        let names = |which: fn(&Entry, Moment) -> bool| {
+            let entries = cache.entries(clock.now()).into_iter();
+            let named = entries.filter(|(_, entry)| which(entry, clock.now()));
+            named.map(|(name, _)| name.into_string()).collect::<Vec<_>>()
+        };
+        let due = || names(Entry::is_due);
+        assert_eq!(names(|_, _| true), ["A", "B", "C"]);
         cache.serve("C", clock.now());
         cache.lookup("A", clock.now());
         clock.advance(Duration::from_secs(6));

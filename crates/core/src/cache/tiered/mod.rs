@@ -174,18 +174,19 @@ impl TieredCache {
         self.ids.id(name)
     }
 
-    /// What is to be refreshed together with `names`: what is due, in parts of `size` in the order of names, as far as a
-    /// part holds one of them. Instances that hold the same copies divide them in the same way, so that of a fleet one
-    /// asks for each part.
+    /// What is to be refreshed together with `names`: all copies, in the order of their names, fall into parts of `size`;
+    /// of each part that holds one of `names`, what is due. Instances that hold the same copies have the same parts,
+    /// whatever is due in them, so that of a fleet one asks for each part.
     pub fn due_with(&self, names: &BTreeMap<SecretName, Arc<Entry>>, size: usize) -> Vec<(SecretName, Arc<Entry>)> {
-        let due: Vec<_> = self
+        let now = self.clock.now();
+        let copies: Vec<_> = self
             .memory
-            .due(self.clock.now())
+            .entries(now)
             .into_iter()
             .filter_map(|(name, entry)| Some((SecretName::new(&name).ok()?, entry)))
             .collect();
-        let parts = due.chunks(size).filter(|part| part.iter().any(|(name, _)| names.contains_key(name)));
-        parts.flatten().cloned().collect()
+        let parts = copies.chunks(size).filter(|part| part.iter().any(|(name, _)| names.contains_key(name)));
+        parts.flatten().filter(|(_, entry)| entry.is_due(now)).cloned().collect()
     }
 
     /// What memory knows of `name`.
