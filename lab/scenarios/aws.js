@@ -43,8 +43,8 @@ function awsFaults({ short }) {
   const latencyMs = short ? 20 : 150
   // Nothing may fail here, so the deadline leaves room for a busy machine.
   const slowPace = short
-    ? { ttlSeconds: 10, timeoutMs: 800, windowMs: 11_500 }
-    : { ttlSeconds: 15, timeoutMs: 1200, windowMs: 20_000 }
+    ? { ttlSeconds: 10, timeoutMs: 2000, windowMs: 11_500 }
+    : { ttlSeconds: 15, timeoutMs: 2000, windowMs: 20_000 }
   const perSecond = 20
   /** @type {Partial<Fault>} */
   const limited = {

@@ -93,9 +93,12 @@ function outageFaults({ short }) {
     let mark
     return fault(name, what, apply, lift, {
       pace: short
-        ? { ttlSeconds: 12, timeoutMs: 600, windowMs: 13_500 }
-        : { ttlSeconds: 20, timeoutMs: 1000, windowMs: 30_000 },
-      prepare: (stage) => stage.startReplica(),
+        ? { ttlSeconds: 12, timeoutMs: 1000, windowMs: 13_500 }
+        : { ttlSeconds: 20, timeoutMs: 1500, windowMs: 30_000 },
+      prepare(stage) {
+        mark = undefined
+        return stage.startReplica()
+      },
       options: ({ replica }) => ({ aws: { failoverRegions: [{ region: 'eu-west-1', endpoint: replica?.url }] } }),
       coldMayFail: false,
       // The fail-over has ended when only the primary is asked.

@@ -40,7 +40,7 @@ async function exchanged({ redis }) {
 /** @param {{ short: boolean }} mode @returns {Fault[]} */
 function redisFaults({ short }) {
   /** @type {import('../fault').Pace} */
-  const pace = { ttlSeconds: 12, timeoutMs: 1000, windowMs: short ? 13_500 : 26_000 }
+  const pace = { ttlSeconds: 12, timeoutMs: 3000, windowMs: short ? 13_500 : 26_000 }
   /** @param {string} name @param {string} what @param {Fault['apply']} apply @param {Fault['lift']} lift @param {Partial<Fault>} [more] @returns {Fault} */
   const fault = (name, what, apply, lift, more) => ({
     name,
