@@ -126,7 +126,8 @@ impl AwsLayer {
             .map(|(want, _)| want.name.clone())
             .collect();
         let layer = self.clone();
-        self.spawn_stoppable(async move {
+        // `close` waits for it: without a copy and with the locks kept, the other instances would wait for nothing.
+        self.tasks.spawn(async move {
             let Some(cache) = &layer.cache else { return };
             if let Err(error) = cache.share(found, &news).await {
                 tracing::debug!(code = %error.code(), "copies were not shared");
@@ -144,8 +145,12 @@ impl AwsLayer {
             return;
         }
         let (layer, snapshot) = (self.clone(), snapshot.clone());
-        self.spawn_stoppable(async move {
-            sleep(SNAPSHOT_EVERY).await;
+        self.tasks.spawn(async move {
+            // `close` writes it itself; a write that has begun is not cut off.
+            tokio::select! {
+                () = layer.stop.cancelled() => return,
+                () = sleep(SNAPSHOT_EVERY) => {}
+            }
             layer.snapshot_is_due.store(false, Ordering::Release);
             if let Err(error) = snapshot.write().await {
                 layer.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
