@@ -135,14 +135,22 @@ impl AwsLayer {
 
     /// Runs `work` as a task that `close` ends.
     pub(super) fn spawn_stoppable(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.until_stopped(work));
+    }
+
+    /// `work`, given up when `close` is called.
+    pub(super) fn until_stopped<W>(&self, work: W) -> impl Future<Output = ()> + Send + 'static + use<W>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 () = work => {}
             }
-        });
+        }
     }
 }
 

@@ -178,20 +178,13 @@ impl AwsLayer {
         if !is_first {
             return;
         }
-        let (layer, stop) = (self.clone(), self.stop.clone());
+        let layer = self.clone();
         let refresh = async move {
             tokio::time::sleep(gather::WINDOW).await;
             let due = std::mem::take(&mut *layer.refreshes.lock().unwrap_or_else(PoisonError::into_inner));
             layer.refresh_due(due).await;
         };
-        let stoppable = async move {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = refresh => {}
-            }
-        };
-        self.tasks.spawn_on(stoppable, runtime);
+        self.tasks.spawn_on(self.until_stopped(refresh), runtime);
     }
 
     /// Whether no fetch is under way.
