@@ -1,11 +1,13 @@
 //! The test's side, for other processes: `/_control/…`.
 
+use std::time::Duration;
+
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use crate::faults::Fault;
-use crate::store::Value;
+use crate::store::{RotationFunction, Value};
 use crate::{Calls, Shared, lock};
 
 /// Answers a control request: status and JSON.
@@ -29,6 +31,15 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                 }
             }
             done
+        }
+        ("POST", "rotation-functions") => {
+            let Some(id) = input.get("secret").and_then(Json::as_str) else { return (400, json!({ "error": "secret" })) };
+            let takes = Duration::from_millis(input.get("takesMs").and_then(Json::as_u64).unwrap_or(0));
+            let gives_up = input.get("givesUp").and_then(Json::as_bool).unwrap_or(false);
+            match state.store.set_function(id, RotationFunction::new(takes, gives_up)) {
+                Ok(()) => done,
+                Err(error) => (400, json!({ "error": error.1 })),
+            }
         }
         ("GET", "calls") => {
             let calls = &state.calls;

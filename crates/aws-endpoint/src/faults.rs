@@ -29,6 +29,8 @@ pub enum Action {
     Truncate,
     /// The connection ends without an answer.
     Close,
+    /// What was asked is done, and the connection ends without an answer.
+    Lose,
     /// No answer ever.
     Hang,
 }
@@ -71,6 +73,11 @@ impl Fault {
     /// A closed connection.
     pub fn close() -> Self {
         Self::new(Action::Close)
+    }
+
+    /// The answer to what was done is lost.
+    pub fn lose() -> Self {
+        Self::new(Action::Lose)
     }
 
     /// Silence.
@@ -122,6 +129,8 @@ impl Fault {
             Action::Truncate
         } else if action.get("close").is_some() {
             Action::Close
+        } else if action.get("lose").is_some() {
+            Action::Lose
         } else if action.get("hang").is_some() {
             Action::Hang
         } else {

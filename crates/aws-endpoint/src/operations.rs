@@ -11,6 +11,7 @@ const MAX_BATCH: usize = 20;
 
 /// Carries out `operation`.
 pub(crate) fn run(state: &mut State, operation: &str, input: &Json) -> ApiResult<Json> {
+    state.store.run_functions();
     let id = text(input, "SecretId");
     let name = id.as_deref().map(name_of);
     if operation != "BatchGetSecretValue" && state.faults.is_denied(operation, name) {
@@ -24,6 +25,12 @@ pub(crate) fn run(state: &mut State, operation: &str, input: &Json) -> ApiResult
         "UpdateSecret" => update(state, input),
         "UpdateSecretVersionStage" => move_stage(state, input),
         "DescribeSecret" => describe(state, input),
+        "RotateSecret" => {
+            let id = required(input, "SecretId")?;
+            let token = text(input, "ClientRequestToken").unwrap_or_else(uuid);
+            let version = state.store.rotate(&id, &token)?;
+            Ok(json!({ "ARN": state.store.find(&id)?.1.arn, "Name": name_of(&id), "VersionId": version }))
+        }
         "ListSecrets" => list(state, input),
         "DeleteSecret" => {
             let force = input.get("ForceDeleteWithoutRecovery").and_then(Json::as_bool).unwrap_or(false);
@@ -209,7 +216,12 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
     let (name, secret) = state.store.find(&id)?;
     let stages: serde_json::Map<String, Json> =
         secret.versions.iter().map(|(id, version)| (id.clone(), json!(version.stages))).collect();
-    Ok(json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages }))
+    let mut described = json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages });
+    if secret.function.is_some() {
+        described["RotationEnabled"] = json!(true);
+        described["RotationLambdaARN"] = json!("arn:aws:lambda:us-east-1:000000000000:function:rotate");
+    }
+    Ok(described)
 }
 
 fn list(state: &State, input: &Json) -> ApiResult<Json> {

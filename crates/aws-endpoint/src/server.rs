@@ -1,5 +1,6 @@
 //! HTTP over the operations.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Fault};
-use crate::store::{ApiError, Value, name_of, uuid};
+use crate::store::{ApiError, RotationFunction, Value, Version, name_of, uuid};
 use crate::{Calls, Shared, control, lock, operations};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -101,6 +102,52 @@ impl AwsEndpoint {
         }
     }
 
+    /// Dates the live version of a secret.
+    ///
+    /// # Panics
+    /// When there is no such secret.
+    #[expect(clippy::panic, reason = "a test that dates what is not there is wrong")]
+    pub fn date(&self, name: &str, unix_seconds: u64) {
+        if let Err(error) = lock(&self.shared).store.date(name, unix_seconds) {
+            panic!("{}", error.1);
+        }
+    }
+
+    /// Gives a secret a rotation function.
+    ///
+    /// # Panics
+    /// When there is no such secret.
+    #[expect(clippy::panic, reason = "a test that rotates what is not there is wrong")]
+    pub fn rotation_function(&self, name: &str, takes: Duration, gives_up: bool) {
+        let function = RotationFunction::new(takes, gives_up);
+        if let Err(error) = lock(&self.shared).store.set_function(name, function) {
+            panic!("{}", error.1);
+        }
+    }
+
+    /// The labels of each version of a secret, by its value.
+    pub fn labels(&self, name: &str) -> BTreeMap<String, Vec<String>> {
+        let state = lock(&self.shared);
+        let versions = state.store.find(name).map(|(_, secret)| secret.versions.values().cloned().collect::<Vec<_>>());
+        let text = |value: Value| match value {
+            Value::Text(text) | Value::Binary(text) => text,
+        };
+        let labels = |version: Version| (text(version.value), version.stages.into_iter().collect());
+        versions.unwrap_or_default().into_iter().map(labels).collect()
+    }
+
+    /// Stages a version as another system would.
+    ///
+    /// # Panics
+    /// When AWS would refuse it.
+    #[expect(clippy::panic, reason = "a test that gives AWS something impossible is wrong")]
+    pub fn put_staged(&self, name: &str, value: &str, token: Option<&str>, label: &str) {
+        let (value, labels) = (Value::Text(value.into()), [label.to_owned()]);
+        if let Err(error) = lock(&self.shared).store.put(name, value, token, &labels) {
+            panic!("{}", error.1);
+        }
+    }
+
     /// Denies actions, on some secrets or on all.
     pub fn deny(&self, actions: &[&str], secrets: Option<&[&str]>) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
@@ -176,6 +223,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
             &ApiError("MissingAuthenticationTokenException", "Request is missing Authentication Token".into()),
         ));
     }
+    let is_lost = matches!(action, Some(Action::Lose));
     match action {
         Some(Action::Delay(by)) => tokio::time::sleep(by).await,
         Some(Action::Error { status, code, message }) => {
@@ -187,9 +235,12 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         Some(Action::Hang) => {
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
-        None => {}
+        Some(Action::Lose) | None => {}
     }
     let answer = operations::run(&mut lock(&shared), &operation, &input);
+    if is_lost {
+        return Err(io::Error::other("injected"));
+    }
     Ok(match answer {
         Ok(output) => response(200, output.to_string()),
         Err(error) => failure(400, &error),

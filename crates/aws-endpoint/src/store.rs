@@ -1,12 +1,14 @@
 //! Secrets, their versions and staging labels.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The live version's label.
 pub const CURRENT: &str = "AWSCURRENT";
 /// The one before it.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
+/// The one that is being tried.
+pub const PENDING: &str = "AWSPENDING";
 /// AWS's limit for a value, in bytes.
 pub const MAX_VALUE: usize = 65_536;
 
@@ -39,6 +41,26 @@ pub struct Secret {
     pub versions: BTreeMap<String, Version>,
     /// Marked for deletion.
     pub deleted: bool,
+    /// What rotates it.
+    pub function: Option<RotationFunction>,
+}
+
+/// A rotation function, as AWS would call it.
+#[derive(Clone, Copy, Debug)]
+pub struct RotationFunction {
+    /// How long it takes.
+    pub takes: Duration,
+    /// Whether the new version is given up in the end.
+    pub gives_up: bool,
+    /// When the rotation under way ends.
+    ends: Option<Instant>,
+}
+
+impl RotationFunction {
+    /// A function that is not at work.
+    pub fn new(takes: Duration, gives_up: bool) -> Self {
+        Self { takes, gives_up, ends: None }
+    }
 }
 
 /// An API error: code and message.
@@ -144,7 +166,8 @@ impl Store {
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
         let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}-{suffix}");
-        self.secrets.insert(name.to_owned(), Secret { arn: arn.clone(), versions: BTreeMap::new(), deleted: false });
+        let secret = Secret { arn: arn.clone(), versions: BTreeMap::new(), deleted: false, function: None };
+        self.secrets.insert(name.to_owned(), secret);
         let version = match value {
             Some(value) => Some(self.put(name, value, token, &[])?),
             None => None,
@@ -198,6 +221,56 @@ impl Store {
         }
         move_label(secret, stage, to);
         Ok(secret.arn.clone())
+    }
+
+    /// Dates the live version, in seconds since 1970.
+    pub fn date(&mut self, id: &str, unix_seconds: u64) -> ApiResult<()> {
+        let live = self.live(id)?.versions.values_mut().find(|version| version.stages.contains(CURRENT));
+        if let Some(version) = live {
+            #[expect(clippy::cast_precision_loss, reason = "exact for millions of years")]
+            let seconds = unix_seconds as f64;
+            version.created = seconds;
+        }
+        Ok(())
+    }
+
+    /// Gives a secret a rotation function.
+    pub fn set_function(&mut self, id: &str, function: RotationFunction) -> ApiResult<()> {
+        self.live(id)?.function = Some(function);
+        Ok(())
+    }
+
+    /// Begins a rotation by the secret's function, as `RotateSecret` does. Gives the new version.
+    pub fn rotate(&mut self, id: &str, token: &str) -> ApiResult<String> {
+        let secret = self.live(id)?;
+        let holder =
+            |label: &str| secret.versions.iter().find(|(_, v)| v.stages.contains(label)).map(|(id, _)| id.clone());
+        if holder(PENDING).is_some_and(|pending| Some(&pending) != holder(CURRENT).as_ref()) {
+            return error("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.");
+        }
+        let Some(function) = &mut secret.function else {
+            return error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.");
+        };
+        function.ends = Some(Instant::now() + function.takes);
+        self.put(id, Value::Text(format!("by-function-{token}")), Some(token), &[PENDING.to_owned()])
+    }
+
+    /// Lets rotation functions end whose time has come.
+    pub fn run_functions(&mut self) {
+        for secret in self.secrets.values_mut() {
+            let Some(function) = &mut secret.function else { continue };
+            if function.ends.is_none_or(|ends| Instant::now() < ends) {
+                continue;
+            }
+            function.ends = None;
+            let gives_up = function.gives_up;
+            let pending = secret.versions.iter().find(|(_, v)| v.stages.contains(PENDING)).map(|(id, _)| id.clone());
+            if gives_up {
+                move_label(secret, PENDING, None);
+            } else if let Some(pending) = pending {
+                move_label(secret, CURRENT, Some(&pending));
+            }
+        }
     }
 
     /// Marks a secret for deletion, or removes it at once.

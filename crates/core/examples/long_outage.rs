@@ -12,6 +12,7 @@ use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::name::SecretName;
+use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::value::SecretValue;
@@ -133,5 +134,5 @@ fn open(aws: &AwsEndpoint, clock: &Clock) -> Result<Arc<Delivery>, Box<dyn Error
     ]);
     let config = Config::from_options(options, &Ambient::default())?;
     let runtime = tokio::runtime::Handle::current();
-    Ok(Arc::new(Delivery::new(config, Arc::new(Silent), clock.clone(), runtime)?))
+    Ok(Arc::new(Delivery::new(config, Arc::new(Silent), Arc::new(NoHooks), clock.clone(), runtime)?))
 }

@@ -61,6 +61,8 @@ struct TestTime {
     elapsed_ms: AtomicU64,
 }
 
+/// How often a wait looks at a test clock.
+const TEST_LOOK: Duration = Duration::from_millis(1);
 /// Where a test clock's wall time starts: 2026-01-01T00:00:00Z.
 const TEST_EPOCH_MS: u64 = 1_767_225_600_000;
 
@@ -88,6 +90,18 @@ impl Clock {
         match &self.0 {
             None => Moment(coarsetime::Instant::now_without_cache_update().as_u64_millis()),
             Some(test) => Moment(1 + test.elapsed_ms.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Waits on this clock: a test's one ends the wait when it is moved.
+    pub async fn sleep(&self, how_long: Duration) {
+        let end = self.now().plus(how_long);
+        loop {
+            let left = Duration::from_millis(end.0.saturating_sub(self.now().0));
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(if self.0.is_some() { TEST_LOOK } else { left }).await;
         }
     }
 

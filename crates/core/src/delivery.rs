@@ -14,12 +14,15 @@ use crate::config::{Config, Precedence};
 use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::explain::{Explanation, explain};
-use crate::layer::{AwsLayer, Found, Parts};
+use crate::layer::{AwsLayer, Found, Parts, Versions};
 use crate::manifest::Manifest;
 use crate::metrics::{Metrics, add};
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::resolver::{Freshness, Resolver};
+use crate::rotation::hooks::Hooks;
+use crate::rotation::report::Report;
+use crate::rotation::{Parts as RotationParts, RotationManager};
 use crate::source::aws::Aws;
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Runtime, Variables};
@@ -42,6 +45,7 @@ pub struct Delivery {
     tasks: TaskTracker,
     stop: CancellationToken,
     hot: Arc<HotPath>,
+    rotation: Arc<RotationManager>,
 }
 
 impl Delivery {
@@ -49,8 +53,14 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
-    pub fn new(config: Config, notices: Arc<dyn Notices>, clock: Clock, handle: Handle) -> Result<Self> {
-        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache } = config;
+    pub fn new(
+        config: Config,
+        notices: Arc<dyn Notices>,
+        hooks: Arc<dyn Hooks>,
+        clock: Clock,
+        handle: Handle,
+    ) -> Result<Self> {
+        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, .. } = config;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
@@ -77,6 +87,19 @@ impl Delivery {
             layer: Arc::downgrade(&layer),
             runtime: handle,
         });
+        let rotation = RotationManager::new(RotationParts {
+            config: rotation,
+            hooks,
+            layer: layer.clone(),
+            aws_ids: aws_id_template.clone(),
+            tools: tools.clone(),
+            environment,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            notices: notices.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
         let resolver = Resolver {
             layer,
             env_file: env_file.map(|config| EnvFile::new(config, notices.clone())),
@@ -97,6 +120,7 @@ impl Delivery {
             tasks,
             stop,
             hot,
+            rotation,
         })
     }
 
@@ -123,6 +147,32 @@ impl Delivery {
     /// AWS and its caches.
     pub fn layer(&self) -> &Arc<AwsLayer> {
         &self.resolver.layer
+    }
+
+    /// Rotation.
+    pub fn rotation(&self) -> &Arc<RotationManager> {
+        &self.rotation
+    }
+
+    /// Gives `name` a new value in `environment`, or here, and reports how that went.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
+    pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
+        let environment = self.environment_or_own(environment)?;
+        self.open(self.rotation.rotate(name, environment)).await
+    }
+
+    /// The live version of `name` and those around it; past the copies of them when `fresh`.
+    ///
+    /// # Errors
+    /// See [`AwsLayer::versions`]; `CLOSED`.
+    pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        self.open(self.layer().versions(name, fresh)).await
+    }
+
+    fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
+        given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
     }
 
     /// The env file, when there is one.
@@ -174,11 +224,7 @@ impl Delivery {
     /// # Errors
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
-        let environment = match environment {
-            None => self.environment,
-            Some(text) => parse_environment("environment", text)?,
-        };
-        let id = self.aws_id(name, environment);
+        let id = self.aws_id(name, self.environment_or_own(environment)?);
         self.open(async {
             let Some(aws) = &self.layer().aws else { return Ok(None) };
             let fetched = aws.fetch(&id).await;
@@ -349,6 +395,7 @@ impl Delivery {
         if let Some(cache) = &self.layer().cache {
             cache.clear_memory();
         }
+        self.layer().forget_versions();
         if let Some(file) = self.env_file() {
             file.forget();
         }

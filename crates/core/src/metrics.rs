@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ErrorCode;
+use crate::rotation::report::Ending;
 
 /// Where a returned value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ impl Origin {
 pub struct Metrics {
     retrieved: [AtomicU64; Origin::ALL.len()],
     errors: [AtomicU64; ErrorCode::ALL.len()],
+    rotations: [AtomicU64; Ending::ALL.len()],
     /// Reads that ended in "no such secret".
     pub absent: AtomicU64,
     /// Lookups that a cache answered.
@@ -94,6 +96,16 @@ impl Metrics {
     /// Rejections so far, by code.
     pub fn errors(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         ErrorCode::ALL.into_iter().zip(self.errors.iter().map(|counter| counter.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a rotation.
+    pub fn rotated(&self, ending: Ending) {
+        add(&self.rotations[ending as usize]);
+    }
+
+    /// Rotations so far, by how they ended.
+    pub fn rotations(&self) -> impl Iterator<Item = (Ending, u64)> {
+        Ending::ALL.into_iter().zip(self.rotations.iter().map(read))
     }
 
     /// Counts a retrieval the service reports (`recordSecretRetrieval`).

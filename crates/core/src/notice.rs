@@ -1,7 +1,9 @@
 //! What a delivery tells its owner without being asked.
 
+use crate::rotation::report::Report;
+
 /// Something worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Notice {
     /// An operator should look at this.
     Warning {
@@ -17,6 +19,23 @@ pub enum Notice {
         /// Lower-cased secret type.
         secret_type: String,
     },
+    /// A secret is to be rotated within the days of notice of its policy.
+    RotationAnnounced {
+        /// The secret.
+        name: String,
+        /// Lower-cased tool.
+        tool: String,
+        /// Lower-cased secret type.
+        secret_type: String,
+        /// The declared rotation type.
+        rotation_type: Option<String>,
+        /// When, in milliseconds since 1970.
+        due_unix_ms: u64,
+        /// Whole days until then.
+        days_left: u64,
+    },
+    /// A rotation ended.
+    RotationEnded(Box<Report>),
 }
 
 impl Notice {

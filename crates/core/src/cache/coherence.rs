@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 1 <instance> drop <name>
+//! 1 <instance> drop <name> <version that is live now>
 //! 1 <instance> clear
 //! ```
 //!
@@ -16,8 +17,8 @@ const CLEAR: &str = "clear";
 /// A change that concerns the copies in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The copies of one name.
-    Drop(SecretName),
+    /// The copies of one name. With a version: that one is live now, and no copy of it needs to go.
+    Drop(SecretName, Option<String>),
     /// All copies of the environment.
     Clear,
 }
@@ -26,7 +27,8 @@ impl Change {
     /// The message of `instance`.
     pub fn encode(&self, instance: u64) -> Vec<u8> {
         match self {
-            Self::Drop(name) => format!("{VERSION} {instance:016x} {DROP} {}", name.as_str()),
+            Self::Drop(name, None) => format!("{VERSION} {instance:016x} {DROP} {}", name.as_str()),
+            Self::Drop(name, Some(live)) => format!("{VERSION} {instance:016x} {DROP} {} {live}", name.as_str()),
             Self::Clear => format!("{VERSION} {instance:016x} {CLEAR}"),
         }
         .into_bytes()
@@ -39,12 +41,25 @@ impl Change {
             return None;
         }
         let change = match words.next()? {
-            DROP => Self::Drop(SecretName::new(words.next()?).ok()?),
+            DROP => {
+                let name = SecretName::new(words.next()?).ok()?;
+                let live = words.next();
+                if live.is_some_and(|version| !is_version(version)) {
+                    return None;
+                }
+                Self::Drop(name, live.map(str::to_owned))
+            }
             CLEAR => Self::Clear,
             _ => return None,
         };
         words.next().is_none().then_some(change)
     }
+}
+
+/// AWS's version ids are 32 to 64 characters; some other endpoints make shorter ones. `@` joins a replica's region.
+fn is_version(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.@".contains(&b);
+    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -54,7 +69,7 @@ mod tests {
     #[test]
     fn what_one_instance_says_another_understands_and_itself_ignores() {
         let name = SecretName::new("A-B_c").expect("a name");
-        for change in [Change::Drop(name), Change::Clear] {
+        for change in [Change::Drop(name.clone(), None), Change::Drop(name, Some("v-1@x".into())), Change::Clear] {
             assert_eq!(Change::decode(&change.encode(7), 8), Some(change.clone()));
             assert_eq!(Change::decode(&change.encode(7), 7), None);
         }
@@ -62,12 +77,13 @@ mod tests {
 
     #[test]
     fn garbage_is_ignored() {
-        let hostile: [&[u8]; 10] = [
+        let hostile: [&[u8]; 11] = [
             b"",
             b"1",
             b"1 0 drop",
             b"1 0 drop ../A",
-            b"1 0 drop A B",
+            b"1 0 drop A B C",
+            b"1 0 drop A b/c",
             b"1 0 clear now",
             b"2 0 clear",
             b"1 x clear",

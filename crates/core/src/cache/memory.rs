@@ -121,6 +121,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether it is `version`.
+    pub fn is(&self, version: &str) -> bool {
+        &*self.version == version
+    }
+
     /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
     pub fn is_outdated_by(&self, version: Option<&str>, value: &SecretValue) -> bool {
         let Some(version) = version else { return false };

@@ -14,6 +14,8 @@ pub use option::{Field, OptionValue, Section};
 use crate::environment::{Environment, Preset};
 use crate::manifest::Manifest;
 use crate::name::AwsIdTemplate;
+use crate::rotation::hooks::Hook;
+use crate::rotation::policy::Policies;
 use crate::value::SecretValue;
 
 /// What the process looked like when the delivery was created. Read on the JavaScript thread and handed over, since
@@ -51,6 +53,34 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// The caches; `None` when switched off.
     pub cache: Option<CacheConfig>,
+    /// Rotation.
+    pub rotation: RotationConfig,
+    /// Where news of changed secrets comes from.
+    pub events: EventsConfig,
+}
+
+/// Rotation.
+#[derive(Clone, Debug)]
+pub struct RotationConfig {
+    /// When secrets are due and how their values look.
+    pub policies: Policies,
+    /// The hooks that the service has.
+    pub hooks: Vec<Hook>,
+    /// One deadline for each call of a hook.
+    pub hook_timeout: Duration,
+    /// How far the scheduler spreads what is due at the same time.
+    pub jitter: Duration,
+    /// Whether AWS makes passwords (`GetRandomPassword`).
+    pub generate_in_aws: bool,
+}
+
+/// Where news of changed secrets comes from, beside the service's own calls of `handleSecretEvent`.
+#[derive(Clone, Debug)]
+pub struct EventsConfig {
+    /// An SQS queue that EventBridge writes to.
+    pub queue_url: Option<String>,
+    /// How often the versions of known secrets are compared with AWS's; `None`: never.
+    pub poll_every: Option<Duration>,
 }
 
 /// AWS Secrets Manager.

@@ -90,7 +90,7 @@ impl AwsLayer {
         answers.into_iter().map(Asked::Aws).collect()
     }
 
-    async fn call_aws(&self, wants: &[Want]) -> Vec<Result<Option<Fetched>>> {
+    pub(super) async fn call_aws(&self, wants: &[Want]) -> Vec<Result<Option<Fetched>>> {
         let Some(aws) = &self.aws else { return wants.iter().map(|_| Ok(None)).collect() };
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
         if ids.len() > 1 && !self.batch_is_refused() {

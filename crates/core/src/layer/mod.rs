@@ -3,6 +3,7 @@
 mod fetch;
 mod gather;
 mod many;
+mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::{Shared, TieredCache, Want};
+use crate::cache::tiered::{Changed, Shared, TieredCache, Want};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 use crate::flight::{Flights, Role};
@@ -25,6 +26,8 @@ use crate::source::aws::{Aws, Fetched};
 use crate::value::SecretValue;
 use gather::Gather;
 use many::NameList;
+use versions::Remembered;
+pub use versions::Versions;
 
 /// A value and where it came from.
 #[derive(Clone, Debug)]
@@ -71,6 +74,7 @@ pub struct AwsLayer {
     last_failure: Mutex<Option<SecretError>>,
     following: Once,
     snapshot_is_due: std::sync::atomic::AtomicBool,
+    versions: Mutex<HashMap<SecretName, Remembered>>,
 }
 
 /// What an AWS layer is made of.
@@ -116,6 +120,7 @@ impl AwsLayer {
             last_failure: Mutex::new(None),
             following: Once::new(),
             snapshot_is_due: false.into(),
+            versions: Mutex::default(),
         })
     }
 
@@ -411,9 +416,13 @@ impl AwsLayer {
             let layer = self.clone();
             self.tasks.spawn(async move {
                 let Some(cache) = &layer.cache else { return };
-                let changed = |name: Option<&SecretName>| match name {
-                    Some(name) => layer.forget(name),
-                    None => layer.forget_all(),
+                let changed = |changed: Changed<'_>| match changed {
+                    Changed::One(name) => layer.forget(name),
+                    Changed::Rotated(name) => {
+                        layer.forget(name);
+                        layer.tell_rotated(name);
+                    }
+                    Changed::All => layer.forget_all(),
                 };
                 tokio::select! {
                     () = layer.stop.cancelled() => {}

@@ -14,6 +14,8 @@ use tcs_secret_delivery_core::error::{ErrorCode, Result};
 use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::notice::{Notice, Notices};
+use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
+use tcs_secret_delivery_core::value::SecretValue;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tempfile::TempDir;
 
@@ -53,9 +55,61 @@ impl Heard {
         let heard = self.0.lock().unwrap();
         let rotated = |notice: &Notice| match notice {
             Notice::Rotated { tool, secret_type } => Some(format!("{tool}/{secret_type}")),
-            Notice::Warning { .. } => None,
+            _ => None,
         };
         heard.iter().filter_map(rotated).collect()
+    }
+
+    /// The announced rotations so far, as name and days left.
+    pub fn announced(&self) -> Vec<(String, u64)> {
+        let heard = self.0.lock().unwrap();
+        let announced = |notice: &Notice| match notice {
+            Notice::RotationAnnounced { name, days_left, .. } => Some((name.clone(), *days_left)),
+            _ => None,
+        };
+        heard.iter().filter_map(announced).collect()
+    }
+}
+
+/// What a test does in place of a service's hook.
+type TestHook = Box<dyn Fn(HookContext) -> HookAnswer + Send + Sync>;
+
+/// Hooks that a test fills in.
+#[derive(Default)]
+pub struct TestHooks(Mutex<Vec<(Hook, Arc<TestHook>)>>);
+
+impl TestHooks {
+    /// Sets or replaces a hook that ends at once.
+    pub fn on<F>(&self, hook: Hook, answer: F)
+    where
+        F: Fn(HookContext) -> std::result::Result<Option<SecretValue>, HookFailure> + Send + Sync + 'static,
+    {
+        self.put(hook, Box::new(move |context| Box::pin(std::future::ready(answer(context)))));
+    }
+
+    /// Sets or replaces a hook that never ends.
+    pub fn hangs(&self, hook: Hook) {
+        self.put(hook, Box::new(|_| Box::pin(std::future::pending())));
+    }
+
+    fn put(&self, hook: Hook, answer: TestHook) {
+        let mut all = self.0.lock().unwrap();
+        all.retain(|(own, _)| *own != hook);
+        all.push((hook, Arc::new(answer)));
+    }
+
+    fn find(&self, hook: Hook) -> Option<Arc<TestHook>> {
+        self.0.lock().unwrap().iter().find(|(own, _)| *own == hook).map(|(_, answer)| answer.clone())
+    }
+}
+
+impl Hooks for TestHooks {
+    fn has(&self, hook: Hook) -> bool {
+        self.find(hook).is_some()
+    }
+
+    fn call(&self, hook: Hook, context: HookContext) -> HookAnswer {
+        (self.find(hook).expect("asked for before"))(context)
     }
 }
 
@@ -65,6 +119,7 @@ pub struct World {
     pub directory: TempDir,
     pub clock: Clock,
     pub heard: Arc<Heard>,
+    pub hooks: Arc<TestHooks>,
     pub variables: Vec<(String, String)>,
 }
 
@@ -75,6 +130,7 @@ impl World {
             directory: tempfile::tempdir().expect("a directory"),
             clock: Clock::test(),
             heard: Arc::default(),
+            hooks: Arc::default(),
             variables: Vec::new(),
         }
     }
@@ -108,8 +164,9 @@ impl World {
         let ambient =
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
-        let delivery = Delivery::new(config, self.heard.clone(), self.clock.clone(), tokio::runtime::Handle::current())
-            .expect("a delivery");
+        let runtime = tokio::runtime::Handle::current();
+        let delivery =
+            Delivery::new(config, self.heard.clone(), self.hooks.clone(), self.clock.clone(), runtime).expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 

@@ -63,6 +63,10 @@ impl RedisCache {
         format!("{}lock:{id}", self.config.key_prefix)
     }
 
+    fn lease_key(&self, what: &str) -> String {
+        format!("{}lease:{what}", self.config.key_prefix)
+    }
+
     fn channel(&self, environment: &str) -> String {
         format!("{}events:{environment}", self.config.key_prefix)
     }
@@ -131,6 +135,31 @@ impl RedisCache {
             command
         });
         self.run_all::<i64>(commands.collect()).await.map(drop)
+    }
+
+    /// Takes the lease `what` for `term` unless it is another's; `token` tells whose it is.
+    pub async fn take_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
+        let mut command = redis::cmd("SET");
+        command.arg(self.lease_key(what)).arg(token).arg("NX").arg("PX").arg(millis(term));
+        Ok(self.run::<Value>(command).await? != Value::Nil)
+    }
+
+    /// Prolongs the lease `what`; `false` when it is no longer `token`'s.
+    pub async fn keep_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
+        const KEEP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+                            return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
+        let mut command = redis::cmd("EVAL");
+        command.arg(KEEP).arg(1).arg(self.lease_key(what)).arg(token).arg(millis(term));
+        Ok(self.run::<i64>(command).await? == 1)
+    }
+
+    /// Gives the lease `what` back if it is still `token`'s.
+    pub async fn end_lease(&self, what: &str, token: &str) -> Result<()> {
+        const END: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+                           return redis.call('UNLINK', KEYS[1]) else return 0 end";
+        let mut command = redis::cmd("EVAL");
+        command.arg(END).arg(1).arg(self.lease_key(what)).arg(token);
+        self.run::<i64>(command).await.map(drop)
     }
 
     /// Tells every instance that follows `environment`.

@@ -12,6 +12,17 @@ use crate::error::Result;
 use crate::name::SecretName;
 use crate::value::SecretValue;
 
+/// What another instance changed.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// One name.
+    One(&'a SecretName),
+    /// A version of one name became live that was not known here.
+    Rotated(&'a SecretName),
+    /// Any name.
+    All,
+}
+
 impl TieredCache {
     /// The fresh value of `name` in either cache (`delivery.cache.get`).
     pub async fn get(&self, name: &SecretName) -> Option<SecretValue> {
@@ -42,7 +53,7 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
         shared.put(&self.id(name), &contents, ttl).await?;
-        shared.tell(&Change::Drop(name.clone())).await
+        shared.tell(&Change::Drop(name.clone(), None)).await
     }
 
     fn forget(&self, name: &SecretName) {
@@ -61,7 +72,7 @@ impl TieredCache {
         self.forget(name);
         let Some(shared) = &self.shared else { return Ok(()) };
         shared.redis.remove(&self.id(name)).await?;
-        shared.tell(&Change::Drop(name.clone())).await
+        shared.tell(&Change::Drop(name.clone(), None)).await
     }
 
     /// Drops every copy of this environment (`delivery.cache.clear`).
@@ -84,38 +95,67 @@ impl TieredCache {
         self.memory.clear();
     }
 
-    /// A version was made live by this instance: its copies go, and finding it will be no news.
+    /// A version was made live that could not be read yet: the copies of the one before go.
     ///
     /// # Errors
     /// As [`TieredCache::invalidate`].
     pub async fn supersede(&self, name: &SecretName, version: &str) -> Result<()> {
-        let dropped = self.invalidate(name).await;
+        self.forget(name);
+        self.expect_version(name, version);
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.redis.remove(&self.id(name)).await?;
+        self.tell_live(name, version).await
+    }
+
+    /// Tells the other instances that `version` of `name` is live, whatever they hold.
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn tell_live(&self, name: &SecretName, version: &str) -> Result<()> {
+        match &self.shared {
+            Some(shared) => shared.tell(&Change::Drop(name.clone(), Some(version.to_owned()))).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes `version` for the one that is known, so that finding it is no news.
+    pub fn expect_version(&self, name: &SecretName, version: &str) {
         self.memory.expect_version(name.as_str(), version.into());
-        dropped
+    }
+
+    /// Whether memory knows `version` to be the last one of `name`.
+    pub fn knows(&self, name: &SecretName, version: &str) -> bool {
+        self.known(name).is_some_and(|known| known.is(version))
     }
 
     /// Follows what the other instances change, until the future is dropped. `changed` is told after memory has
-    /// followed: `None` when any name may have changed.
-    pub async fn follow(&self, mut changed: impl FnMut(Option<&SecretName>)) {
+    /// followed.
+    pub async fn follow(&self, mut changed: impl FnMut(Changed<'_>)) {
         let Some(shared) = &self.shared else { return };
         let heard = |heard| {
             let change = match heard {
                 // Whatever was said while nobody listened was not heard.
                 Heard::Subscribed => {
                     self.memory.distrust();
-                    return changed(None);
+                    return changed(Changed::All);
                 }
                 Heard::Message(message) => Change::decode(&message, shared.instance),
             };
             match change {
-                Some(Change::Drop(name)) => {
+                Some(Change::Drop(name, None)) => {
                     self.generations.changed(&name);
                     self.memory.drop_value(name.as_str());
-                    changed(Some(&name));
+                    changed(Changed::One(&name));
                 }
+                Some(Change::Drop(name, Some(live))) if !self.knows(&name, &live) => {
+                    self.generations.changed(&name);
+                    self.expect_version(&name, &live);
+                    changed(Changed::Rotated(&name));
+                }
+                Some(Change::Drop(..)) => {}
                 Some(Change::Clear) => {
                     self.clear_memory();
-                    changed(None);
+                    changed(Changed::All);
                 }
                 None => {}
             }

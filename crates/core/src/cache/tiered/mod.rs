@@ -1,6 +1,7 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 
 mod changes;
+mod lease;
 mod locks;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use crate::config::CacheConfig;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::{AwsIds, SecretName};
 use crate::source::aws::Fetched;
+pub use changes::Changed;
+pub use lease::{Lease, Leased};
 pub use locks::{LOCK_LEASE, Locked, Locks};
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
@@ -69,7 +72,7 @@ pub struct Want {
 }
 
 /// The state of a name's caches at a moment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct At {
     generation: Generation,
     epoch: Epoch,
@@ -365,7 +368,7 @@ impl TieredCache {
         }))
         .await?;
         for name in news {
-            shared.tell(&Change::Drop(name.clone())).await?;
+            shared.tell(&Change::Drop(name.clone(), None)).await?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod aws;
 mod cache;
+mod rotation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,22 +30,20 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let env_file = env_file(&mut top, &preset, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
     let cache = cache::cache(&mut top, &preset, ambient)?;
+    let rotation = rotation::rotation(&mut top, &preset)?;
+    let events = rotation::events(&mut top)?;
     not_yet(&mut top)?;
     top.finish(TOP)?;
-    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache })
+    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events })
 }
 
-/// Options whose system is not part of this version are refused instead of being ignored: an operator who asks for
+/// An option whose system is not part of this version is refused instead of being ignored: an operator who asks for
 /// an audit log must not believe that there is one. `audit: false` asks for nothing and is accepted.
 fn not_yet(top: &mut Section) -> Result<()> {
-    for name in ["audit", "rotation", "events"] {
-        match top.take(name) {
-            None => {}
-            Some(field) if field.is_false() && name == "audit" => {}
-            Some(field) => return Err(field.refuse("is not available in this version")),
-        }
+    match top.take("audit") {
+        Some(field) if !field.is_false() => Err(field.refuse("is not available in this version")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {

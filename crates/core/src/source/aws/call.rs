@@ -44,14 +44,43 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
-        let regions = async {
+        self.call_in(&self.regions, operation, id, read, send).await
+    }
+
+    /// [`Aws::call`] of the primary alone: replicas cannot be written to, and their versions are not yet the primary's.
+    pub(super) async fn call_primary<O, E, T, F>(
+        &self,
+        operation: Operation,
+        id: &str,
+        read: impl Fn(O, Option<&str>) -> Result<T>,
+        send: impl Fn(&Client) -> F,
+    ) -> Result<Option<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        self.call_in(&self.regions[..1], operation, id, read, send).await
+    }
+
+    async fn call_in<O, E, T, F>(
+        &self,
+        regions: &[Region],
+        operation: Operation,
+        id: &str,
+        read: impl Fn(O, Option<&str>) -> Result<T>,
+        send: impl Fn(&Client) -> F,
+    ) -> Result<Option<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let others = regions.len() > 1;
+        let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = self.in_flight.acquire().await;
             let mut first_failure = None;
-            // Replicas cannot be written to.
-            let asked = if operation.is_write() { 1 } else { self.regions.len() };
-            for (index, region) in self.regions.iter().take(asked).enumerate() {
-                match self.ask(region, operation, id, &read, &send).await {
+            for (index, region) in regions.iter().enumerate() {
+                match self.ask(region, others, operation, id, &read, &send).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
@@ -61,7 +90,7 @@ impl Aws {
             }
             Err(first_failure.unwrap_or_else(|| unasked(id)))
         };
-        match timeout(self.timeout, regions).await {
+        match timeout(self.timeout, answered).await {
             Ok(result) => result,
             Err(_) => Err(self.timed_out(id)),
         }
@@ -74,10 +103,11 @@ impl Aws {
         SecretError::new(ErrorCode::SourceTimeout, why)
     }
 
-    /// Asks one region, again after transient failures.
+    /// Asks one region, again after transient failures; `others` can be asked in its place.
     async fn ask<O, E, T, F>(
         &self,
         region: &Region,
+        others: bool,
         operation: Operation,
         id: &str,
         read: &impl Fn(O, Option<&str>) -> Result<T>,
@@ -87,7 +117,6 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
-        let others = self.regions.len() > 1;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
         let mut attempt = 1;
         let mut last: Option<SecretError> = None;

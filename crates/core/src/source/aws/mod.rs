@@ -5,14 +5,14 @@ mod call;
 mod classify;
 mod client;
 mod region;
-mod write;
+mod staging;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use aws_sdk_secretsmanager::primitives::Blob;
+use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
 pub use region::RegionState;
+pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};
 
 use crate::clock::Clock;
 use crate::config::AwsConfig;
@@ -41,6 +42,8 @@ pub struct Fetched {
     pub value: SecretValue,
     /// AWS's version id, with `@region` when a replica gave it.
     pub version_id: Option<Arc<str>>,
+    /// When AWS got this version, in milliseconds since 1970.
+    pub created_unix_ms: Option<u64>,
     /// When AWS gave it, in milliseconds since 1970.
     pub fetched_unix_ms: u64,
 }
@@ -55,17 +58,19 @@ pub enum Operation {
     /// `PutSecretValue`.
     Put,
     /// `UpdateSecretVersionStage`.
-    Stage,
+    Label,
+    /// `DescribeSecret`.
+    Describe,
+    /// `RotateSecret`.
+    Rotate,
+    /// `GetRandomPassword`.
+    Random,
 }
 
 impl Operation {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::Get, Self::Batch, Self::Put, Self::Stage];
-
-    /// Whether it changes a secret.
-    pub const fn is_write(self) -> bool {
-        matches!(self, Self::Put | Self::Stage)
-    }
+    pub const ALL: [Self; 7] =
+        [Self::Get, Self::Batch, Self::Put, Self::Label, Self::Describe, Self::Rotate, Self::Random];
 
     /// AWS's name for it.
     pub const fn as_str(self) -> &'static str {
@@ -73,7 +78,10 @@ impl Operation {
             Self::Get => "GetSecretValue",
             Self::Batch => "BatchGetSecretValue",
             Self::Put => "PutSecretValue",
-            Self::Stage => "UpdateSecretVersionStage",
+            Self::Label => "UpdateSecretVersionStage",
+            Self::Describe => "DescribeSecret",
+            Self::Rotate => "RotateSecret",
+            Self::Random => "GetRandomPassword",
         }
     }
 }
@@ -167,27 +175,14 @@ impl Aws {
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
     pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
-        self.get(id, None).await
-    }
-
-    /// One version, whatever its labels.
-    ///
-    /// # Errors
-    /// As [`Aws::fetch`].
-    pub async fn fetch_version(&self, id: &str, version: &str) -> Result<Option<Fetched>> {
-        self.get(id, Some(version)).await
-    }
-
-    async fn get(&self, id: &str, version: Option<&str>) -> Result<Option<Fetched>> {
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
-            self.fetched(id, text, binary, output.version_id, region)
+            let created = unix_ms(output.created_date.as_ref());
+            let fetched = self.fetched(id, text, binary, output.version_id, region)?;
+            Ok(Fetched { created_unix_ms: created, ..fetched })
         };
-        self.call(Operation::Get, id, read, |client| {
-            client.get_secret_value().secret_id(id).set_version_id(version.map(str::to_owned)).send()
-        })
-        .await
+        self.call(Operation::Get, id, read, |client| client.get_secret_value().secret_id(id).send()).await
     }
 
     fn fetched(
@@ -211,6 +206,11 @@ impl Aws {
             None => Arc::from(version),
             Some(region) => Arc::from(format!("{version}@{region}")),
         });
-        Ok(Fetched { value, version_id, fetched_unix_ms: self.clock.unix_ms() })
+        Ok(Fetched { value, version_id, created_unix_ms: None, fetched_unix_ms: self.clock.unix_ms() })
     }
+}
+
+/// AWS's date in milliseconds since 1970; `None` for none, or one before.
+fn unix_ms(date: Option<&DateTime>) -> Option<u64> {
+    u64::try_from(date?.to_millis().ok()?).ok()
 }

@@ -1,0 +1,129 @@
+//! `options.rotation` and `options.events`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::sub_section;
+use crate::config::{EventsConfig, Field, RotationConfig, Section};
+use crate::environment::Preset;
+use crate::error::{Result, SecretError};
+use crate::rotation::hooks::Hook;
+use crate::rotation::policy::{DEFAULT_LENGTH, PasswordRules, Policies, Policy, TimeOfDay};
+
+const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
+const DEFAULT_JITTER_SECONDS: u32 = 300;
+const DEFAULT_POLL_SECONDS: u32 = 900;
+/// Ten years.
+const LONGEST_INTERVAL_DAYS: u32 = 3650;
+
+pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationConfig> {
+    let mut section = sub_section(top, "rotation")?;
+    let mut policies = Policies::documented(preset);
+    if let Some(field) = section.take("policies") {
+        for field in field.list()? {
+            let path = field.path().to_owned();
+            let (secret_type, policy) = policy(field, &policies)?;
+            if policy.notification_days > policy.interval_days {
+                let path = format!("{path}.notificationDays");
+                return Err(SecretError::config(&path, "must not be more than rotationInterval"));
+            }
+            policies.set(secret_type, policy);
+        }
+    }
+    // JavaScript keeps the functions and hands over their names.
+    let choices = Hook::ALL.map(|hook| (hook.as_str(), hook));
+    let hooks = section.read("hooks", |field| field.list()?.into_iter().map(|item| item.one_of(&choices)).collect())?;
+    let hook_timeout = section.read("hookTimeoutMs", |f| f.integer(1..=900_000))?.unwrap_or(DEFAULT_HOOK_TIMEOUT_MS);
+    let jitter = section.read("jitterSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_JITTER_SECONDS);
+    let generator = section.read("generator", |f| f.one_of(&[("local", false), ("aws", true)]))?;
+    section.finish(&["policies", "hooks", "hookTimeoutMs", "jitterSeconds", "generator"])?;
+    Ok(RotationConfig {
+        policies,
+        hooks: hooks.unwrap_or_default(),
+        hook_timeout: Duration::from_millis(u64::from(hook_timeout)),
+        jitter: Duration::from_secs(u64::from(jitter)),
+        generate_in_aws: generator.unwrap_or(false),
+    })
+}
+
+/// A policy; what it leaves out it takes from the documented one of its type.
+fn policy(field: Field, known: &Policies) -> Result<(String, Policy)> {
+    let mut section = field.section()?;
+    let path = section.path().to_owned();
+    let lacks = |what| SecretError::config(&path, format_args!("needs {what}"));
+    let secret_type = section.read("secretType", Field::string)?.ok_or_else(|| lacks("secretType"))?;
+    let base = known.all().find(|(name, _)| *name == secret_type).map(|(_, policy)| policy.clone());
+    let interval = section.read("rotationInterval", |f| f.integer(1..=LONGEST_INTERVAL_DAYS))?;
+    let base = match (base, interval) {
+        (Some(base), _) => base,
+        (None, Some(_)) => Policy::by_hand(),
+        (None, None) => return Err(lacks("rotationInterval")),
+    };
+    let time = section.read("rotationTime", |field| {
+        let path = field.path().to_owned();
+        let wrong = || SecretError::config(&path, "must be a time of day in UTC, 'HH:MM'");
+        TimeOfDay::parse(&field.string()?).ok_or_else(wrong)
+    })?;
+    let notice = section.read("notificationDays", |f| f.integer(0..=LONGEST_INTERVAL_DAYS))?;
+    let rollback = section.read("rollbackEnabled", Field::bool)?;
+    let length = section.read("passwordLength", |f| f.integer(8..=1024))?;
+    let alphabet = section.read("passwordAlphabet", alphabet)?;
+    let password_field = section.read("passwordField", Field::string)?;
+    section.finish(&[
+        "secretType",
+        "rotationInterval",
+        "rotationTime",
+        "notificationDays",
+        "rollbackEnabled",
+        "passwordLength",
+        "passwordAlphabet",
+        "passwordField",
+    ])?;
+    let policy = Policy {
+        interval_days: interval.unwrap_or(base.interval_days),
+        time: time.unwrap_or(base.time),
+        notification_days: notice.unwrap_or(base.notification_days),
+        rollback: rollback.unwrap_or(base.rollback),
+        password: PasswordRules {
+            length: length.unwrap_or(DEFAULT_LENGTH),
+            alphabet,
+            field: password_field.unwrap_or_else(|| PasswordRules::default().field),
+        },
+    };
+    Ok((secret_type, policy))
+}
+
+/// Characters to choose from, each once.
+fn alphabet(field: Field) -> Result<String> {
+    let path = field.path().to_owned();
+    let text = field.string()?;
+    let mut characters: Vec<char> = text.chars().collect();
+    characters.sort_unstable();
+    let count = characters.len();
+    characters.dedup();
+    if characters.len() < 10 || characters.len() < count || text.chars().any(char::is_control) {
+        let why = "must be at least 10 different characters, each once, none of them a control character";
+        return Err(SecretError::config(&path, why));
+    }
+    Ok(text)
+}
+
+pub(super) fn events(top: &mut Section) -> Result<EventsConfig> {
+    let mut section = sub_section(top, "events")?;
+    let queue_url = section.read("sqsQueueUrl", |field| {
+        let path = field.path().to_owned();
+        let text = field.string()?;
+        let is_queue = Url::parse(&text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.has_host() && url.path().len() > 1 && url.query().is_none()
+        });
+        if !is_queue {
+            return Err(SecretError::config(&path, "must be the URL of an SQS queue (https://…)"));
+        }
+        Ok(text)
+    })?;
+    let poll = section.read("pollSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_POLL_SECONDS);
+    section.finish(&["sqsQueueUrl", "pollSeconds"])?;
+    let poll_every = (poll > 0).then(|| Duration::from_secs(u64::from(poll)));
+    Ok(EventsConfig { queue_url, poll_every })
+}

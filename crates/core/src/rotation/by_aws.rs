@@ -1,0 +1,71 @@
+//! A secret that AWS's own rotation function rotates: it is started, and its outcome followed.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::report::{Log, Step, failed};
+use crate::error::{Result, SecretError};
+use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
+
+/// Rotation functions run for up to 15 minutes; most end within seconds.
+const PATIENCE: Duration = Duration::from_mins(15);
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+const LAST_LOOK: Duration = Duration::from_secs(10);
+/// How often in a row AWS may fail to say how it goes.
+const FAILURES: u32 = 10;
+
+/// Has AWS rotate `id` and waits until its new version is live. Gives that version.
+pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Log) -> Result<String> {
+    let token = new_token();
+    let version = log.step(Step::Create, aws.start_rotation(id, &token)).await?;
+    log.step(Step::Finish, until_live(aws, id, before, &version)).await?;
+    Ok(version)
+}
+
+async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Result<()> {
+    let (end, mut look, mut failures) = (Instant::now() + PATIENCE, FIRST_LOOK, 0);
+    loop {
+        match state(aws, id, version).await {
+            Ok(State::Live) => return Ok(()),
+            Ok(State::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
+            Ok(State::Pending) => failures = 0,
+            Err(error) if failures >= FAILURES => return Err(error),
+            Err(_) => failures += 1,
+        }
+        if Instant::now() >= end {
+            let live = &before.id;
+            let why = format_args!("AWS's rotation function did not end within 15 minutes; version {live} is live");
+            return Err(failed(id, why));
+        }
+        sleep(look.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+        look = (look * 2).min(LAST_LOOK);
+    }
+}
+
+enum State {
+    Live,
+    Pending,
+    GivenUp,
+}
+
+async fn state(aws: &Aws, id: &str, version: &str) -> Result<State> {
+    let missing = || -> SecretError { failed(id, "AWS has no such secret any more") };
+    let described = aws.describe(id).await?.ok_or_else(missing)?;
+    let labels = described.labels.get(version);
+    let has = |label: &str| labels.is_some_and(|labels| labels.iter().any(|own| own == label));
+    Ok(match () {
+        () if has(CURRENT) => State::Live,
+        () if has(PENDING) => State::Pending,
+        // Labels follow a moment after the call; a version that lives on without any is given up.
+        () if described.holder(PENDING).is_none() && aws.version(id, Which::Id(version)).await?.is_some() => {
+            State::GivenUp
+        }
+        () => State::Pending,
+    })
+}
+
+fn new_token() -> String {
+    let (a, b) = (fastrand::u64(..), fastrand::u64(..));
+    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", a >> 32, (a >> 16) & 0xffff, a & 0xffff, b >> 48, b & 0xffff_ffff_ffff)
+}

@@ -1,0 +1,87 @@
+//! New values.
+
+use aws_lc_rs::rand;
+use zeroize::Zeroizing;
+
+use super::policy::PasswordRules;
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::value::SecretValue;
+
+const LETTERS_AND_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// The new value of a secret that is `current` now: the password, or, in a JSON object, the object with its password
+/// field replaced.
+///
+/// # Errors
+/// `ROTATION_FAILED` for a JSON object without the field: what to rotate is not known.
+pub fn with_password(current: &SecretValue, password: &str, rules: &PasswordRules) -> Result<SecretValue> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the new value keeps the shape of the old one")]
+    let parsed = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(current.expose());
+    let Ok(mut object) = parsed else { return Ok(SecretValue::copied(password)) };
+    let field = &rules.field;
+    if !object.contains_key(field) {
+        let why = format!("the secret is JSON without a '{field}' field; which part to rotate is not known");
+        return Err(SecretError::new(ErrorCode::RotationFailed, why));
+    }
+    object.insert(field.clone(), serde_json::Value::String(password.to_owned()));
+    Ok(SecretValue::new(serde_json::Value::Object(object).to_string()))
+}
+
+/// A random password by the rules, from the machine's random numbers.
+///
+/// # Errors
+/// `ROTATION_FAILED` when the machine gives none.
+pub fn password(rules: &PasswordRules) -> Result<Zeroizing<String>> {
+    let alphabet: Vec<char> = rules.alphabet.as_deref().unwrap_or(LETTERS_AND_DIGITS).chars().collect();
+    let count = u32::try_from(alphabet.len()).unwrap_or(u32::MAX).max(1);
+    // The largest multiple of the alphabet's size: numbers from there on would favour some characters.
+    let fair = u32::MAX - u32::MAX % count;
+    let mut password = Zeroizing::new(String::with_capacity(rules.length as usize * 4));
+    let mut left = rules.length;
+    while left > 0 {
+        let mut bytes = Zeroizing::new([0u8; 4]);
+        rand::fill(bytes.as_mut_slice())
+            .map_err(|_| SecretError::new(ErrorCode::RotationFailed, "the machine gives no random numbers"))?;
+        let number = u32::from_ne_bytes(*bytes);
+        if number < fair
+            && let Some(character) = alphabet.get((number % count) as usize)
+        {
+            password.push(*character);
+            left -= 1;
+        }
+    }
+    Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(length: u32, alphabet: &str) -> PasswordRules {
+        PasswordRules { length, alphabet: Some(alphabet.into()), ..PasswordRules::default() }
+    }
+
+    #[test]
+    fn passwords_are_random_and_by_their_rules() {
+        let (a, b) = (password(&PasswordRules::default()).expect("one"), password(&PasswordRules::default()));
+        assert_eq!(a.len(), 32);
+        assert!(a.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(*a, *b.expect("another"));
+        let odd = password(&rules(200, "ab€")).expect("one");
+        assert_eq!(odd.chars().count(), 200);
+        assert!("ab€".chars().all(|character| odd.contains(character)), "every character is used");
+        assert_eq!(&**password(&rules(3, "x")).expect("one"), "xxx");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: test values")]
+    fn a_json_secret_changes_only_its_password() {
+        let old = SecretValue::copied(r#"{"username":"app","password":"old","port":5432}"#);
+        let new = with_password(&old, "new", &PasswordRules::default()).expect("rotated");
+        let new: serde_json::Value = serde_json::from_str(new.expose()).expect("JSON");
+        assert_eq!(new, serde_json::json!({ "username": "app", "password": "new", "port": 5432 }));
+        let token = PasswordRules { field: "token".into(), ..PasswordRules::default() };
+        assert!(with_password(&old, "new", &token).is_err());
+        assert_eq!(with_password(&SecretValue::copied("plain"), "new", &token).expect("text").expose(), "new");
+    }
+}

@@ -1,0 +1,127 @@
+//! What the service itself does in a rotation: it alone knows the system that a secret opens.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::value::SecretValue;
+
+/// A part of a rotation that the service may take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Makes the new value, in place of the generator.
+    Create,
+    /// Applies the new value to the target system. May be called again with the same value.
+    Set,
+    /// Tries the new value before it is live.
+    Test,
+    /// Checks the value after it became live.
+    Verify,
+    /// Puts the target system back to the old value.
+    Undo,
+}
+
+impl Hook {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Create, Self::Set, Self::Test, Self::Verify, Self::Undo];
+
+    /// The name of the option.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Set => "set",
+            Self::Test => "test",
+            Self::Verify => "verify",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// What a hook is told.
+#[derive(Clone, Debug)]
+pub struct HookContext {
+    /// The secret's name.
+    pub name: String,
+    /// The environment's name.
+    pub environment: &'static str,
+    /// The AWS id.
+    pub aws_id: String,
+    /// Lower-cased tool; `None` when the name has no type part.
+    pub tool: Option<String>,
+    /// Lower-cased secret type.
+    pub secret_type: Option<String>,
+    /// The declared rotation type.
+    pub rotation_type: Option<String>,
+    /// The version that was live when the rotation began.
+    pub previous_version: String,
+    /// The new version; `None` while it is being made.
+    pub version: Option<String>,
+    /// The value that was live when the rotation began.
+    pub current: SecretValue,
+    /// The new value; `None` while it is being made.
+    pub pending: Option<SecretValue>,
+}
+
+/// How a hook failed. Its message is not repeated anywhere: drivers put statements, and so values, into theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookFailure(String);
+
+impl HookFailure {
+    /// A failure of an error class and, where there is one, a driver's code (`28P01`).
+    pub fn new(class: &str, code: Option<&str>) -> Self {
+        let plain = |text: &str| -> Option<String> {
+            let fits = !text.is_empty() && text.len() <= 40;
+            (fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then(|| text.to_owned())
+        };
+        let class = plain(class).unwrap_or_else(|| "Error".into());
+        Self(match code.and_then(plain) {
+            Some(code) => format!("{class} {code}"),
+            None => class,
+        })
+    }
+}
+
+impl fmt::Display for HookFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a hook gives: a value, where it makes one.
+pub type HookAnswer = Pin<Box<dyn Future<Output = Result<Option<SecretValue>, HookFailure>> + Send>>;
+
+/// The service's hooks.
+pub trait Hooks: Send + Sync {
+    /// Whether the service has this one.
+    fn has(&self, hook: Hook) -> bool;
+
+    /// Calls it. Dropping the future gives it up.
+    fn call(&self, hook: Hook, context: HookContext) -> HookAnswer;
+}
+
+/// No hooks.
+#[derive(Debug, Default)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn has(&self, _: Hook) -> bool {
+        false
+    }
+
+    fn call(&self, _: Hook, _: HookContext) -> HookAnswer {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_repeats_a_class_and_a_code_and_nothing_that_could_be_a_value() {
+        assert_eq!(HookFailure::new("DatabaseError", Some("28P01")).to_string(), "DatabaseError 28P01");
+        assert_eq!(HookFailure::new("TypeError", None).to_string(), "TypeError");
+        assert_eq!(HookFailure::new("x y", Some("ALTER ROLE app PASSWORD 'p'")).to_string(), "Error");
+        assert_eq!(HookFailure::new("", Some(&"a".repeat(41))).to_string(), "Error");
+    }
+}

@@ -1,0 +1,353 @@
+//! Rotation: policies and dates, the staged rotation of one secret, and the scheduler.
+//!
+//! - `policy`: when a secret is due
+//! - `generator`, `hooks`: where a new value comes from, and who applies it
+//! - `staged`, `by_aws`: the steps, taken here or by AWS's own rotation function
+//! - `calendar`: what is due, of all declared secrets
+//! - `scheduler`: rotates what is due
+//! - `report`: what was done
+
+mod by_aws;
+pub mod calendar;
+pub mod generator;
+pub mod hooks;
+pub mod policy;
+pub mod report;
+mod scheduler;
+mod staged;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cache::tiered::{Lease, Leased};
+use crate::clock::Clock;
+use crate::config::RotationConfig;
+use crate::environment::Environment;
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::flight::Flights;
+use crate::layer::AwsLayer;
+use crate::manifest::{Manifest, SecretSpec};
+use crate::metrics::Metrics;
+use crate::name::{AwsIdTemplate, SecretName};
+use crate::notice::{Notice, Notices};
+use crate::source::aws::{Aws, Version};
+use hooks::{HookContext, Hooks};
+use policy::{Policies, Policy};
+use report::{Ending, Log, Report, failed};
+use staged::Job;
+
+/// How long a rotation waits for another instance that rotates the same secret.
+const PATIENCE: Duration = Duration::from_mins(2);
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// What the manager is made of.
+pub struct Parts {
+    /// Policies and limits.
+    pub config: RotationConfig,
+    /// The service's part.
+    pub hooks: Arc<dyn Hooks>,
+    /// AWS and its caches.
+    pub layer: Arc<AwsLayer>,
+    /// How names become AWS ids, in any environment.
+    pub aws_ids: AwsIdTemplate,
+    /// The declared tools.
+    pub tools: Arc<Manifest>,
+    /// Where the service runs.
+    pub environment: Environment,
+    /// Reads time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Hears how rotations end.
+    pub notices: Arc<dyn Notices>,
+    /// Owns rotations under way.
+    pub tasks: TaskTracker,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
+/// Rotates secrets.
+pub struct RotationManager {
+    parts: Parts,
+    /// By AWS id: a second caller waits for the rotation under way.
+    flights: Flights<Arc<Report>>,
+    scheduler: Mutex<Option<CancellationToken>>,
+}
+
+/// How the steps of a rotation went.
+struct Ended {
+    ending: Ending,
+    resumed: bool,
+    by_aws: bool,
+    by_another: bool,
+    version: Option<String>,
+    error: Option<SecretError>,
+}
+
+impl RotationManager {
+    /// Asks nothing yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let flights = Flights::new(parts.tasks.clone(), parts.stop.clone());
+        Arc::new(Self { parts, flights, scheduler: Mutex::new(None) })
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &Policies {
+        &self.parts.config.policies
+    }
+
+    /// Gives `name` a new value in `environment` and reports how that went. A rotation that fails is no error here.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn rotate(self: &Arc<Self>, name: &SecretName, environment: Environment) -> Result<Arc<Report>> {
+        self.rotate_from(name, environment, None).await
+    }
+
+    /// [`RotationManager::rotate`], unless another version than `expected` is live when it begins: then somebody has
+    /// rotated it already.
+    async fn rotate_from(
+        self: &Arc<Self>,
+        name: &SecretName,
+        environment: Environment,
+        expected: Option<String>,
+    ) -> Result<Arc<Report>> {
+        let id = self.parts.aws_ids.of(environment.as_str()).id(name);
+        let (manager, name, key) = (self.clone(), name.clone(), id.clone());
+        let rotation = move || async move { Ok(Arc::new(manager.run(&name, environment, &id, expected).await)) };
+        self.flights.join(&key, rotation).await.1
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        name: &SecretName,
+        environment: Environment,
+        id: &str,
+        expected: Option<String>,
+    ) -> Report {
+        let parts = &self.parts;
+        let started_unix_ms = parts.clock.unix_ms();
+        let (mut log, mut previous) = (Log::new(parts.clock.clone()), None);
+        let ended = self.steps(name, environment, id, expected, &mut log, &mut previous).await;
+        let ended = ended.unwrap_or_else(|error| Ended {
+            ending: Ending::Failed,
+            resumed: false,
+            by_aws: false,
+            by_another: false,
+            version: None,
+            error: Some(staged::as_failure(id, &error)),
+        });
+        let report = Report {
+            name: name.as_str().to_owned(),
+            environment,
+            aws_id: id.to_owned(),
+            rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
+            ending: ended.ending,
+            resumed: ended.resumed,
+            by_aws: ended.by_aws,
+            by_another: ended.by_another,
+            started_unix_ms,
+            ended_unix_ms: parts.clock.unix_ms(),
+            steps: log.steps,
+            previous_version: previous,
+            version: ended.version,
+            error: ended.error,
+        };
+        self.tell(&report);
+        report
+    }
+
+    /// Counts a rotation and tells the owner how it ended.
+    fn tell(&self, report: &Report) {
+        self.parts.metrics.rotated(report.ending);
+        if let Some(error) = &report.error {
+            self.parts.metrics.failed(error.code());
+            let code = match report.ending {
+                Ending::Finished | Ending::Unverified => "ROTATION_UNVERIFIED",
+                Ending::Failed | Ending::RolledBack => error.code().as_str(),
+            };
+            self.parts.notices.notice(Notice::warning(code, error.to_string()));
+        }
+        self.parts.notices.notice(Notice::RotationEnded(Box::new(report.clone())));
+    }
+
+    async fn steps(
+        self: &Arc<Self>,
+        name: &SecretName,
+        environment: Environment,
+        id: &str,
+        expected: Option<String>,
+        log: &mut Log,
+        previous: &mut Option<String>,
+    ) -> Result<Ended> {
+        let aws = self.parts.layer.aws.as_ref();
+        let aws = aws.ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))?;
+        let spec = self.spec(name);
+        let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
+        let before = staged::live_version(aws, id).await?;
+        *previous = Some(before.id.clone());
+        let is_ours = environment == self.parts.environment;
+        if expected.as_ref().is_some_and(|expected| *expected != before.id) {
+            *previous = expected;
+            return Ok(Ended::by_another(before.id));
+        }
+        // Without the permission to describe it is rotated here; AWS then refuses to stage over its own rotation.
+        let described = match aws.describe(id).await {
+            Err(error) if error.is_denied() => None,
+            described => described?,
+        };
+        if described.is_some_and(|described| described.rotated_by_aws) {
+            let version = by_aws::rotate(aws, id, &before, log).await?;
+            self.follow(name, is_ours, &version).await;
+            return Ok(Ended { by_aws: true, version: Some(version), ..Ended::finished() });
+        }
+        let (lease, live) = match self.alone(aws, id, before).await? {
+            Alone::Finished(version) => return Ok(Ended::by_another(version)),
+            Alone::Ours(lease, live) => (lease, *live),
+        };
+        let job = Job {
+            aws,
+            hooks: &*self.parts.hooks,
+            hook_timeout: self.parts.config.hook_timeout,
+            id,
+            told: self.told(name, environment, id, &live),
+            policy: &policy,
+            generate_in_aws: self.parts.config.generate_in_aws,
+        };
+        let candidate = job.make_live(log, &live).await?;
+        self.follow(name, is_ours, &candidate.version).await;
+        let ended = self.check(name, &job, log, &live, candidate, is_ours).await;
+        drop(lease);
+        ended
+    }
+
+    /// Checks the live value, and takes it back where the policy says so.
+    async fn check(
+        &self,
+        name: &SecretName,
+        job: &Job<'_>,
+        log: &mut Log,
+        live: &Version,
+        candidate: staged::Candidate,
+        is_ours: bool,
+    ) -> Result<Ended> {
+        let finished = Ended { resumed: candidate.resumed, ..Ended::finished() };
+        let Err(error) = job.verify(log, &candidate).await else {
+            return Ok(Ended { version: Some(candidate.version), ..finished });
+        };
+        if !job.policy.rollback {
+            let why = format!("the new value stays live (the policy takes nothing back): {error}");
+            return Ok(Ended {
+                ending: Ending::Unverified,
+                version: Some(candidate.version),
+                error: Some(error.instead(why)),
+                ..finished
+            });
+        }
+        match job.roll_back(log, &live.id, &candidate).await {
+            Ok(()) => {
+                self.follow(name, is_ours, &live.id).await;
+                let why = format!("{}: the old value is live again: {error}", job.id);
+                let error = SecretError::new(ErrorCode::RotationRolledBack, why);
+                Ok(Ended {
+                    ending: Ending::RolledBack,
+                    version: Some(candidate.version),
+                    error: Some(error),
+                    ..finished
+                })
+            }
+            Err(stuck) => {
+                let why =
+                    format!("{}: the new value is live, was found wrong ({error}) and not taken back: {stuck}", job.id);
+                Ok(Ended {
+                    ending: Ending::Unverified,
+                    version: Some(candidate.version),
+                    error: Some(error.instead(why)),
+                    ..finished
+                })
+            }
+        }
+    }
+
+    /// The caches of this environment follow to the version that is live now.
+    async fn follow(&self, name: &SecretName, is_ours: bool, version: &str) {
+        if is_ours {
+            self.parts.layer.follow_rotation(name, version).await;
+        }
+    }
+
+    /// Waits until no other instance rotates this secret. Redis tells; without it two instances may work at the same
+    /// time, which makes one version all the same ([`staged`]).
+    async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
+        let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
+        let (end, mut look) = (Instant::now() + PATIENCE, FIRST_LOOK);
+        loop {
+            let leased = cache.lease(&format!("rotation:{id}"), &self.parts.tasks).await;
+            let live = staged::live_version(aws, id).await?;
+            if live.id != before.id {
+                return Ok(Alone::Finished(live.id));
+            }
+            match leased {
+                Leased::Ours(lease) => return Ok(Alone::Ours(Some(lease), Box::new(live))),
+                Leased::Nowhere => return Ok(Alone::Ours(None, Box::new(live))),
+                Leased::Theirs if Instant::now() >= end => {
+                    return Err(failed(id, "another instance is still rotating it"));
+                }
+                Leased::Theirs => {}
+            }
+            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
+            look = (look * 2).min(LAST_LOOK);
+        }
+    }
+
+    fn told(&self, name: &SecretName, environment: Environment, id: &str, live: &Version) -> HookContext {
+        let owner = self.parts.tools.owner(name.as_str());
+        HookContext {
+            name: name.as_str().to_owned(),
+            environment: environment.as_str(),
+            aws_id: id.to_owned(),
+            tool: owner.as_ref().map(|owner| owner.tool.to_ascii_lowercase()),
+            secret_type: owner.map(|owner| owner.secret_type.to_ascii_lowercase()),
+            rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
+            previous_version: live.id.clone(),
+            version: None,
+            current: live.value.clone(),
+            pending: None,
+        }
+    }
+
+    fn spec(&self, name: &SecretName) -> Option<&SecretSpec> {
+        let owner = self.parts.tools.owner(name.as_str())?;
+        self.parts.tools.secrets(&owner.tool)?.get(&owner.secret_type)
+    }
+}
+
+/// Whether this instance is the one to rotate.
+enum Alone {
+    /// It is; the live version.
+    Ours(Option<Lease>, Box<Version>),
+    /// Another one has made this version live.
+    Finished(String),
+}
+
+impl Ended {
+    fn finished() -> Self {
+        Self {
+            ending: Ending::Finished,
+            resumed: false,
+            by_aws: false,
+            by_another: false,
+            version: None,
+            error: None,
+        }
+    }
+
+    fn by_another(version: String) -> Self {
+        Self { by_another: true, version: Some(version), ..Self::finished() }
+    }
+}

@@ -1,0 +1,187 @@
+//! Rotates what is due at its time, one instance of a fleet at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::RotationManager;
+use super::calendar::Appointment;
+use super::policy::Standing;
+use super::report::Ending;
+use crate::cache::tiered::{Lease, Leased};
+use crate::error::Result;
+use crate::notice::Notice;
+
+/// The calendar is looked at again after so long at most: secrets are rotated elsewhere, and clocks are set.
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
+/// How often an instance that is not the runner asks whether it is now.
+const WAIT_FOR_TURN: Duration = Duration::from_secs(15);
+/// After a failed rotation, doubling, until the next day's time of day.
+const FIRST_RETRY: u64 = 60;
+const LAST_RETRY: u64 = 4 * 3600;
+
+impl RotationManager {
+    /// Begins to rotate declared secrets when they are due. Gives `false`, and begins nothing, where people rotate.
+    pub fn start(self: &Arc<Self>) -> bool {
+        if self.policies().is_manual() {
+            return false;
+        }
+        let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+        if scheduler.as_ref().is_none_or(CancellationToken::is_cancelled) {
+            let stop = self.parts.stop.child_token();
+            *scheduler = Some(stop.clone());
+            let manager = self.clone();
+            self.parts.tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = manager.keep_rotating() => {}
+                }
+            });
+        }
+        true
+    }
+
+    /// Ends what `start` began. A rotation under way goes on to its end.
+    pub fn stop(&self) {
+        if let Some(stop) = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            stop.cancel();
+        }
+    }
+
+    async fn keep_rotating(self: Arc<Self>) {
+        let mut diary = Diary::default();
+        loop {
+            let lease = self.wait_for_turn().await;
+            loop {
+                let pause = match self.look(&mut diary).await {
+                    Ok(pause) => pause,
+                    Err(error) => {
+                        self.parts.notices.notice(Notice::warning("ROTATION_CALENDAR", error.to_string()));
+                        LOOK_AGAIN
+                    }
+                };
+                self.parts.clock.sleep(pause).await;
+                // The runner stays the runner until it ends, or Redis forgets.
+                if lease.as_ref().is_none_or(Lease::is_lost) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Waits until this instance is the runner: the one that holds the lease, or any where there is no Redis.
+    async fn wait_for_turn(&self) -> Option<Lease> {
+        let cache = self.parts.layer.cache.as_ref()?;
+        loop {
+            match cache.lease("rotation-scheduler", &self.parts.tasks).await {
+                Leased::Ours(lease) => return Some(lease),
+                Leased::Nowhere => return None,
+                Leased::Theirs => self.parts.clock.sleep(WAIT_FOR_TURN.mul_f64(0.8 + 0.4 * fastrand::f64())).await,
+            }
+        }
+    }
+
+    /// Announces and rotates what the calendar says; gives the time until it says something else.
+    async fn look(self: &Arc<Self>, diary: &mut Diary) -> Result<Duration> {
+        let calendar = self.calendar().await?;
+        let now = self.parts.clock.unix_ms() / 1000;
+        diary.forget_all_but(&calendar);
+        for entry in &calendar {
+            if entry.standing(now) == Some(Standing::Announced) && diary.announce(entry) {
+                self.announce(entry, now);
+            }
+        }
+        for entry in &calendar {
+            if entry.standing(now) == Some(Standing::Due) && diary.may_try(entry, now, self.jitter()) {
+                let report =
+                    self.rotate_from(&entry.name, self.parts.environment, entry.version.clone()).await?;
+                let retry_at = entry.applied.policy.as_ref().map_or(0, |policy| policy.day_began(now) + 86_400);
+                diary.note(entry, report.ending, self.parts.clock.unix_ms() / 1000, retry_at);
+            }
+        }
+        let now = self.parts.clock.unix_ms() / 1000;
+        let next = calendar.iter().filter_map(|entry| diary.next(entry, now)).min();
+        let pause = next.map_or(LOOK_AGAIN, |next| Duration::from_secs(next.saturating_sub(now).max(1)));
+        Ok(pause.min(LOOK_AGAIN))
+    }
+
+    fn announce(&self, entry: &Appointment, now: u64) {
+        let Some(dates) = entry.dates else { return };
+        self.parts.notices.notice(Notice::RotationAnnounced {
+            name: entry.name.as_str().to_owned(),
+            tool: entry.tool.clone(),
+            secret_type: entry.secret_type.clone(),
+            rotation_type: entry.rotation_type.clone(),
+            due_unix_ms: dates.due * 1000,
+            days_left: dates.due.saturating_sub(now) / 86_400,
+        });
+    }
+
+    fn jitter(&self) -> u64 {
+        let most = self.parts.config.jitter.as_secs();
+        if most == 0 { 0 } else { fastrand::u64(0..=most) }
+    }
+}
+
+/// What the scheduler did so far, by secret. Everything that must survive it is in AWS.
+#[derive(Debug, Default)]
+struct Diary {
+    /// Announced rotations, by name and due date.
+    announced: BTreeSet<(String, u64)>,
+    plans: BTreeMap<String, Plan>,
+}
+
+/// When a due secret is tried.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    due: u64,
+    at: u64,
+    wait: u64,
+}
+
+impl Diary {
+    fn forget_all_but(&mut self, calendar: &[Appointment]) {
+        let due = |name: &str| calendar.iter().find(|e| e.name.as_str() == name)?.dates.map(|dates| dates.due);
+        self.announced.retain(|(name, date)| due(name) == Some(*date));
+        self.plans.retain(|name, plan| due(name) == Some(plan.due));
+    }
+
+    /// Whether it is to be announced now.
+    fn announce(&mut self, entry: &Appointment) -> bool {
+        entry.dates.is_some_and(|dates| self.announced.insert((entry.name.as_str().to_owned(), dates.due)))
+    }
+
+    /// Whether its time has come, the jitter included.
+    fn may_try(&mut self, entry: &Appointment, now: u64, jitter: u64) -> bool {
+        let Some(dates) = entry.dates else { return false };
+        let first = Plan { due: dates.due, at: dates.due + jitter, wait: FIRST_RETRY };
+        let plan = self.plans.entry(entry.name.as_str().to_owned()).or_insert(first);
+        plan.at <= now
+    }
+
+    /// After an attempt: again later the same day, or at `tomorrow`'s time of day.
+    fn note(&mut self, entry: &Appointment, ending: Ending, now: u64, tomorrow: u64) {
+        let Some(plan) = self.plans.get_mut(entry.name.as_str()) else { return };
+        if ending.is_live() {
+            // What AWS lists may lag behind; it is not rotated twice for one date.
+            plan.at = now + LOOK_AGAIN.as_secs();
+            return;
+        }
+        let next = now + plan.wait;
+        (plan.at, plan.wait) = if next < tomorrow || tomorrow <= now {
+            (next, (plan.wait * 2).min(LAST_RETRY))
+        } else {
+            (tomorrow, FIRST_RETRY)
+        };
+    }
+
+    /// When something is to be done about it next.
+    fn next(&self, entry: &Appointment, now: u64) -> Option<u64> {
+        match self.plans.get(entry.name.as_str()) {
+            Some(plan) => Some(plan.at),
+            None => entry.dates?.next_change(now),
+        }
+    }
+}
