@@ -169,6 +169,88 @@ export interface CacheOptions {
   encryptionKeys?: EncryptionKey[]
 }
 
+/** The documented rotation policy, and how generated values look. */
+export interface SecretRotationPolicy {
+  /** The `rotationType` of declared secrets that it applies to. */
+  secretType: string
+  /** Days from one rotation to the next, 1 to 3650. */
+  rotationInterval: number
+  /** Time of day in UTC, `'HH:MM'`. Default `'02:00'`. */
+  rotationTime?: string
+  /** How many days ahead it is announced (`rotation.onNotice`). Default `0`. */
+  notificationDays?: number
+  /** Whether a live value that the `verify` hook refuses is taken back. Default `true`. */
+  rollbackEnabled?: boolean
+  /** Characters of a generated value, 8 to 1024. Default `32`. */
+  passwordLength?: number
+  /** The characters it is made of, each once, at least 10. Default: letters and digits. */
+  passwordAlphabet?: string
+  /** The field of a JSON secret that is replaced. Default `'password'`. */
+  passwordField?: string
+}
+
+/** What a rotation hook is told. Its values are methods: whatever prints the context does not print them. */
+export interface RotationContext {
+  readonly name: string
+  readonly environment: Environment
+  readonly awsId: string
+  /** Lower-cased; `null` when the name has no type part. */
+  readonly tool: string | null
+  readonly secretType: string | null
+  readonly rotationType: string | null
+  readonly previousVersionId: string
+  /** `null` in `create`. */
+  readonly versionId: string | null
+  /** The value that was live when the rotation began. */
+  currentValue(): string
+  /** The new value. @throws CLOSED in `create`, and after the hook ended. */
+  newValue(): string
+}
+
+/**
+ * What the service itself does in a rotation. A hook that throws ends it; of its error only the class and a plain `code`
+ * are repeated. After a crash a rotation goes on where it stopped, so each hook may be called again with the same value.
+ */
+export interface RotationHooks {
+  /** Makes the new value. Default: a generated one. */
+  create?(context: RotationContext): Promise<string> | string
+  /** Applies the new value to the target system. */
+  set?(context: RotationContext): Promise<void> | void
+  /** Tries the new value before it is live. */
+  test?(context: RotationContext): Promise<void> | void
+  /** Checks the value after it became live. */
+  verify?(context: RotationContext): Promise<void> | void
+  /**
+   * Puts the target system back to the old value. Without it a value that was `set` and then refused stays AWSPENDING,
+   * and the next rotation tries it again.
+   */
+  undo?(context: RotationContext): Promise<void> | void
+}
+
+/** Rotation. */
+export interface RotationOptions {
+  /** Added to the documented ones (`database-credentials`, `api-tokens`, `oauth-credentials`), or in their place. */
+  policies?: SecretRotationPolicy[]
+  hooks?: RotationHooks
+  /** Deadline for one call of a hook, in milliseconds. Default `30000`. */
+  hookTimeoutMs?: number
+  /** How far `rotation.start()` spreads what is due at the same time, in seconds. Default `300`. */
+  jitterSeconds?: number
+  /** Who makes passwords: `'local'` random numbers, or AWS GetRandomPassword. Default `'local'`. */
+  generator?: 'local' | 'aws'
+}
+
+/** Where news of changed secrets comes from, beside `handleSecretEvent`. */
+export interface EventsOptions {
+  /** An SQS queue that EventBridge writes to; one queue for each environment. Default: none. */
+  sqsQueueUrl?: string
+  /**
+   * How often versions that no reader keeps fresh are compared with AWS's, in seconds. Default `900` with a queue or a
+   * callback of `onSecretRotated`, else never.
+   */
+  pollSeconds?: number
+}
+
 /** Where warnings go. `console` and pino loggers fit. */
 export interface SecretLogger {
   warn(message: string): void
@@ -186,6 +268,8 @@ export interface SecretDeliveryOptions {
   runtime?: RuntimeOptions
   /** `false`: nothing is cached. Default: off in development, on elsewhere. */
   cache?: CacheOptions | false
+  rotation?: RotationOptions
+  events?: EventsOptions
   /** Only `false` in this version: audit records are not written yet. */
   audit?: false
   /** Default: `process.emitWarning`. */
@@ -332,6 +416,121 @@ export interface HealthReport {
   checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis', HealthCheck>
 }
 
+/** How a rotation ended, and what was done. Never a value. */
+export interface RotationReport {
+  name: string
+  environment: Environment
+  awsId: string
+  rotationType: string | null
+  /**
+   * `finished`: the new value is live. `unverified`: it is, and the check of it failed (the policy takes nothing back).
+   * `failed`: the old value is live. `rolled-back`: the new value was live and the old one is again.
+   */
+  outcome: 'finished' | 'unverified' | 'failed' | 'rolled-back'
+  /** It went on with the value of an interrupted rotation. */
+  resumed: boolean
+  /** AWS's own rotation function did it. */
+  byAws: boolean
+  /** Another instance did it meanwhile. */
+  byAnotherInstance: boolean
+  /** ISO 8601, UTC. */
+  startedAt: string
+  endedAt: string
+  steps: {
+    step: 'create' | 'set' | 'test' | 'finish' | 'verify' | 'undo' | 'rollback'
+    startedAt: string
+    durationMs: number
+    error: { code: SecretErrorCode; message: string } | null
+  }[]
+  previousVersionId: string | null
+  versionId: string | null
+  /** `ROTATION_FAILED` or `ROTATION_ROLLED_BACK`, with the reason. */
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** When a declared secret is to be rotated. */
+export interface RotationDue {
+  name: string
+  tool: string
+  secretType: string
+  rotationType: string | null
+  /** The policy's `secretType`; `null`: the environment's interval. */
+  policy: string | null
+  /** `manual`: people rotate here. `unknown`: AWS has no such secret, or did not answer. */
+  state: 'due' | 'announced' | 'later' | 'manual' | 'unknown'
+  versionId: string | null
+  /** When the live version was made. ISO 8601, UTC. */
+  rotatedAt: string | null
+  noticeAt: string | null
+  dueAt: string | null
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** What a scheduler does, and how rotations end. */
+export type RotationNotice =
+  | {
+      kind: 'announced'
+      name: string
+      tool: string
+      secretType: string
+      rotationType: string | null
+      dueAt: string
+      daysLeft: number
+    }
+  | { kind: 'ended'; report: RotationReport }
+
+/** Rotation. */
+export interface SecretRotationManager {
+  /** The policies in force, by type. */
+  readonly policies: readonly Readonly<Required<SecretRotationPolicy>>[]
+  /**
+   * Gives the secret a new value: staged as AWSPENDING, set and tested by the hooks, then made AWSCURRENT, and checked.
+   * A rotation that fails resolves as well, with the reason.
+   * @param environment Default: this delivery's.
+   * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
+   */
+  rotate(secretName: string, environment?: string): Promise<RotationReport>
+  /** The documented form of `rotate`: whether the new value is live. */
+  rotateSecret(secretName: string, environment: string): Promise<boolean>
+  /** All declared secrets, the earliest due first. */
+  due(): Promise<RotationDue[]>
+  /**
+   * Begins to rotate declared secrets when they are due, one instance of a fleet at a time (Redis tells which). `false`,
+   * and a warning, where secrets are rotated by hand (development).
+   */
+  start(): boolean
+  stop(): void
+  /** Called for announced and ended rotations. @returns A function that unsubscribes. */
+  onNotice(callback: (notice: RotationNotice) => void): () => void
+}
+
+/** One version of a secret. */
+export interface SecretVersion {
+  value: string
+  versionId: string
+  /** ISO 8601, UTC. */
+  createdAt: string | null
+}
+
+/** The versions around the live one, by AWS's labels. */
+export interface SecretVersions {
+  current: SecretVersion | null
+  previous: SecretVersion | null
+  /** `null` unless a rotation is under way. */
+  pending: SecretVersion | null
+}
+
+/** How `withSecret` goes on after a failure. */
+export interface WithSecretOptions {
+  /**
+   * Whether an error says that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
+   * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
+   */
+  isAuthError?: (error: unknown) => boolean
+  /** How long another value is looked for, in milliseconds. Default `10000`. */
+  timeoutMs?: number
+}
+
 /** Counters since construction. */
 export interface MetricsSnapshot {
   /** Values returned, by where they came from. */
@@ -354,6 +553,8 @@ export interface MetricsSnapshot {
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
   awsCalls: Record<string, { ok: number; denied: number; failed: number }>
+  /** Rotations by how they ended, AWS's own included where an event tells of their failure. */
+  rotations: Record<RotationReport['outcome'], number>
   /** Retrievals reported through `recordSecretRetrieval`. */
   recorded: { count: number; failures: number; totalLatencyMs: number }
 }
@@ -382,6 +583,7 @@ export class SecretDelivery {
   readonly environment: Environment
   readonly cache: SecretCache
   readonly metrics: MetricsCollector
+  readonly rotation: SecretRotationManager
 
   /**
    * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
@@ -413,11 +615,31 @@ export class SecretDelivery {
    * @returns A function that unsubscribes.
    */
   onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void
-  /**
-   * Gives the secret a new generated value in AWS: staged as AWSPENDING, read back, then made AWSCURRENT. An untested
-   * value is never live. `true` when the new value is live.
-   */
+  /** The documented form of `rotation.rotate`: `true` when the new value is live. */
   rotateSecret(secretName: string, environment: string): Promise<boolean>
+  /**
+   * Runs `use` with the secret. When it fails because the credentials are wrong, reads anew and runs it again, with the
+   * pending and the previous version as well where the target is ahead of AWS or behind it. What `use` throws otherwise
+   * is thrown.
+   * @throws as `getToolSecret`; SOURCE_UNAVAILABLE when no source has the secret
+   */
+  withSecret<T>(
+    toolName: string,
+    secretType: string,
+    use: (secret: string) => Promise<T>,
+    options?: WithSecretOptions,
+  ): Promise<T>
+  /**
+   * The live version, the one before it and the one that is being tried, for services that verify what others signed.
+   * Remembered for up to a minute where caching is on. @throws as `getSecretFromAWS`
+   */
+  getSecretVersions(secretName: string): Promise<SecretVersions>
+  /**
+   * Follows an event of AWS (EventBridge's `Secret Label Updated`, or CloudTrail's, as an object or JSON text): when it
+   * resolves, every cache has the version that it announced. `true` when it concerned this environment.
+   * @throws SOURCE_RESPONSE_INVALID for what is no event; SOURCE_UNAVAILABLE, SOURCE_TIMEOUT: hand it over again
+   */
+  handleSecretEvent(event: unknown): Promise<boolean>
   /** Whether each declared secret can be read from AWS with this identity. */
   validateSecretAccess(): Promise<ValidationResult>
   /** Whether the env file and AWS agree, for each declared secret and each name in the file. */

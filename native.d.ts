@@ -53,8 +53,28 @@ export declare class NativeDelivery {
   validateApplicationFunctionality(id: number, variables: Record<string, string>): void
   /** `assessPerformanceImpact`. */
   assessPerformanceImpact(id: number): void
-  /** `rotateSecret`. */
-  rotateSecret(id: number, name: string, environment: string): void
+  /** `rotation.rotate`. */
+  rotate(id: number, name: string, environment?: string | undefined | null): void
+  /** `rotation.due`. */
+  rotationDue(id: number): void
+  /** `rotation.policies` as JSON text. */
+  rotationPolicies(): string
+  /** `rotation.start`. */
+  rotationStart(): boolean
+  /** `rotation.stop`. */
+  rotationStop(): void
+  /** A value that a hook under way asks for; `null` once it ended. */
+  hookValue(id: number, pending: boolean): string | null
+  /** A hook ended with a value or without. */
+  hookDone(id: number, value?: string | undefined | null): void
+  /** A hook failed with an error of a class and, where there is one, a code. */
+  hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** `getSecretVersions`: the values by label, and under `details` the rest as JSON text. */
+  getSecretVersions(id: number, name: string, fresh: boolean): void
+  /** `handleSecretEvent`. */
+  handleEvent(id: number, event: string): void
+  /** Somebody wants to hear of changes. */
+  watch(): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */

@@ -7,6 +7,18 @@ const { SecretDelivery } = require('..')
 const base = { environment: 'development', aws: { enabled: false }, envFile: false, runtime: { variables: {} } }
 const KEY = Buffer.alloc(32, 7).toString('base64')
 
+/**
+ * @param {object} policy
+ * @param {string} field
+ * @param {string} says
+ * @returns {[string, any, string]}
+ */
+const policyRefused = (policy, field, says) => [
+  `options.rotation.policies[0].${field}`,
+  { rotation: { policies: [{ secretType: 'a', rotationInterval: 7, ...policy }] } },
+  says,
+]
+
 /** @type {[string, any, string][]} Path, options, what the message says. */
 const refused = [
   ['options', 'production', 'must be an object'],
@@ -58,8 +70,30 @@ const refused = [
   ['options.cache.redis.url', { cache: { redis: { url: 'redis://' } } }, ''],
   ['options.cache.encryptionKeys[0]', { cache: { encryptionKeys: [{ id: 'a b', key: KEY }] } }, ''],
   ['options.audit', { audit: {} }, 'not available'],
-  ['options.rotation', { rotation: {} }, 'not available'],
-  ['options.events', { events: {} }, 'not available'],
+  ['options.rotation.policies', { rotation: { policies: {} } }, 'must be an array'],
+  ['options.rotation.policies[0]', { rotation: { policies: [{ rotationInterval: 5 }] } }, 'needs secretType'],
+  ['options.rotation.policies[0]', { rotation: { policies: [{ secretType: 'a' }] } }, 'needs rotationInterval'],
+  ...[0, -1, 1.5, 4000].map((rotationInterval) =>
+    policyRefused({ rotationInterval }, 'rotationInterval', 'whole number'),
+  ),
+  ...['24:00', '2:00', '02:00 PM', '02:60'].map((rotationTime) =>
+    policyRefused({ rotationTime }, 'rotationTime', 'HH:MM'),
+  ),
+  policyRefused({ notificationDays: 8 }, 'notificationDays', 'must not be more'),
+  policyRefused({ rollbackEnabled: 'yes' }, 'rollbackEnabled', 'true or false'),
+  policyRefused({ passwordLength: 7 }, 'passwordLength', 'whole number'),
+  policyRefused({ passwordAlphabet: 'abc' }, 'passwordAlphabet', 'at least 10'),
+  policyRefused({ passwordAlphabet: 'aabcdefghijk' }, 'passwordAlphabet', 'each once'),
+  policyRefused({ interval: 5 }, 'interval', 'is not an option'),
+  ['options.rotation.hooks', { rotation: { hooks: 'set' } }, 'must be an object'],
+  ['options.rotation.hooks.sett', { rotation: { hooks: { sett() {} } } }, 'is not a hook'],
+  ['options.rotation.hooks.set', { rotation: { hooks: { set: 'hunter2' } } }, 'must be a function'],
+  ['options.rotation.hookTimeoutMs', { rotation: { hookTimeoutMs: 0 } }, 'whole number'],
+  ['options.rotation.generator', { rotation: { generator: 'lambda' } }, "'local'"],
+  ['options.events', { events: true }, 'must be an object'],
+  ['options.events.sqsQueueUrl', { events: { sqsQueueUrl: 'my-queue' } }, 'URL of an SQS queue'],
+  ['options.events.sqsQueueUrl', { events: { sqsQueueUrl: 'https://a:hunter2@sqs.x.amazonaws.com/1/q' } }, 'URL'],
+  ['options.events.pollSeconds', { events: { pollSeconds: 0 } }, 'whole number'],
 ]
 
 test.each(refused)('%s: %j', (path, options, says) => {

@@ -1,9 +1,12 @@
 'use strict'
 
-const { SecretError, orThrow, assertName } = require('./errors')
+const { SecretError, orThrow, assertName, assertEnvironment } = require('./errors')
+const { checkedHooks } = require('./hooks')
 const native = require('./load')
-const { Operations } = require('./operations')
+const { Operations, listen } = require('./operations')
+const { SecretRotationManager } = require('./rotation')
 const variables = require('./variables')
+const { Looks, withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -22,12 +25,15 @@ class SecretDelivery {
   #givenVariables
   /** @type {Promise<void> | undefined} */
   #closing
+  #looks = new Looks((name) => this.#allValues(name))
 
   /** @param {Options} [options] */
   constructor(options) {
-    const { logger, ...rest } = checkedOptions(options)
+    const { logger, ...given } = checkedOptions(options)
+    const { hooks, names } = checkedHooks(given.rotation?.hooks)
+    const rest = names.length > 0 ? { ...given, rotation: { ...given.rotation, hooks: names } } : given
     const ambient = { variables: variables.forConfiguration(), workingDirectory: process.cwd() }
-    this.#operations = new Operations(logger)
+    this.#operations = new Operations(logger, hooks)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
@@ -42,6 +48,9 @@ class SecretDelivery {
         () => this.#flights.clear(),
         this.#native,
       ),
+    )
+    this.rotation = Object.freeze(
+      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#operations),
     )
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
@@ -178,10 +187,42 @@ class SecretDelivery {
    * @returns {Promise<boolean>}
    */
   async rotateSecret(secretName, environment) {
+    return this.rotation.rotateSecret(secretName, environment)
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<import('../index').SecretVersions>}
+   */
+  async getSecretVersions(secretName) {
     assertName('secretName', secretName)
-    assertEnvironment(environment)
-    this.#flights.clear()
-    return this.#start((id) => this.#native.rotateSecret(id, secretName, environment))
+    return this.#joined(`versions ${secretName}`, {}, (id) =>
+      this.#native.getSecretVersions(id, secretName, false),
+    ).then(versionsOf)
+  }
+
+  /**
+   * @template T
+   * @param {string} toolName
+   * @param {string} secretType
+   * @param {(secret: string) => Promise<T>} use
+   * @param {import('../index').WithSecretOptions} [options]
+   * @returns {Promise<T>}
+   */
+  async withSecret(toolName, secretType, use, options) {
+    assertName('toolName', toolName)
+    assertName('secretType', secretType)
+    const name = orThrow(native.secretName(toolName, secretType))
+    const read = () => this.getToolSecret(toolName, secretType)
+    return withSecret({ name, read, looks: this.#looks }, use, options)
+  }
+
+  /**
+   * @param {unknown} event
+   * @returns {Promise<boolean>}
+   */
+  async handleSecretEvent(event) {
+    return this.#startAnew((id) => this.#native.handleEvent(id, eventText(event)))
   }
 
   /**
@@ -189,11 +230,9 @@ class SecretDelivery {
    * @returns {() => void}
    */
   onSecretRotated(callback) {
-    if (typeof callback !== 'function') throw new SecretError('CONFIG_INVALID', 'onSecretRotated needs a function')
-    // A wrapper of its own, so that the same function can be registered twice and unsubscribed once.
-    const listener = (/** @type {string} */ tool, /** @type {string} */ type) => callback(tool, type)
-    this.#operations.rotationListeners.add(listener)
-    return () => void this.#operations.rotationListeners.delete(listener)
+    const unsubscribe = listen(this.#operations.rotationListeners, callback, 'onSecretRotated')
+    this.#native.watch()
+    return unsubscribe
   }
 
   /** @returns {Promise<void>} */
@@ -203,6 +242,7 @@ class SecretDelivery {
       .start(this.#native, (id) => this.#native.close(id))
       .then(() => {
         this.#operations.rotationListeners.clear()
+        this.#operations.noticeListeners.clear()
       })
     return this.#closing
   }
@@ -254,6 +294,32 @@ class SecretDelivery {
    */
   #start(begin) {
     return this.#operations.start(this.#native, begin)
+  }
+
+  /**
+   * Starts what may change a secret: who reads after it must not join a read begun before it.
+   *
+   * @template T
+   * @param {(id: number) => void} begin
+   * @returns {Promise<T>}
+   */
+  #startAnew(begin) {
+    this.#flights.clear()
+    return this.#start(begin)
+  }
+
+  /**
+   * All values of a secret that something may still, or already, accept; the likeliest first. None while AWS fails.
+   *
+   * @param {string} name
+   * @returns {Promise<string[]>}
+   */
+  async #allValues(name) {
+    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true)).then(versionsOf)
+    const [current, others] = await Promise.allSettled([this.refresh(name), versions])
+    const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
+    const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
+    return values.filter((value) => typeof value === 'string')
   }
 
   /** Every variable: a validation reads many names. */
@@ -428,11 +494,29 @@ function checkedOptions(options) {
   return { ...options, logger: logger ?? undefined }
 }
 
-/** @param {unknown} environment */
-function assertEnvironment(environment) {
-  if (typeof environment !== 'string') {
-    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
+/**
+ * @param {Record<string, string>} versions Values by label, and the rest as JSON text.
+ * @returns {import('../index').SecretVersions}
+ */
+function versionsOf({ details, ...values }) {
+  const all = JSON.parse(details)
+  const version = (/** @type {string} */ label) => (all[label] ? { ...all[label], value: values[label] } : null)
+  return { current: version('current'), previous: version('previous'), pending: version('pending') }
+}
+
+/**
+ * @param {unknown} event
+ * @returns {string}
+ */
+function eventText(event) {
+  if (typeof event === 'string') return event
+  try {
+    const text = JSON.stringify(event)
+    if (typeof text === 'string') return text
+  } catch {
+    // Not JSON: said below.
   }
+  throw new SecretError('SOURCE_RESPONSE_INVALID', 'the event is not JSON')
 }
 
 /**

@@ -46,4 +46,11 @@ function assertName(what, value) {
   }
 }
 
-module.exports = { SecretError, orThrow, assertName }
+/** @param {unknown} environment */
+function assertEnvironment(environment) {
+  if (typeof environment !== 'string') {
+    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
+  }
+}
+
+module.exports = { SecretError, orThrow, assertName, assertEnvironment }

@@ -3,23 +3,32 @@
 // Not the global one, which a service's tests may replace (Jest's fake timers).
 const { setImmediate } = require('node:timers')
 const { SecretError } = require('./errors')
+const { runHook } = require('./hooks')
 
 /** The kinds of message that the addon sends beside plain values (src/completions.rs). */
 const FAILED = 1
 const REPORT = 2
 const WARNING = 3
 const ROTATED = 4
+const HOOK = 5
+const ROTATION = 6
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
  * delivery, so that an unused delivery can be collected.
  */
 class Operations {
-  /** @param {{ warn(message: string): void } | undefined} logger */
-  constructor(logger) {
+  /**
+   * @param {{ warn(message: string): void } | undefined} logger
+   * @param {import('../index').RotationHooks} hooks
+   */
+  constructor(logger, hooks) {
     this.logger = logger
+    this.hooks = hooks
     /** @type {Set<(tool: string, secretType: string) => void>} */
     this.rotationListeners = new Set()
+    /** @type {Set<(notice: import('../index').RotationNotice) => void>} */
+    this.noticeListeners = new Set()
     /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
     this.pending = new Map()
     /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
@@ -110,6 +119,8 @@ class Operations {
   deliver(kind, id, first, second) {
     if (kind === WARNING) return this.warn(first, second)
     if (kind === ROTATED) return this.rotated(first, second)
+    if (kind === ROTATION) return this.noticed(first)
+    if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
     if (kind === FAILED) operation?.reject(new SecretError(first, second))
     else if (kind === REPORT) operation?.resolve(JSON.parse(first))
@@ -132,6 +143,27 @@ class Operations {
   rotated(tool, secretType) {
     for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
   }
+
+  /** @param {string} json */
+  noticed(json) {
+    for (const listener of [...this.noticeListeners]) callOutside(() => listener(JSON.parse(json)))
+  }
+}
+
+/**
+ * Adds a listener; gives the function that takes it off. A wrapper of its own, so that the same function can be
+ * registered twice and taken off once.
+ *
+ * @template {unknown[]} A
+ * @param {Set<(...args: A) => void>} listeners
+ * @param {(...args: A) => void} callback
+ * @param {string} name The method, for the error.
+ */
+function listen(listeners, callback, name) {
+  if (typeof callback !== 'function') throw new SecretError('CONFIG_INVALID', `${name} needs a function`)
+  const listener = (/** @type {A} */ ...args) => callback(...args)
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
 }
 
 /**
@@ -144,4 +176,4 @@ function callOutside(callback) {
   queueMicrotask(callback)
 }
 
-module.exports = { Operations }
+module.exports = { Operations, listen }

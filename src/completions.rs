@@ -10,6 +10,7 @@ use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::value::SecretValue;
 
 use crate::raw::{Hop, SecretMap, SecretText};
+use crate::report;
 
 /// What an operation gave.
 pub enum Outcome {
@@ -31,11 +32,14 @@ mod kind {
     pub const REPORT: u32 = 2;
     pub const WARNING: u32 = 3;
     pub const ROTATED: u32 = 4;
+    pub const HOOK: u32 = 5;
+    pub const ROTATION: u32 = 6;
 }
 
 enum Message {
     Done { id: u32, result: std::result::Result<Outcome, SecretError> },
     Noticed(Notice),
+    Hook { id: u32, told: String },
 }
 
 /// A value that ends an operation.
@@ -85,6 +89,10 @@ impl Batch {
             Message::Noticed(Notice::Rotated { tool, secret_type }) => {
                 self.other(kind::ROTATED, 0, tool, secret_type);
             }
+            Message::Noticed(notice @ (Notice::RotationAnnounced { .. } | Notice::RotationEnded(_))) => {
+                self.other(kind::ROTATION, 0, report::rotation_notice(&notice).to_string(), String::new());
+            }
+            Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),
         }
     }
 
@@ -136,6 +144,11 @@ impl Completions {
     /// A promise to finish operation `id`, kept even when its task dies.
     pub fn ticket(self: &Arc<Self>, id: u32) -> Ticket {
         Ticket { id, completions: Some(self.clone()) }
+    }
+
+    /// Has JavaScript call a hook; `told` is its context as JSON text.
+    pub fn call_hook(&self, id: u32, told: String) {
+        self.push(Message::Hook { id, told });
     }
 
     fn push(&self, message: Message) {

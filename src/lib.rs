@@ -5,6 +5,7 @@
 //! synchronous call (`raw`).
 
 mod completions;
+mod hooks;
 mod native_delivery;
 mod options;
 mod raw;

@@ -15,6 +15,7 @@ use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
 use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::health::health;
 use tcs_secret_delivery_core::name::SecretName;
+use tcs_secret_delivery_core::rotation::hooks::HookFailure;
 use tcs_secret_delivery_core::source::aws::MAX_BATCH;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::validation::Validated;
@@ -22,7 +23,8 @@ use tcs_secret_delivery_core::value::SecretValue;
 use tokio::runtime::Handle;
 
 use crate::completions::{Batch, Completions, Outcome, Ticket};
-use crate::raw::{CachedReader, SecretMap};
+use crate::hooks::JsHooks;
+use crate::raw::{CachedReader, SecretMap, SecretText};
 use crate::{options, report};
 
 /// A refusal that JavaScript turns into a `SecretError`.
@@ -65,10 +67,13 @@ pub fn open_delivery(
     let completions = Completions::new(env, target)?;
     let handle = within_runtime_if_available(Handle::try_current)
         .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;
-    let delivery = Config::from_options(options, &ambient)
-        .and_then(|config| Delivery::new(config, completions.clone(), Clock::system(), handle));
-    Ok(match delivery {
-        Ok(delivery) => Either::A(NativeDelivery { delivery: Arc::new(delivery), completions }),
+    let opened = Config::from_options(options, &ambient).and_then(|config| {
+        let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
+        let delivery = Delivery::new(config, completions.clone(), hooks.clone(), Clock::system(), handle)?;
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks })
+    });
+    Ok(match opened {
+        Ok(delivery) => Either::A(delivery),
         Err(error) => Either::B(error.into()),
     })
 }
@@ -96,6 +101,7 @@ pub fn secret_name(tool: String, secret_type: String) -> Either<String, NativeFa
 pub struct NativeDelivery {
     delivery: Arc<Delivery>,
     completions: Arc<Completions>,
+    hooks: Arc<JsHooks>,
 }
 
 impl Drop for NativeDelivery {
@@ -342,12 +348,85 @@ impl NativeDelivery {
         });
     }
 
-    /// `rotateSecret`.
+    /// `rotation.rotate`.
     #[napi(catch_unwind)]
-    pub fn rotate_secret(&self, id: u32, name: String, environment: String) {
+    pub fn rotate(&self, id: u32, name: String, environment: Option<String>) {
         self.start_named(id, &name, |delivery, name| async move {
-            delivery.rotate(&name, &environment).await.map(Outcome::Bool)
+            let report = delivery.rotate(&name, environment.as_deref()).await?;
+            Ok(Outcome::Report(report::rotation(&report).to_string()))
         });
+    }
+
+    /// `rotation.due`.
+    #[napi(catch_unwind)]
+    pub fn rotation_due(&self, id: u32) {
+        self.start(id, |delivery| async move {
+            let calendar = delivery.calendar().await?;
+            Ok(Outcome::Report(report::calendar(delivery.clock(), &calendar).to_string()))
+        });
+    }
+
+    /// `rotation.policies` as JSON text.
+    #[napi(catch_unwind)]
+    pub fn rotation_policies(&self) -> String {
+        report::policies(self.delivery.rotation().policies()).to_string()
+    }
+
+    /// `rotation.start`.
+    #[napi(catch_unwind)]
+    pub fn rotation_start(&self) -> bool {
+        within_runtime_if_available(|| self.delivery.start_rotating())
+    }
+
+    /// `rotation.stop`.
+    #[napi(catch_unwind)]
+    pub fn rotation_stop(&self) {
+        self.delivery.rotation().stop();
+    }
+
+    /// A value that a hook under way asks for; `null` once it ended.
+    #[napi(ts_return_type = "string | null", catch_unwind)]
+    pub fn hook_value(&self, id: u32, pending: bool) -> Option<SecretText> {
+        self.hooks.value(id, pending).map(SecretText)
+    }
+
+    /// A hook ended with a value or without.
+    #[napi(catch_unwind)]
+    pub fn hook_done(&self, id: u32, value: Option<String>) {
+        self.hooks.finish(id, Ok(value.map(SecretValue::new)));
+    }
+
+    /// A hook failed with an error of a class and, where there is one, a code.
+    #[napi(catch_unwind)]
+    pub fn hook_failed(&self, id: u32, error_class: String, code: Option<String>) {
+        self.hooks.finish(id, Err(HookFailure::new(&error_class, code.as_deref())));
+    }
+
+    /// `getSecretVersions`: the values by label, and under `details` the rest as JSON text.
+    #[napi(catch_unwind)]
+    pub fn get_secret_versions(&self, id: u32, name: String, fresh: bool) {
+        self.start_named(id, &name, |delivery, name| async move {
+            let versions = delivery.versions(&name, fresh).await?;
+            let labelled =
+                [("current", &versions.current), ("previous", &versions.previous), ("pending", &versions.pending)];
+            let values = labelled
+                .into_iter()
+                .filter_map(|(label, version)| Some((label.to_owned(), version.as_ref()?.value.clone())));
+            let details = SecretValue::new(report::versions(&versions).to_string());
+            Ok(Outcome::Secrets(values.chain([("details".to_owned(), details)]).collect()))
+        });
+    }
+
+    /// `handleSecretEvent`.
+    #[napi(catch_unwind)]
+    pub fn handle_event(&self, id: u32, event: String) {
+        self.start(id, |delivery| async move { delivery.handle_event(&event).await.map(Outcome::Bool) });
+    }
+
+    /// Somebody wants to hear of changes.
+    #[napi(catch_unwind)]
+    pub fn watch(&self) {
+        within_runtime_if_available(|| self.delivery.watch());
     }
 
     /// `cache.get`.

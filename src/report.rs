@@ -7,7 +7,14 @@ use tcs_secret_delivery_core::environment::Environment;
 use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
 use tcs_secret_delivery_core::health::{Check, Status};
+use tcs_secret_delivery_core::layer::Versions;
 use tcs_secret_delivery_core::metrics::{Origin, read};
+use tcs_secret_delivery_core::notice::Notice;
+use tcs_secret_delivery_core::rotation::calendar::Appointment;
+use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext};
+use tcs_secret_delivery_core::rotation::policy::{Policies, Policy};
+use tcs_secret_delivery_core::rotation::report::{Report, StepReport};
+use tcs_secret_delivery_core::source::aws::Version;
 use tcs_secret_delivery_core::validation::{Issue, LATENCY_BOUND, LayerLatency, Severity, Validated, is_valid};
 
 /// `EnvironmentDefaults`.
@@ -67,6 +74,124 @@ fn error(error: Option<&SecretError>) -> Value {
     error.map_or(Value::Null, |error| json!({ "code": error.code().as_str(), "message": error.to_string() }))
 }
 
+/// A rotation hook's context, but for the values.
+pub fn hook_context(hook: Hook, context: &HookContext) -> Value {
+    json!({
+        "hook": hook.as_str(),
+        "name": context.name,
+        "environment": context.environment,
+        "awsId": context.aws_id,
+        "tool": context.tool,
+        "secretType": context.secret_type,
+        "rotationType": context.rotation_type,
+        "previousVersionId": context.previous_version,
+        "versionId": context.version,
+    })
+}
+
+/// `RotationReport`.
+pub fn rotation(report: &Report) -> Value {
+    let step = |step: &StepReport| {
+        json!({
+            "step": step.step.as_str(),
+            "startedAt": iso8601(step.started_unix_ms),
+            "durationMs": step.duration_ms,
+            "error": error(step.error.as_ref()),
+        })
+    };
+    json!({
+        "name": report.name,
+        "environment": report.environment.as_str(),
+        "awsId": report.aws_id,
+        "rotationType": report.rotation_type,
+        "outcome": report.ending.as_str(),
+        "resumed": report.resumed,
+        "byAws": report.by_aws,
+        "byAnotherInstance": report.by_another,
+        "startedAt": iso8601(report.started_unix_ms),
+        "endedAt": iso8601(report.ended_unix_ms),
+        "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
+        "previousVersionId": report.previous_version,
+        "versionId": report.version,
+        "error": error(report.error.as_ref()),
+    })
+}
+
+/// `RotationNotice`; `null` for notices of other kinds.
+pub fn rotation_notice(notice: &Notice) -> Value {
+    match notice {
+        Notice::RotationAnnounced { name, tool, secret_type, rotation_type, due_unix_ms, days_left } => json!({
+            "kind": "announced",
+            "name": name,
+            "tool": tool,
+            "secretType": secret_type,
+            "rotationType": rotation_type,
+            "dueAt": iso8601(*due_unix_ms),
+            "daysLeft": days_left,
+        }),
+        Notice::RotationEnded(report) => json!({ "kind": "ended", "report": rotation(report) }),
+        Notice::Warning { .. } | Notice::Rotated { .. } => Value::Null,
+    }
+}
+
+/// `SecretRotationPolicy[]`.
+pub fn policies(policies: &Policies) -> Value {
+    let policy = |(secret_type, policy): (&str, &Policy)| {
+        json!({
+            "secretType": secret_type,
+            "rotationInterval": policy.interval_days,
+            "rotationTime": policy.time.text(),
+            "notificationDays": policy.notification_days,
+            "rollbackEnabled": policy.rollback,
+            "passwordLength": policy.password.length,
+            "passwordAlphabet": policy.password.alphabet,
+            "passwordField": policy.password.field,
+        })
+    };
+    policies.all().map(policy).collect()
+}
+
+/// `RotationDue[]`.
+pub fn calendar(clock: &Clock, calendar: &[Appointment]) -> Value {
+    let now = clock.unix_ms() / 1000;
+    let date = |seconds: u64| iso8601(seconds * 1000);
+    let entry = |entry: &Appointment| {
+        let standing = match (entry.standing(now), &entry.applied.policy) {
+            (Some(standing), _) => standing.as_str(),
+            (None, None) => "manual",
+            (None, Some(_)) => "unknown",
+        };
+        json!({
+            "name": entry.name.as_str(),
+            "tool": entry.tool,
+            "secretType": entry.secret_type,
+            "rotationType": entry.rotation_type,
+            "policy": entry.applied.policy_type,
+            "state": standing,
+            "versionId": entry.version,
+            "rotatedAt": entry.rotated.map(date),
+            "noticeAt": entry.dates.map(|dates| date(dates.notice)),
+            "dueAt": entry.dates.map(|dates| date(dates.due)),
+            "error": error(entry.error.as_ref()),
+        })
+    };
+    calendar.iter().map(entry).collect()
+}
+
+/// What `SecretVersions` says beside the values.
+pub fn versions(versions: &Versions) -> Value {
+    let details = |version: &Option<Version>| {
+        version
+            .as_ref()
+            .map(|version| json!({ "versionId": version.id, "createdAt": version.created_unix_ms.map(iso8601) }))
+    };
+    json!({
+        "current": details(&versions.current),
+        "previous": details(&versions.previous),
+        "pending": details(&versions.pending),
+    })
+}
+
 /// `HealthReport`.
 pub fn health(environment: Environment, clock: &Clock, status: Status, checks: &[Check]) -> Value {
     let checks: Map<String, Value> = checks
@@ -118,6 +243,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "unauthorizedAccess": read(&metrics.unauthorized),
         "errors": errors,
         "awsCalls": calls,
+        "rotations": metrics.rotations().map(|(ending, count)| (ending.as_str().to_owned(), count.into())).collect::<Map<_, _>>(),
         "recorded": {
             "count": read(&metrics.recorded),
             "failures": read(&metrics.recorded_failures),

@@ -33,7 +33,9 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             done
         }
         ("POST", "rotation-functions") => {
-            let Some(id) = input.get("secret").and_then(Json::as_str) else { return (400, json!({ "error": "secret" })) };
+            let Some(id) = input.get("secret").and_then(Json::as_str) else {
+                return (400, json!({ "error": "secret" }));
+            };
             let takes = Duration::from_millis(input.get("takesMs").and_then(Json::as_u64).unwrap_or(0));
             let gives_up = input.get("givesUp").and_then(Json::as_bool).unwrap_or(false);
             match state.store.set_function(id, RotationFunction::new(takes, gives_up)) {

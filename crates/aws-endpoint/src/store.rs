@@ -246,7 +246,10 @@ impl Store {
         let holder =
             |label: &str| secret.versions.iter().find(|(_, v)| v.stages.contains(label)).map(|(id, _)| id.clone());
         if holder(PENDING).is_some_and(|pending| Some(&pending) != holder(CURRENT).as_ref()) {
-            return error("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.");
+            return error(
+                "InvalidRequestException",
+                "A previous rotation isn't complete. That rotation will be reattempted.",
+            );
         }
         let Some(function) = &mut secret.function else {
             return error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.");

@@ -12,8 +12,8 @@ use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::notice::{Notice, Notices};
+use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::value::SecretValue;
 

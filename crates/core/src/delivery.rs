@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Precedence};
 use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
 use crate::layer::{AwsLayer, Found, Parts, Versions};
 use crate::manifest::Manifest;
@@ -20,10 +21,11 @@ use crate::metrics::{Metrics, add};
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::resolver::{Freshness, Resolver};
+use crate::rotation::calendar::Appointment;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::report::Report;
 use crate::rotation::{Parts as RotationParts, RotationManager};
-use crate::source::aws::Aws;
+use crate::source::aws::{Aws, Queue};
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Runtime, Variables};
 use crate::tools::{ToolSecrets, declared_names, read_tool};
@@ -46,6 +48,7 @@ pub struct Delivery {
     stop: CancellationToken,
     hot: Arc<HotPath>,
     rotation: Arc<RotationManager>,
+    events: Arc<Events>,
 }
 
 impl Delivery {
@@ -60,7 +63,9 @@ impl Delivery {
         clock: Clock,
         handle: Handle,
     ) -> Result<Self> {
-        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, .. } = config;
+        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events } =
+            config;
+        let aws = aws.map(Arc::new);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
@@ -70,7 +75,7 @@ impl Delivery {
         let hot_memory =
             cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
         let layer = AwsLayer::new(Parts {
-            aws: aws.map(|config| Aws::new(config, clock.clone())),
+            aws: aws.as_ref().map(|config| Aws::new(config, clock.clone())),
             cache,
             ids,
             clock: clock.clone(),
@@ -100,6 +105,16 @@ impl Delivery {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
+        let events = Events::new(EventParts {
+            queue: events.queue_url.zip(aws).map(|(url, aws)| Queue::new(url, aws)),
+            poll_every: events.poll_every,
+            layer: layer.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            notices: notices.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
         let resolver = Resolver {
             layer,
             env_file: env_file.map(|config| EnvFile::new(config, notices.clone())),
@@ -121,6 +136,7 @@ impl Delivery {
             stop,
             hot,
             rotation,
+            events,
         })
     }
 
@@ -161,6 +177,40 @@ impl Delivery {
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         self.open(self.rotation.rotate(name, environment)).await
+    }
+
+    /// When each declared secret is due.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn calendar(&self) -> Result<Vec<Appointment>> {
+        self.open(self.rotation.calendar()).await
+    }
+
+    /// Begins to rotate what is due. Gives `false`, and begins nothing, where people rotate. Called inside a runtime.
+    pub fn start_rotating(&self) -> bool {
+        let starts = !self.is_closed() && self.rotation.start();
+        if !starts && !self.is_closed() {
+            let environment = self.environment.as_str();
+            let message = format!("rotation.start() does nothing in {environment}, where secrets are rotated by hand");
+            self.warn(Notice::warning("ROTATION_MANUAL", message));
+        }
+        starts
+    }
+
+    /// Somebody wants to hear of changes. Called inside a runtime.
+    pub fn watch(&self) {
+        if !self.is_closed() {
+            self.events.watch();
+        }
+    }
+
+    /// Follows an event that AWS sent (`handleSecretEvent`); gives whether it concerned this environment.
+    ///
+    /// # Errors
+    /// See [`Events::handle`]; `CLOSED`.
+    pub async fn handle_event(&self, text: &str) -> Result<bool> {
+        self.open(self.events.handle(text)).await
     }
 
     /// The live version of `name` and those around it; past the copies of them when `fresh`.
@@ -408,6 +458,7 @@ impl Delivery {
 
     /// Runs `work` unless the delivery is closed, and gives it up when it is closed meanwhile.
     pub(crate) async fn open<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.events.begin();
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SecretError::closed()),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod delivery;
 pub mod environment;
 pub mod error;
+pub mod events;
 pub mod explain;
 pub mod flight;
 pub mod health;

@@ -142,7 +142,11 @@ async fn a_hook_that_gives_nothing_throws_or_hangs_leaves_the_old_value_live() {
             let service = world.deliver("test", quick.clone());
             assert_eq!(service.value("DB_PASSWORD").await, "old");
             let report = rotate(&service).await;
-            assert_eq!((report.ending, code(&report)), (Ending::Failed, Some(ErrorCode::RotationFailed)), "{hook:?} {how}");
+            assert_eq!(
+                (report.ending, code(&report)),
+                (Ending::Failed, Some(ErrorCode::RotationFailed)),
+                "{hook:?} {how}"
+            );
             assert_eq!((live(&world), service.value("DB_PASSWORD").await), ("old".into(), "old".into()));
             assert_eq!(world.heard.warnings(), ["ROTATION_FAILED"]);
             assert!(world.heard.rotated().is_empty());

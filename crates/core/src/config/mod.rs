@@ -79,7 +79,7 @@ pub struct RotationConfig {
 pub struct EventsConfig {
     /// An SQS queue that EventBridge writes to.
     pub queue_url: Option<String>,
-    /// How often the versions of known secrets are compared with AWS's; `None`: never.
+    /// How often the versions of known secrets are compared with AWS's; `None`: only when somebody listens.
     pub poll_every: Option<Duration>,
 }
 

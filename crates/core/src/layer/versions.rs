@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
 use crate::cache::tiered::{At, Want};
-use crate::clock::Moment;
+use crate::clock::{Moment, millis};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::SecretName;
 use crate::source::aws::{CURRENT, Fetched, MAX_BATCH, PENDING, PREVIOUS, Version, Which};
@@ -45,6 +45,26 @@ impl AwsLayer {
         let wants: Vec<Want> = names.iter().map(|name| self.want(name)).collect();
         let calls = wants.chunks(MAX_BATCH).map(|wants| self.call_aws(wants));
         join_all(calls).await.into_iter().flatten().collect()
+    }
+
+    /// Whether memory holds `version` of `name`.
+    pub fn has_live(&self, name: &SecretName, version: &str) -> bool {
+        let entry = self.stale_in_memory(name);
+        entry.is_some_and(|entry| entry.version_id.as_deref() == Some(version))
+    }
+
+    /// Whether `version` is the last one known of `name`.
+    pub fn knows(&self, name: &SecretName, version: &str) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.knows(name, version))
+    }
+
+    /// The names in memory whose copies AWS gave longer ago than `how_long`: no reader keeps them fresh.
+    pub fn unseen_for(&self, how_long: Duration) -> Vec<SecretName> {
+        let Some(cache) = &self.cache else { return Vec::new() };
+        let before = self.clock.unix_ms().saturating_sub(millis(how_long));
+        let copies = cache.memory().entries(self.clock.now()).into_iter();
+        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.fetched_unix_ms < before);
+        unseen.filter_map(|(name, _)| SecretName::new(&name).ok()).collect()
     }
 
     /// After `version` of `name` was made live here: the caches of every instance follow to it.

@@ -67,5 +67,12 @@ async fn state(aws: &Aws, id: &str, version: &str) -> Result<State> {
 
 fn new_token() -> String {
     let (a, b) = (fastrand::u64(..), fastrand::u64(..));
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", a >> 32, (a >> 16) & 0xffff, a & 0xffff, b >> 48, b & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xffff,
+        a & 0xffff,
+        b >> 48,
+        b & 0xffff_ffff_ffff
+    )
 }

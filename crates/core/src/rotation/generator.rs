@@ -7,8 +7,6 @@ use super::policy::PasswordRules;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::value::SecretValue;
 
-const LETTERS_AND_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
 /// The new value of a secret that is `current` now: the password, or, in a JSON object, the object with its password
 /// field replaced.
 ///
@@ -32,7 +30,7 @@ pub fn with_password(current: &SecretValue, password: &str, rules: &PasswordRule
 /// # Errors
 /// `ROTATION_FAILED` when the machine gives none.
 pub fn password(rules: &PasswordRules) -> Result<Zeroizing<String>> {
-    let alphabet: Vec<char> = rules.alphabet.as_deref().unwrap_or(LETTERS_AND_DIGITS).chars().collect();
+    let alphabet: Vec<char> = rules.alphabet.chars().collect();
     let count = u32::try_from(alphabet.len()).unwrap_or(u32::MAX).max(1);
     // The largest multiple of the alphabet's size: numbers from there on would favour some characters.
     let fair = u32::MAX - u32::MAX % count;
@@ -58,7 +56,7 @@ mod tests {
     use super::*;
 
     fn rules(length: u32, alphabet: &str) -> PasswordRules {
-        PasswordRules { length, alphabet: Some(alphabet.into()), ..PasswordRules::default() }
+        PasswordRules { length, alphabet: alphabet.into(), ..PasswordRules::default() }
     }
 
     #[test]

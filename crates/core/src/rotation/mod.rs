@@ -167,11 +167,12 @@ impl RotationManager {
         self.parts.metrics.rotated(report.ending);
         if let Some(error) = &report.error {
             self.parts.metrics.failed(error.code());
-            let code = match report.ending {
-                Ending::Finished | Ending::Unverified => "ROTATION_UNVERIFIED",
-                Ending::Failed | Ending::RolledBack => error.code().as_str(),
-            };
-            self.parts.notices.notice(Notice::warning(code, error.to_string()));
+            let why = error.to_string();
+            self.parts.notices.notice(match report.ending {
+                Ending::Finished | Ending::Unverified => Notice::warning("ROTATION_UNVERIFIED", why),
+                Ending::Failed => Notice::warning("ROTATION_FAILED", why),
+                Ending::RolledBack => Notice::warning("ROTATION_ROLLED_BACK", why),
+            });
         }
         self.parts.notices.notice(Notice::RotationEnded(Box::new(report.clone())));
     }
@@ -337,14 +338,7 @@ enum Alone {
 
 impl Ended {
     fn finished() -> Self {
-        Self {
-            ending: Ending::Finished,
-            resumed: false,
-            by_aws: false,
-            by_another: false,
-            version: None,
-            error: None,
-        }
+        Self { ending: Ending::Finished, resumed: false, by_aws: false, by_another: false, version: None, error: None }
     }
 
     fn by_another(version: String) -> Self {

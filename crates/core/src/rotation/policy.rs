@@ -9,6 +9,8 @@ const DAY: u64 = 86_400;
 const MINUTE: u64 = 60;
 /// Characters of a password when the policy does not say.
 pub const DEFAULT_LENGTH: u32 = 32;
+/// Its characters then: no target system has trouble with them.
+pub const LETTERS_AND_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// When secrets without a policy are rotated.
 const ENVIRONMENT_TIME: TimeOfDay = TimeOfDay { minute: 2 * 60 };
 
@@ -59,15 +61,15 @@ pub struct Policy {
 pub struct PasswordRules {
     /// Number of characters.
     pub length: u32,
-    /// The characters it is made of; `None`: letters and digits.
-    pub alphabet: Option<String>,
+    /// The characters it is made of.
+    pub alphabet: String,
     /// The field of a JSON secret that is replaced.
     pub field: String,
 }
 
 impl Default for PasswordRules {
     fn default() -> Self {
-        Self { length: DEFAULT_LENGTH, alphabet: None, field: "password".into() }
+        Self { length: DEFAULT_LENGTH, alphabet: LETTERS_AND_DIGITS.into(), field: "password".into() }
     }
 }
 

@@ -15,8 +15,8 @@ use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
-use tcs_secret_delivery_core::value::SecretValue;
 use tcs_secret_delivery_core::source::runtime::Variables;
+use tcs_secret_delivery_core::value::SecretValue;
 use tempfile::TempDir;
 
 /// Options as a service would write them.
@@ -165,8 +165,8 @@ impl World {
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
-        let delivery =
-            Delivery::new(config, self.heard.clone(), self.hooks.clone(), self.clock.clone(), runtime).expect("a delivery");
+        let delivery = Delivery::new(config, self.heard.clone(), self.hooks.clone(), self.clock.clone(), runtime)
+            .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 

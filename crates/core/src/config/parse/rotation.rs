@@ -8,12 +8,12 @@ use super::sub_section;
 use crate::config::{EventsConfig, Field, RotationConfig, Section};
 use crate::environment::Preset;
 use crate::error::{Result, SecretError};
+use crate::events::DEFAULT_POLL;
 use crate::rotation::hooks::Hook;
-use crate::rotation::policy::{DEFAULT_LENGTH, PasswordRules, Policies, Policy, TimeOfDay};
+use crate::rotation::policy::{PasswordRules, Policies, Policy, TimeOfDay};
 
 const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
 const DEFAULT_JITTER_SECONDS: u32 = 300;
-const DEFAULT_POLL_SECONDS: u32 = 900;
 /// Ten years.
 const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
@@ -86,9 +86,9 @@ fn policy(field: Field, known: &Policies) -> Result<(String, Policy)> {
         notification_days: notice.unwrap_or(base.notification_days),
         rollback: rollback.unwrap_or(base.rollback),
         password: PasswordRules {
-            length: length.unwrap_or(DEFAULT_LENGTH),
-            alphabet,
-            field: password_field.unwrap_or_else(|| PasswordRules::default().field),
+            length: length.unwrap_or(base.password.length),
+            alphabet: alphabet.unwrap_or(base.password.alphabet),
+            field: password_field.unwrap_or(base.password.field),
         },
     };
     Ok((secret_type, policy))
@@ -115,15 +115,18 @@ pub(super) fn events(top: &mut Section) -> Result<EventsConfig> {
         let path = field.path().to_owned();
         let text = field.string()?;
         let is_queue = Url::parse(&text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.path().len() > 1 && url.query().is_none()
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            let is_plain = !has_credentials && url.query().is_none() && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.has_host() && url.path().len() > 1 && is_plain
         });
         if !is_queue {
             return Err(SecretError::config(&path, "must be the URL of an SQS queue (https://…)"));
         }
         Ok(text)
     })?;
-    let poll = section.read("pollSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_POLL_SECONDS);
+    let poll = section.read("pollSeconds", |f| f.integer(1..=86_400))?;
     section.finish(&["sqsQueueUrl", "pollSeconds"])?;
-    let poll_every = (poll > 0).then(|| Duration::from_secs(u64::from(poll)));
+    let poll_every = poll.map(|seconds| Duration::from_secs(u64::from(seconds)));
+    let poll_every = poll_every.or_else(|| queue_url.is_some().then_some(DEFAULT_POLL));
     Ok(EventsConfig { queue_url, poll_every })
 }

@@ -90,6 +90,7 @@ impl Aws {
     fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
+            self.note_account(entry.arn.as_deref());
             let created_unix_ms = super::unix_ms(entry.created_date.as_ref());
             let fetched = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
             answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));

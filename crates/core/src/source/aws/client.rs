@@ -1,11 +1,11 @@
-//! Builds the one client: credential chain, region, TLS, deadlines, retries.
+//! Builds the clients: credential chain, region, TLS, deadlines, retries.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -33,8 +33,21 @@ const CA_BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// Loads the shared configuration and makes the client of the primary region, or of a replica's.
+/// Makes the client of the primary region, or of a replica's.
 pub(super) async fn build(config: &AwsConfig, replica: Option<&FailoverRegion>) -> Client {
+    let shared = shared(config, replica).await;
+    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
+        .interceptor(KeepBodiesOutOfLogs)
+        .interceptor(RefuseHugeBodies);
+    if shared.region().is_none() && shared.endpoint_url().is_some() {
+        // An endpoint of one's own needs no region, but the signature names one.
+        service = service.region(Region::from_static("us-east-1"));
+    }
+    Client::from_conf(service.build())
+}
+
+/// Loads what the clients of all services have in common.
+pub(super) async fn shared(config: &AwsConfig, replica: Option<&FailoverRegion>) -> SdkConfig {
     let variables: Vec<(&str, &str)> = config.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let attempt = attempt_timeout(config);
     let timeouts = TimeoutConfig::builder()
@@ -76,15 +89,7 @@ pub(super) async fn build(config: &AwsConfig, replica: Option<&FailoverRegion>) 
         );
         loader = loader.credentials_provider(credentials);
     }
-    let shared = loader.load().await;
-    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
-        .interceptor(KeepBodiesOutOfLogs)
-        .interceptor(RefuseHugeBodies);
-    if shared.region().is_none() && endpoint.is_some() {
-        // An endpoint of one's own needs no region, but the signature names one.
-        service = service.region(Region::from_static("us-east-1"));
-    }
-    Client::from_conf(service.build())
+    loader.load().await
 }
 
 /// Leaves room for a second attempt when the first one hangs, and for every region.

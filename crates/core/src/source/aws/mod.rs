@@ -4,11 +4,12 @@ mod batch;
 mod call;
 mod classify;
 mod client;
+mod queue;
 mod region;
 mod staging;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+pub use queue::{Message, Queue};
 pub use region::RegionState;
 pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};
 
@@ -127,17 +129,27 @@ pub struct Aws {
     limit: TokenBucket,
     in_flight: Semaphore,
     calls: AwsCalls,
+    account: OnceLock<String>,
     clock: Clock,
 }
 
 impl Aws {
     /// Nothing is asked until the first read.
-    pub fn new(config: AwsConfig, clock: Clock) -> Self {
+    pub fn new(config: &Arc<AwsConfig>, clock: Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let limit = TokenBucket::new(config.requests_per_second, clock.clone());
         let regions = Region::all(config, &clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
-        Self { regions, timeout, max_attempts, limit, in_flight, calls: AwsCalls::default(), clock }
+        Self {
+            regions,
+            timeout,
+            max_attempts,
+            limit,
+            in_flight,
+            calls: AwsCalls::default(),
+            account: OnceLock::new(),
+            clock,
+        }
     }
 
     /// Calls so far.
@@ -148,6 +160,20 @@ impl Aws {
     /// One deadline for a whole read.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Whose secrets these are, once AWS gave one.
+    pub fn account(&self) -> Option<&str> {
+        self.account.get().map(String::as_str)
+    }
+
+    /// An ARN names the account: `arn:aws:secretsmanager:region:account:secret:…`.
+    fn note_account(&self, arn: Option<&str>) {
+        if self.account.get().is_none()
+            && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
+        {
+            self.account.get_or_init(|| account.to_owned());
+        }
     }
 
     /// How long the rate limit makes the next call wait.
@@ -179,6 +205,7 @@ impl Aws {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let created = unix_ms(output.created_date.as_ref());
+            self.note_account(output.arn.as_deref());
             let fetched = self.fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, ..fetched })
         };

@@ -34,9 +34,8 @@ pub struct RegionState {
 
 impl Region {
     /// The primary and its replicas, in the order they are asked.
-    pub(super) fn all(config: AwsConfig, clock: &Clock) -> Vec<Self> {
+    pub(super) fn all(config: &Arc<AwsConfig>, clock: &Clock) -> Vec<Self> {
         let replicas = config.failover.clone();
-        let config = Arc::new(config);
         let region = |replica| Self {
             config: config.clone(),
             replica,

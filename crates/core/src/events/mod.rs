@@ -1,0 +1,193 @@
+//! News of changed secrets: events that the service hands over, a queue of them, and a slow look at versions.
+
+pub mod parse;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::{Clock, millis};
+use crate::error::{Result, SecretError};
+use crate::layer::AwsLayer;
+use crate::metrics::Metrics;
+use crate::name::SecretName;
+use crate::notice::{Notice, Notices};
+use crate::rotation::report::Ending;
+use crate::source::aws::Queue;
+use parse::{Happened, SecretEvent};
+
+/// Older events are not waited for: what they announce has long been everywhere, or was replaced.
+const MAY_OUTRUN: Duration = Duration::from_mins(5);
+/// Names whose last event is remembered.
+const MAX_REMEMBERED: usize = 10_000;
+/// How often versions are looked at when somebody wants to hear of changes.
+pub const DEFAULT_POLL: Duration = Duration::from_mins(15);
+
+/// What it is made of.
+pub struct Parts {
+    /// The queue, where there is one.
+    pub queue: Option<Queue>,
+    /// How often versions are looked at; `None`: only when somebody asks for news.
+    pub poll_every: Option<Duration>,
+    /// AWS and its caches.
+    pub layer: Arc<AwsLayer>,
+    /// Reads time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Hears what an operator should know.
+    pub notices: Arc<dyn Notices>,
+    /// Owns the tasks.
+    pub tasks: TaskTracker,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
+/// Follows what happens to secrets outside this service.
+pub struct Events {
+    parts: Parts,
+    begun: AtomicBool,
+    polling: AtomicBool,
+    /// The last version that an event announced, by name: a repeated event changes nothing.
+    last: Mutex<BTreeMap<SecretName, String>>,
+}
+
+impl Events {
+    /// Follows nothing yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, begun: false.into(), polling: false.into(), last: Mutex::default() })
+    }
+
+    /// Begins to follow the queue and to look at versions, as configured. Called with every operation; the first one
+    /// counts.
+    pub fn begin(self: &Arc<Self>) {
+        if self.begun.load(Ordering::Relaxed) || self.begun.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if self.parts.queue.is_some() {
+            let events = self.clone();
+            self.spawn(async move { events.follow_queue().await });
+        }
+        if let Some(every) = self.parts.poll_every {
+            self.poll(every);
+        }
+    }
+
+    /// Somebody wants to hear of changes.
+    pub fn watch(self: &Arc<Self>) {
+        self.poll(self.parts.poll_every.unwrap_or(DEFAULT_POLL));
+    }
+
+    fn poll(self: &Arc<Self>, every: Duration) {
+        if !self.polling.swap(true, Ordering::AcqRel) {
+            let events = self.clone();
+            self.spawn(async move { events.keep_looking(every).await });
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.parts.stop.clone();
+        self.parts.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    /// Follows an event that AWS sent; gives whether it concerned this environment.
+    ///
+    /// # Errors
+    /// `SOURCE_RESPONSE_INVALID` for what is no event. AWS's errors: the event is to be handed over again.
+    pub async fn handle(&self, text: &str) -> Result<bool> {
+        let Some(event) = parse::parse(text)? else { return Ok(false) };
+        let Some(name) = self.name_of(&event) else { return Ok(false) };
+        match &event.happened {
+            Happened::Nothing => {}
+            Happened::OtherLabel => self.parts.layer.forget_versions(),
+            Happened::RotationFailed => {
+                self.parts.metrics.rotated(Ending::Failed);
+                let message = format!("{}: AWS's rotation function failed; the old value stays live", event.aws_id);
+                self.parts.notices.notice(Notice::warning("ROTATION_FAILED", message));
+            }
+            Happened::Live(version) => self.follow(&name, version.as_deref(), &event).await?,
+        }
+        Ok(true)
+    }
+
+    /// The secret that an event is about, when it is one of this environment and account.
+    fn name_of(&self, event: &SecretEvent) -> Option<SecretName> {
+        let own = self.parts.layer.aws.as_ref().and_then(|aws| aws.account());
+        if let (Some(own), Some(account)) = (own, &event.account)
+            && own != account
+        {
+            return None;
+        }
+        SecretName::new(self.parts.layer.ids.name_in(&event.aws_id)?).ok()
+    }
+
+    async fn follow(&self, name: &SecretName, version: Option<&str>, event: &SecretEvent) -> Result<()> {
+        let layer = &self.parts.layer;
+        layer.forget_versions();
+        let Some(version) = version else { return layer.catch_up(name, None).await.map(drop) };
+        if self.is_last(name, version) || layer.has_live(name, version) {
+            return Ok(());
+        }
+        let now = self.parts.clock.unix_ms();
+        let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
+        // Another version than the announced one: that was replaced meanwhile.
+        if !is_recent || !layer.catch_up(name, Some(version)).await? {
+            layer.catch_up(name, None).await?;
+        }
+        self.note(name, version);
+        Ok(())
+    }
+
+    fn is_last(&self, name: &SecretName, version: &str) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.get(name).is_some_and(|last| last == version)
+    }
+
+    fn note(&self, name: &SecretName, version: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= MAX_REMEMBERED {
+            last.clear();
+        }
+        last.insert(name.clone(), version.to_owned());
+    }
+
+    /// The safety net: events are delivered by best effort. What no reader keeps fresh is compared with AWS.
+    async fn keep_looking(&self, every: Duration) {
+        loop {
+            self.parts.clock.sleep(every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            if let Err(error) = self.look(every).await {
+                tracing::debug!(code = %error.code(), "versions were not compared");
+            }
+        }
+    }
+
+    async fn look(&self, every: Duration) -> Result<()> {
+        let layer = &self.parts.layer;
+        let names = layer.unseen_for(every);
+        let mut failure: Option<SecretError> = None;
+        for (name, answer) in names.iter().zip(layer.fetch_all(&names).await) {
+            match answer {
+                Ok(Some(fetched)) => {
+                    if let Some(version) = &fetched.version_id
+                        && !layer.knows(name, version)
+                    {
+                        layer.catch_up(name, Some(version)).await?;
+                    }
+                }
+                Ok(None) => drop(layer.catch_up(name, None).await?),
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,75 @@
+'use strict'
+
+const { assertEnvironment, assertName } = require('./errors')
+const { listen } = require('./operations')
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+
+/** See `index.d.ts` for the documentation of every member. */
+class SecretRotationManager {
+  #start
+  #native
+  #operations
+
+  /**
+   * @param {<T>(begin: (id: number) => void) => Promise<T>} start
+   * @param {import('../native').NativeDelivery} nativeDelivery
+   * @param {InstanceType<typeof import('./operations').Operations>} operations
+   */
+  constructor(start, nativeDelivery, operations) {
+    this.#start = start
+    this.#native = nativeDelivery
+    this.#operations = operations
+    this.policies = Object.freeze(JSON.parse(nativeDelivery.rotationPolicies()).map(Object.freeze))
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} [environment]
+   * @returns {Promise<import('../index').RotationReport>}
+   */
+  async rotate(secretName, environment) {
+    assertName('secretName', secretName)
+    if (environment !== undefined) assertEnvironment(environment)
+    return this.#start((id) => this.#native.rotate(id, secretName, environment))
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {string} environment
+   * @returns {Promise<boolean>}
+   */
+  async rotateSecret(secretName, environment) {
+    assertEnvironment(environment)
+    const { outcome } = await this.rotate(secretName, environment)
+    return outcome === 'finished' || outcome === 'unverified'
+  }
+
+  /** @returns {Promise<import('../index').RotationDue[]>} */
+  async due() {
+    return this.#start((id) => this.#native.rotationDue(id))
+  }
+
+  /** @returns {boolean} */
+  start() {
+    return this.#native.rotationStart()
+  }
+
+  stop() {
+    this.#native.rotationStop()
+  }
+
+  /**
+   * @param {(notice: import('../index').RotationNotice) => void} callback
+   * @returns {() => void}
+   */
+  onNotice(callback) {
+    return listen(this.#operations.noticeListeners, callback, 'rotation.onNotice')
+  }
+
+  [inspect]() {
+    return 'SecretRotationManager {}'
+  }
+}
+
+module.exports = { SecretRotationManager }
