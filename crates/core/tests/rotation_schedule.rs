@@ -124,8 +124,12 @@ async fn missed_days_are_made_up_for_once() {
     let service = world.deliver("production", options(0));
     assert!(service.delivery.start_rotating());
     until("rotated", || is_rotated(&world)).await;
-    world.wait(HOUR);
-    look(&world).await;
+    let before = world.aws.calls().total;
+    until("the scheduler looks again", || {
+        world.wait(60);
+        world.aws.calls().total > before
+    })
+    .await;
     assert_eq!(versions(&world), 2);
     drop(service);
 }
