@@ -17,6 +17,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     match (method.as_str(), path) {
         ("POST", "reset") => {
             state.store.clear();
+            state.store.lag = Duration::ZERO;
             state.faults.clear();
             state.faults.allow_all();
             state.calls = Calls::default();
@@ -42,6 +43,10 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                 Ok(()) => done,
                 Err(error) => (400, json!({ "error": error.1 })),
             }
+        }
+        ("POST", "lag") => {
+            state.store.lag = Duration::from_millis(input.get("ms").and_then(Json::as_u64).unwrap_or(0));
+            done
         }
         ("GET", "calls") => {
             let calls = &state.calls;

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Fault};
-use crate::store::{ApiError, RotationFunction, Value, Version, name_of, uuid};
+use crate::store::{ApiError, CURRENT, RotationFunction, Value, Version, name_of, uuid};
 use crate::{Calls, Shared, control, lock, operations};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -113,6 +113,11 @@ impl AwsEndpoint {
         }
     }
 
+    /// Lets reads of live versions lag behind their label, as AWS's caches do.
+    pub fn lag(&self, lag: Duration) {
+        lock(&self.shared).store.lag = lag;
+    }
+
     /// Gives a secret a rotation function.
     ///
     /// # Panics
@@ -134,6 +139,19 @@ impl AwsEndpoint {
         };
         let labels = |version: Version| (text(version.value), version.stages.into_iter().collect());
         versions.unwrap_or_default().into_iter().map(labels).collect()
+    }
+
+    /// The id of the live version of a secret.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[expect(clippy::panic, reason = "a test that asks for what is not there is wrong")]
+    pub fn live_version(&self, name: &str) -> String {
+        let state = lock(&self.shared);
+        let live = state.store.find(name).ok().and_then(|(_, secret)| {
+            secret.versions.iter().find(|(_, version)| version.stages.contains(CURRENT)).map(|(id, _)| id.clone())
+        });
+        live.unwrap_or_else(|| panic!("{name} has no live version"))
     }
 
     /// Stages a version as another system would.

@@ -43,6 +43,16 @@ pub struct Secret {
     pub deleted: bool,
     /// What rotates it.
     pub function: Option<RotationFunction>,
+    /// Reads of the live version still give this one until then.
+    lagging: Option<(String, Instant)>,
+}
+
+impl Secret {
+    /// Reads of the live version give the one that it is now for a while longer.
+    fn lag_behind(&mut self, lag: Duration) {
+        let live = self.versions.iter().find(|(_, version)| version.stages.contains(CURRENT));
+        self.lagging = live.filter(|_| !lag.is_zero()).map(|(id, _)| (id.clone(), Instant::now() + lag));
+    }
 }
 
 /// A rotation function, as AWS would call it.
@@ -74,6 +84,8 @@ pub type ApiResult<T> = Result<T, ApiError>;
 #[derive(Debug, Default)]
 pub struct Store {
     secrets: BTreeMap<String, Secret>,
+    /// How long reads of the live version give the one before, after its label moved.
+    pub lag: Duration,
 }
 
 fn error<T>(code: &'static str, message: &str) -> ApiResult<T> {
@@ -118,6 +130,14 @@ impl Store {
         let (name, secret) = self.find(id)?;
         if secret.deleted {
             return Err(marked_for_deletion());
+        }
+        let is_current = version.is_none() && stage.is_none_or(|stage| stage == CURRENT);
+        if is_current
+            && let Some((before, until)) = &secret.lagging
+            && Instant::now() < *until
+            && let Some((version_id, _)) = secret.versions.get_key_value(before)
+        {
+            return Ok((name, secret, version_id));
         }
         let found = secret.versions.iter().find(|(version_id, candidate)| {
             version.is_none_or(|wanted| wanted == version_id.as_str())
@@ -166,7 +186,8 @@ impl Store {
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
         let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}-{suffix}");
-        let secret = Secret { arn: arn.clone(), versions: BTreeMap::new(), deleted: false, function: None };
+        let secret =
+            Secret { arn: arn.clone(), versions: BTreeMap::new(), deleted: false, function: None, lagging: None };
         self.secrets.insert(name.to_owned(), secret);
         let version = match value {
             Some(value) => Some(self.put(name, value, token, &[])?),
@@ -178,6 +199,7 @@ impl Store {
     /// Adds a version. Without `stages` it becomes the current one at once.
     pub fn put(&mut self, id: &str, value: Value, token: Option<&str>, stages: &[String]) -> ApiResult<String> {
         check_size(&value)?;
+        let lag = self.lag;
         let secret = self.live(id)?;
         let version_id = token.map_or_else(uuid, str::to_owned);
         if let Some(existing) = secret.versions.get(&version_id) {
@@ -192,6 +214,7 @@ impl Store {
         let version = Version { value, stages: BTreeSet::new(), created: now() };
         secret.versions.insert(version_id.clone(), version);
         if stages.is_empty() {
+            secret.lag_behind(lag);
             move_label(secret, CURRENT, Some(&version_id));
         }
         for stage in stages {
@@ -202,6 +225,7 @@ impl Store {
 
     /// Moves a label, as `UpdateSecretVersionStage` does.
     pub fn move_stage(&mut self, id: &str, stage: &str, from: Option<&str>, to: Option<&str>) -> ApiResult<String> {
+        let lag = self.lag;
         let secret = self.live(id)?;
         let holder = secret.versions.iter().find(|(_, v)| v.stages.contains(stage)).map(|(id, _)| id.clone());
         if holder.is_some() && to.is_some() && holder.as_deref() != from && holder.as_deref() != to {
@@ -218,6 +242,9 @@ impl Store {
         }
         if let Some(to) = to.filter(|to| !secret.versions.contains_key(*to)) {
             return error("ResourceNotFoundException", &format!("Secrets Manager can't find version {to}"));
+        }
+        if stage == CURRENT {
+            secret.lag_behind(lag);
         }
         move_label(secret, stage, to);
         Ok(secret.arn.clone())

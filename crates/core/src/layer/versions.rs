@@ -81,10 +81,10 @@ impl AwsLayer {
     }
 
     /// Reads `name` until AWS gives `version` (any, when none is named), puts it into every cache and tells everybody
-    /// who did not know. Gives `false` when AWS has another version, or none, all the time.
+    /// who did not know. Gives `false` when AWS has another version, or none, for ten seconds.
     ///
     /// # Errors
-    /// AWS's last one; the caches stay as they are.
+    /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
     pub async fn catch_up(self: &Arc<Self>, name: &SecretName, version: Option<&str>) -> Result<bool> {
         let (end, mut look) = (Instant::now() + CATCH_UP, FIRST_LOOK);
         loop {
@@ -103,6 +103,7 @@ impl AwsLayer {
                     self.settle(&want, fetched, None, true).await?;
                     return Ok(true);
                 }
+                Err(error) if version.is_none() && !error.is_denied() => return Err(error.clone()),
                 // Asking again would change nothing.
                 Err(error) if error.is_denied() => {
                     let error = error.clone();
