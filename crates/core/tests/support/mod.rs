@@ -1,11 +1,12 @@
 //! A delivery over the in-repo AWS endpoint and a clock that moves by hand.
 #![allow(dead_code, clippy::expect_used, clippy::unwrap_used, reason = "shared by several test programs")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aws_endpoint::AwsEndpoint;
+use aws_endpoint::{AwsEndpoint, Fault};
 use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
@@ -176,9 +177,9 @@ impl Service<'_> {
 
     /// Reads until the value is `expected`: what is done in the background takes its time.
     pub async fn eventually(&self, name: &str, expected: &str) {
-        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10);
         while self.value(name).await != expected {
-            assert!(std::time::Instant::now() < end, "{name} did not become {expected}");
+            assert!(Instant::now() < end, "{name} did not become {expected}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -208,4 +209,34 @@ impl Service<'_> {
 
 pub fn secret(name: &str) -> SecretName {
     SecretName::new(name).expect("a name")
+}
+
+/// AWS fails whatever it is asked.
+pub fn outage() -> Fault {
+    Fault::error(500, "InternalServiceError")
+}
+
+/// Calls of AWS by operation since the last time this was asked.
+pub fn calls(world: &World) -> BTreeMap<String, u64> {
+    let calls = world.aws.calls().by_operation;
+    world.aws.reset_calls();
+    calls
+}
+
+/// Expected calls by operation.
+pub fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    pairs.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+}
+
+/// Waits until `condition` holds.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        // First of all, so that what was just begun does begin.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if condition() {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: it did not happen");
+    }
 }
