@@ -347,7 +347,7 @@ impl Delivery {
 
     fn wipe(&self) {
         if let Some(cache) = &self.layer().cache {
-            cache.clear_memory();
+            cache.wipe();
         }
         if let Some(file) = self.env_file() {
             file.forget();

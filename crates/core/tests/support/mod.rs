@@ -1,6 +1,8 @@
 //! A delivery over the in-repo AWS endpoint and a clock that moves by hand.
 #![allow(dead_code, clippy::expect_used, clippy::unwrap_used, reason = "shared by several test programs")]
 
+pub mod redis_server;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,9 @@ use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tempfile::TempDir;
+
+/// What copies outside of the process are sealed with.
+pub const ENCRYPTION_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Options as a service would write them.
 pub fn options(json: &Json) -> OptionValue {

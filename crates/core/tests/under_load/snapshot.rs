@@ -6,13 +6,11 @@ use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::error::ErrorCode;
 use tcs_secret_delivery_core::metrics::Origin;
 
-use crate::support::{World, outage};
+use crate::support::{ENCRYPTION_KEY, World, outage};
 
-const KEYS: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-
-fn with_snapshot(world: &World) -> Json {
+pub fn with_snapshot(world: &World) -> Json {
     let path = world.directory.path().join("last-known-good");
-    json!({ "cache": { "snapshotPath": path, "encryptionKeys": [{ "id": "k", "key": KEYS }] } })
+    json!({ "cache": { "snapshotPath": path, "encryptionKeys": [{ "id": "k", "key": ENCRYPTION_KEY }] } })
 }
 
 #[tokio::test]

@@ -78,9 +78,13 @@ impl TieredCache {
         shared.tell(&Change::Clear).await
     }
 
-    /// Wipes what this process holds.
-    pub fn clear_memory(&self) {
+    fn clear_memory(&self) {
         self.generations.all_changed();
+        self.memory.clear();
+    }
+
+    /// Wipes what this process holds. Nothing is invalidated by it: copies on their way to the other instances arrive.
+    pub fn wipe(&self) {
         self.memory.clear();
     }
 
