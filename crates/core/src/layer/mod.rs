@@ -265,8 +265,9 @@ impl AwsLayer {
         ask: impl Future<Output = gather::Asked>,
         deadline: Instant,
     ) -> Answer {
-        if matches!(shared, Shared::Fresh(_)) {
-            return self.settle_asked(&want, gather::Asked::Shared(shared), None, false).await;
+        if let Shared::Fresh(entry) = &shared {
+            add(&self.metrics.hits);
+            return Ok(Some(self.adopted(&want, entry, None)));
         }
         if self.cache.is_some() {
             add(&self.metrics.misses);
@@ -304,9 +305,9 @@ impl AwsLayer {
         }
     }
 
-    /// A copy that another instance shared, in place of the one `before`.
+    /// A copy that another instance shared, in place of the one `before`. No hit by itself: a refresh has no reader, and
+    /// a reader who waited for the other instance was counted as a miss.
     fn adopted(&self, want: &Want, entry: &Arc<Entry>, before: Option<&Arc<Entry>>) -> Found {
-        add(&self.metrics.hits);
         let known = before.and_then(|before| before.known());
         if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
             self.tell_rotated(&want.name);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_endpoint::{AwsEndpoint, Fault};
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::cache::memory::Epoch;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
@@ -178,6 +179,19 @@ impl Service<'_> {
         let entry = self.delivery.hot_path().read(name)?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Some(entry.value.expose().to_owned())
+    }
+
+    /// When the copy that the hot path gives was fetched, in milliseconds since 1970.
+    pub fn fetched_at(&self, name: &str) -> u64 {
+        self.delivery.hot_path().read(name).expect("a copy").fetched_unix_ms
+    }
+
+    /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.
+    pub async fn follow(&self, name: &str) {
+        self.value(name).await;
+        let memory = self.delivery.layer().cache.as_ref().expect("a cache").memory();
+        until("the subscription stands", || memory.epoch() != Epoch::default()).await;
+        self.value(name).await;
     }
 
     /// Reads until the value is `expected`: what is done in the background takes its time.

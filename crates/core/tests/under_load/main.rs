@@ -5,6 +5,7 @@ mod failing_aws;
 mod one_flight;
 mod refresh;
 mod regions;
+mod shared_cache;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
