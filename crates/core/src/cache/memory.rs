@@ -26,6 +26,8 @@ pub struct Deadlines {
     pub stale_until: Moment,
     /// While AWS is known to fail, the stale copy answers without waiting for AWS until then.
     pub hold_until: Option<Moment>,
+    /// What its next refresh waits for, before jitter, since its last one failed; zero when none failed.
+    pub retry: Duration,
 }
 
 /// A value and what is known of it.
@@ -318,6 +320,7 @@ mod tests {
             fresh_until: now.plus(Duration::from_secs(10)),
             stale_until: now.plus(Duration::from_secs(30)),
             hold_until: None,
+            retry: Duration::ZERO,
         };
         Entry::new(SecretValue::copied("v"), Some("v-1".into()), 0, deadlines)
     }

@@ -359,7 +359,7 @@ impl AwsLayer {
                     Some(stale) => Some(stale),
                     None => cache.from_snapshot(name).await,
                 };
-                let held = stale.and_then(|stale| cache.hold(name, &stale, want.at)).ok_or(error)?;
+                let held = stale.and_then(|stale| cache.hold(name, &stale, &error, want.at)).ok_or(error)?;
                 Ok(Some(Found::cached(&held, Origin::Memory, !held.is_fresh(self.clock.now()))))
             }
         }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tcs_secret_delivery_core::error::ErrorCode;
 
-use crate::support::{World, outage};
+use crate::support::{World, outage, until};
 
 #[tokio::test]
 async fn a_refusal_is_remembered_for_five_seconds_and_counted_each_time() {
@@ -58,6 +58,43 @@ async fn a_secret_that_aws_cannot_serve_does_not_close_the_way_to_the_others() {
     }
     assert_eq!(world.calls(), 20, "asking again at once would change nothing");
     assert_eq!(service.value("A_B").await, "v");
+}
+
+#[tokio::test]
+async fn a_held_secret_that_aws_will_not_serve_is_asked_for_ever_less_often() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "one");
+    let service = world.deliver("production", json!({}));
+    service.value("A_B").await;
+    world.calls();
+    let second_of_reads = async || {
+        world.wait(1);
+        assert!(service.hot("A_B").is_some(), "served at once, fresh or held");
+        until("the refresh ended", || service.delivery.layer().is_idle()).await;
+    };
+    for round in ["the first time", "after a success"] {
+        world.aws.fault(Fault::error(400, "SomethingNewException"));
+        world.wait(271);
+        // Ten minutes, into the time when the copy is past its TTL.
+        let mut asked = Vec::new();
+        for second in 0..600 {
+            second_of_reads().await;
+            if world.calls() > 0 {
+                asked.push(second);
+            }
+        }
+        let waits: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!((10..=25).contains(&asked.len()), "{round}: asked at {asked:?}");
+        assert!(waits[0] <= 4, "{round}: it may have been for a moment, {asked:?}");
+        world.aws.clear_faults();
+        let (before, mut waited) = (service.fetched_at("A_B"), 0);
+        while service.fetched_at("A_B") == before {
+            second_of_reads().await;
+            waited += 1;
+        }
+        assert!(waited <= 62, "{round}: a success is noticed after {waited} s");
+        world.calls();
+    }
 }
 
 #[tokio::test]

@@ -24,10 +24,13 @@ pub use locks::{LOCK_LEASE, Locked, Locks};
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// After AWS failed, stale copies answer at once for so long; each further failure prolongs it.
+/// After AWS failed, stale copies answer at once until so long after the next refresh is due; each further failure
+/// prolongs it.
 const HOLD: Duration = Duration::from_secs(30);
-/// How long after a failed refresh the next one is due, jittered. What AWS sees of it, its breaker decides.
+/// How long after a failed refresh the next one is due, or up to twice as long. While AWS fails, its breaker decides what
+/// it sees of that; what AWS answers about one secret opens no breaker, so for that secret it doubles, up to the longest.
 const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// A refresh ahead is due after this part of the TTL, or up to [`SOFT_SPREAD`] later.
 const SOFT_TTL: f64 = 0.8;
 /// Spreads the refreshes of what was fetched together, and of a fleet.
@@ -284,6 +287,7 @@ impl TieredCache {
             fresh_until: left(fresh_for),
             stale_until: left(fresh_for + self.max_stale),
             hold_until: None,
+            retry: Duration::ZERO,
         }
     }
 
@@ -296,6 +300,7 @@ impl TieredCache {
             fresh_until: end,
             stale_until: end,
             hold_until: None,
+            retry: Duration::ZERO,
         }
     }
 
@@ -390,17 +395,19 @@ impl TieredCache {
         dropped
     }
 
-    /// Lets a stale copy answer for a while without waiting for AWS, which failed. Gives it back only while it is usable.
-    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, at: At) -> Option<Arc<Entry>> {
+    /// Lets a stale copy answer for a while without waiting for AWS, which failed with `error`. Gives it back only while
+    /// it is usable.
+    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, error: &SecretError, at: At) -> Option<Arc<Entry>> {
         let now = self.clock.now();
         if !stale.is_usable(now) {
             return None;
         }
-        let held = stale.with(Deadlines {
-            refresh_at: now.plus(RETRY.mul_f64(1.0 + fastrand::f64())),
-            hold_until: Some(now.plus(HOLD)),
-            ..stale.deadlines
-        });
+        let before = stale.deadlines.retry;
+        let longer = if error.is_about_one_request() { before * 2 } else { before };
+        let retry = longer.clamp(RETRY, LONGEST_RETRY);
+        let refresh_at = now.plus(retry.mul_f64(1.0 + fastrand::f64()));
+        let held =
+            stale.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..stale.deadlines });
         self.remember(name, &held, at);
         Some(held)
     }
