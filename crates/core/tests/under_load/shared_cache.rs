@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use aws_endpoint::Fault;
 use serde_json::json;
+use tcs_secret_delivery_core::breaker::BreakerState;
 use tcs_secret_delivery_core::metrics::{Origin, read};
 
 use crate::support::redis_server::RedisServer;
-use crate::support::{Service, World, until};
+use crate::support::{Service, World, secret, until};
 
 const COPY: &str = "secret:A_B_production";
 
@@ -54,4 +55,76 @@ async fn a_read_that_waits_for_another_instances_fetch_is_one_miss() {
     };
     tokio::join!(first.value("A_B"), later);
     assert_eq!((world.calls(), counted(&second)), (1, (0, 1, 1)));
+}
+
+/// Two instances that hold `one`, when the first one found `two` and Redis has not taken it in time. Redis takes writes
+/// again, but the first one does not ask it for anything until the clock moves.
+#[expect(clippy::expect_used, reason = "the beginning of tests")]
+async fn found_but_not_shared<'w>(world: &'w World, redis: &RedisServer) -> [Service<'w>; 2] {
+    world.aws.put("A_B_production", "one");
+    let [first, second] = [0, 1].map(|_| world.deliver("production", redis.options(&json!({}))));
+    first.follow("A_B").await;
+    until("it is shared", || redis.has(COPY)).await;
+    second.follow("A_B").await;
+    world.aws.put("A_B_production", "two");
+    redis.ask::<()>("CLIENT PAUSE 60000 WRITE");
+    assert_eq!(first.refresh("A_B").await.expect("refreshed").as_deref(), Some("two"));
+    let asked =
+        || first.delivery.layer().cache.as_ref().and_then(|cache| cache.redis()).expect("Redis").breaker_state();
+    until("Redis was too slow", || asked() == BreakerState::Open).await;
+    redis.ask::<()>("CLIENT UNPAUSE");
+    assert_eq!(second.hot("A_B").as_deref(), Some("one"));
+    // What is fetched from here on was fetched later.
+    world.clock.advance(Duration::from_millis(10));
+    [first, second]
+}
+
+#[tokio::test]
+async fn a_new_version_that_redis_did_not_take_in_time_is_shared_a_moment_later() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let [_first, second] = found_but_not_shared(&world, &redis).await;
+    world.calls();
+    world.wait(2);
+    second.eventually("A_B", "two").await;
+    assert_eq!(world.calls(), 0, "the copy was shared, not only dropped");
+}
+
+#[tokio::test]
+async fn what_is_shared_late_does_not_replace_what_was_fetched_later() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let [first, second] = found_but_not_shared(&world, &redis).await;
+    let copy = || redis.ask::<Vec<u8>>(&format!("GET {COPY}"));
+    let old = copy();
+    world.aws.put("A_B_production", "three");
+    // To this instance it is no news, so it tells nobody.
+    let third = world.deliver("production", redis.options(&json!({})));
+    third.refresh("A_B").await.expect("refreshed");
+    until("it is shared", || copy() != old).await;
+    let newest = copy();
+    world.wait(2);
+    second.eventually("A_B", "three").await;
+    assert_eq!(copy(), newest);
+    first.eventually("A_B", "three").await;
+}
+
+#[tokio::test]
+async fn what_is_shared_late_does_not_undo_an_invalidation() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let [first, second] = found_but_not_shared(&world, &redis).await;
+    second.delivery.cache_invalidate(&secret("A_B")).await.expect("Redis is there");
+    until("the other one heard of it", || first.hot("A_B").is_none()).await;
+    let told =
+        || redis.ask::<String>("INFO commandstats").lines().find(|line| line.contains("publish:")).map(str::to_owned);
+    let before = told();
+    world.wait(2);
+    until("the version is told", || told() != before).await;
+    assert!(!redis.has(COPY));
+}
+
+#[tokio::test]
+async fn close_does_not_wait_for_what_is_shared_late() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let [first, _second] = found_but_not_shared(&world, &redis).await;
+    first.delivery.close().await;
+    assert!(world.heard.warnings().is_empty(), "{:?}", world.heard.warnings());
 }

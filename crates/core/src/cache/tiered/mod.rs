@@ -2,12 +2,11 @@
 
 mod changes;
 mod locks;
+mod share;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::future::try_join_all;
 
 use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
@@ -21,6 +20,7 @@ use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::{AwsIds, SecretName};
 use crate::source::aws::Fetched;
 pub use locks::{LOCK_LEASE, Locked, Locks};
+pub use share::News;
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -348,31 +348,6 @@ impl TieredCache {
             fetched_unix_ms: fetched.fetched_unix_ms,
             fresh_for_ms: millis(self.ttl),
         }
-    }
-
-    /// Shares what AWS gave with the other instances, except what was invalidated meanwhile. `news`: those of which a
-    /// version is live that this instance did not know; the others are told to look again.
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE`; the copies end by themselves then.
-    pub async fn share(&self, found: Vec<(Want, Fetched)>, news: &[SecretName]) -> Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let keep = self.ttl + self.max_stale;
-        try_join_all(found.into_iter().map(|(want, fetched)| async move {
-            let unchanged = || self.generations.is_unchanged(want.at.generation);
-            if !unchanged() {
-                return Ok(());
-            }
-            let id = self.id(&want.name);
-            shared.put(&id, &self.contents(&fetched), keep).await?;
-            // An invalidation while the copy was on its way must win.
-            if unchanged() { Ok(()) } else { shared.redis.remove(&id).await }
-        }))
-        .await?;
-        for name in news {
-            shared.tell(&Change::Drop(name.clone())).await?;
-        }
-        Ok(())
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
