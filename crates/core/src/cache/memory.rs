@@ -244,6 +244,14 @@ impl MemoryCache {
         }
     }
 
+    /// When the value of `name` was fetched, whatever else is known of it.
+    pub fn fetched_unix_ms(&self, name: &str) -> Option<u64> {
+        match self.slots.peek(name)? {
+            Slot::Value(entry) => Some(entry.fetched_unix_ms),
+            _ => None,
+        }
+    }
+
     /// The value of `name` that may be passed on, fresh or not. Looking at it is no use of it.
     pub fn trusted(&self, name: &str) -> Option<Arc<Entry>> {
         match self.slots.peek(name)? {

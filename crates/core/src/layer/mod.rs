@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::{Shared, TieredCache, Want};
+use crate::cache::tiered::{At, Shared, TieredCache, Want};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 use crate::flight::{Flights, Role};
@@ -204,8 +204,10 @@ impl AwsLayer {
     }
 
     fn want(&self, name: &SecretName) -> Want {
-        let at = self.cache.as_ref().map(|cache| cache.at(name)).unwrap_or_default();
-        Want { name: name.clone(), newer_than: 0, at }
+        match &self.cache {
+            Some(cache) => cache.want(name),
+            None => Want { name: name.clone(), newer_than: 0, at: At::default() },
+        }
     }
 
     /// The answer that needs no waiting, or `None`.

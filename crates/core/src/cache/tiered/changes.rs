@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Shared, TieredCache, Want};
+use super::{Shared, TieredCache};
 use crate::cache::coherence::Change;
 use crate::cache::envelope::Contents;
 use crate::cache::memory::{Entry, Lookup};
@@ -18,8 +18,7 @@ impl TieredCache {
         if let Lookup::Fresh(entry) = self.lookup(name) {
             return Some(entry.value.clone());
         }
-        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
-        match self.lookup_shared(&want).await {
+        match self.lookup_shared(&self.want(name)).await {
             Shared::Fresh(entry) => Some(entry.value.clone()),
             _ => None,
         }

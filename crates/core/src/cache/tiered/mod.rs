@@ -168,6 +168,14 @@ impl TieredCache {
         At { generation: self.generations.of(name), epoch: self.memory.epoch() }
     }
 
+    /// What a reader of `name` wants. A shared copy that is older than the one in memory does not answer: the shared cache
+    /// may have missed the newer one.
+    pub fn want(&self, name: &SecretName) -> Want {
+        let at = self.at(name);
+        let newer_than = self.memory.fetched_unix_ms(name.as_str()).map_or(0, |fetched| fetched.saturating_sub(1));
+        Want { name: name.clone(), newer_than, at }
+    }
+
     /// Changes with every invalidation of any name.
     pub fn generation_of_all(&self) -> Generation {
         self.generations.of_all()
