@@ -443,7 +443,7 @@ impl Delivery {
 
     fn wipe(&self) {
         if let Some(cache) = &self.layer().cache {
-            cache.clear_memory();
+            cache.wipe();
         }
         self.layer().forget_versions();
         if let Some(file) = self.env_file() {

@@ -92,6 +92,7 @@ pub struct SecretError {
     code: ErrorCode,
     message: Arc<str>,
     missing_credentials: bool,
+    about_one_request: bool,
 }
 
 /// The result of everything that can fail here.
@@ -100,12 +101,18 @@ pub type Result<T> = std::result::Result<T, SecretError>;
 impl SecretError {
     /// An error with `code`; `message` must not hold anything secret.
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), missing_credentials: false }
+        Self { code, message: message.into(), missing_credentials: false, about_one_request: false }
     }
 
     /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
     pub fn without_credentials(message: impl Into<Arc<str>>) -> Self {
         Self { missing_credentials: true, ..Self::new(ErrorCode::SourceUnavailable, message) }
+    }
+
+    /// The same failure, which says nothing about the next request for another secret.
+    #[must_use]
+    pub fn about_one_request(self) -> Self {
+        Self { about_one_request: true, ..self }
     }
 
     /// The same failure, told with another message.
@@ -152,6 +159,11 @@ impl SecretError {
     /// Whether AWS could not even be asked, for want of credentials.
     pub fn is_missing_credentials(&self) -> bool {
         self.missing_credentials
+    }
+
+    /// Whether AWS is there and answered so about this one secret or request: no breaker opens.
+    pub fn is_about_one_request(&self) -> bool {
+        self.about_one_request
     }
 
     /// Whether AWS refused this identity (denied or decryption refused): fail closed, count as unauthorized.

@@ -26,6 +26,8 @@ pub struct Deadlines {
     pub stale_until: Moment,
     /// While AWS is known to fail, the stale copy answers without waiting for AWS until then.
     pub hold_until: Option<Moment>,
+    /// What its next refresh waits for, before jitter, since its last one failed; zero when none failed.
+    pub retry: Duration,
 }
 
 /// A value and what is known of it.
@@ -247,6 +249,22 @@ impl MemoryCache {
         }
     }
 
+    /// When the value of `name` was fetched, whatever else is known of it.
+    pub fn fetched_unix_ms(&self, name: &str) -> Option<u64> {
+        match self.slots.peek(name)? {
+            Slot::Value(entry) => Some(entry.fetched_unix_ms),
+            _ => None,
+        }
+    }
+
+    /// The value of `name` that may be passed on, fresh or not. Looking at it is no use of it.
+    pub fn trusted(&self, name: &str) -> Option<Arc<Entry>> {
+        match self.slots.peek(name)? {
+            Slot::Value(entry) if self.trusts(&entry) => Some(entry),
+            _ => None,
+        }
+    }
+
     /// To be taken before a value is asked for, and given back with it.
     pub fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Ordering::Relaxed))
@@ -323,6 +341,7 @@ mod tests {
             fresh_until: now.plus(Duration::from_secs(10)),
             stale_until: now.plus(Duration::from_secs(30)),
             hold_until: None,
+            retry: Duration::ZERO,
         };
         Entry::new(SecretValue::copied("v"), Some("v-1".into()), 0, deadlines)
     }

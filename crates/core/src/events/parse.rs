@@ -123,9 +123,10 @@ fn happened(detail: &Json) -> Happened {
             let labels = detail.get("requestParameters").and_then(|given| given.get("versionStages"));
             let is_live = labels.and_then(Json::as_array).is_none_or(|labels| labels.iter().any(|own| own == CURRENT));
             let version = owned(&["responseElements", "versionId"]);
-            match is_live {
-                true => Happened::Live(version.or_else(|| owned(&["requestParameters", "clientRequestToken"]))),
-                false => Happened::OtherLabel,
+            if is_live {
+                Happened::Live(version.or_else(|| owned(&["requestParameters", "clientRequestToken"])))
+            } else {
+                Happened::OtherLabel
             }
         }
         "UpdateSecretVersionStage" => match text(detail, &["requestParameters", "versionStage"]) {

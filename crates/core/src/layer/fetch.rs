@@ -9,9 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
 use super::gather::Asked;
-use crate::cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
+use crate::cache::tiered::{LOCK_LEASE, Locked, Locks, News, TieredCache, Want};
 use crate::error::Result;
-use crate::name::SecretName;
 use crate::notice::Notice;
 use crate::source::aws::Fetched;
 
@@ -20,6 +19,10 @@ const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
 /// How often an instance looks whether another one has shared what both want.
 const FIRST_LOOK: Duration = Duration::from_millis(4);
 const LAST_LOOK: Duration = Duration::from_millis(50);
+/// A new version that Redis did not take is shared again after so long, and, after waits that double, so many times: for
+/// half a minute, since Redis is not asked for a second after a failure and for five after more of them.
+const FIRST_TELL_AGAIN: Duration = Duration::from_secs(1);
+const TELLS_AGAIN: u32 = 5;
 /// Writes of the snapshot are this far apart.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
@@ -120,22 +123,52 @@ impl AwsLayer {
         if self.cache.as_ref().is_none_or(|cache| cache.redis().is_none()) {
             return;
         }
-        let news: Vec<SecretName> = found
+        let news: Vec<News> = found
             .iter()
             .filter(|(want, fetched)| self.is_news(&want.name, fetched))
-            .map(|(want, _)| want.name.clone())
+            .map(|(want, fetched)| News::of(&want.name, fetched))
             .collect();
         let layer = self.clone();
         // `close` waits for it: without a copy and with the locks kept, the other instances would wait for nothing.
         self.tasks.spawn(async move {
             let Some(cache) = &layer.cache else { return };
-            if let Err(error) = cache.share(found, &news).await {
-                tracing::debug!(code = %error.code(), "copies were not shared");
-            }
+            let shared = cache.share(found, &news).await;
             if let Some(locks) = locks {
                 cache.unlock(locks).await;
             }
+            if let Err(error) = shared {
+                tracing::debug!(code = %error.code(), "copies were not shared");
+                layer.tell_again(cache, news).await;
+            }
         });
+    }
+
+    /// Tries to tell news that Redis did not take in time: the others would serve the version before until their copies'
+    /// TTL ends. What is no news may go unshared.
+    pub(super) async fn tell_again(&self, cache: &TieredCache, mut news: Vec<News>) {
+        let mut wait = FIRST_TELL_AGAIN;
+        for again in 1..=TELLS_AGAIN {
+            if news.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(wait.mul_f64(1.0 + fastrand::f64() / 4.0)) => {}
+            }
+            let mut left = Vec::new();
+            for news in news {
+                if self.stop.is_cancelled() {
+                    return;
+                }
+                match cache.share_again(&news).await {
+                    Ok(()) => {}
+                    Err(error) if again == TELLS_AGAIN => self.note_undropped(&news.name, Err(error)),
+                    Err(_) => left.push(news),
+                }
+            }
+            news = left;
+            wait *= 2;
+        }
     }
 
     /// Writes the snapshot within a second, once for all that changes until then.

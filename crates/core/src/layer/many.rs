@@ -53,6 +53,7 @@ impl AwsLayer {
         let (mut misses, mut flights) = (Vec::new(), Vec::new());
         for ((i, want), shared) in missing.into_iter().zip(wants).zip(shared) {
             if let Shared::Fresh(entry) = &shared {
+                add(&self.metrics.hits);
                 answers[i] = Some(Ok(Some(self.adopted(&want, entry, None))));
                 continue;
             }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::{Changed, Shared, TieredCache, Want};
+use crate::cache::tiered::{At, Changed, Shared, TieredCache, Want};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 use crate::flight::{Flights, Role};
@@ -209,8 +209,10 @@ impl AwsLayer {
     }
 
     fn want(&self, name: &SecretName) -> Want {
-        let at = self.cache.as_ref().map(|cache| cache.at(name)).unwrap_or_default();
-        Want { name: name.clone(), newer_than: 0, at }
+        match &self.cache {
+            Some(cache) => cache.want(name),
+            None => Want { name: name.clone(), newer_than: 0, at: At::default() },
+        }
     }
 
     /// The answer that needs no waiting, or `None`.
@@ -270,8 +272,9 @@ impl AwsLayer {
         ask: impl Future<Output = gather::Asked>,
         deadline: Instant,
     ) -> Answer {
-        if matches!(shared, Shared::Fresh(_)) {
-            return self.settle_asked(&want, gather::Asked::Shared(shared), None, false).await;
+        if let Shared::Fresh(entry) = &shared {
+            add(&self.metrics.hits);
+            return Ok(Some(self.adopted(&want, entry, None)));
         }
         if self.cache.is_some() {
             add(&self.metrics.misses);
@@ -309,9 +312,9 @@ impl AwsLayer {
         }
     }
 
-    /// A copy that another instance shared, in place of the one `before`.
+    /// A copy that another instance shared, in place of the one `before`. No hit by itself: a refresh has no reader, and
+    /// a reader who waited for the other instance was counted as a miss.
     fn adopted(&self, want: &Want, entry: &Arc<Entry>, before: Option<&Arc<Entry>>) -> Found {
-        add(&self.metrics.hits);
         let known = before.and_then(|before| before.known());
         if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
             self.tell_rotated(&want.name);
@@ -363,7 +366,7 @@ impl AwsLayer {
                     Some(stale) => Some(stale),
                     None => cache.from_snapshot(name).await,
                 };
-                let held = stale.and_then(|stale| cache.hold(name, &stale, want.at)).ok_or(error)?;
+                let held = stale.and_then(|stale| cache.hold(name, &stale, &error, want.at)).ok_or(error)?;
                 Ok(Some(Found::cached(&held, Origin::Memory, !held.is_fresh(self.clock.now()))))
             }
         }

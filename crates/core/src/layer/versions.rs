@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join3};
 use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
-use crate::cache::tiered::{At, Want};
+use crate::cache::tiered::{At, News, Want};
 use crate::clock::{Moment, millis};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::SecretName;
@@ -20,7 +20,7 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Names whose versions are remembered.
 const MAX_REMEMBERED: usize = 1000;
 /// How long they are, where caching is on: verifiers ask for each request they check.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+const REMEMBERED_FOR: Duration = Duration::from_mins(1);
 
 /// The versions around the live one (`getSecretVersions`).
 #[derive(Clone, Debug, Default)]
@@ -127,20 +127,21 @@ impl AwsLayer {
     /// before the word of it: who hears it looks there.
     async fn adopt_everywhere(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let Some(cache) = &self.cache else { return self.tell_rotated(&want.name) };
-        let version = fetched.version_id.clone();
         let was_known = cache.known(&want.name).is_some();
         self.keep(want, fetched.clone());
         if !was_known {
             self.tell_rotated(&want.name);
         }
-        let told = match cache.share(vec![(want.clone(), fetched)], &[]).await {
-            Ok(()) => match &version {
-                Some(version) => cache.tell_live(&want.name, version).await,
-                None => Ok(()),
-            },
-            Err(error) => Err(error),
-        };
-        self.note_undropped(&want.name, told);
+        let news = vec![News::of(&want.name, &fetched)];
+        if let Err(error) = cache.share(vec![(want.clone(), fetched)], &news).await {
+            tracing::debug!(code = %error.code(), "a new version was not shared");
+            let layer = self.clone();
+            self.tasks.spawn(async move {
+                if let Some(cache) = &layer.cache {
+                    layer.tell_again(cache, news).await;
+                }
+            });
+        }
     }
 
     /// The live version of `name`, the one before it, and the one that is being tried. Remembered for up to a minute

@@ -1,12 +1,16 @@
 //! A delivery over the in-repo AWS endpoint and a clock that moves by hand.
 #![allow(dead_code, clippy::expect_used, clippy::unwrap_used, reason = "shared by several test programs")]
 
+pub mod redis_server;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aws_endpoint::AwsEndpoint;
+use aws_endpoint::{AwsEndpoint, Fault};
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::cache::memory::Epoch;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
@@ -18,6 +22,9 @@ use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, H
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::value::SecretValue;
 use tempfile::TempDir;
+
+/// What copies outside of the process are sealed with.
+pub const ENCRYPTION_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Options as a service would write them.
 pub fn options(json: &Json) -> OptionValue {
@@ -231,11 +238,24 @@ impl Service<'_> {
         Some(entry.value.expose().to_owned())
     }
 
+    /// When the copy that the hot path gives was fetched, in milliseconds since 1970.
+    pub fn fetched_at(&self, name: &str) -> u64 {
+        self.delivery.hot_path().read(name).expect("a copy").fetched_unix_ms
+    }
+
+    /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.
+    pub async fn follow(&self, name: &str) {
+        self.value(name).await;
+        let memory = self.delivery.layer().cache.as_ref().expect("a cache").memory();
+        until("the subscription stands", || memory.epoch() != Epoch::default()).await;
+        self.value(name).await;
+    }
+
     /// Reads until the value is `expected`: what is done in the background takes its time.
     pub async fn eventually(&self, name: &str, expected: &str) {
-        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10);
         while self.value(name).await != expected {
-            assert!(std::time::Instant::now() < end, "{name} did not become {expected}");
+            assert!(Instant::now() < end, "{name} did not become {expected}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -265,4 +285,34 @@ impl Service<'_> {
 
 pub fn secret(name: &str) -> SecretName {
     SecretName::new(name).expect("a name")
+}
+
+/// AWS fails whatever it is asked.
+pub fn outage() -> Fault {
+    Fault::error(500, "InternalServiceError")
+}
+
+/// Calls of AWS by operation since the last time this was asked.
+pub fn calls(world: &World) -> BTreeMap<String, u64> {
+    let calls = world.aws.calls().by_operation;
+    world.aws.reset_calls();
+    calls
+}
+
+/// Expected calls by operation.
+pub fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    pairs.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+}
+
+/// Waits until `condition` holds.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        // First of all, so that what was just begun does begin.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if condition() {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: it did not happen");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Shared, TieredCache, Want};
+use super::{Shared, TieredCache};
 use crate::cache::coherence::Change;
 use crate::cache::envelope::Contents;
 use crate::cache::memory::{Entry, Lookup};
@@ -29,8 +29,7 @@ impl TieredCache {
         if let Lookup::Fresh(entry) = self.lookup(name) {
             return Some(entry.value.clone());
         }
-        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
-        match self.lookup_shared(&want).await {
+        match self.lookup_shared(&self.want(name)).await {
             Shared::Fresh(entry) => Some(entry.value.clone()),
             _ => None,
         }
@@ -89,9 +88,13 @@ impl TieredCache {
         shared.tell(&Change::Clear).await
     }
 
-    /// Wipes what this process holds.
-    pub fn clear_memory(&self) {
+    fn clear_memory(&self) {
         self.generations.all_changed();
+        self.memory.clear();
+    }
+
+    /// Wipes what this process holds. Nothing is invalidated by it: copies on their way to the other instances arrive.
+    pub fn wipe(&self) {
         self.memory.clear();
     }
 
@@ -152,12 +155,11 @@ impl TieredCache {
                     self.expect_version(&name, &live);
                     changed(Changed::Rotated(&name));
                 }
-                Some(Change::Drop(..)) => {}
                 Some(Change::Clear) => {
                     self.clear_memory();
                     changed(Changed::All);
                 }
-                None => {}
+                Some(Change::Drop(..)) | None => {}
             }
         };
         shared.redis.follow(shared.environment, heard).await;

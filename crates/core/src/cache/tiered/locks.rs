@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Shared, TieredCache, Want};
 use crate::clock::Moment;
+use crate::error::Result;
 
 /// How long one instance may keep the others waiting. A holder that dies costs them no more.
 pub const LOCK_LEASE: Duration = Duration::from_secs(1);
@@ -40,11 +41,19 @@ impl TieredCache {
     /// Takes the locks of names that are about to be fetched: of many instances one does it. Looks once more for copies,
     /// since whoever had a lock until now has left one.
     pub async fn lock(&self, wants: &[Want]) -> (Vec<Locked>, Locks) {
-        let Some(shared) = &self.shared else { return Self::without_locks(wants) };
+        self.try_lock(wants).await.unwrap_or_else(|_| Self::without_locks(wants))
+    }
+
+    /// [`TieredCache::lock`] for whoever has nothing to do without the shared cache.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub(super) async fn try_lock(&self, wants: &[Want]) -> Result<(Vec<Locked>, Locks)> {
+        let Some(shared) = &self.shared else { return Ok(Self::without_locks(wants)) };
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        let Ok(answers) = shared.redis.lock_many(&ids, LOCK_LEASE).await else { return Self::without_locks(wants) };
+        let answers = shared.redis.lock_many(&ids, LOCK_LEASE).await?;
         if answers.len() != ids.len() {
-            return Self::without_locks(wants);
+            return Ok(Self::without_locks(wants));
         }
         let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
         let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
@@ -58,7 +67,7 @@ impl TieredCache {
                 _ => Locked::Theirs,
             }
         });
-        (states.collect(), locks)
+        Ok((states.collect(), locks))
     }
 
     /// Every name is this instance's to fetch, where there is nothing to keep a lock in, or nobody keeps to it.

@@ -3,12 +3,11 @@
 mod changes;
 mod lease;
 mod locks;
+mod share;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::future::try_join_all;
 
 use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
@@ -24,13 +23,17 @@ use crate::source::aws::Fetched;
 pub use changes::Changed;
 pub use lease::{Lease, Leased};
 pub use locks::{LOCK_LEASE, Locked, Locks};
+pub use share::News;
 
 /// How far another machine's clock may run ahead before its entries are refused as coming from the future.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// After AWS failed, stale copies answer at once for so long; each further failure prolongs it.
+/// After AWS failed, stale copies answer at once until so long after the next refresh is due; each further failure
+/// prolongs it.
 const HOLD: Duration = Duration::from_secs(30);
-/// How long after a failed refresh the next one is due, jittered. What AWS sees of it, its breaker decides.
+/// How long after a failed refresh the next one is due, or up to twice as long. While AWS fails, its breaker decides what
+/// it sees of that; what AWS answers about one secret opens no breaker, so for that secret it doubles, up to the longest.
 const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// A refresh ahead is due after this part of the TTL, or up to [`SOFT_SPREAD`] later.
 const SOFT_TTL: f64 = 0.8;
 /// Spreads the refreshes of what was fetched together, and of a fleet.
@@ -168,6 +171,14 @@ impl TieredCache {
         At { generation: self.generations.of(name), epoch: self.memory.epoch() }
     }
 
+    /// What a reader of `name` wants. A shared copy that is older than the one in memory does not answer: the shared cache
+    /// may have missed the newer one.
+    pub fn want(&self, name: &SecretName) -> Want {
+        let at = self.at(name);
+        let newer_than = self.memory.fetched_unix_ms(name.as_str()).map_or(0, |fetched| fetched.saturating_sub(1));
+        Want { name: name.clone(), newer_than, at }
+    }
+
     /// Changes with every invalidation of any name.
     pub fn generation_of_all(&self) -> Generation {
         self.generations.of_all()
@@ -287,6 +298,7 @@ impl TieredCache {
             fresh_until: left(fresh_for),
             stale_until: left(fresh_for + self.max_stale),
             hold_until: None,
+            retry: Duration::ZERO,
         }
     }
 
@@ -299,6 +311,7 @@ impl TieredCache {
             fresh_until: end,
             stale_until: end,
             hold_until: None,
+            retry: Duration::ZERO,
         }
     }
 
@@ -348,31 +361,6 @@ impl TieredCache {
         }
     }
 
-    /// Shares what AWS gave with the other instances, except what was invalidated meanwhile. `news`: those of which a
-    /// version is live that this instance did not know; the others are told to look again.
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE`; the copies end by themselves then.
-    pub async fn share(&self, found: Vec<(Want, Fetched)>, news: &[SecretName]) -> Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let keep = self.ttl + self.max_stale;
-        try_join_all(found.into_iter().map(|(want, fetched)| async move {
-            let unchanged = || self.generations.is_unchanged(want.at.generation);
-            if !unchanged() {
-                return Ok(());
-            }
-            let id = self.id(&want.name);
-            shared.put(&id, &self.contents(&fetched), keep).await?;
-            // An invalidation while the copy was on its way must win.
-            if unchanged() { Ok(()) } else { shared.redis.remove(&id).await }
-        }))
-        .await?;
-        for name in news {
-            shared.tell(&Change::Drop(name.clone(), None)).await?;
-        }
-        Ok(())
-    }
-
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
     ///
     /// # Errors
@@ -393,17 +381,19 @@ impl TieredCache {
         dropped
     }
 
-    /// Lets a stale copy answer for a while without waiting for AWS, which failed. Gives it back only while it is usable.
-    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, at: At) -> Option<Arc<Entry>> {
+    /// Lets a stale copy answer for a while without waiting for AWS, which failed with `error`. Gives it back only while
+    /// it is usable.
+    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, error: &SecretError, at: At) -> Option<Arc<Entry>> {
         let now = self.clock.now();
         if !stale.is_usable(now) {
             return None;
         }
-        let held = stale.with(Deadlines {
-            refresh_at: now.plus(RETRY.mul_f64(1.0 + fastrand::f64())),
-            hold_until: Some(now.plus(HOLD)),
-            ..stale.deadlines
-        });
+        let before = stale.deadlines.retry;
+        let longer = if error.is_about_one_request() { before * 2 } else { before };
+        let retry = longer.clamp(RETRY, LONGEST_RETRY);
+        let refresh_at = now.plus(retry.mul_f64(1.0 + fastrand::f64()));
+        let held =
+            stale.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..stale.deadlines });
         self.remember(name, &held, at);
         Some(held)
     }

@@ -41,10 +41,10 @@ impl Refusal {
         let request = self.request_id.as_ref().map_or(String::new(), |request| format!(" (request {request})"));
         let message = format!("{id}: AWS {operation} failed: {}{request}", self.why);
         if self.missing_credentials {
-            SecretError::without_credentials(message)
-        } else {
-            SecretError::new(self.code, message)
+            return SecretError::without_credentials(message);
         }
+        let error = SecretError::new(self.code, message);
+        if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
     pub(super) fn nature(&self) -> Nature {

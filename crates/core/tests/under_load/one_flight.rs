@@ -1,0 +1,97 @@
+//! One flight, wide: misses of different names share calls.
+
+use std::time::Duration;
+
+use aws_endpoint::Fault;
+use futures_util::future::join_all;
+use serde_json::json;
+use tcs_secret_delivery_core::error::ErrorCode;
+
+use crate::support::{World, calls, counts};
+
+#[tokio::test]
+async fn a_hundred_concurrent_misses_cost_five_batch_calls() {
+    let world = World::new().await;
+    for i in 0..100 {
+        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
+    }
+    let service = world.deliver("production", json!({}));
+    let names: Vec<String> = (0..1000).map(|i| format!("A_N{}", i % 100)).collect();
+    for (name, value) in names.iter().zip(service.together(&names).await) {
+        assert_eq!(value.expect("no failure"), Some(name.replace("A_N", "v")));
+    }
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 5)]));
+}
+
+#[tokio::test]
+async fn misses_that_meet_by_chance_share_calls() {
+    let world = World::new().await;
+    for i in 0..41 {
+        world.aws.put(&format!("A_N{i}_production"), "v");
+    }
+    let service = world.deliver("production", json!({}));
+    let names: Vec<String> = (0..41).map(|i| format!("A_N{i}")).collect();
+    join_all(names.iter().map(|name| service.value(name))).await;
+    let calls = calls(&world);
+    // The first one is alone and does not wait.
+    assert_eq!(calls.get("GetSecretValue"), Some(&1));
+    assert!(calls["BatchGetSecretValue"] <= 4, "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_lone_miss_does_not_wait_for_others_and_needs_no_batch_permission() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "v");
+    world.aws.deny(&["BatchGetSecretValue"], None);
+    let service = world.deliver("production", json!({}));
+    assert_eq!(service.value("A_B").await, "v");
+    assert_eq!(calls(&world), counts(&[("GetSecretValue", 1)]));
+    assert!(world.heard.warnings().is_empty());
+}
+
+#[tokio::test]
+async fn each_name_of_a_gathered_call_has_its_own_answer() {
+    let mut world = World::new().await;
+    world.variable("A_GONE", "runtime");
+    world.aws.put("A_ONE_production", "1");
+    world.aws.put("A_TWO_production", "2");
+    world.aws.put("A_DENIED_production", "x");
+    world.aws.deny(&["GetSecretValue"], Some(&["A_DENIED_production"]));
+    let service = world.deliver("production", json!({}));
+    let names = ["A_ONE", "A_DENIED", "A_GONE", "A_TWO"].map(str::to_owned);
+    let [one, denied, gone, two] = service.together(&names).await.try_into().expect("four");
+    assert_eq!((one.expect("read"), two.expect("read")), (Some("1".into()), Some("2".into())));
+    assert_eq!(gone.expect("read").as_deref(), Some("runtime"));
+    assert_eq!(denied.expect_err("denied").code(), ErrorCode::SecretAccessDenied);
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1)]));
+}
+
+#[tokio::test]
+async fn without_the_batch_permission_gathered_misses_are_read_one_by_one() {
+    let world = World::new().await;
+    for i in 0..30 {
+        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
+    }
+    world.aws.deny(&["BatchGetSecretValue"], None);
+    let service = world.deliver("production", json!({}));
+    let names: Vec<String> = (0..30).map(|i| format!("A_N{i}")).collect();
+    assert!(service.together(&names).await.iter().all(Result::is_ok));
+    assert_eq!(calls(&world).get("GetSecretValue"), Some(&30));
+    service.delivery.cache_clear().await.expect("memory only");
+    assert!(service.together(&names).await.iter().all(Result::is_ok));
+    assert_eq!(calls(&world), counts(&[("GetSecretValue", 30)]), "the refusal is remembered");
+}
+
+#[tokio::test]
+async fn a_reader_who_gives_up_does_not_stop_the_others() {
+    let world = World::new().await;
+    for name in ["A_ONE", "A_TWO"] {
+        world.aws.put(&format!("{name}_production"), "v");
+    }
+    world.aws.fault(Fault::delay(Duration::from_millis(50)));
+    let service = world.deliver("production", json!({}));
+    let impatient = tokio::time::timeout(Duration::from_millis(5), service.read("A_ONE"));
+    let (gave_up, other) = tokio::join!(impatient, service.value("A_TWO"));
+    assert!(gave_up.is_err());
+    assert_eq!(other, "v");
+}
