@@ -1,4 +1,5 @@
 //! Events of AWS: what each of them changes, and what does not.
+#![allow(clippy::expect_used, reason = "helpers of tests")]
 
 mod support;
 

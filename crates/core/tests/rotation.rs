@@ -1,4 +1,5 @@
 //! The rotation of one secret: steps, failures at each of them, and what is live afterwards.
+#![allow(clippy::expect_used, clippy::unnecessary_wraps, reason = "helpers of tests; a hook gives a result")]
 
 mod support;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 use aws_endpoint::Fault;
 use serde_json::{Value as Json, json};
 use support::{Service, World, secret};
-use tcs_secret_delivery_core::error::ErrorCode;
+use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext, HookFailure};
 use tcs_secret_delivery_core::rotation::report::{Ending, Report, Step};
 use tcs_secret_delivery_core::value::SecretValue;
@@ -46,7 +47,7 @@ fn steps(report: &Report) -> Vec<(Step, bool)> {
 }
 
 fn code(report: &Report) -> Option<ErrorCode> {
-    report.error.as_ref().map(|error| error.code())
+    report.error.as_ref().map(SecretError::code)
 }
 
 fn ok(_: HookContext) -> Result<Option<SecretValue>, HookFailure> {

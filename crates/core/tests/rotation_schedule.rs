@@ -1,4 +1,5 @@
 //! What is due, and the scheduler, on a clock that is moved by hand. The clock starts at 2026-01-01T00:00:00Z.
+#![allow(clippy::expect_used, reason = "helpers of tests")]
 
 mod support;
 

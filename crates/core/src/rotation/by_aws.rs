@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::report::{Log, Step, failed};
+use super::staged::uuid;
 use crate::error::{Result, SecretError};
 use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
 
@@ -17,7 +18,7 @@ const FAILURES: u32 = 10;
 
 /// Has AWS rotate `id` and waits until its new version is live. Gives that version.
 pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Log) -> Result<String> {
-    let token = new_token();
+    let token = uuid(fastrand::u128(..));
     let version = log.step(Step::Create, aws.start_rotation(id, &token)).await?;
     log.step(Step::Finish, until_live(aws, id, before, &version)).await?;
     Ok(version)
@@ -63,16 +64,4 @@ async fn state(aws: &Aws, id: &str, version: &str) -> Result<State> {
         }
         () => State::Pending,
     })
-}
-
-fn new_token() -> String {
-    let (a, b) = (fastrand::u64(..), fastrand::u64(..));
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        a >> 32,
-        (a >> 16) & 0xffff,
-        a & 0xffff,
-        b >> 48,
-        b & 0xffff_ffff_ffff
-    )
 }

@@ -139,9 +139,10 @@ impl Job<'_> {
                 .filter(|value| !value.is_empty())
                 .ok_or_else(|| failed(self.id, "the create hook gave no value"));
         }
-        let password = match self.generate_in_aws {
-            true => self.aws.random_password(rules.length).await?,
-            false => generator::password(rules)?,
+        let password = if self.generate_in_aws {
+            self.aws.random_password(rules.length).await?
+        } else {
+            generator::password(rules)?
         };
         generator::with_password(&live.value, &password, rules)
     }
@@ -275,7 +276,13 @@ impl From<NotMoved> for SecretError {
 fn token(id: &str, live: &str, number: u32) -> String {
     let text = format!("tcs-secret-delivery rotation\0{id}\0{live}\0{number}");
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let number = hash.as_ref().iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
+    uuid(number)
+}
+
+/// In the shape of AWS's own version ids.
+pub(super) fn uuid(number: u128) -> String {
+    let hex = format!("{number:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 

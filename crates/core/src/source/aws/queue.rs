@@ -72,10 +72,10 @@ impl Queue {
         let request = self.client().await.delete_message_batch().queue_url(&self.url);
         let deleted = Box::pin(request.set_entries(Some(entries.collect())).send()).await;
         let deleted = deleted.map_err(|error| self.refused("DeleteMessageBatch", classify(&error)))?;
-        match deleted.failed.is_empty() {
-            true => Ok(()),
-            false => Err(self.unavailable(&format!("{} handled messages were not deleted", deleted.failed.len()))),
+        if deleted.failed.is_empty() {
+            return Ok(());
         }
+        Err(self.unavailable(&format!("{} handled messages were not deleted", deleted.failed.len())))
     }
 
     async fn client(&self) -> &Client {
