@@ -177,6 +177,15 @@ class AwsEndpoint {
     return request(`${this.url}/_control/faults`, 'POST', fault)
   }
 
+  /**
+   * Lets reads of live versions give the version before for so long after its label moved.
+   *
+   * @param {number} ms
+   */
+  lag(ms) {
+    return request(`${this.url}/_control/lag`, 'POST', { ms })
+  }
+
   clearFaults() {
     return request(`${this.url}/_control/faults`, 'DELETE')
   }
@@ -283,6 +292,15 @@ class MiniStack {
 
   get options() {
     return { endpoint: this.url, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  }
+
+  /** A new queue's URL, and AWS's own client for it. @param {string} name */
+  async queue(name) {
+    const { CreateQueueCommand, SQSClient } = require('@aws-sdk/client-sqs')
+    const client = new SQSClient(this.options)
+    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: name }))
+    // It names itself as it would be seen from elsewhere.
+    return { client, url: new URL(new URL(/** @type {string} */ (QueueUrl)).pathname, this.url).href }
   }
 
   /** AWS's own client for it. */

@@ -44,6 +44,14 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                 Err(error) => (400, json!({ "error": error.1 })),
             }
         }
+        ("POST", "date") => {
+            let dated = (input.get("secret").and_then(Json::as_str), input.get("unixSeconds").and_then(Json::as_u64));
+            let (Some(id), Some(seconds)) = dated else { return (400, json!({ "error": "secret, unixSeconds" })) };
+            match state.store.date(id, seconds) {
+                Ok(()) => done,
+                Err(error) => (400, json!({ "error": error.1 })),
+            }
+        }
         ("POST", "lag") => {
             state.store.lag = Duration::from_millis(input.get("ms").and_then(Json::as_u64).unwrap_or(0));
             done

@@ -6,7 +6,9 @@ use std::time::Duration;
 use aws_config::Region;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -49,7 +51,7 @@ impl Queue {
     pub async fn receive(&self) -> Result<Vec<Message>> {
         let request = self.client().await.receive_message().queue_url(&self.url);
         let polled = Box::pin(request.wait_time_seconds(LONG_POLL_SECONDS).max_number_of_messages(MOST).send()).await;
-        let messages = polled.map_err(|error| self.refused("ReceiveMessage", classify(&error)))?.messages;
+        let messages = polled.map_err(|error| self.refused("ReceiveMessage", &error))?.messages;
         let read = |message: aws_sdk_sqs::types::Message| {
             Some(Message { body: message.body.unwrap_or_default(), receipt: message.receipt_handle? })
         };
@@ -71,7 +73,7 @@ impl Queue {
         });
         let request = self.client().await.delete_message_batch().queue_url(&self.url);
         let deleted = Box::pin(request.set_entries(Some(entries.collect())).send()).await;
-        let deleted = deleted.map_err(|error| self.refused("DeleteMessageBatch", classify(&error)))?;
+        let deleted = deleted.map_err(|error| self.refused("DeleteMessageBatch", &error))?;
         if deleted.failed.is_empty() {
             return Ok(());
         }
@@ -101,10 +103,18 @@ impl Queue {
         Client::from_conf(own.build())
     }
 
-    fn refused(&self, operation: &str, failure: Failure) -> SecretError {
-        match failure {
-            Failure::Refused(refusal) => refusal.error(operation, &self.url),
-            Failure::Absent => self.unavailable("there is no such queue"),
+    fn refused<E>(&self, operation: &str, error: &SdkError<E, HttpResponse>) -> SecretError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        const NONE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match classify(error) {
+            Failure::Refused(refusal) if !code.is_some_and(|code| NONE.contains(&code)) => {
+                let refused = refusal.error(operation, &self.url);
+                refused.instead(format!("{refused} (events.sqsQueueUrl)"))
+            }
+            _ => self.unavailable("there is no such queue"),
         }
     }
 
