@@ -32,6 +32,11 @@ function table(heading) {
 const code = (text) => /`([^`]+)`/.exec(text)?.[1]
 
 describe('the usage example', () => {
+  /** Of the pages beside it; they are compiled, not run. */
+  const documented = fs
+    .readdirSync(path.join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .flatMap((name) => [...read(`docs/${name}`).matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => match[1]))
   const blocks = [...readme.matchAll(/^```(?:ts|js)\n([^]*?)^```$/gm)].map((match) => match[1])
   const variables = { TCS_CACHE_KEYS: `k1:${randomBytes(32).toString('base64')}` }
   /** @type {string} */
@@ -46,11 +51,12 @@ describe('the usage example', () => {
     const compilerOptions = { strict: true, module: 'nodenext', target: 'es2022', types: ['node'], outDir: 'dist' }
     fs.writeFileSync(
       path.join(service, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['0.mts', '1.mts'] }),
+      JSON.stringify({ compilerOptions, files: ['0.mts', '1.mts', ...documented.map((_, i) => `docs-${i}.mts`)] }),
     )
     // What the first example read is printed for the test; the examples are not changed otherwise.
     const shown = 'console.log(JSON.stringify({ token, github, answeredBy }))\n'
     blocks.forEach((block, i) => fs.writeFileSync(path.join(service, `${i}.mts`), i === 0 ? block + shown : block))
+    documented.forEach((block, i) => fs.writeFileSync(path.join(service, `docs-${i}.mts`), block))
     const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     compiled = node(tsc, '-p', '.', '--typeRoots', path.join(root, 'node_modules', '@types'))
   }, 120_000)
