@@ -251,6 +251,24 @@ export interface EventsOptions {
   pollSeconds?: number
 }
 
+/** When to call `onAlert`. Each threshold can be `false`: not watched. */
+export interface AlertOptions {
+  /** The 99th percentile of retrievals is longer. Default `5`. */
+  latencySeconds?: number | false
+  /** The share of lookups that a cache answered is smaller, 0 to 1. Default `0.8` in production, else not watched. */
+  minHitRate?: number | false
+  /** More rotations failed in a day. Default `0`. */
+  rotationFailuresPerDay?: number | false
+  /** AWS refused this identity more often. Default `0`. */
+  unauthorizedAccess?: number | false
+  /** More secrets are not in AWS and have a value in a later source. Default `0`. */
+  secretsNotInAws?: number | false
+  /** How far back is looked, but for rotations, in seconds. Default `300`. */
+  windowSeconds?: number
+  /** How often, in seconds. Default `10`. */
+  intervalSeconds?: number
+}
+
 /** Where warnings go. `console` and pino loggers fit. */
 export interface SecretLogger {
   warn(message: string): void
@@ -270,6 +288,8 @@ export interface SecretDeliveryOptions {
   cache?: CacheOptions | false
   rotation?: RotationOptions
   events?: EventsOptions
+  /** `false`: nothing is watched. */
+  alerts?: AlertOptions | false
   /** Only `false` in this version: audit records are not written yet. */
   audit?: false
   /** Default: `process.emitWarning`. */
@@ -544,6 +564,8 @@ export interface MetricsSnapshot {
   cacheHitRate: number | null
   /** Share of retrievals that cost no AWS call of their own, 0 to 1; `null` before the first. */
   cacheEfficiency: number | null
+  /** Secrets that AWS lacks and a later source had when they were last read. */
+  secretsNotInAws: number
   cacheEntries: number
   staleServed: number
   /** Refreshes begun in the background before a copy's TTL ended, or to find out whether AWS is back. */
@@ -559,11 +581,59 @@ export interface MetricsSnapshot {
   recorded: { count: number; failures: number; totalLatencyMs: number }
 }
 
+/** A metric as `prom-client` holds it. */
+export interface PromClientMetric {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  aggregator: string
+  values: { labels: Record<string, string | number>; value: number; metricName?: string }[]
+}
+
+/** What `prom-client`'s `Registry.merge` asks of a registry. */
+export interface PromClientRegistry {
+  readonly contentType: 'text/plain; version=0.0.4; charset=utf-8'
+  getMetricsAsArray(): {
+    name: string
+    help: string
+    type: PromClientMetric['type']
+    aggregator: string
+    get(): Promise<PromClientMetric | undefined>
+  }[]
+  getMetricsAsJSON(): Promise<PromClientMetric[]>
+  getSingleMetric(name: string): ReturnType<PromClientRegistry['getMetricsAsArray']>[number] | undefined
+  metrics(): Promise<string>
+}
+
+/** A documented threshold was crossed, or is no longer. */
+export interface Alert {
+  metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
+  state: 'firing' | 'resolved'
+  environment: Environment
+  /** What was measured: seconds (the bound of the bucket that the 99th percentile is in), a ratio, or a count. */
+  value: number | null
+  threshold: number
+  /** The documented action. */
+  action: string
+  /** Since when it is, or was, crossed. ISO 8601, UTC. */
+  since: string
+  /** When that was found out. */
+  at: string
+}
+
 /** Counters, and the documented way to add to them. */
 export interface MetricsCollector {
   /** @param latency Milliseconds. */
   recordSecretRetrieval(secretName: string, source: string, latency: number, success: boolean): Promise<void>
   snapshot(): MetricsSnapshot
+  /** All metrics as Prometheus text; see docs/observability.md. No label holds a secret's name. */
+  prometheus(): string
+  readonly contentType: string
+  /** The same in the OpenMetrics format. */
+  openMetrics(): string
+  readonly openMetricsContentType: string
+  /** All metrics for a service that has `prom-client`: `Registry.merge([register, delivery.metrics.registry()])`. */
+  registry(): PromClientRegistry
 }
 
 /**
@@ -640,6 +710,11 @@ export class SecretDelivery {
    * @throws SOURCE_RESPONSE_INVALID for what is no event; SOURCE_UNAVAILABLE, SOURCE_TIMEOUT: hand it over again
    */
   handleSecretEvent(event: unknown): Promise<boolean>
+  /**
+   * Called when a documented threshold is crossed and when that is over. Where nobody listens, production warns (`ALERT`).
+   * @returns A function that unsubscribes.
+   */
+  onAlert(callback: (alert: Alert) => void): () => void
   /** Whether each declared secret can be read from AWS with this identity. */
   validateSecretAccess(): Promise<ValidationResult>
   /** Whether the env file and AWS agree, for each declared secret and each name in the file. */

@@ -85,6 +85,12 @@ export declare class NativeDelivery {
   cacheClear(id: number): void
   /** `metrics.recordSecretRetrieval`. */
   recordRetrieval(latencyMs: number, success: boolean): void
+  /** Every metric as text: for Prometheus, or in the OpenMetrics format. */
+  metricsText(openmetrics: boolean): string
+  /** Every metric as `prom-client` holds it, as JSON text. */
+  metricFamilies(): string
+  /** Somebody wants to hear of alerts. */
+  watchAlerts(): void
   /** `metrics.snapshot` as JSON text. */
   metricsSnapshot(): string
   /** `close`. */

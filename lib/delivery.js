@@ -3,6 +3,7 @@
 const { SecretError, orThrow, assertName, assertEnvironment } = require('./errors')
 const { checkedHooks } = require('./hooks')
 const native = require('./load')
+const { MetricsCollector } = require('./metrics')
 const { Operations, listen } = require('./operations')
 const { SecretRotationManager } = require('./rotation')
 const variables = require('./variables')
@@ -53,6 +54,7 @@ class SecretDelivery {
       new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#operations),
     )
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.#operations.environment = this.environment
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -235,6 +237,16 @@ class SecretDelivery {
     return unsubscribe
   }
 
+  /**
+   * @param {(alert: import('../index').Alert) => void} callback
+   * @returns {() => void}
+   */
+  onAlert(callback) {
+    const unsubscribe = listen(this.#operations.alertListeners, callback, 'onAlert')
+    this.#native.watchAlerts()
+    return unsubscribe
+  }
+
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
@@ -243,6 +255,7 @@ class SecretDelivery {
       .then(() => {
         this.#operations.rotationListeners.clear()
         this.#operations.noticeListeners.clear()
+        this.#operations.alertListeners.clear()
       })
     return this.#closing
   }
@@ -440,36 +453,6 @@ class SecretCache {
 
   [inspect]() {
     return 'SecretCache {}'
-  }
-}
-
-class MetricsCollector {
-  #native
-
-  /** @param {import('../native').NativeDelivery} nativeDelivery */
-  constructor(nativeDelivery) {
-    this.#native = nativeDelivery
-  }
-
-  /**
-   * @param {string} secretName
-   * @param {string} source
-   * @param {number} latency
-   * @param {boolean} success
-   * @returns {Promise<void>}
-   */
-  async recordSecretRetrieval(secretName, source, latency, success) {
-    assertName('secretName', secretName)
-    assertName('source', source)
-    if (!Number.isFinite(latency) || latency < 0) {
-      throw new SecretError('CONFIG_INVALID', 'latency must be a number of milliseconds, 0 or more')
-    }
-    this.#native.recordRetrieval(latency, success === true)
-  }
-
-  /** @returns {import('../index').MetricsSnapshot} */
-  snapshot() {
-    return JSON.parse(this.#native.metricsSnapshot())
   }
 }
 

@@ -12,6 +12,7 @@ const WARNING = 3
 const ROTATED = 4
 const HOOK = 5
 const ROTATION = 6
+const ALERT = 7
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -29,6 +30,10 @@ class Operations {
     this.rotationListeners = new Set()
     /** @type {Set<(notice: import('../index').RotationNotice) => void>} */
     this.noticeListeners = new Set()
+    /** @type {Set<(alert: import('../index').Alert) => void>} */
+    this.alertListeners = new Set()
+    /** @type {import('../index').Environment | undefined} */
+    this.environment = undefined
     /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
     this.pending = new Map()
     /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
@@ -120,6 +125,7 @@ class Operations {
     if (kind === WARNING) return this.warn(first, second)
     if (kind === ROTATED) return this.rotated(first, second)
     if (kind === ROTATION) return this.noticed(first)
+    if (kind === ALERT) return this.alerted(first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
     if (kind === FAILED) operation?.reject(new SecretError(first, second))
@@ -142,6 +148,19 @@ class Operations {
    */
   rotated(tool, secretType) {
     for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
+  }
+
+  /**
+   * Where nobody listens for alerts, they are warnings.
+   *
+   * @param {string} json
+   */
+  alerted(json) {
+    const alert = () => ({ ...JSON.parse(json), environment: this.environment })
+    for (const listener of [...this.alertListeners]) callOutside(() => listener(alert()))
+    if (this.alertListeners.size > 0) return
+    const { metric, state, value, threshold, action, since } = alert()
+    this.warn('ALERT', `${metric} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
   }
 
   /** @param {string} json */

@@ -34,6 +34,7 @@ mod kind {
     pub const ROTATED: u32 = 4;
     pub const HOOK: u32 = 5;
     pub const ROTATION: u32 = 6;
+    pub const ALERT: u32 = 7;
 }
 
 enum Message {
@@ -91,6 +92,9 @@ impl Batch {
             }
             Message::Noticed(notice @ (Notice::RotationAnnounced { .. } | Notice::RotationEnded(_))) => {
                 self.other(kind::ROTATION, 0, report::rotation_notice(&notice).to_string(), String::new());
+            }
+            Message::Noticed(Notice::Alert(alert)) => {
+                self.other(kind::ALERT, 0, report::alert(&alert).to_string(), String::new());
             }
             Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),
         }

@@ -14,6 +14,7 @@ use tcs_secret_delivery_core::config::{Ambient, Config};
 use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
 use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::health::health;
+use tcs_secret_delivery_core::metrics::text;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::rotation::hooks::HookFailure;
 use tcs_secret_delivery_core::source::aws::MAX_BATCH;
@@ -462,7 +463,29 @@ impl NativeDelivery {
     /// `metrics.recordSecretRetrieval`.
     #[napi(catch_unwind)]
     pub fn record_retrieval(&self, latency_ms: f64, success: bool) {
-        self.delivery.metrics().record(latency_ms, success);
+        // Checked by the caller; what no duration can hold is as good as endless.
+        let took = Duration::try_from_secs_f64(latency_ms / 1000.0).unwrap_or(Duration::MAX);
+        self.delivery.metrics().record(took, success);
+    }
+
+    /// Every metric as text: for Prometheus, or in the OpenMetrics format.
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self, openmetrics: bool) -> Result<String> {
+        let families = self.delivery.metric_families();
+        let text = if openmetrics { text::openmetrics(families) } else { text::prometheus(families) };
+        text.map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
+    /// Every metric as `prom-client` holds it, as JSON text.
+    #[napi(catch_unwind)]
+    pub fn metric_families(&self) -> String {
+        report::families(&self.delivery.metric_families()).to_string()
+    }
+
+    /// Somebody wants to hear of alerts.
+    #[napi(catch_unwind)]
+    pub fn watch_alerts(&self) {
+        within_runtime_if_available(|| self.delivery.watch_alerts());
     }
 
     /// `metrics.snapshot` as JSON text.

@@ -8,6 +8,9 @@ use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
 use tcs_secret_delivery_core::health::{Check, Status};
 use tcs_secret_delivery_core::layer::Versions;
+use tcs_secret_delivery_core::metrics::alerts::Alert;
+use tcs_secret_delivery_core::metrics::families::{Family, Labels, Series, bounds_seconds, seconds};
+use tcs_secret_delivery_core::metrics::latency::Counts;
 use tcs_secret_delivery_core::metrics::{Origin, read};
 use tcs_secret_delivery_core::notice::Notice;
 use tcs_secret_delivery_core::rotation::calendar::Appointment;
@@ -130,8 +133,66 @@ pub fn rotation_notice(notice: &Notice) -> Value {
             "daysLeft": days_left,
         }),
         Notice::RotationEnded(report) => json!({ "kind": "ended", "report": rotation(report) }),
-        Notice::Warning { .. } | Notice::Rotated { .. } => Value::Null,
+        Notice::Warning { .. } | Notice::Rotated { .. } | Notice::Alert(_) => Value::Null,
     }
+}
+
+/// `Alert`, but for the environment.
+pub fn alert(alert: &Alert) -> Value {
+    json!({
+        "metric": alert.watched.as_str(),
+        "state": if alert.is_firing { "firing" } else { "resolved" },
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "action": alert.watched.action(),
+        "since": iso8601(alert.since_unix_ms),
+        "at": iso8601(alert.at_unix_ms),
+    })
+}
+
+/// Metrics in the shape of `prom-client`'s `getMetricsAsJSON`.
+pub fn families(families: &[Family]) -> Value {
+    fn object(labels: &Labels) -> Map<String, Value> {
+        labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect()
+    }
+    fn plain<T: Copy + Into<Value>>(series: &[(Labels, T)]) -> Value {
+        series.iter().map(|(labels, value)| json!({ "labels": object(labels), "value": (*value).into() })).collect()
+    }
+    let family = |family: &Family| {
+        let (suffix, kind, values) = match &family.series {
+            Series::Counter(series) => ("_total", "counter", plain(series)),
+            Series::Gauge(series) => ("", "gauge", plain(series)),
+            Series::Histogram(series) => {
+                let values = series.iter().flat_map(|(labels, counts)| histogram(family.name, &object(labels), counts));
+                ("", "histogram", values.collect())
+            }
+            Series::Info(labels) => ("_info", "gauge", json!([{ "labels": object(labels), "value": 1 }])),
+        };
+        json!({
+            "name": format!("{}{suffix}", family.name),
+            "help": family.help,
+            "type": kind,
+            "values": values,
+            "aggregator": "sum",
+        })
+    };
+    families.iter().map(family).collect()
+}
+
+/// Cumulative buckets, the sum and the count.
+fn histogram(name: &str, labels: &Map<String, Value>, counts: &Counts) -> Vec<Value> {
+    let mut seen = 0;
+    let bounds = bounds_seconds().map(Value::from).chain([Value::from("+Inf")]);
+    let buckets = bounds.zip(counts.buckets).map(|(bound, count)| {
+        seen += count;
+        let mut labels = labels.clone();
+        labels.insert("le".to_owned(), bound);
+        json!({ "labels": labels, "value": seen, "metricName": format!("{name}_bucket") })
+    });
+    let mut values: Vec<Value> = buckets.collect();
+    values.push(json!({ "labels": labels, "value": seconds(counts.sum_ns), "metricName": format!("{name}_sum") }));
+    values.push(json!({ "labels": labels, "value": counts.total(), "metricName": format!("{name}_count") }));
+    values
 }
 
 /// `SecretRotationPolicy[]`.
@@ -237,6 +298,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "cacheMisses": read(&metrics.misses),
         "cacheHitRate": metrics.hit_rate(),
         "cacheEfficiency": metrics.efficiency(),
+        "secretsNotInAws": metrics.not_in_aws(),
         "cacheEntries": layer.cache.as_ref().map_or(0, |cache| cache.memory().len()),
         "staleServed": read(&metrics.stale),
         "backgroundRefreshes": read(&metrics.refreshes),

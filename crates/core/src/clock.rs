@@ -114,6 +114,24 @@ impl Clock {
     }
 }
 
+/// Measures how long something takes, precisely and on every clock: a latency is real time in tests as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[inline]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Since the start.
+    #[inline]
+    pub fn took(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 trait CoarseMillis {
     fn as_u64_millis(&self) -> u64;
 }

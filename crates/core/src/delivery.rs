@@ -1,5 +1,6 @@
 //! The delivery: everything put together, and ended again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::cache::memory::{Entry, MemoryCache};
 use crate::cache::tiered::TieredCache;
-use crate::clock::Clock;
-use crate::config::{Config, Precedence};
+use crate::clock::{Clock, Stopwatch};
+use crate::config::{AlertsConfig, Config, Precedence};
 use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
 use crate::layer::{AwsLayer, Found, Parts, Versions};
 use crate::manifest::Manifest;
+use crate::metrics::alerts::Evaluator;
+use crate::metrics::families::{Family, families};
 use crate::metrics::{Metrics, add};
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
@@ -49,6 +52,8 @@ pub struct Delivery {
     hot: Arc<HotPath>,
     rotation: Arc<RotationManager>,
     events: Arc<Events>,
+    alerts: Option<AlertsConfig>,
+    watching_alerts: AtomicBool,
 }
 
 impl Delivery {
@@ -63,8 +68,19 @@ impl Delivery {
         clock: Clock,
         handle: Handle,
     ) -> Result<Self> {
-        let Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events } =
-            config;
+        let Config {
+            environment,
+            preset,
+            tools,
+            aws,
+            aws_id_template,
+            env_file,
+            runtime,
+            cache,
+            rotation,
+            events,
+            alerts,
+        } = config;
         let aws = aws.map(Arc::new);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
@@ -117,6 +133,7 @@ impl Delivery {
         });
         let resolver = Resolver {
             layer,
+            metrics: metrics.clone(),
             env_file: env_file.map(|config| EnvFile::new(config, notices.clone())),
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
@@ -137,6 +154,8 @@ impl Delivery {
             hot,
             rotation,
             events,
+            alerts,
+            watching_alerts: false.into(),
         })
     }
 
@@ -253,10 +272,11 @@ impl Delivery {
     /// # Errors
     /// Each as [`Delivery::get`].
     pub async fn get_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Result<Option<Found>>> {
+        let watch = Stopwatch::start();
         let answers = self.open(async { Ok(self.resolver.resolve_many(asked).await) }).await;
         let answers = answers.unwrap_or_else(|error| asked.iter().map(|_| Err(error.clone())).collect());
         for answer in &answers {
-            self.count(answer);
+            self.count(answer, watch);
         }
         answers
     }
@@ -312,16 +332,21 @@ impl Delivery {
     /// # Errors
     /// As a single read of any of them.
     pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+        let watch = Stopwatch::start();
         let result = self.open(read_tool(&self.resolver, &self.tools, tool, variables)).await;
         match &result {
-            Ok(found) => found.values().for_each(|found| self.metrics.retrieved(found.origin, found.stale)),
-            Err(error) => self.metrics.failed(error.code()),
+            Ok(found) => {
+                let took = watch.took();
+                found.values().for_each(|found| self.metrics.retrieved(found.origin, found.stale, took));
+            }
+            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
         }
         result
     }
 
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
     pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
+        let watch = Stopwatch::start();
         let names = declared_names(&self.tools, tool).ok().flatten()?;
         let entries = names
             .into_iter()
@@ -331,7 +356,7 @@ impl Delivery {
             })
             .collect::<Option<Vec<_>>>()?;
         let found = entries.into_iter().map(|(secret_type, (entry, stale))| {
-            self.metrics.hit_in_memory(stale);
+            self.metrics.hit_in_memory(stale, watch.took());
             (secret_type, entry)
         });
         Some(found.collect())
@@ -459,6 +484,9 @@ impl Delivery {
     /// Runs `work` unless the delivery is closed, and gives it up when it is closed meanwhile.
     pub(crate) async fn open<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.events.begin();
+        if self.alerts.as_ref().is_some_and(|alerts| alerts.always) {
+            self.watch_alerts();
+        }
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SecretError::closed()),
@@ -467,17 +495,45 @@ impl Delivery {
     }
 
     async fn counted(&self, read: impl Future<Output = Result<Option<Found>>>) -> Result<Option<Found>> {
+        let watch = Stopwatch::start();
         let result = self.open(read).await;
-        self.count(&result);
+        self.count(&result, watch);
         result
     }
 
-    fn count(&self, result: &Result<Option<Found>>) {
+    fn count(&self, result: &Result<Option<Found>>, watch: Stopwatch) {
         match result {
-            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale),
-            Ok(None) => add(&self.metrics.absent),
-            Err(error) => self.metrics.failed(error.code()),
+            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, watch.took()),
+            Ok(None) => self.metrics.not_retrieved(None, watch.took()),
+            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
         }
+    }
+
+    /// Every metric as it is now.
+    pub fn metric_families(&self) -> Vec<Family> {
+        families(&self.metrics, self.layer(), self.environment)
+    }
+
+    /// Begins to compare the metrics with their thresholds. Called inside a runtime.
+    pub fn watch_alerts(&self) {
+        let Some(alerts) = &self.alerts else { return };
+        if self.is_closed() || self.watching_alerts.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut evaluator = Evaluator::new(alerts.thresholds.clone(), self.clock.clone());
+        let (metrics, notices) = (self.metrics.clone(), self.notices.clone());
+        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = clock.sleep(evaluator.every()) => {}
+                }
+                for alert in evaluator.evaluate(&metrics) {
+                    notices.notice(Notice::Alert(alert));
+                }
+            }
+        });
     }
 }
 
@@ -507,8 +563,9 @@ impl HotPath {
     /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
     #[inline]
     pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
+        let watch = Stopwatch::start();
         let (entry, stale) = self.peek(name)?;
-        self.metrics.hit_in_memory(stale);
+        self.metrics.hit_in_memory(stale, watch.took());
         Some(entry)
     }
 

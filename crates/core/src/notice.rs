@@ -1,5 +1,6 @@
 //! What a delivery tells its owner without being asked.
 
+use crate::metrics::alerts::Alert;
 use crate::rotation::report::Report;
 
 /// Something worth telling.
@@ -34,6 +35,8 @@ pub enum Notice {
         /// Whole days until then.
         days_left: u64,
     },
+    /// A threshold was crossed, or is no longer.
+    Alert(Alert),
     /// A rotation ended.
     RotationEnded(Box<Report>),
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use crate::config::Precedence;
 use crate::error::{Result, SecretError};
 use crate::layer::{Answer, AwsLayer, Found};
-use crate::metrics::Origin;
+use crate::metrics::{Metrics, Origin};
 use crate::name::SecretName;
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Runtime, Variables};
@@ -16,6 +16,8 @@ use crate::source::runtime::{Runtime, Variables};
 pub struct Resolver {
     /// AWS and its caches.
     pub layer: Arc<AwsLayer>,
+    /// Counts what AWS lacks.
+    pub metrics: Arc<Metrics>,
     /// `None` when switched off or not part of the environment.
     pub env_file: Option<EnvFile>,
     /// The runtime environment.
@@ -70,6 +72,7 @@ impl Resolver {
         let mut later = Vec::new();
         for (i, from_aws) in open.into_iter().zip(self.layer.read_many(&names).await) {
             if let Ok(Some(_)) = &from_aws {
+                self.metrics.note_not_in_aws(&asked[i].0, false);
                 answers[i] = Some(from_aws);
                 continue;
             }
@@ -88,22 +91,32 @@ impl Resolver {
     /// As [`Resolver::resolve`].
     pub async fn after_aws(&self, name: &SecretName, variables: &Variables, from_aws: Answer) -> Answer {
         let failure = match from_aws {
-            Ok(Some(found)) => return Ok(Some(found)),
-            Ok(None) => None,
+            Ok(Some(found)) => {
+                self.metrics.note_not_in_aws(name, false);
+                return Ok(Some(found));
+            }
+            Ok(None) => {
+                let found = self.after_absent(name, variables).await?;
+                self.metrics.note_not_in_aws(name, found.is_some());
+                return Ok(found);
+            }
             Err(error) if self.rejects(&error) => return Err(error),
             Err(error) => self.remembered(error),
         };
+        match (self.after_absent(name, variables).await?, failure) {
+            (None, Some(error)) => Err(error),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// What the sources after AWS have.
+    async fn after_absent(&self, name: &SecretName, variables: &Variables) -> Answer {
         if let Some(found) = self.from_env_file(name).await? {
             return Ok(Some(found));
         }
-        if self.precedence == Precedence::Last
-            && let Some(found) = self.from_runtime(name, variables).await?
-        {
-            return Ok(Some(found));
-        }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(None),
+        match self.precedence {
+            Precedence::Last => self.from_runtime(name, variables).await,
+            Precedence::Override => Ok(None),
         }
     }
 

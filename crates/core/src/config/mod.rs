@@ -13,6 +13,7 @@ pub use option::{Field, OptionValue, Section};
 
 use crate::environment::{Environment, Preset};
 use crate::manifest::Manifest;
+use crate::metrics::alerts::Thresholds;
 use crate::name::AwsIdTemplate;
 use crate::rotation::hooks::Hook;
 use crate::rotation::policy::Policies;
@@ -57,6 +58,17 @@ pub struct Config {
     pub rotation: RotationConfig,
     /// Where news of changed secrets comes from.
     pub events: EventsConfig,
+    /// The thresholds; `None` when switched off.
+    pub alerts: Option<AlertsConfig>,
+}
+
+/// When to tell that something is wrong.
+#[derive(Clone, Debug)]
+pub struct AlertsConfig {
+    /// The thresholds.
+    pub thresholds: Thresholds,
+    /// Whether they are watched before anybody wants to hear of them.
+    pub always: bool,
 }
 
 /// Rotation.

@@ -115,6 +115,17 @@ impl Field {
         Ok(number as u32)
     }
 
+    /// A number inside `range`.
+    pub fn number(self, range: std::ops::RangeInclusive<f64>) -> Result<f64> {
+        let OptionValue::Number(number) = self.value else {
+            return Err(self.expected("a number"));
+        };
+        if !range.contains(&number) {
+            return Err(self.refuse(format_args!("must be a number from {} to {}", range.start(), range.end())));
+        }
+        Ok(number)
+    }
+
     /// Text that is not empty and holds no NUL.
     pub fn text(self) -> Result<Zeroizing<String>> {
         match self.value {

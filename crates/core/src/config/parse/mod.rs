@@ -1,5 +1,6 @@
 //! Options to [`Config`]: one function a section, in the order of the documented shape.
 
+mod alerts;
 mod aws;
 mod cache;
 mod rotation;
@@ -15,7 +16,8 @@ use crate::error::{Result, SecretError};
 use crate::manifest::{Manifest, SecretSpec};
 use crate::name::check_part;
 
-const TOP: &[&str] = &["environment", "tools", "aws", "envFile", "runtime", "cache", "audit", "rotation", "events"];
+const TOP: &[&str] =
+    &["environment", "tools", "aws", "envFile", "runtime", "cache", "rotation", "events", "alerts", "audit"];
 
 pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> {
     let options = match options {
@@ -32,9 +34,10 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let cache = cache::cache(&mut top, &preset, ambient)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
+    let alerts = alerts::alerts(&mut top, &preset)?;
     not_yet(&mut top)?;
     top.finish(TOP)?;
-    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events })
+    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events, alerts })
 }
 
 /// An option whose system is not part of this version is refused instead of being ignored: an operator who asks for

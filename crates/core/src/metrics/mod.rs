@@ -1,9 +1,27 @@
-//! Counters. No label and no field can hold a value.
+//! Counters and latencies. No label and no field can hold a value.
+//!
+//! - here: what is counted while secrets are read
+//! - `latency`: the histogram
+//! - `families`, `text`: what is exported, and how
+//! - `alerts`: the documented thresholds
 
-use std::sync::atomic::{AtomicU64, Ordering};
+pub mod alerts;
+pub mod families;
+pub mod latency;
+pub mod text;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::error::ErrorCode;
+use crate::name::SecretName;
 use crate::rotation::report::Ending;
+use latency::{Latencies, Outcome, Source};
+
+/// Names that are remembered as not in AWS; more than any service has.
+const MAX_NOT_IN_AWS: usize = 10_000;
 
 /// Where a returned value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +57,10 @@ impl Origin {
 /// What happened since construction.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    retrieved: [AtomicU64; Origin::ALL.len()],
+    /// How long retrievals took.
+    pub latencies: Latencies,
+    not_in_aws: Mutex<HashSet<SecretName>>,
+    not_in_aws_count: AtomicUsize,
     errors: [AtomicU64; ErrorCode::ALL.len()],
     rotations: [AtomicU64; Ending::ALL.len()],
     /// Reads that ended in "no such secret".
@@ -60,32 +81,61 @@ pub struct Metrics {
     pub recorded: AtomicU64,
     /// Those of them that failed.
     pub recorded_failures: AtomicU64,
-    /// Their latencies, in microseconds.
-    pub recorded_micros: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts a cached read: the hot path's two additions.
+    /// Counts a cached read: the hot path's three additions.
     #[inline]
-    pub fn hit_in_memory(&self, stale: bool) {
+    pub fn hit_in_memory(&self, stale: bool, took: Duration) {
         self.hits.fetch_add(1, Ordering::Relaxed);
-        self.retrieved[Origin::Memory as usize].fetch_add(1, Ordering::Relaxed);
+        self.retrieved(Origin::Memory, stale, took);
+    }
+
+    /// Counts a returned value.
+    #[inline]
+    pub fn retrieved(&self, origin: Origin, stale: bool, took: Duration) {
+        let outcome = if stale { Outcome::Stale } else { Outcome::Ok };
+        self.latencies.observe(Source::Of(origin), outcome, took);
         if stale {
             add(&self.stale);
         }
     }
 
-    /// Counts a returned value.
-    pub fn retrieved(&self, origin: Origin, stale: bool) {
-        self.retrieved[origin as usize].fetch_add(1, Ordering::Relaxed);
-        if stale {
-            add(&self.stale);
-        }
+    /// Counts a retrieval that ended without a value.
+    pub fn not_retrieved(&self, error: Option<ErrorCode>, took: Duration) {
+        let outcome = if let Some(code) = error {
+            self.failed(code);
+            Outcome::Error
+        } else {
+            add(&self.absent);
+            Outcome::Absent
+        };
+        self.latencies.observe(Source::None, outcome, took);
     }
 
     /// Values returned from `origin`.
     pub fn retrieved_from(&self, origin: Origin) -> u64 {
-        self.retrieved[origin as usize].load(Ordering::Relaxed)
+        let of = |outcome| self.latencies.of(Source::Of(origin), outcome).counts().total();
+        of(Outcome::Ok) + of(Outcome::Stale)
+    }
+
+    /// Notes whether AWS lacks `name` and a later source has it.
+    pub fn note_not_in_aws(&self, name: &SecretName, is_missing: bool) {
+        if !is_missing && self.not_in_aws() == 0 {
+            return;
+        }
+        let mut names = self.not_in_aws.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_missing {
+            names.remove(name);
+        } else if names.len() < MAX_NOT_IN_AWS {
+            names.insert(name.clone());
+        }
+        self.not_in_aws_count.store(names.len(), Ordering::Relaxed);
+    }
+
+    /// How many secrets AWS lacks and a later source had.
+    pub fn not_in_aws(&self) -> usize {
+        self.not_in_aws_count.load(Ordering::Relaxed)
     }
 
     /// Counts a rejection.
@@ -109,25 +159,19 @@ impl Metrics {
     }
 
     /// Counts a retrieval the service reports (`recordSecretRetrieval`).
-    pub fn record(&self, latency_ms: f64, success: bool) {
+    pub fn record(&self, took: Duration, success: bool) {
         add(&self.recorded);
         if !success {
             add(&self.recorded_failures);
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates; a latency is not negative"
-        )]
-        let micros = (latency_ms * 1000.0) as u64;
-        self.recorded_micros.fetch_add(micros, Ordering::Relaxed);
+        let outcome = if success { Outcome::Ok } else { Outcome::Error };
+        self.latencies.observe(Source::Reported, outcome, took);
     }
 
     /// The sum of the reported latencies, in milliseconds.
     pub fn recorded_ms(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years of microseconds")]
-        let micros = read(&self.recorded_micros) as f64;
-        micros / 1000.0
+        let sum = |outcome| self.latencies.of(Source::Reported, outcome).counts().sum_ns;
+        families::seconds(sum(Outcome::Ok) + sum(Outcome::Error)) * 1000.0
     }
 
     /// hits ÷ lookups; `None` before the first lookup (decision D11).
@@ -169,10 +213,10 @@ mod tests {
         let metrics = Metrics::default();
         assert_eq!((metrics.hit_rate(), metrics.efficiency()), (None, None));
         for _ in 0..3 {
-            metrics.hit_in_memory(false);
+            metrics.hit_in_memory(false, Duration::ZERO);
         }
         add(&metrics.misses);
-        metrics.retrieved(Origin::Aws, false);
+        metrics.retrieved(Origin::Aws, false, Duration::ZERO);
         assert_eq!(metrics.hit_rate(), Some(0.75));
         assert_eq!(metrics.efficiency(), Some(0.75));
         add(&metrics.shared_calls);
