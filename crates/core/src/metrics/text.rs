@@ -37,7 +37,7 @@ impl Collector for Families {
                 Series::Histogram(series) => {
                     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
                     for (labels, counts) in series {
-                        let bounds = bounds_seconds().chain([f64::MAX]);
+                        let bounds = bounds_seconds().chain([f64::INFINITY]);
                         let buckets: Vec<(f64, u64)> = bounds.zip(counts.buckets).collect();
                         let mut metric = metric.encode_family(labels)?;
                         metric.encode_histogram::<Labels>(seconds(counts.sum_ns), counts.total(), &buckets, None)?;
