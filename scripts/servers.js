@@ -273,6 +273,59 @@ class RedisServer {
   }
 }
 
+/** Prometheus, scraping one address every second, with the rules of ops/prometheus. */
+class PrometheusServer {
+  /** @param {Server} server @param {string} url @param {string} directory */
+  constructor(server, url, directory) {
+    this.server = server
+    this.url = url
+    this.directory = directory
+  }
+
+  /** @param {string} target `host:port` @returns {Promise<PrometheusServer>} */
+  static async start(target) {
+    const directory = temporaryDirectory()
+    const config = {
+      global: { scrape_interval: '1s', evaluation_interval: '1s' },
+      rule_files: [path.join(root, 'ops', 'prometheus', 'secret-delivery.rules.yml')],
+      scrape_configs: [{ job_name: 'service', static_configs: [{ targets: [target] }] }],
+    }
+    // YAML holds JSON.
+    fs.writeFileSync(path.join(directory, 'prometheus.yml'), JSON.stringify(config))
+    const port = await freePort()
+    const server = new Server('prometheus', [
+      `--config.file=${path.join(directory, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${path.join(directory, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ])
+    const url = `http://127.0.0.1:${port}`
+    await server.ready(async () => (await accepts(port)) && (await isReady(`${url}/-/ready`)))
+    return new PrometheusServer(server, url, directory)
+  }
+
+  /** @param {string} expression @returns {Promise<{ metric: Record<string, string>, value: [number, string] }[]>} */
+  async query(expression) {
+    const answer = await request(`${this.url}/api/v1/query?query=${encodeURIComponent(expression)}`)
+    return answer.data.result
+  }
+
+  async stop() {
+    await this.server.stop()
+    fs.rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} url @returns {Promise<boolean>} */
+function isReady(url) {
+  return new Promise((resolve) => {
+    const call = http.get(url, { agent: false }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode === 200)
+    })
+    call.once('error', () => resolve(false))
+  })
+}
+
 /** MiniStack, an AWS stand-in that others wrote: see scripts/setup.js. */
 class MiniStack {
   /** @param {Server} server @param {string} url */
@@ -332,6 +385,7 @@ function accepts(port) {
 module.exports = {
   AwsEndpoint,
   MiniStack,
+  PrometheusServer,
   RedisServer,
   Server,
   accepts,

@@ -56,18 +56,30 @@ function rust() {
   if (!has('cargo')) fail('cargo was not found: install Rust from https://rustup.rs, then run this again')
 }
 
-/** A Redis server from the system's packages. Its service is not started: tests and demos start their own. */
+/** A Redis server from the system's packages. */
 function redis() {
-  if (has('redis-server')) return
+  if (!has('redis-server')) systemPackage('redis-server', 'redis')
+}
+
+/** Prometheus, with its promtool. */
+function prometheus() {
+  if (!has('promtool')) systemPackage('prometheus', 'prometheus')
+}
+
+/**
+ * Installs a package of the system. Its service is not started: tests and demos start their own.
+ *
+ * @param {string} debian
+ * @param {string} brew
+ */
+function systemPackage(debian, brew) {
   const root = process.getuid?.() === 0
   if (process.platform !== 'linux' || !root || !has('apt-get')) {
-    fail(
-      'redis-server was not found: install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)',
-    )
+    fail(`${debian} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`)
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   run('apt-get', ['update', '-q'], { env })
-  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'redis-server'], { env })
+  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', debian], { env })
 }
 
 /** MiniStack, the AWS stand-in, in a virtual environment of this checkout. */
@@ -119,4 +131,4 @@ function longOutage(profile) {
   run('cargo', ['build', '--quiet', '--locked', ...example, '--profile', profile])
 }
 
-module.exports = { addon, awsEndpoint, fail, longOutage, ministack, nodeModules, redis, root, run, rust }
+module.exports = { addon, awsEndpoint, fail, longOutage, ministack, nodeModules, prometheus, redis, root, run, rust }
