@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_secs(5);
 const BATCHES: usize = 16;
 /// How long a round waits for the lock.
 const LOCK: Duration = Duration::from_secs(2);
-/// What was written is on the disk this much later.
+/// What was written is on the disk this much later; on a slow disk later, so that a tenth of the time goes into syncing.
 const SYNC: Duration = Duration::from_secs(1);
 /// Nothing waits longer for the thread.
 pub const BOUND: Duration = Duration::from_secs(5);
@@ -137,6 +137,7 @@ pub struct Worker<'a> {
     batch: Batch,
     last_tick: Option<Instant>,
     unsynced: Option<Instant>,
+    last_sync: Duration,
     size: u64,
     told: Vec<Notice>,
 }
@@ -152,6 +153,7 @@ impl<'a> Worker<'a> {
             batch: Batch::default(),
             last_tick: None,
             unsynced: None,
+            last_sync: Duration::ZERO,
             size: 0,
             told: Vec::new(),
         };
@@ -252,10 +254,11 @@ impl<'a> Worker<'a> {
             }
         }
         if let Sink::File(sink) = &mut self.sink
-            && self.unsynced.is_some_and(|since| asked || since.elapsed() >= SYNC)
+            && self.unsynced.is_some_and(|since| asked || since.elapsed() >= SYNC.max(self.last_sync * 10))
         {
+            let start = Instant::now();
             sink.sync(self.size)?;
-            self.unsynced = None;
+            (self.unsynced, self.last_sync) = (None, start.elapsed());
         }
         Ok(())
     }
