@@ -337,6 +337,11 @@ impl FileSink {
         // An empty file is left by a process that died right here, or by a tool that moves logs away.
         let file = open(&self.names.log, Create::Missing, true)?;
         let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        if metadata.len() > 0 {
+            // It was put there since it was looked for; the next session sees it as it is.
+            let message = format!("{} changed while it was opened", self.names.log.display());
+            return Err(Failure::new(Reason::Io, message));
+        }
         let id = FileId::of(&metadata);
         self.log = Some((file, id));
         let chain = Chain { counts: crate::chain::Counts::default(), ..chain };

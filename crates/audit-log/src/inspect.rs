@@ -77,6 +77,7 @@ struct Suspect {
     comes_later: bool,
     /// Whether its number comes again.
     comes_again: bool,
+    /// The highest number that is known of.
     highest: u64,
 }
 
@@ -131,7 +132,7 @@ impl Inspector {
                 next: None,
                 comes_later: false,
                 comes_again: false,
-                highest: 0,
+                highest: self.anchors.iter().map(|anchor| anchor.seq).max().unwrap_or_default(),
             });
             return Ok(());
         }

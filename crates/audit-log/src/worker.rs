@@ -20,6 +20,9 @@ const BATCHES: usize = 16;
 const LOCK: Duration = Duration::from_secs(2);
 /// What was written is on the disk this much later; on a slow disk later, so that a tenth of the time goes into syncing.
 const SYNC: Duration = Duration::from_secs(1);
+/// After a failure it tries again this much later, and then twice as late each time up to the longest.
+const SHORTEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_secs(1);
 /// Nothing waits longer for the thread.
 pub const BOUND: Duration = Duration::from_secs(5);
 
@@ -162,30 +165,38 @@ impl<'a> Worker<'a> {
 
     /// Rounds until the log is closed and everything is written, or the time for that is over.
     fn rounds(&mut self) -> Result<()> {
-        let (mut idle, mut backoff) = (Duration::from_millis(1), Duration::from_millis(20));
+        let (mut idle, mut backoff) = (Duration::from_millis(1), SHORTEST);
         loop {
             let (requested, served, closing) = {
                 let control = self.shared.control();
                 (control.requested, control.served, control.closing)
             };
             let before = self.shared.journal.ring().tail();
-            let round = self.round(requested > served, closing);
+            let round = self.round(requested > served, closing).and_then(|()| match closing {
+                Some(_) if self.is_empty() => self.finish().map(|()| true),
+                _ => Ok(false),
+            });
             let moved = self.shared.journal.ring().tail() != before;
-            let failure = round.as_ref().err().cloned();
-            self.tell_state(failure.clone());
-            match (failure, closing) {
-                (None, _) => {
-                    backoff = Duration::from_millis(20);
+            self.tell_state(round.as_ref().err().cloned());
+            match round {
+                Ok(finished) => {
+                    backoff = SHORTEST;
                     self.shared.control().served = requested;
                     self.shared.served.notify_all();
-                    if closing.is_some() && self.is_empty() {
-                        return self.finish();
+                    if finished {
+                        return Ok(());
                     }
                 }
-                (Some(failure), Some(deadline)) if Instant::now() >= deadline => return Err(failure),
-                (Some(_), _) => {
-                    self.sleep(backoff);
-                    backoff = (backoff * 2).min(Duration::from_secs(1));
+                Err(failure) => {
+                    if moved {
+                        backoff = SHORTEST;
+                    }
+                    let left = closing.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Err(failure);
+                    }
+                    self.sleep(backoff.min(left.unwrap_or(backoff)));
+                    backoff = (backoff * 2).min(LONGEST);
                     continue;
                 }
             }
