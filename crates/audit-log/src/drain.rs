@@ -21,8 +21,9 @@ use crate::walk::Lines;
 const BATCH: usize = 256 * 1024;
 
 /// Buffers, kept between batches.
-#[derive(Default)]
 pub struct Batch {
+    /// How large a batch may be: after a failure half as large, so that the last room of a disk is used.
+    limit: usize,
     /// The lines.
     pub lines: Vec<u8>,
     words: Vec<u64>,
@@ -40,6 +41,12 @@ pub struct Collected {
     pub damaged: u64,
     /// Whether the batch was full before the journal was empty.
     pub more: bool,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { limit: BATCH, lines: Vec::new(), words: Vec::new(), scratch: Vec::new() }
+    }
 }
 
 impl Batch {
@@ -107,13 +114,15 @@ fn end_of(ring: &Ring, dead: bool) -> u64 {
 pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<Collected> {
     resolve(session, journal, batch)?;
     let mut chain = session.head.chain;
-    let collected = batch.collect(journal, dead, session.pen(), &mut chain, BATCH);
+    let collected = batch.collect(journal, dead, session.pen(), &mut chain, batch.limit);
     let mut progress = journal.progress();
     if collected.records > 0 {
         progress.end = collected.end;
         (progress.file, progress.offset) = (session.head.file, session.head.size);
         journal.publish(&progress);
-        session.append(&batch.lines, chain)?;
+        let written = session.append(&batch.lines, chain);
+        batch.limit = if written.is_ok() { (batch.limit * 2).min(BATCH) } else { (batch.lines.len() / 2).max(1) };
+        written?;
     }
     done(journal, &mut progress, collected.end, collected.records);
     Ok(collected)

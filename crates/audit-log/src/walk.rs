@@ -19,18 +19,21 @@ pub struct Walked {
     pub good: u64,
     /// Bytes after it, when they are one line without an end.
     pub torn: u64,
+    /// Whether there is nothing but the beginning of a first record: its writer died.
+    pub unborn: bool,
     /// The number of the file, as its first record says.
     pub number: Option<u64>,
 }
 
 /// Walks from `offset` on. Without a chain to go on from, the first line is believed.
 pub fn walk(file: &File, link: &Link, offset: u64, chain: Option<Chain>) -> io::Result<Walked> {
-    let mut walked = Walked { chain: chain.unwrap_or_default(), good: offset, torn: 0, number: None };
+    let mut walked = Walked { chain: chain.unwrap_or_default(), good: offset, torn: 0, unborn: false, number: None };
     let mut believed = chain.is_some();
     let mut lines = Lines::new(file, offset)?;
     while let Some(bytes) = lines.next()? {
         let Some(whole) = bytes.strip_suffix(b"\n") else {
             walked.torn = bytes.len() as u64;
+            walked.unborn = walked.good == 0 && bytes.starts_with(b"{\"seq\":");
             break;
         };
         let Some(line) = Line::parse(whole) else { break };

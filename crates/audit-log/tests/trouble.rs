@@ -215,6 +215,30 @@ fn block(path: &Path, aside: &Path) {
     fs::rename(&link, path).expect("replaced");
 }
 
+#[test]
+fn a_state_that_lags_behind_is_brought_up_to_date_without_a_word() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (path, state) = (directory.path().join("audit.jsonl"), directory.path().join("audit.jsonl.state"));
+    written(&path, 3);
+    for torn in ["", "{\"seq\":99,\"ti"] {
+        let before = fs::read(&state).expect("read");
+        written(&path, 5);
+        // As if the process had died between writing its lines, or in the middle of one, and noting them.
+        fs::write(&state, before).expect("written");
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        fs::write(&path, format!("{text}{torn}")).expect("written");
+        written(&path, 1);
+        intact(&path);
+    }
+    let noted = |event: &String| event.starts_with("tamper") || event.starts_with("recover");
+    assert_eq!(events(&path).into_iter().filter(noted).collect::<Vec<_>>(), ["recover TORN_LINE"]);
+    // And at the very beginning.
+    let path = directory.path().join("new.jsonl");
+    fs::write(&path, "{\"seq\":1,\"time\":\"20").expect("written");
+    written(&path, 1);
+    intact(&path);
+}
+
 #[cfg(unix)]
 #[test]
 fn failing_is_told_by_state_and_nothing_is_lost_when_it_works_again() {
