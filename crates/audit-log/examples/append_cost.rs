@@ -33,8 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = directory.path().join("audit.jsonl");
     let mut options = Options::new(Destination::File(path.clone()), "production");
     options.journal_bytes = 16 << 20;
+    let start = Instant::now();
     let log = AuditLog::open(options)?;
     let mut out = std::io::stdout().lock();
+    writeln!(out, "opened in {:.1} ms, with a journal of 16 MiB", start.elapsed().as_secs_f64() * 1e3)?;
     for threads in [1, 4] {
         let mut costs: Vec<f64> = Vec::new();
         for _ in 0..BURSTS {

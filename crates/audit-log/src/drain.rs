@@ -50,15 +50,15 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Makes lines of the journal's next records until there are `limit` bytes. A dead owner will not finish what it
-    /// began; such places are passed over.
+    /// Makes lines of the journal's next records until there are `limit` bytes, or one more would make it more than
+    /// `most`. A dead owner will not finish what it began; such places are passed over.
     pub fn collect(
         &mut self,
         journal: &Journal,
         dead: bool,
         pen: &mut Pen,
         chain: &mut Chain,
-        limit: usize,
+        (limit, most): (usize, usize),
     ) -> Collected {
         let ring = journal.ring();
         let (mut at, last) = (ring.tail(), end_of(ring, dead));
@@ -75,7 +75,14 @@ impl Batch {
             at += slots;
             match unpack(&self.words, &mut self.scratch) {
                 Some((record, time_us)) => {
+                    let (before, length) = (*chain, self.lines.len());
                     pen.write(&mut self.lines, chain, journal.who(), time_us, &record, "");
+                    if self.lines.len() > most && length > 0 {
+                        self.lines.truncate(length);
+                        *chain = before;
+                        collected.more = true;
+                        break;
+                    }
                     collected.records += 1;
                 }
                 None => collected.damaged += 1,
@@ -114,7 +121,7 @@ fn end_of(ring: &Ring, dead: bool) -> u64 {
 pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<Collected> {
     resolve(session, journal, batch)?;
     let mut chain = session.head.chain;
-    let collected = batch.collect(journal, dead, session.pen(), &mut chain, batch.limit);
+    let collected = batch.collect(journal, dead, session.pen(), &mut chain, (batch.limit, usize::MAX));
     let mut progress = journal.progress();
     if collected.records > 0 {
         progress.end = collected.end;

@@ -17,11 +17,6 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// The identity of an open file.
-    pub fn of_file(file: &File) -> io::Result<Self> {
-        file.metadata().map(|metadata| Self::of(&metadata))
-    }
-
     /// The identity in `metadata`.
     #[cfg(unix)]
     pub fn of(metadata: &Metadata) -> Self {

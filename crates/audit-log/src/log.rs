@@ -78,6 +78,9 @@ impl Options {
     }
 }
 
+/// [`AuditLog::append`] waits no longer, whatever it is told.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
 /// How a log does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
@@ -187,7 +190,7 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::try_append`].
     pub fn append(&self, record: &Record<'_>, timeout: Duration) -> std::result::Result<(), AppendError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
         loop {
             match self.try_append(record) {
                 Err(AppendError::Full) if Instant::now() < deadline => sleep(Duration::from_micros(200)),

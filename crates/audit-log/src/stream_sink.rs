@@ -71,8 +71,8 @@ impl StreamSink {
     pub fn deliver(&mut self, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<bool> {
         let mut progress = journal.progress();
         let limit = match self.output {
-            Output::Stdout => PIPE - 600,
-            Output::Receiver(_) => PORTION,
+            Output::Stdout => (PIPE, PIPE),
+            Output::Receiver(_) => (PORTION, usize::MAX),
         };
         let collected = batch.collect(journal, dead, &mut self.pen, &mut progress.chain, limit);
         if collected.records > 0 {

@@ -173,11 +173,12 @@ fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
     let mut files = Vec::new();
     for path in names.list_rotated()? {
         if let Some(file) = open_to_read(&path)? {
-            let size = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?.len();
-            // One that was rotated away since is read as the current one.
-            if end.current.as_ref().is_none_or(|(_, id, _)| FileId::of_file(&file).is_ok_and(|found| found != *id)) {
-                files.push((path, file, size));
+            let metadata = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?;
+            // The current one was rotated away since; what comes after it was not there yet.
+            if end.current.as_ref().is_some_and(|(_, id, _)| *id == FileId::of(&metadata)) {
+                break;
             }
+            files.push((path, file, metadata.len()));
         }
     }
     if let Some((file, _, size)) = &end.current {

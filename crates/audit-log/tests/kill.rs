@@ -7,7 +7,7 @@ mod common;
 use std::collections::HashMap;
 use std::path::Path;
 
-use common::{child, counted, delivered, intact, journals, lines};
+use common::{child, counted_in, delivered, intact, journals};
 use tcs_secret_delivery_audit_log::recover;
 
 const THREADS: u32 = 4;
@@ -40,7 +40,7 @@ fn run_and_kill(path: &Path, name: &str, records: u32, settings: &[&str]) -> Has
 }
 
 fn check(path: &Path, told: &HashMap<String, HashMap<u32, u32>>) {
-    let found = counted(&lines(path));
+    let found = counted_in(path);
     for (name, threads) in told {
         for (thread, delivered) in threads {
             let written = found.get(&format!("{name}-{thread}")).copied().unwrap_or_default();

@@ -7,7 +7,6 @@ use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, look, open, sync_directory};
 use crate::head::{Found, Head, LENGTH};
-use crate::journal::boot;
 use crate::line::Line;
 use crate::record::Event;
 use crate::walk::{self, Walked};
@@ -52,12 +51,12 @@ impl FileSink {
             Some((id, size)) if id == head.file => {
                 head.rotating.clear();
                 self.reopen(id)?;
-                if head.boot != boot() {
+                if head.boot != self.boot {
                     // The disk may have kept less than the state file says.
                     if size < head.size || !self.ends_with(&head)? {
                         return self.rebuild(Some(head), "POWER_CUT");
                     }
-                    head.boot = boot();
+                    head.boot = self.boot;
                 }
                 match size.cmp(&head.size) {
                     std::cmp::Ordering::Equal => Ok(head),
@@ -131,7 +130,7 @@ impl FileSink {
                 return self.resist(before, size, "LOG_CHANGED");
             }
             let lost = before.chain.seq.saturating_sub(chain.seq);
-            let mut head = Head { size: good, synced: good, chain, boot: boot(), ..before };
+            let mut head = Head { size: good, synced: good, chain, boot: self.boot, ..before };
             self.cut(&mut head, size - good, code)?;
             if lost > 0 {
                 let message = format!("a power cut took the last {lost} records of {}", self.names.log.display());
@@ -167,7 +166,7 @@ impl FileSink {
     fn resist(&mut self, mut head: Head, size: u64, code: &'static str) -> Result<Head> {
         let (expected, mut last) = (head.size, [0]);
         head.size = size;
-        head.boot = boot();
+        head.boot = self.boot;
         if size > 0 {
             let mut file = self.log_file()?;
             file.seek(SeekFrom::Start(size - 1))
@@ -231,7 +230,7 @@ impl FileSink {
             began_us: (self.clock)(),
             chain: Chain { counts: Counts::default(), ..chain },
             counted: chain.seq,
-            boot: boot(),
+            boot: self.boot,
             rotating: String::new(),
         }
     }

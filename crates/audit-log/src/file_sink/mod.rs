@@ -11,6 +11,7 @@ use crate::chain::{Chain, Pen, counted};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, look, open};
 use crate::head::Head;
+use crate::journal::boot;
 use crate::line::Identity;
 use crate::link::Link;
 use crate::record::{Event, Record};
@@ -45,6 +46,8 @@ pub struct FileSink {
     /// Bytes that were synced outside of the lock.
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
+    /// Which start of the machine this is.
+    boot: u64,
     notices: Vec<Notice>,
 }
 
@@ -69,6 +72,7 @@ impl FileSink {
             known: Vec::new(),
             synced: None,
             last_checkpoint: Instant::now(),
+            boot: boot(),
             notices: Vec::new(),
         }
     }

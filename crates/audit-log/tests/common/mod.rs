@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufRead as _, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -98,13 +98,31 @@ pub fn events(path: &Path) -> Vec<String> {
 /// How often each `caller` stands in `lines`, by `name-thread`: the numbers must be 0, 1, 2… in this order.
 pub fn counted(lines: &[serde_json::Value]) -> HashMap<String, u32> {
     let mut next = HashMap::new();
-    for line in lines {
-        let Some((writer, number)) = line["caller"].as_str().and_then(|caller| caller.rsplit_once('-')) else {
-            continue;
-        };
-        let next = next.entry(writer.to_owned()).or_insert(0);
-        assert_eq!(number.parse(), Ok(*next), "{writer}: a record is missing, doubled or out of order");
-        *next += 1;
+    for caller in lines.iter().filter_map(|line| line["caller"].as_str()) {
+        count(&mut next, caller);
+    }
+    next
+}
+
+fn count(next: &mut HashMap<String, u32>, caller: &str) {
+    let Some((writer, number)) = caller.rsplit_once('-') else { return };
+    let next = next.entry(writer.to_owned()).or_insert(0);
+    assert_eq!(number.parse(), Ok(*next), "{writer}: a record is missing, doubled or out of order");
+    *next += 1;
+}
+
+/// As [`counted`] over a whole log, line by line: for millions of records.
+pub fn counted_in(path: &Path) -> HashMap<String, u32> {
+    let mut next = HashMap::new();
+    for path in files(path) {
+        let file = std::io::BufReader::new(std::fs::File::open(path).expect("opened"));
+        for line in file.lines() {
+            let line = line.expect("UTF-8");
+            assert!(line.starts_with("{\"seq\":") && line.ends_with("\"}"), "torn: {line}");
+            if let Some((_, caller)) = line.split_once("\"caller\":\"") {
+                count(&mut next, caller.split('"').next().expect("text"));
+            }
+        }
     }
     next
 }
