@@ -222,3 +222,6 @@ pub fn set_aside(path: &Path) -> Result<Notice> {
     let message = format!("{} is not a usable journal; it was renamed to {}", path.display(), aside.display());
     Ok(Notice::Changed { code: INVALID, message })
 }
+
+#[cfg(test)]
+mod tests;

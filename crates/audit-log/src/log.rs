@@ -105,7 +105,7 @@ impl AuditLog {
     /// the lock of another process.
     ///
     /// # Errors
-    /// [`Failure`] with the reason; nothing is left behind but an empty state file.
+    /// [`Failure`] with the reason; no journal is left behind.
     pub fn open(options: Options) -> Result<Self> {
         let clock = options.clock;
         let link = Link::new(options.key);

@@ -45,6 +45,8 @@ struct Control {
     /// Rounds asked for, and served.
     requested: u64,
     served: u64,
+    /// What a round has to reach to serve those who asked.
+    target: u64,
     closing: Option<Instant>,
     finished: Option<Result<()>>,
 }
@@ -81,6 +83,7 @@ impl Shared {
     pub fn request(&self) -> u64 {
         let mut control = self.control();
         control.requested += 1;
+        control.target = self.journal.ring().head();
         control.requested
     }
 
@@ -167,9 +170,9 @@ impl<'a> Worker<'a> {
     fn rounds(&mut self) -> Result<()> {
         let (mut idle, mut backoff) = (Duration::from_millis(1), SHORTEST);
         loop {
-            let (requested, served, closing) = {
+            let (requested, served, target, closing) = {
                 let control = self.shared.control();
-                (control.requested, control.served, control.closing)
+                (control.requested, control.served, control.target, control.closing)
             };
             let before = self.shared.journal.ring().tail();
             let round = self.round(requested > served, closing).and_then(|()| match closing {
@@ -181,8 +184,11 @@ impl<'a> Worker<'a> {
             match round {
                 Ok(finished) => {
                     backoff = SHORTEST;
-                    self.shared.control().served = requested;
-                    self.shared.served.notify_all();
+                    // Another thread may be in the middle of a record that stands before theirs.
+                    if self.shared.journal.ring().tail() >= target {
+                        self.shared.control().served = requested;
+                        self.shared.served.notify_all();
+                    }
                     if finished {
                         return Ok(());
                     }
@@ -207,7 +213,8 @@ impl<'a> Worker<'a> {
                 ));
             }
             idle = if moved { Duration::from_millis(1) } else { (idle * 2).min(Duration::from_millis(100)) };
-            self.sleep(if closing.is_some() { Duration::from_millis(1) } else { idle });
+            let waited_for = closing.is_some() || self.shared.control().served < requested;
+            self.sleep(if waited_for { Duration::from_millis(1) } else { idle });
         }
     }
 

@@ -87,3 +87,19 @@ fn kills_while_files_rotate_and_others_take_over_lose_nothing() {
     assert!(found.files > 3 && found.first_seq == 1, "{found:?}");
     assert_eq!(journals(directory.path()), 0);
 }
+
+#[test]
+fn a_running_process_takes_over_what_a_killed_one_left() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let log = common::open(&path);
+    common::append(&log, "c-0-0");
+    let told = run_and_kill(&path, "k", 10_000, &["journal_bytes=4194304"]);
+    common::append(&log, "c-0-1");
+    log.flush().expect("flushed");
+    assert_eq!(journals(directory.path()), 1, "its own");
+    log.close(std::time::Duration::from_secs(5)).expect("closed");
+    check(&path, &HashMap::from([("k".to_owned(), told)]));
+    assert_eq!(counted_in(&path).get("c-0"), Some(&2));
+    intact(&path);
+}
