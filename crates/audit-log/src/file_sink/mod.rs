@@ -309,3 +309,6 @@ impl Drop for Session<'_> {
         self.sink.unlock();
     }
 }
+
+#[cfg(test)]
+mod tests;
