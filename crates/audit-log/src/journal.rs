@@ -33,6 +33,8 @@ const ENVIRONMENT: usize = 6;
 const GENERATION: usize = 64;
 const CELLS: usize = 72;
 const CELL: usize = 24;
+/// The smallest page there is, in words.
+const PAGE: usize = 512;
 
 /// The smallest and the largest ring, in slots.
 pub const SLOT_RANGE: std::ops::RangeInclusive<u64> = 64..=1 << 22;
@@ -83,10 +85,6 @@ impl Journal {
         match made {
             Ok(map) => {
                 let ring = Ring::new(map, HEADER, slots, 0);
-                // One store a page now, or a page fault in a read later.
-                for word in ring.header().iter().take(1).chain(ring.all().iter().step_by(HEADER)) {
-                    word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
-                }
                 Ok(Self { ring, file, path: path.to_owned(), who, same_boot: true })
             }
             Err(error) => {
@@ -174,6 +172,15 @@ impl Journal {
         let same_boot = word(&header, BOOT) == boot();
         let ring = Ring::new(Self::map(&file, slots)?, HEADER, slots, read_progress(header.words()).tail);
         Ok(Self { ring, file, path: path.to_owned(), who, same_boot })
+    }
+
+    /// Stores into each page once, so that no append has to wait for a page fault. Changes nothing, also while others
+    /// append: only a zero is replaced, by a zero.
+    pub fn touch(&self) {
+        for word in self.ring.all().iter().step_by(PAGE) {
+            // Either answer is fine: a page whose word is not zero was stored into.
+            let _ = word.compare_exchange(0, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// The ring.

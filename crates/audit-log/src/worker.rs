@@ -163,6 +163,7 @@ impl<'a> Worker<'a> {
             size: 0,
             told: Vec::new(),
         };
+        shared.journal.touch();
         guard.1 = Some(worker.rounds());
     }
 
