@@ -205,7 +205,8 @@ impl Inspector {
     /// The result, once all lines were seen.
     pub fn finish(mut self) -> Verdict {
         if let Some(suspect) = self.suspect.take() {
-            let confirmed = self.anchors.iter().any(|anchor| anchor.hash == suspect.hash);
+            let known = |anchor: &&Anchor| suspect.says.is_some_and(|(seq, _)| seq == anchor.seq);
+            let confirmed = self.anchors.iter().find(known).map(|anchor| anchor.hash == suspect.hash);
             self.fault = Some(suspect.verdict(&self.memory, confirmed));
         }
         let last = self.chain.map_or((0, FIRST), |chain| (chain.seq, chain.last));
@@ -232,7 +233,7 @@ impl Suspect {
         }
     }
 
-    fn verdict(self, memory: &VecDeque<(Hash, Place)>, confirmed: bool) -> (FaultKind, Place, String) {
+    fn verdict(self, memory: &VecDeque<(Hash, Place)>, confirmed: Option<bool>) -> (FaultKind, Place, String) {
         let Self { place, expected, .. } = self;
         let before = memory.back().map_or(place, |(_, place)| *place);
         let name = |kind, place, what: &str| (kind, place, format!("{what} (record {expected} was expected)"));
@@ -252,9 +253,8 @@ impl Suspect {
         let next = self.next;
         if seq == expected {
             // Whose hash is wrong: the one before, or the link in this one? The next line, or an anchor, vouches.
-            let vouched = next.map_or(confirmed, |(_, prev)| prev == self.hash);
-            let known = next.is_some() || confirmed;
-            return changed(if vouched || !known { before } else { place });
+            let intact = next.map(|(_, prev)| prev == self.hash).or(confirmed);
+            return changed(if intact == Some(false) { place } else { before });
         }
         if seq > expected {
             return if next.is_some_and(|(next, _)| next == expected + 1) {
