@@ -1,0 +1,204 @@
+//! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
+
+use crate::line::{Identity, Line, Place, detail_number, write_line};
+use crate::link::{FIRST, Hash, Link, hex};
+use crate::record::{Outcome, Record};
+use crate::time::TimeText;
+
+/// How many records there are, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All records, those of the log itself included.
+    pub records: u64,
+    /// Outcome `ok`.
+    pub ok: u64,
+    /// Outcome `absent`.
+    pub absent: u64,
+    /// Outcome `denied`.
+    pub denied: u64,
+    /// Outcome `failed`.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Counts one record, by the text of its outcome.
+    pub fn add(&mut self, outcome: &[u8]) {
+        self.records += 1;
+        match outcome {
+            b"ok" => self.ok += 1,
+            b"absent" => self.absent += 1,
+            b"denied" => self.denied += 1,
+            b"failed" => self.failed += 1,
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.records += 1;
+        match outcome {
+            Outcome::None => {}
+            Outcome::Ok => self.ok += 1,
+            Outcome::Absent => self.absent += 1,
+            Outcome::Denied => self.denied += 1,
+            Outcome::Failed => self.failed += 1,
+        }
+    }
+
+    /// As words, and back.
+    pub fn words(self) -> [u64; 5] {
+        [self.records, self.ok, self.absent, self.denied, self.failed]
+    }
+
+    /// The counts in `words`.
+    pub fn from_words([records, ok, absent, denied, failed]: [u64; 5]) -> Self {
+        Self { records, ok, absent, denied, failed }
+    }
+
+    /// As they stand in a `detail`.
+    pub fn text(self) -> String {
+        let Self { records, ok, absent, denied, failed } = self;
+        format!("records={records} ok={ok} absent={absent} denied={denied} failed={failed}")
+    }
+
+    /// What a `detail` says.
+    pub fn parse(detail: &[u8]) -> Option<Self> {
+        let number = |name| detail_number(detail, name);
+        Some(Self {
+            records: number("records")?,
+            ok: number("ok")?,
+            absent: number("absent")?,
+            denied: number("denied")?,
+            failed: number("failed")?,
+        })
+    }
+}
+
+/// The end of a chain: where the next record goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The number of the last record; 0 before the first.
+    pub seq: u64,
+    /// The link that the next record carries.
+    pub last: Hash,
+    /// What the current file (of a stream: the instance) holds.
+    pub counts: Counts,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { seq: 0, last: FIRST, counts: Counts::default() }
+    }
+}
+
+impl Chain {
+    /// Takes in a line that was written by someone else, when it is the next one.
+    pub fn follow(&mut self, link: &Link, bytes: &[u8], line: &Line<'_>) -> bool {
+        let next = line.seq == self.seq + 1 && line.prev == self.last;
+        if next {
+            self.take(link, bytes, line);
+        }
+        next
+    }
+
+    /// Takes in a line as it is.
+    pub fn take(&mut self, link: &Link, bytes: &[u8], line: &Line<'_>) {
+        self.seq = line.seq;
+        self.last = link.of(bytes);
+        self.counts.add(line.outcome);
+    }
+}
+
+/// Writes lines into a buffer.
+#[derive(Debug, Default)]
+pub struct Pen {
+    link: Link,
+    times: TimeText,
+}
+
+impl Pen {
+    /// A pen that links by `link`.
+    pub fn new(link: Link) -> Self {
+        Self { link, times: TimeText::default() }
+    }
+
+    /// How it links.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Appends the next line of `chain`.
+    pub fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        chain: &mut Chain,
+        who: &Identity,
+        time_us: u64,
+        record: &Record<'_>,
+        detail: &str,
+    ) {
+        let start = out.len();
+        chain.seq += 1;
+        let place = Place { seq: chain.seq, time_us, prev: &chain.last };
+        write_line(out, &mut self.times, who, place, record, detail);
+        chain.last = self.link.of(&out[start..]);
+        chain.counts.count(record.outcome);
+        out.push(b'\n');
+    }
+}
+
+/// The `detail` of a record that counts: `what`, the counts before it, and a check that holds without its successor.
+pub fn counted(link: &Link, chain: &Chain, what: &str) -> String {
+    let mut detail = chain.counts.text();
+    if !what.is_empty() {
+        detail = format!("{what} {detail}");
+    }
+    let check = check(link, chain, &detail);
+    format!("{detail} check={check}")
+}
+
+/// Whether the `detail` of a record that counts, standing after `chain`, is as it was written.
+pub fn is_counted(link: &Link, chain: &Chain, detail: &[u8]) -> bool {
+    let Some((detail, written)) = std::str::from_utf8(detail).ok().and_then(|text| text.split_once(" check=")) else {
+        return false;
+    };
+    check(link, chain, detail) == written
+}
+
+fn check(link: &Link, before: &Chain, detail: &str) -> String {
+    link.check("counts", &format!("{} {} {detail}", before.seq, hex(&before.last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Event;
+
+    #[test]
+    fn what_is_written_can_be_followed() {
+        let (mut pen, mut chain) = (Pen::default(), Chain::default());
+        let who = Identity::new("0123456789abcdef".into(), 1, "test".into());
+        let mut out = Vec::new();
+        for outcome in [Outcome::Ok, Outcome::Denied, Outcome::None] {
+            pen.write(&mut out, &mut chain, &who, 0, &Record { outcome, ..Record::new(Event::Access) }, "");
+        }
+        let mut followed = Chain::default();
+        for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line = Line::parse(bytes).expect("a line");
+            assert!(followed.follow(pen.link(), bytes, &line));
+            assert!(!followed.clone().follow(pen.link(), bytes, &line), "not twice");
+        }
+        assert_eq!(followed, chain);
+        assert_eq!(chain.counts.words(), [3, 1, 0, 1, 0]);
+        assert_eq!(Counts::from_words(chain.counts.words()), chain.counts);
+    }
+
+    #[test]
+    fn counts_are_bound_to_their_place() {
+        let (link, chain) = (Link::default(), Chain { seq: 5, ..Chain::default() });
+        let detail = counted(&link, &chain, "file=1");
+        assert_eq!(Counts::parse(detail.as_bytes()), Some(chain.counts));
+        assert!(is_counted(&link, &chain, detail.as_bytes()));
+        assert!(!is_counted(&link, &Chain { seq: 6, ..chain }, detail.as_bytes()));
+        assert!(!is_counted(&link, &chain, detail.replace("ok=0", "ok=1").as_bytes()));
+    }
+}

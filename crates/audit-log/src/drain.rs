@@ -1,0 +1,227 @@
+//! From a journal into the log: in order, each record exactly once, whoever does it and wherever it was interrupted.
+//!
+//! Before lines are written the journal says which records and where in which file; afterwards it says that it is done.
+//! Found in between, the file itself tells how many of them are in it.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::chain::{Chain, Pen};
+use crate::error::{Failure, Notice, Result};
+use crate::file_sink::Session;
+use crate::files::{Create, find, open};
+use crate::journal::{Dead, Journal, Progress};
+use crate::line::Line;
+use crate::packed::unpack;
+use crate::record::Event;
+use crate::ring::Ring;
+use crate::walk::Lines;
+
+/// A batch is written when it has this many bytes.
+const BATCH: usize = 256 * 1024;
+
+/// Buffers, kept between batches.
+pub struct Batch {
+    /// How large a batch may be: after a failure half as large, so that the last room of a disk is used.
+    limit: usize,
+    /// The lines.
+    pub lines: Vec<u8>,
+    words: Vec<u64>,
+    scratch: Vec<u8>,
+}
+
+/// What was collected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Collected {
+    /// Up to where.
+    pub end: u64,
+    /// How many records.
+    pub records: u64,
+    /// Records that were not whole: only a power cut can do that.
+    pub damaged: u64,
+    /// Whether the batch was full before the journal was empty.
+    pub more: bool,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { limit: BATCH, lines: Vec::new(), words: Vec::new(), scratch: Vec::new() }
+    }
+}
+
+impl Batch {
+    /// Makes lines of the journal's next records until there are `limit` bytes, or one more would make it more than
+    /// `most`. A dead owner will not finish what it began; such places are passed over.
+    pub fn collect(
+        &mut self,
+        journal: &Journal,
+        dead: bool,
+        pen: &mut Pen,
+        chain: &mut Chain,
+        (limit, most): (usize, usize),
+    ) -> Collected {
+        let ring = journal.ring();
+        let (mut at, last) = (ring.tail(), end_of(ring, dead));
+        let mut collected = Collected { end: at, ..Collected::default() };
+        self.lines.clear();
+        while at < last {
+            let Some(slots) = ring.get(at, &mut self.words) else {
+                if !dead {
+                    break;
+                }
+                at += 1;
+                continue;
+            };
+            at += slots;
+            match unpack(&self.words, &mut self.scratch) {
+                Some((record, time_us)) => {
+                    let (before, length) = (*chain, self.lines.len());
+                    pen.write(&mut self.lines, chain, journal.who(), time_us, &record, "");
+                    if self.lines.len() > most && length > 0 {
+                        self.lines.truncate(length);
+                        *chain = before;
+                        collected.more = true;
+                        break;
+                    }
+                    collected.records += 1;
+                }
+                None => collected.damaged += 1,
+            }
+            collected.end = at;
+            if self.lines.len() >= limit {
+                collected.more = true;
+                break;
+            }
+        }
+        collected
+    }
+
+    /// Where the first `count` whole records from the tail on end.
+    fn skip(&mut self, ring: &Ring, end: u64, count: u64) -> u64 {
+        let (mut at, mut left) = (ring.tail(), count);
+        while at < end && left > 0 {
+            match ring.get(at, &mut self.words) {
+                Some(slots) => {
+                    left -= u64::from(unpack(&self.words, &mut self.scratch).is_some());
+                    at += slots;
+                }
+                None => at += 1,
+            }
+        }
+        at
+    }
+}
+
+/// Up to where there can be records: a live owner knows, of a dead one a whole turn is looked through.
+fn end_of(ring: &Ring, dead: bool) -> u64 {
+    if dead { ring.tail() + ring.slots() } else { ring.head() }
+}
+
+/// Writes the next records of a journal into the log.
+pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<Collected> {
+    resolve(session, journal, batch)?;
+    let mut chain = session.head.chain;
+    let collected = batch.collect(journal, dead, session.pen(), &mut chain, (batch.limit, usize::MAX));
+    let mut progress = journal.progress();
+    if collected.records > 0 {
+        progress.end = collected.end;
+        (progress.file, progress.offset) = (session.head.file, session.head.size);
+        journal.publish(&progress);
+        let written = session.append(&batch.lines, chain);
+        batch.limit = if written.is_ok() { (batch.limit * 2).min(BATCH) } else { (batch.lines.len() / 2).max(1) };
+        written?;
+    }
+    done(journal, &mut progress, collected.end, collected.records);
+    Ok(collected)
+}
+
+fn done(journal: &Journal, progress: &mut Progress, end: u64, records: u64) {
+    if progress.tail != end || progress.end != end {
+        (progress.tail, progress.end) = (end, end);
+        progress.records += records;
+        journal.publish(progress);
+        journal.ring().release(end);
+    }
+}
+
+/// Finds out how much of an interrupted write is in the file.
+fn resolve(session: &mut Session<'_>, journal: &Journal, batch: &mut Batch) -> Result<()> {
+    let mut progress = journal.progress();
+    if progress.end <= progress.tail {
+        return Ok(());
+    }
+    let (instance, offset) = (journal.who().instance.as_bytes(), progress.offset);
+    let written = if progress.file == session.head.file {
+        lines_of(session.log()?, offset, instance)
+    } else {
+        // The file was rotated since. If it is gone altogether, so are the lines that may have been in it.
+        match find(&session.names().log, progress.file)? {
+            None => Ok(0),
+            Some(path) => lines_of(&open(&path, Create::Never, true)?, offset, instance),
+        }
+    };
+    let written = written.map_err(|error| Failure::io("read", &session.names().log, &error))?;
+    let end = batch.skip(journal.ring(), progress.end, written);
+    done(journal, &mut progress, end, written);
+    Ok(())
+}
+
+/// How many records of `instance` stand in a row at `offset`.
+fn lines_of(file: &File, offset: u64, instance: &[u8]) -> std::io::Result<u64> {
+    let (mut lines, mut count) = (Lines::new(file, offset)?, 0);
+    while let Some(bytes) = lines.next()? {
+        match bytes.strip_suffix(b"\n").and_then(Line::parse) {
+            Some(line) if line.instance == instance && !line.is_own() => count += 1,
+            _ => break,
+        }
+    }
+    Ok(count)
+}
+
+/// Takes over the journals of dead instances; tells what was in them.
+pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Notice>> {
+    let mut notices = Vec::new();
+    for path in session.names().list_journals()? {
+        let journal = match Journal::open_dead(&path) {
+            Ok(Dead::Journal(journal)) => journal,
+            Ok(Dead::Not) => continue,
+            Ok(Dead::Invalid) => {
+                notices.push(set_aside(&path)?);
+                session.own(Event::Recover, INVALID, "")?;
+                continue;
+            }
+            // One that belongs to another user, for instance, must not stop the log.
+            Err(failure) => {
+                notices.push(Notice::Changed { code: "JOURNAL_UNREADABLE", message: failure.message });
+                continue;
+            }
+        };
+        let mut damaged = 0;
+        loop {
+            let collected = deliver(session, &journal, true, batch)?;
+            damaged += collected.damaged;
+            if !collected.more {
+                break;
+            }
+        }
+        let (instance, records) = (journal.who().instance.clone(), journal.progress().records);
+        let code = if journal.is_of_this_boot() { "" } else { "POWER_CUT" };
+        session.own(Event::Recover, code, &format!("of={instance} records={records} damaged={damaged}"))?;
+        journal.remove()?;
+        notices.push(Notice::Recovered { instance, records });
+    }
+    Ok(notices)
+}
+
+const INVALID: &str = "JOURNAL_INVALID";
+
+/// Keeps a file that is no journal out of the way: its owner died while making it, or a power cut spoilt it.
+pub fn set_aside(path: &Path) -> Result<Notice> {
+    let aside = path.with_extension("journal.damaged");
+    std::fs::rename(path, &aside).map_err(|error| Failure::io("set aside", path, &error))?;
+    let message = format!("{} is not a usable journal; it was renamed to {}", path.display(), aside.display());
+    Ok(Notice::Changed { code: INVALID, message })
+}
+
+#[cfg(test)]
+mod tests;

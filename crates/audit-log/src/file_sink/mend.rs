@@ -1,0 +1,246 @@
+//! What was done to a log since its state was noted: deaths in the middle of a write, power cuts, other people.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use super::FileSink;
+use crate::chain::{Chain, Counts};
+use crate::error::{Failure, Notice, Reason, Result};
+use crate::files::{Create, FileId, look, open, sync_directory};
+use crate::head::{Found, Head, LENGTH};
+use crate::line::Line;
+use crate::record::Event;
+use crate::walk::{self, Walked};
+
+impl FileSink {
+    /// Reads where the chain ends, and makes it true.
+    pub(super) fn find_head(&mut self) -> Result<Head> {
+        let path = self.names.state();
+        let mut bytes = Vec::with_capacity(LENGTH);
+        let file = self.state_file()?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.take(LENGTH as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|error| Failure::io("read", &path, &error))?;
+        let found = Head::parse(&bytes, self.pen.link());
+        self.known = bytes;
+        let present = look(&self.names.log)?.map(|metadata| (FileId::of(&metadata), metadata.len()));
+        match (found, present) {
+            (Found::OtherKey(method), _) => Err(Failure::new(
+                Reason::Foreign,
+                format!(
+                    "{} was begun with another key ({method}); put it away together with its state file",
+                    self.names.log.display()
+                ),
+            )),
+            (Found::Head(head), present) => self.reconcile(*head, present),
+            // An empty file: a process died before it wrote the first record.
+            (Found::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
+            (Found::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
+            (Found::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
+            (Found::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
+        }
+    }
+
+    /// Compares what the state says with what is there.
+    fn reconcile(&mut self, mut head: Head, present: Option<(FileId, u64)>) -> Result<Head> {
+        if let Some((id, size)) = self.synced.take()
+            && id == head.file
+        {
+            head.synced = head.synced.max(size.min(head.size));
+        }
+        match present {
+            Some((id, size)) if id == head.file => {
+                head.rotating.clear();
+                self.reopen(id)?;
+                if head.boot != self.boot {
+                    // The disk may have kept less than the state file says.
+                    if size < head.size || !self.ends_with(&head)? {
+                        return self.rebuild(Some(head), "POWER_CUT");
+                    }
+                    head.boot = self.boot;
+                }
+                match size.cmp(&head.size) {
+                    std::cmp::Ordering::Equal => Ok(head),
+                    std::cmp::Ordering::Greater => self.adopt(head, size),
+                    std::cmp::Ordering::Less => self.resist(head, size, "LOG_TRUNCATED"),
+                }
+            }
+            None | Some((_, 0)) => self.begin_next(&head),
+            Some((id, size)) => {
+                self.reopen(id)?;
+                if size == head.size && self.ends_with(&head)? {
+                    // It was copied, or restored from a copy, and is the same.
+                    return Ok(Head { file: id, synced: 0, ..head });
+                }
+                // A process died while it began this file.
+                let next = self.new_head(head.number + 1, id, head.chain);
+                let walked = self.walk(0, Some(next.chain))?;
+                if walked.good > 0 {
+                    return self.adopt(next, size);
+                }
+                if walked.unborn {
+                    self.set_size(0)?;
+                    return self.begin_next(&head);
+                }
+                self.resist(Head { file: id, synced: 0, ..head }, size, "LOG_REPLACED")
+            }
+        }
+    }
+
+    /// Whether the line that ends where the state says is the one that it says.
+    fn ends_with(&self, head: &Head) -> Result<bool> {
+        let last = walk::last_line(self.log_file()?, head.size);
+        let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
+        Ok(last.is_some_and(|line| self.pen.link().of(&line) == head.chain.last))
+    }
+
+    /// The log is longer than the state says: a process died between writing lines and noting it, or someone else
+    /// wrote into it.
+    fn adopt(&mut self, mut head: Head, size: u64) -> Result<Head> {
+        let from = head.size;
+        let Walked { chain, good, torn, .. } = self.walk(from, Some(head.chain))?;
+        (head.chain, head.size) = (chain, good);
+        if good == size {
+            return Ok(head);
+        }
+        if good + torn == size {
+            self.cut(&mut head, torn, "TORN_LINE")?;
+            return Ok(head);
+        }
+        self.resist(head, size, "FOREIGN_BYTES")
+    }
+
+    /// Makes a new head from what the log holds. `before`: what the state said, when it could be read.
+    fn rebuild(&mut self, before: Option<Head>, code: &'static str) -> Result<Head> {
+        let metadata = look(&self.names.log)?.ok_or_else(|| {
+            Failure::new(Reason::Missing, format!("{} went away while it was read", self.names.log.display()))
+        })?;
+        let (id, size) = (FileId::of(&metadata), metadata.len());
+        self.reopen(id)?;
+        let Walked { chain, good, torn, number, unborn } = self.walk(0, None)?;
+        if unborn && before.is_none() {
+            self.set_size(0)?;
+            return self.begin(1, Chain::default(), "");
+        }
+        if chain.seq == 0 && before.is_none() {
+            let message = format!("{} is not an audit log; choose another path", self.names.log.display());
+            return Err(Failure::new(Reason::Foreign, message));
+        }
+        if let Some(before) = before {
+            if good < before.synced || (good + torn < size && good < before.size) {
+                return self.resist(before, size, "LOG_CHANGED");
+            }
+            let lost = before.chain.seq.saturating_sub(chain.seq);
+            let mut head = Head { size: good, synced: good, chain, boot: self.boot, ..before };
+            self.cut(&mut head, size - good, code)?;
+            if lost > 0 {
+                let message = format!("a power cut took the last {lost} records of {}", self.names.log.display());
+                self.notices.push(Notice::Changed { code, message });
+            }
+            return Ok(head);
+        }
+        let mut head = Head { size: good, chain, ..self.new_head(number.unwrap_or(1), id, chain) };
+        if good + torn < size {
+            let last = walk::last_line(self.log_file()?, size);
+            let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
+            if let Some((bytes, line)) = last.as_ref().and_then(|bytes| Some((bytes, Line::parse(bytes)?))) {
+                head.chain.take(self.pen.link(), bytes, &line);
+            }
+            return self.resist(head, size, "LOG_CHANGED");
+        }
+        let message =
+            format!("the state file of {} was missing or invalid; it was made anew", self.names.log.display());
+        self.notices.push(Notice::Changed { code, message });
+        self.cut(&mut head, torn, code)?;
+        Ok(head)
+    }
+
+    /// Cuts an unfinished line off the end and says so.
+    fn cut(&mut self, head: &mut Head, torn: u64, code: &'static str) -> Result<()> {
+        if torn > 0 {
+            self.set_size(head.size)?;
+        }
+        self.own(head, Event::Recover, code, &format!("cut={torn}"))
+    }
+
+    /// Goes on with the chain as it was, so that whatever is missing or foreign stays visible for ever.
+    fn resist(&mut self, mut head: Head, size: u64, code: &'static str) -> Result<Head> {
+        let (expected, mut last) = (head.size, [0]);
+        head.size = size;
+        head.boot = self.boot;
+        if size > 0 {
+            let mut file = self.log_file()?;
+            file.seek(SeekFrom::Start(size - 1))
+                .and_then(|_| file.read_exact(&mut last))
+                .map_err(|error| Failure::io("read", &self.names.log, &error))?;
+            if last != *b"\n" {
+                self.append(&mut head, b"\n")?;
+            }
+        }
+        self.own(&mut head, Event::Tamper, code, &format!("expected={expected} found={size}"))?;
+        head.synced = 0;
+        let message = format!(
+            "{} was changed by someone else: {size} bytes where {expected} were left",
+            self.names.log.display()
+        );
+        self.notices.push(Notice::Changed { code, message });
+        Ok(head)
+    }
+
+    /// Begins a file. `code` says why, when it is not the next one in turn.
+    pub(super) fn begin(&mut self, number: u64, chain: Chain, code: &'static str) -> Result<Head> {
+        // An empty file is left by a process that died right here, or by a tool that moves logs away.
+        let file = open(&self.names.log, Create::Missing, true)?;
+        let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        if metadata.len() > 0 {
+            // It was put there since it was looked for; the next session sees it as it is.
+            let message = format!("{} changed while it was opened", self.names.log.display());
+            return Err(Failure::new(Reason::Io, message));
+        }
+        let id = FileId::of(&metadata);
+        self.log = Some((file, id));
+        let mut head = self.new_head(number, id, chain);
+        let detail = format!("file={number} chain={}", self.pen.link().method());
+        self.own(&mut head, Event::Begin, code, &detail)?;
+        self.write_state(&head)?;
+        self.sync_now(&mut head)?;
+        sync_directory(&self.names.log)
+            .map_err(|error| Failure::io("sync the directory of", &self.names.log, &error))?;
+        if !code.is_empty() {
+            let message = format!("{} was missing and begun anew", self.names.log.display());
+            self.notices.push(Notice::Changed { code, message });
+        }
+        Ok(head)
+    }
+
+    /// Begins the file after the one of `head`, which is not there any more.
+    fn begin_next(&mut self, head: &Head) -> Result<Head> {
+        let rotated = self.names.log.with_file_name(&head.rotating);
+        let done =
+            !head.rotating.is_empty() && look(&rotated)?.is_some_and(|metadata| FileId::of(&metadata) == head.file);
+        self.begin(head.number + 1, head.chain, if done { "" } else { "LOG_MISSING" })
+    }
+
+    /// The head of a file in which nothing is yet, after `chain`.
+    fn new_head(&self, number: u64, file: FileId, chain: Chain) -> Head {
+        Head {
+            number,
+            file,
+            size: 0,
+            synced: 0,
+            began_us: (self.clock)(),
+            chain: Chain { counts: Counts::default(), ..chain },
+            counted: chain.seq,
+            boot: self.boot,
+            rotating: String::new(),
+        }
+    }
+
+    fn walk(&self, offset: u64, chain: Option<Chain>) -> Result<Walked> {
+        let walked = walk::walk(self.log_file()?, self.pen.link(), offset, chain);
+        walked.map_err(|error| Failure::io("read", &self.names.log, &error))
+    }
+
+    fn set_size(&self, size: u64) -> Result<()> {
+        self.log_file()?.set_len(size).map_err(|error| Failure::io("mend", &self.names.log, &error))
+    }
+}

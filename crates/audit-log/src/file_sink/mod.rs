@@ -1,0 +1,314 @@
+//! Lines into a file that several processes share: under a lock, whole or not at all.
+
+mod mend;
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::chain::{Chain, Pen, counted};
+use crate::error::{Failure, Notice, Reason, Result};
+use crate::files::{Create, FileId, Names, look, open};
+use crate::head::Head;
+use crate::journal::boot;
+use crate::line::Identity;
+use crate::link::Link;
+use crate::record::{Event, Record};
+use crate::time::Clock;
+
+/// When a file is put away and when records are counted.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A file of this length is rotated away.
+    pub max_bytes: u64,
+    /// A file of this age is rotated away.
+    pub max_age: Duration,
+    /// Counts are written after this many records.
+    pub checkpoint_records: u64,
+    /// Counts are written after this time, when there were records.
+    pub checkpoint_after: Duration,
+}
+
+/// A log file, and what is known of it.
+pub struct FileSink {
+    /// The names around it.
+    pub names: Names,
+    /// Writes the lines.
+    pub pen: Pen,
+    who: Identity,
+    clock: Clock,
+    limits: Limits,
+    state: Option<File>,
+    log: Option<(File, FileId)>,
+    /// The state file's bytes as they were last read or written here.
+    known: Vec<u8>,
+    /// Bytes that were synced outside of the lock.
+    synced: Option<(FileId, u64)>,
+    last_checkpoint: Instant,
+    /// Which start of the machine this is.
+    boot: u64,
+    notices: Vec<Notice>,
+}
+
+/// The log while its lock is held.
+pub struct Session<'a> {
+    sink: &'a mut FileSink,
+    /// Where the chain ends.
+    pub head: Head,
+}
+
+impl FileSink {
+    /// Touches nothing yet. `who` signs the records of the log itself.
+    pub fn new(names: Names, link: Link, who: Identity, clock: Clock, limits: Limits) -> Self {
+        Self {
+            names,
+            pen: Pen::new(link),
+            who,
+            clock,
+            limits,
+            state: None,
+            log: None,
+            known: Vec::new(),
+            synced: None,
+            last_checkpoint: Instant::now(),
+            boot: boot(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// What should be told since last asked.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Takes the lock, until `deadline` at most, and brings what is known of the log up to date.
+    pub fn session(&mut self, deadline: Instant) -> Result<Session<'_>> {
+        self.lock(deadline)?;
+        let found = self.find_head();
+        match found {
+            Ok(head) => Ok(Session { sink: self, head }),
+            Err(failure) => {
+                self.unlock();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Syncs what was written, without the lock.
+    pub fn sync(&mut self, size: u64) -> Result<()> {
+        let Some((file, id)) = &self.log else { return Ok(()) };
+        file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
+        self.synced = Some((*id, size));
+        Ok(())
+    }
+
+    fn lock(&mut self, deadline: Instant) -> Result<()> {
+        let path = self.names.state();
+        let failed = |error: io::Error| Failure::io("lock", &path, &error);
+        let mut pause = Duration::from_micros(50);
+        loop {
+            let file = match self.state.take() {
+                Some(file) => file,
+                None => open(&path, Create::Missing, false)?,
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    self.state = Some(file);
+                    sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(5));
+                    continue;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("another process holds the lock on {} for too long", path.display());
+                    return Err(Failure::new(Reason::Locked, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            // The lock is worth something only on the file that others find under this name.
+            let held = FileId::of(&file.metadata().map_err(failed)?);
+            if look(&path)?.is_some_and(|found| FileId::of(&found) == held) {
+                self.state = Some(file);
+                return Ok(());
+            }
+            self.known.clear();
+            if Instant::now() >= deadline {
+                let message = format!("{} is replaced all the time", path.display());
+                return Err(Failure::new(Reason::Locked, message));
+            }
+        }
+    }
+
+    fn unlock(&mut self) {
+        if let Some(file) = &self.state
+            && file.unlock().is_err()
+        {
+            // Closing the file gives the lock back for certain.
+            self.state = None;
+        }
+    }
+
+    fn state_file(&mut self) -> Result<&mut File> {
+        let gone = || Failure::new(Reason::Io, "the state file of the audit log is not open");
+        self.state.as_mut().ok_or_else(gone)
+    }
+
+    /// Opens the log, unless the file with this identity is open already.
+    fn reopen(&mut self, id: FileId) -> Result<()> {
+        if self.log.as_ref().is_some_and(|(_, open)| *open == id) {
+            return Ok(());
+        }
+        let file = open(&self.names.log, Create::Never, true)?;
+        let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        self.log = Some((file, FileId::of(&metadata)));
+        Ok(())
+    }
+
+    fn log_file(&self) -> Result<&File> {
+        let gone = || Failure::new(Reason::Io, "the audit log is not open");
+        self.log.as_ref().map(|(file, _)| file).ok_or_else(gone)
+    }
+
+    /// Appends a record of the log itself.
+    fn own(&mut self, head: &mut Head, event: Event, code: &str, detail: &str) -> Result<()> {
+        let (mut chain, mut line) = (head.chain, Vec::new());
+        let record = Record { code, ..Record::new(event) };
+        self.pen.write(&mut line, &mut chain, &self.who, (self.clock)(), &record, detail);
+        self.append(head, &line)?;
+        head.chain = chain;
+        Ok(())
+    }
+
+    /// Appends all of `bytes` or nothing.
+    fn append(&mut self, head: &mut Head, bytes: &[u8]) -> Result<()> {
+        let before = head.size;
+        let mut file = self.log_file()?;
+        if let Err(error) = file.write_all(bytes) {
+            let undone = file.set_len(before);
+            let mut failure = Failure::io("write", &self.names.log, &error);
+            if let Err(error) = undone {
+                failure.message =
+                    format!("{}; what was written of it could not be taken back: {error}", failure.message);
+            }
+            return Err(failure);
+        }
+        head.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync_now(&mut self, head: &mut Head) -> Result<()> {
+        let synced = self.log_file()?.sync_data();
+        synced.map_err(|error| Failure::io("sync", &self.names.log, &error))?;
+        head.synced = head.size;
+        Ok(())
+    }
+
+    fn write_state(&mut self, head: &Head) -> Result<()> {
+        let bytes = head.to_bytes(&self.pen);
+        if bytes == self.known {
+            return Ok(());
+        }
+        let path = self.names.state();
+        let file = self.state_file()?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.write_all(&bytes))
+            .map_err(|error| Failure::io("write", &path, &error))?;
+        self.known = bytes;
+        Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// Appends whole lines that end with `chain`. Either all of them are in the file afterwards, or none.
+    pub fn append(&mut self, lines: &[u8], chain: Chain) -> Result<()> {
+        self.sink.append(&mut self.head, lines)?;
+        self.head.chain = chain;
+        Ok(())
+    }
+
+    /// Writes lines.
+    pub fn pen(&mut self) -> &mut Pen {
+        &mut self.sink.pen
+    }
+
+    /// The log, for reading.
+    pub fn log(&self) -> Result<&File> {
+        self.sink.log_file()
+    }
+
+    /// The names around the log.
+    pub fn names(&self) -> &Names {
+        &self.sink.names
+    }
+
+    /// Appends a record of the log itself.
+    pub fn own(&mut self, event: Event, code: &str, detail: &str) -> Result<()> {
+        self.sink.own(&mut self.head, event, code, detail)
+    }
+
+    /// Appends a record of the log itself that counts.
+    pub fn count(&mut self, event: Event, what: &str) -> Result<()> {
+        let what = format!("{what}{}file={}", if what.is_empty() { "" } else { " " }, self.head.number);
+        let detail = counted(self.sink.pen.link(), &self.head.chain, &what);
+        self.own(event, "", &detail)?;
+        self.head.counted = self.head.chain.seq;
+        self.sink.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    /// Puts the file away when it is long or old enough, and counts when it is time.
+    pub fn housekeeping(&mut self) -> Result<()> {
+        let (now, limits) = ((self.sink.clock)(), self.sink.limits.clone());
+        let age = Duration::from_micros(now.saturating_sub(self.head.began_us));
+        let used = self.head.chain.counts.records > 1;
+        if used && (self.head.size >= limits.max_bytes || age >= limits.max_age) {
+            return self.rotate(now);
+        }
+        let uncounted = self.head.chain.seq - self.head.counted.min(self.head.chain.seq);
+        let late = self.sink.last_checkpoint.elapsed() >= limits.checkpoint_after;
+        if uncounted >= limits.checkpoint_records || (uncounted > 0 && late) {
+            self.count(Event::Checkpoint, "")?;
+        }
+        Ok(())
+    }
+
+    /// Gives the file its final name and begins the next one. A kill in between is finished by the next session.
+    fn rotate(&mut self, now: u64) -> Result<()> {
+        let name = self.sink.names.rotated(now, self.head.number);
+        let target = self.sink.names.log.with_file_name(&name);
+        if std::fs::symlink_metadata(&target).is_ok() {
+            let message = format!("{} exists; the audit log cannot be rotated", target.display());
+            return Err(Failure::new(Reason::NotAFile, message));
+        }
+        self.count(Event::End, "")?;
+        self.sink.sync_now(&mut self.head)?;
+        self.head.rotating = name;
+        self.sink.write_state(&self.head)?;
+        std::fs::rename(&self.sink.names.log, &target)
+            .map_err(|error| Failure::io("rotate", &self.sink.names.log, &error))?;
+        self.head = self.sink.begin(self.head.number + 1, self.head.chain, "")?;
+        Ok(())
+    }
+
+    /// Syncs the log while the lock is held.
+    pub fn sync(&mut self) -> Result<()> {
+        self.sink.sync_now(&mut self.head)
+    }
+
+    /// Notes where the chain ends and gives the lock back; gives the length of the log.
+    pub fn finish(self) -> Result<u64> {
+        self.sink.write_state(&self.head)?;
+        Ok(self.head.size)
+    }
+}
+
+impl Drop for Session<'_> {
+    /// A session that ends early, by an error, notes nothing: the next one finds what was written.
+    fn drop(&mut self) {
+        self.sink.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Power cuts: the machine was started anew, and the disk holds less than the state file says.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use super::*;
+use crate::head::Found;
+use crate::verify::{FaultKind, VerifyOptions, verify};
+
+struct World {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+    notices: Vec<Notice>,
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+impl World {
+    /// A log of twelve records, of which `synced` are on the disk for sure, before a power cut.
+    fn new(synced: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let mut world = Self { _directory: directory, path, notices: Vec::new() };
+        world.write(11);
+        let names = Names::new(&world.path, None).expect("a name");
+        let bytes = std::fs::read(names.state()).expect("read");
+        let Found::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
+        head.boot ^= 1;
+        head.synced = world.end_of(synced) as u64;
+        std::fs::write(names.state(), head.to_bytes(&Pen::default())).expect("written");
+        world
+    }
+
+    fn write(&mut self, records: usize) {
+        let names = Names::new(&self.path, None).expect("a name");
+        let who = Identity::new("a".repeat(16), 1, "test".into());
+        let limits = Limits {
+            max_bytes: u64::MAX,
+            max_age: Duration::MAX,
+            checkpoint_records: u64::MAX,
+            checkpoint_after: Duration::MAX,
+        };
+        let mut sink = FileSink::new(names, Link::default(), who, crate::system_clock, limits);
+        let mut session = sink.session(soon()).expect("a session");
+        for _ in 0..records {
+            session.own(Event::Open, "", "").expect("written");
+        }
+        session.finish().expect("noted");
+        self.notices = sink.take_notices();
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).expect("UTF-8")
+    }
+
+    fn end_of(&self, line: usize) -> usize {
+        self.text().match_indices('\n').nth(line - 1).expect("a line").0 + 1
+    }
+
+    /// Leaves `kept` lines and `tail` on the disk.
+    fn cut(&self, kept: usize, tail: &[u8]) {
+        let mut bytes = self.text().into_bytes();
+        bytes.truncate(self.end_of(kept));
+        bytes.extend_from_slice(tail);
+        std::fs::write(&self.path, bytes).expect("written");
+    }
+
+    fn fault(&self) -> Option<FaultKind> {
+        let found = verify(&self.path, &VerifyOptions::default(), &mut |_| ControlFlow::Continue(()));
+        found.expect("verified").fault.map(|fault| fault.kind)
+    }
+}
+
+#[test]
+fn a_new_start_of_the_machine_is_no_event_when_all_is_there() {
+    let mut world = World::new(12);
+    world.write(1);
+    assert_eq!((world.text().lines().count(), world.fault()), (13, None));
+    assert!(world.notices.is_empty());
+}
+
+#[test]
+fn what_was_not_synced_may_be_missing_and_is_told_apart_from_tampering() {
+    for tail in [&b""[..], b"{\"seq\":9,\"time\":\"2026", &[0; 700]] {
+        let mut world = World::new(6);
+        world.cut(8, tail);
+        assert_eq!(world.fault(), Some(FaultKind::TornTail), "before it is mended");
+        world.write(1);
+        assert!(world.text().contains("\"code\":\"POWER_CUT\""));
+        assert!(matches!(&world.notices[..], [Notice::Changed { code: "POWER_CUT", .. }]), "{:?}", world.notices);
+        assert_eq!((world.text().lines().count(), world.fault()), (10, None));
+    }
+}
+
+#[test]
+fn what_was_synced_cannot_be_missing_by_a_power_cut() {
+    let mut world = World::new(10);
+    world.cut(8, b"");
+    assert_eq!(world.fault(), Some(FaultKind::Removed));
+    world.write(1);
+    assert!(world.text().contains("\"event\":\"tamper\",\"code\":\"LOG_CHANGED\""));
+    assert_eq!(world.fault(), Some(FaultKind::Removed));
+}

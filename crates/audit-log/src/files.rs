@@ -1,0 +1,239 @@
+//! Opening files that nobody else planted, and the names around a log.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Failure, Reason, Result};
+use crate::time::file_stamp;
+
+/// Tells a file from another one that later stands under the same name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileId {
+    /// The device.
+    pub device: u64,
+    /// The inode; elsewhere than on Unix the time of creation.
+    pub inode: u64,
+}
+
+impl FileId {
+    /// The identity in `metadata`.
+    #[cfg(unix)]
+    pub fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// The identity in `metadata`.
+    #[cfg(not(unix))]
+    pub fn of(metadata: &Metadata) -> Self {
+        let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let inode = created.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or_default();
+        Self { device: 0, inode }
+    }
+}
+
+/// What to do when there is no file, or already one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// Open an existing one only.
+    Never,
+    /// Make it when it is missing.
+    Missing,
+    /// It must not exist yet.
+    New,
+}
+
+/// What stands at `path`, without following a symbolic link; `None` when nothing does.
+pub fn look(path: &Path) -> Result<Option<Metadata>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => regular(path, &metadata).map(|()| Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io("look at", path, &error)),
+    }
+}
+
+/// Opens a regular file for reading only; `None` when there is none.
+pub fn open_to_read(path: &Path) -> Result<Option<File>> {
+    if look(path)?.is_none() {
+        return Ok(None);
+    }
+    let file = File::open(path).map_err(|error| Failure::io("open", path, &error))?;
+    Ok(Some(file))
+}
+
+/// Opens a regular file for reading and appending (`append`) or for writing in place; readable by its owner only when
+/// it is made here.
+pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
+    look(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if append {
+        options.append(true)
+    } else {
+        options.write(true)
+    };
+    match create {
+        Create::Never => {}
+        Create::Missing => _ = options.create(true),
+        Create::New => _ = options.create_new(true),
+    }
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // NONBLOCK: a FIFO that was put there since must not hold us; it has no meaning for regular files.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(|error| Failure::io("open", path, &error))?;
+    let metadata = file.metadata().map_err(|error| Failure::io("look at", path, &error))?;
+    regular(path, &metadata)?;
+    Ok(file)
+}
+
+/// Makes the names in the directory of `path` last beyond a power cut.
+#[cfg(unix)]
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(directory)?.sync_all()
+}
+
+/// Elsewhere directories cannot be synced.
+#[cfg(not(unix))]
+pub fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn regular(path: &Path, metadata: &Metadata) -> Result<()> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = if kind.is_dir() {
+        "a directory"
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else {
+        "a FIFO, socket or device"
+    };
+    let message = format!("{} is {what}; the audit log needs a regular file of its own", path.display());
+    Err(Failure::new(Reason::NotAFile, message))
+}
+
+/// The names that belong to a log.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The log itself.
+    pub log: PathBuf,
+    /// Where its journals are.
+    pub journals: PathBuf,
+    name: String,
+}
+
+impl Names {
+    /// The names around `log`; journals stand beside it unless told otherwise.
+    pub fn new(log: &Path, journals: Option<&Path>) -> Result<Self> {
+        let name = log.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| {
+            Failure::new(Reason::NotAFile, format!("{} has no file name that is UTF-8", log.display()))
+        })?;
+        let beside = match log.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => Path::new("."),
+        };
+        let journals = journals.unwrap_or(beside).to_owned();
+        Ok(Self { log: log.to_owned(), journals, name: name.to_owned() })
+    }
+
+    /// The file with the chain's end and the lock.
+    pub fn state(&self) -> PathBuf {
+        self.log.with_file_name(format!("{}.state", self.name))
+    }
+
+    /// The journal of an instance.
+    pub fn journal(&self, instance: &str) -> PathBuf {
+        self.journals.join(format!("{}.{instance}.journal", self.name))
+    }
+
+    /// All journals there are, dead or alive.
+    pub fn list_journals(&self) -> Result<Vec<PathBuf>> {
+        let is_journal = |name: &str| {
+            let instance = name.strip_prefix(&self.name)?.strip_prefix('.')?.strip_suffix(".journal")?;
+            (instance.len() == 16 && instance.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())
+        };
+        list(&self.journals, |name| is_journal(name).is_some())
+    }
+
+    /// Where the file with this number goes: `audit.jsonl` becomes `audit-20260101T000000Z-000001.jsonl`.
+    pub fn rotated(&self, time_us: u64, number: u64) -> String {
+        let (stem, extension) = self.parts();
+        format!("{stem}-{}-{number:06}{extension}", file_stamp(time_us))
+    }
+
+    /// The files that were rotated away, oldest first.
+    pub fn list_rotated(&self) -> Result<Vec<PathBuf>> {
+        let directory = self.log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (stem, extension) = self.parts();
+        let number = |name: &str| {
+            let middle = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(extension)?;
+            let (stamp, number) = middle.split_once('-')?;
+            (stamp.len() == 16 && number.len() >= 6).then(|| number.parse::<u64>().ok())?
+        };
+        let mut found = list(directory, |name| number(name).is_some())?;
+        found.sort_by_key(|path| path.file_name().and_then(|name| number(name.to_str()?)));
+        Ok(found)
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        let at = self.name.rfind('.').filter(|at| *at > 0).unwrap_or(self.name.len());
+        self.name.split_at(at)
+    }
+}
+
+fn list(directory: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let failed = |error: io::Error| Failure::io("list", directory, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_str().is_some_and(&wanted) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// The file in the directory of `beside` that has this identity, under whatever name it stands there now.
+pub fn find(beside: &Path, id: FileId) -> Result<Option<PathBuf>> {
+    let directory = beside.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let all = list(directory, |_| true)?;
+    let is_it = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|found| FileId::of(&found) == id);
+    Ok(all.into_iter().find(is_it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_files_are_listed_by_number() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let names = Names::new(&directory.path().join("audit.jsonl"), None).expect("a name");
+        let hour = 3_600_000_000;
+        let expected: Vec<_> = [(9 * hour, 1), (2 * hour, 2), (hour, 10)]
+            .map(|(time, number)| directory.path().join(names.rotated(time, number)))
+            .into();
+        for path in expected.iter().rev() {
+            std::fs::write(path, "").expect("written");
+        }
+        for other in ["audit.jsonl", "audit-x.jsonl", "audit.jsonl.state", "other-19700101T000000Z-000001.jsonl"] {
+            std::fs::write(directory.path().join(other), "").expect("written");
+        }
+        assert_eq!(names.list_rotated().expect("listed"), expected);
+        assert!(expected[0].ends_with("audit-19700101T090000Z-000001.jsonl"));
+        std::fs::write(names.journal("0123456789abcdef"), "").expect("written");
+        assert_eq!(names.list_journals().expect("listed"), [names.journal("0123456789abcdef")]);
+        assert!(names.state().ends_with("audit.jsonl.state"));
+    }
+}

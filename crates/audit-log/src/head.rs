@@ -1,0 +1,146 @@
+//! The state file beside a log: where its chain ends. It is the lock of all writers, too.
+//!
+//! One line of JSON, written in place and padded to a fixed length, with a check over the rest. It lets a shortened,
+//! replaced or deleted log be noticed, since the log itself cannot tell what it no longer holds.
+
+use crate::chain::{Chain, Counts, Pen};
+use crate::files::FileId;
+use crate::link::{Link, hex, parse_hex};
+
+/// Bytes of the state file.
+pub const LENGTH: usize = 1024;
+
+/// What the state file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the current file, from 1.
+    pub number: u64,
+    /// The current file.
+    pub file: FileId,
+    /// Its length.
+    pub size: u64,
+    /// How much of it is on the disk for sure, also after a power cut.
+    pub synced: u64,
+    /// When it was begun, in µs since 1970.
+    pub began_us: u64,
+    /// The chain at its end.
+    pub chain: Chain,
+    /// The `seq` of the last record that counts.
+    pub counted: u64,
+    /// The boot of the machine it was written in.
+    pub boot: u64,
+    /// The name that the current file is just being given; empty when it is not.
+    pub rotating: String,
+}
+
+/// What is in a state file.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// Where the chain ends.
+    Head(Box<Head>),
+    /// It was written with another key, or with none.
+    OtherKey(String),
+    /// It was damaged or edited.
+    Invalid,
+}
+
+impl Head {
+    /// The bytes of the state file.
+    pub fn to_bytes(&self, pen: &Pen) -> Vec<u8> {
+        let Self { number, file, size, synced, began_us, chain, counted, boot, rotating } = self;
+        let Chain { seq, last, counts } = chain;
+        let [records, ok, absent, denied, failed] = counts.words();
+        let (method, last) = (pen.link().method(), hex(last));
+        let text = format!(
+            "{{\"chain\":\"{method}\",\"file\":{number},\"device\":{},\"inode\":{},\"size\":{size},\"synced\":{synced},\
+             \"began\":{began_us},\"seq\":{seq},\"last\":\"{last}\",\"records\":{records},\"ok\":{ok},\"absent\":{absent},\
+             \"denied\":{denied},\"failed\":{failed},\"counted\":{counted},\"boot\":{boot},\"rotating\":\"{rotating}\"",
+            file.device, file.inode
+        );
+        let mut bytes = format!("{text},\"check\":\"{}\"}}", pen.link().check("state", &text)).into_bytes();
+        bytes.resize(LENGTH - 1, b' ');
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads the bytes of a state file.
+    pub fn parse(bytes: &[u8], link: &Link) -> Found {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Found::Invalid };
+        let text = text.trim_ascii_end();
+        if text.is_empty() {
+            return Found::Nothing;
+        }
+        let method = text.strip_prefix("{\"chain\":\"").and_then(|rest| rest.split('"').next());
+        match method {
+            None => Found::Invalid,
+            Some(method) if method != link.method() => Found::OtherKey(method.to_owned()),
+            Some(_) => Self::parse_checked(text, link).map_or(Found::Invalid, |head| Found::Head(Box::new(head))),
+        }
+    }
+
+    fn parse_checked(text: &str, link: &Link) -> Option<Self> {
+        let (body, check) = text.strip_suffix("\"}")?.rsplit_once(",\"check\":\"")?;
+        if link.check("state", body) != check {
+            return None;
+        }
+        let after = |name: &str| {
+            let (_, after) = body.split_once(&format!(",\"{name}\":"))?;
+            Some(after)
+        };
+        let number = |name: &str| after(name)?.split(',').next()?.parse::<u64>().ok();
+        let quoted = |name: &str| after(name)?.strip_prefix('"')?.split('"').next();
+        let counts = [number("records")?, number("ok")?, number("absent")?, number("denied")?, number("failed")?];
+        Some(Self {
+            number: number("file")?,
+            file: FileId { device: number("device")?, inode: number("inode")? },
+            size: number("size")?,
+            synced: number("synced")?,
+            began_us: number("began")?,
+            chain: Chain {
+                seq: number("seq")?,
+                last: parse_hex(quoted("last")?.as_bytes())?,
+                counts: Counts::from_words(counts),
+            },
+            counted: number("counted")?,
+            boot: number("boot")?,
+            rotating: quoted("rotating")?.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Key;
+
+    #[test]
+    fn a_state_is_read_back_and_no_edit_goes_unnoticed() {
+        let head = Head {
+            number: 3,
+            file: FileId { device: 5, inode: 6 },
+            size: 7,
+            synced: 8,
+            began_us: 9,
+            chain: Chain { seq: 10, last: [11; 32], counts: Counts::from_words([1, 2, 3, 4, 5]) },
+            counted: 12,
+            boot: u64::MAX,
+            rotating: "audit-20260101T000000Z-000001.jsonl".into(),
+        };
+        let pen = Pen::default();
+        let bytes = head.to_bytes(&pen);
+        assert_eq!(bytes.len(), LENGTH);
+        assert!(matches!(Head::parse(&bytes, pen.link()), Found::Head(found) if *found == head));
+        let used = bytes.trim_ascii_end().len();
+        for at in 0..used {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(matches!(Head::parse(&changed, pen.link()), Found::Invalid | Found::OtherKey(_)), "byte {at}");
+        }
+        assert!(matches!(Head::parse(&bytes[..used - 1], pen.link()), Found::Invalid));
+        assert!(matches!(Head::parse(b"", pen.link()), Found::Nothing));
+        let keyed = Link::new(Key::new(&[1; 32]));
+        assert!(matches!(Head::parse(&bytes, &keyed), Found::OtherKey(method) if method == "sha256"));
+    }
+}

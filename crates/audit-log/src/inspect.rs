@@ -1,0 +1,272 @@
+//! Line after line: does it follow, and if not, what was done?
+//!
+//! A line that does not follow is a suspect. What comes after it tells the cases apart: the line that should stand there
+//! may come later, or never, or its own successor may vouch for it.
+
+use std::collections::VecDeque;
+
+use crate::chain::{Chain, Counts, is_counted};
+use crate::error::Result;
+use crate::line::{Line, detail_number};
+use crate::link::{FIRST, Hash, Link};
+use crate::verify::{FaultKind, other_key};
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which file.
+    pub file: usize,
+    /// Which line, from 1.
+    pub line: u64,
+    /// Where it begins.
+    pub offset: u64,
+}
+
+/// A record that is known from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    /// Its number.
+    pub seq: u64,
+    /// The link over it.
+    pub hash: Hash,
+}
+
+/// The result.
+pub struct Verdict {
+    /// The first fault.
+    pub fault: Option<(FaultKind, Place, String)>,
+    /// All records by outcome.
+    pub counts: Counts,
+    /// The number of the first record.
+    pub first_seq: u64,
+    /// The last record before the fault.
+    pub last: (u64, Hash),
+}
+
+/// So many lines before a suspect are remembered.
+const MEMORY: usize = 64;
+
+/// Reads a log line by line.
+pub struct Inspector {
+    link: Link,
+    anchors: Vec<Anchor>,
+    chain: Option<Chain>,
+    first_seq: u64,
+    counts: Counts,
+    /// The lines before, with their hashes.
+    memory: VecDeque<(Hash, Place)>,
+    at_beginning: bool,
+    suspect: Option<Suspect>,
+    fault: Option<(FaultKind, Place, String)>,
+}
+
+/// A line that does not follow.
+struct Suspect {
+    place: Place,
+    hash: Hash,
+    /// Its number and link, when it can be read.
+    says: Option<(u64, Hash)>,
+    /// What should stand there.
+    expected: u64,
+    prev: Hash,
+    /// Lines seen after it.
+    seen: u64,
+    /// The line right after it, when that can be read.
+    next: Option<(u64, Hash)>,
+    /// Whether the line that should stand there comes later.
+    comes_later: bool,
+    /// Whether its number comes again.
+    comes_again: bool,
+    /// The highest number that is known of.
+    highest: u64,
+}
+
+impl Inspector {
+    /// Begins with the first file.
+    pub fn new(link: Link, anchors: Vec<Anchor>) -> Self {
+        Self {
+            link,
+            anchors,
+            chain: None,
+            first_seq: 0,
+            counts: Counts::default(),
+            memory: VecDeque::with_capacity(MEMORY),
+            at_beginning: true,
+            suspect: None,
+            fault: None,
+        }
+    }
+
+    /// The next line is the first one of a file.
+    pub fn begin_file(&mut self) {
+        self.at_beginning = true;
+        if let Some(chain) = &mut self.chain {
+            chain.counts = Counts::default();
+        }
+    }
+
+    /// Takes the next line, without its newline.
+    pub fn line(&mut self, place: Place, bytes: &[u8]) -> Result<()> {
+        let line = Line::parse(bytes);
+        self.counts.add(line.map_or(b"", |line| line.outcome));
+        let first_of_file = std::mem::take(&mut self.at_beginning);
+        if self.fault.is_some() {
+            return Ok(());
+        }
+        if let Some(suspect) = &mut self.suspect {
+            suspect.look_at(line.map(|line| (line.seq, line.prev)));
+            return Ok(());
+        }
+        let Some(mut chain) = self.chain else {
+            return self.first(place, bytes, line);
+        };
+        let before = chain;
+        if !line.is_some_and(|line| chain.follow(&self.link, bytes, &line)) {
+            self.suspect = Some(Suspect {
+                place,
+                hash: self.link.of(bytes),
+                says: line.map(|line| (line.seq, line.prev)),
+                expected: chain.seq + 1,
+                prev: chain.last,
+                seen: 0,
+                next: None,
+                comes_later: false,
+                comes_again: false,
+                highest: self.anchors.iter().map(|anchor| anchor.seq).max().unwrap_or_default(),
+            });
+            return Ok(());
+        }
+        let Some(line) = line else { return Ok(()) };
+        if first_of_file && line.event != b"begin" {
+            let message = "a file of the log begins without its first record".to_owned();
+            self.fault = Some((FaultKind::Removed, place, message));
+            return Ok(());
+        }
+        self.check_counts(place, &before, &line);
+        self.accept(place, chain);
+        Ok(())
+    }
+
+    fn first(&mut self, place: Place, bytes: &[u8], line: Option<Line<'_>>) -> Result<()> {
+        let Some(line) = line else {
+            self.fault = Some((FaultKind::Changed, place, "the first line is not a record".to_owned()));
+            return Ok(());
+        };
+        self.first_seq = line.seq;
+        if line.event != b"begin" {
+            let kind = if line.seq == 1 { FaultKind::Changed } else { FaultKind::Removed };
+            self.fault = Some((kind, place, "the log begins without its first record".to_owned()));
+            return Ok(());
+        }
+        let detail = std::str::from_utf8(line.detail).unwrap_or_default();
+        if let Some((_, method)) = detail.split_once("chain=")
+            && method != self.link.method()
+            && is_method(method)
+        {
+            return Err(other_key(method));
+        }
+        // The first file begins a chain; a later one goes on with one that is not here.
+        if detail_number(line.detail, "file") == Some(1) && (line.seq != 1 || line.prev != FIRST) {
+            self.fault = Some((FaultKind::Changed, place, "the first record of the log is changed".to_owned()));
+            return Ok(());
+        }
+        let mut chain = Chain { seq: line.seq.wrapping_sub(1), last: line.prev, counts: Counts::default() };
+        chain.take(&self.link, bytes, &line);
+        self.accept(place, chain);
+        Ok(())
+    }
+
+    fn check_counts(&mut self, place: Place, before: &Chain, line: &Line<'_>) {
+        if !matches!(line.event, b"checkpoint" | b"end" | b"close") {
+            return;
+        }
+        let right = is_counted(&self.link, before, line.detail) && Counts::parse(line.detail) == Some(before.counts);
+        if !right {
+            let message = format!("record {} counts other records than there are before it", line.seq);
+            self.fault = Some((FaultKind::BadCheckpoint, place, message));
+        }
+    }
+
+    fn accept(&mut self, place: Place, chain: Chain) {
+        if self.fault.is_some() {
+            return;
+        }
+        self.chain = Some(chain);
+        if self.anchors.iter().any(|anchor| anchor.seq == chain.seq && anchor.hash != chain.last) {
+            let message = format!("record {} is another one than the one that was noted elsewhere", chain.seq);
+            self.fault = Some((FaultKind::Changed, place, message));
+        }
+        if self.memory.len() == MEMORY {
+            self.memory.pop_front();
+        }
+        self.memory.push_back((chain.last, place));
+    }
+
+    /// The result, once all lines were seen.
+    pub fn finish(mut self) -> Verdict {
+        if let Some(suspect) = self.suspect.take() {
+            let known = |anchor: &&Anchor| suspect.says.is_some_and(|(seq, _)| seq == anchor.seq);
+            let confirmed = self.anchors.iter().find(known).map(|anchor| anchor.hash == suspect.hash);
+            self.fault = Some(suspect.verdict(&self.memory, confirmed));
+        }
+        let last = self.chain.map_or((0, FIRST), |chain| (chain.seq, chain.last));
+        Verdict { fault: self.fault, counts: self.counts, first_seq: self.first_seq, last }
+    }
+}
+
+/// Whether this is how a chain can be made, and no edited text.
+fn is_method(text: &str) -> bool {
+    let is_key = |key: &str| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text == "sha256" || text.strip_prefix("hmac-sha256:").is_some_and(is_key)
+}
+
+impl Suspect {
+    fn look_at(&mut self, line: Option<(u64, Hash)>) {
+        if self.seen == 0 {
+            self.next = line;
+        }
+        self.seen += 1;
+        if let Some((seq, prev)) = line {
+            self.comes_later |= seq == self.expected && prev == self.prev;
+            self.comes_again |= self.says.is_some_and(|(own, _)| own == seq);
+            self.highest = self.highest.max(seq);
+        }
+    }
+
+    fn verdict(self, memory: &VecDeque<(Hash, Place)>, confirmed: Option<bool>) -> (FaultKind, Place, String) {
+        let Self { place, expected, .. } = self;
+        let before = memory.back().map_or(place, |(_, place)| *place);
+        let name = |kind, place, what: &str| (kind, place, format!("{what} (record {expected} was expected)"));
+        let moved = self.says.is_some_and(|(seq, _)| seq > expected && seq <= self.highest);
+        if self.comes_later {
+            return if moved && !self.comes_again {
+                name(FaultKind::Reordered, place, "it was moved here from further on")
+            } else {
+                name(FaultKind::Inserted, place, "it does not belong here")
+            };
+        }
+        let changed = |place| name(FaultKind::Changed, place, "its text is not what was written");
+        let Some((seq, prev)) = self.says else { return changed(place) };
+        if prev == self.prev {
+            return changed(place);
+        }
+        let next = self.next;
+        if seq == expected {
+            // Whose hash is wrong: the one before, or the link in this one? The next line, or an anchor, vouches.
+            let intact = next.map(|(_, prev)| prev == self.hash).or(confirmed);
+            return changed(if intact == Some(false) { place } else { before });
+        }
+        if seq > expected {
+            return if next.is_some_and(|(next, _)| next == expected + 1) {
+                changed(place)
+            } else {
+                let message = format!("records {expected} to {} are missing before it", seq - 1);
+                (FaultKind::Removed, place, message)
+            };
+        }
+        // An old number: it may follow an earlier line, so that the ones in between are too many.
+        let earlier = memory.iter().position(|(hash, _)| *hash == prev).and_then(|at| memory.get(at + 1));
+        let extra = earlier.map_or(place, |(_, place)| *place);
+        name(FaultKind::Inserted, extra, "it does not belong here")
+    }
+}

@@ -1,0 +1,300 @@
+//! The journal of an instance: a file, mapped into memory, that outlives the process.
+//!
+//! ```text
+//! words 0…     magic, slots, instance, pid, boot, environment
+//! word 64      generation: which of the two progress cells counts
+//! words 72…    two progress cells
+//! word 512…    the slots of the ring
+//! ```
+//!
+//! Its owner holds a lock on the file for as long as it lives; whoever gets the lock may finish what the dead left.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::chain::{Chain, Counts};
+use crate::error::{Failure, Result};
+use crate::files::{Create, FileId, look, open};
+use crate::line::Identity;
+use crate::map::Map;
+use crate::record::MAX_TEXT;
+use crate::ring::Ring;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"TCSAUDJ1");
+const HEADER: usize = 512;
+const SLOTS: usize = 1;
+const INSTANCE: usize = 2;
+const PID: usize = 3;
+const BOOT: usize = 4;
+const ENVIRONMENT_LENGTH: usize = 5;
+const ENVIRONMENT: usize = 6;
+const GENERATION: usize = 64;
+const CELLS: usize = 72;
+const CELL: usize = 24;
+/// The smallest page there is, in words.
+const PAGE: usize = 512;
+
+/// The smallest and the largest ring, in slots.
+pub const SLOT_RANGE: std::ops::RangeInclusive<u64> = 64..=1 << 22;
+
+/// How far a journal was written to its destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What lies before was written.
+    pub tail: u64,
+    /// Above `tail`: a write of what lies between was begun.
+    pub end: u64,
+    /// That write went to this file,
+    pub file: FileId,
+    /// and began at this offset.
+    pub offset: u64,
+    /// Records written.
+    pub records: u64,
+    /// The chain of a stream; files keep theirs in the state file.
+    pub chain: Chain,
+}
+
+/// An open journal, whose lock is held.
+pub struct Journal {
+    ring: Ring,
+    file: File,
+    path: PathBuf,
+    who: Identity,
+    same_boot: bool,
+}
+
+/// What stands under the name of a journal.
+pub enum Dead {
+    /// A journal whose owner is dead.
+    Journal(Box<Journal>),
+    /// One whose owner lives, or nothing any more.
+    Not,
+    /// Something else.
+    Invalid,
+}
+
+impl Journal {
+    /// Makes the journal of `who`. All its blocks are written now, so that a full disk is noticed here and not as a
+    /// signal in the middle of a record.
+    pub fn create(path: &Path, who: Identity, slots: u64) -> Result<Self> {
+        let slots = slots.next_power_of_two().clamp(*SLOT_RANGE.start(), *SLOT_RANGE.end());
+        let mut file = open(path, Create::New, false)?;
+        let made = Self::fill(&mut file, &who, slots).and_then(|()| Self::map(&file, slots));
+        match made {
+            Ok(map) => {
+                let ring = Ring::new(map, HEADER, slots, 0);
+                Ok(Self { ring, file, path: path.to_owned(), who, same_boot: true })
+            }
+            Err(error) => {
+                // The first failure is the one to tell.
+                drop(std::fs::remove_file(path));
+                Err(Failure::io("make the audit journal", path, &error))
+            }
+        }
+    }
+
+    fn fill(file: &mut File, who: &Identity, slots: u64) -> io::Result<()> {
+        file.try_lock()?;
+        let environment = who.environment.as_bytes();
+        let mut header = [0_u64; HEADER];
+        header[0] = MAGIC;
+        header[SLOTS] = slots;
+        header[INSTANCE] = u64::from_str_radix(&who.instance, 16).map_err(io::Error::other)?;
+        header[PID] = who.pid.into();
+        header[BOOT] = boot();
+        header[ENVIRONMENT_LENGTH] = environment.len() as u64;
+        for (word, part) in header[ENVIRONMENT..GENERATION].iter_mut().zip(environment.chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..part.len()].copy_from_slice(part);
+            *word = u64::from_le_bytes(bytes);
+        }
+        let header: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
+        file.write_all(&header)?;
+        let empty = vec![0; 1 << 16];
+        let mut rest = slots * 128;
+        while rest > 0 {
+            let part = rest.min(1 << 16);
+            file.write_all(&empty[..usize::try_from(part).map_err(io::Error::other)?])?;
+            rest -= part;
+        }
+        Ok(())
+    }
+
+    fn map(file: &File, slots: u64) -> io::Result<Map> {
+        Map::new(file, HEADER + Ring::words(usize::try_from(slots).map_err(io::Error::other)?))
+    }
+
+    /// Opens the journal of a dead instance.
+    pub fn open_dead(path: &Path) -> Result<Dead> {
+        let failed = |error: io::Error| Failure::io("take over the audit journal", path, &error);
+        let file = match open(path, Create::Never, false) {
+            Ok(file) => file,
+            Err(_) if look(path)?.is_none() => return Ok(Dead::Not),
+            Err(failure) => return Err(failure),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Dead::Not),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // Someone else may have finished and removed it between opening and locking.
+        let opened = FileId::of(&file.metadata().map_err(failed)?);
+        if look(path)?.map(|found| FileId::of(&found)) != Some(opened) {
+            return Ok(Dead::Not);
+        }
+        match Self::read(file, path) {
+            Ok(journal) => Ok(Dead::Journal(Box::new(journal))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                Ok(Dead::Invalid)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn read(file: File, path: &Path) -> io::Result<Self> {
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is not a journal");
+        let word = |map: &Map, at: usize| map.words()[at].load(Ordering::Relaxed);
+        let header = Map::new(&file, HEADER)?;
+        let slots = word(&header, SLOTS);
+        if word(&header, 0) != MAGIC || !slots.is_power_of_two() || !SLOT_RANGE.contains(&slots) {
+            return Err(invalid());
+        }
+        let length = usize::try_from(word(&header, ENVIRONMENT_LENGTH)).map_err(|_| invalid())?;
+        if length > MAX_TEXT {
+            return Err(invalid());
+        }
+        let bytes = (ENVIRONMENT..GENERATION).flat_map(|at| word(&header, at).to_le_bytes()).take(length).collect();
+        let environment = String::from_utf8(bytes).map_err(|_| invalid())?;
+        let pid = u32::try_from(word(&header, PID)).map_err(|_| invalid())?;
+        let who = Identity::new(format!("{:016x}", word(&header, INSTANCE)), pid, environment);
+        let same_boot = word(&header, BOOT) == boot();
+        let ring = Ring::new(Self::map(&file, slots)?, HEADER, slots, read_progress(header.words()).tail);
+        Ok(Self { ring, file, path: path.to_owned(), who, same_boot })
+    }
+
+    /// Stores into each page once, so that no append has to wait for a page fault. Changes nothing, also while others
+    /// append: only a zero is replaced, by a zero.
+    pub fn touch(&self) {
+        for word in self.ring.all().iter().step_by(PAGE) {
+            // Either answer is fine: a page whose word is not zero was stored into.
+            let _ = word.compare_exchange(0, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Whose journal it is.
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+
+    /// Whether the machine ran on since the journal was made. After a power cut it may hold a mixture of moments.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.same_boot
+    }
+
+    /// How far it was written.
+    pub fn progress(&self) -> Progress {
+        read_progress(self.ring.header())
+    }
+
+    /// Notes how far it is written. A kill at any point leaves the old or the new progress, never a mixture.
+    pub fn publish(&self, progress: &Progress) {
+        let header = self.ring.header();
+        let next = header[GENERATION].load(Ordering::Relaxed) + 1;
+        for (word, value) in cell(header, next).iter().zip(to_words(progress)) {
+            word.store(value, Ordering::Relaxed);
+        }
+        header[GENERATION].store(next, Ordering::Release);
+    }
+
+    /// Removes the file; nothing in it is needed any more.
+    pub fn remove(&self) -> Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::io("remove the audit journal", &self.path, &error))
+            }
+            _ => self.file.unlock().map_err(|error| Failure::io("unlock the audit journal", &self.path, &error)),
+        }
+    }
+}
+
+fn cell(header: &[AtomicU64], generation: u64) -> &[AtomicU64] {
+    let first = CELLS + CELL * usize::from(generation % 2 == 1);
+    &header[first..first + CELL]
+}
+
+fn to_words(progress: &Progress) -> [u64; 16] {
+    let mut words = [0; 16];
+    let Progress { tail, end, file, offset, records, chain } = progress;
+    words[..7].copy_from_slice(&[*tail, *end, file.device, file.inode, *offset, *records, chain.seq]);
+    for (word, bytes) in words[7..11].iter_mut().zip(chain.last.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words[11..].copy_from_slice(&chain.counts.words());
+    words
+}
+
+fn read_progress(header: &[AtomicU64]) -> Progress {
+    let words = cell(header, header[GENERATION].load(Ordering::Acquire));
+    let word = |at: usize| words[at].load(Ordering::Relaxed);
+    let mut chain = Chain { seq: word(6), ..Chain::default() };
+    for (bytes, at) in chain.last.as_chunks_mut::<8>().0.iter_mut().zip(7..) {
+        *bytes = word(at).to_le_bytes();
+    }
+    chain.counts = Counts::from_words([word(11), word(12), word(13), word(14), word(15)]);
+    let file = FileId { device: word(2), inode: word(3) };
+    Progress { tail: word(0), end: word(1), file, offset: word(4), records: word(5), chain }
+}
+
+/// A number that changes with every start of the machine; 0 where the system gives none.
+pub fn boot() -> u64 {
+    let Ok(id) = std::fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
+    id.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_back_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.journal");
+        let who = Identity::new("00000000000000ff".into(), 7, "staging".into());
+        let journal = Journal::create(&path, who, 100).expect("made");
+        assert_eq!(journal.progress(), Progress::default());
+        for turn in 1..5 {
+            let chain = Chain { seq: turn, last: [9; 32], counts: Counts::from_words([1, 2, 3, 4, turn]) };
+            let file = FileId { device: 1, inode: turn };
+            let progress = Progress { tail: turn, end: turn + 1, file, offset: 3, records: 5, chain };
+            journal.publish(&progress);
+            assert_eq!(journal.progress(), progress);
+        }
+        let open = || Journal::open_dead(&path).expect("looked at");
+        assert!(matches!(open(), Dead::Not), "its owner lives");
+        let progress = journal.progress();
+        drop(journal);
+        let Dead::Journal(dead) = open() else { panic!("its owner is dead") };
+        assert_eq!(dead.progress(), progress);
+        assert_eq!((dead.who().instance.as_str(), dead.who().environment.as_str()), ("00000000000000ff", "staging"));
+        assert_eq!((dead.ring().slots(), dead.ring().tail()), (128, 4));
+        dead.remove().expect("removed");
+        assert!(matches!(open(), Dead::Not), "it is gone");
+    }
+
+    #[test]
+    fn a_file_that_is_no_journal_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.journal");
+        for content in [vec![], vec![1; 10], vec![0; 4096], vec![0xff; 8192]] {
+            std::fs::write(&path, content).expect("written");
+            assert!(matches!(Journal::open_dead(&path), Ok(Dead::Invalid)));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A tamper-evident, append-only audit log that survives the death of the process.
+//!
+//! [`AuditLog::try_append`] puts a record into a memory-mapped journal: about 100 ns, no system call. The log's own
+//! thread makes JSON lines of it, chained by hashes, in a file that several processes share. What a killed process left
+//! in its journal is taken over by the next one, exactly once. [`verify`] names the first record that was changed,
+//! removed, inserted or moved. `docs/audit.md` has the format and what is guaranteed.
+//!
+//! Arrows point down only: `log` → `worker` → `drain` → `file_sink`, `stream_sink` → `journal`, `walk`, `head` →
+//! `chain` → `line`, `link`, `record`. `verify` stands beside `log` and uses the same words. `map` has all the `unsafe`.
+#![deny(unsafe_code)]
+
+mod chain;
+mod drain;
+mod error;
+mod file_sink;
+mod files;
+mod head;
+mod inspect;
+mod journal;
+mod line;
+mod link;
+mod log;
+#[expect(unsafe_code, reason = "a mapped file is a pointer; the file says why what it does is sound")]
+mod map;
+mod packed;
+mod record;
+mod ring;
+mod stream_sink;
+mod time;
+mod verify;
+mod walk;
+mod worker;
+
+pub use chain::Counts;
+pub use error::{AppendError, Failure, Notice, Reason, Result, State};
+pub use link::{Hash, Key};
+pub use log::{AuditLog, Destination, Figures, Options, Recovery, recover};
+pub use record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
+pub use stream_sink::Receiver;
+pub use time::{Clock, system_clock};
+pub use verify::{Fault, FaultKind, Progress, Verification, VerifyOptions, verify};
+pub use worker::Listener;

@@ -1,0 +1,256 @@
+//! A record as a line of JSON, and the line taken apart again.
+
+use crate::link::{Hash, push_hex};
+use crate::record::{Event, Record};
+use crate::time::TimeText;
+
+/// Who writes: the fields that are the same in every line of an instance.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// 16 hexadecimal digits, random.
+    pub instance: String,
+    /// The process.
+    pub pid: u32,
+    /// The environment of records that name none.
+    pub environment: String,
+    before_environment: Vec<u8>,
+}
+
+impl Identity {
+    /// Prepares the fixed part of the lines.
+    pub fn new(instance: String, pid: u32, environment: String) -> Self {
+        let before_environment = format!("Z\",\"instance\":\"{instance}\",\"pid\":{pid}").into_bytes();
+        Self { instance, pid, environment, before_environment }
+    }
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its number in the chain.
+    pub seq: u64,
+    /// When, in µs since 1970.
+    pub time_us: u64,
+    /// The link to the line before.
+    pub prev: &'a Hash,
+}
+
+/// Appends the line without its newline. The order of the fields is part of the format.
+pub fn write_line(
+    out: &mut Vec<u8>,
+    times: &mut TimeText,
+    who: &Identity,
+    place: Place<'_>,
+    record: &Record<'_>,
+    detail: &str,
+) {
+    let Place { seq, time_us, prev } = place;
+    let mut numbers = itoa::Buffer::new();
+    out.extend_from_slice(b"{\"seq\":");
+    out.extend_from_slice(numbers.format(seq).as_bytes());
+    out.extend_from_slice(b",\"time\":\"");
+    out.extend_from_slice(&times.of(time_us)[..26]);
+    out.extend_from_slice(&who.before_environment);
+    let environment = if record.environment.is_empty() { &who.environment } else { record.environment };
+    field(out, b",\"environment\":\"", environment);
+    field(out, b",\"event\":\"", record.event.as_str());
+    field(out, b",\"tool\":\"", record.tool);
+    field(out, b",\"secret\":\"", record.secret);
+    field(out, b",\"source\":\"", record.source);
+    field(out, b",\"cache\":\"", record.cache.as_str());
+    field(out, b",\"outcome\":\"", record.outcome.as_str());
+    field(out, b",\"code\":\"", record.code);
+    field(out, b",\"version\":\"", record.version);
+    if !is_own(record.event) {
+        out.extend_from_slice(b",\"latency_us\":");
+        out.extend_from_slice(numbers.format(record.latency_us).as_bytes());
+    }
+    field(out, b",\"caller\":\"", record.caller);
+    field(out, b",\"detail\":\"", detail);
+    out.extend_from_slice(PREV);
+    push_hex(prev, out);
+    out.extend_from_slice(END);
+}
+
+const PREV: &[u8] = b",\"prev\":\"";
+const END: &[u8] = b"\"}";
+
+/// Whether only the log itself writes this event.
+pub fn is_own(event: Event) -> bool {
+    event as u8 >= Event::Begin as u8
+}
+
+#[inline]
+fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    out.extend_from_slice(name);
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape(out, text);
+    }
+    out.push(b'"');
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(b"\\u00");
+                out.push(DIGITS[usize::from(byte >> 4)]);
+                out.push(DIGITS[usize::from(byte & 15)]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// What the chain and the counts need of a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its number in the chain.
+    pub seq: u64,
+    /// Who wrote it.
+    pub instance: &'a [u8],
+    /// The field `event`.
+    pub event: &'a [u8],
+    /// The field `outcome`, or nothing.
+    pub outcome: &'a [u8],
+    /// The field `detail`, or nothing; still escaped.
+    pub detail: &'a [u8],
+    /// The link to the record before.
+    pub prev: Hash,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a line apart, without its newline; `None` when it is not exactly as the log writes lines.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let body = line.strip_prefix(b"{\"seq\":")?.strip_suffix(END)?;
+        let (body, prev) = body.split_at_checked(body.len().checked_sub(64)?)?;
+        let prev = crate::link::parse_hex(prev)?;
+        let body = body.strip_suffix(PREV)?;
+        let (seq, mut rest) = number(body)?;
+        let mut parsed = Self { seq, instance: b"", event: b"", outcome: b"", detail: b"", prev };
+        while !rest.is_empty() {
+            let (name, after) = text(rest.strip_prefix(b",\"")?)?;
+            let after = after.strip_prefix(b":")?;
+            let (value, after) = match after.strip_prefix(b"\"") {
+                Some(after) => text(after)?,
+                None => (&b""[..], number(after)?.1),
+            };
+            match name {
+                b"instance" => parsed.instance = value,
+                b"event" => parsed.event = value,
+                b"outcome" => parsed.outcome = value,
+                b"detail" => parsed.detail = value,
+                _ => {}
+            }
+            rest = after;
+        }
+        (!parsed.instance.is_empty() && !parsed.event.is_empty()).then_some(parsed)
+    }
+
+    /// Whether the log itself wrote it.
+    pub fn is_own(&self) -> bool {
+        matches!(self.event, b"begin" | b"end" | b"open" | b"close" | b"checkpoint" | b"recover" | b"tamper")
+    }
+}
+
+/// Digits, and what follows them.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > 19 {
+        return None;
+    }
+    let value = text[..digits].iter().fold(0_u64, |value, digit| value.wrapping_mul(10) + u64::from(digit - b'0'));
+    Some((value, &text[digits..]))
+}
+
+/// Everything up to the closing quote, and what follows it.
+fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', &bytes[at..])?;
+        if bytes[at] == b'"' {
+            return Some((&bytes[..at], &bytes[at + 1..]));
+        }
+        at = at.checked_add(2).filter(|at| *at <= bytes.len())?;
+    }
+}
+
+/// The number after `name=` in a detail.
+pub fn detail_number(detail: &[u8], name: &str) -> Option<u64> {
+    let detail = std::str::from_utf8(detail).ok()?;
+    detail.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::FIRST;
+    use crate::record::{Cache, Outcome};
+
+    fn line(record: &Record<'_>, detail: &str) -> String {
+        let who = Identity::new("0123456789abcdef".into(), 77, "production".into());
+        let mut out = Vec::new();
+        let place = Place { seq: 12, time_us: 1_767_225_600_000_001, prev: &FIRST };
+        write_line(&mut out, &mut TimeText::default(), &who, place, record, detail);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_fields_and_their_order_are_the_documented_ones() {
+        let record = Record {
+            event: Event::Access,
+            cache: Cache::Hit,
+            outcome: Outcome::Ok,
+            latency_us: 3,
+            environment: "",
+            tool: "GITHUB",
+            secret: "GITHUB_API_TOKEN",
+            source: "memory",
+            code: "X",
+            version: "v1",
+            caller: "job",
+        };
+        assert_eq!(
+            line(&record, ""),
+            format!(
+                "{{\"seq\":12,\"time\":\"2026-01-01T00:00:00.000001Z\",\"instance\":\"0123456789abcdef\",\"pid\":77,\
+                 \"environment\":\"production\",\"event\":\"access\",\"tool\":\"GITHUB\",\"secret\":\"GITHUB_API_TOKEN\",\
+                 \"source\":\"memory\",\"cache\":\"hit\",\"outcome\":\"ok\",\"code\":\"X\",\"version\":\"v1\",\
+                 \"latency_us\":3,\"caller\":\"job\",\"prev\":\"{}\"}}",
+                "0".repeat(64)
+            )
+        );
+        assert!(!line(&Record::new(Event::Begin), "").contains("latency"));
+    }
+
+    #[test]
+    fn hostile_texts_stay_inside_their_field() {
+        let record = Record { caller: "a\"b\\c\nd\u{1f}é\",\"event\":\"close", ..Record::new(Event::Access) };
+        let line = line(&record, "chain=x");
+        assert!(!line.contains('\n'));
+        assert!(line.contains("a\\\"b\\\\c\\u000ad\\u001fé\\\",\\\"event\\\":\\\"close"));
+        let parsed = Line::parse(line.as_bytes()).expect("a line");
+        assert_eq!((parsed.seq, parsed.event, parsed.detail), (12, &b"access"[..], &b"chain=x"[..]));
+        assert_eq!(parsed.instance, b"0123456789abcdef");
+    }
+
+    #[test]
+    fn anything_cut_off_or_put_in_is_no_line() {
+        let line = line(&Record { outcome: Outcome::Denied, ..Record::new(Event::Access) }, "n=5 m=7");
+        let parsed = Line::parse(line.as_bytes()).expect("a line");
+        assert_eq!((parsed.outcome, detail_number(parsed.detail, "m")), (&b"denied"[..], Some(7)));
+        for end in 0..line.len() {
+            assert!(Line::parse(&line.as_bytes()[..end]).is_none());
+        }
+        assert!(Line::parse(format!("{line} ").as_bytes()).is_none());
+        assert!(Line::parse(line.replace(",\"event", ", \"event").as_bytes()).is_none());
+    }
+}

@@ -1,0 +1,128 @@
+//! The links of the chain: SHA-256 of a line, or HMAC-SHA-256 where there is a key.
+
+use aws_lc_rs::{digest, hmac};
+
+/// A link: what the next record carries as `prev`.
+pub type Hash = [u8; 32];
+
+/// The `prev` of the very first record.
+pub const FIRST: Hash = [0; 32];
+
+/// The key of a keyed chain. Prints as `Key(***)`.
+#[derive(Clone)]
+pub struct Key(hmac::Key);
+
+impl Key {
+    /// The shortest key that is accepted, in bytes.
+    pub const MIN: usize = 16;
+
+    /// A key of at least [`Key::MIN`] bytes; `None` when it is shorter.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= Self::MIN).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(***)")
+    }
+}
+
+/// How links are made.
+#[derive(Clone, Debug, Default)]
+pub struct Link(Option<Key>);
+
+impl Link {
+    /// Keyed when there is a key.
+    pub fn new(key: Option<Key>) -> Self {
+        Self(key)
+    }
+
+    /// The link over `bytes`.
+    pub fn of(&self, bytes: &[u8]) -> Hash {
+        let mut hash = FIRST;
+        match &self.0 {
+            None => hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref()),
+            Some(key) => hash.copy_from_slice(hmac::sign(&key.0, bytes).as_ref()),
+        }
+        hash
+    }
+
+    /// A short check of `text`, bound to its `purpose`.
+    pub fn check(&self, purpose: &str, text: &str) -> String {
+        let hash = self.of(format!("tcs-audit {purpose}\n{text}").as_bytes());
+        hex(&hash[..16])
+    }
+
+    /// The name of the method, with the key's fingerprint: `sha256` or `hmac-sha256:0123456789abcdef`.
+    pub fn method(&self) -> String {
+        match &self.0 {
+            None => "sha256".to_owned(),
+            Some(_) => format!("hmac-sha256:{}", &self.check("key", "")[..16]),
+        }
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends `hash` as 64 hexadecimal digits.
+pub fn push_hex(hash: &Hash, out: &mut Vec<u8>) {
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    out.extend_from_slice(&text);
+}
+
+/// `bytes` as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Reads 64 lower-case hexadecimal digits; anything else is `None`, so that a hash has one spelling.
+pub fn parse_hex(text: &[u8]) -> Option<Hash> {
+    let mut hash = FIRST;
+    let mut wrong = text.len() != 64;
+    for (pair, byte) in text.chunks_exact(2).zip(&mut hash) {
+        let (high, low) = (nibble(pair[0]), nibble(pair[1]));
+        wrong |= (high | low) > 15;
+        *byte = (high << 4) | (low & 15);
+    }
+    (!wrong).then_some(hash)
+}
+
+/// The value of a digit, or something above 15.
+fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0x80,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_one_spelling() {
+        let hash = Link::default().of(b"line");
+        let text = hex(&hash);
+        assert_eq!(parse_hex(text.as_bytes()), Some(hash));
+        assert_eq!(parse_hex(text.to_uppercase().as_bytes()), None);
+        assert_eq!(parse_hex(&text.as_bytes()[1..]), None);
+        assert_eq!(hex(&Link::default().of(b""))[..16], *"e3b0c44298fc1c14");
+    }
+
+    #[test]
+    fn a_key_changes_every_link_and_never_prints() {
+        let key = Key::new(b"0123456789abcdef").expect("long enough");
+        assert_eq!(format!("{key:?}"), "Key(***)");
+        let (keyed, plain) = (Link::new(Some(key)), Link::default());
+        assert_ne!(keyed.of(b"line"), plain.of(b"line"));
+        assert!(keyed.method().starts_with("hmac-sha256:"));
+        assert!(Key::new(b"short").is_none());
+    }
+}

@@ -1,0 +1,331 @@
+//! The log as a service sees it: open, append, state, flush, close.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use crate::drain::{Batch, take_over};
+use crate::error::{AppendError, Failure, Notice, Reason, Result, State};
+use crate::file_sink::{FileSink, Limits};
+use crate::files::{Names, look};
+use crate::journal::Journal;
+use crate::line::{Identity, is_own};
+use crate::link::{Key, Link};
+use crate::packed::pack;
+use crate::record::{Event, MAX_TEXT, Record};
+use crate::ring::NoPlace;
+use crate::stream_sink::{Output, Receiver, StreamSink};
+use crate::time::{Clock, system_clock};
+use crate::worker::{BOUND, Listener, Shared, Sink, Worker};
+
+/// Where the lines go.
+pub enum Destination {
+    /// A file, shared by any number of processes.
+    File(PathBuf),
+    /// Standard output; [`Options::journals`] is needed.
+    Stdout,
+    /// Someone in this process, on the log's thread; [`Options::journals`] is needed. An error has the same lines
+    /// offered again; blocking holds new records in the journal.
+    Receiver(Receiver),
+}
+
+/// How a log is kept.
+pub struct Options {
+    /// Where the lines go.
+    pub destination: Destination,
+    /// The environment of records that name none; at most [`MAX_TEXT`] bytes.
+    pub environment: String,
+    /// A key makes every link an HMAC: without it nobody can forge the chain. All writers of a file need the same.
+    pub key: Option<Key>,
+    /// The directory of the journals. Default: beside the file.
+    pub journals: Option<PathBuf>,
+    /// Bytes of the journal, rounded up to a power of two; a usual record takes 128. Default 4 MiB.
+    pub journal_bytes: u64,
+    /// A file of this length is rotated away. Default 256 MiB.
+    pub max_bytes: u64,
+    /// A file of this age is rotated away. Default: never.
+    pub max_age: Duration,
+    /// Counts are written after so many records. Default 10,000.
+    pub checkpoint_records: u64,
+    /// Counts are written this long after the last ones, when there were records. Default 60 s.
+    pub checkpoint_after: Duration,
+    /// Reads the wall clock.
+    pub clock: Clock,
+    /// Told what an operator should know, on the log's thread. Must not block.
+    pub listener: Listener,
+}
+
+impl Options {
+    /// The defaults for a destination.
+    pub fn new(destination: Destination, environment: impl Into<String>) -> Self {
+        Self {
+            destination,
+            environment: environment.into(),
+            key: None,
+            journals: None,
+            journal_bytes: 4 << 20,
+            max_bytes: 256 << 20,
+            max_age: Duration::MAX,
+            checkpoint_records: 10_000,
+            checkpoint_after: Duration::from_mins(1),
+            clock: system_clock,
+            listener: Box::new(|_| {}),
+        }
+    }
+}
+
+/// [`AuditLog::append`] waits no longer, whatever it is told.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How a log does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// Records of this instance that reached the destination.
+    pub written: u64,
+    /// How full the journal is, of 1.0.
+    pub filled: f64,
+}
+
+/// A log that is open for appending, from any number of threads.
+///
+/// Dropping it without [`AuditLog::close`] waits for nothing: its thread goes on until everything is written, five
+/// seconds at most, and does not keep the process alive. What is left then is taken over by the next process.
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+    clock: Clock,
+}
+
+impl AuditLog {
+    /// Opens the log: makes its files and writes its first record. Blocks for disk accesses, and up to two seconds for
+    /// the lock of another process.
+    ///
+    /// # Errors
+    /// [`Failure`] with the reason; no journal is left behind.
+    pub fn open(options: Options) -> Result<Self> {
+        let clock = options.clock;
+        let link = Link::new(options.key);
+        if options.environment.len() > MAX_TEXT {
+            return Err(Failure::new(Reason::Foreign, "the name of the environment is too long"));
+        }
+        let who = Identity::new(new_instance(), std::process::id(), options.environment);
+        let slots = options.journal_bytes.div_ceil(128);
+        let output = match options.destination {
+            Destination::File(path) => {
+                let limits = Limits {
+                    max_bytes: options.max_bytes,
+                    max_age: options.max_age,
+                    checkpoint_records: options.checkpoint_records,
+                    checkpoint_after: options.checkpoint_after,
+                };
+                let names = Names::new(&path, options.journals.as_deref())?;
+                let mut sink = FileSink::new(names, link, who.clone(), clock, limits);
+                let journal = open_file(&mut sink, who, slots)?;
+                return Self::start(journal, Sink::File(Box::new(sink)), options.listener, clock);
+            }
+            Destination::Stdout => Output::Stdout,
+            Destination::Receiver(receiver) => Output::Receiver(receiver),
+        };
+        let directory = options.journals.ok_or_else(|| {
+            Failure::new(Reason::Missing, "an audit log without a file needs a directory for its journals")
+        })?;
+        let names = Names::new(&directory.join("audit-stream"), Some(&directory))?;
+        let journal = Journal::create(&names.journal(&who.instance), who, slots)?;
+        let mut sink = StreamSink::new(names, link, clock, output);
+        if let Err(failure) = sink.open(&journal) {
+            journal.remove()?;
+            return Err(failure);
+        }
+        Self::start(journal, Sink::Stream(Box::new(sink)), options.listener, clock)
+    }
+
+    fn start(journal: Journal, sink: Sink, listener: Listener, clock: Clock) -> Result<Self> {
+        let shared = Arc::new(Shared::new(journal));
+        let theirs = Arc::clone(&shared);
+        let spawned =
+            std::thread::Builder::new().name("audit-log".into()).spawn(move || Worker::run(&theirs, sink, listener));
+        match spawned {
+            Ok(thread) => Ok(Self { shared, thread, clock }),
+            Err(error) => {
+                shared.journal.remove()?;
+                Err(Failure::io("start the thread of", Path::new("the audit log"), &error))
+            }
+        }
+    }
+
+    /// Takes a record, or refuses it at once: about 100 ns, no system call, no lock. After `Ok` the record survives
+    /// the process, however it ends.
+    ///
+    /// # Errors
+    /// [`AppendError::Full`] when the journal is full: take the slow path, [`AuditLog::append`], off the JavaScript
+    /// thread. The other errors do not go away by waiting.
+    #[inline]
+    pub fn try_append(&self, record: &Record<'_>) -> std::result::Result<(), AppendError> {
+        if is_own(record.event) {
+            return Err(AppendError::Reserved);
+        }
+        let ring = self.shared.journal.ring();
+        match pack(record, (self.clock)(), |words| ring.put(words)) {
+            None => Err(AppendError::TooLong),
+            Some(Ok(filled)) => {
+                if filled > ring.slots() / 2 {
+                    self.wake();
+                }
+                Ok(())
+            }
+            Some(Err(NoPlace::Closed)) => Err(AppendError::Closed),
+            Some(Err(NoPlace::Full)) => {
+                self.wake();
+                Err(AppendError::Full)
+            }
+        }
+    }
+
+    /// As [`AuditLog::try_append`], but waits up to `timeout` for a place. Not for the JavaScript thread.
+    ///
+    /// # Errors
+    /// As [`AuditLog::try_append`].
+    pub fn append(&self, record: &Record<'_>, timeout: Duration) -> std::result::Result<(), AppendError> {
+        let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
+        loop {
+            match self.try_append(record) {
+                Err(AppendError::Full) if Instant::now() < deadline => sleep(Duration::from_micros(200)),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether records reach their destination; one atomic load.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.shared.state()
+    }
+
+    /// The failure behind [`State::Failing`], with its message.
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared.failure()
+    }
+
+    /// The random id of this instance, as in its records.
+    pub fn instance(&self) -> &str {
+        &self.shared.journal.who().instance
+    }
+
+    /// How the log does.
+    pub fn figures(&self) -> Figures {
+        let ring = self.shared.journal.ring();
+        let waiting = ring.head().saturating_sub(ring.tail());
+        #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
+        let filled = waiting as f64 / ring.slots() as f64;
+        Figures { written: self.shared.written.load(Ordering::Acquire), filled }
+    }
+
+    /// Waits until everything appended before is written and synced, and dead journals are taken over; five seconds
+    /// at most.
+    ///
+    /// # Errors
+    /// The failure that stands in the way.
+    pub fn flush(&self) -> Result<()> {
+        let round = self.shared.request();
+        self.wake();
+        if self.shared.wait_served(round, Instant::now() + BOUND) {
+            return Ok(());
+        }
+        Err(self
+            .failure()
+            .unwrap_or_else(|| Failure::new(Reason::Locked, "the audit log could not be written in time")))
+    }
+
+    /// Writes what is left, counts, syncs and removes the journal; waits `timeout` for it, five seconds at most.
+    /// Nothing is taken afterwards. A second call waits for the first.
+    ///
+    /// # Errors
+    /// The failure that stands in the way; the records stay in the journal, and the next process takes them over.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout.min(BOUND);
+        self.shared.request_close(deadline);
+        self.wake();
+        self.shared.wait_finished(deadline + Duration::from_millis(200)).unwrap_or_else(|| {
+            let late = || Failure::new(Reason::Locked, "the audit log could not be closed in time");
+            Err(self.failure().unwrap_or_else(late))
+        })
+    }
+
+    fn wake(&self) {
+        if self.shared.sleeping.swap(false, Ordering::AcqRel) {
+            self.thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.shared.request_close(Instant::now() + BOUND);
+        self.thread.thread().unpark();
+    }
+}
+
+/// Makes the files of a log; the lock is held meanwhile, so that nobody takes a half-made journal for a dead one.
+fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> {
+    look(&sink.names.log)?;
+    let path = sink.names.journal(&who.instance);
+    let mut session = sink.session(Instant::now() + Duration::from_secs(2))?;
+    let journal = Journal::create(&path, who, slots)?;
+    match session.own(Event::Open, "", "").and_then(|()| session.finish()) {
+        Ok(_) => Ok(journal),
+        Err(failure) => {
+            journal.remove()?;
+            Err(failure)
+        }
+    }
+}
+
+/// What [`recover`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// The dead instances and how many records each has written in all, those taken over now included.
+    pub instances: Vec<(String, u64)>,
+    /// What else was found and mended.
+    pub notices: Vec<Notice>,
+}
+
+/// Takes over what dead processes left beside the log at `path`, and mends an interrupted write. Live ones are left
+/// alone. `journals` and `key` as in [`Options`].
+///
+/// # Errors
+/// The failure that stands in the way.
+pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result<Recovery> {
+    let who = Identity::new(new_instance(), std::process::id(), String::new());
+    let names = Names::new(path, journals)?;
+    let defaults = Options::new(Destination::Stdout, "");
+    let limits = Limits {
+        max_bytes: u64::MAX,
+        max_age: Duration::MAX,
+        checkpoint_records: defaults.checkpoint_records,
+        checkpoint_after: defaults.checkpoint_after,
+    };
+    let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits);
+    let mut session = sink.session(Instant::now() + BOUND)?;
+    let found = take_over(&mut session, &mut Batch::default())?;
+    session.sync()?;
+    session.finish()?;
+    let mut recovery = Recovery::default();
+    for notice in found.into_iter().chain(sink.take_notices()) {
+        match notice {
+            Notice::Recovered { instance, records } => recovery.instances.push((instance, records)),
+            other => recovery.notices.push(other),
+        }
+    }
+    Ok(recovery)
+}
+
+/// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to start.
+fn new_instance() -> String {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u64(system_clock());
+    hasher.write_u32(std::process::id());
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,210 @@
+//! The domain words of the log: what happened, and how it ended.
+
+/// What was done. The last seven are written by the log itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Event {
+    /// A secret was read.
+    Access = 1,
+    /// A secret was rotated.
+    Rotate,
+    /// Cached copies of a secret were dropped.
+    Invalidate,
+    /// All cached copies were dropped.
+    Clear,
+    /// A value was put into the cache by hand.
+    Set,
+    /// Secrets were migrated.
+    Migrate,
+    /// Secrets were validated.
+    Validate,
+    /// The configuration was made or changed.
+    Config,
+    /// The first record of a file.
+    Begin,
+    /// The last record of a file that was rotated away, with counts.
+    End,
+    /// An instance began to write.
+    Open,
+    /// An instance was closed properly; with counts.
+    Close,
+    /// Counts and a check of their own, written now and then.
+    Checkpoint,
+    /// Records of a dead process were taken over, or an interrupted write was mended.
+    Recover,
+    /// The log was found shortened, replaced or added to by someone else.
+    Tamper,
+}
+
+impl Event {
+    const ALL: [Self; 15] = [
+        Self::Access,
+        Self::Rotate,
+        Self::Invalidate,
+        Self::Clear,
+        Self::Set,
+        Self::Migrate,
+        Self::Validate,
+        Self::Config,
+        Self::Begin,
+        Self::End,
+        Self::Open,
+        Self::Close,
+        Self::Checkpoint,
+        Self::Recover,
+        Self::Tamper,
+    ];
+
+    /// The text of the field `event`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Rotate => "rotate",
+            Self::Invalidate => "invalidate",
+            Self::Clear => "clear",
+            Self::Set => "set",
+            Self::Migrate => "migrate",
+            Self::Validate => "validate",
+            Self::Config => "config",
+            Self::Begin => "begin",
+            Self::End => "end",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Checkpoint => "checkpoint",
+            Self::Recover => "recover",
+            Self::Tamper => "tamper",
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| *event as u8 == byte)
+    }
+}
+
+/// What the caches knew of the secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cache {
+    /// No cache was asked; the field is left out.
+    #[default]
+    None,
+    /// A fresh copy answered.
+    Hit,
+    /// There was no copy.
+    Miss,
+    /// An expired copy answered.
+    Stale,
+    /// It was known that there is no such secret.
+    Negative,
+    /// The caches were passed over.
+    Bypass,
+}
+
+impl Cache {
+    const ALL: [Self; 6] = [Self::None, Self::Hit, Self::Miss, Self::Stale, Self::Negative, Self::Bypass];
+
+    /// The text of the field `cache`; empty when it is left out.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Negative => "negative",
+            Self::Bypass => "bypass",
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|cache| *cache as u8 == byte)
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Nothing to say; the field is left out.
+    #[default]
+    None,
+    /// A value was delivered, or the act was done.
+    Ok,
+    /// There is no such secret.
+    Absent,
+    /// Access was refused.
+    Denied,
+    /// It failed; `code` says why.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Self; 5] = [Self::None, Self::Ok, Self::Absent, Self::Denied, Self::Failed];
+
+    /// The text of the field `outcome`; empty when it is left out.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Ok => "ok",
+            Self::Absent => "absent",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| *outcome as u8 == byte)
+    }
+}
+
+/// One record as its writer knows it. There is no field for a value; an empty text is left out of the line.
+///
+/// `seq`, `time`, `instance`, `pid` and `prev` are added by the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What was done.
+    pub event: Event,
+    /// What the caches knew.
+    pub cache: Cache,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took, in microseconds.
+    pub latency_us: u32,
+    /// The environment, when it is not the log's own.
+    pub environment: &'a str,
+    /// The tool.
+    pub tool: &'a str,
+    /// The name of the secret; up to [`MAX_SECRET`] bytes, the other texts up to [`MAX_TEXT`].
+    pub secret: &'a str,
+    /// Who answered, such as `memory` or `aws`.
+    pub source: &'a str,
+    /// The error code, when it failed.
+    pub code: &'a str,
+    /// The version id of the secret.
+    pub version: &'a str,
+    /// Who asked: a label of the service's own.
+    pub caller: &'a str,
+}
+
+impl Record<'_> {
+    /// A record of `event` with nothing else in it.
+    pub const fn new(event: Event) -> Self {
+        Self {
+            event,
+            cache: Cache::None,
+            outcome: Outcome::None,
+            latency_us: 0,
+            environment: "",
+            tool: "",
+            secret: "",
+            source: "",
+            code: "",
+            version: "",
+            caller: "",
+        }
+    }
+}
+
+/// The longest secret name, in bytes: AWS allows 512 characters.
+pub const MAX_SECRET: usize = 1024;
+/// The longest of every other text, in bytes.
+pub const MAX_TEXT: usize = 255;

@@ -1,0 +1,164 @@
+//! Lines to standard output, or to a receiver in this process: each instance is a chain of its own, kept in its journal.
+//!
+//! A stream cannot be asked what it has got. A kill between writing and noting it repeats the last lines, with the same
+//! `instance` and `seq`: at least once, in order.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::chain::{Pen, counted};
+use crate::drain::{Batch, set_aside};
+use crate::error::{Failure, Notice, Reason, Result};
+use crate::files::Names;
+use crate::journal::{Dead, Journal};
+use crate::link::Link;
+use crate::record::{Event, Record};
+use crate::time::Clock;
+
+/// Pipes take this much at once or not at all, so that lines of several writers do not run into each other.
+const PIPE: usize = 4096;
+/// What a receiver gets at once, about.
+const PORTION: usize = 64 * 1024;
+
+/// Takes whole lines; an error has them offered again. It may block: records then wait in the journal.
+pub type Receiver = Box<dyn FnMut(&[u8]) -> std::result::Result<(), String> + Send>;
+
+/// Where lines go.
+pub enum Output {
+    /// File descriptor 1.
+    Stdout,
+    /// Someone in this process.
+    Receiver(Receiver),
+}
+
+/// A stream of lines.
+pub struct StreamSink {
+    names: Names,
+    pen: Pen,
+    clock: Clock,
+    output: Output,
+}
+
+impl StreamSink {
+    /// Writes nothing yet.
+    pub fn new(names: Names, link: Link, clock: Clock, output: Output) -> Self {
+        Self { names, pen: Pen::new(link), clock, output }
+    }
+
+    /// Appends a record of the log itself to the chain of `journal`.
+    pub fn own(&mut self, journal: &Journal, event: Event, code: &str, detail: &str) -> Result<()> {
+        let (mut progress, mut line) = (journal.progress(), Vec::new());
+        let record = Record { code, ..Record::new(event) };
+        self.pen.write(&mut line, &mut progress.chain, journal.who(), (self.clock)(), &record, detail);
+        self.output.take(&line)?;
+        journal.publish(&progress);
+        Ok(())
+    }
+
+    /// The first record of an instance.
+    pub fn open(&mut self, journal: &Journal) -> Result<()> {
+        let detail = format!("chain={}", self.pen.link().method());
+        self.own(journal, Event::Open, "", &detail)
+    }
+
+    /// The last record of an instance, with counts.
+    pub fn close(&mut self, journal: &Journal) -> Result<()> {
+        let detail = counted(self.pen.link(), &journal.progress().chain, "");
+        self.own(journal, Event::Close, "", &detail)
+    }
+
+    /// Writes the next records of a journal; says whether there are more.
+    pub fn deliver(&mut self, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<bool> {
+        let mut progress = journal.progress();
+        let limit = match self.output {
+            Output::Stdout => (PIPE, PIPE),
+            Output::Receiver(_) => (PORTION, usize::MAX),
+        };
+        let collected = batch.collect(journal, dead, &mut self.pen, &mut progress.chain, limit);
+        if collected.records > 0 {
+            self.output.take(&batch.lines)?;
+        }
+        if collected.end != progress.tail {
+            (progress.tail, progress.end) = (collected.end, collected.end);
+            progress.records += collected.records;
+            journal.publish(&progress);
+            journal.ring().release(collected.end);
+        }
+        Ok(collected.more)
+    }
+
+    /// Takes over the journals of dead instances, each in its own chain.
+    pub fn take_over(&mut self, own: &Journal, batch: &mut Batch) -> Result<Vec<Notice>> {
+        let mut notices = Vec::new();
+        for path in self.names.list_journals()? {
+            let journal = match Journal::open_dead(&path) {
+                Ok(Dead::Journal(journal)) => journal,
+                Ok(Dead::Not) => continue,
+                Ok(Dead::Invalid) => {
+                    notices.push(set_aside(&path)?);
+                    continue;
+                }
+                Err(failure) => {
+                    notices.push(Notice::Changed { code: "JOURNAL_UNREADABLE", message: failure.message });
+                    continue;
+                }
+            };
+            while self.deliver(&journal, true, batch)? {}
+            let (instance, records) = (journal.who().instance.clone(), journal.progress().records);
+            journal.remove()?;
+            self.own(own, Event::Recover, "", &format!("of={instance} records={records}"))?;
+            notices.push(Notice::Recovered { instance, records });
+        }
+        Ok(notices)
+    }
+}
+
+impl Output {
+    fn take(&mut self, lines: &[u8]) -> Result<()> {
+        match self {
+            Self::Receiver(receiver) => receiver(lines).map_err(|why| {
+                Failure::new(Reason::Refused, format!("the receiver of the audit log did not take its lines: {why}"))
+            }),
+            Self::Stdout => {
+                write_stdout(lines).map_err(|error| Failure::io("write", &PathBuf::from("standard output"), &error))
+            }
+        }
+    }
+}
+
+/// Writes all of `lines`, also when standard output does not block. Waits for a slow reader in short steps, so that a
+/// closed log is not held up for ever.
+#[cfg(unix)]
+fn write_stdout(mut lines: &[u8]) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = rustix::stdio::stdout();
+    let step = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let mut begun = false;
+    while !lines.is_empty() {
+        let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];
+        match poll(&mut ready, Some(&step)) {
+            Ok(0) if begun => continue,
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        match rustix::io::write(stdout, lines) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            // Half a line is worse than a late one: what was begun is finished.
+            Ok(written) => (lines, begun) = (&lines[written..], true),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of `lines`.
+#[cfg(not(unix))]
+fn write_stdout(lines: &[u8]) -> io::Result<()> {
+    use io::Write as _;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(lines)?;
+    stdout.flush()
+}

@@ -1,0 +1,288 @@
+//! Checks a log from its oldest file on, and names the first record that is not as it was written.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::chain::Counts;
+use crate::error::{Failure, Reason, Result};
+use crate::files::{FileId, Names, open_to_read};
+use crate::head::{Found, Head, LENGTH};
+use crate::inspect::{Anchor, Inspector, Place};
+use crate::link::{Hash, Key, Link};
+use crate::walk::Lines;
+
+/// What was done to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Its text is another one.
+    Changed,
+    /// Records are missing before the named place.
+    Removed,
+    /// It does not belong there.
+    Inserted,
+    /// It stands before records that were written earlier.
+    Reordered,
+    /// It counts other records than there are, or its check is wrong.
+    BadCheckpoint,
+    /// The end of the log is missing or unfinished, as a power cut or a kill can leave it. Not tampering by itself.
+    TornTail,
+}
+
+/// The first record that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What was done to it.
+    pub kind: FaultKind,
+    /// Its file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: u64,
+    /// Where the line begins, in bytes.
+    pub offset: u64,
+    /// The same for people.
+    pub message: String,
+}
+
+/// How to verify.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// The key of a keyed chain.
+    pub key: Option<Key>,
+    /// Where the journals are, when they do not stand beside the log.
+    pub journals: Option<PathBuf>,
+    /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier time.
+    pub anchor: Option<(u64, Hash)>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The first fault, if there is one.
+    pub fault: Option<Fault>,
+    /// Records by outcome, over all files.
+    pub counts: Counts,
+    /// Files read.
+    pub files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// The number of the first record; above 1 when older files are elsewhere.
+    pub first_seq: u64,
+    /// The number and the link of the last record before the fault. Kept elsewhere, it is an anchor for next time.
+    pub last: (u64, Hash),
+    /// Whether the state file confirms that nothing is missing at the end.
+    pub end_confirmed: bool,
+    /// Journals of dead processes: their records are not in the log yet. [`crate::recover`] puts them there.
+    pub unrecovered: u64,
+    /// `false` when the caller ended it early.
+    pub complete: bool,
+}
+
+impl Verification {
+    /// Whether no record was tampered with. A torn tail is not tampering.
+    pub fn is_untampered(&self) -> bool {
+        self.fault.as_ref().is_none_or(|fault| fault.kind == FaultKind::TornTail)
+    }
+}
+
+/// How far it is, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Bytes read.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// `progress` is called after so many bytes.
+const STEP: u64 = 16 << 20;
+
+/// Verifies the log at `path` with the files that were rotated away from it, oldest first. Reads only, in flat memory,
+/// and may run while the log is written. `progress` may end it.
+///
+/// # Errors
+/// [`Failure`] when the log cannot be read, or was written with another key. What is wrong *in* the log is no error,
+/// but a [`Fault`].
+pub fn verify(
+    path: &Path,
+    options: &VerifyOptions,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Verification> {
+    let names = Names::new(path, options.journals.as_deref())?;
+    let link = Link::new(options.key.clone());
+    let end = End::read(&names, &link)?;
+    let files = files(&names, &end)?;
+    let total = files.iter().map(|(_, _, size)| size).sum();
+    let mut anchors: Vec<Anchor> = options.anchor.iter().map(|(seq, hash)| Anchor { seq: *seq, hash: *hash }).collect();
+    anchors.extend(end.head.iter().map(|head| Anchor { seq: head.chain.seq, hash: head.chain.last }));
+    let mut inspector = Inspector::new(link, anchors);
+    let (mut done, mut told, mut complete, mut torn) = (0, 0, true, None);
+    let mut place = Place { file: 0, line: 0, offset: 0 };
+    'files: for (index, (path, file, size)) in files.iter().enumerate() {
+        place = Place { file: index, line: 0, offset: 0 };
+        let failed = |error: std::io::Error| Failure::io("read", path, &error);
+        let mut lines = Lines::up_to(file, 0, *size).map_err(failed)?;
+        inspector.begin_file();
+        while let Some(bytes) = lines.next().map_err(failed)? {
+            place.line += 1;
+            match bytes.strip_suffix(b"\n") {
+                None if index + 1 == files.len() && place.offset + bytes.len() as u64 == *size => torn = Some(place),
+                whole => inspector.line(place, whole.unwrap_or(bytes))?,
+            }
+            place.offset += bytes.len() as u64;
+            done += bytes.len() as u64;
+            if done - told >= STEP {
+                told = done;
+                if progress(Progress { done, total }).is_break() {
+                    complete = false;
+                    break 'files;
+                }
+            }
+        }
+    }
+    let after = Place { line: place.line + 1, ..place };
+    let mut verdict = inspector.finish();
+    if complete && verdict.fault.is_none() {
+        verdict.fault = end.missing(&verdict.last, options.anchor, torn, after);
+    }
+    Ok(Verification {
+        fault: verdict.fault.map(|(kind, place, message)| Fault {
+            kind,
+            file: files.get(place.file).map_or_else(|| names.log.clone(), |(path, ..)| path.clone()),
+            line: place.line,
+            offset: place.offset,
+            message,
+        }),
+        counts: verdict.counts,
+        files: files.len() as u64,
+        bytes: done,
+        first_seq: verdict.first_seq,
+        last: verdict.last,
+        end_confirmed: complete && end.head.is_some(),
+        unrecovered: unrecovered(&names)?,
+        complete,
+    })
+}
+
+type Opened = (PathBuf, File, u64);
+
+/// The files of the log, oldest first; the current one only as far as it was written when the state was read.
+fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
+    let mut files = Vec::new();
+    for path in names.list_rotated()? {
+        if let Some(file) = open_to_read(&path)? {
+            let metadata = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?;
+            // The current one was rotated away since; what comes after it was not there yet.
+            if end.current.as_ref().is_some_and(|(_, id, _)| *id == FileId::of(&metadata)) {
+                break;
+            }
+            files.push((path, file, metadata.len()));
+        }
+    }
+    if let Some((file, _, size)) = &end.current {
+        let file = file.try_clone().map_err(|error| Failure::io("open", &names.log, &error))?;
+        files.push((names.log.clone(), file, *size));
+    }
+    if files.is_empty() {
+        return Err(Failure::new(Reason::Missing, format!("there is no audit log at {}", names.log.display())));
+    }
+    Ok(files)
+}
+
+/// The end of the log and of its state, seen at one moment.
+struct End {
+    head: Option<Head>,
+    current: Option<(File, FileId, u64)>,
+}
+
+impl End {
+    fn read(names: &Names, link: &Link) -> Result<Self> {
+        let path = names.state();
+        let state = open_to_read(&path)?;
+        if let Some(file) = &state {
+            lock_shared(file, &path)?;
+        }
+        let mut head = None;
+        if let Some(file) = &state {
+            let mut bytes = Vec::with_capacity(LENGTH);
+            file.take(LENGTH as u64).read_to_end(&mut bytes).map_err(|error| Failure::io("read", &path, &error))?;
+            match Head::parse(&bytes, link) {
+                Found::Head(found) => head = Some(*found),
+                Found::OtherKey(method) => return Err(other_key(&method)),
+                // The log alone is verified then, and its end is not confirmed.
+                Found::Nothing | Found::Invalid => {}
+            }
+        }
+        let current = match open_to_read(&names.log)? {
+            None => None,
+            Some(file) => {
+                let metadata = file.metadata().map_err(|error| Failure::io("look at", &names.log, &error))?;
+                Some((file, FileId::of(&metadata), metadata.len()))
+            }
+        };
+        Ok(Self { head, current })
+    }
+
+    /// What is missing at the end, when everything before it is as it was written.
+    fn missing(
+        &self,
+        (seq, _): &(u64, Hash),
+        anchor: Option<(u64, Hash)>,
+        torn: Option<Place>,
+        after: Place,
+    ) -> Option<(FaultKind, Place, String)> {
+        if let Some((noted, _)) = anchor
+            && noted > *seq
+        {
+            return Some((FaultKind::Removed, after, format!("records {} to {noted} are missing at the end", seq + 1)));
+        }
+        if let Some(head) = self.head.as_ref().filter(|head| head.chain.seq > *seq) {
+            let message = format!("records {} to {} are missing at the end", seq + 1, head.chain.seq);
+            let size = self.current.as_ref().filter(|(_, id, _)| *id == head.file).map_or(0, |(_, _, size)| *size);
+            if size < head.synced || size >= head.size {
+                return Some((FaultKind::Removed, after, message));
+            }
+            let place = torn.unwrap_or(after);
+            let message = format!("{message}; they were not yet on the disk for sure, a power cut can take them");
+            return Some((FaultKind::TornTail, place, message));
+        }
+        torn.map(|place| (FaultKind::TornTail, place, "the last line has no end: its write was interrupted".to_owned()))
+    }
+}
+
+/// Waits a little for writers to be between two batches. Without the lock the end may just be moving, no more.
+fn lock_shared(file: &File, path: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(()),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let message = format!("another process holds the lock on {} for too long", path.display());
+                return Err(Failure::new(Reason::Locked, message));
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(Failure::io("lock", path, &error)),
+        }
+    }
+}
+
+/// The log was written with another key than the one that was given.
+pub fn other_key(method: &str) -> Failure {
+    let message = format!("the audit log was written with another key ({method}); give that key");
+    Failure::new(Reason::Foreign, message)
+}
+
+fn unrecovered(names: &Names) -> Result<u64> {
+    let mut dead = 0;
+    for path in names.list_journals()? {
+        // One that cannot be opened is another user's, or no journal at all.
+        if let Ok(Some(file)) = open_to_read(&path) {
+            dead += u64::from(file.try_lock_shared().is_ok());
+        }
+    }
+    Ok(dead)
+}

@@ -1,0 +1,338 @@
+//! The log's own thread: empties the journal, takes over dead ones, mends, rotates, counts and syncs.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::park_timeout;
+use std::time::{Duration, Instant};
+
+use crate::drain::{Batch, deliver, take_over};
+use crate::error::{Failure, Notice, Reason, Result, State};
+use crate::file_sink::FileSink;
+use crate::journal::Journal;
+use crate::record::Event;
+use crate::stream_sink::StreamSink;
+
+/// How often dead journals are looked for and the log file is looked at, when there is nothing to write.
+const TICK: Duration = Duration::from_secs(5);
+/// A round gives the lock back after this many batches.
+const BATCHES: usize = 16;
+/// How long a round waits for the lock.
+const LOCK: Duration = Duration::from_secs(2);
+/// What was written is on the disk this much later; on a slow disk later, so that a tenth of the time goes into syncing.
+const SYNC: Duration = Duration::from_secs(1);
+/// After a failure it tries again this much later, and then twice as late each time up to the longest.
+const SHORTEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_secs(1);
+/// Nothing waits longer for the thread.
+pub const BOUND: Duration = Duration::from_secs(5);
+
+/// What the log and its thread share.
+pub struct Shared {
+    /// The journal.
+    pub journal: Journal,
+    state: AtomicU8,
+    failure: Mutex<Option<Failure>>,
+    control: Mutex<Control>,
+    served: Condvar,
+    /// Whether the thread sleeps, and wants to be woken when the journal fills.
+    pub sleeping: AtomicBool,
+    /// Records that were written.
+    pub written: AtomicU64,
+}
+
+#[derive(Default)]
+struct Control {
+    /// Rounds asked for, and served.
+    requested: u64,
+    served: u64,
+    /// What a round has to reach to serve those who asked.
+    target: u64,
+    closing: Option<Instant>,
+    finished: Option<Result<()>>,
+}
+
+impl Shared {
+    /// Healthy, with nothing asked for.
+    pub fn new(journal: Journal) -> Self {
+        Self {
+            journal,
+            state: AtomicU8::new(0),
+            failure: Mutex::default(),
+            control: Mutex::default(),
+            served: Condvar::new(),
+            sleeping: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether records reach their destination.
+    #[inline]
+    pub fn state(&self) -> State {
+        match Reason::from_byte(self.state.load(Ordering::Acquire)) {
+            None => State::Healthy,
+            Some(reason) => State::Failing(reason),
+        }
+    }
+
+    /// Why they do not.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for a round; gives its number.
+    pub fn request(&self) -> u64 {
+        let mut control = self.control();
+        control.requested += 1;
+        control.target = self.journal.ring().head();
+        control.requested
+    }
+
+    /// Asks the thread to finish until `deadline`.
+    pub fn request_close(&self, deadline: Instant) {
+        self.journal.ring().close();
+        self.control().closing.get_or_insert(deadline);
+    }
+
+    /// Waits until a round was served.
+    pub fn wait_served(&self, round: u64, deadline: Instant) -> bool {
+        let control = self.wait(deadline, |control| control.served >= round || control.finished.is_some());
+        control.served >= round
+    }
+
+    /// Waits until the thread has finished.
+    pub fn wait_finished(&self, deadline: Instant) -> Option<Result<()>> {
+        self.wait(deadline, |control| control.finished.is_some()).finished.clone()
+    }
+
+    fn wait(&self, deadline: Instant, done: impl Fn(&Control) -> bool) -> MutexGuard<'_, Control> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (control, _) = self
+            .served
+            .wait_timeout_while(self.control(), left, |control| !done(control))
+            .unwrap_or_else(PoisonError::into_inner);
+        control
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_failure(&self, failure: Option<Failure>) {
+        let byte = failure.as_ref().map_or(0, |failure| failure.reason as u8);
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        self.state.store(byte, Ordering::Release);
+    }
+}
+
+/// Where records go.
+pub enum Sink {
+    /// A file.
+    File(Box<FileSink>),
+    /// A stream.
+    Stream(Box<StreamSink>),
+}
+
+/// Told what an operator should know, on the log's thread.
+pub type Listener = Box<dyn Fn(Notice) + Send>;
+
+/// The thread.
+pub struct Worker<'a> {
+    shared: &'a Shared,
+    sink: Sink,
+    listener: Listener,
+    batch: Batch,
+    last_tick: Option<Instant>,
+    unsynced: Option<Instant>,
+    last_sync: Duration,
+    size: u64,
+    told: Vec<Notice>,
+}
+
+impl<'a> Worker<'a> {
+    /// Runs until the log is closed.
+    pub fn run(shared: &'a Shared, sink: Sink, listener: Listener) {
+        let mut guard = Ended(shared, None);
+        let mut worker = Self {
+            shared,
+            sink,
+            listener,
+            batch: Batch::default(),
+            last_tick: None,
+            unsynced: None,
+            last_sync: Duration::ZERO,
+            size: 0,
+            told: Vec::new(),
+        };
+        shared.journal.touch();
+        guard.1 = Some(worker.rounds());
+    }
+
+    /// Rounds until the log is closed and everything is written, or the time for that is over.
+    fn rounds(&mut self) -> Result<()> {
+        let (mut idle, mut backoff) = (Duration::from_millis(1), SHORTEST);
+        loop {
+            let (requested, served, target, closing) = {
+                let control = self.shared.control();
+                (control.requested, control.served, control.target, control.closing)
+            };
+            let before = self.shared.journal.ring().tail();
+            let round = self.round(requested > served, closing).and_then(|()| match closing {
+                Some(_) if self.is_empty() => self.finish().map(|()| true),
+                _ => Ok(false),
+            });
+            let moved = self.shared.journal.ring().tail() != before;
+            self.tell_state(round.as_ref().err().cloned());
+            match round {
+                Ok(finished) => {
+                    backoff = SHORTEST;
+                    // Another thread may be in the middle of a record that stands before theirs.
+                    if self.shared.journal.ring().tail() >= target {
+                        self.shared.control().served = requested;
+                        self.shared.served.notify_all();
+                    }
+                    if finished {
+                        return Ok(());
+                    }
+                }
+                Err(failure) => {
+                    if moved {
+                        backoff = SHORTEST;
+                    }
+                    let left = closing.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Err(failure);
+                    }
+                    self.sleep(backoff.min(left.unwrap_or(backoff)));
+                    backoff = (backoff * 2).min(LONGEST);
+                    continue;
+                }
+            }
+            if closing.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Failure::new(
+                    Reason::Locked,
+                    "a thread did not finish its record before the log was closed",
+                ));
+            }
+            idle = if moved { Duration::from_millis(1) } else { (idle * 2).min(Duration::from_millis(100)) };
+            let waited_for = closing.is_some() || self.shared.control().served < requested;
+            self.sleep(if waited_for { Duration::from_millis(1) } else { idle });
+        }
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.shared.sleeping.store(true, Ordering::Release);
+        park_timeout(time);
+        self.shared.sleeping.store(false, Ordering::Release);
+    }
+
+    fn is_empty(&self) -> bool {
+        let ring = self.shared.journal.ring();
+        ring.tail() == ring.head()
+    }
+
+    /// One round. `asked`: someone waits for it, so it does everything and syncs.
+    fn round(&mut self, asked: bool, closing: Option<Instant>) -> Result<()> {
+        let tick = asked || self.last_tick.is_none_or(|last| last.elapsed() >= TICK);
+        if tick || !self.is_empty() {
+            let deadline = Instant::now() + LOCK;
+            let deadline = closing.map_or(deadline, |closing| closing.min(deadline));
+            loop {
+                let more = match &mut self.sink {
+                    Sink::File(sink) => {
+                        let mut session = sink.session(deadline)?;
+                        let mut more = false;
+                        let notices = if tick { take_over(&mut session, &mut self.batch)? } else { Vec::new() };
+                        for _ in 0..BATCHES {
+                            session.housekeeping()?;
+                            more = deliver(&mut session, &self.shared.journal, false, &mut self.batch)?.more;
+                            if !more {
+                                break;
+                            }
+                        }
+                        self.size = session.finish()?;
+                        self.unsynced.get_or_insert_with(Instant::now);
+                        let told = sink.take_notices();
+                        self.tell(told.into_iter().chain(notices));
+                        more
+                    }
+                    Sink::Stream(sink) => {
+                        let own = &self.shared.journal;
+                        let notices = if tick { sink.take_over(own, &mut self.batch)? } else { Vec::new() };
+                        let more = sink.deliver(own, false, &mut self.batch)?;
+                        self.tell(notices);
+                        more
+                    }
+                };
+                self.shared.written.store(self.shared.journal.progress().records, Ordering::Release);
+                if !more || closing.is_some_and(|deadline| Instant::now() >= deadline) {
+                    break;
+                }
+            }
+            if tick {
+                self.last_tick = Some(Instant::now());
+            }
+        }
+        if let Sink::File(sink) = &mut self.sink
+            && self.unsynced.is_some_and(|since| asked || since.elapsed() >= SYNC.max(self.last_sync * 10))
+        {
+            let start = Instant::now();
+            sink.sync(self.size)?;
+            (self.unsynced, self.last_sync) = (None, start.elapsed());
+        }
+        Ok(())
+    }
+
+    /// The last words of the instance; afterwards the journal is not needed any more.
+    fn finish(&mut self) -> Result<()> {
+        let own = &self.shared.journal;
+        match &mut self.sink {
+            Sink::File(sink) => {
+                let mut session = sink.session(Instant::now() + LOCK)?;
+                session.count(Event::Close, &format!("instance_records={}", own.progress().records))?;
+                session.sync()?;
+                session.finish()?;
+            }
+            Sink::Stream(sink) => sink.close(own)?,
+        }
+        own.remove()
+    }
+
+    fn tell_state(&self, failure: Option<Failure>) {
+        let (before, now) = (self.shared.state(), failure.clone());
+        self.shared.set_failure(failure);
+        match (before, now) {
+            (State::Failing(reason), Some(now)) if reason == now.reason => {}
+            (_, Some(Failure { reason, message })) => (self.listener)(Notice::Failing { reason, message }),
+            (State::Failing(_), None) => (self.listener)(Notice::Healthy),
+            (State::Healthy, None) => {}
+        }
+    }
+
+    fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        for notice in notices {
+            // What cannot be mended would be told again every few seconds.
+            if matches!(&notice, Notice::Changed { code: "JOURNAL_UNREADABLE", .. }) {
+                if self.told.contains(&notice) {
+                    continue;
+                }
+                self.told.push(notice.clone());
+            }
+            (self.listener)(notice);
+        }
+    }
+}
+
+/// Says that the thread ended, also when it panicked.
+struct Ended<'a>(&'a Shared, Option<Result<()>>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let stopped = || Err(Failure::new(Reason::Stopped, "the thread of the audit log ended unexpectedly"));
+        let result = self.1.take().unwrap_or_else(stopped);
+        if let Err(failure) = &result {
+            self.0.set_failure(Some(failure.clone()));
+        }
+        self.0.control().finished = Some(result);
+        self.0.served.notify_all();
+    }
+}

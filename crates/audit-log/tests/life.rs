@@ -1,0 +1,128 @@
+//! From opening to closing, and without closing.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{append, counted, intact, journals, lines, open, options, record, until};
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Event, MAX_TEXT, Record, State};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_log_is_opened_written_and_closed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let log = open(&path);
+    assert_eq!((log.state(), log.instance().len(), journals(directory.path())), (State::Healthy, 16, 1));
+    append(&log, "c-0-0");
+    append(&log, "say \"hi\"\n");
+    log.try_append(&Record { environment: "production", ..Record::new(Event::Clear) }).expect("appended");
+    log.flush().expect("flushed");
+    assert_eq!(log.figures().written, 3);
+    log.close(SECOND).expect("closed");
+    log.close(SECOND).expect("closed twice is closed");
+    assert_eq!(log.try_append(&record("c")), Err(AppendError::Closed));
+    assert_eq!(journals(directory.path()), 0);
+    let lines = lines(&path);
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().expect("text")).collect();
+    assert_eq!(events, ["begin", "open", "access", "access", "clear", "close"]);
+    let access = &lines[2];
+    for (name, value) in [
+        ("tool", "GITHUB"),
+        ("secret", "GITHUB_API_TOKEN"),
+        ("source", "memory"),
+        ("cache", "hit"),
+        ("outcome", "ok"),
+        ("version", "v1"),
+        ("environment", "test"),
+        ("caller", "c-0-0"),
+        ("instance", log.instance()),
+    ] {
+        assert_eq!(access[name], value);
+    }
+    assert_eq!((&access["seq"], &access["latency_us"]), (&3.into(), &3.into()));
+    assert_eq!(access["pid"], std::process::id());
+    assert_eq!((&lines[3]["caller"], &lines[4]["environment"]), (&"say \"hi\"\n".into(), &"production".into()));
+    intact(&path);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = open(&directory.path().join("audit.jsonl"));
+    let long = "x".repeat(MAX_TEXT + 1);
+    assert_eq!(log.try_append(&record(&long)), Err(AppendError::TooLong));
+    assert_eq!(log.try_append(&Record::new(Event::Checkpoint)), Err(AppendError::Reserved));
+    log.close(SECOND).expect("closed");
+}
+
+#[test]
+fn dropped_without_closing_it_waits_for_nothing_and_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let log = Arc::new(open(&path));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = Arc::clone(&log);
+            scope.spawn(move || {
+                for n in 0..100 {
+                    append(&log, &format!("c-{thread}-{n}"));
+                }
+            });
+        }
+    });
+    let start = Instant::now();
+    drop(log);
+    assert!(start.elapsed() < SECOND);
+    until("the journal is gone", || journals(directory.path()) == 0);
+    assert!(counted(&lines(&path)).values().all(|count| *count == 100));
+    intact(&path);
+}
+
+#[test]
+fn several_logs_of_one_process_share_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let logs: Vec<AuditLog> = (0..3).map(|_| open(&path)).collect();
+    for n in 0..200 {
+        for (index, log) in logs.iter().enumerate() {
+            append(log, &format!("c-{index}-{n}"));
+        }
+    }
+    for log in &logs {
+        log.close(SECOND * 5).expect("closed");
+    }
+    let found = counted(&lines(&path));
+    assert_eq!((found.len(), found.values().sum()), (3, 600));
+    intact(&path);
+}
+
+#[test]
+fn a_lock_that_is_never_given_back_is_reported_and_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let log = open(&path);
+    log.flush().expect("flushed");
+    let state = std::fs::File::open(directory.path().join("audit.jsonl.state")).expect("opened");
+    state.lock().expect("locked");
+    append(&log, "c-0-0");
+    until("it is reported", || matches!(log.state(), State::Failing(_)));
+    let start = Instant::now();
+    log.close(SECOND).expect_err("locked");
+    assert!(start.elapsed() < 5 * SECOND);
+    state.unlock().expect("unlocked");
+    let mut next = options(&path);
+    next.environment = "next".into();
+    let next = AuditLog::open(next).expect("opened");
+    drop(log);
+    until("it is taken over", || {
+        next.flush().expect("flushed");
+        journals(directory.path()) == 1
+    });
+    next.close(SECOND).expect("closed");
+    assert_eq!(counted(&lines(&path)).get("c-0"), Some(&1));
+    intact(&path);
+}
