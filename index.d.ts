@@ -251,6 +251,26 @@ export interface EventsOptions {
   pollSeconds?: number
 }
 
+/** The audit log: one record for each value that is delivered, written before it is. See docs/audit.md. */
+export interface AuditOptions {
+  /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
+  path?: string
+  /** Whether secrets are refused while records cannot be written. Default `'deny'` in staging and production, else `'warn'`. */
+  onFailure?: 'deny' | 'warn'
+  /** Takes whole lines instead of the file, in order; those it throws for are offered again. Default: none. */
+  sink?: (lines: string) => Promise<void> | void
+  /** Makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default: none. */
+  key?: string | Uint8Array
+  /** A file of this size is rotated away. Default `256`. */
+  maxMegabytes?: number
+  /** A file of this age is rotated away. Default: never. */
+  rotateHours?: number
+  /** Stands in every record as `caller`: up to 255 bytes. Default: none. */
+  label?: string
+  /** Where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`. */
+  journalDirectory?: string
+}
+
 /** When to call `onAlert`. Each threshold can be `false`: not watched. */
 export interface AlertOptions {
   /** The 99th percentile of retrievals is longer. Default `5`. */
@@ -290,8 +310,8 @@ export interface SecretDeliveryOptions {
   events?: EventsOptions
   /** `false`: nothing is watched. */
   alerts?: AlertOptions | false
-  /** Only `false` in this version: audit records are not written yet. */
-  audit?: false
+  /** `false`: no audit log. Default: off in development, on elsewhere. */
+  audit?: AuditOptions | false
   /** Default: `process.emitWarning`. */
   logger?: SecretLogger
 }
@@ -433,7 +453,7 @@ export interface HealthReport {
   status: 'ok' | 'degraded' | 'down'
   environment: Environment
   checkedAt: string
-  checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis', HealthCheck>
+  checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
 }
 
 /** How a rotation ended, and what was done. Never a value. */
@@ -729,6 +749,39 @@ export class SecretDelivery {
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** What the verification of an audit log found. */
+export interface AuditVerification {
+  /** No fault of any kind. */
+  valid: boolean
+  /** No record was changed, removed, inserted or moved. A torn end, as a power cut leaves it, is not tampering. */
+  untampered: boolean
+  /** The first fault. */
+  fault: {
+    kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'bad-checkpoint' | 'torn-tail'
+    file: string
+    /** From 1. */
+    line: number
+    byteOffset: number
+    message: string
+  } | null
+  files: number
+  bytes: number
+  /** The number of the first record; above 1 when older files are elsewhere. */
+  firstSequence: number
+  lastSequence: number
+  /** The state file beside the log confirms that nothing is missing at the end. */
+  endConfirmed: boolean
+  /** Journals of ended processes whose records are not in the log yet; opening the log takes them over. */
+  unrecoveredJournals: number
+  outcomes: { ok: number; absent: number; denied: number; failed: number }
+}
+
+/**
+ * Verifies an audit log with the files that were rotated away from it; may run while it is written.
+ * @throws SOURCE_UNAVAILABLE when it cannot be read; CONFIG_INVALID
+ */
+export function verifyAuditLog(path: string, options?: { key?: string | Uint8Array }): Promise<AuditVerification>
 
 /** The documented preset of an environment. @throws CONFIG_INVALID */
 export function environmentDefaults(environment: string): EnvironmentDefaults

@@ -1,9 +1,10 @@
 'use strict'
 
-const { SecretDelivery, environmentDefaults } = require('./lib/delivery')
+const { SecretDelivery, environmentDefaults, verifyAuditLog } = require('./lib/delivery')
 const { SecretError } = require('./lib/errors')
 
 // Assigned one by one, so that `import { SecretDelivery } from 'tcs-secret-delivery'` finds the names.
 exports.SecretDelivery = SecretDelivery
 exports.SecretError = SecretError
 exports.environmentDefaults = environmentDefaults
+exports.verifyAuditLog = verifyAuditLog

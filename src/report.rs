@@ -1,6 +1,7 @@
 //! Reports as JSON text, with the names of `index.d.ts`. None of them has a place for a value.
 
 use serde_json::{Map, Value, json};
+use tcs_secret_delivery_core::audit::log::{FaultKind, Verification};
 use tcs_secret_delivery_core::clock::{Clock, iso8601};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::environment::Environment;
@@ -251,6 +252,49 @@ pub fn versions(versions: &Versions) -> Value {
         "previous": details(&versions.previous),
         "pending": details(&versions.pending),
     })
+}
+
+/// `AuditVerification`.
+pub fn verification(verification: &Verification) -> Value {
+    let fault = verification.fault.as_ref().map(|fault| {
+        let kind = match fault.kind {
+            FaultKind::Changed => "changed",
+            FaultKind::Removed => "removed",
+            FaultKind::Inserted => "inserted",
+            FaultKind::Reordered => "reordered",
+            FaultKind::BadCheckpoint => "bad-checkpoint",
+            FaultKind::TornTail => "torn-tail",
+        };
+        json!({
+            "kind": kind,
+            "file": fault.file.display().to_string(),
+            "line": fault.line,
+            "byteOffset": fault.offset,
+            "message": fault.message,
+        })
+    });
+    json!({
+        "valid": verification.fault.is_none(),
+        "untampered": verification.is_untampered(),
+        "fault": fault,
+        "files": verification.files,
+        "bytes": verification.bytes,
+        "firstSequence": verification.first_seq,
+        "lastSequence": verification.last.0,
+        "endConfirmed": verification.end_confirmed,
+        "unrecoveredJournals": verification.unrecovered,
+        "outcomes": {
+            "ok": verification.counts.ok,
+            "absent": verification.counts.absent,
+            "denied": verification.counts.denied,
+            "failed": verification.counts.failed,
+        },
+    })
+}
+
+/// A log that cannot be read at all.
+pub fn unreadable(message: &str) -> Value {
+    json!({ "unreadable": message })
 }
 
 /// `HealthReport`.

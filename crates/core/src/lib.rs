@@ -5,6 +5,7 @@
 //! `cache::redis` alone.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod breaker;
 pub mod cache;
 pub mod clock;

@@ -15,10 +15,13 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use tokio::time::{Instant, sleep, timeout};
 
+use tcs_secret_delivery_audit_log::Outcome;
+
 use super::generator;
 use super::hooks::{Hook, HookContext, Hooks};
 use super::policy::Policy;
 use super::report::{Log, Step, failed};
+use crate::audit::{Access, Audit};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
 use crate::value::SecretValue;
@@ -41,6 +44,7 @@ pub(super) struct Job<'a> {
     pub(super) policy: &'a Policy,
     /// Whether AWS makes the password.
     pub(super) generate_in_aws: bool,
+    pub(super) audit: Option<&'a Audit>,
 }
 
 /// A version that is being tried.
@@ -234,6 +238,13 @@ impl Job<'_> {
             pending: candidate.map(|candidate| candidate.value.clone()),
             ..self.told.clone()
         };
+        if let Some(audit) = self.audit {
+            // A hook may ask for both values.
+            for version in [Some(&context.previous_version), context.version.as_ref()].into_iter().flatten() {
+                let access = Access::of(&context.name, Outcome::Ok, Duration::ZERO);
+                audit.access(&Access { source: "hook", version, ..access }).await?;
+            }
+        }
         let name = hook.as_str();
         match timeout(self.hook_timeout, self.hooks.call(hook, context)).await {
             Ok(Ok(value)) => Ok(value),
