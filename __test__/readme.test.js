@@ -129,7 +129,7 @@ describe('the options table', () => {
   /** What the table must say about a type. */
   function wordsFor(type) {
     if (type.startsWith('{')) return ['object']
-    if (type.startsWith('(')) return ['function']
+    if (type.startsWith('(') && type.includes('=>')) return ['function']
     return type.split(' | ').map((part) => {
       if (/^('.*'|false|boolean|number|string|string\[\]|Uint8Array|Environment)$/.test(part)) return part
       return part.endsWith('[]') ? 'list' : 'object'
