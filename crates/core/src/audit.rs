@@ -167,12 +167,12 @@ impl Audit {
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
         match log.state() {
-            State::Failing(_) if self.denies => Err(self.failing(log)),
+            State::Failing(_) if self.denies => Err(Self::failing(log)),
             _ => Ok(()),
         }
     }
 
-    fn failing(&self, log: &AuditLog) -> SecretError {
+    fn failing(log: &AuditLog) -> SecretError {
         log.failure().map_or_else(
             || SecretError::new(ErrorCode::AuditWriteFailed, "the audit log is not written"),
             |failure| unwritable(&failure),
@@ -298,9 +298,7 @@ impl Audit {
             let why = "the audit log is not open";
             return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
         };
-        if let Err(error) = self.judge(log) {
-            return Err(error);
-        }
+        self.judge(log)?;
         let end = tokio::time::Instant::now() + PLACE;
         loop {
             match log.try_append(record) {
@@ -330,7 +328,7 @@ impl Audit {
             return Err(error.clone());
         }
         match self.log.get() {
-            Some(log) if log.state() != State::Healthy => Err(self.failing(log)),
+            Some(log) if log.state() != State::Healthy => Err(Self::failing(log)),
             _ => Ok(()),
         }
     }

@@ -15,6 +15,7 @@ pub mod environment;
 pub mod error;
 pub mod events;
 pub mod explain;
+pub mod exposition;
 pub mod flight;
 pub mod health;
 pub mod layer;

@@ -1,7 +1,10 @@
 //! The delivery: everything put together, and ended again.
 
+mod hot;
+mod recording;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tcs_secret_delivery_audit_log::{Cache as AuditCache, Event, Outcome};
@@ -9,8 +12,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use hot::HotPath;
+
 use crate::audit::{Access, Audit, Shipper};
-use crate::cache::memory::{Entry, MemoryCache};
+use crate::cache::memory::Entry;
 use crate::cache::tiered::TieredCache;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{AlertsConfig, Config, Precedence};
@@ -18,10 +23,10 @@ use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
+use crate::exposition::{Family, families};
 use crate::layer::{AwsLayer, Found, Parts, Versions};
 use crate::manifest::Manifest;
 use crate::metrics::alerts::Evaluator;
-use crate::metrics::families::{Family, families};
 use crate::metrics::{Metrics, Origin, add};
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
@@ -262,15 +267,6 @@ impl Delivery {
         versions
     }
 
-    /// What is recorded of a read, but for where it came from.
-    fn access<'a, T>(name: &'a SecretName, result: &'a Result<Option<T>>, watch: Stopwatch) -> Access<'a> {
-        match result {
-            Ok(Some(_)) => Access::of(name.as_str(), Outcome::Ok, watch.took()),
-            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
-            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
-        }
-    }
-
     fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
         given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
     }
@@ -392,21 +388,13 @@ impl Delivery {
         match &result {
             Ok(found) => {
                 let took = watch.took();
-                found.values().for_each(|found| self.metrics.retrieved(found.origin, found.stale, took));
+                for found in found.values() {
+                    self.metrics.retrieved(found.origin, found.stale, took);
+                }
             }
             Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
         }
         result
-    }
-
-    async fn recorded_tool(&self, tool: &str, found: ToolSecrets, watch: Stopwatch) -> Result<ToolSecrets> {
-        if self.audit.is_some() {
-            for (secret_type, found) in &found {
-                let name = SecretName::of_tool(tool, secret_type)?;
-                self.record(&Access::found(name.as_str(), found, watch.took())).await?;
-            }
-        }
-        Ok(found)
     }
 
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
@@ -578,74 +566,9 @@ impl Delivery {
         }
     }
 
-    async fn counted(
-        &self,
-        name: &SecretName,
-        read: impl Future<Output = Result<Option<Found>>>,
-    ) -> Result<Option<Found>> {
-        let watch = Stopwatch::start();
-        let result = self.audited(read).await;
-        let result = self.recorded(name, result, watch).await;
-        self.count(&result, watch);
-        result
-    }
-
-    /// [`Delivery::open`] for what gives values or changes something: without its audit log nothing is done, where that
-    /// is the rule.
-    async fn audited<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.open(async {
-            if let Some(audit) = &self.audit {
-                audit.ready().await?;
-            }
-            work.await
-        })
-        .await
-    }
-
-    /// The result of a read, once its record is written.
-    async fn recorded(
-        &self,
-        name: &SecretName,
-        result: Result<Option<Found>>,
-        watch: Stopwatch,
-    ) -> Result<Option<Found>> {
-        let access = match &result {
-            Ok(Some(found)) => Access::found(name.as_str(), found, watch.took()),
-            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
-            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
-        };
-        self.record(&access).await?;
-        result
-    }
-
-    /// Writes an access into the audit log, before its value leaves.
-    pub(crate) async fn record(&self, access: &Access<'_>) -> Result<()> {
-        match &self.audit {
-            Some(audit) => audit.access(access).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Does what changes something, and writes into the audit log that it was done.
-    async fn acted(&self, event: Event, name: &str, act: impl Future<Output = Result<()>>) -> Result<()> {
-        let result = self.audited(act).await;
-        if let Some(audit) = &self.audit {
-            audit.act(event, name, &result).await?;
-        }
-        result
-    }
-
     /// The audit log.
     pub fn audit(&self) -> Option<&Arc<Audit>> {
         self.audit.as_ref()
-    }
-
-    fn count(&self, result: &Result<Option<Found>>, watch: Stopwatch) {
-        match result {
-            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, watch.took()),
-            Ok(None) => self.metrics.not_retrieved(None, watch.took()),
-            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
-        }
     }
 
     /// Every metric as it is now.
@@ -687,53 +610,4 @@ pub fn parse_environment(path: &str, text: &str) -> Result<Environment> {
             format!("{path} must be 'development', 'test', 'staging' or 'production' (or 'dev', 'stage', 'prod')"),
         )
     })
-}
-
-/// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
-pub struct HotPath {
-    audit: Option<Arc<Audit>>,
-    memory: Option<Arc<MemoryCache>>,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    layer: Weak<AwsLayer>,
-    runtime: Handle,
-}
-
-impl HotPath {
-    /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
-    #[inline]
-    pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
-        let watch = Stopwatch::start();
-        let (entry, stale) = self.peek(name)?;
-        let took = watch.took();
-        if !self.is_recorded(name, &entry, stale, took) {
-            return None;
-        }
-        self.metrics.hit_in_memory(stale, took);
-        Some(entry)
-    }
-
-    /// Whether the read has its audit record, or needs none.
-    #[inline]
-    fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, took: Duration) -> bool {
-        self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took))
-    }
-
-    /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
-    #[inline]
-    fn peek(&self, name: &str) -> Option<(Arc<Entry>, bool)> {
-        let now = self.clock.now();
-        let (entry, stale) = self.memory.as_ref()?.serve(name, now)?;
-        if entry.claim_refresh(now) {
-            self.refresh_ahead(name, &entry);
-        }
-        Some((entry, stale))
-    }
-
-    #[cold]
-    fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
-        if let Some(layer) = self.layer.upgrade() {
-            layer.refresh_ahead(name, entry, &self.runtime);
-        }
-    }
 }
