@@ -353,6 +353,14 @@ export interface SecretCache {
 export interface ValidationIssue {
   code:
     | 'MISSING'
+    | 'EMPTY'
+    | 'PLACEHOLDER'
+    | 'SURROUNDING_WHITESPACE'
+    | 'SURROUNDING_QUOTES'
+    | 'EXPIRED'
+    | 'EXPIRES_SOON'
+    | 'ROTATION_OVERDUE'
+    | 'SAME_IN_OTHER_ENVIRONMENT'
     | 'PATTERN_MISMATCH'
     | 'TOO_SHORT'
     | 'NOT_JSON'
@@ -374,6 +382,8 @@ export interface ValidatedSecret {
   present: boolean
   source: SecretSource | null
   versionId: string | null
+  /** How long ago the version in AWS was made. */
+  ageSeconds: number | null
   issues: ValidationIssue[]
 }
 
@@ -423,6 +433,8 @@ export interface LayerExplanation {
   /** ISO 8601, UTC. */
   freshUntil: string | null
   staleUntil: string | null
+  /** When a read begins its refresh in the background; `null` where nothing refreshes it. */
+  refreshAt: string | null
   error: { code: SecretErrorCode; message: string } | null
 }
 
@@ -439,6 +451,13 @@ export interface SecretExplanation {
   error: { code: SecretErrorCode; message: string } | null
   /** In the order they are asked. */
   layers: LayerExplanation[]
+  /** Whether each source is asked at all: `aws`, `aws:<region>`, `redis`. */
+  breakers: Record<string, 'closed' | 'half-open' | 'open'>
+  /**
+   * What the secret costs in a month at AWS's list prices, when this instance alone reads it all the time; `null` where
+   * nothing is cached and every read is a call.
+   */
+  estimate: { awsCallsPerMonth: number; costPerMonthUsd: number } | null
 }
 
 /** State of one part. */
@@ -698,8 +717,12 @@ export class SecretDelivery {
   refresh(secretName: string): Promise<string | null>
   /** Which layer answers for a secret now, and why. Changes nothing; never holds the value. */
   explain(secretName: string): Promise<SecretExplanation>
-  /** Whether the secrets of a tool are there and look right. */
-  validateToolSecrets(toolName: string): Promise<ValidationResult>
+  /**
+   * Whether the secrets of a tool are there and look right: what is declared, and what is hardly ever meant
+   * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
+   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there.
+   */
+  validateToolSecrets(toolName: string, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**
    * Called when a secret turns out to have another version than the one known before. Names are lower-cased.
    * @returns A function that unsubscribes.

@@ -44,7 +44,7 @@ export declare class NativeDelivery {
   /** `health`. */
   health(id: number): void
   /** `validateToolSecrets`. */
-  validateToolSecrets(id: number, tool: string, variables: Record<string, string>): void
+  validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
   validateSecretAccess(id: number): void
   /** `validateSecretConsistency`. */

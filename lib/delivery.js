@@ -155,12 +155,17 @@ class SecretDelivery {
 
   /**
    * @param {string} toolName
+   * @param {{ otherEnvironments?: string[] }} [options]
    * @returns {Promise<import('../index').ValidationResult>}
    */
-  async validateToolSecrets(toolName) {
+  async validateToolSecrets(toolName, { otherEnvironments = [] } = {}) {
     assertName('toolName', toolName)
+    if (!Array.isArray(otherEnvironments)) {
+      throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
+    }
+    otherEnvironments.forEach(assertEnvironment)
     const found = this.#allVariables()
-    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, found))
+    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
   }
 
   /** @returns {Promise<import('../index').ValidationResult>} */

@@ -315,10 +315,17 @@ impl NativeDelivery {
 
     /// `validateToolSecrets`.
     #[napi(catch_unwind)]
-    pub fn validate_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
+    pub fn validate_tool_secrets(
+        &self,
+        id: u32,
+        tool: String,
+        other_environments: Vec<String>,
+        variables: HashMap<String, String>,
+    ) {
         let variables = Variables::new(variables);
         self.start(id, |delivery| async move {
-            let secrets = delivery.validate_tool(&tool, &variables).await?;
+            let mut secrets = delivery.validate_tool(&tool, &variables).await?;
+            delivery.compare_environments(&mut secrets, &other_environments).await?;
             Ok(validation(&delivery, Some(&tool), &secrets))
         });
     }

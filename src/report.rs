@@ -58,6 +58,10 @@ pub fn explanation(environment: Environment, explanation: &Explanation) -> Value
         "versionId": explanation.version_id.as_deref(),
         "error": error(explanation.error.as_ref()),
         "layers": explanation.layers.iter().map(layer).collect::<Vec<_>>(),
+        "breakers": explanation.breakers.iter().map(|(source, state)| (source.clone(), state.as_str().into())).collect::<Map<_, _>>(),
+        "estimate": explanation.estimate.map(|estimate| {
+            json!({ "awsCallsPerMonth": estimate.aws_calls, "costPerMonthUsd": (estimate.cost_usd * 100.0).round() / 100.0 })
+        }),
     })
 }
 
@@ -70,6 +74,7 @@ fn layer(report: &LayerReport) -> Value {
         "ageSeconds": report.age_ms.map(|ms| ms / 1000),
         "freshUntil": report.fresh_until_unix_ms.map(iso8601),
         "staleUntil": report.stale_until_unix_ms.map(iso8601),
+        "refreshAt": report.refresh_at_unix_ms.map(iso8601),
         "error": error(report.error.as_ref()),
     })
 }
@@ -383,6 +388,7 @@ fn validated(secret: &Validated) -> Value {
         "present": secret.source.is_some(),
         "source": secret.source.map(Origin::as_str),
         "versionId": secret.version_id,
+        "ageSeconds": secret.age.map(|age| age.as_secs()),
         "issues": secret.issues.iter().map(issue).collect::<Vec<_>>(),
     })
 }

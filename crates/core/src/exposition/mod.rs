@@ -7,7 +7,6 @@ use crate::environment::Environment;
 use crate::layer::AwsLayer;
 use crate::metrics::latency::{Counts, Outcome, Source};
 use crate::metrics::{Metrics, Origin, read};
-use crate::source::aws::Aws;
 
 /// Labels of one series.
 pub type Labels = Vec<(&'static str, String)>;
@@ -174,17 +173,5 @@ fn breakers(layer: &AwsLayer) -> Vec<(Labels, f64)> {
         BreakerState::HalfOpen => 1.0,
         BreakerState::Open => 2.0,
     };
-    let regions = layer.aws.iter().flat_map(Aws::regions).enumerate().map(|(i, region)| {
-        let name = match (i, region.region) {
-            (0, _) | (_, None) => "aws".to_owned(),
-            (_, Some(name)) => format!("aws:{name}"),
-        };
-        (label("source", &name), state(region.breaker))
-    });
-    let redis = layer
-        .cache
-        .iter()
-        .filter_map(|cache| cache.redis())
-        .map(|redis| (label("source", "redis"), state(redis.breaker_state())));
-    regions.chain(redis).collect()
+    layer.breakers().into_iter().map(|(source, breaker)| (label("source", &source), state(breaker))).collect()
 }
