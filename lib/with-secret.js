@@ -45,23 +45,40 @@ function isAuthError(error) {
 }
 
 /**
+ * What AWS has of a secret: its values, the likeliest first, and whether a rotation is under way.
+ *
+ * @typedef {{ values: string[], isPending: boolean }} Found
+ *
  * The looks at AWS of one secret. Whoever asks for one shares it, and their number is bounded in time: a password that
  * is wrong everywhere must not become a load on AWS.
  *
- * @typedef {{ notBefore: number, wait: number, restUntil: number, under: Promise<string[]> | undefined }} Look
+ * @typedef {{ notBefore: number, wait: number, restUntil: number, under: Promise<Found> | undefined }} Look
  */
 class Looks {
   /** @type {Map<string, Look>} */
   #byName = new Map()
+  /** What the target accepted in place of the live value: it is ahead of AWS, or behind. @type {Map<string, { live: string, value: string }>} */
+  #accepted = new Map()
   #read
 
-  /** @param {(name: string) => Promise<string[]>} read All values of a secret, the likeliest first. */
+  /** @param {(name: string) => Promise<Found>} read */
   constructor(read) {
     this.#read = read
   }
 
   /**
-   * All values of `name`, or `undefined` when they are not to be asked for before `end`.
+   * The value that was accepted last while `live` was the live one.
+   *
+   * @param {string} name
+   * @param {string} live
+   */
+  likeliest(name, live) {
+    const accepted = this.#accepted.get(name)
+    return accepted?.live === live ? accepted.value : live
+  }
+
+  /**
+   * What AWS has of `name`, or `undefined` when it is not to be asked for that before `end`.
    *
    * @param {string} name
    * @param {number} end
@@ -84,12 +101,16 @@ class Looks {
   }
 
   /**
-   * A value was accepted.
+   * `value` was accepted while `live` was the live one.
    *
    * @param {string} name
+   * @param {string} live
+   * @param {string} value
    */
-  found(name) {
+  found(name, live, value) {
     this.#byName.delete(name)
+    if (value === live) this.#accepted.delete(name)
+    else this.#accepted.set(name, { live, value })
   }
 
   /**
@@ -100,6 +121,11 @@ class Looks {
   gaveUp(name) {
     const look = this.#byName.get(name)
     if (look && look.restUntil < performance.now()) look.restUntil = performance.now() + REST_MS
+  }
+
+  /** Holds no value any more. */
+  forget() {
+    this.#accepted.clear()
   }
 }
 
@@ -118,6 +144,7 @@ async function withSecret({ name, read, looks }, use, options = {}) {
   const end = performance.now() + timeoutMs
   const first = await read()
   if (first === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
+  let live = first
   /** @type {unknown} */
   let failure
   /** @type {Set<string>} */
@@ -127,7 +154,7 @@ async function withSecret({ name, read, looks }, use, options = {}) {
     tried.add(secret)
     try {
       const result = await use(secret)
-      looks.found(name)
+      looks.found(name, live, secret)
       return { result }
     } catch (error) {
       if (!isAuth(error)) throw error
@@ -135,16 +162,25 @@ async function withSecret({ name, read, looks }, use, options = {}) {
       return undefined
     }
   }
-  let done = await attempt(first)
+  /** @param {string[]} values */
+  const tryEach = async (values) => {
+    for (const value of values) {
+      const done = tried.has(value) ? undefined : await attempt(value)
+      if (done !== undefined) return done
+    }
+    return undefined
+  }
+  let done = await tryEach([looks.likeliest(name, first), first])
   while (done === undefined) {
-    const values = await looks.values(name, end)
-    if (values === undefined) {
+    const found = await looks.values(name, end)
+    if (found === undefined) {
       looks.gaveUp(name)
       throw failure
     }
-    for (const value of values) {
-      if (!tried.has(value)) done ??= await attempt(value)
-    }
+    live = found.values[0] ?? live
+    done = await tryEach(found.values)
+    // During a rotation a value can be refused and accepted a moment later: the target is set, and put back.
+    if (found.isPending || live !== first) tried.clear()
   }
   return done.result
 }
