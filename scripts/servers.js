@@ -4,13 +4,14 @@
 // stopped by their id.
 
 const { randomBytes } = require('node:crypto')
-const { execFileSync, spawn } = require('node:child_process')
+const { execFile, spawn } = require('node:child_process')
 const fs = require('node:fs')
 const http = require('node:http')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
+const { promisify } = require('node:util')
 
 const root = path.resolve(__dirname, '..')
 const START_DEADLINE_MS = 20_000
@@ -172,6 +173,16 @@ class AwsEndpoint {
   /** @param {string} name */
   remove(name) {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')
+  }
+
+  /**
+   * Every version of a secret, whatever faults there are.
+   *
+   * @param {string} name
+   * @returns {Promise<{ versionId: string, value: string, labels: string[], wasLive: boolean }[]>} `wasLive`: it has, or had, AWSCURRENT.
+   */
+  versions(name) {
+    return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`)
   }
 
   /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret? }, times?, probability? }`, see crates/aws-endpoint. */
@@ -366,11 +377,9 @@ class PostgresServer {
       if (owner.uid !== undefined) for (const own of [directory, passwordFile]) fs.chownSync(own, owner.uid, owner.gid)
       // The working directory must be one that this user may enter.
       const as = { ...owner, cwd: directory }
-      execFileSync(
-        path.join(programs, 'initdb'),
-        ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', '--pwfile', passwordFile, '-E', 'UTF8', '--no-locale', '-N'],
-        { ...as, stdio: ['ignore', 'ignore', 'pipe'] },
-      )
+      const cluster = ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', '--pwfile', passwordFile]
+      const initdb = path.join(programs, 'initdb')
+      await promisify(execFile)(initdb, [...cluster, '-E', 'UTF8', '--no-locale', '--no-sync'], as)
       fs.rmSync(passwordFile)
       const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=200']
       const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
