@@ -187,6 +187,18 @@ test('while AWS fails the refusal is what the caller gets', async () => {
   await expect(call).rejects.toMatchObject({ code: '28P01' })
 })
 
+test('close() ends a call that looks for another value', async () => {
+  const delivery = world.deliver()
+  const target = new Target('never in AWS')
+  const call = delivery.withSecret('db', 'password', target.connect, { timeoutMs: 60_000 })
+  const ended = expect(call).rejects.toMatchObject({ code: 'CLOSED' })
+  await until('it waits', async () => ((await world.aws.calls()).byOperation.GetSecretValue ?? 0) > 8)
+  const started = performance.now()
+  await delivery.close()
+  await ended
+  expect(performance.now() - started).toBeLessThan(1000)
+})
+
 test('wrong arguments and a missing secret are refused by code', async () => {
   const delivery = world.deliver()
   const use = async () => 1

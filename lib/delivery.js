@@ -251,7 +251,7 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
-    this.#looks.forget()
+    this.#looks.close()
     this.#closing ??= this.#operations
       .start(this.#native, (id) => this.#native.close(id))
       .then(() => {

@@ -1,5 +1,6 @@
 'use strict'
 
+const { setMaxListeners } = require('node:events')
 // Not the global ones, which a service's tests may replace (Jest's fake timers).
 const { setTimeout } = require('node:timers/promises')
 const { SecretError } = require('./errors')
@@ -59,11 +60,14 @@ class Looks {
   #byName = new Map()
   /** What the target accepted in place of the live value: it is ahead of AWS, or behind. @type {Map<string, { live: string, value: string }>} */
   #accepted = new Map()
+  #closing = new AbortController()
   #read
 
   /** @param {(name: string) => Promise<Found>} read */
   constructor(read) {
     this.#read = read
+    // One for each secret that is looked for.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /**
@@ -86,12 +90,17 @@ class Looks {
   async values(name, end) {
     const look = this.#byName.get(name) ?? { notBefore: 0, wait: FIRST_WAIT_MS, restUntil: 0, under: undefined }
     this.#byName.set(name, look)
+    this.#closing.signal.throwIfAborted()
     if (look.under !== undefined) return look.under
     const at = Math.max(look.notBefore, look.restUntil)
     if (at > end) return undefined
     const pause = at - performance.now()
-    look.under = (pause > 0 ? setTimeout(pause) : Promise.resolve())
+    const { signal } = this.#closing
+    look.under = (pause > 0 ? setTimeout(pause, undefined, { signal }) : Promise.resolve())
       .then(() => this.#read(name))
+      .catch((error) => {
+        throw signal.aborted ? signal.reason : error
+      })
       .finally(() => {
         look.under = undefined
         look.notBefore = performance.now() + look.wait * (0.5 + Math.random())
@@ -123,9 +132,10 @@ class Looks {
     if (look && look.restUntil < performance.now()) look.restUntil = performance.now() + REST_MS
   }
 
-  /** Holds no value any more. */
-  forget() {
+  /** Ends the waits, and holds no value any more. */
+  close() {
     this.#accepted.clear()
+    this.#closing.abort(new SecretError('CLOSED', 'this SecretDelivery was closed; create a new one to read secrets'))
   }
 }
 
