@@ -2,10 +2,12 @@
 
 // A real PostgreSQL role whose password is rotated while its users read and connect.
 
+const { spawnSync } = require('node:child_process')
+const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { oneRole, twoRoles } = require('../examples/rotate-postgres/hooks')
 const { connected, setPassword } = require('../examples/rotate-postgres/role')
-const { PostgresServer, until } = require('../scripts/servers')
+const { PostgresServer, root, until } = require('../scripts/servers')
 const { overRedis } = require('./support/services')
 
 const NAME = 'ORDERS_DATABASE'
@@ -199,5 +201,13 @@ if (!installed) console.warn('PostgreSQL is not installed (npm test says how): t
     expect(seen.failed).toEqual([])
     expect(refused).toBe(before)
     expect(JSON.parse(await rotating.getSecret(NAME)).username).toBe('orders_b')
+  })
+
+  test('the example runs, and nothing fails in it', () => {
+    const main = path.join(root, 'examples', 'rotate-postgres', 'main.js')
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main], { encoding: 'utf8', timeout: 25_000 })
+    expect([status, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/; 0 failed$/m)
+    expect(stdout.match(/ finished /g)).toHaveLength(7)
   })
 })
