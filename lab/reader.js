@@ -3,7 +3,7 @@
 // A service in a process of its own, told what to do by the lab (lab/service.js).
 
 const { performance } = require('node:perf_hooks')
-const { setImmediate: nextTurn } = require('node:timers/promises')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { SecretDelivery } = require('..')
 const { Clients, connect } = require('./clients')
 const { Load } = require('./load')
@@ -58,9 +58,9 @@ const commands = {
   /** @param {import('./clients').ClientsOptions} options */
   connect: (options) => connect(delivery, options),
 
-  /** Reads until `name` has this value. @param {string} name @param {string} value */
+  /** Reads every millisecond until `name` has this value. @param {string} name @param {string} value */
   async waitFor(name, value) {
-    while ((await delivery.getSecret(name)) !== value) await nextTurn()
+    while ((await delivery.getSecret(name)) !== value) await sleep(1)
   },
 
   close: () => delivery?.close(),

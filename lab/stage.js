@@ -24,6 +24,8 @@ const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toStr
 class Stage {
   /** @type {(() => Promise<unknown>)[]} */
   #stops = []
+  /** All services of a stage write one audit log. */
+  #audit = this.file('audit.jsonl')
   #keys = [{ id: 'lab', key: randomBytes(32).toString('base64') }]
 
   /** @param {'debug' | 'release'} profile Of the AWS endpoint. */
@@ -112,6 +114,7 @@ class Stage {
       environment: 'production',
       aws: { ...this.aws.options, endpoint: `http://127.0.0.1:${awsProxy?.port}`, ...aws },
       runtime: { variables: {}, secretDirectories: [] },
+      audit: { path: this.#audit },
       cache: { redis: shared ?? false, encryptionKeys: this.#keys, maxStaleSeconds: 600, ...cache },
       ...(rotation && { rotation }),
     }

@@ -3,8 +3,10 @@
 // A service connects to PostgreSQL, anew each time, while its password is rotated: `npm run example:rotate-postgres`.
 
 const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, PostgresServer, RedisServer, until } = require('../../scripts/servers')
+const { AwsEndpoint, PostgresServer, RedisServer, temporaryDirectory, until } = require('../../scripts/servers')
 const { table } = require('../demo/print')
 const { oneRole, twoRoles } = require('./hooks')
 const { connected, setPassword } = require('./role')
@@ -70,6 +72,7 @@ const short = (id) => (id === null ? '-' : id.slice(0, 8))
 
 async function main() {
   const [aws, redis, postgres] = await Promise.all([AwsEndpoint.start(), RedisServer.start(), PostgresServer.start()])
+  const directory = temporaryDirectory()
   const key = { id: 'example', key: randomBytes(32).toString('base64') }
   /** @type {SecretDelivery[]} */
   const open = []
@@ -82,6 +85,7 @@ async function main() {
       runtime: { variables: {} },
       cache: { redis: { url: redis.url }, encryptionKeys: [key] },
       rotation: { hooks },
+      audit: { path: path.join(directory, 'audit.jsonl') },
       logger: { warn: (message) => console.log(`  warning: ${message}`) },
     })
     open.push(delivery)
@@ -132,6 +136,7 @@ async function main() {
     await service?.stop()
     await Promise.all(open.map((delivery) => delivery.close()))
     await Promise.all([aws.stop(), redis.stop(), postgres.stop()])
+    fs.rmSync(directory, { recursive: true })
   }
 }
 
