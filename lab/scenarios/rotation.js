@@ -154,7 +154,7 @@ const underLoad = ({ short }) => ({
       const hooks = troubledHooks(stage, database, () => trouble)
       const rotator = await stage.deliver({ rotation: { hooks, hookTimeoutMs: HOOK_TIMEOUT_MS } })
       const service = await stage.service({ cache: { ttlSeconds: 2 } })
-      const [readsPerSecond, connectionsPerSecond] = [200, short ? 20 : 50]
+      const [readsPerSecond, connectionsPerSecond] = [200, short ? 10 : 50]
       await service.ask('startClients', {
         tool,
         secretType,
