@@ -256,6 +256,7 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
+    this.#looks.close()
     this.#closing ??= this.#operations
       .start(this.#native, (id) => this.#native.close(id))
       .then(() => {
@@ -331,14 +332,14 @@ class SecretDelivery {
    * All values of a secret that something may still, or already, accept; the likeliest first. None while AWS fails.
    *
    * @param {string} name
-   * @returns {Promise<string[]>}
+   * @returns {Promise<import('./with-secret').Found>}
    */
   async #allValues(name) {
     const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true)).then(versionsOf)
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
-    return values.filter((value) => typeof value === 'string')
+    return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
   }
 
   /** Every variable: a validation reads many names. */
