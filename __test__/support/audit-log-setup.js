@@ -4,5 +4,9 @@ const path = require('node:path')
 const { temporaryDirectory } = require('../../scripts/servers')
 
 module.exports = async () => {
-  process.env.TCS_AUDIT_LOG ??= path.join(temporaryDirectory(), 'audit.jsonl')
+  // A run inside a run (process-life.test.js) writes into the outer one's, which ends it.
+  if (process.env.TCS_AUDIT_LOG !== undefined) return
+  const directory = temporaryDirectory()
+  process.env.TCS_AUDIT_LOG = path.join(directory, 'audit.jsonl')
+  Object.assign(globalThis, { ownAuditDirectory: directory })
 }
