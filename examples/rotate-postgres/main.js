@@ -71,11 +71,28 @@ class Service {
 const short = (id) => (id === null ? '-' : id.slice(0, 8))
 
 async function main() {
-  const [aws, redis, postgres] = await Promise.all([AwsEndpoint.start(), RedisServer.start(), PostgresServer.start()])
   const directory = temporaryDirectory()
+  /** What is to be ended, whatever happens. @type {(() => unknown)[]} */
+  const ends = [() => fs.rmSync(directory, { recursive: true })]
+  /** @template {{ stop(): Promise<unknown> }} T @param {Promise<T>} starting */
+  const started = async (starting) => {
+    const server = await starting
+    ends.unshift(() => server.stop())
+    return server
+  }
+  try {
+    const aws = await started(AwsEndpoint.start())
+    const redis = await started(RedisServer.start())
+    const postgres = await started(PostgresServer.start())
+    await rotateUnderLoad({ aws, redis, postgres, directory, ends })
+  } finally {
+    for (const end of ends) await end()
+  }
+}
+
+/** @param {{ aws: AwsEndpoint, redis: RedisServer, postgres: PostgresServer, directory: string, ends: (() => unknown)[] }} stage */
+async function rotateUnderLoad({ aws, redis, postgres, directory, ends }) {
   const key = { id: 'example', key: randomBytes(32).toString('base64') }
-  /** @type {SecretDelivery[]} */
-  const open = []
   /** An instance of the fleet. @param {import('../..').RotationHooks} [hooks] */
   const deliver = (hooks) => {
     const delivery = new SecretDelivery({
@@ -88,56 +105,48 @@ async function main() {
       audit: { path: path.join(directory, 'audit.jsonl') },
       logger: { warn: (message) => console.log(`  warning: ${message}`) },
     })
-    open.push(delivery)
+    ends.unshift(() => delivery.close())
     return delivery
   }
-  /** @type {Service | undefined} */
-  let service
-  try {
-    const database = { admin: postgres.admin, place: postgres.options('', '') }
-    for (const role of ['orders', 'orders_b']) await postgres.query(`CREATE ROLE ${role} LOGIN`)
-    const password = randomBytes(24).toString('base64url')
-    await setPassword(postgres.admin, 'orders', password)
-    await aws.put({ [`${NAME}_staging`]: JSON.stringify({ username: 'orders', password }) })
+  const database = { admin: postgres.admin, place: postgres.options('', '') }
+  for (const role of ['orders', 'orders_b']) await postgres.query(`CREATE ROLE ${role} LOGIN`)
+  const password = randomBytes(24).toString('base64url')
+  await setPassword(postgres.admin, 'orders', password)
+  await aws.put({ [`${NAME}_staging`]: JSON.stringify({ username: 'orders', password }) })
 
-    service = new Service(deliver(), database.place)
-    await service.goesOn(5)
-    console.log(`\nA service opens ${CONNECTIONS_PER_SECOND} connections a second while its password is rotated\n`)
-    const rows = [['rotation', 'outcome', 'version', 'steps, ms', 'connections', 'tried again', 'failed']]
-    /** @param {string} what @param {SecretDelivery} rotating */
-    const rotate = async (what, rotating) => {
-      const { served, refused, failed } = /** @type {Service} */ (service)
-      const report = await rotating.rotation.rotate(NAME)
-      await service?.goesOn(5)
-      const steps = report.steps.map(({ step, durationMs }) => `${step} ${durationMs}`).join(', ')
-      const counts = [service?.served - served, service?.refused - refused, service?.failed - failed].map(String)
-      const versions = `${short(report.previousVersionId)} → ${short(report.versionId)}`
-      rows.push([what, report.outcome, versions, steps, ...counts])
-    }
-
-    const usual = deliver(oneRole(database))
-    for (let i = 1; i <= 3; i++) await rotate(`one role, ${i}`, usual)
-    const verify = () => {
-      throw new Error('the new password does not hold up')
-    }
-    await rotate('one role, refused by verify', deliver({ ...oneRole(database), verify }))
-    await rotate('one role, 4', usual)
-    const alternating = deliver(twoRoles(database, ['orders', 'orders_b']))
-    for (let i = 1; i <= 3; i++) await rotate(`two roles, ${i}`, alternating)
-
-    await service.stop()
-    table(rows)
+  const service = new Service(deliver(), database.place)
+  ends.unshift(() => service.stop())
+  await service.goesOn(5)
+  console.log(`\nA service opens ${CONNECTIONS_PER_SECOND} connections a second while its password is rotated\n`)
+  const rows = [['rotation', 'outcome', 'version', 'steps, ms', 'connections', 'tried again', 'failed']]
+  /** @param {string} what @param {SecretDelivery} rotating */
+  const rotate = async (what, rotating) => {
     const { served, refused, failed } = service
-    console.log(
-      `\n${served} connections; ${refused} were refused at first and let in with another version; ${failed} failed`,
-    )
-    if (failed > 0) process.exitCode = 1
-  } finally {
-    await service?.stop()
-    await Promise.all(open.map((delivery) => delivery.close()))
-    await Promise.all([aws.stop(), redis.stop(), postgres.stop()])
-    fs.rmSync(directory, { recursive: true })
+    const report = await rotating.rotation.rotate(NAME)
+    await service.goesOn(5)
+    const steps = report.steps.map(({ step, durationMs }) => `${step} ${durationMs}`).join(', ')
+    const counts = [service.served - served, service.refused - refused, service.failed - failed].map(String)
+    const versions = `${short(report.previousVersionId)} → ${short(report.versionId)}`
+    rows.push([what, report.outcome, versions, steps, ...counts])
   }
+
+  const usual = deliver(oneRole(database))
+  for (let i = 1; i <= 3; i++) await rotate(`one role, ${i}`, usual)
+  const verify = () => {
+    throw new Error('the new password does not hold up')
+  }
+  await rotate('one role, refused by verify', deliver({ ...oneRole(database), verify }))
+  await rotate('one role, 4', usual)
+  const alternating = deliver(twoRoles(database, ['orders', 'orders_b']))
+  for (let i = 1; i <= 3; i++) await rotate(`two roles, ${i}`, alternating)
+
+  await service.stop()
+  table(rows)
+  const { served, refused, failed } = service
+  console.log(
+    `\n${served} connections; ${refused} were refused at first and let in with another version; ${failed} failed`,
+  )
+  if (failed > 0) process.exitCode = 1
 }
 
 main()
