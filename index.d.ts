@@ -289,9 +289,11 @@ export interface AlertOptions {
   intervalSeconds?: number
 }
 
-/** Where warnings go. `console` and pino loggers fit. */
+/** Where warnings go, and what happens inside. `console`, pino and winston loggers fit. */
 export interface SecretLogger {
   warn(message: string): void
+  info?(message: string): void
+  debug?(message: string): void
 }
 
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
@@ -312,6 +314,11 @@ export interface SecretDeliveryOptions {
   alerts?: AlertOptions | false
   /** `false`: no audit log. Default: off in development, on elsewhere. */
   audit?: AuditOptions | false
+  /**
+   * How much of what happens inside is logged; warnings always are. Default: the `level` of a pino or winston logger,
+   * else `'warn'`.
+   */
+  logLevel?: 'debug' | 'info' | 'warn' | 'silent'
   /** Default: `process.emitWarning`. */
   logger?: SecretLogger
 }

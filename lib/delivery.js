@@ -6,6 +6,7 @@ const native = require('./load')
 const { MetricsCollector } = require('./metrics')
 const { Operations, listen } = require('./operations')
 const { SecretRotationManager } = require('./rotation')
+const { traced } = require('./trace')
 const variables = require('./variables')
 const { Looks, withSecret } = require('./with-secret')
 
@@ -281,8 +282,10 @@ class SecretDelivery {
    * @returns {Promise<string | null>}
    */
   #read(name) {
-    const found = this.#variablesFor(name)
-    return this.#joined(name, found, (id) => this.#turn.add(id, name, found))
+    return traced(name, () => {
+      const found = this.#variablesFor(name)
+      return this.#joined(name, found, (id) => this.#turn.add(id, name, found))
+    })
   }
 
   /**
@@ -481,7 +484,20 @@ function checkedOptions(options) {
   if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
     throw new SecretError('CONFIG_INVALID', 'options.logger must have a warn(message) method')
   }
-  return { ...options, logger: logger ?? undefined }
+  return { ...options, logger: logger ?? undefined, logLevel: logLevel(options) }
+}
+
+/**
+ * What is logged: what the option says, else what the logger itself takes (pino, winston), else warnings.
+ *
+ * @param {Options} options
+ */
+function logLevel({ logLevel, logger }) {
+  if (logLevel !== undefined && logLevel !== null) return logLevel
+  if (logger === undefined || logger === null) return 'silent'
+  const { level } = /** @type {{ level?: unknown }} */ (logger)
+  if (level === 'trace' || level === 'debug' || level === 'verbose' || level === 'silly') return 'debug'
+  return level === 'info' || level === 'silent' ? level : 'warn'
 }
 
 /**

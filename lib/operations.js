@@ -14,6 +14,7 @@ const HOOK = 5
 const ROTATION = 6
 const ALERT = 7
 const SHIP = 8
+const LOG = 9
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -129,6 +130,7 @@ class Operations {
     if (kind === ROTATED) return this.rotated(first, second)
     if (kind === ROTATION) return this.noticed(first)
     if (kind === ALERT) return this.alerted(first)
+    if (kind === LOG) return this.log(first, second)
     if (kind === SHIP) return void this.ship(id, first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
@@ -144,6 +146,18 @@ class Operations {
     const { logger } = this
     if (logger === undefined) process.emitWarning(message, { type: 'SecretDeliveryWarning', code })
     else callOutside(() => logger.warn(`${code}: ${message}`))
+  }
+
+  /**
+   * What happened inside, filtered by level before it came here.
+   *
+   * @param {string} level
+   * @param {string} message
+   */
+  log(level, message) {
+    const { logger } = this
+    const method = /** @type {any} */ (logger)?.[level]
+    if (typeof method === 'function') callOutside(() => method.call(logger, message))
   }
 
   /**

@@ -36,6 +36,7 @@ mod kind {
     pub const ROTATION: u32 = 6;
     pub const ALERT: u32 = 7;
     pub const SHIP: u32 = 8;
+    pub const LOG: u32 = 9;
 }
 
 enum Message {
@@ -97,6 +98,9 @@ impl Batch {
             }
             Message::Noticed(Notice::Alert(alert)) => {
                 self.other(kind::ALERT, 0, report::alert(&alert).to_string(), String::new());
+            }
+            Message::Noticed(Notice::Log { level, message }) => {
+                self.other(kind::LOG, 0, level.as_str().to_owned(), message);
             }
             Message::Ship { id, lines } => self.other(kind::SHIP, id, lines, String::new()),
             Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),

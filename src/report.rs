@@ -139,7 +139,7 @@ pub fn rotation_notice(notice: &Notice) -> Value {
             "daysLeft": days_left,
         }),
         Notice::RotationEnded(report) => json!({ "kind": "ended", "report": rotation(report) }),
-        Notice::Warning { .. } | Notice::Rotated { .. } | Notice::Alert(_) => Value::Null,
+        Notice::Warning { .. } | Notice::Rotated { .. } | Notice::Alert(_) | Notice::Log { .. } => Value::Null,
     }
 }
 

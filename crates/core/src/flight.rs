@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::tasks::Tasks;
 
 type Outcome<T> = Option<Result<T>>;
 
 /// Runs fetches as tasks of its own, so that a reader who gives up does not take the others' answer along.
 pub struct Flights<T> {
     running: Arc<Mutex<HashMap<String, Running<T>>>>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -37,7 +37,7 @@ pub enum Role {
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Its tasks end with `stop`.
-    pub fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub fn new(tasks: Tasks, stop: CancellationToken) -> Self {
         Self { running: Arc::default(), tasks, stop }
     }
 
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     fn flights() -> Arc<Flights<u32>> {
-        Arc::new(Flights::new(TaskTracker::new(), CancellationToken::new()))
+        Arc::new(Flights::new(Tasks::default(), CancellationToken::new()))
     }
 
     #[tokio::test]
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn closing_ends_readers_under_way() {
         let stop = CancellationToken::new();
-        let flights: Arc<Flights<u32>> = Arc::new(Flights::new(TaskTracker::new(), stop.clone()));
+        let flights: Arc<Flights<u32>> = Arc::new(Flights::new(Tasks::default(), stop.clone()));
         let reader = flights.clone();
         let reader = tokio::spawn(async move { reader.join("A", std::future::pending).await });
         while flights.lock().is_empty() {

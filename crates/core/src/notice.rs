@@ -1,5 +1,6 @@
 //! What a delivery tells its owner without being asked.
 
+use crate::log::LogLevel;
 use crate::metrics::alerts::Alert;
 use crate::rotation::report::Report;
 
@@ -37,6 +38,13 @@ pub enum Notice {
     },
     /// A threshold was crossed, or is no longer.
     Alert(Alert),
+    /// Something happened inside, for the logger.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// What happened; never a value.
+        message: String,
+    },
     /// A rotation ended.
     RotationEnded(Box<Report>),
 }

@@ -74,7 +74,7 @@ impl Snapshot {
         match self.envelopes.open(id, &kept.envelope) {
             Ok(contents) => Some(contents),
             Err(error) => {
-                tracing::warn!(code = %error.code(), "an entry of the snapshot is unreadable");
+                tracing::info!(code = %error.code(), "an entry of the snapshot is unreadable");
                 None
             }
         }
@@ -88,7 +88,7 @@ impl Snapshot {
                 self.state().sealed.insert(id.to_owned(), Some(kept));
                 self.dirty.store(true, Ordering::Release);
             }
-            Err(error) => tracing::warn!(code = %error.code(), "a copy is left out of the snapshot"),
+            Err(error) => tracing::info!(code = %error.code(), "a copy is left out of the snapshot"),
         }
     }
 
@@ -140,12 +140,12 @@ impl Snapshot {
                 let read = tokio::task::spawn_blocking(move || read(&path)).await;
                 let found = match read {
                     Ok(Ok(bytes)) => decode(&bytes).unwrap_or_else(|| {
-                        tracing::warn!("the snapshot is malformed and not used");
+                        tracing::info!("the snapshot is malformed and not used");
                         Sealed::new()
                     }),
                     Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Sealed::new(),
                     Ok(Err(_)) | Err(_) => {
-                        tracing::warn!("the snapshot cannot be read and is not used");
+                        tracing::info!("the snapshot cannot be read and is not used");
                         Sealed::new()
                     }
                 };

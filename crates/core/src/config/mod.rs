@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 pub use option::{Field, OptionValue, Section};
@@ -62,6 +63,8 @@ pub struct Config {
     pub alerts: Option<AlertsConfig>,
     /// The audit log; `None` when switched off.
     pub audit: Option<AuditConfig>,
+    /// What is logged.
+    pub log_level: LevelFilter,
 }
 
 /// The audit log.

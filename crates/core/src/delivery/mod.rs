@@ -10,9 +10,9 @@ use std::time::Duration;
 use tcs_secret_delivery_audit_log::{Cache as AuditCache, Event, Outcome};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use hot::HotPath;
+use recording::unless_unrecorded;
 
 use crate::audit::{Access, Audit, Shipper};
 use crate::cache::memory::Entry;
@@ -38,6 +38,7 @@ use crate::rotation::{Parts as RotationParts, RotationManager};
 use crate::source::aws::{Aws, Queue};
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Runtime, Variables};
+use crate::tasks::Tasks;
 use crate::tools::{ToolSecrets, declared_names, read_tool};
 use crate::value::SecretValue;
 
@@ -54,7 +55,7 @@ pub struct Delivery {
     metrics: Arc<Metrics>,
     notices: Arc<dyn Notices>,
     clock: Clock,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
     hot: Arc<HotPath>,
     rotation: Arc<RotationManager>,
@@ -90,9 +91,11 @@ impl Delivery {
             events,
             alerts,
             audit,
+            log_level,
         } = config;
         let aws = aws.map(Arc::new);
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let log = crate::log::dispatch(log_level, notices.clone());
+        let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
         let cache =
@@ -262,7 +265,8 @@ impl Delivery {
                     self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
                 }
             }
-            Err(error) => self.record(&Access::ended(name.as_str(), Some(error), watch.took())).await?,
+            // It is refused all the same when that cannot be recorded.
+            Err(error) => drop(self.record(&Access::ended(name.as_str(), Some(error), watch.took())).await),
         }
         versions
     }
@@ -343,8 +347,8 @@ impl Delivery {
             version: version.as_deref().unwrap_or_default(),
             ..Self::access(name, &fetched, watch)
         };
-        self.record(&access).await?;
-        Ok(fetched?.map(|fetched| fetched.value))
+        let recorded = self.record(&access).await;
+        Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
     }
 
     /// The AWS id of `name` in any environment.
@@ -443,8 +447,8 @@ impl Delivery {
             })
             .await;
         let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch) };
-        self.record(&access).await?;
-        found
+        let recorded = self.record(&access).await;
+        unless_unrecorded(found, recorded)
     }
 
     /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
@@ -562,7 +566,7 @@ impl Delivery {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SecretError::closed()),
-            result = work => result,
+            result = self.tasks.logged(work) => result,
         }
     }
 

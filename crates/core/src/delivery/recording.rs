@@ -51,8 +51,8 @@ impl Delivery {
             Ok(None) => Access::ended(name.as_str(), None, watch.took()),
             Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
         };
-        self.record(&access).await?;
-        result
+        let recorded = self.record(&access).await;
+        unless_unrecorded(result, recorded)
     }
 
     /// Writes an access into the audit log, before its value leaves.
@@ -72,7 +72,8 @@ impl Delivery {
     ) -> Result<()> {
         let result = self.audited(act).await;
         if let Some(audit) = &self.audit {
-            audit.act(event, name, &result).await?;
+            let recorded = audit.act(event, name, &result).await;
+            return unless_unrecorded(result, recorded);
         }
         result
     }
@@ -103,4 +104,10 @@ impl Delivery {
             Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
         }
     }
+}
+
+/// A result whose record could not be written is none; a failure stays the failure that it is.
+pub(super) fn unless_unrecorded<T>(result: Result<T>, recorded: Result<()>) -> Result<T> {
+    let value = result?;
+    recorded.map(|()| value)
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, millis};
 use crate::error::{Result, SecretError};
@@ -19,6 +18,7 @@ use crate::name::SecretName;
 use crate::notice::{Notice, Notices};
 use crate::rotation::report::Ending;
 use crate::source::aws::Queue;
+use crate::tasks::Tasks;
 use parse::{Happened, SecretEvent};
 
 /// Older events are not waited for: what they announce has long been everywhere, or was replaced.
@@ -43,7 +43,7 @@ pub struct Parts {
     /// Hears what an operator should know.
     pub notices: Arc<dyn Notices>,
     /// Owns the tasks.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     /// Ends them.
     pub stop: CancellationToken,
 }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::breaker::BreakerState;
 use crate::cache::memory::{Entry, Lookup};
@@ -24,6 +23,7 @@ use crate::metrics::{Metrics, Origin, add};
 use crate::name::{AwsIds, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::source::aws::{Aws, Fetched};
+use crate::tasks::Tasks;
 use crate::value::SecretValue;
 use gather::Gather;
 use many::NameList;
@@ -62,7 +62,7 @@ pub struct AwsLayer {
     pub ids: AwsIds,
     flights: Flights<Option<Found>>,
     gather: Gather,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -95,7 +95,7 @@ pub struct Parts {
     /// Says whose secret a name is.
     pub tools: Arc<Manifest>,
     /// Owns background tasks.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     /// Ends them.
     pub stop: CancellationToken,
 }

@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
 use crate::cache::tiered::{Lease, Leased};
@@ -36,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::source::aws::{Aws, Version};
+use crate::tasks::Tasks;
 use hooks::{HookContext, Hooks};
 use policy::{Policies, Policy};
 use report::{Ending, Log, Report, failed};
@@ -69,7 +69,7 @@ pub struct Parts {
     /// Records how they end, and which values hooks were handed.
     pub audit: Option<Arc<Audit>>,
     /// Owns rotations under way.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     /// Ends them.
     pub stop: CancellationToken,
 }

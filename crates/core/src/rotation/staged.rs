@@ -210,7 +210,7 @@ impl Job<'_> {
     async fn forget(&self, candidate: &Candidate) {
         // When this fails the candidate is tried again, which is what an interrupted rotation does as well.
         if let Err(error) = self.aws.move_label(self.id, PENDING, &candidate.version, None).await {
-            tracing::warn!(code = %error.code(), secret = self.id, "a value that was given up stays AWSPENDING");
+            tracing::info!(code = %error.code(), secret = self.id, "a value that was given up stays AWSPENDING");
         }
     }
 

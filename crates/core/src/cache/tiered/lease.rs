@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 use super::{SharedCache, TieredCache};
+use crate::tasks::Tasks;
 
 /// A holder that dies keeps the others waiting for so long.
 const TERM: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ impl Lease {
 
 impl TieredCache {
     /// Takes the lease of `what` in this fleet. `tasks` owns its renewal.
-    pub async fn lease(&self, what: &str, tasks: &TaskTracker) -> Leased {
+    pub async fn lease(&self, what: &str, tasks: &Tasks) -> Leased {
         let Some(shared) = &self.shared else { return Leased::Nowhere };
         let (what, token) = (format!("{}:{what}", shared.environment), format!("{:032x}", fastrand::u128(..)));
         match shared.redis.take_lease(&what, &token, TERM).await {

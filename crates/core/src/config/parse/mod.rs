@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
+use tracing::level_filters::LevelFilter;
 
 use super::{Ambient, Config, EnvFileConfig, EnvFileSyntax, Field, OptionValue, Precedence, RuntimeConfig, Section};
 use crate::environment::{Environment, Preset};
@@ -17,8 +18,19 @@ use crate::error::{Result, SecretError};
 use crate::manifest::{Manifest, SecretSpec};
 use crate::name::check_part;
 
-const TOP: &[&str] =
-    &["environment", "tools", "aws", "envFile", "runtime", "cache", "rotation", "events", "alerts", "audit"];
+const TOP: &[&str] = &[
+    "environment",
+    "tools",
+    "aws",
+    "envFile",
+    "runtime",
+    "cache",
+    "rotation",
+    "events",
+    "alerts",
+    "audit",
+    "logLevel",
+];
 
 pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> {
     let options = match options {
@@ -37,6 +49,13 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
     let audit = audit::audit(&mut top, &preset, ambient)?;
+    let levels = [
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("silent", LevelFilter::OFF),
+    ];
+    let log_level = top.read("logLevel", |field| field.one_of(&levels))?.unwrap_or(LevelFilter::WARN);
     top.finish(TOP)?;
     Ok(Config {
         environment,
@@ -51,6 +70,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         events,
         alerts,
         audit,
+        log_level,
     })
 }
 

@@ -80,6 +80,9 @@ impl Aws {
             let _slot = self.in_flight.acquire().await;
             let mut first_failure = None;
             for (index, region) in regions.iter().enumerate() {
+                if let Some(replica) = region.replica() {
+                    tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
+                }
                 match self.ask(region, others, operation, id, &read, &send).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
@@ -146,6 +149,7 @@ impl Aws {
                 },
             };
             self.calls.count(operation, Some(&error));
+            tracing::debug!(attempt, code = %error.code(), "{error}");
             match nature {
                 Nature::Answer => region.breaker.succeeded(),
                 Nature::Systemic | Nature::Transient => region.breaker.failed(&error),

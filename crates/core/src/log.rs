@@ -1,0 +1,158 @@
+//! What happens inside, for the service's own logger: this crate's `tracing` events become notices. Those of libraries do
+//! not: nobody here knows what they print.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+use crate::notice::{Notice, Notices};
+
+/// Events of this crate begin so.
+const OWN: &str = env!("CARGO_CRATE_NAME");
+
+/// Sends events up to `level` to `notices`.
+pub fn dispatch(level: LevelFilter, notices: Arc<dyn Notices>) -> Dispatch {
+    if level == LevelFilter::OFF {
+        return Dispatch::none();
+    }
+    Dispatch::new(Log { level, notices, last_span: AtomicU64::new(1) })
+}
+
+struct Log {
+    level: LevelFilter,
+    notices: Arc<dyn Notices>,
+    last_span: AtomicU64,
+}
+
+impl Log {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level && metadata.target().starts_with(OWN)
+    }
+}
+
+impl Subscriber for Log {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.wants(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.wants(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(self.last_span.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let level = match *event.metadata().level() {
+            Level::ERROR | Level::WARN => LogLevel::Warn,
+            Level::INFO => LogLevel::Info,
+            Level::DEBUG | Level::TRACE => LogLevel::Debug,
+        };
+        self.notices.notice(Notice::Log { level, message: line.message + &line.fields });
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// An operator should look at it.
+    Warn,
+    /// Worth knowing.
+    Info,
+    /// For whoever looks for a fault.
+    Debug,
+}
+
+impl LogLevel {
+    /// The logger's method.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// The message, and the other fields as ` name=value`.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields.push_str(&[" ", name, "=", &format!("{value:?}")].concat()),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Notices for Heard {
+        fn notice(&self, notice: Notice) {
+            if let Notice::Log { level, message } = notice {
+                self.0.lock().expect("heard").push(format!("{} {message}", level.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn events_of_this_crate_become_lines_and_those_of_others_do_not() {
+        let heard = Arc::new(Heard::default());
+        let log = dispatch(LevelFilter::DEBUG, heard.clone());
+        tracing::dispatcher::with_default(&log, || {
+            tracing::debug!(code = "X", attempt = 2, "it failed");
+            tracing::warn!("look");
+            tracing::warn!(target: "aws_sdk", "not ours");
+        });
+        tracing::warn!("outside");
+        assert_eq!(*heard.0.lock().expect("heard"), ["debug it failed code=X attempt=2", "warn look"]);
+    }
+
+    #[test]
+    fn levels_are_filtered_here() {
+        let heard = Arc::new(Heard::default());
+        let log = dispatch(LevelFilter::INFO, heard.clone());
+        tracing::dispatcher::with_default(&log, || {
+            tracing::debug!("no");
+            tracing::info!("yes");
+        });
+        assert_eq!(*heard.0.lock().expect("heard"), ["info yes"]);
+        assert!(dispatch(LevelFilter::OFF, heard).is::<tracing::subscriber::NoSubscriber>());
+    }
+}

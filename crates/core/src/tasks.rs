@@ -1,0 +1,58 @@
+//! Background work: counted, so that `close` can wait for it, and logged to the delivery's own logger.
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use tracing::Dispatch;
+use tracing::instrument::{WithDispatch, WithSubscriber as _};
+
+/// The background work of one delivery. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    log: Dispatch,
+}
+
+impl Tasks {
+    /// None yet; what they log goes to `log`.
+    pub fn new(log: Dispatch) -> Self {
+        Self { tracker: TaskTracker::new(), log }
+    }
+
+    /// Has `work` log to this delivery's logger.
+    pub fn logged<F>(&self, work: F) -> WithDispatch<F> {
+        work.with_subscriber(self.log.clone())
+    }
+
+    /// Begins `work`. Called inside a runtime.
+    pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.tracker.spawn(self.logged(work))
+    }
+
+    /// Begins `work` on a runtime, from any thread.
+    pub fn spawn_on<F>(&self, work: F, runtime: &Handle) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.tracker.spawn_on(self.logged(work), runtime)
+    }
+
+    /// Lets [`Tasks::wait`] end once the work under way has ended.
+    pub fn close(&self) {
+        self.tracker.close();
+    }
+
+    /// Waits for all of it.
+    pub async fn wait(&self) {
+        self.tracker.wait().await;
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new(Dispatch::none())
+    }
+}

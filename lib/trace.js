@@ -1,0 +1,44 @@
+'use strict'
+
+// Spans for reads that leave the process, where the service has `@opentelemetry/api`. It is not a dependency: whoever
+// traces has it.
+
+const { name, version } = require('../package.json')
+
+/** @type {any} */
+let api
+try {
+  api = require('@opentelemetry/api')
+} catch {
+  // Not there: nothing is traced.
+}
+
+/**
+ * Runs a read inside a span, as a child of the one that is active.
+ *
+ * @template T
+ * @param {string} secretName
+ * @param {() => Promise<T>} read
+ * @returns {Promise<T>}
+ */
+function traced(secretName, read) {
+  if (api === undefined) return read()
+  const { SpanKind, SpanStatusCode, trace } = api
+  const options = { kind: SpanKind.CLIENT, attributes: { 'secret.name': secretName } }
+  return trace.getTracer(name, version).startActiveSpan('secret read', options, async (/** @type {any} */ span) => {
+    try {
+      const value = await read()
+      span.setAttribute('secret.found', value !== null)
+      return value
+    } catch (error) {
+      const { code } = /** @type {{ code?: string }} */ (error)
+      span.setAttribute('error.type', code ?? 'Error')
+      span.setStatus({ code: SpanStatusCode.ERROR, message: code })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+module.exports = { traced }
