@@ -1,6 +1,6 @@
 'use strict'
 
-const { Command, Help } = require('commander')
+const { Command, Help, Option } = require('commander')
 const { version } = require('../package.json')
 const { Context } = require('./context')
 
@@ -18,6 +18,8 @@ const COMMANDS = [
   require('./commands/due'),
   require('./commands/report'),
 ]
+
+const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
 
 const EXITS = `
 Exit codes:
@@ -49,7 +51,7 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .option('-e, --environment <name>', 'development, test, staging or production')
+    .addOption(new Option('-e, --environment <name>', 'whose secrets').choices(ENVIRONMENTS))
     .option('--json', 'print one JSON document, errors included')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)

@@ -11,7 +11,7 @@ const COLOURS = /** @type {const} */ ({ ok: 'green', note: 'dim', warning: 'yell
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
   define(program, 'doctor', {
-    summary: 'find what is wrong with the set-up, and how to fix it',
+    summary: 'find what is wrong with the set-up, with fixes',
     description:
       'Looks at Node and the package, the configuration, the environment, AWS with credentials, region and permissions, Redis and its keys, the modes of files, and the clock. It reads the declared secrets and shows none.',
     examples: ['doctor', 'doctor --environment production --json'],

@@ -64,8 +64,15 @@ async function confirm(name, environment, hooks) {
   const lines = readline.createInterface({ input: process.stdin, output: process.stderr, terminal: false })
   const question = `${name} gets a new value in ${environment} now.${target} Go on? [y/N] `
   const answer = await new Promise((resolve) => {
-    lines.once('close', () => resolve(''))
-    lines.question(question, resolve)
+    const unanswered = () => {
+      process.stderr.write('\n')
+      resolve('')
+    }
+    lines.once('close', unanswered)
+    lines.question(question, (answer) => {
+      lines.off('close', unanswered)
+      resolve(answer)
+    })
   })
   lines.close()
   if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('NOT_CONFIRMED', EXIT.no, `${name} was not rotated`)

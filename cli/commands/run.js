@@ -24,7 +24,7 @@ module.exports = (program, handle) => {
     examples: [
       'run -- node server.js',
       'run --tool github --tool slack -- npm start',
-      'run -t github -- sh -c \'curl -H "authorization: $GITHUB_API_TOKEN" …\'',
+      'run --tool database -- npx prisma migrate deploy',
     ],
     exits: {
       1: 'a required secret is missing, and the command was not started',

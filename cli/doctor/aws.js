@@ -21,6 +21,7 @@ async function awsFindings({ checks: { aws } }, { options }) {
   const settings = options.aws ?? {}
   if (settings.enabled === false) return [finding('AWS', 'note', 'switched off by aws.enabled')]
   const region = regionOf(settings)
+  const endpoint = endpointOf(settings, region)
   const found = [
     finding(
       'AWS region',
@@ -28,15 +29,21 @@ async function awsFindings({ checks: { aws } }, { options }) {
       region ?? 'named by no option or variable; perhaps by the profile',
     ),
     finding('AWS credentials', 'note', `asked for in: ${credentialsOf(settings)}`),
-    stateOf(aws),
+    stateOf(aws, endpoint),
   ]
-  const endpoint = endpointOf(settings, region)
   return aws.status === 'disabled' || endpoint === null ? found : [...found, ...(await clockFindings(endpoint))]
 }
 
-/** @param {import('../../index').HealthCheck} aws @returns {Finding} */
-function stateOf({ status, reason }) {
-  if (status === 'ok') return finding('AWS', 'ok', 'Secrets Manager answers this identity')
+/**
+ * @param {import('../../index').HealthCheck} aws
+ * @param {string | null} endpoint
+ * @returns {Finding}
+ */
+function stateOf({ status, reason }, endpoint) {
+  if (status === 'ok') {
+    const where = endpoint === null ? '' : ` at ${new URL(endpoint).host}`
+    return finding('AWS', 'ok', `Secrets Manager answers this identity${where}`)
+  }
   const text = reason ?? status
   if (status === 'disabled') {
     return finding(

@@ -158,7 +158,11 @@ function latencySection({ performance, performanceError }) {
   return section(
     'Latency of each layer',
     html`${verdict} ${latencyChart(performance)}
-    ${table('In milliseconds; in the drawing the 50th, 95th and 99th percentile, and the bound.', ['Layer', '#Reads', '#p50', '#p95', '#p99'], rows)}`,
+      <p class="quiet">
+        Percentiles: ${['p50', 'p95', 'p99'].map((name) => html`<span class="legend ${name}"></span>${name}`)}; dashed:
+        the bound.
+      </p>
+      ${table('In milliseconds.', ['Layer', '#Reads', '#p50', '#p95', '#p99'], rows)}`,
   )
 }
 

@@ -25,7 +25,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .tile span { color: var(--quiet); }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 8px; }
-th, td { text-align: left; padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { text-align: left; padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); vertical-align: baseline; }
 thead th { color: var(--quiet); font-weight: 500; white-space: nowrap; }
 tbody th { font-weight: 500; }
 tbody tr:last-child > * { border-bottom: 0; }
@@ -35,7 +35,9 @@ thead th.number { text-align: right; padding-right: 24px; }
 .mark { font-weight: 600; white-space: nowrap; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 ul { margin: 0; padding: 0; list-style: none; }
-svg { width: 100%; height: auto; margin-bottom: 12px; }
+svg { display: block; width: 100%; max-width: 760px; height: auto; margin-bottom: 12px; }
+.legend { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin: 0 4px 0 12px; }
+.legend.p50 { background: var(--accent); } .legend.p95 { background: var(--quiet); } .legend.p99 { background: var(--warn); }
 svg text { fill: var(--text); font: 12px system-ui, sans-serif; }
 svg .label { text-anchor: end; }
 svg .tick { fill: var(--quiet); text-anchor: middle; font-size: 11px; }
