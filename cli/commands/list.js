@@ -58,7 +58,9 @@ async function known(delivery, { declared }, tool) {
     const error = issues.find(({ code }) => code === 'SOURCE_ERROR')?.message ?? null
     const { required = false } = byName.get(name) ?? {}
     const state = error === null ? (present ? 'present' : 'absent') : 'error'
-    return { name, declared: byName.has(name), required, source, versionId, state, error }
+    // A copy in this process is a moment old: finding the secrets of a tool has read them.
+    const from = source === 'memory' ? 'aws' : source
+    return { name, declared: byName.has(name), required, source: from, versionId, state, error }
   })
 }
 

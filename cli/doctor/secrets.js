@@ -5,6 +5,15 @@ const { finding } = require('./finding')
 /** @typedef {import('./finding').Finding} Finding */
 /** @typedef {import('../../index').ValidatedSecret} ValidatedSecret */
 
+/** By the code of the delivery's warning. @type {Record<string, string>} */
+const FIXES = {
+  BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
+  ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
+  ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
+  SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
+  SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
+}
+
 /**
  * Whether the declared secrets can be read: what the identity may do is found out by doing it.
  *
@@ -27,7 +36,7 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   return [
     ...permissionFindings(access),
     ...(asksAws || checks.aws.status === 'disabled' ? [readFinding(secrets)] : []),
-    ...warnings.map((warning) => finding('warning', 'warning', warning, fixFor(warning))),
+    ...warnings.map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
   ]
 }
 
@@ -56,9 +65,7 @@ function readFinding(secrets) {
 
 /** @param {string} warning `CODE: message`. */
 function fixFor(warning) {
-  if (warning.startsWith('BATCH_NOT_GRANTED')) return 'grant the identity secretsmanager:BatchGetSecretValue'
-  if (warning.startsWith('ENV_FILE_DEPRECATED')) return 'move the secrets of the env file to AWS'
-  return null
+  return FIXES[warning.split(':', 1)[0] ?? ''] ?? null
 }
 
 /** @param {ValidatedSecret[]} secrets */
