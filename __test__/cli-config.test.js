@@ -53,6 +53,18 @@ test("the nearest file upward is used, not beyond a git repository, and the dire
   await expect(loadConfig({ from: below, file: '../../tcs-secrets.config.json' })).resolves.toMatchObject({ file })
 })
 
+const asRoot = process.getuid?.() === 0 ? test : test.skip
+
+asRoot('a file above that belongs to another user is only used when it is named', async () => {
+  const file = write('tcs-secrets.config.json', {})
+  fs.chownSync(file, 12_345, 12_345)
+  fs.mkdirSync(path.join(directory, 'below'))
+  const from = path.join(directory, 'below')
+  await expect(loadConfig({ from })).rejects.toEqual(refused('belongs to another user'))
+  await expect(loadConfig({ from, file })).resolves.toMatchObject({ file })
+  await expect(loadConfig({ from: directory })).resolves.toMatchObject({ file })
+})
+
 test('two files in one directory are refused', async () => {
   write('tcs-secrets.config.json', {})
   write('package.json', { 'tcs-secrets': {} })

@@ -5,9 +5,11 @@
 const { randomBytes } = require('node:crypto')
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
+const http = require('node:http')
 const path = require('node:path')
 const Ajv = require('ajv').default
 const { HtmlValidate } = require('html-validate')
+const { clockFindings } = require('../cli/doctor/aws')
 const { version } = require('../package.json')
 const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
 const { Cli } = require('./support/cli')
@@ -330,6 +332,28 @@ describe('doctor', () => {
     ])
     const { stdout } = await cli.run('doctor', { env: { REDIS_URL: redis.url } })
     expect(stdout).toMatch(/^error +configuration .*\n +→ make a key: /m)
+  })
+
+  test.each([
+    [0, 'ok', 'agrees'],
+    [-90, 'warning', '90 seconds ahead of'],
+    [400, 'error', '400 seconds behind'],
+  ])('compares the clock with an answer that is %j seconds off', async (off, status, message) => {
+    const now = Date.now()
+    const server = http.createServer((_, answer) =>
+      answer.writeHead(404, { date: new Date(now + off * 1000).toUTCString() }).end(),
+    )
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
+    // The header has whole seconds: at the start of one.
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Math.floor(now / 1000) * 1000)
+    try {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+      const [finding] = await clockFindings(`http://127.0.0.1:${port}`)
+      expect([finding.status, finding.message]).toEqual([status, expect.stringContaining(message)])
+    } finally {
+      clock.mockRestore()
+      server.close()
+    }
   })
 
   test('sees an AWS that does not answer', async () => {
