@@ -138,7 +138,7 @@ function latencySection({ performance, performanceError }) {
   if (performance === null) {
     return section(
       'Latency of each layer',
-      html`<p>${mark('error')} Not measured: <code>${performanceError?.code}</code> ${performanceError?.message}</p>`,
+      html`<p>${mark('warning')} Not measured: <code>${performanceError?.code}</code> ${performanceError?.message}</p>`,
     )
   }
   const ms = (/** @type {number} */ value) =>
