@@ -279,6 +279,26 @@ export interface EventsOptions {
   pollSeconds?: number
 }
 
+/** The audit log: one record for each value that is delivered, written before it is. See docs/audit.md. */
+export interface AuditOptions {
+  /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
+  path?: string
+  /** Whether secrets are refused while records cannot be written. Default `'deny'` in staging and production, else `'warn'`. */
+  onFailure?: 'deny' | 'warn'
+  /** Takes whole lines instead of the file, in order; those it throws for are offered again. Default: none. */
+  sink?: (lines: string) => Promise<void> | void
+  /** Makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default: none. */
+  key?: string | Uint8Array
+  /** A file of this size is rotated away. Default `256`. */
+  maxMegabytes?: number
+  /** A file of this age is rotated away. Default: never. */
+  rotateHours?: number
+  /** Stands in every record as `caller`: up to 255 bytes. Default: none. */
+  label?: string
+  /** Where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`. */
+  journalDirectory?: string
+}
+
 /** When to call `onAlert`. Each threshold can be `false`: not watched. */
 export interface AlertOptions {
   /** The 99th percentile of retrievals is longer. Default `5`. */
@@ -318,8 +338,8 @@ export interface SecretDeliveryOptions {
   events?: EventsOptions
   /** `false`: nothing is watched. */
   alerts?: AlertOptions | false
-  /** Only `false` in this version: audit records are not written yet. */
-  audit?: false
+  /** `false`: no audit log. Default: off in development, on elsewhere. */
+  audit?: AuditOptions | false
   /** Default: `process.emitWarning`. */
   logger?: SecretLogger
 }
@@ -361,6 +381,14 @@ export interface SecretCache {
 export interface ValidationIssue {
   code:
     | 'MISSING'
+    | 'EMPTY'
+    | 'PLACEHOLDER'
+    | 'SURROUNDING_WHITESPACE'
+    | 'SURROUNDING_QUOTES'
+    | 'EXPIRED'
+    | 'EXPIRES_SOON'
+    | 'ROTATION_OVERDUE'
+    | 'SAME_IN_OTHER_ENVIRONMENT'
     | 'PATTERN_MISMATCH'
     | 'TOO_SHORT'
     | 'NOT_JSON'
@@ -382,6 +410,8 @@ export interface ValidatedSecret {
   present: boolean
   source: SecretSource | null
   versionId: string | null
+  /** How long ago the version in AWS was made. */
+  ageSeconds: number | null
   issues: ValidationIssue[]
 }
 
@@ -431,6 +461,8 @@ export interface LayerExplanation {
   /** ISO 8601, UTC. */
   freshUntil: string | null
   staleUntil: string | null
+  /** When a read begins its refresh in the background; `null` where nothing refreshes it. */
+  refreshAt: string | null
   error: { code: SecretErrorCode; message: string } | null
 }
 
@@ -447,6 +479,13 @@ export interface SecretExplanation {
   error: { code: SecretErrorCode; message: string } | null
   /** In the order they are asked. */
   layers: LayerExplanation[]
+  /** Whether each source is asked at all: `aws`, `aws:<region>`, `redis`. */
+  breakers: Record<string, 'closed' | 'half-open' | 'open'>
+  /**
+   * What the secret costs in a month at AWS's list prices, when this instance alone reads it all the time; `null` where
+   * nothing is cached and every read is a call.
+   */
+  estimate: { awsCallsPerMonth: number; costPerMonthUsd: number } | null
 }
 
 /** State of one part. */
@@ -461,7 +500,7 @@ export interface HealthReport {
   status: 'ok' | 'degraded' | 'down'
   environment: Environment
   checkedAt: string
-  checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis', HealthCheck>
+  checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
 }
 
 /** How a rotation ended, and what was done. Never a value. */
@@ -710,8 +749,12 @@ export class SecretDelivery<T extends Tools = Tools> {
   refresh(secretName: string): Promise<string | null>
   /** Which layer answers for a secret now, and why. Changes nothing; never holds the value. */
   explain(secretName: string): Promise<SecretExplanation>
-  /** Whether the secrets of a tool are there and look right. */
-  validateToolSecrets(toolName: ToolName<T>): Promise<ValidationResult>
+  /**
+   * Whether the secrets of a tool are there and look right: what is declared, and what is hardly ever meant
+   * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
+   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there.
+   */
+  validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**
    * Called when a secret turns out to have another version than the one known before. Names are lower-cased.
    * @returns A function that unsubscribes.
@@ -761,6 +804,39 @@ export class SecretDelivery<T extends Tools = Tools> {
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** What the verification of an audit log found. */
+export interface AuditVerification {
+  /** No fault of any kind. */
+  valid: boolean
+  /** No record was changed, removed, inserted or moved. A torn end, as a power cut leaves it, is not tampering. */
+  untampered: boolean
+  /** The first fault. */
+  fault: {
+    kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'bad-checkpoint' | 'torn-tail'
+    file: string
+    /** From 1. */
+    line: number
+    byteOffset: number
+    message: string
+  } | null
+  files: number
+  bytes: number
+  /** The number of the first record; above 1 when older files are elsewhere. */
+  firstSequence: number
+  lastSequence: number
+  /** The state file beside the log confirms that nothing is missing at the end. */
+  endConfirmed: boolean
+  /** Journals of ended processes whose records are not in the log yet; opening the log takes them over. */
+  unrecoveredJournals: number
+  outcomes: { ok: number; absent: number; denied: number; failed: number }
+}
+
+/**
+ * Verifies an audit log with the files that were rotated away from it; may run while it is written.
+ * @throws SOURCE_UNAVAILABLE when it cannot be read; CONFIG_INVALID
+ */
+export function verifyAuditLog(path: string, options?: { key?: string | Uint8Array }): Promise<AuditVerification>
 
 /** The documented preset of an environment. @throws CONFIG_INVALID */
 export function environmentDefaults(environment: string): EnvironmentDefaults

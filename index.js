@@ -1,6 +1,6 @@
 'use strict'
 
-const { SecretDelivery, environmentDefaults } = require('./lib/delivery')
+const { SecretDelivery, environmentDefaults, verifyAuditLog } = require('./lib/delivery')
 const { defineTools } = require('./lib/define-tools')
 const { SecretError } = require('./lib/errors')
 
@@ -8,4 +8,5 @@ const { SecretError } = require('./lib/errors')
 exports.SecretDelivery = SecretDelivery
 exports.SecretError = SecretError
 exports.environmentDefaults = environmentDefaults
+exports.verifyAuditLog = verifyAuditLog
 exports.defineTools = defineTools

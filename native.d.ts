@@ -44,7 +44,7 @@ export declare class NativeDelivery {
   /** `health`. */
   health(id: number): void
   /** `validateToolSecrets`. */
-  validateToolSecrets(id: number, tool: string, variables: Record<string, string>): void
+  validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
   validateSecretAccess(id: number): void
   /** `validateSecretConsistency`. */
@@ -69,6 +69,8 @@ export declare class NativeDelivery {
   hookDone(id: number, value?: string | undefined | null): void
   /** A hook failed with an error of a class and, where there is one, a code. */
   hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** Audit lines were taken, or refused with a reason. */
+  shipDone(id: number, refused?: string | undefined | null): void
   /** `getSecretVersions`: the values by label, and under `details` the rest as JSON text. */
   getSecretVersions(id: number, name: string, fresh: boolean): void
   /** `handleSecretEvent`. */
@@ -121,3 +123,6 @@ export declare function openDelivery(options: unknown, ambient: NativeAmbient, t
 
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure
+
+/** Verifies the log at `path`; gives the report as JSON text, or one with `unreadable`. */
+export declare function verifyAuditLog(path: string, key?: Uint8Array | undefined | null): Promise<string>

@@ -839,3 +839,4 @@ module.exports.NativeDelivery = nativeBinding.NativeDelivery
 module.exports.environmentDefaults = nativeBinding.environmentDefaults
 module.exports.openDelivery = nativeBinding.openDelivery
 module.exports.secretName = nativeBinding.secretName
+module.exports.verifyAuditLog = nativeBinding.verifyAuditLog

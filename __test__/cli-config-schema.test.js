@@ -7,7 +7,7 @@ const schema = require('../tcs-secrets.schema.json')
 const { optionsOf } = require('./support/declared')
 
 /** What JSON cannot hold. */
-const FUNCTIONS = ['rotation.hooks', 'logger']
+const FUNCTIONS = ['rotation.hooks', 'audit.sink', 'logger']
 /** What only the file has, and the delivery is not given. */
 const OF_THE_FILE = ['$schema', 'tools.*.secrets.*.phase']
 
@@ -80,7 +80,7 @@ test('a whole configuration is accepted', () => {
     cache: { ttlSeconds: 60, redis: { url: 'rediss://cache', tls: { ca: 'PEM' } } },
     rotation: { policies: [{ secretType: 'api-tokens', rotationInterval: 30 }] },
     alerts: { minHitRate: false },
-    audit: false,
+    audit: { path: 'stdout', onFailure: 'deny', label: 'orders' },
   }
   expect([validate(config), validate.errors]).toEqual([true, null])
 })

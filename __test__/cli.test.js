@@ -30,6 +30,8 @@ let aws
 let redis
 /** @type {string} */
 let directory
+/** @type {string} */
+let logs
 /** @type {Cli} */
 let cli
 
@@ -41,12 +43,14 @@ beforeAll(async () => {
   ;[aws, redis] = await Promise.all([AwsEndpoint.start(), RedisServer.start()])
   directory = fs.realpathSync(temporaryDirectory('tcs-cli-'))
   fs.mkdirSync(file('.git'))
+  logs = fs.realpathSync(temporaryDirectory('tcs-logs-'))
   cli = new Cli(directory, {
     TCS_ENVIRONMENT: 'staging',
     AWS_ENDPOINT_URL: aws.url,
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: canary,
+    TCS_AUDIT_LOG: path.join(logs, 'secret-audit.jsonl'),
   })
 })
 beforeEach(async () => {
@@ -62,7 +66,7 @@ beforeEach(async () => {
 })
 afterAll(async () => {
   await Promise.all([aws?.stop(), redis?.stop()])
-  fs.rmSync(directory, { recursive: true })
+  for (const made of [directory, logs]) fs.rmSync(made, { recursive: true })
 })
 
 const error = (code, message = '') => ({ error: { code, message: expect.stringContaining(message) } })
@@ -541,8 +545,24 @@ describe('report', () => {
   })
 })
 
+test('the audit log names this program, and standard output stays the result where the log goes there', async () => {
+  const log = path.join(logs, 'named.jsonl')
+  await cli.run('get github api_token', { env: { TCS_AUDIT_LOG: log } })
+  const records = fs
+    .readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const read = records.filter(({ secret }) => secret === 'GITHUB_API_TOKEN')
+  expect(read).toEqual(expect.arrayContaining([expect.objectContaining({ caller: 'tcs-secrets', outcome: 'ok' })]))
+  const { document, stderr } = await cli.json('get github api_token', { env: { TCS_AUDIT_LOG: 'stdout' } })
+  expect([document.source, stderr.includes('"secret":"GITHUB_API_TOKEN"')]).toEqual(['aws', true])
+})
+
 test('no value was printed by any of these without --reveal', () => {
   const forms = [canary, Buffer.from(canary).toString('base64').slice(0, -4)]
   expect(cli.printed.length).toBeGreaterThan(100)
-  expect(cli.printed.filter((text) => forms.some((form) => text.includes(form)))).toEqual([])
+  const written = fs.readdirSync(logs).map((name) => fs.readFileSync(path.join(logs, name), 'latin1'))
+  const seen = [...cli.printed, ...written]
+  expect(seen.filter((text) => forms.some((form) => text.includes(form)))).toEqual([])
 })

@@ -240,7 +240,14 @@ describe('explain and health', () => {
       'env-file disabled',
       'runtime skipped',
     ])
-    expect(Date.parse(warm.layers[0].freshUntil) - Date.now()).toBeGreaterThan(290_000)
+    const { freshUntil, refreshAt, staleUntil } = warm.layers[0]
+    expect(Date.parse(freshUntil) - Date.now()).toBeGreaterThan(290_000)
+    expect(Date.parse(refreshAt)).toBeGreaterThan(Date.parse(freshUntil) - 65_000)
+    expect(Date.parse(refreshAt)).toBeLessThan(Date.parse(freshUntil))
+    expect(Date.parse(staleUntil) - Date.parse(freshUntil)).toBe(3_600_000)
+    expect(warm.breakers).toEqual({ aws: 'closed' })
+    // 30 days at 300 s, refreshed at 85 % of that; $0.40 and 5 cents for 10,000 calls.
+    expect(warm.estimate).toEqual({ awsCallsPerMonth: 10_165, costPerMonthUsd: 0.45 })
     expect(JSON.stringify([cold, warm])).not.toContain('canary')
   })
 

@@ -59,6 +59,50 @@ test('a target that is ahead of AWS gets the pending version, one that is behind
   expect(behind.tries.at(-1)).toBe('old')
 })
 
+/** A delivery whose rotation stopped half-way, and the version that is being tried. */
+async function halfWay() {
+  const hooks = { set: async () => {}, test: () => Promise.reject(new Error()) }
+  const delivery = world.deliver({}, { rotation: { hooks }, logger: { warn() {} } })
+  expect((await delivery.rotation.rotate('DB_PASSWORD')).outcome).toBe('failed')
+  const { pending } = await delivery.getSecretVersions('DB_PASSWORD')
+  return { delivery, pending: /** @type {any} */ (pending).value }
+}
+
+test('a target that is put back while the pending version is tried lets in with the live one after all', async () => {
+  const { delivery, pending } = await halfWay()
+  const target = new Target(pending)
+  const connect = (/** @type {string} */ password) => {
+    if (password === pending) target.accepted = 'old'
+    return target.connect(password)
+  }
+  expect(await delivery.withSecret('db', 'password', connect, { timeoutMs: 3000 })).toBe('connected')
+  expect(target.tries).toEqual(['old', pending, 'old'])
+})
+
+test('while the target is ahead of AWS, not every caller asks AWS which version it has', async () => {
+  const { delivery, pending } = await halfWay()
+  const target = new Target(pending)
+  await delivery.getSecret('DB_PASSWORD')
+  await world.aws.resetCalls()
+  for (let i = 0; i < 50; i++) await delivery.withSecret('db', 'password', target.connect)
+  expect((await world.aws.calls()).total).toBeLessThanOrEqual(4)
+  expect(target.tries).toHaveLength(51)
+  // Put back, it is entered with the live version again, and that is what comes first from then on.
+  target.accepted = 'old'
+  target.tries = []
+  for (let i = 0; i < 2; i++) await delivery.withSecret('db', 'password', target.connect)
+  expect(target.tries).toEqual([pending, 'old', 'old'])
+  // A newer live version ends it as well.
+  target.accepted = pending
+  await delivery.withSecret('db', 'password', target.connect)
+  await world.aws.put({ [ID]: 'newer' })
+  await delivery.refresh('DB_PASSWORD')
+  target.accepted = 'newer'
+  target.tries = []
+  await delivery.withSecret('db', 'password', target.connect)
+  expect(target.tries).toEqual(['newer'])
+})
+
 test('a secret that is not right yet is waited for', async () => {
   const delivery = world.deliver()
   const target = new Target('soon')
@@ -141,6 +185,18 @@ test('while AWS fails the refusal is what the caller gets', async () => {
   await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
   const call = delivery.withSecret('db', 'password', new Target('new').connect, { timeoutMs: 300 })
   await expect(call).rejects.toMatchObject({ code: '28P01' })
+})
+
+test('close() ends a call that looks for another value', async () => {
+  const delivery = world.deliver()
+  const target = new Target('never in AWS')
+  const call = delivery.withSecret('db', 'password', target.connect, { timeoutMs: 60_000 })
+  const ended = expect(call).rejects.toMatchObject({ code: 'CLOSED' })
+  await until('it waits', async () => ((await world.aws.calls()).byOperation.GetSecretValue ?? 0) > 8)
+  const started = performance.now()
+  await delivery.close()
+  await ended
+  expect(performance.now() - started).toBeLessThan(1000)
 })
 
 test('wrong arguments and a missing secret are refused by code', async () => {

@@ -71,17 +71,19 @@ const times = (/** @type {number} */ ratio) => `${ratio.toFixed(2)}×`
 const parts = {
   async cached({ aws }) {
     const { stored } = require('./scenarios/cached')
-    const sides = ['tcs', 'powertools', 'map']
+    const sides = ['tcs', 'audited', 'powertools', 'logged', 'map']
     const rows = []
     const goals = []
     for (const bytes of [40, 2048]) {
       await aws.reset()
       await aws.put(stored(bytes))
-      const { tcs, powertools, map } = await compare('cached', sides, { aws: aws.options, bytes })
+      const { tcs, audited, powertools, logged, map } = await compare('cached', sides, { aws: aws.options, bytes })
       const row = (/** @type {string} */ name, /** @type {Measured} */ { nsPerRead }) =>
         rows.push([number(bytes), name, number(nsPerRead), times(nsPerRead / map.nsPerRead)])
       row('tcs-secret-delivery', tcs)
+      row('the same with the audit log', audited)
       row('Powertools `SecretsProvider.get`', powertools)
+      row('the same with a pino line', logged)
       row('`Map` + TTL by hand', map)
       goals.push(
         goal(
@@ -89,6 +91,20 @@ const parts = {
           tcs.nsPerRead / powertools.nsPerRead,
           'at most',
           0.8,
+          times,
+        ),
+        goal(
+          `cached read with audit, ${bytes} bytes: time of Powertools without`,
+          audited.nsPerRead / powertools.nsPerRead,
+          'at most',
+          1,
+          times,
+        ),
+        goal(
+          `cached read with audit, ${bytes} bytes: time of Powertools with pino`,
+          audited.nsPerRead / logged.nsPerRead,
+          'at most',
+          0.125,
           times,
         ),
         goal(`cached read, ${bytes} bytes: time of a \`Map\``, tcs.nsPerRead / map.nsPerRead, 'at most', 1.2, times),

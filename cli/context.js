@@ -50,18 +50,36 @@ class Context {
  * @returns {SecretDelivery}
  */
 function openDelivery({ file, directory, options }, logger) {
-  const { SecretDelivery } = library()
+  const { SecretDelivery, environmentDefaults } = library()
   const before = process.cwd()
   try {
     // Relative paths in the file start where the file is, wherever this was called.
     process.chdir(directory)
-    return new SecretDelivery({ ...options, logger })
+    return new SecretDelivery({ ...options, audit: auditOptions(options, environmentDefaults), logger })
   } catch (error) {
     if (file !== null) /** @type {Error} */ (error).message += ` (in ${file})`
     throw error
   } finally {
     process.chdir(before)
   }
+}
+
+/**
+ * Audit records of this program say so, and leave standard output to its result.
+ *
+ * @param {Config['options']} options
+ * @param {typeof import('../index').environmentDefaults} defaults
+ * @returns {Config['options']['audit']}
+ */
+function auditOptions({ audit, environment }, defaults) {
+  const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
+  const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
+  const given = audit ?? (byDefault() ? {} : undefined)
+  // Off, or something that the delivery refuses.
+  if (typeof given !== 'object') return given
+  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', ...rest } = given
+  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, label }
+  return { ...rest, label, sink: (lines) => void process.stderr.write(lines) }
 }
 
 /** The package. It is loaded late, since --help and --version need no addon. @returns {typeof import('../index')} */

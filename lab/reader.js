@@ -3,13 +3,17 @@
 // A service in a process of its own, told what to do by the lab (lab/service.js).
 
 const { performance } = require('node:perf_hooks')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { SecretDelivery } = require('..')
+const { Clients, connect } = require('./clients')
 const { Load } = require('./load')
 
 /** @type {SecretDelivery} */
 let delivery
 /** @type {Load} */
 let load
+/** @type {Clients} */
+let clients
 
 /** @type {Record<string, (...args: any[]) => unknown>} */
 const commands = {
@@ -44,6 +48,20 @@ const commands = {
   behind: (version) => load.behind(version),
   cut: () => load.cut(),
   stopLoad: () => load.stop(),
+
+  /** @param {import('./clients').ClientsOptions} options */
+  startClients(options) {
+    clients = new Clients(delivery, options)
+  },
+  clients: () => clients.report(),
+  stopClients: () => clients.stop(),
+  /** @param {import('./clients').ClientsOptions} options */
+  connect: (options) => connect(delivery, options),
+
+  /** Reads every millisecond until `name` has this value. @param {string} name @param {string} value */
+  async waitFor(name, value) {
+    while ((await delivery.getSecret(name)) !== value) await sleep(1)
+  },
 
   close: () => delivery?.close(),
 }

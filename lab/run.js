@@ -11,6 +11,7 @@ const { awsFaults } = require('./scenarios/aws')
 const { fleetScenarios } = require('./scenarios/fleet')
 const { outageFaults } = require('./scenarios/outage')
 const { redisFaults } = require('./scenarios/redis')
+const { rotationScenarios } = require('./scenarios/rotation')
 const { tenMinutes } = require('./scenarios/ten-minutes')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
@@ -32,22 +33,26 @@ function sections(mode) {
   const aws = faults('AWS fails', awsFaults(mode))
   const outage = path.join(target, profile, 'examples', 'long_outage')
   aws.scenarios.push({ name: 'ten-minutes', run: () => tenMinutes(outage) })
-  const fleet = fleetScenarios(mode).map(({ name, run }) => ({
-    name,
-    run: async () => {
-      const goals = await run(profile)
-      const missed = goals.filter(({ met }) => !met)
-      return {
-        rows: goalTable('', goals).rows,
-        broken: missed.map(({ what, got, bound }) => `${name}: ${what}: ${got}, bound ${bound}`),
-      }
-    },
-  }))
+  const goals = (/** @type {string} */ title, /** @type {import('./scenarios/fleet').Scenario[]} */ all) => {
+    const scenarios = all.map(({ name, run }) => ({
+      name,
+      run: async () => {
+        const goals = await run(profile)
+        const missed = goals.filter(({ met }) => !met)
+        return {
+          rows: goalTable('', goals).rows,
+          broken: missed.map(({ what, got, bound }) => `${name}: ${what}: ${got}, bound ${bound}`),
+        }
+      },
+    }))
+    return { title, heading: goalTable('', []).heading, scenarios }
+  }
   return [
     aws,
     faults('Redis fails', redisFaults(mode)),
     faults('More than one part fails', outageFaults(mode)),
-    { title: 'Counted and timed', heading: goalTable('', []).heading, scenarios: fleet },
+    goals('Rotation', rotationScenarios(mode)),
+    goals('Counted and timed', fleetScenarios(mode)),
   ]
 }
 

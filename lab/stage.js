@@ -3,7 +3,8 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
+const { SecretDelivery } = require('..')
+const { AwsEndpoint, PostgresServer, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
 const { ownPort } = require('./port')
 const { FaultProxy } = require('./proxy')
 const { Service } = require('./service')
@@ -17,12 +18,14 @@ const DEADLINE_MS = 150_000
 /** What the start of a request to AWS looks like. */
 const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toString('latin1') === 'POST '
 
-/** @typedef {{ redis?: boolean, password?: string }} Wanted */
+/** @typedef {{ redis?: boolean, password?: string, postgres?: boolean }} Wanted */
 
 /** The servers of one scenario, with a proxy before each, and the services that read from them. */
 class Stage {
   /** @type {(() => Promise<unknown>)[]} */
   #stops = []
+  /** All services of a stage write one audit log. */
+  #audit = this.file('audit.jsonl')
   #keys = [{ id: 'lab', key: randomBytes(32).toString('base64') }]
 
   /** @param {'debug' | 'release'} profile Of the AWS endpoint. */
@@ -66,7 +69,7 @@ class Stage {
   }
 
   /** @param {Wanted} wanted */
-  async #build({ redis = false, password }) {
+  async #build({ redis = false, password, postgres = false }) {
     await this.startAws()
     this.awsProxy = await this.keep(FaultProxy.start(port(this.aws.url), { counts: isAwsRequest }))
     if (redis) {
@@ -74,6 +77,7 @@ class Stage {
       await this.startRedis(password)
       this.redisProxy = await this.keep(FaultProxy.start(this.redisPort))
     }
+    if (postgres) this.postgres = await this.keep(PostgresServer.start())
   }
 
   /** The AWS endpoint with every secret in its first version; on the same port as before, when it ran before. */
@@ -97,23 +101,38 @@ class Stage {
   }
 
   /**
-   * A service of this stage.
+   * Options of a delivery on this stage.
+   *
+   * @param {{ aws?: object, cache?: object, rotation?: object }} options
+   * @returns {import('..').SecretDeliveryOptions}
+   */
+  options({ aws = {}, cache = {}, rotation }) {
+    const { awsProxy, redis, redisProxy } = this
+    const auth = redis?.password === undefined ? '' : `:${redis.password}@`
+    const shared = redisProxy && { url: `redis://${auth}127.0.0.1:${redisProxy.port}` }
+    return {
+      environment: 'production',
+      aws: { ...this.aws.options, endpoint: `http://127.0.0.1:${awsProxy?.port}`, ...aws },
+      runtime: { variables: {}, secretDirectories: [] },
+      audit: { path: this.#audit },
+      cache: { redis: shared ?? false, encryptionKeys: this.#keys, maxStaleSeconds: 600, ...cache },
+      ...(rotation && { rotation }),
+    }
+  }
+
+  /**
+   * A service of this stage, in a process of its own.
    *
    * @param {{ aws?: object, cache?: object }} options
    * @returns {Promise<Service>}
    */
-  service({ aws = {}, cache = {} }) {
-    const { awsProxy, redis, redisProxy } = this
-    const auth = redis?.password === undefined ? '' : `:${redis.password}@`
-    const shared = redisProxy && { url: `redis://${auth}127.0.0.1:${redisProxy.port}` }
-    return this.keep(
-      Service.start({
-        environment: 'production',
-        aws: { ...this.aws.options, endpoint: `http://127.0.0.1:${awsProxy?.port}`, ...aws },
-        runtime: { variables: {}, secretDirectories: [] },
-        cache: { redis: shared ?? false, encryptionKeys: this.#keys, maxStaleSeconds: 600, ...cache },
-      }),
-    )
+  service(options) {
+    return this.keep(Service.start(this.options(options)))
+  }
+
+  /** A delivery in this process: hooks are functions. @param {{ aws?: object, cache?: object, rotation?: object }} options */
+  deliver(options) {
+    return this.keep(Promise.resolve(new SecretDelivery({ ...this.options(options), logger: { warn() {} } })))
   }
 
   /**

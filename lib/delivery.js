@@ -32,9 +32,10 @@ class SecretDelivery {
   constructor(options) {
     const { logger, ...given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
-    const rest = names.length > 0 ? { ...given, rotation: { ...given.rotation, hooks: names } } : given
+    const { sink, audit } = checkedSink(given.audit)
+    const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
     const ambient = { variables: variables.forConfiguration(), workingDirectory: process.cwd() }
-    this.#operations = new Operations(logger, hooks)
+    this.#operations = new Operations(logger, hooks, sink)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
@@ -154,12 +155,17 @@ class SecretDelivery {
 
   /**
    * @param {string} toolName
+   * @param {{ otherEnvironments?: string[] }} [options]
    * @returns {Promise<import('../index').ValidationResult>}
    */
-  async validateToolSecrets(toolName) {
+  async validateToolSecrets(toolName, { otherEnvironments = [] } = {}) {
     assertName('toolName', toolName)
+    if (!Array.isArray(otherEnvironments)) {
+      throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
+    }
+    otherEnvironments.forEach(assertEnvironment)
     const found = this.#allVariables()
-    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, found))
+    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
   }
 
   /** @returns {Promise<import('../index').ValidationResult>} */
@@ -250,6 +256,7 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
+    this.#looks.close()
     this.#closing ??= this.#operations
       .start(this.#native, (id) => this.#native.close(id))
       .then(() => {
@@ -325,14 +332,14 @@ class SecretDelivery {
    * All values of a secret that something may still, or already, accept; the likeliest first. None while AWS fails.
    *
    * @param {string} name
-   * @returns {Promise<string[]>}
+   * @returns {Promise<import('./with-secret').Found>}
    */
   async #allValues(name) {
     const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true)).then(versionsOf)
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
-    return values.filter((value) => typeof value === 'string')
+    return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
   }
 
   /** Every variable: a validation reads many names. */
@@ -478,6 +485,19 @@ function checkedOptions(options) {
 }
 
 /**
+ * Splits the function off the audit options: it stays in JavaScript, the addon is told that there is one.
+ *
+ * @param {any} audit
+ * @returns {{ audit: any, sink: ((lines: string) => Promise<void> | void) | undefined }}
+ */
+function checkedSink(audit) {
+  const sink = audit?.sink
+  if (sink === undefined || sink === null) return { audit, sink: undefined }
+  if (typeof sink !== 'function') throw new SecretError('CONFIG_INVALID', 'options.audit.sink must be a function')
+  return { audit: { ...audit, sink: true }, sink }
+}
+
+/**
  * @param {Record<string, string>} versions Values by label, and the rest as JSON text.
  * @returns {import('../index').SecretVersions}
  */
@@ -511,4 +531,21 @@ function environmentDefaults(environment) {
   return JSON.parse(orThrow(native.environmentDefaults(environment)))
 }
 
-module.exports = { SecretDelivery, environmentDefaults }
+/**
+ * @param {string} path
+ * @param {{ key?: string | Uint8Array }} [options]
+ * @returns {Promise<import('../index').AuditVerification>}
+ */
+async function verifyAuditLog(path, options = {}) {
+  if (typeof path !== 'string' || path === '') throw new SecretError('CONFIG_INVALID', 'path must be a file name')
+  const { key } = options
+  if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
+    throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
+  }
+  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
+  const verified = JSON.parse(await native.verifyAuditLog(path, bytes))
+  if (verified.unreadable !== undefined) throw new SecretError('SOURCE_UNAVAILABLE', verified.unreadable)
+  return verified
+}
+
+module.exports = { SecretDelivery, environmentDefaults, verifyAuditLog }

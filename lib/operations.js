@@ -13,6 +13,7 @@ const ROTATED = 4
 const HOOK = 5
 const ROTATION = 6
 const ALERT = 7
+const SHIP = 8
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -22,8 +23,10 @@ class Operations {
   /**
    * @param {{ warn(message: string): void } | undefined} logger
    * @param {import('../index').RotationHooks} hooks
+   * @param {((lines: string) => Promise<void> | void) | undefined} sink
    */
-  constructor(logger, hooks) {
+  constructor(logger, hooks, sink) {
+    this.sink = sink
     this.logger = logger
     this.hooks = hooks
     /** @type {Set<(tool: string, secretType: string) => void>} */
@@ -126,6 +129,7 @@ class Operations {
     if (kind === ROTATED) return this.rotated(first, second)
     if (kind === ROTATION) return this.noticed(first)
     if (kind === ALERT) return this.alerted(first)
+    if (kind === SHIP) return void this.ship(id, first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
     if (kind === FAILED) operation?.reject(new SecretError(first, second))
@@ -148,6 +152,21 @@ class Operations {
    */
   rotated(tool, secretType) {
     for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
+  }
+
+  /**
+   * Hands audit lines to the service. What it does not take is offered again.
+   *
+   * @param {number} id
+   * @param {string} lines
+   */
+  async ship(id, lines) {
+    try {
+      await this.sink?.(lines)
+      this.unheld?.deref()?.shipDone(id)
+    } catch (error) {
+      this.unheld?.deref()?.shipDone(id, error instanceof Error ? error.message : 'audit.sink failed')
+    }
   }
 
   /**

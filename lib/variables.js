@@ -6,7 +6,7 @@
  */
 
 const FILE_SUFFIX = '_FILE'
-const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE']
+const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
 
 /** @typedef {Record<string, string | undefined>} Variables */
 

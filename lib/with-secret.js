@@ -1,5 +1,6 @@
 'use strict'
 
+const { setMaxListeners } = require('node:events')
 // Not the global ones, which a service's tests may replace (Jest's fake timers).
 const { setTimeout } = require('node:timers/promises')
 const { SecretError } = require('./errors')
@@ -45,23 +46,43 @@ function isAuthError(error) {
 }
 
 /**
+ * What AWS has of a secret: its values, the likeliest first, and whether a rotation is under way.
+ *
+ * @typedef {{ values: string[], isPending: boolean }} Found
+ *
  * The looks at AWS of one secret. Whoever asks for one shares it, and their number is bounded in time: a password that
  * is wrong everywhere must not become a load on AWS.
  *
- * @typedef {{ notBefore: number, wait: number, restUntil: number, under: Promise<string[]> | undefined }} Look
+ * @typedef {{ notBefore: number, wait: number, restUntil: number, under: Promise<Found> | undefined }} Look
  */
 class Looks {
   /** @type {Map<string, Look>} */
   #byName = new Map()
+  /** What the target accepted in place of the live value: it is ahead of AWS, or behind. @type {Map<string, { live: string, value: string }>} */
+  #accepted = new Map()
+  #closing = new AbortController()
   #read
 
-  /** @param {(name: string) => Promise<string[]>} read All values of a secret, the likeliest first. */
+  /** @param {(name: string) => Promise<Found>} read */
   constructor(read) {
     this.#read = read
+    // One for each secret that is looked for.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /**
-   * All values of `name`, or `undefined` when they are not to be asked for before `end`.
+   * The value that was accepted last while `live` was the live one.
+   *
+   * @param {string} name
+   * @param {string} live
+   */
+  likeliest(name, live) {
+    const accepted = this.#accepted.get(name)
+    return accepted?.live === live ? accepted.value : live
+  }
+
+  /**
+   * What AWS has of `name`, or `undefined` when it is not to be asked for that before `end`.
    *
    * @param {string} name
    * @param {number} end
@@ -69,12 +90,17 @@ class Looks {
   async values(name, end) {
     const look = this.#byName.get(name) ?? { notBefore: 0, wait: FIRST_WAIT_MS, restUntil: 0, under: undefined }
     this.#byName.set(name, look)
+    this.#closing.signal.throwIfAborted()
     if (look.under !== undefined) return look.under
     const at = Math.max(look.notBefore, look.restUntil)
     if (at > end) return undefined
     const pause = at - performance.now()
-    look.under = (pause > 0 ? setTimeout(pause) : Promise.resolve())
+    const { signal } = this.#closing
+    look.under = (pause > 0 ? setTimeout(pause, undefined, { signal }) : Promise.resolve())
       .then(() => this.#read(name))
+      .catch((error) => {
+        throw signal.aborted ? signal.reason : error
+      })
       .finally(() => {
         look.under = undefined
         look.notBefore = performance.now() + look.wait * (0.5 + Math.random())
@@ -84,12 +110,16 @@ class Looks {
   }
 
   /**
-   * A value was accepted.
+   * `value` was accepted while `live` was the live one.
    *
    * @param {string} name
+   * @param {string} live
+   * @param {string} value
    */
-  found(name) {
+  found(name, live, value) {
     this.#byName.delete(name)
+    if (value === live) this.#accepted.delete(name)
+    else this.#accepted.set(name, { live, value })
   }
 
   /**
@@ -100,6 +130,12 @@ class Looks {
   gaveUp(name) {
     const look = this.#byName.get(name)
     if (look && look.restUntil < performance.now()) look.restUntil = performance.now() + REST_MS
+  }
+
+  /** Ends the waits, and holds no value any more. */
+  close() {
+    this.#accepted.clear()
+    this.#closing.abort(new SecretError('CLOSED', 'this SecretDelivery was closed; create a new one to read secrets'))
   }
 }
 
@@ -118,6 +154,7 @@ async function withSecret({ name, read, looks }, use, options = {}) {
   const end = performance.now() + timeoutMs
   const first = await read()
   if (first === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
+  let live = first
   /** @type {unknown} */
   let failure
   /** @type {Set<string>} */
@@ -127,7 +164,7 @@ async function withSecret({ name, read, looks }, use, options = {}) {
     tried.add(secret)
     try {
       const result = await use(secret)
-      looks.found(name)
+      looks.found(name, live, secret)
       return { result }
     } catch (error) {
       if (!isAuth(error)) throw error
@@ -135,16 +172,25 @@ async function withSecret({ name, read, looks }, use, options = {}) {
       return undefined
     }
   }
-  let done = await attempt(first)
+  /** @param {string[]} values */
+  const tryEach = async (values) => {
+    for (const value of values) {
+      const done = tried.has(value) ? undefined : await attempt(value)
+      if (done !== undefined) return done
+    }
+    return undefined
+  }
+  let done = await tryEach([looks.likeliest(name, first), first])
   while (done === undefined) {
-    const values = await looks.values(name, end)
-    if (values === undefined) {
+    const found = await looks.values(name, end)
+    if (found === undefined) {
       looks.gaveUp(name)
       throw failure
     }
-    for (const value of values) {
-      if (!tried.has(value)) done ??= await attempt(value)
-    }
+    live = found.values[0] ?? live
+    done = await tryEach(found.values)
+    // During a rotation a value can be refused and accepted a moment later: the target is set, and put back.
+    if (found.isPending || live !== first) tried.clear()
   }
   return done.result
 }

@@ -9,6 +9,7 @@ const setup = require('./setup')
 setup.rust()
 setup.nodeModules()
 setup.redis()
+setup.postgres()
 setup.addon()
 const profile = process.argv.includes('--short') ? 'dev' : 'release'
 setup.awsEndpoint(profile)

@@ -3,13 +3,15 @@
 // Starts the servers that tests, demo and benchmark talk to: on free ports of loopback, ready when the call returns,
 // stopped by their id.
 
-const { spawn } = require('node:child_process')
+const { randomBytes } = require('node:crypto')
+const { execFile, spawn } = require('node:child_process')
 const fs = require('node:fs')
 const http = require('node:http')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
+const { promisify } = require('node:util')
 
 const root = path.resolve(__dirname, '..')
 const START_DEADLINE_MS = 20_000
@@ -55,15 +57,16 @@ class Server {
   /**
    * @param {string} command
    * @param {string[]} args
-   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe' }} [options]
+   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe', uid?: number, gid?: number }} [options]
    */
   constructor(command, args, options = {}) {
     this.output = ''
     this.command = command
+    const { env, stdin = 'ignore', ...rest } = options
     this.process = spawn(command, args, {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+      ...rest,
+      env: { ...process.env, ...env },
+      stdio: [stdin, 'pipe', 'pipe'],
     })
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on('data', (chunk) => (this.output = (this.output + chunk).slice(-20_000)))
@@ -170,6 +173,16 @@ class AwsEndpoint {
   /** @param {string} name */
   remove(name) {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')
+  }
+
+  /**
+   * Every version of a secret, whatever faults there are.
+   *
+   * @param {string} name
+   * @returns {Promise<{ versionId: string, value: string, labels: string[], wasLive: boolean }[]>} `wasLive`: it has, or had, AWSCURRENT.
+   */
+  versions(name) {
+    return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`)
   }
 
   /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret? }, times?, probability? }`, see crates/aws-endpoint. */
@@ -326,6 +339,121 @@ function isReady(url) {
   })
 }
 
+/** Time for PostgreSQL to end its own processes. */
+const POSTGRES_STOP_MS = 5_000
+
+/** A PostgreSQL server in a directory of its own, which ends with it. Passwords are checked by scram-sha-256. */
+class PostgresServer {
+  #server
+  #directory
+  #port
+  #password
+
+  /** @param {Server} server @param {string} directory @param {number} port @param {string} password Of the role `admin`. */
+  constructor(server, directory, port, password) {
+    this.#server = server
+    this.#directory = directory
+    this.#port = port
+    this.#password = password
+  }
+
+  /** @returns {string | undefined} Where its programs are: Debian keeps them out of PATH. */
+  static programs() {
+    const versions = '/usr/lib/postgresql'
+    const found = fs.existsSync(versions) ? fs.readdirSync(versions).sort((a, b) => Number(b) - Number(a)) : []
+    const places = [...found.map((version) => path.join(versions, version, 'bin')), ...pathDirectories()]
+    return places.find((place) => ['initdb', 'postgres'].every((name) => fs.existsSync(path.join(place, name))))
+  }
+
+  /** @returns {Promise<PostgresServer>} */
+  static async start() {
+    const programs = PostgresServer.programs()
+    if (programs === undefined) throw new Error('PostgreSQL is not installed')
+    const [directory, port, password] = [temporaryDirectory(), await freePort(), randomBytes(16).toString('hex')]
+    try {
+      const owner = unprivileged()
+      const [data, passwordFile] = [path.join(directory, 'data'), path.join(directory, 'password')]
+      fs.writeFileSync(passwordFile, password, { mode: 0o600 })
+      if (owner.uid !== undefined) for (const own of [directory, passwordFile]) fs.chownSync(own, owner.uid, owner.gid)
+      // The working directory must be one that this user may enter.
+      const as = { ...owner, cwd: directory }
+      const cluster = ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', '--pwfile', passwordFile]
+      const initdb = path.join(programs, 'initdb')
+      await promisify(execFile)(initdb, [...cluster, '-E', 'UTF8', '--no-locale', '--no-sync'], as)
+      fs.rmSync(passwordFile)
+      const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=200']
+      const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
+      const server = new Server(path.join(programs, 'postgres'), args, as)
+      const started = new PostgresServer(server, directory, port, password)
+      await server.ready(() => started.#answers())
+      return started
+    } catch (error) {
+      removeDirectory(directory)
+      throw error
+    }
+  }
+
+  /** How to connect, in the words of `pg`. @param {string} user @param {string} password */
+  options(user, password) {
+    return { host: '127.0.0.1', port: this.#port, database: 'postgres', user, password }
+  }
+
+  /** How to connect as the role that may alter the others. */
+  get admin() {
+    return this.options('admin', this.#password)
+  }
+
+  /** Runs one statement as `admin`. @param {string} text @param {unknown[]} [values] @returns {Promise<any[]>} Its rows. */
+  async query(text, values) {
+    const { Client } = require('pg')
+    const client = new Client(this.admin)
+    await client.connect()
+    try {
+      return (await client.query(text, values)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  async #answers() {
+    try {
+      await this.query('SELECT 1')
+      return true
+    } catch (error) {
+      // 57P03: it listens before it is ready.
+      if (['ECONNREFUSED', '57P03'].includes(/** @type {any} */ (error).code)) return false
+      throw error
+    }
+  }
+
+  async stop() {
+    // At once and with all its processes, which a SIGKILL of the first one would leave to themselves.
+    this.#server.signal('SIGQUIT')
+    const late = setTimeout(() => this.#server.signal('SIGKILL'), POSTGRES_STOP_MS)
+    await this.#server.ended
+    clearTimeout(late)
+    removeDirectory(this.#directory)
+  }
+}
+
+/** @returns {string[]} */
+const pathDirectories = () => (process.env.PATH ?? '').split(path.delimiter).filter(path.isAbsolute)
+
+/** Again where a process that is ending still wrote into it. @param {string} directory */
+const removeDirectory = (directory) => fs.rmSync(directory, { recursive: true, maxRetries: 10, retryDelay: 50 })
+
+/** Whom to be where this process is root, whom PostgreSQL refuses. @returns {{ uid?: number, gid?: number }} */
+function unprivileged() {
+  if (process.getuid?.() !== 0) return {}
+  const lines = fs
+    .readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const user = ['postgres', 'nobody'].map((name) => lines.find(([own]) => own === name)).find(Boolean)
+  if (user === undefined) throw new Error('PostgreSQL refuses to run as root, and there is no user postgres or nobody')
+  return { uid: Number(user[2]), gid: Number(user[3]) }
+}
+
 /** MiniStack, an AWS stand-in that others wrote: see scripts/setup.js. */
 class MiniStack {
   /** @param {Server} server @param {string} url */
@@ -385,6 +513,7 @@ function accepts(port) {
 module.exports = {
   AwsEndpoint,
   MiniStack,
+  PostgresServer,
   PrometheusServer,
   RedisServer,
   Server,

@@ -67,14 +67,34 @@ function prometheus() {
 }
 
 /**
+ * A PostgreSQL server from the system's packages. Where it cannot be installed, what needs it is skipped, except in CI.
+ *
+ * @returns {boolean} Whether it is there.
+ */
+function postgres() {
+  const { PostgresServer } = require('./servers')
+  if (PostgresServer.programs() === undefined && mayInstall()) systemPackage('postgresql', 'postgresql')
+  if (PostgresServer.programs() !== undefined) return true
+  const missing =
+    'PostgreSQL was not found: install it (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql)'
+  if (process.env.CI) fail(missing)
+  console.warn(`${missing}; what needs it is skipped`)
+  return false
+}
+
+/** Whether this process may install the system's packages. */
+function mayInstall() {
+  return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
+}
+
+/**
  * Installs a package of the system. Its service is not started: tests and demos start their own.
  *
  * @param {string} debian
  * @param {string} brew
  */
 function systemPackage(debian, brew) {
-  const root = process.getuid?.() === 0
-  if (process.platform !== 'linux' || !root || !has('apt-get')) {
+  if (!mayInstall()) {
     fail(`${debian} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`)
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
@@ -131,4 +151,17 @@ function longOutage(profile) {
   run('cargo', ['build', '--quiet', '--locked', ...example, '--profile', profile])
 }
 
-module.exports = { addon, awsEndpoint, fail, longOutage, ministack, nodeModules, prometheus, redis, root, run, rust }
+module.exports = {
+  addon,
+  awsEndpoint,
+  fail,
+  longOutage,
+  ministack,
+  nodeModules,
+  postgres,
+  prometheus,
+  redis,
+  root,
+  run,
+  rust,
+}

@@ -35,12 +35,14 @@ mod kind {
     pub const HOOK: u32 = 5;
     pub const ROTATION: u32 = 6;
     pub const ALERT: u32 = 7;
+    pub const SHIP: u32 = 8;
 }
 
 enum Message {
     Done { id: u32, result: std::result::Result<Outcome, SecretError> },
     Noticed(Notice),
     Hook { id: u32, told: String },
+    Ship { id: u32, lines: String },
 }
 
 /// A value that ends an operation.
@@ -96,6 +98,7 @@ impl Batch {
             Message::Noticed(Notice::Alert(alert)) => {
                 self.other(kind::ALERT, 0, report::alert(&alert).to_string(), String::new());
             }
+            Message::Ship { id, lines } => self.other(kind::SHIP, id, lines, String::new()),
             Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),
         }
     }
@@ -153,6 +156,11 @@ impl Completions {
     /// Has JavaScript call a hook; `told` is its context as JSON text.
     pub fn call_hook(&self, id: u32, told: String) {
         self.push(Message::Hook { id, told });
+    }
+
+    /// Has JavaScript take audit lines.
+    pub fn ship(&self, id: u32, lines: String) {
+        self.push(Message::Ship { id, lines });
     }
 
     fn push(&self, message: Message) {

@@ -4,9 +4,11 @@
 //! in bulk (`completions`); `lib/delivery.js` turns both into promises. A cached read does not go that way: it is one
 //! synchronous call (`raw`).
 
+mod audit;
 mod completions;
 mod hooks;
 mod native_delivery;
 mod options;
 mod raw;
 mod report;
+mod shipping;

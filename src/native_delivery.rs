@@ -13,8 +13,8 @@ use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config};
 use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
 use tcs_secret_delivery_core::error::SecretError;
+use tcs_secret_delivery_core::exposition::text;
 use tcs_secret_delivery_core::health::health;
-use tcs_secret_delivery_core::metrics::text;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::rotation::hooks::HookFailure;
 use tcs_secret_delivery_core::source::aws::MAX_BATCH;
@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 use crate::completions::{Batch, Completions, Outcome, Ticket};
 use crate::hooks::JsHooks;
 use crate::raw::{CachedReader, SecretMap, SecretText};
+use crate::shipping::Shipping;
 use crate::{options, report};
 
 /// A refusal that JavaScript turns into a `SecretError`.
@@ -70,8 +71,14 @@ pub fn open_delivery(
         .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;
     let opened = Config::from_options(options, &ambient).and_then(|config| {
         let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
-        let delivery = Delivery::new(config, completions.clone(), hooks.clone(), Clock::system(), handle)?;
-        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks })
+        let shipping = Arc::new(Shipping::default());
+        let shipper = {
+            let (shipping, completions) = (shipping.clone(), completions.clone());
+            Arc::new(move |lines| shipping.ship(&completions, lines))
+        };
+        let (notices, clock) = (completions.clone(), Clock::system());
+        let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), clock, handle)?;
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, shipping })
     });
     Ok(match opened {
         Ok(delivery) => Either::A(delivery),
@@ -103,6 +110,7 @@ pub struct NativeDelivery {
     delivery: Arc<Delivery>,
     completions: Arc<Completions>,
     hooks: Arc<JsHooks>,
+    shipping: Arc<Shipping>,
 }
 
 impl Drop for NativeDelivery {
@@ -307,10 +315,17 @@ impl NativeDelivery {
 
     /// `validateToolSecrets`.
     #[napi(catch_unwind)]
-    pub fn validate_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
+    pub fn validate_tool_secrets(
+        &self,
+        id: u32,
+        tool: String,
+        other_environments: Vec<String>,
+        variables: HashMap<String, String>,
+    ) {
         let variables = Variables::new(variables);
         self.start(id, |delivery| async move {
-            let secrets = delivery.validate_tool(&tool, &variables).await?;
+            let mut secrets = delivery.validate_tool(&tool, &variables).await?;
+            delivery.compare_environments(&mut secrets, &other_environments).await?;
             Ok(validation(&delivery, Some(&tool), &secrets))
         });
     }
@@ -401,6 +416,12 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn hook_failed(&self, id: u32, error_class: String, code: Option<String>) {
         self.hooks.finish(id, Err(HookFailure::new(&error_class, code.as_deref())));
+    }
+
+    /// Audit lines were taken, or refused with a reason.
+    #[napi(catch_unwind)]
+    pub fn ship_done(&self, id: u32, refused: Option<String>) {
+        self.shipping.done(id, refused.map_or(Ok(()), Err));
     }
 
     /// `getSecretVersions`: the values by label, and under `details` the rest as JSON text.

@@ -1,16 +1,17 @@
 //! Reports as JSON text, with the names of `index.d.ts`. None of them has a place for a value.
 
 use serde_json::{Map, Value, json};
+use tcs_secret_delivery_core::audit::log::{FaultKind, Verification};
 use tcs_secret_delivery_core::clock::{Clock, iso8601};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::environment::Environment;
 use tcs_secret_delivery_core::error::SecretError;
 use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
+use tcs_secret_delivery_core::exposition::{Family, Labels, Series};
 use tcs_secret_delivery_core::health::{Check, Status};
 use tcs_secret_delivery_core::layer::Versions;
 use tcs_secret_delivery_core::metrics::alerts::Alert;
-use tcs_secret_delivery_core::metrics::families::{Family, Labels, Series, bounds_seconds, seconds};
-use tcs_secret_delivery_core::metrics::latency::Counts;
+use tcs_secret_delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
 use tcs_secret_delivery_core::metrics::{Origin, read};
 use tcs_secret_delivery_core::notice::Notice;
 use tcs_secret_delivery_core::rotation::calendar::Appointment;
@@ -57,6 +58,10 @@ pub fn explanation(environment: Environment, explanation: &Explanation) -> Value
         "versionId": explanation.version_id.as_deref(),
         "error": error(explanation.error.as_ref()),
         "layers": explanation.layers.iter().map(layer).collect::<Vec<_>>(),
+        "breakers": explanation.breakers.iter().map(|(source, state)| (source.clone(), state.as_str().into())).collect::<Map<_, _>>(),
+        "estimate": explanation.estimate.map(|estimate| {
+            json!({ "awsCallsPerMonth": estimate.aws_calls, "costPerMonthUsd": (estimate.cost_usd * 100.0).round() / 100.0 })
+        }),
     })
 }
 
@@ -69,6 +74,7 @@ fn layer(report: &LayerReport) -> Value {
         "ageSeconds": report.age_ms.map(|ms| ms / 1000),
         "freshUntil": report.fresh_until_unix_ms.map(iso8601),
         "staleUntil": report.stale_until_unix_ms.map(iso8601),
+        "refreshAt": report.refresh_at_unix_ms.map(iso8601),
         "error": error(report.error.as_ref()),
     })
 }
@@ -253,6 +259,49 @@ pub fn versions(versions: &Versions) -> Value {
     })
 }
 
+/// `AuditVerification`.
+pub fn verification(verification: &Verification) -> Value {
+    let fault = verification.fault.as_ref().map(|fault| {
+        let kind = match fault.kind {
+            FaultKind::Changed => "changed",
+            FaultKind::Removed => "removed",
+            FaultKind::Inserted => "inserted",
+            FaultKind::Reordered => "reordered",
+            FaultKind::BadCheckpoint => "bad-checkpoint",
+            FaultKind::TornTail => "torn-tail",
+        };
+        json!({
+            "kind": kind,
+            "file": fault.file.display().to_string(),
+            "line": fault.line,
+            "byteOffset": fault.offset,
+            "message": fault.message,
+        })
+    });
+    json!({
+        "valid": verification.fault.is_none(),
+        "untampered": verification.is_untampered(),
+        "fault": fault,
+        "files": verification.files,
+        "bytes": verification.bytes,
+        "firstSequence": verification.first_seq,
+        "lastSequence": verification.last.0,
+        "endConfirmed": verification.end_confirmed,
+        "unrecoveredJournals": verification.unrecovered,
+        "outcomes": {
+            "ok": verification.counts.ok,
+            "absent": verification.counts.absent,
+            "denied": verification.counts.denied,
+            "failed": verification.counts.failed,
+        },
+    })
+}
+
+/// A log that cannot be read at all.
+pub fn unreadable(message: &str) -> Value {
+    json!({ "unreadable": message })
+}
+
 /// `HealthReport`.
 pub fn health(environment: Environment, clock: &Clock, status: Status, checks: &[Check]) -> Value {
     let checks: Map<String, Value> = checks
@@ -339,6 +388,7 @@ fn validated(secret: &Validated) -> Value {
         "present": secret.source.is_some(),
         "source": secret.source.map(Origin::as_str),
         "versionId": secret.version_id,
+        "ageSeconds": secret.age.map(|age| age.as_secs()),
         "issues": secret.issues.iter().map(issue).collect::<Vec<_>>(),
     })
 }

@@ -2,6 +2,9 @@
 
 // A cached read, awaited, one after the other: tool and type given, the name built by each side.
 
+const fs = require('node:fs')
+const path = require('node:path')
+const { temporaryDirectory } = require('../../scripts/servers')
 const { VALUE, assertRead, median, oneByOne } = require('../load')
 
 const READS = 1_000_000
@@ -46,6 +49,37 @@ const sides = {
     const { SecretDelivery } = require('../..')
     const delivery = new SecretDelivery({ environment: 'production', aws, audit: false })
     return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+  },
+
+  /** The same with a record in the audit log for each read. @param {Input} input */
+  async audited({ aws, bytes }) {
+    const { SecretDelivery } = require('../..')
+    const directory = temporaryDirectory()
+    const delivery = new SecretDelivery({
+      environment: 'production',
+      aws,
+      audit: { path: path.join(directory, 'audit.jsonl'), maxMegabytes: 4096 },
+    })
+    const measured = await measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+    await delivery.close()
+    fs.rmSync(directory, { recursive: true })
+    return measured
+  },
+
+  /** Powertools with a line of a usual logger for each read. @param {Input} input */
+  async logged({ aws, bytes }) {
+    const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+    const { SecretsProvider } = require('@aws-lambda-powertools/parameters/secrets')
+    const directory = temporaryDirectory()
+    const logger = require('pino')({}, require('pino').destination({ dest: path.join(directory, 'log'), sync: false }))
+    const provider = new SecretsProvider({ awsSdkV3Client: new SecretsManagerClient(aws) })
+    const measured = await measure(bytes, async (tool, type) => {
+      const value = await provider.get(awsId(tool, type), { maxAge: TTL_MS / 1000 })
+      logger.info({ event: 'access', tool, secret: type, outcome: 'ok', source: 'memory' }, 'secret accessed')
+      return value
+    })
+    fs.rmSync(directory, { recursive: true })
+    return measured
   },
 
   /** @param {Input} input */

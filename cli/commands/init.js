@@ -25,6 +25,7 @@ const ignore = `
 # Secrets
 .env.*
 !.env.example
+secret-audit*.jsonl*
 `
 
 /** @type {import('../program').AddCommand} */

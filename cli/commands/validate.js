@@ -11,7 +11,7 @@ module.exports = (program, handle) => {
   define(program, 'validate', {
     summary: 'check that secrets are there and look right',
     description:
-      'Reads the declared secrets as the service would and checks them against their rules: required, pattern, minimum length, JSON fields.',
+      'Reads the declared secrets as the service would and checks them against their rules, and for what is hardly ever meant: placeholders, white space or quotes around a value, tokens and certificates that end, late rotations.',
     examples: ['validate', 'validate github --environment production', 'validate --json'],
     exits: { 0: 'no errors; there may be warnings', 1: 'errors', 3: 'no tools are declared' },
   })

@@ -15,6 +15,14 @@ function cacheFindings({ checks: { redis, memory } }, { options: { cache } }) {
   return [redisFinding(redis), keysFinding(cache === false ? undefined : cache?.encryptionKeys)]
 }
 
+/** @param {import('../../index').HealthReport} health @returns {Finding[]} */
+function auditFindings({ checks: { audit } }) {
+  if (audit.status === 'ok') return [finding('audit log', 'ok', 'is written')]
+  if (audit.status === 'disabled') return [finding('audit log', 'note', 'off')]
+  const fix = 'make the path of audit.path or TCS_AUDIT_LOG writable, or choose another'
+  return [finding('audit log', audit.status === 'down' ? 'error' : 'warning', audit.reason ?? audit.status, fix)]
+}
+
 /** @param {import('../../index').HealthCheck} redis @returns {Finding} */
 function redisFinding({ status, reason }) {
   if (status === 'ok') return finding('Redis', 'ok', 'answers')
@@ -34,4 +42,4 @@ function keysFinding(given) {
   return finding('cache keys', 'ok', `${ids.join(', ')} from ${from}; the first encrypts`)
 }
 
-module.exports = { cacheFindings }
+module.exports = { auditFindings, cacheFindings }

@@ -50,15 +50,17 @@ function modeFindings(check, file) {
 }
 
 /** What a file that gets committed should not hold. @param {import('../context').Config} config @returns {Finding[]} */
-function configFindings({ file, options: { aws, cache } }) {
+function configFindings({ file, options: { audit, aws, cache } }) {
   if (file === null || path.extname(file) !== '.json') return []
   const keys = cache === false ? undefined : cache?.encryptionKeys
+  const auditKey = audit === false ? undefined : audit?.key
   const held = [
     ...(aws?.credentials === undefined ? [] : ['aws.credentials']),
     ...(keys === undefined ? [] : ['cache.encryptionKeys']),
+    ...(auditKey === undefined ? [] : ['audit.key']),
   ]
   if (held.length === 0) return []
-  const fix = 'use the AWS_* variables or a profile, and TCS_CACHE_KEYS'
+  const fix = 'use the AWS_* variables or a profile, TCS_CACHE_KEYS, and a .js file that reads audit.key from elsewhere'
   return [finding('configuration', 'warning', `${file} holds ${held.join(' and ')}`, fix)]
 }
 

@@ -5,7 +5,7 @@
 const { openDelivery } = require('../context')
 const { describe } = require('../exit')
 const { awsFindings } = require('./aws')
-const { cacheFindings } = require('./cache')
+const { auditFindings, cacheFindings } = require('./cache')
 const { fileFindings } = require('./files')
 const { finding } = require('./finding')
 const { environmentFinding, installationFindings } = require('./installation')
@@ -46,6 +46,7 @@ async function examine(context) {
       environmentFinding(delivery.environment, config, context.globals),
       ...(await awsFindings(health, config)),
       ...cacheFindings(health, config),
+      ...auditFindings(health),
       ...fileFindings(health, config),
       ...secrets,
     ]

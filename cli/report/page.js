@@ -30,6 +30,7 @@ const PARTS = /** @type {const} */ ([
   ['runtime', 'Runtime environment'],
   ['memory', 'Cache in the process'],
   ['redis', 'Shared cache (Redis)'],
+  ['audit', 'Audit log'],
 ])
 
 /**

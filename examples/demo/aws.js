@@ -3,10 +3,12 @@
 // Staging, against an AWS stand-in (MiniStack) and a real Redis: cold, cached, shared and outage reads.
 
 const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { CreateSecretCommand } = require('@aws-sdk/client-secrets-manager')
-const { SecretDelivery } = require('../..')
-const { MiniStack, RedisServer, until } = require('../../scripts/servers')
+const { SecretDelivery, verifyAuditLog } = require('../..')
+const { MiniStack, RedisServer, temporaryDirectory, until } = require('../../scripts/servers')
 const { masked, table } = require('./print')
 
 const SECRETS = { GITHUB_API_TOKEN: 'ghp_sample', GITHUB_WEBHOOK_SECRET: 'sample', JIRA_API_TOKEN: 'jira-sample' }
@@ -33,12 +35,15 @@ async function main() {
   }
   client.destroy()
   const key = { id: 'demo', key: randomBytes(32).toString('base64') }
+  const directory = temporaryDirectory()
+  const log = path.join(directory, 'audit.jsonl')
   /** @param {object} [more] */
   const deliver = (more = {}) =>
     new SecretDelivery({
       environment: 'staging',
       aws: stack.options,
       envFile: false,
+      audit: { path: log },
       runtime: { variables: {} },
       cache: { redis: { url: redis.url }, encryptionKeys: [key], ...more },
     })
@@ -86,8 +91,13 @@ async function main() {
     const { cacheHitRate, awsCalls } = first.metrics.snapshot()
     console.log(`the first instance: hit rate ${cacheHitRate?.toFixed(5)}, AWS calls ${JSON.stringify(awsCalls)}`)
     await Promise.all([first, second, third].map((delivery) => delivery.close()))
+    const { valid, lastSequence, outcomes } = await verifyAuditLog(log)
+    console.log(
+      `the audit log: ${lastSequence} records, ${outcomes.ok} values delivered, ${valid ? 'intact' : 'not intact'}`,
+    )
   } finally {
     await Promise.all([stack.stop(), redis.stop()])
+    fs.rmSync(directory, { recursive: true, force: true })
   }
 }
 

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use crate::faults::Fault;
-use crate::store::{RotationFunction, Value};
+use crate::store::{RotationFunction, Value, Version};
 use crate::{Calls, Shared, lock};
 
 /// Answers a control request: status and JSON.
@@ -89,13 +89,28 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             state.faults.clear();
             done
         }
+        ("GET", path) if path.starts_with("secrets/") => match state.store.find(&named(path)) {
+            Ok((_, secret)) => {
+                let version = |(id, version): (&String, &Version)| {
+                    let (Value::Text(value) | Value::Binary(value)) = &version.value;
+                    json!({ "versionId": id, "value": value, "labels": version.stages, "wasLive": version.was_live })
+                };
+                (200, secret.versions.iter().map(version).collect())
+            }
+            Err(error) => (404, json!({ "error": error.1 })),
+        },
         ("DELETE", path) if path.starts_with("secrets/") => {
-            let name = percent_decode_str(&path["secrets/".len()..]).decode_utf8_lossy().into_owned();
+            let name = named(path);
             let found = state.store.remove(&name);
             (if found { 200 } else { 404 }, json!({}))
         }
         _ => (404, json!({ "error": "no such control" })),
     }
+}
+
+/// The name in `secrets/…`.
+fn named(path: &str) -> String {
+    percent_decode_str(path.strip_prefix("secrets/").unwrap_or(path)).decode_utf8_lossy().into_owned()
 }
 
 fn strings(json: Option<&Json>) -> Option<Vec<String>> {

@@ -30,6 +30,8 @@ pub struct Version {
     pub stages: BTreeSet<String>,
     /// Seconds since 1970.
     pub created: f64,
+    /// Whether it ever was the current one.
+    pub was_live: bool,
 }
 
 /// One secret.
@@ -211,7 +213,7 @@ impl Store {
                 "You can't use ClientRequestToken for a version that already exists with other data.",
             );
         }
-        let version = Version { value, stages: BTreeSet::new(), created: now() };
+        let version = Version { value, stages: BTreeSet::new(), created: now(), was_live: false };
         secret.versions.insert(version_id.clone(), version);
         if stages.is_empty() {
             secret.lag_behind(lag);
@@ -349,6 +351,7 @@ fn move_label(secret: &mut Secret, stage: &str, to: Option<&str>) {
     }
     if let Some(version) = to.and_then(|to| secret.versions.get_mut(to)) {
         version.stages.insert(stage.to_owned());
+        version.was_live |= stage == CURRENT;
     }
     // The version that was current becomes the previous one.
     if stage == CURRENT

@@ -122,6 +122,7 @@ fn open(aws: &AwsEndpoint, clock: &Clock) -> Result<Arc<Delivery>, Box<dyn Error
     };
     let options = record(vec![
         ("environment", text("production")),
+        ("audit", OptionValue::Bool(false)),
         (
             "aws",
             record(vec![
@@ -134,5 +135,5 @@ fn open(aws: &AwsEndpoint, clock: &Clock) -> Result<Arc<Delivery>, Box<dyn Error
     ]);
     let config = Config::from_options(options, &Ambient::default())?;
     let runtime = tokio::runtime::Handle::current();
-    Ok(Arc::new(Delivery::new(config, Arc::new(Silent), Arc::new(NoHooks), clock.clone(), runtime)?))
+    Ok(Arc::new(Delivery::new(config, Arc::new(Silent), Arc::new(NoHooks), None, clock.clone(), runtime)?))
 }

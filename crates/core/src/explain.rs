@@ -1,10 +1,12 @@
 //! Why a secret has the value it has (`explain`). Looks without changing anything and never holds the value.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::breaker::BreakerState;
 use crate::cache::memory::{Entry, Lookup};
 use crate::cache::tiered::Shared;
-use crate::clock::{Clock, millis};
+use crate::clock::{Clock, Moment, millis};
 use crate::config::Precedence;
 use crate::error::{Result, SecretError};
 use crate::layer::AwsLayer;
@@ -61,8 +63,35 @@ pub struct LayerReport {
     pub fresh_until_unix_ms: Option<u64>,
     /// Until when it may answer for a failing AWS, in milliseconds since 1970.
     pub stale_until_unix_ms: Option<u64>,
+    /// When a read begins its refresh in the background, in milliseconds since 1970.
+    pub refresh_at_unix_ms: Option<u64>,
     /// Why it failed.
     pub error: Option<SecretError>,
+}
+
+/// What a secret costs in a month, at AWS's list prices, when this instance alone reads it all the time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// Calls of AWS: one for each refresh.
+    pub aws_calls: u64,
+    /// Storage and calls, in US dollars.
+    pub cost_usd: f64,
+}
+
+impl Estimate {
+    /// With a copy that is refreshed at about 85 % of `ttl`.
+    ///
+    /// # Source
+    /// <https://aws.amazon.com/secrets-manager/pricing/>
+    fn of(ttl: Duration) -> Self {
+        const MONTH_SECONDS: f64 = 30.0 * 86_400.0;
+        const STORED: f64 = 0.40;
+        const PER_CALL: f64 = 0.05 / 10_000.0;
+        let calls = (MONTH_SECONDS / (ttl.as_secs_f64() * 0.85)).ceil();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most one a second")]
+        let aws_calls = calls as u64;
+        Self { aws_calls, cost_usd: STORED + calls * PER_CALL }
+    }
 }
 
 /// The whole explanation.
@@ -82,6 +111,10 @@ pub struct Explanation {
     pub error: Option<SecretError>,
     /// In the order they are asked.
     pub layers: Vec<LayerReport>,
+    /// Which sources are asked at all.
+    pub breakers: Vec<(String, BreakerState)>,
+    /// `None` where nothing is cached: every read is a call.
+    pub estimate: Option<Estimate>,
 }
 
 /// Looks at each layer in the order a read would ask it.
@@ -114,6 +147,8 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
         version_id,
         error,
         layers: story.layers,
+        breakers: resolver.layer.breakers(),
+        estimate: resolver.layer.cache.as_ref().map(|cache| Estimate::of(cache.ttl())),
     }
 }
 
@@ -138,6 +173,7 @@ impl Story {
             age_ms: None,
             fresh_until_unix_ms: None,
             stale_until_unix_ms: None,
+            refresh_at_unix_ms: None,
             error: None,
         };
         self.layers.push(report);
@@ -285,7 +321,7 @@ impl Story {
 
     fn copy(&mut self, layer: Origin, state: LayerState, entry: &Entry, clock: &Clock) {
         let (now, wall) = (clock.now(), clock.unix_ms());
-        let at = |moment: crate::clock::Moment| {
+        let at = |moment: Moment| {
             let (ahead, behind) = (millis(moment.since(now)), millis(now.since(moment)));
             wall.saturating_add(ahead).saturating_sub(behind)
         };
@@ -294,5 +330,7 @@ impl Story {
         report.age_ms = Some(wall.saturating_sub(entry.fetched_unix_ms));
         report.fresh_until_unix_ms = Some(at(entry.deadlines.fresh_until));
         report.stale_until_unix_ms = Some(at(entry.deadlines.stale_until));
+        let refresh_at = entry.deadlines.refresh_at;
+        report.refresh_at_unix_ms = (refresh_at != Moment::NEVER).then(|| at(refresh_at));
     }
 }

@@ -57,7 +57,9 @@ pub async fn health(delivery: &Delivery) -> Result<(Status, Vec<Check>)> {
                 None => check("memory", Status::Disabled, None),
             };
             let whole = overall(delivery, &aws, &env_file, &redis, &runtime);
-            Ok((whole, vec![aws, env_file, runtime, memory, redis]))
+            let audit = audit(delivery).await;
+            let whole = whole.max(audit_matters(delivery, &audit));
+            Ok((whole, vec![aws, env_file, runtime, memory, redis, audit]))
         })
         .await
 }
@@ -125,6 +127,24 @@ async fn redis(delivery: &Delivery) -> Check {
             debug_assert_eq!(error.code(), ErrorCode::CacheUnavailable);
             check("redis", Status::Down, Some(error.to_string()))
         }
+    }
+}
+
+async fn audit(delivery: &Delivery) -> Check {
+    let Some(audit) = delivery.audit() else { return check("audit", Status::Disabled, None) };
+    match audit.check().await {
+        Ok(()) => check("audit", Status::Ok, None),
+        Err(error) => check("audit", Status::Down, Some(error.to_string())),
+    }
+}
+
+/// Where nothing is delivered without its record, a failing log is as bad as a failing AWS.
+fn audit_matters(delivery: &Delivery, check: &Check) -> Status {
+    let denies = delivery.audit().is_some_and(|audit| audit.denies());
+    match check.status {
+        Status::Down if denies => Status::Down,
+        Status::Down => Status::Degraded,
+        _ => Status::Ok,
     }
 }
 

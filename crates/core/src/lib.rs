@@ -5,6 +5,7 @@
 //! `cache::redis` alone.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod breaker;
 pub mod cache;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod environment;
 pub mod error;
 pub mod events;
 pub mod explain;
+pub mod exposition;
 pub mod flight;
 pub mod health;
 pub mod layer;

@@ -63,6 +63,23 @@ impl Manifest {
         (!tool.is_empty() && !rest.is_empty()).then(|| Owner { tool: tool.to_owned(), secret_type: rest.to_owned() })
     }
 
+    /// The tool that `name` belongs to, as it stands in the name; empty when it has no type part. Costs a lookup for each
+    /// `_` of the name.
+    pub fn tool_of<'name>(&self, name: &'name str) -> &'name str {
+        let mut first = "";
+        for (at, _) in name.rmatch_indices('_') {
+            let tool = &name[..at];
+            if at == 0 || at + 1 == name.len() {
+                continue;
+            }
+            if self.tools.contains_key(tool) {
+                return tool;
+            }
+            first = tool;
+        }
+        first
+    }
+
     /// The secret type of `name` when it belongs to `tool` and no longer declared tool owns it (decision D5).
     pub fn type_of<'name>(&self, tool: &str, name: &'name str) -> Option<&'name str> {
         let tool = tool.to_ascii_uppercase();
@@ -102,6 +119,22 @@ mod tests {
             manifest.owner("GIT_HUB_TOKEN").map(|o| (o.tool, o.secret_type)),
             Some(("GIT_HUB".into(), "TOKEN".into()))
         );
+    }
+
+    #[test]
+    fn the_tool_of_a_name_is_the_longest_declared_one() {
+        let manifest = manifest(&["git", "git_hub"]);
+        for (name, tool) in [
+            ("GIT_HUB_TOKEN", "GIT_HUB"),
+            ("GIT_HUBS_TOKEN", "GIT"),
+            ("GIT_HUB", "GIT"),
+            ("JIRA_API_TOKEN", "JIRA"),
+            ("SESSION", ""),
+            ("SESSION_", ""),
+            ("", ""),
+        ] {
+            assert_eq!(manifest.tool_of(name), tool, "{name}");
+        }
     }
 
     #[test]

@@ -204,7 +204,9 @@ async fn a_live_value_that_does_not_hold_up_is_taken_back() {
     assert_eq!((live(&world), service.value("DB_PASSWORD").await), ("old".into(), "old".into()));
     // The next rotation begins from the old value once more, with a new one.
     world.hooks.on(Hook::Verify, ok);
-    assert_eq!(rotate(&service).await.ending, Ending::Finished);
+    let next = rotate(&service).await;
+    assert_eq!((next.ending, next.resumed), (Ending::Finished, false));
+    assert_ne!(next.version, report.version, "what was refused is not tried again");
     assert_eq!(service.value("DB_PASSWORD").await, live(&world));
 }
 

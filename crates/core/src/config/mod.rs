@@ -60,6 +60,37 @@ pub struct Config {
     pub events: EventsConfig,
     /// The thresholds; `None` when switched off.
     pub alerts: Option<AlertsConfig>,
+    /// The audit log; `None` when switched off.
+    pub audit: Option<AuditConfig>,
+}
+
+/// The audit log.
+pub struct AuditConfig {
+    /// Where it goes.
+    pub sink: AuditSink,
+    /// Whether nothing is delivered while it cannot be written.
+    pub denies: bool,
+    /// Makes every link of the chain an HMAC.
+    pub key: Option<Zeroizing<Vec<u8>>>,
+    /// A file of this length is rotated away.
+    pub max_bytes: u64,
+    /// A file of this age is rotated away.
+    pub max_age: Duration,
+    /// Stands in every record.
+    pub label: String,
+    /// The directory of the journals; `None`: beside the file.
+    pub journals: Option<PathBuf>,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// A file.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// A function of the service.
+    Shipper,
 }
 
 /// When to tell that something is wrong.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::breaker::BreakerState;
 use crate::cache::memory::{Entry, Lookup};
 use crate::cache::tiered::{At, Changed, Shared, TieredCache, Want};
 use crate::clock::{Clock, Moment};
@@ -132,6 +133,20 @@ impl AwsLayer {
     /// Why AWS failed last; `None` when its last answer was one.
     pub fn last_failure(&self) -> Option<SecretError> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether each source is asked at all, the primary region first.
+    pub fn breakers(&self) -> Vec<(String, BreakerState)> {
+        let regions = self.aws.iter().flat_map(Aws::regions).enumerate().map(|(i, region)| {
+            let name = match (i, region.region) {
+                (0, _) | (_, None) => "aws".to_owned(),
+                (_, Some(name)) => format!("aws:{name}"),
+            };
+            (name, region.breaker)
+        });
+        let redis =
+            self.cache.iter().filter_map(TieredCache::redis).map(|redis| ("redis".to_owned(), redis.breaker_state()));
+        regions.chain(redis).collect()
     }
 
     /// Reads `name` from the caches or AWS.

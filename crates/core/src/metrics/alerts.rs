@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::families::seconds;
-use super::latency::Counts;
+use super::latency::{Counts, seconds};
 use super::{Metrics, read};
 use crate::clock::{Clock, Moment};
 
@@ -325,7 +324,7 @@ mod tests {
         let mut evaluator = Evaluator::new(none, clock.clone());
         add(&metrics.unauthorized);
         metrics.rotated(Ending::Failed);
-        metrics.retrieved(Origin::Aws, false, Duration::from_secs(60));
+        metrics.retrieved(Origin::Aws, false, Duration::from_mins(1));
         assert_eq!(minutes(3, &clock, &mut evaluator, &metrics), []);
     }
 }

@@ -31,6 +31,18 @@ pub const BOUNDS_NS: [u64; 22] = [
     10_000_000_000,
 ];
 
+/// The buckets' upper bounds in seconds.
+pub fn bounds_seconds() -> impl Iterator<Item = f64> {
+    BOUNDS_NS.iter().map(|ns| seconds(*ns))
+}
+
+/// Nanoseconds as seconds.
+pub fn seconds(ns: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a metric")]
+    let ns = ns as f64;
+    ns / 1e9
+}
+
 /// Buckets with the one above all bounds.
 pub const BUCKETS: usize = BOUNDS_NS.len() + 1;
 

@@ -2,13 +2,10 @@
 //!
 //! - here: what is counted while secrets are read
 //! - `latency`: the histogram
-//! - `families`, `text`: what is exported, and how
 //! - `alerts`: the documented thresholds
 
 pub mod alerts;
-pub mod families;
 pub mod latency;
-pub mod text;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -171,7 +168,7 @@ impl Metrics {
     /// The sum of the reported latencies, in milliseconds.
     pub fn recorded_ms(&self) -> f64 {
         let sum = |outcome| self.latencies.of(Source::Reported, outcome).counts().sum_ns;
-        families::seconds(sum(Outcome::Ok) + sum(Outcome::Error)) * 1000.0
+        latency::seconds(sum(Outcome::Ok) + sum(Outcome::Error)) * 1000.0
     }
 
     /// hits ÷ lookups; `None` before the first lookup (decision D11).

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::cache::tiered::{Lease, Leased};
 use crate::clock::Clock;
 use crate::config::RotationConfig;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Hears how rotations end.
     pub notices: Arc<dyn Notices>,
+    /// Records how they end, and which values hooks were handed.
+    pub audit: Option<Arc<Audit>>,
     /// Owns rotations under way.
     pub tasks: TaskTracker,
     /// Ends them.
@@ -159,6 +162,9 @@ impl RotationManager {
             error: ended.error,
         };
         self.tell(&report);
+        if let Some(audit) = &parts.audit {
+            audit.rotation(&report).await;
+        }
         report
     }
 
@@ -219,6 +225,7 @@ impl RotationManager {
             told: self.told(name, environment, id, &live),
             policy: &policy,
             generate_in_aws: self.parts.config.generate_in_aws,
+            audit: self.parts.audit.as_deref(),
         };
         let candidate = job.make_live(log, &live).await?;
         self.follow(name, is_ours, &candidate.version).await;

@@ -15,10 +15,13 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use tokio::time::{Instant, sleep, timeout};
 
+use tcs_secret_delivery_audit_log::Outcome;
+
 use super::generator;
 use super::hooks::{Hook, HookContext, Hooks};
 use super::policy::Policy;
 use super::report::{Log, Step, failed};
+use crate::audit::{Access, Audit};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
 use crate::value::SecretValue;
@@ -41,6 +44,7 @@ pub(super) struct Job<'a> {
     pub(super) policy: &'a Policy,
     /// Whether AWS makes the password.
     pub(super) generate_in_aws: bool,
+    pub(super) audit: Option<&'a Audit>,
 }
 
 /// A version that is being tried.
@@ -189,13 +193,21 @@ impl Job<'_> {
     /// Takes back what was done for a value that will not be live. Where the target system may have the value and cannot
     /// be put back, it stays AWSPENDING: the next rotation tries it again, and `withSecret` finds it.
     async fn give_up(&self, log: &mut Log, candidate: &Candidate) {
-        if self.hooks.has(Hook::Undo) {
-            if log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_err() {
-                return;
-            }
-        } else if self.hooks.has(Hook::Set) {
-            return;
+        if self.undo(log, candidate).await {
+            self.forget(candidate).await;
         }
+    }
+
+    /// Puts the target system back; gives whether it has the old value now.
+    async fn undo(&self, log: &mut Log, candidate: &Candidate) -> bool {
+        if self.hooks.has(Hook::Undo) {
+            return log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_ok();
+        }
+        !self.hooks.has(Hook::Set)
+    }
+
+    /// Takes AWSPENDING away: the next rotation makes another value.
+    async fn forget(&self, candidate: &Candidate) {
         // When this fails the candidate is tried again, which is what an interrupted rotation does as well.
         if let Err(error) = self.aws.move_label(self.id, PENDING, &candidate.version, None).await {
             tracing::warn!(code = %error.code(), secret = self.id, "a value that was given up stays AWSPENDING");
@@ -212,10 +224,8 @@ impl Job<'_> {
 
     /// Makes the old version live again.
     pub(super) async fn roll_back(&self, log: &mut Log, live: &str, candidate: &Candidate) -> Result<()> {
-        if self.hooks.has(Hook::Undo) {
-            // Its failure is in the report; the old value is still the one that was in use until now.
-            drop(log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await);
-        }
+        // Its failure is in the report; the old value is still the one that was in use until now.
+        let is_undone = self.undo(log, candidate).await;
         let back = async {
             let Err(error) = self.aws.move_label(self.id, CURRENT, &candidate.version, Some(live)).await else {
                 return Ok(());
@@ -225,7 +235,12 @@ impl Job<'_> {
                 _ => Err(error),
             }
         };
-        log.step(Step::Rollback, back).await
+        log.step(Step::Rollback, back).await?;
+        // It was refused, so it is not tried once more, unless the target system has it.
+        if is_undone {
+            self.forget(candidate).await;
+        }
+        Ok(())
     }
 
     async fn call(&self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
@@ -234,6 +249,13 @@ impl Job<'_> {
             pending: candidate.map(|candidate| candidate.value.clone()),
             ..self.told.clone()
         };
+        if let Some(audit) = self.audit {
+            // A hook may ask for both values.
+            for version in [Some(&context.previous_version), context.version.as_ref()].into_iter().flatten() {
+                let access = Access::of(&context.name, Outcome::Ok, Duration::ZERO);
+                audit.access(&Access { source: "hook", version, ..access }).await?;
+            }
+        }
         let name = hook.as_str();
         match timeout(self.hook_timeout, self.hooks.call(hook, context)).await {
             Ok(Ok(value)) => Ok(value),

@@ -165,6 +165,7 @@ impl World {
                 "credentials": { "accessKeyId": "test", "secretAccessKey": "test" },
                 "maxAttempts": 1,
             },
+            "audit": false,
             "runtime": { "secretDirectories": [self.directory.path().join("mounted")] },
         });
         merge(&mut all, more);
@@ -172,7 +173,7 @@ impl World {
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
-        let delivery = Delivery::new(config, self.heard.clone(), self.hooks.clone(), self.clock.clone(), runtime)
+        let delivery = Delivery::new(config, self.heard.clone(), self.hooks.clone(), None, self.clock.clone(), runtime)
             .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }

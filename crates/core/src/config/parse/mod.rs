@@ -1,6 +1,7 @@
 //! Options to [`Config`]: one function a section, in the order of the documented shape.
 
 mod alerts;
+mod audit;
 mod aws;
 mod cache;
 mod rotation;
@@ -35,18 +36,22 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
-    not_yet(&mut top)?;
+    let audit = audit::audit(&mut top, &preset, ambient)?;
     top.finish(TOP)?;
-    Ok(Config { environment, preset, tools, aws, aws_id_template, env_file, runtime, cache, rotation, events, alerts })
-}
-
-/// An option whose system is not part of this version is refused instead of being ignored: an operator who asks for
-/// an audit log must not believe that there is one. `audit: false` asks for nothing and is accepted.
-fn not_yet(top: &mut Section) -> Result<()> {
-    match top.take("audit") {
-        Some(field) if !field.is_false() => Err(field.refuse("is not available in this version")),
-        _ => Ok(()),
-    }
+    Ok(Config {
+        environment,
+        preset,
+        tools,
+        aws,
+        aws_id_template,
+        env_file,
+        runtime,
+        cache,
+        rotation,
+        events,
+        alerts,
+        audit,
+    })
 }
 
 fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {

@@ -1,15 +1,19 @@
 //! Validation of a tool's secrets, and the documented migration validations ("Migration Validation").
 
-use std::collections::{BTreeSet, HashMap};
+mod value;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::delivery::Delivery;
+use crate::clock::iso8601;
+use crate::delivery::{Delivery, parse_environment};
 use crate::error::{Result, SecretError};
 use crate::manifest::SecretSpec;
 use crate::metrics::Origin;
 use crate::name::SecretName;
+use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
 use crate::tools::declared_names;
 use crate::value::SecretValue;
@@ -45,11 +49,17 @@ pub struct Validated {
     pub source: Option<Origin>,
     /// AWS's version id.
     pub version_id: Option<String>,
+    /// How long ago that version was made.
+    pub age: Option<Duration>,
     /// What is wrong.
     pub issues: Vec<Issue>,
 }
 
 impl Validated {
+    fn of(name: SecretName, secret_type: Option<String>) -> Self {
+        Self { name, secret_type, source: None, version_id: None, age: None, issues: Vec::new() }
+    }
+
     fn add(&mut self, code: &'static str, severity: Severity, message: String) {
         self.issues.push(Issue { code, severity, message });
     }
@@ -112,27 +122,85 @@ impl Delivery {
     }
 
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
-        join_all(names.into_iter().map(|name| self.validate_one(name, variables))).await
+        // Dates come with AWS's own answers; what AWS refuses has none.
+        let in_aws = self.layer().fetch_all(&names).await;
+        let checks = names.into_iter().zip(in_aws).map(|(name, in_aws)| {
+            let made = in_aws.ok().flatten().and_then(|fetched| fetched.created_unix_ms);
+            self.validate_one(name, variables, made)
+        });
+        join_all(checks).await
     }
 
-    async fn validate_one(&self, name: SecretName, variables: &Variables) -> Validated {
+    async fn validate_one(&self, name: SecretName, variables: &Variables, made_unix_ms: Option<u64>) -> Validated {
         let spec = self.spec(&name);
         let found = self.get(&name, variables).await;
         let mut seen = self.seen(name);
+        let now = self.clock().unix_ms();
         match found {
             Ok(Some(found)) => {
                 seen.source = Some(found.origin);
                 seen.version_id = found.version_id.as_deref().map(str::to_owned);
-                check_value(&mut seen, &found.value, spec.as_ref());
+                if seen.version_id.is_some() {
+                    seen.age = made_unix_ms.map(|made| Duration::from_millis(now.saturating_sub(made)));
+                    self.check_rotation(&mut seen, spec.as_ref(), made_unix_ms, now);
+                }
+                value::check(&mut seen, &found.value, spec.as_ref(), now / 1000);
                 if matches!(found.origin, Origin::EnvFile | Origin::Runtime) {
                     let message = format!("it comes from the {} and not from AWS", found.origin.as_str());
                     seen.add("NOT_IN_AWS", Severity::Warning, message);
                 }
             }
+            Ok(None) if self.is_empty_in_file(&seen.name).await => {
+                seen.add("EMPTY", Severity::Error, "it is empty in the env file".into());
+            }
             Ok(None) => missing(&mut seen, spec.as_ref(), "no source has it"),
             Err(error) => seen.failed(&error),
         }
         seen
+    }
+
+    /// Whether `name` stands in the env file without a value.
+    async fn is_empty_in_file(&self, name: &SecretName) -> bool {
+        let Some(file) = self.env_file() else { return false };
+        let values = file.values().await;
+        values.is_ok_and(|values| values.get(name.as_str()).is_some_and(SecretValue::is_empty))
+    }
+
+    fn check_rotation(&self, seen: &mut Validated, spec: Option<&SecretSpec>, made_unix_ms: Option<u64>, now: u64) {
+        let applied = self.rotation().policies().of(spec);
+        // Only what was declared to be rotated can be late.
+        let is_declared = spec.is_some_and(|spec| spec.rotation_type.is_some());
+        let Some((policy, made)) = applied.policy.zip(made_unix_ms).filter(|_| is_declared) else { return };
+        let dates = policy.dates(made / 1000);
+        if dates.standing(now / 1000) == Standing::Due {
+            let due = iso8601(dates.due * 1000);
+            seen.add("ROTATION_OVERDUE", Severity::Warning, format!("its rotation was due at {due}"));
+        }
+    }
+
+    /// Of secrets that were validated: whether another environment has the same value in AWS. Environments that this
+    /// identity may not read are passed over.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
+    pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
+        let others =
+            others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        self.open(async {
+            let Some(aws) = &self.layer().aws else { return Ok(()) };
+            for seen in secrets.iter_mut().filter(|seen| seen.version_id.is_some()) {
+                let Ok(Some(own)) = aws.fetch(&self.aws_id(&seen.name, self.environment())).await else { continue };
+                for other in others.iter().filter(|other| **other != self.environment()) {
+                    let theirs = aws.fetch(&self.aws_id(&seen.name, *other)).await;
+                    if matches!(theirs, Ok(Some(theirs)) if theirs.value == own.value) {
+                        let message = format!("{} has the same value", other.as_str());
+                        seen.add("SAME_IN_OTHER_ENVIRONMENT", Severity::Warning, message);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Whether each declared secret can be read from AWS with this identity.
@@ -260,7 +328,7 @@ impl Delivery {
 
     fn seen(&self, name: SecretName) -> Validated {
         let secret_type = self.tools.owner(name.as_str()).map(|owner| owner.secret_type.to_ascii_lowercase());
-        Validated { name, secret_type, source: None, version_id: None, issues: Vec::new() }
+        Validated::of(name, secret_type)
     }
 }
 
@@ -297,33 +365,6 @@ fn missing(seen: &mut Validated, spec: Option<&SecretSpec>, why: &str) {
     let required = spec.is_some_and(|spec| spec.required);
     let severity = if required { Severity::Error } else { Severity::Warning };
     seen.add("MISSING", severity, why.to_owned());
-}
-
-fn check_value(seen: &mut Validated, value: &SecretValue, spec: Option<&SecretSpec>) {
-    let Some(spec) = spec else { return };
-    #[expect(clippy::disallowed_methods, reason = "EXPOSE: checked against the declared rules; only verdicts leave")]
-    let text = value.expose();
-    if spec.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
-        seen.add("PATTERN_MISMATCH", Severity::Error, "it does not match the declared pattern".into());
-    }
-    let least = spec.min_length.unwrap_or(0);
-    if text.chars().count() < least as usize {
-        seen.add("TOO_SHORT", Severity::Error, format!("it has fewer than {least} characters"));
-    }
-    if let Some(fields) = &spec.json_fields {
-        // Field names are all that is kept of the object.
-        #[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map")]
-        let object = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text);
-        match object {
-            Ok(object) => {
-                for field in fields.iter().filter(|field| !object.contains_key(field.as_str())) {
-                    seen.add("JSON_FIELD_MISSING", Severity::Error, format!("its JSON has no field '{field}'"));
-                }
-            }
-            Err(_) if fields.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {}
-            Err(_) => seen.add("NOT_JSON", Severity::Error, "it is not a JSON object".into()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The families as text, by the Prometheus project's own encoder.
 
+use std::fmt::Write as _;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
 use prometheus_client::metrics::MetricType;
@@ -8,7 +10,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::families::{Family, Labels, Series, bounds_seconds, seconds};
+use super::{Family, Labels, Series};
+use crate::metrics::latency::{bounds_seconds, seconds};
 
 /// The media type of [`openmetrics`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -87,9 +90,9 @@ pub fn prometheus(families: Vec<Family>) -> Result<String, std::fmt::Error> {
                 other => ("", other),
             };
             if let Some((_, text)) = help.take() {
-                out.push_str(&format!("# HELP {name}{suffix} {}\n", text.trim_end_matches('.')));
+                writeln!(out, "# HELP {name}{suffix} {}", text.trim_end_matches('.'))?;
             }
-            out.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+            writeln!(out, "# TYPE {name}{suffix} {kind}")?;
             continue;
         }
         if !line.starts_with('#') {

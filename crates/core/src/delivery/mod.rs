@@ -1,14 +1,21 @@
 //! The delivery: everything put together, and ended again.
 
+mod hot;
+mod recording;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tcs_secret_delivery_audit_log::{Cache as AuditCache, Event, Outcome};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cache::memory::{Entry, MemoryCache};
+pub use hot::HotPath;
+
+use crate::audit::{Access, Audit, Shipper};
+use crate::cache::memory::Entry;
 use crate::cache::tiered::TieredCache;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{AlertsConfig, Config, Precedence};
@@ -16,11 +23,11 @@ use crate::environment::{Environment, Preset};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
+use crate::exposition::{Family, families};
 use crate::layer::{AwsLayer, Found, Parts, Versions};
 use crate::manifest::Manifest;
 use crate::metrics::alerts::Evaluator;
-use crate::metrics::families::{Family, families};
-use crate::metrics::{Metrics, add};
+use crate::metrics::{Metrics, Origin, add};
 use crate::name::{AwsIdTemplate, SecretName};
 use crate::notice::{Notice, Notices};
 use crate::resolver::{Freshness, Resolver};
@@ -54,6 +61,7 @@ pub struct Delivery {
     events: Arc<Events>,
     alerts: Option<AlertsConfig>,
     watching_alerts: AtomicBool,
+    audit: Option<Arc<Audit>>,
 }
 
 impl Delivery {
@@ -65,6 +73,7 @@ impl Delivery {
         config: Config,
         notices: Arc<dyn Notices>,
         hooks: Arc<dyn Hooks>,
+        shipper: Option<Shipper>,
         clock: Clock,
         handle: Handle,
     ) -> Result<Self> {
@@ -80,6 +89,7 @@ impl Delivery {
             rotation,
             events,
             alerts,
+            audit,
         } = config;
         let aws = aws.map(Arc::new);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -101,7 +111,11 @@ impl Delivery {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
+        let audit = audit.map(|config| {
+            Audit::new(config, environment.as_str(), tools.clone(), notices.clone(), shipper, clock.clone())
+        });
         let hot = Arc::new(HotPath {
+            audit: audit.clone(),
             memory: hot_memory,
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -118,6 +132,7 @@ impl Delivery {
             clock: clock.clone(),
             metrics: metrics.clone(),
             notices: notices.clone(),
+            audit: audit.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
@@ -156,6 +171,7 @@ impl Delivery {
             events,
             alerts,
             watching_alerts: false.into(),
+            audit,
         })
     }
 
@@ -195,7 +211,7 @@ impl Delivery {
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
-        self.open(self.rotation.rotate(name, environment)).await
+        self.audited(self.rotation.rotate(name, environment)).await
     }
 
     /// When each declared secret is due.
@@ -237,7 +253,18 @@ impl Delivery {
     /// # Errors
     /// See [`AwsLayer::versions`]; `CLOSED`.
     pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
-        self.open(self.layer().versions(name, fresh)).await
+        let watch = Stopwatch::start();
+        let versions = self.audited(self.layer().versions(name, fresh)).await;
+        match &versions {
+            Ok(versions) => {
+                for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
+                    let access = Access::of(name.as_str(), Outcome::Ok, watch.took());
+                    self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
+                }
+            }
+            Err(error) => self.record(&Access::ended(name.as_str(), Some(error), watch.took())).await?,
+        }
+        versions
     }
 
     fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
@@ -264,7 +291,7 @@ impl Delivery {
     /// # Errors
     /// See [`Resolver::resolve`]; `CLOSED`.
     pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
-        self.counted(self.resolver.resolve(name, variables, Freshness::Cached)).await
+        self.counted(name, self.resolver.resolve(name, variables, Freshness::Cached)).await
     }
 
     /// Several secrets that are asked for at the same time, each with its own answer.
@@ -273,12 +300,15 @@ impl Delivery {
     /// Each as [`Delivery::get`].
     pub async fn get_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Result<Option<Found>>> {
         let watch = Stopwatch::start();
-        let answers = self.open(async { Ok(self.resolver.resolve_many(asked).await) }).await;
+        let answers = self.audited(async { Ok(self.resolver.resolve_many(asked).await) }).await;
         let answers = answers.unwrap_or_else(|error| asked.iter().map(|_| Err(error.clone())).collect());
-        for answer in &answers {
-            self.count(answer, watch);
+        let mut recorded = Vec::with_capacity(answers.len());
+        for ((name, _), answer) in asked.iter().zip(answers) {
+            let answer = self.recorded(name, answer, watch).await;
+            self.count(&answer, watch);
+            recorded.push(answer);
         }
-        answers
+        recorded
     }
 
     /// The secret `name`, past the caches.
@@ -286,7 +316,7 @@ impl Delivery {
     /// # Errors
     /// As [`Delivery::get`].
     pub async fn refresh(&self, name: &SecretName, variables: &Variables) -> Result<Option<Found>> {
-        self.counted(self.resolver.resolve(name, variables, Freshness::Fresh)).await
+        self.counted(name, self.resolver.resolve(name, variables, Freshness::Fresh)).await
     }
 
     /// What AWS has now, in `environment` or here.
@@ -294,16 +324,27 @@ impl Delivery {
     /// # Errors
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
-        let id = self.aws_id(name, self.environment_or_own(environment)?);
-        self.open(async {
-            let Some(aws) = &self.layer().aws else { return Ok(None) };
-            let fetched = aws.fetch(&id).await;
-            if fetched.as_ref().is_err_and(SecretError::is_denied) {
-                add(&self.metrics.unauthorized);
-            }
-            Ok(fetched?.map(|fetched| fetched.value).filter(|value| !value.is_empty()))
-        })
-        .await
+        let environment = self.environment_or_own(environment)?;
+        let (id, watch) = (self.aws_id(name, environment), Stopwatch::start());
+        let fetched = self
+            .audited(async {
+                let Some(aws) = &self.layer().aws else { return Ok(None) };
+                Ok(aws.fetch(&id).await?.filter(|fetched| !fetched.value.is_empty()))
+            })
+            .await;
+        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+        }
+        let version = fetched.as_ref().ok().and_then(|fetched| fetched.as_ref()?.version_id.clone());
+        let access = Access {
+            environment: if environment == self.environment { "" } else { environment.as_str() },
+            source: Origin::Aws.as_str(),
+            cache: AuditCache::Bypass,
+            version: version.as_deref().unwrap_or_default(),
+            ..Self::access(name, &fetched, watch)
+        };
+        self.record(&access).await?;
+        Ok(fetched?.map(|fetched| fetched.value))
     }
 
     /// The AWS id of `name` in any environment.
@@ -316,7 +357,10 @@ impl Delivery {
     /// # Errors
     /// `ENV_FILE_INVALID`, `CLOSED`.
     pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
-        self.open(async { Ok(self.resolver.from_env_file(name).await?.map(|found| found.value)) }).await
+        let watch = Stopwatch::start();
+        let found = self.audited(self.resolver.from_env_file(name)).await;
+        let found = self.recorded(name, found, watch).await?;
+        Ok(found.map(|found| found.value))
     }
 
     /// What the runtime environment has now.
@@ -324,7 +368,10 @@ impl Delivery {
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`, `CLOSED`.
     pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
-        self.open(async { Ok(self.resolver.from_runtime(name, variables).await?.map(|found| found.value)) }).await
+        let watch = Stopwatch::start();
+        let found = self.audited(self.resolver.from_runtime(name, variables)).await;
+        let found = self.recorded(name, found, watch).await?;
+        Ok(found.map(|found| found.value))
     }
 
     /// Every secret of `tool`.
@@ -333,11 +380,17 @@ impl Delivery {
     /// As a single read of any of them.
     pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
         let watch = Stopwatch::start();
-        let result = self.open(read_tool(&self.resolver, &self.tools, tool, variables)).await;
+        let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables)).await;
+        let result = match result {
+            Ok(found) => self.recorded_tool(tool, found, watch).await,
+            Err(error) => Err(error),
+        };
         match &result {
             Ok(found) => {
                 let took = watch.took();
-                found.values().for_each(|found| self.metrics.retrieved(found.origin, found.stale, took));
+                for found in found.values() {
+                    self.metrics.retrieved(found.origin, found.stale, took);
+                }
             }
             Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
         }
@@ -351,15 +404,20 @@ impl Delivery {
         let entries = names
             .into_iter()
             .map(|name| {
-                let secret_type = name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase();
-                Some((secret_type, self.hot.peek(name.as_str())?))
+                let (entry, stale) = self.hot.peek(name.as_str())?;
+                Some((name, entry, stale))
             })
             .collect::<Option<Vec<_>>>()?;
-        let found = entries.into_iter().map(|(secret_type, (entry, stale))| {
-            self.metrics.hit_in_memory(stale, watch.took());
-            (secret_type, entry)
+        let took = watch.took();
+        // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
+        if !entries.iter().all(|(name, entry, stale)| self.hot.is_recorded(name.as_str(), entry, *stale, took)) {
+            return None;
+        }
+        let found = entries.into_iter().map(|(name, entry, stale)| {
+            self.metrics.hit_in_memory(stale, took);
+            Some((name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase(), entry))
         });
-        Some(found.collect())
+        found.collect()
     }
 
     /// Why `name` has the value it has.
@@ -375,13 +433,18 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn cache_get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
-        self.open(async {
-            match &self.layer().cache {
-                Some(cache) => Ok(cache.get(name).await),
-                None => Ok(None),
-            }
-        })
-        .await
+        let watch = Stopwatch::start();
+        let found = self
+            .audited(async {
+                match &self.layer().cache {
+                    Some(cache) => Ok(cache.get(name).await),
+                    None => Ok(None),
+                }
+            })
+            .await;
+        let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch) };
+        self.record(&access).await?;
+        found
     }
 
     /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
@@ -389,7 +452,7 @@ impl Delivery {
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
     pub async fn cache_set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
-        self.open(async {
+        self.acted(Event::Set, name.as_str(), async {
             match &self.layer().cache {
                 Some(cache) => {
                     self.layer().forget(name);
@@ -406,7 +469,7 @@ impl Delivery {
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
     pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
-        self.open(async {
+        self.acted(Event::Invalidate, name.as_str(), async {
             self.layer().forget(name);
             match &self.layer().cache {
                 Some(cache) => cache.invalidate(name).await,
@@ -421,7 +484,7 @@ impl Delivery {
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
     pub async fn cache_clear(&self) -> Result<()> {
-        self.open(self.clear()).await
+        self.acted(Event::Clear, "", self.clear()).await
     }
 
     async fn clear(&self) -> Result<()> {
@@ -435,6 +498,15 @@ impl Delivery {
     /// Ends everything: readers under way receive `CLOSED`, background work is stopped, cached values are wiped; in
     /// the test environment the shared copies go too. May be called any number of times.
     pub async fn close(&self) {
+        self.end().await;
+        if let Some(audit) = &self.audit
+            && let Err(error) = audit.close().await
+        {
+            self.warn(Notice::warning("AUDIT_FAILING", error.to_string()));
+        }
+    }
+
+    async fn end(&self) {
         let first = !self.stop.is_cancelled();
         self.abandon();
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
@@ -494,19 +566,9 @@ impl Delivery {
         }
     }
 
-    async fn counted(&self, read: impl Future<Output = Result<Option<Found>>>) -> Result<Option<Found>> {
-        let watch = Stopwatch::start();
-        let result = self.open(read).await;
-        self.count(&result, watch);
-        result
-    }
-
-    fn count(&self, result: &Result<Option<Found>>, watch: Stopwatch) {
-        match result {
-            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, watch.took()),
-            Ok(None) => self.metrics.not_retrieved(None, watch.took()),
-            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
-        }
+    /// The audit log.
+    pub fn audit(&self) -> Option<&Arc<Audit>> {
+        self.audit.as_ref()
     }
 
     /// Every metric as it is now.
@@ -548,42 +610,4 @@ pub fn parse_environment(path: &str, text: &str) -> Result<Environment> {
             format!("{path} must be 'development', 'test', 'staging' or 'production' (or 'dev', 'stage', 'prod')"),
         )
     })
-}
-
-/// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
-pub struct HotPath {
-    memory: Option<Arc<MemoryCache>>,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    layer: Weak<AwsLayer>,
-    runtime: Handle,
-}
-
-impl HotPath {
-    /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
-    #[inline]
-    pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
-        let watch = Stopwatch::start();
-        let (entry, stale) = self.peek(name)?;
-        self.metrics.hit_in_memory(stale, watch.took());
-        Some(entry)
-    }
-
-    /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
-    #[inline]
-    fn peek(&self, name: &str) -> Option<(Arc<Entry>, bool)> {
-        let now = self.clock.now();
-        let (entry, stale) = self.memory.as_ref()?.serve(name, now)?;
-        if entry.claim_refresh(now) {
-            self.refresh_ahead(name, &entry);
-        }
-        Some((entry, stale))
-    }
-
-    #[cold]
-    fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
-        if let Some(layer) = self.layer.upgrade() {
-            layer.refresh_ahead(name, entry, &self.runtime);
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! What is exported: every metric with its help, type and series. No label holds a secret's name.
 
-use super::latency::{BOUNDS_NS, Counts, Outcome, Source};
-use super::{Metrics, Origin, read};
+pub mod text;
+
 use crate::breaker::BreakerState;
 use crate::environment::Environment;
 use crate::layer::AwsLayer;
+use crate::metrics::latency::{Counts, Outcome, Source};
+use crate::metrics::{Metrics, Origin, read};
 
 /// Labels of one series.
 pub type Labels = Vec<(&'static str, String)>;
@@ -33,18 +35,6 @@ pub struct Family {
     pub series: Series,
 }
 
-/// The buckets' upper bounds in seconds.
-pub fn bounds_seconds() -> impl Iterator<Item = f64> {
-    BOUNDS_NS.iter().map(|ns| seconds(*ns))
-}
-
-/// Nanoseconds as seconds.
-pub fn seconds(ns: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a metric")]
-    let ns = ns as f64;
-    ns / 1e9
-}
-
 fn label(name: &'static str, value: &str) -> Labels {
     vec![(name, value.to_owned())]
 }
@@ -55,13 +45,6 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
 
 /// Every metric as it is now.
 pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -> Vec<Family> {
-    let latencies = Source::ALL.into_iter().flat_map(|source| {
-        Outcome::ALL.into_iter().filter_map(move |outcome| {
-            let counts = metrics.latencies.of(source, outcome).counts();
-            let labels = vec![("source", source.as_str().to_owned()), ("outcome", outcome.as_str().to_owned())];
-            (counts.total() > 0).then_some((labels, counts))
-        })
-    });
     let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
     let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
     let errors = metrics.errors().map(|(code, count)| (label("code", code.as_str()), count));
@@ -76,7 +59,7 @@ pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -
         Family {
             name: "secret_delivery_retrieval_latency_seconds",
             help: "How long retrievals of secrets took",
-            series: Series::Histogram(latencies.collect()),
+            series: Series::Histogram(latencies(metrics)),
         },
         Family {
             name: "secret_delivery_secrets_retrieved",
@@ -159,6 +142,17 @@ pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -
     ]
 }
 
+fn latencies(metrics: &Metrics) -> Vec<(Labels, Counts)> {
+    let series = Source::ALL.into_iter().flat_map(|source| {
+        Outcome::ALL.into_iter().filter_map(move |outcome| {
+            let counts = metrics.latencies.of(source, outcome).counts();
+            let labels = vec![("source", source.as_str().to_owned()), ("outcome", outcome.as_str().to_owned())];
+            (counts.total() > 0).then_some((labels, counts))
+        })
+    });
+    series.collect()
+}
+
 fn aws_calls(layer: &AwsLayer) -> Vec<(Labels, u64)> {
     let Some(aws) = &layer.aws else { return Vec::new() };
     let calls = aws.calls().operations().flat_map(|(operation, outcomes)| {
@@ -179,17 +173,5 @@ fn breakers(layer: &AwsLayer) -> Vec<(Labels, f64)> {
         BreakerState::HalfOpen => 1.0,
         BreakerState::Open => 2.0,
     };
-    let regions = layer.aws.iter().flat_map(|aws| aws.regions()).enumerate().map(|(i, region)| {
-        let name = match (i, region.region) {
-            (0, _) | (_, None) => "aws".to_owned(),
-            (_, Some(name)) => format!("aws:{name}"),
-        };
-        (label("source", &name), state(region.breaker))
-    });
-    let redis = layer
-        .cache
-        .iter()
-        .filter_map(|cache| cache.redis())
-        .map(|redis| (label("source", "redis"), state(redis.breaker_state())));
-    regions.chain(redis).collect()
+    layer.breakers().into_iter().map(|(source, breaker)| (label("source", &source), state(breaker))).collect()
 }

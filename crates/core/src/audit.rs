@@ -1,0 +1,354 @@
+//! The audit log as the delivery uses it: one record for each value that leaves, written before it does.
+//!
+//! The log itself is the crate `audit-log`. Here is when it is opened, what is denied while it fails, and what a record
+//! of this delivery says.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+pub use tcs_secret_delivery_audit_log as log;
+use tcs_secret_delivery_audit_log::{
+    AppendError, AuditLog, Cache, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record,
+    State,
+};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::clock::{AtomicMoment, Clock, Moment};
+use crate::config::{AuditConfig, AuditSink};
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::layer::Found;
+use crate::manifest::Manifest;
+use crate::metrics::Origin;
+use crate::notice::{Notice, Notices};
+use crate::rotation::report::{Ending, Report};
+
+/// How long a record waits for a place in the journal.
+const PLACE: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(1);
+/// After the log could not be opened.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long closing may take.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Takes lines of the log in the service's place; gives whether it did. Blocks until then.
+pub type Shipper = Arc<dyn Fn(String) -> std::result::Result<(), String> + Send + Sync>;
+
+/// Writes what was accessed.
+pub struct Audit {
+    config: AuditConfig,
+    environment: &'static str,
+    log: OnceLock<AuditLog>,
+    opening: Mutex<Option<SecretError>>,
+    retry_at: AtomicMoment,
+    /// Without the log nothing is delivered.
+    denies: bool,
+    told: AtomicBool,
+    tools: Arc<Manifest>,
+    notices: Arc<dyn Notices>,
+    shipper: Option<Shipper>,
+    clock: Clock,
+}
+
+/// One value that leaves, or is refused.
+pub struct Access<'a> {
+    /// The secret.
+    pub name: &'a str,
+    /// The environment, where it is not the delivery's.
+    pub environment: &'a str,
+    /// Who answered.
+    pub source: &'a str,
+    /// What the caches knew.
+    pub cache: Cache,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The error's code.
+    pub code: &'a str,
+    /// The version that left.
+    pub version: &'a str,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl<'a> Access<'a> {
+    /// The value `found` of `name`.
+    pub fn found(name: &'a str, found: &'a Found, took: Duration) -> Self {
+        let cache = match found.origin {
+            _ if found.stale => Cache::Stale,
+            Origin::Memory | Origin::Redis => Cache::Hit,
+            Origin::Aws => Cache::Miss,
+            Origin::EnvFile | Origin::Runtime => Cache::None,
+        };
+        let version = found.version_id.as_deref().unwrap_or_default();
+        Self { source: found.origin.as_str(), cache, version, ..Self::of(name, Outcome::Ok, took) }
+    }
+
+    /// A read of `name` that ended without a value.
+    pub fn ended(name: &'a str, error: Option<&SecretError>, took: Duration) -> Self {
+        let (outcome, code) = match error {
+            None => (Outcome::Absent, ""),
+            Some(error) if error.is_denied() => (Outcome::Denied, error.code().as_str()),
+            Some(error) => (Outcome::Failed, error.code().as_str()),
+        };
+        Self { code, ..Self::of(name, outcome, took) }
+    }
+
+    /// A read of `name` past the caches.
+    pub fn of(name: &'a str, outcome: Outcome, took: Duration) -> Self {
+        let (environment, source, code, version) = ("", "", "", "");
+        Self { name, environment, source, cache: Cache::None, outcome, code, version, took }
+    }
+}
+
+impl Audit {
+    /// Opens nothing yet.
+    pub fn new(
+        config: AuditConfig,
+        environment: &'static str,
+        tools: Arc<Manifest>,
+        notices: Arc<dyn Notices>,
+        shipper: Option<Shipper>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let denies = config.denies;
+        Arc::new(Self {
+            config,
+            environment,
+            log: OnceLock::new(),
+            opening: Mutex::new(None),
+            retry_at: AtomicMoment::new(Moment::FIRST),
+            denies,
+            told: false.into(),
+            tools,
+            notices,
+            shipper,
+            clock,
+        })
+    }
+
+    /// Whether nothing is delivered while the log cannot be written.
+    pub fn denies(&self) -> bool {
+        self.denies
+    }
+
+    /// Opens the log, once. Where nothing is delivered without it, says why it cannot be.
+    ///
+    /// # Errors
+    /// `AUDIT_WRITE_FAILED`.
+    pub async fn ready(self: &Arc<Self>) -> Result<()> {
+        if let Some(log) = self.log.get() {
+            return self.judge(log);
+        }
+        let mut failed = self.opening.lock().await;
+        if self.log.get().is_none() && self.clock.now() >= self.retry_at.get() {
+            let audit = self.clone();
+            let opened = tokio::task::spawn_blocking(move || AuditLog::open(audit.options())).await;
+            let stopped = |_| SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not opened");
+            match opened.map_err(stopped).and_then(|opened| opened.map_err(|failure| unwritable(&failure))) {
+                Ok(log) => {
+                    // Nobody else opens it: the lock is held.
+                    drop(self.log.set(log));
+                    *failed = None;
+                }
+                Err(error) => {
+                    self.tell_once(&error);
+                    let (from, to) = (self.retry_at.get(), self.clock.now().plus(RETRY));
+                    self.retry_at.advance(from, to);
+                    *failed = Some(error);
+                }
+            }
+        }
+        match (&*failed, self.denies) {
+            (Some(error), true) => Err(error.clone()),
+            _ => self.log.get().map_or(Ok(()), |log| self.judge(log)),
+        }
+    }
+
+    fn judge(&self, log: &AuditLog) -> Result<()> {
+        match log.state() {
+            State::Failing(_) if self.denies => Err(Self::failing(log)),
+            _ => Ok(()),
+        }
+    }
+
+    fn failing(log: &AuditLog) -> SecretError {
+        log.failure().map_or_else(
+            || SecretError::new(ErrorCode::AuditWriteFailed, "the audit log is not written"),
+            |failure| unwritable(&failure),
+        )
+    }
+
+    fn tell_once(&self, error: &SecretError) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.notices.notice(Notice::warning("AUDIT_FAILING", error.to_string()));
+        }
+    }
+
+    fn options(self: &Arc<Self>) -> Options {
+        let destination = match (&self.config.sink, &self.shipper) {
+            (AuditSink::File(path), _) => Destination::File(path.clone()),
+            (AuditSink::Shipper, Some(shipper)) => {
+                let shipper = shipper.clone();
+                Destination::Receiver(Box::new(move |lines| shipper(String::from_utf8_lossy(lines).into_owned())))
+            }
+            (AuditSink::Stdout | AuditSink::Shipper, _) => Destination::Stdout,
+        };
+        let notices = self.notices.clone();
+        let listener = move |notice: LogNotice| {
+            let (code, message) = match notice {
+                LogNotice::Failing { message, .. } => ("AUDIT_FAILING", message),
+                LogNotice::Healthy => ("AUDIT_RECOVERED", "the audit log is written again".to_owned()),
+                LogNotice::Recovered { instance, records } => {
+                    let message = format!("{records} audit records of the ended instance {instance} were taken over");
+                    return tracing::info!("{message}");
+                }
+                LogNotice::Changed { code, message } => ("AUDIT_LOG_CHANGED", format!("{code}: {message}")),
+            };
+            notices.notice(match code {
+                "AUDIT_FAILING" => Notice::warning("AUDIT_FAILING", message),
+                "AUDIT_RECOVERED" => Notice::warning("AUDIT_RECOVERED", message),
+                _ => Notice::warning("AUDIT_LOG_CHANGED", message),
+            });
+        };
+        Options {
+            key: self.config.key.as_ref().and_then(|key| Key::new(key)),
+            journals: self.config.journals.clone(),
+            max_bytes: self.config.max_bytes,
+            max_age: self.config.max_age,
+            listener: Box::new(listener),
+            ..Options::new(destination, self.environment)
+        }
+    }
+
+    /// Records a cached read, without waiting. `false`: the read has to take the long way, where it is told why.
+    #[inline]
+    pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
+        let Some(log) = self.log.get() else { return false };
+        if log.state() != State::Healthy && self.denies {
+            return false;
+        }
+        let cache = if stale { Cache::Stale } else { Cache::Hit };
+        let version = version.unwrap_or_default();
+        let access = Access { source: Origin::Memory.as_str(), cache, version, ..Access::of(name, Outcome::Ok, took) };
+        log.try_append(&self.record(&access)).is_ok()
+    }
+
+    fn record<'a>(&'a self, access: &Access<'a>) -> Record<'a> {
+        Record {
+            cache: access.cache,
+            outcome: access.outcome,
+            latency_us: u32::try_from(access.took.as_micros()).unwrap_or(u32::MAX),
+            environment: access.environment,
+            tool: self.tools.tool_of(access.name),
+            secret: access.name,
+            source: access.source,
+            code: access.code,
+            version: access.version,
+            caller: &self.config.label,
+            ..Record::new(Event::Access)
+        }
+    }
+
+    /// Records an access. The value leaves only when this is `Ok`.
+    ///
+    /// # Errors
+    /// `AUDIT_WRITE_FAILED` where nothing is delivered without its record.
+    pub async fn access(&self, access: &Access<'_>) -> Result<()> {
+        self.write(&self.record(access)).await
+    }
+
+    /// Records an act: what was done to `name` (empty: to everything).
+    ///
+    /// # Errors
+    /// As [`Audit::access`].
+    pub async fn act(&self, event: Event, name: &str, result: &Result<()>) -> Result<()> {
+        let (outcome, code) = match result {
+            Ok(()) => (Outcome::Ok, ""),
+            Err(error) => (Outcome::Failed, error.code().as_str()),
+        };
+        let tool = self.tools.tool_of(name);
+        let record = Record { tool, secret: name, outcome, code, caller: &self.config.label, ..Record::new(event) };
+        self.write(&record).await
+    }
+
+    /// Records a rotation. It has happened: when the record cannot be written, that is told and changes nothing.
+    pub async fn rotation(&self, report: &Report) {
+        let outcome = if report.ending == Ending::Finished { Outcome::Ok } else { Outcome::Failed };
+        let record = Record {
+            outcome,
+            latency_us: u32::try_from(report.ended_unix_ms.saturating_sub(report.started_unix_ms) * 1000)
+                .unwrap_or(u32::MAX),
+            environment: if report.environment.as_str() == self.environment { "" } else { report.environment.as_str() },
+            tool: self.tools.tool_of(&report.name),
+            secret: &report.name,
+            source: report.ending.as_str(),
+            code: report.error.as_ref().map_or("", |error| error.code().as_str()),
+            version: report.version.as_deref().unwrap_or_default(),
+            caller: &self.config.label,
+            ..Record::new(Event::Rotate)
+        };
+        if let Err(error) = self.write(&record).await {
+            self.tell_once(&error);
+        }
+    }
+
+    async fn write(&self, record: &Record<'_>) -> Result<()> {
+        let Some(log) = self.log.get() else {
+            let why = "the audit log is not open";
+            return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
+        };
+        self.judge(log)?;
+        let end = tokio::time::Instant::now() + PLACE;
+        loop {
+            match log.try_append(record) {
+                Ok(()) => return Ok(()),
+                Err(AppendError::Full) if tokio::time::Instant::now() < end => sleep(LOOK).await,
+                Err(AppendError::Closed) => return self.unless_needed(SecretError::closed()),
+                Err(error) => {
+                    let error = SecretError::new(ErrorCode::AuditWriteFailed, error.to_string());
+                    self.tell_once(&error);
+                    return self.unless_needed(error);
+                }
+            }
+        }
+    }
+
+    fn unless_needed(&self, error: SecretError) -> Result<()> {
+        if self.denies { Err(error) } else { Ok(()) }
+    }
+
+    /// Whether records are written, and why not.
+    ///
+    /// # Errors
+    /// `AUDIT_WRITE_FAILED`.
+    pub async fn check(self: &Arc<Self>) -> Result<()> {
+        self.ready().await?;
+        if let Some(error) = self.opening.lock().await.as_ref() {
+            return Err(error.clone());
+        }
+        match self.log.get() {
+            Some(log) if log.state() != State::Healthy => Err(Self::failing(log)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is left, and ends the log.
+    ///
+    /// # Errors
+    /// `AUDIT_WRITE_FAILED`; the records stay in the journal, for the next process.
+    pub async fn close(self: &Arc<Self>) -> Result<()> {
+        let audit = self.clone();
+        let closed = tokio::task::spawn_blocking(move || audit.log.get().map_or(Ok(()), |log| log.close(CLOSE))).await;
+        match closed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => Err(unwritable(&failure)),
+            Err(_) => Err(SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not closed")),
+        }
+    }
+}
+
+fn unwritable(failure: &Failure) -> SecretError {
+    let what_to_do = "set audit.path, TCS_AUDIT_LOG (a path or 'stdout') or audit: false";
+    SecretError::new(ErrorCode::AuditWriteFailed, format!("{failure}; {what_to_do}"))
+}

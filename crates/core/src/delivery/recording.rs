@@ -1,0 +1,106 @@
+//! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is there.
+
+use std::pin::Pin;
+
+use tcs_secret_delivery_audit_log::{Event, Outcome};
+
+use super::Delivery;
+use crate::audit::Access;
+use crate::clock::Stopwatch;
+use crate::error::Result;
+use crate::layer::Found;
+use crate::name::SecretName;
+use crate::tools::ToolSecrets;
+
+impl Delivery {
+    pub(super) async fn counted(
+        &self,
+        name: &SecretName,
+        read: impl Future<Output = Result<Option<Found>>> + Send,
+    ) -> Result<Option<Found>> {
+        let watch = Stopwatch::start();
+        let result = self.audited(read).await;
+        let result = self.recorded(name, result, watch).await;
+        self.count(&result, watch);
+        result
+    }
+
+    /// [`Delivery::open`] for what gives values or changes something: without its audit log nothing is done, where that
+    /// is the rule. Boxed: the futures of reads are large.
+    pub(super) fn audited<'a, T: Send + 'a>(
+        &'a self,
+        work: impl Future<Output = Result<T>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
+        Box::pin(self.open(async {
+            if let Some(audit) = &self.audit {
+                audit.ready().await?;
+            }
+            work.await
+        }))
+    }
+
+    /// The result of a read, once its record is written.
+    pub(super) async fn recorded(
+        &self,
+        name: &SecretName,
+        result: Result<Option<Found>>,
+        watch: Stopwatch,
+    ) -> Result<Option<Found>> {
+        let access = match &result {
+            Ok(Some(found)) => Access::found(name.as_str(), found, watch.took()),
+            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
+            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
+        };
+        self.record(&access).await?;
+        result
+    }
+
+    /// Writes an access into the audit log, before its value leaves.
+    pub(crate) async fn record(&self, access: &Access<'_>) -> Result<()> {
+        match &self.audit {
+            Some(audit) => audit.access(access).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Does what changes something, and writes into the audit log that it was done.
+    pub(super) async fn acted(
+        &self,
+        event: Event,
+        name: &str,
+        act: impl Future<Output = Result<()>> + Send,
+    ) -> Result<()> {
+        let result = self.audited(act).await;
+        if let Some(audit) = &self.audit {
+            audit.act(event, name, &result).await?;
+        }
+        result
+    }
+
+    pub(super) fn count(&self, result: &Result<Option<Found>>, watch: Stopwatch) {
+        match result {
+            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, watch.took()),
+            Ok(None) => self.metrics.not_retrieved(None, watch.took()),
+            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
+        }
+    }
+
+    pub(super) async fn recorded_tool(&self, tool: &str, found: ToolSecrets, watch: Stopwatch) -> Result<ToolSecrets> {
+        if self.audit.is_some() {
+            for (secret_type, found) in &found {
+                let name = SecretName::of_tool(tool, secret_type)?;
+                self.record(&Access::found(name.as_str(), found, watch.took())).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is recorded of a read, but for where it came from.
+    pub(super) fn access<'a, T>(name: &'a SecretName, result: &'a Result<Option<T>>, watch: Stopwatch) -> Access<'a> {
+        match result {
+            Ok(Some(_)) => Access::of(name.as_str(), Outcome::Ok, watch.took()),
+            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
+            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
+        }
+    }
+}

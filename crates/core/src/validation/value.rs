@@ -1,0 +1,194 @@
+//! What is wrong with a value by itself. Only verdicts leave.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use regex::Regex;
+use x509_parser::pem::Pem;
+
+use super::{Severity, Validated};
+use crate::manifest::SecretSpec;
+use crate::value::SecretValue;
+
+/// What people write where a secret is to be put later.
+static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let words = "change[-_ ]?me|replace[-_ ]?me|fill[-_ ]?me|to[-_ ]?do|tbd|fixme|placeholder|dummy|example|sample|secret|\
+                 password|token|none|null|undefined|foo|bar|test|my[-_ ]?(secret|password|token|key)|\
+                 your[-_ ].*|insert[-_ ].*|put[-_ ].*[-_ ]here";
+    let shapes = r"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<.*>|\{\{.*\}\}|\$\{.*\}|\[.*\]";
+    Regex::new(&format!("(?is)^\\s*(?:{words}|{shapes})\\s*$")).ok()
+});
+/// What ends sooner than this is worth a look.
+const SOON_SECONDS: u64 = 14 * 86_400;
+
+/// Checks a value against what is declared, and for what is hardly ever meant.
+pub(super) fn check(seen: &mut Validated, value: &SecretValue, spec: Option<&SecretSpec>, now_seconds: u64) {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: only verdicts leave")]
+    let text = value.expose();
+    if PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+        seen.add("PLACEHOLDER", Severity::Error, "it looks like a placeholder".into());
+    }
+    if text.trim() != text {
+        seen.add("SURROUNDING_WHITESPACE", Severity::Warning, "it begins or ends with white space".into());
+    }
+    let quote = text.trim().chars().next().filter(|first| "\"'`".contains(*first));
+    if quote.is_some_and(|quote| text.trim().len() > 1 && text.trim().ends_with(quote)) {
+        seen.add("SURROUNDING_QUOTES", Severity::Warning, "it is in quotes, which are part of it".into());
+    }
+    if let Some(ends) = token_ends(text) {
+        expiry(seen, "the token", ends, now_seconds);
+    }
+    for ends in certificates_end(text) {
+        expiry(seen, "the certificate", ends, now_seconds);
+    }
+    if let Some(spec) = spec {
+        declared(seen, text, spec);
+    }
+}
+
+fn declared(seen: &mut Validated, text: &str, spec: &SecretSpec) {
+    if spec.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
+        seen.add("PATTERN_MISMATCH", Severity::Error, "it does not match the declared pattern".into());
+    }
+    let least = spec.min_length.unwrap_or(0);
+    if text.chars().count() < least as usize {
+        seen.add("TOO_SHORT", Severity::Error, format!("it has fewer than {least} characters"));
+    }
+    let Some(fields) = &spec.json_fields else { return };
+    // Field names are all that is kept of the object.
+    #[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map")]
+    let object = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text);
+    match object {
+        Ok(object) => {
+            for field in fields.iter().filter(|field| !object.contains_key(field.as_str())) {
+                seen.add("JSON_FIELD_MISSING", Severity::Error, format!("its JSON has no field '{field}'"));
+            }
+        }
+        Err(_) if fields.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {}
+        Err(_) => seen.add("NOT_JSON", Severity::Error, "it is not a JSON object".into()),
+    }
+}
+
+fn expiry(seen: &mut Validated, what: &str, ends: u64, now: u64) {
+    let day = crate::clock::iso8601(ends.saturating_mul(1000));
+    if ends <= now {
+        seen.add("EXPIRED", Severity::Error, format!("{what} ended at {day}"));
+    } else if ends - now < SOON_SECONDS {
+        seen.add("EXPIRES_SOON", Severity::Warning, format!("{what} ends at {day}"));
+    }
+}
+
+/// When a JSON web token ends, in seconds since 1970 (RFC 7519, `exp`); `None` for anything else.
+fn token_ends(text: &str) -> Option<u64> {
+    let mut parts = text.trim().split('.');
+    let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || signature.is_empty() {
+        return None;
+    }
+    let object = |part: &str| -> Option<serde_json::Map<String, serde_json::Value>> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    };
+    object(header)?.get("alg")?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds; saturates")]
+    object(claims)?.get("exp")?.as_f64().map(|seconds| seconds as u64)
+}
+
+/// When each certificate of a PEM text ends, in seconds since 1970.
+fn certificates_end(text: &str) -> Vec<u64> {
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Vec::new();
+    }
+    let blocks = Pem::iter_from_buffer(text.as_bytes()).filter_map(std::result::Result::ok);
+    let ends = blocks.filter(|block| block.label == "CERTIFICATE").filter_map(|block| {
+        let ends = block.parse_x509().ok()?.validity().not_after.timestamp();
+        u64::try_from(ends).ok()
+    });
+    ends.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::SecretName;
+
+    const NOW: u64 = 1_767_225_600;
+
+    fn codes(text: &str, spec: &SecretSpec) -> Vec<&'static str> {
+        let mut seen = Validated::of(SecretName::new("A_B").expect("a name"), None);
+        check(&mut seen, &SecretValue::copied(text), Some(spec), NOW);
+        seen.issues.iter().map(|issue| issue.code).collect()
+    }
+
+    fn plain(text: &str) -> Vec<&'static str> {
+        codes(text, &SecretSpec::default())
+    }
+
+    #[test]
+    fn placeholders_are_recognised_and_secrets_are_not() {
+        for text in [
+            "changeme",
+            "CHANGE_ME",
+            "xxx",
+            "XXXXXXXX",
+            "<token>",
+            "<your token here>",
+            "TODO",
+            "your-api-key",
+            "****",
+            "${API_TOKEN}",
+            "{{ token }}",
+            "password",
+            "placeholder",
+            "insert-token-here",
+            " changeme ",
+            "0000",
+        ] {
+            assert!(plain(text).contains(&"PLACEHOLDER"), "{text}");
+        }
+        for text in
+            ["ghp_16C7e42F292c6912E7710c838347Ae178B4a", "hunter2", "correct horse battery staple", "p<a>ss", "x1xx"]
+        {
+            assert_eq!(plain(text), [] as [&str; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_copying_leaves_around_a_value_is_told() {
+        assert_eq!(plain(" hunter2"), ["SURROUNDING_WHITESPACE"]);
+        assert_eq!(plain("hunter2\n"), ["SURROUNDING_WHITESPACE"]);
+        assert_eq!(plain("\"hunter2\""), ["SURROUNDING_QUOTES"]);
+        assert_eq!(plain("'hunter2' "), ["SURROUNDING_WHITESPACE", "SURROUNDING_QUOTES"]);
+        assert_eq!(plain("\""), [] as [&str; 0]);
+        assert_eq!(plain("it's"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn tokens_and_certificates_that_end_are_told() {
+        let token = |exp: &str| {
+            let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+            format!("{}.{}.c2ln", part(r#"{"alg":"HS256"}"#), part(&format!(r#"{{"exp":{exp}}}"#)))
+        };
+        assert_eq!(plain(&token("1767225600")), ["EXPIRED"]);
+        assert_eq!(plain(&token("1767225700.5")), ["EXPIRES_SOON"]);
+        assert_eq!(plain(&token("1867225600")), [] as [&str; 0]);
+        assert_eq!(plain(&token("\"never\"")), [] as [&str; 0]);
+        assert_eq!(plain("a.b.c"), [] as [&str; 0]);
+        // A self-signed one that ended on 2020-01-02.
+        assert_eq!(plain(include_str!("expired.pem").trim()), ["EXPIRED"]);
+    }
+
+    #[test]
+    fn declared_rules_are_checked() {
+        let spec = SecretSpec {
+            pattern: Regex::new("^ghp_").ok(),
+            min_length: Some(10),
+            json_fields: Some(vec!["user".into()]),
+            ..SecretSpec::default()
+        };
+        assert_eq!(codes("short", &spec), ["PATTERN_MISMATCH", "TOO_SHORT", "NOT_JSON"]);
+        let json = SecretSpec { json_fields: Some(vec!["user".into(), "password".into()]), ..SecretSpec::default() };
+        assert_eq!(codes(r#"{"user":"a"}"#, &json), ["JSON_FIELD_MISSING"]);
+    }
+}
