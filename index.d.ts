@@ -62,6 +62,34 @@ export interface ToolSpec {
   secrets?: Record<string, SecretSpec>
 }
 
+/** Tools by name. */
+export type Tools = Record<string, ToolSpec>
+
+/** `T` with `never` for each member that is no member of `ToolSpec` or `SecretSpec`, so that a misspelt one is refused. */
+export type KnownMembers<T> = {
+  [Tool in keyof T]: {
+    [Member in keyof T[Tool]]: Member extends 'secrets'
+      ? {
+          [Type in keyof T[Tool][Member]]: {
+            [Rule in keyof T[Tool][Member][Type]]: Rule extends keyof SecretSpec ? SecretSpec[Rule] : never
+          }
+        }
+      : never
+  }
+}
+
+/** The declared names of tools; any text for tools that are not known when compiling. */
+export type ToolName<T> = keyof T & string
+
+/** The declared secret types of a tool; any text for a tool that declares none. */
+export type SecretType<T, Tool extends keyof T> = T[Tool] extends { secrets: infer Secrets }
+  ? keyof Secrets & string
+  : string
+
+/** The secrets of a tool by lower-cased type. */
+export type ToolSecrets<T, Tool extends keyof T> =
+  string extends SecretType<T, Tool> ? Record<string, string> : { [Type in Lowercase<SecretType<T, Tool>>]?: string }
+
 /** Explicit AWS credentials, instead of the standard chain. */
 export interface AwsCredentials {
   accessKeyId: string
@@ -686,16 +714,20 @@ export interface MetricsCollector {
  * Delivers secrets: AWS Secrets Manager first, then the env file, then the runtime environment, with an in-process
  * cache over a shared one.
  *
+ * With tools whose names are known when compiling (`defineTools`, or written into the options), other names do not
+ * compile; `SecretDelivery` without a type argument takes any name. Types know the declared spelling, although case does
+ * not matter when running.
+ *
  * @example
  * const delivery = new SecretDelivery()
  * const token = await delivery.getToolSecret('github', 'api_token')
  */
-export class SecretDelivery {
+export class SecretDelivery<T extends Tools = Tools> {
   /**
    * Synchronous, no I/O.
    * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
    */
-  constructor(options?: SecretDeliveryOptions)
+  constructor(options?: SecretDeliveryOptions & { tools?: T & KnownMembers<T> })
   readonly environment: Environment
   readonly cache: SecretCache
   readonly metrics: MetricsCollector
@@ -705,13 +737,13 @@ export class SecretDelivery {
    * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
    * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
-  getToolSecret(toolName: string, secretType: string): Promise<string | null>
+  getToolSecret<Tool extends ToolName<T>>(toolName: Tool, secretType: SecretType<T, Tool>): Promise<string | null>
   /**
    * Every secret of a tool, by lower-cased type: the declared ones, or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
    * @throws as `getToolSecret`
    */
-  getToolSecrets(toolName: string): Promise<Record<string, string>>
+  getToolSecrets<Tool extends ToolName<T>>(toolName: Tool): Promise<ToolSecrets<T, Tool>>
   /** The secret `secretName`, as given. @throws as `getToolSecret` */
   getSecret(secretName: string): Promise<string | null>
   /** What AWS has now; no cache, no other source. @param environment Default: this delivery's. */
@@ -729,7 +761,7 @@ export class SecretDelivery {
    * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
    * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there.
    */
-  validateToolSecrets(toolName: string, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
+  validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**
    * Called when a secret turns out to have another version than the one known before. Names are lower-cased.
    * @returns A function that unsubscribes.
@@ -743,12 +775,12 @@ export class SecretDelivery {
    * is thrown.
    * @throws as `getToolSecret`; SOURCE_UNAVAILABLE when no source has the secret
    */
-  withSecret<T>(
-    toolName: string,
-    secretType: string,
-    use: (secret: string) => Promise<T>,
+  withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(
+    toolName: Tool,
+    secretType: SecretType<T, Tool>,
+    use: (secret: string) => Promise<Result>,
     options?: WithSecretOptions,
-  ): Promise<T>
+  ): Promise<Result>
   /**
    * The live version, the one before it and the one that is being tried, for services that verify what others signed.
    * Remembered for up to a minute where caching is on. @throws as `getSecretFromAWS`
@@ -815,3 +847,13 @@ export function verifyAuditLog(path: string, options?: { key?: string | Uint8Arr
 
 /** The documented preset of an environment. @throws CONFIG_INVALID */
 export function environmentDefaults(environment: string): EnvironmentDefaults
+
+/**
+ * Returns `tools` as they are, and lets TypeScript know their names: with `new SecretDelivery({ tools })`, a tool or a
+ * secret type that is not declared does not compile.
+ *
+ * @example
+ * const tools = defineTools({ github: { secrets: { api_token: { required: true } } } })
+ * const delivery = new SecretDelivery({ tools })
+ */
+export function defineTools<T extends Tools>(tools: T & KnownMembers<T>): T

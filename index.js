@@ -1,6 +1,7 @@
 'use strict'
 
 const { SecretDelivery, environmentDefaults, verifyAuditLog } = require('./lib/delivery')
+const { defineTools } = require('./lib/define-tools')
 const { SecretError } = require('./lib/errors')
 
 // Assigned one by one, so that `import { SecretDelivery } from 'tcs-secret-delivery'` finds the names.
@@ -8,3 +9,4 @@ exports.SecretDelivery = SecretDelivery
 exports.SecretError = SecretError
 exports.environmentDefaults = environmentDefaults
 exports.verifyAuditLog = verifyAuditLog
+exports.defineTools = defineTools

@@ -29,6 +29,16 @@ function run(command, args, options = {}) {
   return { status, output: `${stdout}${stderr}` }
 }
 
+/** A tarball of an installed package. @param {string} name */
+function dependency(name) {
+  const args = ['pack', tool(name), '--pack-destination', path.dirname(packed.main), '--loglevel=error', '--json']
+  const { stdout } = spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' })
+  const printed = JSON.parse(stdout)
+  // An array before npm 12, an object by name since.
+  const { filename } = Array.isArray(printed) ? printed[0] : printed[name]
+  return path.join(path.dirname(packed.main), filename)
+}
+
 const node = (...args) => run(process.execPath, args)
 
 beforeAll(async () => {
@@ -38,8 +48,9 @@ beforeAll(async () => {
   service = temporaryDirectory('tcs-service-')
   fs.cpSync(path.join(__dirname, 'fixtures', 'typescript-service'), service, { recursive: true })
   // Both tarballs at once, since neither is in a registry; the other platforms' packages are optional, so npm goes on
-  // without them. No network.
+  // without them. No network, so the one dependency comes from here as well.
   const args = ['install', '--no-audit', '--no-fund', '--offline', '--loglevel=error', packed.platform, packed.main]
+  args.push(dependency('commander'))
   const { status, output } = run('npm', args, { shell: process.platform === 'win32' })
   if (status !== 0) throw new Error(output)
 })
@@ -54,18 +65,20 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
+    'cli',
     'index.d.ts',
     'index.js',
     'lib',
     'native.js',
     'package.json',
+    'tcs-secrets.schema.json',
   ])
   const platform = fs.readdirSync(path.join(service, 'node_modules', packed.platformPackage)).sort()
   expect(platform).toEqual(['README.md', 'package.json', expect.stringMatching(/\.node$/)])
   const { dependencies, optionalDependencies, scripts } = JSON.parse(
     fs.readFileSync(path.join(service, 'node_modules', 'tcs-secret-delivery', 'package.json'), 'utf8'),
   )
-  expect([dependencies, scripts]).toEqual([undefined, undefined])
+  expect([Object.keys(dependencies), scripts]).toEqual([['commander'], undefined])
   expect(Object.keys(optionalDependencies)).toHaveLength(8)
 })
 
@@ -79,6 +92,21 @@ test('a strict service compiles with it as CommonJS and as an ES module, and run
     const { status, output } = run(process.execPath, [entry], { env })
     expect([entry, status, output.trim()]).toEqual([entry, 0, 'from-aws'])
   }
+})
+
+test('the command line writes a configuration and reads a first secret', () => {
+  const empty = path.join(service, 'empty')
+  fs.mkdirSync(path.join(empty, '.git'), { recursive: true })
+  const bin = (...args) =>
+    run('npx', ['--offline', 'tcs-secrets', ...args], { cwd: empty, shell: process.platform === 'win32' })
+  expect(bin('init').status).toBe(0)
+  const schema = path.join('node_modules', 'tcs-secret-delivery', 'tcs-secrets.schema.json')
+  expect(fs.readFileSync(path.join(empty, 'tcs-secrets.config.json'), 'utf8')).toContain(schema.replaceAll('\\', '/'))
+  expect(fs.existsSync(path.join(service, schema))).toBe(true)
+  expect(bin('get', 'github', 'api_token', '-e', 'dev', '--reveal')).toEqual({
+    status: 0,
+    output: 'put-a-development-token-here',
+  })
 })
 
 test("the service's own Jest tests pass", () => {

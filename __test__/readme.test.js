@@ -9,10 +9,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { environmentDefaults } = require('..')
 const { root, temporaryDirectory } = require('../scripts/servers')
+const { declared, optionsOf } = require('./support/declared')
 
 const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8')
 const readme = read('README.md')
-const declared = read('index.d.ts')
 
 /** The body rows of the README's table whose first heading is `heading`, as cells. */
 function table(heading) {
@@ -92,32 +92,6 @@ describe('the usage example', () => {
 })
 
 describe('the options table', () => {
-  /** Members of each interface of index.d.ts, with their documentation. */
-  const interfaces = new Map(
-    [...declared.matchAll(/^export interface (\w+) \{\n([^]*?)^\}/gm)].map(([, name, body]) => [
-      name,
-      [...body.matchAll(/(?: {2}\/\*\*((?:(?!\*\/)[^])*)\*\/\n)? {2}(\w+)\??: (.+)\n/g)].map(
-        ([, documentation = '', member, type]) => ({ documentation, member, type }),
-      ),
-    ]),
-  )
-
-  /** Every option of an interface by its path, the options inside of it included. */
-  function optionsOf(name, prefix = '') {
-    return interfaces.get(name).flatMap(({ documentation, member, type }) => {
-      const here = { path: prefix + member, type, documentation }
-      const inline = /^\{ (.*) \}$/.exec(type)
-      if (inline !== null) {
-        const inside = [...inline[1].matchAll(/(\w+)\??: (\w+)/g)]
-        return [here, ...inside.map((m) => ({ path: `${here.path}.${m[1]}`, type: m[2], documentation: '' }))]
-      }
-      const nested = [...interfaces.keys()].find((other) => new RegExp(`\\b${other}\\b`).test(type))
-      if (nested === undefined) return [here]
-      const step = type.startsWith('Record<') ? '.*.' : type.endsWith('[]') ? '[].' : '.'
-      return [here, ...optionsOf(nested, here.path + step)]
-    })
-  }
-
   const options = optionsOf('SecretDeliveryOptions')
   const rows = new Map(table('option').map(([name, ...cells]) => [code(name), cells]))
 

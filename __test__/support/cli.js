@@ -1,0 +1,74 @@
+'use strict'
+
+// Runs the command line as its users do: a process of its own, with nothing of this one's environment.
+
+const { spawn } = require('node:child_process')
+const path = require('node:path')
+const { root } = require('../../scripts/servers')
+
+const entry = path.join(root, 'cli', 'index.js')
+
+/**
+ * @typedef {object} Outcome
+ * @property {number | null} status
+ * @property {NodeJS.Signals | null} signal
+ * @property {string} stdout
+ * @property {string} stderr
+ */
+
+class Cli {
+  /** What was printed by calls that must not show a value. @type {string[]} */
+  printed = []
+
+  /** @param {string} cwd @param {Record<string, string>} [env] */
+  constructor(cwd, env = {}) {
+    this.cwd = cwd
+    this.env = { PATH: process.env.PATH ?? '', HOME: cwd, USERPROFILE: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...env }
+  }
+
+  /**
+   * Begins a call; `ended` gives its outcome.
+   *
+   * @param {string[]} args
+   * @param {{ env?: Record<string, string>, cwd?: string, reveals?: boolean, command?: string[] }} [options]
+   */
+  start(args, { env = {}, cwd = this.cwd, reveals = false, command = [process.execPath, entry] } = {}) {
+    const [file, ...before] = command
+    const child = spawn(file, [...before, ...args], { cwd, env: { ...this.env, ...env } })
+    const outcome = { status: null, signal: null, stdout: '', stderr: '' }
+    child.stdout.on('data', (chunk) => (outcome.stdout += chunk))
+    child.stderr.on('data', (chunk) => (outcome.stderr += chunk))
+    const ended = new Promise((resolve) =>
+      child.once('close', (status, signal) => {
+        if (!reveals) this.printed.push(outcome.stdout, outcome.stderr)
+        resolve({ ...outcome, status, signal })
+      }),
+    )
+    return { child, outcome, ended: /** @type {Promise<Outcome>} */ (ended) }
+  }
+
+  /**
+   * @param {string | string[]} args A text is split at blanks.
+   * @param {Parameters<Cli['start']>[1] & { input?: string }} [options]
+   * @returns {Promise<Outcome>}
+   */
+  run(args, { input = '', ...options } = {}) {
+    const { child, ended } = this.start(typeof args === 'string' ? args.split(' ') : args, options)
+    child.stdin.on('error', () => {}).end(input)
+    return ended
+  }
+
+  /** The same with `--json`: the document instead of the output. @param {string} args @param {Parameters<Cli['run']>[1]} [options] */
+  async json(args, options) {
+    const { status, stdout, stderr } = await this.run(`${args} --json`, options)
+    return { status, document: JSON.parse(stdout), stderr }
+  }
+
+  /** The same on a terminal (util-linux `script`), where everything is printed to one place. @param {string} args @param {Parameters<Cli['run']>[1]} [options] */
+  terminal(args, options) {
+    const line = `'${process.execPath}' '${entry}' ${args}`
+    return this.run(['-qec', line, '/dev/null'], { command: ['script'], ...options })
+  }
+}
+
+module.exports = { Cli }

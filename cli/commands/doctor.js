@@ -1,0 +1,43 @@
+'use strict'
+
+const { define } = require('../define')
+const { examine } = require('../doctor')
+const { EXIT } = require('../exit')
+
+/** @typedef {import('../doctor').Finding} Finding */
+
+const COLOURS = /** @type {const} */ ({ ok: 'green', note: 'dim', warning: 'yellow', error: 'red' })
+
+/** @type {import('../program').AddCommand} */
+module.exports = (program, handle) => {
+  define(program, 'doctor', {
+    summary: 'find what is wrong with the set-up, with fixes',
+    description:
+      'Looks at Node and the package, the configuration, the environment, AWS with credentials, region and permissions, Redis and its keys, the modes of files, and the clock. It reads the declared secrets and shows none.',
+    examples: ['doctor', 'doctor --environment production --json'],
+    exits: { 0: 'nothing is wrong; there may be warnings', 1: 'something is wrong' },
+  }).action(
+    handle(async (context) => {
+      const findings = await examine(context)
+      const healthy = findings.every(({ status }) => status !== 'error')
+      context.terminal.result({ healthy, findings }, () => shown(findings, context.terminal))
+      return healthy ? EXIT.ok : EXIT.no
+    }),
+  )
+}
+
+/**
+ * @param {Finding[]} findings
+ * @param {import('../terminal').Terminal} terminal
+ */
+function shown(findings, terminal) {
+  const width = Math.max(...findings.map(({ check }) => check.length))
+  const lines = findings.flatMap(({ check, status, message, fix }) => [
+    `${terminal.style(COLOURS[status], status.padEnd(7))}  ${check.padEnd(width)}  ${message}`,
+    ...(fix === null ? [] : [`${' '.repeat(9 + width + 2)}${terminal.style('cyan', `→ ${fix}`)}`]),
+  ])
+  const errors = findings.filter(({ status }) => status === 'error').length
+  const warnings = findings.filter(({ status }) => status === 'warning').length
+  const count = (/** @type {number} */ n, /** @type {string} */ noun) => `${n} ${noun}${n === 1 ? '' : 's'}`
+  return `${lines.join('\n')}\n\n${count(errors, 'error')}, ${count(warnings, 'warning')}\n`
+}

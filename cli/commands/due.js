@@ -1,0 +1,52 @@
+'use strict'
+
+const { define } = require('../define')
+const { EXIT } = require('../exit')
+const { moment, relative } = require('../times')
+
+/** @typedef {import('../../index').RotationDue} RotationDue */
+
+const COLOURS = /** @type {const} */ ({ due: 'red', announced: 'yellow', unknown: 'red', manual: 'dim' })
+
+/** @type {import('../program').AddCommand} */
+module.exports = (program, handle) => {
+  define(program, 'due', {
+    summary: 'show when declared secrets are to be rotated',
+    description:
+      "Shows when each declared secret is to be rotated, by its policy or the environment's interval. 'manual': people rotate here; 'unknown': AWS has no such secret, or did not answer.",
+    examples: ['due --environment production', 'due --json | jq \'.secrets[] | select(.state == "due") | .name\''],
+    exits: { 0: 'shown, whatever is due', 3: 'the configuration is wrong' },
+  }).action(
+    handle(async (context) =>
+      context.withDelivery(async (delivery) => {
+        const secrets = await delivery.rotation.due()
+        const { environment } = delivery
+        context.terminal.result({ environment, secrets }, () => shown(secrets, environment, context.terminal))
+        return EXIT.ok
+      }),
+    ),
+  )
+}
+
+/**
+ * @param {RotationDue[]} secrets
+ * @param {string} environment
+ * @param {import('../terminal').Terminal} terminal
+ */
+function shown(secrets, environment, terminal) {
+  if (secrets.length === 0) return `No secrets are declared, so none is due in ${environment}.\n`
+  const now = Date.now()
+  const rows = secrets.map(({ name, state, dueAt, rotatedAt, policy, error }) => [
+    name,
+    state,
+    dueAt === null ? '–' : `${moment(dueAt)} (${relative(dueAt, now)})`,
+    rotatedAt === null ? '–' : moment(rotatedAt),
+    policy ?? `interval of ${environment}`,
+    // Where people rotate, it does not matter why AWS does not tell.
+    state !== 'unknown' ? '' : error === null ? 'AWS has no such secret' : `${error.code}: ${error.message}`,
+  ])
+  return terminal.table(['NAME', 'STATE', 'DUE', 'LAST ROTATED', 'POLICY', ''], rows, (text, _, column) => {
+    const colour = column === 1 ? COLOURS[/** @type {keyof typeof COLOURS} */ (text)] : undefined
+    return colour === undefined ? text : terminal.style(colour, text)
+  })
+}

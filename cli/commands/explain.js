@@ -1,0 +1,76 @@
+'use strict'
+
+const { define } = require('../define')
+const { EXIT } = require('../exit')
+const { namedBy } = require('../secrets')
+const { duration, moment } = require('../times')
+
+/** @typedef {import('../../index').SecretExplanation} SecretExplanation */
+
+/** @type {import('../program').AddCommand} */
+module.exports = (program, handle) => {
+  define(program, 'explain', {
+    summary: 'show which layer answers for a secret, and why',
+    description:
+      'Walks the layers in the order in which a read asks them. It changes nothing and never shows the value. AWS is asked unless a cache answers.',
+    examples: ['explain GITHUB_API_TOKEN', 'explain github api_token --environment production --json'],
+    exits: { 0: 'it was explained, also when no layer has the secret', 3: 'the configuration is wrong' },
+  })
+    .argument('<name>', "the secret's name, or its tool")
+    .argument('[type]', 'its type, where a tool was given')
+    .action(
+      handle(async (context, first, secretType) => {
+        const name = namedBy(first, secretType)
+        const explanation = await context.withDelivery((delivery) => delivery.explain(name))
+        context.terminal.result(explanation, () => shown(explanation, context.terminal))
+        return EXIT.ok
+      }),
+    )
+}
+
+/**
+ * @param {SecretExplanation} explanation
+ * @param {import('../terminal').Terminal} terminal
+ */
+function shown(explanation, terminal) {
+  const { name, environment, layers } = explanation
+  const rows = layers.map(({ layer, state, place, versionId, ageSeconds, freshUntil }) => [
+    layer,
+    state,
+    place ?? '–',
+    versionId ?? '–',
+    ageSeconds === null ? '–' : duration(ageSeconds),
+    freshUntil === null ? '–' : moment(freshUntil),
+  ])
+  const colours = /** @type {const} */ ({
+    hit: 'green',
+    stale: 'yellow',
+    error: 'red',
+    disabled: 'dim',
+    skipped: 'dim',
+  })
+  const table = terminal.table(
+    ['LAYER', 'STATE', 'PLACE', 'VERSION', 'AGE', 'FRESH UNTIL'],
+    rows,
+    (text, _, column) => {
+      const colour = column === 1 ? colours[/** @type {keyof typeof colours} */ (text)] : undefined
+      return colour === undefined ? text : terminal.style(colour, text)
+    },
+  )
+  const errors = layers.flatMap(({ layer, error }) =>
+    error === null ? [] : [`${layer}: ${terminal.style('red', error.code)} ${error.message}`],
+  )
+  return [
+    `${terminal.style('bold', name)} in ${environment}: ${verdict(explanation)}`,
+    '',
+    table,
+    ...errors.map((line) => `${line}\n`),
+  ].join('\n')
+}
+
+/** @param {SecretExplanation} explanation */
+function verdict({ answeredBy, stale, error }) {
+  if (error !== null) return `a read fails with ${error.code}`
+  if (answeredBy === null) return 'no source has it; a read gives null'
+  return stale ? `a stale copy answers (${answeredBy}), since AWS fails` : `${answeredBy} answers`
+}

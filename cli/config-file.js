@@ -1,0 +1,216 @@
+'use strict'
+
+// Finds and reads the configuration file.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { CliError, EXIT, oneLine } = require('./exit')
+
+const STEM = 'tcs-secrets.config'
+const NAMES = ['.json', '.js', '.cjs', '.mjs', '.ts'].map((extension) => STEM + extension)
+const KEY = 'tcs-secrets'
+const PHASES = ['critical', 'tool', 'other']
+/** Far more than any declaration of tools; a wrong path may name anything. */
+const MOST_BYTES = 4 * 1024 * 1024
+
+/** @typedef {import('../index').SecretDeliveryOptions} Options */
+/** @typedef {{ tool: string, secretType: string, name: string, required: boolean, phase: string | null }} Declared */
+/**
+ * @typedef {object} Config
+ * @property {string | null} file Its path; `null`: there is none.
+ * @property {string} directory Where relative paths in it start: its directory, or the working directory.
+ * @property {Options} options What a `SecretDelivery` is given.
+ * @property {Declared[]} declared The declared secrets.
+ */
+
+/**
+ * @param {object} where
+ * @param {string} [where.file] `--config`.
+ * @param {string} [where.from] Where the search begins. Default: the working directory.
+ * @returns {Promise<Config>}
+ */
+async function loadConfig({ file, from = process.cwd() }) {
+  const found = file === undefined ? search(from) : path.resolve(from, file)
+  if (found === null) return { file: null, directory: from, options: {}, declared: [] }
+  const { $schema: _, ...options } = plainObject(await read(found), found)
+  const phases = withoutPhases(options, found)
+  return {
+    file: found,
+    directory: path.dirname(found),
+    options: /** @type {Options} */ (options),
+    declared: declaredIn(options, phases),
+  }
+}
+
+/**
+ * The configuration file of the nearest directory that has one, upward from `from` and not beyond a git repository.
+ *
+ * @param {string} from
+ * @returns {string | null}
+ */
+function search(from) {
+  for (let directory = from; ; directory = path.dirname(directory)) {
+    const found = filesIn(directory)
+    if (found.length > 1) {
+      const names = found.map((file) => path.basename(file)).join(' and ')
+      throw invalid(`${directory} has ${names}: keep one of them, or choose with --config`)
+    }
+    if (found[0] !== undefined) {
+      if (directory !== from) assertOwner(found[0])
+      return found[0]
+    }
+    if (directory === path.dirname(directory) || fs.existsSync(path.join(directory, '.git'))) return null
+  }
+}
+
+/** @param {string} directory */
+function filesIn(directory) {
+  const files = NAMES.map((name) => path.join(directory, name)).filter((file) => fs.existsSync(file))
+  const manifest = path.join(directory, 'package.json')
+  return fs.existsSync(manifest) && hasKey(manifest) ? [...files, manifest] : files
+}
+
+/** @param {string} manifest */
+function hasKey(manifest) {
+  try {
+    return Object.hasOwn(JSON.parse(fs.readFileSync(manifest, 'utf8')), KEY)
+  } catch {
+    // npm has more to say about it.
+    return false
+  }
+}
+
+/**
+ * Refuses a file in a directory above (such as /tmp) that somebody else may have put there: it can hold code, and names
+ * the places that secrets are read from.
+ *
+ * @param {string} file
+ */
+function assertOwner(file) {
+  const { uid } = fs.statSync(file)
+  if (process.getuid === undefined || uid === 0 || uid === process.getuid()) return
+  throw invalid(`${file} belongs to another user; if it is meant, choose it with --config ${file}`)
+}
+
+/** @param {string} file @returns {Promise<unknown>} */
+async function read(file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) throw invalid(`${file} does not exist`)
+  if (!stat.isFile()) throw invalid(`${file} is not a file`)
+  if (stat.size > MOST_BYTES) throw invalid(`${file} has ${stat.size} bytes, ${MOST_BYTES} are allowed`)
+  const extension = path.extname(file)
+  if (path.basename(file) === 'package.json') return parse(file)[KEY]
+  if (extension === '.json') return parse(file)
+  if (['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts'].includes(extension)) return run(file)
+  throw invalid(`${file}: a configuration file ends in .json, .js, .cjs, .mjs or .ts`)
+}
+
+/** @param {string} file */
+function parse(file) {
+  const text = fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    // The parser's own message repeats what stands there, which may be a credential.
+    const at = /at position (\d+)/.exec(/** @type {Error} */ (error).message)?.[1]
+    const line = at === undefined ? '' : ` (line ${text.slice(0, Number(at)).split('\n').length})`
+    throw invalid(`${file} is not valid JSON${line}`)
+  }
+}
+
+/** @param {string} file @returns {Promise<unknown>} */
+async function run(file) {
+  try {
+    const { default: exported } = await import(pathToFileURL(file).href)
+    // `export default` that was compiled to CommonJS.
+    return exported?.__esModule ? exported.default : exported
+  } catch (error) {
+    const { code, message, name } = /** @type {NodeJS.ErrnoException} */ (error)
+    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+      throw invalid(
+        `${file}: Node ${process.version} cannot import TypeScript. Use Node 22.18 or newer, or a loader (NODE_OPTIONS='--import tsx'), or write the file as .mjs or .json`,
+      )
+    }
+    throw invalid(`${file} could not be loaded: ${name}: ${oneLine(message)}`)
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} file
+ * @returns {Record<string, any>}
+ */
+function plainObject(value, file) {
+  if (isObject(value)) return { ...value }
+  const what =
+    path.extname(file) === '.json'
+      ? 'hold an object'
+      : "export an object ('export default { … }' or 'module.exports = { … }')"
+  throw invalid(`${file} must ${what}`)
+}
+
+/**
+ * Takes the phases, which the delivery does not know, out of `options.tools`.
+ *
+ * @param {Record<string, any>} options Its `tools` are replaced by a copy.
+ * @param {string} file
+ * @returns {Map<string, string>} By secret name.
+ */
+function withoutPhases(options, file) {
+  /** @type {Map<string, string>} */
+  const phases = new Map()
+  options.tools = mapObject(options.tools, (tool, spec) => {
+    if (!isObject(spec)) return spec
+    const secrets = mapObject(spec.secrets, (secretType, rules) => {
+      if (!isObject(rules) || !('phase' in rules)) return rules
+      const { phase, ...rest } = rules
+      if (!PHASES.includes(phase)) {
+        const at = `options.tools.${tool}.secrets.${secretType}.phase`
+        throw invalid(`${at} must be one of ${PHASES.join(', ')} (in ${file})`)
+      }
+      phases.set(nameOf(tool, secretType), phase)
+      return rest
+    })
+    return secrets === undefined ? spec : { ...spec, secrets }
+  })
+  return phases
+}
+
+/**
+ * @param {Record<string, any>} options
+ * @param {Map<string, string>} phases
+ * @returns {Declared[]}
+ */
+function declaredIn({ tools }, phases) {
+  if (!isObject(tools)) return []
+  return Object.entries(tools).flatMap(([tool, spec]) =>
+    Object.entries(isObject(spec?.secrets) ? spec.secrets : {}).map(([secretType, rules]) => {
+      const name = nameOf(tool, secretType)
+      return { tool, secretType, name, required: rules?.required === true, phase: phases.get(name) ?? null }
+    }),
+  )
+}
+
+/** What is not an object is returned as it is, for the delivery to refuse. @param {any} value @param {(key: string, value: any) => any} change */
+function mapObject(value, change) {
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, change(key, member)]))
+}
+
+/** @param {unknown} value @returns {value is Record<string, any>} */
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The name of a tool's secret. @param {string} tool @param {string} secretType */
+function nameOf(tool, secretType) {
+  return `${tool}_${secretType}`.toUpperCase()
+}
+
+/** @param {string} message */
+function invalid(message) {
+  return new CliError('CONFIG_INVALID', EXIT.configuration, message)
+}
+
+module.exports = { NAMES, filesIn, loadConfig, nameOf }

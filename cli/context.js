@@ -1,0 +1,116 @@
+'use strict'
+
+const { CliError, EXIT } = require('./exit')
+const { loadConfig } = require('./config-file')
+
+/** @typedef {import('../index').SecretDelivery} SecretDelivery */
+/** @typedef {import('./config-file').Config} Config */
+/** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
+
+/** What a command works with. */
+class Context {
+  /**
+   * @param {import('./terminal').Terminal} terminal
+   * @param {Globals} globals
+   */
+  constructor(terminal, globals) {
+    this.terminal = terminal
+    this.globals = globals
+  }
+
+  /** @returns {Promise<Config>} */
+  async config() {
+    const config = await loadConfig({ file: this.globals.config })
+    if (this.globals.environment === undefined) return config
+    const environment = /** @type {Config['options']['environment']} */ (this.globals.environment)
+    return { ...config, options: { ...config.options, environment } }
+  }
+
+  /**
+   * Runs `use` with a delivery made from the configuration, and closes it.
+   *
+   * @template T
+   * @param {(delivery: SecretDelivery, config: Config) => Promise<T>} use
+   * @returns {Promise<T>}
+   */
+  async withDelivery(use) {
+    const config = await this.config()
+    const delivery = openDelivery(config, { warn: (message) => this.terminal.warn(message) })
+    try {
+      return await use(delivery, config)
+    } finally {
+      await delivery.close()
+    }
+  }
+}
+
+/**
+ * @param {Config} config
+ * @param {import('../index').SecretLogger} logger
+ * @returns {SecretDelivery}
+ */
+function openDelivery({ file, directory, options }, logger) {
+  const { SecretDelivery, environmentDefaults } = library()
+  const before = process.cwd()
+  try {
+    // Relative paths in the file start where the file is, wherever this was called.
+    process.chdir(directory)
+    return new SecretDelivery({ ...options, audit: auditOptions(options, environmentDefaults), logger })
+  } catch (error) {
+    if (file !== null) /** @type {Error} */ (error).message += ` (in ${file})`
+    throw error
+  } finally {
+    process.chdir(before)
+  }
+}
+
+/**
+ * Audit records of this program say so, and leave standard output to its result.
+ *
+ * @param {Config['options']} options
+ * @param {typeof import('../index').environmentDefaults} defaults
+ * @returns {Config['options']['audit']}
+ */
+function auditOptions({ audit, environment }, defaults) {
+  const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
+  const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
+  const given = audit ?? (byDefault() ? {} : undefined)
+  // Off, or something that the delivery refuses.
+  if (typeof given !== 'object') return given
+  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', ...rest } = given
+  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, label }
+  return { ...rest, label, sink: (lines) => void process.stderr.write(lines) }
+}
+
+/** The package. It is loaded late, since --help and --version need no addon. @returns {typeof import('../index')} */
+function library() {
+  try {
+    return require('..')
+  } catch (error) {
+    throw new CliError('ADDON_MISSING', EXIT.configuration, /** @type {Error} */ (error).message)
+  }
+}
+
+/**
+ * The names of declared tools.
+ *
+ * @param {Config} config
+ * @returns {string[]}
+ */
+function declaredTools({ options: { tools } }) {
+  return Object.keys(tools ?? {})
+}
+
+/** @param {Config} config */
+function noToolsDeclared({ file }) {
+  const where =
+    file === null ? "there is no configuration file: 'tcs-secrets init' writes one" : `see "tools" in ${file}`
+  return new CliError('NO_TOOLS_DECLARED', EXIT.configuration, `no tools are declared, so name one; ${where}`)
+}
+
+// Not as members of an object: the class would not be a type.
+exports.Context = Context
+exports.declaredTools = declaredTools
+exports.library = library
+exports.noToolsDeclared = noToolsDeclared
+exports.openDelivery = openDelivery

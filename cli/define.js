@@ -1,0 +1,28 @@
+'use strict'
+
+/**
+ * Adds a command whose help says what it does, how it is called, and how it ends.
+ *
+ * @param {import('commander').Command} parent
+ * @param {string} name
+ * @param {object} texts
+ * @param {string} texts.summary One line for the list of commands.
+ * @param {string} [texts.description] Default: the summary.
+ * @param {string[]} texts.examples Without the program's name.
+ * @param {Record<string, string>} texts.exits The exit codes with a meaning of their own here, by code.
+ * @returns {import('commander').Command}
+ */
+function define(parent, name, { summary, description = summary, examples, exits }) {
+  const shown = examples.map((example) => `  $ tcs-secrets ${example}`)
+  const codes = Object.entries(exits).map(([code, meaning]) => `  ${code.padEnd(3)}  ${meaning}`)
+  return parent
+    .command(name)
+    .summary(summary)
+    .description(description)
+    .addHelpText(
+      'after',
+      ['', 'Examples:', ...shown, '', "Exit codes, beside those of 'tcs-secrets --help':", ...codes].join('\n'),
+    )
+}
+
+module.exports = { define }

@@ -1,0 +1,126 @@
+'use strict'
+
+const http = require('node:http')
+const https = require('node:https')
+const { finding } = require('./finding')
+
+/** @typedef {import('./finding').Finding} Finding */
+/** @typedef {import('../../index').AwsOptions} AwsOptions */
+
+const CLOCK_DEADLINE_MS = 2_000
+/** AWS refuses signatures whose time is further away. */
+const REFUSED_SECONDS = 300
+const SUSPICIOUS_SECONDS = 60
+
+/**
+ * @param {import('../../index').HealthReport} health
+ * @param {import('../context').Config} config
+ * @returns {Promise<Finding[]>}
+ */
+async function awsFindings({ checks: { aws } }, { options }) {
+  const settings = options.aws ?? {}
+  if (settings.enabled === false) return [finding('AWS', 'note', 'switched off by aws.enabled')]
+  const region = regionOf(settings)
+  const endpoint = endpointOf(settings, region)
+  const found = [
+    finding(
+      'AWS region',
+      region === null ? 'note' : 'ok',
+      region ?? 'named by no option or variable; perhaps by the profile',
+    ),
+    finding('AWS credentials', 'note', `asked for in: ${credentialsOf(settings)}`),
+    stateOf(aws, endpoint),
+  ]
+  return aws.status === 'disabled' || endpoint === null ? found : [...found, ...(await clockFindings(endpoint))]
+}
+
+/**
+ * @param {import('../../index').HealthCheck} aws
+ * @param {string | null} endpoint
+ * @returns {Finding}
+ */
+function stateOf({ status, reason }, endpoint) {
+  if (status === 'ok') {
+    const where = endpoint === null ? '' : ` at ${new URL(endpoint).host}`
+    return finding('AWS', 'ok', `Secrets Manager answers this identity${where}`)
+  }
+  const text = reason ?? status
+  if (status === 'disabled') {
+    return finding(
+      'AWS',
+      'note',
+      `not asked: ${text}`,
+      'fine for development without AWS; else sign in, such as: aws sso login',
+    )
+  }
+  return finding('AWS', status === 'down' ? 'error' : 'warning', text, fixFor(text))
+}
+
+/** @param {string} reason */
+function fixFor(reason) {
+  if (/region/i.test(reason)) return 'set AWS_REGION, or aws.region'
+  if (/credential/i.test(reason)) return 'sign in (aws sso login), or set AWS_PROFILE or the AWS_* variables'
+  if (/denied|authorized/i.test(reason)) return 'grant the identity secretsmanager:GetSecretValue on its secrets'
+  return 'check the network, the region, and aws.endpoint where one is set'
+}
+
+/** @param {AwsOptions} aws */
+function regionOf({ region }) {
+  const { AWS_REGION, AWS_DEFAULT_REGION } = process.env
+  return region ?? (AWS_REGION || AWS_DEFAULT_REGION || null)
+}
+
+/** The first place that is configured, in the order in which they are asked. @param {AwsOptions} aws */
+function credentialsOf({ credentials, profile }) {
+  const env = process.env
+  if (credentials !== undefined) return 'aws.credentials of the configuration file'
+  if (profile !== undefined) return `the profile ${profile} (aws.profile)`
+  if (env.AWS_ACCESS_KEY_ID) return 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+  if (env.AWS_PROFILE) return `the profile ${env.AWS_PROFILE} (AWS_PROFILE)`
+  if (env.AWS_WEB_IDENTITY_TOKEN_FILE) return 'the web identity of AWS_WEB_IDENTITY_TOKEN_FILE'
+  if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) return 'the container'
+  return 'the default profile, then what the machine provides'
+}
+
+/** @param {AwsOptions} aws @param {string | null} region */
+function endpointOf({ endpoint }, region) {
+  const { AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL } = process.env
+  const given = endpoint ?? (AWS_ENDPOINT_URL_SECRETS_MANAGER || AWS_ENDPOINT_URL)
+  return given ?? (region === null ? null : `https://secretsmanager.${region}.amazonaws.com`)
+}
+
+/**
+ * The clock of this machine against AWS's, as its answer tells. Silent when it does not answer: that is said elsewhere.
+ *
+ * @param {string} endpoint
+ * @returns {Promise<Finding[]>}
+ */
+async function clockFindings(endpoint) {
+  const date = await dateOf(endpoint)
+  if (date === undefined || Number.isNaN(Date.parse(date))) return []
+  const seconds = Math.round((Date.now() - Date.parse(date)) / 1000)
+  const off = Math.abs(seconds)
+  // A whole second of the header, and the way there.
+  if (off <= 2) return [finding('clock', 'ok', "agrees with AWS's")]
+  const message = `${off} seconds ${seconds > 0 ? 'ahead of' : 'behind'} AWS's`
+  if (off < SUSPICIOUS_SECONDS) return [finding('clock', 'ok', message)]
+  const status = off < REFUSED_SECONDS ? 'warning' : 'error'
+  const fix = `let the machine follow a time server; AWS refuses requests that are ${REFUSED_SECONDS} seconds off`
+  return [finding('clock', status, message, fix)]
+}
+
+/** @param {string} endpoint @returns {Promise<string | undefined>} */
+function dateOf(endpoint) {
+  return new Promise((resolve) => {
+    const { request } = endpoint.startsWith('https:') ? https : http
+    const signal = AbortSignal.timeout(CLOCK_DEADLINE_MS)
+    const call = request(endpoint, { method: 'HEAD', agent: false, signal }, (answer) => {
+      answer.resume()
+      resolve(answer.headers.date)
+    })
+    call.once('error', () => resolve(undefined))
+    call.end()
+  })
+}
+
+module.exports = { awsFindings, clockFindings }

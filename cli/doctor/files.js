@@ -1,0 +1,67 @@
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { envFilePath } = require('../env-file')
+const { isIgnored } = require('../git')
+const { isOpen, modeOf } = require('../private-file')
+const { finding } = require('./finding')
+
+/** @typedef {import('./finding').Finding} Finding */
+
+/**
+ * @param {import('../../index').HealthReport} health
+ * @param {import('../context').Config} config
+ * @returns {Finding[]}
+ */
+function fileFindings({ environment, checks: { envFile } }, config) {
+  const { cache } = config.options
+  const snapshot = cache === false ? undefined : cache?.snapshotPath
+  return [
+    ...envFileFindings(envFilePath(config, environment), envFile),
+    ...(snapshot === undefined ? [] : modeFindings('snapshot', path.resolve(config.directory, snapshot))),
+    ...configFindings(config),
+  ]
+}
+
+/**
+ * @param {string | null} file
+ * @param {import('../../index').HealthCheck} check
+ * @returns {Finding[]}
+ */
+function envFileFindings(file, { status, reason }) {
+  if (file === null) return [finding('env file', 'note', 'none in this environment')]
+  if (!fs.existsSync(file)) return [finding('env file', 'note', `${file} does not exist`)]
+  const found =
+    status === 'down' || status === 'degraded'
+      ? [finding('env file', 'error', reason ?? status, `repair or remove ${file}`)]
+      : modeFindings('env file', file)
+  if (isIgnored(file) !== false) return found
+  const fix = `echo '${path.basename(file)}' >> ${path.join(path.dirname(file), '.gitignore')}`
+  return [...found, finding('env file', 'warning', `git does not ignore ${file}`, fix)]
+}
+
+/** @param {string} check @param {string} file @returns {Finding[]} */
+function modeFindings(check, file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) return [finding(check, 'note', `${file} does not exist yet`)]
+  if (!isOpen(stat)) return [finding(check, 'ok', `${file}, mode ${modeOf(stat)}`)]
+  return [finding(check, 'warning', `others may read ${file} (mode ${modeOf(stat)})`, `chmod 600 ${file}`)]
+}
+
+/** What a file that gets committed should not hold. @param {import('../context').Config} config @returns {Finding[]} */
+function configFindings({ file, options: { audit, aws, cache } }) {
+  if (file === null || path.extname(file) !== '.json') return []
+  const keys = cache === false ? undefined : cache?.encryptionKeys
+  const auditKey = audit === false ? undefined : audit?.key
+  const held = [
+    ...(aws?.credentials === undefined ? [] : ['aws.credentials']),
+    ...(keys === undefined ? [] : ['cache.encryptionKeys']),
+    ...(auditKey === undefined ? [] : ['audit.key']),
+  ]
+  if (held.length === 0) return []
+  const fix = 'use the AWS_* variables or a profile, TCS_CACHE_KEYS, and a .js file that reads audit.key from elsewhere'
+  return [finding('configuration', 'warning', `${file} holds ${held.join(' and ')}`, fix)]
+}
+
+module.exports = { fileFindings }

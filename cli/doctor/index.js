@@ -1,0 +1,66 @@
+'use strict'
+
+// What `doctor` looks at, in order. Each room below gives findings; none gives a value.
+
+const { openDelivery } = require('../context')
+const { describe } = require('../exit')
+const { awsFindings } = require('./aws')
+const { auditFindings, cacheFindings } = require('./cache')
+const { fileFindings } = require('./files')
+const { finding } = require('./finding')
+const { environmentFinding, installationFindings } = require('./installation')
+const { secretFindings } = require('./secrets')
+
+/**
+ * @typedef {object} Finding
+ * @property {string} check
+ * @property {'ok' | 'note' | 'warning' | 'error'} status
+ * @property {string} message
+ * @property {string | null} fix `null`: nothing is to be done.
+ */
+
+/**
+ * @param {import('../context').Context} context
+ * @returns {Promise<Finding[]>}
+ */
+async function examine(context) {
+  const installation = installationFindings()
+  if (installation.some(({ status }) => status === 'error')) return installation
+  /** @type {string[]} */
+  const warnings = []
+  let config, delivery
+  try {
+    config = await context.config()
+    delivery = openDelivery(config, { warn: (message) => void warnings.push(message) })
+  } catch (error) {
+    const { code, message } = describe(error)
+    return [...installation, finding('configuration', 'error', `${code}: ${message}`, fixFor(code))]
+  }
+  try {
+    const health = await delivery.health()
+    const secrets = await secretFindings(delivery, config, health, warnings)
+    const from = config.file ?? 'no file: options and declared tools are the defaults'
+    return [
+      ...installation,
+      finding('configuration', 'ok', from),
+      environmentFinding(delivery.environment, config, context.globals),
+      ...(await awsFindings(health, config)),
+      ...cacheFindings(health, config),
+      ...auditFindings(health),
+      ...fileFindings(health, config),
+      ...secrets,
+    ]
+  } finally {
+    await delivery.close()
+  }
+}
+
+/** @param {string} code */
+function fixFor(code) {
+  if (code === 'ENCRYPTION_KEY_INVALID') {
+    return `make a key: export TCS_CACHE_KEYS="k1:$(node -p "require('crypto').randomBytes(32).toString('base64')")", the same in every instance`
+  }
+  return 'correct what the message names; tcs-secrets.schema.json has every option'
+}
+
+module.exports = { examine }

@@ -1,0 +1,34 @@
+'use strict'
+
+// Where the env file is, and which names it has. Its values are the delivery's to read.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { library } = require('./context')
+const { parse } = require('./formats/dotenv')
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
+
+/**
+ * @param {import('./context').Config} config
+ * @param {import('../index').Environment} environment
+ * @returns {string | null} The path; `null`: none is used.
+ */
+function envFilePath({ directory, options: { envFile } }, environment) {
+  if (envFile === false) return null
+  const name = envFile?.path ?? library().environmentDefaults(environment).fallback
+  return name === null ? null : path.resolve(directory, envFile?.directory ?? '', name)
+}
+
+/**
+ * @param {import('./context').Config} config
+ * @param {import('../index').Environment} environment
+ * @returns {string[]} Those that may name a secret; none when there is no file.
+ */
+function namesInEnvFile(config, environment) {
+  const file = envFilePath(config, environment)
+  if (file === null || !fs.existsSync(file)) return []
+  return [...parse(fs.readFileSync(file, 'utf8')).keys()].filter((name) => NAME.test(name))
+}
+
+module.exports = { envFilePath, namesInEnvFile }

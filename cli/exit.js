@@ -1,0 +1,71 @@
+'use strict'
+
+/** Exit codes. They are documented in docs/cli.md and never change their meaning. */
+const EXIT = Object.freeze({
+  /** Done. */
+  ok: 0,
+  /** The answer is no: a check found errors, a secret is missing, a rotation did not succeed. */
+  no: 1,
+  /** Wrong usage. */
+  usage: 2,
+  /** The configuration or the installation is wrong. */
+  configuration: 3,
+  /** A source or a cache failed. */
+  source: 4,
+  /** Refused, because a secret would be exposed or a file overwritten. */
+  refused: 5,
+  /** A defect of this program. */
+  internal: 70,
+})
+
+/** @typedef {(typeof EXIT)[keyof typeof EXIT]} ExitCode */
+
+/** An error that the command line makes itself. Its message is one line: what, why, what to do; never a value. */
+class CliError extends Error {
+  /**
+   * @param {string} code Stable, as in `--json`.
+   * @param {ExitCode} exit
+   * @param {string} message
+   */
+  constructor(code, exit, message) {
+    super(message)
+    this.code = code
+    this.exit = exit
+  }
+}
+
+const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID'])
+
+/**
+ * What is shown of an error, and how the process ends after it.
+ *
+ * @param {unknown} error
+ * @returns {{ code: string, message: string, exit: ExitCode }}
+ */
+function describe(error) {
+  const { name, code, message } = /** @type {Error & { code?: string }} */ (error)
+  const line = oneLine(message)
+  if (error instanceof CliError) return { code: error.code, message: line, exit: error.exit }
+  // By its name: the addon, and with it the class, may not be loaded.
+  if (name === 'SecretError' && code !== undefined) return { code, message: line, exit: exitFor(code) }
+  return {
+    code: 'INTERNAL',
+    message: `${line} (this is a defect of tcs-secrets: please report it)`,
+    exit: EXIT.internal,
+  }
+}
+
+/** @param {string} code @returns {ExitCode} */
+function exitFor(code) {
+  if (CONFIGURATION.has(code)) return EXIT.configuration
+  return code === 'SECRET_NAME_INVALID' ? EXIT.usage : EXIT.source
+}
+
+/** @param {string} text */
+function oneLine(text) {
+  return String(text)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+}
+
+module.exports = { CliError, EXIT, describe, oneLine }

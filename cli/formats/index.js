@@ -1,0 +1,58 @@
+'use strict'
+
+// What `export` writes. Each format takes values by secret name and gives the whole file.
+
+const { CliError, EXIT } = require('../exit')
+const dotenv = require('./dotenv')
+const { manifest } = require('./k8s')
+
+/**
+ * @typedef {object} About
+ * @property {string} app
+ * @property {import('../../index').Environment} environment
+ * @property {string | undefined} namespace
+ */
+
+/** @type {Record<string, (values: Map<string, string>, about: About) => string>} */
+const FORMATS = {
+  dotenv: dotenv.format,
+  json: (values) => `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`,
+  shell: (values) => [...asVariables(values)].map(([name, value]) => `export ${name}=${quoted(value)}\n`).join(''),
+  k8s: manifest,
+}
+
+/** For `sh`: nothing is special between single quotes. @param {string} value */
+function quoted(value) {
+  return `'${value.replaceAll("'", `'\\''`)}'`
+}
+
+/**
+ * The values by names that variables can have: `_` for `-`, as a delivery looks for them.
+ *
+ * @param {Map<string, string>} values
+ * @returns {Map<string, string>}
+ */
+function asVariables(values) {
+  /** @type {Map<string, string>} */
+  const variables = new Map()
+  for (const [name, value] of values) {
+    const variable = name.replaceAll('-', '_')
+    if (variables.has(variable)) {
+      throw new CliError(
+        'FORMAT_UNFIT',
+        EXIT.no,
+        `two secrets would both be the variable ${variable}; rename one of them`,
+      )
+    }
+    if (/^\d/.test(variable)) {
+      throw new CliError('FORMAT_UNFIT', EXIT.no, `${name} begins with a digit, which a variable must not`)
+    }
+    if (value.includes('\0')) {
+      throw new CliError('FORMAT_UNFIT', EXIT.no, `${name} has a NUL character, which a variable cannot hold`)
+    }
+    variables.set(variable, value)
+  }
+  return variables
+}
+
+module.exports = { FORMATS, asVariables }

@@ -1,0 +1,57 @@
+'use strict'
+
+const { CommanderError } = require('commander')
+const { EXIT, describe } = require('./exit')
+const { createProgram } = require('./program')
+const { Terminal } = require('./terminal')
+
+/**
+ * Runs the command line.
+ *
+ * @param {string[]} argv As `process.argv`.
+ * @returns {Promise<number>} The exit code.
+ */
+async function main(argv) {
+  const terminal = new Terminal({ json: asksForJson(argv) })
+  /** @type {number} */
+  let exit = EXIT.ok
+  const program = createProgram(terminal, (code) => (exit = code))
+  try {
+    await program.parseAsync(argv)
+    return exit
+  } catch (error) {
+    if (error instanceof CommanderError) return usage(error, terminal, program, argv)
+    const { code, message, exit: failed } = describe(error)
+    terminal.error({ code, message })
+    return failed
+  }
+}
+
+/** Known before anything is parsed, since parsing may fail. @param {string[]} argv */
+function asksForJson(argv) {
+  const end = argv.indexOf('--')
+  return argv.slice(2, end < 0 ? undefined : end).includes('--json')
+}
+
+/**
+ * @param {CommanderError} error
+ * @param {Terminal} terminal
+ * @param {import('commander').Command} program
+ * @param {string[]} argv
+ */
+function usage({ code, exitCode, message }, terminal, program, argv) {
+  if (exitCode === 0) return EXIT.ok
+  const command = program.commands.find((known) => argv.slice(2).includes(known.name()))
+  const help = `see tcs-secrets ${command === undefined ? '' : `${command.name()} `}--help`
+  if (code !== 'commander.help') {
+    const [said = '', hint = ''] = message.replace(/^error: /, '').split('\n')
+    terminal.error({ code: 'USAGE', message: `${said}${hint && ` ${hint}`}; ${help}` })
+  } else if (terminal.json) {
+    terminal.error({ code: 'USAGE', message: `a command is needed; ${help}` })
+  } else {
+    terminal.note(program.helpInformation().trimEnd())
+  }
+  return EXIT.usage
+}
+
+module.exports = { main }

@@ -1,0 +1,70 @@
+'use strict'
+
+const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const { CliError, EXIT } = require('./exit')
+
+const PRIVATE = 0o600
+/** Rights of the group and of others. */
+const OTHERS = 0o077
+
+/**
+ * Refuses a path that a secret must not be written to: one that exists and that others may read, or that is no plain
+ * file.
+ *
+ * @param {string} file
+ */
+function assertPrivate(file) {
+  const stat = fs.lstatSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) return
+  if (!stat.isFile()) throw refused(`${file} exists and is no plain file; name another one with --out`)
+  if (isOpen(stat)) {
+    throw refused(
+      `${file} exists and others may read it (mode ${modeOf(stat)}): run chmod 600 ${file}, or name another one with --out`,
+    )
+  }
+}
+
+/**
+ * Writes a file that nobody else can read, all of it or nothing: whoever looks at `file` sees the old one or the new one.
+ * It is synchronous, so that no signal is handled in between.
+ *
+ * @param {string} file
+ * @param {string} text
+ * @param {number} [mode]
+ */
+function writeAtomically(file, text, mode = PRIVATE) {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`)
+  try {
+    const handle = fs.openSync(temporary, 'wx', mode)
+    try {
+      fs.writeFileSync(handle, text)
+      fs.fsyncSync(handle)
+    } finally {
+      fs.closeSync(handle)
+    }
+    fs.renameSync(temporary, file)
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+    throw new CliError('FILE_NOT_WRITTEN', EXIT.refused, `${file} could not be written (${code}); check the directory`)
+  }
+}
+
+/** Whether others may do something with it; never on Windows, where a mode says nothing. @param {fs.Stats} stat */
+function isOpen({ mode }) {
+  return process.platform !== 'win32' && (mode & OTHERS) !== 0
+}
+
+/** Such as `0644`. @param {fs.Stats} stat */
+function modeOf({ mode }) {
+  return `0${(mode & 0o777).toString(8)}`
+}
+
+/** @param {string} message */
+function refused(message) {
+  return new CliError('REFUSED', EXIT.refused, message)
+}
+
+module.exports = { PRIVATE, assertPrivate, isOpen, modeOf, refused, writeAtomically }

@@ -1,0 +1,78 @@
+'use strict'
+
+const { Command, Help, Option } = require('commander')
+const { version } = require('../package.json')
+const { Context } = require('./context')
+
+/** In the order of the help. Each adds its command to the program. */
+const COMMANDS = [
+  require('./commands/init'),
+  require('./commands/doctor'),
+  require('./commands/get'),
+  require('./commands/list'),
+  require('./commands/explain'),
+  require('./commands/validate'),
+  require('./commands/run'),
+  require('./commands/export'),
+  require('./commands/rotate'),
+  require('./commands/due'),
+  require('./commands/report'),
+]
+
+const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
+
+const EXITS = `
+Exit codes:
+  0   done
+  1   the answer is no: a check found errors, a secret is missing, a rotation did not succeed
+  2   wrong usage
+  3   the configuration or the installation is wrong
+  4   a source or a cache failed
+  5   refused, because a secret would be exposed or a file overwritten
+  70  a defect of this program
+
+Secrets are shown by 'get' and 'export' only, and only with --reveal.`
+
+/**
+ * @typedef {(context: Context, ...args: any[]) => Promise<number>} Handler Gives the exit code. The arguments are the
+ *   command's, then its options, then the command itself.
+ */
+/** @typedef {(handler: Handler) => (...args: any[]) => Promise<void>} Handle Makes an action of a handler. */
+/** @typedef {(program: Command, handle: Handle) => void} AddCommand What each file of `commands/` exports. */
+
+/**
+ * @param {import('./terminal').Terminal} terminal
+ * @param {(code: number) => void} setExit
+ * @returns {Command}
+ */
+function createProgram(terminal, setExit) {
+  const help = Object.assign(new Help(), { showGlobalOptions: true })
+  const program = new Command('tcs-secrets')
+    .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
+    .version(version, '-V, --version', 'print the version')
+    .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
+    .addOption(new Option('-e, --environment <name>', 'whose secrets').choices(ENVIRONMENTS))
+    .option('--json', 'print one JSON document, errors included')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .exitOverride()
+    // Errors are printed by main(), as JSON where that is asked for.
+    .configureOutput({ writeErr: () => {} })
+    .configureHelp({
+      showGlobalOptions: true,
+      visibleGlobalOptions: (command) =>
+        Help.prototype.visibleGlobalOptions.call(help, command).filter(({ long }) => long !== '--version'),
+      subcommandTerm: (command) => command.name(),
+      styleTitle: (title) => terminal.style('bold', title),
+    })
+    .addHelpText('after', EXITS)
+  /** @type {Handle} */
+  const handle =
+    (handler) =>
+    async (...args) =>
+      setExit(await handler(new Context(terminal, program.opts()), ...args))
+  for (const add of COMMANDS) add(program, handle)
+  return program
+}
+
+module.exports = { createProgram }

@@ -1,0 +1,226 @@
+'use strict'
+
+// The report as one HTML page: no scripts, no external resources, no values.
+
+const { moment, relative } = require('../times')
+const { DAYS, calendarChart, latencyChart } = require('./charts')
+const { Html, html } = require('./html')
+const { style } = require('./style')
+
+/** @typedef {import('../commands/report').Report} Report */
+
+/** Words and colours of states; the word alone says it all. */
+const MARKS = /** @type {Record<string, string>} */ ({
+  ok: 'good',
+  degraded: 'warn',
+  down: 'bad',
+  disabled: 'quiet',
+  warning: 'warn',
+  error: 'bad',
+  due: 'bad',
+  announced: 'warn',
+  later: 'good',
+  manual: 'quiet',
+  unknown: 'warn',
+})
+
+const PARTS = /** @type {const} */ ([
+  ['aws', 'AWS Secrets Manager'],
+  ['envFile', 'Env file'],
+  ['runtime', 'Runtime environment'],
+  ['memory', 'Cache in the process'],
+  ['redis', 'Shared cache (Redis)'],
+  ['audit', 'Audit log'],
+])
+
+/**
+ * @param {Report} report
+ * @returns {string}
+ */
+function page(report) {
+  const { environment, generatedAt, version } = report
+  const body = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+        <title>Secrets in ${environment}</title>
+        <style>
+          ${new Html(style)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <h1>Secrets in ${environment}</h1>
+          <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
+          ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
+          ${healthSection(report)}
+        </main>
+      </body>
+    </html> `
+  return body.text
+}
+
+/** @param {Report} report */
+function tiles({ secrets, rotation, health }) {
+  const issues = (/** @type {string} */ wanted) =>
+    secrets.filter(({ issues: found }) => found.some(({ severity }) => severity === wanted)).length
+  const figures = [
+    ['declared secrets', secrets.length, ''],
+    ['from AWS or its copies', secrets.filter(({ source }) => isAws(source)).length, ''],
+    ['from files or variables', secrets.filter(({ source }) => source !== null && !isAws(source)).length, ''],
+    ['with errors', issues('error'), issues('error') > 0 ? 'bad' : 'good'],
+    ['due for rotation', rotation.filter(({ state }) => state === 'due').length, ''],
+    ['sources and caches', health.status, MARKS[health.status]],
+  ]
+  return html`<div class="tiles">
+    ${figures.map(([label, figure, mark]) => html`<div class="tile"><strong class="${mark || 'plain'}">${figure}</strong><span>${label}</span></div> `)}
+  </div>`
+}
+
+/** @param {string | null} source */
+function isAws(source) {
+  return source === 'aws' || source === 'redis' || source === 'memory'
+}
+
+/** @param {Report} report */
+function secretsSection({ secrets }) {
+  const rows = secrets.map(
+    ({ name, required, source, versionId, issues }) =>
+      html`<tr>
+        <th scope="row" class="name">${name}</th>
+        <td>${required ? 'yes' : 'no'}</td>
+        <td>${source ?? '–'}</td>
+        <td class="name">${versionId ?? '–'}</td>
+        <td>
+          ${
+            issues.length === 0
+              ? mark('ok')
+              : html`<ul>
+                  ${issues.map(({ severity, code, message }) => html`<li>${mark(severity)} <code>${code}</code> ${message}</li>`)}
+                </ul>`
+          }
+        </td>
+      </tr> `,
+  )
+  return section(
+    'Where secrets come from',
+    table(
+      'Every declared secret, read as the service reads it.',
+      ['Secret', 'Required', 'Source', 'Version', 'Validation'],
+      rows,
+    ),
+  )
+}
+
+/** @param {Report} report */
+function rotationSection({ rotation, generatedAt }) {
+  const now = Date.parse(generatedAt)
+  const rows = rotation.map(
+    ({ name, state, dueAt, rotatedAt, policy, error }) =>
+      html`<tr>
+        <th scope="row" class="name">${name}</th>
+        <td>${mark(state)}${error === null ? null : html` <code>${error.code}</code> ${error.message}`}</td>
+        <td>${dueAt === null ? '–' : `${moment(dueAt)} (${relative(dueAt, now)})`}</td>
+        <td>${rotatedAt === null ? '–' : moment(rotatedAt)}</td>
+        <td>${policy ?? "the environment's interval"}</td>
+      </tr> `,
+  )
+  return section(
+    'Rotation calendar',
+    html`${calendarChart(rotation, now) ?? html`<p class="quiet">No secret has a date in the next ${DAYS} days.</p>`}
+    ${table('All declared secrets.', ['Secret', 'State', 'Due', 'Last rotated', 'Policy'], rows)}`,
+  )
+}
+
+/** @param {Report} report */
+function latencySection({ performance, performanceError }) {
+  if (performance === null) {
+    return section(
+      'Latency of each layer',
+      html`<p>${mark('warning')} Not measured: <code>${performanceError?.code}</code> ${performanceError?.message}</p>`,
+    )
+  }
+  const ms = (/** @type {number} */ value) =>
+    html`<td class="number">${value < 1 ? value.toFixed(3) : value.toFixed(1)}</td>`
+  const rows = performance.layers.map(
+    ({ layer, reads, p50Ms, p95Ms, p99Ms }) =>
+      html`<tr>
+        <th scope="row">${layer}</th>
+        <td class="number">${reads}</td>
+        ${[p50Ms, p95Ms, p99Ms].map(ms)}
+      </tr> `,
+  )
+  const seconds = performance.thresholdMs / 1000
+  const verdict = performance.withinThreshold
+    ? html`<p>${mark('ok')} The 99th percentile of every layer is under the bound of ${seconds} seconds.</p>`
+    : html`<p>${mark('error')} The 99th percentile of a layer is over the bound of ${seconds} seconds.</p>`
+  return section(
+    'Latency of each layer',
+    html`${verdict} ${latencyChart(performance)}
+      <p class="quiet">
+        Percentiles: ${['p50', 'p95', 'p99'].map((name) => html`<span class="legend ${name}"></span>${name}`)}; dashed:
+        the bound.
+      </p>
+      ${table('In milliseconds.', ['Layer', '#Reads', '#p50', '#p95', '#p99'], rows)}`,
+  )
+}
+
+/** @param {Report} report */
+function healthSection({ health }) {
+  const rows = PARTS.map(([part, label]) => {
+    const { status, reason } = health.checks[part]
+    return html`<tr>
+      <th scope="row">${label}</th>
+      <td>${mark(status)}</td>
+      <td>${reason ?? ''}</td>
+    </tr> `
+  })
+  return section(
+    'Sources and caches',
+    table('As they answered when this page was made.', ['Part', 'State', 'Reason'], rows),
+  )
+}
+
+/** @param {string} title @param {Html} content */
+function section(title, content) {
+  return html`<section>
+    <h2>${title}</h2>
+    ${content}
+  </section>`
+}
+
+/**
+ * @param {string} caption
+ * @param {string[]} headings Those of numbers begin with `#`.
+ * @param {Html[]} rows
+ */
+function table(caption, headings, rows) {
+  if (rows.length === 0) return html`<p class="quiet">No secrets are declared.</p>`
+  const heads = headings.map((heading) =>
+    heading.startsWith('#')
+      ? html`<th scope="col" class="number">${heading.slice(1)}</th>`
+      : html`<th scope="col">${heading}</th>`,
+  )
+  return html`<table>
+    <caption>
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        ${heads}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows}
+    </tbody>
+  </table>`
+}
+
+/** @param {string} state */
+function mark(state) {
+  return html`<span class="mark ${MARKS[state] ?? ''}">${state}</span>`
+}
+
+module.exports = { page }

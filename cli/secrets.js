@@ -1,0 +1,54 @@
+'use strict'
+
+const { nameOf } = require('./config-file')
+const { declaredTools, noToolsDeclared } = require('./context')
+const { CliError, EXIT } = require('./exit')
+
+/** @typedef {import('./context').SecretDelivery} SecretDelivery */
+/** @typedef {import('./context').Config} Config */
+
+/**
+ * The name that a command was given: as it is, or as tool and type.
+ *
+ * @param {string} first
+ * @param {string} [secretType]
+ */
+function namedBy(first, secretType) {
+  return secretType === undefined ? first : nameOf(first, secretType)
+}
+
+/** @param {string} name @param {SecretDelivery} delivery */
+function notFound(name, { environment }) {
+  const message = `${name}: no source has it in ${environment}; 'tcs-secrets explain ${name}' shows where it was looked for`
+  return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+/**
+ * The values of tools by secret name. A required one that is missing is an error.
+ *
+ * @param {SecretDelivery} delivery
+ * @param {Config} config
+ * @param {string[]} tools None: all declared tools.
+ * @returns {Promise<Map<string, string>>}
+ */
+async function readTools(delivery, config, tools) {
+  const wanted = tools.length > 0 ? tools : declaredTools(config)
+  if (wanted.length === 0) throw noToolsDeclared(config)
+  const results = await Promise.all(wanted.map((tool) => delivery.getToolSecrets(tool)))
+  /** @type {Map<string, string>} */
+  const values = new Map()
+  results.forEach((secrets, i) => {
+    for (const [type, value] of Object.entries(secrets)) values.set(nameOf(wanted[i] ?? '', type), value)
+  })
+  const asked = new Set(wanted.map((tool) => tool.toUpperCase()))
+  const missing = config.declared
+    .filter(({ tool, required, name }) => required && asked.has(tool.toUpperCase()) && !values.has(name))
+    .map(({ name }) => name)
+  if (missing.length > 0) {
+    const message = `no source has ${missing.join(', ')} in ${delivery.environment}, which ${missing.length > 1 ? 'are' : 'is'} required; 'tcs-secrets explain ${missing[0]}' shows where it was looked for`
+    throw new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+  }
+  return values
+}
+
+module.exports = { namedBy, notFound, readTools }
