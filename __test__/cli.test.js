@@ -427,6 +427,29 @@ describe('rotate and due', () => {
   })
 })
 
+describe('audit', () => {
+  test('verify says whether a log is as it was written, and tail shows its end', async () => {
+    const log = path.join(logs, 'kept.jsonl')
+    const env = { TCS_AUDIT_LOG: log }
+    for (let i = 0; i < 2; i++) await cli.run('get DATABASE_PASSWORD', { env })
+    const { status, document } = await cli.json('audit verify', { env })
+    expect([status, document.valid, document.fault]).toEqual([0, true, null])
+    const tail = await cli.json('audit tail --lines 1 --secret DATABASE_PASSWORD --outcome ok', { env })
+    expect(tail.document.records).toEqual([
+      expect.objectContaining({ event: 'access', secret: 'DATABASE_PASSWORD', caller: 'tcs-secrets' }),
+    ])
+    expect((await cli.run('audit tail', { env })).stdout).toMatch(
+      /access +DATABASE_PASSWORD +aws miss +ok +tcs-secrets/,
+    )
+    fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"outcome":"ok"', '"outcome":"absent"'))
+    const changed = await cli.run('audit verify', { env })
+    expect([changed.status, changed.stdout]).toEqual([1, expect.stringContaining('changed at line')])
+    const missing = await cli.json('audit verify none.jsonl', { env })
+    expect([missing.status, missing.document.error.code]).toEqual([4, 'SOURCE_UNAVAILABLE'])
+    expect((await cli.json('audit tail --lines 0', { env })).status).toBe(2)
+  })
+})
+
 describe('export', () => {
   const left = () => fs.readdirSync(directory).sort()
 

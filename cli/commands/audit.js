@@ -134,8 +134,15 @@ function verdict(log, { valid, untampered, fault, files, lastSequence, endConfir
  */
 function table(records, terminal) {
   if (records.length === 0) return 'No record fits.\n'
-  const rows = records.map(({ time, event, secret = '', source = '', cache = '', outcome = '', code = '', caller = '' }) =>
-    [time, event, secret, [source, cache].filter(Boolean).join(' '), [outcome, code].filter(Boolean).join(' '), caller],
+  const rows = records.map(
+    ({ time, event, secret = '', source = '', cache = '', outcome = '', code = '', caller = '' }) => [
+      time,
+      event,
+      secret,
+      [source, cache].filter(Boolean).join(' '),
+      [outcome, code].filter(Boolean).join(' '),
+      caller,
+    ],
   )
   return terminal.table(['TIME', 'EVENT', 'SECRET', 'SOURCE', 'OUTCOME', 'CALLER'], rows)
 }
