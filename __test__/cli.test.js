@@ -282,9 +282,13 @@ describe('doctor', () => {
 
   test('finds nothing wrong where nothing is', async () => {
     const env = { REDIS_URL: redis.url, TCS_CACHE_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` }
-    const { status, document } = await cli.json('doctor', { env })
+    // Redis has 250 ms to answer, which a busy machine may not keep at the first try.
+    const { status, document } = await until('nothing is wrong', async () => {
+      const run = await cli.json('doctor', { env })
+      return run.document.healthy && run
+    })
     expect(document.findings.filter(({ status: state }) => state !== 'ok' && state !== 'note')).toEqual([])
-    expect([status, document.healthy]).toEqual([0, true])
+    expect(status).toBe(0)
     expect(findings(document, 'environment')[0].message).toBe('staging, from TCS_ENVIRONMENT')
     expect(findings(document, 'cache keys')[0].message).toBe('k1 from TCS_CACHE_KEYS; the first encrypts')
     expect(document.findings.map(({ check }) => check)).toEqual(
