@@ -14,6 +14,7 @@ const HOOK = 5
 const ROTATION = 6
 const ALERT = 7
 const SHIP = 8
+const PROGRESS = 9
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -37,7 +38,11 @@ class Operations {
     this.alertListeners = new Set()
     /** @type {import('../index').Environment | undefined} */
     this.environment = undefined
-    /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
+    /**
+     * @type {Map<number, {
+     *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (told: any) => void
+     * }>}
+     */
     this.pending = new Map()
     /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
     this.native = undefined
@@ -62,9 +67,10 @@ class Operations {
    * @param {import('../native').NativeDelivery} native
    * @param {(id: number) => void} begin
    * @param {() => void} [landed] Called when it settles, before anyone who awaits it goes on.
+   * @param {(told: any) => void} [progress] Hears how far it is.
    * @returns {Promise<T>}
    */
-  start(native, begin, landed) {
+  start(native, begin, landed, progress) {
     return new Promise((resolve, reject) => {
       const id = (this.lastId = (this.lastId + 1) >>> 0)
       begin(id)
@@ -72,7 +78,7 @@ class Operations {
         native.hold(true)
         this.native = native
       }
-      this.pending.set(id, { resolve, reject, landed })
+      this.pending.set(id, { resolve, reject, landed, progress })
     })
   }
 
@@ -129,6 +135,7 @@ class Operations {
     if (kind === ROTATED) return this.rotated(first, second)
     if (kind === ROTATION) return this.noticed(first)
     if (kind === ALERT) return this.alerted(first)
+    if (kind === PROGRESS) return this.progressed(id, first)
     if (kind === SHIP) return void this.ship(id, first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
@@ -152,6 +159,15 @@ class Operations {
    */
   rotated(tool, secretType) {
     for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} json
+   */
+  progressed(id, json) {
+    const progress = this.pending.get(id)?.progress
+    if (progress !== undefined) callOutside(() => progress(JSON.parse(json)))
   }
 
   /**

@@ -22,6 +22,7 @@ pub mod layer;
 pub mod limit;
 pub mod manifest;
 pub mod metrics;
+pub mod migration;
 pub mod name;
 pub mod notice;
 pub mod resolver;
