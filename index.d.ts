@@ -55,6 +55,8 @@ export interface SecretSpec {
   json?: string[] | false
   /** Type for the rotation policies. */
   rotationType?: string
+  /** When it is moved to AWS. Default: `'critical'` for the tools database, db, redis and session, else `'tool'`. */
+  phase?: 'critical' | 'tool' | 'other'
 }
 
 /** The secrets of one tool, by secret type (`api_token`). */
@@ -404,6 +406,7 @@ export interface ValidationIssue {
     | 'DIFFERENT'
     | 'ONLY_IN_ENV_FILE'
     | 'SOURCE_ERROR'
+    | 'CHECK_FAILED'
   severity: 'error' | 'warning'
   /** Names the secret and the reason, never a value. */
   message: string
@@ -431,6 +434,24 @@ export interface ValidationResult {
   /** ISO 8601, UTC. */
   checkedAt: string
   secrets: ValidatedSecret[]
+  /** The service's own checks, where `validateApplicationFunctionality` was given some. */
+  checks?: CheckResult[]
+}
+
+/** How a check of the service's own ended. */
+export interface CheckResult {
+  name: string
+  passed: boolean
+  /** `CHECK_FAILED`; of the error only the class and a plain `code` are repeated. */
+  issue: ValidationIssue | null
+}
+
+/** What `validateApplicationFunctionality` also does. */
+export interface FunctionalityOptions {
+  /** The service's own checks, run one after the other: one that throws, or does not end in time, has failed. */
+  checks?: Record<string, () => Promise<void> | void>
+  /** Deadline for one check, in milliseconds. Default `30000`. */
+  timeoutMs?: number
 }
 
 /** Latencies of one layer, in milliseconds. */
@@ -598,6 +619,136 @@ export interface SecretRotationManager {
   onNotice(callback: (notice: RotationNotice) => void): () => void
 }
 
+/** When a secret is moved to AWS. */
+export type MigrationPhase = 'critical' | 'tool' | 'other'
+
+/** What a migration command is limited to. Default: everything that is declared or in the env file. */
+export interface MigrationScope {
+  phase?: MigrationPhase
+  /** Secret names, declared or not. */
+  names?: string[]
+}
+
+/** A secret of a plan. Never its value. */
+export interface PlannedSecret {
+  name: string
+  phase: MigrationPhase
+  /**
+   * `create`: only the file has it. `update`: AWS has another value. `keep`: AWS has the same value. `missing`: neither
+   * has it. `unknown`: AWS did not say, see `error`.
+   */
+  action: 'create' | 'update' | 'keep' | 'only-in-aws' | 'missing' | 'unknown'
+  /** AWS's live version. */
+  versionId: string | null
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** What is to be done to move the env file's secrets to AWS. */
+export interface MigrationPlan {
+  environment: Environment
+  /** ISO 8601, UTC. */
+  plannedAt: string
+  /** The env file; `null` where none is configured. */
+  file: string | null
+  /** Every secret is in AWS, and the file has no other value. */
+  complete: boolean
+  phases: Record<MigrationPhase, PlannedSecret[]>
+  /** Names of the file that no secret can have. */
+  skippedNames: string[]
+}
+
+/** What became of a secret. Never its value. */
+export interface AppliedSecret {
+  name: string
+  phase: MigrationPhase
+  /** `kept`: AWS had the value. `different`: it has another, and `overwrite` is not set. `absent`: the file has none. */
+  outcome: 'created' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
+  versionId: string | null
+  /** Why it failed; with another outcome, what was left undone (a cache that was not told, a record not written). */
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** How far an `apply` is. */
+export interface MigrationProgress {
+  done: number
+  total: number
+  secret: AppliedSecret
+}
+
+/** Options of `migration.apply`. */
+export interface ApplyOptions extends MigrationScope {
+  /** Gives a secret that differs the file's value. Default `false`. */
+  overwrite?: boolean
+  /** Called for each secret that is done. */
+  onProgress?: (progress: MigrationProgress) => void
+}
+
+/** What an `apply` did. */
+export interface ApplyReport {
+  environment: Environment
+  /** ISO 8601, UTC. */
+  appliedAt: string
+  /** Nothing failed and nothing is different. */
+  complete: boolean
+  secrets: AppliedSecret[]
+}
+
+/** Options of `migration.retire`. */
+export interface RetireOptions extends MigrationScope {
+  /** What is left of an assignment: `# moved to AWS: NAME`, or nothing. Default `'comment'`. */
+  mode?: 'comment' | 'remove'
+}
+
+/** A secret that was to leave the env file. */
+export interface RetiredSecret {
+  name: string
+  outcome: 'retired' | 'different' | 'not-in-aws' | 'absent' | 'failed'
+  versionId: string | null
+  /** Lines of the new file where the value still stands: comments, or values of other secrets. */
+  stillInLines: number[]
+  error: { code: SecretErrorCode; message: string } | null
+}
+
+/** What a `retire` did. */
+export interface RetireReport {
+  environment: Environment
+  file: string
+  /** What the file was before; `null` when it was left alone. */
+  backup: string | null
+  secrets: RetiredSecret[]
+}
+
+/** What a `rollback` did. */
+export interface RollbackReport {
+  environment: Environment
+  file: string
+  backup: string
+  /** What the file was until now; `null` when it was the backup already, or not there. */
+  replaced: string | null
+}
+
+/** Moves secrets from the env file to AWS; see docs/migration.md. Each command may be interrupted and run again. */
+export interface SecretMigrationManager {
+  /** Compares the env file with AWS; changes nothing. @throws ENV_FILE_INVALID, CONFIG_INVALID, CLOSED */
+  plan(options?: MigrationScope): Promise<MigrationPlan>
+  /**
+   * Creates in AWS what only the file has, and reads it back. A secret that fails is told in its entry: a value over
+   * 65,536 bytes as SOURCE_RESPONSE_INVALID.
+   * @throws as `plan`
+   */
+  apply(options?: ApplyOptions): Promise<ApplyReport>
+  /**
+   * Takes out of the file what AWS has with the same value now, after a backup (`<file>.<time>.bak`, mode 0600).
+   * @throws ENV_FILE_INVALID when the file cannot be edited or changed meanwhile; as `plan`
+   */
+  retire(options?: RetireOptions): Promise<RetireReport>
+  /**
+   * Puts the newest backup back, or the one given by its name; what it replaces is kept as `<file>.<time>.replaced`.
+   * @throws ENV_FILE_INVALID when there is none
+   */
+  rollback(options?: { backup?: string }): Promise<RollbackReport>
+}
+
 /** One version of a secret. */
 export interface SecretVersion {
   value: string
@@ -732,6 +883,7 @@ export class SecretDelivery<T extends Tools = Tools> {
   readonly cache: SecretCache
   readonly metrics: MetricsCollector
   readonly rotation: SecretRotationManager
+  readonly migration: SecretMigrationManager
 
   /**
    * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
@@ -802,7 +954,7 @@ export class SecretDelivery<T extends Tools = Tools> {
   /** Whether the env file and AWS agree, for each declared secret and each name in the file. */
   validateSecretConsistency(): Promise<ValidationResult>
   /** Whether each declared secret resolves, and looks right, the way the service will read it. */
-  validateApplicationFunctionality(): Promise<ValidationResult>
+  validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
   /** Latency of each layer, measured on the declared secrets. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
   /** State of every source and cache, with the reason. Never rejects, except with CLOSED. */

@@ -57,6 +57,14 @@ export declare class NativeDelivery {
   rotate(id: number, name: string, environment?: string | undefined | null): void
   /** `rotation.due`. */
   rotationDue(id: number): void
+  /** `migration.plan`. */
+  migrationPlan(id: number, scope: NativeScope): void
+  /** `migration.apply`. */
+  migrationApply(id: number, scope: NativeScope, overwrite: boolean): void
+  /** `migration.retire`. */
+  migrationRetire(id: number, scope: NativeScope, mode: string): void
+  /** `migration.rollback`. */
+  migrationRollback(id: number, backup?: string | undefined | null): void
   /** `rotation.policies` as JSON text. */
   rotationPolicies(): string
   /** `rotation.start`. */
@@ -116,6 +124,14 @@ export interface NativeFailure {
   code: string
   /** What, why and what to do. */
   message: string
+}
+
+/** What a command is limited to. */
+export interface NativeScope {
+  /** One of `critical`, `tool`, `other`. */
+  phase?: string
+  /** Secret names. */
+  names?: Array<string>
 }
 
 /** Opens a delivery, or says why not. */

@@ -9,7 +9,7 @@ const { optionsOf } = require('./support/declared')
 /** What JSON cannot hold. */
 const FUNCTIONS = ['rotation.hooks', 'audit.sink', 'logger']
 /** What only the file has, and the delivery is not given. */
-const OF_THE_FILE = ['$schema', 'tools.*.secrets.*.phase']
+const OF_THE_FILE = ['$schema']
 
 const validate = new Ajv({ strict: true, allowUnionTypes: true }).compile(schema)
 

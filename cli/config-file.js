@@ -10,7 +10,6 @@ const { CliError, EXIT, oneLine } = require('./exit')
 const STEM = 'tcs-secrets.config'
 const NAMES = ['.json', '.js', '.cjs', '.mjs', '.ts'].map((extension) => STEM + extension)
 const KEY = 'tcs-secrets'
-const PHASES = ['critical', 'tool', 'other']
 /** Far more than any declaration of tools; a wrong path may name anything. */
 const MOST_BYTES = 4 * 1024 * 1024
 
@@ -34,12 +33,11 @@ async function loadConfig({ file, from = process.cwd() }) {
   const found = file === undefined ? search(from) : path.resolve(from, file)
   if (found === null) return { file: null, directory: from, options: {}, declared: [] }
   const { $schema: _, ...options } = plainObject(await read(found), found)
-  const phases = withoutPhases(options, found)
   return {
     file: found,
     directory: path.dirname(found),
     options: /** @type {Options} */ (options),
-    declared: declaredIn(options, phases),
+    declared: declaredIn(options),
   }
 }
 
@@ -151,51 +149,17 @@ function plainObject(value, file) {
 }
 
 /**
- * Takes the phases, which the delivery does not know, out of `options.tools`.
- *
- * @param {Record<string, any>} options Its `tools` are replaced by a copy.
- * @param {string} file
- * @returns {Map<string, string>} By secret name.
- */
-function withoutPhases(options, file) {
-  /** @type {Map<string, string>} */
-  const phases = new Map()
-  options.tools = mapObject(options.tools, (tool, spec) => {
-    if (!isObject(spec)) return spec
-    const secrets = mapObject(spec.secrets, (secretType, rules) => {
-      if (!isObject(rules) || !('phase' in rules)) return rules
-      const { phase, ...rest } = rules
-      if (!PHASES.includes(phase)) {
-        const at = `options.tools.${tool}.secrets.${secretType}.phase`
-        throw invalid(`${at} must be one of ${PHASES.join(', ')} (in ${file})`)
-      }
-      phases.set(nameOf(tool, secretType), phase)
-      return rest
-    })
-    return secrets === undefined ? spec : { ...spec, secrets }
-  })
-  return phases
-}
-
-/**
  * @param {Record<string, any>} options
- * @param {Map<string, string>} phases
  * @returns {Declared[]}
  */
-function declaredIn({ tools }, phases) {
+function declaredIn({ tools }) {
   if (!isObject(tools)) return []
   return Object.entries(tools).flatMap(([tool, spec]) =>
     Object.entries(isObject(spec?.secrets) ? spec.secrets : {}).map(([secretType, rules]) => {
       const name = nameOf(tool, secretType)
-      return { tool, secretType, name, required: rules?.required === true, phase: phases.get(name) ?? null }
+      return { tool, secretType, name, required: rules?.required === true, phase: rules?.phase ?? null }
     }),
   )
-}
-
-/** What is not an object is returned as it is, for the delivery to refuse. @param {any} value @param {(key: string, value: any) => any} change */
-function mapObject(value, change) {
-  if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, change(key, member)]))
 }
 
 /** @param {unknown} value @returns {value is Record<string, any>} */

@@ -1,9 +1,11 @@
 'use strict'
 
 const { SecretError, orThrow, assertName, assertEnvironment } = require('./errors')
+const { checkedChecks, runChecks } = require('./checks')
 const { checkedHooks } = require('./hooks')
 const native = require('./load')
 const { MetricsCollector } = require('./metrics')
+const { SecretMigrationManager } = require('./migration')
 const { Operations, listen } = require('./operations')
 const { SecretRotationManager } = require('./rotation')
 const { traced } = require('./trace')
@@ -54,6 +56,13 @@ class SecretDelivery {
     )
     this.rotation = Object.freeze(
       new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#operations),
+    )
+    this.migration = Object.freeze(
+      new SecretMigrationManager((begin, progress) => {
+        // What is written to AWS, or leaves the file, is another value for whoever reads from now on.
+        this.#flights.clear()
+        return this.#operations.start(this.#native, begin, undefined, progress)
+      }, this.#native),
     )
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
     this.#operations.environment = this.environment
@@ -179,10 +188,18 @@ class SecretDelivery {
     return this.#start((id) => this.#native.validateSecretConsistency(id))
   }
 
-  /** @returns {Promise<import('../index').ValidationResult>} */
-  async validateApplicationFunctionality() {
+  /**
+   * @param {import('../index').FunctionalityOptions} [options]
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateApplicationFunctionality(options) {
+    const given = checkedChecks(options)
     const found = this.#allVariables()
-    return this.#start((id) => this.#native.validateApplicationFunctionality(id, found))
+    /** @type {import('../index').ValidationResult} */
+    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, found))
+    if (options?.checks === undefined) return result
+    const checks = await runChecks(given)
+    return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }
   }
 
   /** @returns {Promise<import('../index').PerformanceMetrics>} */

@@ -93,4 +93,4 @@ function describe(error) {
   }
 }
 
-module.exports = { checkedHooks, runHook }
+module.exports = { checkedHooks, describe, runHook }

@@ -15,6 +15,7 @@ const ROTATION = 6
 const ALERT = 7
 const SHIP = 8
 const LOG = 9
+const PROGRESS = 10
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -38,7 +39,11 @@ class Operations {
     this.alertListeners = new Set()
     /** @type {import('../index').Environment | undefined} */
     this.environment = undefined
-    /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void }>} */
+    /**
+     * @type {Map<number, {
+     *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (told: any) => void
+     * }>}
+     */
     this.pending = new Map()
     /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
     this.native = undefined
@@ -63,9 +68,10 @@ class Operations {
    * @param {import('../native').NativeDelivery} native
    * @param {(id: number) => void} begin
    * @param {() => void} [landed] Called when it settles, before anyone who awaits it goes on.
+   * @param {(told: any) => void} [progress] Hears how far it is.
    * @returns {Promise<T>}
    */
-  start(native, begin, landed) {
+  start(native, begin, landed, progress) {
     return new Promise((resolve, reject) => {
       const id = (this.lastId = (this.lastId + 1) >>> 0)
       begin(id)
@@ -73,7 +79,7 @@ class Operations {
         native.hold(true)
         this.native = native
       }
-      this.pending.set(id, { resolve, reject, landed })
+      this.pending.set(id, { resolve, reject, landed, progress })
     })
   }
 
@@ -131,6 +137,7 @@ class Operations {
     if (kind === ROTATION) return this.noticed(first)
     if (kind === ALERT) return this.alerted(first)
     if (kind === LOG) return this.log(first, second)
+    if (kind === PROGRESS) return this.progressed(id, first)
     if (kind === SHIP) return void this.ship(id, first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
@@ -166,6 +173,15 @@ class Operations {
    */
   rotated(tool, secretType) {
     for (const listener of [...this.rotationListeners]) callOutside(() => listener(tool, secretType))
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} json
+   */
+  progressed(id, json) {
+    const progress = this.pending.get(id)?.progress
+    if (progress !== undefined) callOutside(() => progress(JSON.parse(json)))
   }
 
   /**

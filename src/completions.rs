@@ -37,6 +37,7 @@ mod kind {
     pub const ALERT: u32 = 7;
     pub const SHIP: u32 = 8;
     pub const LOG: u32 = 9;
+    pub const PROGRESS: u32 = 10;
 }
 
 enum Message {
@@ -44,6 +45,7 @@ enum Message {
     Noticed(Notice),
     Hook { id: u32, told: String },
     Ship { id: u32, lines: String },
+    Progress { id: u32, told: String },
 }
 
 /// A value that ends an operation.
@@ -103,6 +105,7 @@ impl Batch {
                 self.other(kind::LOG, 0, level.as_str().to_owned(), message);
             }
             Message::Ship { id, lines } => self.other(kind::SHIP, id, lines, String::new()),
+            Message::Progress { id, told } => self.other(kind::PROGRESS, id, told, String::new()),
             Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),
         }
     }
@@ -165,6 +168,11 @@ impl Completions {
     /// Has JavaScript take audit lines.
     pub fn ship(&self, id: u32, lines: String) {
         self.push(Message::Ship { id, lines });
+    }
+
+    /// Tells how far operation `id` is, as JSON text.
+    pub fn progress(&self, id: u32, told: String) {
+        self.push(Message::Progress { id, told });
     }
 
     fn push(&self, message: Message) {

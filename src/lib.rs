@@ -7,6 +7,7 @@
 mod audit;
 mod completions;
 mod hooks;
+mod migration;
 mod native_delivery;
 mod options;
 mod raw;

@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::completions::{Batch, Completions, Outcome, Ticket};
 use crate::hooks::JsHooks;
+use crate::migration::{self, NativeScope};
 use crate::raw::{CachedReader, SecretMap, SecretText};
 use crate::shipping::Shipping;
 use crate::{options, report};
@@ -380,6 +381,33 @@ impl NativeDelivery {
             let calendar = delivery.calendar().await?;
             Ok(Outcome::Report(report::calendar(delivery.clock(), &calendar).to_string()))
         });
+    }
+
+    /// `migration.plan`.
+    #[napi(catch_unwind)]
+    pub fn migration_plan(&self, id: u32, scope: NativeScope) {
+        self.start(id, |delivery| async move { migration::plan(&delivery, scope).await.map(Outcome::Report) });
+    }
+
+    /// `migration.apply`.
+    #[napi(catch_unwind)]
+    pub fn migration_apply(&self, id: u32, scope: NativeScope, overwrite: bool) {
+        let completions = self.completions.clone();
+        self.start(id, |delivery| async move {
+            migration::apply(&delivery, &completions, id, scope, overwrite).await.map(Outcome::Report)
+        });
+    }
+
+    /// `migration.retire`.
+    #[napi(catch_unwind)]
+    pub fn migration_retire(&self, id: u32, scope: NativeScope, mode: String) {
+        self.start(id, |delivery| async move { migration::retire(&delivery, scope, &mode).await.map(Outcome::Report) });
+    }
+
+    /// `migration.rollback`.
+    #[napi(catch_unwind)]
+    pub fn migration_rollback(&self, id: u32, backup: Option<String>) {
+        self.start(id, |delivery| async move { migration::rollback(&delivery, backup).await.map(Outcome::Report) });
     }
 
     /// `rotation.policies` as JSON text.

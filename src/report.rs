@@ -79,7 +79,7 @@ fn layer(report: &LayerReport) -> Value {
     })
 }
 
-fn error(error: Option<&SecretError>) -> Value {
+pub(crate) fn error(error: Option<&SecretError>) -> Value {
     error.map_or(Value::Null, |error| json!({ "code": error.code().as_str(), "message": error.to_string() }))
 }
 

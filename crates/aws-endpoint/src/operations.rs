@@ -12,7 +12,7 @@ const MAX_BATCH: usize = 20;
 /// Carries out `operation`.
 pub(crate) fn run(state: &mut State, operation: &str, input: &Json) -> ApiResult<Json> {
     state.store.run_functions();
-    let id = text(input, "SecretId");
+    let id = text(input, if operation == "CreateSecret" { "Name" } else { "SecretId" });
     let name = id.as_deref().map(name_of);
     if operation != "BatchGetSecretValue" && state.faults.is_denied(operation, name) {
         return Err(denied(operation));
@@ -173,6 +173,10 @@ fn page(state: &State, prefixes: &[String], input: &Json, most: usize) -> ApiRes
 fn create(state: &mut State, input: &Json) -> ApiResult<Json> {
     let name = required(input, "Name")?;
     let (arn, version) = state.store.create(&name, value(input), text(input, "ClientRequestToken").as_deref())?;
+    if let Some(tags) = input.get("Tags").and_then(Json::as_array) {
+        let tag = |tag: &Json| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default()));
+        state.store.tag(&name, tags.iter().filter_map(tag).collect());
+    }
     Ok(json!({ "ARN": arn, "Name": name, "VersionId": version }))
 }
 
@@ -216,7 +220,8 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
     let (name, secret) = state.store.find(&id)?;
     let stages: serde_json::Map<String, Json> =
         secret.versions.iter().map(|(id, version)| (id.clone(), json!(version.stages))).collect();
-    let mut described = json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages });
+    let tags: Json = secret.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+    let mut described = json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages, "Tags": tags });
     if secret.function.is_some() {
         described["RotationEnabled"] = json!(true);
         described["RotationLambdaARN"] = json!("arn:aws:lambda:us-east-1:000000000000:function:rotate");

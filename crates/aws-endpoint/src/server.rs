@@ -228,7 +228,8 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
-    let secret = input.get("SecretId").and_then(Json::as_str).map(|id| name_of(id).to_owned());
+    let secret =
+        input.get("SecretId").or_else(|| input.get("Name")).and_then(Json::as_str).map(|id| name_of(id).to_owned());
     let action = {
         let mut state = lock(&shared);
         state.calls.total += 1;

@@ -41,6 +41,8 @@ pub struct Secret {
     pub arn: String,
     /// Versions by id.
     pub versions: BTreeMap<String, Version>,
+    /// Tags by key.
+    pub tags: BTreeMap<String, String>,
     /// Marked for deletion.
     pub deleted: bool,
     /// What rotates it.
@@ -188,14 +190,21 @@ impl Store {
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
         let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}-{suffix}");
-        let secret =
-            Secret { arn: arn.clone(), versions: BTreeMap::new(), deleted: false, function: None, lagging: None };
+        let (versions, tags) = (BTreeMap::new(), BTreeMap::new());
+        let secret = Secret { arn: arn.clone(), versions, tags, deleted: false, function: None, lagging: None };
         self.secrets.insert(name.to_owned(), secret);
         let version = match value {
             Some(value) => Some(self.put(name, value, token, &[])?),
             None => None,
         };
         Ok((arn, version))
+    }
+
+    /// Tags a secret that was made.
+    pub fn tag(&mut self, name: &str, tags: BTreeMap<String, String>) {
+        if let Some(secret) = self.secrets.get_mut(name) {
+            secret.tags = tags;
+        }
     }
 
     /// Adds a version. Without `stages` it becomes the current one at once.

@@ -272,6 +272,29 @@ impl Audit {
         self.write(&record).await
     }
 
+    /// Records what a migration did (`what`) to `name`, or failed to do.
+    ///
+    /// # Errors
+    /// As [`Audit::access`].
+    pub async fn migration(&self, what: &str, name: &str, version: &str, error: Option<&SecretError>) -> Result<()> {
+        let outcome = match error {
+            None => Outcome::Ok,
+            Some(error) if error.is_denied() => Outcome::Denied,
+            Some(_) => Outcome::Failed,
+        };
+        let record = Record {
+            outcome,
+            tool: self.tools.tool_of(name),
+            secret: name,
+            source: what,
+            code: error.map_or("", |error| error.code().as_str()),
+            version,
+            caller: &self.config.label,
+            ..Record::new(Event::Migrate)
+        };
+        self.write(&record).await
+    }
+
     /// Records a rotation. It has happened: when the record cannot be written, that is told and changes nothing.
     pub async fn rotation(&self, report: &Report) {
         let outcome = if report.ending == Ending::Finished { Outcome::Ok } else { Outcome::Failed };

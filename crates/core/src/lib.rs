@@ -23,6 +23,7 @@ pub mod limit;
 pub mod log;
 pub mod manifest;
 pub mod metrics;
+pub mod migration;
 pub mod name;
 pub mod notice;
 pub mod resolver;

@@ -4,6 +4,34 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+/// When a secret is moved to AWS (the document's migration phases 2 to 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// What nothing runs without.
+    Critical,
+    /// Of the declared tools.
+    Tool,
+    /// Everything else.
+    Other,
+}
+
+impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Tool, Self::Other];
+
+    /// Its name in options and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Tool => "tool",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Tools whose secrets are critical unless declared otherwise ("Phase 2").
+const CRITICAL_TOOLS: [&str; 4] = ["DATABASE", "DB", "REDIS", "SESSION"];
+
 /// A declared secret's rules.
 #[derive(Clone, Debug, Default)]
 pub struct SecretSpec {
@@ -17,6 +45,8 @@ pub struct SecretSpec {
     pub json_fields: Option<Vec<String>>,
     /// The rotation policy that applies.
     pub rotation_type: Option<String>,
+    /// When it is moved to AWS, where that is not left to its tool.
+    pub phase: Option<Phase>,
 }
 
 /// All declared tools, by upper-cased tool name; secrets by upper-cased type.
@@ -61,6 +91,18 @@ impl Manifest {
         let at = declared.or_else(|| upper.find('_'))?;
         let (tool, rest) = (upper.get(..at)?, upper.get(at + 1..)?);
         (!tool.is_empty() && !rest.is_empty()).then(|| Owner { tool: tool.to_owned(), secret_type: rest.to_owned() })
+    }
+
+    /// When `name` is moved to AWS.
+    pub fn phase(&self, name: &str) -> Phase {
+        let Some(owner) = self.owner(name) else { return Phase::Other };
+        let spec = self.tools.get(&owner.tool).and_then(|secrets| secrets.get(&owner.secret_type));
+        match spec.and_then(|spec| spec.phase) {
+            Some(phase) => phase,
+            None if CRITICAL_TOOLS.contains(&owner.tool.as_str()) => Phase::Critical,
+            None if spec.is_some() => Phase::Tool,
+            None => Phase::Other,
+        }
     }
 
     /// The tool that `name` belongs to, as it stands in the name; empty when it has no type part. Costs a lookup for each
@@ -134,6 +176,26 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(manifest.tool_of(name), tool, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_phase_is_declared_or_follows_from_the_tool() {
+        let mut manifest = Manifest::default();
+        let spec = |phase| SecretSpec { phase, ..SecretSpec::default() };
+        let secrets = [("URL", spec(None)), ("NOTE", spec(Some(Phase::Other)))];
+        manifest.declare("db", secrets.map(|(name, spec)| (name.to_owned(), spec)).into());
+        manifest.declare("git", [("TOKEN".to_owned(), spec(None))].into());
+        for (name, phase) in [
+            ("DB_URL", Phase::Critical),
+            ("DB_NOTE", Phase::Other),
+            ("DB_UNDECLARED", Phase::Critical),
+            ("session_secret", Phase::Critical),
+            ("GIT_TOKEN", Phase::Tool),
+            ("GIT_UNDECLARED", Phase::Other),
+            ("PORT", Phase::Other),
+        ] {
+            assert_eq!(manifest.phase(name), phase, "{name}");
         }
     }
 

@@ -27,7 +27,7 @@ impl Delivery {
 
     /// [`Delivery::open`] for what gives values or changes something: without its audit log nothing is done, where that
     /// is the rule. Boxed: the futures of reads are large.
-    pub(super) fn audited<'a, T: Send + 'a>(
+    pub(crate) fn audited<'a, T: Send + 'a>(
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {

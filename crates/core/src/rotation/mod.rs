@@ -16,6 +16,8 @@ pub mod report;
 mod scheduler;
 mod staged;
 
+pub(crate) use staged::uuid;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -303,7 +303,7 @@ fn token(id: &str, live: &str, number: u32) -> String {
 }
 
 /// In the shape of AWS's own version ids.
-pub(super) fn uuid(number: u128) -> String {
+pub(crate) fn uuid(number: u128) -> String {
     let hex = format!("{number:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -17,7 +17,9 @@ const FILE_DEADLINE: Duration = Duration::from_secs(2);
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Runs blocking file work off the async threads, with a deadline.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     match tokio::time::timeout(FILE_DEADLINE, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(io::Error::other("the file reader was stopped")),
@@ -27,7 +29,7 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Se
 
 /// Reads a regular file whole. `None` when it does not exist. FIFOs, devices and directories are refused unread:
 /// opening a FIFO would wait for its writer.
-fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+pub(crate) fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     use io::Read as _;
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -53,12 +55,12 @@ fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 }
 
 /// The path does not exist, in any of the ways a path can fail to exist.
-fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What an I/O error is, without the paths and numbers that the platform's text may hold.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::IsADirectory => "it is a directory".into(),

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use super::{Ambient, Config, EnvFileConfig, EnvFileSyntax, Field, OptionValue, Precedence, RuntimeConfig, Section};
 use crate::environment::{Environment, Preset};
 use crate::error::{Result, SecretError};
-use crate::manifest::{Manifest, SecretSpec};
+use crate::manifest::{Manifest, Phase, SecretSpec};
 use crate::name::check_part;
 
 const TOP: &[&str] = &[
@@ -132,8 +132,9 @@ fn secret_spec(field: Field) -> Result<SecretSpec> {
         min_length: section.read("minLength", |f| f.integer(0..=65_536))?,
         json_fields: section.read("json", json_fields)?.flatten(),
         rotation_type: section.read("rotationType", Field::string)?,
+        phase: section.read("phase", |f| f.one_of(&Phase::ALL.map(|phase| (phase.as_str(), phase))))?,
     };
-    section.finish(&["required", "pattern", "minLength", "json", "rotationType"])?;
+    section.finish(&["required", "pattern", "minLength", "json", "rotationType", "phase"])?;
     Ok(spec)
 }
 

@@ -4,6 +4,7 @@ mod batch;
 mod call;
 mod classify;
 mod client;
+mod create;
 mod queue;
 mod region;
 mod staging;
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+pub use create::MANAGED_BY;
 pub use queue::{Message, Queue};
 pub use region::RegionState;
 pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};
@@ -57,6 +59,8 @@ pub enum Operation {
     Get,
     /// `BatchGetSecretValue`.
     Batch,
+    /// `CreateSecret`.
+    Create,
     /// `PutSecretValue`.
     Put,
     /// `UpdateSecretVersionStage`.
@@ -71,14 +75,15 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 7] =
-        [Self::Get, Self::Batch, Self::Put, Self::Label, Self::Describe, Self::Rotate, Self::Random];
+    pub const ALL: [Self; 8] =
+        [Self::Get, Self::Batch, Self::Create, Self::Put, Self::Label, Self::Describe, Self::Rotate, Self::Random];
 
     /// AWS's name for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GetSecretValue",
             Self::Batch => "BatchGetSecretValue",
+            Self::Create => "CreateSecret",
             Self::Put => "PutSecretValue",
             Self::Label => "UpdateSecretVersionStage",
             Self::Describe => "DescribeSecret",
@@ -127,6 +132,7 @@ pub struct Aws {
     timeout: Duration,
     max_attempts: u32,
     limit: TokenBucket,
+    per_second: u32,
     in_flight: Semaphore,
     calls: AwsCalls,
     account: OnceLock<String>,
@@ -145,6 +151,7 @@ impl Aws {
             timeout,
             max_attempts,
             limit,
+            per_second: config.requests_per_second,
             in_flight,
             calls: AwsCalls::default(),
             account: OnceLock::new(),
@@ -179,6 +186,11 @@ impl Aws {
     /// How long the rate limit makes the next call wait.
     pub fn wait(&self) -> Duration {
         self.limit.wait()
+    }
+
+    /// How many calls the rate limit allows in a second.
+    pub fn calls_per_second(&self) -> u32 {
+        self.per_second
     }
 
     /// How each region is, the primary first.

@@ -11,6 +11,7 @@ use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::operation::rotate_secret::RotateSecretOutput;
 use zeroize::Zeroizing;
 
+use super::create::managed_by;
 use super::{Aws, Operation};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::value::SecretValue;
@@ -62,6 +63,8 @@ pub struct Description {
     pub rotated_by_aws: bool,
     /// The labels of each version that has any.
     pub labels: BTreeMap<String, Vec<String>>,
+    /// Who manages it, by its own tag.
+    pub managed_by: Option<String>,
 }
 
 impl Description {
@@ -111,6 +114,7 @@ impl Aws {
             let managed = output.owning_service.as_ref().is_some_and(|service| !service.is_empty());
             Ok(Description {
                 rotated_by_aws: output.rotation_enabled.unwrap_or(false) && (by_function || managed),
+                managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })
         };
@@ -196,7 +200,7 @@ impl Aws {
     }
 }
 
-fn missing(id: &str) -> SecretError {
+pub(super) fn missing(id: &str) -> SecretError {
     SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: AWS has no such secret"))
 }
 

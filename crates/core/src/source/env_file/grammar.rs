@@ -4,6 +4,7 @@
 //! regex crate's, so they are spelled out here. The single known difference left: JavaScript's `^` and `$` also see
 //! U+2028 and U+2029 as line ends.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -29,12 +30,15 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
 pub struct Parsed {
     /// Name and value, in the file's order.
     pub assignments: Vec<(String, SecretValue)>,
+    /// The whole lines of each assignment, line end included, as bytes of the text that was given.
+    pub lines: Vec<Range<usize>>,
     /// One-based numbers of lines that dotenv skips.
     pub skipped_lines: Vec<usize>,
 }
 
 /// Parses `text` as dotenv does.
 pub fn parse(text: &str) -> Parsed {
+    let original = text;
     let normalized;
     let text = if text.contains('\r') {
         normalized = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
@@ -42,7 +46,8 @@ pub fn parse(text: &str) -> Parsed {
     } else {
         text
     };
-    let mut parsed = Parsed { assignments: Vec::new(), skipped_lines: Vec::new() };
+    let mut parsed = Parsed { assignments: Vec::new(), lines: Vec::new(), skipped_lines: Vec::new() };
+    let pairs = Pairs::of(original);
     let mut lines = LineCounter { text, at: 0, line: 1 };
     for found in LINE.captures_iter(text) {
         let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
@@ -50,9 +55,36 @@ pub fn parse(text: &str) -> Parsed {
         lines.pass_over(whole.end());
         let raw = found.get(2).map_or("", |value| value.as_str());
         parsed.assignments.push((name.as_str().to_owned(), value(raw)));
+        // White space at both ends of a match may reach over other lines, and its comment may be theirs.
+        let before = whole.as_str().len() - whole.as_str().trim_start_matches(is_js_space).len();
+        // Without a value the lines end with the separator, which may stand on a line of its own.
+        let separator = || name.end() + text[name.end()..].find(['=', ':']).map_or(0, |at| at + 1);
+        let end = found.get(2).map_or_else(separator, |value| value.end());
+        parsed.lines.push(pairs.original(whole_lines(text, whole.start() + before, end)));
     }
     lines.skip_to(text.len(), &mut parsed.skipped_lines);
     parsed
+}
+
+/// The lines that `start..end` touches, the last line end included. A byte order mark belongs to no line.
+fn whole_lines(text: &str, start: usize, end: usize) -> Range<usize> {
+    let first = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let first = if text[first..].starts_with('\u{FEFF}') { first + '\u{FEFF}'.len_utf8() } else { first };
+    first..text[end..].find('\n').map_or(text.len(), |at| end + at + 1)
+}
+
+/// Where CRLF became LF: a place in the text that was parsed, back to the one in the text that was given.
+struct Pairs(Vec<usize>);
+
+impl Pairs {
+    fn of(original: &str) -> Self {
+        Self(original.match_indices("\r\n").enumerate().map(|(before, (at, _))| at - before).collect())
+    }
+
+    fn original(&self, range: Range<usize>) -> Range<usize> {
+        let moved = |at: usize| at + self.0.partition_point(|pair| *pair < at);
+        moved(range.start)..moved(range.end)
+    }
 }
 
 fn value(raw: &str) -> SecretValue {

@@ -1,6 +1,6 @@
 //! The env file: `.env.dev`, `.env.test`, `.env.staging` or a file named by option.
 
-mod grammar;
+pub(crate) mod grammar;
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -70,6 +70,11 @@ impl EnvFile {
     /// The file's path, for reports.
     pub fn path(&self) -> String {
         self.config.path.display().to_string()
+    }
+
+    /// How it is read.
+    pub(crate) fn config(&self) -> &EnvFileConfig {
+        &self.config
     }
 
     /// The value of `name`, under the name itself or its `-` to `_` form. A file that does not exist is empty.

@@ -1,0 +1,106 @@
+'use strict'
+
+const { SecretError, assertName } = require('./errors')
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+
+/** @typedef {(begin: (id: number) => void, progress?: (told: any) => void) => Promise<any>} Start */
+
+/** See `index.d.ts` for the documentation of every member. */
+class SecretMigrationManager {
+  #start
+  #native
+
+  /**
+   * @param {Start} start
+   * @param {import('../native').NativeDelivery} nativeDelivery
+   */
+  constructor(start, nativeDelivery) {
+    this.#start = start
+    this.#native = nativeDelivery
+  }
+
+  /**
+   * @param {import('../index').MigrationScope} [options]
+   * @returns {Promise<import('../index').MigrationPlan>}
+   */
+  async plan(options) {
+    const given = checked(options, ['phase', 'names'])
+    const scope = scopeOf(given)
+    return this.#start((id) => this.#native.migrationPlan(id, scope))
+  }
+
+  /**
+   * @param {import('../index').ApplyOptions} [options]
+   * @returns {Promise<import('../index').ApplyReport>}
+   */
+  async apply(options) {
+    const given = checked(options, ['phase', 'names', 'overwrite', 'onProgress'])
+    const { overwrite = false, onProgress } = given
+    if (typeof overwrite !== 'boolean') throw new SecretError('CONFIG_INVALID', 'overwrite must be true or false')
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw new SecretError('CONFIG_INVALID', 'onProgress must be a function')
+    }
+    const scope = scopeOf(given)
+    return this.#start((id) => this.#native.migrationApply(id, scope, overwrite), onProgress)
+  }
+
+  /**
+   * @param {import('../index').RetireOptions} [options]
+   * @returns {Promise<import('../index').RetireReport>}
+   */
+  async retire(options) {
+    const given = checked(options, ['phase', 'names', 'mode'])
+    const { mode = 'comment' } = given
+    if (typeof mode !== 'string') throw new SecretError('CONFIG_INVALID', "mode must be 'comment' or 'remove'")
+    const scope = scopeOf(given)
+    return this.#start((id) => this.#native.migrationRetire(id, scope, mode))
+  }
+
+  /**
+   * @param {{ backup?: string }} [options]
+   * @returns {Promise<import('../index').RollbackReport>}
+   */
+  async rollback(options) {
+    const { backup } = checked(options, ['backup'])
+    if (backup !== undefined && (typeof backup !== 'string' || backup === '')) {
+      throw new SecretError('CONFIG_INVALID', 'backup must be the name of a backup')
+    }
+    return this.#start((id) => this.#native.migrationRollback(id, backup))
+  }
+
+  [inspect]() {
+    return 'SecretMigrationManager {}'
+  }
+}
+
+/**
+ * An unknown key is refused: a misspelt `names` would move everything.
+ *
+ * @param {unknown} options
+ * @param {string[]} known
+ * @returns {Record<string, any>}
+ */
+function checked(options, known) {
+  if (options === undefined) return {}
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new SecretError('CONFIG_INVALID', 'options must be an object')
+  }
+  const unknown = Object.keys(options).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw new SecretError('CONFIG_INVALID', `options has an unknown key (${known.join(', ')})`)
+  return options
+}
+
+/** @param {Record<string, any>} options */
+function scopeOf({ phase, names }) {
+  if (phase !== undefined && typeof phase !== 'string') {
+    throw new SecretError('CONFIG_INVALID', "phase must be 'critical', 'tool' or 'other'")
+  }
+  if (names !== undefined && !Array.isArray(names)) {
+    throw new SecretError('CONFIG_INVALID', 'names must be an array of secret names')
+  }
+  names?.forEach((/** @type {unknown} */ name) => assertName('each of names', name))
+  return { phase, names }
+}
+
+module.exports = { SecretMigrationManager }
