@@ -16,6 +16,7 @@ const COMMANDS = [
   require('./commands/export'),
   require('./commands/rotate'),
   require('./commands/due'),
+  require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
 ]

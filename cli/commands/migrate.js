@@ -1,0 +1,139 @@
+'use strict'
+
+const { define } = require('../define')
+const { CliError, EXIT } = require('../exit')
+
+const PHASES = ['critical', 'tool', 'other']
+
+/** @typedef {import('../terminal').Terminal} Terminal */
+
+/** @type {import('../program').AddCommand} */
+module.exports = (program, handle) => {
+  const migrate = program.command('migrate').summary('move secrets from the env file to AWS')
+  migrate.description(
+    'Moves secrets from the env file to AWS, in phases. Each command may be interrupted and run again; docs/migration.md has the whole way.',
+  )
+  /** @param {string} name @param {Parameters<typeof define>[2]} texts */
+  const step = (name, texts) =>
+    define(migrate, name, texts)
+      .option('--phase <phase>', 'of one phase: critical, tool or other')
+      .option('--name <name...>', 'of these secrets only')
+
+  step('plan', {
+    summary: 'compare the env file with AWS; changes nothing',
+    examples: ['migrate plan --environment staging', 'migrate plan --phase critical --json'],
+    exits: { 0: 'everything is in AWS', 1: 'something is left to do' },
+  }).action(
+    handle(async (context, options) =>
+      context.withDelivery(async (delivery) => {
+        const plan = await delivery.migration.plan(scope(options))
+        context.terminal.result(plan, () => planned(plan, context.terminal))
+        return plan.complete ? EXIT.ok : EXIT.no
+      }),
+    ),
+  )
+
+  step('apply', {
+    summary: 'create in AWS what only the env file has',
+    examples: ['migrate apply --phase critical --yes', 'migrate apply --name GITHUB_API_TOKEN --overwrite --yes'],
+    exits: { 0: 'nothing failed and nothing is different', 1: 'something did or is', 2: '--yes is missing' },
+  })
+    .option('--overwrite', 'also give secrets that differ the value of the file')
+    .option('-y, --yes', 'needed, since it writes to AWS')
+    .action(
+      handle(async (context, options) => {
+        needsYes(options, 'apply', 'migrate plan')
+        return context.withDelivery(async (delivery) => {
+          const { overwrite = false } = options
+          const report = await delivery.migration.apply({ ...scope(options), overwrite })
+          context.terminal.result(report, () => outcomes(report.secrets, context.terminal))
+          return report.complete ? EXIT.ok : EXIT.no
+        })
+      }),
+    )
+
+  step('retire', {
+    summary: 'take out of the env file what AWS has with the same value',
+    description:
+      'Takes out of the env file what AWS has with the same value, compared now. What the file was before is kept beside it with mode 0600; delete it once it is not needed.',
+    examples: ['migrate retire --yes', 'migrate retire --phase critical --mode remove --yes'],
+    exits: { 0: 'done', 1: 'a secret could not be compared', 2: '--yes is missing' },
+  })
+    .option('--mode <mode>', "what is left: 'comment' with the name, or 'remove'", 'comment')
+    .option('-y, --yes', 'needed, since it changes the file')
+    .action(
+      handle(async (context, options) => {
+        needsYes(options, 'retire', 'migrate plan')
+        return context.withDelivery(async (delivery) => {
+          const report = await delivery.migration.retire({ ...scope(options), mode: options.mode })
+          context.terminal.result(report, () => {
+            const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
+            return outcomes(report.secrets, context.terminal) + backup
+          })
+          return report.secrets.some(({ outcome }) => outcome === 'failed') ? EXIT.no : EXIT.ok
+        })
+      }),
+    )
+
+  define(migrate, 'rollback', {
+    summary: 'put the env file back as it was before retire',
+    examples: ['migrate rollback --yes'],
+    exits: { 0: 'it is as it was', 2: '--yes is missing', 4: 'there is no backup' },
+  })
+    .option('--backup <name>', 'which one (default: the newest)')
+    .option('-y, --yes', 'needed, since it changes the file')
+    .action(
+      handle(async (context, options) => {
+        needsYes(options, 'rollback', 'migrate plan')
+        return context.withDelivery(async (delivery) => {
+          const report = await delivery.migration.rollback({ backup: options.backup })
+          context.terminal.result(report, () => `${report.file} is ${report.backup} again\n`)
+          return EXIT.ok
+        })
+      }),
+    )
+}
+
+/** @param {{ phase?: string, name?: string[] }} options */
+function scope({ phase, name }) {
+  if (phase !== undefined && !PHASES.includes(phase)) {
+    throw new CliError('USAGE', EXIT.usage, `--phase must be one of ${PHASES.join(', ')}`)
+  }
+  return { phase: /** @type {import('../../index').MigrationPhase | undefined} */ (phase), names: name }
+}
+
+/** @param {{ yes?: boolean }} options @param {string} command @param {string} instead */
+function needsYes({ yes }, command, instead) {
+  if (yes) return
+  const message = `migrate ${command} changes something; see 'tcs-secrets ${instead}', then add --yes`
+  throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, message)
+}
+
+/** @param {import('../../index').MigrationPlan} plan @param {Terminal} terminal */
+function planned(plan, terminal) {
+  const rows = PHASES.flatMap((phase) =>
+    plan.phases[/** @type {'critical'} */ (phase)].map(({ name, action, error }) => [
+      phase,
+      name,
+      action,
+      error === null ? '' : `${error.code}: ${error.message}`,
+    ]),
+  )
+  if (rows.length === 0) return `Nothing to migrate: ${plan.file ?? 'no env file'} holds no secret.\n`
+  const left = rows.filter(([, , action]) => action !== 'keep' && action !== 'only-in-aws').length
+  return terminal.table(['PHASE', 'NAME', 'ACTION', ''], rows) + `\n${left} of ${rows.length} left to do\n`
+}
+
+/**
+ * @param {{ name: string, outcome: string, error: { code: string, message: string } | null }[]} secrets
+ * @param {Terminal} terminal
+ */
+function outcomes(secrets, terminal) {
+  if (secrets.length === 0) return 'Nothing to do.\n'
+  const rows = secrets.map(({ name, outcome, error }) => [
+    name,
+    outcome,
+    error === null ? '' : `${error.code}: ${error.message}`,
+  ])
+  return terminal.table(['NAME', 'OUTCOME', ''], rows)
+}
