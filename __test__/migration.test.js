@@ -212,6 +212,10 @@ describe('apply', () => {
     write(names.map((name) => `${name}=${canary}\n`).join(''))
     const { migration } = deliver({ aws: { requestsPerSecond: 10, timeoutMs: 400 }, tools: {} })
     expect(new Set(Object.values(outcomes(await migration.apply())))).toEqual(new Set(['created']))
+    const many = Array.from({ length: 250 }, (_, i) => `R_M${i}`)
+    const slow = deliver({ aws: { requestsPerSecond: 5, timeoutMs: 400 }, tools: {} })
+    const { phases } = await slow.migration.plan({ names: many })
+    expect(phases.other.filter(({ action }) => action !== 'missing')).toEqual([])
   })
 
   test('refuses a file that is not there or cannot be read', async () => {

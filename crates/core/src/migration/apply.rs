@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{Action, Delivery, Planned, Scope, unusable};
+use super::{AT_ONCE, Action, Delivery, Planned, Scope, unusable};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::manifest::Phase;
 use crate::name::SecretName;
@@ -10,8 +10,6 @@ use crate::rotation::uuid;
 use crate::source::aws::{Aws, MANAGED_BY, Which};
 use crate::value::SecretValue;
 
-/// Secrets worked on at once.
-const AT_ONCE: usize = 8;
 /// The longest value AWS stores, in bytes.
 const MAX_VALUE: usize = 65_536;
 const PACKAGE: &str = "tcs-secret-delivery";
@@ -56,7 +54,7 @@ impl Delivery {
         plan.retain(|planned| asked || !matches!(planned.action, Action::OnlyInAws | Action::Missing));
         let total = plan.len();
         // Not more at once than the rate limit lets through in a second: each waits its turn and is not refused.
-        let at_once = AT_ONCE.min(usize::try_from(self.migrating_aws()?.calls_per_second()).unwrap_or(AT_ONCE));
+        let at_once = self.migrating_aws()?.calls_per_second().clamp(1, AT_ONCE);
         self.open(async {
             let work = plan
                 .into_iter()
@@ -149,17 +147,6 @@ impl Delivery {
                 let why = format!("{id}: AWS does not give back what was written");
                 Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
             }
-        }
-    }
-
-    /// Waits for the rate limit, for as long as it takes: a call itself waits only inside its deadline.
-    async fn turn(&self, aws: &Aws) {
-        loop {
-            let wait = aws.wait();
-            if wait.is_zero() {
-                return;
-            }
-            self.clock().sleep(wait).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The env file on disk: held, saved beside itself, replaced in one step. Blocking.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ use crate::source::{is_absent, read_regular, reason};
 /// What copies beside the file end with: one to go back to, and what going back put aside.
 const BACKUP: &str = "bak";
 const REPLACED: &str = "replaced";
+/// A file that is not yet in its place.
+const TEMPORARY: &str = "migration.tmp";
 
 /// An env file that no other migration edits meanwhile.
 pub struct Held {
@@ -36,11 +38,9 @@ impl Held {
             return Err(io::Error::other("it is not a regular file"));
         }
         let lock = File::open(&path)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another migration is editing it")),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        hold(&lock)?;
+        // A killed process may have left one, with values in it.
+        remove_temporary(&path)?;
         let bytes = read_regular(&path)?;
         Ok(bytes.map(|bytes| Self { path, bytes, lock }))
     }
@@ -65,6 +65,23 @@ impl Held {
         }
         save(&self.path, &self.bytes, BACKUP, unix_ms)
     }
+}
+
+/// Keeps other migrations away until `file` is dropped.
+#[cfg(unix)]
+fn hold(file: &File) -> io::Result<()> {
+    use std::fs::TryLockError;
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another migration is editing it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Windows would keep this process as well from reading it again; that it is unchanged is checked all the same.
+#[cfg(not(unix))]
+fn hold(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// How the env file was put back.
@@ -167,6 +184,17 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
+fn remove_temporary(real: &Path) -> io::Result<()> {
+    match fs::remove_file(named(real, TEMPORARY)) {
+        Err(error) if !is_absent(&error) => Err(unwritable(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(error: &io::Error) -> io::Error {
+    io::Error::other(format!("its directory cannot be written: {}", reason(error)))
+}
+
 /// A whole new file, on disk and not yet in its place. Only the owner reads it.
 struct Temporary {
     path: PathBuf,
@@ -175,20 +203,16 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// One name for each env file: what a killed process left is replaced, and values do not pile up. The lock keeps
+    /// One name for each env file: what a killed process left is found again, and values do not pile up. The lock keeps
     /// others from it.
     fn write(real: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let path = named(real, "migration.tmp");
-        let unwritable = |error| io::Error::other(format!("its directory cannot be written: {}", reason(&error)));
-        match fs::remove_file(&path) {
-            Err(error) if !is_absent(&error) => return Err(unwritable(error)),
-            _ => {}
-        }
+        remove_temporary(real)?;
+        let path = named(real, TEMPORARY);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(unwritable)?;
+        let file = options.open(&path).map_err(|error| unwritable(&error))?;
         let mut temporary = Self { path, file, in_place: false };
         temporary.file.write_all(bytes)?;
         temporary.file.sync_all()?;
@@ -296,13 +320,14 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("set");
         let link = directory.path().join("link");
         symlink(&path, &link).expect("linked");
-        fs::write(named(&path, "migration.tmp"), "left by a killed process").expect("written");
+        fs::write(named(&path, TEMPORARY), "left by a killed process").expect("written");
         let held = held(&link);
+        assert!(!named(&path, TEMPORARY).exists());
         let backup = held.back_up(1_000).expect("saved");
         held.replace(b"B=2\n").expect("replaced");
         assert_eq!((mode(&path), mode(&backup)), (0o640, 0o600));
         assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
         assert_eq!(fs::read_to_string(&path).expect("read"), "B=2\n");
-        assert!(!named(&path, "migration.tmp").exists());
+        assert!(!named(&path, TEMPORARY).exists());
     }
 }

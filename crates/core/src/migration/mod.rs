@@ -9,6 +9,8 @@ mod retire;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
+
 pub use apply::{Applied, Progress};
 pub use edit::Mode;
 pub use retire::{PutBack, RetireReport, Retired};
@@ -17,9 +19,12 @@ use crate::delivery::Delivery;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::manifest::Phase;
 use crate::name::SecretName;
-use crate::source::aws::Aws;
+use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 use crate::source::env_file::{EnvFile, Values};
 use crate::value::SecretValue;
+
+/// Secrets, or batches of them, worked on at once.
+const AT_ONCE: usize = 8;
 
 /// What a command is limited to.
 #[derive(Clone, Debug, Default)]
@@ -116,8 +121,8 @@ impl Delivery {
     async fn compared(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<Planned>> {
         let wanted = |name: &SecretName| scope.phase.is_none_or(|phase| phase == self.tools.phase(name.as_str()));
         let names: Vec<SecretName> = self.candidates(scope, values)?.into_iter().filter(wanted).collect();
-        let in_aws = self.layer().fetch_all(&names).await;
-        let compare = |(name, in_aws): (SecretName, Result<Option<crate::source::aws::Fetched>>)| {
+        let in_aws = self.in_aws(&names).await?;
+        let compare = |(name, in_aws): (SecretName, Result<Option<Fetched>>)| {
             let value = in_file(values, &name).map(|(_, value)| value.clone());
             let (version, error, action) = match (in_aws, &value) {
                 (Err(error), _) => (None, Some(error), Action::Unknown),
@@ -132,6 +137,30 @@ impl Delivery {
             Planned { phase: self.tools.phase(name.as_str()), name, action, version, error, value }
         };
         Ok(names.into_iter().zip(in_aws).map(compare).collect())
+    }
+
+    /// AWS's answers for `names`, as fast as the rate limit allows.
+    async fn in_aws(&self, names: &[SecretName]) -> Result<Vec<Result<Option<Fetched>>>> {
+        let aws = self.migrating_aws()?;
+        // Where batches are not granted, each costs as many calls as it has names.
+        let at_once = (aws.calls_per_second() / MAX_BATCH).clamp(1, AT_ONCE);
+        let batches: Vec<Vec<SecretName>> = names.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
+        let asked = batches.into_iter().map(|batch| async move {
+            self.turn(aws).await;
+            self.layer().fetch_all(&batch).await
+        });
+        Ok(stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await.into_iter().flatten().collect())
+    }
+
+    /// Waits for the rate limit, for as long as it takes: a call itself waits only inside its deadline.
+    async fn turn(&self, aws: &Aws) {
+        loop {
+            let wait = aws.wait();
+            if wait.is_zero() {
+                return;
+            }
+            self.clock().sleep(wait).await;
+        }
     }
 
     /// The names that were asked for, or else all that are declared and all of the file.

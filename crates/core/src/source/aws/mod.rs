@@ -189,8 +189,8 @@ impl Aws {
     }
 
     /// How many calls the rate limit allows in a second.
-    pub fn calls_per_second(&self) -> u32 {
-        self.per_second
+    pub fn calls_per_second(&self) -> usize {
+        usize::try_from(self.per_second).unwrap_or(usize::MAX)
     }
 
     /// How each region is, the primary first.
