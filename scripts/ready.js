@@ -28,7 +28,8 @@ const checks = {
     const fix = values.fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
     cargo('clippy', '--locked', '--workspace', ...fix, '--', '-D', 'warnings')
     // The addon has no Rust tests: Node-API calls do nothing outside Node.
-    const tested = ['-p', 'tcs-secret-delivery-core', '-p', 'aws-endpoint', '--all-targets']
+    const crates = ['tcs-secret-delivery-core', 'tcs-secret-delivery-audit-log', 'aws-endpoint']
+    const tested = [...crates.flatMap((crate) => ['-p', crate]), '--all-targets']
     cargo('clippy', '--locked', ...tested, ...fix, '--', '-D', 'warnings')
   },
   docs() {

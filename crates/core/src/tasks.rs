@@ -1,5 +1,7 @@
 //! Background work: counted, so that `close` can wait for it, and logged to the delivery's own logger.
 
+use std::pin::Pin;
+
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -24,12 +26,21 @@ impl Tasks {
         work.with_subscriber(self.log.clone())
     }
 
+    /// Boxed, so that what is around it exists once for each kind of answer.
+    fn boxed<F>(&self, work: F) -> WithDispatch<Pin<Box<dyn Future<Output = F::Output> + Send>>>
+    where
+        F: Future + Send + 'static,
+    {
+        let work: Pin<Box<dyn Future<Output = F::Output> + Send>> = Box::pin(work);
+        self.logged(work)
+    }
+
     /// Begins `work`. Called inside a runtime.
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.tracker.spawn(self.logged(work))
+        self.tracker.spawn(self.boxed(work))
     }
 
     /// Begins `work` on a runtime, from any thread.
@@ -37,7 +48,7 @@ impl Tasks {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.tracker.spawn_on(self.logged(work), runtime)
+        self.tracker.spawn_on(self.boxed(work), runtime)
     }
 
     /// Lets [`Tasks::wait`] end once the work under way has ended.

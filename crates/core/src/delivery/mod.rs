@@ -3,6 +3,7 @@
 mod hot;
 mod recording;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -557,17 +558,30 @@ impl Delivery {
         self.stop.is_cancelled()
     }
 
-    /// Runs `work` unless the delivery is closed, and gives it up when it is closed meanwhile.
-    pub(crate) async fn open<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.events.begin();
-        if self.alerts.as_ref().is_some_and(|alerts| alerts.always) {
-            self.watch_alerts();
-        }
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(SecretError::closed()),
-            result = self.tasks.logged(work) => result,
-        }
+    /// Runs `work` unless the delivery is closed, and gives it up when it is closed meanwhile. Boxed, so that what is
+    /// around it exists once for each kind of answer, and not once for each operation.
+    pub(crate) fn open<'a, T: Send + 'a>(
+        &'a self,
+        work: impl Future<Output = Result<T>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
+        self.open_boxed(Box::pin(work))
+    }
+
+    fn open_boxed<'a, T: Send + 'a>(
+        &'a self,
+        work: Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
+        Box::pin(async {
+            self.events.begin();
+            if self.alerts.as_ref().is_some_and(|alerts| alerts.always) {
+                self.watch_alerts();
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(SecretError::closed()),
+                result = self.tasks.logged(work) => result,
+            }
+        })
     }
 
     /// The audit log.

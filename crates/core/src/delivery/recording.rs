@@ -31,12 +31,12 @@ impl Delivery {
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
-        Box::pin(self.open(async {
+        self.open(async {
             if let Some(audit) = &self.audit {
                 audit.ready().await?;
             }
             work.await
-        }))
+        })
     }
 
     /// The result of a read, once its record is written.
