@@ -11,6 +11,7 @@ use aws_endpoint::Fault;
 use serde_json::{Value as Json, json};
 use support::{Service, World, secret};
 use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
+use tcs_secret_delivery_core::rotation::Asked;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext, HookFailure};
 use tcs_secret_delivery_core::rotation::report::{Ending, Report, Step};
 use tcs_secret_delivery_core::value::SecretValue;
@@ -287,6 +288,32 @@ async fn two_instances_at_once_make_one_value_live() {
             service.eventually("DB_PASSWORD", &live(&world)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_instance_that_begins_late_does_not_rotate_again() {
+    let world = world().await;
+    let (a, b) = (world.deliver("test", json!({})), world.deliver("test", json!({})));
+    let asked = Asked::now();
+    // So that the version is made later than in the same millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let first = rotate(&a).await;
+    let environment = b.delivery.environment();
+    let late = b.delivery.rotation().rotate(&secret("DB_PASSWORD"), environment, asked).await.expect("a report");
+    assert_eq!((late.ending, late.by_another), (Ending::Finished, true));
+    assert_eq!(
+        (late.version.as_deref(), late.previous_version.as_deref()),
+        (first.version.as_deref(), first.previous_version.as_deref())
+    );
+    // Asked for from now on, it is another rotation.
+    assert_ne!(rotate(&b).await.version, first.version);
+    // A version that somebody else made since then is none of ours.
+    let asked = Asked::now();
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    world.aws.put(ID, "by hand");
+    let report = b.delivery.rotation().rotate(&secret("DB_PASSWORD"), environment, asked).await.expect("a report");
+    assert!(!report.by_another);
+    assert_ne!(live(&world), "by hand");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ use crate::resolver::{Freshness, Resolver};
 use crate::rotation::calendar::Appointment;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::report::Report;
-use crate::rotation::{Parts as RotationParts, RotationManager};
+use crate::rotation::{Asked, Parts as RotationParts, RotationManager};
 use crate::source::aws::{Aws, Queue};
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Runtime, Variables};
@@ -215,7 +215,9 @@ impl Delivery {
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
-        self.audited(self.rotation.rotate(name, environment)).await
+        // Before anything is waited for.
+        let asked = Asked::now();
+        self.audited(self.rotation.rotate(name, environment, asked)).await
     }
 
     /// When each declared secret is due.

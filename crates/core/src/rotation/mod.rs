@@ -84,6 +84,23 @@ pub struct RotationManager {
     scheduler: Mutex<Option<CancellationToken>>,
 }
 
+/// What a rotation was asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// To replace this version: another one is live when somebody else has done it already.
+    Of(Option<String>),
+    /// At this time, in milliseconds since 1970: a version that an instance of this package made after that is the one
+    /// that was asked for.
+    At(u64),
+}
+
+impl Asked {
+    /// By somebody, now. AWS's dates are real time, whatever clock a test has.
+    pub fn now() -> Self {
+        Self::At(Clock::system().unix_ms())
+    }
+}
+
 /// How the steps of a rotation went.
 struct Ended {
     ending: Ending,
@@ -110,35 +127,23 @@ impl RotationManager {
     ///
     /// # Errors
     /// `CLOSED`.
-    pub async fn rotate(self: &Arc<Self>, name: &SecretName, environment: Environment) -> Result<Arc<Report>> {
-        self.rotate_from(name, environment, None).await
-    }
-
-    /// [`RotationManager::rotate`], unless another version than `expected` is live when it begins: then somebody has
-    /// rotated it already.
-    async fn rotate_from(
+    pub async fn rotate(
         self: &Arc<Self>,
         name: &SecretName,
         environment: Environment,
-        expected: Option<String>,
+        asked: Asked,
     ) -> Result<Arc<Report>> {
         let id = self.parts.aws_ids.of(environment.as_str()).id(name);
         let (manager, name, key) = (self.clone(), name.clone(), id.clone());
-        let rotation = move || async move { Ok(Arc::new(manager.run(&name, environment, &id, expected).await)) };
+        let rotation = move || async move { Ok(Arc::new(manager.run(&name, environment, &id, asked).await)) };
         self.flights.join(&key, rotation).await.1
     }
 
-    async fn run(
-        self: &Arc<Self>,
-        name: &SecretName,
-        environment: Environment,
-        id: &str,
-        expected: Option<String>,
-    ) -> Report {
+    async fn run(self: &Arc<Self>, name: &SecretName, environment: Environment, id: &str, asked: Asked) -> Report {
         let parts = &self.parts;
         let started_unix_ms = parts.clock.unix_ms();
         let (mut log, mut previous) = (Log::new(parts.clock.clone()), None);
-        let ended = self.steps(name, environment, id, expected, &mut log, &mut previous).await;
+        let ended = self.steps(name, environment, id, asked, &mut log, &mut previous).await;
         let ended = ended.unwrap_or_else(|error| Ended {
             ending: Ending::Failed,
             resumed: false,
@@ -190,7 +195,7 @@ impl RotationManager {
         name: &SecretName,
         environment: Environment,
         id: &str,
-        expected: Option<String>,
+        asked: Asked,
         log: &mut Log,
         previous: &mut Option<String>,
     ) -> Result<Ended> {
@@ -201,9 +206,21 @@ impl RotationManager {
         let before = staged::live_version(aws, id).await?;
         *previous = Some(before.id.clone());
         let is_ours = environment == self.parts.environment;
-        if expected.as_ref().is_some_and(|expected| *expected != before.id) {
-            *previous = expected;
-            return Ok(Ended::by_another(before.id));
+        match asked {
+            Asked::Of(Some(expected)) if expected != before.id => {
+                *previous = Some(expected);
+                return Ok(Ended::by_another(before.id));
+            }
+            Asked::Of(_) => {}
+            Asked::At(unix_ms) => {
+                // This instance was slower to begin than another one was to end.
+                if before.created_unix_ms.is_some_and(|made| made > unix_ms)
+                    && let Some(old) = staged::predecessor(aws, id, &before).await?
+                {
+                    *previous = Some(old);
+                    return Ok(Ended::by_another(before.id));
+                }
+            }
         }
         // Without the permission to describe it is rotated here; AWS then refuses to stage over its own rotation.
         let described = match aws.describe(id).await {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::RotationManager;
 use super::calendar::Appointment;
 use super::policy::Standing;
 use super::report::Ending;
+use super::{Asked, RotationManager};
 use crate::cache::tiered::{Lease, Leased};
 use crate::error::Result;
 use crate::notice::Notice;
@@ -95,7 +95,7 @@ impl RotationManager {
         }
         for entry in &calendar {
             if entry.standing(now) == Some(Standing::Due) && diary.may_try(entry, now, self.jitter()) {
-                let report = self.rotate_from(&entry.name, self.parts.environment, entry.version.clone()).await?;
+                let report = self.rotate(&entry.name, self.parts.environment, Asked::Of(entry.version.clone())).await?;
                 let retry_at = entry.applied.policy.as_ref().map_or(0, |policy| policy.day_began(now) + 86_400);
                 diary.note(entry, report.ending, self.parts.clock.unix_ms() / 1000, retry_at);
             }

@@ -23,7 +23,7 @@ use super::policy::Policy;
 use super::report::{Log, Step, failed};
 use crate::audit::{Access, Audit};
 use crate::error::{ErrorCode, Result, SecretError};
-use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
+use crate::source::aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
 use crate::value::SecretValue;
 
 /// New values that may be given up in a row before the live one changes; AWS itself keeps 100 versions without labels.
@@ -300,6 +300,13 @@ fn token(id: &str, live: &str, number: u32) -> String {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let number = hash.as_ref().iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     uuid(number)
+}
+
+/// The version that `live` was made from by a rotation of this package; `None` when it was made otherwise.
+pub(super) async fn predecessor(aws: &Aws, id: &str, live: &Version) -> Result<Option<String>> {
+    let previous = aws.version(id, Which::Label(PREVIOUS)).await?;
+    let is_ours = |old: &Version| (0..MAX_CANDIDATES).any(|number| token(id, &old.id, number) == live.id);
+    Ok(previous.filter(is_ours).map(|old| old.id))
 }
 
 /// In the shape of AWS's own version ids.
