@@ -24,8 +24,9 @@ use crate::metrics::Origin;
 use crate::notice::{Notice, Notices};
 use crate::rotation::report::{Ending, Report};
 
-/// How long a record waits for a place in the journal.
-const PLACE: Duration = Duration::from_millis(250);
+/// How long a record waits for a place in the journal. Longer than a disk takes to sync what a burst has written: a log
+/// that cannot be written at all is told by its state, and not by this.
+const PLACE: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(1);
 /// After the log could not be opened.
 const RETRY: Duration = Duration::from_secs(1);
