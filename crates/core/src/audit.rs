@@ -43,8 +43,6 @@ pub struct Audit {
     log: OnceLock<AuditLog>,
     opening: Mutex<Option<SecretError>>,
     retry_at: AtomicMoment,
-    /// Without the log nothing is delivered.
-    denies: bool,
     told: AtomicBool,
     tools: Arc<Manifest>,
     notices: Arc<dyn Notices>,
@@ -87,11 +85,7 @@ impl<'a> Access<'a> {
 
     /// A read of `name` that ended without a value.
     pub fn ended(name: &'a str, error: Option<&SecretError>, took: Duration) -> Self {
-        let (outcome, code) = match error {
-            None => (Outcome::Absent, ""),
-            Some(error) if error.is_denied() => (Outcome::Denied, error.code().as_str()),
-            Some(error) => (Outcome::Failed, error.code().as_str()),
-        };
+        let (outcome, code) = error.map_or((Outcome::Absent, ""), refusal);
         Self { code, ..Self::of(name, outcome, took) }
     }
 
@@ -112,14 +106,12 @@ impl Audit {
         shipper: Option<Shipper>,
         clock: Clock,
     ) -> Arc<Self> {
-        let denies = config.denies;
         Arc::new(Self {
             config,
             environment,
             log: OnceLock::new(),
             opening: Mutex::new(None),
             retry_at: AtomicMoment::new(Moment::FIRST),
-            denies,
             told: false.into(),
             tools,
             notices,
@@ -130,7 +122,7 @@ impl Audit {
 
     /// Whether nothing is delivered while the log cannot be written.
     pub fn denies(&self) -> bool {
-        self.denies
+        self.config.denies
     }
 
     /// Opens the log, once. Where nothing is delivered without it, says why it cannot be.
@@ -160,7 +152,7 @@ impl Audit {
                 }
             }
         }
-        match (&*failed, self.denies) {
+        match (&*failed, self.config.denies) {
             (Some(error), true) => Err(error.clone()),
             _ => self.log.get().map_or(Ok(()), |log| self.judge(log)),
         }
@@ -168,7 +160,7 @@ impl Audit {
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
         match log.state() {
-            State::Failing(_) if self.denies => Err(Self::failing(log)),
+            State::Failing(_) if self.config.denies => Err(Self::failing(log)),
             _ => Ok(()),
         }
     }
@@ -197,19 +189,15 @@ impl Audit {
         };
         let notices = self.notices.clone();
         let listener = move |notice: LogNotice| {
-            let (code, message) = match notice {
-                LogNotice::Failing { message, .. } => ("AUDIT_FAILING", message),
-                LogNotice::Healthy => ("AUDIT_RECOVERED", "the audit log is written again".to_owned()),
-                LogNotice::Recovered { instance, records } => {
-                    let message = format!("{records} audit records of the ended instance {instance} were taken over");
-                    return tracing::info!("{message}");
+            notices.notice(match notice {
+                LogNotice::Failing { message, .. } => Notice::warning("AUDIT_FAILING", message),
+                LogNotice::Healthy => Notice::warning("AUDIT_RECOVERED", "the audit log is written again"),
+                LogNotice::Changed { code, message } => {
+                    Notice::warning("AUDIT_LOG_CHANGED", format!("{code}: {message}"))
                 }
-                LogNotice::Changed { code, message } => ("AUDIT_LOG_CHANGED", format!("{code}: {message}")),
-            };
-            notices.notice(match code {
-                "AUDIT_FAILING" => Notice::warning("AUDIT_FAILING", message),
-                "AUDIT_RECOVERED" => Notice::warning("AUDIT_RECOVERED", message),
-                _ => Notice::warning("AUDIT_LOG_CHANGED", message),
+                LogNotice::Recovered { instance, records } => {
+                    return tracing::info!("{records} audit records of the ended instance {instance} were taken over");
+                }
             });
         };
         Options {
@@ -226,7 +214,7 @@ impl Audit {
     #[inline]
     pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
         let Some(log) = self.log.get() else { return false };
-        if log.state() != State::Healthy && self.denies {
+        if log.state() != State::Healthy && self.config.denies {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
@@ -278,17 +266,13 @@ impl Audit {
     /// # Errors
     /// As [`Audit::access`].
     pub async fn migration(&self, what: &str, name: &str, version: &str, error: Option<&SecretError>) -> Result<()> {
-        let outcome = match error {
-            None => Outcome::Ok,
-            Some(error) if error.is_denied() => Outcome::Denied,
-            Some(_) => Outcome::Failed,
-        };
+        let (outcome, code) = error.map_or((Outcome::Ok, ""), refusal);
         let record = Record {
             outcome,
             tool: self.tools.tool_of(name),
             secret: name,
             source: what,
-            code: error.map_or("", |error| error.code().as_str()),
+            code,
             version,
             caller: &self.config.label,
             ..Record::new(Event::Migrate)
@@ -339,7 +323,7 @@ impl Audit {
     }
 
     fn unless_needed(&self, error: SecretError) -> Result<()> {
-        if self.denies { Err(error) } else { Ok(()) }
+        if self.config.denies { Err(error) } else { Ok(()) }
     }
 
     /// Whether records are written, and why not.
@@ -370,6 +354,12 @@ impl Audit {
             Err(_) => Err(SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not closed")),
         }
     }
+}
+
+/// What a record says of an error.
+fn refusal(error: &SecretError) -> (Outcome, &'static str) {
+    let outcome = if error.is_denied() { Outcome::Denied } else { Outcome::Failed };
+    (outcome, error.code().as_str())
 }
 
 fn unwritable(failure: &Failure) -> SecretError {

@@ -48,8 +48,7 @@ impl Delivery {
     ) -> Result<Option<Found>> {
         let access = match &result {
             Ok(Some(found)) => Access::found(name.as_str(), found, watch.took()),
-            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
-            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
+            other => Self::access(name, other, watch),
         };
         let recorded = self.record(&access).await;
         unless_unrecorded(result, recorded)

@@ -8,10 +8,10 @@
 use serde_json::Value as Json;
 
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::source::aws::{CURRENT, name_in};
 
 /// EventBridge's events have at most 256 KiB, an SQS message at most 1 MiB.
 pub const MAX_EVENT: usize = 1024 * 1024;
-const CURRENT: &str = "AWSCURRENT";
 
 /// What happened to a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
     match kind {
         "Secret Label Updated" => {
             let arn = event.get("resources").and_then(|all| all.get(0)).and_then(Json::as_str);
-            let id = text(event, &["detail", "name"]).or(arn).map(id_of);
+            let id = text(event, &["detail", "name"]).or(arn).map(|id| name_in(id).to_owned());
             let happened = match text(event, &["detail", "labelUpdated"]) {
                 Some(CURRENT) => Happened::Live(text(event, &["detail", "versionId"]).map(str::to_owned)),
                 Some(_) => Happened::OtherLabel,
@@ -91,7 +91,7 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
                 &["responseElements", "name"],
                 &["requestParameters", "name"],
             ];
-            let id = places.into_iter().find_map(|place| text(detail, place)).map(id_of);
+            let id = places.into_iter().find_map(|place| text(detail, place)).map(|id| name_in(id).to_owned());
             match happened(detail) {
                 Happened::Nothing if id.is_none() => Ok(None),
                 happened => about(id, happened),
@@ -143,14 +143,6 @@ fn text<'a>(json: &'a Json, path: &[&str]) -> Option<&'a str> {
         at = at.get(field)?;
     }
     at.as_str().filter(|text| !text.is_empty())
-}
-
-/// The AWS id inside an ARN (`…:secret:NAME-a1b2c3`, or without AWS's six characters), or the id as it is.
-fn id_of(given: &str) -> String {
-    let Some((_, tail)) = given.rsplit_once(":secret:") else { return given.to_owned() };
-    let named =
-        tail.rsplit_once('-').filter(|(_, end)| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric()));
-    named.map_or(tail, |(name, _)| name).to_owned()
 }
 
 fn unix_ms(text: &str) -> Option<u64> {
@@ -284,9 +276,9 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_arns_with_and_without_awss_own_ending() {
-        assert_eq!(id_of(ARN), "GITHUB_API_TOKEN_production");
-        assert_eq!(id_of("arn:aws:secretsmanager:x:1:secret:A_B_production"), "A_B_production");
-        assert_eq!(id_of("arn:aws:secretsmanager:x:1:secret:a/MY-NAME-a1B2c3"), "a/MY-NAME");
-        assert_eq!(id_of("A-abcdef"), "A-abcdef");
+        assert_eq!(name_in(ARN), "GITHUB_API_TOKEN_production");
+        assert_eq!(name_in("arn:aws:secretsmanager:x:1:secret:A_B_production"), "A_B_production");
+        assert_eq!(name_in("arn:aws:secretsmanager:x:1:secret:a/MY-NAME-a1B2c3"), "a/MY-NAME");
+        assert_eq!(name_in("A-abcdef"), "A-abcdef");
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretVal
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use super::classify::batch_entry;
-use super::{Aws, Fetched, Operation};
+use super::{Aws, Fetched, Operation, name_in};
 use crate::error::{ErrorCode, Result, SecretError};
 
 /// AWS's limit for ids and for results a page.
@@ -38,7 +38,7 @@ impl Aws {
             Ok(answers)
         };
         let answered = self
-            .call(Operation::Batch, about, read, |client| {
+            .call(&self.regions, Operation::Batch, about, read, |client| {
                 client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec())).send()
             })
             .await;
@@ -69,7 +69,7 @@ impl Aws {
                 Ok((found, next))
             };
             let page = self
-                .call(Operation::Batch, prefix, read, |client| {
+                .call(&self.regions, Operation::Batch, prefix, read, |client| {
                     let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
                     page.set_next_token(token.clone()).send()
                 })
@@ -97,21 +97,13 @@ impl Aws {
         }
         for error in output.errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };
-            let id = name_of(&id).to_owned();
+            let id = name_in(&id).to_owned();
             let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
                 None => Ok(None),
                 Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &id)),
             };
             answers.insert(id, answer);
         }
-    }
-}
-
-/// The name inside an ARN (`…:secret:NAME-a1b2c3`), or the id as it is.
-fn name_of(id: &str) -> &str {
-    match id.rsplit_once(":secret:") {
-        Some((_, tail)) => tail.rsplit_once('-').map_or(tail, |(name, _)| name),
-        None => id,
     }
 }
 
@@ -131,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_arn_gives_its_name() {
-        assert_eq!(name_of("arn:aws:secretsmanager:eu-central-1:1:secret:A_B_test-Ab12Cd"), "A_B_test");
-        assert_eq!(name_of("A_B_test"), "A_B_test");
+        assert_eq!(name_in("arn:aws:secretsmanager:eu-central-1:1:secret:A_B_test-Ab12Cd"), "A_B_test");
+        assert_eq!(name_in("A_B_test"), "A_B_test");
     }
 }

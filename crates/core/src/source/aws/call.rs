@@ -31,38 +31,11 @@ impl Aws {
     /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
     /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
     ///
+    /// `regions`: the primary alone where replicas cannot be asked ([`Aws::primary`]), else all of them.
+    ///
     /// # Errors
     /// The primary's failure.
     pub(super) async fn call<O, E, T, F>(
-        &self,
-        operation: Operation,
-        id: &str,
-        read: impl Fn(O, Option<&str>) -> Result<T>,
-        send: impl Fn(&Client) -> F,
-    ) -> Result<Option<T>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
-    {
-        self.call_in(&self.regions, operation, id, read, send).await
-    }
-
-    /// [`Aws::call`] of the primary alone: replicas cannot be written to, and their versions are not yet the primary's.
-    pub(super) async fn call_primary<O, E, T, F>(
-        &self,
-        operation: Operation,
-        id: &str,
-        read: impl Fn(O, Option<&str>) -> Result<T>,
-        send: impl Fn(&Client) -> F,
-    ) -> Result<Option<T>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
-    {
-        self.call_in(&self.regions[..1], operation, id, read, send).await
-    }
-
-    async fn call_in<O, E, T, F>(
         &self,
         regions: &[Region],
         operation: Operation,

@@ -28,7 +28,7 @@ impl Aws {
     pub async fn create(&self, id: &str, value: &SecretValue, token: &str, tags: &[(&str, &str)]) -> Result<()> {
         let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let read = |_: CreateSecretOutput, _: Option<&str>| Ok(());
-        let created = self.call_primary(Operation::Create, id, read, |client| {
+        let created = self.call(self.primary(), Operation::Create, id, read, |client| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
             let request = client.create_secret().name(id).client_request_token(token);
@@ -50,7 +50,7 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
     pub async fn put_live(&self, id: &str, value: &SecretValue, token: &str) -> Result<()> {
         let read = |_: PutSecretValueOutput, _: Option<&str>| Ok(());
-        let put = self.call_primary(Operation::Put, id, read, |client| {
+        let put = self.call(self.primary(), Operation::Put, id, read, |client| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
             client.put_secret_value().secret_id(id).client_request_token(token).secret_string(text).send()

@@ -183,6 +183,11 @@ impl Aws {
         }
     }
 
+    /// The primary region. Replicas cannot be written to, and their versions are not yet the primary's.
+    fn primary(&self) -> &[Region] {
+        &self.regions[..1]
+    }
+
     /// How long the rate limit makes the next call wait.
     pub fn wait(&self) -> Duration {
         self.limit.wait()
@@ -221,7 +226,8 @@ impl Aws {
             let fetched = self.fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, ..fetched })
         };
-        self.call(Operation::Get, id, read, |client| client.get_secret_value().secret_id(id).send()).await
+        self.call(&self.regions, Operation::Get, id, read, |client| client.get_secret_value().secret_id(id).send())
+            .await
     }
 
     fn fetched(
@@ -247,6 +253,13 @@ impl Aws {
         });
         Ok(Fetched { value, version_id, created_unix_ms: None, fetched_unix_ms: self.clock.unix_ms() })
     }
+}
+
+/// The AWS id inside an ARN (`…:secret:NAME-a1b2c3`, or without AWS's six characters), or the id as it is.
+pub fn name_in(id: &str) -> &str {
+    let Some((_, tail)) = id.rsplit_once(":secret:") else { return id };
+    let is_awss = |end: &str| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric());
+    tail.rsplit_once('-').filter(|(_, end)| is_awss(end)).map_or(tail, |(name, _)| name)
 }
 
 /// AWS's date in milliseconds since 1970; `None` for none, or one before.

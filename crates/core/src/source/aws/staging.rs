@@ -90,7 +90,7 @@ impl Aws {
             let (value, id) = (fetched.value, version.to_owned());
             Ok(Version { value, is_binary, id, labels, created_unix_ms: created, arn })
         };
-        self.call_primary(Operation::Get, id, read, |client| {
+        self.call(self.primary(), Operation::Get, id, read, |client| {
             let request = client.get_secret_value().secret_id(id);
             match which {
                 Which::Label(label) => request.version_stage(label),
@@ -118,7 +118,8 @@ impl Aws {
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })
         };
-        self.call_primary(Operation::Describe, id, read, |client| client.describe_secret().secret_id(id).send()).await
+        self.call(self.primary(), Operation::Describe, id, read, |client| client.describe_secret().secret_id(id).send())
+            .await
     }
 
     /// Adds `value` as a version labelled AWSPENDING, which no reader asks for. `token` becomes its id, so that a
@@ -130,7 +131,7 @@ impl Aws {
         let read = |output: PutSecretValueOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Put))
         };
-        let put = self.call_primary(Operation::Put, id, read, |client| {
+        let put = self.call(self.primary(), Operation::Put, id, read, |client| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
             let request = client.put_secret_value().secret_id(id).client_request_token(token);
@@ -148,7 +149,8 @@ impl Aws {
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>
     pub async fn move_label(&self, id: &str, label: &str, from: &str, to: Option<&str>) -> Result<()> {
-        let moved = self.call_primary(
+        let moved = self.call(
+            self.primary(),
             Operation::Label,
             id,
             |_, _| Ok(()),
@@ -171,7 +173,7 @@ impl Aws {
         let read = |output: RotateSecretOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Rotate))
         };
-        let started = self.call_primary(Operation::Rotate, id, read, |client| {
+        let started = self.call(self.primary(), Operation::Rotate, id, read, |client| {
             client.rotate_secret().secret_id(id).client_request_token(token).rotate_immediately(true).send()
         });
         started.await?.ok_or_else(|| missing(id))
@@ -192,7 +194,7 @@ impl Aws {
                 SecretError::new(ErrorCode::SourceResponseInvalid, "AWS GetRandomPassword gave no password")
             })
         };
-        let given = self.call_primary(Operation::Random, ABOUT, read, |client| {
+        let given = self.call(self.primary(), Operation::Random, ABOUT, read, |client| {
             let request = client.get_random_password().password_length(i64::from(length));
             request.exclude_punctuation(true).include_space(false).require_each_included_type(true).send()
         });
