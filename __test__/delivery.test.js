@@ -153,6 +153,30 @@ describe('process variables', () => {
     expect(await delivery.getToolSecret('tcs_probe', 'token')).toBeNull()
   })
 
+  test('are found in a turn with many reads as in a turn with one, and each turn sees what is set', async () => {
+    const delivery = deliver({ environment: 'development', aws: { enabled: false }, runtime: {} })
+    const all = () => {
+      const names = [...Array(20)].map((_, index) => `TCS_UNSET_${index}`)
+      names.push('TCS_PROBE_TOKEN', 'TCS-PROBE_TOKEN', 'TCS_PROBE_FILED')
+      return Promise.all(names.map((name) => delivery.getSecret(name))).then((values) => values.slice(-3))
+    }
+    process.env.TCS_PROBE_FILED_FILE = path.join(directory, 'filed')
+    fs.writeFileSync(process.env.TCS_PROBE_FILED_FILE, 'from-file')
+    try {
+      process.env.TCS_PROBE_TOKEN = 'one'
+      expect(await all()).toEqual(['one', 'one', 'from-file'])
+      process.env.TCS_PROBE_TOKEN = 'two'
+      expect(await all()).toEqual(['two', 'two', 'from-file'])
+      delete process.env.TCS_PROBE_TOKEN
+      delete process.env.TCS_PROBE_FILED_FILE
+      expect(await all()).toEqual([null, null, null])
+      process.env.TCS_PROBE_TOKEN = 'three'
+      expect(await all()).toEqual(['three', 'three', null])
+    } finally {
+      delete process.env.TCS_PROBE_FILED_FILE
+    }
+  })
+
   test('override AWS when asked to, cached or not, and only while they are set', async () => {
     await aws.put({ TCS_PROBE_TOKEN_production: 'aws' })
     const delivery = deliver({ runtime: { precedence: 'override' } })

@@ -9,7 +9,7 @@ const { SecretMigrationManager } = require('./migration')
 const { Operations, listen } = require('./operations')
 const { SecretRotationManager } = require('./rotation')
 const { traced } = require('./trace')
-const variables = require('./variables')
+const { VariableSource, forConfiguration, isEmpty } = require('./variables')
 const { Looks, withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -25,8 +25,7 @@ class SecretDelivery {
   #readCached
   /** Flights under way by key: readers of one secret share one native operation. @type {Map<string, Promise<any>>} */
   #flights = new Map()
-  /** @type {Record<string, string | undefined> | undefined} */
-  #givenVariables
+  #variables
   /** @type {Promise<void> | undefined} */
   #closing
   #looks = new Looks((name) => this.#allValues(name))
@@ -37,14 +36,14 @@ class SecretDelivery {
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
-    const ambient = { variables: variables.forConfiguration(), workingDirectory: process.cwd() }
+    const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
     this.#operations = new Operations(logger, hooks, sink)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
     this.#turn = new Turn(this.#native)
-    this.#givenVariables = rest.runtime?.variables
+    this.#variables = new VariableSource(rest.runtime?.variables)
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
@@ -80,7 +79,7 @@ class SecretDelivery {
     if (cached !== undefined) return cached
     assertName('toolName', toolName)
     assertName('secretType', secretType)
-    return this.#read(orThrow(native.secretName(toolName, secretType)))
+    return await this.#read(orThrow(native.secretName(toolName, secretType)))
   }
 
   /**
@@ -91,7 +90,8 @@ class SecretDelivery {
     const cached = this.#readCached(secretName)
     if (cached !== undefined) return cached
     assertName('secretName', secretName)
-    return this.#read(secretName)
+    // Awaited: to return the promise itself would cost two more turns of the microtask queue.
+    return await this.#read(secretName)
   }
 
   /**
@@ -102,7 +102,7 @@ class SecretDelivery {
     assertName('toolName', toolName)
     const cached = this.#native.cachedTool(toolName)
     if (cached !== null) return cached
-    const found = variables.forTool(this.#variables(), toolName)
+    const found = this.#variables.forTool(toolName)
     // Each caller owns the object it receives.
     const shared = await this.#joined(`tool ${toolName}`, found, (id) =>
       this.#native.getToolSecrets(id, toolName, found),
@@ -136,7 +136,7 @@ class SecretDelivery {
    */
   async getSecretFromRuntime(secretName) {
     assertName('secretName', secretName)
-    return this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, this.#variablesFor(secretName)))
+    return this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, this.#variables.forName(secretName)))
   }
 
   /**
@@ -146,7 +146,7 @@ class SecretDelivery {
   async refresh(secretName) {
     assertName('secretName', secretName)
     this.#flights.clear()
-    return this.#start((id) => this.#native.refresh(id, secretName, this.#variablesFor(secretName)))
+    return this.#start((id) => this.#native.refresh(id, secretName, this.#variables.forName(secretName)))
   }
 
   /**
@@ -155,7 +155,7 @@ class SecretDelivery {
    */
   async explain(secretName) {
     assertName('secretName', secretName)
-    return this.#start((id) => this.#native.explain(id, secretName, this.#variablesFor(secretName)))
+    return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
   }
 
   /** @returns {Promise<import('../index').HealthReport>} */
@@ -174,7 +174,7 @@ class SecretDelivery {
       throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
     }
     otherEnvironments.forEach(assertEnvironment)
-    const found = this.#allVariables()
+    const found = this.#variables.all()
     return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
   }
 
@@ -194,7 +194,7 @@ class SecretDelivery {
    */
   async validateApplicationFunctionality(options) {
     const given = checkedChecks(options)
-    const found = this.#allVariables()
+    const found = this.#variables.all()
     /** @type {import('../index').ValidationResult} */
     const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, found))
     if (options?.checks === undefined) return result
@@ -300,7 +300,7 @@ class SecretDelivery {
    */
   #read(name) {
     return traced(name, () => {
-      const found = this.#variablesFor(name)
+      const found = this.#variables.forName(name)
       return this.#joined(name, found, (id) => this.#turn.add(id, name, found))
     })
   }
@@ -316,7 +316,7 @@ class SecretDelivery {
    * @returns {Promise<T>}
    */
   #joined(key, found, begin) {
-    if (!variables.isEmpty(found)) return this.#start(begin)
+    if (!isEmpty(found)) return this.#start(begin)
     const flying = this.#flights.get(key)
     if (flying !== undefined) return flying
     // Off the list before anyone goes on: whoever asks from then on gets an operation of their own.
@@ -361,20 +361,6 @@ class SecretDelivery {
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
     return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
   }
-
-  /** Every variable: a validation reads many names. */
-  #allVariables() {
-    return variables.all(this.#variables())
-  }
-
-  #variables() {
-    return this.#givenVariables ?? process.env
-  }
-
-  /** @param {string} name */
-  #variablesFor(name) {
-    return variables.forName(this.#variables(), name)
-  }
 }
 
 /** Collects the reads of one turn of the loop: what none of them finds in the caches is then fetched together. */
@@ -402,7 +388,7 @@ class Turn {
     if (this.#ids.length === 0) queueMicrotask(() => this.#begin())
     this.#ids.push(id)
     this.#names.push(name)
-    const given = variables.isEmpty(found) ? undefined : found
+    const given = isEmpty(found) ? undefined : found
     this.#variables.push(given)
     this.#hasVariables ||= given !== undefined
   }

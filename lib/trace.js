@@ -14,6 +14,17 @@ try {
 }
 
 /**
+ * The tracer of the SDK that the service registered, asked for each time since it may register one late. Without one the
+ * API would go through the motions of a span that nobody sees.
+ */
+function currentTracer() {
+  const provider = api?.trace.getTracerProvider()
+  // The API's own provider stands in until an SDK is there.
+  if (provider?.getDelegateTracer !== undefined) return provider.getDelegateTracer(name, version)
+  return provider?.getTracer(name, version)
+}
+
+/**
  * Runs a read inside a span, as a child of the one that is active.
  *
  * @template T
@@ -22,10 +33,11 @@ try {
  * @returns {Promise<T>}
  */
 function traced(secretName, read) {
-  if (api === undefined) return read()
-  const { SpanKind, SpanStatusCode, trace } = api
+  const tracer = currentTracer()
+  if (tracer === undefined) return read()
+  const { SpanKind, SpanStatusCode } = api
   const options = { kind: SpanKind.CLIENT, attributes: { 'secret.name': secretName } }
-  return trace.getTracer(name, version).startActiveSpan('secret read', options, async (/** @type {any} */ span) => {
+  return tracer.startActiveSpan('secret read', options, async (/** @type {any} */ span) => {
     try {
       const value = await read()
       span.setAttribute('secret.found', value !== null)

@@ -27,55 +27,103 @@ function forConfiguration() {
   return found
 }
 
-/**
- * The variables that may hold the secret `name`: itself, its `-` to `_` form, and Docker's `_FILE` form of both.
- *
- * @param {Variables} variables
- * @param {string} name
- * @returns {Record<string, string>}
- */
-function forName(variables, name) {
-  /** @type {Record<string, string>} */
-  const found = {}
-  take(variables, name, found)
-  take(variables, name + FILE_SUFFIX, found)
-  if (name.includes('-')) {
-    const underscored = name.replaceAll('-', '_')
-    take(variables, underscored, found)
-    take(variables, underscored + FILE_SUFFIX, found)
+/** @type {Record<string, string>} */
+const NONE = Object.freeze({})
+// Windows finds a variable whatever the case of its name.
+const caseMatters = process.platform !== 'win32'
+
+/** Where one delivery looks for variables. */
+class VariableSource {
+  #given
+  #looked = false
+  /** @type {Set<string> | undefined} */
+  #listed
+  #endTurn = () => {
+    this.#looked = false
+    this.#listed = undefined
   }
-  return found
+
+  /** @param {Variables | undefined} given Used instead of `process.env`. */
+  constructor(given) {
+    this.#given = given
+  }
+
+  /**
+   * The variables that may hold the secret `name`: itself, its `-` to `_` form, and Docker's `_FILE` form of both.
+   *
+   * From the second look of a turn on a list of the names that are set counts, until the turn ends: asking `process.env`
+   * makes V8 keep the name, which for names that no variable has costs more than half of what a read costs otherwise.
+   *
+   * @param {string} name
+   * @returns {Record<string, string>}
+   */
+  forName(name) {
+    const underscored = name.includes('-') ? name.replaceAll('-', '_') : undefined
+    if (this.#given === undefined && caseMatters) {
+      if (this.#looked) {
+        const listed = (this.#listed ??= namesOf(process.env))
+        if (!listed.has(name) && (underscored === undefined || !listed.has(underscored))) return NONE
+      } else {
+        this.#looked = true
+        queueMicrotask(this.#endTurn)
+      }
+    }
+    const variables = this.#all
+    /** @type {Record<string, string>} */
+    const found = {}
+    take(variables, name, found)
+    take(variables, name + FILE_SUFFIX, found)
+    if (underscored !== undefined) {
+      take(variables, underscored, found)
+      take(variables, underscored + FILE_SUFFIX, found)
+    }
+    return found
+  }
+
+  /**
+   * The variables that may hold secrets of `tool`.
+   *
+   * @param {string} tool
+   * @returns {Record<string, string>}
+   */
+  forTool(tool) {
+    const prefix = `${tool.toUpperCase()}_`
+    const underscored = prefix.replaceAll('-', '_')
+    return this.#those((name) => name.startsWith(prefix) || name.startsWith(underscored))
+  }
+
+  /**
+   * Every variable that is set.
+   *
+   * @returns {Record<string, string>}
+   */
+  all() {
+    return this.#those(() => true)
+  }
+
+  /** @param {(name: string) => boolean} wanted */
+  #those(wanted) {
+    const variables = this.#all
+    /** @type {Record<string, string>} */
+    const found = {}
+    for (const name of Object.keys(variables)) if (wanted(name)) take(variables, name, found)
+    return found
+  }
+
+  get #all() {
+    return this.#given ?? process.env
+  }
 }
 
 /**
- * The variables that may hold secrets of `tool`.
+ * The names that are set, each without Docker's ending as well.
  *
  * @param {Variables} variables
- * @param {string} tool
- * @returns {Record<string, string>}
  */
-function forTool(variables, tool) {
-  /** @type {Record<string, string>} */
-  const found = {}
-  const prefix = `${tool.toUpperCase()}_`
-  const underscored = prefix.replaceAll('-', '_')
-  for (const name of Object.keys(variables)) {
-    if (name.startsWith(prefix) || name.startsWith(underscored)) take(variables, name, found)
-  }
-  return found
-}
-
-/**
- * Every variable that is set.
- *
- * @param {Variables} variables
- * @returns {Record<string, string>}
- */
-function all(variables) {
-  /** @type {Record<string, string>} */
-  const found = {}
-  for (const name of Object.keys(variables)) take(variables, name, found)
-  return found
+function namesOf(variables) {
+  const names = /** @type {string[]} */ (Reflect.ownKeys(variables))
+  const files = names.filter((name) => name.endsWith(FILE_SUFFIX))
+  return new Set([...names, ...files.map((name) => name.slice(0, -FILE_SUFFIX.length))])
 }
 
 /**
@@ -94,4 +142,4 @@ function isEmpty(found) {
   return true
 }
 
-module.exports = { all, forConfiguration, forName, forTool, isEmpty }
+module.exports = { VariableSource, forConfiguration, isEmpty }

@@ -12,4 +12,5 @@ mod native_delivery;
 mod options;
 mod raw;
 mod report;
+mod runtime;
 mod shipping;

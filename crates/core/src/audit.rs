@@ -252,10 +252,7 @@ impl Audit {
     /// # Errors
     /// As [`Audit::access`].
     pub async fn act(&self, event: Event, name: &str, result: &Result<()>) -> Result<()> {
-        let (outcome, code) = match result {
-            Ok(()) => (Outcome::Ok, ""),
-            Err(error) => (Outcome::Failed, error.code().as_str()),
-        };
+        let (outcome, code) = result.as_ref().err().map_or((Outcome::Ok, ""), refusal);
         let tool = self.tools.tool_of(name);
         let record = Record { tool, secret: name, outcome, code, caller: &self.config.label, ..Record::new(event) };
         self.write(&record).await

@@ -178,7 +178,8 @@ impl Events {
         for (name, answer) in names.iter().zip(layer.fetch_all(&names).await) {
             match answer {
                 Ok(Some(fetched)) => {
-                    if let Some(version) = &fetched.version_id
+                    // A replica may lag behind, and its ids are its own: what it says is no news.
+                    if let Some(version) = fetched.version_id.as_deref().filter(|version| !version.contains('@'))
                         && !layer.knows(name, version)
                     {
                         layer.catch_up(name, Some(version)).await?;

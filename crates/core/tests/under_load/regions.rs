@@ -1,5 +1,7 @@
 //! Fail-over to replica regions.
 
+use std::time::{Duration, Instant};
+
 use aws_endpoint::{AwsEndpoint, Fault};
 use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::error::ErrorCode;
@@ -87,4 +89,33 @@ async fn what_the_primary_answers_about_a_secret_is_not_asked_elsewhere() {
     assert_eq!(service.read("A_B").await.expect("absent"), None);
     assert_eq!(service.refusal("A_C").await, ErrorCode::SecretAccessDenied);
     assert_eq!(replica.calls().total, 0);
+}
+
+#[tokio::test]
+async fn what_a_replica_says_of_versions_is_no_news_to_wait_for() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    world.aws.put("DB_PASSWORD_production", "old");
+    replica.put("DB_PASSWORD_production", "old");
+    let mut options = with_replica(&replica);
+    options["events"] = json!({ "pollSeconds": 60 });
+    options["cache"] = json!({ "ttlSeconds": 3000, "refreshAhead": false });
+    let service = world.deliver("production", options);
+    assert_eq!(service.value("DB_PASSWORD").await, "old");
+    world.aws.fault(outage());
+    passes(&world, "the replica is asked", || replica.calls().total > 0).await;
+    world.aws.clear_faults();
+    world.aws.put("DB_PASSWORD_production", "new");
+    passes(&world, "the next look", || !world.heard.rotated().is_empty()).await;
+    assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
+}
+
+/// Lets the clock run until `what` is so: in far less than the ten seconds that a new version is waited for.
+async fn passes(world: &World, what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not in time");
+        world.wait(10);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
