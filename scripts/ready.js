@@ -43,14 +43,11 @@ const checks = {
   },
   generated() {
     setup.addon()
-    const generated = ['native.js', 'native.d.ts']
-    const changed = execFileSync('git', ['diff', '--name-only', '--', ...generated], {
+    const changed = execFileSync('git', ['diff', '--name-only', '--', 'native.d.ts'], {
       cwd: setup.root,
       encoding: 'utf8',
     })
-    if (changed !== '' && !values.fix) {
-      setup.fail(`generated files differ from the committed ones; commit them:\n${changed}`)
-    }
+    if (changed !== '' && !values.fix) setup.fail('native.d.ts differs from the committed one; commit it')
   },
   test() {
     setup.run(process.execPath, [require.resolve('./test')])

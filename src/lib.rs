@@ -13,3 +13,7 @@ mod options;
 mod raw;
 mod report;
 mod shipping;
+
+/// The version of this addon, which the package that loads it compares with its own.
+#[napi_derive::napi]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
