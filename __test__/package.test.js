@@ -69,7 +69,6 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'index.d.ts',
     'index.js',
     'lib',
-    'native.js',
     'package.json',
     'tcs-secrets.schema.json',
   ])
@@ -129,21 +128,4 @@ test('publint and arethetypeswrong find nothing', () => {
   const attw = node(path.join(tool('@arethetypeswrong/cli'), 'dist', 'index.js'), packed.main, '--no-color')
   expect(attw.output).toContain('No problems found')
   expect([publint.status, attw.status]).toEqual([0, 0])
-})
-
-test('without the platform package the error says what is missing and how to get it', () => {
-  const there = path.join(service, 'node_modules', packed.platformPackage)
-  fs.renameSync(there, `${there}-away`)
-  try {
-    const { status, output } = node('-e', "require('tcs-secret-delivery')")
-    expect(status).not.toBe(0)
-    expect(output).toContain(`no binary for ${process.platform}-${process.arch}`)
-    expect(output).toContain(`npm install ${packed.platformPackage}@`)
-    const overridden = run(process.execPath, ['-e', "require('tcs-secret-delivery')"], {
-      env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/no/such/file.node' },
-    })
-    expect(overridden.output).toContain("NAPI_RS_NATIVE_LIBRARY_PATH names '/no/such/file.node'")
-  } finally {
-    fs.renameSync(`${there}-away`, there)
-  }
 })

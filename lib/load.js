@@ -138,7 +138,9 @@ function defect(file) {
   if (kind === undefined) return 'is not a binary'
   if (kind !== wanted) return `is a binary for ${kind}, and this is ${wanted}`
   // The table of sections is the end of an ELF file. What other platforms load is checked by them.
-  const end = kind.startsWith('linux-') ? Number(bytes.readBigUInt64LE(40)) + bytes.readUInt16LE(58) * bytes.readUInt16LE(60) : 0
+  const end = kind.startsWith('linux-')
+    ? Number(bytes.readBigUInt64LE(40)) + bytes.readUInt16LE(58) * bytes.readUInt16LE(60)
+    : 0
   return size < end ? `is truncated: it has ${size} of at least ${end} bytes` : undefined
 }
 
