@@ -8,6 +8,7 @@ const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { environmentDefaults } = require('..')
+const { ALL } = require('../scripts/runtimes')
 const { root, temporaryDirectory } = require('../scripts/servers')
 const { declared, optionsOf } = require('./support/declared')
 
@@ -177,6 +178,29 @@ describe('the table of environments', () => {
     const written = Object.fromEntries(rows.map(({ key, cells }) => [key, cells[column]]))
     const expected = Object.fromEntries(rows.map(({ key }) => [key, shown(defaults[key])]))
     expect(written).toEqual(expected)
+  })
+})
+
+describe('the tables of platforms', () => {
+  test('have each runtime that is tested, with its version and how it is used', () => {
+    const { optionalDependencies } = JSON.parse(read('scripts', 'runtimes', 'package.json'))
+    const versions = Object.values(optionalDependencies).map((wanted) => wanted.split('@').at(-1))
+    const rows = table('runtime')
+    expect(rows.map(([name]) => name)).toEqual(ALL.map(({ name }) => name))
+    expect(rows.map(([, version]) => version).sort()).toEqual(versions.sort())
+    for (const [i, { modes }] of ALL.entries()) {
+      const shown = ['main', 'worker', 'cluster'].map((mode) => (modes.includes(mode) ? 'yes' : 'no'))
+      expect(rows[i].slice(2)).toEqual(shown)
+    }
+  })
+
+  test('have each platform package', () => {
+    const names = fs.readdirSync(path.join(root, 'npm')).map((name) => `tcs-secret-delivery-${name}`)
+    expect(
+      table('binary for')
+        .map(([, name]) => code(name))
+        .sort(),
+    ).toEqual(names.sort())
   })
 })
 
