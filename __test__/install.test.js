@@ -16,7 +16,7 @@ const SECRET_DELIVERY = 'tcs-secret-delivery'
 const tool = (...names) => path.join(root, 'node_modules', ...names)
 const TYPESCRIPT_7 = tool('typescript', 'bin', 'tsc')
 // It needs a core for seconds: once for each way to lay out node_modules.
-const TYPESCRIPT_5 = program('typescript5', 'bin', 'tsc')
+const TYPESCRIPT_5 = program('typescript', 'bin', 'tsc')
 const compilers = (manager) =>
   ['npm 10', 'pnpm'].includes(manager)
     ? [

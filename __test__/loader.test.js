@@ -186,7 +186,7 @@ describe('TCS_SECRET_DELIVERY_BINARY', () => {
   })
 })
 
-if (linux) {
+if (suffix.endsWith('-gnu')) {
   test('a Node that is linked with musl is given the binary for musl', () => {
     const program = path.join(directory, 'node')
     const loader = `-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1`

@@ -52,7 +52,7 @@ function tarball(into, manifest, extra, from) {
   for (const name of wanted) fs.cpSync(path.join(from, name), path.join(stage, name), { recursive: true })
   fs.copyFileSync(path.join(root, 'LICENSE'), path.join(stage, 'LICENSE'))
   for (const [source, name] of extra) fs.copyFileSync(source, path.join(stage, name))
-  fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+  fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...manifest, ...repository() }, null, 2)}\n`)
   const printed = execFileSync('npm', ['pack', '--json', '--pack-destination', into, '--loglevel=error'], {
     cwd: stage,
     encoding: 'utf8',
@@ -62,6 +62,13 @@ function tarball(into, manifest, extra, from) {
   // An array before npm 12, an object by name since.
   const { filename } = Array.isArray(packed) ? packed[0] : packed[manifest.name]
   return path.join(into, filename)
+}
+
+/** Where the release workflow runs: npm compares it with the provenance of what is published. */
+function repository() {
+  const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
+  if (GITHUB_REPOSITORY === undefined) return {}
+  return { repository: { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` } }
 }
 
 if (require.main === module) {

@@ -88,6 +88,16 @@ function postgres() {
   return false
 }
 
+/** What Jest's suites run beside the addon. */
+function forTests() {
+  redis()
+  prometheus()
+  postgres()
+  ministack()
+  runtimes()
+  awsEndpoint('dev')
+}
+
 /** Whether this process may install the system's packages. */
 function mayInstall() {
   return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
@@ -175,6 +185,7 @@ module.exports = {
   awsEndpoint,
   cargoDeny,
   fail,
+  forTests,
   longOutage,
   ministack,
   nodeModules,
