@@ -78,19 +78,24 @@ test('installs with nothing to compile and nothing but what is published', () =>
   expect(Object.keys(optionalDependencies)).toHaveLength(8)
 })
 
-test('the command line writes a configuration and reads a first secret', () => {
+test('the README gets a newcomer to a first secret', () => {
   const empty = path.join(service, 'empty')
   fs.mkdirSync(path.join(empty, '.git'), { recursive: true })
-  const bin = (...args) =>
-    run('npx', ['--offline', 'tcs-secrets', ...args], { cwd: empty, shell: process.platform === 'win32' })
-  expect(bin('init').status).toBe(0)
+  const minute = /^## In a minute\n[^]*?^```sh\n([^]*?)^```$/m.exec(
+    fs.readFileSync(path.join(root, 'README.md'), 'utf8'),
+  )
+  const [install, ...commands] = minute[1].trim().split('\n')
+  expect(install).toBe('npm install tcs-secret-delivery')
+  const results = commands.map((line) => {
+    const [npx, ...args] = line.replace(/ +#.*/, '').split(/ +/)
+    expect(npx).toBe('npx')
+    return run(npx, ['--offline', ...args], { cwd: empty, shell: process.platform === 'win32' })
+  })
+  expect(results.map(({ status }) => status)).toEqual([0, 0])
+  expect(results.at(-1).output).toBe('put-a-development-token-here')
   const schema = path.join('node_modules', 'tcs-secret-delivery', 'tcs-secrets.schema.json')
   expect(fs.readFileSync(path.join(empty, 'tcs-secrets.config.json'), 'utf8')).toContain(schema.replaceAll('\\', '/'))
   expect(fs.existsSync(path.join(service, schema))).toBe(true)
-  expect(bin('get', 'github', 'api_token', '-e', 'dev', '--reveal')).toEqual({
-    status: 0,
-    output: 'put-a-development-token-here',
-  })
 })
 
 test('publint and arethetypeswrong find nothing', () => {
