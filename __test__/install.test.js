@@ -33,6 +33,24 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all(servers?.map((server) => server.stop()) ?? []))
 
+/** Runs Node with nothing but what `home` has in `bin` on the path, and nothing of the user's configuration. */
+async function node(home, service, ...args) {
+  const env = { PATH: path.join(home, 'bin'), HOME: home, TCS_TEST_AWS: servers[0].url }
+  const child = spawn(process.execPath, args, {
+    cwd: service,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 100_000,
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+  const status = await new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
+  return { status, output }
+}
+
+const yarnOptions = (linker) =>
+  `npmRegistryServer: ${servers[1].url}\nunsafeHttpWhitelist: [127.0.0.1]\nnodeLinker: ${linker}\nenableTelemetry: false\n`
+
 describe.each([
   ['npm 10', program('npm10', 'bin', 'npm-cli.js'), ['install']],
   ['npm 11', program('npm11', 'bin', 'npm-cli.js'), ['install']],
@@ -58,30 +76,12 @@ describe.each([
     }
     const { url } = servers[1]
     fs.writeFileSync(path.join(service, '.npmrc'), `registry=${url}\n`)
-    fs.writeFileSync(
-      path.join(service, '.yarnrc.yml'),
-      `npmRegistryServer: ${url}\nunsafeHttpWhitelist: [127.0.0.1]\nnodeLinker: node-modules\nenableTelemetry: false\n`,
-    )
+    fs.writeFileSync(path.join(service, '.yarnrc.yml'), yarnOptions('node-modules'))
     servers[1].downloaded.length = 0
-    const { status, output } = await node(manager, ...command, SECRET_DELIVERY)
+    const { status, output } = await node(home, service, manager, ...command, SECRET_DELIVERY)
     if (status !== 0) throw new Error(`${name}: ${output}`)
   })
   afterAll(() => fs.rmSync(home, { recursive: true }))
-
-  /** Runs Node with nothing but itself and a shell on the path, and nothing of the user's configuration. */
-  async function node(...args) {
-    const env = { PATH: path.join(home, 'bin'), HOME: home, TCS_TEST_AWS: servers[0].url }
-    const child = spawn(process.execPath, args, {
-      cwd: service,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 100_000,
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
-    const status = await new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
-    return { status, output }
-  }
 
   test('brings the binary of this platform and of no other, and runs nothing', () => {
     const own = `${SECRET_DELIVERY}-linux-${process.arch}-gnu`
@@ -103,20 +103,49 @@ describe.each([
     'compiles under --strict with TypeScript %s, and runs as CommonJS and as an ES module',
     async (_, tsc) => {
       fs.rmSync(path.join(service, 'dist'), { recursive: true, force: true })
-      const compiled = await node(tsc, '-p', '.', '--typeRoots', tool('@types'))
+      const compiled = await node(home, service, tsc, '-p', '.', '--typeRoots', tool('@types'))
       expect(compiled).toEqual({ status: 0, output: '' })
       for (const entry of ['dist/common.cjs', 'dist/module.mjs']) {
-        expect([entry, await node(entry)]).toEqual([entry, { status: 0, output: 'from-aws\n' }])
+        expect([entry, await node(home, service, entry)]).toEqual([entry, { status: 0, output: 'from-aws\n' }])
       }
     },
   )
 
   test("the service's own Jest tests pass", async () => {
     const jest = tool('jest', 'bin', 'jest.js')
-    const { status, output } = await node(jest, '--ci', '--rootDir', service, '--testMatch', '**/dist/*.spec.cjs')
+    const { status, output } = await node(
+      home,
+      service,
+      jest,
+      '--ci',
+      '--rootDir',
+      service,
+      '--testMatch',
+      '**/dist/*.spec.cjs',
+    )
     expect(output).toContain('1 passed')
     expect(status).toBe(0)
   })
+})
+
+test('Yarn 4 without node_modules finds the binary outside of its archives', async () => {
+  const service = temporaryDirectory('tcs-pnp-')
+  fs.writeFileSync(path.join(service, 'package.json'), '{ "name": "service" }')
+  fs.writeFileSync(path.join(service, '.yarnrc.yml'), yarnOptions('pnp'))
+  fs.writeFileSync(path.join(service, '.env.dev'), 'GITHUB_API_TOKEN=from-the-file\n')
+  fs.mkdirSync(path.join(service, 'bin'))
+  try {
+    const { status, output } = await node(service, service, program('yarn4', 'bin', 'yarn.js'), 'add', SECRET_DELIVERY)
+    expect([status, output]).toEqual([0, expect.stringContaining('Done')])
+    const read = `
+      const { SecretDelivery } = require('tcs-secret-delivery')
+      new SecretDelivery({ environment: 'dev', aws: { enabled: false } }).getToolSecret('github', 'api_token').then(console.log)`
+    const answer = await node(service, service, '-r', './.pnp.cjs', '-e', read)
+    expect(answer).toEqual({ status: 0, output: 'from-the-file\n' })
+    expect(fs.existsSync(path.join(service, 'node_modules'))).toBe(false)
+  } finally {
+    fs.rmSync(service, { recursive: true })
+  }
 })
 
 const packageName = (manifest) => path.basename(path.dirname(manifest))
