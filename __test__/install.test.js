@@ -54,7 +54,7 @@ const yarnOptions = (linker) =>
 describe.each([
   ['npm 10', program('npm10', 'bin', 'npm-cli.js'), ['install']],
   ['npm 11', program('npm11', 'bin', 'npm-cli.js'), ['install']],
-  ['pnpm', program('pnpm', 'bin', 'pnpm.mjs'), ['add']],
+  ['pnpm', program('pnpm', 'bin', 'pnpm.cjs'), ['add']],
   ['Yarn 1', program('yarn1', 'bin', 'yarn.js'), ['add', '--no-progress']],
   ['Yarn 4', program('yarn4', 'bin', 'yarn.js'), ['add']],
 ])('%s', (name, manager, command) => {
