@@ -857,8 +857,12 @@ export interface MetricsCollector {
   /** The same in the OpenMetrics format. */
   openMetrics(): string
   readonly openMetricsContentType: string
-  /** All metrics for a service that has `prom-client`: `Registry.merge([register, delivery.metrics.registry()])`. */
-  registry(): PromClientRegistry
+  /**
+   * All metrics for a service that has `prom-client`: `Registry.merge([register, delivery.metrics.registry()])`.
+   * @typeParam Registry Where prom-client's own type is expected, that one: its class has methods that `merge` never
+   *   calls and that are not here. Default: what is here.
+   */
+  registry<Registry = PromClientRegistry>(): Registry
 }
 
 /**

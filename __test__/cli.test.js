@@ -105,7 +105,7 @@ describe('the program', () => {
     expect([status, document]).toEqual([3, error('CONFIG_INVALID', `'ttlSeconds'? (in ${file('wrong.json')})`)])
     write('none.json', {})
     expect(await cli.json('validate -c none.json')).toMatchObject({ status: 3, document: error('NO_TOOLS_DECLARED') })
-    const broken = { NAPI_RS_NATIVE_LIBRARY_PATH: '/no/such/file.node' }
+    const broken = { TCS_SECRET_DELIVERY_BINARY: '/no/such/file.node' }
     expect(await cli.json('list', { env: broken })).toMatchObject({ status: 3, document: error('ADDON_MISSING') })
   })
 

@@ -8,6 +8,7 @@ const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { environmentDefaults } = require('..')
+const { ALL } = require('../scripts/runtimes')
 const { root, temporaryDirectory } = require('../scripts/servers')
 const { declared, optionsOf } = require('./support/declared')
 
@@ -28,16 +29,27 @@ function table(heading) {
   )
 }
 
+/** The Markdown files below `directory`, hidden and generated directories left out. */
+function pagesBelow(directory) {
+  return fs.readdirSync(path.join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(directory, entry.name)
+    const skipped = entry.name.startsWith('.') || ['node_modules', 'target'].includes(entry.name)
+    if (entry.isDirectory() && !skipped) return pagesBelow(name)
+    return entry.isFile() && entry.name.endsWith('.md') ? [name] : []
+  })
+}
+
+/** The blocks of code of a page that are in this language. */
+const blocksOf = (text, language) =>
+  [...text.matchAll(/^```(.*)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2])
+
 /** What stands between the first pair of backticks. */
 const code = (text) => /`([^`]+)`/.exec(text)?.[1]
 
 describe('the usage example', () => {
   /** Of the pages beside it; they are compiled, not run. */
-  const documented = fs
-    .readdirSync(path.join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .flatMap((name) => [...read(`docs/${name}`).matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => match[1]))
-  const blocks = [...readme.matchAll(/^```(?:ts|js)\n([^]*?)^```$/gm)].map((match) => match[1])
+  const documented = pagesBelow('docs').flatMap((page) => blocksOf(read(page), 'ts'))
+  const blocks = blocksOf(readme, 'ts')
   const variables = { TCS_CACHE_KEYS: `k1:${randomBytes(32).toString('base64')}` }
   /** @type {string} */
   let service
@@ -47,6 +59,10 @@ describe('the usage example', () => {
     service = temporaryDirectory('tcs-readme-')
     fs.mkdirSync(path.join(service, 'node_modules'))
     fs.symlinkSync(root, path.join(service, 'node_modules', 'tcs-secret-delivery'), 'junction')
+    // What examples use beside the package.
+    for (const name of ['prom-client', '@opentelemetry']) {
+      fs.symlinkSync(path.join(root, 'node_modules', name), path.join(service, 'node_modules', name), 'junction')
+    }
     fs.writeFileSync(path.join(service, '.env.dev'), 'GITHUB_API_TOKEN=from-the-file\nGITHUB_WEBHOOK_SECRET=second\n')
     const compilerOptions = { strict: true, module: 'nodenext', target: 'es2022', types: ['node'], outDir: 'dist' }
     fs.writeFileSync(
@@ -180,18 +196,30 @@ describe('the table of environments', () => {
   })
 })
 
+describe('the tables of platforms', () => {
+  test('have each runtime that is tested, with its version and how it is used', () => {
+    const { optionalDependencies } = JSON.parse(read('scripts', 'runtimes', 'package.json'))
+    const versions = Object.values(optionalDependencies).map((wanted) => wanted.split('@').at(-1))
+    const rows = table('runtime')
+    expect(rows.map(([name]) => name)).toEqual(ALL.map(({ name }) => name))
+    expect(rows.map(([, version]) => version).sort()).toEqual(versions.sort())
+    for (const [i, { modes }] of ALL.entries()) {
+      const shown = ['main', 'worker', 'cluster'].map((mode) => (modes.includes(mode) ? 'yes' : 'no'))
+      expect(rows[i].slice(2)).toEqual(shown)
+    }
+  })
+
+  test('have each platform package', () => {
+    const names = fs.readdirSync(path.join(root, 'npm')).map((name) => `tcs-secret-delivery-${name}`)
+    expect(
+      table('binary for')
+        .map(([, name]) => code(name))
+        .sort(),
+    ).toEqual(names.sort())
+  })
+})
+
 describe('the pages', () => {
-  const skipped = ['node_modules', 'target']
-
-  /** The Markdown files below `directory`, hidden and generated directories left out. */
-  function pagesBelow(directory) {
-    return fs.readdirSync(path.join(root, directory), { withFileTypes: true }).flatMap((entry) => {
-      const name = path.join(directory, entry.name)
-      if (entry.isDirectory() && !entry.name.startsWith('.') && !skipped.includes(entry.name)) return pagesBelow(name)
-      return entry.isFile() && entry.name.endsWith('.md') ? [name] : []
-    })
-  }
-
   const pages = pagesBelow('')
   const withoutCode = (text) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 
@@ -219,6 +247,18 @@ describe('the pages', () => {
     }
     expect(dead).toEqual([])
     expect(followed).toBeGreaterThan(20)
+  })
+
+  test('have no code that nothing checks', () => {
+    // `ts` is compiled above. The rest is output, pictures and commands; JSON is parsed.
+    const languages = ['ts', 'json', 'sh', 'text', 'mermaid', 'yaml']
+    const found = ['README.md', ...pagesBelow('docs')].flatMap((page) =>
+      [...read(page).matchAll(/^```(.*)\n([^]*?)^```$/gm)].map(([, language]) => [page, language]),
+    )
+    expect(found.length).toBeGreaterThan(20)
+    expect(found.filter(([, language]) => !languages.includes(language))).toEqual([])
+    for (const page of pages)
+      for (const text of blocksOf(read(page), 'json')) expect(() => JSON.parse(text)).not.toThrow()
   })
 
   test('name only npm scripts that exist', () => {

@@ -442,7 +442,7 @@ const pathDirectories = () => (process.env.PATH ?? '').split(path.delimiter).fil
 /** Again where a process that is ending still wrote into it. @param {string} directory */
 const removeDirectory = (directory) => fs.rmSync(directory, { recursive: true, maxRetries: 10, retryDelay: 50 })
 
-/** Whom to be where this process is root, whom PostgreSQL refuses. @returns {{ uid?: number, gid?: number }} */
+/** Whom to be where this process is root, whom PostgreSQL refuses and who may write everywhere. @returns {{ uid?: number, gid?: number }} */
 function unprivileged() {
   if (process.getuid?.() !== 0) return {}
   const lines = fs
@@ -522,5 +522,6 @@ module.exports = {
   request,
   root,
   temporaryDirectory,
+  unprivileged,
   until,
 }

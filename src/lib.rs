@@ -14,3 +14,7 @@ mod raw;
 mod report;
 mod runtime;
 mod shipping;
+
+/// The version of this addon, which the package that loads it compares with its own.
+#[napi_derive::napi]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
