@@ -431,34 +431,6 @@ describe('rotate and due', () => {
   })
 })
 
-describe('migrate', () => {
-  test('plans, applies, retires and goes back, only when told to', async () => {
-    write('.env.staging', `# kept\nDATABASE_PASSWORD=${canary}-other\nGITHUB_WEBHOOK_SECRET=${canary}-hook\n`)
-    const action = ({ document }, name) =>
-      Object.values(document.phases)
-        .flat()
-        .find((s) => s.name === name)?.action
-    const plan = await cli.json('migrate plan')
-    expect([plan.status, action(plan, 'GITHUB_WEBHOOK_SECRET'), action(plan, 'DATABASE_PASSWORD')]).toEqual([
-      1,
-      'create',
-      'update',
-    ])
-    expect((await cli.run('migrate plan')).stdout).toMatch(/tool +GITHUB_WEBHOOK_SECRET +create/)
-    const refused = await cli.json('migrate apply')
-    expect([refused.status, refused.document]).toEqual([2, error('CONFIRMATION_NEEDED', 'migrate plan')])
-    expect((await cli.json('migrate plan --phase later')).status).toBe(2)
-    const applied = await cli.json('migrate apply --name GITHUB_WEBHOOK_SECRET --yes')
-    expect([applied.status, applied.document.secrets[0].outcome]).toEqual([0, 'created'])
-    expect((await cli.run('migrate retire --yes')).stdout).toMatch(/GITHUB_WEBHOOK_SECRET +retired/)
-    expect(fs.readFileSync(file('.env.staging'), 'utf8')).toBe(
-      `# kept\nDATABASE_PASSWORD=${canary}-other\n# moved to AWS: GITHUB_WEBHOOK_SECRET\n`,
-    )
-    expect((await cli.run('migrate rollback --yes')).status).toBe(0)
-    expect(fs.readFileSync(file('.env.staging'), 'utf8')).toContain(`GITHUB_WEBHOOK_SECRET=${canary}-hook`)
-  })
-})
-
 describe('audit', () => {
   test('verify says whether a log is as it was written, and tail shows its end', async () => {
     const log = path.join(logs, 'kept.jsonl')

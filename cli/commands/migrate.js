@@ -1,8 +1,13 @@
 'use strict'
 
+const path = require('node:path')
+const { Option } = require('commander')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { VALIDATIONS, loadChecks, shown, validate } = require('../validations')
 
+/** For the output to be taken. */
+const GRACE_MS = 2_000
 const PHASES = ['critical', 'tool', 'other']
 
 /** @typedef {import('../terminal').Terminal} Terminal */
@@ -73,6 +78,42 @@ module.exports = (program, handle) => {
           return report.secrets.some(({ outcome }) => outcome === 'failed') ? EXIT.no : EXIT.ok
         })
       }),
+    )
+
+  step('validate', {
+    summary: 'check that a migration is sound; changes nothing',
+    description:
+      "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret resolves and looks right, and the service's own checks), performance (what a read costs in each layer, measured on all declared secrets). The service's own checks are the functions that a module exports; each is given a SecretDelivery, and fails when it throws or does not end within 30 seconds.",
+    examples: [
+      'migrate validate --environment staging --checks secrets.checks.mjs',
+      'migrate validate --only access consistency --phase critical --json',
+    ],
+    exits: {
+      0: 'every validation passed; there may be warnings',
+      1: 'one did not',
+      4: 'one could not be made, since a source failed',
+    },
+  })
+    .addOption(
+      new Option('--only <validation...>', 'these validations').choices(VALIDATIONS).default(VALIDATIONS, 'all'),
+    )
+    .option('--checks <module>', "the service's own checks (default: what the configuration file names as 'checks')")
+    .action(
+      handle(async (context, options) =>
+        context.withDelivery(async (delivery, config) => {
+          const { only } = options
+          const file = options.checks === undefined ? config.checks : path.resolve(options.checks)
+          const checks = file === null || !only.includes('functionality') ? {} : await loadChecks(file)
+          const { environment } = delivery
+          const { validations, exit } = await validate(delivery, { only, scope: scope(options), checks })
+          context.terminal.result({ environment, valid: exit === EXIT.ok, ...validations }, () =>
+            shown(environment, validations, context.terminal),
+          )
+          // A check that did not end, or left a connection open, must not hold this process.
+          setTimeout(() => process.exit(), GRACE_MS).unref()
+          return exit
+        }),
+      ),
     )
 
   define(migrate, 'rollback', {
