@@ -421,6 +421,7 @@ export interface ValidationIssue {
     | 'EXPIRES_SOON'
     | 'ROTATION_OVERDUE'
     | 'SAME_IN_OTHER_ENVIRONMENT'
+    | 'NOT_COMPARED'
     | 'PATTERN_MISMATCH'
     | 'TOO_SHORT'
     | 'NOT_JSON'
@@ -953,7 +954,8 @@ export class SecretDelivery<T extends Tools = Tools> {
   /**
    * Whether the secrets of a tool are there and look right: what is declared, and what is hardly ever meant
    * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
-   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there.
+   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there
+   *   (`NOT_COMPARED`).
    */
   validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**

@@ -275,6 +275,28 @@ describe('list, explain and validate', () => {
     expect(stdout).toMatch(/^error +GITHUB_API_TOKEN +aws +TOO_SHORT: /m)
     expect(stdout).toMatch(/\n2 secrets in staging: 1 error, 1 warning\n$/)
   })
+
+  test('validate compares with other environments when asked to', async () => {
+    await aws.put({ DATABASE_PASSWORD_production: `${canary} 'quoted' $x` })
+    await aws.deny({ actions: ['GetSecretValue'], secrets: ['GITHUB_API_TOKEN_production'] })
+    const codes = async (args) => {
+      const { status, document } = await cli.json(args)
+      return [
+        status,
+        Object.fromEntries(document.secrets.map(({ name, issues }) => [name, issues.map(({ code }) => code)])),
+      ]
+    }
+    const github = { GITHUB_API_TOKEN: ['NOT_COMPARED'], GITHUB_WEBHOOK_SECRET: ['MISSING'] }
+    expect(await codes('validate --other-environments prod test')).toEqual([
+      0,
+      { ...github, DATABASE_PASSWORD: ['SAME_IN_OTHER_ENVIRONMENT'] },
+    ])
+    expect(await codes('validate github --other-environments production')).toEqual([0, github])
+    expect(await cli.json('validate --other-environments qa')).toMatchObject({
+      status: 2,
+      document: error('USAGE', 'qa'),
+    })
+  })
 })
 
 describe('doctor', () => {

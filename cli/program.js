@@ -3,6 +3,7 @@
 const { Command, Help, Option } = require('commander')
 const { version } = require('../package.json')
 const { Context } = require('./context')
+const { ENVIRONMENTS } = require('./environments')
 
 /** In the order of the help. Each adds its command to the program. */
 const COMMANDS = [
@@ -20,8 +21,6 @@ const COMMANDS = [
   require('./commands/audit'),
   require('./commands/report'),
 ]
-
-const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
 
 const EXITS = `
 Exit codes:

@@ -1,7 +1,9 @@
 'use strict'
 
+const { Option } = require('commander')
 const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
+const { ENVIRONMENTS } = require('../environments')
 const { EXIT } = require('../exit')
 
 /** @typedef {import('../../index').ValidationResult} ValidationResult */
@@ -12,23 +14,51 @@ module.exports = (program, handle) => {
     summary: 'check that secrets are there and look right',
     description:
       'Reads the declared secrets as the service would and checks them against their rules, and for what is hardly ever meant: placeholders, white space or quotes around a value, tokens and certificates that end, late rotations.',
-    examples: ['validate', 'validate github --environment production', 'validate --json'],
+    examples: [
+      'validate',
+      'validate github --environment production',
+      'validate --environment staging --other-environments production',
+    ],
     exits: { 0: 'no errors; there may be warnings', 1: 'errors', 3: 'no tools are declared' },
   })
     .argument('[tool]', 'only this tool (default: all declared tools)')
+    .addOption(
+      new Option('--other-environments <name...>', 'also whether these have the same values in AWS').choices(
+        ENVIRONMENTS,
+      ),
+    )
     .action(
-      handle(async (context, tool) =>
+      handle(async (context, tool, { otherEnvironments }) =>
         context.withDelivery(async (delivery, config) => {
           if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
           const result =
             tool === undefined
-              ? await delivery.validateApplicationFunctionality()
-              : await delivery.validateToolSecrets(tool)
+              ? await validateAll(delivery, config, otherEnvironments)
+              : await delivery.validateToolSecrets(tool, { otherEnvironments })
           context.terminal.result(result, () => shown(result, context.terminal))
           return result.valid ? EXIT.ok : EXIT.no
         }),
       ),
     )
+}
+
+/**
+ * @param {import('../context').SecretDelivery} delivery
+ * @param {import('../context').Config} config
+ * @param {string[]} [otherEnvironments]
+ * @returns {Promise<ValidationResult>}
+ */
+async function validateAll(delivery, { declared }, otherEnvironments) {
+  if (otherEnvironments === undefined) return delivery.validateApplicationFunctionality()
+  const tools = [...new Set(declared.map(({ tool }) => tool))]
+  const all = await Promise.all(tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })))
+  return {
+    valid: all.every(({ valid }) => valid),
+    tool: null,
+    environment: delivery.environment,
+    checkedAt: new Date().toISOString(),
+    secrets: all.flatMap(({ secrets }) => secrets),
+  }
 }
 
 /**

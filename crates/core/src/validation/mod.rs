@@ -7,17 +7,20 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
 use crate::clock::iso8601;
 use crate::delivery::{Delivery, parse_environment};
+use crate::environment::Environment;
 use crate::error::{Result, SecretError};
 use crate::manifest::SecretSpec;
 use crate::metrics::Origin;
-use crate::migration::{Action, Planned, Scope};
+use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::name::SecretName;
 use crate::rotation::policy::Standing;
+use crate::source::aws::Aws;
 use crate::source::runtime::Variables;
 use crate::tools::declared_names;
 use crate::value::SecretValue;
@@ -185,29 +188,69 @@ impl Delivery {
         }
     }
 
-    /// Of secrets that were validated: whether another environment has the same value in AWS. Environments that this
-    /// identity may not read are passed over.
+    /// Of secrets that were validated: whether another environment has the same value in AWS, or could not be read.
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
         let others =
             others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
             let Some(aws) = &self.layer().aws else { return Ok(()) };
-            for seen in secrets.iter_mut().filter(|seen| seen.version_id.is_some()) {
-                let Ok(Some(own)) = aws.fetch(&self.aws_id(&seen.name, self.environment())).await else { continue };
-                for other in others.iter().filter(|other| **other != self.environment()) {
-                    let theirs = aws.fetch(&self.aws_id(&seen.name, *other)).await;
-                    if matches!(theirs, Ok(Some(theirs)) if theirs.value == own.value) {
-                        let message = format!("{} has the same value", other.as_str());
-                        seen.add("SAME_IN_OTHER_ENVIRONMENT", Severity::Warning, message);
-                    }
+            let at_once = aws.calls_per_second().clamp(1, AT_ONCE);
+            let asked: Vec<(usize, SecretName)> = secrets
+                .iter()
+                .enumerate()
+                .filter(|(_, seen)| seen.version_id.is_some())
+                .map(|(at, seen)| (at, seen.name.clone()))
+                .collect();
+            let compared = asked.into_iter().map(|(at, name)| {
+                let others = &others;
+                async move { (at, self.equals(aws, &name, others).await) }
+            });
+            let compared: Vec<_> = stream::iter(compared).buffered(at_once).collect().await;
+            for (at, issues) in compared {
+                for (code, message) in issues {
+                    secrets[at].add(code, Severity::Warning, message);
                 }
             }
             Ok(())
         })
         .await
+    }
+
+    /// Which of `others` have the value that this environment has, or could not be asked.
+    async fn equals(&self, aws: &Aws, name: &SecretName, others: &[Environment]) -> Vec<(&'static str, String)> {
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let mut issues = Vec::new();
+        let own = self.in_environment(aws, name, self.environment()).await;
+        for other in others {
+            let theirs = self.in_environment(aws, name, *other).await;
+            match (&own, &theirs) {
+                (Ok(Some(own)), Ok(Some(theirs))) if own == theirs => {
+                    issues.push(("SAME_IN_OTHER_ENVIRONMENT", format!("{} has the same value", other.as_str())));
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    issues.push(("NOT_COMPARED", format!("not compared with {}: {error}", other.as_str())));
+                }
+                _ => {}
+            }
+        }
+        issues
+    }
+
+    /// What AWS has in `environment`, without a word in metrics: this one may not be meant to read there.
+    async fn in_environment(
+        &self,
+        aws: &Aws,
+        name: &SecretName,
+        environment: Environment,
+    ) -> Result<Option<SecretValue>> {
+        self.turn(aws).await;
+        Ok(aws.fetch(&self.aws_id(name, environment)).await?.map(|fetched| fetched.value))
     }
 
     /// Whether the env file and AWS agree, for each declared secret and each secret-like name of the file. Values are
