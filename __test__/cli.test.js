@@ -9,7 +9,9 @@ const http = require('node:http')
 const path = require('node:path')
 const Ajv = require('ajv').default
 const { HtmlValidate } = require('html-validate')
+const { SecretDelivery } = require('..')
 const { clockFindings } = require('../cli/doctor/aws')
+const { trafficOf } = require('../cli/report/traffic')
 const { version } = require('../package.json')
 const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
 const { Cli } = require('./support/cli')
@@ -562,6 +564,15 @@ describe('export', () => {
 })
 
 describe('report', () => {
+  /** What is no HTML. @param {string} page */
+  async function mistakes(page) {
+    // Prettier writes the templates its own way.
+    const style = { 'doctype-style': 'off', 'void-style': 'off', 'no-trailing-whitespace': 'off' }
+    const validator = new HtmlValidate({ root: true, extends: ['html-validate:recommended'], rules: style })
+    const { results } = await validator.validateString(page)
+    return results.flatMap(({ messages }) => messages.map(({ message, line }) => `${line}: ${message}`))
+  }
+
   test('writes one page that needs nothing else, with all that is known', async () => {
     const env = { REDIS_URL: redis.url, TCS_CACHE_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` }
     const { status, document } = await cli.json('report --out report.html', { env })
@@ -577,11 +588,65 @@ describe('report', () => {
       expect([layer, page.includes(`>${layer}</text`)]).toEqual([layer, true])
     expect(page).not.toMatch(/<script|<link|<img|src=|href=|url\(|@import/)
     expect(page).not.toContain(canary)
-    // Prettier writes the templates its own way.
-    const style = { 'doctype-style': 'off', 'void-style': 'off', 'no-trailing-whitespace': 'off' }
-    const validator = new HtmlValidate({ root: true, extends: ['html-validate:recommended'], rules: style })
-    const { results } = await validator.validateString(page)
-    expect(results.flatMap(({ messages }) => messages.map(({ message, line }) => `${line}: ${message}`))).toEqual([])
+    expect(await mistakes(page)).toEqual([])
+  })
+
+  test('shows the reads of the service and verifies its audit log', async () => {
+    const log = file('secret-audit.jsonl')
+    const service = new SecretDelivery({
+      environment: 'staging',
+      aws: aws.options,
+      cache: { redis: false },
+      envFile: false,
+      audit: { path: log },
+    })
+    for (let i = 0; i < 10; i++) await service.getSecret('GITHUB_API_TOKEN')
+    await service.close()
+    const env = { TCS_AUDIT_LOG: '' }
+    const { status, document } = await cli.json('report --out report.html', { env })
+    const { verification, traffic } = document.audit
+    expect([status, document.audit.log, verification.valid, verification.endConfirmed]).toEqual([0, log, true, true])
+    // Those of this program are not among them.
+    expect(traffic).toMatchObject({ by: 'hour', reads: 10, lookups: 10, hits: 9, spans: [{ reads: 10, hits: 9 }] })
+    expect(traffic.spans[0].p99Ms).toBeGreaterThan(traffic.spans[0].p50Ms)
+    const page = fs.readFileSync(file('report.html'), 'utf8')
+    expect(page).toMatch(/10 reads since .*, and a cache answered 90\.0 % of 10\s+lookups/)
+    expect(page).toMatch(/<title>\S+ \S+: 90 % of 10<\/title>/)
+    expect(await mistakes(page)).toEqual([])
+    fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"cache":"hit"', '"cache":"hot"'))
+    await cli.run('report --out report.html', { env })
+    expect(fs.readFileSync(file('report.html'), 'utf8')).toMatch(
+      /It was tampered with; the\s+first fault: <code>changed<\/code> at line 4 of/,
+    )
+    const none = await cli.json('report --audit-log none.jsonl', { env })
+    expect([none.status, none.document.audit.error.code]).toEqual([0, 'SOURCE_UNAVAILABLE'])
+  })
+
+  test('counts a long log by the day', async () => {
+    const record = (hour, more) => ({
+      time: new Date(Date.UTC(2026, 0, 1, hour)).toISOString(),
+      environment: 'staging',
+      event: 'access',
+      cache: 'hit',
+      latency_us: 100,
+      ...more,
+    })
+    const kept = Array.from({ length: 24 * 100 }, (_, hour) => record(hour))
+    const others = [{ caller: 'tcs-secrets' }, { environment: 'production' }, { event: 'rotate' }, { time: 'never' }]
+    const late = record(24 * 99, { cache: 'miss', latency_us: 5_000 })
+    const lines = [...kept, late, record(24 * 99, { cache: 'bypass' }), ...others.map((more) => record(5, more))]
+    write('long.jsonl', `${lines.map((line) => JSON.stringify(line)).join('\n')}\n{"torn`)
+    const traffic = await trafficOf(file('long.jsonl'), 'staging')
+    expect([traffic.by, traffic.spans.length, traffic.reads]).toEqual(['day', 72, 71 * 24 + 26])
+    const last = traffic.spans[71]
+    expect(last).toMatchObject({ from: '2026-04-10T00:00:00.000Z', reads: 26, lookups: 25, hits: 24 })
+    // Within a tenth.
+    expect(last?.p50Ms).toBeGreaterThanOrEqual(0.1)
+    expect(last?.p50Ms).toBeLessThan(0.111)
+    expect(last?.p99Ms).toBeGreaterThanOrEqual(5)
+    expect(last?.p99Ms).toBeLessThan(5.51)
+    write('empty.jsonl', '')
+    expect(await trafficOf(file('empty.jsonl'), 'staging')).toMatchObject({ spans: [], reads: 0 })
   })
 
   test('is written while AWS fails, and says so', async () => {
