@@ -39,7 +39,12 @@ Secrets are shown by 'get' and 'export' only, and only with --reveal.`
  *   command's, then its options, then the command itself.
  */
 /** @typedef {(handler: Handler) => (...args: any[]) => Promise<void>} Handle Makes an action of a handler. */
-/** @typedef {(program: Command, handle: Handle) => void} AddCommand What each file of `commands/` exports. */
+/**
+ * @typedef {{ terminal: import('./terminal').Terminal, delivery: import('./context').SecretDelivery, config: import('./context').Config }} Open
+ *   What a command works with that needs a delivery.
+ */
+/** @typedef {(handler: (open: Open, ...args: any[]) => Promise<number>) => (...args: any[]) => Promise<void>} HandleOpen */
+/** @typedef {(program: Command, handle: Handle, handleOpen: HandleOpen) => void} AddCommand What each file of `commands/` exports. */
 
 /**
  * @param {import('./terminal').Terminal} terminal
@@ -72,7 +77,12 @@ function createProgram(terminal, setExit) {
     (handler) =>
     async (...args) =>
       setExit(await handler(new Context(terminal, program.opts()), ...args))
-  for (const add of COMMANDS) add(program, handle)
+  /** The delivery is closed when the handler ends. @type {HandleOpen} */
+  const handleOpen = (handler) =>
+    handle((context, ...args) =>
+      context.withDelivery((delivery, config) => handler({ terminal: context.terminal, delivery, config }, ...args)),
+    )
+  for (const add of COMMANDS) add(program, handle, handleOpen)
   return program
 }
 

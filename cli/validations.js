@@ -4,6 +4,7 @@
 
 const { functionsOf } = require('./config-file')
 const { CliError, EXIT, describe } = require('./exit')
+const { plural, told } = require('./words')
 
 const VALIDATIONS = /** @type {const} */ (['access', 'consistency', 'functionality', 'performance'])
 
@@ -79,7 +80,7 @@ async function loadChecks(file) {
  * @param {import('./terminal').Terminal} terminal
  */
 function shown(environment, validations, terminal) {
-  const colours = /** @type {const} */ ({
+  const colours = terminal.words(1, {
     passed: 'green',
     granted: 'green',
     unchecked: 'yellow',
@@ -90,11 +91,7 @@ function shown(environment, validations, terminal) {
     error: 'red',
   })
   /** @param {string[]} headings @param {string[][]} rows */
-  const table = (headings, rows) =>
-    terminal.table(headings, rows, (text, _, column) => {
-      const colour = column === 1 ? colours[/** @type {keyof typeof colours} */ (text)] : undefined
-      return colour === undefined ? text : terminal.style(colour, text)
-    })
+  const table = (headings, rows) => terminal.table(headings, rows, colours)
   const results = /** @type {[Validation, NonNullable<Validations[Validation]>][]} */ (Object.entries(validations))
   const issues = results.flatMap(([name, result]) => issuesOf(name, result))
   const { access } = validations
@@ -119,14 +116,14 @@ function shown(environment, validations, terminal) {
 
 /** @param {NonNullable<Validations[Validation]>} result @returns {[string, string]} */
 function verdict(result) {
-  if ('code' in result) return ['failed', `${result.code}: ${result.message}`]
+  if ('code' in result) return ['failed', told(result)]
   if ('layers' in result) {
     const layers = result.layers.map(({ layer, p99Ms }) => `${layer} ${p99Ms.toFixed(1)}`)
     const figures = `p99 in ms: ${layers.join(', ')}; allowed ${result.thresholdMs}`
     return [result.withinThreshold ? 'passed' : 'failed', figures]
   }
   const { valid, secrets, checks } = result
-  const looked = `${secrets.length} secret${secrets.length === 1 ? '' : 's'}`
+  const looked = plural(secrets.length, 'secret')
   if (checks === undefined) return [valid ? 'passed' : 'failed', looked]
   const passed = checks.filter(({ passed }) => passed).length
   const own =
@@ -140,10 +137,10 @@ function verdict(result) {
 function issuesOf(validation, result) {
   if (!('secrets' in result)) return []
   const ofSecrets = result.secrets.flatMap(({ name, issues }) =>
-    issues.map(({ severity, code, message }) => [validation, severity, name, `${code}: ${message}`]),
+    issues.map(({ severity, code, message }) => [validation, severity, name, told({ code, message })]),
   )
   const ofChecks = (result.checks ?? []).flatMap(({ name, issue }) =>
-    issue === null ? [] : [[validation, issue.severity, name, `${issue.code}: ${issue.message}`]],
+    issue === null ? [] : [[validation, issue.severity, name, told(issue)]],
   )
   return [...ofSecrets, ...ofChecks]
 }

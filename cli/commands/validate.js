@@ -5,11 +5,12 @@ const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
 const { ENVIRONMENTS } = require('../environments')
 const { EXIT } = require('../exit')
+const { plural } = require('../words')
 
 /** @typedef {import('../../index').ValidationResult} ValidationResult */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'validate', {
     summary: 'check that secrets are there and look right',
     description:
@@ -28,17 +29,15 @@ module.exports = (program, handle) => {
       ),
     )
     .action(
-      handle(async (context, tool, { otherEnvironments }) =>
-        context.withDelivery(async (delivery, config) => {
-          if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
-          const result =
-            tool === undefined
-              ? await validateAll(delivery, config, otherEnvironments)
-              : await delivery.validateToolSecrets(tool, { otherEnvironments })
-          context.terminal.result(result, () => shown(result, context.terminal))
-          return result.valid ? EXIT.ok : EXIT.no
-        }),
-      ),
+      handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
+        if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
+        const result =
+          tool === undefined
+            ? await validateAll(delivery, config, otherEnvironments)
+            : await delivery.validateToolSecrets(tool, { otherEnvironments })
+        terminal.result(result, () => shown(result, terminal))
+        return result.valid ? EXIT.ok : EXIT.no
+      }),
     )
 }
 
@@ -71,16 +70,9 @@ function shown({ secrets, environment }, terminal) {
       ? [['ok', name, source ?? '–', '']]
       : issues.map(({ code, severity, message }) => [severity, name, source ?? '–', `${code}: ${message}`]),
   )
-  const colours = /** @type {const} */ ({ ok: 'green', warning: 'yellow', error: 'red' })
-  const table = terminal.table(['RESULT', 'NAME', 'SOURCE', 'ISSUE'], rows, (text, _, column) =>
-    column === 0 ? terminal.style(colours[/** @type {keyof typeof colours} */ (text)] ?? 'bold', text) : text,
-  )
+  const colours = terminal.words(0, { ok: 'green', warning: 'yellow', error: 'red' })
+  const table = terminal.table(['RESULT', 'NAME', 'SOURCE', 'ISSUE'], rows, colours)
   const count = (/** @type {string} */ severity) => rows.filter(([result]) => result === severity).length
   const summary = `${plural(secrets.length, 'secret')} in ${environment}: ${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}`
   return secrets.length === 0 ? `${summary}\n` : `${table}\n${summary}\n`
-}
-
-/** @param {number} count @param {string} noun */
-function plural(count, noun) {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
