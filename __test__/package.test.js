@@ -72,6 +72,8 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'native.js',
     'package.json',
     'tcs-secrets.schema.json',
+    'testing.d.ts',
+    'testing.js',
   ])
   const platform = fs.readdirSync(path.join(service, 'node_modules', packed.platformPackage)).sort()
   expect(platform).toEqual(['README.md', 'package.json', expect.stringMatching(/\.node$/)])
