@@ -43,6 +43,29 @@ export class SecretError extends Error {
   readonly code: SecretErrorCode
 }
 
+/** An action of AWS IAM that this package uses. */
+export type AwsAction =
+  | 'secretsmanager:GetSecretValue'
+  | 'secretsmanager:BatchGetSecretValue'
+  | 'secretsmanager:ListSecrets'
+  | 'secretsmanager:DescribeSecret'
+  | 'secretsmanager:CreateSecret'
+  | 'secretsmanager:TagResource'
+  | 'secretsmanager:PutSecretValue'
+  | 'secretsmanager:UpdateSecretVersionStage'
+  | 'secretsmanager:RotateSecret'
+  | 'secretsmanager:GetRandomPassword'
+  | 'kms:Decrypt'
+  | 'kms:GenerateDataKey'
+
+/** An error in a report. Its message names the secret and the reason, never a value. */
+export interface ReportedError {
+  code: SecretErrorCode
+  message: string
+  /** The permission that is missing, where AWS named it. */
+  action?: AwsAction
+}
+
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
   /** Its absence is an error. Default `false`. */
@@ -398,6 +421,7 @@ export interface ValidationIssue {
     | 'EXPIRES_SOON'
     | 'ROTATION_OVERDUE'
     | 'SAME_IN_OTHER_ENVIRONMENT'
+    | 'NOT_COMPARED'
     | 'PATTERN_MISMATCH'
     | 'TOO_SHORT'
     | 'NOT_JSON'
@@ -410,6 +434,8 @@ export interface ValidationIssue {
   severity: 'error' | 'warning'
   /** Names the secret and the reason, never a value. */
   message: string
+  /** The permission that is missing, where AWS named it. */
+  action?: AwsAction
 }
 
 /** A secret as a validation saw it. */
@@ -438,6 +464,23 @@ export interface ValidationResult {
   checks?: CheckResult[]
 }
 
+/** What `validateSecretAccess` found. */
+export interface AccessValidationResult extends ValidationResult {
+  permissions: PermissionState[]
+}
+
+/** Whether this identity may do something, as AWS's own answers tell. */
+export interface PermissionState {
+  action: AwsAction
+  /**
+   * `denied`: AWS refused it, for one secret at least. `unknown`: nothing was there to try it on, AWS did not say which
+   * action it refused, or only writing would tell (then `migration.apply` names what it lacks).
+   */
+  state: 'granted' | 'denied' | 'unknown'
+  /** The secrets it was refused for; empty where it is about no secret. */
+  refusedFor: string[]
+}
+
 /** How a check of the service's own ended. */
 export interface CheckResult {
   name: string
@@ -447,7 +490,7 @@ export interface CheckResult {
 }
 
 /** What `validateApplicationFunctionality` also does. */
-export interface FunctionalityOptions {
+export interface FunctionalityOptions extends MigrationScope {
   /** The service's own checks, run one after the other: one that throws, or does not end in time, has failed. */
   checks?: Record<string, () => Promise<void> | void>
   /** Deadline for one check, in milliseconds. Default `30000`. */
@@ -491,7 +534,7 @@ export interface LayerExplanation {
   staleUntil: string | null
   /** When a read begins its refresh in the background; `null` where nothing refreshes it. */
   refreshAt: string | null
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** Why a secret has the value it has. Never the value. */
@@ -504,7 +547,7 @@ export interface SecretExplanation {
   stale: boolean
   versionId: string | null
   /** The error a read would reject with now. */
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
   /** In the order they are asked. */
   layers: LayerExplanation[]
   /** Whether each source is asked at all: `aws`, `aws:<region>`, `redis`. */
@@ -555,12 +598,12 @@ export interface RotationReport {
     step: 'create' | 'set' | 'test' | 'finish' | 'verify' | 'undo' | 'rollback'
     startedAt: string
     durationMs: number
-    error: { code: SecretErrorCode; message: string } | null
+    error: ReportedError | null
   }[]
   previousVersionId: string | null
   versionId: string | null
   /** `ROTATION_FAILED` or `ROTATION_ROLLED_BACK`, with the reason. */
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** When a declared secret is to be rotated. */
@@ -578,7 +621,7 @@ export interface RotationDue {
   rotatedAt: string | null
   noticeAt: string | null
   dueAt: string | null
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** What a scheduler does, and how rotations end. */
@@ -622,7 +665,7 @@ export interface SecretRotationManager {
 /** When a secret is moved to AWS. */
 export type MigrationPhase = 'critical' | 'tool' | 'other'
 
-/** What a migration command is limited to. Default: everything that is declared or in the env file. */
+/** What a migration command or validation is limited to. Default: everything that is declared or in the env file. */
 export interface MigrationScope {
   phase?: MigrationPhase
   /** Secret names, declared or not. */
@@ -640,7 +683,7 @@ export interface PlannedSecret {
   action: 'create' | 'update' | 'keep' | 'only-in-aws' | 'missing' | 'unknown'
   /** AWS's live version. */
   versionId: string | null
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** What is to be done to move the env file's secrets to AWS. */
@@ -665,7 +708,7 @@ export interface AppliedSecret {
   outcome: 'created' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
   versionId: string | null
   /** Why it failed; with another outcome, what was left undone (a cache that was not told, a record not written). */
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** How far an `apply` is. */
@@ -706,7 +749,7 @@ export interface RetiredSecret {
   versionId: string | null
   /** Lines of the new file where the value still stands: comments, or values of other secrets. */
   stillInLines: number[]
-  error: { code: SecretErrorCode; message: string } | null
+  error: ReportedError | null
 }
 
 /** What a `retire` did. */
@@ -915,7 +958,8 @@ export class SecretDelivery<T extends Tools = Tools> {
   /**
    * Whether the secrets of a tool are there and look right: what is declared, and what is hardly ever meant
    * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
-   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there.
+   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there
+   *   (`NOT_COMPARED`).
    */
   validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**
@@ -953,10 +997,16 @@ export class SecretDelivery<T extends Tools = Tools> {
    * @returns A function that unsubscribes.
    */
   onAlert(callback: (alert: Alert) => void): () => void
-  /** Whether each declared secret can be read from AWS with this identity. */
-  validateSecretAccess(): Promise<ValidationResult>
-  /** Whether the env file and AWS agree, for each declared secret and each name in the file. */
-  validateSecretConsistency(): Promise<ValidationResult>
+  /**
+   * Whether each declared secret can be read from AWS with this identity, and which permissions it has. Writes nothing.
+   * @throws CONFIG_INVALID where AWS is switched off
+   */
+  validateSecretAccess(options?: MigrationScope): Promise<AccessValidationResult>
+  /**
+   * Whether the env file and AWS agree, for each declared secret and each name in the file.
+   * @throws as `migration.plan`
+   */
+  validateSecretConsistency(options?: MigrationScope): Promise<ValidationResult>
   /** Whether each declared secret resolves, and looks right, the way the service will read it. */
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
   /** Latency of each layer, measured on the declared secrets. */

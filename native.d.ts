@@ -38,11 +38,11 @@ export declare class NativeDelivery {
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
-  validateSecretAccess(id: number): void
+  validateSecretAccess(id: number, scope: NativeScope): void
   /** `validateSecretConsistency`. */
-  validateSecretConsistency(id: number): void
+  validateSecretConsistency(id: number, scope: NativeScope): void
   /** `validateApplicationFunctionality`. */
-  validateApplicationFunctionality(id: number, variables: Record<string, string>): void
+  validateApplicationFunctionality(id: number, scope: NativeScope, variables: Record<string, string>): void
   /** `assessPerformanceImpact`. */
   assessPerformanceImpact(id: number): void
   /** `rotation.rotate`. */
@@ -118,7 +118,7 @@ export interface NativeFailure {
   message: string
 }
 
-/** What a command is limited to. */
+/** What a command or a validation is limited to. */
 export interface NativeScope {
   /** One of `critical`, `tool`, `other`. */
   phase?: string

@@ -9,7 +9,7 @@ const { optionsOf } = require('./support/declared')
 /** What JSON cannot hold. */
 const FUNCTIONS = ['rotation.hooks', 'audit.sink', 'logger']
 /** What only the file has, and the delivery is not given. */
-const OF_THE_FILE = ['$schema']
+const OF_THE_FILE = ['$schema', 'checks']
 
 const validate = new Ajv({ strict: true, allowUnionTypes: true }).compile(schema)
 

@@ -38,7 +38,13 @@ const refused = (message) =>
 
 test('without a file there are no options', async () => {
   fs.mkdirSync(path.join(directory, '.git'))
-  await expect(loadConfig({ from: directory })).resolves.toEqual({ file: null, directory, options: {}, declared: [] })
+  await expect(loadConfig({ from: directory })).resolves.toEqual({
+    file: null,
+    directory,
+    options: {},
+    declared: [],
+    checks: null,
+  })
 })
 
 test("the nearest file upward is used, not beyond a git repository, and the directory is the file's", async () => {

@@ -1,11 +1,13 @@
 'use strict'
 
-// What `export` writes is read back by those who will read it: npm dotenv, sh, JSON.parse and a YAML parser.
+// What `export` writes is read back by those who will read it: npm dotenv, sh, JSON.parse and a YAML parser;
+// the Kubernetes Secret is validated against the schema of Kubernetes.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const dotenv = require('dotenv')
+const { Secret } = require('kubernetes-models/v1/Secret')
 const YAML = require('yaml')
 const { SecretDelivery } = require('..')
 const { FORMATS, asVariables } = require('../cli/formats')
@@ -113,6 +115,17 @@ test('k8s is the documented Secret', () => {
     const key = name.toLowerCase().replaceAll('_', '-')
     expect([key, Buffer.from(data[key], 'base64').toString()]).toEqual([key, value])
   }
+})
+
+test('k8s keeps to the schema of Kubernetes', () => {
+  const parsed = YAML.parse(FORMATS.k8s(hostile, { ...about, namespace: 'shop-staging' }))
+  /** Throws what the schema of the API has against it. @param {any} manifest */
+  const validate = (manifest) => new Secret(manifest).validate()
+  validate(parsed)
+  // It is no schema that accepts everything.
+  expect(() => validate({ ...parsed, data: { 'a-b': 1 } })).toThrow('must be string')
+  expect(() => validate({ ...parsed, data: { 'a-b': 'not base64' } })).toThrow('must match format "byte"')
+  expect(() => validate({ ...parsed, metadata: 'shop' })).toThrow('must be object')
 })
 
 test('k8s data stays text where base64 looks like a number', () => {

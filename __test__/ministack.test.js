@@ -91,3 +91,24 @@ test('a rotation leaves the old value as AWSPREVIOUS', async () => {
   expect(await read('AWSPREVIOUS')).toBe('before')
   expect(await delivery.getSecret('MINI_ROTATE')).toBe(await read('AWSCURRENT'))
 })
+
+test('what the identity may do is found out, and nothing is written', async () => {
+  await create('MINI_MAY_production', 'v')
+  const tools = { mini: { secrets: { may: {}, may_not: {} } } }
+  const { valid, secrets, permissions } = await deliver({ tools }).validateSecretAccess()
+  expect([valid, secrets.map(({ name, present }) => [name, present])]).toEqual([
+    true,
+    [
+      ['MINI_MAY', true],
+      ['MINI_MAY_NOT', false],
+    ],
+  ])
+  const granted = permissions.filter(({ state }) => state === 'granted').map(({ action }) => action)
+  expect(granted).toEqual([
+    'secretsmanager:GetSecretValue',
+    'kms:Decrypt',
+    'secretsmanager:BatchGetSecretValue',
+    'secretsmanager:ListSecrets',
+    'secretsmanager:DescribeSecret',
+  ])
+})

@@ -66,6 +66,8 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'lib',
     'package.json',
     'tcs-secrets.schema.json',
+    'testing.d.ts',
+    'testing.js',
   ])
   for (const name of Object.keys(packed.platforms)) {
     const platform = fs.readdirSync(path.join(service, 'node_modules', name)).sort()

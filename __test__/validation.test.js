@@ -77,6 +77,11 @@ test('other environments are compared only when asked for', async () => {
   }
   await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['APP_OLD_production'] })
   const denied = await delivery.validateToolSecrets('app', { otherEnvironments: ['production'] })
-  expect(denied.secrets.length).toBe(9)
+  const { issues } = /** @type {any} */ (denied.secrets.find(({ secretType }) => secretType === 'old'))
+  const told = issues.find(({ code }) => code === 'NOT_COMPARED')
+  expect([told.severity, told.message]).toEqual([
+    'warning',
+    expect.stringContaining('not compared with production: APP_OLD_production'),
+  ])
   expect(delivery.metrics.snapshot().unauthorizedAccess).toBe(0)
 })

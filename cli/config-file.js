@@ -21,6 +21,7 @@ const MOST_BYTES = 4 * 1024 * 1024
  * @property {string} directory Where relative paths in it start: its directory, or the working directory.
  * @property {Options} options What a `SecretDelivery` is given.
  * @property {Declared[]} declared The declared secrets.
+ * @property {string | null} checks The module with the service's own checks.
  */
 
 /**
@@ -31,13 +32,17 @@ const MOST_BYTES = 4 * 1024 * 1024
  */
 async function loadConfig({ file, from = process.cwd() }) {
   const found = file === undefined ? search(from) : path.resolve(from, file)
-  if (found === null) return { file: null, directory: from, options: {}, declared: [] }
-  const { $schema: _, ...options } = plainObject(await read(found), found)
+  if (found === null) return { file: null, directory: from, options: {}, declared: [], checks: null }
+  const { $schema: _, checks, ...options } = plainObject(await read(found), found)
+  const directory = path.dirname(found)
+  if (checks !== undefined && typeof checks !== 'string')
+    throw invalid(`checks must be the path of a module (in ${found})`)
   return {
     file: found,
-    directory: path.dirname(found),
+    directory,
     options: /** @type {Options} */ (options),
     declared: declaredIn(options),
+    checks: checks === undefined ? null : path.resolve(directory, checks),
   }
 }
 
@@ -117,12 +122,17 @@ function parse(file) {
   }
 }
 
-/** @param {string} file @returns {Promise<unknown>} */
+/** What a module exports as its default. @param {string} file @returns {Promise<unknown>} */
 async function run(file) {
+  const { default: exported } = await load(file)
+  // `export default` that was compiled to CommonJS.
+  return exported?.__esModule ? exported.default : exported
+}
+
+/** @param {string} file @returns {Promise<{ default?: any }>} */
+async function load(file) {
   try {
-    const { default: exported } = await import(pathToFileURL(file).href)
-    // `export default` that was compiled to CommonJS.
-    return exported?.__esModule ? exported.default : exported
+    return await import(pathToFileURL(file).href)
   } catch (error) {
     const { code, message, name } = /** @type {NodeJS.ErrnoException} */ (error)
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
@@ -132,6 +142,18 @@ async function run(file) {
     }
     throw invalid(`${file} could not be loaded: ${name}: ${oneLine(message)}`)
   }
+}
+
+/**
+ * The functions that a module exports, by name: those of its default, if that is an object, else its own.
+ *
+ * @param {string} file
+ * @returns {Promise<Record<string, Function>>}
+ */
+async function functionsOf(file) {
+  const [exported, module] = [await run(file), await load(file)]
+  const members = Object.entries(isObject(exported) ? exported : module)
+  return Object.fromEntries(members.filter(([, member]) => typeof member === 'function'))
 }
 
 /**
@@ -177,4 +199,4 @@ function invalid(message) {
   return new CliError('CONFIG_INVALID', EXIT.configuration, message)
 }
 
-module.exports = { NAMES, filesIn, loadConfig, nameOf }
+module.exports = { NAMES, filesIn, functionsOf, loadConfig, nameOf }

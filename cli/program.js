@@ -3,6 +3,7 @@
 const { Command, Help, Option } = require('commander')
 const { version } = require('../package.json')
 const { Context } = require('./context')
+const { ENVIRONMENTS } = require('./environments')
 
 /** In the order of the help. Each adds its command to the program. */
 const COMMANDS = [
@@ -21,8 +22,6 @@ const COMMANDS = [
   require('./commands/report'),
 ]
 
-const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
-
 const EXITS = `
 Exit codes:
   0   done
@@ -40,7 +39,12 @@ Secrets are shown by 'get' and 'export' only, and only with --reveal.`
  *   command's, then its options, then the command itself.
  */
 /** @typedef {(handler: Handler) => (...args: any[]) => Promise<void>} Handle Makes an action of a handler. */
-/** @typedef {(program: Command, handle: Handle) => void} AddCommand What each file of `commands/` exports. */
+/**
+ * @typedef {{ terminal: import('./terminal').Terminal, delivery: import('./context').SecretDelivery, config: import('./context').Config }} Open
+ *   What a command works with that needs a delivery.
+ */
+/** @typedef {(handler: (open: Open, ...args: any[]) => Promise<number>) => (...args: any[]) => Promise<void>} HandleOpen */
+/** @typedef {(program: Command, handle: Handle, handleOpen: HandleOpen) => void} AddCommand What each file of `commands/` exports. */
 
 /**
  * @param {import('./terminal').Terminal} terminal
@@ -73,7 +77,12 @@ function createProgram(terminal, setExit) {
     (handler) =>
     async (...args) =>
       setExit(await handler(new Context(terminal, program.opts()), ...args))
-  for (const add of COMMANDS) add(program, handle)
+  /** The delivery is closed when the handler ends. @type {HandleOpen} */
+  const handleOpen = (handler) =>
+    handle((context, ...args) =>
+      context.withDelivery((delivery, config) => handler({ terminal: context.terminal, delivery, config }, ...args)),
+    )
+  for (const add of COMMANDS) add(program, handle, handleOpen)
   return program
 }
 

@@ -65,6 +65,20 @@ class Terminal {
   }
 
   /**
+   * Colours the words of one column that have a colour; for `table`.
+   *
+   * @param {number} column
+   * @param {Partial<Record<string, Style>>} colours
+   * @returns {(text: string, row: number, column: number) => string}
+   */
+  words(column, colours) {
+    return (text, _, at) => {
+      const colour = at === column ? colours[text] : undefined
+      return colour === undefined ? text : this.style(colour, text)
+    }
+  }
+
+  /**
    * Columns as wide as their widest cell; the last one is not padded.
    *
    * @param {string[]} headings

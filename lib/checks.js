@@ -4,6 +4,7 @@
 const { clearTimeout, setTimeout } = require('node:timers')
 const { SecretError } = require('./errors')
 const { describe } = require('./hooks')
+const { checked, scopeOf } = require('./migration')
 
 /** @typedef {Record<string, () => Promise<void> | void>} Checks */
 /** @typedef {import('../index').CheckResult} CheckResult */
@@ -12,20 +13,18 @@ const TIMED_OUT = Symbol('timed out')
 
 /**
  * @param {unknown} options
- * @returns {{ checks: Checks, timeoutMs: number }}
+ * @returns {{ checks: Checks, timeoutMs: number, scope: import('../native').NativeScope }}
  */
-function checkedChecks(options = {}) {
-  if (typeof options !== 'object' || options === null) {
-    throw new SecretError('CONFIG_INVALID', 'options must be an object')
-  }
-  const { checks = {}, timeoutMs = 30_000 } = /** @type {{ checks?: Checks, timeoutMs?: number }} */ (options)
+function checkedChecks(options) {
+  const given = checked(options, ['phase', 'names', 'checks', 'timeoutMs'])
+  const { checks = {}, timeoutMs = 30_000 } = given
   if (typeof checks !== 'object' || checks === null || Object.values(checks).some((f) => typeof f !== 'function')) {
     throw new SecretError('CONFIG_INVALID', 'checks must be an object of functions')
   }
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 3_600_000) {
     throw new SecretError('CONFIG_INVALID', 'timeoutMs must be a whole number from 1 to 3600000')
   }
-  return { checks, timeoutMs }
+  return { checks, timeoutMs, scope: scopeOf(given) }
 }
 
 /**

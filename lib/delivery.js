@@ -5,7 +5,8 @@ const { checkedChecks, runChecks } = require('./checks')
 const { checkedHooks } = require('./hooks')
 const native = require('./load')
 const { MetricsCollector } = require('./metrics')
-const { SecretMigrationManager } = require('./migration')
+const { queueMicrotask } = require('./microtask')
+const { SecretMigrationManager, checkedScope } = require('./migration')
 const { Operations, listen } = require('./operations')
 const { SecretRotationManager } = require('./rotation')
 const { traced } = require('./trace')
@@ -178,14 +179,22 @@ class SecretDelivery {
     return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
   }
 
-  /** @returns {Promise<import('../index').ValidationResult>} */
-  async validateSecretAccess() {
-    return this.#start((id) => this.#native.validateSecretAccess(id))
+  /**
+   * @param {import('../index').MigrationScope} [options]
+   * @returns {Promise<import('../index').AccessValidationResult>}
+   */
+  async validateSecretAccess(options) {
+    const scope = checkedScope(options)
+    return this.#start((id) => this.#native.validateSecretAccess(id, scope))
   }
 
-  /** @returns {Promise<import('../index').ValidationResult>} */
-  async validateSecretConsistency() {
-    return this.#start((id) => this.#native.validateSecretConsistency(id))
+  /**
+   * @param {import('../index').MigrationScope} [options]
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateSecretConsistency(options) {
+    const scope = checkedScope(options)
+    return this.#start((id) => this.#native.validateSecretConsistency(id, scope))
   }
 
   /**
@@ -196,7 +205,7 @@ class SecretDelivery {
     const given = checkedChecks(options)
     const found = this.#variables.all()
     /** @type {import('../index').ValidationResult} */
-    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, found))
+    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, given.scope, found))
     if (options?.checks === undefined) return result
     const checks = await runChecks(given)
     return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }

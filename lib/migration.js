@@ -25,8 +25,7 @@ class SecretMigrationManager {
    * @returns {Promise<import('../index').MigrationPlan>}
    */
   async plan(options) {
-    const given = checked(options, ['phase', 'names'])
-    const scope = scopeOf(given)
+    const scope = checkedScope(options)
     return this.#start((id) => this.#native.migrationPlan(id, scope))
   }
 
@@ -91,6 +90,11 @@ function checked(options, known) {
   return options
 }
 
+/** @param {unknown} options */
+function checkedScope(options) {
+  return scopeOf(checked(options, ['phase', 'names']))
+}
+
 /** @param {Record<string, any>} options */
 function scopeOf({ phase, names }) {
   if (phase !== undefined && typeof phase !== 'string') {
@@ -103,4 +107,4 @@ function scopeOf({ phase, names }) {
   return { phase, names }
 }
 
-module.exports = { SecretMigrationManager }
+module.exports = { SecretMigrationManager, checked, checkedScope, scopeOf }

@@ -5,6 +5,8 @@
  * `process.env`, and a worker has an environment of its own.
  */
 
+const { queueMicrotask } = require('./microtask')
+
 const FILE_SUFFIX = '_FILE'
 const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
 

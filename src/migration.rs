@@ -17,7 +17,7 @@ use tcs_secret_delivery_core::name::SecretName;
 use crate::completions::Completions;
 use crate::report::error;
 
-/// What a command is limited to.
+/// What a command or a validation is limited to.
 #[napi(object)]
 pub struct NativeScope {
     /// One of `critical`, `tool`, `other`.
@@ -27,7 +27,8 @@ pub struct NativeScope {
 }
 
 impl NativeScope {
-    fn read(self) -> Result<Scope> {
+    /// The core's own.
+    pub(crate) fn read(self) -> Result<Scope> {
         let known = |text: String| {
             let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == text);
             phase.ok_or_else(|| SecretError::config("phase", "must be 'critical', 'tool' or 'other'"))

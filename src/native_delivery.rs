@@ -333,25 +333,29 @@ impl NativeDelivery {
 
     /// `validateSecretAccess`.
     #[napi(catch_unwind)]
-    pub fn validate_secret_access(&self, id: u32) {
-        self.start(id, |delivery| async move { Ok(validation(&delivery, None, &delivery.validate_access().await?)) });
+    pub fn validate_secret_access(&self, id: u32, scope: NativeScope) {
+        self.start(id, |delivery| async move {
+            let access = delivery.validate_access(&scope.read()?).await?;
+            let mut report = report::validation(delivery.environment(), delivery.clock(), None, &access.secrets);
+            report["permissions"] = report::permissions(&access.permissions);
+            Ok(Outcome::Report(report.to_string()))
+        });
     }
 
     /// `validateSecretConsistency`.
     #[napi(catch_unwind)]
-    pub fn validate_secret_consistency(&self, id: u32) {
-        self.start(
-            id,
-            |delivery| async move { Ok(validation(&delivery, None, &delivery.validate_consistency().await?)) },
-        );
+    pub fn validate_secret_consistency(&self, id: u32, scope: NativeScope) {
+        self.start(id, |delivery| async move {
+            Ok(validation(&delivery, None, &delivery.validate_consistency(&scope.read()?).await?))
+        });
     }
 
     /// `validateApplicationFunctionality`.
     #[napi(catch_unwind)]
-    pub fn validate_application_functionality(&self, id: u32, variables: HashMap<String, String>) {
+    pub fn validate_application_functionality(&self, id: u32, scope: NativeScope, variables: HashMap<String, String>) {
         let variables = Variables::new(variables);
         self.start(id, |delivery| async move {
-            Ok(validation(&delivery, None, &delivery.validate_functionality(&variables).await?))
+            Ok(validation(&delivery, None, &delivery.validate_functionality(&variables, &scope.read()?).await?))
         });
     }
 

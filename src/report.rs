@@ -13,13 +13,16 @@ use tcs_secret_delivery_core::layer::Versions;
 use tcs_secret_delivery_core::metrics::alerts::Alert;
 use tcs_secret_delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
 use tcs_secret_delivery_core::metrics::{Origin, read};
+use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::notice::Notice;
 use tcs_secret_delivery_core::rotation::calendar::Appointment;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext};
 use tcs_secret_delivery_core::rotation::policy::{Policies, Policy};
 use tcs_secret_delivery_core::rotation::report::{Report, StepReport};
 use tcs_secret_delivery_core::source::aws::Version;
-use tcs_secret_delivery_core::validation::{Issue, LATENCY_BOUND, LayerLatency, Severity, Validated, is_valid};
+use tcs_secret_delivery_core::validation::{
+    Issue, LATENCY_BOUND, LayerLatency, Permission, Severity, Validated, is_valid,
+};
 
 /// `EnvironmentDefaults`.
 pub fn environment_defaults(environment: Environment) -> Value {
@@ -80,7 +83,17 @@ fn layer(report: &LayerReport) -> Value {
 }
 
 pub(crate) fn error(error: Option<&SecretError>) -> Value {
-    error.map_or(Value::Null, |error| json!({ "code": error.code().as_str(), "message": error.to_string() }))
+    error.map_or(Value::Null, |error| {
+        with_action(json!({ "code": error.code().as_str(), "message": error.to_string() }), error.action())
+    })
+}
+
+/// Names the IAM action that AWS refused, where one is known.
+fn with_action(mut report: Value, action: Option<&str>) -> Value {
+    if let Some(action) = action {
+        report["action"] = action.into();
+    }
+    report
 }
 
 /// A rotation hook's context, but for the values.
@@ -374,13 +387,25 @@ pub fn validation(environment: Environment, clock: &Clock, tool: Option<&str>, s
     })
 }
 
+/// The `permissions` of a `ValidationResult`.
+pub fn permissions(permissions: &[Permission]) -> Value {
+    let one = |permission: &Permission| {
+        json!({
+            "action": permission.action,
+            "state": permission.granted.as_str(),
+            "refusedFor": permission.refused_for.iter().map(SecretName::as_str).collect::<Vec<_>>(),
+        })
+    };
+    permissions.iter().map(one).collect()
+}
+
 fn validated(secret: &Validated) -> Value {
     let issue = |issue: &Issue| {
         let severity = match issue.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        json!({ "code": issue.code, "severity": severity, "message": issue.message })
+        with_action(json!({ "code": issue.code, "severity": severity, "message": issue.message }), issue.action)
     };
     json!({
         "name": secret.name.as_str(),

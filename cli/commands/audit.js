@@ -1,12 +1,9 @@
 'use strict'
 
-const fs = require('node:fs')
-const readline = require('node:readline')
+const { DEFAULT_FILE, logOf, readKey, records } = require('../audit-log')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-
-const DEFAULT_FILE = 'secret-audit.jsonl'
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
@@ -26,7 +23,7 @@ module.exports = (program, handle) => {
       handle(async (context, file, { keyFile }) => {
         const { verifyAuditLog } = library()
         const log = logOf(file)
-        const key = keyFile === undefined ? undefined : read(keyFile).trim()
+        const key = keyFile === undefined ? undefined : readKey(keyFile)
         const found = await verifyAuditLog(log, { key })
         context.terminal.result({ file: log, ...found }, () => verdict(log, found, context.terminal))
         return found.untampered ? EXIT.ok : EXIT.no
@@ -50,62 +47,27 @@ module.exports = (program, handle) => {
         }
         const wanted = (/** @type {any} */ record) =>
           (secret === undefined || record.secret === secret) && (outcome === undefined || record.outcome === outcome)
-        const records = await last(logOf(file), most, wanted)
-        context.terminal.result({ records }, () => table(records, context.terminal))
+        const found = await last(logOf(file), most, wanted)
+        context.terminal.result({ records: found }, () => table(found, context.terminal))
         return EXIT.ok
       }),
     )
 }
 
-/** @param {string | undefined} file */
-function logOf(file) {
-  const log = file ?? process.env.TCS_AUDIT_LOG ?? DEFAULT_FILE
-  if (log === 'stdout') throw new CliError('USAGE', EXIT.usage, 'TCS_AUDIT_LOG is stdout; name the file with the lines')
-  return log
-}
-
-/** @param {string} file */
-function read(file) {
-  try {
-    return fs.readFileSync(file, 'utf8')
-  } catch (error) {
-    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
-    throw new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
-  }
-}
-
 /**
- * Reads line by line: a log may have gigabytes.
- *
  * @param {string} file
  * @param {number} most
  * @param {(record: any) => boolean} wanted
  */
 async function last(file, most, wanted) {
   /** @type {any[]} */
-  const records = []
-  try {
-    const lines = readline.createInterface({ input: fs.createReadStream(file), crlfDelay: Infinity })
-    for await (const line of lines) {
-      const record = parsed(line)
-      if (record === undefined || !wanted(record)) continue
-      records.push(record)
-      if (records.length > most) records.shift()
-    }
-  } catch (error) {
-    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
-    throw new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
+  const found = []
+  for await (const record of records(file)) {
+    if (!wanted(record)) continue
+    found.push(record)
+    if (found.length > most) found.shift()
   }
-  return records
-}
-
-/** A torn last line is no record. @param {string} line */
-function parsed(line) {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
+  return found
 }
 
 /**
@@ -129,12 +91,12 @@ function verdict(log, { valid, untampered, fault, files, lastSequence, endConfir
 }
 
 /**
- * @param {any[]} records
+ * @param {any[]} found
  * @param {import('../terminal').Terminal} terminal
  */
-function table(records, terminal) {
-  if (records.length === 0) return 'No record fits.\n'
-  const rows = records.map(
+function table(found, terminal) {
+  if (found.length === 0) return 'No record fits.\n'
+  const rows = found.map(
     ({ time, event, secret = '', source = '', cache = '', outcome = '', code = '', caller = '' }) => [
       time,
       event,

@@ -3,6 +3,7 @@
 const { define } = require('../define')
 const { examine } = require('../doctor')
 const { EXIT } = require('../exit')
+const { plural } = require('../words')
 
 /** @typedef {import('../doctor').Finding} Finding */
 
@@ -38,6 +39,5 @@ function shown(findings, terminal) {
   ])
   const errors = findings.filter(({ status }) => status === 'error').length
   const warnings = findings.filter(({ status }) => status === 'warning').length
-  const count = (/** @type {number} */ n, /** @type {string} */ noun) => `${n} ${noun}${n === 1 ? '' : 's'}`
-  return `${lines.join('\n')}\n\n${count(errors, 'error')}, ${count(warnings, 'warning')}\n`
+  return `${lines.join('\n')}\n\n${plural(errors, 'error')}, ${plural(warnings, 'warning')}\n`
 }

@@ -3,13 +3,14 @@
 const { define } = require('../define')
 const { EXIT } = require('../exit')
 const { moment, relative } = require('../times')
+const { told } = require('../words')
 
 /** @typedef {import('../../index').RotationDue} RotationDue */
 
 const COLOURS = /** @type {const} */ ({ due: 'red', announced: 'yellow', unknown: 'red', manual: 'dim' })
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'due', {
     summary: 'show when declared secrets are to be rotated',
     description:
@@ -17,14 +18,12 @@ module.exports = (program, handle) => {
     examples: ['due --environment production', 'due --json | jq \'.secrets[] | select(.state == "due") | .name\''],
     exits: { 0: 'shown, whatever is due', 3: 'the configuration is wrong' },
   }).action(
-    handle(async (context) =>
-      context.withDelivery(async (delivery) => {
-        const secrets = await delivery.rotation.due()
-        const { environment } = delivery
-        context.terminal.result({ environment, secrets }, () => shown(secrets, environment, context.terminal))
-        return EXIT.ok
-      }),
-    ),
+    handleOpen(async ({ terminal, delivery }) => {
+      const secrets = await delivery.rotation.due()
+      const { environment } = delivery
+      terminal.result({ environment, secrets }, () => shown(secrets, environment, terminal))
+      return EXIT.ok
+    }),
   )
 }
 
@@ -43,10 +42,7 @@ function shown(secrets, environment, terminal) {
     rotatedAt === null ? '–' : moment(rotatedAt),
     policy ?? `interval of ${environment}`,
     // Where people rotate, it does not matter why AWS does not tell.
-    state !== 'unknown' ? '' : error === null ? 'AWS has no such secret' : `${error.code}: ${error.message}`,
+    state !== 'unknown' ? '' : told(error) || 'AWS has no such secret',
   ])
-  return terminal.table(['NAME', 'STATE', 'DUE', 'LAST ROTATED', 'POLICY', ''], rows, (text, _, column) => {
-    const colour = column === 1 ? COLOURS[/** @type {keyof typeof COLOURS} */ (text)] : undefined
-    return colour === undefined ? text : terminal.style(colour, text)
-  })
+  return terminal.table(['NAME', 'STATE', 'DUE', 'LAST ROTATED', 'POLICY', ''], rows, terminal.words(1, COLOURS))
 }

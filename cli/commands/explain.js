@@ -8,7 +8,7 @@ const { duration, moment } = require('../times')
 /** @typedef {import('../../index').SecretExplanation} SecretExplanation */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'explain', {
     summary: 'show which layer answers for a secret, and why',
     description:
@@ -19,10 +19,9 @@ module.exports = (program, handle) => {
     .argument('<name>', "the secret's name, or its tool")
     .argument('[type]', 'its type, where a tool was given')
     .action(
-      handle(async (context, first, secretType) => {
-        const name = namedBy(first, secretType)
-        const explanation = await context.withDelivery((delivery) => delivery.explain(name))
-        context.terminal.result(explanation, () => shown(explanation, context.terminal))
+      handleOpen(async ({ terminal, delivery }, first, secretType) => {
+        const explanation = await delivery.explain(namedBy(first, secretType))
+        terminal.result(explanation, () => shown(explanation, terminal))
         return EXIT.ok
       }),
     )
@@ -42,20 +41,10 @@ function shown(explanation, terminal) {
     ageSeconds === null ? '–' : duration(ageSeconds),
     freshUntil === null ? '–' : moment(freshUntil),
   ])
-  const colours = /** @type {const} */ ({
-    hit: 'green',
-    stale: 'yellow',
-    error: 'red',
-    disabled: 'dim',
-    skipped: 'dim',
-  })
   const table = terminal.table(
     ['LAYER', 'STATE', 'PLACE', 'VERSION', 'AGE', 'FRESH UNTIL'],
     rows,
-    (text, _, column) => {
-      const colour = column === 1 ? colours[/** @type {keyof typeof colours} */ (text)] : undefined
-      return colour === undefined ? text : terminal.style(colour, text)
-    },
+    terminal.words(1, { hit: 'green', stale: 'yellow', error: 'red', disabled: 'dim', skipped: 'dim' }),
   )
   const errors = layers.flatMap(({ layer, error }) =>
     error === null ? [] : [`${layer}: ${terminal.style('red', error.code)} ${error.message}`],

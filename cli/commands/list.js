@@ -21,7 +21,7 @@ const AT_ONCE = 8
  */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'list', {
     summary: 'list secrets with their source and state',
     description:
@@ -31,16 +31,12 @@ module.exports = (program, handle) => {
   })
     .argument('[tool]', 'only the secrets of this tool')
     .action(
-      handle(async (context, tool) =>
-        context.withDelivery(async (delivery, config) => {
-          const secrets = [...(await known(delivery, config, tool)), ...(await undeclared(delivery, config, tool))]
-          const { environment } = delivery
-          context.terminal.result({ environment, tool: tool ?? null, secrets }, () =>
-            shown(secrets, environment, context.terminal),
-          )
-          return EXIT.ok
-        }),
-      ),
+      handleOpen(async ({ terminal, delivery, config }, tool) => {
+        const secrets = [...(await known(delivery, config, tool)), ...(await undeclared(delivery, config, tool))]
+        const { environment } = delivery
+        terminal.result({ environment, tool: tool ?? null, secrets }, () => shown(secrets, environment, terminal))
+        return EXIT.ok
+      }),
     )
 }
 

@@ -1,14 +1,20 @@
 'use strict'
 
+const path = require('node:path')
+const { Option } = require('commander')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { told } = require('../words')
+const { VALIDATIONS, loadChecks, shown, validate } = require('../validations')
 
+/** For the output to be taken. */
+const GRACE_MS = 2_000
 const PHASES = ['critical', 'tool', 'other']
 
 /** @typedef {import('../terminal').Terminal} Terminal */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   const migrate = program.command('migrate').summary('move secrets from the env file to AWS')
   migrate.description(
     'Moves secrets from the env file to AWS, in phases. Each command may be interrupted and run again; docs/migration.md has the whole way.',
@@ -24,13 +30,11 @@ module.exports = (program, handle) => {
     examples: ['migrate plan --environment staging', 'migrate plan --phase critical --json'],
     exits: { 0: 'everything is in AWS', 1: 'something is left to do' },
   }).action(
-    handle(async (context, options) =>
-      context.withDelivery(async (delivery) => {
-        const plan = await delivery.migration.plan(scope(options))
-        context.terminal.result(plan, () => planned(plan, context.terminal))
-        return plan.complete ? EXIT.ok : EXIT.no
-      }),
-    ),
+    handleOpen(async ({ terminal, delivery }, options) => {
+      const plan = await delivery.migration.plan(scope(options))
+      terminal.result(plan, () => planned(plan, terminal))
+      return plan.complete ? EXIT.ok : EXIT.no
+    }),
   )
 
   step('apply', {
@@ -41,14 +45,12 @@ module.exports = (program, handle) => {
     .option('--overwrite', 'also give secrets that differ the value of the file')
     .option('-y, --yes', 'needed, since it writes to AWS')
     .action(
-      handle(async (context, options) => {
+      handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'apply', 'migrate plan')
-        return context.withDelivery(async (delivery) => {
-          const { overwrite = false } = options
-          const report = await delivery.migration.apply({ ...scope(options), overwrite })
-          context.terminal.result(report, () => outcomes(report.secrets, context.terminal))
-          return report.complete ? EXIT.ok : EXIT.no
-        })
+        const { overwrite = false } = options
+        const report = await delivery.migration.apply({ ...scope(options), overwrite })
+        terminal.result(report, () => outcomes(report.secrets, terminal))
+        return report.complete ? EXIT.ok : EXIT.no
       }),
     )
 
@@ -62,16 +64,48 @@ module.exports = (program, handle) => {
     .option('--mode <mode>', "what is left: 'comment' with the name, or 'remove'", 'comment')
     .option('-y, --yes', 'needed, since it changes the file')
     .action(
-      handle(async (context, options) => {
+      handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'retire', 'migrate plan')
-        return context.withDelivery(async (delivery) => {
-          const report = await delivery.migration.retire({ ...scope(options), mode: options.mode })
-          context.terminal.result(report, () => {
-            const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
-            return outcomes(report.secrets, context.terminal) + backup
-          })
-          return report.secrets.some(({ outcome }) => outcome === 'failed') ? EXIT.no : EXIT.ok
+        const report = await delivery.migration.retire({ ...scope(options), mode: options.mode })
+        terminal.result(report, () => {
+          const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
+          return outcomes(report.secrets, terminal) + backup
         })
+        return report.secrets.some(({ outcome }) => outcome === 'failed') ? EXIT.no : EXIT.ok
+      }),
+    )
+
+  step('validate', {
+    summary: 'check that a migration is sound; changes nothing',
+    description:
+      "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret resolves and looks right, and the service's own checks), performance (what a read costs in each layer, measured on all declared secrets). The service's own checks are the functions that a module exports; each is given a SecretDelivery, and fails when it throws or does not end within 30 seconds.",
+    examples: [
+      'migrate validate --environment staging --checks secrets.checks.mjs',
+      'migrate validate --only access consistency --phase critical --json',
+    ],
+    exits: {
+      0: 'every validation passed; there may be warnings',
+      1: 'one did not',
+      4: 'one could not be made, since a source failed',
+    },
+  })
+    .addOption(
+      new Option('--only <validation...>', 'these validations').choices(VALIDATIONS).default(VALIDATIONS, 'all'),
+    )
+    .option('--checks <module>', "the service's own checks (default: what the configuration file names as 'checks')")
+    .action(
+      handleOpen(async ({ terminal, delivery, config }, options) => {
+        const { only } = options
+        const file = options.checks === undefined ? config.checks : path.resolve(options.checks)
+        const checks = file === null || !only.includes('functionality') ? {} : await loadChecks(file)
+        const { environment } = delivery
+        const { validations, exit } = await validate(delivery, { only, scope: scope(options), checks })
+        terminal.result({ environment, valid: exit === EXIT.ok, ...validations }, () =>
+          shown(environment, validations, terminal),
+        )
+        // A check that did not end, or left a connection open, must not hold this process.
+        setTimeout(() => process.exit(), GRACE_MS).unref()
+        return exit
       }),
     )
 
@@ -83,13 +117,11 @@ module.exports = (program, handle) => {
     .option('--backup <name>', 'which one (default: the newest)')
     .option('-y, --yes', 'needed, since it changes the file')
     .action(
-      handle(async (context, options) => {
+      handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'rollback', 'migrate plan')
-        return context.withDelivery(async (delivery) => {
-          const report = await delivery.migration.rollback({ backup: options.backup })
-          context.terminal.result(report, () => `${report.file} is ${report.backup} again\n`)
-          return EXIT.ok
-        })
+        const report = await delivery.migration.rollback({ backup: options.backup })
+        terminal.result(report, () => `${report.file} is ${report.backup} again\n`)
+        return EXIT.ok
       }),
     )
 }
@@ -112,12 +144,7 @@ function needsYes({ yes }, command, instead) {
 /** @param {import('../../index').MigrationPlan} plan @param {Terminal} terminal */
 function planned(plan, terminal) {
   const rows = PHASES.flatMap((phase) =>
-    plan.phases[/** @type {'critical'} */ (phase)].map(({ name, action, error }) => [
-      phase,
-      name,
-      action,
-      error === null ? '' : `${error.code}: ${error.message}`,
-    ]),
+    plan.phases[/** @type {'critical'} */ (phase)].map(({ name, action, error }) => [phase, name, action, told(error)]),
   )
   if (rows.length === 0) return `Nothing to migrate: ${plan.file ?? 'no env file'} holds no secret.\n`
   const left = rows.filter(([, , action]) => action !== 'keep' && action !== 'only-in-aws').length
@@ -130,10 +157,6 @@ function planned(plan, terminal) {
  */
 function outcomes(secrets, terminal) {
   if (secrets.length === 0) return 'Nothing to do.\n'
-  const rows = secrets.map(({ name, outcome, error }) => [
-    name,
-    outcome,
-    error === null ? '' : `${error.code}: ${error.message}`,
-  ])
+  const rows = secrets.map(({ name, outcome, error }) => [name, outcome, told(error)])
   return terminal.table(['NAME', 'OUTCOME', ''], rows)
 }

@@ -1,10 +1,14 @@
 'use strict'
 
+const fs = require('node:fs')
 const path = require('node:path')
 const { version } = require('../../package.json')
+const { DEFAULT_FILE, readKey } = require('../audit-log')
+const { library } = require('../context')
 const { define } = require('../define')
-const { CliError, EXIT } = require('../exit')
+const { CliError, EXIT, describe } = require('../exit')
 const { writeAtomically } = require('../private-file')
+const { trafficOf } = require('../report/traffic')
 
 /** It holds no values, and is made to be handed on. */
 const READABLE = 0o644
@@ -14,17 +18,28 @@ module.exports = (program, handle) => {
   define(program, 'report', {
     summary: 'write an HTML page for auditors',
     description:
-      'Writes one HTML page without external resources: where every declared secret comes from, what a validation says of it, when it is to be rotated, what each layer costs, and the state of the sources. It holds no values. --json prints the same as data.',
-    examples: ['report --out report.html --environment production', 'report --json'],
+      'Writes one HTML page without external resources: where every declared secret comes from, what a validation says of it, when it is to be rotated, what each layer costs, the state of the sources, whether the audit log is as it was written, and the hit rate and latency of the reads in it. It holds no values. --json prints the same as data.',
+    examples: [
+      'report --out report.html --environment production',
+      'report --out report.html --audit-log /var/log/secret-audit.jsonl',
+      'report --json',
+    ],
     exits: { 0: 'written, whatever it says', 5: 'the file could not be written' },
   })
     .option('-o, --out <file>', 'where to; an existing file is replaced')
+    .option(
+      '--audit-log <file>',
+      "the service's log (default: audit.path, else TCS_AUDIT_LOG, else secret-audit.jsonl)",
+    )
+    .option('--audit-key-file <file>', 'file with the key of a keyed log, as base64 text (default: audit.key)')
     .action(
-      handle(async (context, { out }) => {
+      handle(async (context, { out, auditLog, auditKeyFile }) => {
         if (out === undefined && !context.terminal.json) {
           throw new CliError('USAGE', EXIT.usage, 'name a file with --out, such as --out report.html, or add --json')
         }
-        const data = await context.withDelivery(gather)
+        const data = await context.withDelivery((delivery, config) =>
+          gather(delivery, config, { auditLog, auditKeyFile }),
+        )
         if (out !== undefined) {
           // Not needed for --json.
           const { page } = require('../report/page')
@@ -46,14 +61,24 @@ module.exports = (program, handle) => {
  * @property {import('../../index').RotationDue[]} rotation
  * @property {import('../../index').PerformanceMetrics | null} performance
  * @property {{ code: string, message: string } | null} performanceError Why there are no latencies.
+ * @property {Audit} audit
+ */
+/**
+ * @typedef {object} Audit
+ * @property {string | null} log The file; `null`: there is none.
+ * @property {import('../../index').AuditVerification | null} verification
+ * @property {import('../report/traffic').Traffic | null} traffic What its records say of the service's reads.
+ * @property {{ code: string, message: string } | null} error Why there is no verification.
  */
 
 /**
  * @param {import('../context').SecretDelivery} delivery
  * @param {import('../context').Config} config
+ * @param {{ auditLog?: string, auditKeyFile?: string }} named
  * @returns {Promise<Report>}
  */
-async function gather(delivery, { declared }) {
+async function gather(delivery, config, named) {
+  const { declared } = config
   const required = new Set(declared.filter((secret) => secret.required).map(({ name }) => name))
   const health = await delivery.health()
   const { secrets } = await delivery.validateApplicationFunctionality()
@@ -71,5 +96,28 @@ async function gather(delivery, { declared }) {
     rotation,
     performance,
     performanceError,
+    audit: await audited(config, delivery.environment, named),
+  }
+}
+
+/**
+ * @param {import('../context').Config} config
+ * @param {string} environment
+ * @param {{ auditLog?: string, auditKeyFile?: string }} named
+ * @returns {Promise<Audit>}
+ */
+async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
+  const { path: configured, key: configuredKey } = typeof options.audit === 'object' ? options.audit : {}
+  const given = auditLog ?? configured ?? (process.env.TCS_AUDIT_LOG || DEFAULT_FILE)
+  const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
+  const nothing = { log: null, verification: null, traffic: null, error: null }
+  if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
+  const key = auditKeyFile === undefined ? configuredKey : readKey(auditKeyFile)
+  try {
+    const verification = await library().verifyAuditLog(log, { key })
+    return { log, verification, traffic: await trafficOf(log, environment), error: null }
+  } catch (error) {
+    const { code, message } = describe(error)
+    return { ...nothing, log, error: { code, message } }
   }
 }

@@ -4,11 +4,12 @@ const readline = require('node:readline')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { namedBy } = require('../secrets')
+const { told } = require('../words')
 
 /** @typedef {import('../../index').RotationReport} RotationReport */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'rotate', {
     summary: 'give a secret a new value in AWS',
     description:
@@ -26,24 +27,22 @@ module.exports = (program, handle) => {
     .argument('<name>', "the secret's name, or its tool")
     .argument('[type]', 'its type, where a tool was given')
     .option('-y, --yes', 'do not ask; needed where standard input is no terminal')
-    .action(handle(rotate))
+    .action(handleOpen(rotate))
 }
 
 /**
- * @param {import('../context').Context} context
+ * @param {import('../program').Open} open
  * @param {string} first
  * @param {string | undefined} secretType
  * @param {{ yes?: boolean }} options
  */
-async function rotate(context, first, secretType, { yes }) {
+async function rotate({ terminal, delivery, config }, first, secretType, { yes }) {
   const name = namedBy(first, secretType)
-  return context.withDelivery(async (delivery, { options }) => {
-    const hooks = Object.keys(options.rotation?.hooks ?? {})
-    if (!yes) await confirm(name, delivery.environment, hooks)
-    const report = await delivery.rotation.rotate(name)
-    context.terminal.result(report, () => shown(report, context.terminal))
-    return report.outcome === 'finished' ? EXIT.ok : EXIT.no
-  })
+  const hooks = Object.keys(config.options.rotation?.hooks ?? {})
+  if (!yes) await confirm(name, delivery.environment, hooks)
+  const report = await delivery.rotation.rotate(name)
+  terminal.result(report, () => shown(report, terminal))
+  return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }
 
 /**
@@ -83,7 +82,7 @@ async function confirm(name, environment, hooks) {
  * @param {import('../terminal').Terminal} terminal
  */
 function shown({ name, environment, outcome, steps, versionId, error }, terminal) {
-  const told = {
+  const endings = {
     finished: terminal.style('green', 'the new value is live'),
     unverified: terminal.style('yellow', 'the new value is live, and its check failed'),
     failed: terminal.style('red', 'it failed, and the old value is live'),
@@ -92,12 +91,12 @@ function shown({ name, environment, outcome, steps, versionId, error }, terminal
   const rows = steps.map(({ step, durationMs, error: failure }) => [
     step,
     `${Math.round(durationMs)} ms`,
-    failure === null ? 'ok' : `${failure.code}: ${failure.message}`,
+    told(failure) || 'ok',
   ])
   return [
-    `${terminal.style('bold', name)} in ${environment}: ${told[outcome]}`,
+    `${terminal.style('bold', name)} in ${environment}: ${endings[outcome]}`,
     ...(versionId === null ? [] : [`version ${versionId}`]),
-    ...(error === null ? [] : [`${error.code}: ${error.message}`]),
+    ...(error === null ? [] : [told(error)]),
     '',
     terminal.table(['STEP', 'TIME', 'RESULT'], rows),
   ].join('\n')

@@ -1,34 +1,63 @@
 'use strict'
 
+const { Option } = require('commander')
 const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
+const { ENVIRONMENTS } = require('../environments')
 const { EXIT } = require('../exit')
+const { plural } = require('../words')
 
 /** @typedef {import('../../index').ValidationResult} ValidationResult */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, handle) => {
+module.exports = (program, _, handleOpen) => {
   define(program, 'validate', {
     summary: 'check that secrets are there and look right',
     description:
       'Reads the declared secrets as the service would and checks them against their rules, and for what is hardly ever meant: placeholders, white space or quotes around a value, tokens and certificates that end, late rotations.',
-    examples: ['validate', 'validate github --environment production', 'validate --json'],
+    examples: [
+      'validate',
+      'validate github --environment production',
+      'validate --environment staging --other-environments production',
+    ],
     exits: { 0: 'no errors; there may be warnings', 1: 'errors', 3: 'no tools are declared' },
   })
     .argument('[tool]', 'only this tool (default: all declared tools)')
-    .action(
-      handle(async (context, tool) =>
-        context.withDelivery(async (delivery, config) => {
-          if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
-          const result =
-            tool === undefined
-              ? await delivery.validateApplicationFunctionality()
-              : await delivery.validateToolSecrets(tool)
-          context.terminal.result(result, () => shown(result, context.terminal))
-          return result.valid ? EXIT.ok : EXIT.no
-        }),
+    .addOption(
+      new Option('--other-environments <name...>', 'also whether these have the same values in AWS').choices(
+        ENVIRONMENTS,
       ),
     )
+    .action(
+      handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
+        if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
+        const result =
+          tool === undefined
+            ? await validateAll(delivery, config, otherEnvironments)
+            : await delivery.validateToolSecrets(tool, { otherEnvironments })
+        terminal.result(result, () => shown(result, terminal))
+        return result.valid ? EXIT.ok : EXIT.no
+      }),
+    )
+}
+
+/**
+ * @param {import('../context').SecretDelivery} delivery
+ * @param {import('../context').Config} config
+ * @param {string[]} [otherEnvironments]
+ * @returns {Promise<ValidationResult>}
+ */
+async function validateAll(delivery, { declared }, otherEnvironments) {
+  if (otherEnvironments === undefined) return delivery.validateApplicationFunctionality()
+  const tools = [...new Set(declared.map(({ tool }) => tool))]
+  const all = await Promise.all(tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })))
+  return {
+    valid: all.every(({ valid }) => valid),
+    tool: null,
+    environment: delivery.environment,
+    checkedAt: new Date().toISOString(),
+    secrets: all.flatMap(({ secrets }) => secrets),
+  }
 }
 
 /**
@@ -41,16 +70,9 @@ function shown({ secrets, environment }, terminal) {
       ? [['ok', name, source ?? '–', '']]
       : issues.map(({ code, severity, message }) => [severity, name, source ?? '–', `${code}: ${message}`]),
   )
-  const colours = /** @type {const} */ ({ ok: 'green', warning: 'yellow', error: 'red' })
-  const table = terminal.table(['RESULT', 'NAME', 'SOURCE', 'ISSUE'], rows, (text, _, column) =>
-    column === 0 ? terminal.style(colours[/** @type {keyof typeof colours} */ (text)] ?? 'bold', text) : text,
-  )
+  const colours = terminal.words(0, { ok: 'green', warning: 'yellow', error: 'red' })
+  const table = terminal.table(['RESULT', 'NAME', 'SOURCE', 'ISSUE'], rows, colours)
   const count = (/** @type {string} */ severity) => rows.filter(([result]) => result === severity).length
   const summary = `${plural(secrets.length, 'secret')} in ${environment}: ${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}`
   return secrets.length === 0 ? `${summary}\n` : `${table}\n${summary}\n`
-}
-
-/** @param {number} count @param {string} noun */
-function plural(count, noun) {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

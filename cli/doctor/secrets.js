@@ -14,6 +14,14 @@ const FIXES = {
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
 
+/** What reads fail without. */
+const READS = new Set(['secretsmanager:GetSecretValue', 'kms:Decrypt'])
+/** What some can do without. Of BatchGetSecretValue the delivery itself warns. @type {Record<string, string>} */
+const USES = {
+  'secretsmanager:ListSecrets': 'tools that declare no secrets',
+  'secretsmanager:DescribeSecret': 'rotations, and migrations that overwrite',
+}
+
 /**
  * Whether the declared secrets can be read: what the identity may do is found out by doing it.
  *
@@ -31,24 +39,36 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   }
   // While AWS is down every secret would only repeat it.
   const asksAws = checks.aws.status === 'ok' || checks.aws.status === 'degraded'
-  const access = asksAws ? (await delivery.validateSecretAccess()).secrets : []
+  const access = asksAws ? permissionFindings(await delivery.validateSecretAccess()) : []
   const { secrets } = await delivery.validateApplicationFunctionality()
   return [
-    ...permissionFindings(access),
+    ...access,
     ...(asksAws || checks.aws.status === 'disabled' ? [readFinding(secrets)] : []),
     ...warnings.map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
   ]
 }
 
-/** @param {ValidatedSecret[]} access @returns {Finding[]} */
-function permissionFindings(access) {
-  if (access.length === 0) return []
-  const refused = access.filter(({ issues }) =>
-    issues.some(({ message }) => message.startsWith('SECRET_ACCESS_DENIED')),
+/** @param {import('../../index').AccessValidationResult} access @returns {Finding[]} */
+function permissionFindings({ secrets, permissions }) {
+  const denied = permissions.filter(({ state }) => state === 'denied')
+  const refused = denied
+    .filter(({ action }) => READS.has(action))
+    .map(({ action, refusedFor }) =>
+      finding('permissions', 'error', `AWS refuses ${refusedFor.join(', ')}`, `grant the identity ${action} on them`),
+    )
+  const unnamed = secrets.filter(({ issues }) =>
+    issues.some(({ message, action }) => action === undefined && message.startsWith('SECRET_ACCESS_DENIED')),
   )
-  if (refused.length === 0) return [finding('permissions', 'ok', 'AWS refuses none of the declared secrets')]
-  const fix = 'grant the identity secretsmanager:GetSecretValue on them, and kms:Decrypt on their key'
-  return [finding('permissions', 'error', `AWS refuses ${names(refused)}`, fix)]
+  if (unnamed.length > 0) {
+    const fix = 'grant the identity secretsmanager:GetSecretValue on them, and kms:Decrypt on their key'
+    refused.push(finding('permissions', 'error', `AWS refuses ${names(unnamed)}`, fix))
+  }
+  if (refused.length === 0) refused.push(finding('permissions', 'ok', 'AWS refuses none of the declared secrets'))
+  const others = denied.flatMap(({ action }) => {
+    const use = USES[action]
+    return use === undefined ? [] : [finding('permissions', 'note', `${action} is not granted; it is for ${use}`)]
+  })
+  return [...refused, ...others]
 }
 
 /** @param {ValidatedSecret[]} secrets @returns {Finding} */

@@ -3,6 +3,7 @@
 // Drawings for the report, as inline SVG. Their figures stand in tables beside them as well.
 
 const { html } = require('./html')
+const { DAY_MS, HOUR_MS } = require('./traffic')
 
 /** @typedef {import('./html').Html} Html */
 /** @typedef {import('../../index').PerformanceMetrics} PerformanceMetrics */
@@ -12,7 +13,6 @@ const WIDTH = 720
 const LEFT = 90
 const RIGHT = 20
 const ROW = 30
-const DAY_MS = 86_400_000
 /** How far ahead the calendar looks, and how many secrets it draws; the table has all. */
 const DAYS = 90
 const MOST_ROWS = 40
@@ -34,7 +34,7 @@ function latencyChart({ layers, thresholdMs }) {
           class="tick"
           x="${at(ms)}"
           y="${height - 6}"
-          >${ms < 1 ? `${ms * 1000} µs` : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`}</text
+          >${unit(ms)}</text
         >`,
   )
   const bars = layers.map(({ layer, p50Ms, p95Ms, p99Ms }, i) => {
@@ -107,6 +107,120 @@ function calendarChart(rotation, now) {
     ${more > 0 ? html`<p class="quiet">${more} more in the table.</p>` : null}`
 }
 
+const TALL = 130
+/** The documented goal of the hit rate. */
+const GOAL = 0.8
+
+/**
+ * The share of lookups that a cache answered, over time.
+ *
+ * @param {import('./traffic').Traffic} traffic
+ * @returns {Html}
+ */
+function hitRateChart(traffic) {
+  const y = (/** @type {number} */ rate) => Math.round((TALL - rate * (TALL - 10)) * 10) / 10
+  const grid = [0, 0.25, 0.5, 0.75, 1].map((rate) => line(y(rate), `${rate * 100} %`))
+  const bars = traffic.spans
+    .filter(({ lookups }) => lookups > 0)
+    .map(({ from, hits, lookups }) => {
+      const rate = hits / lookups
+      const { x, width } = bar(traffic, from)
+      // A rate of nothing is to be seen as well.
+      const top = Math.min(y(rate), TALL - 2)
+      return html`<rect
+        class="${rate < GOAL ? 'below' : 'hits'}"
+        x="${x}"
+        y="${top}"
+        width="${width}"
+        height="${TALL - top}"
+        ><title>${time(from)}: ${Math.round(rate * 100)} % of ${lookups}</title></rect
+      >`
+    })
+  return html`<svg viewBox="0 0 ${WIDTH} ${TALL + 22}" role="img" aria-label="Cache hit rate over time">
+    ${grid} ${bars}
+    <line class="threshold" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(GOAL)}" y2="${y(GOAL)}" />
+    ${timeline(traffic)}
+  </svg>`
+}
+
+/**
+ * What reads took over time, from the 50th to the 99th percentile on a logarithmic scale.
+ *
+ * @param {import('./traffic').Traffic} traffic
+ * @returns {Html}
+ */
+function readLatencyChart(traffic) {
+  const [least, most] = [Math.log10(0.001), Math.log10(10_000)]
+  const y = (/** @type {number} */ ms) => {
+    const share = (Math.log10(Math.min(Math.max(ms, 0.001), 10_000)) - least) / (most - least)
+    return Math.round((TALL - share * (TALL - 10)) * 10) / 10
+  }
+  const grid = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 10_000].map((ms) => line(y(ms), unit(ms)))
+  const spans = traffic.spans.map(({ from, reads, p50Ms, p99Ms }) => {
+    const { x, width } = bar(traffic, from)
+    const middle = x + width / 2
+    const top = y(p99Ms)
+    return html`<g
+      ><title>${time(from)}: 50th percentile ${p50Ms} ms, 99th ${p99Ms} ms of ${reads}</title
+      ><line class="span" x1="${middle}" x2="${middle}" y1="${top}" y2="${Math.max(y(p50Ms), top + 1)}" /><circle
+        class="p50"
+        cx="${middle}"
+        cy="${y(p50Ms)}"
+        r="3" /><circle class="p99" cx="${middle}" cy="${top}" r="3"
+    /></g>`
+  })
+  return html`<svg viewBox="0 0 ${WIDTH} ${TALL + 22}" role="img" aria-label="Latency of reads over time">
+    ${grid} ${spans} ${timeline(traffic)}
+  </svg>`
+}
+
+/** A line across, with what it stands for. @param {number} y @param {string} label */
+function line(y, label) {
+  return html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" /><text
+      class="label tick-y"
+      x="${LEFT - 10}"
+      y="${y + 4}"
+      >${label}</text
+    >`
+}
+
+/**
+ * Where the bar of an hour or a day stands. There are at least twelve places, so that a short log has no broad bars.
+ *
+ * @param {import('./traffic').Traffic} traffic
+ * @param {string} from
+ */
+function bar({ by, spans }, from) {
+  const length = by === 'hour' ? HOUR_MS : DAY_MS
+  const [first, last] = [spans[0], spans[spans.length - 1]].map((span) => Date.parse(span?.from ?? from) / length)
+  const places = Math.max(/** @type {number} */ (last) - /** @type {number} */ (first) + 1, 12)
+  const step = (WIDTH - LEFT - RIGHT) / places
+  const place = Date.parse(from) / length - /** @type {number} */ (first)
+  const tenth = (/** @type {number} */ value) => Math.round(value * 10) / 10
+  return { x: tenth(LEFT + place * step + step * 0.1), width: tenth(step * 0.8) }
+}
+
+/** The first and the last time, under the bars. @param {import('./traffic').Traffic} traffic */
+function timeline(traffic) {
+  const ends = [...new Set([traffic.spans[0], traffic.spans[traffic.spans.length - 1]])]
+  return ends.map((span) => {
+    if (span === undefined) return null
+    const { x, width } = bar(traffic, span.from)
+    const middle = Math.min(Math.max(x + width / 2, LEFT + 30), WIDTH - RIGHT - 34)
+    return html`<text class="tick" x="${middle}" y="${TALL + 16}">${time(span.from, traffic.by)}</text>`
+  })
+}
+
+/** `01-31 14:00`, or `01-31` of a day. @param {string} iso @param {'hour' | 'day'} [by] */
+function time(iso, by = 'hour') {
+  return by === 'day' ? iso.slice(5, 10) : `${iso.slice(5, 10)} ${iso.slice(11, 16)}`
+}
+
+/** `100 µs`, `1 s`. @param {number} ms */
+function unit(ms) {
+  return ms < 1 ? `${ms * 1000} µs` : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`
+}
+
 /** @param {number} from @param {number} to @param {number} [left] @returns {(value: number) => number} */
 function scale(from, to, left = LEFT) {
   return (value) => Math.round((left + ((value - from) / (to - from)) * (WIDTH - left - RIGHT)) * 10) / 10
@@ -117,4 +231,4 @@ function date(time) {
   return new Date(time).toISOString().slice(5, 10)
 }
 
-module.exports = { DAYS, calendarChart, latencyChart }
+module.exports = { DAYS, calendarChart, hitRateChart, latencyChart, readLatencyChart }

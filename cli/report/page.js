@@ -3,7 +3,7 @@
 // The report as one HTML page: no scripts, no external resources, no values.
 
 const { moment, relative } = require('../times')
-const { DAYS, calendarChart, latencyChart } = require('./charts')
+const { DAYS, calendarChart, hitRateChart, latencyChart, readLatencyChart } = require('./charts')
 const { Html, html } = require('./html')
 const { style } = require('./style')
 
@@ -55,7 +55,7 @@ function page(report) {
           <h1>Secrets in ${environment}</h1>
           <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
           ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
-          ${healthSection(report)}
+          ${trafficSection(report)} ${auditSection(report)} ${healthSection(report)}
         </main>
       </body>
     </html> `
@@ -165,6 +165,62 @@ function latencySection({ performance, performanceError }) {
       </p>
       ${table('In milliseconds.', ['Layer', '#Reads', '#p50', '#p95', '#p99'], rows)}`,
   )
+}
+
+/** @param {Report} report */
+function trafficSection({ audit: { traffic } }) {
+  if (traffic === null || traffic.reads === 0) {
+    const why = traffic === null ? 'There is no audit log to count in.' : 'The audit log has none of this environment.'
+    return section('Reads of the service', html`<p class="quiet">${why}</p>`)
+  }
+  const { by, spans, reads, lookups, hits } = traffic
+  const rate =
+    lookups === 0 ? '' : `, and a cache answered ${((100 * hits) / lookups).toFixed(1)} % of ${lookups} lookups`
+  const since = moment(spans[0]?.from ?? '')
+  return section(
+    'Reads of the service',
+    html`<p>${reads} reads since ${since}${rate}. From the audit log, without those of tcs-secrets.</p>
+      <h3>Cache hit rate by the ${by}; dashed: the goal of 80 %</h3>
+      ${lookups === 0 ? html`<p class="quiet">No cache was asked.</p>` : hitRateChart(traffic)}
+      <h3>Latency by the ${by}</h3>
+      ${readLatencyChart(traffic)}
+      <p class="quiet">
+        Percentiles: ${['p50', 'p99'].map((name) => html`<span class="legend ${name}"></span>${name}`)}
+      </p>`,
+  )
+}
+
+/** @param {Report} report */
+function auditSection({ audit: { log, verification, error } }) {
+  if (log === null) return section('Audit log', html`<p class="quiet">There is none.</p>`)
+  if (verification === null) {
+    return section(
+      'Audit log',
+      html`<p>${mark('error')} Not verified: <code>${error?.code}</code> ${error?.message}</p>`,
+    )
+  }
+  const { valid, untampered, fault, files, firstSequence, lastSequence, endConfirmed, unrecoveredJournals, outcomes } =
+    verification
+  const verdict = valid
+    ? html`<p>${mark('ok')} Every record is as it was written: none was changed, removed, inserted or moved.</p>`
+    : html`<p>
+        ${mark(untampered ? 'warning' : 'error')} ${untampered ? 'The last line is torn' : 'It was tampered with'}; the
+        first fault: <code>${fault?.kind}</code> at line ${fault?.line} of ${fault?.file}. ${fault?.message}
+      </p>`
+  const rows = [
+    ['File', html`<span class="name">${log}</span>`],
+    ['Records', `${firstSequence} to ${lastSequence}, in ${files} ${files === 1 ? 'file' : 'files'}`],
+    ['Its end', endConfirmed ? 'confirmed by the state file' : 'not confirmed: the state file beside it is missing'],
+    ['Journals of ended processes', unrecoveredJournals],
+    ['Accesses', Object.entries(outcomes).map(([outcome, count], i) => `${i === 0 ? '' : ', '}${count} ${outcome}`)],
+  ].map(
+    ([label, what]) =>
+      html`<tr>
+        <th scope="row">${label}</th>
+        <td>${what}</td>
+      </tr> `,
+  )
+  return section('Audit log', html`${verdict} ${table('As it was when this page was made.', ['Part', 'Found'], rows)}`)
 }
 
 /** @param {Report} report */

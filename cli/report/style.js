@@ -17,6 +17,7 @@ body { margin: 0; background: var(--page); color: var(--text); font: 15px/1.5 sy
 main { max-width: 1040px; margin: 0 auto; padding: 32px 20px 48px; }
 h1 { font-size: 26px; margin: 0; }
 h2 { font-size: 18px; margin: 0 0 12px; }
+h3 { font-size: 14px; font-weight: 600; margin: 16px 0 4px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 20px; margin-top: 20px; overflow-x: auto; }
 .quiet { color: var(--quiet); margin: 4px 0 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 20px; }
@@ -47,6 +48,7 @@ svg .threshold-label { fill: var(--bad); }
 svg .span { stroke: var(--accent); stroke-width: 6; stroke-linecap: round; opacity: 0.35; }
 svg .p50 { fill: var(--accent); } svg .p95 { fill: var(--quiet); } svg .p99 { fill: var(--warn); }
 svg .due { fill: var(--bad); } svg .announced { fill: var(--warn); } svg .later { fill: var(--accent); }
+svg .hits { fill: var(--accent); } svg .below { fill: var(--warn); } svg .tick-y { fill: var(--quiet); font-size: 11px; }
 svg .manual, svg .unknown { fill: var(--quiet); }
 @media print { body { background: none; } section, .tile { break-inside: avoid; } }
 `

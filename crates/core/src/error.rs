@@ -93,6 +93,7 @@ pub struct SecretError {
     message: Arc<str>,
     missing_credentials: bool,
     about_one_request: bool,
+    action: Option<&'static str>,
 }
 
 /// The result of everything that can fail here.
@@ -101,7 +102,7 @@ pub type Result<T> = std::result::Result<T, SecretError>;
 impl SecretError {
     /// An error with `code`; `message` must not hold anything secret.
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), missing_credentials: false, about_one_request: false }
+        Self { code, message: message.into(), missing_credentials: false, about_one_request: false, action: None }
     }
 
     /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
@@ -113,6 +114,12 @@ impl SecretError {
     #[must_use]
     pub fn about_one_request(self) -> Self {
         Self { about_one_request: true, ..self }
+    }
+
+    /// The same failure, for want of the permission to do `action`.
+    #[must_use]
+    pub fn for_want_of(self, action: Option<&'static str>) -> Self {
+        Self { action, ..self }
     }
 
     /// The same failure, told with another message.
@@ -134,6 +141,11 @@ impl SecretError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// The IAM action that AWS refused, where its answer names one.
+    pub fn action(&self) -> Option<&'static str> {
+        self.action
     }
 
     /// Whether trying again later may succeed without anyone changing anything.

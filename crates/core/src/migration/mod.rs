@@ -24,7 +24,7 @@ use crate::source::env_file::{EnvFile, Values};
 use crate::value::SecretValue;
 
 /// Secrets, or batches of them, worked on at once.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// What a command is limited to.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ impl Delivery {
         self.audited(self.planned(scope)).await
     }
 
-    async fn planned(&self, scope: &Scope) -> Result<Plan> {
+    pub(crate) async fn planned(&self, scope: &Scope) -> Result<Plan> {
         self.migrating_aws()?;
         let values = match self.env_file() {
             Some(file) => file.values().await?,
@@ -119,8 +119,7 @@ impl Delivery {
 
     /// The secrets of `scope`, as the file's `values` and AWS have them now.
     async fn compared(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<Planned>> {
-        let wanted = |name: &SecretName| scope.phase.is_none_or(|phase| phase == self.tools.phase(name.as_str()));
-        let names: Vec<SecretName> = self.candidates(scope, values)?.into_iter().filter(wanted).collect();
+        let names = self.names_in(scope, values)?;
         let in_aws = self.in_aws(&names).await?;
         let compare = |(name, in_aws): (SecretName, Result<Option<Fetched>>)| {
             let value = in_file(values, &name).map(|(_, value)| value.clone());
@@ -140,7 +139,7 @@ impl Delivery {
     }
 
     /// AWS's answers for `names`, as fast as the rate limit allows.
-    async fn in_aws(&self, names: &[SecretName]) -> Result<Vec<Result<Option<Fetched>>>> {
+    pub(crate) async fn in_aws(&self, names: &[SecretName]) -> Result<Vec<Result<Option<Fetched>>>> {
         let aws = self.migrating_aws()?;
         // Where batches are not granted, each costs as many calls as it has names.
         let at_once = (aws.calls_per_second() / MAX_BATCH).clamp(1, AT_ONCE);
@@ -153,7 +152,7 @@ impl Delivery {
     }
 
     /// Waits for the rate limit, for as long as it takes: a call itself waits only inside its deadline.
-    async fn turn(&self, aws: &Aws) {
+    pub(crate) async fn turn(&self, aws: &Aws) {
         loop {
             let wait = aws.wait();
             if wait.is_zero() {
@@ -163,11 +162,17 @@ impl Delivery {
         }
     }
 
-    /// The names that were asked for, or else all that are declared and all of the file.
-    fn candidates(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<BTreeSet<SecretName>> {
-        if let Some(names) = &scope.names {
-            return Ok(names.iter().cloned().collect());
-        }
+    /// The names of `scope`: those that were asked for, or else all that are declared and all of the file.
+    pub(crate) fn names_in(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<SecretName>> {
+        let names = match &scope.names {
+            Some(names) => names.iter().cloned().collect(),
+            None => self.candidates(values)?,
+        };
+        let wanted = |name: &SecretName| scope.phase.is_none_or(|phase| phase == self.tools.phase(name.as_str()));
+        Ok(names.into_iter().filter(wanted).collect())
+    }
+
+    fn candidates(&self, values: &HashMap<String, SecretValue>) -> Result<BTreeSet<SecretName>> {
         let declared = self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type));
         let mut names: BTreeSet<SecretName> = declared.collect::<Result<_>>()?;
         // `A-B` is also read as `A_B` from a file: that is one secret.
@@ -177,7 +182,7 @@ impl Delivery {
         Ok(names)
     }
 
-    fn migrating_aws(&self) -> Result<&Aws> {
+    pub(crate) fn migrating_aws(&self) -> Result<&Aws> {
         let off = || SecretError::config("options.aws", "is switched off, and a migration needs it");
         self.layer().aws.as_ref().ok_or_else(off)
     }

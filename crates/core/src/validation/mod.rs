@@ -1,19 +1,26 @@
 //! Validation of a tool's secrets, and the documented migration validations ("Migration Validation").
 
+mod access;
 mod value;
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+
+pub use access::{Access, Granted, Permission};
 
 use crate::clock::iso8601;
 use crate::delivery::{Delivery, parse_environment};
+use crate::environment::Environment;
 use crate::error::{Result, SecretError};
 use crate::manifest::SecretSpec;
 use crate::metrics::Origin;
+use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::name::SecretName;
 use crate::rotation::policy::Standing;
+use crate::source::aws::Aws;
 use crate::source::runtime::Variables;
 use crate::tools::declared_names;
 use crate::value::SecretValue;
@@ -36,6 +43,8 @@ pub struct Issue {
     pub severity: Severity,
     /// What and why.
     pub message: String,
+    /// The IAM action that AWS refused.
+    pub action: Option<&'static str>,
 }
 
 /// A secret as a validation saw it.
@@ -61,11 +70,12 @@ impl Validated {
     }
 
     fn add(&mut self, code: &'static str, severity: Severity, message: String) {
-        self.issues.push(Issue { code, severity, message });
+        self.issues.push(Issue { code, severity, message, action: None });
     }
 
     fn failed(&mut self, error: &SecretError) {
-        self.add("SOURCE_ERROR", Severity::Error, format!("{}: {error}", error.code()));
+        let message = format!("{}: {error}", error.code());
+        self.issues.push(Issue { code: "SOURCE_ERROR", severity: Severity::Error, message, action: error.action() });
     }
 }
 
@@ -112,12 +122,12 @@ impl Delivery {
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
-    /// Whether every declared secret resolves and looks right, the way the service will read it.
+    /// Whether every declared secret of `scope` resolves and looks right, the way the service will read it.
     ///
     /// # Errors
     /// `CLOSED`.
-    pub async fn validate_functionality(&self, variables: &Variables) -> Result<Vec<Validated>> {
-        let names = self.all_declared()?;
+    pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
+        let names = self.names_in(scope, &HashMap::new())?;
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
@@ -178,24 +188,31 @@ impl Delivery {
         }
     }
 
-    /// Of secrets that were validated: whether another environment has the same value in AWS. Environments that this
-    /// identity may not read are passed over.
+    /// Of secrets that were validated: whether another environment has the same value in AWS, or could not be read.
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
         let others =
             others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
             let Some(aws) = &self.layer().aws else { return Ok(()) };
-            for seen in secrets.iter_mut().filter(|seen| seen.version_id.is_some()) {
-                let Ok(Some(own)) = aws.fetch(&self.aws_id(&seen.name, self.environment())).await else { continue };
-                for other in others.iter().filter(|other| **other != self.environment()) {
-                    let theirs = aws.fetch(&self.aws_id(&seen.name, *other)).await;
-                    if matches!(theirs, Ok(Some(theirs)) if theirs.value == own.value) {
-                        let message = format!("{} has the same value", other.as_str());
-                        seen.add("SAME_IN_OTHER_ENVIRONMENT", Severity::Warning, message);
-                    }
+            let at_once = aws.calls_per_second().clamp(1, AT_ONCE);
+            let asked: Vec<(usize, SecretName)> = secrets
+                .iter()
+                .enumerate()
+                .filter(|(_, seen)| seen.version_id.is_some())
+                .map(|(at, seen)| (at, seen.name.clone()))
+                .collect();
+            let compared = asked.into_iter().map(|(at, name)| {
+                let others = &others;
+                async move { (at, self.equals(aws, &name, others).await) }
+            });
+            let compared: Vec<_> = stream::iter(compared).buffered(at_once).collect().await;
+            for (at, issues) in compared {
+                for (code, message) in issues {
+                    secrets[at].add(code, Severity::Warning, message);
                 }
             }
             Ok(())
@@ -203,70 +220,70 @@ impl Delivery {
         .await
     }
 
-    /// Whether each declared secret can be read from AWS with this identity.
-    ///
-    /// # Errors
-    /// `CLOSED`.
-    pub async fn validate_access(&self) -> Result<Vec<Validated>> {
-        let names = self.all_declared()?;
-        self.open(async {
-            let checks = names.into_iter().map(|name| async move {
-                let spec = self.spec(&name);
-                let answer = self.get_from_aws(&name, None).await;
-                let mut seen = self.seen(name);
-                match answer {
-                    Ok(Some(_)) => seen.source = Some(Origin::Aws),
-                    Ok(None) => missing(&mut seen, spec.as_ref(), "AWS has no such secret"),
-                    Err(error) => seen.failed(&error),
+    /// Which of `others` have the value that this environment has, or could not be asked.
+    async fn equals(&self, aws: &Aws, name: &SecretName, others: &[Environment]) -> Vec<(&'static str, String)> {
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let mut issues = Vec::new();
+        let own = self.in_environment(aws, name, self.environment()).await;
+        for other in others {
+            let theirs = self.in_environment(aws, name, *other).await;
+            match (&own, &theirs) {
+                (Ok(Some(own)), Ok(Some(theirs))) if own == theirs => {
+                    issues.push(("SAME_IN_OTHER_ENVIRONMENT", format!("{} has the same value", other.as_str())));
                 }
-                seen
-            });
-            Ok(join_all(checks).await)
-        })
-        .await
+                (Err(error), _) | (_, Err(error)) => {
+                    issues.push(("NOT_COMPARED", format!("not compared with {}: {error}", other.as_str())));
+                }
+                _ => {}
+            }
+        }
+        issues
+    }
+
+    /// What AWS has in `environment`, without a word in metrics: this one may not be meant to read there.
+    async fn in_environment(
+        &self,
+        aws: &Aws,
+        name: &SecretName,
+        environment: Environment,
+    ) -> Result<Option<SecretValue>> {
+        self.turn(aws).await;
+        Ok(aws.fetch(&self.aws_id(name, environment)).await?.map(|fetched| fetched.value))
     }
 
     /// Whether the env file and AWS agree, for each declared secret and each secret-like name of the file. Values are
     /// compared in constant time and never shown.
     ///
     /// # Errors
-    /// `ENV_FILE_INVALID`, `CLOSED`.
-    pub async fn validate_consistency(&self) -> Result<Vec<Validated>> {
-        let declared = self.all_declared()?;
-        self.open(async {
-            let old = match self.env_file() {
-                Some(file) => file.values().await?,
-                None => crate::source::env_file::Values::default(),
-            };
-            let in_file = old.keys().filter_map(|name| SecretName::new(name).ok());
-            let names: BTreeSet<SecretName> = declared.into_iter().chain(in_file).collect();
-            let checks = names.into_iter().map(|name| {
-                let before = old.get(name.as_str()).filter(|value| !value.is_empty()).cloned();
-                self.compare(name, before)
-            });
-            Ok(join_all(checks).await)
-        })
-        .await
+    /// As [`Delivery::plan_migration`], whose comparison it is.
+    pub async fn validate_consistency(&self, scope: &Scope) -> Result<Vec<Validated>> {
+        let plan = self.open(self.planned(scope)).await?;
+        let mut secrets: Vec<Validated> = plan.secrets.into_iter().map(|planned| self.judged(planned)).collect();
+        secrets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(secrets)
     }
 
-    async fn compare(&self, name: SecretName, before: Option<SecretValue>) -> Validated {
+    fn judged(&self, Planned { name, action, version, error, .. }: Planned) -> Validated {
         let spec = self.spec(&name);
-        let now = self.get_from_aws(&name, None).await;
         let mut seen = self.seen(name);
-        match (before, now) {
-            (_, Err(error)) => seen.failed(&error),
-            (Some(before), Ok(Some(now))) => {
-                seen.source = Some(Origin::Aws);
-                if before != now {
-                    seen.add("DIFFERENT", Severity::Error, "the env file and AWS have different values".into());
-                }
-            }
-            (Some(_), Ok(None)) => {
-                seen.source = Some(Origin::EnvFile);
+        seen.source = match action {
+            Action::Create => Some(Origin::EnvFile),
+            Action::Update | Action::Keep | Action::OnlyInAws => Some(Origin::Aws),
+            Action::Missing | Action::Unknown => None,
+        };
+        seen.version_id = version.as_deref().map(str::to_owned);
+        match action {
+            Action::Keep | Action::OnlyInAws => {}
+            Action::Create => {
                 seen.add("ONLY_IN_ENV_FILE", Severity::Error, "the env file has it and AWS has not".into());
             }
-            (None, Ok(Some(_))) => seen.source = Some(Origin::Aws),
-            (None, Ok(None)) => missing(&mut seen, spec.as_ref(), "neither the env file nor AWS has it"),
+            Action::Update => {
+                seen.add("DIFFERENT", Severity::Error, "the env file and AWS have different values".into());
+            }
+            Action::Missing => missing(&mut seen, spec.as_ref(), "neither the env file nor AWS has it"),
+            Action::Unknown => error.iter().for_each(|error| seen.failed(error)),
         }
         seen
     }

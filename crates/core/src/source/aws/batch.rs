@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use super::classify::batch_entry;
@@ -85,6 +86,21 @@ impl Aws {
             ErrorCode::SourceResponseInvalid,
             format!("{prefix}: AWS BatchGetSecretValue did not end after {MAX_PAGES} pages"),
         ))
+    }
+
+    /// Whether secrets can be listed: asks for one, and drops it.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch_batch`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
+    pub async fn list_one(&self) -> Result<()> {
+        let read = |_: ListSecretsOutput, _: Option<&str>| Ok(());
+        let listed = self.call(self.primary(), Operation::List, "ListSecrets", read, |client| {
+            client.list_secrets().max_results(1).send()
+        });
+        listed.await.map(drop)
     }
 
     fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {

@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::permission::{self, named_in};
 use crate::error::{ErrorCode, SecretError};
 
 /// Absent, or refused for a reason.
@@ -30,6 +31,8 @@ pub(super) enum Nature {
 pub(super) struct Refusal {
     code: ErrorCode,
     why: String,
+    /// The IAM action that was refused.
+    action: Option<&'static str>,
     request_id: Option<String>,
     missing_credentials: bool,
     nature: Nature,
@@ -43,7 +46,7 @@ impl Refusal {
         if self.missing_credentials {
             return SecretError::without_credentials(message);
         }
-        let error = SecretError::new(self.code, message);
+        let error = SecretError::new(self.code, message).for_want_of(self.action);
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
@@ -57,10 +60,12 @@ pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
+    let mut action = None;
     let (code, why, nature) = match error {
         SdkError::ServiceError(service) => {
             let metadata = service.err().meta();
             let status = service.raw().status().as_u16();
+            action = metadata.code().and_then(|code| refused_action(code, metadata.message()));
             match metadata.code() {
                 Some(aws_code) => match by_code(aws_code, metadata.message(), status) {
                     Some(refused) => refused,
@@ -77,19 +82,27 @@ where
         other => match credentials_problem(other) {
             Some((why, missing_credentials)) => {
                 let (code, nature) = (ErrorCode::SourceUnavailable, Nature::Systemic);
-                return Failure::Refused(Refusal { code, why, request_id: None, missing_credentials, nature });
+                return Failure::Refused(Refusal {
+                    code,
+                    why,
+                    action: None,
+                    request_id: None,
+                    missing_credentials,
+                    nature,
+                });
             }
             None => unreachable_endpoint(other),
         },
     };
-    Failure::Refused(Refusal { code, why, request_id: request_id(error), missing_credentials: false, nature })
+    Failure::Refused(Refusal { code, why, action, request_id: request_id(error), missing_credentials: false, nature })
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
-pub(super) fn batch_entry(code: &str, message: Option<&str>) -> Option<Refusal> {
-    by_code(code, message, 400).map(|(code, why, nature)| Refusal {
+pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refusal> {
+    by_code(aws_code, message, 400).map(|(code, why, nature)| Refusal {
         code,
         why,
+        action: refused_action(aws_code, message),
         request_id: None,
         missing_credentials: false,
         nature,
@@ -103,11 +116,15 @@ fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode,
         "ResourceNotFoundException" => return None,
         // The only difference between "deleted" and any other invalid request is its text.
         "InvalidRequestException" if message.is_some_and(says_deleted) => return None,
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => (
-            ErrorCode::SecretAccessDenied,
-            format!("access denied ({shown}); grant this identity the action on the secret"),
-            Nature::Answer,
-        ),
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => {
+            let grant = match refused_action(code, message) {
+                Some(permission::DECRYPT) => "kms:Decrypt on the secret's key, and kms:GenerateDataKey to write",
+                Some(action) => &format!("{action} on the secret"),
+                None => "the action on the secret",
+            };
+            let why = format!("access denied ({shown}); grant this identity {grant}");
+            (ErrorCode::SecretAccessDenied, why, Nature::Answer)
+        }
         "DecryptionFailure" | "KMSAccessDeniedException" => (
             ErrorCode::SecretAccessDenied,
             format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
@@ -144,6 +161,15 @@ fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode,
             (ErrorCode::SourceUnavailable, shown.into(), nature)
         }
     })
+}
+
+/// The IAM action whose want is the reason, where that is known.
+fn refused_action(code: &str, message: Option<&str>) -> Option<&'static str> {
+    match code {
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => named_in(message?),
+        "DecryptionFailure" | "KMSAccessDeniedException" => Some(permission::DECRYPT),
+        _ => None,
+    }
 }
 
 fn says_deleted(message: &str) -> bool {
@@ -251,6 +277,19 @@ mod tests {
         assert_eq!(code_of("DecryptionFailure", None), Some(ErrorCode::SecretAccessDenied));
         assert_eq!(code_of("ThrottlingException", None), Some(ErrorCode::SourceUnavailable));
         assert_eq!(code_of("ExpiredTokenException", None), Some(ErrorCode::SourceUnavailable));
+    }
+
+    #[test]
+    fn a_refusal_names_the_action_and_repeats_nothing_else() {
+        let message = "User: arn:aws:iam::1:user/canary is not authorized to perform: secretsmanager:TagResource";
+        let refused =
+            batch_entry("AccessDeniedException", Some(message)).expect("a refusal").error("CreateSecret", "A_B");
+        assert_eq!(refused.action(), Some("secretsmanager:TagResource"));
+        assert!(refused.to_string().ends_with("grant this identity secretsmanager:TagResource on the secret"));
+        let other =
+            batch_entry("AccessDeniedException", Some("canary")).expect("a refusal").error("CreateSecret", "A_B");
+        assert_eq!(other.action(), None);
+        assert!(![refused, other].iter().any(|error| error.to_string().contains("canary")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod call;
 mod classify;
 mod client;
 mod create;
+pub mod permission;
 mod queue;
 mod region;
 mod staging;
@@ -67,6 +68,8 @@ pub enum Operation {
     Label,
     /// `DescribeSecret`.
     Describe,
+    /// `ListSecrets`.
+    List,
     /// `RotateSecret`.
     Rotate,
     /// `GetRandomPassword`.
@@ -75,8 +78,17 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 8] =
-        [Self::Get, Self::Batch, Self::Create, Self::Put, Self::Label, Self::Describe, Self::Rotate, Self::Random];
+    pub const ALL: [Self; 9] = [
+        Self::Get,
+        Self::Batch,
+        Self::Create,
+        Self::Put,
+        Self::Label,
+        Self::Describe,
+        Self::List,
+        Self::Rotate,
+        Self::Random,
+    ];
 
     /// AWS's name for it.
     pub const fn as_str(self) -> &'static str {
@@ -87,6 +99,7 @@ impl Operation {
             Self::Put => "PutSecretValue",
             Self::Label => "UpdateSecretVersionStage",
             Self::Describe => "DescribeSecret",
+            Self::List => "ListSecrets",
             Self::Rotate => "RotateSecret",
             Self::Random => "GetRandomPassword",
         }

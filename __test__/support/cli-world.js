@@ -1,0 +1,79 @@
+'use strict'
+
+// A directory with a configuration, and the in-repo AWS endpoint with secrets, for tests of the command line. No value may
+// be printed by any call that does not say so, nor be in an audit log.
+
+const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const { AwsEndpoint, temporaryDirectory } = require('../../scripts/servers')
+const { Cli } = require('./cli')
+
+const config = {
+  tools: {
+    github: { secrets: { api_token: { required: true, minLength: 8, phase: 'critical' }, webhook_secret: {} } },
+    database: { secrets: { password: { rotationType: 'database-credentials' } } },
+  },
+}
+
+/** To be called at the top of a test file: begins and ends with its tests. */
+function cliWorld() {
+  const canary = `canary-${randomBytes(12).toString('hex')}`
+  const world = {
+    canary,
+    config,
+    aws: /** @type {AwsEndpoint} */ (/** @type {unknown} */ (undefined)),
+    cli: /** @type {Cli} */ (/** @type {unknown} */ (undefined)),
+    /** Where it runs; emptied before each test. */
+    directory: '',
+    /** Where audit logs are. */
+    logs: '',
+    /** @param {string} name */
+    file: (name) => path.join(world.directory, name),
+    /** @param {string} name @param {unknown} content */
+    write: (name, content) =>
+      fs.writeFileSync(world.file(name), typeof content === 'string' ? content : JSON.stringify(content)),
+  }
+  beforeAll(async () => {
+    world.aws = await AwsEndpoint.start()
+    world.directory = fs.realpathSync(temporaryDirectory('tcs-cli-'))
+    fs.mkdirSync(world.file('.git'))
+    world.logs = fs.realpathSync(temporaryDirectory('tcs-logs-'))
+    world.cli = new Cli(world.directory, {
+      TCS_ENVIRONMENT: 'staging',
+      AWS_ENDPOINT_URL: world.aws.url,
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: canary,
+      TCS_AUDIT_LOG: path.join(world.logs, 'secret-audit.jsonl'),
+    })
+  })
+  beforeEach(async () => {
+    await world.aws.reset()
+    await world.aws.put({
+      GITHUB_API_TOKEN_staging: `${canary}-token`,
+      GITHUB_API_TOKEN_production: `${canary}-production`,
+      DATABASE_PASSWORD_staging: `${canary} 'quoted' $x`,
+      SLACK_BOT_staging: `${canary}-slack`,
+    })
+    for (const name of fs.readdirSync(world.directory)) {
+      if (name !== '.git') fs.rmSync(world.file(name), { recursive: true })
+    }
+    world.write('tcs-secrets.config.json', config)
+  })
+  afterAll(async () => {
+    await world.aws?.stop()
+    const written = fs.readdirSync(world.logs).map((name) => fs.readFileSync(path.join(world.logs, name), 'latin1'))
+    for (const made of [world.directory, world.logs]) fs.rmSync(made, { recursive: true })
+    const forms = [canary, Buffer.from(canary).toString('base64').slice(0, -4)]
+    expect(world.cli.printed.length).toBeGreaterThan(2)
+    const seen = [...world.cli.printed, ...written]
+    expect(seen.filter((text) => forms.some((form) => text.includes(form)))).toEqual([])
+  })
+  return world
+}
+
+/** An error as `--json` prints it. @param {string} code @param {string} [message] */
+const error = (code, message = '') => ({ error: { code, message: expect.stringContaining(message) } })
+
+module.exports = { cliWorld, error }

@@ -1,0 +1,121 @@
+'use strict'
+
+// What the service's reads were like over time: hit rate and latency, counted from its audit log.
+
+const { records } = require('../audit-log')
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** Bars of a chart. A log of more hours than that is shown by days, and of more days by its last ones. */
+const MOST_BARS = 72
+/** Latencies are counted in classes that are a tenth wide, which is as exact as a chart shows. */
+const WIDTH = Math.log(1.1)
+
+/** What a cache says of a read: whether it answered. Others did not ask it. @type {Record<string, boolean>} */
+const ANSWERED = { hit: true, stale: true, miss: false }
+
+/**
+ * @typedef {object} Span Reads of an hour or a day.
+ * @property {string} from ISO 8601, UTC.
+ * @property {number} reads
+ * @property {number} lookups Those for which a cache was asked.
+ * @property {number} hits
+ * @property {number} p50Ms
+ * @property {number} p99Ms
+ */
+/**
+ * @typedef {object} Traffic
+ * @property {'hour' | 'day'} by
+ * @property {Span[]} spans Those with reads, the oldest first.
+ * @property {number} reads
+ * @property {number} lookups
+ * @property {number} hits
+ */
+
+class Counts {
+  reads = 0
+  lookups = 0
+  hits = 0
+  /** How many reads took how long, by class. @type {Map<number, number>} */
+  latencies = new Map()
+
+  /** @param {any} record */
+  add({ cache, latency_us: latency }) {
+    this.reads += 1
+    const answered = ANSWERED[cache]
+    if (answered !== undefined) this.lookups += 1
+    if (answered) this.hits += 1
+    const place = Math.ceil(Math.log(Math.max(Number(latency) || 1, 1)) / WIDTH)
+    this.latencies.set(place, (this.latencies.get(place) ?? 0) + 1)
+  }
+
+  /** @param {Counts} other */
+  join(other) {
+    this.reads += other.reads
+    this.lookups += other.lookups
+    this.hits += other.hits
+    for (const [place, count] of other.latencies) this.latencies.set(place, (this.latencies.get(place) ?? 0) + count)
+    return this
+  }
+
+  /** The upper end of the class that holds this share of the reads, in milliseconds. @param {number} share */
+  percentile(share) {
+    let left = Math.ceil(this.reads * share)
+    const places = [...this.latencies].sort(([a], [b]) => a - b)
+    const [place] = places.find(([, count]) => (left -= count) <= 0) ?? [0]
+    return Math.round(Math.exp(place * WIDTH)) / 1000
+  }
+}
+
+/**
+ * Counts the reads of a log, but for those of this program.
+ *
+ * @param {string} file
+ * @param {string} environment
+ * @returns {Promise<Traffic>}
+ */
+async function trafficOf(file, environment) {
+  /** @type {Map<number, Counts>} */
+  let spans = new Map()
+  for await (const record of records(file)) {
+    const time = Date.parse(record.time)
+    if (record.event !== 'access' || record.caller === 'tcs-secrets' || Number.isNaN(time)) continue
+    if (record.environment === environment) at(spans, time, HOUR_MS).add(record)
+  }
+  const times = [...spans.keys()]
+  const isLong = Math.max(...times) - Math.min(...times) >= MOST_BARS * HOUR_MS
+  if (isLong) {
+    /** @type {Map<number, Counts>} */
+    const days = new Map()
+    for (const [time, counts] of spans) at(days, time, DAY_MS).join(counts)
+    const first = Math.max(...days.keys()) - (MOST_BARS - 1) * DAY_MS
+    spans = new Map([...days].filter(([time]) => time >= first))
+  }
+  const all = [...spans.values()].reduce((sum, counts) => sum.join(counts), new Counts())
+  return {
+    by: isLong ? 'day' : 'hour',
+    spans: [...spans]
+      .sort(([a], [b]) => a - b)
+      .map(([time, counts]) => ({
+        from: new Date(time).toISOString(),
+        reads: counts.reads,
+        lookups: counts.lookups,
+        hits: counts.hits,
+        p50Ms: counts.percentile(0.5),
+        p99Ms: counts.percentile(0.99),
+      })),
+    reads: all.reads,
+    lookups: all.lookups,
+    hits: all.hits,
+  }
+}
+
+/** @param {Map<number, Counts>} spans @param {number} time @param {number} length */
+function at(spans, time, length) {
+  const from = Math.floor(time / length) * length
+  const counts = spans.get(from) ?? new Counts()
+  spans.set(from, counts)
+  return counts
+}
+
+module.exports = { DAY_MS, HOUR_MS, trafficOf }

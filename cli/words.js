@@ -1,0 +1,13 @@
+'use strict'
+
+/** `1 error`, `2 errors`. @param {number} count @param {string} noun */
+function plural(count, noun) {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** An error of a report, for a cell of a table. @param {{ code: string, message: string } | null} error */
+function told(error) {
+  return error === null ? '' : `${error.code}: ${error.message}`
+}
+
+module.exports = { plural, told }

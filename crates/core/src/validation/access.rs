@@ -1,0 +1,157 @@
+//! What this identity may do in AWS, as AWS's own answers tell. Nothing is written to find that out.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{Validated, missing};
+use crate::delivery::Delivery;
+use crate::error::{Result, SecretError};
+use crate::metrics::{Origin, add};
+use crate::migration::{AT_ONCE, Scope};
+use crate::name::SecretName;
+use crate::source::aws::permission::{BATCH, DECRYPT, DESCRIBE, GET, LIST, WRITES};
+
+/// What is known of a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// AWS did it, for every secret that was tried.
+    Yes,
+    /// AWS refused it, for one secret at least.
+    No,
+    /// Nothing was tried, or AWS did not say that it was about this.
+    Unknown,
+}
+
+impl Granted {
+    /// Its name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "granted",
+            Self::No => "denied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An IAM action, and whether this identity may do it.
+#[derive(Clone, Debug)]
+pub struct Permission {
+    /// IAM's name for it.
+    pub action: &'static str,
+    /// What is known.
+    pub granted: Granted,
+    /// The secrets it was refused for; none where it is about no secret.
+    pub refused_for: Vec<SecretName>,
+}
+
+/// What `validateSecretAccess` found.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Each secret.
+    pub secrets: Vec<Validated>,
+    /// Each action.
+    pub permissions: Vec<Permission>,
+}
+
+/// Answers about one action.
+struct Tried {
+    action: &'static str,
+    done: usize,
+    refused_for: Vec<SecretName>,
+    refused: bool,
+}
+
+impl Tried {
+    fn of(action: &'static str) -> Self {
+        Self { action, done: 0, refused_for: Vec::new(), refused: false }
+    }
+
+    /// AWS did it, refused it, or said nothing of it (another failure, or one that names another action).
+    fn note<T>(&mut self, answer: &Result<T>, about: Option<&SecretName>) {
+        match answer {
+            Ok(_) => self.done += 1,
+            Err(error) if error.action() == Some(self.action) => {
+                self.refused = true;
+                self.refused_for.extend(about.cloned());
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn permission(self) -> Permission {
+        let granted = match (self.refused, self.done) {
+            (true, _) => Granted::No,
+            (false, 0) => Granted::Unknown,
+            (false, _) => Granted::Yes,
+        };
+        Permission { action: self.action, granted, refused_for: self.refused_for }
+    }
+}
+
+impl Delivery {
+    /// Whether each declared secret of `scope` can be read from AWS with this identity, and what else it may do.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` where AWS is switched off, `CLOSED`.
+    pub async fn validate_access(&self, scope: &Scope) -> Result<Access> {
+        let names = self.names_in(scope, &HashMap::new())?;
+        self.open(async {
+            let answers = self.in_aws(&names).await?;
+            let (mut get, mut decrypt) = (Tried::of(GET), Tried::of(DECRYPT));
+            for (name, answer) in names.iter().zip(&answers) {
+                get.note(answer, Some(name));
+                // That AWS has no such secret says nothing of its key.
+                if !matches!(answer, Ok(None)) {
+                    decrypt.note(answer, Some(name));
+                }
+            }
+            let [batch, list, describe] = self.try_others(&names).await?;
+            let tried = [get, decrypt, batch, list, describe].into_iter().map(Tried::permission);
+            // Only writing would tell; `apply` names what it lacks.
+            let writes = WRITES.into_iter().map(|action| Tried::of(action).permission());
+            let permissions = tried.chain(writes).collect();
+            let secrets = names.into_iter().zip(answers).map(|(name, answer)| {
+                if answer.as_ref().is_err_and(SecretError::is_denied) {
+                    add(&self.metrics().unauthorized);
+                }
+                let spec = self.spec(&name);
+                let mut seen = self.seen(name);
+                match answer {
+                    Ok(Some(fetched)) if !fetched.value.is_empty() => {
+                        seen.source = Some(Origin::Aws);
+                        seen.version_id = fetched.version_id.as_deref().map(str::to_owned);
+                    }
+                    Ok(_) => missing(&mut seen, spec.as_ref(), "AWS has no such secret"),
+                    Err(error) => seen.failed(&error),
+                }
+                seen
+            });
+            Ok(Access { secrets: secrets.collect(), permissions })
+        })
+        .await
+    }
+
+    /// What reads go without when they must: batches, listings, and what rotations and migrations ask for.
+    async fn try_others(&self, names: &[SecretName]) -> Result<[Tried; 3]> {
+        let aws = self.migrating_aws()?;
+        let (mut batch, mut list, mut describe) = (Tried::of(BATCH), Tried::of(LIST), Tried::of(DESCRIBE));
+        let ids: Vec<String> = names.iter().map(|name| self.aws_id(name, self.environment())).collect();
+        if let Some(first) = ids.get(..1) {
+            self.turn(aws).await;
+            batch.note(&aws.fetch_batch(first).await, None);
+        }
+        self.turn(aws).await;
+        list.note(&aws.list_one().await, None);
+        let at_once = aws.calls_per_second().clamp(1, AT_ONCE);
+        let described = ids.into_iter().map(|id| async move {
+            self.turn(aws).await;
+            aws.describe(&id).await
+        });
+        let described: Vec<_> = stream::iter(described).buffered(at_once).collect().await;
+        for (name, answer) in names.iter().zip(described) {
+            describe.note(&answer, Some(name));
+        }
+        Ok([batch, list, describe])
+    }
+}
