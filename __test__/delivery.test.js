@@ -153,16 +153,22 @@ describe('process variables', () => {
     expect(await delivery.getToolSecret('tcs_probe', 'token')).toBeNull()
   })
 
-  test('are found in a turn with many reads as in a turn with one, and each turn sees what is set', async () => {
+  test.each([
+    ['', () => {}],
+    [', with the fake timers of Jest as well', () => jest.useFakeTimers()],
+  ])('are found in a turn with many reads, and each turn sees what is set%s', async (_, fake) => {
+    fake()
     const delivery = deliver({ environment: 'development', aws: { enabled: false }, runtime: {} })
     const all = () => {
       const names = [...Array(20)].map((_, index) => `TCS_UNSET_${index}`)
       names.push('TCS_PROBE_TOKEN', 'TCS-PROBE_TOKEN', 'TCS_PROBE_FILED')
       return Promise.all(names.map((name) => delivery.getSecret(name))).then((values) => values.slice(-3))
     }
-    process.env.TCS_PROBE_FILED_FILE = path.join(directory, 'filed')
-    fs.writeFileSync(process.env.TCS_PROBE_FILED_FILE, 'from-file')
+    const file = path.join(directory, 'filed')
+    fs.writeFileSync(file, 'from-file')
     try {
+      expect(await all()).toEqual([null, null, null])
+      process.env.TCS_PROBE_FILED_FILE = file
       process.env.TCS_PROBE_TOKEN = 'one'
       expect(await all()).toEqual(['one', 'one', 'from-file'])
       process.env.TCS_PROBE_TOKEN = 'two'
@@ -173,6 +179,7 @@ describe('process variables', () => {
       process.env.TCS_PROBE_TOKEN = 'three'
       expect(await all()).toEqual(['three', 'three', null])
     } finally {
+      jest.useRealTimers()
       delete process.env.TCS_PROBE_FILED_FILE
     }
   })
