@@ -158,9 +158,9 @@ impl NativeDelivery {
     }
 }
 
-/// Reads of one turn that are worked on together: one call's worth, and small enough that JavaScript goes on with the
-/// first ones while the others are still read.
-const PORTION: usize = MAX_BATCH;
+/// Reads of one turn that are worked on together. Whole calls' worth, so that a cold turn costs no more calls; enough that
+/// few threads have to be woken; and small enough that JavaScript goes on with the first ones while others are still read.
+const PORTION: usize = 2 * MAX_BATCH;
 
 fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
     Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())
