@@ -10,6 +10,7 @@ const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { goal, goalTable, machine, markdown, number, writeMeasured } = require('../scripts/report')
 const { AwsEndpoint, RedisServer, root } = require('../scripts/servers')
+const { regressions } = require('./check')
 const { median } = require('./load')
 
 const ROUNDS = 3
@@ -258,7 +259,11 @@ const loadCells = ({ readsPerSecond, cpuMsPerThousand, delayP99Ms, delayMaxMs },
 
 async function main() {
   const { values } = parseArgs({
-    options: { only: { type: 'string', multiple: true }, write: { type: 'boolean', default: false } },
+    options: {
+      only: { type: 'string', multiple: true },
+      check: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+    },
   })
   const chosen = values.only ?? Object.keys(parts)
   const unknown = chosen.find((name) => !(name in parts))
@@ -286,6 +291,11 @@ async function main() {
   const bounds = markdown(goalTable('Bounds', goals))
   console.log(bounds)
   written.splice(2, 0, bounds)
+  if (values.check) {
+    const worse = regressions(goals, fs.readFileSync(DOCUMENT, 'utf8'))
+    console.log(worse.length === 0 ? 'No ratio is far worse than in the committed run.' : worse.join('\n'))
+    if (worse.length > 0) process.exitCode = 1
+  }
   if (values.write) writeMeasured(DOCUMENT, written)
 }
 

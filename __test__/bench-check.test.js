@@ -1,0 +1,42 @@
+'use strict'
+
+// `npm run bench -- --check` on made-up runs.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { regressions } = require('../benchmark/check')
+const { goal, goalTable, markdown } = require('../scripts/report')
+const { root } = require('../scripts/servers')
+
+const times = (ratio) => `${ratio.toFixed(2)}×`
+const run = (time, throughput, ms) => [
+  goal('a read: time of a peer', time, 'at most', 0.8, times),
+  goal('reads: throughput of a peer', throughput, 'at least', 5, times),
+  goal('start', ms, 'under', 15, (value) => `${value} ms`),
+]
+const document = `# Some text\n\n${markdown(goalTable('Bounds', run(0.4, 12, 5)))}\n### Another\n`
+
+test('a run as good as the committed one passes, however long it took', () => {
+  expect(regressions(run(0.4, 12, 500), document)).toEqual([])
+  expect(regressions(run(0.59, 8.1, 5), document)).toEqual([])
+  expect(regressions(run(0.1, 60, 5), document)).toEqual([])
+})
+
+test('a ratio that is more than half worse is named, in both directions', () => {
+  expect(regressions(run(0.61, 12, 5), document)).toEqual([
+    'a read: time of a peer: 0.61×, and 0.40× in the committed run',
+  ])
+  expect(regressions(run(0.4, 7.9, 5), document)).toEqual([
+    'reads: throughput of a peer: 7.90×, and 12.00× in the committed run',
+  ])
+})
+
+test('a run that cannot be compared does not pass', () => {
+  expect(regressions(run(0.4, 12, 5), '# No tables\n')).toEqual([expect.stringContaining('nothing could be compared')])
+})
+
+test('the committed tables are ones that it can read', () => {
+  const committed = fs.readFileSync(path.join(root, 'docs', 'benchmarks.md'), 'utf8')
+  const read = [goal('cached read, 40 bytes: time of Powertools', 99, 'at most', 0.8, times)]
+  expect(regressions(read, committed)).toHaveLength(1)
+})
