@@ -5,23 +5,34 @@
 
 const { name, version } = require('../package.json')
 
+/** Where every copy of the API keeps what an SDK registered. */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
+
 /** @type {any} */
 let api
-try {
-  api = require('@opentelemetry/api')
-} catch {
-  // Not there: nothing is traced.
-}
 
 /**
- * The tracer of the SDK that the service registered, asked for each time since it may register one late. Without one the
- * API would go through the motions of a span that nobody sees.
+ * The tracer of the SDK that the service registered; asked for each time, since it may register one late. Until then the
+ * API is not even loaded: it takes longer than all of this package.
  */
 function currentTracer() {
-  const provider = api?.trace.getTracerProvider()
-  // The API's own provider stands in until an SDK is there.
-  if (provider?.getDelegateTracer !== undefined) return provider.getDelegateTracer(name, version)
-  return provider?.getTracer(name, version)
+  const provider = /** @type {any} */ (globalThis)[REGISTERED]?.trace
+  if (provider === undefined) return undefined
+  api ??= loadedApi()
+  if (api === null) return undefined
+  // The API's own provider stands before that of the SDK, and gives no tracer when the SDK was taken away.
+  return provider.getDelegateTracer === undefined
+    ? provider.getTracer(name, version)
+    : provider.getDelegateTracer(name, version)
+}
+
+function loadedApi() {
+  try {
+    return require('@opentelemetry/api')
+  } catch {
+    // Not to be found from here: nothing is traced.
+    return null
+  }
 }
 
 /**
