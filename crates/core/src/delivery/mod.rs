@@ -519,6 +519,9 @@ impl Delivery {
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
             self.warn(Notice::warning("CLOSE_INCOMPLETE", "background work did not end within 3 seconds of close()"));
         }
+        if let Some(aws) = &self.layer().aws {
+            aws.disconnect();
+        }
         let Some(cache) = &self.layer().cache else { return };
         if let Some(snapshot) = cache.snapshot()
             && let Err(error) = snapshot.write().await

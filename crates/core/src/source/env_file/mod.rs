@@ -181,7 +181,7 @@ fn look(config: &EnvFileConfig, known: Option<&Stamp>) -> io::Result<Look> {
 }
 
 /// dotenvy's own grammar, for files shared with Rust services. Its error text holds the line, so it is dropped.
-fn dotenvy_values(bytes: &[u8]) -> io::Result<HashMap<String, SecretValue>> {
+pub(crate) fn dotenvy_values(bytes: &[u8]) -> io::Result<HashMap<String, SecretValue>> {
     dotenvy::from_read_iter(bytes)
         .map(|item| item.map(|(name, value)| (name, SecretValue::new(value))))
         .collect::<std::result::Result<_, _>>()
