@@ -99,8 +99,9 @@ impl Delivery {
         let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
-        let cache =
-            cache.map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone())).transpose()?;
+        let cache = cache
+            .map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone()))
+            .transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory =
             cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
