@@ -430,4 +430,49 @@ describe('environments', () => {
     await until('the warning arrived', () => warnings.length > 0)
     expect(warnings[0]).toMatch(/^ENV_FILE_DEPRECATED: /)
   })
+
+  const onUnix = process.platform === 'win32' ? test.skip : test
+
+  onUnix.each([
+    ['staging', '.env.staging', 0o644, true],
+    ['staging', '.env.staging', 0o660, true],
+    ['staging', '.env.staging', 0o600, false],
+    ['production', 'named.env', 0o604, true],
+    ['dev', '.env.dev', 0o644, false],
+    ['test', '.env.test', 0o666, false],
+  ])('%s, %s with mode %i: is it told once that others may read it? %p', async (environment, name, mode, told) => {
+    const file = path.join(directory, name)
+    fs.writeFileSync(file, 'A_B=one\n')
+    fs.chmodSync(file, mode)
+    const warnings = []
+    const logger = { warn: (message) => warnings.push(message) }
+    const delivery = deliver({ environment, envFile: { path: file }, logger })
+    expect(await delivery.getSecretFromEnvFile('A_B')).toBe('one')
+    fs.writeFileSync(file, 'A_B=longer\nnot a line\n')
+    expect(await delivery.getSecretFromEnvFile('A_B')).toBe('longer')
+    await until('the other warning arrived', () => warnings.some((text) => text.startsWith('ENV_FILE_LINE_SKIPPED')))
+    const modes = warnings.filter((text) => text.startsWith('ENV_FILE_MODE'))
+    expect(modes).toHaveLength(told ? 1 : 0)
+    if (told) expect(modes[0]).toContain(`mode 0${mode.toString(8)}`)
+  })
+
+  onUnix('an audit log and a snapshot that others may read are told once, and a private one is not', async () => {
+    const [log, snapshot] = [path.join(directory, 'audit.jsonl'), path.join(directory, 'snapshot')]
+    const codes = async () => {
+      const warnings = []
+      const delivery = deliver({
+        environment: 'production',
+        audit: { path: log },
+        cache: { snapshotPath: snapshot, encryptionKeys: [{ id: 'k', key: Buffer.alloc(32, 1) }] },
+        logger: { warn: (message) => warnings.push(message) },
+      })
+      await delivery.getSecret('A_B').catch(() => {})
+      await delivery.cache.invalidate('A_B')
+      await delivery.close()
+      return warnings.map((text) => text.split(':')[0]).filter((code) => code.endsWith('_MODE'))
+    }
+    expect(await codes()).toEqual([])
+    for (const file of [log, `${log}.state`, snapshot]) fs.chmodSync(file, 0o640)
+    expect((await codes()).sort()).toEqual(['AUDIT_LOG_MODE', 'AUDIT_LOG_MODE', 'SNAPSHOT_MODE'])
+  })
 })

@@ -166,28 +166,26 @@ test('a password is used, and a wrong one is not shown', async () => {
   await server.stop()
 })
 
-test('rediss:// verifies the server, with a CA of its own', async () => {
+/** A certificate for localhost and a server's options for TLS with it. @param {string} directory @param {boolean} clients Whether clients must show one. */
+async function certificate(directory, clients) {
   const { generate } = require('selfsigned')
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keySize: 2048,
     algorithm: 'sha256',
     extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
   })
-  const directory = temporaryDirectory()
   const [keyFile, certFile] = [path.join(directory, 'key.pem'), path.join(directory, 'cert.pem')]
   fs.writeFileSync(keyFile, key)
   fs.writeFileSync(certFile, cert)
   const port = await freePort()
-  const args = [
-    '--tls-port',
-    String(port),
-    '--tls-cert-file',
-    certFile,
-    '--tls-key-file',
-    keyFile,
-    '--tls-auth-clients',
-    'no',
-  ]
+  const asked = clients ? ['yes', '--tls-ca-cert-file', certFile] : ['no']
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-auth-clients', ...asked]
+  return { key, cert, port, args: ['--tls-port', String(port), ...files] }
+}
+
+test('rediss:// verifies the server, with a CA of its own', async () => {
+  const directory = temporaryDirectory()
+  const { cert, port, args } = await certificate(directory, false)
   const server = await RedisServer.start({ args })
   try {
     const url = `rediss://localhost:${port}`
@@ -204,6 +202,82 @@ test('rediss:// verifies the server, with a CA of its own', async () => {
     await server.stop()
     fs.rmSync(directory, { recursive: true })
   }
+})
+
+describe('a user with the rights that the README names, over TLS with a client certificate', () => {
+  const PASSWORD = 'canary-password'
+  const rules = /^user secrets (on .+)$/m
+    .exec(fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8'))?.[1]
+    .replace('PASSWORD', PASSWORD)
+    .split(' ')
+  const directory = temporaryDirectory()
+  /** @type {RedisServer} */
+  let server
+  /** @type {Awaited<ReturnType<typeof certificate>>} */
+  let tls
+  beforeAll(async () => {
+    tls = await certificate(directory, true)
+    server = await RedisServer.start({ args: tls.args })
+  })
+  beforeEach(async () => {
+    for (const words of [['FLUSHALL'], ['ACL', 'LOG', 'RESET'], ['CONFIG', 'RESETSTAT']]) await server.command(...words)
+    await server.command('ACL', 'SETUSER', 'secrets', 'reset', .../** @type {string[]} */ (rules))
+  })
+  afterAll(async () => {
+    await server.stop()
+    fs.rmSync(directory, { recursive: true })
+  })
+
+  const service = (password = PASSWORD) => {
+    const { cert, key, port } = tls
+    const redis = { url: `rediss://secrets:${password}@localhost:${port}`, tls: { ca: cert, cert, key } }
+    return deliver({ redis })
+  }
+
+  test('everything works, and Redis refuses nothing', async () => {
+    const [first, second] = [service(), service()]
+    expect((await first.health()).checks.redis).toEqual({ status: 'ok', reason: null })
+    expect(await first.getToolSecrets('a')).toEqual({ b: 'canary-value', c: 'second' })
+    await Promise.all([shared('A_B_production', server), shared('A_C_production', server)])
+    expect((await second.explain('A_B')).answeredBy).toBe('redis')
+    await followed(second, first)
+    await first.cache.invalidate('A_B')
+    expect(await first.rotateSecret('A_B', 'production')).toBe(true)
+    await first.getSecret('A_C')
+    await first.cache.clear()
+    expect(await server.command('KEYS', 'secret:A_*')).toEqual([])
+    const asked = async () => {
+      const lines = (await server.command('INFO', 'commandstats')).toString()
+      return ['get', 'set', 'unlink', 'eval', 'scan', 'publish', 'subscribe'].every((name) =>
+        new RegExp(`^cmdstat_${name}:calls=[1-9]`, 'm').test(lines),
+      )
+    }
+    await until('every command was needed', asked)
+    expect(await server.command('ACL', 'LOG')).toEqual([])
+    // Without a certificate of its own.
+    const url = `rediss://secrets:${PASSWORD}@localhost:${tls.port}`
+    const stranger = deliver({ redis: { url, tls: { ca: tls.cert } } })
+    expect((await stranger.health()).checks.redis.status).toBe('down')
+  })
+
+  test.each([
+    ['a wrong password', 'letmein', []],
+    ['no right to read', PASSWORD, ['-get', '-mget', '-set', '-unlink', '-scan']],
+    ['no right to the keys', PASSWORD, ['resetkeys', '~other:*']],
+  ])('%s: reads go on, and no message has the password or what Redis said', async (_, password, less) => {
+    await server.command('ACL', 'SETUSER', 'secrets', ...less)
+    const delivery = service(password)
+    expect(await delivery.getSecret('A_B')).toBe('canary-value')
+    expect(await delivery.refresh('A_B')).toBe('canary-value')
+    const refusals = [
+      await delivery.cache.set('A_B', 'x').catch((error) => error),
+      await delivery.cache.invalidate('A_B').catch((error) => error),
+    ]
+    expect(refusals.map(({ code }) => code)).toEqual(Array(2).fill('CACHE_UNAVAILABLE'))
+    const said = [...refusals.map(String), JSON.stringify([await delivery.health(), await delivery.explain('A_B')])]
+    expect(said.join()).not.toMatch(/canary-password|letmein|permission|username-password/i)
+    expect(await delivery.getSecret('A_B')).toBe('canary-value')
+  })
 })
 
 test('a cluster is shared through its own protocol', async () => {

@@ -15,6 +15,11 @@ mod report;
 mod runtime;
 mod shipping;
 
+/// Overwrites whatever is freed. Buffers of the HTTP, TLS and Redis clients hold answers with values, and are not ours to
+/// wipe one by one.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 /// The version of this addon, which the package that loads it compares with its own.
 #[napi_derive::napi]
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

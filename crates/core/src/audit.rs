@@ -23,6 +23,7 @@ use crate::manifest::Manifest;
 use crate::metrics::Origin;
 use crate::notice::{Notice, Notices};
 use crate::rotation::report::{Ending, Report};
+use crate::source::loose_mode;
 
 /// How long a record waits for a place in the journal. Longer than a disk takes to sync what a burst has written: a log
 /// that cannot be written at all is told by its state, and not by this.
@@ -136,7 +137,14 @@ impl Audit {
         let mut failed = self.opening.lock().await;
         if self.log.get().is_none() && self.clock.now() >= self.retry_at.get() {
             let audit = self.clone();
-            let opened = tokio::task::spawn_blocking(move || AuditLog::open(audit.options())).await;
+            let opened = tokio::task::spawn_blocking(move || {
+                let opened = AuditLog::open(audit.options());
+                if opened.is_ok() {
+                    audit.tell_loose_modes();
+                }
+                opened
+            })
+            .await;
             let stopped = |_| SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not opened");
             match opened.map_err(stopped).and_then(|opened| opened.map_err(|failure| unwritable(&failure))) {
                 Ok(log) => {
@@ -170,6 +178,15 @@ impl Audit {
             || SecretError::new(ErrorCode::AuditWriteFailed, "the audit log is not written"),
             |failure| unwritable(&failure),
         )
+    }
+
+    /// What is made here is private; a file that was there before may not be.
+    fn tell_loose_modes(&self) {
+        let AuditSink::File(path) = &self.config.sink else { return };
+        let mut state = path.clone().into_os_string();
+        state.push(".state");
+        let loose = [path.clone(), state.into()].into_iter().filter_map(|path| loose_mode(&path, "AUDIT_LOG_MODE"));
+        loose.for_each(|loose| self.notices.notice(loose));
     }
 
     fn tell_once(&self, error: &SecretError) {

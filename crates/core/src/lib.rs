@@ -17,6 +17,8 @@ pub mod events;
 pub mod explain;
 pub mod exposition;
 pub mod flight;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod health;
 pub mod layer;
 pub mod limit;

@@ -35,7 +35,9 @@ impl SecretValue {
 
     /// Copies `text`.
     pub fn copied(text: &str) -> Self {
-        Self(Arc::new(Inner { ascii: text.is_ascii(), text: SecretString::from(Box::<str>::from(text)) }))
+        // Byte by byte: `str::is_ascii`, not optimised, leaves 64 of them at a time on the stack.
+        let ascii = text.bytes().all(|byte| byte.is_ascii());
+        Self(Arc::new(Inner { ascii, text: SecretString::from(Box::<str>::from(text)) }))
     }
 
     /// The plaintext. Each use is a place where a secret could leak, so each one states its reason.

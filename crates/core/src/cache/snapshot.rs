@@ -18,6 +18,8 @@ use tokio::sync::OnceCell;
 use super::envelope::{Contents, Envelopes};
 use crate::clock::{Clock, millis};
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::notice::Notices;
+use crate::source::loose_mode;
 
 const MAGIC: &[u8; 8] = b"TCSSNAP1";
 /// More than 10,000 secrets of 4 KiB; a larger file is not ours.
@@ -29,6 +31,7 @@ pub struct Snapshot {
     envelopes: Arc<Envelopes>,
     keep: Duration,
     clock: Clock,
+    notices: Arc<dyn Notices>,
     state: Mutex<State>,
     loaded: OnceCell<()>,
     dirty: AtomicBool,
@@ -53,12 +56,19 @@ struct Kept {
 
 impl Snapshot {
     /// Reads nothing yet. `keep`: how old a copy may be.
-    pub fn new(path: PathBuf, envelopes: Arc<Envelopes>, keep: Duration, clock: Clock) -> Self {
+    pub fn new(
+        path: PathBuf,
+        envelopes: Arc<Envelopes>,
+        keep: Duration,
+        clock: Clock,
+        notices: Arc<dyn Notices>,
+    ) -> Self {
         Self {
             path,
             envelopes,
             keep,
             clock,
+            notices,
             state: Mutex::default(),
             loaded: OnceCell::new(),
             dirty: AtomicBool::new(false),
@@ -136,8 +146,13 @@ impl Snapshot {
     async fn load(&self) {
         self.loaded
             .get_or_init(|| async {
-                let path = self.path.clone();
-                let read = tokio::task::spawn_blocking(move || read(&path)).await;
+                let (path, notices) = (self.path.clone(), self.notices.clone());
+                let read = tokio::task::spawn_blocking(move || {
+                    // The next write replaces it by one that is private.
+                    loose_mode(&path, "SNAPSHOT_MODE").into_iter().for_each(|loose| notices.notice(loose));
+                    read(&path)
+                })
+                .await;
                 let found = match read {
                     Ok(Ok(bytes)) => decode(&bytes).unwrap_or_else(|| {
                         tracing::info!("the snapshot is malformed and not used");
@@ -232,6 +247,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::config::EncryptionKey;
+    use crate::notice::Silent;
     use crate::value::SecretValue;
 
     const HOUR: Duration = Duration::from_hours(1);
@@ -239,7 +255,7 @@ mod tests {
     fn snapshot(path: &Path, clock: &Clock) -> Snapshot {
         let key = EncryptionKey { id: "k".into(), key: zeroize::Zeroizing::new([7; 32]) };
         let envelopes = Arc::new(Envelopes::new("production", &[key]).expect("keys"));
-        Snapshot::new(path.to_owned(), envelopes, HOUR, clock.clone())
+        Snapshot::new(path.to_owned(), envelopes, HOUR, clock.clone(), Arc::new(Silent))
     }
 
     fn contents(clock: &Clock, value: &str) -> Contents {

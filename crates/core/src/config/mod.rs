@@ -192,6 +192,9 @@ pub struct EnvFileConfig {
     pub syntax: EnvFileSyntax,
     /// Whether its existence is worth a warning (staging).
     pub deprecated: bool,
+    /// Whether it is worth a warning that others than its owner may read it (staging, production). Developers' files are
+    /// as their editors make them, and hold nothing that opens anything.
+    pub private: bool,
 }
 
 /// When the runtime environment is asked (decision D1).

@@ -99,8 +99,9 @@ impl Delivery {
         let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
-        let cache =
-            cache.map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone())).transpose()?;
+        let cache = cache
+            .map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone()))
+            .transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory =
             cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
@@ -518,6 +519,9 @@ impl Delivery {
         self.abandon();
         if tokio::time::timeout(CLOSE_DEADLINE, self.tasks.wait()).await.is_err() {
             self.warn(Notice::warning("CLOSE_INCOMPLETE", "background work did not end within 3 seconds of close()"));
+        }
+        if let Some(aws) = &self.layer().aws {
+            aws.disconnect();
         }
         let Some(cache) = &self.layer().cache else { return };
         if let Some(snapshot) = cache.snapshot()

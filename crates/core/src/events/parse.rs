@@ -63,7 +63,8 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
     }
     let kind = text(event, &["detail-type"]).ok_or_else(|| invalid("has no detail-type"))?;
     let about = |aws_id: Option<String>, happened| {
-        let aws_id = aws_id.ok_or_else(|| invalid("does not say which secret it is about"))?;
+        let aws_id =
+            aws_id.filter(|id| !id.is_empty()).ok_or_else(|| invalid("does not say which secret it is about"))?;
         let named = text(event, &["account"]).map(str::to_owned);
         Ok(Some(SecretEvent { account: named, unix_ms: text(event, &["time"]).and_then(unix_ms), aws_id, happened }))
     };
@@ -259,6 +260,7 @@ mod tests {
             "{}",
             &nameless.to_string(),
             &labelless.to_string(),
+            &event(kind, &json!({ "name": "arn:aws:secretsmanager:r:1:secret:", "labelUpdated": "x" })).to_string(),
             &" ".repeat(MAX_EVENT + 1),
         ];
         for text in wrong {

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::notice::Notice;
+
 /// How long a file may take to be read: longer means a hung network mount, and a read must not hang with it.
 const FILE_DEADLINE: Duration = Duration::from_secs(2);
 /// A file beyond this is not a secret and not an env file.
@@ -52,6 +54,22 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     file.take(MAX_FILE).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+/// What group or others may do with `path`, told as a warning `code`; `None` when they may do nothing, or where files have
+/// no such modes.
+#[cfg(unix)]
+pub(crate) fn loose_mode(path: &Path, code: &'static str) -> Option<Notice> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let (shown, why) = (path.display(), "others than its owner may read or change it");
+    (mode & 0o077 != 0).then(|| Notice::warning(code, format!("{shown} has mode {mode:04o}: {why}; chmod 600 {shown}")))
+}
+
+/// What group or others may do with `path`: told on Unix only.
+#[cfg(not(unix))]
+pub(crate) fn loose_mode(_: &Path, _: &'static str) -> Option<Notice> {
+    None
 }
 
 /// The path does not exist, in any of the ways a path can fail to exist.

@@ -19,6 +19,7 @@ use crate::clock::{Clock, Moment, millis};
 use crate::config::CacheConfig;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::{AwsIds, SecretName};
+use crate::notice::Notices;
 use crate::source::aws::Fetched;
 pub use changes::Changed;
 pub use lease::{Lease, Leased};
@@ -120,7 +121,13 @@ impl TieredCache {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
-    pub fn new(config: CacheConfig, ids: AwsIds, environment: &'static str, clock: Clock) -> Result<Self> {
+    pub fn new(
+        config: CacheConfig,
+        ids: AwsIds,
+        environment: &'static str,
+        clock: Clock,
+        notices: Arc<dyn Notices>,
+    ) -> Result<Self> {
         let envelopes = Arc::new(Envelopes::new(environment, &config.keys)?);
         let shared = config.redis.map(|redis| {
             Arc::new(SharedCache {
@@ -131,7 +138,8 @@ impl TieredCache {
             })
         });
         let keep = config.ttl + config.max_stale;
-        let snapshot = config.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone())));
+        let snapshot =
+            config.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone(), notices)));
         Ok(Self {
             memory: Arc::new(MemoryCache::new(config.max_entries)),
             shared,

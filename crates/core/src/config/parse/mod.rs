@@ -42,7 +42,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let preset = environment.preset();
     let tools = top.read("tools", tools)?.unwrap_or_default();
     let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
-    let env_file = env_file(&mut top, &preset, ambient)?;
+    let env_file = env_file(&mut top, environment, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
     let cache = cache::cache(&mut top, &preset, ambient)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
@@ -161,12 +161,15 @@ fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
     }
 }
 
-fn env_file(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<EnvFileConfig>> {
+fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileConfig>> {
+    let preset = environment.preset();
+    let private = matches!(environment, Environment::Staging | Environment::Production);
     let Some(field) = top.take("envFile") else {
         return Ok(preset.env_file.map(|name| EnvFileConfig {
             path: ambient.working_directory.join(name),
             syntax: EnvFileSyntax::Dotenv,
             deprecated: preset.env_file_deprecated,
+            private,
         }));
     };
     if field.is_false() {
@@ -185,7 +188,8 @@ fn env_file(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Opt
     let Some(path) = path.or_else(|| preset.env_file.map(PathBuf::from)) else {
         return Ok(None);
     };
-    Ok(Some(EnvFileConfig { path: directory.join(path), syntax, deprecated: preset.env_file_deprecated }))
+    let deprecated = preset.env_file_deprecated;
+    Ok(Some(EnvFileConfig { path: directory.join(path), syntax, deprecated, private }))
 }
 
 fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeConfig> {

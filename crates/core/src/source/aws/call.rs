@@ -103,7 +103,7 @@ impl Aws {
             self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
             let client = region.client().await;
             // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
-            let (error, nature) = match Box::pin(send(client)).await {
+            let (error, nature) = match Box::pin(send(&client)).await {
                 Ok(output) => match read(output, region.replica()) {
                     Ok(answer) => {
                         self.calls.count(operation, None);

@@ -128,7 +128,7 @@ fn trust_store(named: Option<&Path>) -> TrustStore {
 /// With the mark the SDK asks the C environment for `LOG_SENSITIVE_BODIES` on each answer, from its own thread (rule
 /// 3). Without it the SDK would log bodies at TRACE, which this build compiles out (`max_level_debug` in Cargo.toml).
 #[derive(Debug)]
-struct KeepBodiesOutOfLogs;
+pub(super) struct KeepBodiesOutOfLogs;
 
 const _: () = assert!(
     matches!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::DEBUG),
@@ -154,7 +154,7 @@ impl Intercept for KeepBodiesOutOfLogs {
 /// Refuses an answer that is longer than any of AWS's, before it is read into memory: 20 values of 64 KiB, every byte
 /// of them escaped.
 #[derive(Debug)]
-struct RefuseHugeBodies;
+pub(super) struct RefuseHugeBodies;
 
 const MAX_BODY: u64 = 20 * 65_536 * 6 + 65_536;
 

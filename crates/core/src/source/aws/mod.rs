@@ -1,5 +1,7 @@
 //! AWS Secrets Manager, through AWS's own SDK. The only room that knows the SDK.
 
+#[cfg(any(test, fuzzing))]
+mod answering;
 mod batch;
 mod call;
 mod classify;
@@ -21,6 +23,8 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use answering::Answer;
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
 pub use create::MANAGED_BY;
 pub use queue::{Message, Queue};
@@ -214,6 +218,11 @@ impl Aws {
     /// How each region is, the primary first.
     pub fn regions(&self) -> Vec<RegionState> {
         self.regions.iter().map(Region::state).collect()
+    }
+
+    /// Closes every connection. The next call opens one again.
+    pub fn disconnect(&self) {
+        self.regions.iter().for_each(Region::disconnect);
     }
 
     /// Asks the primary next, whatever happened before.

@@ -1,6 +1,6 @@
 //! A region that is asked: its client and whether it answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -19,7 +19,7 @@ pub(super) struct Region {
     config: Arc<AwsConfig>,
     /// `None` for the primary, which the configuration names or leaves to the profile.
     replica: Option<FailoverRegion>,
-    client: OnceCell<Client>,
+    client: Mutex<Arc<OnceCell<Client>>>,
     pub(super) breaker: Breaker,
 }
 
@@ -39,14 +39,30 @@ impl Region {
         let region = |replica| Self {
             config: config.clone(),
             replica,
-            client: OnceCell::new(),
+            client: Mutex::default(),
             breaker: Breaker::new(BREAKER, clock.clone()),
         };
         std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
     }
 
-    pub(super) async fn client(&self) -> &Client {
-        self.client.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await
+    pub(super) async fn client(&self) -> Client {
+        let cell = self.cell().clone();
+        cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
+    }
+
+    /// Closes its connections: their buffers hold the last answers.
+    pub(super) fn disconnect(&self) {
+        *self.cell() = Arc::default();
+    }
+
+    fn cell(&self) -> MutexGuard<'_, Arc<OnceCell<Client>>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks through `client`.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn connect_by(&self, client: Client) {
+        *self.cell() = Arc::new(OnceCell::new_with(Some(client)));
     }
 
     /// Its name when it is a replica's.

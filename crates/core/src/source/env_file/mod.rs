@@ -12,7 +12,7 @@ use crate::config::{EnvFileConfig, EnvFileSyntax};
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::SecretName;
 use crate::notice::{Notice, Notices};
-use crate::source::{is_absent, off_thread, read_regular, reason};
+use crate::source::{is_absent, loose_mode, off_thread, read_regular, reason};
 use crate::value::SecretValue;
 
 /// The parsed values of a file, by name.
@@ -30,6 +30,7 @@ struct State {
     loaded: Option<(Stamp, Values)>,
     warned_lines: Vec<usize>,
     warned_deprecated: bool,
+    warned_mode: bool,
 }
 
 /// Tells one version of a file from another. Size and change time catch a rewrite inside one tick of `modified`.
@@ -58,7 +59,7 @@ impl Stamp {
 enum Look {
     Absent,
     Unchanged,
-    Read { stamp: Stamp, values: HashMap<String, SecretValue>, skipped: Vec<usize> },
+    Read { stamp: Stamp, values: HashMap<String, SecretValue>, skipped: Vec<usize>, loose: Option<Notice> },
 }
 
 impl EnvFile {
@@ -107,10 +108,10 @@ impl EnvFile {
             Ok(Look::Unchanged) => {
                 Ok(self.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
             }
-            Ok(Look::Read { stamp, values, skipped }) => {
+            Ok(Look::Read { stamp, values, skipped, loose }) => {
                 let values = Arc::new(values);
                 self.lock().loaded = Some((stamp, values.clone()));
-                self.warn(&skipped);
+                self.warn(&skipped, loose);
                 Ok(values)
             }
             Err(error) => Err(SecretError::new(
@@ -120,9 +121,10 @@ impl EnvFile {
         }
     }
 
-    fn warn(&self, skipped: &[usize]) {
+    fn warn(&self, skipped: &[usize], loose: Option<Notice>) {
         let mut state = self.lock();
         let deprecated = self.config.deprecated && !std::mem::replace(&mut state.warned_deprecated, true);
+        let loose = loose.filter(|_| !std::mem::replace(&mut state.warned_mode, true));
         let changed = state.warned_lines != skipped;
         skipped.clone_into(&mut state.warned_lines);
         drop(state);
@@ -131,6 +133,9 @@ impl EnvFile {
                 "ENV_FILE_DEPRECATED",
                 format!("{} is used: env files are deprecated in staging, move its secrets to AWS", self.path()),
             ));
+        }
+        if let Some(loose) = loose {
+            self.notices.notice(loose);
         }
         if changed && !skipped.is_empty() {
             const MOST: usize = 10;
@@ -177,11 +182,12 @@ fn look(config: &EnvFileConfig, known: Option<&Stamp>) -> io::Result<Look> {
         }
         EnvFileSyntax::Dotenvy => (dotenvy_values(&bytes)?, Vec::new()),
     };
-    Ok(Look::Read { stamp, values, skipped })
+    let loose = if config.private { loose_mode(&config.path, "ENV_FILE_MODE") } else { None };
+    Ok(Look::Read { stamp, values, skipped, loose })
 }
 
 /// dotenvy's own grammar, for files shared with Rust services. Its error text holds the line, so it is dropped.
-fn dotenvy_values(bytes: &[u8]) -> io::Result<HashMap<String, SecretValue>> {
+pub(crate) fn dotenvy_values(bytes: &[u8]) -> io::Result<HashMap<String, SecretValue>> {
     dotenvy::from_read_iter(bytes)
         .map(|item| item.map(|(name, value)| (name, SecretValue::new(value))))
         .collect::<std::result::Result<_, _>>()

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tcs_secret_delivery_core::fuzzing::env_file(data));
