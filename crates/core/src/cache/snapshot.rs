@@ -149,7 +149,9 @@ impl Snapshot {
                 let (path, notices) = (self.path.clone(), self.notices.clone());
                 let read = tokio::task::spawn_blocking(move || {
                     // The next write replaces it by one that is private.
-                    loose_mode(&path, "SNAPSHOT_MODE").into_iter().for_each(|loose| notices.notice(loose));
+                    if let Some(loose) = loose_mode(&path, "SNAPSHOT_MODE") {
+                        notices.notice(loose);
+                    }
                     read(&path)
                 })
                 .await;
