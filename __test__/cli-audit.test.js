@@ -2,6 +2,7 @@
 
 // `tcs-secrets audit` and `report` as processes of their own, over the in-repo AWS endpoint and a real Redis.
 
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
@@ -17,6 +18,9 @@ let aws
 /** @type {import('./support/cli').Cli} */
 let cli
 beforeEach(() => ({ aws, cli } = world))
+
+const hasChromium = spawnSync('chromium', ['--version']).error === undefined
+const inChromium = hasChromium || process.env.CI ? test : test.skip
 
 /** @type {RedisServer} */
 let redis
@@ -105,6 +109,37 @@ describe('report', () => {
     )
     const none = await cli.json('report --audit-log none.jsonl', { env })
     expect([none.status, none.document.audit.error.code]).toEqual([0, 'SOURCE_UNAVAILABLE'])
+  })
+
+  inChromium.each([600, 1400])('fits a window of %i pixels and draws every chart', async (width) => {
+    const log = file('secret-audit.jsonl')
+    const service = new SecretDelivery({ environment: 'staging', aws: aws.options, audit: { path: log } })
+    for (let i = 0; i < 10; i++) await service.getSecret('GITHUB_API_TOKEN')
+    await service.close()
+    await cli.run('report --out report.html', { env: { TCS_AUDIT_LOG: '' } })
+    // What the page's own policy forbids: a script, which measures it.
+    const page = fs
+      .readFileSync(file('report.html'), 'utf8')
+      .replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, '')
+    const script = `<script>document.title = 'MEASURED' + JSON.stringify({
+      width: innerWidth,
+      overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      charts: [...document.querySelectorAll('svg')].map((svg) => {
+        const outer = svg.getBoundingClientRect()
+        const inside = [...svg.querySelectorAll('rect, circle, line, text')].map((shape) => shape.getBoundingClientRect())
+        return outer.width > 100 && inside.length > 0 && inside.every((at) => at.top >= outer.top - 1 && at.bottom <= outer.bottom + 1)
+      }),
+      fetched: performance.getEntriesByType('resource').length,
+    }) + 'END'</script>`
+    write('measured.html', page.replace('</body>', `${script}</body>`))
+    const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--window-size=${width},900`, '--dump-dom']
+    flags.push(`--user-data-dir=${file('profile')}`, `file://${file('measured.html')}`)
+    const { stdout } = spawnSync('chromium', flags, { encoding: 'utf8', timeout: 60_000 })
+    const [, text = '{}'] = /<title>MEASURED(.*?)END</.exec(stdout) ?? []
+    const measured = JSON.parse(text.replaceAll('&quot;', '"'))
+    expect(measured).toMatchObject({ width, overflow: 0, fetched: 0 })
+    expect(measured.charts.length).toBeGreaterThanOrEqual(3)
+    expect(measured.charts).not.toContain(false)
   })
 
   test('counts a long log by the day', async () => {

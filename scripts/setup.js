@@ -79,10 +79,24 @@ function prometheus() {
  */
 function postgres() {
   const { PostgresServer } = require('./servers')
-  if (PostgresServer.programs() === undefined && mayInstall()) systemPackage('postgresql', 'postgresql')
-  if (PostgresServer.programs() !== undefined) return true
-  const missing =
-    'PostgreSQL was not found: install it (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql)'
+  return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
+}
+
+/** Chromium, in which the report page is looked at; as PostgreSQL. */
+function chromium() {
+  return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
+}
+
+/**
+ * @param {string} what
+ * @param {() => boolean} isThere
+ * @param {string} debian
+ * @param {string} brew
+ */
+function optional(what, isThere, debian, brew) {
+  if (!isThere() && mayInstall()) systemPackage(debian, brew)
+  if (isThere()) return true
+  const missing = `${what} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`
   if (process.env.CI) fail(missing)
   console.warn(`${missing}; what needs it is skipped`)
   return false
@@ -93,6 +107,7 @@ function forTests() {
   redis()
   prometheus()
   postgres()
+  chromium()
   ministack()
   runtimes()
   awsEndpoint('dev')
