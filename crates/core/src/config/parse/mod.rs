@@ -13,7 +13,7 @@ use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
 use super::{Ambient, Config, EnvFileConfig, EnvFileSyntax, Field, OptionValue, Precedence, RuntimeConfig, Section};
-use crate::environment::{Environment, Preset};
+use crate::environment::Environment;
 use crate::error::{Result, SecretError};
 use crate::manifest::{Manifest, Phase, SecretSpec};
 use crate::name::check_part;
