@@ -7,10 +7,13 @@ const { finding } = require('./finding')
 
 /** By the code of the delivery's warning. @type {Record<string, string>} */
 const FIXES = {
+  AUDIT_LOG_MODE: 'take the rights of group and others away',
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
+  ENV_FILE_MODE: 'take the rights of group and others away',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
+  SNAPSHOT_MODE: 'take the rights of group and others away',
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
 

@@ -185,8 +185,9 @@ impl Audit {
         let AuditSink::File(path) = &self.config.sink else { return };
         let mut state = path.clone().into_os_string();
         state.push(".state");
-        let loose = [path.clone(), state.into()].into_iter().filter_map(|path| loose_mode(&path, "AUDIT_LOG_MODE"));
-        loose.for_each(|loose| self.notices.notice(loose));
+        for loose in [path.clone(), state.into()].iter().filter_map(|path| loose_mode(path)) {
+            self.notices.notice(Notice::warning("AUDIT_LOG_MODE", loose));
+        }
     }
 
     fn tell_once(&self, error: &SecretError) {

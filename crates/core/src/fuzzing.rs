@@ -155,12 +155,14 @@ const STATE_FOLLOWS: &[u8] = b"--- state ---\n";
 
 /// An audit log of somebody else's making.
 pub fn audit_verify(data: &[u8]) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let log = directory.path().join("audit.jsonl");
+    // A finding leaves it behind.
+    let directory = std::env::temp_dir().join(format!("tcs-secret-delivery-fuzz-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory");
+    let log = directory.join("audit.jsonl");
     let at = data.windows(STATE_FOLLOWS.len()).position(|window| window == STATE_FOLLOWS);
     fs::write(&log, &data[..at.unwrap_or(data.len())]).expect("written");
     if let Some(at) = at {
-        fs::write(directory.path().join("audit.jsonl.state"), &data[at + STATE_FOLLOWS.len()..]).expect("written");
+        fs::write(directory.join("audit.jsonl.state"), &data[at + STATE_FOLLOWS.len()..]).expect("written");
     }
     let lines = data.split(|byte| *byte == b'\n').count() as u64;
     for key in [None, Key::new(&[1; 32])] {
@@ -170,6 +172,7 @@ pub fn audit_verify(data: &[u8]) {
             assert!(found.fault.is_none_or(|fault| fault.line <= lines + 1 && fault.offset <= found.bytes));
         }
     }
+    fs::remove_dir_all(&directory).expect("removed");
 }
 
 static RUNTIME: LazyLock<Runtime> =

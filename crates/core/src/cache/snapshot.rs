@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use super::envelope::{Contents, Envelopes};
 use crate::clock::{Clock, millis};
 use crate::error::{ErrorCode, Result, SecretError};
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use crate::source::loose_mode;
 
 const MAGIC: &[u8; 8] = b"TCSSNAP1";
@@ -149,8 +149,8 @@ impl Snapshot {
                 let (path, notices) = (self.path.clone(), self.notices.clone());
                 let read = tokio::task::spawn_blocking(move || {
                     // The next write replaces it by one that is private.
-                    if let Some(loose) = loose_mode(&path, "SNAPSHOT_MODE") {
-                        notices.notice(loose);
+                    if let Some(loose) = loose_mode(&path) {
+                        notices.notice(Notice::warning("SNAPSHOT_MODE", loose));
                     }
                     read(&path)
                 })

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::notice::Notice;
-
 /// How long a file may take to be read: longer means a hung network mount, and a read must not hang with it.
 const FILE_DEADLINE: Duration = Duration::from_secs(2);
 /// A file beyond this is not a secret and not an env file.
@@ -56,19 +54,19 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>
     Ok(Some(bytes))
 }
 
-/// What group or others may do with `path`, told as a warning `code`; `None` when they may do nothing, or where files have
-/// no such modes.
+/// What to warn of when group or others may do anything with the file; `None` also where files have no such modes.
 #[cfg(unix)]
-pub(crate) fn loose_mode(path: &Path, code: &'static str) -> Option<Notice> {
+pub(crate) fn loose_mode(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    let (shown, why) = (path.display(), "others than its owner may read or change it");
-    (mode & 0o077 != 0).then(|| Notice::warning(code, format!("{shown} has mode {mode:04o}: {why}; chmod 600 {shown}")))
+    let shown = path.display();
+    let why = || format!("{shown} has mode {mode:04o}: others than its owner may use it; chmod 600 {shown}");
+    (mode & 0o077 != 0).then(why)
 }
 
-/// What group or others may do with `path`: told on Unix only.
+/// `None`: files have no such modes here.
 #[cfg(not(unix))]
-pub(crate) fn loose_mode(_: &Path, _: &'static str) -> Option<Notice> {
+pub(crate) fn loose_mode(_: &Path) -> Option<String> {
     None
 }
 

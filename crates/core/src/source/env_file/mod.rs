@@ -59,7 +59,7 @@ impl Stamp {
 enum Look {
     Absent,
     Unchanged,
-    Read { stamp: Stamp, values: HashMap<String, SecretValue>, skipped: Vec<usize>, loose: Option<Box<Notice>> },
+    Read { stamp: Stamp, values: HashMap<String, SecretValue>, skipped: Vec<usize>, loose: Option<String> },
 }
 
 impl EnvFile {
@@ -121,7 +121,7 @@ impl EnvFile {
         }
     }
 
-    fn warn(&self, skipped: &[usize], loose: Option<Box<Notice>>) {
+    fn warn(&self, skipped: &[usize], loose: Option<String>) {
         let mut state = self.lock();
         let deprecated = self.config.deprecated && !std::mem::replace(&mut state.warned_deprecated, true);
         let loose = loose.filter(|_| !std::mem::replace(&mut state.warned_mode, true));
@@ -135,7 +135,7 @@ impl EnvFile {
             ));
         }
         if let Some(loose) = loose {
-            self.notices.notice(*loose);
+            self.notices.notice(Notice::warning("ENV_FILE_MODE", loose));
         }
         if changed && !skipped.is_empty() {
             const MOST: usize = 10;
@@ -182,7 +182,7 @@ fn look(config: &EnvFileConfig, known: Option<&Stamp>) -> io::Result<Look> {
         }
         EnvFileSyntax::Dotenvy => (dotenvy_values(&bytes)?, Vec::new()),
     };
-    let loose = if config.private { loose_mode(&config.path, "ENV_FILE_MODE").map(Box::new) } else { None };
+    let loose = if config.private { loose_mode(&config.path) } else { None };
     Ok(Look::Read { stamp, values, skipped, loose })
 }
 
