@@ -4,6 +4,7 @@
 //! in bulk (`completions`); `lib/delivery.js` turns both into promises. A cached read does not go that way: it is one
 //! synchronous call (`raw`).
 
+mod allocator;
 mod audit;
 mod completions;
 mod hooks;
@@ -14,11 +15,6 @@ mod raw;
 mod report;
 mod runtime;
 mod shipping;
-
-/// Overwrites whatever is freed. Buffers of the HTTP, TLS and Redis clients hold answers with values, and are not ours to
-/// wipe one by one.
-#[global_allocator]
-static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 /// The version of this addon, which the package that loads it compares with its own.
 #[napi_derive::napi]

@@ -1,4 +1,4 @@
-//! The only file with `unsafe`: raw Node-API where the generated glue costs more than the work.
+//! The only file with `unsafe` of its own: raw Node-API where the generated glue costs more than the work.
 //!
 //! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
 //!   looked up; nothing is allocated but the JavaScript string. napi-derive's own argument handling would cost more
