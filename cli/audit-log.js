@@ -8,9 +8,14 @@ const { CliError, EXIT } = require('./exit')
 
 const DEFAULT_FILE = 'secret-audit.jsonl'
 
+/** Where the log is when nothing else names it; `stdout` is no file. */
+function defaultLog() {
+  return process.env.TCS_AUDIT_LOG || DEFAULT_FILE
+}
+
 /** @param {string | undefined} file */
 function logOf(file) {
-  const log = file ?? (process.env.TCS_AUDIT_LOG || DEFAULT_FILE)
+  const log = file ?? defaultLog()
   if (log === 'stdout') throw new CliError('USAGE', EXIT.usage, 'TCS_AUDIT_LOG is stdout; name the file with the lines')
   return log
 }
@@ -57,4 +62,4 @@ function notRead(file, error) {
   return new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
 }
 
-module.exports = { DEFAULT_FILE, logOf, readKey, records }
+module.exports = { DEFAULT_FILE, defaultLog, logOf, readKey, records }

@@ -3,7 +3,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { version } = require('../../package.json')
-const { DEFAULT_FILE, readKey } = require('../audit-log')
+const { defaultLog, readKey } = require('../audit-log')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT, describe } = require('../exit')
@@ -108,7 +108,7 @@ async function gather(delivery, config, named) {
  */
 async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
   const { path: configured, key: configuredKey } = typeof options.audit === 'object' ? options.audit : {}
-  const given = auditLog ?? configured ?? (process.env.TCS_AUDIT_LOG || DEFAULT_FILE)
+  const given = auditLog ?? configured ?? defaultLog()
   const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
   const nothing = { log: null, verification: null, traffic: null, error: null }
   if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing

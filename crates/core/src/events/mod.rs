@@ -179,7 +179,8 @@ impl Events {
             match answer {
                 Ok(Some(fetched)) => {
                     // A replica may lag behind, and its ids are its own: what it says is no news.
-                    if let Some(version) = fetched.version_id.as_deref().filter(|version| !version.contains('@'))
+                    if let Some(version) = &fetched.version_id
+                        && !fetched.is_from_replica()
                         && !layer.knows(name, version)
                     {
                         layer.catch_up(name, Some(version)).await?;

@@ -96,7 +96,7 @@ impl AwsLayer {
             let fetched = self.ask_aws(name).await;
             let found = match &fetched {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
-                    let is_it = version.is_none_or(|version| primary_version(fetched) == Some(version));
+                    let is_it = version.is_none_or(|version| fetched.primary_version() == Some(version));
                     is_it.then(|| fetched.clone())
                 }
                 Ok(_) if version.is_none() => {
@@ -188,9 +188,4 @@ impl AwsLayer {
     pub fn forget_versions(&self) {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
-}
-
-/// The version's id without the region of the replica that gave it.
-fn primary_version(fetched: &Fetched) -> Option<&str> {
-    fetched.version_id.as_deref()?.split('@').next()
 }

@@ -57,6 +57,18 @@ pub struct Fetched {
     pub fetched_unix_ms: u64,
 }
 
+impl Fetched {
+    /// The version's id without the region of the replica that gave it.
+    pub fn primary_version(&self) -> Option<&str> {
+        self.version_id.as_deref()?.split('@').next()
+    }
+
+    /// Whether a replica gave it.
+    pub fn is_from_replica(&self) -> bool {
+        self.version_id.as_deref().is_some_and(|version| version.contains('@'))
+    }
+}
+
 /// AWS's operations that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
