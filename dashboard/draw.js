@@ -3,7 +3,7 @@
 // Draws the panels of a dashboard, in the browser. What it does not know ends it with an error, so that nothing of the
 // dashboard is silently left out.
 
-/* global document, uPlot */
+/* global addEventListener, document, uPlot */
 
 /** Grafana's names of colours, and its classic palette. @type {Record<string, string>} */
 const COLOURS = {
@@ -12,6 +12,7 @@ const COLOURS = {
   red: '#f2495c',
   blue: '#5794f2',
   yellow: '#fade2a',
+  purple: '#b877d9',
   transparent: 'transparent',
 }
 const PALETTE = ['#73bf69', '#f2cc0c', '#8ab8ff', '#ff780a', '#f2495c', '#5794f2', '#b877d9', '#705da0', '#37872d']
@@ -20,6 +21,9 @@ const BACKGROUNDS = { green: '#3a7d33', orange: '#b8620f', red: '#b3243a', blue:
 const GRID = '#2b2f36'
 const QUIET = '#9a9aa8'
 const FONT = '12px Inter, system-ui, sans-serif'
+
+// For whoever opened this page.
+addEventListener('error', ({ message }) => (document.documentElement.dataset.failed = message))
 
 const { data, range } = JSON.parse(document.getElementById('data').textContent)
 
@@ -90,6 +94,25 @@ function aligned({ points }, positiveOnly = false) {
   return values
 }
 
+/** The colour of each series: the one that the dashboard gives its name, or the palette's next. */
+function coloursOf({ fieldConfig }, series) {
+  const given = fieldConfig.overrides.flatMap(({ matcher, properties }) => {
+    known({ byName: true }, matcher.id, 'matcher')
+    return properties.map(({ id, value }) => {
+      known({ color: true }, id, 'overridden property')
+      return [matcher.options, known(COLOURS, value.fixedColor, 'colour')]
+    })
+  })
+  const byName = new Map(given)
+  return series.map(({ name }, i) => byName.get(name) ?? PALETTE[i % PALETTE.length])
+}
+
+/** Each series on top of those before it. */
+function stacked(columns) {
+  const sums = times.map(() => 0)
+  return columns.map((column) => column.map((value, i) => (value === null ? null : (sums[i] += value))))
+}
+
 const present = (values) => values.filter((value) => value !== null)
 const utc = (time) => uPlot.tzDate(new Date(time * 1e3), 'Etc/UTC')
 
@@ -149,7 +172,8 @@ function stateTimeline({ panel, series }, content) {
       if (values[begin] !== null) {
         const { text, color } = known(states, String(values[begin]), 'state')
         const share = ((Math.min(i, values.length - 1) - begin) * range.step) / length
-        const bar = element('i', share > 0.06 ? text : '', {
+        const hasRoom = share * band.clientWidth > 10 + 7 * text.length
+        const bar = element('i', hasRoom ? text : '', {
           left: `${(100 * begin * range.step) / length}%`,
           width: `${100 * share}%`,
           background: known(COLOURS, color, 'colour'),
@@ -166,8 +190,10 @@ function stateTimeline({ panel, series }, content) {
   axis.className = 'axis'
   box.append(axis)
   for (let time = Math.ceil(range.from / 60) * 60; time <= range.to; time += 60) {
-    const label = utc(time).toTimeString().slice(0, 5)
-    axis.append(element('em', label, { left: `${(100 * (time - range.from)) / length}%` }))
+    const share = (time - range.from) / length
+    const [label] = clocks(null, [time])
+    // One at the edge would be cut off.
+    if (share > 0.03 && share < 0.97) axis.append(element('em', label, { left: `${100 * share}%` }))
   }
 }
 
@@ -175,69 +201,82 @@ function timeseries({ panel, series }, content) {
   const { defaults } = panel.fieldConfig
   const { custom } = defaults
   const { legend } = panel.options
-  const format = known(UNITS, defaults.unit, 'unit')
   const isLogarithmic = known({ log: true, linear: false }, custom.scaleDistribution?.type ?? 'linear', 'scale')
+  const isStacked = known({ none: false, normal: true }, custom.stacking?.mode ?? 'none', 'stacking')
   const columns = series.map((one) => aligned(one, isLogarithmic))
+  const colours = coloursOf(panel, series)
+  const format = known(UNITS, defaults.unit, 'unit')
   const plot = element('div')
   plot.className = 'plot'
   content.classList.toggle('below', legend.placement === 'bottom')
-  content.append(
-    plot,
-    legendOf(legend, series, columns, (value) => format(value, defaults.decimals)),
-  )
+  const shown = (value) => format(value, defaults.decimals)
+  content.append(plot, legendOf(legend, series, columns, colours, shown))
 
-  const steps = thresholdLines(defaults)
-  const path = {
+  const heights = isStacked ? stacked(columns) : columns
+  // Of a stack the highest is drawn first, and the lower ones over it.
+  const order = isStacked ? [...columns.keys()].reverse() : [...columns.keys()]
+  const thresholds = thresholdLines(defaults)
+  const chart = {
+    width: plot.clientWidth,
+    height: plot.clientHeight,
+    legend: { show: false },
+    cursor: { show: false },
+    tzDate: utc,
+    padding: [8, 20, 0, 0],
+    scales: {
+      x: { time: true, range: [range.from, range.to] },
+      y: { distr: isLogarithmic ? 3 : 1, range: (_, least, most) => bounds(defaults, isLogarithmic, least, most) },
+    },
+    axes: axesOf(defaults, isLogarithmic, format),
+    series: [{}, ...order.map((i) => lineOf(custom, colours[i]))],
+    hooks: { draw: [(drawn) => thresholds.forEach((threshold) => across(drawn, threshold))] },
+  }
+  new uPlot(chart, [times, ...order.map((i) => heights[i])], plot)
+}
+
+/** How one series is drawn. */
+function lineOf(custom, colour) {
+  const paths = {
     linear: () => uPlot.paths.linear(),
     stepAfter: () => uPlot.paths.stepped({ align: 1 }),
     bars: () => uPlot.paths.bars({ size: [0.8, 12] }),
   }
-  const drawing = custom.drawStyle === 'bars' ? 'bars' : (custom.lineInterpolation ?? 'linear')
-  new uPlot(
+  const kind = custom.drawStyle === 'bars' ? 'bars' : (custom.lineInterpolation ?? 'linear')
+  return {
+    stroke: colour,
+    fill: custom.fillOpacity > 0 ? faded(colour, custom.fillOpacity) : undefined,
+    width: custom.lineWidth,
+    paths: known(paths, kind, 'kind of line')(),
+    points: { show: kind !== 'bars', filter: lonely, size: 4, fill: colour },
+    spanGaps: custom.spanNulls,
+  }
+}
+
+function axesOf(defaults, isLogarithmic, format) {
+  const axis = { stroke: QUIET, font: FONT, grid: { stroke: GRID, width: 1 }, ticks: { show: false } }
+  const places = isLogarithmic
+    ? { splits: (_chart, _axis, least, most) => powersOfTen(least, most) }
+    : { incrs: wholeOnly(defaults) }
+  const longest = (labels) => Math.max(0, ...(labels ?? []).map((label) => label.length))
+  return [
+    { ...axis, size: 26, values: clocks },
     {
-      width: plot.clientWidth,
-      height: plot.clientHeight,
-      legend: { show: false },
-      cursor: { show: false },
-      tzDate: utc,
-      padding: [8, 8, 0, 0],
-      scales: {
-        x: { time: true, range: [range.from, range.to] },
-        y: {
-          distr: isLogarithmic ? 3 : 1,
-          range: (_, least, most) => bounds(defaults, isLogarithmic, least, most),
-        },
-      },
-      axes: [
-        { stroke: QUIET, font: FONT, grid: { stroke: GRID, width: 1 }, ticks: { show: false }, size: 26 },
-        {
-          stroke: QUIET,
-          font: FONT,
-          grid: { stroke: GRID, width: 1 },
-          ticks: { show: false },
-          size: (_, labels) => 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label?.length ?? 0)),
-          values: (_, splits) => splits.map((value) => (value === null ? '' : format(value))),
-          ...(isLogarithmic
-            ? { filter: (_, splits) => splits.map((value) => (Math.log10(value) % 1 === 0 ? value : null)) }
-            : { incrs: wholeOnly(defaults) }),
-        },
-      ],
-      series: [
-        {},
-        ...columns.map((_, i) => ({
-          stroke: PALETTE[i % PALETTE.length],
-          fill: custom.fillOpacity > 0 ? faded(PALETTE[i % PALETTE.length], custom.fillOpacity) : undefined,
-          width: custom.lineWidth,
-          paths: known(path, drawing, 'kind of line')(),
-          points: { show: drawing !== 'bars', filter: lonely, size: 4, fill: PALETTE[i % PALETTE.length] },
-          spanGaps: custom.spanNulls,
-        })),
-      ],
-      hooks: { draw: [(chart) => steps.forEach((step) => across(chart, step))] },
+      ...axis,
+      ...places,
+      size: (_, labels) => 14 + 7 * longest(labels),
+      values: (_, splits) => splits.map((value) => format(value)),
     },
-    [times, ...columns],
-    plot,
-  )
+  ]
+}
+
+/** `14:05`, of each time on an axis. */
+function clocks(_, all) {
+  return all.map((time) => new Date(time * 1e3).toISOString().slice(11, 16))
+}
+
+function powersOfTen(least, most) {
+  const [first, last] = [least, most].map((value) => Math.round(Math.log10(value)))
+  return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
 }
 
 /** Axis labels of figures without decimals are whole. */
@@ -297,7 +336,7 @@ function across(chart, { value, colour, dash }) {
   ctx.restore()
 }
 
-function legendOf({ displayMode, placement, calcs }, series, columns, format) {
+function legendOf({ displayMode, placement, calcs }, series, columns, colours, format) {
   const figures = (column) => {
     const values = present(column)
     return calcs.map((name) => {
@@ -306,7 +345,7 @@ function legendOf({ displayMode, placement, calcs }, series, columns, format) {
     })
   }
   const name = (parent, i) => {
-    parent.append(element('b', '', { background: PALETTE[i % PALETTE.length] }), series[i].name)
+    parent.append(element('b', '', { background: colours[i] }), series[i].name)
     return parent
   }
   const isTable = known({ table: true, list: false }, displayMode, 'kind of legend')

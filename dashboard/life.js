@@ -9,14 +9,14 @@ const { once } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { AwsEndpoint, PrometheusServer, RedisServer, temporaryDirectory } = require('../scripts/servers')
+const { AwsEndpoint, PrometheusServer, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
 
 const INSTANCES = 3
 const SCRAPE_SECONDS = 2
-/** As long as production's, and everything would look the same after a quarter of an hour. */
+/** Production's 300 would be longer than anything that happens here. */
 const TTL_SECONDS = 25
 
-const NAMES = Array.from({ length: 15 }, (_, tool) =>
+const NAMES = Array.from({ length: 100 }, (_, tool) =>
   ['API_TOKEN', 'WEBHOOK_SECRET', 'PASSWORD', 'SIGNING_KEY'].map((type) => `TOOL${tool}_${type}`),
 ).flat()
 const FORBIDDEN = 'PAYROLL_API_TOKEN'
@@ -145,14 +145,18 @@ class Instance {
       silent: true,
     })
     this.#process.on('message', (message) => tell(`       ${message}`))
-    this.#process.stderr?.on('data', (chunk) => (this.#output = (this.#output + chunk).slice(-5_000)))
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream?.on('data', (chunk) => (this.#output = (this.#output + chunk).slice(-5_000)))
+    }
     this.#process.once('close', () => (this.#ended = true))
   }
 
   /** Where it listens. @returns {Promise<string>} */
-  async address() {
-    const [line] = await once(/** @type {any} */ (this.#process.stdout), 'data')
-    return String(line).trim()
+  address() {
+    return until('an instance listens', () => {
+      this.check()
+      return /http:\/\/\S+/.exec(this.#output)?.[0]
+    })
   }
 
   /** @param {string} act @param {string} name */

@@ -21,8 +21,8 @@ async function main() {
     const range = { from, to, step: intervals(to - from, scrape).interval }
     const html = page(dashboard, await answers(prometheus, dashboard, range, scrape), range)
     const size = { width: WIDTH, height: heightOf(dashboard) + HEAD }
-    const drawn = evaluated(html, size, 'Number(document.documentElement.dataset.drawn ?? 0)')
-    if (drawn !== dashboard.panels.length) throw new Error('the page did not draw every panel')
+    const { drawn, failed } = evaluated(html, size, 'document.documentElement.dataset')
+    if (drawn !== String(dashboard.panels.length)) throw new Error(failed ?? 'the page drew nothing')
     photographed(html, size, picture)
   })
   console.log(picture)

@@ -31,7 +31,10 @@ type PanelOf<Type extends string, Options, Custom> = Omit<
   gridPos: grafana.GridPos
   /** What is left out is Grafana's default. */
   options: Partial<Options>
-  fieldConfig: { defaults: Omit<grafana.FieldConfig, 'custom'> & { custom?: Custom }; overrides: [] }
+  fieldConfig: {
+    defaults: Omit<grafana.FieldConfig, 'custom'> & { custom?: Custom }
+    overrides: grafana.FieldConfigSource['overrides']
+  }
   targets: Target[]
 }
 
