@@ -6,7 +6,7 @@
 /** A ratio may be this many times worse; what is more is no noise of a machine any more. */
 const MOST = 1.5
 
-/** @typedef {Pick<import('../scripts/report').Goal, 'what' | 'bound' | 'got'>} Measured */
+/** @typedef {import('../scripts/report').Goal} Goal */
 
 /** @param {string} cell @returns {number | undefined} The number before a `×`. */
 const ratioOf = (cell) => (/^\d+(\.\d+)?×$/.test(cell) ? parseFloat(cell) : undefined)
@@ -15,18 +15,18 @@ const ratioOf = (cell) => (/^\d+(\.\d+)?×$/.test(cell) ? parseFloat(cell) : und
  * The document's table of bounds, without its heading.
  *
  * @param {string} document Its text.
- * @returns {Measured[]}
+ * @returns {Goal[]}
  */
 function committedGoals(document) {
   const table = /### Bounds\n\n([^]*?)\n(?!\|)/.exec(document)?.[1] ?? ''
   const rows = table.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
-  return rows.slice(2).map(([, what = '', bound = '', got = '']) => ({ what, bound, got }))
+  return rows.slice(2).map(([, what = '', bound = '', got = '', met]) => ({ what, bound, got, met: met === 'met' }))
 }
 
 /**
  * What became worse by more than half.
  *
- * @param {Measured[]} goals What was measured now.
+ * @param {Goal[]} goals What was measured now.
  * @param {string} document The text with the committed tables.
  * @returns {string[]} A line for each; none when all is well.
  */

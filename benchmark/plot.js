@@ -5,7 +5,7 @@
 const { Html, html } = require('../cli/report/html')
 const { ratioOf } = require('./check')
 
-/** @typedef {import('./check').Measured} Measured */
+/** @typedef {import('../scripts/report').Goal} Goal */
 
 const WIDTH = 900
 const LEFT = 470
@@ -29,7 +29,7 @@ text { font: 12px system-ui, sans-serif; fill: #1b1f24; }
 }`
 
 /**
- * @param {Measured[]} goals Of which those with ratios are drawn.
+ * @param {Goal[]} goals Of which those with ratios are drawn.
  * @returns {string} SVG.
  */
 function plot(goals) {
@@ -81,18 +81,14 @@ function plot(goals) {
   }\n`
 }
 
-/**
- * What is better the smaller it is, is turned round.
- *
- * @param {Measured} goal
- */
-function barOf({ what, bound, got }) {
+/** What is better the smaller it is, is turned round. @param {Goal} goal */
+function barOf({ what, bound, got, met }) {
   const [, relation, text = ''] = /^(at least|at most) (.*)$/.exec(bound) ?? []
   const [ratio, limit] = [ratioOf(got), ratioOf(text)]
   if (ratio === undefined || limit === undefined) return []
   const better = (/** @type {number} */ value) => (relation === 'at least' ? value : 1 / value)
   const label = what.replace(/: (.*) of (.*)$/, ', $1, against $2').replaceAll('`', '')
-  return [{ label, times: better(ratio), bound: better(limit), met: better(ratio) >= better(limit) }]
+  return [{ label, times: better(ratio), bound: better(limit), met }]
 }
 
 const figure = (/** @type {number} */ times) => (times < 10 ? times.toFixed(2) : times.toFixed(1))
