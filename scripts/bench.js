@@ -7,9 +7,11 @@
 const path = require('node:path')
 const setup = require('./setup')
 
-setup.rust()
 setup.nodeModules()
-setup.redis()
-setup.addon()
-setup.awsEndpoint('release')
+if (!process.argv.includes('--plot')) {
+  setup.rust()
+  setup.redis()
+  setup.addon()
+  setup.awsEndpoint('release')
+}
 setup.run(process.execPath, [path.join(setup.root, 'benchmark', 'run.js'), ...process.argv.slice(2)])
