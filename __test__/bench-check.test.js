@@ -4,7 +4,8 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { regressions } = require('../benchmark/check')
+const { committedGoals, regressions } = require('../benchmark/check')
+const { plot } = require('../benchmark/plot')
 const { goal, goalTable, markdown } = require('../scripts/report')
 const { root } = require('../scripts/servers')
 
@@ -39,4 +40,39 @@ test('the committed tables are ones that it can read', () => {
   const committed = fs.readFileSync(path.join(root, 'docs', 'benchmarks.md'), 'utf8')
   const read = [goal('cached read, 40 bytes: time of Powertools', 99, 'at most', 0.8, times)]
   expect(regressions(read, committed)).toHaveLength(1)
+})
+
+describe('the plot', () => {
+  /** The bar of each row: from where to where, and whether its bound was met. @param {string} svg */
+  const bars = (svg) =>
+    [...svg.matchAll(/<rect\s+class="(\w+)"\s+x="(\S+)"\s+y="\S+"\s+width="(\S+)"/g)].map(([, kind, x, width]) => [
+      kind,
+      Number(x),
+      Number(x) + Number(width),
+    ])
+  const one = (svg) => Number(/class="even" x1="(\S+)"/.exec(svg)?.[1])
+
+  test('has a bar for each ratio: to the right what is better, whichever way it was measured', () => {
+    const svg = plot(run(0.5, 2, 5))
+    const [time, throughput, ...more] = bars(svg)
+    expect(more).toEqual([])
+    // Half the time and twice the throughput are the same to a reader; the bound of one of them is 5.
+    expect([time, throughput]).toEqual([
+      ['met', one(svg), expect.closeTo(throughput[2], 1)],
+      ['missed', one(svg), expect.closeTo(time[2], 1)],
+    ])
+    const [worse] = bars(plot(run(2, 10, 5)))
+    expect(worse).toEqual(['missed', expect.any(Number), expect.closeTo(one(plot(run(2, 10, 5))), 1)])
+    expect(worse[1]).toBeLessThan(worse[2])
+    expect(svg.match(/a read, time, against a peer|reads, throughput, against a peer/g)).toHaveLength(2)
+  })
+
+  test('is refused without a ratio', () => {
+    expect(() => plot(run(NaN, NaN, 5))).toThrow('no ratio')
+  })
+
+  test('that is committed is that of the committed tables: `npm run bench -- --plot` draws it', () => {
+    const committed = (/** @type {string} */ name) => fs.readFileSync(path.join(root, 'docs', name), 'utf8')
+    expect(committed('benchmarks.svg')).toBe(plot(committedGoals(committed('benchmarks.md'))))
+  })
 })

@@ -2,12 +2,12 @@
 
 // `tcs-secrets audit` and `report` as processes of their own, over the in-repo AWS endpoint and a real Redis.
 
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
 const { SecretDelivery } = require('..')
 const { trafficOf } = require('../cli/report/traffic')
+const { evaluated, hasChromium } = require('../scripts/chromium')
 const { RedisServer } = require('../scripts/servers')
 const { cliWorld } = require('./support/cli-world')
 
@@ -19,8 +19,7 @@ let aws
 let cli
 beforeEach(() => ({ aws, cli } = world))
 
-const hasChromium = spawnSync('chromium', ['--version']).error === undefined
-const inChromium = hasChromium || process.env.CI ? test : test.skip
+const inChromium = hasChromium() || process.env.CI ? test : test.skip
 
 /** @type {RedisServer} */
 let redis
@@ -121,22 +120,20 @@ describe('report', () => {
     const page = fs
       .readFileSync(file('report.html'), 'utf8')
       .replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, '')
-    const script = `<script>document.title = 'MEASURED' + JSON.stringify({
-      width: innerWidth,
-      overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      charts: [...document.querySelectorAll('svg')].map((svg) => {
-        const outer = svg.getBoundingClientRect()
-        const inside = [...svg.querySelectorAll('rect, circle, line, text')].map((shape) => shape.getBoundingClientRect())
-        return outer.width > 100 && inside.length > 0 && inside.every((at) => at.top >= outer.top - 1 && at.bottom <= outer.bottom + 1)
-      }),
-      fetched: performance.getEntriesByType('resource').length,
-    }) + 'END'</script>`
-    write('measured.html', page.replace('</body>', `${script}</body>`))
-    const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--window-size=${width},900`, '--dump-dom']
-    flags.push(`--user-data-dir=${file('profile')}`, `file://${file('measured.html')}`)
-    const { stdout } = spawnSync('chromium', flags, { encoding: 'utf8', timeout: 60_000 })
-    const [, text = '{}'] = /<title>MEASURED(.*?)END</.exec(stdout) ?? []
-    const measured = JSON.parse(text.replaceAll('&quot;', '"'))
+    const measured = evaluated(
+      page,
+      { width, height: 900 },
+      `{
+        width: innerWidth,
+        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        charts: [...document.querySelectorAll('svg')].map((svg) => {
+          const outer = svg.getBoundingClientRect()
+          const inside = [...svg.querySelectorAll('rect, circle, line, text')].map((shape) => shape.getBoundingClientRect())
+          return outer.width > 100 && inside.length > 0 && inside.every((at) => at.top >= outer.top - 1 && at.bottom <= outer.bottom + 1)
+        }),
+        fetched: performance.getEntriesByType('resource').length,
+      }`,
+    )
     expect(measured).toMatchObject({ width, overflow: 0, fetched: 0 })
     expect(measured.charts.length).toBeGreaterThanOrEqual(3)
     expect(measured.charts).not.toContain(false)

@@ -6,36 +6,32 @@
 /** A ratio may be this many times worse; what is more is no noise of a machine any more. */
 const MOST = 1.5
 
-/** @typedef {Pick<import('../scripts/report').Goal, 'what' | 'bound' | 'got'>} Measured */
+/** @typedef {import('../scripts/report').Goal} Goal */
 
 /** @param {string} cell @returns {number | undefined} The number before a `×`. */
 const ratioOf = (cell) => (/^\d+(\.\d+)?×$/.test(cell) ? parseFloat(cell) : undefined)
 
 /**
- * The ratios of the document's table of bounds, by what they measure.
+ * The document's table of bounds, without its heading.
  *
  * @param {string} document Its text.
- * @returns {Map<string, number>}
+ * @returns {Goal[]}
  */
-function committedRatios(document) {
+function committedGoals(document) {
   const table = /### Bounds\n\n([^]*?)\n(?!\|)/.exec(document)?.[1] ?? ''
   const rows = table.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
-  const ratios = rows.flatMap(([, what, , got = '']) => {
-    const ratio = ratioOf(got)
-    return ratio === undefined ? [] : [/** @type {[string, number]} */ ([what, ratio])]
-  })
-  return new Map(ratios)
+  return rows.slice(2).map(([, what = '', bound = '', got = '', met]) => ({ what, bound, got, met: met === 'met' }))
 }
 
 /**
  * What became worse by more than half.
  *
- * @param {Measured[]} goals What was measured now.
+ * @param {Goal[]} goals What was measured now.
  * @param {string} document The text with the committed tables.
  * @returns {string[]} A line for each; none when all is well.
  */
 function regressions(goals, document) {
-  const committed = committedRatios(document)
+  const committed = new Map(committedGoals(document).map(({ what, got }) => [what, ratioOf(got)]))
   const compared = goals.flatMap(({ what, bound, got }) => {
     const [before, now] = [committed.get(what), ratioOf(got)]
     if (before === undefined || now === undefined) return []
@@ -47,4 +43,4 @@ function regressions(goals, document) {
     .map(({ what, before, now }) => `${what}: ${now.toFixed(2)}×, and ${before.toFixed(2)}× in the committed run`)
 }
 
-module.exports = { regressions }
+module.exports = { committedGoals, ratioOf, regressions }

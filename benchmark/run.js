@@ -10,13 +10,15 @@ const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { goal, goalTable, machine, markdown, number, writeMeasured } = require('../scripts/report')
 const { AwsEndpoint, RedisServer, root } = require('../scripts/servers')
-const { regressions } = require('./check')
+const { committedGoals, regressions } = require('./check')
 const { median } = require('./load')
+const { plot } = require('./plot')
 
 const ROUNDS = 3
 const STARTS = 11
 const MIB = 1024 * 1024
 const DOCUMENT = path.join(root, 'docs', 'benchmarks.md')
+const PICTURE = path.join(root, 'docs', 'benchmarks.svg')
 const PEERS = ['@aws-sdk/client-secrets-manager', '@aws-lambda-powertools/parameters', 'ioredis']
 
 /** @typedef {Record<string, number>} Measured */
@@ -263,8 +265,10 @@ async function main() {
       only: { type: 'string', multiple: true },
       check: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
+      plot: { type: 'boolean', default: false },
     },
   })
+  if (values.plot) return fs.writeFileSync(PICTURE, plot(committedGoals(fs.readFileSync(DOCUMENT, 'utf8'))))
   const chosen = values.only ?? Object.keys(parts)
   const unknown = chosen.find((name) => !(name in parts))
   if (unknown !== undefined)
@@ -296,7 +300,10 @@ async function main() {
     console.log(worse.length === 0 ? 'No ratio is far worse than in the committed run.' : worse.join('\n'))
     if (worse.length > 0) process.exitCode = 1
   }
-  if (values.write) writeMeasured(DOCUMENT, written)
+  if (values.write) {
+    writeMeasured(DOCUMENT, written)
+    fs.writeFileSync(PICTURE, plot(goals))
+  }
 }
 
 main().catch((error) => {

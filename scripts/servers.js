@@ -286,7 +286,7 @@ class RedisServer {
   }
 }
 
-/** Prometheus, scraping one address every second, with the rules of ops/prometheus. */
+/** Prometheus, scraping services under the job `service`, with the rules of ops/prometheus. */
 class PrometheusServer {
   /** @param {Server} server @param {string} url @param {string} directory */
   constructor(server, url, directory) {
@@ -295,13 +295,17 @@ class PrometheusServer {
     this.directory = directory
   }
 
-  /** @param {string} target `host:port` @returns {Promise<PrometheusServer>} */
-  static async start(target) {
+  /**
+   * @param {string[]} targets Each `host:port`.
+   * @param {number} [scrapeSeconds] From one scrape to the next.
+   * @returns {Promise<PrometheusServer>}
+   */
+  static async start(targets, scrapeSeconds = 1) {
     const directory = temporaryDirectory()
     const config = {
-      global: { scrape_interval: '1s', evaluation_interval: '1s' },
+      global: { scrape_interval: `${scrapeSeconds}s`, evaluation_interval: '1s' },
       rule_files: [path.join(root, 'ops', 'prometheus', 'secret-delivery.rules.yml')],
-      scrape_configs: [{ job_name: 'service', static_configs: [{ targets: [target] }] }],
+      scrape_configs: [{ job_name: 'service', static_configs: [{ targets }] }],
     }
     // YAML holds JSON.
     fs.writeFileSync(path.join(directory, 'prometheus.yml'), JSON.stringify(config))
@@ -319,6 +323,22 @@ class PrometheusServer {
   /** @param {string} expression @returns {Promise<{ metric: Record<string, string>, value: [number, string] }[]>} */
   async query(expression) {
     const answer = await request(`${this.url}/api/v1/query?query=${encodeURIComponent(expression)}`)
+    return answer.data.result
+  }
+
+  /**
+   * @param {string} expression
+   * @param {{ from: number, to: number, step: number }} range Seconds since 1970, and the step in seconds.
+   * @returns {Promise<{ metric: Record<string, string>, values: [number, string][] }[]>}
+   */
+  async queryRange(expression, { from, to, step }) {
+    const parameters = new URLSearchParams({
+      query: expression,
+      start: String(from),
+      end: String(to),
+      step: String(step),
+    })
+    const answer = await request(`${this.url}/api/v1/query_range?${parameters}`)
     return answer.data.result
   }
 

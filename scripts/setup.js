@@ -82,7 +82,7 @@ function postgres() {
   return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
 }
 
-/** Chromium, in which the report page is looked at; as PostgreSQL. */
+/** Chromium, in which pages are looked at; as PostgreSQL. */
 function chromium() {
   return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
 }
@@ -199,6 +199,7 @@ module.exports = {
   addon,
   awsEndpoint,
   cargoDeny,
+  chromium,
   fail,
   forTests,
   longOutage,
