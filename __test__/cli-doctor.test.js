@@ -67,6 +67,11 @@ describe('doctor', () => {
     const told = wrong.map(({ check, status: state, fix }) => `${state} ${check}: ${fix}`).join('\n')
     expect(told).toContain(`warning env file: chmod 600 ${file('.env.staging')}`)
     expect(told).toContain(`warning snapshot: chmod 600 ${file('snapshot')}`)
+    // Once each, although the delivery warns of them as well.
+    expect(wrong.filter(({ message }) => /\bmode 0\d/.test(message)).map(({ check }) => check)).toEqual([
+      'env file',
+      'snapshot',
+    ])
     expect(told).toContain('warning configuration: use the AWS_* variables')
     expect(told).toMatch(/Redis: check cache\.redis\.url/)
     expect(told).toContain('error permissions: grant the identity secretsmanager:GetSecretValue')

@@ -11,11 +11,12 @@ const FIXES = {
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
-  ENV_FILE_MODE: 'take the rights of group and others away',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
-  SNAPSHOT_MODE: 'take the rights of group and others away',
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
+
+/** What files.js looks at itself. */
+const TOLD_ELSEWHERE = /^(ENV_FILE|SNAPSHOT)_MODE:/
 
 /** What reads fail without. */
 const READS = new Set(['secretsmanager:GetSecretValue', 'kms:Decrypt'])
@@ -47,7 +48,9 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   return [
     ...access,
     ...(asksAws || checks.aws.status === 'disabled' ? [readFinding(secrets)] : []),
-    ...warnings.map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
+    ...warnings
+      .filter((warning) => !TOLD_ELSEWHERE.test(warning))
+      .map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
   ]
 }
 
