@@ -9,12 +9,7 @@ const { RedisServer, until } = require('../scripts/servers')
 const { cliWorld } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, config, file, write } = world
-/** @type {import('../scripts/servers').AwsEndpoint} */
-let aws
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ aws, cli } = world))
+const { canary, cli, config, file, write } = world
 
 /** @type {RedisServer} */
 let redis
@@ -43,7 +38,7 @@ describe('doctor', () => {
   })
 
   test('has a fix for each thing that is wrong', async () => {
-    await aws.deny({
+    await world.aws.deny({
       actions: ['GetSecretValue', 'BatchGetSecretValue'],
       secrets: ['GITHUB_API_TOKEN_staging'],
     })
