@@ -72,6 +72,13 @@ describe('doctor', () => {
     expect(told).toContain('error permissions: grant the identity secretsmanager:GetSecretValue')
   })
 
+  test('says which secrets are wrong, and why', async () => {
+    await world.aws.put({ GITHUB_API_TOKEN_staging: 'short' })
+    const { document } = await cli.json('doctor')
+    const message = 'wrong or missing: GITHUB_API_TOKEN (TOO_SHORT)'
+    expect(findings(document, 'secrets')).toEqual([expect.objectContaining({ status: 'error', message })])
+  })
+
   test('says what is wrong with the configuration, and how to make a key', async () => {
     const { status, document } = await cli.json('doctor', { env: { REDIS_URL: redis.url } })
     expect([status, findings(document, 'configuration')]).toEqual([

@@ -79,10 +79,13 @@ function permissionFindings({ secrets, permissions }) {
 
 /** @param {ValidatedSecret[]} secrets @returns {Finding} */
 function readFinding(secrets) {
-  const wrong = secrets.filter(({ issues }) => issues.some(({ severity }) => severity === 'error'))
+  const wrong = secrets.flatMap(({ name, issues }) => {
+    const codes = issues.filter(({ severity }) => severity === 'error').map(({ code }) => code)
+    return codes.length === 0 ? [] : [`${name} (${codes.join(', ')})`]
+  })
   const absent = secrets.filter(({ present }) => !present)
   if (wrong.length > 0) {
-    return finding('secrets', 'error', `wrong or missing: ${names(wrong)}`, "see 'tcs-secrets validate'")
+    return finding('secrets', 'error', `wrong or missing: ${wrong.join(', ')}`, "see 'tcs-secrets validate'")
   }
   const count = `${secrets.length - absent.length} of ${secrets.length} declared secrets are there`
   if (absent.length > 0) return finding('secrets', 'note', `${count}; not ${names(absent)}`)
