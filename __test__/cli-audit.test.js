@@ -12,12 +12,7 @@ const { RedisServer } = require('../scripts/servers')
 const { cliWorld } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, file, write } = world
-/** @type {import('../scripts/servers').AwsEndpoint} */
-let aws
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ aws, cli } = world))
+const { canary, cli, file, write } = world
 
 const inChromium = hasChromium() || process.env.CI ? test : test.skip
 
@@ -83,7 +78,7 @@ describe('report', () => {
     const log = file('secret-audit.jsonl')
     const service = new SecretDelivery({
       environment: 'staging',
-      aws: aws.options,
+      aws: world.aws.options,
       cache: { redis: false },
       envFile: false,
       audit: { path: log },
@@ -112,7 +107,7 @@ describe('report', () => {
 
   inChromium.each([600, 1400])('fits a window of %i pixels and draws every chart', async (width) => {
     const log = file('secret-audit.jsonl')
-    const service = new SecretDelivery({ environment: 'staging', aws: aws.options, audit: { path: log } })
+    const service = new SecretDelivery({ environment: 'staging', aws: world.aws.options, audit: { path: log } })
     for (let i = 0; i < 10; i++) await service.getSecret('GITHUB_API_TOKEN')
     await service.close()
     await cli.run('report --out report.html', { env: { TCS_AUDIT_LOG: '' } })
@@ -167,7 +162,7 @@ describe('report', () => {
   })
 
   test('is written while AWS fails, and says so', async () => {
-    await aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException', message: '<b>bold</b>' } } })
+    await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException', message: '<b>bold</b>' } } })
     const { status, stdout } = await cli.run('report --out report.html -e production')
     expect([status, stdout]).toEqual([0, `${file('report.html')}\n`])
     const page = fs.readFileSync(file('report.html'), 'utf8')

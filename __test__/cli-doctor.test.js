@@ -9,12 +9,7 @@ const { RedisServer, until } = require('../scripts/servers')
 const { cliWorld } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, config, file, write } = world
-/** @type {import('../scripts/servers').AwsEndpoint} */
-let aws
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ aws, cli } = world))
+const { canary, cli, config, file, write } = world
 
 /** @type {RedisServer} */
 let redis
@@ -43,7 +38,7 @@ describe('doctor', () => {
   })
 
   test('has a fix for each thing that is wrong', async () => {
-    await aws.deny({
+    await world.aws.deny({
       actions: ['GetSecretValue', 'BatchGetSecretValue'],
       secrets: ['GITHUB_API_TOKEN_staging'],
     })
@@ -67,9 +62,21 @@ describe('doctor', () => {
     const told = wrong.map(({ check, status: state, fix }) => `${state} ${check}: ${fix}`).join('\n')
     expect(told).toContain(`warning env file: chmod 600 ${file('.env.staging')}`)
     expect(told).toContain(`warning snapshot: chmod 600 ${file('snapshot')}`)
+    // Once each, although the delivery warns of them as well.
+    expect(wrong.filter(({ message }) => /\bmode 0\d/.test(message)).map(({ check }) => check)).toEqual([
+      'env file',
+      'snapshot',
+    ])
     expect(told).toContain('warning configuration: use the AWS_* variables')
     expect(told).toMatch(/Redis: check cache\.redis\.url/)
     expect(told).toContain('error permissions: grant the identity secretsmanager:GetSecretValue')
+  })
+
+  test('says which secrets are wrong, and why', async () => {
+    await world.aws.put({ GITHUB_API_TOKEN_staging: 'short' })
+    const { document } = await cli.json('doctor')
+    const message = 'wrong or missing: GITHUB_API_TOKEN (TOO_SHORT)'
+    expect(findings(document, 'secrets')).toEqual([expect.objectContaining({ status: 'error', message })])
   })
 
   test('says what is wrong with the configuration, and how to make a key', async () => {

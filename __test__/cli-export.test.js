@@ -7,12 +7,7 @@ const { until } = require('../scripts/servers')
 const { cliWorld, error } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, config, file, write } = world
-/** @type {import('../scripts/servers').AwsEndpoint} */
-let aws
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ aws, cli } = world))
+const { canary, cli, config, file, write } = world
 
 describe('export', () => {
   const left = () => fs.readdirSync(world.directory).sort()
@@ -44,7 +39,7 @@ describe('export', () => {
     write('open.env', 'old')
     fs.chmodSync(file('open.env'), 0o644)
     fs.symlinkSync(file('elsewhere'), file('link.env'))
-    await aws.resetCalls()
+    await world.aws.resetCalls()
     const outcomes = await Promise.all([
       cli.json('export github -f json'),
       cli.json('export github -f json -o open.env'),
@@ -71,7 +66,7 @@ describe('export', () => {
   })
 
   test('ends with 1 when a required secret is missing, or nothing is found', async () => {
-    await aws.remove('GITHUB_API_TOKEN_staging')
+    await world.aws.remove('GITHUB_API_TOKEN_staging')
     expect(await cli.json('export github -f json -o out.json')).toMatchObject({
       status: 1,
       document: error('SECRET_NOT_FOUND', 'GITHUB_API_TOKEN'),
@@ -87,10 +82,10 @@ describe('export', () => {
     write('out.env', 'OLD=1\n')
     fs.chmodSync(file('out.env'), 0o600)
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGKILL'])) {
-      await aws.reset()
-      await aws.fault({ action: { delayMs: 10_000 } })
+      await world.aws.reset()
+      await world.aws.fault({ action: { delayMs: 10_000 } })
       const { child, ended } = cli.start(['export', 'github', '-f', 'dotenv', '-o', 'out.env'])
-      await until('AWS is asked', async () => (await aws.calls()).total > 0)
+      await until('AWS is asked', async () => (await world.aws.calls()).total > 0)
       child.kill(signal)
       expect(await ended).toMatchObject({ signal, stdout: '' })
       expect(fs.readFileSync(file('out.env'), 'utf8')).toBe('OLD=1\n')

@@ -9,10 +9,7 @@ const { root } = require('../scripts/servers')
 const { cliWorld, error } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, file, write } = world
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ cli } = world))
+const { canary, cli, file, write } = world
 
 test('plans, applies, retires and goes back, only when told to', async () => {
   write('.env.staging', `# kept\nDATABASE_PASSWORD=${canary}-other\nGITHUB_WEBHOOK_SECRET=${canary}-hook\n`)

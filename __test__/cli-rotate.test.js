@@ -5,11 +5,7 @@
 const { until } = require('../scripts/servers')
 const { cliWorld, error } = require('./support/cli-world')
 
-const world = cliWorld()
-const { config, write } = world
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ cli } = world))
+const { cli, config, write } = cliWorld()
 
 const onLinux = process.platform === 'linux' ? test : test.skip
 

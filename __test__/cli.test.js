@@ -11,12 +11,7 @@ const { temporaryDirectory } = require('../scripts/servers')
 const { cliWorld, error } = require('./support/cli-world')
 
 const world = cliWorld()
-const { canary, config, file, write } = world
-/** @type {import('../scripts/servers').AwsEndpoint} */
-let aws
-/** @type {import('./support/cli').Cli} */
-let cli
-beforeEach(() => ({ aws, cli } = world))
+const { canary, cli, config, file, write } = world
 
 const onLinux = process.platform === 'linux' ? test : test.skip
 
@@ -59,7 +54,7 @@ describe('the program', () => {
   })
 
   test('ends with 4 when a source fails', async () => {
-    await aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
+    await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
     const { status, document } = await cli.json('get github api_token -e production')
     expect([status, document]).toEqual([4, error('SECRET_ACCESS_DENIED')])
   })
@@ -209,7 +204,7 @@ describe('list, explain and validate', () => {
       'aws',
       ['memory', 'redis', 'aws', 'env-file', 'runtime'],
     ])
-    await aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
+    await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
     const { stdout } = await cli.run('explain GITHUB_API_TOKEN -e production')
     expect(stdout).toContain('GITHUB_API_TOKEN in production: a read fails with SECRET_ACCESS_DENIED\n')
     expect(stdout).toMatch(/^aws +error +GITHUB_API_TOKEN_production /m)
@@ -218,7 +213,7 @@ describe('list, explain and validate', () => {
   test('validate ends with 1 when there are errors', async () => {
     const good = await cli.json('validate')
     expect([good.status, good.document.valid, good.document.secrets.length]).toEqual([0, true, 3])
-    await aws.put({ GITHUB_API_TOKEN_staging: 'short' })
+    await world.aws.put({ GITHUB_API_TOKEN_staging: 'short' })
     const { status, stdout } = await cli.run('validate github')
     expect(status).toBe(1)
     expect(stdout).toMatch(/^error +GITHUB_API_TOKEN +aws +TOO_SHORT: /m)
@@ -226,8 +221,8 @@ describe('list, explain and validate', () => {
   })
 
   test('validate compares with other environments when asked to', async () => {
-    await aws.put({ DATABASE_PASSWORD_production: `${canary} 'quoted' $x` })
-    await aws.deny({ actions: ['GetSecretValue'], secrets: ['GITHUB_API_TOKEN_production'] })
+    await world.aws.put({ DATABASE_PASSWORD_production: `${canary} 'quoted' $x` })
+    await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['GITHUB_API_TOKEN_production'] })
     const codes = async (args) => {
       const { status, document } = await cli.json(args)
       return [

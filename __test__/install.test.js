@@ -18,7 +18,7 @@ const TYPESCRIPT_7 = tool('typescript', 'bin', 'tsc')
 // It needs a core for seconds: once for each way to lay out node_modules.
 const TYPESCRIPT_5 = program('typescript', 'bin', 'tsc')
 const compilers = (manager) =>
-  ['npm 10', 'pnpm'].includes(manager)
+  ['npm 10', 'pnpm 10'].includes(manager)
     ? [
         ['5', TYPESCRIPT_5],
         ['7', TYPESCRIPT_7],
@@ -33,10 +33,13 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all(servers?.map((server) => server.stop()) ?? []))
 
-/** Runs Node with nothing but what `home` has in `bin` on the path, and nothing of the user's configuration. */
-async function node(home, service, ...args) {
+/** Runs Node, as `run` does. */
+const node = (home, service, ...args) => run(home, service, process.execPath, ...args)
+
+/** Runs a program with nothing but what `home` has in `bin` on the path, and nothing of the user's configuration. */
+async function run(home, service, command, ...args) {
   const env = { PATH: path.join(home, 'bin'), HOME: home, TCS_TEST_AWS: servers[0].url }
-  const child = spawn(process.execPath, args, {
+  const child = spawn(command, args, {
     cwd: service,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,13 +54,17 @@ async function node(home, service, ...args) {
 const yarnOptions = (linker) =>
   `npmRegistryServer: ${servers[1].url}\nunsafeHttpWhitelist: [127.0.0.1]\nnodeLinker: ${linker}\nenableTelemetry: false\n`
 
+const script = (...names) => [process.execPath, program(...names)]
+
 describe.each([
-  ['npm 10', program('npm10', 'bin', 'npm-cli.js'), ['install']],
-  ['npm 11', program('npm11', 'bin', 'npm-cli.js'), ['install']],
-  ['pnpm', program('pnpm', 'bin', 'pnpm.cjs'), ['add']],
-  ['Yarn 1', program('yarn1', 'bin', 'yarn.js'), ['add', '--no-progress']],
-  ['Yarn 4', program('yarn4', 'bin', 'yarn.js'), ['add']],
-])('%s', (name, manager, command) => {
+  ['npm 10', [...script('npm10', 'bin', 'npm-cli.js'), 'install']],
+  ['npm 11', [...script('npm11', 'bin', 'npm-cli.js'), 'install']],
+  ['pnpm 10', [...script('pnpm10', 'bin', 'pnpm.cjs'), 'add']],
+  // No longer a script.
+  ['pnpm 12', [program(`pnpm12-${process.arch}`, 'pnpm'), 'add']],
+  ['Yarn 1', [...script('yarn1', 'bin', 'yarn.js'), 'add', '--no-progress']],
+  ['Yarn 4', [...script('yarn4', 'bin', 'yarn.js'), 'add']],
+])('%s', (name, command) => {
   /** @type {string} */
   let home
   /** @type {string} */
@@ -78,7 +85,7 @@ describe.each([
     fs.writeFileSync(path.join(service, '.npmrc'), `registry=${url}\n`)
     fs.writeFileSync(path.join(service, '.yarnrc.yml'), yarnOptions('node-modules'))
     servers[1].downloaded.length = 0
-    const { status, output } = await node(home, service, manager, ...command, SECRET_DELIVERY)
+    const { status, output } = await run(home, service, ...command, SECRET_DELIVERY)
     if (status !== 0) throw new Error(`${name}: ${output}`)
   })
   afterAll(() => fs.rmSync(home, { recursive: true }))

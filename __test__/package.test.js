@@ -5,7 +5,7 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { pack } = require('../scripts/package')
+const { MOST_MIB, pack } = require('../scripts/package')
 const { root, temporaryDirectory } = require('../scripts/servers')
 
 jest.setTimeout(180_000)
@@ -38,6 +38,17 @@ function dependency(name) {
 }
 
 const node = (...args) => run(process.execPath, args)
+
+/** Whether the addon is what `npm run build:debug` made; no other build is excused, and none where `CI` is set. */
+function isDebug() {
+  if (process.env.CI) return false
+  const library = { darwin: 'libtcs_secret_delivery.dylib', win32: 'tcs_secret_delivery.dll' }[process.platform]
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+  const made = path.join(target, 'debug', library ?? 'libtcs_secret_delivery.so')
+  if (!fs.existsSync(made)) return false
+  const { size } = fs.statSync(made)
+  return fs.readdirSync(root).some((name) => name.endsWith('.node') && fs.statSync(path.join(root, name)).size === size)
+}
 
 beforeAll(() => {
   packed = pack(temporaryDirectory('tcs-package-'))
@@ -79,6 +90,18 @@ test('installs with nothing to compile and nothing but what is published', () =>
   expect([Object.keys(dependencies), scripts]).toEqual([['commander'], undefined])
   expect(Object.keys(optionalDependencies)).toHaveLength(8)
 })
+
+const debug = isDebug()
+;(debug ? test.skip : test)(
+  `a platform package has less than ${MOST_MIB} MiB when it is installed${debug ? ': not of a debug build' : ''}`,
+  () => {
+    for (const name of Object.keys(packed.platforms)) {
+      const directory = path.join(service, 'node_modules', name)
+      const files = fs.readdirSync(directory).map((file) => fs.statSync(path.join(directory, file)).size)
+      expect(files.reduce((sum, size) => sum + size)).toBeLessThan(MOST_MIB * 2 ** 20)
+    }
+  },
+)
 
 test('the README gets a newcomer to a first secret', () => {
   const empty = path.join(service, 'empty')

@@ -4,7 +4,8 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { RedisServer, accepts, freePort, temporaryDirectory, until } = require('../scripts/servers')
+const { RedisCluster, RedisSentinel } = require('./support/redis-groups')
 const { KEY, OUTAGE, overRedis } = require('./support/services')
 
 const NEXT = { id: 'k2', key: Buffer.alloc(32, 2) }
@@ -204,12 +205,16 @@ test('rediss:// verifies the server, with a CA of its own', async () => {
   }
 })
 
+const PASSWORD = 'canary-password'
+const README = fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8')
+/** What a user may do on Redis, and on a Sentinel. */
+const [RIGHTS, SENTINEL_RIGHTS] = [...README.matchAll(/user secrets (on .+)$/gm)].map(([, rights]) =>
+  rights.replace('PASSWORD', PASSWORD).split(' '),
+)
+/** The line of what it also needs. @param {string} where */
+const also = (where) => new RegExp(`^${where}: +(.+)$`, 'm').exec(README)[1].split(' ')
+
 describe('a user with the rights that the README names, over TLS with a client certificate', () => {
-  const PASSWORD = 'canary-password'
-  const rules = /^user secrets (on .+)$/m
-    .exec(fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8'))?.[1]
-    .replace('PASSWORD', PASSWORD)
-    .split(' ')
   const directory = temporaryDirectory()
   /** @type {RedisServer} */
   let server
@@ -221,7 +226,7 @@ describe('a user with the rights that the README names, over TLS with a client c
   })
   beforeEach(async () => {
     for (const words of [['FLUSHALL'], ['ACL', 'LOG', 'RESET'], ['CONFIG', 'RESETSTAT']]) await server.command(...words)
-    await server.command('ACL', 'SETUSER', 'secrets', 'reset', .../** @type {string[]} */ (rules))
+    await server.command('ACL', 'SETUSER', 'secrets', 'reset', ...RIGHTS)
   })
   afterAll(async () => {
     await server.stop()
@@ -281,77 +286,152 @@ describe('a user with the rights that the README names, over TLS with a client c
 })
 
 test('a cluster is shared through its own protocol', async () => {
-  const ports = await Promise.all([freePort(), freePort(), freePort()])
-  const nodes = await Promise.all(
-    ports.map((port) =>
-      RedisServer.start({
-        port,
-        args: [
-          '--cluster-enabled',
-          'yes',
-          '--cluster-config-file',
-          `tcs-cluster-${port}.conf`,
-          '--cluster-port',
-          String(port > 55_000 ? port - 10_000 : port + 10_000),
-        ],
-      }),
-    ),
-  )
+  const cluster = await RedisCluster.start()
   try {
-    await Promise.all(
-      nodes.map((node, i) =>
-        node.command('CLUSTER', 'ADDSLOTSRANGE', String([0, 5461, 10_923][i]), String([5460, 10_922, 16_383][i])),
-      ),
-    )
-    for (const node of nodes.slice(1)) {
-      const bus = node.port > 55_000 ? node.port - 10_000 : node.port + 10_000
-      await nodes[0].command('CLUSTER', 'MEET', '127.0.0.1', String(node.port), String(bus))
-    }
-    await until('the cluster is complete', async () => {
-      const states = await Promise.all(nodes.map((node) => node.command('CLUSTER', 'INFO')))
-      return states.every((state) => state.includes('cluster_state:ok') && state.includes('cluster_known_nodes:3'))
-    })
-    const url = `redis+cluster://127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}`
+    const redis = { url: cluster.url() }
     const secrets = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`C_N${i}_production`, `v${i}`]))
     await world.aws.put(secrets)
     const tools = { c: { secrets: Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, {}])) } }
     const expected = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n${i}`, `v${i}`]))
-    const first = deliver({ redis: { url } }, { tools })
+    const first = deliver({ redis }, { tools })
     expect((await first.health()).checks.redis).toEqual({ status: 'ok', reason: null })
     expect(await first.getToolSecrets('c')).toEqual(expected)
-    const stored = async () =>
-      (await Promise.all(nodes.map((node) => node.command('DBSIZE')))).reduce((a, b) => a + b, 0)
-    await until('all copies are shared', async () => (await stored()) === 30)
+    await until('all copies are shared', async () => (await cluster.size()) === 30)
     await world.aws.fault(OUTAGE)
-    expect(await deliver({ redis: { url } }, { tools }).getToolSecrets('c')).toEqual(expected)
+    expect(await deliver({ redis }, { tools }).getToolSecrets('c')).toEqual(expected)
     await world.aws.clearFaults()
-    await followed(deliver({ redis: { url } }), first)
+    await followed(deliver({ redis }), first)
     await first.cache.clear()
-    expect(await stored()).toBe(0)
+    expect(await cluster.size()).toBe(0)
   } finally {
-    await Promise.all(nodes.map((node) => node.stop()))
+    await cluster.stop()
   }
 }, 60_000)
 
 test('Sentinel leads to the primary', async () => {
-  const primary = await RedisServer.start()
-  const directory = temporaryDirectory()
-  const file = path.join(directory, 'sentinel.conf')
-  const port = await freePort()
-  fs.writeFileSync(
-    file,
-    `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor main 127.0.0.1 ${primary.port} 1\n`,
-  )
-  const sentinel = new Server('redis-server', [file, '--sentinel'])
+  const group = await RedisSentinel.start()
   try {
-    await sentinel.ready(() => accepts(port))
-    const delivery = deliver({ redis: { url: `redis+sentinel://127.0.0.1:${port}/main` } })
+    const redis = { url: group.url() }
+    const delivery = deliver({ redis })
     expect((await delivery.health()).checks.redis).toEqual({ status: 'ok', reason: null })
     await delivery.getSecret('A_B')
-    await shared('A_B_production', primary)
-    await followed(deliver({ redis: { url: `redis+sentinel://127.0.0.1:${port}/main` } }), delivery)
+    await shared('A_B_production', group.primary)
+    await followed(deliver({ redis }), delivery)
   } finally {
-    await Promise.all([sentinel.stop(), primary.stop()])
-    fs.rmSync(directory, { recursive: true })
+    await group.stop()
   }
+})
+
+describe('a user with the rights that the README names, where there are several servers', () => {
+  const user = `secrets:${PASSWORD}@`
+
+  /** Gives the user these rights and no others. @param {RedisServer[]} servers @param {string[]} rights */
+  const grant = async (servers, rights) => {
+    await Promise.all(servers.map((server) => server.command('ACL', 'SETUSER', 'secrets', 'reset', ...rights)))
+    await Promise.all(servers.map((server) => server.command('ACL', 'LOG', 'RESET')))
+  }
+  /** What was refused to it. @param {RedisServer[]} servers */
+  const refused = async (servers) =>
+    (await Promise.all(servers.map((server) => server.command('ACL', 'LOG'))))
+      .flat()
+      .map(([, , , , , , , what]) => `${what}`)
+
+  /** Reads, writes, invalidates, follows and rotates. @param {string} url */
+  async function everything(url) {
+    const [first, second] = [deliver({ redis: { url } }), deliver({ redis: { url } })]
+    expect((await first.health()).checks.redis).toEqual({ status: 'ok', reason: null })
+    expect(await first.getToolSecrets('a')).toEqual({ b: 'canary-value', c: 'second' })
+    await until('it is shared', async () => (await second.explain('A_B')).answeredBy === 'redis')
+    await followed(second, first)
+    await first.cache.invalidate('A_B')
+    expect(await first.rotateSecret('A_B', 'production')).toBe(true)
+    await first.cache.clear()
+  }
+
+  /** Reads go on without Redis, and the code that it refused with is told. @param {string} url @param {string} [code] */
+  async function withoutRedis(url, code = 'NOPERM') {
+    const delivery = deliver({ redis: { url } })
+    const reason = `Redis is not available: it answered ${code}`
+    expect((await delivery.health()).checks.redis).toEqual({ status: 'down', reason })
+    expect(await delivery.getSecret('A_B')).toBe('canary-value')
+    await expect(delivery.cache.set('A_B', 'x')).rejects.toMatchObject({ code: 'CACHE_UNAVAILABLE' })
+  }
+
+  describe('in a cluster', () => {
+    const all = [...RIGHTS, ...also('in a cluster, also')]
+    /** @type {RedisCluster} */
+    let cluster
+    beforeAll(async () => {
+      cluster = await RedisCluster.start()
+    })
+    beforeEach(() => cluster.all('FLUSHALL'))
+    afterAll(() => cluster?.stop())
+
+    test('everything works, and Redis refuses nothing', async () => {
+      await grant(cluster.nodes, all)
+      await everything(cluster.url(user))
+      expect(await cluster.size()).toBe(0)
+      expect(await refused(cluster.nodes)).toEqual([])
+    })
+
+    test('without cluster|slots: reads go on, and the refusal is told', async () => {
+      await grant(cluster.nodes, [...all, '-cluster|slots'])
+      await withoutRedis(cluster.url(user))
+      expect(new Set(await refused(cluster.nodes))).toEqual(new Set(['cluster|slots']))
+    })
+
+    test('asking is needed while a slot is being moved', async () => {
+      await cluster.beginToMove('secret:A_B_production')
+      await grant(cluster.nodes, [...all, '-asking'])
+      const delivery = deliver({ redis: { url: cluster.url(user) } })
+      expect(await delivery.getSecret('A_B')).toBe('canary-value')
+      await expect(delivery.cache.set('A_B', 'x')).rejects.toMatchObject({ code: 'CACHE_UNAVAILABLE' })
+      expect(new Set(await refused(cluster.nodes))).toEqual(new Set(['asking']))
+      await grant(cluster.nodes, all)
+      await deliver({ redis: { url: cluster.url(user) } }).cache.set('A_B', 'moved')
+      expect(await deliver({ redis: { url: cluster.url(user) } }).getSecret('A_B')).toBe('moved')
+      expect(await refused(cluster.nodes)).toEqual([])
+    })
+  })
+
+  describe('behind Sentinel', () => {
+    const [onPrimary, onSentinel] = [[...RIGHTS, ...also('behind Sentinel, also')], SENTINEL_RIGHTS]
+    /** @type {RedisSentinel} */
+    let group
+    beforeAll(async () => {
+      group = await RedisSentinel.start()
+    })
+    beforeEach(() => group.primary.command('FLUSHALL'))
+    afterAll(() => group?.stop())
+
+    test('everything works, and neither refuses anything', async () => {
+      await grant([group.primary], onPrimary)
+      await grant([group.sentinel], onSentinel)
+      await everything(group.url(user))
+      expect(await group.primary.command('DBSIZE')).toBe(0)
+      expect(await refused([group.primary, group.sentinel])).toEqual([])
+    })
+
+    test.each([
+      ['role', ['-role'], [], ['info', 'role']],
+      ['role of the Sentinel', [], ['-role'], ['role']],
+      ['sentinel|masters', [], ['-sentinel|masters'], ['sentinel|masters']],
+    ])('without %s: reads go on, and the refusal is told', async (_, fromPrimary, fromSentinel, told) => {
+      await grant([group.primary], [...onPrimary, ...fromPrimary])
+      await grant([group.sentinel], [...onSentinel, ...fromSentinel])
+      await withoutRedis(group.url(user))
+      expect(new Set(await refused([group.primary, group.sentinel]))).toEqual(new Set(told))
+    })
+
+    test('another database needs select', async () => {
+      await grant([group.sentinel], onSentinel)
+      await grant([group.primary], onPrimary)
+      const url = `${group.url(user)}/1`
+      await withoutRedis(url, 'ERR')
+      expect(new Set(await refused([group.primary]))).toEqual(new Set(['select']))
+      await grant([group.primary], [...onPrimary, ...also('not in database 0, also')])
+      await everything(url)
+      expect(await refused([group.primary])).toEqual([])
+    })
+  })
 })

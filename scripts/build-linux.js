@@ -7,10 +7,10 @@
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { MOST_MIB } = require('./package')
 const setup = require('./setup')
 
 const GLIBC = '2.17'
-const MOST_MIB = 12
 
 /** The suffix of the platform package, by target. @type {Record<string, string>} */
 const SUFFIXES = {

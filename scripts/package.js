@@ -9,6 +9,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.resolve(__dirname, '..')
+/** What an installed platform package stays under. */
+const MOST_MIB = 12
 const windows = process.platform === 'win32'
 
 /** @param {string} file */
@@ -76,4 +78,4 @@ if (require.main === module) {
   console.log([main, ...Object.values(platforms)].join('\n'))
 }
 
-module.exports = { pack }
+module.exports = { MOST_MIB, pack }

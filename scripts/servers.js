@@ -146,7 +146,9 @@ class AwsEndpoint {
   static async start({ profile = 'debug', port } = {}) {
     const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
     const args = ['--exit-with-stdin', ...(port === undefined ? [] : ['--port', String(port)])]
-    const server = new Server(path.join(target, profile, 'aws-endpoint'), args, { stdin: 'pipe' })
+    const program = path.join(target, profile, 'aws-endpoint')
+    if (!fs.existsSync(program)) throw new Error(`${program} is not there: cargo build -p aws-endpoint`)
+    const server = new Server(program, args, { stdin: 'pipe' })
     const lines = readline.createInterface({ input: /** @type {any} */ (server.process.stdout) })
     /** @type {string | undefined} */
     let url

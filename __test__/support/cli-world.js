@@ -19,34 +19,35 @@ const config = {
 /** To be called at the top of a test file: begins and ends with its tests. */
 function cliWorld() {
   const canary = `canary-${randomBytes(12).toString('hex')}`
+  const directory = fs.realpathSync(temporaryDirectory('tcs-cli-'))
+  const logs = fs.realpathSync(temporaryDirectory('tcs-logs-'))
+  /** @param {string} name */
+  const file = (name) => path.join(directory, name)
   const world = {
     canary,
     config,
+    /** Once the tests begin. */
     aws: /** @type {AwsEndpoint} */ (/** @type {unknown} */ (undefined)),
-    cli: /** @type {Cli} */ (/** @type {unknown} */ (undefined)),
-    /** Where it runs; emptied before each test. */
-    directory: '',
-    /** Where audit logs are. */
-    logs: '',
-    /** @param {string} name */
-    file: (name) => path.join(world.directory, name),
-    /** @param {string} name @param {unknown} content */
-    write: (name, content) =>
-      fs.writeFileSync(world.file(name), typeof content === 'string' ? content : JSON.stringify(content)),
-  }
-  beforeAll(async () => {
-    world.aws = await AwsEndpoint.start()
-    world.directory = fs.realpathSync(temporaryDirectory('tcs-cli-'))
-    fs.mkdirSync(world.file('.git'))
-    world.logs = fs.realpathSync(temporaryDirectory('tcs-logs-'))
-    world.cli = new Cli(world.directory, {
+    cli: new Cli(directory, {
       TCS_ENVIRONMENT: 'staging',
-      AWS_ENDPOINT_URL: world.aws.url,
       AWS_REGION: 'eu-central-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: canary,
-      TCS_AUDIT_LOG: path.join(world.logs, 'secret-audit.jsonl'),
-    })
+      TCS_AUDIT_LOG: path.join(logs, 'secret-audit.jsonl'),
+    }),
+    /** Where it runs; emptied before each test. */
+    directory,
+    /** Where audit logs are. */
+    logs,
+    file,
+    /** @param {string} name @param {unknown} content */
+    write: (name, content) =>
+      fs.writeFileSync(file(name), typeof content === 'string' ? content : JSON.stringify(content)),
+  }
+  beforeAll(async () => {
+    world.aws = await AwsEndpoint.start()
+    world.cli.env.AWS_ENDPOINT_URL = world.aws.url
+    fs.mkdirSync(file('.git'))
   })
   beforeEach(async () => {
     await world.aws.reset()
@@ -56,15 +57,15 @@ function cliWorld() {
       DATABASE_PASSWORD_staging: `${canary} 'quoted' $x`,
       SLACK_BOT_staging: `${canary}-slack`,
     })
-    for (const name of fs.readdirSync(world.directory)) {
-      if (name !== '.git') fs.rmSync(world.file(name), { recursive: true })
+    for (const name of fs.readdirSync(directory)) {
+      if (name !== '.git') fs.rmSync(file(name), { recursive: true })
     }
     world.write('tcs-secrets.config.json', config)
   })
   afterAll(async () => {
     await world.aws?.stop()
-    const written = fs.readdirSync(world.logs).map((name) => fs.readFileSync(path.join(world.logs, name), 'latin1'))
-    for (const made of [world.directory, world.logs]) fs.rmSync(made, { recursive: true })
+    const written = fs.readdirSync(logs).map((name) => fs.readFileSync(path.join(logs, name), 'latin1'))
+    for (const made of [directory, logs]) fs.rmSync(made, { recursive: true })
     const forms = [canary, Buffer.from(canary).toString('base64').slice(0, -4)]
     expect(world.cli.printed.length).toBeGreaterThan(2)
     const seen = [...world.cli.printed, ...written]

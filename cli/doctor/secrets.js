@@ -11,11 +11,12 @@ const FIXES = {
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
-  ENV_FILE_MODE: 'take the rights of group and others away',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
-  SNAPSHOT_MODE: 'take the rights of group and others away',
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
+
+/** What files.js looks at itself. */
+const TOLD_ELSEWHERE = /^(ENV_FILE|SNAPSHOT)_MODE:/
 
 /** What reads fail without. */
 const READS = new Set(['secretsmanager:GetSecretValue', 'kms:Decrypt'])
@@ -47,7 +48,9 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   return [
     ...access,
     ...(asksAws || checks.aws.status === 'disabled' ? [readFinding(secrets)] : []),
-    ...warnings.map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
+    ...warnings
+      .filter((warning) => !TOLD_ELSEWHERE.test(warning))
+      .map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
   ]
 }
 
@@ -76,10 +79,13 @@ function permissionFindings({ secrets, permissions }) {
 
 /** @param {ValidatedSecret[]} secrets @returns {Finding} */
 function readFinding(secrets) {
-  const wrong = secrets.filter(({ issues }) => issues.some(({ severity }) => severity === 'error'))
+  const wrong = secrets.flatMap(({ name, issues }) => {
+    const codes = issues.filter(({ severity }) => severity === 'error').map(({ code }) => code)
+    return codes.length === 0 ? [] : [`${name} (${codes.join(', ')})`]
+  })
   const absent = secrets.filter(({ present }) => !present)
   if (wrong.length > 0) {
-    return finding('secrets', 'error', `wrong or missing: ${names(wrong)}`, "see 'tcs-secrets validate'")
+    return finding('secrets', 'error', `wrong or missing: ${wrong.join(', ')}`, "see 'tcs-secrets validate'")
   }
   const count = `${secrets.length - absent.length} of ${secrets.length} declared secrets are there`
   if (absent.length > 0) return finding('secrets', 'note', `${count}; not ${names(absent)}`)
