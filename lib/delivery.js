@@ -372,7 +372,13 @@ class SecretDelivery {
   }
 }
 
-/** Collects the reads of one turn of the loop: what none of them finds in the caches is then fetched together. */
+/** So many reads are a whole call to AWS. */
+const FIRST_PORTION = 20
+
+/**
+ * Collects the reads of one turn of the loop: what none of them finds in the caches is then fetched together. A turn's
+ * first portion is begun at once, so that the addon works on it while JavaScript still asks for the rest.
+ */
 class Turn {
   #native
   /** @type {number[]} */
@@ -382,6 +388,11 @@ class Turn {
   /** @type {(Record<string, string> | undefined)[]} */
   #variables = []
   #hasVariables = false
+  #hasBegun = false
+  #end = () => {
+    this.#hasBegun = false
+    if (this.#ids.length > 0) this.#begin()
+  }
 
   /** @param {import('../native').NativeDelivery} nativeDelivery */
   constructor(nativeDelivery) {
@@ -394,12 +405,16 @@ class Turn {
    * @param {Record<string, string>} found
    */
   add(id, name, found) {
-    if (this.#ids.length === 0) queueMicrotask(() => this.#begin())
+    if (this.#ids.length === 0 && !this.#hasBegun) queueMicrotask(this.#end)
     this.#ids.push(id)
     this.#names.push(name)
     const given = isEmpty(found) ? undefined : found
     this.#variables.push(given)
     this.#hasVariables ||= given !== undefined
+    if (!this.#hasBegun && this.#ids.length === FIRST_PORTION) {
+      this.#hasBegun = true
+      this.#begin()
+    }
   }
 
   #begin() {

@@ -1,5 +1,7 @@
 //! Names: what a caller may ask for, and what each source calls it (decision D2).
 
+use std::sync::Arc;
+
 use crate::error::{ErrorCode, Result, SecretError};
 
 /// Longest tool or type name, in bytes.
@@ -10,8 +12,9 @@ pub const MAX_NAME: usize = 2 * MAX_PART + 1;
 /// A secret's name as every source understands it, such as `GITHUB_API_TOKEN`.
 ///
 /// Only letters, digits, `_` and `-`, starting with a letter or digit: it can go into a path, a key or a URL as it is.
+/// A clone is another reference to the same text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SecretName(Box<str>);
+pub struct SecretName(Arc<str>);
 
 impl SecretName {
     /// Checks a name given as it is (`getSecret`). The case is kept.
@@ -41,6 +44,11 @@ impl SecretName {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Another reference to the text.
+    pub fn text(&self) -> Arc<str> {
+        self.0.clone()
     }
 
     /// What env files and process variables may call it: the name, and the `-` to `_` form where it differs.

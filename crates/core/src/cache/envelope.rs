@@ -99,24 +99,33 @@ impl Envelopes {
     /// `CACHE_ENTRY_CORRUPT`: truncated, foreign, of an unknown key, tampered with, or plain where keys are set (so
     /// that whoever can write to Redis cannot put a value of their own there).
     pub fn open(&self, id: &str, envelope: &[u8]) -> Result<Contents> {
+        self.open_in_place(id, &mut Zeroizing::new(envelope.to_vec()))
+    }
+
+    /// [`Envelopes::open`] without a copy: afterwards the plain value stands in `envelope`, which is the caller's to wipe.
+    ///
+    /// # Errors
+    /// As [`Envelopes::open`].
+    pub fn open_in_place(&self, id: &str, envelope: &mut Zeroizing<Vec<u8>>) -> Result<Contents> {
         let corrupt = |why: &str| {
             SecretError::new(ErrorCode::CacheEntryCorrupt, format!("{id}: the shared cache entry {why}; it is ignored"))
         };
-        match envelope.split_first() {
-            Some((&PLAIN, body)) if self.keys.is_empty() => decode(body).ok_or_else(|| corrupt("is malformed")),
-            Some((&PLAIN, _)) => Err(corrupt("is not encrypted although keys are set")),
-            Some((&SEALED, rest)) => {
-                let (key_id, rest) = split_prefixed(rest).ok_or_else(|| corrupt("is truncated"))?;
+        match envelope.split_first_mut() {
+            Some((&mut PLAIN, body)) if self.keys.is_empty() => decode(body).ok_or_else(|| corrupt("is malformed")),
+            Some((&mut PLAIN, _)) => Err(corrupt("is not encrypted although keys are set")),
+            Some((&mut SEALED, rest)) => {
+                let truncated = || corrupt("is truncated");
+                let (length, rest) = rest.split_first_mut().ok_or_else(truncated)?;
+                let (key_id, rest) = rest.split_at_mut_checked(usize::from(*length)).ok_or_else(truncated)?;
                 let (_, key) = self
                     .keys
                     .iter()
-                    .find(|(known, _)| known.as_bytes() == key_id)
+                    .find(|(known, _)| known.as_bytes() == &*key_id)
                     .ok_or_else(|| corrupt("was encrypted with a key that is not configured"))?;
-                let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(|| corrupt("is truncated"))?;
-                let mut body = Zeroizing::new(sealed.to_vec());
+                let (nonce, body) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(truncated)?;
                 let aad = Aad::from(self.additional_data(id, key_id));
                 let opened = key
-                    .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, body.as_mut_slice())
+                    .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, body)
                     .map_err(|_| corrupt("does not decrypt (tampered with, or of another secret)"))?;
                 decode(opened).ok_or_else(|| corrupt("is malformed"))
             }

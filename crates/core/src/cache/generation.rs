@@ -1,7 +1,9 @@
 //! Counts invalidations, so that a fetch begun before one cannot put the old value back after it.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::fast::RandomState;
 
 use crate::name::SecretName;
 
@@ -24,7 +26,11 @@ pub struct Generations {
 
 impl Default for Generations {
     fn default() -> Self {
-        Self { counters: [const { AtomicU64::new(0) }; COUNTERS], any: AtomicU64::new(0), hasher: RandomState::new() }
+        Self {
+            counters: [const { AtomicU64::new(0) }; COUNTERS],
+            any: AtomicU64::new(0),
+            hasher: RandomState::default(),
+        }
     }
 }
 

@@ -178,7 +178,7 @@ pub struct Epoch(u64);
 ///
 /// Values stay in Rust and are wiped when they are evicted, invalidated or cleared (decision D12).
 pub struct MemoryCache {
-    slots: Cache<Box<str>, Slot>,
+    slots: Cache<Arc<str>, Slot>,
     /// Entries of an earlier epoch are not trusted without being looked up again.
     epoch: AtomicU64,
 }
@@ -230,7 +230,7 @@ impl MemoryCache {
     }
 
     /// All entries that may still answer, in the order of their names.
-    pub fn entries(&self, now: Moment) -> Vec<(Box<str>, Arc<Entry>)> {
+    pub fn entries(&self, now: Moment) -> Vec<(Arc<str>, Arc<Entry>)> {
         let values = self.slots.iter().filter_map(|(name, slot)| match slot {
             Slot::Value(entry) if entry.is_usable(now) => Some((name, entry)),
             _ => None,
@@ -271,7 +271,7 @@ impl MemoryCache {
     }
 
     /// Puts or replaces the value of `name`, which was asked for in `epoch`.
-    pub fn put(&self, name: &str, entry: Arc<Entry>, epoch: Epoch) {
+    pub fn put(&self, name: impl Into<Arc<str>>, entry: Arc<Entry>, epoch: Epoch) {
         entry.epoch.store(epoch.0, Ordering::Relaxed);
         self.slots.insert(name.into(), Slot::Value(entry));
     }
@@ -383,7 +383,7 @@ mod tests {
         let names = |which: fn(&Entry, Moment) -> bool| {
             let entries = cache.entries(clock.now()).into_iter();
             let named = entries.filter(|(_, entry)| which(entry, clock.now()));
-            named.map(|(name, _)| name.into_string()).collect::<Vec<_>>()
+            named.map(|(name, _)| name.to_string()).collect::<Vec<_>>()
         };
         let due = || names(Entry::is_due);
         assert_eq!(names(|_, _| true), ["A", "B", "C"]);
@@ -475,7 +475,7 @@ mod tests {
     fn the_number_of_entries_is_bounded() {
         let (clock, cache) = (Clock::test(), MemoryCache::new(100));
         for i in 0..10_000 {
-            cache.put(&format!("N{i}"), entry(clock.now()), cache.epoch());
+            cache.put(format!("N{i}"), entry(clock.now()), cache.epoch());
         }
         assert!(cache.len() <= 100, "{}", cache.len());
     }

@@ -310,10 +310,10 @@ impl Delivery {
         let watch = Stopwatch::start();
         let answers = self.audited(async { Ok(self.resolver.resolve_many(asked).await) }).await;
         let answers = answers.unwrap_or_else(|error| asked.iter().map(|_| Err(error.clone())).collect());
-        let mut recorded = Vec::with_capacity(answers.len());
+        let (took, mut recorded) = (watch.took(), Vec::with_capacity(answers.len()));
         for ((name, _), answer) in asked.iter().zip(answers) {
-            let answer = self.recorded(name, answer, watch).await;
-            self.count(&answer, watch);
+            let answer = self.recorded(name, answer, took).await;
+            self.count(&answer, took);
             recorded.push(answer);
         }
         recorded
@@ -349,7 +349,7 @@ impl Delivery {
             source: Origin::Aws.as_str(),
             cache: AuditCache::Bypass,
             version: version.as_deref().unwrap_or_default(),
-            ..Self::access(name, &fetched, watch)
+            ..Self::access(name, &fetched, watch.took())
         };
         let recorded = self.record(&access).await;
         Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
@@ -367,7 +367,7 @@ impl Delivery {
     pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_env_file(name)).await;
-        let found = self.recorded(name, found, watch).await?;
+        let found = self.recorded(name, found, watch.took()).await?;
         Ok(found.map(|found| found.value))
     }
 
@@ -378,7 +378,7 @@ impl Delivery {
     pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_runtime(name, variables)).await;
-        let found = self.recorded(name, found, watch).await?;
+        let found = self.recorded(name, found, watch.took()).await?;
         Ok(found.map(|found| found.value))
     }
 
@@ -450,7 +450,7 @@ impl Delivery {
                 }
             })
             .await;
-        let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch) };
+        let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };
         let recorded = self.record(&access).await;
         unless_unrecorded(found, recorded)
     }

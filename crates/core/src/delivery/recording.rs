@@ -1,6 +1,7 @@
 //! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is there.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use tcs_secret_delivery_audit_log::{Event, Outcome};
 
@@ -20,8 +21,8 @@ impl Delivery {
     ) -> Result<Option<Found>> {
         let watch = Stopwatch::start();
         let result = self.audited(read).await;
-        let result = self.recorded(name, result, watch).await;
-        self.count(&result, watch);
+        let result = self.recorded(name, result, watch.took()).await;
+        self.count(&result, watch.took());
         result
     }
 
@@ -44,11 +45,11 @@ impl Delivery {
         &self,
         name: &SecretName,
         result: Result<Option<Found>>,
-        watch: Stopwatch,
+        took: Duration,
     ) -> Result<Option<Found>> {
         let access = match &result {
-            Ok(Some(found)) => Access::found(name.as_str(), found, watch.took()),
-            other => Self::access(name, other, watch),
+            Ok(Some(found)) => Access::found(name.as_str(), found, took),
+            other => Self::access(name, other, took),
         };
         let recorded = self.record(&access).await;
         unless_unrecorded(result, recorded)
@@ -77,11 +78,11 @@ impl Delivery {
         result
     }
 
-    pub(super) fn count(&self, result: &Result<Option<Found>>, watch: Stopwatch) {
+    pub(super) fn count(&self, result: &Result<Option<Found>>, took: Duration) {
         match result {
-            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, watch.took()),
-            Ok(None) => self.metrics.not_retrieved(None, watch.took()),
-            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
+            Ok(Some(found)) => self.metrics.retrieved(found.origin, found.stale, took),
+            Ok(None) => self.metrics.not_retrieved(None, took),
+            Err(error) => self.metrics.not_retrieved(Some(error.code()), took),
         }
     }
 
@@ -96,11 +97,11 @@ impl Delivery {
     }
 
     /// What is recorded of a read, but for where it came from.
-    pub(super) fn access<'a, T>(name: &'a SecretName, result: &'a Result<Option<T>>, watch: Stopwatch) -> Access<'a> {
+    pub(super) fn access<'a, T>(name: &'a SecretName, result: &'a Result<Option<T>>, took: Duration) -> Access<'a> {
         match result {
-            Ok(Some(_)) => Access::of(name.as_str(), Outcome::Ok, watch.took()),
-            Ok(None) => Access::ended(name.as_str(), None, watch.took()),
-            Err(error) => Access::ended(name.as_str(), Some(error), watch.took()),
+            Ok(Some(_)) => Access::of(name.as_str(), Outcome::Ok, took),
+            Ok(None) => Access::ended(name.as_str(), None, took),
+            Err(error) => Access::ended(name.as_str(), Some(error), took),
         }
     }
 }

@@ -44,11 +44,7 @@ impl TieredCache {
         self.forget(name);
         let fetched_unix_ms = self.clock.unix_ms();
         let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
-        self.memory.put(
-            name.as_str(),
-            Entry::new(value.clone(), None, fetched_unix_ms, deadlines),
-            self.memory.epoch(),
-        );
+        self.memory.put(name.text(), Entry::new(value.clone(), None, fetched_unix_ms, deadlines), self.memory.epoch());
         let Some(shared) = &self.shared else { return Ok(()) };
         let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };
         shared.put(&self.id(name), &contents, ttl).await?;

@@ -57,7 +57,7 @@ impl TieredCache {
         }
         let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
         let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
-            let copy = self.opened(shared, want, &id, envelope, true);
+            let copy = self.opened(shared, want, &id, envelope, self.clock.unix_ms(), true);
             if ours {
                 locks.ids.push(id);
             }

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::coherence::Change;
 use super::envelope::{Contents, Envelopes};
 use super::generation::{Generation, Generations};
@@ -231,7 +233,7 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Shared::Disabled };
         let id = self.id(&want.name);
         match shared.redis.get(&id).await {
-            Ok(found) => self.opened(shared, want, &id, found, remember),
+            Ok(found) => self.opened(shared, want, &id, found, self.clock.unix_ms(), remember),
             Err(error) => Shared::Failed(error),
         }
     }
@@ -244,24 +246,31 @@ impl TieredCache {
         }
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
         match shared.redis.get_many(&ids).await {
-            Ok(found) if found.len() == wants.len() => wants
-                .iter()
-                .zip(&ids)
-                .zip(found)
-                .map(|((want, id), found)| self.opened(shared, want, id, found, true))
-                .collect(),
+            Ok(found) if found.len() == wants.len() => {
+                let unix_ms = self.clock.unix_ms();
+                let found = wants.iter().zip(&ids).zip(found);
+                found.map(|((want, id), found)| self.opened(shared, want, id, found, unix_ms, true)).collect()
+            }
             Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
             Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
         }
     }
 
-    fn opened(&self, shared: &SharedCache, want: &Want, id: &str, envelope: Option<Vec<u8>>, remember: bool) -> Shared {
+    fn opened(
+        &self,
+        shared: &SharedCache,
+        want: &Want,
+        id: &str,
+        envelope: Option<Vec<u8>>,
+        unix_ms: u64,
+        remember: bool,
+    ) -> Shared {
         let Some(envelope) = envelope else { return Shared::Miss };
-        let contents = match shared.envelopes.open(id, &envelope) {
+        let contents = match shared.envelopes.open_in_place(id, &mut Zeroizing::new(envelope)) {
             Ok(contents) => contents,
             Err(error) => return Shared::Failed(error),
         };
-        if contents.fetched_unix_ms > self.clock.unix_ms().saturating_add(millis(CLOCK_SKEW)) {
+        if contents.fetched_unix_ms > unix_ms.saturating_add(millis(CLOCK_SKEW)) {
             return Shared::Failed(SecretError::new(
                 ErrorCode::CacheEntryCorrupt,
                 format!("{id}: the shared cache entry is from the future; it is ignored (check the clocks)"),
@@ -270,7 +279,7 @@ impl TieredCache {
         if contents.fetched_unix_ms <= want.newer_than {
             return Shared::Miss;
         }
-        let (now, entry) = (self.clock.now(), self.entry_of(contents));
+        let (now, entry) = (self.clock.now(), self.entry_of(contents, unix_ms));
         if entry.is_fresh(now) {
             if remember {
                 self.remember(&want.name, &entry, want.at);
@@ -284,8 +293,8 @@ impl TieredCache {
     }
 
     /// An entry from a copy that may have been made elsewhere, as old as it is.
-    fn entry_of(&self, contents: Contents) -> Arc<Entry> {
-        let age = Duration::from_millis(self.clock.unix_ms().saturating_sub(contents.fetched_unix_ms));
+    fn entry_of(&self, contents: Contents, unix_ms: u64) -> Arc<Entry> {
+        let age = Duration::from_millis(unix_ms.saturating_sub(contents.fetched_unix_ms));
         let fresh_for = Duration::from_millis(contents.fresh_for_ms);
         let deadlines = match contents.version_id {
             // Another instance may have a longer TTL; the shorter of both holds.
@@ -328,7 +337,7 @@ impl TieredCache {
         if !self.generations.is_unchanged(at.generation) {
             return false;
         }
-        self.memory.put(name.as_str(), entry.clone(), at.epoch);
+        self.memory.put(name.text(), entry.clone(), at.epoch);
         // An invalidation between the check and the put must win.
         let unchanged = self.generations.is_unchanged(at.generation);
         if !unchanged {
@@ -409,7 +418,7 @@ impl TieredCache {
     /// The usable copy of the last-known-good file.
     pub async fn from_snapshot(&self, name: &SecretName) -> Option<Arc<Entry>> {
         let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
-        let entry = self.entry_of(contents);
+        let entry = self.entry_of(contents, self.clock.unix_ms());
         entry.is_usable(self.clock.now()).then_some(entry)
     }
 }
