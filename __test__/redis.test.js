@@ -233,10 +233,10 @@ describe('a user with the rights that the README names, over TLS with a client c
     fs.rmSync(directory, { recursive: true })
   })
 
-  const service = (password = PASSWORD) => {
+  const service = (password = PASSWORD, /** @type {object} */ more = {}) => {
     const { cert, key, port } = tls
     const redis = { url: `rediss://secrets:${password}@localhost:${port}`, tls: { ca: cert, cert, key } }
-    return deliver({ redis })
+    return deliver({ redis }, more)
   }
 
   test('everything works, and Redis refuses nothing', async () => {
@@ -263,6 +263,19 @@ describe('a user with the rights that the README names, over TLS with a client c
     const url = `rediss://secrets:${PASSWORD}@localhost:${tls.port}`
     const stranger = deliver({ redis: { url, tls: { ca: tls.cert } } })
     expect((await stranger.health()).checks.redis.status).toBe('down')
+  })
+
+  test('a user that may not subscribe is told once that it does not hear the others', async () => {
+    await server.command('ACL', 'SETUSER', 'secrets', '-subscribe')
+    /** @type {string[]} */
+    const warnings = []
+    const delivery = service(PASSWORD, { logger: { warn: (/** @type {string} */ message) => warnings.push(message) } })
+    expect(await delivery.getSecret('A_B')).toBe('canary-value')
+    await until('it tried again and again', async () => {
+      const refused = /** @type {any[][]} */ (await server.command('ACL', 'LOG'))
+      return refused.some(([, count, , , , , , what]) => `${what}` === 'subscribe' && Number(count) >= 3)
+    })
+    expect(warnings).toEqual([expect.stringMatching(/^CHANGES_NOT_HEARD: .*NOPERM/)])
   })
 
   test.each([

@@ -9,6 +9,7 @@ const { finding } = require('./finding')
 const FIXES = {
   AUDIT_LOG_MODE: 'take the rights of group and others away',
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
+  CHANGES_NOT_HEARD: 'grant the Redis user +subscribe and its channel &secret:events:*',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',

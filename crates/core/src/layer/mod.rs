@@ -415,6 +415,14 @@ impl AwsLayer {
         }
     }
 
+    fn note_unheard(&self, why: &str) {
+        let message = format!(
+            "what other instances change is not heard: Redis does not let this user subscribe ({why}); copies here are \
+             served until their TTL ends"
+        );
+        self.notices.notice(Notice::warning("CHANGES_NOT_HEARD", message));
+    }
+
     /// Tells the owner that `name` has another version.
     pub fn tell_rotated(&self, name: &SecretName) {
         if let Some(owner) = self.tools.owner(name.as_str()) {
@@ -441,6 +449,7 @@ impl AwsLayer {
                         layer.tell_rotated(name);
                     }
                     Changed::All => layer.forget_all(),
+                    Changed::Unheard(why) => layer.note_unheard(why),
                 };
                 tokio::select! {
                     () = layer.stop.cancelled() => {}

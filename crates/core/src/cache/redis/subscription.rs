@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::link::Link;
 use super::target::subscriber;
-use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
+use super::{Blame, CONNECT_DEADLINE, OPERATION_DEADLINE, blame, reason};
 use crate::config::RedisConfig;
 
 /// How often a silent connection is asked whether it still stands.
@@ -24,26 +24,43 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub enum Heard {
     /// The subscription stands from now on.
     Subscribed,
+    /// Redis answers, and does not let this user subscribe: why. Told once, until a subscription stands.
+    Refused(String),
     /// A message, whoever sent it.
     Message(Vec<u8>),
 }
 
 /// Subscribes to `channel`, again after each loss, until the future is dropped.
 pub(super) async fn follow(config: &RedisConfig, channel: &str, mut heard: impl FnMut(Heard)) {
-    let mut wait = FIRST_WAIT;
+    let (mut wait, mut told) = (FIRST_WAIT, false);
     loop {
-        if subscribed(config, channel, &mut heard).await {
-            wait = FIRST_WAIT;
+        match subscribed(config, channel, &mut heard).await {
+            Ended::Lost => (wait, told) = (FIRST_WAIT, false),
+            Ended::Refused(why) if !told => {
+                told = true;
+                heard(Heard::Refused(why));
+            }
+            Ended::Refused(_) | Ended::NotBegun => {}
         }
         sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
-/// One subscription, from its beginning to its loss. Returns whether it ever stood.
-async fn subscribed(config: &RedisConfig, channel: &str, heard: &mut impl FnMut(Heard)) -> bool {
+/// How a subscription ended.
+enum Ended {
+    /// It stood.
+    Lost,
+    /// Redis refused it.
+    Refused(String),
+    /// There was no Redis to ask.
+    NotBegun,
+}
+
+/// One subscription, from its beginning to its loss.
+async fn subscribed(config: &RedisConfig, channel: &str, heard: &mut impl FnMut(Heard)) -> Ended {
     let (pushes, mut received) = unbounded_channel();
-    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return false };
+    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return Ended::NotBegun };
     let begun = async {
         let link = Link::open_for_pushes(&mut opener, pushes).await?;
         link.subscribe(channel).await?;
@@ -53,13 +70,16 @@ async fn subscribed(config: &RedisConfig, channel: &str, heard: &mut impl FnMut(
         Ok(Ok(link)) => link,
         Ok(Err(error)) => {
             tracing::debug!(code = error.code().unwrap_or_default(), "the shared cache's events are not heard");
-            return false;
+            return match blame(&error) {
+                Blame::Command => Ended::Refused(reason(&error)),
+                Blame::Connection | Blame::Server => Ended::NotBegun,
+            };
         }
-        Err(_) => return false,
+        Err(_) => return Ended::NotBegun,
     };
     heard(Heard::Subscribed);
     listen(&link, channel, &mut received, heard).await;
-    true
+    Ended::Lost
 }
 
 /// Passes messages on until the connection is lost.

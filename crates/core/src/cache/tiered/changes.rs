@@ -21,6 +21,8 @@ pub enum Changed<'a> {
     Rotated(&'a SecretName),
     /// Any name.
     All,
+    /// None is heard, and why.
+    Unheard(&'a str),
 }
 
 impl TieredCache {
@@ -138,6 +140,7 @@ impl TieredCache {
                     self.memory.distrust();
                     return changed(Changed::All);
                 }
+                Heard::Refused(why) => return changed(Changed::Unheard(&why)),
                 Heard::Message(message) => Change::decode(&message, shared.instance),
             };
             match change {
