@@ -171,7 +171,8 @@ fn check(link: &Link, before: &Chain, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Event;
+    use crate::link::Key;
+    use crate::record::{Cache, Event};
 
     #[test]
     fn what_is_written_can_be_followed() {
@@ -190,6 +191,43 @@ mod tests {
         assert_eq!(followed, chain);
         assert_eq!(chain.counts.words(), [3, 1, 0, 1, 0]);
         assert_eq!(Counts::from_words(chain.counts.words()), chain.counts);
+    }
+
+    /// Every length of a text, and what has to be escaped: the format and the links are those of every log there is.
+    #[test]
+    fn lines_and_links_stay_as_they_always_were() {
+        let last = |link: Link| {
+            let (mut pen, mut chain, mut out) = (Pen::new(link), Chain::default(), Vec::new());
+            let who = Identity::new("0123456789abcdef".into(), 4_194_304, "production".into());
+            let text = format!("{}\"\\\u{1}\u{1f}é{}", "x".repeat(100), "y".repeat(149));
+            for (length, latency) in (0..=255).filter(|length| text.is_char_boundary(*length)).zip(0_u32..) {
+                let record = Record {
+                    event: Event::Access,
+                    cache: Cache::Hit,
+                    outcome: Outcome::Ok,
+                    latency_us: latency.pow(4),
+                    environment: if length % 3 == 0 { "" } else { "staging" },
+                    tool: "GITHUB",
+                    secret: "GITHUB_API_TOKEN",
+                    source: "memory",
+                    code: "",
+                    version: "7f3a1c52-9d0e-4b8a-a6c4-0d9f5e2b1c77",
+                    caller: &text[..length],
+                };
+                let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
+                pen.write(&mut out, &mut chain, &who, time_us, &record, "");
+            }
+            pen.write(&mut out, &mut chain, &who, 0, &Record::new(Event::Begin), "file=1 chain=sha256");
+            let mut followed = Chain::default();
+            for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                assert!(followed.follow(pen.link(), bytes, &Line::parse(bytes).expect("a line")));
+            }
+            assert_eq!(followed, chain);
+            (hex(&chain.last), out.len())
+        };
+        let key = Key::new(b"0123456789abcdef0123456789abcdef");
+        assert_eq!(last(Link::default()), ("dfe03e748faa84add103ce039f8a5aaee12abab8b6153e86554b85b6104e4b68".to_owned(), 132_246));
+        assert_eq!(last(Link::new(key)), ("f75f222b90cfccec023be5d537645827a0672984f93042eee31da3c57955d0c0".to_owned(), 132_246));
     }
 
     #[test]

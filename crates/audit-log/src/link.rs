@@ -116,6 +116,16 @@ mod tests {
         assert_eq!(hex(&Link::default().of(b""))[..16], *"e3b0c44298fc1c14");
     }
 
+    /// The first case of RFC 4231, and of NIST's examples for SHA-256.
+    #[test]
+    fn links_are_sha_256_and_hmac_sha_256() {
+        let keyed = Link::new(Key::new(&[0x0b; 20]));
+        let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+        assert_eq!(hex(&keyed.of(b"Hi There")), expected);
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&Link::default().of(b"abc")), expected);
+    }
+
     #[test]
     fn a_key_changes_every_link_and_never_prints() {
         let key = Key::new(b"0123456789abcdef").expect("long enough");
