@@ -226,8 +226,14 @@ mod tests {
             (hex(&chain.last), out.len())
         };
         let key = Key::new(b"0123456789abcdef0123456789abcdef");
-        assert_eq!(last(Link::default()), ("dfe03e748faa84add103ce039f8a5aaee12abab8b6153e86554b85b6104e4b68".to_owned(), 132_246));
-        assert_eq!(last(Link::new(key)), ("f75f222b90cfccec023be5d537645827a0672984f93042eee31da3c57955d0c0".to_owned(), 132_246));
+        assert_eq!(
+            last(Link::default()),
+            ("dfe03e748faa84add103ce039f8a5aaee12abab8b6153e86554b85b6104e4b68".to_owned(), 132_246)
+        );
+        assert_eq!(
+            last(Link::new(key)),
+            ("f75f222b90cfccec023be5d537645827a0672984f93042eee31da3c57955d0c0".to_owned(), 132_246)
+        );
     }
 
     #[test]
