@@ -1,8 +1,8 @@
 //! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
 
-use crate::line::{Identity, Line, Place, detail_number, write_line};
+use crate::line::{Entry, Identity, Line, detail_number, end_line, write_line};
 use crate::link::{FIRST, Hash, Link, hex};
-use crate::record::{Outcome, Record};
+use crate::record::Outcome;
 use crate::time::TimeText;
 
 /// How many records there are, by outcome.
@@ -127,21 +127,19 @@ impl Pen {
     }
 
     /// Appends the next line of `chain`.
-    pub fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        chain: &mut Chain,
-        who: &Identity,
-        time_us: u64,
-        record: &Record<'_>,
-        detail: &str,
-    ) {
+    pub fn write(&mut self, out: &mut Vec<u8>, chain: &mut Chain, who: &Identity, entry: &Entry<'_>) {
         let start = out.len();
         chain.seq += 1;
-        let place = Place { seq: chain.seq, time_us, prev: &chain.last };
-        write_line(out, &mut self.times, who, place, record, detail);
-        chain.last = self.link.of(&out[start..]);
-        chain.counts.count(record.outcome);
+        write_line(out, &mut self.times, who, chain.seq, entry);
+        // Nearly all of a line can be taken in before the link of the line before is known: the processor does both at
+        // once.
+        let mut link = self.link.begin();
+        let middle = out.len();
+        link.update(&out[start..middle]);
+        end_line(out, &chain.last);
+        link.update(&out[middle..]);
+        chain.last = link.finish();
+        chain.counts.count(entry.record.outcome);
         out.push(b'\n');
     }
 }
@@ -172,7 +170,7 @@ fn check(link: &Link, before: &Chain, detail: &str) -> String {
 mod tests {
     use super::*;
     use crate::link::Key;
-    use crate::record::{Cache, Event};
+    use crate::record::{Cache, Event, Record};
 
     #[test]
     fn what_is_written_can_be_followed() {
@@ -180,7 +178,8 @@ mod tests {
         let who = Identity::new("0123456789abcdef".into(), 1, "test".into());
         let mut out = Vec::new();
         for outcome in [Outcome::Ok, Outcome::Denied, Outcome::None] {
-            pen.write(&mut out, &mut chain, &who, 0, &Record { outcome, ..Record::new(Event::Access) }, "");
+            let record = Record { outcome, ..Record::new(Event::Access) };
+            pen.write(&mut out, &mut chain, &who, &Entry { time_us: 0, record, detail: "", plain: false });
         }
         let mut followed = Chain::default();
         for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -215,9 +214,9 @@ mod tests {
                     caller: &text[..length],
                 };
                 let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
-                pen.write(&mut out, &mut chain, &who, time_us, &record, "");
+                pen.write(&mut out, &mut chain, &who, &Entry { time_us, record, detail: "", plain: length <= 100 });
             }
-            pen.write(&mut out, &mut chain, &who, 0, &Record::new(Event::Begin), "file=1 chain=sha256");
+            pen.write(&mut out, &mut chain, &who, &Entry::own(0, Event::Begin, "", "file=1 chain=sha256"));
             let mut followed = Chain::default();
             for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 assert!(followed.follow(pen.link(), bytes, &Line::parse(bytes).expect("a line")));

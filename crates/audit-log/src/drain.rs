@@ -74,9 +74,9 @@ impl Batch {
             };
             at += slots;
             match unpack(&self.words, &mut self.scratch) {
-                Some((record, time_us)) => {
+                Some(entry) => {
                     let (before, length) = (*chain, self.lines.len());
-                    pen.write(&mut self.lines, chain, journal.who(), time_us, &record, "");
+                    pen.write(&mut self.lines, chain, journal.who(), &entry);
                     if self.lines.len() > most && length > 0 {
                         self.lines.truncate(length);
                         *chain = before;

@@ -14,45 +14,53 @@ pub struct Identity {
     /// The environment of records that name none.
     pub environment: String,
     before_environment: Vec<u8>,
+    environment_field: Vec<u8>,
 }
 
 impl Identity {
     /// Prepares the fixed part of the lines.
     pub fn new(instance: String, pid: u32, environment: String) -> Self {
         let before_environment = format!("Z\",\"instance\":\"{instance}\",\"pid\":{pid}").into_bytes();
-        Self { instance, pid, environment, before_environment }
+        let mut environment_field = Vec::new();
+        field(&mut environment_field, ENVIRONMENT, &environment, false);
+        Self { instance, pid, environment, before_environment, environment_field }
     }
 }
 
-/// Where a line stands.
+/// What a line says, besides its place in the chain.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Its number in the chain.
-    pub seq: u64,
+pub struct Entry<'a> {
     /// When, in µs since 1970.
     pub time_us: u64,
-    /// The link to the line before.
-    pub prev: &'a Hash,
+    /// The record.
+    pub record: Record<'a>,
+    /// What the log says of itself.
+    pub detail: &'a str,
+    /// Whether it is known that nothing in the record has to be escaped.
+    pub plain: bool,
 }
 
-/// Appends the line without its newline. The order of the fields is part of the format.
-pub fn write_line(
-    out: &mut Vec<u8>,
-    times: &mut TimeText,
-    who: &Identity,
-    place: Place<'_>,
-    record: &Record<'_>,
-    detail: &str,
-) {
-    let Place { seq, time_us, prev } = place;
+impl<'a> Entry<'a> {
+    /// A record of the log itself.
+    pub fn own(time_us: u64, event: Event, code: &'a str, detail: &'a str) -> Self {
+        Self { time_us, record: Record { code, ..Record::new(event) }, detail, plain: false }
+    }
+}
+
+/// Appends a line up to its link. The order of the fields is part of the format.
+pub fn write_line(out: &mut Vec<u8>, times: &mut TimeText, who: &Identity, seq: u64, entry: &Entry<'_>) {
+    let Entry { time_us, record, detail, plain } = entry;
     let mut numbers = itoa::Buffer::new();
     out.extend_from_slice(b"{\"seq\":");
     out.extend_from_slice(numbers.format(seq).as_bytes());
     out.extend_from_slice(b",\"time\":\"");
-    out.extend_from_slice(&times.of(time_us)[..26]);
+    out.extend_from_slice(&times.of(*time_us)[..26]);
     out.extend_from_slice(&who.before_environment);
-    let environment = if record.environment.is_empty() { &who.environment } else { record.environment };
-    field(out, b",\"environment\":\"", environment);
+    let field = |out: &mut Vec<u8>, name: &[u8], text: &str| field(out, name, text, *plain);
+    if record.environment.is_empty() {
+        out.extend_from_slice(&who.environment_field);
+    }
+    field(out, ENVIRONMENT, record.environment);
     field(out, b",\"event\":\"", record.event.as_str());
     field(out, b",\"tool\":\"", record.tool);
     field(out, b",\"secret\":\"", record.secret);
@@ -68,10 +76,15 @@ pub fn write_line(
     field(out, b",\"caller\":\"", record.caller);
     field(out, b",\"detail\":\"", detail);
     out.extend_from_slice(PREV);
+}
+
+/// Appends the link that ends a line, without its newline.
+pub fn end_line(out: &mut Vec<u8>, prev: &Hash) {
     push_hex(prev, out);
     out.extend_from_slice(END);
 }
 
+const ENVIRONMENT: &[u8] = b",\"environment\":\"";
 const PREV: &[u8] = b",\"prev\":\"";
 const END: &[u8] = b"\"}";
 
@@ -80,18 +93,25 @@ pub fn is_own(event: Event) -> bool {
     event as u8 >= Event::Begin as u8
 }
 
-#[inline]
-fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {
+#[inline(always)]
+fn field(out: &mut Vec<u8>, name: &[u8], text: &str, plain: bool) {
     if text.is_empty() {
         return;
     }
     out.extend_from_slice(name);
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+    if plain || is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
     } else {
         escape(out, text);
     }
     out.push(b'"');
+}
+
+/// Whether nothing in `text` has to be escaped. Looks at all of it: that is faster than to stop early.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    let special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    !text.iter().fold(false, |found, byte| found | special(byte))
 }
 
 #[cold]
@@ -198,8 +218,9 @@ mod tests {
     fn line(record: &Record<'_>, detail: &str) -> String {
         let who = Identity::new("0123456789abcdef".into(), 77, "production".into());
         let mut out = Vec::new();
-        let place = Place { seq: 12, time_us: 1_767_225_600_000_001, prev: &FIRST };
-        write_line(&mut out, &mut TimeText::default(), &who, place, record, detail);
+        let entry = Entry { time_us: 1_767_225_600_000_001, record: *record, detail, plain: false };
+        write_line(&mut out, &mut TimeText::default(), &who, 12, &entry);
+        end_line(&mut out, &FIRST);
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -1,6 +1,7 @@
 //! The links of the chain: SHA-256 of a line, or HMAC-SHA-256 where there is a key.
 
-use aws_lc_rs::{digest, hmac};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
 
 /// A link: what the next record carries as `prev`.
 pub type Hash = [u8; 32];
@@ -10,7 +11,7 @@ pub const FIRST: Hash = [0; 32];
 
 /// The key of a keyed chain. Prints as `Key(***)`.
 #[derive(Clone)]
-pub struct Key(hmac::Key);
+pub struct Key(Hmac<Sha256>);
 
 impl Key {
     /// The shortest key that is accepted, in bytes.
@@ -18,13 +19,45 @@ impl Key {
 
     /// A key of at least [`Key::MIN`] bytes; `None` when it is shorter.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() >= Self::MIN).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+        if bytes.len() < Self::MIN {
+            return None;
+        }
+        // Any length will do for an HMAC.
+        Hmac::new_from_slice(bytes).ok().map(Self)
     }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(***)")
+    }
+}
+
+/// A link being made.
+pub enum Linking {
+    /// Without a key.
+    Plain(Sha256),
+    /// With one.
+    Keyed(Hmac<Sha256>),
+}
+
+impl Linking {
+    /// Takes in the next bytes.
+    #[inline]
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Plain(hash) => sha2::Digest::update(hash, bytes),
+            Self::Keyed(hash) => hmac::Mac::update(hash, bytes),
+        }
+    }
+
+    /// The link.
+    #[inline]
+    pub fn finish(self) -> Hash {
+        match self {
+            Self::Plain(hash) => hash.finalize().into(),
+            Self::Keyed(hash) => hash.finalize().into_bytes().into(),
+        }
     }
 }
 
@@ -40,12 +73,18 @@ impl Link {
 
     /// The link over `bytes`.
     pub fn of(&self, bytes: &[u8]) -> Hash {
-        let mut hash = FIRST;
+        let mut link = self.begin();
+        link.update(bytes);
+        link.finish()
+    }
+
+    /// A link that is made in parts.
+    #[inline]
+    pub fn begin(&self) -> Linking {
         match &self.0 {
-            None => hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref()),
-            Some(key) => hash.copy_from_slice(hmac::sign(&key.0, bytes).as_ref()),
+            None => Linking::Plain(Sha256::new()),
+            Some(Key(key)) => Linking::Keyed(key.clone()),
         }
-        hash
     }
 
     /// A short check of `text`, bound to its `purpose`.
@@ -65,12 +104,12 @@ impl Link {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends `hash` as 64 hexadecimal digits.
+/// Appends `hash` as 64 hexadecimal digits; without a table, so that many are made at once.
 pub fn push_hex(hash: &Hash, out: &mut Vec<u8>) {
+    let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10);
     let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
     out.extend_from_slice(&text);
 }

@@ -8,6 +8,7 @@
 //! word 4…  environment, tool, secret, source, code, version, caller
 //! ```
 
+use crate::line::{Entry, is_plain};
 use crate::record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
 use crate::ring::PAYLOAD;
 
@@ -88,7 +89,7 @@ fn checksum(first: u64, rest: &[u64]) -> u64 {
 }
 
 /// Unpacks what [`pack`] made, by way of `scratch`; `None` when it is not whole.
-pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<(Record<'a>, u64)> {
+pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<Entry<'a>> {
     scratch.clear();
     scratch.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     let number = |at: usize| Some(usize::from(u16::from_le_bytes([*scratch.get(at)?, *scratch.get(at + 1)?])));
@@ -121,7 +122,7 @@ pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<(Record<'a>
         version: next(size(28))?,
         caller: next(size(29))?,
     };
-    Some((record, time_us))
+    Some(Entry { time_us, record, detail: "", plain: is_plain(&bytes[FIXED..]) })
 }
 
 #[cfg(test)]
@@ -155,8 +156,22 @@ mod tests {
         ] {
             let words = pack(&record, 42, <[u64]>::to_vec).expect("short enough");
             let mut scratch = Vec::new();
-            let (unpacked, time) = unpack(&words, &mut scratch).expect("whole");
-            assert_eq!((format!("{unpacked:?}"), time), (format!("{record:?}"), 42));
+            let entry = unpack(&words, &mut scratch).expect("whole");
+            assert_eq!((format!("{:?}", entry.record), entry.time_us), (format!("{record:?}"), 42));
+            assert!(entry.plain);
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_escaped_is_seen_wherever_it_stands() {
+        let plain = "x".repeat(40);
+        for at in 0..=plain.len() {
+            for special in ['"', '\\', '\u{0}', '\n', '\u{1f}'] {
+                let mut caller = plain.clone();
+                caller.insert(at, special);
+                let words = pack(&Record { caller: &caller, ..record() }, 42, <[u64]>::to_vec).expect("short enough");
+                assert!(!unpack(&words, &mut Vec::new()).expect("whole").plain, "{caller:?}");
+            }
         }
     }
 

@@ -11,8 +11,9 @@ use crate::drain::{Batch, set_aside};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::Names;
 use crate::journal::{Dead, Journal};
+use crate::line::Entry;
 use crate::link::Link;
-use crate::record::{Event, Record};
+use crate::record::Event;
 use crate::time::Clock;
 
 /// Pipes take this much at once or not at all, so that lines of several writers do not run into each other.
@@ -48,8 +49,8 @@ impl StreamSink {
     /// Appends a record of the log itself to the chain of `journal`.
     pub fn own(&mut self, journal: &Journal, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut progress, mut line) = (journal.progress(), Vec::new());
-        let record = Record { code, ..Record::new(event) };
-        self.pen.write(&mut line, &mut progress.chain, journal.who(), (self.clock)(), &record, detail);
+        let entry = Entry::own((self.clock)(), event, code, detail);
+        self.pen.write(&mut line, &mut progress.chain, journal.who(), &entry);
         self.output.take(&line)?;
         journal.publish(&progress);
         Ok(())
