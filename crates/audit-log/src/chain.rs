@@ -1,7 +1,7 @@
 //! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
 
-use crate::line::{Entry, Identity, Line, detail_number, end_line, write_line};
-use crate::link::{FIRST, Hash, Link, hex};
+use crate::line::{Entry, Identity, Line, detail_number, write_line};
+use crate::link::{FIRST, Hash, Link, Unlinked, hex};
 use crate::record::Outcome;
 use crate::time::TimeText;
 
@@ -113,12 +113,13 @@ impl Chain {
 pub struct Pen {
     link: Link,
     times: TimeText,
+    drafts: Vec<Unlinked>,
 }
 
 impl Pen {
     /// A pen that links by `link`.
     pub fn new(link: Link) -> Self {
-        Self { link, times: TimeText::default() }
+        Self { link, ..Self::default() }
     }
 
     /// How it links.
@@ -126,21 +127,32 @@ impl Pen {
         &self.link
     }
 
+    /// Appends the next line of `chain`; its link, and the chain's, wait for [`Pen::connect`].
+    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, who: &Identity, entry: &Entry<'_>) {
+        chain.seq += 1;
+        chain.counts.count(entry.record.outcome);
+        self.drafts.push(write_line(out, &mut self.times, who, chain.seq, entry));
+        out.push(b'\n');
+    }
+
+    /// Takes the last draft back: `chain` is again as it was `before`.
+    pub fn take_back(&mut self, out: &mut Vec<u8>, chain: &mut Chain, before: Chain) {
+        if let Some(draft) = self.drafts.pop() {
+            out.truncate(draft.start);
+            *chain = before;
+        }
+    }
+
+    /// Links the drafts in `out`.
+    pub fn connect(&mut self, out: &mut [u8], chain: &mut Chain) {
+        self.link.connect(out, &self.drafts, &mut chain.last);
+        self.drafts.clear();
+    }
+
     /// Appends the next line of `chain`.
     pub fn write(&mut self, out: &mut Vec<u8>, chain: &mut Chain, who: &Identity, entry: &Entry<'_>) {
-        let start = out.len();
-        chain.seq += 1;
-        write_line(out, &mut self.times, who, chain.seq, entry);
-        // Nearly all of a line can be taken in before the link of the line before is known: the processor does both at
-        // once.
-        let mut link = self.link.begin();
-        let middle = out.len();
-        link.update(&out[start..middle]);
-        end_line(out, &chain.last);
-        link.update(&out[middle..]);
-        chain.last = link.finish();
-        chain.counts.count(entry.record.outcome);
-        out.push(b'\n');
+        self.draft(out, chain, who, entry);
+        self.connect(out, chain);
     }
 }
 
@@ -214,7 +226,15 @@ mod tests {
                     caller: &text[..length],
                 };
                 let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
-                pen.write(&mut out, &mut chain, &who, &Entry { time_us, record, detail: "", plain: length <= 100 });
+                let entry = Entry { time_us, record, detail: "", plain: length <= 100 };
+                pen.draft(&mut out, &mut chain, &who, &entry);
+                let before = chain;
+                pen.draft(&mut out, &mut chain, &who, &entry);
+                pen.take_back(&mut out, &mut chain, before);
+                // As many lines at once as it happens: 1, 2, 3…
+                if out.len() % 3 == 0 {
+                    pen.connect(&mut out, &mut chain);
+                }
             }
             pen.write(&mut out, &mut chain, &who, &Entry::own(0, Event::Begin, "", "file=1 chain=sha256"));
             let mut followed = Chain::default();

@@ -76,10 +76,9 @@ impl Batch {
             match unpack(&self.words, &mut self.scratch) {
                 Some(entry) => {
                     let (before, length) = (*chain, self.lines.len());
-                    pen.write(&mut self.lines, chain, journal.who(), &entry);
+                    pen.draft(&mut self.lines, chain, journal.who(), &entry);
                     if self.lines.len() > most && length > 0 {
-                        self.lines.truncate(length);
-                        *chain = before;
+                        pen.take_back(&mut self.lines, chain, before);
                         collected.more = true;
                         break;
                     }
@@ -93,6 +92,7 @@ impl Batch {
                 break;
             }
         }
+        pen.connect(&mut self.lines, chain);
         collected
     }
 

@@ -1,6 +1,6 @@
 //! A record as a line of JSON, and the line taken apart again.
 
-use crate::link::{Hash, push_hex};
+use crate::link::{Hash, Unlinked};
 use crate::record::{Event, Record};
 use crate::time::TimeText;
 
@@ -47,8 +47,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Appends a line up to its link. The order of the fields is part of the format.
-pub fn write_line(out: &mut Vec<u8>, times: &mut TimeText, who: &Identity, seq: u64, entry: &Entry<'_>) {
+/// Appends a line without its newline; its link is left open. The order of the fields is part of the format.
+pub fn write_line(out: &mut Vec<u8>, times: &mut TimeText, who: &Identity, seq: u64, entry: &Entry<'_>) -> Unlinked {
+    let start = out.len();
     let Entry { time_us, record, detail, plain } = entry;
     let mut numbers = itoa::Buffer::new();
     out.extend_from_slice(b"{\"seq\":");
@@ -76,12 +77,10 @@ pub fn write_line(out: &mut Vec<u8>, times: &mut TimeText, who: &Identity, seq: 
     field(out, b",\"caller\":\"", record.caller);
     field(out, b",\"detail\":\"", detail);
     out.extend_from_slice(PREV);
-}
-
-/// Appends the link that ends a line, without its newline.
-pub fn end_line(out: &mut Vec<u8>, prev: &Hash) {
-    push_hex(prev, out);
+    let link = out.len();
+    out.extend_from_slice(&[b'0'; 64]);
     out.extend_from_slice(END);
+    Unlinked { start, link, end: out.len() }
 }
 
 const ENVIRONMENT: &[u8] = b",\"environment\":\"";
@@ -93,6 +92,7 @@ pub fn is_own(event: Event) -> bool {
     event as u8 >= Event::Begin as u8
 }
 
+#[expect(clippy::inline_always, reason = "a name of known length is copied without a call")]
 #[inline(always)]
 fn field(out: &mut Vec<u8>, name: &[u8], text: &str, plain: bool) {
     if text.is_empty() {
@@ -110,7 +110,7 @@ fn field(out: &mut Vec<u8>, name: &[u8], text: &str, plain: bool) {
 /// Whether nothing in `text` has to be escaped. Looks at all of it: that is faster than to stop early.
 #[inline]
 pub fn is_plain(text: &[u8]) -> bool {
-    let special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     !text.iter().fold(false, |found, byte| found | special(byte))
 }
 
@@ -212,7 +212,6 @@ pub fn detail_number(detail: &[u8], name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::FIRST;
     use crate::record::{Cache, Outcome};
 
     fn line(record: &Record<'_>, detail: &str) -> String {
@@ -220,7 +219,6 @@ mod tests {
         let mut out = Vec::new();
         let entry = Entry { time_us: 1_767_225_600_000_001, record: *record, detail, plain: false };
         write_line(&mut out, &mut TimeText::default(), &who, 12, &entry);
-        end_line(&mut out, &FIRST);
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -1,6 +1,8 @@
 //! The links of the chain: SHA-256 of a line, or HMAC-SHA-256 where there is a key.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit as _};
+use sha2::digest::typenum::U32;
+use sha2::digest::{FixedOutput, Update};
 use sha2::{Digest as _, Sha256};
 
 /// A link: what the next record carries as `prev`.
@@ -8,6 +10,52 @@ pub type Hash = [u8; 32];
 
 /// The `prev` of the very first record.
 pub const FIRST: Hash = [0; 32];
+
+/// A line without its link, which is the last thing in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlinked {
+    /// Where it begins.
+    pub start: usize,
+    /// Where its link goes.
+    pub link: usize,
+    /// Where it ends, before its newline.
+    pub end: usize,
+}
+
+/// SHA-256 or its HMAC.
+trait Hasher: Update + FixedOutput<OutputSize = U32> + Clone {}
+
+impl<T: Update + FixedOutput<OutputSize = U32> + Clone> Hasher for T {}
+
+fn link(mut hasher: impl Hasher, bytes: &[u8]) -> Hash {
+    hasher.update(bytes);
+    hasher.finalize_fixed().into()
+}
+
+/// Nearly all of a line can be taken in before its link is known. Two lines are, block by block: the processor's
+/// instructions for SHA-256 wait for each other, and those of two lines do not.
+fn connect<H: Hasher>(fresh: &H, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
+    for pair in lines.chunks(2) {
+        let mut hashers = [fresh.clone(), fresh.clone()];
+        let [first, second] = &mut hashers;
+        let blocks = |line: &Unlinked| out[line.start..line.link].as_chunks::<BLOCK>().0;
+        let (a, b) = (blocks(&pair[0]), pair.get(1).map_or(&[][..], blocks));
+        for (block, other) in a.iter().zip(b) {
+            first.update(block);
+            second.update(other);
+        }
+        let done = a.len().min(b.len()) * BLOCK;
+        for (line, hasher) in pair.iter().zip(hashers) {
+            if let Some(place) = out[line.link..].first_chunk_mut() {
+                *place = hex_of(last);
+            }
+            *last = link(hasher, &out[line.start + done..line.end]);
+        }
+    }
+}
+
+/// Bytes that SHA-256 takes in at once.
+const BLOCK: usize = 64;
 
 /// The key of a keyed chain. Prints as `Key(***)`.
 #[derive(Clone)]
@@ -33,34 +81,6 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A link being made.
-pub enum Linking {
-    /// Without a key.
-    Plain(Sha256),
-    /// With one.
-    Keyed(Hmac<Sha256>),
-}
-
-impl Linking {
-    /// Takes in the next bytes.
-    #[inline]
-    pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Plain(hash) => sha2::Digest::update(hash, bytes),
-            Self::Keyed(hash) => hmac::Mac::update(hash, bytes),
-        }
-    }
-
-    /// The link.
-    #[inline]
-    pub fn finish(self) -> Hash {
-        match self {
-            Self::Plain(hash) => hash.finalize().into(),
-            Self::Keyed(hash) => hash.finalize().into_bytes().into(),
-        }
-    }
-}
-
 /// How links are made.
 #[derive(Clone, Debug, Default)]
 pub struct Link(Option<Key>);
@@ -73,17 +93,17 @@ impl Link {
 
     /// The link over `bytes`.
     pub fn of(&self, bytes: &[u8]) -> Hash {
-        let mut link = self.begin();
-        link.update(bytes);
-        link.finish()
+        match &self.0 {
+            None => link(Sha256::new(), bytes),
+            Some(Key(key)) => link(key.clone(), bytes),
+        }
     }
 
-    /// A link that is made in parts.
-    #[inline]
-    pub fn begin(&self) -> Linking {
+    /// Writes their links into consecutive lines of `out`; the first links to `last`, which becomes that of the last one.
+    pub fn connect(&self, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
         match &self.0 {
-            None => Linking::Plain(Sha256::new()),
-            Some(Key(key)) => Linking::Keyed(key.clone()),
+            None => connect(&Sha256::new(), out, lines, last),
+            Some(Key(key)) => connect(key, out, lines, last),
         }
     }
 
@@ -104,14 +124,14 @@ impl Link {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends `hash` as 64 hexadecimal digits; without a table, so that many are made at once.
-pub fn push_hex(hash: &Hash, out: &mut Vec<u8>) {
+/// `hash` as 64 hexadecimal digits; without a table, so that many are made at once.
+fn hex_of(hash: &Hash) -> [u8; 64] {
     let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10);
     let mut text = [0; 64];
     for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
         *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    out.extend_from_slice(&text);
+    text
 }
 
 /// `bytes` as lower-case hexadecimal digits.

@@ -90,8 +90,10 @@ fn checksum(first: u64, rest: &[u64]) -> u64 {
 
 /// Unpacks what [`pack`] made, by way of `scratch`; `None` when it is not whole.
 pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<Entry<'a>> {
-    scratch.clear();
-    scratch.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    scratch.resize(words.len() * 8, 0);
+    for (bytes, word) in scratch.as_chunks_mut().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
     let number = |at: usize| Some(usize::from(u16::from_le_bytes([*scratch.get(at)?, *scratch.get(at + 1)?])));
     let (length, secret) = (number(4)?, number(6)?);
     let used = words.get(..length.div_ceil(8))?;

@@ -112,13 +112,12 @@ impl FileSink {
         let Some((file, id)) = &self.log else { return Ok(()) };
         let theirs = Arc::clone(file);
         let spawned = Builder::new().name("audit-log-sync".into()).spawn(move || theirs.sync_data());
-        match spawned {
-            Ok(thread) => self.syncing = Some(Syncing { thread, file: *id, size }),
+        if let Ok(thread) = spawned {
+            self.syncing = Some(Syncing { thread, file: *id, size });
+        } else {
             // The system has no more threads: then it is waited for.
-            Err(_) => {
-                file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
-                self.synced = Some((*id, size));
-            }
+            file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
+            self.synced = Some((*id, size));
         }
         Ok(())
     }
