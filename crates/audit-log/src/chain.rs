@@ -1,6 +1,6 @@
 //! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
 
-use crate::line::{Entry, Identity, Line, detail_number, write_line};
+use crate::line::{Form, Line, detail_number, write_line};
 use crate::link::{FIRST, Hash, Link, Unlinked, hex};
 use crate::record::Outcome;
 use crate::time::TimeText;
@@ -128,10 +128,10 @@ impl Pen {
     }
 
     /// Appends the next line of `chain`; its link, and the chain's, wait for [`Pen::connect`].
-    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, who: &Identity, entry: &Entry<'_>) {
+    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, (time_us, latency_us): (u64, u32)) {
         chain.seq += 1;
-        chain.counts.count(entry.record.outcome);
-        self.drafts.push(write_line(out, &mut self.times, who, chain.seq, entry));
+        chain.counts.count(form.outcome);
+        self.drafts.push(write_line(out, &mut self.times, chain.seq, time_us, latency_us, form));
         out.push(b'\n');
     }
 
@@ -149,9 +149,9 @@ impl Pen {
         self.drafts.clear();
     }
 
-    /// Appends the next line of `chain`.
-    pub fn write(&mut self, out: &mut Vec<u8>, chain: &mut Chain, who: &Identity, entry: &Entry<'_>) {
-        self.draft(out, chain, who, entry);
+    /// Appends a record of the log itself.
+    pub fn own(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, time_us: u64) {
+        self.draft(out, chain, form, (time_us, 0));
         self.connect(out, chain);
     }
 }
@@ -181,6 +181,7 @@ fn check(link: &Link, before: &Chain, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Identity;
     use crate::link::Key;
     use crate::record::{Cache, Event, Record};
 
@@ -191,7 +192,7 @@ mod tests {
         let mut out = Vec::new();
         for outcome in [Outcome::Ok, Outcome::Denied, Outcome::None] {
             let record = Record { outcome, ..Record::new(Event::Access) };
-            pen.write(&mut out, &mut chain, &who, &Entry { time_us: 0, record, detail: "", plain: false });
+            pen.own(&mut out, &mut chain, &Form::new(&who, &record, ""), 0);
         }
         let mut followed = Chain::default();
         for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -226,17 +227,18 @@ mod tests {
                     caller: &text[..length],
                 };
                 let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
-                let entry = Entry { time_us, record, detail: "", plain: length <= 100 };
-                pen.draft(&mut out, &mut chain, &who, &entry);
+                let form = Form::new(&who, &record, "");
+                pen.draft(&mut out, &mut chain, &form, (time_us, record.latency_us));
                 let before = chain;
-                pen.draft(&mut out, &mut chain, &who, &entry);
+                pen.draft(&mut out, &mut chain, &form, (0, 0));
                 pen.take_back(&mut out, &mut chain, before);
                 // As many lines at once as it happens: 1, 2, 3…
                 if out.len() % 3 == 0 {
                     pen.connect(&mut out, &mut chain);
                 }
             }
-            pen.write(&mut out, &mut chain, &who, &Entry::own(0, Event::Begin, "", "file=1 chain=sha256"));
+            let form = Form::new(&who, &Record::new(Event::Begin), "file=1 chain=sha256");
+            pen.own(&mut out, &mut chain, &form, 0);
             let mut followed = Chain::default();
             for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 assert!(followed.follow(pen.link(), bytes, &Line::parse(bytes).expect("a line")));

@@ -8,7 +8,6 @@
 //! word 4…  environment, tool, secret, source, code, version, caller
 //! ```
 
-use crate::line::{Entry, is_plain};
 use crate::record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
 use crate::ring::PAYLOAD;
 
@@ -88,43 +87,64 @@ fn checksum(first: u64, rest: &[u64]) -> u64 {
     sum >> 32
 }
 
-/// Unpacks what [`pack`] made, by way of `scratch`; `None` when it is not whole.
-pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<Entry<'a>> {
-    scratch.resize(words.len() * 8, 0);
-    for (bytes, word) in scratch.as_chunks_mut().0.iter_mut().zip(words) {
-        *bytes = word.to_le_bytes();
+/// A record as [`pack`] made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a>(&'a [u64]);
+
+impl<'a> Packed<'a> {
+    /// The record in `words`; `None` when it is not whole.
+    pub fn new(words: &'a [u64]) -> Option<Self> {
+        let length = length_of(*words.first()?);
+        let used = words.get(..length.div_ceil(8))?;
+        let (first, rest) = used.split_first()?;
+        let (stored, plain) = (first & 0xffff_ffff, first & !0xffff_ffff);
+        (length >= FIXED && checksum(plain, rest) == stored).then_some(Self(used))
     }
-    let number = |at: usize| Some(usize::from(u16::from_le_bytes([*scratch.get(at)?, *scratch.get(at + 1)?])));
-    let (length, secret) = (number(4)?, number(6)?);
-    let used = words.get(..length.div_ceil(8))?;
-    let (first, rest) = used.split_first()?;
-    let (stored, plain) = (first & 0xffff_ffff, first & !0xffff_ffff);
-    if length < FIXED || checksum(plain, rest) != stored {
-        return None;
+
+    /// When, in µs since 1970, and the latency.
+    pub fn times(self) -> (u64, u32) {
+        let [a, b, c, d, ..] = self.0[2].to_le_bytes();
+        (self.0[1], u32::from_le_bytes([a, b, c, d]))
     }
-    let bytes = &scratch[..length];
-    let time_us = u64::from_le_bytes(*bytes[8..].first_chunk()?);
-    let mut rest = std::str::from_utf8(&bytes[FIXED..]).ok()?;
-    let mut next = |length: usize| {
-        let (text, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(text)
-    };
-    let size = |at: usize| usize::from(bytes[at]);
-    let record = Record {
-        event: Event::from_byte(bytes[20])?,
-        cache: Cache::from_byte(bytes[21])?,
-        outcome: Outcome::from_byte(bytes[22])?,
-        latency_us: u32::from_le_bytes(*bytes[16..].first_chunk()?),
-        environment: next(size(24))?,
-        tool: next(size(25))?,
-        secret: next(secret)?,
-        source: next(size(26))?,
-        code: next(size(27))?,
-        version: next(size(28))?,
-        caller: next(size(29))?,
-    };
-    Some(Entry { time_us, record, detail: "", plain: is_plain(&bytes[FIXED..]) })
+
+    /// All that it says besides. Two records that differ in it say different things.
+    pub fn said(self) -> (u64, &'a [u64]) {
+        ((self.0[0] >> 32) | (self.0[2] & !0xffff_ffff), &self.0[3..])
+    }
+
+    /// The record, by way of `scratch`; `None` when it makes no sense.
+    pub fn unpack(self, scratch: &mut Vec<u8>) -> Option<Record<'_>> {
+        scratch.clear();
+        scratch.extend(self.0.iter().flat_map(|word| word.to_le_bytes()));
+        let bytes = &scratch[..length_of(self.0[0])];
+        let secret = usize::from(u16::from_le_bytes(*bytes[6..].first_chunk()?));
+        let mut rest = std::str::from_utf8(&bytes[FIXED..]).ok()?;
+        let mut next = |length: usize| {
+            let (text, after) = rest.split_at_checked(length)?;
+            rest = after;
+            Some(text)
+        };
+        let size = |at: usize| usize::from(bytes[at]);
+        Some(Record {
+            event: Event::from_byte(bytes[20])?,
+            cache: Cache::from_byte(bytes[21])?,
+            outcome: Outcome::from_byte(bytes[22])?,
+            latency_us: self.times().1,
+            environment: next(size(24))?,
+            tool: next(size(25))?,
+            secret: next(secret)?,
+            source: next(size(26))?,
+            code: next(size(27))?,
+            version: next(size(28))?,
+            caller: next(size(29))?,
+        })
+    }
+}
+
+/// The length of a record in bytes, as its first word says.
+fn length_of(first: u64) -> usize {
+    let [_, _, _, _, low, high, ..] = first.to_le_bytes();
+    usize::from(u16::from_le_bytes([low, high]))
 }
 
 #[cfg(test)]
@@ -158,22 +178,10 @@ mod tests {
         ] {
             let words = pack(&record, 42, <[u64]>::to_vec).expect("short enough");
             let mut scratch = Vec::new();
-            let entry = unpack(&words, &mut scratch).expect("whole");
-            assert_eq!((format!("{:?}", entry.record), entry.time_us), (format!("{record:?}"), 42));
-            assert!(entry.plain);
-        }
-    }
-
-    #[test]
-    fn what_has_to_be_escaped_is_seen_wherever_it_stands() {
-        let plain = "x".repeat(40);
-        for at in 0..=plain.len() {
-            for special in ['"', '\\', '\u{0}', '\n', '\u{1f}'] {
-                let mut caller = plain.clone();
-                caller.insert(at, special);
-                let words = pack(&Record { caller: &caller, ..record() }, 42, <[u64]>::to_vec).expect("short enough");
-                assert!(!unpack(&words, &mut Vec::new()).expect("whole").plain, "{caller:?}");
-            }
+            let packed = Packed::new(&words).expect("whole");
+            assert_eq!(packed.times(), (42, record.latency_us));
+            let unpacked = packed.unpack(&mut scratch).expect("a record");
+            assert_eq!(format!("{unpacked:?}"), format!("{record:?}"));
         }
     }
 
@@ -191,7 +199,7 @@ mod tests {
         for bit in 0..used * 64 {
             let mut changed = words.clone();
             changed[bit / 64] ^= 1 << (bit % 64);
-            assert!(unpack(&changed, &mut Vec::new()).is_none(), "bit {bit}");
+            assert!(Packed::new(&changed).is_none(), "bit {bit}");
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, look, open};
 use crate::head::Head;
 use crate::journal::boot;
-use crate::line::{Entry, Identity};
+use crate::line::{Form, Identity};
 use crate::link::Link;
-use crate::record::Event;
+use crate::record::{Event, Record};
 use crate::time::Clock;
 
 /// When a file is put away and when records are counted.
@@ -206,8 +206,8 @@ impl FileSink {
     /// Appends a record of the log itself.
     fn own(&mut self, head: &mut Head, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut chain, mut line) = (head.chain, Vec::new());
-        let entry = Entry::own((self.clock)(), event, code, detail);
-        self.pen.write(&mut line, &mut chain, &self.who, &entry);
+        let form = Form::new(&self.who, &Record { code, ..Record::new(event) }, detail);
+        self.pen.own(&mut line, &mut chain, &form, (self.clock)());
         self.append(head, &line)?;
         head.chain = chain;
         Ok(())
