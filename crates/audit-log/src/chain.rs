@@ -1,8 +1,8 @@
 //! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
 
-use crate::line::{Identity, Line, Place, detail_number, write_line};
-use crate::link::{FIRST, Hash, Link, hex};
-use crate::record::{Outcome, Record};
+use crate::line::{Form, Line, detail_number, write_line};
+use crate::link::{FIRST, Hash, Link, Unlinked, hex};
+use crate::record::Outcome;
 use crate::time::TimeText;
 
 /// How many records there are, by outcome.
@@ -113,12 +113,13 @@ impl Chain {
 pub struct Pen {
     link: Link,
     times: TimeText,
+    drafts: Vec<Unlinked>,
 }
 
 impl Pen {
     /// A pen that links by `link`.
     pub fn new(link: Link) -> Self {
-        Self { link, times: TimeText::default() }
+        Self { link, ..Self::default() }
     }
 
     /// How it links.
@@ -126,23 +127,32 @@ impl Pen {
         &self.link
     }
 
-    /// Appends the next line of `chain`.
-    pub fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        chain: &mut Chain,
-        who: &Identity,
-        time_us: u64,
-        record: &Record<'_>,
-        detail: &str,
-    ) {
-        let start = out.len();
+    /// Appends the next line of `chain`; its link, and the chain's, wait for [`Pen::connect`].
+    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, (time_us, latency_us): (u64, u32)) {
         chain.seq += 1;
-        let place = Place { seq: chain.seq, time_us, prev: &chain.last };
-        write_line(out, &mut self.times, who, place, record, detail);
-        chain.last = self.link.of(&out[start..]);
-        chain.counts.count(record.outcome);
+        chain.counts.count(form.outcome);
+        self.drafts.push(write_line(out, &mut self.times, chain.seq, time_us, latency_us, form));
         out.push(b'\n');
+    }
+
+    /// Takes the last draft back: `chain` is again as it was `before`.
+    pub fn take_back(&mut self, out: &mut Vec<u8>, chain: &mut Chain, before: Chain) {
+        if let Some(draft) = self.drafts.pop() {
+            out.truncate(draft.start);
+            *chain = before;
+        }
+    }
+
+    /// Links the drafts in `out`.
+    pub fn connect(&mut self, out: &mut [u8], chain: &mut Chain) {
+        self.link.connect(out, &self.drafts, &mut chain.last);
+        self.drafts.clear();
+    }
+
+    /// Appends a record of the log itself.
+    pub fn own(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, time_us: u64) {
+        self.draft(out, chain, form, (time_us, 0));
+        self.connect(out, chain);
     }
 }
 
@@ -171,7 +181,9 @@ fn check(link: &Link, before: &Chain, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Event;
+    use crate::line::Identity;
+    use crate::link::Key;
+    use crate::record::{Cache, Event, Record};
 
     #[test]
     fn what_is_written_can_be_followed() {
@@ -179,7 +191,8 @@ mod tests {
         let who = Identity::new("0123456789abcdef".into(), 1, "test".into());
         let mut out = Vec::new();
         for outcome in [Outcome::Ok, Outcome::Denied, Outcome::None] {
-            pen.write(&mut out, &mut chain, &who, 0, &Record { outcome, ..Record::new(Event::Access) }, "");
+            let record = Record { outcome, ..Record::new(Event::Access) };
+            pen.own(&mut out, &mut chain, &Form::new(&who, &record, ""), 0);
         }
         let mut followed = Chain::default();
         for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -190,6 +203,58 @@ mod tests {
         assert_eq!(followed, chain);
         assert_eq!(chain.counts.words(), [3, 1, 0, 1, 0]);
         assert_eq!(Counts::from_words(chain.counts.words()), chain.counts);
+    }
+
+    /// Every length of a text, and what has to be escaped: the format and the links are those of every log there is.
+    #[test]
+    fn lines_and_links_stay_as_they_always_were() {
+        let last = |link: Link| {
+            let (mut pen, mut chain, mut out) = (Pen::new(link), Chain::default(), Vec::new());
+            let who = Identity::new("0123456789abcdef".into(), 4_194_304, "production".into());
+            let text = format!("{}\"\\\u{1}\u{1f}é{}", "x".repeat(100), "y".repeat(149));
+            for (length, latency) in (0..=255).filter(|length| text.is_char_boundary(*length)).zip(0_u32..) {
+                let record = Record {
+                    event: Event::Access,
+                    cache: Cache::Hit,
+                    outcome: Outcome::Ok,
+                    latency_us: latency.pow(4),
+                    environment: if length % 3 == 0 { "" } else { "staging" },
+                    tool: "GITHUB",
+                    secret: "GITHUB_API_TOKEN",
+                    source: "memory",
+                    code: "",
+                    version: "7f3a1c52-9d0e-4b8a-a6c4-0d9f5e2b1c77",
+                    caller: &text[..length],
+                };
+                let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
+                let form = Form::new(&who, &record, "");
+                pen.draft(&mut out, &mut chain, &form, (time_us, record.latency_us));
+                let before = chain;
+                pen.draft(&mut out, &mut chain, &form, (0, 0));
+                pen.take_back(&mut out, &mut chain, before);
+                // As many lines at once as it happens: 1, 2, 3…
+                if out.len() % 3 == 0 {
+                    pen.connect(&mut out, &mut chain);
+                }
+            }
+            let form = Form::new(&who, &Record::new(Event::Begin), "file=1 chain=sha256");
+            pen.own(&mut out, &mut chain, &form, 0);
+            let mut followed = Chain::default();
+            for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                assert!(followed.follow(pen.link(), bytes, &Line::parse(bytes).expect("a line")));
+            }
+            assert_eq!(followed, chain);
+            (hex(&chain.last), out.len())
+        };
+        let key = Key::new(b"0123456789abcdef0123456789abcdef");
+        assert_eq!(
+            last(Link::default()),
+            ("dfe03e748faa84add103ce039f8a5aaee12abab8b6153e86554b85b6104e4b68".to_owned(), 132_246)
+        );
+        assert_eq!(
+            last(Link::new(key)),
+            ("f75f222b90cfccec023be5d537645827a0672984f93042eee31da3c57955d0c0".to_owned(), 132_246)
+        );
     }
 
     #[test]

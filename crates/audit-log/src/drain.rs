@@ -10,9 +10,10 @@ use crate::chain::{Chain, Pen};
 use crate::error::{Failure, Notice, Result};
 use crate::file_sink::Session;
 use crate::files::{Create, find, open};
+use crate::forms::Forms;
 use crate::journal::{Dead, Journal, Progress};
 use crate::line::Line;
-use crate::packed::unpack;
+use crate::packed::Packed;
 use crate::record::Event;
 use crate::ring::Ring;
 use crate::walk::Lines;
@@ -27,6 +28,7 @@ pub struct Batch {
     /// The lines.
     pub lines: Vec<u8>,
     words: Vec<u64>,
+    forms: Forms,
     scratch: Vec<u8>,
 }
 
@@ -45,7 +47,7 @@ pub struct Collected {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { limit: BATCH, lines: Vec::new(), words: Vec::new(), scratch: Vec::new() }
+        Self { limit: BATCH, lines: Vec::new(), words: Vec::new(), forms: Forms::default(), scratch: Vec::new() }
     }
 }
 
@@ -64,6 +66,7 @@ impl Batch {
         let (mut at, last) = (ring.tail(), end_of(ring, dead));
         let mut collected = Collected { end: at, ..Collected::default() };
         self.lines.clear();
+        self.forms.belong_to(journal.who());
         while at < last {
             let Some(slots) = ring.get(at, &mut self.words) else {
                 if !dead {
@@ -73,13 +76,13 @@ impl Batch {
                 continue;
             };
             at += slots;
-            match unpack(&self.words, &mut self.scratch) {
-                Some((record, time_us)) => {
+            let packed = Packed::new(&self.words);
+            match packed.and_then(|packed| Some((packed.times(), self.forms.of(journal.who(), packed)?))) {
+                Some((times, form)) => {
                     let (before, length) = (*chain, self.lines.len());
-                    pen.write(&mut self.lines, chain, journal.who(), time_us, &record, "");
+                    pen.draft(&mut self.lines, chain, form, times);
                     if self.lines.len() > most && length > 0 {
-                        self.lines.truncate(length);
-                        *chain = before;
+                        pen.take_back(&mut self.lines, chain, before);
                         collected.more = true;
                         break;
                     }
@@ -93,6 +96,7 @@ impl Batch {
                 break;
             }
         }
+        pen.connect(&mut self.lines, chain);
         collected
     }
 
@@ -102,7 +106,8 @@ impl Batch {
         while at < end && left > 0 {
             match ring.get(at, &mut self.words) {
                 Some(slots) => {
-                    left -= u64::from(unpack(&self.words, &mut self.scratch).is_some());
+                    let record = Packed::new(&self.words).and_then(|packed| packed.unpack(&mut self.scratch));
+                    left -= u64::from(record.is_some());
                     at += slots;
                 }
                 None => at += 1,

@@ -14,6 +14,7 @@ mod drain;
 mod error;
 mod file_sink;
 mod files;
+mod forms;
 mod head;
 mod inspect;
 mod journal;

@@ -1,7 +1,7 @@
 //! A record as a line of JSON, and the line taken apart again.
 
-use crate::link::{Hash, push_hex};
-use crate::record::{Event, Record};
+use crate::link::{Hash, Unlinked};
+use crate::record::{Event, Outcome, Record};
 use crate::time::TimeText;
 
 /// Who writes: the fields that are the same in every line of an instance.
@@ -24,52 +24,75 @@ impl Identity {
     }
 }
 
-/// Where a line stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Its number in the chain.
-    pub seq: u64,
-    /// When, in µs since 1970.
-    pub time_us: u64,
-    /// The link to the line before.
-    pub prev: &'a Hash,
+/// What a line says apart from its number, its time, its latency and its link: ready to be copied.
+#[derive(Clone, Debug, Default)]
+pub struct Form {
+    text: Vec<u8>,
+    /// Where the latency goes; the log's own records have none.
+    latency: Option<usize>,
+    /// How it ended, to be counted.
+    pub outcome: Outcome,
 }
 
-/// Appends the line without its newline. The order of the fields is part of the format.
+impl Form {
+    /// The form of `record`, whose latency does not matter.
+    pub fn new(who: &Identity, record: &Record<'_>, detail: &str) -> Self {
+        let mut form = Self::default();
+        form.fill(who, record, detail);
+        form
+    }
+
+    /// As [`Form::new`], in place of what was there.
+    pub fn fill(&mut self, who: &Identity, record: &Record<'_>, detail: &str) {
+        let text = &mut self.text;
+        text.clear();
+        text.extend_from_slice(&who.before_environment);
+        let environment = if record.environment.is_empty() { &who.environment } else { record.environment };
+        field(text, b",\"environment\":\"", environment);
+        field(text, b",\"event\":\"", record.event.as_str());
+        field(text, b",\"tool\":\"", record.tool);
+        field(text, b",\"secret\":\"", record.secret);
+        field(text, b",\"source\":\"", record.source);
+        field(text, b",\"cache\":\"", record.cache.as_str());
+        field(text, b",\"outcome\":\"", record.outcome.as_str());
+        field(text, b",\"code\":\"", record.code);
+        field(text, b",\"version\":\"", record.version);
+        self.latency = (!is_own(record.event)).then(|| {
+            text.extend_from_slice(b",\"latency_us\":");
+            text.len()
+        });
+        field(text, b",\"caller\":\"", record.caller);
+        field(text, b",\"detail\":\"", detail);
+        text.extend_from_slice(PREV);
+        self.outcome = record.outcome;
+    }
+}
+
+/// Appends a line without its newline; its link is left open. The order of the fields is part of the format.
 pub fn write_line(
     out: &mut Vec<u8>,
     times: &mut TimeText,
-    who: &Identity,
-    place: Place<'_>,
-    record: &Record<'_>,
-    detail: &str,
-) {
-    let Place { seq, time_us, prev } = place;
+    seq: u64,
+    time_us: u64,
+    latency_us: u32,
+    form: &Form,
+) -> Unlinked {
+    let start = out.len();
     let mut numbers = itoa::Buffer::new();
     out.extend_from_slice(b"{\"seq\":");
     out.extend_from_slice(numbers.format(seq).as_bytes());
     out.extend_from_slice(b",\"time\":\"");
     out.extend_from_slice(&times.of(time_us)[..26]);
-    out.extend_from_slice(&who.before_environment);
-    let environment = if record.environment.is_empty() { &who.environment } else { record.environment };
-    field(out, b",\"environment\":\"", environment);
-    field(out, b",\"event\":\"", record.event.as_str());
-    field(out, b",\"tool\":\"", record.tool);
-    field(out, b",\"secret\":\"", record.secret);
-    field(out, b",\"source\":\"", record.source);
-    field(out, b",\"cache\":\"", record.cache.as_str());
-    field(out, b",\"outcome\":\"", record.outcome.as_str());
-    field(out, b",\"code\":\"", record.code);
-    field(out, b",\"version\":\"", record.version);
-    if !is_own(record.event) {
-        out.extend_from_slice(b",\"latency_us\":");
-        out.extend_from_slice(numbers.format(record.latency_us).as_bytes());
+    let (before, after) = form.text.split_at(form.latency.unwrap_or(0));
+    if !before.is_empty() {
+        out.extend_from_slice(before);
+        out.extend_from_slice(numbers.format(latency_us).as_bytes());
     }
-    field(out, b",\"caller\":\"", record.caller);
-    field(out, b",\"detail\":\"", detail);
-    out.extend_from_slice(PREV);
-    push_hex(prev, out);
+    out.extend_from_slice(after);
+    let link = out.len();
+    out.extend_from_slice(&[b'0'; 64]);
     out.extend_from_slice(END);
+    Unlinked { start, link, end: out.len() }
 }
 
 const PREV: &[u8] = b",\"prev\":\"";
@@ -80,7 +103,6 @@ pub fn is_own(event: Event) -> bool {
     event as u8 >= Event::Begin as u8
 }
 
-#[inline]
 fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {
     if text.is_empty() {
         return;
@@ -192,14 +214,13 @@ pub fn detail_number(detail: &[u8], name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::FIRST;
-    use crate::record::{Cache, Outcome};
+    use crate::record::Cache;
 
     fn line(record: &Record<'_>, detail: &str) -> String {
         let who = Identity::new("0123456789abcdef".into(), 77, "production".into());
         let mut out = Vec::new();
-        let place = Place { seq: 12, time_us: 1_767_225_600_000_001, prev: &FIRST };
-        write_line(&mut out, &mut TimeText::default(), &who, place, record, detail);
+        let (time_us, form) = (1_767_225_600_000_001, Form::new(&who, record, detail));
+        write_line(&mut out, &mut TimeText::default(), 12, time_us, record.latency_us, &form);
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -1,6 +1,9 @@
 //! The links of the chain: SHA-256 of a line, or HMAC-SHA-256 where there is a key.
 
-use aws_lc_rs::{digest, hmac};
+use hmac::{Hmac, KeyInit as _};
+use sha2::digest::typenum::U32;
+use sha2::digest::{FixedOutput, Update};
+use sha2::{Digest as _, Sha256};
 
 /// A link: what the next record carries as `prev`.
 pub type Hash = [u8; 32];
@@ -8,9 +11,55 @@ pub type Hash = [u8; 32];
 /// The `prev` of the very first record.
 pub const FIRST: Hash = [0; 32];
 
+/// A line without its link, which is the last thing in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlinked {
+    /// Where it begins.
+    pub start: usize,
+    /// Where its link goes.
+    pub link: usize,
+    /// Where it ends, before its newline.
+    pub end: usize,
+}
+
+/// SHA-256 or its HMAC.
+trait Hasher: Update + FixedOutput<OutputSize = U32> + Clone {}
+
+impl<T: Update + FixedOutput<OutputSize = U32> + Clone> Hasher for T {}
+
+fn link(mut hasher: impl Hasher, bytes: &[u8]) -> Hash {
+    hasher.update(bytes);
+    hasher.finalize_fixed().into()
+}
+
+/// Nearly all of a line can be taken in before its link is known. Two lines are, block by block: the processor's
+/// instructions for SHA-256 wait for each other, and those of two lines do not.
+fn connect<H: Hasher>(fresh: &H, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
+    for pair in lines.chunks(2) {
+        let mut hashers = [fresh.clone(), fresh.clone()];
+        let [first, second] = &mut hashers;
+        let blocks = |line: &Unlinked| out[line.start..line.link].as_chunks::<BLOCK>().0;
+        let (a, b) = (blocks(&pair[0]), pair.get(1).map_or(&[][..], blocks));
+        for (block, other) in a.iter().zip(b) {
+            first.update(block);
+            second.update(other);
+        }
+        let done = a.len().min(b.len()) * BLOCK;
+        for (line, hasher) in pair.iter().zip(hashers) {
+            if let Some(place) = out[line.link..].first_chunk_mut() {
+                *place = hex_of(last);
+            }
+            *last = link(hasher, &out[line.start + done..line.end]);
+        }
+    }
+}
+
+/// Bytes that SHA-256 takes in at once.
+const BLOCK: usize = 64;
+
 /// The key of a keyed chain. Prints as `Key(***)`.
 #[derive(Clone)]
-pub struct Key(hmac::Key);
+pub struct Key(Hmac<Sha256>);
 
 impl Key {
     /// The shortest key that is accepted, in bytes.
@@ -18,7 +67,11 @@ impl Key {
 
     /// A key of at least [`Key::MIN`] bytes; `None` when it is shorter.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() >= Self::MIN).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+        if bytes.len() < Self::MIN {
+            return None;
+        }
+        // Any length will do for an HMAC.
+        Hmac::new_from_slice(bytes).ok().map(Self)
     }
 }
 
@@ -40,12 +93,18 @@ impl Link {
 
     /// The link over `bytes`.
     pub fn of(&self, bytes: &[u8]) -> Hash {
-        let mut hash = FIRST;
         match &self.0 {
-            None => hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref()),
-            Some(key) => hash.copy_from_slice(hmac::sign(&key.0, bytes).as_ref()),
+            None => link(Sha256::new(), bytes),
+            Some(Key(key)) => link(key.clone(), bytes),
         }
-        hash
+    }
+
+    /// Writes their links into consecutive lines of `out`; the first links to `last`, which becomes that of the last one.
+    pub fn connect(&self, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
+        match &self.0 {
+            None => connect(&Sha256::new(), out, lines, last),
+            Some(Key(key)) => connect(key, out, lines, last),
+        }
     }
 
     /// A short check of `text`, bound to its `purpose`.
@@ -65,14 +124,14 @@ impl Link {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends `hash` as 64 hexadecimal digits.
-pub fn push_hex(hash: &Hash, out: &mut Vec<u8>) {
+/// `hash` as 64 hexadecimal digits; without a table, so that many are made at once.
+fn hex_of(hash: &Hash) -> [u8; 64] {
+    let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10);
     let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    out.extend_from_slice(&text);
+    text
 }
 
 /// `bytes` as lower-case hexadecimal digits.
@@ -114,6 +173,16 @@ mod tests {
         assert_eq!(parse_hex(text.to_uppercase().as_bytes()), None);
         assert_eq!(parse_hex(&text.as_bytes()[1..]), None);
         assert_eq!(hex(&Link::default().of(b""))[..16], *"e3b0c44298fc1c14");
+    }
+
+    /// The first case of RFC 4231, and of NIST's examples for SHA-256.
+    #[test]
+    fn links_are_sha_256_and_hmac_sha_256() {
+        let keyed = Link::new(Key::new(&[0x0b; 20]));
+        let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+        assert_eq!(hex(&keyed.of(b"Hi There")), expected);
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&Link::default().of(b"abc")), expected);
     }
 
     #[test]

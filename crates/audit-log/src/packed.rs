@@ -87,41 +87,64 @@ fn checksum(first: u64, rest: &[u64]) -> u64 {
     sum >> 32
 }
 
-/// Unpacks what [`pack`] made, by way of `scratch`; `None` when it is not whole.
-pub fn unpack<'a>(words: &[u64], scratch: &'a mut Vec<u8>) -> Option<(Record<'a>, u64)> {
-    scratch.clear();
-    scratch.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    let number = |at: usize| Some(usize::from(u16::from_le_bytes([*scratch.get(at)?, *scratch.get(at + 1)?])));
-    let (length, secret) = (number(4)?, number(6)?);
-    let used = words.get(..length.div_ceil(8))?;
-    let (first, rest) = used.split_first()?;
-    let (stored, plain) = (first & 0xffff_ffff, first & !0xffff_ffff);
-    if length < FIXED || checksum(plain, rest) != stored {
-        return None;
+/// A record as [`pack`] made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a>(&'a [u64]);
+
+impl<'a> Packed<'a> {
+    /// The record in `words`; `None` when it is not whole.
+    pub fn new(words: &'a [u64]) -> Option<Self> {
+        let length = length_of(*words.first()?);
+        let used = words.get(..length.div_ceil(8))?;
+        let (first, rest) = used.split_first()?;
+        let (stored, plain) = (first & 0xffff_ffff, first & !0xffff_ffff);
+        (length >= FIXED && checksum(plain, rest) == stored).then_some(Self(used))
     }
-    let bytes = &scratch[..length];
-    let time_us = u64::from_le_bytes(*bytes[8..].first_chunk()?);
-    let mut rest = std::str::from_utf8(&bytes[FIXED..]).ok()?;
-    let mut next = |length: usize| {
-        let (text, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(text)
-    };
-    let size = |at: usize| usize::from(bytes[at]);
-    let record = Record {
-        event: Event::from_byte(bytes[20])?,
-        cache: Cache::from_byte(bytes[21])?,
-        outcome: Outcome::from_byte(bytes[22])?,
-        latency_us: u32::from_le_bytes(*bytes[16..].first_chunk()?),
-        environment: next(size(24))?,
-        tool: next(size(25))?,
-        secret: next(secret)?,
-        source: next(size(26))?,
-        code: next(size(27))?,
-        version: next(size(28))?,
-        caller: next(size(29))?,
-    };
-    Some((record, time_us))
+
+    /// When, in µs since 1970, and the latency.
+    pub fn times(self) -> (u64, u32) {
+        let [a, b, c, d, ..] = self.0[2].to_le_bytes();
+        (self.0[1], u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// All that it says besides. Two records that differ in it say different things.
+    pub fn said(self) -> (u64, &'a [u64]) {
+        ((self.0[0] >> 32) | (self.0[2] & !0xffff_ffff), &self.0[3..])
+    }
+
+    /// The record, by way of `scratch`; `None` when it makes no sense.
+    pub fn unpack(self, scratch: &mut Vec<u8>) -> Option<Record<'_>> {
+        scratch.clear();
+        scratch.extend(self.0.iter().flat_map(|word| word.to_le_bytes()));
+        let bytes = &scratch[..length_of(self.0[0])];
+        let secret = usize::from(u16::from_le_bytes(*bytes[6..].first_chunk()?));
+        let mut rest = std::str::from_utf8(&bytes[FIXED..]).ok()?;
+        let mut next = |length: usize| {
+            let (text, after) = rest.split_at_checked(length)?;
+            rest = after;
+            Some(text)
+        };
+        let size = |at: usize| usize::from(bytes[at]);
+        Some(Record {
+            event: Event::from_byte(bytes[20])?,
+            cache: Cache::from_byte(bytes[21])?,
+            outcome: Outcome::from_byte(bytes[22])?,
+            latency_us: self.times().1,
+            environment: next(size(24))?,
+            tool: next(size(25))?,
+            secret: next(secret)?,
+            source: next(size(26))?,
+            code: next(size(27))?,
+            version: next(size(28))?,
+            caller: next(size(29))?,
+        })
+    }
+}
+
+/// The length of a record in bytes, as its first word says.
+fn length_of(first: u64) -> usize {
+    let [_, _, _, _, low, high, ..] = first.to_le_bytes();
+    usize::from(u16::from_le_bytes([low, high]))
 }
 
 #[cfg(test)]
@@ -155,8 +178,10 @@ mod tests {
         ] {
             let words = pack(&record, 42, <[u64]>::to_vec).expect("short enough");
             let mut scratch = Vec::new();
-            let (unpacked, time) = unpack(&words, &mut scratch).expect("whole");
-            assert_eq!((format!("{unpacked:?}"), time), (format!("{record:?}"), 42));
+            let packed = Packed::new(&words).expect("whole");
+            assert_eq!(packed.times(), (42, record.latency_us));
+            let unpacked = packed.unpack(&mut scratch).expect("a record");
+            assert_eq!(format!("{unpacked:?}"), format!("{record:?}"));
         }
     }
 
@@ -174,7 +199,7 @@ mod tests {
         for bit in 0..used * 64 {
             let mut changed = words.clone();
             changed[bit / 64] ^= 1 << (bit % 64);
-            assert!(unpack(&changed, &mut Vec::new()).is_none(), "bit {bit}");
+            assert!(Packed::new(&changed).is_none(), "bit {bit}");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Event {
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| *event as u8 == byte)
+        Self::ALL.get(usize::from(byte).checked_sub(1)?).copied()
     }
 }
 
@@ -116,7 +116,7 @@ impl Cache {
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|cache| *cache as u8 == byte)
+        Self::ALL.get(usize::from(byte)).copied()
     }
 }
 
@@ -152,7 +152,7 @@ impl Outcome {
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| *outcome as u8 == byte)
+        Self::ALL.get(usize::from(byte)).copied()
     }
 }
 
@@ -208,3 +208,20 @@ impl Record<'_> {
 pub const MAX_SECRET: usize = 1024;
 /// The longest of every other text, in bytes.
 pub const MAX_TEXT: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_the_words() {
+        for byte in 0..=u8::MAX {
+            assert!(Event::from_byte(byte).is_none_or(|event| event as u8 == byte));
+            assert!(Cache::from_byte(byte).is_none_or(|cache| cache as u8 == byte));
+            assert!(Outcome::from_byte(byte).is_none_or(|outcome| outcome as u8 == byte));
+        }
+        assert_eq!(Event::from_byte(Event::Tamper as u8), Some(Event::Tamper));
+        assert_eq!(Cache::from_byte(Cache::Bypass as u8), Some(Cache::Bypass));
+        assert_eq!(Outcome::from_byte(Outcome::Failed as u8), Some(Outcome::Failed));
+    }
+}

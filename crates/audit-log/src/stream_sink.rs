@@ -11,6 +11,7 @@ use crate::drain::{Batch, set_aside};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::Names;
 use crate::journal::{Dead, Journal};
+use crate::line::Form;
 use crate::link::Link;
 use crate::record::{Event, Record};
 use crate::time::Clock;
@@ -48,8 +49,8 @@ impl StreamSink {
     /// Appends a record of the log itself to the chain of `journal`.
     pub fn own(&mut self, journal: &Journal, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut progress, mut line) = (journal.progress(), Vec::new());
-        let record = Record { code, ..Record::new(event) };
-        self.pen.write(&mut line, &mut progress.chain, journal.who(), (self.clock)(), &record, detail);
+        let form = Form::new(journal.who(), &Record { code, ..Record::new(event) }, detail);
+        self.pen.own(&mut line, &mut progress.chain, &form, (self.clock)());
         self.output.take(&line)?;
         journal.publish(&progress);
         Ok(())

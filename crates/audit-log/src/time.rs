@@ -17,13 +17,14 @@ const LAST: u64 = 253_402_300_799 * SECOND;
 /// Writes times; consecutive ones of the same second cost the six last digits only.
 #[derive(Debug)]
 pub struct TimeText {
+    time_us: u64,
     second: u64,
     text: [u8; 27],
 }
 
 impl Default for TimeText {
     fn default() -> Self {
-        Self { second: 0, text: *b"1970-01-01T00:00:00.000000Z" }
+        Self { time_us: 0, second: 0, text: *b"1970-01-01T00:00:00.000000Z" }
     }
 }
 
@@ -31,6 +32,10 @@ impl TimeText {
     /// `2026-01-01T00:00:00.000000Z`.
     pub fn of(&mut self, time_us: u64) -> &[u8; 27] {
         let time_us = time_us.min(LAST);
+        if time_us == self.time_us {
+            return &self.text;
+        }
+        self.time_us = time_us;
         let second = time_us / SECOND;
         if second != self.second {
             self.second = second;

@@ -18,8 +18,10 @@ const TICK: Duration = Duration::from_secs(5);
 const BATCHES: usize = 16;
 /// How long a round waits for the lock.
 const LOCK: Duration = Duration::from_secs(2);
-/// What was written is on the disk this much later; on a slow disk later, so that a tenth of the time goes into syncing.
+/// What was written is on the disk this much later; on a disk that is slower than the records come, later.
 const SYNC: Duration = Duration::from_secs(1);
+/// Or as soon as it is this much, so that a rotation has little left to wait for.
+const SYNC_BYTES: u64 = 32 << 20;
 /// After a failure it tries again this much later, and then twice as late each time up to the longest.
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -142,8 +144,11 @@ pub struct Worker<'a> {
     listener: Listener,
     batch: Batch,
     last_tick: Option<Instant>,
+    /// Since when there is something that no sync was begun for.
     unsynced: Option<Instant>,
-    last_sync: Duration,
+    sync_failed: bool,
+    /// The length of the file when its last sync was begun.
+    sync_begun: u64,
     size: u64,
     told: Vec<Notice>,
 }
@@ -159,7 +164,8 @@ impl<'a> Worker<'a> {
             batch: Batch::default(),
             last_tick: None,
             unsynced: None,
-            last_sync: Duration::ZERO,
+            sync_failed: false,
+            sync_begun: 0,
             size: 0,
             told: Vec::new(),
         };
@@ -250,6 +256,8 @@ impl<'a> Worker<'a> {
                             }
                         }
                         self.size = session.finish()?;
+                        // After a rotation the file is shorter.
+                        self.sync_begun = self.sync_begun.min(self.size);
                         self.unsynced.get_or_insert_with(Instant::now);
                         let told = sink.take_notices();
                         self.tell(told.into_iter().chain(notices));
@@ -264,6 +272,7 @@ impl<'a> Worker<'a> {
                     }
                 };
                 self.shared.written.store(self.shared.journal.progress().records, Ordering::Release);
+                self.sync(false)?;
                 if !more || closing.is_some_and(|deadline| Instant::now() >= deadline) {
                     break;
                 }
@@ -272,13 +281,28 @@ impl<'a> Worker<'a> {
                 self.last_tick = Some(Instant::now());
             }
         }
-        if let Sink::File(sink) = &mut self.sink
-            && self.unsynced.is_some_and(|since| asked || since.elapsed() >= SYNC.max(self.last_sync * 10))
-        {
-            let start = Instant::now();
-            sink.sync(self.size)?;
-            (self.unsynced, self.last_sync) = (None, start.elapsed());
+        self.sync(asked)
+    }
+
+    /// Keeps the file synced. The disk is waited for only when someone waits for this round, or the last sync failed.
+    fn sync(&mut self, asked: bool) -> Result<()> {
+        let Sink::File(sink) = &mut self.sink else { return Ok(()) };
+        let wait = asked || self.sync_failed;
+        let much = self.size - self.sync_begun >= SYNC_BYTES;
+        if sink.is_syncing() && !wait {
+            return Ok(());
         }
+        let failed = std::mem::replace(&mut self.sync_failed, true);
+        sink.end_sync()?;
+        if failed || self.unsynced.is_some_and(|since| wait || since.elapsed() >= SYNC || much) {
+            sink.begin_sync(self.size)?;
+            self.sync_begun = self.size;
+            if wait {
+                sink.end_sync()?;
+            }
+            self.unsynced = None;
+        }
+        self.sync_failed = false;
         Ok(())
     }
 

@@ -49,6 +49,38 @@ fn a_log_is_opened_written_and_closed() {
     intact(&path);
 }
 
+/// A sync must not wait for a pause.
+#[test]
+fn the_log_is_synced_while_records_come_without_a_pause() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let mut options = options(&path);
+    // Enough for many batches, so that the log's thread is never done.
+    options.journal_bytes = 4 << 20;
+    let log = AuditLog::open(options).expect("opened");
+    let state = path.with_file_name("audit.jsonl.state");
+    // A state that is read while it is written is no JSON, and looked at again.
+    let synced = || {
+        let state = serde_json::from_slice::<serde_json::Value>(&std::fs::read(&state).expect("read")).ok()?;
+        state["synced"].as_u64()
+    };
+    let first = synced().expect("what `begin` has synced");
+    let end = Instant::now() + 10 * SECOND;
+    let mut appended = 0;
+    while synced().is_none_or(|synced| synced <= first) {
+        assert!(Instant::now() < end, "nothing of {appended} records is synced");
+        for _ in 0..1000 {
+            while let Err(error) = log.try_append(&record("c")) {
+                assert_eq!(error, AppendError::Full);
+                std::thread::yield_now();
+            }
+        }
+        appended += 1000;
+    }
+    log.close(5 * SECOND).expect("closed");
+    assert!(intact(&path).counts.records > appended);
+}
+
 #[test]
 fn what_cannot_be_recorded_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,7 @@
 //! What was done to a log since its state was noted: deaths in the middle of a write, power cuts, other people.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
 
 use super::FileSink;
 use crate::chain::{Chain, Counts};
@@ -197,7 +198,7 @@ impl FileSink {
             return Err(Failure::new(Reason::Io, message));
         }
         let id = FileId::of(&metadata);
-        self.log = Some((file, id));
+        self.log = Some((Arc::new(file), id));
         let mut head = self.new_head(number, id, chain);
         let detail = format!("file={number} chain={}", self.pen.link().method());
         self.own(&mut head, Event::Begin, code, &detail)?;

@@ -4,7 +4,8 @@ mod mend;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::thread::sleep;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use crate::chain::{Chain, Pen, counted};
@@ -12,7 +13,7 @@ use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, look, open};
 use crate::head::Head;
 use crate::journal::boot;
-use crate::line::Identity;
+use crate::line::{Form, Identity};
 use crate::link::Link;
 use crate::record::{Event, Record};
 use crate::time::Clock;
@@ -40,15 +41,24 @@ pub struct FileSink {
     clock: Clock,
     limits: Limits,
     state: Option<File>,
-    log: Option<(File, FileId)>,
+    log: Option<(Arc<File>, FileId)>,
     /// The state file's bytes as they were last read or written here.
     known: Vec<u8>,
+    /// A sync under way.
+    syncing: Option<Syncing>,
     /// Bytes that were synced outside of the lock.
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
     /// Which start of the machine this is.
     boot: u64,
     notices: Vec<Notice>,
+}
+
+/// A sync on a thread of its own: a disk takes longer for it than a full journal waits.
+struct Syncing {
+    thread: JoinHandle<io::Result<()>>,
+    file: FileId,
+    size: u64,
 }
 
 /// The log while its lock is held.
@@ -70,6 +80,7 @@ impl FileSink {
             state: None,
             log: None,
             known: Vec::new(),
+            syncing: None,
             synced: None,
             last_checkpoint: Instant::now(),
             boot: boot(),
@@ -95,11 +106,33 @@ impl FileSink {
         }
     }
 
-    /// Syncs what was written, without the lock.
-    pub fn sync(&mut self, size: u64) -> Result<()> {
+    /// Begins to sync the first `size` bytes, without the lock and without waiting for it.
+    pub fn begin_sync(&mut self, size: u64) -> Result<()> {
+        self.end_sync()?;
         let Some((file, id)) = &self.log else { return Ok(()) };
-        file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
-        self.synced = Some((*id, size));
+        let theirs = Arc::clone(file);
+        let spawned = Builder::new().name("audit-log-sync".into()).spawn(move || theirs.sync_data());
+        if let Ok(thread) = spawned {
+            self.syncing = Some(Syncing { thread, file: *id, size });
+        } else {
+            // The system has no more threads: then it is waited for.
+            file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
+            self.synced = Some((*id, size));
+        }
+        Ok(())
+    }
+
+    /// Whether a sync is under way.
+    pub fn is_syncing(&self) -> bool {
+        self.syncing.as_ref().is_some_and(|syncing| !syncing.thread.is_finished())
+    }
+
+    /// Waits for the sync that is under way, and says what became of it.
+    pub fn end_sync(&mut self) -> Result<()> {
+        let Some(Syncing { thread, file, size }) = self.syncing.take() else { return Ok(()) };
+        let synced = thread.join().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
+        synced.map_err(|error| Failure::io("sync", &self.names.log, &error))?;
+        self.synced = Some((file, size));
         Ok(())
     }
 
@@ -161,20 +194,20 @@ impl FileSink {
         }
         let file = open(&self.names.log, Create::Never, true)?;
         let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
-        self.log = Some((file, FileId::of(&metadata)));
+        self.log = Some((Arc::new(file), FileId::of(&metadata)));
         Ok(())
     }
 
     fn log_file(&self) -> Result<&File> {
         let gone = || Failure::new(Reason::Io, "the audit log is not open");
-        self.log.as_ref().map(|(file, _)| file).ok_or_else(gone)
+        self.log.as_ref().map(|(file, _)| &**file).ok_or_else(gone)
     }
 
     /// Appends a record of the log itself.
     fn own(&mut self, head: &mut Head, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut chain, mut line) = (head.chain, Vec::new());
-        let record = Record { code, ..Record::new(event) };
-        self.pen.write(&mut line, &mut chain, &self.who, (self.clock)(), &record, detail);
+        let form = Form::new(&self.who, &Record { code, ..Record::new(event) }, detail);
+        self.pen.own(&mut line, &mut chain, &form, (self.clock)());
         self.append(head, &line)?;
         head.chain = chain;
         Ok(())
@@ -197,7 +230,9 @@ impl FileSink {
         Ok(())
     }
 
+    /// Syncs all of it. An error is told once for a file: to the sync under way, when there is one.
     fn sync_now(&mut self, head: &mut Head) -> Result<()> {
+        self.end_sync()?;
         let synced = self.log_file()?.sync_data();
         synced.map_err(|error| Failure::io("sync", &self.names.log, &error))?;
         head.synced = head.size;

@@ -17,6 +17,15 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
+fn limits() -> Limits {
+    Limits {
+        max_bytes: u64::MAX,
+        max_age: Duration::MAX,
+        checkpoint_records: u64::MAX,
+        checkpoint_after: Duration::MAX,
+    }
+}
+
 impl World {
     /// A log of twelve records, of which `synced` are on the disk for sure, before a power cut.
     fn new(synced: usize) -> Self {
@@ -36,13 +45,7 @@ impl World {
     fn write(&mut self, records: usize) {
         let names = Names::new(&self.path, None).expect("a name");
         let who = Identity::new("a".repeat(16), 1, "test".into());
-        let limits = Limits {
-            max_bytes: u64::MAX,
-            max_age: Duration::MAX,
-            checkpoint_records: u64::MAX,
-            checkpoint_after: Duration::MAX,
-        };
-        let mut sink = FileSink::new(names, Link::default(), who, crate::system_clock, limits);
+        let mut sink = FileSink::new(names, Link::default(), who, crate::system_clock, limits());
         let mut session = sink.session(soon()).expect("a session");
         for _ in 0..records {
             session.own(Event::Open, "", "").expect("written");
@@ -102,4 +105,19 @@ fn what_was_synced_cannot_be_missing_by_a_power_cut() {
     world.write(1);
     assert!(world.text().contains("\"event\":\"tamper\",\"code\":\"LOG_CHANGED\""));
     assert_eq!(world.fault(), Some(FaultKind::Removed));
+}
+
+#[test]
+fn what_was_synced_beside_the_writing_is_noted_by_the_next_session() {
+    let world = World::new(1);
+    let names = Names::new(&world.path, None).expect("a name");
+    let who = Identity::new("a".repeat(16), 1, "test".into());
+    let mut sink = FileSink::new(names, Link::default(), who, crate::system_clock, limits());
+    let session = sink.session(soon()).expect("a session");
+    assert!(session.head.synced < session.head.size);
+    let size = session.finish().expect("noted");
+    sink.begin_sync(size - 1).expect("begun");
+    sink.end_sync().expect("synced");
+    assert!(!sink.is_syncing());
+    assert_eq!(sink.session(soon()).expect("a session").head.synced, size - 1);
 }
