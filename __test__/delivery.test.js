@@ -97,6 +97,24 @@ describe('a read', () => {
     expect(cacheEntries).toBeGreaterThan(500)
     expect(cacheEntries).toBeLessThanOrEqual(1000)
   }, 60_000)
+
+  test('that ended all at once is settled over several turns of the loop', async () => {
+    await aws.put(Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`S_N${i}_production`, `v${i}`])))
+    const delivery = deliver()
+    let [settled, most] = [0, 0]
+    const reads = Array.from({ length: 500 }, (_, i) => delivery.getToolSecret('s', `n${i}`).then(() => settled++))
+    // The reads begin in a microtask; from then on this thread is kept until they have ended.
+    await Promise.resolve()
+    const deadline = Date.now() + 20_000
+    while (delivery.metrics.snapshot().secretsRetrieved.aws < 500 && Date.now() < deadline);
+    for (let before = 0; settled < 500; before = settled) {
+      await new Promise(setImmediate)
+      most = Math.max(most, settled - before)
+    }
+    await Promise.all(reads)
+    expect(most).toBeGreaterThan(50)
+    expect(most).toBeLessThanOrEqual(2 * 128)
+  }, 30_000)
 })
 
 describe('getToolSecrets', () => {

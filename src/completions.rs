@@ -192,7 +192,7 @@ impl Completions {
 
     /// What ended so far. JavaScript comes back for more ([`Completions::more`]): until then nothing hops.
     fn drain(&self) -> Vec<Message> {
-        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        first_of(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What ended since the last time; `None`, and whatever ends from then on hops again, when that is nothing.
@@ -206,8 +206,18 @@ impl Completions {
             self.hop_is_due.store(false, Ordering::Release);
             return None;
         }
-        Some(Batch::of(std::mem::take(&mut *queue)))
+        Some(Batch::of(first_of(&mut queue)))
     }
+}
+
+/// As many messages as one turn of JavaScript's loop settles: what goes on with them takes time, and timers and sockets
+/// wait for it.
+const MOST: usize = 128;
+
+/// Takes the first [`MOST`] messages.
+fn first_of(queue: &mut Vec<Message>) -> Vec<Message> {
+    let rest = queue.split_off(queue.len().min(MOST));
+    std::mem::replace(queue, rest)
 }
 
 impl Notices for Completions {
