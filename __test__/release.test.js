@@ -162,3 +162,20 @@ test('the list of parts has what is in the binary and in the package, with its l
   const known = new Set([metadata.component['bom-ref'], ...components.map((one) => one['bom-ref'])])
   expect(dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !known.has(ref))).toEqual([])
 })
+
+test("the fuzz workspace's lock file has what the crates need, in the versions of the main one", () => {
+  const read = (...parts) => fs.readFileSync(path.join(root, ...parts), 'utf8')
+  /** Package blocks of a lock file by name and version. */
+  const packages = (text) =>
+    new Map([...text.matchAll(/^name = "(.+)"\nversion = "(.+)"(?:\n.+)*$/gm)].map((m) => [`${m[1]} ${m[2]}`, m[0]]))
+  const [main, fuzz] = [packages(read('Cargo.lock')), packages(read('fuzz', 'Cargo.lock'))]
+  for (const name of ['core', 'audit-log']) {
+    const [, dependencies] = /^\[dependencies\]\n((?:.+\n)+)/m.exec(read('crates', name, 'Cargo.toml'))
+    const needed = [...dependencies.matchAll(/^([\w-]+)/gm)].map(([, dependency]) => dependency)
+    expect(needed.length).toBeGreaterThan(3)
+    const block = fuzz.get(`tcs-secret-delivery-${name} ${version}`)
+    expect(needed.filter((dependency) => !block.includes(`"${dependency}`))).toEqual([])
+  }
+  const own = /^(arbitrary|libfuzzer-sys|tcs-secret-delivery-fuzz) /
+  expect([...fuzz.keys()].filter((key) => !main.has(key) && !own.test(key))).toEqual([])
+})
