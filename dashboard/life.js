@@ -6,10 +6,9 @@
 const { randomBytes } = require('node:crypto')
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
-const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { AwsEndpoint, PrometheusServer, RedisServer, temporaryDirectory, until } = require('../scripts/servers')
+const { AwsEndpoint, PrometheusServer, RedisServer, staged, until } = require('../scripts/servers')
 
 const INSTANCES = 3
 const SCRAPE_SECONDS = 2
@@ -71,16 +70,7 @@ const ACTS = [
  * @param {(prometheus: PrometheusServer, seen: { from: number, to: number, scrape: number }) => Promise<void>} look Called at the end.
  */
 async function live(tell, look) {
-  const directory = temporaryDirectory()
-  /** What is to be ended, whatever happens. @type {(() => unknown)[]} */
-  const ends = [() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10 })]
-  /** @template {{ stop(): Promise<unknown> }} T @param {Promise<T>} starting */
-  const started = async (starting) => {
-    const server = await starting
-    ends.unshift(() => server.stop())
-    return server
-  }
-  try {
+  await staged(async ({ directory, ends, started }) => {
     const aws = await started(AwsEndpoint.start())
     const redis = await started(RedisServer.start())
     const stored = [...NAMES, FORBIDDEN, ...UNREAD].map((name) => [
@@ -127,9 +117,7 @@ async function live(tell, look) {
       for (const { instance } of instances) instance.check()
     }
     await look(prometheus, { from, to: Date.now() / 1000, scrape: SCRAPE_SECONDS })
-  } finally {
-    for (const end of ends) await end()
-  }
+  })
 }
 
 /** A process of the service. */

@@ -52,6 +52,36 @@ function temporaryDirectory(prefix = 'tcs-secret-delivery-') {
   return fs.mkdtempSync(path.join(os.tmpdir(), prefix))
 }
 
+/**
+ * @typedef {{
+ *   directory: string,
+ *   ends: (() => unknown)[],
+ *   started: <T extends { stop(): Promise<unknown> }>(starting: Promise<T>) => Promise<T>,
+ * }} Stage A directory, what is to be ended (the first first), and what adds a server to that.
+ */
+
+/**
+ * Runs what starts servers, and ends whatever it started, the last first, whatever happens.
+ *
+ * @param {(stage: Stage) => Promise<void>} act
+ */
+async function staged(act) {
+  const directory = temporaryDirectory()
+  /** @type {(() => unknown)[]} */
+  const ends = [() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10 })]
+  /** @template {{ stop(): Promise<unknown> }} T @param {Promise<T>} starting */
+  const started = async (starting) => {
+    const server = await starting
+    ends.unshift(() => server.stop())
+    return server
+  }
+  try {
+    await act({ directory, ends, started })
+  } finally {
+    for (const end of ends) await end()
+  }
+}
+
 /** A child process that ends with `stop()`; what it printed is part of the error when it never becomes ready. */
 class Server {
   /**
@@ -543,6 +573,7 @@ module.exports = {
   freePort,
   request,
   root,
+  staged,
   temporaryDirectory,
   unprivileged,
   until,

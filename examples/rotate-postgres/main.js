@@ -3,10 +3,9 @@
 // A service connects to PostgreSQL, anew each time, while its password is rotated: `npm run example:rotate-postgres`.
 
 const { randomBytes } = require('node:crypto')
-const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, PostgresServer, RedisServer, temporaryDirectory, until } = require('../../scripts/servers')
+const { AwsEndpoint, PostgresServer, RedisServer, staged, until } = require('../../scripts/servers')
 const { table } = require('../demo/print')
 const { oneRole, twoRoles } = require('./hooks')
 const { connected, setPassword } = require('./role')
@@ -70,25 +69,13 @@ class Service {
 /** A version id as people can tell it from another. @param {string | null} id */
 const short = (id) => (id === null ? '-' : id.slice(0, 8))
 
-async function main() {
-  const directory = temporaryDirectory()
-  /** What is to be ended, whatever happens. @type {(() => unknown)[]} */
-  const ends = [() => fs.rmSync(directory, { recursive: true })]
-  /** @template {{ stop(): Promise<unknown> }} T @param {Promise<T>} starting */
-  const started = async (starting) => {
-    const server = await starting
-    ends.unshift(() => server.stop())
-    return server
-  }
-  try {
+const main = () =>
+  staged(async ({ directory, ends, started }) => {
     const aws = await started(AwsEndpoint.start())
     const redis = await started(RedisServer.start())
     const postgres = await started(PostgresServer.start())
     await rotateUnderLoad({ aws, redis, postgres, directory, ends })
-  } finally {
-    for (const end of ends) await end()
-  }
-}
+  })
 
 /** @param {{ aws: AwsEndpoint, redis: RedisServer, postgres: PostgresServer, directory: string, ends: (() => unknown)[] }} stage */
 async function rotateUnderLoad({ aws, redis, postgres, directory, ends }) {

@@ -55,9 +55,10 @@ impl TieredCache {
         if answers.len() != ids.len() {
             return Ok(Self::without_locks(wants));
         }
+        let unix_ms = self.clock.unix_ms();
         let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
         let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
-            let copy = self.opened(shared, want, &id, envelope, self.clock.unix_ms(), true);
+            let copy = self.opened(shared, want, &id, envelope, unix_ms, true);
             if ours {
                 locks.ids.push(id);
             }
