@@ -6,21 +6,25 @@ export declare class NativeDelivery {
   /** Lets pending operations keep the process alive (`true`) or not (`false`). */
   hold(hold: boolean): void
   /** What ended since the last batch; `null` when that is nothing, and `settle` is called for what ends later. */
-  more(): { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> } | null
+  more(): { ids: Array<number>, values: Array<unknown>, others: Array<number | string> } | null
   /** The function of cached reads; see `raw`. */
   cachedReader(): (toolOrName: string, secretType?: string) => string | undefined
   /** The full name of the environment. */
   environment(): string
   /** A declared tool's secrets when all of them are fresh in memory. */
   cachedTool(tool: string): Record<string, string> | null
-  /** `getSecret`. */
-  getSecret(id: number, name: string, variables: Record<string, string>): void
+  /** `getSecret`, of one secret. Variables that are not given are asked for when they are needed. */
+  getSecret(id: number, name: string, variables?: Record<string, string> | undefined | null): void
   /**
-   * Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together.
-   * `names` are joined by line ends, in the order of `ids`; `variables` is unset when none of them has any. Gives
-   * `false`, and begins nothing, when there are not as many names as ids: one of them holds a line end.
+   * Several `getSecret` that were called in one turn, as one operation: what none of them finds in the caches is
+   * fetched together. `names` are joined by line ends; `variables`, where given, has each one's. Gives `false`, and
+   * begins nothing, when there are not `count` names: one of them holds a line end.
    */
-  getSecrets(ids: Uint32Array, names: string, variables?: Array<Record<string, string> | undefined | null> | undefined | null): boolean
+  getSecrets(id: number, count: number, names: string, variables?: Array<Record<string, string>> | undefined | null): boolean
+  /** Whether a read needs the process variables at once. */
+  variablesComeFirst(): boolean
+  /** The variables that were asked for; unset when they could not be read. */
+  variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -127,7 +131,7 @@ export interface NativeScope {
 }
 
 /** Opens a delivery, or says why not. */
-export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(batch: { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }): NativeDelivery | NativeFailure
+export declare function openDelivery(options: unknown, ambient: NativeAmbient, target: { settle(batch: { ids: Array<number>, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }): NativeDelivery | NativeFailure
 
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure

@@ -5,11 +5,11 @@ const { checkedChecks, runChecks } = require('./checks')
 const { checkedHooks } = require('./hooks')
 const native = require('./load')
 const { MetricsCollector } = require('./metrics')
-const { queueMicrotask } = require('./microtask')
 const { SecretMigrationManager, checkedScope } = require('./migration')
 const { Operations, listen } = require('./operations')
+const { Reads } = require('./reads')
 const { SecretRotationManager } = require('./rotation')
-const { traced } = require('./trace')
+const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration, isEmpty } = require('./variables')
 const { Looks, withSecret } = require('./with-secret')
 
@@ -22,11 +22,12 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
 class SecretDelivery {
   #native
   #operations
-  #turn
+  #reads
   #readCached
-  /** Flights under way by key: readers of one secret share one native operation. @type {Map<string, Promise<any>>} */
+  /** Operations under way by what they read: who asks for the same shares them. @type {Map<string, Promise<any>>} */
   #flights = new Map()
   #variables
+  #variablesComeFirst
   /** @type {Promise<void> | undefined} */
   #closing
   #looks = new Looks((name) => this.#allValues(name))
@@ -38,19 +39,20 @@ class SecretDelivery {
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
     const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
-    this.#operations = new Operations(logger, hooks, sink)
+    this.#variables = new VariableSource(rest.runtime?.variables)
+    this.#operations = new Operations(logger, hooks, sink, this.#variables)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
-    this.#turn = new Turn(this.#native)
-    this.#variables = new VariableSource(rest.runtime?.variables)
+    this.#reads = new Reads(this.#native, this.#operations)
+    this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
       new SecretCache(
         (begin) => this.#start(begin),
-        () => this.#flights.clear(),
+        () => this.#forgetFlights(),
         this.#native,
       ),
     )
@@ -60,7 +62,7 @@ class SecretDelivery {
     this.migration = Object.freeze(
       new SecretMigrationManager((begin, progress) => {
         // What is written to AWS, or leaves the file, is another value for whoever reads from now on.
-        this.#flights.clear()
+        this.#forgetFlights()
         return this.#operations.start(this.#native, begin, undefined, progress)
       }, this.#native),
     )
@@ -146,7 +148,7 @@ class SecretDelivery {
    */
   async refresh(secretName) {
     assertName('secretName', secretName)
-    this.#flights.clear()
+    this.#forgetFlights()
     return this.#start((id) => this.#native.refresh(id, secretName, this.#variables.forName(secretName)))
   }
 
@@ -308,10 +310,16 @@ class SecretDelivery {
    * @returns {Promise<string | null>}
    */
   #read(name) {
-    return traced(name, () => {
-      const found = this.#variables.forName(name)
-      return this.#joined(name, found, (id) => this.#turn.add(id, name, found))
-    })
+    const tracer = currentTracer()
+    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<string | null>}
+   */
+  #readNow(name) {
+    return this.#reads.read(name, this.#variablesComeFirst ? this.#variables.forName(name) : undefined)
   }
 
   /**
@@ -345,6 +353,11 @@ class SecretDelivery {
     return this.#operations.start(this.#native, begin)
   }
 
+  #forgetFlights() {
+    this.#flights.clear()
+    this.#reads.forget()
+  }
+
   /**
    * Starts what may change a secret: who reads after it must not join a read begun before it.
    *
@@ -353,7 +366,7 @@ class SecretDelivery {
    * @returns {Promise<T>}
    */
   #startAnew(begin) {
-    this.#flights.clear()
+    this.#forgetFlights()
     return this.#start(begin)
   }
 
@@ -369,64 +382,6 @@ class SecretDelivery {
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
     return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
-  }
-}
-
-/** So many reads are a whole call to AWS. */
-const FIRST_PORTION = 20
-
-/**
- * Collects the reads of one turn of the loop: what none of them finds in the caches is then fetched together. A turn's
- * first portion is begun at once, so that the addon works on it while JavaScript still asks for the rest.
- */
-class Turn {
-  #native
-  /** @type {number[]} */
-  #ids = []
-  /** @type {string[]} */
-  #names = []
-  /** @type {(Record<string, string> | undefined)[]} */
-  #variables = []
-  #hasVariables = false
-  #hasBegun = false
-  #end = () => {
-    this.#hasBegun = false
-    if (this.#ids.length > 0) this.#begin()
-  }
-
-  /** @param {import('../native').NativeDelivery} nativeDelivery */
-  constructor(nativeDelivery) {
-    this.#native = nativeDelivery
-  }
-
-  /**
-   * @param {number} id
-   * @param {string} name
-   * @param {Record<string, string>} found
-   */
-  add(id, name, found) {
-    if (this.#ids.length === 0 && !this.#hasBegun) queueMicrotask(this.#end)
-    this.#ids.push(id)
-    this.#names.push(name)
-    const given = isEmpty(found) ? undefined : found
-    this.#variables.push(given)
-    this.#hasVariables ||= given !== undefined
-    if (!this.#hasBegun && this.#ids.length === FIRST_PORTION) {
-      this.#hasBegun = true
-      this.#begin()
-    }
-  }
-
-  #begin() {
-    const [ids, names, found] = [this.#ids, this.#names, this.#variables]
-    const together = this.#hasVariables ? found : undefined
-    this.#ids = []
-    this.#names = []
-    this.#variables = []
-    this.#hasVariables = false
-    if (ids.length > 1 && this.#native.getSecrets(Uint32Array.from(ids), names.join('\n'), together)) return
-    // One alone, or a name with a line end, which is refused by itself.
-    for (const [i, id] of ids.entries()) this.#native.getSecret(id, names[i], found[i] ?? {})
   }
 }
 

@@ -17,6 +17,16 @@ const ALERT = 7
 const SHIP = 8
 const LOG = 9
 const PROGRESS = 10
+const VARIABLES = 11
+
+/**
+ * Who waits for an operation. `landed` is called when it settles, before anyone who awaits it goes on; `progress` hears how
+ * far it is.
+ *
+ * @typedef {{
+ *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (told: any) => void
+ * }} Operation
+ */
 
 /**
  * Pending operations of one delivery, and who wants to hear its notices. The addon holds this object and not the
@@ -27,9 +37,11 @@ class Operations {
    * @param {{ warn(message: string): void } | undefined} logger
    * @param {import('../index').RotationHooks} hooks
    * @param {((lines: string) => Promise<void> | void) | undefined} sink
+   * @param {InstanceType<typeof import('./variables').VariableSource>} variables
    */
-  constructor(logger, hooks, sink) {
+  constructor(logger, hooks, sink, variables) {
     this.sink = sink
+    this.variables = variables
     this.logger = logger
     this.hooks = hooks
     /** @type {Set<(tool: string, secretType: string) => void>} */
@@ -41,9 +53,7 @@ class Operations {
     /** @type {import('../index').Environment | undefined} */
     this.environment = undefined
     /**
-     * @type {Map<number, {
-     *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (told: any) => void
-     * }>}
+     * @type {Map<number, Operation>}
      */
     this.pending = new Map()
     /** Held while something is pending. @type {import('../native').NativeDelivery | undefined} */
@@ -74,14 +84,26 @@ class Operations {
    */
   start(native, begin, landed, progress) {
     return new Promise((resolve, reject) => {
-      const id = (this.lastId = (this.lastId + 1) >>> 0)
-      begin(id)
-      if (this.native === undefined) {
-        native.hold(true)
-        this.native = native
-      }
-      this.pending.set(id, { resolve, reject, landed, progress })
+      this.begin(native, begin, { resolve, reject, landed, progress })
     })
+  }
+
+  /**
+   * Begins an operation unless `begin` says `false`; gives whether it did.
+   *
+   * @param {import('../native').NativeDelivery} native
+   * @param {(id: number) => void | boolean} begin
+   * @param {Operation} operation
+   */
+  begin(native, begin, operation) {
+    const id = (this.lastId = (this.lastId + 1) >>> 0)
+    if (begin(id) === false) return false
+    if (this.native === undefined) {
+      native.hold(true)
+      this.native = native
+    }
+    this.pending.set(id, operation)
+    return true
   }
 
   /** Whether the process waits for something: Node's own name for it, asked by Jest's `--detectOpenHandles`. */
@@ -94,7 +116,7 @@ class Operations {
    * id, two texts; again and again). Comes back for more in the next turn of the loop, so that timers and sockets have
    * theirs in between.
    *
-   * @param {{ ids: Uint32Array, values: any[], others: any[] }} batch
+   * @param {{ ids: number[], values: any[], others: any[] }} batch
    */
   settle({ ids, values, others }) {
     setImmediate(this.settleMore)
@@ -139,6 +161,7 @@ class Operations {
     if (kind === ALERT) return this.alerted(first)
     if (kind === LOG) return this.log(first, second)
     if (kind === PROGRESS) return this.progressed(id, first)
+    if (kind === VARIABLES) return this.readVariables(id, first)
     if (kind === SHIP) return void this.ship(id, first)
     if (kind === HOOK) return void runHook(this.hooks, this.unheld, id, JSON.parse(first))
     const operation = this.take(id)
@@ -183,6 +206,22 @@ class Operations {
   progressed(id, json) {
     const progress = this.pending.get(id)?.progress
     if (progress !== undefined) callOutside(() => progress(JSON.parse(json)))
+  }
+
+  /**
+   * Reads the process variables of a secret that AWS and the env file do not have.
+   *
+   * @param {number} id
+   * @param {string} name
+   */
+  readVariables(id, name) {
+    let found
+    try {
+      found = this.variables.forName(name)
+    } catch {
+      // The service's own object (`runtime.variables`) threw: the read is told that, and rejects with it.
+    }
+    this.unheld?.deref()?.variablesAre(id, found)
   }
 
   /**

@@ -12,7 +12,7 @@ const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 let api
 
 /**
- * The tracer of the SDK that the service registered; asked for each time, since it may register one late. Until then the
+ * The tracer of the SDK that the service registered, if there is one; asked for each time, since it may register one late. Until then the
  * API is not even loaded: it takes longer than all of this package.
  */
 function currentTracer() {
@@ -39,13 +39,12 @@ function loadedApi() {
  * Runs a read inside a span, as a child of the one that is active.
  *
  * @template T
+ * @param {any} tracer {@link currentTracer}'s.
  * @param {string} secretName
  * @param {() => Promise<T>} read
  * @returns {Promise<T>}
  */
-function traced(secretName, read) {
-  const tracer = currentTracer()
-  if (tracer === undefined) return read()
+function traced(tracer, secretName, read) {
   const { SpanKind, SpanStatusCode } = api
   const options = { kind: SpanKind.CLIENT, attributes: { 'secret.name': secretName } }
   return tracer.startActiveSpan('secret read', options, async (/** @type {any} */ span) => {
@@ -64,4 +63,4 @@ function traced(secretName, read) {
   })
 }
 
-module.exports = { traced }
+module.exports = { currentTracer, traced }

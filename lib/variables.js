@@ -5,8 +5,6 @@
  * `process.env`, and a worker has an environment of its own.
  */
 
-const { queueMicrotask } = require('./microtask')
-
 const FILE_SUFFIX = '_FILE'
 const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
 
@@ -29,21 +27,9 @@ function forConfiguration() {
   return found
 }
 
-/** @type {Record<string, string>} */
-const NONE = Object.freeze({})
-// Windows finds a variable whatever the case of its name.
-const caseMatters = process.platform !== 'win32'
-
 /** Where one delivery looks for variables. */
 class VariableSource {
   #given
-  #looked = false
-  /** @type {Set<string> | undefined} */
-  #listed
-  #endTurn = () => {
-    this.#looked = false
-    this.#listed = undefined
-  }
 
   /** @param {Variables | undefined} given Used instead of `process.env`. */
   constructor(given) {
@@ -53,29 +39,17 @@ class VariableSource {
   /**
    * The variables that may hold the secret `name`: itself, its `-` to `_` form, and Docker's `_FILE` form of both.
    *
-   * From the second look of a turn on a list of the names that are set counts, until the turn ends: asking `process.env`
-   * makes V8 keep the name, which for names that no variable has costs more than half of what a read costs otherwise.
-   *
    * @param {string} name
    * @returns {Record<string, string>}
    */
   forName(name) {
-    const underscored = name.includes('-') ? name.replaceAll('-', '_') : undefined
-    if (this.#given === undefined && caseMatters) {
-      if (this.#looked) {
-        const listed = (this.#listed ??= namesOf(process.env))
-        if (!listed.has(name) && (underscored === undefined || !listed.has(underscored))) return NONE
-      } else {
-        this.#looked = true
-        queueMicrotask(this.#endTurn)
-      }
-    }
     const variables = this.#all
     /** @type {Record<string, string>} */
     const found = {}
     take(variables, name, found)
     take(variables, name + FILE_SUFFIX, found)
-    if (underscored !== undefined) {
+    if (name.includes('-')) {
+      const underscored = name.replaceAll('-', '_')
       take(variables, underscored, found)
       take(variables, underscored + FILE_SUFFIX, found)
     }
@@ -115,17 +89,6 @@ class VariableSource {
   get #all() {
     return this.#given ?? process.env
   }
-}
-
-/**
- * The names that are set, each without Docker's ending as well.
- *
- * @param {Variables} variables
- */
-function namesOf(variables) {
-  const names = /** @type {string[]} */ (Reflect.ownKeys(variables))
-  const files = names.filter((name) => name.endsWith(FILE_SUFFIX))
-  return new Set([...names, ...files.map((name) => name.slice(0, -FILE_SUFFIX.length))])
 }
 
 /**

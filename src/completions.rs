@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use napi::bindgen_prelude::{Either, Either4, Env, Null, Object, Result, ToNapiValue, Uint32Array};
+use napi::bindgen_prelude::{Either, Either3, Either5, Env, Null, Object, Result, ToNapiValue};
 use napi::sys;
 use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
 use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::value::SecretValue;
 
+use crate::native_delivery::NativeFailure;
 use crate::raw::{Hop, SecretMap, SecretText};
 use crate::report;
 
@@ -20,6 +21,8 @@ pub enum Outcome {
     Bool(bool),
     /// A secret.
     Secret(SecretValue),
+    /// The answers of reads that were begun together, in their order.
+    Answers(Vec<std::result::Result<Option<SecretValue>, SecretError>>),
     /// Secrets by type.
     Secrets(Vec<(String, SecretValue)>),
     /// A report as JSON text. Never holds a value.
@@ -38,6 +41,7 @@ mod kind {
     pub const SHIP: u32 = 8;
     pub const LOG: u32 = 9;
     pub const PROGRESS: u32 = 10;
+    pub const VARIABLES: u32 = 11;
 }
 
 enum Message {
@@ -46,16 +50,30 @@ enum Message {
     Hook { id: u32, told: String },
     Ship { id: u32, lines: String },
     Progress { id: u32, told: String },
+    Variables { id: u32, name: String },
+}
+
+impl Message {
+    /// How many reads it settles.
+    fn reads(&self) -> usize {
+        match self {
+            Self::Done { result: Ok(Outcome::Answers(answers)), .. } => answers.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// A value that ends an operation.
-type Value = Either4<SecretText, SecretMap, bool, Null>;
+type Value = Either5<SecretText, SecretMap, bool, Null, Vec<Answer>>;
+
+/// One of several answers.
+type Answer = Either3<SecretText, Null, NativeFailure>;
 
 /// One element of the list of other messages.
 type Item = Either<u32, String>;
 
-/// What crosses in one hop. Values, which are almost all there is under load, come as a list of ids and one of values;
-/// everything else as one flat list: kind, id, two texts; again and again.
+/// What crosses in one hop. Values, which are almost all there is, come as a list of ids and one of values; everything
+/// else as one flat list: kind, id, two texts; again and again.
 #[derive(Default)]
 pub struct Batch {
     ids: Vec<u32>,
@@ -81,6 +99,7 @@ impl Batch {
                     Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
                     Outcome::Bool(value) => Value::C(value),
                     Outcome::Null => Value::D(Null),
+                    Outcome::Answers(answers) => Value::E(answers.into_iter().map(answer).collect()),
                     Outcome::Report(json) => return self.other(kind::REPORT, id, json, String::new()),
                 };
                 self.ids.push(id);
@@ -107,11 +126,20 @@ impl Batch {
             Message::Ship { id, lines } => self.other(kind::SHIP, id, lines, String::new()),
             Message::Progress { id, told } => self.other(kind::PROGRESS, id, told, String::new()),
             Message::Hook { id, told } => self.other(kind::HOOK, id, told, String::new()),
+            Message::Variables { id, name } => self.other(kind::VARIABLES, id, name, String::new()),
         }
     }
 
     fn other(&mut self, kind: u32, id: u32, first: String, second: String) {
         self.others.extend([Item::A(kind), Item::A(id), Item::B(first), Item::B(second)]);
+    }
+}
+
+fn answer(answer: std::result::Result<Option<SecretValue>, SecretError>) -> Answer {
+    match answer {
+        Ok(Some(value)) => Answer::A(SecretText(value)),
+        Ok(None) => Answer::B(Null),
+        Err(error) => Answer::C(error.into()),
     }
 }
 
@@ -121,7 +149,7 @@ impl ToNapiValue for Batch {
     unsafe fn to_napi_value(env: sys::napi_env, batch: Self) -> Result<sys::napi_value> {
         let current = Env::from_raw(env);
         let mut object = Object::new(&current)?;
-        object.set("ids", Uint32Array::new(batch.ids))?;
+        object.set("ids", batch.ids)?;
         object.set("values", batch.values)?;
         object.set("others", batch.others)?;
         // SAFETY: `env` is current.
@@ -170,19 +198,20 @@ impl Completions {
         self.push(Message::Ship { id, lines });
     }
 
+    /// Has JavaScript read the variables that may hold the secret `name`.
+    pub fn ask_variables(&self, id: u32, name: String) {
+        self.push(Message::Variables { id, name });
+    }
+
     /// Tells how far operation `id` is, as JSON text.
     pub fn progress(&self, id: u32, told: String) {
         self.push(Message::Progress { id, told });
     }
 
     fn push(&self, message: Message) {
-        self.push_all([message]);
-    }
-
-    fn push_all(&self, messages: impl IntoIterator<Item = Message>) {
         let is_due = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.extend(messages);
+            queue.push(message);
             self.hop_is_due.swap(true, Ordering::AcqRel)
         };
         if !is_due && let Some(hop) = self.hop.get() {
@@ -210,13 +239,19 @@ impl Completions {
     }
 }
 
-/// As many messages as one turn of JavaScript's loop settles: what goes on with them takes time, and timers and sockets
-/// wait for it.
+/// As many reads as one turn of JavaScript's loop settles: what goes on with them takes time, and timers and sockets wait
+/// for it.
 const MOST: usize = 128;
 
-/// Takes the first [`MOST`] messages.
+/// Takes the first messages: those of [`MOST`] reads, and at least one.
 fn first_of(queue: &mut Vec<Message>) -> Vec<Message> {
-    let rest = queue.split_off(queue.len().min(MOST));
+    let mut reads = 0;
+    let first = queue.iter().take_while(|message| {
+        reads += message.reads();
+        reads <= MOST
+    });
+    let first = first.count().max(1).min(queue.len());
+    let rest = queue.split_off(first);
     std::mem::replace(queue, rest)
 }
 
@@ -234,21 +269,6 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Ends several operations of one delivery.
-    pub fn finish_all(results: Vec<(Self, std::result::Result<Outcome, SecretError>)>) {
-        let mut completions = None;
-        let messages: Vec<Message> = results
-            .into_iter()
-            .filter_map(|(mut ticket, result)| {
-                completions = ticket.completions.take().or(completions.take());
-                completions.is_some().then_some(Message::Done { id: ticket.id, result })
-            })
-            .collect();
-        if let Some(completions) = completions {
-            completions.push_all(messages);
-        }
-    }
-
     /// Ends the operation.
     pub fn finish(mut self, result: std::result::Result<Outcome, SecretError>) {
         if let Some(completions) = self.completions.take() {

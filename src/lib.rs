@@ -11,10 +11,12 @@ mod hooks;
 mod migration;
 mod native_delivery;
 mod options;
+mod questions;
 mod raw;
 mod report;
 mod runtime;
 mod shipping;
+mod variables;
 
 /// The version of this addon, which the package that loads it compares with its own.
 #[napi_derive::napi]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, Object, Result, Uint32Array, Unknown, spawn, within_runtime_if_available};
+use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn, within_runtime_if_available};
 use napi_derive::napi;
 use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config};
@@ -17,17 +17,17 @@ use tcs_secret_delivery_core::exposition::text;
 use tcs_secret_delivery_core::health::health;
 use tcs_secret_delivery_core::name::SecretName;
 use tcs_secret_delivery_core::rotation::hooks::HookFailure;
-use tcs_secret_delivery_core::source::aws::MAX_BATCH;
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::validation::Validated;
 use tcs_secret_delivery_core::value::SecretValue;
 use tokio::runtime::Handle;
 
-use crate::completions::{Batch, Completions, Outcome, Ticket};
+use crate::completions::{Batch, Completions, Outcome};
 use crate::hooks::JsHooks;
 use crate::migration::{self, NativeScope};
 use crate::raw::{CachedReader, SecretMap, SecretText};
 use crate::shipping::Shipping;
+use crate::variables::JsVariables;
 use crate::{options, report};
 
 /// A refusal that JavaScript turns into a `SecretError`.
@@ -61,7 +61,7 @@ pub fn open_delivery(
     options: Unknown<'_>,
     ambient: NativeAmbient,
     #[napi(
-        ts_arg_type = "{ settle(batch: { ids: Uint32Array, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }"
+        ts_arg_type = "{ settle(batch: { ids: Array<number>, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }"
     )]
     target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
@@ -72,6 +72,7 @@ pub fn open_delivery(
         .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;
     let opened = Config::from_options(options, &ambient).and_then(|config| {
         let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
+        let variables = Arc::new(JsVariables::new(completions.clone()));
         let shipping = Arc::new(Shipping::default());
         let shipper = {
             let (shipping, completions) = (shipping.clone(), completions.clone());
@@ -79,7 +80,7 @@ pub fn open_delivery(
         };
         let (notices, clock) = (completions.clone(), Clock::system());
         let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), clock, handle)?;
-        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, shipping })
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, shipping })
     });
     Ok(match opened {
         Ok(delivery) => Either::A(delivery),
@@ -111,6 +112,7 @@ pub struct NativeDelivery {
     delivery: Arc<Delivery>,
     completions: Arc<Completions>,
     hooks: Arc<JsHooks>,
+    variables: Arc<JsVariables>,
     shipping: Arc<Shipping>,
 }
 
@@ -133,17 +135,9 @@ impl NativeDelivery {
         spawn(async move { ticket.finish(work.await) });
     }
 
-    /// Reads `asked` together; each has its ticket.
-    fn start_together(&self, tickets: Vec<Ticket>, asked: Vec<(SecretName, Variables)>) {
-        if asked.is_empty() {
-            return;
-        }
-        let delivery = self.delivery.clone();
-        spawn(async move {
-            let answers = delivery.get_many(&asked).await.into_iter();
-            let outcomes = answers.map(|answer| Ok(secret(answer?.map(|found| found.value))));
-            Ticket::finish_all(tickets.into_iter().zip(outcomes).collect());
-        });
+    /// What JavaScript read when the call was made; what it did not read is asked for.
+    fn variables(&self, read: Option<HashMap<String, String>>) -> Variables {
+        read.map_or_else(|| Variables::asked(self.variables.clone()), Variables::new)
     }
 
     /// Runs `work` on a valid `name`; an invalid one is refused before any source is asked.
@@ -157,10 +151,6 @@ impl NativeDelivery {
         }
     }
 }
-
-/// Reads of one turn that are worked on together. Whole calls' worth, so that a cold turn costs no more calls; enough that
-/// few threads have to be woken; and small enough that JavaScript goes on with the first ones while others are still read.
-const PORTION: usize = 2 * MAX_BATCH;
 
 fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
     Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())
@@ -180,7 +170,7 @@ impl NativeDelivery {
 
     /// What ended since the last batch; `null` when that is nothing, and `settle` is called for what ends later.
     #[napi(
-        ts_return_type = "{ ids: Uint32Array, values: Array<unknown>, others: Array<number | string> } | null",
+        ts_return_type = "{ ids: Array<number>, values: Array<unknown>, others: Array<number | string> } | null",
         catch_unwind
     )]
     pub fn more(&self) -> Option<Batch> {
@@ -206,46 +196,60 @@ impl NativeDelivery {
         Some(SecretMap(entries.into_iter().map(|(kind, entry)| (kind, entry.value.clone())).collect()))
     }
 
-    /// `getSecret`.
+    /// `getSecret`, of one secret. Variables that are not given are asked for when they are needed.
     #[napi(catch_unwind)]
-    pub fn get_secret(&self, id: u32, name: String, variables: HashMap<String, String>) {
-        let variables = Variables::new(variables);
+    pub fn get_secret(&self, id: u32, name: String, variables: Option<HashMap<String, String>>) {
+        let variables = self.variables(variables);
         self.start_named(id, &name, |delivery, name| async move {
             Ok(secret(delivery.get(&name, &variables).await?.map(|found| found.value)))
         });
     }
 
-    /// Several `getSecret` that were called in one turn: what none of them finds in the caches is fetched together.
-    /// `names` are joined by line ends, in the order of `ids`; `variables` is unset when none of them has any. Gives
-    /// `false`, and begins nothing, when there are not as many names as ids: one of them holds a line end.
+    /// Several `getSecret` that were called in one turn, as one operation: what none of them finds in the caches is
+    /// fetched together. `names` are joined by line ends; `variables`, where given, has each one's. Gives `false`, and
+    /// begins nothing, when there are not `count` names: one of them holds a line end.
     #[napi(catch_unwind)]
     pub fn get_secrets(
         &self,
-        ids: Uint32Array,
+        id: u32,
+        count: u32,
         names: String,
-        variables: Option<Vec<Option<HashMap<String, String>>>>,
+        variables: Option<Vec<HashMap<String, String>>>,
     ) -> bool {
-        if names.split('\n').count() != ids.len() {
+        if usize::try_from(count) != Ok(names.split('\n').count()) {
             return false;
         }
-        let mut variables = variables.unwrap_or_default().into_iter();
-        let (mut tickets, mut asked) = (Vec::with_capacity(PORTION), Vec::with_capacity(PORTION));
-        for (id, name) in ids.iter().zip(names.split('\n')) {
-            let ticket = self.completions.ticket(*id);
-            let variables = variables.next().flatten().map(Variables::new).unwrap_or_default();
+        let mut variables = variables.map(Vec::into_iter);
+        let (mut asked, mut refused) = (Vec::new(), Vec::new());
+        for (at, name) in names.split('\n').enumerate() {
+            let variables = self.variables(variables.as_mut().map(|all| all.next().unwrap_or_default()));
             match SecretName::new(name) {
-                Ok(name) => {
-                    tickets.push(ticket);
-                    asked.push((name, variables));
-                }
-                Err(error) => ticket.finish(Err(error)),
-            }
-            if asked.len() == PORTION {
-                self.start_together(std::mem::take(&mut tickets), std::mem::take(&mut asked));
+                Ok(name) => asked.push((name, variables)),
+                Err(error) => refused.push((at, error)),
             }
         }
-        self.start_together(tickets, asked);
+        self.start(id, |delivery| async move {
+            let answers = delivery.get_many(&asked).await.into_iter();
+            let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
+            for (at, error) in refused {
+                answers.insert(at, Err(error));
+            }
+            Ok(Outcome::Answers(answers))
+        });
         true
+    }
+
+    /// Whether a read needs the process variables at once.
+    #[napi(catch_unwind)]
+    pub fn variables_come_first(&self) -> bool {
+        self.delivery.variables_come_first()
+    }
+
+    /// The variables that were asked for; unset when they could not be read.
+    #[napi(catch_unwind)]
+    pub fn variables_are(&self, id: u32, variables: Option<HashMap<String, String>>) {
+        let secret = |(name, value)| (name, SecretValue::new(value));
+        self.variables.answer(id, variables.map(|read| read.into_iter().map(secret).collect()));
     }
 
     /// `refresh`.

@@ -289,6 +289,11 @@ impl Delivery {
         &self.resolver.runtime
     }
 
+    /// Whether process variables are asked before AWS, or AWS not at all: a read then needs them at once.
+    pub fn variables_come_first(&self) -> bool {
+        self.resolver.precedence == Precedence::Override || self.layer().aws.is_none()
+    }
+
     /// Reads time.
     pub fn clock(&self) -> &Clock {
         &self.clock

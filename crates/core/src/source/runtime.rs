@@ -1,8 +1,11 @@
 //! The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::config::RuntimeConfig;
 use crate::error::{ErrorCode, Result, SecretError};
@@ -13,23 +16,64 @@ use crate::value::SecretValue;
 /// Docker's convention: `NAME_FILE` holds the path of a file that holds the value.
 pub const FILE_SUFFIX: &str = "_FILE";
 
-/// The process variables that matter for one call, read on the JavaScript thread when the call was made.
-#[derive(Clone, Debug, Default)]
-pub struct Variables(HashMap<String, SecretValue>);
+/// Process variables by name.
+pub type VariableValues = HashMap<String, SecretValue>;
+
+/// The variables that may hold a secret, or why they cannot be read.
+pub type AskedVariables<'a> = Pin<Box<dyn Future<Output = Result<VariableValues>> + Send + 'a>>;
+
+/// Reads process variables when they are needed.
+pub trait AskVariables: Send + Sync {
+    /// Those that may hold `name`: see [`SecretName::variable_names`], each with and without [`FILE_SUFFIX`].
+    fn ask<'a>(&'a self, name: &'a SecretName) -> AskedVariables<'a>;
+}
+
+/// The process variables that matter for one call. Only the JavaScript thread reads them: when the call is made, or,
+/// where other sources come first, once these have nothing.
+#[derive(Clone)]
+pub struct Variables(Known);
+
+#[derive(Clone)]
+enum Known {
+    Read(VariableValues),
+    Asked(Arc<dyn AskVariables>),
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self(Known::Read(VariableValues::new()))
+    }
+}
 
 impl Variables {
     /// From names and values.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect())
+        Self(Known::Read(variables.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect()))
     }
 
-    fn get(&self, name: &str) -> Option<&SecretValue> {
-        self.0.get(name).filter(|value| !value.is_empty())
+    /// Asked for when they are needed, each secret's by itself.
+    pub fn asked(from: Arc<dyn AskVariables>) -> Self {
+        Self(Known::Asked(from))
     }
 
-    /// The names that are set.
+    /// Those that may hold `name`.
+    ///
+    /// # Errors
+    /// Of whom they are asked from.
+    async fn of(&self, name: &SecretName) -> Result<Cow<'_, VariableValues>> {
+        match &self.0 {
+            Known::Read(values) => Ok(Cow::Borrowed(values)),
+            Known::Asked(from) => from.ask(name).await.map(Cow::Owned),
+        }
+    }
+
+    /// The names that are set; none where they are asked for.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        let read = match &self.0 {
+            Known::Read(values) => Some(values),
+            Known::Asked(_) => None,
+        };
+        read.into_iter().flat_map(HashMap::keys).map(String::as_str)
     }
 }
 
@@ -58,17 +102,19 @@ impl Runtime {
     /// The value of `name`: the variable, else the file its `_FILE` variable names, else a mounted file.
     ///
     /// # Errors
-    /// `SOURCE_UNAVAILABLE` when a file exists and cannot be read, or `NAME_FILE` names one that does not exist;
-    /// `SOURCE_RESPONSE_INVALID` when a file is not UTF-8.
+    /// `SOURCE_UNAVAILABLE` when a file exists and cannot be read, or `NAME_FILE` names one that does not exist, or the
+    /// variables cannot be read; `SOURCE_RESPONSE_INVALID` when a file is not UTF-8.
     pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<Located>> {
+        let variables = variables.of(name).await?;
+        let set = |variable: &str| variables.get(variable).filter(|value| !value.is_empty());
         let mut pointer = None;
         for variable in name.variable_names() {
-            if let Some(value) = variables.get(&variable) {
+            if let Some(value) = set(&variable) {
                 return Ok(Some(Located { value: value.clone(), place: format!("process variable {variable}") }));
             }
             let file_form = format!("{variable}{FILE_SUFFIX}");
             if pointer.is_none()
-                && let Some(path) = variables.get(&file_form)
+                && let Some(path) = set(&file_form)
             {
                 #[expect(clippy::disallowed_methods, reason = "EXPOSE: a path, named by its variable in messages")]
                 let path = PathBuf::from(path.expose());
