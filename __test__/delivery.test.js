@@ -202,6 +202,51 @@ describe('process variables', () => {
     }
   })
 
+  test('are not looked at for what AWS or the env file has, and found after both', async () => {
+    /** @type {string[]} */
+    const asked = []
+    const set = { TCS_PROBE_TOKEN: 'variable', A_B: 'not asked', C_D: 'not asked' }
+    const variables = new Proxy(set, { get: (all, name) => (asked.push(String(name)), Reflect.get(all, name)) })
+    await aws.put({ A_B_development: 'aws' })
+    fs.writeFileSync(path.join(directory, '.env.dev'), 'C_D=file\n')
+    const delivery = deliver({ environment: 'development', runtime: { variables, secretDirectories: [] } })
+    asked.length = 0
+    const names = ['A_B', 'C_D', 'TCS_PROBE_TOKEN', 'TCS-PROBE_TOKEN', 'E_F']
+    expect(await Promise.all(names.map((name) => delivery.getSecret(name)))).toEqual([
+      'aws',
+      'file',
+      'variable',
+      'variable',
+      null,
+    ])
+    expect(new Set(asked.map((name) => name.replace('_FILE', '').replace('-', '_')))).toEqual(
+      new Set(['TCS_PROBE_TOKEN', 'E_F']),
+    )
+    // And of one alone.
+    set.TCS_PROBE_TOKEN = 'another'
+    expect(await delivery.getSecret('TCS_PROBE_TOKEN')).toBe('another')
+  })
+
+  test('that cannot be read are told to the read that needs them, and to no other', async () => {
+    const variables = {
+      get TCS_PROBE_TOKEN() {
+        if (isReady) throw new Error('canary')
+        return 'x'
+      },
+    }
+    let isReady = false
+    await aws.put({ A_B_production: 'aws' })
+    const delivery = deliver({ runtime: { variables, secretDirectories: [] } })
+    isReady = true
+    const reads = ['TCS_PROBE_TOKEN', 'A_B', 'C_D'].map((name) => delivery.getSecret(name))
+    const [failed, ...others] = await Promise.allSettled(reads)
+    expect(others.map(({ value }) => value)).toEqual(['aws', null])
+    const told = { code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining('options.runtime.variables') }
+    expect(failed.reason).toMatchObject(told)
+    expect(failed.reason.message).not.toContain('canary')
+    await expect(delivery.getSecret('TCS_PROBE_TOKEN')).rejects.toMatchObject(told)
+  })
+
   test('override AWS when asked to, cached or not, and only while they are set', async () => {
     await aws.put({ TCS_PROBE_TOKEN_production: 'aws' })
     const delivery = deliver({ runtime: { precedence: 'override' } })
