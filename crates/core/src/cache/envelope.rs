@@ -9,8 +9,11 @@
 //! The additional data of the seal is the format, the environment, the AWS id and the key id, so an envelope moved to
 //! another key, another secret or another environment does not open.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand;
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::config::EncryptionKey;
@@ -23,13 +26,16 @@ const CONTEXT: &[u8] = b"tcs-secret-delivery/envelope/1";
 /// The longest version id that is kept; AWS's own are at most 64 characters.
 const MAX_VERSION_ID: usize = 255;
 
+/// On the stack, with ids of the usual length.
+type AdditionalData = SmallVec<[u8; 256]>;
+
 /// What an envelope holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The secret.
     pub value: SecretValue,
     /// AWS's version id.
-    pub version_id: Option<String>,
+    pub version_id: Option<Arc<str>>,
     /// When AWS gave it, in milliseconds since 1970.
     pub fetched_unix_ms: u64,
     /// How long it is fresh from then, in milliseconds.
@@ -133,9 +139,15 @@ impl Envelopes {
         }
     }
 
-    fn additional_data(&self, id: &str, key_id: &[u8]) -> Vec<u8> {
-        // No part can hold a NUL, so the parts cannot be shifted against each other.
-        [CONTEXT, self.environment.as_bytes(), id.as_bytes(), key_id].join(&0u8)
+    fn additional_data(&self, id: &str, key_id: &[u8]) -> AdditionalData {
+        let mut data = AdditionalData::new();
+        for part in [CONTEXT, self.environment.as_bytes(), id.as_bytes()] {
+            data.extend_from_slice(part);
+            // No part can hold a NUL, so the parts cannot be shifted against each other.
+            data.push(0);
+        }
+        data.extend_from_slice(key_id);
+        data
     }
 }
 
@@ -158,7 +170,7 @@ fn decode(body: &[u8]) -> Option<Contents> {
     let version = std::str::from_utf8(version).ok()?;
     Some(Contents {
         value: SecretValue::copied(std::str::from_utf8(value).ok()?),
-        version_id: Some(version).filter(|v| !v.is_empty()).map(str::to_owned),
+        version_id: Some(version).filter(|v| !v.is_empty()).map(Arc::from),
         fetched_unix_ms: u64::from_be_bytes(*fetched),
         fresh_for_ms: u64::from_be_bytes(*fresh_for),
     })

@@ -142,13 +142,14 @@ impl Known {
     }
 }
 
+/// Small, since the cache moves slots around.
 #[derive(Clone)]
 enum Slot {
     Value(Arc<Entry>),
     /// AWS said that it has no such secret; believed until then.
     Absent(Moment),
     /// AWS refused this identity; not asked again until then.
-    Denied(Moment, SecretError),
+    Denied(Moment, Box<SecretError>),
     /// Dropped. The version id stays, so that a rotation is still noticed.
     Dropped(Arc<str>),
 }
@@ -224,7 +225,7 @@ impl MemoryCache {
                 _ => Lookup::Miss,
             },
             Some(Slot::Absent(until)) if now < until => Lookup::Absent,
-            Some(Slot::Denied(until, error)) if now < until => Lookup::Denied(error),
+            Some(Slot::Denied(until, error)) if now < until => Lookup::Denied(*error),
             _ => Lookup::Miss,
         }
     }
@@ -283,7 +284,7 @@ impl MemoryCache {
 
     /// Remembers for `how_long` that AWS refused `name`.
     pub fn put_denied(&self, name: &str, now: Moment, how_long: Duration, error: &SecretError) {
-        self.put_answer(name, how_long, || Slot::Denied(now.plus(how_long), error.clone()));
+        self.put_answer(name, how_long, || Slot::Denied(now.plus(how_long), error.clone().into()));
     }
 
     fn put_answer(&self, name: &str, how_long: Duration, slot: impl FnOnce() -> Slot) {

@@ -5,10 +5,11 @@ mod link;
 mod subscription;
 mod target;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Value, from_redis_value};
+use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs, Value, from_redis_value};
 use tokio::sync::Mutex as AsyncMutex;
 
 pub use subscription::Heard;
@@ -30,6 +31,26 @@ const SCAN_DEADLINE: Duration = Duration::from_secs(2);
 /// After one failure reads go straight to AWS for a moment.
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
+
+const MGET: &str = "MGET";
+
+/// A key that is put together where the command is written.
+struct Key<'a> {
+    prefix: &'a str,
+    id: &'a str,
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.prefix, self.id)
+    }
+}
+
+impl ToRedisArgs for Key<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        out.write_arg_fmt(self);
+    }
+}
 
 /// The shared cache's commands, by AWS id.
 pub struct RedisCache {
@@ -54,8 +75,8 @@ impl RedisCache {
         }
     }
 
-    fn key(&self, id: &str) -> String {
-        format!("{}{id}", self.config.key_prefix)
+    fn key<'a>(&'a self, id: &'a str) -> Key<'a> {
+        Key { prefix: &self.config.key_prefix, id }
     }
 
     /// `:` is in no AWS id of ours, so a lock is never taken for an entry.
@@ -83,7 +104,9 @@ impl RedisCache {
 
     /// The envelopes of `ids`, in their order.
     pub async fn get_many(&self, ids: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
-        let mut command = redis::cmd("MGET");
+        let size = MGET.len() + ids.iter().map(|id| self.config.key_prefix.len() + id.len()).sum::<usize>();
+        let mut command = Cmd::with_capacity(1 + ids.len(), size);
+        command.arg(MGET);
         for id in ids {
             command.arg(self.key(id));
         }
@@ -177,7 +200,7 @@ impl RedisCache {
 
     /// Drops every entry whose id stands between `before` and `after`, by SCAN: never FLUSHDB, never KEYS.
     pub async fn clear(&self, before: &str, after: &str) -> Result<()> {
-        let pattern = format!("{}*{}", glob_literal(&self.key(before)), glob_literal(after));
+        let pattern = format!("{}*{}", glob_literal(&self.key(before).to_string()), glob_literal(after));
         let link = self.link(SCAN_DEADLINE).await?;
         for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {
             let mut cursor: u64 = 0;

@@ -45,7 +45,7 @@ impl TieredCache {
         let ttl = ttl.unwrap_or(self.ttl);
         self.forget(name);
         let fetched_unix_ms = self.clock.unix_ms();
-        let deadlines = self.deadlines_by_hand(ttl, Duration::ZERO);
+        let deadlines = Self::deadlines_by_hand(ttl, Duration::ZERO, self.clock.now());
         self.memory.put(name.text(), Entry::new(value.clone(), None, fetched_unix_ms, deadlines), self.memory.epoch());
         let Some(shared) = &self.shared else { return Ok(()) };
         let contents = Contents { value, version_id: None, fetched_unix_ms, fresh_for_ms: millis(ttl) };

@@ -279,7 +279,8 @@ impl TieredCache {
         if contents.fetched_unix_ms <= want.newer_than {
             return Shared::Miss;
         }
-        let (now, entry) = (self.clock.now(), self.entry_of(contents, unix_ms));
+        let now = self.clock.now();
+        let entry = self.entry_of(contents, unix_ms, now);
         if entry.is_fresh(now) {
             if remember {
                 self.remember(&want.name, &entry, want.at);
@@ -293,20 +294,19 @@ impl TieredCache {
     }
 
     /// An entry from a copy that may have been made elsewhere, as old as it is.
-    fn entry_of(&self, contents: Contents, unix_ms: u64) -> Arc<Entry> {
+    fn entry_of(&self, contents: Contents, unix_ms: u64, now: Moment) -> Arc<Entry> {
         let age = Duration::from_millis(unix_ms.saturating_sub(contents.fetched_unix_ms));
         let fresh_for = Duration::from_millis(contents.fresh_for_ms);
         let deadlines = match contents.version_id {
             // Another instance may have a longer TTL; the shorter of both holds.
-            Some(_) => self.deadlines(fresh_for.min(self.ttl), age),
-            None => self.deadlines_by_hand(fresh_for, age),
+            Some(_) => self.deadlines(fresh_for.min(self.ttl), age, now),
+            None => Self::deadlines_by_hand(fresh_for, age, now),
         };
-        Entry::new(contents.value, contents.version_id.map(Arc::from), contents.fetched_unix_ms, deadlines)
+        Entry::new(contents.value, contents.version_id, contents.fetched_unix_ms, deadlines)
     }
 
     /// Of a copy of what AWS gave.
-    fn deadlines(&self, fresh_for: Duration, age: Duration) -> Deadlines {
-        let now = self.clock.now();
+    fn deadlines(&self, fresh_for: Duration, age: Duration, now: Moment) -> Deadlines {
         let left = |until: Duration| now.plus(until.saturating_sub(age));
         let soft = |part: f64| if self.refresh_ahead { left(fresh_for.mul_f64(part)) } else { Moment::NEVER };
         Deadlines {
@@ -320,8 +320,8 @@ impl TieredCache {
     }
 
     /// Of what was put by hand: it ends with its TTL, since nothing backs it.
-    fn deadlines_by_hand(&self, fresh_for: Duration, age: Duration) -> Deadlines {
-        let end = self.clock.now().plus(fresh_for.saturating_sub(age));
+    fn deadlines_by_hand(fresh_for: Duration, age: Duration, now: Moment) -> Deadlines {
+        let end = now.plus(fresh_for.saturating_sub(age));
         Deadlines {
             soft_at: Moment::NEVER,
             refresh_at: Moment::NEVER,
@@ -353,7 +353,7 @@ impl TieredCache {
 
     /// Remembers what AWS gave, in memory, unless it was invalidated since `at`; says whether it did.
     pub fn store(&self, name: &SecretName, fetched: &Fetched, at: At) -> bool {
-        let deadlines = self.deadlines(self.ttl, Duration::ZERO);
+        let deadlines = self.deadlines(self.ttl, Duration::ZERO, self.clock.now());
         let entry = Entry::new(fetched.value.clone(), fetched.version_id.clone(), fetched.fetched_unix_ms, deadlines);
         if !self.remember(name, &entry, at) {
             return false;
@@ -372,7 +372,7 @@ impl TieredCache {
     fn contents(&self, fetched: &Fetched) -> Contents {
         Contents {
             value: fetched.value.clone(),
-            version_id: fetched.version_id.as_deref().map(str::to_owned),
+            version_id: fetched.version_id.clone(),
             fetched_unix_ms: fetched.fetched_unix_ms,
             fresh_for_ms: millis(self.ttl),
         }
@@ -418,7 +418,8 @@ impl TieredCache {
     /// The usable copy of the last-known-good file.
     pub async fn from_snapshot(&self, name: &SecretName) -> Option<Arc<Entry>> {
         let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
-        let entry = self.entry_of(contents, self.clock.unix_ms());
-        entry.is_usable(self.clock.now()).then_some(entry)
+        let now = self.clock.now();
+        let entry = self.entry_of(contents, self.clock.unix_ms(), now);
+        entry.is_usable(now).then_some(entry)
     }
 }
