@@ -216,20 +216,25 @@ impl NativeDelivery {
         names: String,
         variables: Option<Vec<HashMap<String, String>>>,
     ) -> bool {
-        if usize::try_from(count) != Ok(names.split('\n').count()) {
-            return false;
-        }
-        let mut variables = variables.map(Vec::into_iter);
-        let (mut asked, mut refused) = (Vec::new(), Vec::new());
+        let count = usize::try_from(count).unwrap_or_default();
+        let mut given = variables.map(Vec::into_iter);
+        let (mut valid, mut variables, mut refused) =
+            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::new());
         for (at, name) in names.split('\n').enumerate() {
-            let variables = self.variables(variables.as_mut().map(|all| all.next().unwrap_or_default()));
+            let read = given.as_mut().map(|given| given.next().unwrap_or_default());
             match SecretName::new(name) {
-                Ok(name) => asked.push((name, variables)),
+                Ok(name) => {
+                    valid.push(name);
+                    variables.push(self.variables(read));
+                }
                 Err(error) => refused.push((at, error)),
             }
         }
+        if valid.len() + refused.len() != count {
+            return false;
+        }
         self.start(id, |delivery| async move {
-            let answers = delivery.get_many(&asked).await.into_iter();
+            let answers = delivery.get_many(&valid, &variables).await.into_iter();
             let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
             for (at, error) in refused {
                 answers.insert(at, Err(error));

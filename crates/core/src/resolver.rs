@@ -58,31 +58,39 @@ impl Resolver {
         self.after_aws(name, variables, from_aws).await
     }
 
-    /// [`Resolver::resolve`] for many names, at the cost of few calls.
-    pub async fn resolve_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = asked.iter().map(|_| None).collect();
-        if self.precedence == Precedence::Override {
-            let found = join_all(asked.iter().map(|(name, variables)| self.from_runtime(name, variables))).await;
-            for (answer, found) in answers.iter_mut().zip(found) {
-                *answer = found.transpose().map(|found| found.map(Some));
-            }
+    /// [`Resolver::resolve`] for many names, each with its variables, at the cost of few calls.
+    pub async fn resolve_many(&self, names: &[SecretName], variables: &[Variables]) -> Vec<Answer> {
+        if self.precedence == Precedence::Last {
+            return self.resolve_many_from_aws(names, variables).await;
         }
-        let open: Vec<usize> = (0..asked.len()).filter(|&i| answers[i].is_none()).collect();
-        let names: Vec<SecretName> = open.iter().map(|&i| asked[i].0.clone()).collect();
+        let found = names.iter().zip(variables).map(|(name, variables)| self.from_runtime(name, variables));
+        let mut answers = join_all(found).await;
+        let open: Vec<usize> = (0..names.len()).filter(|&i| matches!(answers[i], Ok(None))).collect();
+        let (open_names, open_variables): (Vec<_>, Vec<_>) =
+            open.iter().map(|&i| (names[i].clone(), variables[i].clone())).unzip();
+        let from_aws = self.resolve_many_from_aws(&open_names, &open_variables).await;
+        for (i, answer) in open.into_iter().zip(from_aws) {
+            answers[i] = answer;
+        }
+        answers
+    }
+
+    /// AWS's answers, and where it has none those of the sources after it.
+    async fn resolve_many_from_aws(&self, names: &[SecretName], variables: &[Variables]) -> Vec<Answer> {
+        let mut answers = self.layer.read_many(names).await;
         let mut later = Vec::new();
-        for (i, from_aws) in open.into_iter().zip(self.layer.read_many(&names).await) {
-            if let Ok(Some(_)) = &from_aws {
-                self.metrics.note_not_in_aws(&asked[i].0, false);
-                answers[i] = Some(from_aws);
-                continue;
+        for (i, answer) in answers.iter().enumerate() {
+            if let Ok(Some(_)) = answer {
+                self.metrics.note_not_in_aws(&names[i], false);
+            } else {
+                let from_aws = answer.clone();
+                later.push(async move { (i, self.after_aws(&names[i], &variables[i], from_aws).await) });
             }
-            let (name, variables) = &asked[i];
-            later.push(async move { (i, self.after_aws(name, variables, from_aws).await) });
         }
         for (i, answer) in join_all(later).await {
-            answers[i] = Some(answer);
+            answers[i] = answer;
         }
-        answers.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
+        answers
     }
 
     /// Goes on from AWS's answer: to the env file and, in the default order, to the runtime environment.

@@ -307,21 +307,20 @@ impl Delivery {
         self.counted(name, self.resolver.resolve(name, variables, Freshness::Cached)).await
     }
 
-    /// Several secrets that are asked for at the same time, each with its own answer.
+    /// Several secrets that are asked for at the same time, each with its variables and its own answer.
     ///
     /// # Errors
     /// Each as [`Delivery::get`].
-    pub async fn get_many(&self, asked: &[(SecretName, Variables)]) -> Vec<Result<Option<Found>>> {
+    pub async fn get_many(&self, names: &[SecretName], variables: &[Variables]) -> Vec<Result<Option<Found>>> {
         let watch = Stopwatch::start();
-        let answers = self.audited(async { Ok(self.resolver.resolve_many(asked).await) }).await;
-        let answers = answers.unwrap_or_else(|error| asked.iter().map(|_| Err(error.clone())).collect());
-        let (took, mut recorded) = (watch.took(), Vec::with_capacity(answers.len()));
-        for ((name, _), answer) in asked.iter().zip(answers) {
-            let answer = self.recorded(name, answer, took).await;
-            self.count(&answer, took);
-            recorded.push(answer);
+        let answers = self.audited(async { Ok(self.resolver.resolve_many(names, variables).await) }).await;
+        let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
+        let took = watch.took();
+        let answers = if self.audit.is_some() { self.recorded_many(names, answers, took).await } else { answers };
+        for answer in &answers {
+            self.count(answer, took);
         }
-        recorded
+        answers
     }
 
     /// The secret `name`, past the caches.

@@ -55,6 +55,20 @@ impl Delivery {
         unless_unrecorded(result, recorded)
     }
 
+    /// The results of reads that were begun together, once the record of each is written.
+    pub(super) async fn recorded_many(
+        &self,
+        names: &[SecretName],
+        results: Vec<Result<Option<Found>>>,
+        took: Duration,
+    ) -> Vec<Result<Option<Found>>> {
+        let mut recorded = Vec::with_capacity(results.len());
+        for (name, result) in names.iter().zip(results) {
+            recorded.push(self.recorded(name, result, took).await);
+        }
+        recorded
+    }
+
     /// Writes an access into the audit log, before its value leaves.
     pub(crate) async fn record(&self, access: &Access<'_>) -> Result<()> {
         match &self.audit {

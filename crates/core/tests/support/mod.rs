@@ -231,10 +231,10 @@ impl Service<'_> {
 
     /// The texts of several names that are asked for at the same time.
     pub async fn together(&self, names: &[String]) -> Vec<Result<Option<String>>> {
-        let asked: Vec<_> = names.iter().map(|name| (secret(name), self.variables())).collect();
+        let (names, variables): (Vec<_>, Vec<_>) = names.iter().map(|name| (secret(name), self.variables())).unzip();
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         let text = |found: tcs_secret_delivery_core::layer::Found| found.value.expose().to_owned();
-        self.delivery.get_many(&asked).await.into_iter().map(|answer| Ok(answer?.map(text))).collect()
+        self.delivery.get_many(&names, &variables).await.into_iter().map(|answer| Ok(answer?.map(text))).collect()
     }
 
     /// The text that the hot path gives without waiting.
