@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::AwsLayer;
 use crate::cache::tiered::{Shared, Want};
 use crate::error::{Result, SecretError};
-use crate::source::aws::{Aws, Fetched, MAX_BATCH};
+use crate::source::aws::{Fetched, MAX_BATCH};
 
 /// How long a miss waits for others, unless it is alone; longer when the rate limit makes every call wait.
 pub(super) const WINDOW: Duration = Duration::from_millis(1);
@@ -42,24 +42,25 @@ pub(super) struct Miss {
     pub(super) answer: oneshot::Sender<Asked>,
 }
 
-/// Counts a miss while it is under way.
-struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    /// Also says whether it is the only one.
-    fn begin(count: &Arc<AtomicUsize>) -> (Self, bool) {
-        let alone = count.fetch_add(1, Ordering::SeqCst) == 0;
-        (Self(count.clone()), alone)
-    }
+/// Counts misses, or a call, while they are under way.
+struct UnderWay {
+    count: Arc<AtomicUsize>,
+    /// Nothing else was under way when it began.
+    alone: bool,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Gather {
+    fn begin(&self) -> UnderWay {
+        let alone = self.under_way.fetch_add(1, Ordering::SeqCst) == 0;
+        UnderWay { count: self.under_way.clone(), alone }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,56 +69,66 @@ impl Gather {
 impl AwsLayer {
     /// Asks AWS for one name, together with those that are asked for at the same time.
     pub(super) async fn ask(self: &Arc<Self>, want: Want) -> Asked {
-        let (_under_way, alone) = UnderWay::begin(&self.gather.under_way);
-        let limited = self.aws.as_ref().map(Aws::wait).unwrap_or_default();
-        if self.aws.is_none() || (alone && limited.is_zero()) {
+        let under_way = self.gather.begin();
+        let Some(window) = self.window(under_way.alone) else {
             // Boxed, it does not swell every future above.
             let mut answers = Box::pin(self.fetch_group(vec![want])).await;
             return answers.pop().unwrap_or(Asked::Aws(Ok(None)));
-        }
-        let (answer, answered) = oneshot::channel();
-        let (full, first) = {
-            let mut waiting = self.gather.lock();
-            waiting.misses.push(Miss { want, answer });
-            match waiting.misses.len() {
-                1 => (None, Some(waiting.window)),
-                MAX_BATCH => (Some(waiting.take()), None),
-                _ => (None, None),
-            }
         };
-        if let Some(window) = first {
-            let layer = self.clone();
-            // A call that has to wait for its turn takes along what is missed until then.
-            let window_length = limited.max(WINDOW);
-            self.spawn_stoppable(async move {
-                tokio::time::sleep(window_length).await;
-                let misses = {
-                    let mut waiting = layer.gather.lock();
-                    if waiting.window == window { waiting.take() } else { Vec::new() }
-                };
-                layer.deliver(misses).await;
-            });
-        }
-        if let Some(misses) = full {
-            self.deliver_soon(misses);
-        }
+        let (answer, answered) = oneshot::channel();
+        self.gather_for(window, vec![Miss { want, answer }]);
         answer_of(answered).await
     }
 
-    /// Fetches what was missed together: at most 20 a call, in the order of their names, so that instances that miss the
-    /// same names divide them in the same way.
+    /// Asks AWS for what was missed together: at most 20 a call, in the order of their names, so that instances that miss
+    /// the same names divide them in the same way. What is left of whole calls waits for others, as a single miss does.
     pub(super) fn ask_together(self: &Arc<Self>, mut misses: Vec<Miss>) {
         misses.sort_by(|a, b| a.want.name.cmp(&b.want.name));
+        let rest = misses.split_off(misses.len() - misses.len() % MAX_BATCH);
+        let alone = misses.is_empty() && self.gather.under_way.load(Ordering::SeqCst) == 0;
         let mut misses = misses.into_iter().peekable();
         while misses.peek().is_some() {
             self.deliver_soon(misses.by_ref().take(MAX_BATCH).collect());
+        }
+        if rest.is_empty() {
+            return;
+        }
+        match self.window(alone) {
+            Some(window) => self.gather_for(window, rest),
+            None => self.deliver_soon(rest),
+        }
+    }
+
+    /// How long misses wait for others; `None` where that gains nothing.
+    fn window(&self, alone: bool) -> Option<Duration> {
+        let limited = self.aws.as_ref()?.wait();
+        // A call that has to wait for its turn takes along what is missed until then.
+        (!alone || !limited.is_zero()).then(|| limited.max(WINDOW))
+    }
+
+    /// Has fewer than 20 misses wait for as many others as a call takes, for `window` at most.
+    fn gather_for(self: &Arc<Self>, window: Duration, misses: Vec<Miss>) {
+        let (full, opened) = self.gather.lock().add(misses);
+        if let Some(misses) = full {
+            self.deliver_soon(misses);
+        }
+        if let Some(opened) = opened {
+            let layer = self.clone();
+            let under_way = self.gather.begin();
+            self.spawn_stoppable(async move {
+                let _under_way = under_way;
+                tokio::time::sleep(window).await;
+                let misses = layer.gather.lock().close(opened);
+                layer.deliver(misses).await;
+            });
         }
     }
 
     fn deliver_soon(self: &Arc<Self>, misses: Vec<Miss>) {
         let layer = self.clone();
+        let under_way = self.gather.begin();
         self.spawn_stoppable(async move {
-            let _under_way = UnderWay::begin(&layer.gather.under_way);
+            let _under_way = under_way;
             layer.deliver(misses).await;
         });
     }
@@ -160,7 +171,25 @@ pub(super) async fn answer_of(answered: oneshot::Receiver<Asked>) -> Asked {
 }
 
 impl Waiting {
-    fn take(&mut self) -> Vec<Miss> {
+    /// Adds fewer than 20; gives the call that is full now, and the window that what is left opens.
+    fn add(&mut self, misses: Vec<Miss>) -> (Option<Vec<Miss>>, Option<u64>) {
+        let mut opens = self.misses.is_empty();
+        self.misses.extend(misses);
+        let mut full = None;
+        if self.misses.len() >= MAX_BATCH {
+            let rest = self.misses.split_off(MAX_BATCH);
+            full = Some(std::mem::replace(&mut self.misses, rest));
+            self.window += 1;
+            opens = !self.misses.is_empty();
+        }
+        (full, opens.then_some(self.window))
+    }
+
+    /// What waited in `window`; nothing when it was closed before.
+    fn close(&mut self, window: u64) -> Vec<Miss> {
+        if self.window != window {
+            return Vec::new();
+        }
         self.window += 1;
         std::mem::take(&mut self.misses)
     }

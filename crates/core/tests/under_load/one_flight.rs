@@ -95,3 +95,38 @@ async fn a_reader_who_gives_up_does_not_stop_the_others() {
     assert!(gave_up.is_err());
     assert_eq!(other, "v");
 }
+
+#[tokio::test]
+async fn what_whole_calls_leave_over_shares_a_call() {
+    let world = World::new().await;
+    for i in 0..100 {
+        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
+    }
+    let service = world.deliver("production", json!({}));
+    let names: Vec<String> = (0..100).map(|i| format!("A_N{i}")).collect();
+    let answers = join_all(names.chunks(25).map(|portion| service.together(portion))).await;
+    for (name, value) in names.iter().zip(answers.into_iter().flatten()) {
+        assert_eq!(value.expect("no failure"), Some(name.replace("A_N", "v")));
+    }
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 5)]));
+}
+
+#[tokio::test]
+async fn tools_that_are_read_at_once_share_calls() {
+    let world = World::new().await;
+    let mut tools = serde_json::Map::new();
+    for tool in 0..10 {
+        let secrets: serde_json::Map<_, _> = (0..3).map(|i| (format!("n{i}"), json!({}))).collect();
+        tools.insert(format!("t{tool}"), json!({ "secrets": secrets }));
+        (0..3).for_each(|i| world.aws.put(&format!("T{tool}_N{i}_production"), &format!("{tool}-{i}")));
+    }
+    let service = world.deliver("production", json!({ "tools": tools }));
+    let names: Vec<String> = (0..10).map(|tool| format!("t{tool}")).collect();
+    let answers = join_all(names.iter().map(|tool| service.tool(tool))).await;
+    for (tool, secrets) in answers.into_iter().enumerate() {
+        let expected: Vec<_> = (0..3).map(|i| (format!("n{i}"), format!("{tool}-{i}"))).collect();
+        assert_eq!(secrets.expect("no failure"), expected);
+    }
+    // The first one is alone and does not wait; the other nine have 27 secrets.
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 3)]));
+}
