@@ -23,6 +23,8 @@ export declare class NativeDelivery {
   getSecrets(id: number, count: number, names: string, variables?: Array<Record<string, string>> | undefined | null): boolean
   /** Whether a read needs the process variables at once. */
   variablesComeFirst(): boolean
+  /** Whether copies are shared in Redis. */
+  hasSharedCache(): boolean
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `refresh`. */

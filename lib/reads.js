@@ -8,12 +8,12 @@ const { isEmpty } = require('./variables')
 /** @typedef {Record<string, string>} Found */
 
 /** So many reads are a whole call to AWS. */
-const FIRST_PORTION = 20
+const CALL = 20
 /**
- * Reads that are worked on together. Whole calls' worth, so that a cold turn costs no more calls; enough that few threads
- * have to be woken; and small enough that JavaScript goes on with the first ones while others are still read.
+ * Most reads that are worked on together: enough that few threads have to be woken, and so few that JavaScript goes on with
+ * the first ones while others are still read.
  */
-const PORTION = 2 * FIRST_PORTION
+const PORTION = 2 * CALL
 
 /** One read that the caches of this process do not answer. */
 class Read {
@@ -34,22 +34,30 @@ class Read {
 
 /**
  * Reads of one delivery under way. Those of one turn of the loop are begun together: what none of them finds in the caches
- * is then fetched in few calls. A turn's first portion is begun at once, so that the addon works on it while JavaScript
- * still asks for the rest.
+ * is then fetched in few calls. While the addon has nothing to work on, a turn's first portion is begun at once, so that
+ * JavaScript asks for the rest meanwhile (decision 11).
  */
 class Reads {
   #native
   #operations
+  /** No shared cache answers a read: each is part of a call. */
+  #costsCalls
   /** By name: readers of one secret share one read. @type {Map<string, Read>} */
   #underWay = new Map()
   /** Those of this turn that are not begun. @type {Read[]} */
   #portion = []
-  #size = FIRST_PORTION
+  /** Portions that the addon works on. */
+  #begun = 0
+  /** Reads of the portion that is begun before its turn ends, since the addon has nothing else to work on. */
+  #first = CALL
   #endsTurn = false
   #endTurn = () => {
     this.#endsTurn = false
     this.#begin()
-    this.#size = FIRST_PORTION
+    // Half of those under way: under steady load JavaScript goes on with one half while the other one is read. Whole
+    // calls only where each read costs one: what is left of them would go before the rest of its turn is there.
+    const half = Math.min(PORTION, Math.max(CALL, this.#underWay.size >> 1))
+    this.#first = this.#costsCalls ? half - (half % CALL) : half
   }
 
   /**
@@ -59,6 +67,7 @@ class Reads {
   constructor(native, operations) {
     this.#native = native
     this.#operations = operations
+    this.#costsCalls = !native.hasSharedCache()
   }
 
   /**
@@ -73,7 +82,8 @@ class Reads {
     const isShared = variables === undefined || isEmpty(variables)
     if (isShared) {
       const other = this.#underWay.get(name)
-      if (other !== undefined) return other.promise
+      // A promise of its own: whoever does not handle that it rejects hears of it.
+      if (other !== undefined) return other.promise.then()
     }
     const read = new Read(name, variables)
     if (isShared) this.#underWay.set(name, read)
@@ -81,10 +91,7 @@ class Reads {
       this.#endsTurn = true
       queueMicrotask(this.#endTurn)
     }
-    if (this.#portion.push(read) === this.#size) {
-      this.#begin()
-      this.#size = PORTION
-    }
+    if (this.#portion.push(read) === (this.#begun === 0 ? this.#first : PORTION)) this.#begin()
     return read.promise
   }
 
@@ -110,14 +117,19 @@ class Reads {
   #beginTogether(portion) {
     const names = portion.map(nameOf).join('\n')
     const variables = portion[0].variables === undefined ? undefined : portion.map(variablesOf)
-    return this.#operations.begin(this.#native, (id) => this.#native.getSecrets(id, portion.length, names, variables), {
+    const begin = (/** @type {number} */ id) => this.#native.getSecrets(id, portion.length, names, variables)
+    const begun = this.#operations.begin(this.#native, begin, {
       resolve: (answers) => {
+        this.#begun--
         for (let at = 0; at < portion.length; at++) this.#end(portion[at], answers[at])
       },
       reject: (error) => {
+        this.#begun--
         for (const read of portion) this.#end(read, error)
       },
     })
+    if (begun) this.#begun++
+    return begun
   }
 
   /**

@@ -250,6 +250,12 @@ impl NativeDelivery {
         self.delivery.variables_come_first()
     }
 
+    /// Whether copies are shared in Redis.
+    #[napi(catch_unwind)]
+    pub fn has_shared_cache(&self) -> bool {
+        self.delivery.has_shared_cache()
+    }
+
     /// The variables that were asked for; unset when they could not be read.
     #[napi(catch_unwind)]
     pub fn variables_are(&self, id: u32, variables: Option<HashMap<String, String>>) {
