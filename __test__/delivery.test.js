@@ -98,6 +98,26 @@ describe('a read', () => {
     expect(cacheEntries).toBeLessThanOrEqual(1000)
   }, 60_000)
 
+  test('of one name by two readers gives each its own promise, so that each has to handle a rejection', async () => {
+    await aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
+    const delivery = deliver()
+    const reads = [delivery.getSecret('A_B'), delivery.getSecret('A_B')]
+    expect(reads[0]).not.toBe(reads[1])
+    for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+  })
+
+  test('of a bad name among good ones of the same turn is refused alone', async () => {
+    await aws.put({ A_B_production: 'one', C_D_production: 'two' })
+    const delivery = deliver()
+    for (const bad of ['X\nY', '-x', 'é']) {
+      const names = ['A_B', bad, 'C_D']
+      const [one, refused, two] = await Promise.allSettled(names.map((name) => delivery.getSecret(name)))
+      expect(refused).toMatchObject({ reason: { code: 'SECRET_NAME_INVALID' } })
+      expect([one, two]).toMatchObject([{ value: 'one' }, { value: 'two' }])
+      await delivery.cache.clear()
+    }
+  })
+
   test('that ended all at once is settled over several turns of the loop', async () => {
     await aws.put(Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`S_N${i}_production`, `v${i}`])))
     const delivery = deliver()
