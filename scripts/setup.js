@@ -102,7 +102,7 @@ function optional(what, isThere, debian, brew) {
   return false
 }
 
-/** What Jest's suites run beside the addon. */
+/** The servers and programs that tests run, Rust's and Jest's. */
 function forTests() {
   redis()
   prometheus()

@@ -8,8 +8,8 @@ const setup = require('./setup')
 
 setup.rust()
 setup.nodeModules()
-setup.run('cargo', ['test', '--workspace', '--locked', '--quiet'])
 setup.forTests()
+setup.run('cargo', ['test', '--workspace', '--locked', '--quiet'])
 setup.addon()
 const forJest = process.argv.slice(2)
 // By itself: it measures waits, which tests beside it would prolong.
