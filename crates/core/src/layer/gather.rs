@@ -85,7 +85,6 @@ impl AwsLayer {
     pub(super) fn ask_together(self: &Arc<Self>, mut misses: Vec<Miss>) {
         misses.sort_by(|a, b| a.want.name.cmp(&b.want.name));
         let rest = misses.split_off(misses.len() - misses.len() % MAX_BATCH);
-        let alone = misses.is_empty() && self.gather.under_way.load(Ordering::SeqCst) == 0;
         let mut misses = misses.into_iter().peekable();
         while misses.peek().is_some() {
             self.deliver_soon(misses.by_ref().take(MAX_BATCH).collect());
@@ -93,7 +92,8 @@ impl AwsLayer {
         if rest.is_empty() {
             return;
         }
-        match self.window(alone) {
+        let under_way = self.gather.begin();
+        match self.window(under_way.alone) {
             Some(window) => self.gather_for(window, rest),
             None => self.deliver_soon(rest),
         }
@@ -114,9 +114,7 @@ impl AwsLayer {
         }
         if let Some(opened) = opened {
             let layer = self.clone();
-            let under_way = self.gather.begin();
-            self.spawn_stoppable(async move {
-                let _under_way = under_way;
+            self.spawn_under_way(async move {
                 tokio::time::sleep(window).await;
                 let misses = layer.gather.lock().close(opened);
                 layer.deliver(misses).await;
@@ -126,10 +124,15 @@ impl AwsLayer {
 
     fn deliver_soon(self: &Arc<Self>, misses: Vec<Miss>) {
         let layer = self.clone();
+        self.spawn_under_way(async move { layer.deliver(misses).await });
+    }
+
+    /// [`Self::spawn_stoppable`], counted from now on: what is missed before it runs is not alone.
+    fn spawn_under_way(&self, work: impl Future<Output = ()> + Send + 'static) {
         let under_way = self.gather.begin();
         self.spawn_stoppable(async move {
             let _under_way = under_way;
-            layer.deliver(misses).await;
+            work.await;
         });
     }
 
