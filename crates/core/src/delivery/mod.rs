@@ -321,7 +321,7 @@ impl Delivery {
         let answers = self.audited(async { Ok(self.resolver.resolve_many(names, variables).await) }).await;
         let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
         let took = watch.took();
-        let answers = if self.audit.is_some() { self.recorded_many(names, answers, took).await } else { answers };
+        let answers = self.recorded_many(names, answers, took).await;
         for answer in &answers {
             self.count(answer, took);
         }
