@@ -9,14 +9,20 @@ use tcs_secret_delivery_core::error::ErrorCode;
 
 use crate::support::{World, calls, counts};
 
+/// Puts `A_N0`, `A_N1` and so on, with the values `v0`, `v1`; gives their names.
+fn put_numbered(world: &World, count: usize) -> Vec<String> {
+    let put = |i| {
+        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
+        format!("A_N{i}")
+    };
+    (0..count).map(put).collect()
+}
+
 #[tokio::test]
 async fn a_hundred_concurrent_misses_cost_five_batch_calls() {
     let world = World::new().await;
-    for i in 0..100 {
-        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
-    }
+    let names = vec![put_numbered(&world, 100); 10].concat();
     let service = world.deliver("production", json!({}));
-    let names: Vec<String> = (0..1000).map(|i| format!("A_N{}", i % 100)).collect();
     for (name, value) in names.iter().zip(service.together(&names).await) {
         assert_eq!(value.expect("no failure"), Some(name.replace("A_N", "v")));
     }
@@ -26,11 +32,8 @@ async fn a_hundred_concurrent_misses_cost_five_batch_calls() {
 #[tokio::test]
 async fn misses_that_meet_by_chance_share_calls() {
     let world = World::new().await;
-    for i in 0..41 {
-        world.aws.put(&format!("A_N{i}_production"), "v");
-    }
+    let names = put_numbered(&world, 41);
     let service = world.deliver("production", json!({}));
-    let names: Vec<String> = (0..41).map(|i| format!("A_N{i}")).collect();
     join_all(names.iter().map(|name| service.value(name))).await;
     let calls = calls(&world);
     // The first one is alone and does not wait.
@@ -69,12 +72,9 @@ async fn each_name_of_a_gathered_call_has_its_own_answer() {
 #[tokio::test]
 async fn without_the_batch_permission_gathered_misses_are_read_one_by_one() {
     let world = World::new().await;
-    for i in 0..30 {
-        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
-    }
+    let names = put_numbered(&world, 30);
     world.aws.deny(&["BatchGetSecretValue"], None);
     let service = world.deliver("production", json!({}));
-    let names: Vec<String> = (0..30).map(|i| format!("A_N{i}")).collect();
     assert!(service.together(&names).await.iter().all(Result::is_ok));
     assert_eq!(calls(&world).get("GetSecretValue"), Some(&30));
     service.delivery.cache_clear().await.expect("memory only");
@@ -99,11 +99,8 @@ async fn a_reader_who_gives_up_does_not_stop_the_others() {
 #[tokio::test]
 async fn what_whole_calls_leave_over_shares_a_call() {
     let world = World::new().await;
-    for i in 0..100 {
-        world.aws.put(&format!("A_N{i}_production"), &format!("v{i}"));
-    }
+    let names = put_numbered(&world, 100);
     let service = world.deliver("production", json!({}));
-    let names: Vec<String> = (0..100).map(|i| format!("A_N{i}")).collect();
     let answers = join_all(names.chunks(25).map(|portion| service.together(portion))).await;
     for (name, value) in names.iter().zip(answers.into_iter().flatten()) {
         assert_eq!(value.expect("no failure"), Some(name.replace("A_N", "v")));
