@@ -6,7 +6,7 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, temporaryDirectory } = require('../../scripts/servers')
+const { AwsEndpoint, temporaryDirectory } = require('./servers')
 const { Cli } = require('./cli')
 
 const config = {

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('../../scripts/servers')
+const { RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('./servers')
 
 /** A cluster of three, each with a third of the slots. */
 class RedisCluster {

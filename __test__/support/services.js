@@ -1,7 +1,7 @@
 'use strict'
 
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, RedisServer } = require('../../scripts/servers')
+const { AwsEndpoint, RedisServer } = require('./servers')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }

@@ -8,7 +8,7 @@ const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { CreateSecretCommand } = require('@aws-sdk/client-secrets-manager')
 const { SecretDelivery, verifyAuditLog } = require('../..')
-const { MiniStack, RedisServer, temporaryDirectory, until } = require('../../scripts/servers')
+const { MiniStack, RedisServer, temporaryDirectory, until } = require('../../__test__/support/servers')
 const { masked, table } = require('./print')
 
 const SECRETS = { GITHUB_API_TOKEN: 'ghp_sample', GITHUB_WEBHOOK_SECRET: 'sample', JIRA_API_TOKEN: 'jira-sample' }

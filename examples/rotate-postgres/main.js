@@ -5,7 +5,7 @@
 const { randomBytes } = require('node:crypto')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, PostgresServer, RedisServer, staged, until } = require('../../scripts/servers')
+const { AwsEndpoint, PostgresServer, RedisServer, staged, until } = require('../../__test__/support/servers')
 const { table } = require('../demo/print')
 const { oneRole, twoRoles } = require('./hooks')
 const { connected, setPassword } = require('./role')
