@@ -6,7 +6,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { root } = require('../__test__/support/servers')
+const { root } = require('../__test__/support/files')
 
 /** @typedef {{ title: string, heading: string[], rows: string[][] }} Table */
 /** @typedef {{ what: string, bound: string, got: string, met: boolean }} Goal */

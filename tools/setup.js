@@ -78,7 +78,7 @@ function prometheus() {
  * @returns {boolean} Whether it is there.
  */
 function postgres() {
-  const { PostgresServer } = require('../__test__/support/servers')
+  const { PostgresServer } = require('../__test__/support/servers/postgres')
   return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
 }
 

@@ -2,7 +2,7 @@
 
 // Several instances over one Redis: one asks AWS for all of them, and each follows what another one changes.
 
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 const { OUTAGE, overRedis } = require('../support/services')
 
 const CHANNEL = 'secret:events:production'

@@ -10,7 +10,10 @@ const fs = require('node:fs')
 const net = require('node:net')
 const path = require('node:path')
 const tls = require('node:tls')
-const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { RedisServer } = require('../support/servers/redis')
+const { until } = require('../support/until')
 const { KEY } = require('../support/services')
 
 /** Other systems do not show a process's memory as a file. */

@@ -6,7 +6,9 @@ const { spawn } = require('node:child_process')
 const { once } = require('node:events')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, RedisServer, until } = require('../support/servers')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { RedisServer } = require('../support/servers/redis')
+const { until } = require('../support/until')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const NAMES = Array.from({ length: 1000 }, (_, index) => `MEMORY_N${index}`)

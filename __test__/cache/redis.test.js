@@ -4,9 +4,12 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { RedisServer, accepts, freePort, temporaryDirectory, until } = require('../support/servers')
-const { RedisCluster, RedisSentinel } = require('../support/redis-groups')
+const { temporaryDirectory } = require('../support/files')
+const { RedisServer } = require('../support/servers/redis')
+const { RedisCluster, RedisSentinel } = require('../support/servers/redis-groups')
+const { accepts, freePort } = require('../support/servers/server')
 const { KEY, OUTAGE, overRedis } = require('../support/services')
+const { until } = require('../support/until')
 
 const NEXT = { id: 'k2', key: Buffer.alloc(32, 2) }
 

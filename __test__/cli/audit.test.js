@@ -8,7 +8,7 @@ const { HtmlValidate } = require('html-validate')
 const { SecretDelivery } = require('../..')
 const { trafficOf } = require('../../cli/report/traffic')
 const { evaluated, hasChromium } = require('../support/chromium')
-const { RedisServer } = require('../support/servers')
+const { RedisServer } = require('../support/servers/redis')
 const { cliWorld } = require('../support/cli-world')
 
 const world = cliWorld()

@@ -6,7 +6,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { loadConfig } = require('../../cli/config-file')
-const { root, temporaryDirectory } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
 
 /** @type {string} */
 let directory

@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { file, filled, helps } = require('../../tools/cli-docs')
-const { root } = require('../support/servers')
+const { root } = require('../support/files')
 
 const page = fs.readFileSync(file, 'utf8')
 

@@ -5,7 +5,8 @@
 const fs = require('node:fs')
 const http = require('node:http')
 const { clockFindings } = require('../../cli/doctor/aws')
-const { RedisServer, until } = require('../support/servers')
+const { RedisServer } = require('../support/servers/redis')
+const { until } = require('../support/until')
 const { cliWorld } = require('../support/cli-world')
 
 const world = cliWorld()

@@ -3,7 +3,7 @@
 // `tcs-secrets export` as a process of its own, over the in-repo AWS endpoint.
 
 const fs = require('node:fs')
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 const { cliWorld, error } = require('../support/cli-world')
 
 const world = cliWorld()

@@ -11,7 +11,7 @@ const { Secret } = require('kubernetes-models/v1/Secret')
 const YAML = require('yaml')
 const { SecretDelivery } = require('../..')
 const { FORMATS, asVariables } = require('../../cli/formats')
-const { temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
 
 const about = { app: 'shop', environment: /** @type {const} */ ('staging'), namespace: undefined }
 

@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const net = require('node:net')
 const path = require('node:path')
-const { root } = require('../support/servers')
+const { root } = require('../support/files')
 const { cliWorld, error } = require('../support/cli-world')
 
 const world = cliWorld()

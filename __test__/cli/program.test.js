@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const Ajv = require('ajv').default
 const { version } = require('../../package.json')
-const { temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
 const { cliWorld, error } = require('../support/cli-world')
 
 const world = cliWorld()

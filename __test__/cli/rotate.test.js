@@ -2,7 +2,7 @@
 
 // `tcs-secrets rotate` and `due` as processes of their own, over the in-repo AWS endpoint.
 
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 const { cliWorld, error } = require('../support/cli-world')
 
 const { cli, config, write } = cliWorld()

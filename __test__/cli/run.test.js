@@ -5,7 +5,8 @@
 const { createHash, randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { until } = require('../support/until')
 const { Cli } = require('../support/cli')
 
 const canary = `canary-${randomBytes(12).toString('hex')}`

@@ -7,7 +7,11 @@ const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 const { setPassword } = require('../../examples/rotate-postgres/role')
-const { AwsEndpoint, PostgresServer, Server, root, until } = require('../support/servers')
+const { root } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { PostgresServer } = require('../support/servers/postgres')
+const { Server } = require('../support/servers/server')
+const { until } = require('../support/until')
 
 const example = (...names) => path.join(root, 'examples', ...names)
 const CANARY = 'canary-Zk3vQ9'

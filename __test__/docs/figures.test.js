@@ -8,7 +8,9 @@ const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { performance } = require('node:perf_hooks')
-const { AwsEndpoint, temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 const { Cli } = require('../support/cli')
 
 /** @type {string} */

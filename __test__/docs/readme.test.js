@@ -9,7 +9,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { environmentDefaults } = require('../..')
 const { ALL } = require('../../tools/runtimes')
-const { root, temporaryDirectory } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
 const { declared, optionsOf } = require('../support/declared')
 
 const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8')

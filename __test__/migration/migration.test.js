@@ -10,7 +10,9 @@ const path = require('node:path')
 const util = require('node:util')
 const { SecretsManagerClient, DescribeSecretCommand } = require('@aws-sdk/client-secrets-manager')
 const { SecretDelivery, verifyAuditLog } = require('../..')
-const { AwsEndpoint, temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 const canary = `canary-${randomBytes(8).toString('hex')}`
 /** Everything that anyone could print. @type {string[]} */

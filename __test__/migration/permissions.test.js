@@ -5,7 +5,8 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 
 /** @type {AwsEndpoint} */
 let aws

@@ -4,7 +4,8 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { request, temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { request } = require('../support/request')
 const { overRedis } = require('../support/services')
 
 const world = overRedis({

@@ -9,7 +9,7 @@ const path = require('node:path')
 const { heightOf, page } = require('../../tools/dashboard/page')
 const { filled, intervals, shipped } = require('../../tools/dashboard/queries')
 const { evaluated, hasChromium } = require('../support/chromium')
-const { root, temporaryDirectory } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
 
 const inChromium = hasChromium() || process.env.CI ? test : test.skip
 const dashboard = shipped()

@@ -6,7 +6,7 @@ const { SpanKind, SpanStatusCode, context, trace } = require('@opentelemetry/api
 const { AsyncLocalStorageContextManager } = require('@opentelemetry/context-async-hooks')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint } = require('../support/servers')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 
 const SECRET = 'never-in-a-span-4711'
 const exporter = new InMemorySpanExporter()

@@ -7,8 +7,9 @@ const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { program } = require('../../tools/runtimes')
-const { AwsEndpoint, root, temporaryDirectory } = require('../support/servers')
-const { Registry } = require('../support/registry')
+const { root, temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { Registry } = require('../support/servers/registry')
 
 jest.setTimeout(120_000)
 

@@ -6,7 +6,8 @@
 const { execFileSync, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { root, temporaryDirectory, unprivileged } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
+const { unprivileged } = require('../support/unprivileged')
 
 const binary = fs.readdirSync(root).find((name) => name.endsWith('.node'))
 const suffix = binary.slice('tcs-secret-delivery.'.length, -'.node'.length)

@@ -6,7 +6,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { MOST_MIB, pack } = require('../../tools/release/package')
-const { root, temporaryDirectory } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
 
 jest.setTimeout(180_000)
 

@@ -8,7 +8,7 @@ const path = require('node:path')
 const { parse } = require('yaml')
 const { platform, problems } = require('../../tools/release/release-check')
 const { sbom } = require('../../tools/release/sbom')
-const { root, temporaryDirectory } = require('../support/servers')
+const { root, temporaryDirectory } = require('../support/files')
 
 const { napi, version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
 

@@ -7,7 +7,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const util = require('node:util')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, RedisServer, temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { RedisServer } = require('../support/servers/redis')
+const { until } = require('../support/until')
 
 const canary = `canary-${randomBytes(12).toString('hex')}`
 const key = randomBytes(32).toString('base64')

@@ -3,7 +3,9 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery, SecretError, environmentDefaults } = require('../..')
-const { AwsEndpoint, temporaryDirectory, until } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 /** @type {AwsEndpoint} */
 let aws

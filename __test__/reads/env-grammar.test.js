@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const dotenv = require('dotenv')
 const { SecretDelivery } = require('../..')
-const { temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
 
 const NAMES = ['A_A', 'B_B', 'C_C', 'D_D']
 

@@ -5,7 +5,10 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery, SecretError } = require('../..')
-const { AwsEndpoint, RedisServer, freePort, temporaryDirectory } = require('../support/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { RedisServer } = require('../support/servers/redis')
+const { freePort } = require('../support/servers/server')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 7) }
 /** @type {AwsEndpoint} */

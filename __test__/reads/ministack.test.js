@@ -9,7 +9,7 @@ const {
   PutSecretValueCommand,
 } = require('@aws-sdk/client-secrets-manager')
 const { SecretDelivery } = require('../..')
-const { MiniStack } = require('../support/servers')
+const { MiniStack } = require('../support/servers/ministack')
 
 /** @type {MiniStack} */
 let stack

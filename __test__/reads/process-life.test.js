@@ -6,7 +6,9 @@ const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, root, until } = require('../support/servers')
+const { root } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 /** @type {AwsEndpoint} */
 let aws

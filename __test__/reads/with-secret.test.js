@@ -2,7 +2,7 @@
 
 // `withSecret`: a call that goes on with a newer, a pending or an older secret when the one it had was refused.
 
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 const { overRedis } = require('../support/services')
 
 const ID = 'DB_PASSWORD_production'

@@ -5,7 +5,8 @@
 const { GetQueueAttributesCommand, SendMessageCommand } = require('@aws-sdk/client-sqs')
 const { CreateSecretCommand, PutSecretValueCommand } = require('@aws-sdk/client-secrets-manager')
 const { SecretDelivery } = require('../..')
-const { MiniStack, until } = require('../support/servers')
+const { MiniStack } = require('../support/servers/ministack')
+const { until } = require('../support/until')
 const { overRedis } = require('../support/services')
 
 const ID = 'A_B_production'

@@ -7,7 +7,9 @@ const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { oneRole, twoRoles } = require('../../examples/rotate-postgres/hooks')
 const { connected, setPassword } = require('../../examples/rotate-postgres/role')
-const { PostgresServer, root, until } = require('../support/servers')
+const { root } = require('../support/files')
+const { PostgresServer } = require('../support/servers/postgres')
+const { until } = require('../support/until')
 const { overRedis } = require('../support/services')
 
 const NAME = 'ORDERS_DATABASE'

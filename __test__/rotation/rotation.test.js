@@ -3,7 +3,8 @@
 // Rotation as a service sees it: reports, hooks, policies, and what reaches other instances.
 
 const { inspect } = require('node:util')
-const { request, until } = require('../support/servers')
+const { request } = require('../support/request')
+const { until } = require('../support/until')
 const { overRedis } = require('../support/services')
 
 const ID = 'DB_PASSWORD_production'

@@ -6,7 +6,7 @@ const { once } = require('node:events')
 const http = require('node:http')
 const { receiver } = require('../../examples/rotation-webhook/receiver')
 const { announceRotations, sign } = require('../../examples/rotation-webhook/sender')
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 const { overRedis } = require('../support/services')
 
 const KEY = 'first key'

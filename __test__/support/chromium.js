@@ -5,7 +5,7 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { temporaryDirectory } = require('./servers')
+const { temporaryDirectory } = require('./files')
 
 const DEADLINE_MS = 60_000
 

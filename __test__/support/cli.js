@@ -4,7 +4,7 @@
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
-const { root } = require('./servers')
+const { root } = require('./files')
 
 const entry = path.join(root, 'cli', 'index.js')
 

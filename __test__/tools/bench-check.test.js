@@ -7,7 +7,7 @@ const path = require('node:path')
 const { committedGoals, regressions } = require('../../tools/bench/check')
 const { plot } = require('../../tools/bench/plot')
 const { goal, goalTable, markdown } = require('../../tools/report')
-const { root } = require('../support/servers')
+const { root } = require('../support/files')
 
 const times = (ratio) => `${ratio.toFixed(2)}×`
 const run = (time, throughput, ms) => [

@@ -6,7 +6,7 @@ const net = require('node:net')
 const { once } = require('node:events')
 const { performance } = require('node:perf_hooks')
 const { FaultProxy } = require('../../tools/lab/proxy')
-const { until } = require('../support/servers')
+const { until } = require('../support/until')
 
 /** @type {net.Server} */
 let server

@@ -4,7 +4,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const exported = require('../..')
-const { root } = require('../support/servers')
+const { root } = require('../support/files')
 
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const run = (...args) => spawnSync(process.execPath, [tsc, ...args], { cwd: root, encoding: 'utf8' })

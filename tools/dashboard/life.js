@@ -8,7 +8,11 @@ const { fork } = require('node:child_process')
 const { once } = require('node:events')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { AwsEndpoint, PrometheusServer, RedisServer, staged, until } = require('../../__test__/support/servers')
+const { AwsEndpoint } = require('../../__test__/support/servers/aws-endpoint')
+const { PrometheusServer } = require('../../__test__/support/servers/prometheus')
+const { RedisServer } = require('../../__test__/support/servers/redis')
+const { staged } = require('../../__test__/support/staged')
+const { until } = require('../../__test__/support/until')
 
 const INSTANCES = 3
 const SCRAPE_SECONDS = 2

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { root } = require('../../__test__/support/servers')
+const { root } = require('../../__test__/support/files')
 
 /** @typedef {{ id: number, title: string, type: string, targets: Target[], [more: string]: any }} Panel */
 /** @typedef {{ refId: string, expr: string, legendFormat: string }} Target */
@@ -58,7 +58,7 @@ const legend = (format, labels) => format.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, la
 /**
  * Asks everything that the dashboard shows.
  *
- * @param {import('../../__test__/support/servers').PrometheusServer} prometheus
+ * @param {import('../../__test__/support/servers/prometheus').PrometheusServer} prometheus
  * @param {Dashboard} dashboard
  * @param {Range} range
  * @param {number} scrape From one scrape to the next, in seconds.

@@ -5,7 +5,7 @@
 
 const path = require('node:path')
 const { evaluated, photographed } = require('../../__test__/support/chromium')
-const { root } = require('../../__test__/support/servers')
+const { root } = require('../../__test__/support/files')
 const { live } = require('./life')
 const { heightOf, page } = require('./page')
 const { answers, intervals, shipped } = require('./queries')

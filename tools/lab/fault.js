@@ -4,7 +4,7 @@
 
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { until } = require('../../__test__/support/servers')
+const { until } = require('../../__test__/support/until')
 const { KNOWN, Stage } = require('./stage')
 const { stored } = require('./values')
 

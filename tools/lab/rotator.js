@@ -4,7 +4,7 @@
 
 const { SecretDelivery } = require('../..')
 const { oneRole } = require('../../examples/rotate-postgres/hooks')
-const { request } = require('../../__test__/support/servers')
+const { request } = require('../../__test__/support/request')
 
 /** @typedef {'create' | 'set' | 'test' | 'verify' | 'undo'} Hook */
 /**

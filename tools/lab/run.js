@@ -5,7 +5,7 @@
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { goalTable, machine, markdown, writeMeasured } = require('../report')
-const { root } = require('../../__test__/support/servers')
+const { root } = require('../../__test__/support/files')
 const { HEADING, measure } = require('./fault')
 const { awsFaults } = require('./scenarios/aws')
 const { fleetScenarios } = require('./scenarios/fleet')

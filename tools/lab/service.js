@@ -2,7 +2,7 @@
 
 const { fork } = require('node:child_process')
 const path = require('node:path')
-const { until } = require('../../__test__/support/servers')
+const { until } = require('../../__test__/support/until')
 const { valueOf } = require('./values')
 
 /** For `close()` and the end of the process. */

@@ -4,13 +4,11 @@ const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
-const {
-  AwsEndpoint,
-  PostgresServer,
-  RedisServer,
-  temporaryDirectory,
-  until,
-} = require('../../__test__/support/servers')
+const { temporaryDirectory } = require('../../__test__/support/files')
+const { AwsEndpoint } = require('../../__test__/support/servers/aws-endpoint')
+const { PostgresServer } = require('../../__test__/support/servers/postgres')
+const { RedisServer } = require('../../__test__/support/servers/redis')
+const { until } = require('../../__test__/support/until')
 const { ownPort } = require('./port')
 const { FaultProxy } = require('./proxy')
 const { Service } = require('./service')

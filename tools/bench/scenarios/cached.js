@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { temporaryDirectory } = require('../../../__test__/support/servers')
+const { temporaryDirectory } = require('../../../__test__/support/files')
 const { VALUE, assertRead, median, oneByOne } = require('../load')
 
 const READS = 1_000_000

@@ -5,7 +5,7 @@
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { goal, number } = require('../../report')
-const { until } = require('../../../__test__/support/servers')
+const { until } = require('../../../__test__/support/until')
 const { MACHINE_MS, TRANSIENT } = require('../fault')
 const { FaultProxy } = require('../proxy')
 const { Stage } = require('../stage')

@@ -3,7 +3,7 @@
 // Redis fails in every way it can while AWS goes on: no read may fail, and none may return what is not so.
 
 const { setTimeout: sleep } = require('node:timers/promises')
-const { freePort } = require('../../../__test__/support/servers')
+const { freePort } = require('../../../__test__/support/servers/server')
 const { KNOWN } = require('../stage')
 const { idOf } = require('../values')
 

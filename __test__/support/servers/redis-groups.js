@@ -4,7 +4,10 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { RedisServer, Server, accepts, freePort, temporaryDirectory, until } = require('./servers')
+const { temporaryDirectory } = require('../files')
+const { until } = require('../until')
+const { RedisServer } = require('./redis')
+const { Server, accepts, freePort } = require('./server')
 
 /** A cluster of three, each with a third of the slots. */
 class RedisCluster {

@@ -7,8 +7,8 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
-const { pack } = require('../../tools/release/package')
-const { root, temporaryDirectory } = require('./servers')
+const { pack } = require('../../../tools/release/package')
+const { root, temporaryDirectory } = require('../files')
 
 /** Package managers wait before they install what is new; this is not. */
 const PUBLISHED = '2020-01-01T00:00:00.000Z'
