@@ -7,6 +7,7 @@ const path = require('node:path')
 const { temporaryDirectory } = require('../support/files')
 const { RedisServer } = require('../support/servers/redis')
 const { RedisCluster, RedisSentinel } = require('../support/servers/redis-groups')
+const { certificate } = require('../support/servers/redis-tls')
 const { accepts, freePort } = require('../support/servers/server')
 const { KEY, OUTAGE, overRedis } = require('../support/services')
 const { until } = require('../support/until')
@@ -169,23 +170,6 @@ test('a password is used, and a wrong one is not shown', async () => {
   expect(reason).not.toMatch(/hunter2|letmein/)
   await server.stop()
 })
-
-/** A certificate for localhost and a server's options for TLS with it. @param {string} directory @param {boolean} clients Whether clients must show one. */
-async function certificate(directory, clients) {
-  const { generate } = require('selfsigned')
-  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
-    keySize: 2048,
-    algorithm: 'sha256',
-    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
-  })
-  const [keyFile, certFile] = [path.join(directory, 'key.pem'), path.join(directory, 'cert.pem')]
-  fs.writeFileSync(keyFile, key)
-  fs.writeFileSync(certFile, cert)
-  const port = await freePort()
-  const asked = clients ? ['yes', '--tls-ca-cert-file', certFile] : ['no']
-  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-auth-clients', ...asked]
-  return { key, cert, port, args: ['--tls-port', String(port), ...files] }
-}
 
 test('rediss:// verifies the server, with a CA of its own', async () => {
   const directory = temporaryDirectory()

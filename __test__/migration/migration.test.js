@@ -1,100 +1,22 @@
 'use strict'
 
-// Secrets on their way from the env file to AWS, with faults and kills on the way. Values are canaries: none of them may be
-// in a report, an error, a warning, an output or the audit log.
+// Secrets on their way from the env file to AWS, with faults on the way.
 
-const { spawn } = require('node:child_process')
-const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const util = require('node:util')
-const { SecretsManagerClient, DescribeSecretCommand } = require('@aws-sdk/client-secrets-manager')
-const { SecretDelivery, verifyAuditLog } = require('../..')
-const { temporaryDirectory } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
-const { until } = require('../support/until')
+const { DescribeSecretCommand, SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+const { codes, migrationWorld, outcomes } = require('../support/migration-world')
 
-const canary = `canary-${randomBytes(8).toString('hex')}`
-/** Everything that anyone could print. @type {string[]} */
-const seen = []
-const see = (what) => {
-  seen.push(typeof what === 'string' ? what : util.inspect(what, { depth: 10, showHidden: true }))
-  return what
-}
+const world = migrationWorld()
+const { audited, canary, deliver, read, see, write } = world
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {string} */
-let directory
-/** @type {string} */
-let file
-/** @type {SecretDelivery[]} */
-const open = []
-
-beforeAll(async () => {
-  aws = await AwsEndpoint.start()
-})
-beforeEach(async () => {
-  await aws.reset()
-  directory = fs.realpathSync(temporaryDirectory())
-  file = path.join(directory, '.env.staging')
-})
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  const log = path.join(directory, 'audit.jsonl')
-  if (fs.existsSync(log)) see(fs.readFileSync(log, 'utf8'))
-  fs.rmSync(directory, { recursive: true })
-})
-afterAll(async () => {
-  await aws.stop()
-  expect(seen.length).toBeGreaterThan(20)
-  expect(seen.filter((text) => text.includes(canary))).toEqual([])
-})
-
-const secretsOf = (...types) => Object.fromEntries(types.map((type) => [type, {}]))
-const tools = {
-  db: { secrets: { url: {}, note: { phase: 'other' } } },
-  git: { secrets: secretsOf('token', 'key') },
-}
-
-const optionsOf = (more = {}) => ({
-  environment: 'staging',
-  envFile: { directory },
-  runtime: { variables: {}, secretDirectories: [] },
-  cache: { redis: false },
-  audit: { path: path.join(directory, 'audit.jsonl') },
-  tools,
-  ...more,
-  aws: { ...aws.options, maxAttempts: 1, .../** @type {any} */ (more).aws },
-})
-
-/** @param {object} [more] */
-function deliver(more) {
-  const delivery = new SecretDelivery({ .../** @type {any} */ (optionsOf(more)), logger: { warn: see } })
-  open.push(delivery)
-  return delivery
-}
-
-const write = (text, mode = 0o600) => fs.writeFileSync(file, text, { mode })
-const read = (name = file) => fs.readFileSync(name, 'utf8')
-const copies = (ending) => fs.readdirSync(directory).filter((name) => name.endsWith(ending))
-const outcomes = ({ secrets }) => Object.fromEntries(secrets.map(({ name, outcome }) => [name, outcome]))
-const codes = ({ secrets }) => Object.fromEntries(secrets.map(({ name, error }) => [name, error?.code]))
-const live = async (name) => (await aws.versions(name)).find(({ labels }) => labels.includes('AWSCURRENT'))?.value
-const audited = () =>
-  read(path.join(directory, 'audit.jsonl'))
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-    .filter(({ event }) => event === 'migrate')
-    .map(({ source, secret, outcome }) => [source, secret, outcome].filter(Boolean).join(' '))
-
+const live = async (name) => (await world.aws.versions(name)).find(({ labels }) => labels.includes('AWSCURRENT'))?.value
 describe('plan', () => {
   test('groups every secret by phase, says what is to be done, and changes nothing', async () => {
     write(`DB_URL=${canary}-1\nGIT_TOKEN=${canary}-2\nPORT=${canary}-3\nGIT_EMPTY=\nA.B=${canary}\nDB_NOTE=${canary}\n`)
-    await aws.put({ GIT_TOKEN_staging: `${canary}-old`, PORT_staging: `${canary}-3`, GIT_KEY_staging: canary })
-    await aws.deny({ actions: ['GetSecretValue'], secrets: ['DB_NOTE_staging'] })
-    await aws.resetCalls()
+    await world.aws.put({ GIT_TOKEN_staging: `${canary}-old`, PORT_staging: `${canary}-3`, GIT_KEY_staging: canary })
+    await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['DB_NOTE_staging'] })
+    await world.aws.resetCalls()
     const plan = see(await deliver().migration.plan())
     const shown = Object.fromEntries(
       Object.entries(plan.phases).map(([phase, all]) => [phase, all.map(({ name, action }) => `${name} ${action}`)]),
@@ -104,9 +26,9 @@ describe('plan', () => {
       tool: ['GIT_KEY only-in-aws', 'GIT_TOKEN update'],
       other: ['DB_NOTE unknown', 'GIT_EMPTY missing', 'PORT keep'],
     })
-    expect(plan).toMatchObject({ environment: 'staging', file, complete: false, skippedNames: ['A.B'] })
+    expect(plan).toMatchObject({ environment: 'staging', file: world.file, complete: false, skippedNames: ['A.B'] })
     expect(plan.phases.other[0].error?.code).toBe('SECRET_ACCESS_DENIED')
-    expect(Object.keys((await aws.calls()).byOperation)).toEqual(['BatchGetSecretValue'])
+    expect(Object.keys((await world.aws.calls()).byOperation)).toEqual(['BatchGetSecretValue'])
   })
 
   test('is limited to a phase or to names, and refuses what it does not know', async () => {
@@ -145,7 +67,7 @@ describe('apply', () => {
     expect(await live('DB_URL_staging')).toBe(`${canary}-1`)
     expect((await delivery.explain('PORT')).layers.find(({ layer }) => layer === 'memory')?.state).not.toBe('hit')
     expect(await delivery.getSecretFromAWS('GIT_TOKEN')).toBe(`${canary}-2`)
-    const client = new SecretsManagerClient(aws.options)
+    const client = new SecretsManagerClient(world.aws.options)
     const { Tags } = await client.send(new DescribeSecretCommand({ SecretId: 'GIT_TOKEN_staging' }))
     client.destroy()
     expect(Object.fromEntries((Tags ?? []).map(({ Key, Value }) => [Key, Value]))).toEqual({
@@ -153,9 +75,9 @@ describe('apply', () => {
       environment: 'staging',
       tool: 'GIT',
     })
-    await aws.resetCalls()
+    await world.aws.resetCalls()
     expect(outcomes(await delivery.migration.apply())).toEqual({ DB_URL: 'kept', GIT_TOKEN: 'kept', PORT: 'kept' })
-    expect((await aws.calls()).byOperation).toEqual({ BatchGetSecretValue: 1 })
+    expect((await world.aws.calls()).byOperation).toEqual({ BatchGetSecretValue: 1 })
     expect(delivery.metrics.snapshot().awsCalls.CreateSecret).toEqual({ ok: 3, denied: 0, failed: 0 })
     await delivery.close()
     expect(audited().sort()).toEqual(['create DB_URL ok', 'create GIT_TOKEN ok', 'create PORT ok'])
@@ -163,8 +85,8 @@ describe('apply', () => {
 
   test('overwrites only when told, and never what somebody else manages', async () => {
     write(`GIT_TOKEN=${canary}-new\nGIT_KEY=${canary}-new\n`)
-    await aws.put({ GIT_TOKEN_staging: `${canary}-old` })
-    const client = new SecretsManagerClient(aws.options)
+    await world.aws.put({ GIT_TOKEN_staging: `${canary}-old` })
+    const client = new SecretsManagerClient(world.aws.options)
     const { CreateSecretCommand } = require('@aws-sdk/client-secrets-manager')
     const Tags = [{ Key: 'managed-by', Value: 'terraform' }]
     await client.send(new CreateSecretCommand({ Name: 'GIT_KEY_staging', SecretString: 'theirs', Tags }))
@@ -177,16 +99,16 @@ describe('apply', () => {
     expect(outcomes(overwritten)).toEqual({ GIT_KEY: 'failed', GIT_TOKEN: 'updated' })
     expect(codes(overwritten).GIT_KEY).toBe('SECRET_ACCESS_DENIED')
     expect([await live('GIT_TOKEN_staging'), await live('GIT_KEY_staging')]).toEqual([`${canary}-new`, 'theirs'])
-    expect(await aws.versions('GIT_TOKEN_staging')).toHaveLength(2)
+    expect(await world.aws.versions('GIT_TOKEN_staging')).toHaveLength(2)
   })
 
   test('tells of each secret that fails, does the others, and goes on from there', async () => {
     write(`A_OK=${canary}\nA_DENIED=${canary}\nA_THROTTLED=${canary}\nA_LOST=${canary}\nA_LONG=${'x'.repeat(65_537)}\n`)
-    await aws.deny({ actions: ['CreateSecret'], secrets: ['A_DENIED_staging'] })
+    await world.aws.deny({ actions: ['CreateSecret'], secrets: ['A_DENIED_staging'] })
     const match = (secret) => ({ match: { operation: 'CreateSecret', secret } })
     const throttled = { error: { status: 400, code: 'ThrottlingException', message: canary } }
-    await aws.fault({ action: throttled, ...match('A_THROTTLED_staging') })
-    await aws.fault({ action: { lose: true }, times: 1, ...match('A_LOST_staging') })
+    await world.aws.fault({ action: throttled, ...match('A_THROTTLED_staging') })
+    await world.aws.fault({ action: { lose: true }, times: 1, ...match('A_LOST_staging') })
     const { migration } = deliver({ tools: {} })
     const report = see(await migration.apply())
     expect(codes(report)).toEqual({
@@ -198,7 +120,7 @@ describe('apply', () => {
     })
     // The answer was lost, the secret was not.
     expect(outcomes(report)).toMatchObject({ A_OK: 'created', A_LOST: 'created', A_LONG: 'failed' })
-    await Promise.all([aws.allow(), aws.clearFaults()])
+    await Promise.all([world.aws.allow(), world.aws.clearFaults()])
     const names = ['A_OK', 'A_DENIED', 'A_THROTTLED', 'A_LOST']
     expect(outcomes(await migration.apply({ names }))).toEqual({
       A_DENIED: 'created',
@@ -206,7 +128,7 @@ describe('apply', () => {
       A_OK: 'kept',
       A_THROTTLED: 'created',
     })
-    for (const name of names) expect(await aws.versions(`${name}_staging`)).toHaveLength(1)
+    for (const name of names) expect(await world.aws.versions(`${name}_staging`)).toHaveLength(1)
   })
 
   test('waits for the rate limit and is not refused by it', async () => {
@@ -223,7 +145,7 @@ describe('apply', () => {
   test('refuses a file that is not there or cannot be read', async () => {
     const { migration } = deliver()
     await expect(migration.apply()).rejects.toMatchObject({ code: 'ENV_FILE_INVALID' })
-    fs.mkdirSync(file)
+    fs.mkdirSync(world.file)
     for (const command of ['plan', 'apply', 'retire']) {
       await expect(migration[command]()).rejects.toMatchObject({ code: 'ENV_FILE_INVALID' })
     }
@@ -233,185 +155,6 @@ describe('apply', () => {
       code: 'CONFIG_INVALID',
     })
   })
-})
-
-describe('retire', () => {
-  const text = () =>
-    `# head\r\n\r\nDB_URL="${canary}\r\nsecond # line"\r\nGIT_TOKEN=${canary}-2 # why\r\nnonsense\r\nGIT_KEY=mine\r\nPORT=3000\r\n`
-  const inAws = () => ({
-    DB_URL_staging: `${canary}\nsecond # line`,
-    GIT_TOKEN_staging: `${canary}-2`,
-    GIT_KEY_staging: 'another',
-  })
-
-  test('takes out what AWS has with the same value, leaves every other byte, and goes back', async () => {
-    write(text(), 0o640)
-    fs.chmodSync(file, 0o640)
-    await aws.put(inAws())
-    const delivery = deliver()
-    const report = see(await delivery.migration.retire())
-    expect(outcomes(report)).toEqual({
-      DB_URL: 'retired',
-      GIT_KEY: 'different',
-      GIT_TOKEN: 'retired',
-      PORT: 'not-in-aws',
-    })
-    expect(read()).toBe(
-      '# head\r\n\r\n# moved to AWS: DB_URL\r\n# moved to AWS: GIT_TOKEN\r\nnonsense\r\nGIT_KEY=mine\r\nPORT=3000\r\n',
-    )
-    const backup = /** @type {string} */ (report.backup)
-    expect(path.basename(backup)).toMatch(/^\.env\.staging\.\d{8}T\d{6}\.\d{3}Z\.bak$/)
-    expect(read(backup)).toBe(text())
-    const mode = (name) => fs.statSync(name).mode & 0o777
-    expect([mode(file), mode(backup)]).toEqual([0o640, 0o600])
-    expect(await delivery.getSecretFromEnvFile('DB_URL')).toBeNull()
-    // Again: nothing to do, no further backup.
-    expect((await delivery.migration.retire()).backup).toBeNull()
-    expect(copies('.bak')).toHaveLength(1)
-    fs.appendFileSync(file, 'LATER=1\n')
-    const rollback = see(await delivery.migration.rollback())
-    expect([rollback.backup, read()]).toEqual([backup, text()])
-    expect(read(/** @type {string} */ (rollback.replaced))).toMatch(/LATER=1\n$/)
-    expect((await delivery.migration.rollback({ backup: path.basename(backup) })).replaced).toBeNull()
-    await delivery.migration.retire({ names: ['GIT_TOKEN', 'NOWHERE'], mode: 'remove' })
-    expect(read()).toBe(text().replace(/GIT_TOKEN.*\r\n/, ''))
-    await delivery.close()
-    const retired = ['retire DB_URL ok', 'retire GIT_TOKEN ok']
-    expect(audited()).toEqual([...retired, 'rollback ok', 'rollback ok', 'retire GIT_TOKEN ok'])
-  })
-
-  test('says where a retired value still stands', async () => {
-    write(`# GIT_TOKEN was ${canary}\nGIT_TOKEN=${canary}\n`)
-    await aws.put({ GIT_TOKEN_staging: canary })
-    const { secrets } = see(await deliver().migration.retire())
-    expect(secrets).toMatchObject([{ outcome: 'retired', stillInLines: [1] }])
-  })
-
-  test('follows a symbolic link, and keeps what AWS does not confirm', async () => {
-    const real = path.join(directory, 'real.env')
-    fs.writeFileSync(real, `GIT_TOKEN=${canary}\nGIT_KEY=${canary}\n`)
-    fs.symlinkSync(real, file)
-    await aws.put({ GIT_TOKEN_staging: canary, GIT_KEY_staging: canary })
-    await aws.deny({ actions: ['GetSecretValue'], secrets: ['GIT_KEY_staging'] })
-    const report = see(await deliver().migration.retire({ mode: 'remove' }))
-    expect([outcomes(report), codes(report).GIT_KEY]).toEqual([
-      { GIT_TOKEN: 'retired', GIT_KEY: 'failed' },
-      'SECRET_ACCESS_DENIED',
-    ])
-    expect(fs.lstatSync(file).isSymbolicLink()).toBe(true)
-    expect(read(real)).toBe(`GIT_KEY=${canary}\n`)
-  })
-
-  test('leaves a file alone that changes while AWS is asked', async () => {
-    write(`GIT_TOKEN=${canary}\n`)
-    await aws.put({ GIT_TOKEN_staging: canary })
-    await aws.fault({ action: { delayMs: 1_000 } })
-    const retiring = deliver().migration.retire()
-    await until('AWS was asked', async () => (await aws.calls()).total > 0)
-    fs.appendFileSync(file, 'ADDED=1\n')
-    const error = see(await retiring.catch((error) => error))
-    expect(error).toMatchObject({ code: 'ENV_FILE_INVALID', message: expect.stringContaining('changed meanwhile') })
-    expect(read()).toBe(`GIT_TOKEN=${canary}\nADDED=1\n`)
-    expect(copies('.tmp')).toEqual([])
-  })
-
-  test('refuses other syntaxes, wrong options, strange backups and a rollback without one', async () => {
-    write(`GIT_TOKEN=${canary}\n`)
-    const { migration } = deliver()
-    await expect(migration.rollback()).rejects.toMatchObject({ code: 'ENV_FILE_INVALID' })
-    await expect(migration.rollback({ backup: file })).rejects.toMatchObject({ code: 'ENV_FILE_INVALID' })
-    await expect(migration.rollback({ backup: '' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-    const wrong = /** @type {any} */ ({ mode: 'shred' })
-    await expect(migration.retire(wrong)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-    const dotenvy = deliver({ envFile: { directory, syntax: 'dotenvy' } })
-    await expect(dotenvy.migration.retire()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-  })
-
-  test('leaves the file alone when nothing can be written beside it', async () => {
-    write(`GIT_TOKEN=${canary}\n`)
-    await aws.put({ GIT_TOKEN_staging: canary })
-    fs.mkdirSync(`${file}.migration.tmp`)
-    const error = see(
-      await deliver()
-        .migration.retire()
-        .catch((error) => error),
-    )
-    expect(error).toMatchObject({ code: 'ENV_FILE_INVALID', message: expect.stringContaining('cannot be written') })
-    expect([read(), copies('.bak')]).toEqual([`GIT_TOKEN=${canary}\n`, []])
-  })
-
-  // Root writes wherever it wants.
-  const asUser = process.getuid?.() === 0 ? test.skip : test
-  asUser('refuses a directory that cannot be written', async () => {
-    write(`GIT_TOKEN=${canary}\n`)
-    await aws.put({ GIT_TOKEN_staging: canary })
-    const { migration } = deliver({ audit: false })
-    fs.chmodSync(directory, 0o500)
-    const error = await migration.retire().catch((error) => error)
-    fs.chmodSync(directory, 0o700)
-    expect(error).toMatchObject({ code: 'ENV_FILE_INVALID' })
-  })
-})
-
-describe('after kill -9', () => {
-  /** Starts a migration, kills it once it said `enough`, and sees what it printed. */
-  async function killed(command, more, enough) {
-    const migration = JSON.stringify({ command, options: optionsOf(more) })
-    const child = spawn(process.execPath, [path.join(__dirname, '..', 'fixtures', 'migrating.js')], {
-      env: { ...process.env, TEST_MIGRATION: migration, REDIS_URL: '' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
-    const ended = new Promise((resolve) => child.once('close', resolve))
-    await until('it is under way', () => {
-      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${output}`)
-      return (output.match(/^done /gm) ?? []).length >= enough
-    })
-    child.kill('SIGKILL')
-    await ended
-    return see(output)
-  }
-
-  test('apply goes on where it was, and writes nothing twice', async () => {
-    const names = Array.from({ length: 60 }, (_, i) => `K_N${i}`)
-    write(names.map((name, i) => `${name}=${canary}-${i}\n`).join(''))
-    await aws.fault({ action: { delayMs: 20 }, match: { operation: 'CreateSecret' } })
-    for (const enough of [5, 10]) expect(await killed('apply', { tools: {} }, enough)).not.toMatch(/^ended/m)
-    await aws.clearFaults()
-    const delivery = deliver({ tools: {} })
-    const report = see(await delivery.migration.apply())
-    expect(report.complete).toBe(true)
-    const counts = Object.values(outcomes(report))
-    expect(counts.filter((outcome) => outcome === 'kept').length).toBeGreaterThanOrEqual(5)
-    expect(counts.filter((outcome) => outcome === 'created').length).toBeGreaterThan(0)
-    for (const [i, name] of names.entries()) {
-      expect(await aws.versions(`${name}_staging`)).toMatchObject([{ value: `${canary}-${i}` }])
-    }
-    await delivery.close()
-    expect((await verifyAuditLog(path.join(directory, 'audit.jsonl'))).valid).toBe(true)
-  }, 60_000)
-
-  test('retire has left the file whole, old or new, and nothing is lost', async () => {
-    const rest = '# a comment\nPORT=3000\n'
-    const secrets = Array.from({ length: 50 }, (_, i) => [`K_N${i}`, `${canary}-${i}`])
-    const text = `${secrets.map(([name, value]) => `${name}=${value}\n`).join('')}${rest}`
-    write(text)
-    await aws.put(Object.fromEntries(secrets.map(([name, value]) => [`${name}_staging`, value])))
-    const commented = `${secrets.map(([name]) => `# moved to AWS: ${name}\n`).join('')}${rest}`
-    for (let round = 1; round <= 5; round++) {
-      await killed('retire', { tools: {} }, round)
-      expect([text, commented, rest]).toContain(read())
-      for (const name of copies('.bak')) expect(read(path.join(directory, name))).toBe(text)
-      for (const name of copies('.tmp')) expect(fs.statSync(path.join(directory, name)).mode & 0o777).toBe(0o600)
-    }
-    const { migration } = deliver({ tools: {} })
-    await migration.rollback()
-    expect(read()).toBe(text)
-    await migration.retire()
-    expect(read()).toBe(commented)
-    expect(copies('.tmp')).toEqual([])
-  }, 60_000)
 })
 
 describe("the service's own checks", () => {
