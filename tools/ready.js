@@ -6,71 +6,100 @@
 const { execFileSync } = require('node:child_process')
 const { parseArgs } = require('node:util')
 const setup = require('./setup')
-const { program } = require('./runtimes')
-
-const { values } = parseArgs({
-  options: {
-    fix: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true },
-    skip: { type: 'string', multiple: true, default: [] },
-  },
-})
+const tests = require('./test')
 
 const npx = (/** @type {string[]} */ ...args) => setup.run('npx', ['--no-install', ...args])
 const cargo = (/** @type {string[]} */ ...args) => setup.run('cargo', args)
 
-/** @type {Record<string, () => void>} */
+/** The build of the addon that runs beside the checks before `generated`. @type {Promise<void> | undefined} */
+let addon
+let fix = false
+
+/** @type {Record<string, () => void | Promise<void>>} */
 const checks = {
   format() {
-    npx('prettier', values.fix ? '--write' : '--check', '--log-level=warn', '.')
-    cargo('fmt', '--all', ...(values.fix ? [] : ['--check']))
-  },
-  clippy() {
-    const fix = values.fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
-    cargo('clippy', '--locked', '--workspace', ...fix, '--', '-D', 'warnings')
-    // The addon has no Rust tests: Node-API calls do nothing outside Node.
-    const crates = ['tcs-secret-delivery-core', 'tcs-secret-delivery-audit-log', 'aws-endpoint']
-    const tested = [...crates.flatMap((crate) => ['-p', crate]), '--all-targets']
-    cargo('clippy', '--locked', ...tested, ...fix, '--', '-D', 'warnings')
-  },
-  deny() {
-    // Advisories are checked where their database can be fetched: .github/workflows/ci.yml.
-    setup.run(process.execPath, [require.resolve('./release/deny'), 'bans', 'licenses', 'sources'])
-  },
-  docs() {
-    setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
-      env: { RUSTDOCFLAGS: '-D warnings' },
-    })
-    setup.runtimes()
-    const typedoc = ['--entryPoints', 'index.d.ts', '--emit', 'none', '--treatWarningsAsErrors', '--logLevel', 'Warn']
-    setup.run(process.execPath, [program('typedoc', 'bin', 'typedoc'), ...typedoc])
+    npx('prettier', fix ? '--write' : '--check', '--log-level=warn', '.')
+    cargo('fmt', '--all', ...(fix ? [] : ['--check']))
   },
   types() {
     npx('tsc', '-p', 'tsconfig.json')
     npx('tsc', '-p', '__test__/types')
   },
-  generated() {
-    setup.addon()
+  clippy() {
+    // All packages in one call: a part of them has other features of its dependencies, and the AWS SDK would be compiled
+    // again. Not --all-targets, which makes a test of the addon's library: it has none, because Node-API calls do nothing
+    // outside Node.
+    const targets = ['--lib', '--bins', '--tests', '--examples']
+    const repairs = fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
+    cargo('clippy', '--locked', '--workspace', ...targets, ...repairs, '--', '-D', 'warnings')
+  },
+  docs() {
+    setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
+      env: { RUSTDOCFLAGS: '-D warnings' },
+    })
+    const options = ['--entryPoints', 'index.d.ts', '--emit', 'none', '--treatWarningsAsErrors', '--logLevel', 'Warn']
+    setup.run(process.execPath, [setup.typedoc(), ...options])
+  },
+  deny() {
+    // Advisories are checked where their database can be fetched: .github/workflows/ci.yml.
+    setup.run(process.execPath, [require.resolve('./release/deny'), 'bans', 'licenses', 'sources'])
+  },
+  async generated() {
+    await built()
     const changed = execFileSync('git', ['diff', '--name-only', '--', 'native.d.ts'], {
       cwd: setup.root,
       encoding: 'utf8',
     })
-    if (changed !== '' && !values.fix) setup.fail('native.d.ts differs from the committed one; commit it')
+    if (changed !== '' && !fix) setup.fail('native.d.ts differs from the committed one; commit it')
   },
-  test() {
-    setup.run(process.execPath, [require.resolve('./test')])
+  async test() {
+    tests.prepare()
+    await built()
+    tests.rust()
+    tests.built()
   },
 }
 
-const names = values.only ?? Object.keys(checks)
-for (const name of [...names, ...values.skip]) {
-  if (!(name in checks)) setup.fail(`there is no check '${name}'; there are ${Object.keys(checks).join(', ')}`)
+async function built() {
+  if (addon === undefined) setup.addon()
+  else await addon
 }
-setup.rust()
-setup.nodeModules()
-for (const name of names) {
-  if (values.skip.includes(name)) continue
-  console.log(`\n# ${name}`)
-  checks[name]()
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      fix: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
+      skip: { type: 'string', multiple: true, default: [] },
+    },
+  })
+  fix = values.fix
+  for (const name of [...(values.only ?? []), ...values.skip]) {
+    if (!(name in checks)) setup.fail(`there is no check '${name}'; there are ${Object.keys(checks).join(', ')}`)
+  }
+  const names = Object.keys(checks).filter((name) => values.only?.includes(name) ?? true)
+  const wanted = names.filter((name) => !values.skip.includes(name))
+  setup.rust()
+  setup.nodeModules()
+  // The optimised build takes longest, a good part of it on one processor: the other checks run meanwhile. Not while they
+  // repair what it compiles.
+  const builds = wanted.includes('generated') || wanted.includes('test')
+  if (builds && !fix) addon = setup.addonBeside()
+  for (const name of wanted) {
+    console.log(`\n# ${name}`)
+    // Compiles while the addon is still being built.
+    if (name === 'generated' && wanted.includes('test')) tests.prepare()
+    await checks[name]()
+  }
+  // Where tests ran, Jest's closing line stays the last one.
+  if (!wanted.includes('test')) console.log('\nready')
 }
-console.log('\nready')
+
+if (require.main === module) {
+  main().catch((error) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+}
+
+module.exports = { checks: Object.keys(checks) }

@@ -3,8 +3,9 @@
 // Installs what the commands of this repository need, and nothing that is already there. Node built-ins only: it runs
 // before `npm ci`.
 
-const { spawnSync } = require('node:child_process')
+const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 
 const root = path.resolve(__dirname, '..')
@@ -28,6 +29,31 @@ function run(command, args, options = {}) {
   })
   if (error !== undefined) fail(`${command} could not be started: ${error.message}`)
   if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? `status ${status}`}`)
+}
+
+/**
+ * Runs a command beside what this process does, and shows its output when it has ended. A failure ends this process.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+async function beside(command, args) {
+  // Into a file: this process reads no pipe while `run` waits, and a full pipe would stop the child.
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-output-'))
+  const log = path.join(directory, 'output')
+  const output = fs.openSync(log, 'w')
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output], shell: windows })
+  const kill = () => child.kill()
+  process.once('exit', kill)
+  const failure = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (status, signal) => resolve(status === 0 ? undefined : (signal ?? `status ${status}`)))
+  })
+  process.off('exit', kill)
+  fs.closeSync(output)
+  console.log(`> ${[command, ...args].join(' ')}\n${fs.readFileSync(log, 'utf8').trimEnd()}`)
+  fs.rmSync(directory, { recursive: true })
+  if (failure !== undefined) fail(`${command} ${args[0] ?? ''} ended with ${failure}`)
 }
 
 /**
@@ -55,6 +81,13 @@ function nodeModules(directory = root) {
 /** The runtimes and package managers that tests run the package with. */
 function runtimes() {
   nodeModules(path.join(__dirname, 'runtimes'))
+}
+
+/** TypeDoc and the older compiler that it needs. @returns {string} Path of its program. */
+function typedoc() {
+  const directory = path.join(__dirname, 'typedoc')
+  nodeModules(directory)
+  return path.join(directory, 'node_modules', 'typedoc', 'bin', 'typedoc')
 }
 
 /** Rust, which only a person can choose how to install. */
@@ -102,15 +135,22 @@ function optional(what, isThere, debian, brew) {
   return false
 }
 
-/** The servers and programs that tests run, Rust's and Jest's. */
-function forTests() {
-  redis()
-  prometheus()
-  postgres()
-  chromium()
-  ministack()
-  runtimes()
-  awsEndpoint('dev')
+/** The servers and programs that tests run, by the name of the module that starts them: see tools/needs.js. */
+const SERVERS = {
+  redis,
+  prometheus,
+  postgres,
+  chromium,
+  ministack,
+  runtimes,
+  'aws-endpoint': () => void awsEndpoint('dev'),
+}
+
+/** @typedef {keyof typeof SERVERS} Need */
+
+/** Installs what tests run. @param {Iterable<Need>} [names] */
+function forTests(names = /** @type {Need[]} */ (Object.keys(SERVERS))) {
+  for (const name of names) SERVERS[name]()
 }
 
 /** Whether this process may install the system's packages. */
@@ -161,10 +201,48 @@ function pythonPackages(list) {
   fs.writeFileSync(marker, wanted)
 }
 
-/** The newest addon of this platform, built by `npm run build` or `npm run build:debug`; cargo skips what is up to date. */
+/** The release addon; cargo builds nothing when it is up to date. */
 function addon() {
   rust()
   run('npm', ['run', '--silent', 'build'])
+}
+
+/** The same beside what this process does. */
+function addonBeside() {
+  rust()
+  return beside('npm', ['run', '--silent', 'build'])
+}
+
+/** The release addon, unless the addon that is there, of whatever profile, is newer than every Rust source. */
+function addonIfOlder() {
+  if (addonIsNew()) console.log('the addon is newer than every Rust source: it is not built again')
+  else addon()
+}
+
+/** Whether the addon that is there is newer than every Rust source. */
+const addonIsNew = () => builtAt() > newestOf(RUST_SOURCES)
+
+/** What the addon is built from. */
+const RUST_SOURCES = ['build.rs', 'Cargo.toml', 'Cargo.lock', 'src', 'crates'].map((name) => path.join(root, name))
+/** What lies beside that and is not in the addon. */
+const NOT_IN_THE_ADDON = ['aws-endpoint', 'benches', 'examples', 'tests']
+
+/** When the addon of this platform beside package.json was written, in ms since 1970; 0 when there is none. */
+function builtAt() {
+  const { platform, arch } = process
+  const own = fs.readdirSync(root).filter((name) => name.endsWith('.node') && name.includes(`.${platform}-${arch}`))
+  return Math.max(0, ...own.map((name) => fs.statSync(path.join(root, name)).mtimeMs))
+}
+
+/** When the newest of these sources was written, in ms since 1970. @param {string[]} places Files and folders. @returns {number} */
+function newestOf(places) {
+  const times = places.map((place) => {
+    const stat = fs.statSync(place)
+    if (!stat.isDirectory()) return stat.mtimeMs
+    const names = fs.readdirSync(place).filter((name) => !NOT_IN_THE_ADDON.includes(name))
+    return newestOf(names.map((name) => path.join(place, name)))
+  })
+  return Math.max(0, ...times)
 }
 
 /**
@@ -197,7 +275,11 @@ function longOutage(profile) {
 }
 
 module.exports = {
+  SERVERS,
   addon,
+  addonIfOlder,
+  addonBeside,
+  addonIsNew,
   awsEndpoint,
   cargoDeny,
   chromium,
@@ -214,5 +296,7 @@ module.exports = {
   run,
   runtimes,
   rust,
+  typedoc,
+  windows,
   zig,
 }

@@ -8,7 +8,7 @@ const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { environmentDefaults } = require('../..')
-const { ALL } = require('../../tools/runtimes')
+const { ALL } = require('../../tools/runtimes/list')
 const { root, temporaryDirectory } = require('../support/files')
 const { declared, optionsOf } = require('../support/declared')
 

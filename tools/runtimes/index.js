@@ -1,34 +1,11 @@
 'use strict'
 
-// Where the runtimes are that tools/setup.js installed here.
+// The runtimes that are installed here. What only needs their names imports ./list.
 
 const fs = require('node:fs')
-const path = require('node:path')
+const { ALL, MODES, program } = require('./list')
 
-const program = (/** @type {string[]} */ ...names) => path.join(__dirname, 'node_modules', ...names)
-
-/** @typedef {'main' | 'worker' | 'cluster'} Mode */
-/** @typedef {{ name: string, command: string, flags: string[], modes: Mode[] }} Runtime */
-
-/** @type {Mode[]} */
-const MODES = ['main', 'worker', 'cluster']
-
-/** @type {Runtime[]} */
-const ALL = [
-  ...[20, 22, 24, 26].map((major) => ({
-    name: `Node.js ${major}`,
-    command: program(`node${major}`, 'bin', 'node'),
-    flags: [],
-    modes: MODES,
-  })),
-  { name: 'Bun', command: program('bun', 'bin', 'bun'), flags: ['run'], modes: MODES },
-  {
-    name: 'Deno',
-    command: program('deno', 'deno'),
-    flags: ['run', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run'],
-    modes: MODES,
-  },
-]
+/** @typedef {import('./list').Runtime} Runtime */
 
 /**
  * All of them on Linux x64, for which their packages are listed; elsewhere the Node.js that runs this.
@@ -46,4 +23,4 @@ function installed() {
   ]
 }
 
-module.exports = { ALL, installed, program }
+module.exports = { installed, program }
