@@ -168,8 +168,11 @@ async function main() {
   }
   const suites = suitesFor(files)
   if (suites.length > 0) {
-    setup.forTests(needsOf(suites))
     if (build === undefined && !setup.addonIsNew()) build = compiled()
+    const needs = needsOf(suites)
+    // The build has compiled it with the other programs.
+    if (build !== undefined) needs.delete('aws-endpoint')
+    setup.forTests(needs)
     const env = build === undefined ? undefined : { TCS_SECRET_DELIVERY_BINARY: build.addon }
     setup.run(process.execPath, [jestProgram, '--ci', '--runTestsByPath', ...suites], { env })
   }

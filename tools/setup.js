@@ -281,6 +281,7 @@ module.exports = {
   addonBeside,
   addonIsNew,
   awsEndpoint,
+  beside,
   cargoDeny,
   chromium,
   fail,
@@ -294,9 +295,7 @@ module.exports = {
   redis,
   root,
   run,
-  runtimes,
   rust,
   typedoc,
-  windows,
   zig,
 }

