@@ -17,14 +17,6 @@ let fix = false
 
 /** @type {Record<string, () => void | Promise<void>>} */
 const checks = {
-  format() {
-    npx('prettier', fix ? '--write' : '--check', '--log-level=warn', '.')
-    cargo('fmt', '--all', ...(fix ? [] : ['--check']))
-  },
-  types() {
-    npx('tsc', '-p', 'tsconfig.json')
-    npx('tsc', '-p', '__test__/types')
-  },
   clippy() {
     // All packages in one call: a part of them has other features of its dependencies, and the AWS SDK would be compiled
     // again. Not --all-targets, which makes a test of the addon's library: it has none, because Node-API calls do nothing
@@ -32,6 +24,14 @@ const checks = {
     const targets = ['--lib', '--bins', '--tests', '--examples']
     const repairs = fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
     cargo('clippy', '--locked', '--workspace', ...targets, ...repairs, '--', '-D', 'warnings')
+  },
+  format() {
+    npx('prettier', fix ? '--write' : '--check', '--log-level=warn', '.')
+    cargo('fmt', '--all', ...(fix ? [] : ['--check']))
+  },
+  types() {
+    npx('tsc', '-p', 'tsconfig.json')
+    npx('tsc', '-p', '__test__/types')
   },
   docs() {
     setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
@@ -80,12 +80,18 @@ async function main() {
   const names = Object.keys(checks).filter((name) => values.only?.includes(name) ?? true)
   const wanted = names.filter((name) => !values.skip.includes(name))
   setup.rust()
-  setup.nodeModules()
+  // On a fresh checkout npm downloads packages while cargo compiles for clippy, which needs none of them.
+  const installing = setup.nodeModulesBeside()
+  if (wanted.includes('clippy')) {
+    console.log('\n# clippy')
+    checks.clippy()
+  }
+  await installing
   // The optimised build takes longest, a good part of it on one processor: the other checks run meanwhile. Not while they
   // repair what it compiles.
   const builds = wanted.includes('generated') || wanted.includes('test')
   if (builds && !fix) addon = setup.addonBeside()
-  for (const name of wanted) {
+  for (const name of wanted.filter((one) => one !== 'clippy')) {
     console.log(`\n# ${name}`)
     // Compiles while the addon is still being built.
     if (name === 'generated' && wanted.includes('test')) tests.prepare()

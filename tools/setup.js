@@ -70,12 +70,23 @@ function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
 }
 
-/** The packages of package-lock.json. @param {string} [directory] */
-function nodeModules(directory = root) {
+const NPM_CI = ['ci', '--loglevel=error']
+
+/** Whether the packages of package-lock.json are installed. @param {string} [directory] */
+function hasNodeModules(directory = root) {
   const lock = path.join(directory, 'package-lock.json')
   const installed = path.join(directory, 'node_modules', '.package-lock.json')
-  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return
-  run('npm', ['ci', '--loglevel=error'], { cwd: directory })
+  return fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs
+}
+
+/** The packages of package-lock.json. @param {string} [directory] */
+function nodeModules(directory = root) {
+  if (!hasNodeModules(directory)) run('npm', NPM_CI, { cwd: directory })
+}
+
+/** The same, of this checkout, beside what this process does. */
+async function nodeModulesBeside() {
+  if (!hasNodeModules()) await beside('npm', NPM_CI)
 }
 
 /** The runtimes and package managers that tests run the package with. */
@@ -289,6 +300,7 @@ module.exports = {
   longOutage,
   ministack,
   nodeModules,
+  nodeModulesBeside,
   postgres,
   prometheus,
   pythonPrograms,
