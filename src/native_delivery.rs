@@ -6,29 +6,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use delivery_core::config::{Ambient, Config};
+use delivery_core::delivery::{Delivery, parse_environment};
+use delivery_core::exposition::text;
+use delivery_core::health::health;
+use delivery_core::rotation::hooks::HookFailure;
+use delivery_core::source::runtime::Variables;
+use delivery_core::validation::Validated;
 use napi::Env;
 use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn, within_runtime_if_available};
 use napi_derive::napi;
-use tcs_secret_delivery_core::clock::Clock;
-use tcs_secret_delivery_core::config::{Ambient, Config};
-use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
-use tcs_secret_delivery_core::error::SecretError;
-use tcs_secret_delivery_core::exposition::text;
-use tcs_secret_delivery_core::health::health;
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::rotation::hooks::HookFailure;
-use tcs_secret_delivery_core::source::runtime::Variables;
-use tcs_secret_delivery_core::validation::Validated;
-use tcs_secret_delivery_core::value::SecretValue;
+use secret::clock::Clock;
+use secret::error::SecretError;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 use tokio::runtime::Handle;
 
 use crate::completions::{Batch, Completions, Outcome};
 use crate::hooks::JsHooks;
 use crate::migration::{self, NativeScope};
+use crate::options;
 use crate::raw::{CachedReader, SecretMap, SecretText};
+use crate::report;
 use crate::shipping::Shipping;
 use crate::variables::JsVariables;
-use crate::{options, report};
 
 /// A refusal that JavaScript turns into a `SecretError`.
 #[napi(object)]

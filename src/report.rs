@@ -1,28 +1,27 @@
 //! Reports as JSON text, with the names of `index.d.ts`. None of them has a place for a value.
 
+use aws::Version;
+use delivery_core::audit::log::{FaultKind, Verification};
+use delivery_core::delivery::Delivery;
+use delivery_core::explain::{Explanation, LayerReport};
+use delivery_core::exposition::{Family, Labels, Series};
+use delivery_core::health::{Check, Status};
+use delivery_core::layer::Versions;
+use delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
+use delivery_core::metrics::read;
+use delivery_core::rotation::calendar::Appointment;
+use delivery_core::rotation::hooks::{Hook, HookContext};
+use delivery_core::rotation::policy::{Policies, Policy};
+use delivery_core::validation::{Issue, LATENCY_BOUND, LayerLatency, Permission, Severity, Validated, is_valid};
+use secret::clock::{Clock, iso8601};
+use secret::environment::Environment;
+use secret::error::SecretError;
+use secret::found::Origin;
+use secret::name::SecretName;
+use secret::notice::Alert;
+use secret::notice::Notice;
+use secret::report::{Report, StepReport};
 use serde_json::{Map, Value, json};
-use tcs_secret_delivery_core::audit::log::{FaultKind, Verification};
-use tcs_secret_delivery_core::clock::{Clock, iso8601};
-use tcs_secret_delivery_core::delivery::Delivery;
-use tcs_secret_delivery_core::environment::Environment;
-use tcs_secret_delivery_core::error::SecretError;
-use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
-use tcs_secret_delivery_core::exposition::{Family, Labels, Series};
-use tcs_secret_delivery_core::health::{Check, Status};
-use tcs_secret_delivery_core::layer::Versions;
-use tcs_secret_delivery_core::metrics::alerts::Alert;
-use tcs_secret_delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
-use tcs_secret_delivery_core::metrics::{Origin, read};
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::notice::Notice;
-use tcs_secret_delivery_core::rotation::calendar::Appointment;
-use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext};
-use tcs_secret_delivery_core::rotation::policy::{Policies, Policy};
-use tcs_secret_delivery_core::rotation::report::{Report, StepReport};
-use tcs_secret_delivery_core::source::aws::Version;
-use tcs_secret_delivery_core::validation::{
-    Issue, LATENCY_BOUND, LayerLatency, Permission, Severity, Validated, is_valid,
-};
 
 /// `EnvironmentDefaults`.
 pub fn environment_defaults(environment: Environment) -> Value {

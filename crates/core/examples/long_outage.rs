@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_endpoint::{AwsEndpoint, Fault};
+use secret::clock::Clock;
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::value::SecretValue;
 use serde_json::json;
-use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::notice::{Notice, Notices};
 use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::source::runtime::Variables;
-use tcs_secret_delivery_core::value::SecretValue;
 
 const SECRETS: usize = 50;
 const OUTAGE_SECONDS: u64 = 600;

@@ -3,27 +3,57 @@
 //! The log itself is the crate `audit-log`. Here is when it is opened, what is denied while it fails, and what a record
 //! of this delivery says.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use tcs_secret_delivery_audit_log as log;
-use tcs_secret_delivery_audit_log::{
+pub use audit_log as log;
+use audit_log::{
     AppendError, AuditLog, Cache, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record,
     State,
 };
 use tokio::sync::Mutex;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
-use crate::clock::{AtomicMoment, Clock, Moment};
-use crate::config::{AuditConfig, AuditSink};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::layer::Found;
-use crate::manifest::Manifest;
-use crate::metrics::Origin;
-use crate::notice::{Notice, Notices};
-use crate::rotation::report::{Ending, Report};
-use crate::source::loose_mode;
+use files::loose_mode;
+use secret::clock::{AtomicMoment, Clock, Moment};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Found;
+use secret::found::Origin;
+use secret::manifest::Manifest;
+use secret::notice::{Notice, Notices};
+use secret::report::{Ending, Report};
+
+/// The audit log.
+pub struct AuditSettings {
+    /// Where it goes.
+    pub sink: AuditSink,
+    /// Whether nothing is delivered while it cannot be written.
+    pub denies: bool,
+    /// Makes every link of the chain an HMAC.
+    pub key: Option<Zeroizing<Vec<u8>>>,
+    /// A file of this length is rotated away.
+    pub max_bytes: u64,
+    /// A file of this age is rotated away.
+    pub max_age: Duration,
+    /// Stands in every record.
+    pub label: String,
+    /// The directory of the journals; `None`: beside the file.
+    pub journals: Option<PathBuf>,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// A file.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// A function of the service.
+    Shipper,
+}
 
 /// How long a record waits for a place in the journal. Longer than a disk takes to sync what a burst has written: a log
 /// that cannot be written at all is told by its state, and not by this.
@@ -39,7 +69,7 @@ pub type Shipper = Arc<dyn Fn(String) -> std::result::Result<(), String> + Send 
 
 /// Writes what was accessed.
 pub struct Audit {
-    config: AuditConfig,
+    config: AuditSettings,
     environment: &'static str,
     log: OnceLock<AuditLog>,
     opening: Mutex<Option<SecretError>>,
@@ -100,7 +130,7 @@ impl<'a> Access<'a> {
 impl Audit {
     /// Opens nothing yet.
     pub fn new(
-        config: AuditConfig,
+        config: AuditSettings,
         environment: &'static str,
         tools: Arc<Manifest>,
         notices: Arc<dyn Notices>,

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::BreakerState;
-use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::Shared;
-use crate::clock::{Clock, Moment, millis};
-use crate::config::Precedence;
-use crate::error::{Result, SecretError};
 use crate::layer::AwsLayer;
-use crate::metrics::Origin;
-use crate::name::SecretName;
 use crate::resolver::Resolver;
+use crate::source::runtime::Precedence;
 use crate::source::runtime::Variables;
+use cache::memory::{Entry, Lookup};
+use cache::tiered::Shared;
+use secret::breaker::BreakerState;
+use secret::clock::{Clock, Moment, millis};
+use secret::error::{Result, SecretError};
+use secret::found::Origin;
+use secret::name::SecretName;
 
 /// What a layer has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{ErrorCode, Result, SecretError};
 use crate::tasks::Tasks;
+use secret::error::{ErrorCode, Result, SecretError};
 
 type Outcome<T> = Option<Result<T>>;
 

@@ -1,8 +1,8 @@
 //! State of every source and cache (`health`).
 
 use crate::delivery::Delivery;
-use crate::error::{ErrorCode, Result};
-use crate::name::SecretName;
+use secret::error::{ErrorCode, Result};
+use secret::name::SecretName;
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
-use crate::notice::{Notice, Notices};
+use secret::notice::{LogLevel, Notice, Notices};
 
 /// Events of this crate begin so.
 const OWN: &str = env!("CARGO_CRATE_NAME");
@@ -71,28 +71,6 @@ impl Subscriber for Log {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
-}
-
-/// How much a message matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// An operator should look at it.
-    Warn,
-    /// Worth knowing.
-    Info,
-    /// For whoever looks for a fault.
-    Debug,
-}
-
-impl LogLevel {
-    /// The logger's method.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
 }
 
 /// The message, and the other fields as ` name=value`.

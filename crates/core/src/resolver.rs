@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::config::Precedence;
-use crate::error::{Result, SecretError};
-use crate::layer::{Answer, AwsLayer, Found};
-use crate::metrics::{Metrics, Origin};
-use crate::name::SecretName;
+use crate::layer::{Answer, AwsLayer};
+use crate::metrics::Metrics;
 use crate::source::env_file::EnvFile;
+use crate::source::runtime::Precedence;
 use crate::source::runtime::{Runtime, Variables};
+use secret::error::{Result, SecretError};
+use secret::found::Found;
+use secret::found::Origin;
+use secret::name::SecretName;
 
 /// Asks the sources in their order.
 pub struct Resolver {
@@ -130,7 +132,7 @@ impl Resolver {
 
     /// Whether an AWS error ends a read at once.
     pub fn rejects(&self, error: &SecretError) -> bool {
-        self.aws_failure_rejects || error.code() == crate::error::ErrorCode::Closed
+        self.aws_failure_rejects || error.code() == secret::error::ErrorCode::Closed
     }
 
     /// An AWS failure is the answer when nothing else is known, unless AWS is optional here and simply not there.
@@ -163,6 +165,6 @@ impl Resolver {
     }
 }
 
-fn local(value: crate::value::SecretValue, origin: Origin) -> Found {
+fn local(value: secret::value::SecretValue, origin: Origin) -> Found {
     Found { value, origin, version_id: None, stale: false }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 
-use crate::config::Precedence;
-use crate::error::Result;
-use crate::layer::{Answer, Found};
-use crate::manifest::Manifest;
-use crate::name::{SecretName, tool_prefix};
+use crate::layer::Answer;
 use crate::resolver::Resolver;
+use crate::source::runtime::Precedence;
 use crate::source::runtime::Variables;
+use secret::error::Result;
+use secret::found::Found;
+use secret::manifest::Manifest;
+use secret::name::{SecretName, tool_prefix};
 
 /// A tool's secrets by lower-cased type.
 pub type ToolSecrets = BTreeMap<String, Found>;
@@ -35,7 +36,7 @@ pub async fn read_tool(
             Part::Runtime(found) => Some(found),
             Part::Aws(answer) => resolver.after_aws(&name, variables, answer).await?,
         };
-        Ok::<_, crate::error::SecretError>((name, found))
+        Ok::<_, secret::error::SecretError>((name, found))
     });
     Ok(try_join_all(resolved)
         .await?
@@ -132,7 +133,7 @@ async fn overridden(
     let (mut parts, mut rest) = (Vec::new(), Vec::new());
     let asked = names.into_iter().map(|name| async move {
         let found = resolver.from_runtime(&name, variables).await?;
-        Ok::<_, crate::error::SecretError>((name, found))
+        Ok::<_, secret::error::SecretError>((name, found))
     });
     for (name, found) in try_join_all(asked).await? {
         match found {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::audit::Audit;
-use crate::cache::memory::{Entry, MemoryCache};
-use crate::clock::{Clock, Stopwatch};
 use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
+use cache::memory::{Entry, MemoryCache};
+use secret::clock::{Clock, Stopwatch};
 
 /// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
 pub struct HotPath {

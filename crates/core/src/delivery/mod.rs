@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{Cache as AuditCache, Event, Outcome};
+use audit_log::{Cache as AuditCache, Event, Outcome};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -16,32 +16,36 @@ pub use hot::HotPath;
 use recording::unless_unrecorded;
 
 use crate::audit::{Access, Audit, Shipper};
-use crate::cache::memory::Entry;
-use crate::cache::tiered::TieredCache;
-use crate::clock::{Clock, Stopwatch};
-use crate::config::{AlertsConfig, Config, Precedence};
-use crate::environment::{Environment, Preset};
-use crate::error::{ErrorCode, Result, SecretError};
+use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
 use crate::exposition::{Family, families};
-use crate::layer::{AwsLayer, Found, Parts, Versions};
-use crate::manifest::Manifest;
+use crate::layer::{AwsLayer, Parts, Versions};
+use crate::metrics::alerts::AlertsSettings;
 use crate::metrics::alerts::Evaluator;
-use crate::metrics::{Metrics, Origin, add};
-use crate::name::{AwsIdTemplate, SecretName};
-use crate::notice::{Notice, Notices};
+use crate::metrics::{Metrics, add};
 use crate::resolver::{Freshness, Resolver};
 use crate::rotation::calendar::Appointment;
 use crate::rotation::hooks::Hooks;
-use crate::rotation::report::Report;
 use crate::rotation::{Asked, Parts as RotationParts, RotationManager};
-use crate::source::aws::{Aws, Queue};
 use crate::source::env_file::EnvFile;
+use crate::source::runtime::Precedence;
 use crate::source::runtime::{Runtime, Variables};
 use crate::tasks::Tasks;
 use crate::tools::{ToolSecrets, declared_names, read_tool};
-use crate::value::SecretValue;
+use aws::{Aws, Queue};
+use cache::memory::Entry;
+use cache::tiered::TieredCache;
+use secret::clock::{Clock, Stopwatch};
+use secret::environment::{Environment, Preset};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Found;
+use secret::found::Origin;
+use secret::manifest::Manifest;
+use secret::name::{AwsIdTemplate, SecretName};
+use secret::notice::{Notice, Notices};
+use secret::report::Report;
+use secret::value::SecretValue;
 
 /// How long `close()` waits for background work that is past its own deadlines.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -61,7 +65,7 @@ pub struct Delivery {
     hot: Arc<HotPath>,
     rotation: Arc<RotationManager>,
     events: Arc<Events>,
-    alerts: Option<AlertsConfig>,
+    alerts: Option<AlertsSettings>,
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
 }
@@ -622,7 +626,7 @@ impl Delivery {
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = clock.sleep(evaluator.every()) => {}
+                    () = crate::timer::sleep(&clock, evaluator.every()) => {}
                 }
                 for alert in evaluator.evaluate(&metrics) {
                     notices.notice(Notice::Alert(alert));

@@ -3,15 +3,15 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{Event, Outcome};
+use audit_log::{Event, Outcome};
 
 use super::Delivery;
 use crate::audit::Access;
-use crate::clock::Stopwatch;
-use crate::error::Result;
-use crate::layer::Found;
-use crate::name::SecretName;
 use crate::tools::ToolSecrets;
+use secret::clock::Stopwatch;
+use secret::error::Result;
+use secret::found::Found;
+use secret::name::SecretName;
 
 impl Delivery {
     pub(super) async fn counted(

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, millis};
-use crate::error::{Result, SecretError};
 use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
-use crate::name::SecretName;
-use crate::notice::{Notice, Notices};
-use crate::rotation::report::Ending;
-use crate::source::aws::Queue;
 use crate::tasks::Tasks;
+use aws::Queue;
 use parse::{Happened, SecretEvent};
+use secret::clock::{Clock, millis};
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::report::Ending;
 
 /// Older events are not waited for: what they announce has long been everywhere, or was replaced.
 const MAY_OUTRUN: Duration = Duration::from_mins(5);
@@ -27,6 +27,15 @@ const MAY_OUTRUN: Duration = Duration::from_mins(5);
 const MAX_REMEMBERED: usize = 10_000;
 /// How often versions are looked at when somebody wants to hear of changes.
 pub const DEFAULT_POLL: Duration = Duration::from_mins(15);
+
+/// Where news of changed secrets comes from, beside the service's own calls of `handleSecretEvent`.
+#[derive(Clone, Debug)]
+pub struct EventsSettings {
+    /// An SQS queue that EventBridge writes to.
+    pub queue_url: Option<String>,
+    /// How often the versions of known secrets are compared with AWS's; `None`: only when somebody listens.
+    pub poll_every: Option<Duration>,
+}
 
 /// What it is made of.
 pub struct Parts {
@@ -164,7 +173,7 @@ impl Events {
     /// The safety net: events are delivered by best effort. What no reader keeps fresh is compared with AWS.
     async fn keep_looking(&self, every: Duration) {
         loop {
-            self.parts.clock.sleep(every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            crate::timer::sleep(&self.parts.clock, every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
             if let Err(error) = self.look(every).await {
                 tracing::debug!(code = %error.code(), "versions were not compared");
             }

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::Events;
-use crate::error::ErrorCode;
-use crate::notice::Notice;
-use crate::source::aws::Message;
+use aws::Message;
+use secret::error::ErrorCode;
+use secret::notice::Notice;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);

@@ -2,11 +2,12 @@
 
 pub mod text;
 
-use crate::breaker::BreakerState;
-use crate::environment::Environment;
 use crate::layer::AwsLayer;
 use crate::metrics::latency::{Counts, Outcome, Source};
-use crate::metrics::{Metrics, Origin, read};
+use crate::metrics::{Metrics, read};
+use secret::breaker::BreakerState;
+use secret::environment::Environment;
+use secret::found::Origin;
 
 /// Labels of one series.
 pub type Labels = Vec<(&'static str, String)>;

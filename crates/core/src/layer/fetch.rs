@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
 use super::gather::Asked;
-use crate::cache::tiered::{LOCK_LEASE, Locked, Locks, News, TieredCache, Want};
-use crate::error::Result;
-use crate::notice::Notice;
-use crate::source::aws::Fetched;
+use cache::tiered::{LOCK_LEASE, Locked, Locks, News, TieredCache, Want};
+use secret::error::Result;
+use secret::found::Fetched;
+use secret::notice::Notice;
 
 /// How long a refused batch permission is remembered.
 const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::AwsLayer;
-use crate::cache::tiered::{Shared, Want};
-use crate::error::{Result, SecretError};
-use crate::source::aws::{Fetched, MAX_BATCH};
+use aws::MAX_BATCH;
+use cache::tiered::{Shared, Want};
+use secret::error::{Result, SecretError};
+use secret::found::Fetched;
 
 /// How long a miss waits for others, unless it is alone; longer when the rate limit makes every call wait.
 pub(super) const WINDOW: Duration = Duration::from_millis(1);

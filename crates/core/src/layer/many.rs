@@ -9,16 +9,17 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::gather::{Asked, Miss, answer_of};
-use super::{Answer, AwsLayer, Found};
-use crate::cache::generation::Generation;
-use crate::cache::memory::Entry;
-use crate::cache::tiered::{Shared, TieredCache, Want};
-use crate::clock::Moment;
-use crate::error::Result;
+use super::{Answer, AwsLayer};
 use crate::flight::{Flight, Role};
 use crate::metrics::add;
-use crate::name::SecretName;
-use crate::source::aws::MAX_BATCH;
+use aws::MAX_BATCH;
+use cache::generation::Generation;
+use cache::memory::Entry;
+use cache::tiered::{Shared, TieredCache, Want};
+use secret::clock::Moment;
+use secret::error::Result;
+use secret::found::Found;
+use secret::name::SecretName;
 
 /// Tools whose list of names is remembered; more than any service has.
 const MAX_LISTINGS: usize = 1000;

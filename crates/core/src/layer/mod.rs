@@ -12,42 +12,25 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::BreakerState;
-use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::{At, Changed, Shared, TieredCache, Want};
-use crate::clock::{Clock, Moment};
-use crate::error::{Result, SecretError};
 use crate::flight::{Flights, Role};
-use crate::manifest::Manifest;
-use crate::metrics::{Metrics, Origin, add};
-use crate::name::{AwsIds, SecretName};
-use crate::notice::{Notice, Notices};
-use crate::source::aws::{Aws, Fetched};
+use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
-use crate::value::SecretValue;
+use aws::Aws;
+use cache::memory::{Entry, Lookup};
+use cache::tiered::{At, Changed, Shared, TieredCache, Want};
 use gather::Gather;
 use many::NameList;
+use secret::breaker::BreakerState;
+use secret::clock::{Clock, Moment};
+use secret::error::{Result, SecretError};
+use secret::found::Fetched;
+use secret::found::Found;
+use secret::found::Origin;
+use secret::manifest::Manifest;
+use secret::name::{AwsIds, SecretName};
+use secret::notice::{Notice, Notices};
 use versions::Remembered;
 pub use versions::Versions;
-
-/// A value and where it came from.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The secret.
-    pub value: SecretValue,
-    /// Where it came from.
-    pub origin: Origin,
-    /// AWS's version id, where AWS gave the value.
-    pub version_id: Option<Arc<str>>,
-    /// Past its TTL, returned because AWS failed.
-    pub stale: bool,
-}
-
-impl Found {
-    fn cached(entry: &Entry, origin: Origin, stale: bool) -> Self {
-        Self { value: entry.value.clone(), origin, version_id: entry.version_id.clone(), stale }
-    }
-}
 
 /// A value, or "AWS has none".
 pub type Answer = Result<Option<Found>>;
@@ -250,7 +233,7 @@ impl AwsLayer {
         if entry.claim_refresh(self.clock.now()) {
             self.refresh_ahead(name.as_str(), &entry, &Handle::current());
         }
-        Some(Ok(Some(Found::cached(&entry, Origin::Memory, stale))))
+        Some(Ok(Some(entry.found(Origin::Memory, stale))))
     }
 
     async fn fetch_shared_flight(self: &Arc<Self>, name: &SecretName) -> Answer {
@@ -334,7 +317,7 @@ impl AwsLayer {
         if known.is_some_and(|known| known.is_outdated_by(entry.version_id.as_deref(), &entry.value)) {
             self.tell_rotated(&want.name);
         }
-        Found::cached(entry, Origin::Redis, false)
+        entry.found(Origin::Redis, false)
     }
 
     async fn ask_aws(&self, name: &SecretName) -> Result<Option<Fetched>> {
@@ -382,7 +365,7 @@ impl AwsLayer {
                     None => cache.from_snapshot(name).await,
                 };
                 let held = stale.and_then(|stale| cache.hold(name, &stale, &error, want.at)).ok_or(error)?;
-                Ok(Some(Found::cached(&held, Origin::Memory, !held.is_fresh(self.clock.now()))))
+                Ok(Some(held.found(Origin::Memory, !held.is_fresh(self.clock.now()))))
             }
         }
     }

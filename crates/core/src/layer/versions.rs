@@ -7,11 +7,12 @@ use futures_util::future::{join_all, try_join3};
 use tokio::time::{Instant, sleep};
 
 use super::AwsLayer;
-use crate::cache::tiered::{At, News, Want};
-use crate::clock::{Moment, millis};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::SecretName;
-use crate::source::aws::{CURRENT, Fetched, MAX_BATCH, PENDING, PREVIOUS, Version, Which};
+use aws::{CURRENT, MAX_BATCH, PENDING, PREVIOUS, Version, Which};
+use cache::tiered::{At, News, Want};
+use secret::clock::{Moment, millis};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
+use secret::name::SecretName;
 
 /// How long AWS may go on giving the version before: labels move in one place first.
 const CATCH_UP: Duration = Duration::from_secs(10);

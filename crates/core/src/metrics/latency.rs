@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Origin;
+use secret::found::Origin;
 
 /// Upper bounds of the buckets, in nanoseconds: 1 µs to 10 s.
 pub const BOUNDS_NS: [u64; 22] = [

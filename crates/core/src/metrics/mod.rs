@@ -12,44 +12,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::ErrorCode;
-use crate::name::SecretName;
-use crate::rotation::report::Ending;
 use latency::{Latencies, Outcome, Source};
+use secret::error::ErrorCode;
+use secret::found::Origin;
+use secret::name::SecretName;
+use secret::report::Ending;
 
 /// Names that are remembered as not in AWS; more than any service has.
 const MAX_NOT_IN_AWS: usize = 10_000;
-
-/// Where a returned value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The in-process cache.
-    Memory,
-    /// The shared cache.
-    Redis,
-    /// AWS Secrets Manager.
-    Aws,
-    /// The env file.
-    EnvFile,
-    /// The runtime environment.
-    Runtime,
-}
-
-impl Origin {
-    /// All of them, in the order of their counters.
-    pub const ALL: [Self; 5] = [Self::Memory, Self::Redis, Self::Aws, Self::EnvFile, Self::Runtime];
-
-    /// The name in reports and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Redis => "redis",
-            Self::Aws => "aws",
-            Self::EnvFile => "env-file",
-            Self::Runtime => "runtime",
-        }
-    }
-}
 
 /// What happened since construction.
 #[derive(Debug, Default)]

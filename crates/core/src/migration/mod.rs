@@ -16,12 +16,13 @@ pub use edit::Mode;
 pub use retire::{PutBack, RetireReport, Retired};
 
 use crate::delivery::Delivery;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::manifest::Phase;
-use crate::name::SecretName;
-use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 use crate::source::env_file::{EnvFile, Values};
-use crate::value::SecretValue;
+use aws::{Aws, MAX_BATCH};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
+use secret::manifest::Phase;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
 /// Secrets, or batches of them, worked on at once.
 pub(crate) const AT_ONCE: usize = 8;
@@ -158,7 +159,7 @@ impl Delivery {
             if wait.is_zero() {
                 return;
             }
-            self.clock().sleep(wait).await;
+            crate::timer::sleep(self.clock(), wait).await;
         }
     }
 

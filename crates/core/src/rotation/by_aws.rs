@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::report::{Log, Step, failed};
 use super::staged::uuid;
-use crate::error::{Result, SecretError};
-use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
+use super::steps::{StepLog, failed};
+use aws::{Aws, CURRENT, PENDING, Version, Which};
+use secret::error::{Result, SecretError};
+use secret::report::Step;
 
 /// Rotation functions run for up to 15 minutes; most end within seconds.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -17,7 +18,7 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 const FAILURES: u32 = 10;
 
 /// Has AWS rotate `id` and waits until its new version is live. Gives that version.
-pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Log) -> Result<String> {
+pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut StepLog) -> Result<String> {
     let token = uuid(fastrand::u128(..));
     let version = log.step(Step::Create, aws.start_rotation(id, &token)).await?;
     log.step(Step::Finish, until_live(aws, id, before, &version)).await?;

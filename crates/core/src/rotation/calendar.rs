@@ -2,8 +2,8 @@
 
 use super::RotationManager;
 use super::policy::{Applied, Dates, Standing};
-use crate::error::{Result, SecretError};
-use crate::name::SecretName;
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
 
 /// One declared secret's place in the calendar.
 #[derive(Clone, Debug)]

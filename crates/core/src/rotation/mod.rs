@@ -12,9 +12,9 @@ pub mod calendar;
 pub mod generator;
 pub mod hooks;
 pub mod policy;
-pub mod report;
 mod scheduler;
 mod staged;
+mod steps;
 
 pub(crate) use staged::uuid;
 
@@ -25,23 +25,38 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
-use crate::cache::tiered::{Lease, Leased};
-use crate::clock::Clock;
-use crate::config::RotationConfig;
-use crate::environment::Environment;
-use crate::error::{ErrorCode, Result, SecretError};
 use crate::flight::Flights;
 use crate::layer::AwsLayer;
-use crate::manifest::{Manifest, SecretSpec};
 use crate::metrics::Metrics;
-use crate::name::{AwsIdTemplate, SecretName};
-use crate::notice::{Notice, Notices};
-use crate::source::aws::{Aws, Version};
 use crate::tasks::Tasks;
-use hooks::{HookContext, Hooks};
+use aws::{Aws, Version};
+use cache::tiered::{Lease, Leased};
+use hooks::{Hook, HookContext, Hooks};
 use policy::{Policies, Policy};
-use report::{Ending, Log, Report, failed};
+use secret::clock::Clock;
+use secret::environment::Environment;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::manifest::{Manifest, SecretSpec};
+use secret::name::{AwsIdTemplate, SecretName};
+use secret::notice::{Notice, Notices};
+use secret::report::{Ending, Report};
 use staged::Job;
+use steps::{StepLog, failed};
+
+/// Rotation.
+#[derive(Clone, Debug)]
+pub struct RotationSettings {
+    /// When secrets are due and how their values look.
+    pub policies: Policies,
+    /// The hooks that the service has.
+    pub hooks: Vec<Hook>,
+    /// One deadline for each call of a hook.
+    pub hook_timeout: Duration,
+    /// How far the scheduler spreads what is due at the same time.
+    pub jitter: Duration,
+    /// Whether AWS makes passwords (`GetRandomPassword`).
+    pub generate_in_aws: bool,
+}
 
 /// How long a rotation waits for another instance that rotates the same secret.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -51,7 +66,7 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 /// What the manager is made of.
 pub struct Parts {
     /// Policies and limits.
-    pub config: RotationConfig,
+    pub config: RotationSettings,
     /// The service's part.
     pub hooks: Arc<dyn Hooks>,
     /// AWS and its caches.
@@ -142,7 +157,7 @@ impl RotationManager {
     async fn run(self: &Arc<Self>, name: &SecretName, environment: Environment, id: &str, asked: Asked) -> Report {
         let parts = &self.parts;
         let started_unix_ms = parts.clock.unix_ms();
-        let (mut log, mut previous) = (Log::new(parts.clock.clone()), None);
+        let (mut log, mut previous) = (StepLog::new(parts.clock.clone()), None);
         let ended = self.steps(name, environment, id, asked, &mut log, &mut previous).await;
         let ended = ended.unwrap_or_else(|error| Ended {
             ending: Ending::Failed,
@@ -196,7 +211,7 @@ impl RotationManager {
         environment: Environment,
         id: &str,
         asked: Asked,
-        log: &mut Log,
+        log: &mut StepLog,
         previous: &mut Option<String>,
     ) -> Result<Ended> {
         let aws = self.parts.layer.aws.as_ref();
@@ -258,7 +273,7 @@ impl RotationManager {
         &self,
         name: &SecretName,
         job: &Job<'_>,
-        log: &mut Log,
+        log: &mut StepLog,
         live: &Version,
         candidate: staged::Candidate,
         is_ours: bool,
@@ -314,13 +329,16 @@ impl RotationManager {
         let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
         let (end, mut look) = (Instant::now() + PATIENCE, FIRST_LOOK);
         loop {
-            let leased = cache.lease(&format!("rotation:{id}"), &self.parts.tasks).await;
+            let leased = cache.lease(&format!("rotation:{id}")).await;
             let live = staged::live_version(aws, id).await?;
             if live.id != before.id {
                 return Ok(Alone::Finished(live.id));
             }
             match leased {
-                Leased::Ours(lease) => return Ok(Alone::Ours(Some(lease), Box::new(live))),
+                Leased::Ours(lease, renewal) => {
+                    self.parts.tasks.spawn(renewal);
+                    return Ok(Alone::Ours(Some(lease), Box::new(live)));
+                }
                 Leased::Nowhere => return Ok(Alone::Ours(None, Box::new(live))),
                 Leased::Theirs if Instant::now() >= end => {
                     return Err(failed(id, "another instance is still rotating it"));

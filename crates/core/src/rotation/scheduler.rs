@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::calendar::Appointment;
 use super::policy::Standing;
-use super::report::Ending;
 use super::{Asked, RotationManager};
-use crate::cache::tiered::{Lease, Leased};
-use crate::error::Result;
-use crate::notice::Notice;
+use cache::tiered::{Lease, Leased};
+use secret::error::Result;
+use secret::notice::Notice;
+use secret::report::Ending;
 
 /// The calendar is looked at again after so long at most: secrets are rotated elsewhere, and clocks are set.
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
@@ -62,7 +62,7 @@ impl RotationManager {
                         LOOK_AGAIN
                     }
                 };
-                self.parts.clock.sleep(pause).await;
+                crate::timer::sleep(&self.parts.clock, pause).await;
                 // The runner stays the runner until it ends, or Redis forgets.
                 if lease.as_ref().is_none_or(Lease::is_lost) {
                     break;
@@ -75,10 +75,15 @@ impl RotationManager {
     async fn wait_for_turn(&self) -> Option<Lease> {
         let cache = self.parts.layer.cache.as_ref()?;
         loop {
-            match cache.lease("rotation-scheduler", &self.parts.tasks).await {
-                Leased::Ours(lease) => return Some(lease),
+            match cache.lease("rotation-scheduler").await {
+                Leased::Ours(lease, renewal) => {
+                    self.parts.tasks.spawn(renewal);
+                    return Some(lease);
+                }
                 Leased::Nowhere => return None,
-                Leased::Theirs => self.parts.clock.sleep(WAIT_FOR_TURN.mul_f64(0.8 + 0.4 * fastrand::f64())).await,
+                Leased::Theirs => {
+                    crate::timer::sleep(&self.parts.clock, WAIT_FOR_TURN.mul_f64(0.8 + 0.4 * fastrand::f64())).await
+                }
             }
         }
     }

@@ -15,16 +15,17 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use tokio::time::{Instant, sleep, timeout};
 
-use tcs_secret_delivery_audit_log::Outcome;
+use audit_log::Outcome;
 
 use super::generator;
 use super::hooks::{Hook, HookContext, Hooks};
 use super::policy::Policy;
-use super::report::{Log, Step, failed};
+use super::steps::{StepLog, failed};
 use crate::audit::{Access, Audit};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::source::aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
-use crate::value::SecretValue;
+use aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::report::Step;
+use secret::value::SecretValue;
 
 /// New values that may be given up in a row before the live one changes; AWS itself keeps 100 versions without labels.
 const MAX_CANDIDATES: u32 = 100;
@@ -75,7 +76,7 @@ pub(super) async fn live_version(aws: &Aws, id: &str) -> Result<Version> {
 impl Job<'_> {
     /// Everything up to the moment the new value is live. On failure the old one is, or the error says that it is not
     /// known.
-    pub(super) async fn make_live(&self, log: &mut Log, live: &Version) -> Result<Candidate> {
+    pub(super) async fn make_live(&self, log: &mut StepLog, live: &Version) -> Result<Candidate> {
         let created = log.step(Step::Create, self.create(live)).await?;
         let candidate = match created {
             Created::Live(candidate) => return Ok(candidate),
@@ -151,7 +152,7 @@ impl Job<'_> {
         generator::with_password(&live.value, &password, rules)
     }
 
-    async fn try_out(&self, log: &mut Log, candidate: &Candidate) -> Result<()> {
+    async fn try_out(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         for (hook, step) in [(Hook::Set, Step::Set), (Hook::Test, Step::Test)] {
             if self.hooks.has(hook) {
                 log.step(step, self.call(hook, Some(candidate))).await?;
@@ -192,14 +193,14 @@ impl Job<'_> {
 
     /// Takes back what was done for a value that will not be live. Where the target system may have the value and cannot
     /// be put back, it stays AWSPENDING: the next rotation tries it again, and `withSecret` finds it.
-    async fn give_up(&self, log: &mut Log, candidate: &Candidate) {
+    async fn give_up(&self, log: &mut StepLog, candidate: &Candidate) {
         if self.undo(log, candidate).await {
             self.forget(candidate).await;
         }
     }
 
     /// Puts the target system back; gives whether it has the old value now.
-    async fn undo(&self, log: &mut Log, candidate: &Candidate) -> bool {
+    async fn undo(&self, log: &mut StepLog, candidate: &Candidate) -> bool {
         if self.hooks.has(Hook::Undo) {
             return log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_ok();
         }
@@ -215,7 +216,7 @@ impl Job<'_> {
     }
 
     /// Checks the live value.
-    pub(super) async fn verify(&self, log: &mut Log, candidate: &Candidate) -> Result<()> {
+    pub(super) async fn verify(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         if self.hooks.has(Hook::Verify) {
             log.step(Step::Verify, self.call(Hook::Verify, Some(candidate))).await?;
         }
@@ -223,7 +224,7 @@ impl Job<'_> {
     }
 
     /// Makes the old version live again.
-    pub(super) async fn roll_back(&self, log: &mut Log, live: &str, candidate: &Candidate) -> Result<()> {
+    pub(super) async fn roll_back(&self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
         // Its failure is in the report; the old value is still the one that was in use until now.
         let is_undone = self.undo(log, candidate).await;
         let back = async {

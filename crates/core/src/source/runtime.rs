@@ -7,11 +7,28 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::RuntimeConfig;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::SecretName;
-use crate::source::{is_absent, off_thread, read_regular, reason};
-use crate::value::SecretValue;
+use files::{is_absent, off_thread, read_regular, reason};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::name::SecretName;
+use secret::value::SecretValue;
+
+/// When the runtime environment is asked (decision D1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// After AWS and the env file: the documented code's order.
+    Last,
+    /// Before both: the documented prose's "override".
+    Override,
+}
+
+/// The runtime environment.
+#[derive(Clone, Debug)]
+pub struct RuntimeSettings {
+    /// When it is asked.
+    pub precedence: Precedence,
+    /// Mounted secret directories, asked in order.
+    pub directories: Vec<PathBuf>,
+}
 
 /// Docker's convention: `NAME_FILE` holds the path of a file that holds the value.
 pub const FILE_SUFFIX: &str = "_FILE";
@@ -95,7 +112,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Nothing is read until the first question.
-    pub fn new(config: &RuntimeConfig) -> Self {
+    pub fn new(config: &RuntimeSettings) -> Self {
         Self { directories: config.directories.clone() }
     }
 

@@ -11,19 +11,19 @@ use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
-use crate::clock::iso8601;
 use crate::delivery::{Delivery, parse_environment};
-use crate::environment::Environment;
-use crate::error::{Result, SecretError};
-use crate::manifest::SecretSpec;
-use crate::metrics::Origin;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
-use crate::name::SecretName;
 use crate::rotation::policy::Standing;
-use crate::source::aws::Aws;
 use crate::source::runtime::Variables;
 use crate::tools::declared_names;
-use crate::value::SecretValue;
+use aws::Aws;
+use secret::clock::iso8601;
+use secret::environment::Environment;
+use secret::error::{Result, SecretError};
+use secret::found::Origin;
+use secret::manifest::SecretSpec;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
 /// How bad an issue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,22 +5,45 @@ pub(crate) mod grammar;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::config::{EnvFileConfig, EnvFileSyntax};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::SecretName;
-use crate::notice::{Notice, Notices};
-use crate::source::{is_absent, loose_mode, off_thread, read_regular, reason};
-use crate::value::SecretValue;
+use files::{is_absent, loose_mode, off_thread, read_regular, reason};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::value::SecretValue;
+
+/// Which parser reads the env file (decision D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvFileSyntax {
+    /// npm `dotenv`'s grammar.
+    Dotenv,
+    /// The Rust crate dotenvy's grammar.
+    Dotenvy,
+}
+
+/// The env file.
+#[derive(Clone, Debug)]
+pub struct EnvFileSettings {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Grammar.
+    pub syntax: EnvFileSyntax,
+    /// Whether its existence is worth a warning (staging).
+    pub deprecated: bool,
+    /// Whether it is worth a warning that others than its owner may read it (staging, production). Developers' files are
+    /// as their editors make them, and hold nothing that opens anything.
+    pub private: bool,
+}
 
 /// The parsed values of a file, by name.
 pub type Values = Arc<HashMap<String, SecretValue>>;
 
 /// Reads the env file, and again when it has changed.
 pub struct EnvFile {
-    config: EnvFileConfig,
+    config: EnvFileSettings,
     notices: Arc<dyn Notices>,
     state: Arc<Mutex<State>>,
 }
@@ -64,7 +87,7 @@ enum Look {
 
 impl EnvFile {
     /// Nothing is read until the first question.
-    pub fn new(config: EnvFileConfig, notices: Arc<dyn Notices>) -> Self {
+    pub fn new(config: EnvFileSettings, notices: Arc<dyn Notices>) -> Self {
         Self { config, notices, state: Arc::default() }
     }
 
@@ -74,7 +97,7 @@ impl EnvFile {
     }
 
     /// How it is read.
-    pub(crate) fn config(&self) -> &EnvFileConfig {
+    pub(crate) fn config(&self) -> &EnvFileSettings {
         &self.config
     }
 
@@ -159,7 +182,7 @@ impl EnvFile {
     }
 }
 
-fn look(config: &EnvFileConfig, known: Option<&Stamp>) -> io::Result<Look> {
+fn look(config: &EnvFileSettings, known: Option<&Stamp>) -> io::Result<Look> {
     let metadata = match std::fs::metadata(&config.path) {
         Ok(metadata) => metadata,
         Err(error) if is_absent(&error) => return Ok(Look::Absent),

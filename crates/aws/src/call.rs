@@ -1,0 +1,180 @@
+//! One call: retries, rate limit, breaker, regions, all inside one deadline.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::{sleep, timeout};
+
+use super::classify::{Failure, Nature, classify};
+use super::region::Region;
+use super::{Aws, Operation};
+use secret::error::{ErrorCode, Result, SecretError};
+
+/// The longest wait before the second attempt; doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// Attempts a region gets when another one is there to ask.
+const ATTEMPTS_WITH_FAILOVER: u32 = 2;
+
+/// Why an attempt gave nothing.
+enum Unanswered {
+    Absent,
+    Failed(SecretError, Nature),
+}
+
+impl Aws {
+    /// What AWS answers, read by `read` (which is told the replica's region); `None` when there is no such secret. `send`
+    /// begins one attempt.
+    ///
+    /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
+    /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
+    ///
+    /// `regions`: the primary alone where replicas cannot be asked ([`Aws::primary`]), else all of them.
+    ///
+    /// # Errors
+    /// The primary's failure.
+    pub(super) async fn call<O, E, T, F>(
+        &self,
+        regions: &[Region],
+        operation: Operation,
+        id: &str,
+        read: impl Fn(O, Option<&str>) -> Result<T>,
+        send: impl Fn(&Client) -> F,
+    ) -> Result<Option<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let others = regions.len() > 1;
+        let answered = async {
+            // Closing the delivery drops this future; the semaphore itself is never closed.
+            let _slot = self.in_flight.acquire().await;
+            let mut first_failure = None;
+            for (index, region) in regions.iter().enumerate() {
+                if let Some(replica) = region.replica() {
+                    tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
+                }
+                match self.ask(region, others, operation, id, &read, &send).await {
+                    Ok(answer) => return Ok(Some(answer)),
+                    Err(Unanswered::Absent) if index == 0 => return Ok(None),
+                    Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
+                    Err(Unanswered::Failed(error, _)) => drop(first_failure.get_or_insert(error)),
+                    Err(Unanswered::Absent) => {}
+                }
+            }
+            Err(first_failure.unwrap_or_else(|| unasked(id)))
+        };
+        match timeout(self.timeout, answered).await {
+            Ok(result) => result,
+            Err(_) => Err(self.timed_out(id)),
+        }
+    }
+
+    /// That AWS did not answer about `id` inside the deadline.
+    pub fn timed_out(&self, id: &str) -> SecretError {
+        let after = self.timeout.as_millis();
+        let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
+        SecretError::new(ErrorCode::SourceTimeout, why)
+    }
+
+    /// Asks one region, again after transient failures; `others` can be asked in its place.
+    async fn ask<O, E, T, F>(
+        &self,
+        region: &Region,
+        others: bool,
+        operation: Operation,
+        id: &str,
+        read: &impl Fn(O, Option<&str>) -> Result<T>,
+        send: &impl Fn(&Client) -> F,
+    ) -> std::result::Result<T, Unanswered>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
+        let mut attempt = 1;
+        let mut last: Option<SecretError> = None;
+        loop {
+            if let Err(open) = region.breaker.admit() {
+                return Err(Unanswered::Failed(last.unwrap_or_else(|| about(id, &open)), Nature::Transient));
+            }
+            self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
+            let client = region.client().await;
+            // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
+            let (error, nature) = match Box::pin(send(&client)).await {
+                Ok(output) => match read(output, region.replica()) {
+                    Ok(answer) => {
+                        self.calls.count(operation, None);
+                        region.breaker.succeeded();
+                        return Ok(answer);
+                    }
+                    Err(error) => (error, Nature::Transient),
+                },
+                Err(error) => match classify(&error) {
+                    Failure::Absent => {
+                        self.calls.count(operation, None);
+                        region.breaker.succeeded();
+                        return Err(Unanswered::Absent);
+                    }
+                    Failure::Refused(refusal) => (refusal.error(operation.as_str(), id), refusal.nature()),
+                },
+            };
+            self.calls.count(operation, Some(&error));
+            tracing::debug!(attempt, code = %error.code(), "{error}");
+            match nature {
+                Nature::Answer => region.breaker.succeeded(),
+                Nature::Systemic | Nature::Transient => region.breaker.failed(&error),
+            }
+            // A region that does not answer in time is not asked twice while another one may.
+            let hopeless = others && error.code() == ErrorCode::SourceTimeout;
+            if nature != Nature::Transient || attempt >= most || hopeless {
+                return Err(Unanswered::Failed(error, nature));
+            }
+            last = Some(error);
+            sleep(backoff(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn take_token(&self, id: &str) -> Result<()> {
+        let limited = || {
+            let why = format!("{id}: this process asks AWS as often as it may (aws.requestsPerSecond)");
+            SecretError::new(ErrorCode::SourceUnavailable, why)
+        };
+        let wait = self.limit.take(self.timeout).ok_or_else(limited)?;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+}
+
+/// Full jitter: anything up to the bound, which doubles.
+fn backoff(attempt: u32) -> Duration {
+    let bound = FIRST_BACKOFF.saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
+    bound.mul_f64(fastrand::f64())
+}
+
+/// The breaker's last failure may have been about another secret.
+fn about(id: &str, open: &SecretError) -> SecretError {
+    open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
+}
+
+fn unasked(id: &str) -> SecretError {
+    SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: no region was asked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_is_random_and_bounded() {
+        let waits: Vec<Duration> = (0..100).map(|_| backoff(1)).collect();
+        assert!(waits.iter().all(|wait| *wait < FIRST_BACKOFF));
+        assert!(waits.iter().any(|wait| wait != &waits[0]));
+        assert!((0..100).all(|_| backoff(30) < LONGEST_BACKOFF));
+    }
+}

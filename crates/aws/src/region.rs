@@ -1,0 +1,80 @@
+//! A region that is asked: its client and whether it answers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use tokio::sync::OnceCell;
+
+use super::client;
+use crate::settings::{AwsSettings, FailoverRegion};
+use secret::breaker::{Breaker, BreakerRules, BreakerState};
+use secret::clock::Clock;
+
+const BREAKER: BreakerRules =
+    BreakerRules { threshold: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(15) };
+
+/// One of the regions of a delivery.
+pub(super) struct Region {
+    config: Arc<AwsSettings>,
+    /// `None` for the primary, which the configuration names or leaves to the profile.
+    replica: Option<FailoverRegion>,
+    client: Mutex<Arc<OnceCell<Client>>>,
+    pub(super) breaker: Breaker,
+}
+
+/// How a region is, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionState {
+    /// Its name; `None` when the profile decides.
+    pub region: Option<String>,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+}
+
+impl Region {
+    /// The primary and its replicas, in the order they are asked.
+    pub(super) fn all(config: &Arc<AwsSettings>, clock: &Clock) -> Vec<Self> {
+        let replicas = config.failover.clone();
+        let region = |replica| Self {
+            config: config.clone(),
+            replica,
+            client: Mutex::default(),
+            breaker: Breaker::new(BREAKER, clock.clone()),
+        };
+        std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        let cell = self.cell().clone();
+        cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
+    }
+
+    /// Closes its connections: their buffers hold the last answers.
+    pub(super) fn disconnect(&self) {
+        *self.cell() = Arc::default();
+    }
+
+    fn cell(&self) -> MutexGuard<'_, Arc<OnceCell<Client>>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks through `client`.
+    #[cfg(any(feature = "canned", fuzzing))]
+    pub(super) fn connect_by(&self, client: Client) {
+        *self.cell() = Arc::new(OnceCell::new_with(Some(client)));
+    }
+
+    /// Its name when it is a replica's.
+    pub(super) fn replica(&self) -> Option<&str> {
+        self.replica.as_ref().map(|replica| replica.region.as_str())
+    }
+
+    pub(super) fn state(&self) -> RegionState {
+        let region = match &self.replica {
+            Some(replica) => Some(replica.region.clone()),
+            None => self.config.region.clone(),
+        };
+        RegionState { region, breaker: self.breaker.state_now() }
+    }
+}

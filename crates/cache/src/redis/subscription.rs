@@ -1,0 +1,112 @@
+//! Following what other instances publish: one connection of its own, watched and renewed.
+
+use std::time::Duration;
+
+use redis::{FromRedisValue as _, PushInfo, PushKind};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{sleep, timeout};
+
+use super::link::Link;
+use super::target::subscriber;
+use super::{Blame, CONNECT_DEADLINE, OPERATION_DEADLINE, blame, reason};
+use crate::settings::RedisSettings;
+
+/// How often a silent connection is asked whether it still stands.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// A ping may take longer than a read's command: losing the subscription costs every entry a new look.
+const PING_DEADLINE: Duration = Duration::from_secs(1);
+/// The wait before a lost subscription is renewed. Doubles up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What a follower hears.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The subscription stands from now on.
+    Subscribed,
+    /// Redis answers, and does not let this user subscribe: why. Told once, until a subscription stands.
+    Refused(String),
+    /// A message, whoever sent it.
+    Message(Vec<u8>),
+}
+
+/// Subscribes to `channel`, again after each loss, until the future is dropped.
+pub(super) async fn follow(config: &RedisSettings, channel: &str, mut heard: impl FnMut(Heard)) {
+    let (mut wait, mut told) = (FIRST_WAIT, false);
+    loop {
+        match subscribed(config, channel, &mut heard).await {
+            Ended::Lost => (wait, told) = (FIRST_WAIT, false),
+            Ended::Refused(why) if !told => {
+                told = true;
+                heard(Heard::Refused(why));
+            }
+            Ended::Refused(_) | Ended::NotBegun => {}
+        }
+        sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// How a subscription ended.
+enum Ended {
+    /// It stood.
+    Lost,
+    /// Redis refused it.
+    Refused(String),
+    /// There was no Redis to ask.
+    NotBegun,
+}
+
+/// One subscription, from its beginning to its loss.
+async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> Ended {
+    let (pushes, mut received) = unbounded_channel();
+    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return Ended::NotBegun };
+    let begun = async {
+        let link = Link::open_for_pushes(&mut opener, pushes).await?;
+        link.subscribe(channel).await?;
+        Ok::<_, redis::RedisError>(link)
+    };
+    let link = match timeout(CONNECT_DEADLINE + OPERATION_DEADLINE, begun).await {
+        Ok(Ok(link)) => link,
+        Ok(Err(error)) => {
+            tracing::debug!(code = error.code().unwrap_or_default(), "the shared cache's events are not heard");
+            return match blame(&error) {
+                Blame::Command => Ended::Refused(reason(&error)),
+                Blame::Connection | Blame::Server => Ended::NotBegun,
+            };
+        }
+        Err(_) => return Ended::NotBegun,
+    };
+    heard(Heard::Subscribed);
+    listen(&link, channel, &mut received, heard).await;
+    Ended::Lost
+}
+
+/// Passes messages on until the connection is lost.
+async fn listen(link: &Link, channel: &str, received: &mut UnboundedReceiver<PushInfo>, heard: &mut impl FnMut(Heard)) {
+    loop {
+        match timeout(PING_EVERY, received.recv()).await {
+            Ok(None | Some(PushInfo { kind: PushKind::Disconnection, .. })) => return,
+            Ok(Some(PushInfo { kind: PushKind::Message, data })) => {
+                if let Some(message) = message_of(channel, data) {
+                    heard(Heard::Message(message));
+                }
+            }
+            Ok(Some(_)) => {}
+            // Silence: is anybody there?
+            Err(_) => match timeout(PING_DEADLINE, link.query::<String>(redis::cmd("PING"))).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return,
+            },
+        }
+    }
+}
+
+fn message_of(channel: &str, data: Vec<redis::Value>) -> Option<Vec<u8>> {
+    let [from, message] = <[redis::Value; 2]>::try_from(data).ok()?;
+    let from = String::from_redis_value(from).ok()?;
+    if from != channel {
+        return None;
+    }
+    Vec::<u8>::from_redis_value(message).ok()
+}
