@@ -518,7 +518,7 @@ export interface PerformanceMetrics {
 }
 
 /** Where a value came from. */
-export type SecretSource = 'memory' | 'redis' | 'aws' | 'env-file' | 'runtime'
+export type SecretSource = 'memory' | 'redis' | 'snapshot' | 'aws' | 'env-file' | 'runtime'
 
 /** One layer's part of an explanation. */
 export interface LayerExplanation {

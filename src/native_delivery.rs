@@ -10,6 +10,7 @@ use delivery_core::config::{Ambient, Config};
 use delivery_core::delivery::{Delivery, parse_environment};
 use delivery_core::exposition::text;
 use delivery_core::health::health;
+use delivery_core::resolver::Freshness;
 use delivery_core::rotation::hooks::HookFailure;
 use delivery_core::source::runtime::Variables;
 use delivery_core::validation::Validated;
@@ -202,7 +203,7 @@ impl NativeDelivery {
     pub fn get_secret(&self, id: u32, name: String, variables: Option<HashMap<String, String>>) {
         let variables = self.variables(variables);
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(secret(delivery.get(&name, &variables).await?.map(|found| found.value)))
+            Ok(secret(delivery.read_one(&name, &variables, Freshness::Cached).await?.map(|found| found.value)))
         });
     }
 
@@ -235,7 +236,7 @@ impl NativeDelivery {
             return false;
         }
         self.start(id, |delivery| async move {
-            let answers = delivery.get_many(&valid, &variables).await.into_iter();
+            let answers = delivery.read(&valid, &variables, Freshness::Cached).await.into_iter();
             let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
             for (at, error) in refused {
                 answers.insert(at, Err(error));
@@ -269,7 +270,7 @@ impl NativeDelivery {
     pub fn refresh(&self, id: u32, name: String, variables: HashMap<String, String>) {
         let variables = Variables::new(variables);
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(secret(delivery.refresh(&name, &variables).await?.map(|found| found.value)))
+            Ok(secret(delivery.read_one(&name, &variables, Freshness::Fresh).await?.map(|found| found.value)))
         });
     }
 

@@ -6,9 +6,9 @@ use delivery_core::delivery::Delivery;
 use delivery_core::explain::{Explanation, LayerReport};
 use delivery_core::exposition::{Family, Labels, Series};
 use delivery_core::health::{Check, Status};
-use delivery_core::layer::Versions;
 use delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
 use delivery_core::metrics::read;
+use delivery_core::reads::Versions;
 use delivery_core::rotation::calendar::Appointment;
 use delivery_core::rotation::hooks::{Hook, HookContext};
 use delivery_core::rotation::policy::{Policies, Policy};
@@ -331,7 +331,7 @@ pub fn health(environment: Environment, clock: &Clock, status: Status, checks: &
 /// `MetricsSnapshot`.
 pub fn metrics(delivery: &Delivery) -> Value {
     let metrics = delivery.metrics();
-    let layer = delivery.layer();
+    let reads = delivery.reads();
     let retrieved: Map<String, Value> =
         Origin::ALL.iter().map(|origin| (origin.as_str().to_owned(), metrics.retrieved_from(*origin).into())).collect();
     let errors: Map<String, Value> = metrics
@@ -339,7 +339,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         .filter(|(_, count)| *count > 0)
         .map(|(code, count)| (code.as_str().to_owned(), count.into()))
         .collect();
-    let calls: Map<String, Value> = layer.aws.as_ref().map_or_else(Map::new, |aws| {
+    let calls: Map<String, Value> = reads.aws().map_or_else(Map::new, |aws| {
         aws.calls()
             .operations()
             .map(|(operation, outcomes)| {
@@ -360,7 +360,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "cacheHitRate": metrics.hit_rate(),
         "cacheEfficiency": metrics.efficiency(),
         "secretsNotInAws": metrics.not_in_aws(),
-        "cacheEntries": layer.cache.as_ref().map_or(0, |cache| cache.memory().len()),
+        "cacheEntries": reads.cache().map_or(0, |cache| cache.memory().len()),
         "staleServed": read(&metrics.stale),
         "backgroundRefreshes": read(&metrics.refreshes),
         "unauthorizedAccess": read(&metrics.unauthorized),

@@ -217,12 +217,21 @@ impl MemoryCache {
         entry.epoch.load(Ordering::Relaxed) == self.epoch.load(Ordering::Relaxed)
     }
 
-    /// What is known of `name`.
+    /// What is known of `name`. A value counts as read.
     pub fn lookup(&self, name: &str, now: Moment) -> Lookup {
         let slot = self.slots.get(name);
         if let Some(Slot::Value(entry)) = &slot {
             entry.note_use();
         }
+        self.judge(slot, now)
+    }
+
+    /// What is known of `name`; a value does not count as read.
+    pub fn peek(&self, name: &str, now: Moment) -> Lookup {
+        self.judge(self.slots.peek(name), now)
+    }
+
+    fn judge(&self, slot: Option<Slot>, now: Moment) -> Lookup {
         match slot {
             Some(Slot::Value(entry)) => match self.trusts(&entry) {
                 true if entry.is_fresh(now) => Lookup::Fresh(entry),

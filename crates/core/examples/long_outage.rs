@@ -14,6 +14,7 @@ use secret::value::SecretValue;
 use serde_json::json;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
+use tcs_secret_delivery_core::resolver::Freshness;
 use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::source::runtime::Variables;
 
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let delivery = open(&aws, &clock)?;
     let none = Variables::new([]);
     for name in &names {
-        delivery.get(name, &none).await?;
+        delivery.read_one(name, &none, Freshness::Cached).await?;
     }
 
     let expected = SecretValue::copied("before");
@@ -55,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         clock.advance(Duration::from_secs(1));
         for name in &names {
             let started = Instant::now();
-            let answer = delivery.get(name, &none).await;
+            let answer = delivery.read_one(name, &none, Freshness::Cached).await;
             worst = worst.max(started.elapsed());
             reads += 1;
             match answer {
@@ -65,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let started = Instant::now();
-        if delivery.get(&unknown, &none).await.is_ok() {
+        if delivery.read_one(&unknown, &none, Freshness::Cached).await.is_ok() {
             wrong += 1;
         }
         unknown_worst = unknown_worst.max(started.elapsed());
@@ -104,7 +105,9 @@ async fn recovery_seconds(
         clock.advance(Duration::from_secs(1));
         let mut new = 0;
         for name in names {
-            new += usize::from(delivery.get(name, none).await?.is_some_and(|found| found.value == expected));
+            new += usize::from(
+                delivery.read_one(name, none, Freshness::Cached).await?.is_some_and(|found| found.value == expected),
+            );
         }
         if new == names.len() {
             return Ok(Some(second));

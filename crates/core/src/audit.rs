@@ -106,7 +106,7 @@ impl<'a> Access<'a> {
     pub fn found(name: &'a str, found: &'a Found, took: Duration) -> Self {
         let cache = match found.origin {
             _ if found.stale => Cache::Stale,
-            Origin::Memory | Origin::Redis => Cache::Hit,
+            Origin::Memory | Origin::Redis | Origin::Snapshot => Cache::Hit,
             Origin::Aws => Cache::Miss,
             Origin::EnvFile | Origin::Runtime => Cache::None,
         };

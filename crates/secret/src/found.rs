@@ -11,6 +11,8 @@ pub enum Origin {
     Memory,
     /// The shared cache.
     Redis,
+    /// The last-known-good file.
+    Snapshot,
     /// AWS Secrets Manager.
     Aws,
     /// The env file.
@@ -21,13 +23,14 @@ pub enum Origin {
 
 impl Origin {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 5] = [Self::Memory, Self::Redis, Self::Aws, Self::EnvFile, Self::Runtime];
+    pub const ALL: [Self; 6] = [Self::Memory, Self::Redis, Self::Snapshot, Self::Aws, Self::EnvFile, Self::Runtime];
 
     /// The name in reports and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Redis => "redis",
+            Self::Snapshot => "snapshot",
             Self::Aws => "aws",
             Self::EnvFile => "env-file",
             Self::Runtime => "runtime",

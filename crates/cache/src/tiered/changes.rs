@@ -31,8 +31,8 @@ impl TieredCache {
         if let Lookup::Fresh(entry) = self.lookup(name) {
             return Some(entry.value.clone());
         }
-        match self.lookup_shared(&self.want(name)).await {
-            Shared::Fresh(entry) => Some(entry.value.clone()),
+        match self.lookup_shared(&[self.want(name)]).await.pop() {
+            Some(Shared::Fresh(entry)) => Some(entry.value.clone()),
             _ => None,
         }
     }

@@ -1,8 +1,10 @@
 //! One instance of many asks AWS: locks in the shared cache.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Shared, TieredCache, Want};
+use crate::memory::Entry;
 use secret::clock::Moment;
 use secret::error::Result;
 
@@ -19,7 +21,7 @@ pub enum Locked {
     /// Another one is.
     Theirs,
     /// Another one was: here is its copy.
-    Copied(Shared),
+    Copied(Arc<Entry>),
 }
 
 /// Locks taken together.
@@ -63,7 +65,7 @@ impl TieredCache {
                 locks.ids.push(id);
             }
             match copy {
-                Shared::Fresh(_) => Locked::Copied(copy),
+                Shared::Fresh(copy) => Locked::Copied(copy),
                 _ if ours => Locked::Ours,
                 _ => Locked::Theirs,
             }

@@ -56,16 +56,6 @@ pub enum Shared {
     Disabled,
 }
 
-impl Shared {
-    /// The copy that may answer for a failing AWS.
-    pub fn stale(&self) -> Option<Arc<Entry>> {
-        match self {
-            Self::Stale(entry) => Some(entry.clone()),
-            _ => None,
-        }
-    }
-}
-
 /// A name, and what its reader knew when it began to ask.
 #[derive(Clone, Debug)]
 pub struct Want {
@@ -218,38 +208,35 @@ impl TieredCache {
         self.memory.lookup(name.as_str(), self.clock.now())
     }
 
-    /// What the shared cache knows of `want`. A fresh copy is put into memory.
-    pub async fn lookup_shared(&self, want: &Want) -> Shared {
-        self.look_into_shared(want, true).await
+    /// [`TieredCache::lookup`] that does not count as reading it.
+    pub fn peek(&self, name: &SecretName) -> Lookup {
+        self.memory.peek(name.as_str(), self.clock.now())
+    }
+
+    /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
+    pub async fn lookup_shared(&self, wants: &[Want]) -> Vec<Shared> {
+        self.look_into_shared(wants, true).await
     }
 
     /// What the shared cache knows of `name`, leaving memory as it is.
     pub async fn peek_shared(&self, name: &SecretName) -> Shared {
         let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
-        self.look_into_shared(&want, false).await
+        self.look_into_shared(std::slice::from_ref(&want), false).await.pop().unwrap_or(Shared::Miss)
     }
 
-    async fn look_into_shared(&self, want: &Want, remember: bool) -> Shared {
-        let Some(shared) = &self.shared else { return Shared::Disabled };
-        let id = self.id(&want.name);
-        match shared.redis.get(&id).await {
-            Ok(found) => self.opened(shared, want, &id, found, self.clock.unix_ms(), remember),
-            Err(error) => Shared::Failed(error),
-        }
-    }
-
-    /// [`TieredCache::lookup_shared`] for many names at the cost of one.
-    pub async fn lookup_shared_many(&self, wants: &[Want]) -> Vec<Shared> {
+    async fn look_into_shared(&self, wants: &[Want], remember: bool) -> Vec<Shared> {
         let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
-        if wants.is_empty() {
-            return Vec::new();
-        }
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        match shared.redis.get_many(&ids).await {
+        let found = match &ids[..] {
+            [] => Ok(Vec::new()),
+            [id] => shared.redis.get(id).await.map(|found| vec![found]),
+            ids => shared.redis.get_many(ids).await,
+        };
+        match found {
             Ok(found) if found.len() == wants.len() => {
                 let unix_ms = self.clock.unix_ms();
                 let found = wants.iter().zip(&ids).zip(found);
-                found.map(|((want, id), found)| self.opened(shared, want, id, found, unix_ms, true)).collect()
+                found.map(|((want, id), found)| self.opened(shared, want, id, found, unix_ms, remember)).collect()
             }
             Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
             Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
@@ -398,21 +385,15 @@ impl TieredCache {
         dropped
     }
 
-    /// Lets a stale copy answer for a while without waiting for AWS, which failed with `error`. Gives it back only while
-    /// it is usable.
-    pub fn hold(&self, name: &SecretName, stale: &Arc<Entry>, error: &SecretError, at: At) -> Option<Arc<Entry>> {
-        let now = self.clock.now();
-        if !stale.is_usable(now) {
-            return None;
-        }
-        let before = stale.deadlines.retry;
+    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
+    pub fn hold(&self, name: &SecretName, copy: &Arc<Entry>, error: &SecretError, at: At) {
+        let before = copy.deadlines.retry;
         let longer = if error.is_about_one_request() { before * 2 } else { before };
         let retry = longer.clamp(RETRY, LONGEST_RETRY);
-        let refresh_at = now.plus(retry.mul_f64(1.0 + fastrand::f64()));
+        let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
         let held =
-            stale.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..stale.deadlines });
+            copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
         self.remember(name, &held, at);
-        Some(held)
     }
 
     /// The usable copy of the last-known-good file.

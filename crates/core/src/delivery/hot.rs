@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::audit::Audit;
-use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use cache::memory::{Entry, MemoryCache};
 use secret::clock::{Clock, Stopwatch};
 
@@ -17,7 +17,7 @@ pub struct HotPath {
     pub(super) memory: Option<Arc<MemoryCache>>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) layer: Weak<AwsLayer>,
+    pub(super) reads: Weak<Reads>,
     pub(super) runtime: Handle,
 }
 
@@ -54,8 +54,8 @@ impl HotPath {
 
     #[cold]
     fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
-        if let Some(layer) = self.layer.upgrade() {
-            layer.refresh_ahead(name, entry, &self.runtime);
+        if let Some(reads) = self.reads.upgrade() {
+            reads.refresh_ahead(name, entry, &self.runtime);
         }
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::tasks::Tasks;
 use aws::Queue;
 use parse::{Happened, SecretEvent};
@@ -44,7 +44,7 @@ pub struct Parts {
     /// How often versions are looked at; `None`: only when somebody asks for news.
     pub poll_every: Option<Duration>,
     /// AWS and its caches.
-    pub layer: Arc<AwsLayer>,
+    pub reads: Arc<Reads>,
     /// Reads time.
     pub clock: Clock,
     /// Counts.
@@ -118,7 +118,7 @@ impl Events {
         let Some(name) = self.name_of(&event) else { return Ok(false) };
         match &event.happened {
             Happened::Nothing => {}
-            Happened::OtherLabel => self.parts.layer.forget_versions(),
+            Happened::OtherLabel => self.parts.reads.forget_versions(),
             Happened::RotationFailed => {
                 self.parts.metrics.rotated(Ending::Failed);
                 let message = format!("{}: AWS's rotation function failed; the old value stays live", event.aws_id);
@@ -131,27 +131,27 @@ impl Events {
 
     /// The secret that an event is about, when it is one of this environment and account.
     fn name_of(&self, event: &SecretEvent) -> Option<SecretName> {
-        let own = self.parts.layer.aws.as_ref().and_then(|aws| aws.account());
+        let own = self.parts.reads.aws().and_then(|aws| aws.account());
         if let (Some(own), Some(account)) = (own, &event.account)
             && own != account
         {
             return None;
         }
-        SecretName::new(self.parts.layer.ids.name_in(&event.aws_id)?).ok()
+        SecretName::new(self.parts.reads.ids().name_in(&event.aws_id)?).ok()
     }
 
     async fn follow(&self, name: &SecretName, version: Option<&str>, event: &SecretEvent) -> Result<()> {
-        let layer = &self.parts.layer;
-        layer.forget_versions();
-        let Some(version) = version else { return layer.catch_up(name, None).await.map(drop) };
-        if self.is_last(name, version) || layer.has_live(name, version) {
+        let reads = &self.parts.reads;
+        reads.forget_versions();
+        let Some(version) = version else { return reads.catch_up(name, None).await.map(drop) };
+        if self.is_last(name, version) || reads.has_live(name, version) {
             return Ok(());
         }
         let now = self.parts.clock.unix_ms();
         let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
         // Another version than the announced one: that was replaced meanwhile.
-        if !is_recent || !layer.catch_up(name, Some(version)).await? {
-            layer.catch_up(name, None).await?;
+        if !is_recent || !reads.catch_up(name, Some(version)).await? {
+            reads.catch_up(name, None).await?;
         }
         self.note(name, version);
         Ok(())
@@ -181,21 +181,21 @@ impl Events {
     }
 
     async fn look(&self, every: Duration) -> Result<()> {
-        let layer = &self.parts.layer;
-        let names = layer.unseen_for(every);
+        let reads = &self.parts.reads;
+        let names = reads.unseen_for(every);
         let mut failure: Option<SecretError> = None;
-        for (name, answer) in names.iter().zip(layer.fetch_all(&names).await) {
+        for (name, answer) in names.iter().zip(reads.fetch_all(&names).await) {
             match answer {
                 Ok(Some(fetched)) => {
                     // A replica may lag behind, and its ids are its own: what it says is no news.
                     if let Some(version) = &fetched.version_id
                         && !fetched.is_from_replica()
-                        && !layer.knows(name, version)
+                        && !reads.knows(name, version)
                     {
-                        layer.catch_up(name, Some(version)).await?;
+                        reads.catch_up(name, Some(version)).await?;
                     }
                 }
-                Ok(None) => drop(layer.catch_up(name, None).await?),
+                Ok(None) => drop(reads.catch_up(name, None).await?),
                 Err(error) => failure = Some(error),
             }
         }

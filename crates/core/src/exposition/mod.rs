@@ -2,9 +2,9 @@
 
 pub mod text;
 
-use crate::layer::AwsLayer;
 use crate::metrics::latency::{Counts, Outcome, Source};
 use crate::metrics::{Metrics, read};
+use crate::reads::Reads;
 use secret::breaker::BreakerState;
 use secret::environment::Environment;
 use secret::found::Origin;
@@ -45,7 +45,7 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
 }
 
 /// Every metric as it is now.
-pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -> Vec<Family> {
+pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> Vec<Family> {
     let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
     let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
     let errors = metrics.errors().map(|(code, count)| (label("code", code.as_str()), count));
@@ -53,7 +53,7 @@ pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -
     let failures = metrics.rotations().filter(|(ending, _)| !ending.is_live()).map(|(_, count)| count).sum();
     #[expect(clippy::cast_precision_loss, reason = "a count of entries")]
     let count = |count: usize| count as f64;
-    let entries = layer.cache.as_ref().map_or(0, |cache| cache.memory().len());
+    let entries = reads.cache().map_or(0, |cache| cache.memory().len());
     // Before the first lookup there is nothing to be worried about.
     let ratio = |ratio: Option<f64>| single(ratio.unwrap_or(1.0));
     vec![
@@ -125,12 +125,12 @@ pub fn families(metrics: &Metrics, layer: &AwsLayer, environment: Environment) -
         Family {
             name: "secret_delivery_aws_calls",
             help: "Calls of AWS, by operation and outcome",
-            series: Series::Counter(aws_calls(layer)),
+            series: Series::Counter(aws_calls(reads)),
         },
         Family {
             name: "secret_delivery_breaker_state",
             help: "Whether a source is asked: 0 closed (asked), 1 half-open (probed), 2 open (not asked)",
-            series: Series::Gauge(breakers(layer)),
+            series: Series::Gauge(breakers(reads)),
         },
         Family {
             name: "secret_delivery_build",
@@ -154,8 +154,8 @@ fn latencies(metrics: &Metrics) -> Vec<(Labels, Counts)> {
     series.collect()
 }
 
-fn aws_calls(layer: &AwsLayer) -> Vec<(Labels, u64)> {
-    let Some(aws) = &layer.aws else { return Vec::new() };
+fn aws_calls(reads: &Reads) -> Vec<(Labels, u64)> {
+    let Some(aws) = reads.aws() else { return Vec::new() };
     let calls = aws.calls().operations().flat_map(|(operation, outcomes)| {
         let labels =
             |outcome: &str| vec![("operation", operation.as_str().to_owned()), ("outcome", outcome.to_owned())];
@@ -168,11 +168,11 @@ fn aws_calls(layer: &AwsLayer) -> Vec<(Labels, u64)> {
     calls.collect()
 }
 
-fn breakers(layer: &AwsLayer) -> Vec<(Labels, f64)> {
+fn breakers(reads: &Reads) -> Vec<(Labels, f64)> {
     let state = |state: BreakerState| match state {
         BreakerState::Closed => 0.0,
         BreakerState::HalfOpen => 1.0,
         BreakerState::Open => 2.0,
     };
-    layer.breakers().into_iter().map(|(source, breaker)| (label("source", &source), state(breaker))).collect()
+    reads.breakers().into_iter().map(|(source, breaker)| (label("source", &source), state(breaker))).collect()
 }

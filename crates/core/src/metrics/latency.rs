@@ -62,6 +62,7 @@ impl Source {
     pub const ALL: [Self; Origin::ALL.len() + 2] = [
         Self::Of(Origin::Memory),
         Self::Of(Origin::Redis),
+        Self::Of(Origin::Snapshot),
         Self::Of(Origin::Aws),
         Self::Of(Origin::EnvFile),
         Self::Of(Origin::Runtime),

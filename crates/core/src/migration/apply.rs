@@ -97,8 +97,8 @@ impl Delivery {
         let result = self.audited(self.write(name, value, creates)).await;
         let mut left_undone = None;
         if result.is_ok() {
-            self.layer().forget(name);
-            if let Some(cache) = &self.layer().cache {
+            self.reads().forget(name);
+            if let Some(cache) = self.reads().cache() {
                 left_undone = cache.invalidate(name).await.err();
             }
         }

@@ -147,7 +147,7 @@ impl Delivery {
         let batches: Vec<Vec<SecretName>> = names.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
         let asked = batches.into_iter().map(|batch| async move {
             self.turn(aws).await;
-            self.layer().fetch_all(&batch).await
+            self.reads().fetch_all(&batch).await
         });
         Ok(stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await.into_iter().flatten().collect())
     }
@@ -185,7 +185,7 @@ impl Delivery {
 
     pub(crate) fn migrating_aws(&self) -> Result<&Aws> {
         let off = || SecretError::config("options.aws", "is switched off, and a migration needs it");
-        self.layer().aws.as_ref().ok_or_else(off)
+        self.reads().aws().ok_or_else(off)
     }
 
     fn migrating_file(&self) -> Result<&EnvFile> {

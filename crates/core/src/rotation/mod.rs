@@ -25,9 +25,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
-use crate::flight::Flights;
-use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
+use crate::reads::flights::Flights;
 use crate::tasks::Tasks;
 use aws::{Aws, Version};
 use cache::tiered::{Lease, Leased};
@@ -70,7 +70,7 @@ pub struct Parts {
     /// The service's part.
     pub hooks: Arc<dyn Hooks>,
     /// AWS and its caches.
-    pub layer: Arc<AwsLayer>,
+    pub reads: Arc<Reads>,
     /// How names become AWS ids, in any environment.
     pub aws_ids: AwsIdTemplate,
     /// The declared tools.
@@ -214,7 +214,7 @@ impl RotationManager {
         log: &mut StepLog,
         previous: &mut Option<String>,
     ) -> Result<Ended> {
-        let aws = self.parts.layer.aws.as_ref();
+        let aws = self.parts.reads.aws();
         let aws = aws.ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))?;
         let spec = self.spec(name);
         let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
@@ -319,14 +319,14 @@ impl RotationManager {
     /// The caches of this environment follow to the version that is live now.
     async fn follow(&self, name: &SecretName, is_ours: bool, version: &str) {
         if is_ours {
-            self.parts.layer.follow_rotation(name, version).await;
+            self.parts.reads.follow_rotation(name, version).await;
         }
     }
 
     /// Waits until no other instance rotates this secret. Redis tells; without it two instances may work at the same
     /// time, which makes one version all the same ([`staged`]).
     async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
-        let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
+        let Some(cache) = self.parts.reads.cache() else { return Ok(Alone::Ours(None, Box::new(before))) };
         let (end, mut look) = (Instant::now() + PATIENCE, FIRST_LOOK);
         loop {
             let leased = cache.lease(&format!("rotation:{id}")).await;

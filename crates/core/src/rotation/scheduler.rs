@@ -73,7 +73,7 @@ impl RotationManager {
 
     /// Waits until this instance is the runner: the one that holds the lease, or any where there is no Redis.
     async fn wait_for_turn(&self) -> Option<Lease> {
-        let cache = self.parts.layer.cache.as_ref()?;
+        let cache = self.parts.reads.cache()?;
         loop {
             match cache.lease("rotation-scheduler").await {
                 Leased::Ours(lease, renewal) => {

@@ -52,20 +52,21 @@ pub struct Variables(Known);
 
 #[derive(Clone)]
 enum Known {
-    Read(VariableValues),
+    Read(Arc<VariableValues>),
     Asked(Arc<dyn AskVariables>),
 }
 
 impl Default for Variables {
     fn default() -> Self {
-        Self(Known::Read(VariableValues::new()))
+        Self(Known::Read(Arc::default()))
     }
 }
 
 impl Variables {
     /// From names and values.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(Known::Read(variables.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect()))
+        let values = variables.into_iter().map(|(name, value)| (name, SecretValue::new(value)));
+        Self(Known::Read(Arc::new(values.collect())))
     }
 
     /// Asked for when they are needed, each secret's by itself.
@@ -90,7 +91,7 @@ impl Variables {
             Known::Read(values) => Some(values),
             Known::Asked(_) => None,
         };
-        read.into_iter().flat_map(HashMap::keys).map(String::as_str)
+        read.into_iter().flat_map(|values| values.keys()).map(String::as_str)
     }
 }
 

@@ -28,7 +28,7 @@ fn close_waits_for_a_snapshot_that_is_being_written() {
         let (release, released) = oneshot::channel::<()>();
         let busy = spawn_blocking(move || released.blocking_recv());
         service.value("A_B").await;
-        let snapshot = service.delivery.layer().cache.as_ref().and_then(|cache| cache.snapshot()).expect("a snapshot");
+        let snapshot = service.delivery.reads().cache().and_then(|cache| cache.snapshot()).expect("a snapshot");
         until("the write has begun", || !snapshot.is_dirty()).await;
         {
             let mut closing = pin!(service.delivery.close());

@@ -70,7 +70,7 @@ async fn a_held_secret_that_aws_will_not_serve_is_asked_for_ever_less_often() {
     let second_of_reads = async || {
         world.wait(1);
         assert!(service.hot("A_B").is_some(), "served at once, fresh or held");
-        until("the refresh ended", || service.delivery.layer().is_idle()).await;
+        until("the refresh ended", || service.delivery.reads().is_idle()).await;
     };
     for round in ["the first time", "after a success"] {
         world.aws.fault(Fault::error(400, "SomethingNewException"));

@@ -106,14 +106,14 @@ async fn a_hot_secret_is_never_fetched_on_the_request_path_even_when_aws_hangs_f
     world.aws.fault(Fault::hang());
     world.wait(271);
     service.hot("A_B").expect("fresh");
-    until("the first refresh failed", || service.delivery.layer().last_failure().is_some()).await;
+    until("the first refresh failed", || service.delivery.reads().last_failure().is_some()).await;
     // Ten minutes, ten seconds at a time: each failed refresh prolongs the time for which copies are served at once.
     for _ in 0..60 {
         world.wait(10);
         let started = Instant::now();
         assert_eq!(service.hot("A_B").as_deref(), Some("one"), "served at once, fresh or held");
         assert!(started.elapsed() < Duration::from_millis(50));
-        until("the refresh ended", || service.delivery.layer().is_idle()).await;
+        until("the refresh ended", || service.delivery.reads().is_idle()).await;
     }
     assert!(service.delivery.metrics().stale.load(Ordering::Relaxed) > 0, "stale answers are counted");
     world.aws.clear_faults();

@@ -72,8 +72,7 @@ async fn found_but_not_shared<'w>(world: &'w World, redis: &RedisServer) -> [Ser
     world.aws.put("A_B_production", "two");
     redis.ask::<()>("CLIENT PAUSE 60000 WRITE");
     assert_eq!(first.refresh("A_B").await.expect("refreshed").as_deref(), Some("two"));
-    let asked =
-        || first.delivery.layer().cache.as_ref().and_then(|cache| cache.redis()).expect("Redis").breaker_state();
+    let asked = || first.delivery.reads().cache().and_then(|cache| cache.redis()).expect("Redis").breaker_state();
     until("Redis was too slow", || asked() == BreakerState::Open).await;
     redis.ask::<()>("CLIENT UNPAUSE");
     assert_eq!(second.hot("A_B").as_deref(), Some("one"));
@@ -135,7 +134,7 @@ async fn close_does_not_wait_for_what_is_shared_late() {
 async fn a_lost_subscription_does_not_bring_an_older_version_back() {
     let (world, redis) = (World::new().await, RedisServer::start());
     let [first, _second] = found_but_not_shared(&world, &redis).await;
-    let memory = first.delivery.layer().cache.as_ref().expect("a cache").memory();
+    let memory = first.delivery.reads().cache().expect("a cache").memory();
     let epoch = memory.epoch();
     redis.ask::<i64>("CLIENT KILL TYPE pubsub");
     until("it subscribed anew", || memory.epoch() != epoch).await;

@@ -91,8 +91,8 @@ async fn every_preset_can_be_overridden_by_option() {
     assert_eq!(service.value("A_B").await, "one", "stale by 6 seconds");
     world.wait(2);
     assert_eq!(service.refusal("A_B").await, ErrorCode::SourceUnavailable, "stale by 8 seconds");
-    assert!(world.deliver("development", json!({ "cache": {} })).delivery.layer().cache.is_some());
-    assert!(world.deliver("production", json!({ "cache": false })).delivery.layer().cache.is_none());
+    assert!(world.deliver("development", json!({ "cache": {} })).delivery.reads().cache().is_some());
+    assert!(world.deliver("production", json!({ "cache": false })).delivery.reads().cache().is_none());
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn only_the_test_environment_clears_when_it_is_closed() {
         world.aws.put(&format!("A_B_{environment}"), "v");
         let service = world.deliver(environment, json!({}));
         service.value("A_B").await;
-        let memory = service.delivery.layer().cache.as_ref().expect("a cache").memory().clone();
+        let memory = service.delivery.reads().cache().expect("a cache").memory().clone();
         assert_eq!(memory.len(), 1);
         service.delivery.close().await;
         assert_eq!(memory.len(), 0, "{environment}");

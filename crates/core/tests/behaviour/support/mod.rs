@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::explain::Explanation;
+use tcs_secret_delivery_core::resolver::Freshness;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tempfile::TempDir;
@@ -219,7 +220,7 @@ impl Service<'_> {
 
     /// The text a read gives.
     pub async fn read(&self, name: &str) -> Result<Option<String>> {
-        let found = self.delivery.get(&secret(name), &self.variables()).await?;
+        let found = self.delivery.read_one(&secret(name), &self.variables(), Freshness::Cached).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.map(|found| found.value.expose().to_owned()))
     }
@@ -234,7 +235,12 @@ impl Service<'_> {
         let (names, variables): (Vec<_>, Vec<_>) = names.iter().map(|name| (secret(name), self.variables())).unzip();
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         let text = |found: secret::found::Found| found.value.expose().to_owned();
-        self.delivery.get_many(&names, &variables).await.into_iter().map(|answer| Ok(answer?.map(text))).collect()
+        self.delivery
+            .read(&names, &variables, Freshness::Cached)
+            .await
+            .into_iter()
+            .map(|answer| Ok(answer?.map(text)))
+            .collect()
     }
 
     /// The text that the hot path gives without waiting.
@@ -252,7 +258,7 @@ impl Service<'_> {
     /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.
     pub async fn follow(&self, name: &str) {
         self.value(name).await;
-        let memory = self.delivery.layer().cache.as_ref().expect("a cache").memory();
+        let memory = self.delivery.reads().cache().expect("a cache").memory();
         until("the subscription stands", || memory.epoch() != Epoch::default()).await;
         self.value(name).await;
     }
@@ -283,7 +289,7 @@ impl Service<'_> {
     }
 
     pub async fn refresh(&self, name: &str) -> Result<Option<String>> {
-        let found = self.delivery.refresh(&secret(name), &self.variables()).await?;
+        let found = self.delivery.read_one(&secret(name), &self.variables(), Freshness::Fresh).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.map(|found| found.value.expose().to_owned()))
     }

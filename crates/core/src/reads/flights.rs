@@ -1,8 +1,9 @@
 //! Single flight: concurrent readers of one key share one fetch.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -118,8 +119,8 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         receiver
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Running<T>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Running<T>>> {
+        self.running.lock()
     }
 }
 
@@ -132,7 +133,7 @@ struct Landing<T> {
 
 impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         if running.get(&self.key).is_some_and(|flight| flight.id == self.id) {
             running.remove(&self.key);
         }
