@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::classify::{Failure, Nature, classify};
 use super::region::Region;
 use super::{Aws, Operation};
+use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// The longest wait before the second attempt; doubles with each further one.
@@ -94,6 +95,7 @@ impl Aws {
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
         let mut attempt = 1;
         let mut last: Option<SecretError> = None;
         loop {
@@ -133,7 +135,7 @@ impl Aws {
                 return Err(Unanswered::Failed(error, nature));
             }
             last = Some(error);
-            sleep(backoff(attempt)).await;
+            sleep(backoff.next_wait()).await;
             attempt += 1;
         }
     }
@@ -151,12 +153,6 @@ impl Aws {
     }
 }
 
-/// Full jitter: anything up to the bound, which doubles.
-fn backoff(attempt: u32) -> Duration {
-    let bound = FIRST_BACKOFF.saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
-    bound.mul_f64(fastrand::f64())
-}
-
 /// The breaker's last failure may have been about another secret.
 fn about(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
@@ -164,17 +160,4 @@ fn about(id: &str, open: &SecretError) -> SecretError {
 
 fn unasked(id: &str) -> SecretError {
     SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: no region was asked"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_is_random_and_bounded() {
-        let waits: Vec<Duration> = (0..100).map(|_| backoff(1)).collect();
-        assert!(waits.iter().all(|wait| *wait < FIRST_BACKOFF));
-        assert!(waits.iter().any(|wait| wait != &waits[0]));
-        assert!((0..100).all(|_| backoff(30) < LONGEST_BACKOFF));
-    }
 }

@@ -90,12 +90,12 @@ mod tests {
         for (jitter, least, most) in
             [(Jitter::Full, 0, 100), (Jitter::Half, 50, 100), (Jitter::Around, 50, 150), (Jitter::Longer, 100, 125)]
         {
-            let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));
-            let waits: Vec<Duration> = (0..1000).map(|_| jitter.apply(FIRST)).collect();
-            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{jitter:?}");
             let edge = (most - least) / 10;
-            assert!(waits.iter().any(|wait| *wait < least + edge), "{jitter:?} reaches its shortest wait");
-            assert!(waits.iter().any(|wait| *wait > most - edge), "{jitter:?} reaches its longest wait");
+            let ms = Duration::from_millis;
+            let waits: Vec<Duration> = (0..1000).map(|_| jitter.apply(FIRST)).collect();
+            assert!(waits.iter().all(|wait| (ms(least)..=ms(most)).contains(wait)), "{jitter:?}");
+            assert!(waits.iter().any(|wait| *wait < ms(least + edge)), "{jitter:?} reaches its shortest wait");
+            assert!(waits.iter().any(|wait| *wait > ms(most - edge)), "{jitter:?} reaches its longest wait");
         }
     }
 

@@ -1,8 +1,9 @@
-//! A circuit breaker: what keeps failing is left alone, and asked now and then whether it is back.
+//! A circuit breaker: stops calling what keeps failing, and lets a probe through now and then.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::backoff::{Backoff, Jitter};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 
@@ -58,7 +59,8 @@ struct State {
 
 #[derive(Debug)]
 struct Open {
-    wait: Duration,
+    /// A fleet must not probe in step.
+    backoff: Backoff,
     /// From then on one probe is let through.
     probe_at: Moment,
     probing: bool,
@@ -71,8 +73,8 @@ impl Breaker {
         Self { rules, clock, state: Mutex::default() }
     }
 
-    /// Asks for leave to try. Whoever receives it reports the outcome with [`Breaker::succeeded`] or
-    /// [`Breaker::failed`]; a probe that never does is replaced after a few seconds.
+    /// Asks for permission to call. A caller that gets it reports the outcome with [`Breaker::succeeded`] or
+    /// [`Breaker::failed`]. A probe whose outcome is not reported is replaced after 5 seconds.
     ///
     /// # Errors
     /// The last failure, while open.
@@ -89,14 +91,14 @@ impl Breaker {
         }
     }
 
-    /// It answered.
+    /// Closes the breaker.
     pub fn succeeded(&self) {
         let mut state = self.state();
         state.failures = 0;
         state.open = None;
     }
 
-    /// It failed.
+    /// Counts a failure, which may open the breaker or keep it open for longer.
     pub fn failed(&self, error: &SecretError) {
         let now = self.clock.now();
         let mut state = self.state();
@@ -104,23 +106,22 @@ impl Breaker {
         let failures = state.failures;
         match &mut state.open {
             Some(open) if open.probing => {
-                open.wait = (open.wait * 2).min(self.rules.longest_wait);
-                open.probe_at = now.plus(jittered(open.wait));
+                open.probe_at = now.plus(open.backoff.next_wait());
                 open.probing = false;
                 open.error = error.clone();
             }
-            // What was under way when it opened says nothing new.
+            // A call that began before the breaker opened does not count again.
             Some(open) => open.error = error.clone(),
             None if failures >= self.rules.threshold => {
-                let wait = self.rules.first_wait;
-                let probe_at = now.plus(jittered(wait));
-                state.open = Some(Open { wait, probe_at, probing: false, error: error.clone() });
+                let mut backoff = Backoff::new(self.rules.first_wait, self.rules.longest_wait, Jitter::Half);
+                let probe_at = now.plus(backoff.next_wait());
+                state.open = Some(Open { backoff, probe_at, probing: false, error: error.clone() });
             }
             None => {}
         }
     }
 
-    /// Lets the next try through whatever happened before: for whoever is asked to find out (`health`).
+    /// Lets the next call through, whatever happened before: `health` uses this to check now.
     pub fn probe_now(&self) {
         if let Some(open) = &mut self.state().open {
             open.probe_at = self.clock.now();
@@ -139,11 +140,6 @@ impl Breaker {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Between half of `wait` and all of it, so that a fleet does not probe in step.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]

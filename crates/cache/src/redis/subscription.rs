@@ -10,6 +10,7 @@ use super::link::Link;
 use super::target::subscriber;
 use super::{Blame, CONNECT_DEADLINE, OPERATION_DEADLINE, blame, reason};
 use crate::settings::RedisSettings;
+use secret::backoff::{Backoff, Jitter};
 
 /// How often a silent connection is asked whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(2);
@@ -32,18 +33,20 @@ pub enum Heard {
 
 /// Subscribes to `channel`, again after each loss, until the future is dropped.
 pub(super) async fn follow(config: &RedisSettings, channel: &str, mut heard: impl FnMut(Heard)) {
-    let (mut wait, mut told) = (FIRST_WAIT, false);
+    let (mut backoff, mut told) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Half), false);
     loop {
         match subscribed(config, channel, &mut heard).await {
-            Ended::Lost => (wait, told) = (FIRST_WAIT, false),
+            Ended::Lost => {
+                backoff.reset();
+                told = false;
+            }
             Ended::Refused(why) if !told => {
                 told = true;
                 heard(Heard::Refused(why));
             }
             Ended::Refused(_) | Ended::NotBegun => {}
         }
-        sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        sleep(backoff.next_wait()).await;
     }
 }
 

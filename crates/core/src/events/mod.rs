@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 use aws::Queue;
 use parse::{Happened, SecretEvent};
+use secret::backoff::around;
 use secret::clock::{Clock, millis};
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
@@ -173,7 +174,7 @@ impl Events {
     /// The safety net: events are delivered by best effort. What no reader keeps fresh is compared with AWS.
     async fn keep_looking(&self, every: Duration) {
         loop {
-            crate::timer::sleep(&self.parts.clock, every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            crate::timer::sleep(&self.parts.clock, around(every, 0.1)).await;
             if let Err(error) = self.look(every).await {
                 tracing::debug!(code = %error.code(), "versions were not compared");
             }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::Events;
 use aws::Message;
+use secret::backoff::{Backoff, Jitter};
 use secret::error::ErrorCode;
 use secret::notice::Notice;
 
@@ -18,11 +19,12 @@ impl Events {
     /// end the queue's redrive policy puts it aside.
     pub(super) async fn follow_queue(&self) {
         let Some(queue) = &self.parts.queue else { return };
-        let (mut wait, mut is_failing) = (FIRST_WAIT, false);
+        let (mut backoff, mut is_failing) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Around), false);
         loop {
             match queue.receive().await {
                 Ok(messages) => {
-                    (wait, is_failing) = (FIRST_WAIT, false);
+                    backoff.reset();
+                    is_failing = false;
                     let handled = join_all(messages.iter().map(|message| self.is_done_with(message))).await;
                     let done = messages.iter().zip(handled).filter_map(|(message, done)| done.then_some(message));
                     if let Err(error) = queue.delete(done.collect()).await {
@@ -35,8 +37,7 @@ impl Events {
                         is_failing = true;
                         self.parts.notices.notice(Notice::warning("EVENT_QUEUE_UNAVAILABLE", error.to_string()));
                     }
-                    sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    sleep(backoff.next_wait()).await;
                 }
             }
         }

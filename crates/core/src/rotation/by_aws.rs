@@ -7,13 +7,14 @@ use tokio::time::{Instant, sleep};
 use super::staged::uuid;
 use super::steps::{StepLog, failed};
 use aws::{Aws, CURRENT, PENDING, Version, Which};
+use secret::backoff::{Backoff, Jitter};
 use secret::error::{Result, SecretError};
 use secret::report::Step;
 
 /// Rotation functions run for up to 15 minutes; most end within seconds.
 const PATIENCE: Duration = Duration::from_mins(15);
-const FIRST_LOOK: Duration = Duration::from_millis(250);
-const LAST_LOOK: Duration = Duration::from_secs(10);
+const FIRST_POLL: Duration = Duration::from_millis(250);
+const LONGEST_POLL: Duration = Duration::from_secs(10);
 /// How often in a row AWS may fail to say how it goes.
 const FAILURES: u32 = 10;
 
@@ -26,7 +27,8 @@ pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Step
 }
 
 async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Result<()> {
-    let (end, mut look, mut failures) = (Instant::now() + PATIENCE, FIRST_LOOK, 0);
+    let (end, mut polls, mut failures) =
+        (Instant::now() + PATIENCE, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around), 0);
     loop {
         match state(aws, id, version).await {
             Ok(State::Live) => return Ok(()),
@@ -40,8 +42,7 @@ async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Res
             let why = format_args!("AWS's rotation function did not end within 15 minutes; version {live} is live");
             return Err(failed(id, why));
         }
-        sleep(look.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
-        look = (look * 2).min(LAST_LOOK);
+        sleep(polls.next_wait()).await;
     }
 }
 

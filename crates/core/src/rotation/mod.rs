@@ -33,6 +33,7 @@ use aws::{Aws, Version};
 use cache::tiered::{Lease, Leased};
 use hooks::{Hook, HookContext, Hooks};
 use policy::{Policies, Policy};
+use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::environment::Environment;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -60,8 +61,8 @@ pub struct RotationSettings {
 
 /// How long a rotation waits for another instance that rotates the same secret.
 const PATIENCE: Duration = Duration::from_mins(2);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 
 /// What the manager is made of.
 pub struct Parts {
@@ -327,7 +328,7 @@ impl RotationManager {
     /// time, which makes one version all the same ([`staged`]).
     async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
         let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
-        let (end, mut look) = (Instant::now() + PATIENCE, FIRST_LOOK);
+        let (end, mut polls) = (Instant::now() + PATIENCE, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             let leased = cache.lease(&format!("rotation:{id}")).await;
             let live = staged::live_version(aws, id).await?;
@@ -345,8 +346,7 @@ impl RotationManager {
                 }
                 Leased::Theirs => {}
             }
-            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
-            look = (look * 2).min(LAST_LOOK);
+            sleep(polls.next_wait()).await;
         }
     }
 

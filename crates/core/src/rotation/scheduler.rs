@@ -10,6 +10,7 @@ use super::calendar::Appointment;
 use super::policy::Standing;
 use super::{Asked, RotationManager};
 use cache::tiered::{Lease, Leased};
+use secret::backoff::around;
 use secret::error::Result;
 use secret::notice::Notice;
 use secret::report::Ending;
@@ -81,9 +82,7 @@ impl RotationManager {
                     return Some(lease);
                 }
                 Leased::Nowhere => return None,
-                Leased::Theirs => {
-                    crate::timer::sleep(&self.parts.clock, WAIT_FOR_TURN.mul_f64(0.8 + 0.4 * fastrand::f64())).await
-                }
+                Leased::Theirs => crate::timer::sleep(&self.parts.clock, around(WAIT_FOR_TURN, 0.2)).await,
             }
         }
     }

@@ -23,6 +23,7 @@ use super::policy::Policy;
 use super::steps::{StepLog, failed};
 use crate::audit::{Access, Audit};
 use aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
+use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::report::Step;
 use secret::value::SecretValue;
@@ -31,8 +32,8 @@ use secret::value::SecretValue;
 const MAX_CANDIDATES: u32 = 100;
 /// How long to find out whether AWSCURRENT moved when AWS did not say.
 const FIND_OUT: Duration = Duration::from_secs(30);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_secs(2);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(2);
 
 /// One rotation of one secret.
 pub(super) struct Job<'a> {
@@ -178,7 +179,7 @@ impl Job<'_> {
 
     /// The id of the live version, once AWS answers.
     async fn find_live(&self) -> Option<String> {
-        let (end, mut look) = (Instant::now() + FIND_OUT, FIRST_LOOK);
+        let (end, mut polls) = (Instant::now() + FIND_OUT, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             if let Ok(Some(version)) = self.aws.version(self.id, Which::Label(CURRENT)).await {
                 return Some(version.id);
@@ -186,8 +187,7 @@ impl Job<'_> {
             if Instant::now() >= end {
                 return None;
             }
-            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
-            look = (look * 2).min(LAST_LOOK);
+            sleep(polls.next_wait()).await;
         }
     }
 
