@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::chain::Counts;
 use crate::error::{Failure, Reason, Result};
@@ -12,6 +12,7 @@ use crate::files::{FileId, Names, open_to_read};
 use crate::head::{Found, Head, LENGTH};
 use crate::inspect::{Anchor, Inspector, Place};
 use crate::link::{Hash, Key, Link};
+use crate::time::now;
 use crate::walk::Lines;
 
 /// What was done to a record.
@@ -254,11 +255,11 @@ impl End {
 
 /// Waits a little for writers to be between two batches. Without the lock the end may just be moving, no more.
 fn lock_shared(file: &File, path: &Path) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = now() + Duration::from_secs(2);
     loop {
         match file.try_lock_shared() {
             Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+            Err(std::fs::TryLockError::WouldBlock) if now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Err(std::fs::TryLockError::WouldBlock) => {

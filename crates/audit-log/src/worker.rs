@@ -11,6 +11,7 @@ use crate::file_sink::FileSink;
 use crate::journal::Journal;
 use crate::record::Event;
 use crate::stream_sink::StreamSink;
+use crate::time::{now, since};
 
 /// How often dead journals are looked for and the log file is looked at, when there is nothing to write.
 const TICK: Duration = Duration::from_secs(5);
@@ -107,7 +108,7 @@ impl Shared {
     }
 
     fn wait(&self, deadline: Instant, done: impl Fn(&Control) -> bool) -> MutexGuard<'_, Control> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(now());
         let (control, _) = self
             .served
             .wait_timeout_while(self.control(), left, |control| !done(control))
@@ -204,7 +205,7 @@ impl<'a> Worker<'a> {
                     if moved {
                         backoff = SHORTEST;
                     }
-                    let left = closing.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    let left = closing.map(|deadline| deadline.saturating_duration_since(now()));
                     if left.is_some_and(|left| left.is_zero()) {
                         return Err(failure);
                     }
@@ -213,7 +214,7 @@ impl<'a> Worker<'a> {
                     continue;
                 }
             }
-            if closing.is_some_and(|deadline| Instant::now() >= deadline) {
+            if closing.is_some_and(|deadline| now() >= deadline) {
                 return Err(Failure::new(
                     Reason::Locked,
                     "a thread did not finish its record before the log was closed",
@@ -238,9 +239,9 @@ impl<'a> Worker<'a> {
 
     /// One round. `asked`: someone waits for it, so it does everything and syncs.
     fn round(&mut self, asked: bool, closing: Option<Instant>) -> Result<()> {
-        let tick = asked || self.last_tick.is_none_or(|last| last.elapsed() >= TICK);
+        let tick = asked || self.last_tick.is_none_or(|last| since(last) >= TICK);
         if tick || !self.is_empty() {
-            let deadline = Instant::now() + LOCK;
+            let deadline = now() + LOCK;
             let deadline = closing.map_or(deadline, |closing| closing.min(deadline));
             loop {
                 let more = match &mut self.sink {
@@ -258,7 +259,7 @@ impl<'a> Worker<'a> {
                         self.size = session.finish()?;
                         // After a rotation the file is shorter.
                         self.sync_begun = self.sync_begun.min(self.size);
-                        self.unsynced.get_or_insert_with(Instant::now);
+                        self.unsynced.get_or_insert_with(now);
                         let told = sink.take_notices();
                         self.tell(told.into_iter().chain(notices));
                         more
@@ -273,12 +274,12 @@ impl<'a> Worker<'a> {
                 };
                 self.shared.written.store(self.shared.journal.progress().records, Ordering::Release);
                 self.sync(false)?;
-                if !more || closing.is_some_and(|deadline| Instant::now() >= deadline) {
+                if !more || closing.is_some_and(|deadline| now() >= deadline) {
                     break;
                 }
             }
             if tick {
-                self.last_tick = Some(Instant::now());
+                self.last_tick = Some(now());
             }
         }
         self.sync(asked)
@@ -294,7 +295,7 @@ impl<'a> Worker<'a> {
         }
         let failed = std::mem::replace(&mut self.sync_failed, true);
         sink.end_sync()?;
-        if failed || self.unsynced.is_some_and(|since| wait || since.elapsed() >= SYNC || much) {
+        if failed || self.unsynced.is_some_and(|instant| wait || since(instant) >= SYNC || much) {
             sink.begin_sync(self.size)?;
             self.sync_begun = self.size;
             if wait {
@@ -311,7 +312,7 @@ impl<'a> Worker<'a> {
         let own = &self.shared.journal;
         match &mut self.sink {
             Sink::File(sink) => {
-                let mut session = sink.session(Instant::now() + LOCK)?;
+                let mut session = sink.session(now() + LOCK)?;
                 session.count(Event::Close, &format!("instance_records={}", own.progress().records))?;
                 session.sync()?;
                 session.finish()?;

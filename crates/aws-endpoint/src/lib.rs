@@ -7,6 +7,7 @@
 //! - `control`: the same for other processes, under `/_control/`
 //! - `server`: HTTP
 
+mod clock;
 mod control;
 pub mod faults;
 mod operations;

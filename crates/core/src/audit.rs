@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use crate::timer::Deadline;
 use files::loose_mode;
 use secret::clock::{AtomicMoment, Clock, Moment};
 use secret::error::{ErrorCode, Result, SecretError};
@@ -352,11 +353,11 @@ impl Audit {
             return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
         };
         self.judge(log)?;
-        let end = tokio::time::Instant::now() + PLACE;
+        let end = Deadline::after(PLACE);
         loop {
             match log.try_append(record) {
                 Ok(()) => return Ok(()),
-                Err(AppendError::Full) if tokio::time::Instant::now() < end => sleep(LOOK).await,
+                Err(AppendError::Full) if !end.has_passed() => sleep(LOOK).await,
                 Err(AppendError::Closed) => return self.unless_needed(SecretError::closed()),
                 Err(error) => {
                     let error = SecretError::new(ErrorCode::AuditWriteFailed, error.to_string());

@@ -10,7 +10,7 @@ use crate::line::Identity;
 use crate::link::Link;
 use crate::packed::pack;
 use crate::record::Record;
-use crate::time::system_clock;
+use crate::time::{now, system_clock};
 
 const RECORDS: usize = 10;
 
@@ -72,7 +72,7 @@ fn who(instance: &str) -> Identity {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+    now() + Duration::from_secs(5)
 }
 
 fn journal(world: &World) -> Journal {

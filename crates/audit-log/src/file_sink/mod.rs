@@ -16,7 +16,7 @@ use crate::journal::boot;
 use crate::line::{Form, Identity};
 use crate::link::Link;
 use crate::record::{Event, Record};
-use crate::time::Clock;
+use crate::time::{Clock, now, since};
 
 /// When a file is put away and when records are counted.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl FileSink {
             known: Vec::new(),
             syncing: None,
             synced: None,
-            last_checkpoint: Instant::now(),
+            last_checkpoint: now(),
             boot: boot(),
             notices: Vec::new(),
         }
@@ -147,7 +147,7 @@ impl FileSink {
             };
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                Err(TryLockError::WouldBlock) if now() < deadline => {
                     self.state = Some(file);
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(5));
@@ -166,7 +166,7 @@ impl FileSink {
                 return Ok(());
             }
             self.known.clear();
-            if Instant::now() >= deadline {
+            if now() >= deadline {
                 let message = format!("{} is replaced all the time", path.display());
                 return Err(Failure::new(Reason::Locked, message));
             }
@@ -288,7 +288,7 @@ impl Session<'_> {
         let detail = counted(self.sink.pen.link(), &self.head.chain, &what);
         self.own(event, "", &detail)?;
         self.head.counted = self.head.chain.seq;
-        self.sink.last_checkpoint = Instant::now();
+        self.sink.last_checkpoint = now();
         Ok(())
     }
 
@@ -301,7 +301,7 @@ impl Session<'_> {
             return self.rotate(now);
         }
         let uncounted = self.head.chain.seq - self.head.counted.min(self.head.chain.seq);
-        let late = self.sink.last_checkpoint.elapsed() >= limits.checkpoint_after;
+        let late = since(self.sink.last_checkpoint) >= limits.checkpoint_after;
         if uncounted >= limits.checkpoint_records || (uncounted > 0 && late) {
             self.count(Event::Checkpoint, "")?;
         }

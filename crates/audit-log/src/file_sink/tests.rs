@@ -14,7 +14,7 @@ struct World {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+    now() + Duration::from_secs(5)
 }
 
 fn limits() -> Limits {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::staged::uuid;
 use super::steps::{StepLog, failed};
+use crate::timer::Deadline;
 use aws::{Aws, CURRENT, PENDING, Version, Which};
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{Result, SecretError};
@@ -28,7 +29,7 @@ pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Step
 
 async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Result<()> {
     let (end, mut polls, mut failures) =
-        (Instant::now() + PATIENCE, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around), 0);
+        (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around), 0);
     loop {
         match state(aws, id, version).await {
             Ok(State::Live) => return Ok(()),
@@ -37,7 +38,7 @@ async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Res
             Err(error) if failures >= FAILURES => return Err(error),
             Err(_) => failures += 1,
         }
-        if Instant::now() >= end {
+        if end.has_passed() {
             let live = &before.id;
             let why = format_args!("AWS's rotation function did not end within 15 minutes; version {live} is live");
             return Err(failed(id, why));

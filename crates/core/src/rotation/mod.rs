@@ -21,7 +21,7 @@ pub(crate) use staged::uuid;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
@@ -29,6 +29,7 @@ use crate::flight::Flights;
 use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
+use crate::timer::Deadline;
 use aws::{Aws, Version};
 use cache::tiered::{Lease, Leased};
 use hooks::{Hook, HookContext, Hooks};
@@ -328,7 +329,7 @@ impl RotationManager {
     /// time, which makes one version all the same ([`staged`]).
     async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
         let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
-        let (end, mut polls) = (Instant::now() + PATIENCE, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
+        let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             let leased = cache.lease(&format!("rotation:{id}")).await;
             let live = staged::live_version(aws, id).await?;
@@ -341,7 +342,7 @@ impl RotationManager {
                     return Ok(Alone::Ours(Some(lease), Box::new(live)));
                 }
                 Leased::Nowhere => return Ok(Alone::Ours(None, Box::new(live))),
-                Leased::Theirs if Instant::now() >= end => {
+                Leased::Theirs if end.has_passed() => {
                     return Err(failed(id, "another instance is still rotating it"));
                 }
                 Leased::Theirs => {}

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use audit_log::Outcome;
 
@@ -22,6 +22,7 @@ use super::hooks::{Hook, HookContext, Hooks};
 use super::policy::Policy;
 use super::steps::{StepLog, failed};
 use crate::audit::{Access, Audit};
+use crate::timer::Deadline;
 use aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
@@ -179,12 +180,12 @@ impl Job<'_> {
 
     /// The id of the live version, once AWS answers.
     async fn find_live(&self) -> Option<String> {
-        let (end, mut polls) = (Instant::now() + FIND_OUT, Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
+        let (end, mut polls) = (Deadline::after(FIND_OUT), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             if let Ok(Some(version)) = self.aws.version(self.id, Which::Label(CURRENT)).await {
                 return Some(version.id);
             }
-            if Instant::now() >= end {
+            if end.has_passed() {
                 return None;
             }
             sleep(polls.next_wait()).await;

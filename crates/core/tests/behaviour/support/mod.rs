@@ -6,7 +6,7 @@ pub mod redis_server;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
 use cache::memory::Epoch;
@@ -21,6 +21,7 @@ use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
 use tcs_secret_delivery_core::source::runtime::Variables;
+use tcs_secret_delivery_core::timer::Deadline;
 use tempfile::TempDir;
 
 /// What copies outside of the process are sealed with.
@@ -259,9 +260,9 @@ impl Service<'_> {
 
     /// Reads until the value is `expected`: what is done in the background takes its time.
     pub async fn eventually(&self, name: &str, expected: &str) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Deadline::after(Duration::from_secs(10));
         while self.value(name).await != expected {
-            assert!(Instant::now() < end, "{name} did not become {expected}");
+            assert!(!end.has_passed(), "{name} did not become {expected}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -312,13 +313,13 @@ pub fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 /// Waits until `condition` holds.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Deadline::after(Duration::from_secs(10));
     loop {
         // First of all, so that what was just begun does begin.
         tokio::time::sleep(Duration::from_millis(1)).await;
         if condition() {
             return;
         }
-        assert!(Instant::now() < end, "{what}: it did not happen");
+        assert!(!end.has_passed(), "{what}: it did not happen");
     }
 }
