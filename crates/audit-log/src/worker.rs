@@ -1,9 +1,10 @@
 //! The log's own thread: empties the journal, takes over dead ones, mends, rotates, counts and syncs.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::drain::{Batch, deliver, take_over};
 use crate::error::{Failure, Notice, Reason, Result, State};
@@ -79,7 +80,7 @@ impl Shared {
 
     /// Why they do not.
     pub fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().clone()
     }
 
     /// Asks for a round; gives its number.
@@ -108,21 +109,19 @@ impl Shared {
     }
 
     fn wait(&self, deadline: Instant, done: impl Fn(&Control) -> bool) -> MutexGuard<'_, Control> {
+        let mut control = self.control();
         let left = deadline.saturating_duration_since(now());
-        let (control, _) = self
-            .served
-            .wait_timeout_while(self.control(), left, |control| !done(control))
-            .unwrap_or_else(PoisonError::into_inner);
+        self.served.wait_while_for(&mut control, |control| !done(control), left);
         control
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        self.control.lock()
     }
 
     fn set_failure(&self, failure: Option<Failure>) {
         let byte = failure.as_ref().map_or(0, |failure| failure.reason as u8);
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.failure.lock() = failure;
         self.state.store(byte, Ordering::Release);
     }
 }

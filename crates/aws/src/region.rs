@@ -1,9 +1,10 @@
 //! A region that is asked: its client and whether it answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 
 use super::client;
@@ -56,7 +57,7 @@ impl Region {
     }
 
     fn cell(&self) -> MutexGuard<'_, Arc<OnceCell<Client>>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        self.client.lock()
     }
 
     /// Asks through `client`.

@@ -1,7 +1,8 @@
 //! A circuit breaker: stops calling what keeps failing, and lets a probe through now and then.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::backoff::{Backoff, Jitter};
 use crate::clock::{Clock, Moment};
@@ -138,7 +139,7 @@ impl Breaker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! A token bucket: how fast this process may ask.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::{Clock, Moment};
 
@@ -30,7 +31,7 @@ impl TokenBucket {
 
     /// How long it takes until there is a token for whoever asks next.
     pub fn wait(&self) -> Duration {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let tokens = state.tokens + self.clock.now().since(state.at).as_secs_f64() * self.per_second;
         Duration::from_secs_f64((1.0 - tokens).max(0.0) / self.per_second)
     }
@@ -38,7 +39,7 @@ impl TokenBucket {
     /// Takes a token and says how long to wait for it; `None`, and no token is taken, when that is longer than `patience`.
     pub fn take(&self, patience: Duration) -> Option<Duration> {
         let now = self.clock.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let refilled = state.tokens + now.since(state.at).as_secs_f64() * self.per_second;
         state.tokens = refilled.min(self.per_second);
         state.at = now;

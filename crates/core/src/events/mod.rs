@@ -4,10 +4,11 @@ pub mod parse;
 mod queue;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::layer::AwsLayer;
@@ -159,12 +160,12 @@ impl Events {
     }
 
     fn is_last(&self, name: &SecretName, version: &str) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         last.get(name).is_some_and(|last| last == version)
     }
 
     fn note(&self, name: &SecretName, version: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if last.len() >= MAX_REMEMBERED {
             last.clear();
         }

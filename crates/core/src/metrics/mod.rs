@@ -9,10 +9,10 @@ pub mod latency;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use latency::{Latencies, Outcome, Source};
+use parking_lot::Mutex;
 use secret::error::ErrorCode;
 use secret::found::Origin;
 use secret::name::SecretName;
@@ -91,7 +91,7 @@ impl Metrics {
         if !is_missing && self.not_in_aws() == 0 {
             return;
         }
-        let mut names = self.not_in_aws.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.not_in_aws.lock();
         if !is_missing {
             names.remove(name);
         } else if names.len() < MAX_NOT_IN_AWS {

@@ -1,7 +1,7 @@
 //! Rotates what is due at its time, one instance of a fleet at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ impl RotationManager {
         if self.policies().is_manual() {
             return false;
         }
-        let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scheduler = self.scheduler.lock();
         if scheduler.as_ref().is_none_or(CancellationToken::is_cancelled) {
             let stop = self.parts.stop.child_token();
             *scheduler = Some(stop.clone());
@@ -46,7 +46,7 @@ impl RotationManager {
 
     /// Ends what `start` began. A rotation under way goes on to its end.
     pub fn stop(&self) {
-        if let Some(stop) = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(stop) = self.scheduler.lock().take() {
             stop.cancel();
         }
     }

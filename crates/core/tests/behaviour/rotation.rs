@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::support::{Service, World, secret};
 use aws_endpoint::Fault;
 use secret::error::{ErrorCode, SecretError};
@@ -95,7 +97,7 @@ async fn without_a_cache_the_rotation_is_told_as_well() {
 #[tokio::test]
 async fn hooks_see_both_values_before_the_new_one_is_live() {
     let world = Arc::new(world().await);
-    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     for hook in [Hook::Set, Hook::Test, Hook::Verify] {
         let (seen, world) = (seen.clone(), Arc::downgrade(&world));
         world.upgrade().expect("the world").hooks.on(hook, move |context| {
@@ -103,7 +105,7 @@ async fn hooks_see_both_values_before_the_new_one_is_live() {
             let is_live = text(context.pending.as_ref()) == Some(live(&world));
             let told = (context.tool.clone(), context.secret_type.clone(), context.rotation_type.clone());
             assert_eq!(told, (Some("db".into()), Some("password".into()), Some("database-credentials".into())));
-            seen.lock().expect("seen").push((hook, text(Some(&context.current)), is_live));
+            seen.lock().push((hook, text(Some(&context.current)), is_live));
             Ok(None)
         });
     }
@@ -111,10 +113,7 @@ async fn hooks_see_both_values_before_the_new_one_is_live() {
     let report = rotate(&service).await;
     assert_eq!(report.ending, Ending::Finished);
     let old = || Some("old".to_owned());
-    assert_eq!(
-        *seen.lock().expect("seen"),
-        [(Hook::Set, old(), false), (Hook::Test, old(), false), (Hook::Verify, old(), true)]
-    );
+    assert_eq!(*seen.lock(), [(Hook::Set, old(), false), (Hook::Test, old(), false), (Hook::Verify, old(), true)]);
     assert_eq!(report.steps.len(), 5);
     drop(service);
 }

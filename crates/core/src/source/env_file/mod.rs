@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use files::{is_absent, loose_mode, off_thread, read_regular, reason};
+use parking_lot::{Mutex, MutexGuard};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -177,8 +178,8 @@ impl EnvFile {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

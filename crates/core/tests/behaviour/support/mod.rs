@@ -5,11 +5,12 @@ pub mod redis_server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
 use cache::memory::Epoch;
+use parking_lot::Mutex;
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
@@ -47,20 +48,20 @@ pub struct Heard(Mutex<Vec<Notice>>);
 
 impl Notices for Heard {
     fn notice(&self, notice: Notice) {
-        self.0.lock().unwrap().push(notice);
+        self.0.lock().push(notice);
     }
 }
 
 impl Heard {
     /// The codes of the warnings so far.
     pub fn warnings(&self) -> Vec<&'static str> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         heard.iter().filter_map(|n| if let Notice::Warning { code, .. } = n { Some(*code) } else { None }).collect()
     }
 
     /// The rotations so far, as `tool/type`.
     pub fn rotated(&self) -> Vec<String> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         let rotated = |notice: &Notice| match notice {
             Notice::Rotated { tool, secret_type } => Some(format!("{tool}/{secret_type}")),
             _ => None,
@@ -70,7 +71,7 @@ impl Heard {
 
     /// The announced rotations so far, as name and days left.
     pub fn announced(&self) -> Vec<(String, u64)> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         let announced = |notice: &Notice| match notice {
             Notice::RotationAnnounced { name, days_left, .. } => Some((name.clone(), *days_left)),
             _ => None,
@@ -101,13 +102,13 @@ impl TestHooks {
     }
 
     fn put(&self, hook: Hook, answer: TestHook) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.0.lock();
         all.retain(|(own, _)| *own != hook);
         all.push((hook, Arc::new(answer)));
     }
 
     fn find(&self, hook: Hook) -> Option<Arc<TestHook>> {
-        self.0.lock().unwrap().iter().find(|(own, _)| *own == hook).map(|(_, answer)| answer.clone())
+        self.0.lock().iter().find(|(own, _)| *own == hook).map(|(_, answer)| answer.clone())
     }
 }
 
