@@ -7,9 +7,10 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{sleep, timeout};
 
-use super::classify::{Failure, Nature, classify};
-use super::region::Region;
-use super::{Aws, Operation};
+use crate::classify::{Failure, Nature, classify};
+use crate::operation::Operation;
+use crate::region::Region;
+use crate::source::Aws;
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -26,8 +27,8 @@ enum Unanswered {
 }
 
 impl Aws {
-    /// What AWS answers, read by `read` (which is told the replica's region); `None` when there is no such secret. `send`
-    /// begins one attempt.
+    /// AWS's answer, as `read` reads it; `None` when there is no such secret. `send` begins one attempt. `read` gets the
+    /// region when a replica answered.
     ///
     /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
     /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
@@ -36,7 +37,7 @@ impl Aws {
     ///
     /// # Errors
     /// The primary's failure.
-    pub(super) async fn call<O, E, T, F>(
+    pub(crate) async fn call<O, E, T, F>(
         &self,
         regions: &[Region],
         operation: Operation,
@@ -145,7 +146,7 @@ impl Aws {
             let why = format!("{id}: this process asks AWS as often as it may (aws.requestsPerSecond)");
             SecretError::new(ErrorCode::SourceUnavailable, why)
         };
-        let wait = self.limit.take(self.timeout).ok_or_else(limited)?;
+        let wait = self.rate_limit.take(self.timeout).ok_or_else(limited)?;
         if !wait.is_zero() {
             sleep(wait).await;
         }

@@ -14,9 +14,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use parking_lot::Mutex;
 
-use super::Aws;
-use super::client::{KeepBodiesOutOfLogs, RefuseHugeBodies};
+use crate::client::{KeepBodiesOutOfLogs, RefuseHugeBodies};
 use crate::settings::AwsSettings;
+use crate::source::Aws;
 use secret::clock::Clock;
 
 /// What the next calls are answered with.

@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::Client;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 
-use super::client;
+use crate::client;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
