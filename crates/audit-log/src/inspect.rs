@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 
 use crate::chain::{Chain, Counts, is_counted};
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::fault::FaultKind;
 use crate::line::{Line, detail_number};
 use crate::link::{FIRST, Hash, Link};
-use crate::verify::{FaultKind, other_key};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Inspector {
             && method != self.link.method()
             && is_method(method)
         {
-            return Err(other_key(method));
+            return Err(Failure::other_key(method));
         }
         // The first file begins a chain; a later one goes on with one that is not here.
         if detail_number(line.detail, "file") == Some(1) && (line.seq != 1 || line.prev != FIRST) {

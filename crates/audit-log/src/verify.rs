@@ -8,44 +8,13 @@ use std::time::Duration;
 
 use crate::chain::Counts;
 use crate::error::{Failure, Reason, Result};
+use crate::fault::{Fault, FaultKind};
 use crate::files::{FileId, Names, open_to_read};
 use crate::head::{Found, Head, LENGTH};
 use crate::inspect::{Anchor, Inspector, Place};
 use crate::link::{Hash, Key, Link};
 use crate::time::now;
 use crate::walk::Lines;
-
-/// What was done to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// Its text is another one.
-    Changed,
-    /// Records are missing before the named place.
-    Removed,
-    /// It does not belong there.
-    Inserted,
-    /// It stands before records that were written earlier.
-    Reordered,
-    /// It counts other records than there are, or its check is wrong.
-    BadCheckpoint,
-    /// The end of the log is missing or unfinished, as a power cut or a kill can leave it. Not tampering by itself.
-    TornTail,
-}
-
-/// The first record that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What was done to it.
-    pub kind: FaultKind,
-    /// Its file.
-    pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: u64,
-    /// Where the line begins, in bytes.
-    pub offset: u64,
-    /// The same for people.
-    pub message: String,
-}
 
 /// How to verify.
 #[derive(Clone, Debug, Default)]
@@ -211,7 +180,7 @@ impl End {
             file.take(LENGTH as u64).read_to_end(&mut bytes).map_err(|error| Failure::io("read", &path, &error))?;
             match Head::parse(&bytes, link) {
                 Found::Head(found) => head = Some(*found),
-                Found::OtherKey(method) => return Err(other_key(&method)),
+                Found::OtherKey(method) => return Err(Failure::other_key(&method)),
                 // The log alone is verified then, and its end is not confirmed.
                 Found::Nothing | Found::Invalid => {}
             }
@@ -269,12 +238,6 @@ fn lock_shared(file: &File, path: &Path) -> Result<()> {
             Err(std::fs::TryLockError::Error(error)) => return Err(Failure::io("lock", path, &error)),
         }
     }
-}
-
-/// The log was written with another key than the one that was given.
-pub fn other_key(method: &str) -> Failure {
-    let message = format!("the audit log was written with another key ({method}); give that key");
-    Failure::new(Reason::Foreign, message)
 }
 
 fn unrecovered(names: &Names) -> Result<u64> {

@@ -64,7 +64,7 @@ pub struct AwsCalls([OperationCounts; Operation::ALL.len()]);
 /// The answers to one operation.
 #[derive(Debug, Default)]
 pub struct OperationCounts {
-    /// OperationCounts with what was asked, or that it does not exist.
+    /// Answered with what was asked, or that it does not exist.
     pub ok: AtomicU64,
     /// Refused: access denied or decryption refused.
     pub denied: AtomicU64,

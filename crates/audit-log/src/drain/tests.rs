@@ -93,7 +93,7 @@ fn die(world: &World, bytes: impl Fn(&str) -> usize) {
     let mut sink = world.sink("a", u64::MAX);
     let mut session = sink.session(soon()).expect("a session");
     let (mut batch, mut chain) = (Batch::default(), session.head.chain);
-    let collected = batch.collect(&journal, false, session.pen(), &mut chain, (BATCH, usize::MAX));
+    let collected = batch.collect(&journal, false, session.writer(), &mut chain, (BATCH, usize::MAX));
     let mut progress = journal.progress();
     progress.end = collected.end;
     (progress.file, progress.offset) = (session.head.file, session.head.size);

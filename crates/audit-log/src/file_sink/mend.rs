@@ -21,7 +21,7 @@ impl FileSink {
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.take(LENGTH as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| Failure::io("read", &path, &error))?;
-        let found = Head::parse(&bytes, self.pen.link());
+        let found = Head::parse(&bytes, self.writer.link());
         self.known = bytes;
         let present = look(&self.names.log)?.map(|metadata| (FileId::of(&metadata), metadata.len()));
         match (found, present) {
@@ -91,7 +91,7 @@ impl FileSink {
     fn ends_with(&self, head: &Head) -> Result<bool> {
         let last = walk::last_line(self.log_file()?, head.size);
         let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
-        Ok(last.is_some_and(|line| self.pen.link().of(&line) == head.chain.last))
+        Ok(last.is_some_and(|line| self.writer.link().of(&line) == head.chain.last))
     }
 
     /// The log is longer than the state says: a process died between writing lines and noting it, or someone else
@@ -144,7 +144,7 @@ impl FileSink {
             let last = walk::last_line(self.log_file()?, size);
             let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
             if let Some((bytes, line)) = last.as_ref().and_then(|bytes| Some((bytes, Line::parse(bytes)?))) {
-                head.chain.take(self.pen.link(), bytes, &line);
+                head.chain.take(self.writer.link(), bytes, &line);
             }
             return self.resist(head, size, "LOG_CHANGED");
         }
@@ -200,7 +200,7 @@ impl FileSink {
         let id = FileId::of(&metadata);
         self.log = Some((Arc::new(file), id));
         let mut head = self.new_head(number, id, chain);
-        let detail = format!("file={number} chain={}", self.pen.link().method());
+        let detail = format!("file={number} chain={}", self.writer.link().method());
         self.own(&mut head, Event::Begin, code, &detail)?;
         self.write_state(&head)?;
         self.sync_now(&mut head)?;
@@ -237,7 +237,7 @@ impl FileSink {
     }
 
     fn walk(&self, offset: u64, chain: Option<Chain>) -> Result<Walked> {
-        let walked = walk::walk(self.log_file()?, self.pen.link(), offset, chain);
+        let walked = walk::walk(self.log_file()?, self.writer.link(), offset, chain);
         walked.map_err(|error| Failure::io("read", &self.names.log, &error))
     }
 

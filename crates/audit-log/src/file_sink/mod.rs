@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use crate::chain::{Chain, Pen, counted};
+use crate::chain::{Chain, LineWriter, counted};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, look, open};
 use crate::head::Head;
@@ -36,7 +36,7 @@ pub struct FileSink {
     /// The names around it.
     pub names: Names,
     /// Writes the lines.
-    pub pen: Pen,
+    pub writer: LineWriter,
     who: Identity,
     clock: Clock,
     limits: Limits,
@@ -73,7 +73,7 @@ impl FileSink {
     pub fn new(names: Names, link: Link, who: Identity, clock: Clock, limits: Limits) -> Self {
         Self {
             names,
-            pen: Pen::new(link),
+            writer: LineWriter::new(link),
             who,
             clock,
             limits,
@@ -207,7 +207,7 @@ impl FileSink {
     fn own(&mut self, head: &mut Head, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut chain, mut line) = (head.chain, Vec::new());
         let form = Form::new(&self.who, &Record { code, ..Record::new(event) }, detail);
-        self.pen.own(&mut line, &mut chain, &form, (self.clock)());
+        self.writer.own(&mut line, &mut chain, &form, (self.clock)());
         self.append(head, &line)?;
         head.chain = chain;
         Ok(())
@@ -240,7 +240,7 @@ impl FileSink {
     }
 
     fn write_state(&mut self, head: &Head) -> Result<()> {
-        let bytes = head.to_bytes(&self.pen);
+        let bytes = head.to_bytes(&self.writer);
         if bytes == self.known {
             return Ok(());
         }
@@ -263,8 +263,8 @@ impl Session<'_> {
     }
 
     /// Writes lines.
-    pub fn pen(&mut self) -> &mut Pen {
-        &mut self.sink.pen
+    pub fn writer(&mut self) -> &mut LineWriter {
+        &mut self.sink.writer
     }
 
     /// The log, for reading.
@@ -285,7 +285,7 @@ impl Session<'_> {
     /// Appends a record of the log itself that counts.
     pub fn count(&mut self, event: Event, what: &str) -> Result<()> {
         let what = format!("{what}{}file={}", if what.is_empty() { "" } else { " " }, self.head.number);
-        let detail = counted(self.sink.pen.link(), &self.head.chain, &what);
+        let detail = counted(self.sink.writer.link(), &self.head.chain, &what);
         self.own(event, "", &detail)?;
         self.head.counted = self.head.chain.seq;
         self.sink.last_checkpoint = now();

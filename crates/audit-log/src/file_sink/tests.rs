@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::*;
+use crate::fault::FaultKind;
 use crate::head::Found;
-use crate::verify::{FaultKind, VerifyOptions, verify};
+use crate::verify::{VerifyOptions, verify};
 
 struct World {
     _directory: tempfile::TempDir,
@@ -38,7 +39,7 @@ impl World {
         let Found::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
         head.boot ^= 1;
         head.synced = world.end_of(synced) as u64;
-        std::fs::write(names.state(), head.to_bytes(&Pen::default())).expect("written");
+        std::fs::write(names.state(), head.to_bytes(&LineWriter::default())).expect("written");
         world
     }
 
