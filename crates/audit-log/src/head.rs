@@ -35,7 +35,7 @@ pub struct Head {
 
 /// What is in a state file.
 #[derive(Debug)]
-pub enum Found {
+pub enum ParsedHead {
     /// Nothing yet.
     Nothing,
     /// Where the chain ends.
@@ -66,17 +66,19 @@ impl Head {
     }
 
     /// Reads the bytes of a state file.
-    pub fn parse(bytes: &[u8], link: &Link) -> Found {
-        let Ok(text) = std::str::from_utf8(bytes) else { return Found::Invalid };
+    pub fn parse(bytes: &[u8], link: &Link) -> ParsedHead {
+        let Ok(text) = std::str::from_utf8(bytes) else { return ParsedHead::Invalid };
         let text = text.trim_ascii_end();
         if text.is_empty() {
-            return Found::Nothing;
+            return ParsedHead::Nothing;
         }
         let method = text.strip_prefix("{\"chain\":\"").and_then(|rest| rest.split('"').next());
         match method {
-            None => Found::Invalid,
-            Some(method) if method != link.method() => Found::OtherKey(method.to_owned()),
-            Some(_) => Self::parse_checked(text, link).map_or(Found::Invalid, |head| Found::Head(Box::new(head))),
+            None => ParsedHead::Invalid,
+            Some(method) if method != link.method() => ParsedHead::OtherKey(method.to_owned()),
+            Some(_) => {
+                Self::parse_checked(text, link).map_or(ParsedHead::Invalid, |head| ParsedHead::Head(Box::new(head)))
+            }
         }
     }
 
@@ -131,16 +133,19 @@ mod tests {
         let writer = LineWriter::default();
         let bytes = head.to_bytes(&writer);
         assert_eq!(bytes.len(), LENGTH);
-        assert!(matches!(Head::parse(&bytes, writer.link()), Found::Head(found) if *found == head));
+        assert!(matches!(Head::parse(&bytes, writer.link()), ParsedHead::Head(found) if *found == head));
         let used = bytes.trim_ascii_end().len();
         for at in 0..used {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert!(matches!(Head::parse(&changed, writer.link()), Found::Invalid | Found::OtherKey(_)), "byte {at}");
+            assert!(
+                matches!(Head::parse(&changed, writer.link()), ParsedHead::Invalid | ParsedHead::OtherKey(_)),
+                "byte {at}"
+            );
         }
-        assert!(matches!(Head::parse(&bytes[..used - 1], writer.link()), Found::Invalid));
-        assert!(matches!(Head::parse(b"", writer.link()), Found::Nothing));
+        assert!(matches!(Head::parse(&bytes[..used - 1], writer.link()), ParsedHead::Invalid));
+        assert!(matches!(Head::parse(b"", writer.link()), ParsedHead::Nothing));
         let keyed = Link::new(Key::new(&[1; 32]));
-        assert!(matches!(Head::parse(&bytes, &keyed), Found::OtherKey(method) if method == "sha256"));
+        assert!(matches!(Head::parse(&bytes, &keyed), ParsedHead::OtherKey(method) if method == "sha256"));
     }
 }

@@ -10,7 +10,7 @@ use crate::chain::Counts;
 use crate::error::{Failure, Reason, Result};
 use crate::fault::{Fault, FaultKind};
 use crate::files::{FileId, Names, open_to_read};
-use crate::head::{Found, Head, LENGTH};
+use crate::head::{Head, LENGTH, ParsedHead};
 use crate::inspect::{Anchor, Inspector, Place};
 use crate::link::{Hash, Key, Link};
 use crate::time::now;
@@ -179,10 +179,10 @@ impl End {
             let mut bytes = Vec::with_capacity(LENGTH);
             file.take(LENGTH as u64).read_to_end(&mut bytes).map_err(|error| Failure::io("read", &path, &error))?;
             match Head::parse(&bytes, link) {
-                Found::Head(found) => head = Some(*found),
-                Found::OtherKey(method) => return Err(Failure::other_key(&method)),
+                ParsedHead::Head(found) => head = Some(*found),
+                ParsedHead::OtherKey(method) => return Err(Failure::other_key(&method)),
                 // The log alone is verified then, and its end is not confirmed.
-                Found::Nothing | Found::Invalid => {}
+                ParsedHead::Nothing | ParsedHead::Invalid => {}
             }
         }
         let current = match open_to_read(&names.log)? {

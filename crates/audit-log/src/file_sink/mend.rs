@@ -7,7 +7,7 @@ use super::FileSink;
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, look, open, sync_directory};
-use crate::head::{Found, Head, LENGTH};
+use crate::head::{Head, LENGTH, ParsedHead};
 use crate::line::Line;
 use crate::record::Event;
 use crate::walk::{self, Walked};
@@ -25,19 +25,19 @@ impl FileSink {
         self.known = bytes;
         let present = look(&self.names.log)?.map(|metadata| (FileId::of(&metadata), metadata.len()));
         match (found, present) {
-            (Found::OtherKey(method), _) => Err(Failure::new(
+            (ParsedHead::OtherKey(method), _) => Err(Failure::new(
                 Reason::Foreign,
                 format!(
                     "{} was begun with another key ({method}); put it away together with its state file",
                     self.names.log.display()
                 ),
             )),
-            (Found::Head(head), present) => self.reconcile(*head, present),
+            (ParsedHead::Head(head), present) => self.reconcile(*head, present),
             // An empty file: a process died before it wrote the first record.
-            (Found::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
-            (Found::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
-            (Found::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
-            (Found::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
+            (ParsedHead::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
+            (ParsedHead::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
+            (ParsedHead::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
+            (ParsedHead::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
         }
     }
 

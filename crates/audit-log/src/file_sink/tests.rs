@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::fault::FaultKind;
-use crate::head::Found;
+use crate::head::ParsedHead;
 use crate::verify::{VerifyOptions, verify};
 
 struct World {
@@ -36,7 +36,7 @@ impl World {
         world.write(11);
         let names = Names::new(&world.path, None).expect("a name");
         let bytes = std::fs::read(names.state()).expect("read");
-        let Found::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
+        let ParsedHead::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
         head.boot ^= 1;
         head.synced = world.end_of(synced) as u64;
         std::fs::write(names.state(), head.to_bytes(&LineWriter::default())).expect("written");

@@ -36,22 +36,22 @@ pub(super) async fn follow(config: &RedisSettings, channel: &str, mut heard: imp
     let (mut backoff, mut told) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Half), false);
     loop {
         match subscribed(config, channel, &mut heard).await {
-            Ended::Lost => {
+            SubscriptionEnd::Lost => {
                 backoff.reset();
                 told = false;
             }
-            Ended::Refused(why) if !told => {
+            SubscriptionEnd::Refused(why) if !told => {
                 told = true;
                 heard(Heard::Refused(why));
             }
-            Ended::Refused(_) | Ended::NotBegun => {}
+            SubscriptionEnd::Refused(_) | SubscriptionEnd::NotBegun => {}
         }
         sleep(backoff.next_wait()).await;
     }
 }
 
 /// How a subscription ended.
-enum Ended {
+enum SubscriptionEnd {
     /// It stood.
     Lost,
     /// Redis refused it.
@@ -61,9 +61,9 @@ enum Ended {
 }
 
 /// One subscription, from its beginning to its loss.
-async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> Ended {
+async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> SubscriptionEnd {
     let (pushes, mut received) = unbounded_channel();
-    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return Ended::NotBegun };
+    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return SubscriptionEnd::NotBegun };
     let begun = async {
         let link = Link::open_for_pushes(&mut opener, pushes).await?;
         link.subscribe(channel).await?;
@@ -74,15 +74,15 @@ async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMu
         Ok(Err(error)) => {
             tracing::debug!(code = error.code().unwrap_or_default(), "the shared cache's events are not heard");
             return match blame(&error) {
-                Blame::Command => Ended::Refused(reason(&error)),
-                Blame::Connection | Blame::Server => Ended::NotBegun,
+                Blame::Command => SubscriptionEnd::Refused(reason(&error)),
+                Blame::Connection | Blame::Server => SubscriptionEnd::NotBegun,
             };
         }
-        Err(_) => return Ended::NotBegun,
+        Err(_) => return SubscriptionEnd::NotBegun,
     };
     heard(Heard::Subscribed);
     listen(&link, channel, &mut received, heard).await;
-    Ended::Lost
+    SubscriptionEnd::Lost
 }
 
 /// Passes messages on until the connection is lost.

@@ -31,10 +31,10 @@ async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Res
     let (end, mut polls, mut failures) =
         (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around), 0);
     loop {
-        match state(aws, id, version).await {
-            Ok(State::Live) => return Ok(()),
-            Ok(State::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
-            Ok(State::Pending) => failures = 0,
+        match progress(aws, id, version).await {
+            Ok(AwsRotation::Live) => return Ok(()),
+            Ok(AwsRotation::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
+            Ok(AwsRotation::Pending) => failures = 0,
             Err(error) if failures >= FAILURES => return Err(error),
             Err(_) => failures += 1,
         }
@@ -47,24 +47,24 @@ async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Res
     }
 }
 
-enum State {
+enum AwsRotation {
     Live,
     Pending,
     GivenUp,
 }
 
-async fn state(aws: &Aws, id: &str, version: &str) -> Result<State> {
+async fn progress(aws: &Aws, id: &str, version: &str) -> Result<AwsRotation> {
     let missing = || -> SecretError { failed(id, "AWS has no such secret any more") };
     let described = aws.describe(id).await?.ok_or_else(missing)?;
     let labels = described.labels.get(version);
     let has = |label: &str| labels.is_some_and(|labels| labels.iter().any(|own| own == label));
     Ok(match () {
-        () if has(CURRENT) => State::Live,
-        () if has(PENDING) => State::Pending,
+        () if has(CURRENT) => AwsRotation::Live,
+        () if has(PENDING) => AwsRotation::Pending,
         // Labels follow a moment after the call; a version that lives on without any is given up.
         () if described.holder(PENDING).is_none() && aws.version(id, Which::Id(version)).await?.is_some() => {
-            State::GivenUp
+            AwsRotation::GivenUp
         }
-        () => State::Pending,
+        () => AwsRotation::Pending,
     })
 }

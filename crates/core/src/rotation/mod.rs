@@ -120,7 +120,7 @@ impl Asked {
 }
 
 /// How the steps of a rotation went.
-struct Ended {
+struct StepsEnded {
     ending: Ending,
     resumed: bool,
     by_aws: bool,
@@ -162,7 +162,7 @@ impl RotationManager {
         let started_unix_ms = parts.clock.unix_ms();
         let (mut log, mut previous) = (StepLog::new(parts.clock.clone()), None);
         let ended = self.steps(name, environment, id, asked, &mut log, &mut previous).await;
-        let ended = ended.unwrap_or_else(|error| Ended {
+        let ended = ended.unwrap_or_else(|error| StepsEnded {
             ending: Ending::Failed,
             resumed: false,
             by_aws: false,
@@ -216,7 +216,7 @@ impl RotationManager {
         asked: Asked,
         log: &mut StepLog,
         previous: &mut Option<String>,
-    ) -> Result<Ended> {
+    ) -> Result<StepsEnded> {
         let aws = self.parts.layer.aws.as_ref();
         let aws = aws.ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))?;
         let spec = self.spec(name);
@@ -227,7 +227,7 @@ impl RotationManager {
         match asked {
             Asked::Of(Some(expected)) if expected != before.id => {
                 *previous = Some(expected);
-                return Ok(Ended::by_another(before.id));
+                return Ok(StepsEnded::by_another(before.id));
             }
             Asked::Of(_) => {}
             Asked::At(unix_ms) => {
@@ -236,7 +236,7 @@ impl RotationManager {
                     && let Some(old) = staged::predecessor(aws, id, &before).await?
                 {
                     *previous = Some(old);
-                    return Ok(Ended::by_another(before.id));
+                    return Ok(StepsEnded::by_another(before.id));
                 }
             }
         }
@@ -248,11 +248,11 @@ impl RotationManager {
         if described.is_some_and(|described| described.rotated_by_aws) {
             let version = by_aws::rotate(aws, id, &before, log).await?;
             self.follow(name, is_ours, &version).await;
-            return Ok(Ended { by_aws: true, version: Some(version), ..Ended::finished() });
+            return Ok(StepsEnded { by_aws: true, version: Some(version), ..StepsEnded::finished() });
         }
-        let (lease, live) = match self.alone(aws, id, before).await? {
-            Alone::Finished(version) => return Ok(Ended::by_another(version)),
-            Alone::Ours(lease, live) => (lease, *live),
+        let (lease, live) = match self.wait_for_others(aws, id, before).await? {
+            Turn::Finished(version) => return Ok(StepsEnded::by_another(version)),
+            Turn::Ours(lease, live) => (lease, *live),
         };
         let job = Job {
             aws,
@@ -280,14 +280,14 @@ impl RotationManager {
         live: &Version,
         candidate: staged::Candidate,
         is_ours: bool,
-    ) -> Result<Ended> {
-        let finished = Ended { resumed: candidate.resumed, ..Ended::finished() };
+    ) -> Result<StepsEnded> {
+        let finished = StepsEnded { resumed: candidate.resumed, ..StepsEnded::finished() };
         let Err(error) = job.verify(log, &candidate).await else {
-            return Ok(Ended { version: Some(candidate.version), ..finished });
+            return Ok(StepsEnded { version: Some(candidate.version), ..finished });
         };
         if !job.policy.rollback {
             let why = format!("the new value stays live (the policy takes nothing back): {error}");
-            return Ok(Ended {
+            return Ok(StepsEnded {
                 ending: Ending::Unverified,
                 version: Some(candidate.version),
                 error: Some(error.instead(why)),
@@ -299,7 +299,7 @@ impl RotationManager {
                 self.follow(name, is_ours, &live.id).await;
                 let why = format!("{}: the old value is live again: {error}", job.id);
                 let error = SecretError::new(ErrorCode::RotationRolledBack, why);
-                Ok(Ended {
+                Ok(StepsEnded {
                     ending: Ending::RolledBack,
                     version: Some(candidate.version),
                     error: Some(error),
@@ -309,7 +309,7 @@ impl RotationManager {
             Err(stuck) => {
                 let why =
                     format!("{}: the new value is live, was found wrong ({error}) and not taken back: {stuck}", job.id);
-                Ok(Ended {
+                Ok(StepsEnded {
                     ending: Ending::Unverified,
                     version: Some(candidate.version),
                     error: Some(error.instead(why)),
@@ -328,21 +328,21 @@ impl RotationManager {
 
     /// Waits until no other instance rotates this secret. Redis tells; without it two instances may work at the same
     /// time, which makes one version all the same ([`staged`]).
-    async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
-        let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
+    async fn wait_for_others(&self, aws: &Aws, id: &str, before: Version) -> Result<Turn> {
+        let Some(cache) = &self.parts.layer.cache else { return Ok(Turn::Ours(None, Box::new(before))) };
         let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             let leased = cache.lease(&format!("rotation:{id}")).await;
             let live = staged::live_version(aws, id).await?;
             if live.id != before.id {
-                return Ok(Alone::Finished(live.id));
+                return Ok(Turn::Finished(live.id));
             }
             match leased {
                 Leased::Ours(lease, renewal) => {
                     self.parts.tasks.spawn(renewal);
-                    return Ok(Alone::Ours(Some(lease), Box::new(live)));
+                    return Ok(Turn::Ours(Some(lease), Box::new(live)));
                 }
-                Leased::Nowhere => return Ok(Alone::Ours(None, Box::new(live))),
+                Leased::Nowhere => return Ok(Turn::Ours(None, Box::new(live))),
                 Leased::Theirs if end.has_passed() => {
                     return Err(failed(id, "another instance is still rotating it"));
                 }
@@ -375,14 +375,14 @@ impl RotationManager {
 }
 
 /// Whether this instance is the one to rotate.
-enum Alone {
+enum Turn {
     /// It is; the live version.
     Ours(Option<Lease>, Box<Version>),
     /// Another one has made this version live.
     Finished(String),
 }
 
-impl Ended {
+impl StepsEnded {
     fn finished() -> Self {
         Self { ending: Ending::Finished, resumed: false, by_aws: false, by_another: false, version: None, error: None }
     }

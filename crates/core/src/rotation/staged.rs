@@ -102,9 +102,9 @@ impl Job<'_> {
         for number in 0..MAX_CANDIDATES {
             let token = token(self.id, &live.id, number);
             match self.candidate(&token).await? {
-                Found::Usable(created) => return Ok(created),
-                Found::GivenUp => {}
-                Found::None => return self.put(live, &token).await,
+                CandidateState::Usable(created) => return Ok(created),
+                CandidateState::GivenUp => {}
+                CandidateState::Missing => return self.put(live, &token).await,
             }
         }
         Err(failed(self.id, format_args!("{MAX_CANDIDATES} new values were given up one after the other")))
@@ -115,26 +115,28 @@ impl Job<'_> {
         let put = self.aws.put_pending(self.id, &value, token).await;
         // The answer may be lost, and another instance may have been faster with a value of its own.
         match (self.candidate(token).await?, put) {
-            (Found::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
+            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
                 Err(failed(self.id, "the staged value reads back differently; it was not made live"))
             }
-            (Found::Usable(Created::Candidate(found)), Ok(_)) => {
+            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) => {
                 Ok(Created::Candidate(Candidate { resumed: false, ..found }))
             }
-            (Found::Usable(found), _) => Ok(found),
+            (CandidateState::Usable(found), _) => Ok(found),
             (_, Err(error)) => Err(error),
             (_, Ok(_)) => Err(failed(self.id, "the staged version lost its label AWSPENDING at once")),
         }
     }
 
-    async fn candidate(&self, token: &str) -> Result<Found> {
-        let Some(version) = self.aws.version(self.id, Which::Id(token)).await? else { return Ok(Found::None) };
+    async fn candidate(&self, token: &str) -> Result<CandidateState> {
+        let Some(version) = self.aws.version(self.id, Which::Id(token)).await? else {
+            return Ok(CandidateState::Missing);
+        };
         let (is_live, is_pending) = (version.has(CURRENT), version.has(PENDING));
         let candidate = Candidate { version: version.id, value: version.value, resumed: true };
         Ok(match (is_live, is_pending) {
-            (true, _) => Found::Usable(Created::Live(candidate)),
-            (_, true) => Found::Usable(Created::Candidate(candidate)),
-            _ => Found::GivenUp,
+            (true, _) => CandidateState::Usable(Created::Live(candidate)),
+            (_, true) => CandidateState::Usable(Created::Candidate(candidate)),
+            _ => CandidateState::GivenUp,
         })
     }
 
@@ -273,12 +275,12 @@ impl Job<'_> {
     }
 }
 
-/// What a version id that a rotation would use stands for.
-enum Found {
+/// The state of the version with the id that a rotation would use.
+enum CandidateState {
     Usable(Created),
-    /// Made and given up earlier.
+    /// An earlier rotation made it and gave it up.
     GivenUp,
-    None,
+    Missing,
 }
 
 /// AWSCURRENT was not moved, or nobody knows.
