@@ -10,7 +10,7 @@ pub mod config;
 pub mod delivery;
 pub mod events;
 pub mod explain;
-pub mod exposition;
+pub mod export;
 pub mod flight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -19,7 +19,7 @@ use crate::audit::{Access, Audit, Shipper};
 use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
 use crate::explain::{Explanation, explain};
-use crate::exposition::{Family, families};
+use crate::export::{Family, families};
 use crate::layer::{AwsLayer, Parts, Versions};
 use crate::metrics::alerts::AlertsSettings;
 use crate::metrics::alerts::Evaluator;
