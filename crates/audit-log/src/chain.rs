@@ -108,7 +108,7 @@ impl Chain {
     }
 }
 
-/// Writes lines into a buffer.
+/// Writes numbered and linked lines into a buffer.
 #[derive(Debug, Default)]
 pub struct LineWriter {
     link: Link,
@@ -117,17 +117,15 @@ pub struct LineWriter {
 }
 
 impl LineWriter {
-    /// A writer that links by `link`.
-    pub fn new(link: Link) -> Self {
+    pub(crate) fn new(link: Link) -> Self {
         Self { link, ..Self::default() }
     }
 
-    /// How it links.
-    pub fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Link {
         &self.link
     }
 
-    /// Appends the next line of `chain`; its link, and the chain's, wait for [`LineWriter::connect`].
+    /// Appends the next line of `chain`. [`LineWriter::connect`] fills in its link and the chain's.
     pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, (time_us, latency_us): (u64, u32)) {
         chain.seq += 1;
         chain.counts.count(form.outcome);
@@ -135,7 +133,7 @@ impl LineWriter {
         out.push(b'\n');
     }
 
-    /// Takes the last draft back: `chain` is again as it was `before`.
+    /// Removes the last draft and resets `chain` to `before`.
     pub fn take_back(&mut self, out: &mut Vec<u8>, chain: &mut Chain, before: Chain) {
         if let Some(draft) = self.drafts.pop() {
             out.truncate(draft.start);

@@ -1,11 +1,11 @@
-//! What can be wrong with a log.
+//! The faults that a verification finds in a log.
 
 use std::path::PathBuf;
 
 /// What was done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Its text is another one.
+    /// Its text was changed.
     Changed,
     /// Records are missing before the named place.
     Removed,

@@ -66,7 +66,7 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// `progress` is called after so many bytes.
+/// `progress` is called each time this many bytes have been read.
 const STEP: u64 = 16 << 20;
 
 /// Verifies the log at `path` with the files that were rotated away from it, oldest first. Reads only, in flat memory,
@@ -222,7 +222,7 @@ impl End {
     }
 }
 
-/// Waits a little for writers to be between two batches. Without the lock the end may just be moving, no more.
+/// Takes the lock that writers hold while they write a batch, so that the end of the log is not moving. Waits up to 2 s.
 fn lock_shared(file: &File, path: &Path) -> Result<()> {
     let deadline = now() + Duration::from_secs(2);
     loop {

@@ -1,4 +1,4 @@
-//! One call: retries, rate limit, breaker, regions, all inside one deadline.
+//! One call, with retries, rate limit, breaker and failover inside one timeout.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use secret::error::{ErrorCode, Result, SecretError};
 /// The longest wait before the second attempt; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
-/// Attempts a region gets when another one is there to ask.
+/// The attempts for a region when another one can be asked after it.
 const ATTEMPTS_WITH_FAILOVER: u32 = 2;
 
-/// Why an attempt gave nothing.
+/// Why an attempt returned no value.
 enum Unanswered {
     Absent,
     Failed(SecretError, Nature),
@@ -30,10 +30,10 @@ impl Aws {
     /// AWS's answer, as `read` reads it; `None` when there is no such secret. `send` begins one attempt. `read` gets the
     /// region when a replica answered.
     ///
-    /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
-    /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
+    /// Retries a failing region after a random wait, then tries the next region. Of a replica only a value counts: if it has
+    /// no such secret or refuses it, the primary may still have it (a failure is not absence, D4).
     ///
-    /// `regions`: the primary alone where replicas cannot be asked ([`Aws::primary`]), else all of them.
+    /// `regions`: all of them, or the primary alone ([`Aws::primary`]) for what replicas cannot do.
     ///
     /// # Errors
     /// The primary's failure.
@@ -105,7 +105,7 @@ impl Aws {
             }
             self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
             let client = region.client().await;
-            // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
+            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
             let (error, nature) = match Box::pin(send(&client)).await {
                 Ok(output) => match read(output, region.replica()) {
                     Ok(answer) => {
@@ -130,7 +130,7 @@ impl Aws {
                 Nature::Answer => region.breaker.succeeded(),
                 Nature::Systemic | Nature::Transient => region.breaker.failed(&error),
             }
-            // A region that does not answer in time is not asked twice while another one may.
+            // After a timeout the next region is more likely to answer than this one.
             let hopeless = others && error.code() == ErrorCode::SourceTimeout;
             if nature != Nature::Transient || attempt >= most || hopeless {
                 return Err(Unanswered::Failed(error, nature));
@@ -154,7 +154,7 @@ impl Aws {
     }
 }
 
-/// The breaker's last failure may have been about another secret.
+/// The breaker's error for `id`: the failure that opened the breaker may name another secret.
 fn about(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
 }

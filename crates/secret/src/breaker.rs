@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::backoff::{Backoff, Jitter};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 
-/// How long a probe may take before another one is let through in its place.
+/// After this time without a reported outcome a probe counts as lost, and another one is let through.
 const PROBE_LEASE: Duration = Duration::from_secs(5);
 
 /// When a breaker opens and for how long.
@@ -29,7 +29,7 @@ pub enum BreakerState {
     Closed,
     /// Nothing.
     Open,
-    /// One probe, which is under way or due.
+    /// One probe, which is running or due.
     HalfOpen,
 }
 
@@ -44,7 +44,7 @@ impl BreakerState {
     }
 }
 
-/// Guards one thing that can fail.
+/// Guards calls to one service.
 #[derive(Debug)]
 pub struct Breaker {
     rules: BreakerRules,
@@ -62,14 +62,14 @@ struct State {
 struct Open {
     /// A fleet must not probe in step.
     backoff: Backoff,
-    /// From then on one probe is let through.
+    /// One probe is let through from this moment on.
     probe_at: Moment,
     probing: bool,
     error: SecretError,
 }
 
 impl Breaker {
-    /// Closed.
+    /// Starts closed: every call is let through.
     pub fn new(rules: BreakerRules, clock: Clock) -> Self {
         Self { rules, clock, state: Mutex::default() }
     }
@@ -81,7 +81,7 @@ impl Breaker {
     /// The last failure, while open.
     pub fn admit(&self) -> Result<()> {
         let now = self.clock.now();
-        match &mut self.state().open {
+        match &mut self.state.lock().open {
             None => Ok(()),
             Some(open) if now >= open.probe_at => {
                 open.probing = true;
@@ -94,7 +94,7 @@ impl Breaker {
 
     /// Closes the breaker.
     pub fn succeeded(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.failures = 0;
         state.open = None;
     }
@@ -102,7 +102,7 @@ impl Breaker {
     /// Counts a failure, which may open the breaker or keep it open for longer.
     pub fn failed(&self, error: &SecretError) {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         let failures = state.failures;
         match &mut state.open {
@@ -124,22 +124,18 @@ impl Breaker {
 
     /// Lets the next call through, whatever happened before: `health` uses this to check now.
     pub fn probe_now(&self) {
-        if let Some(open) = &mut self.state().open {
+        if let Some(open) = &mut self.state.lock().open {
             open.probe_at = self.clock.now();
         }
     }
 
-    /// What it lets through now.
+    /// The state that the next call would find.
     pub fn state_now(&self) -> BreakerState {
-        match &self.state().open {
+        match &self.state.lock().open {
             None => BreakerState::Closed,
             Some(open) if open.probing || self.clock.now() >= open.probe_at => BreakerState::HalfOpen,
             Some(_) => BreakerState::Open,
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

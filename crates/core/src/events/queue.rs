@@ -15,8 +15,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 impl Events {
-    /// Takes messages for as long as the delivery lives. What was handled is deleted; what was not comes again, and in the
-    /// end the queue's redrive policy puts it aside.
+    /// Receives messages until the delivery is closed. Deletes those that were handled. The queue delivers the others
+    /// again, until its redrive policy moves them to its dead-letter queue.
     pub(super) async fn follow_queue(&self) {
         let Some(queue) = &self.parts.queue else { return };
         let (mut backoff, mut is_failing) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Around), false);
@@ -25,10 +25,10 @@ impl Events {
                 Ok(messages) => {
                     backoff.reset();
                     is_failing = false;
-                    let handled = join_all(messages.iter().map(|message| self.is_done_with(message))).await;
+                    let handled = join_all(messages.iter().map(|message| self.is_handled(message))).await;
                     let done = messages.iter().zip(handled).filter_map(|(message, done)| done.then_some(message));
                     if let Err(error) = queue.delete(done.collect()).await {
-                        // They come again, and find nothing to do.
+                        // The queue delivers them again; handling them a second time changes nothing.
                         tracing::debug!(code = %error.code(), "handled messages were not deleted");
                     }
                 }
@@ -43,7 +43,7 @@ impl Events {
         }
     }
 
-    async fn is_done_with(&self, message: &Message) -> bool {
+    async fn is_handled(&self, message: &Message) -> bool {
         match self.handle(&message.body).await {
             Ok(_) => true,
             Err(error) => {

@@ -1,4 +1,4 @@
-//! A secret that AWS's own rotation function rotates: it is started, and its outcome followed.
+//! A secret that AWS's own rotation function rotates: starts it and polls until it has ended.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use secret::report::Step;
 const PATIENCE: Duration = Duration::from_mins(15);
 const FIRST_POLL: Duration = Duration::from_millis(250);
 const LONGEST_POLL: Duration = Duration::from_secs(10);
-/// How often in a row AWS may fail to say how it goes.
+/// How many polls in a row may fail.
 const FAILURES: u32 = 10;
 
 /// Has AWS rotate `id` and waits until its new version is live. Gives that version.
@@ -61,7 +61,7 @@ async fn progress(aws: &Aws, id: &str, version: &str) -> Result<AwsRotation> {
     Ok(match () {
         () if has(CURRENT) => AwsRotation::Live,
         () if has(PENDING) => AwsRotation::Pending,
-        // Labels follow a moment after the call; a version that lives on without any is given up.
+        // AWS sets the labels a moment after the call. A version that exists and has no label was given up.
         () if described.holder(PENDING).is_none() && aws.version(id, Which::Id(version)).await?.is_some() => {
             AwsRotation::GivenUp
         }

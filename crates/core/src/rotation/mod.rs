@@ -66,11 +66,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const FIRST_POLL: Duration = Duration::from_millis(50);
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
-/// What the manager is made of.
+/// The parts of [`RotationManager`].
 pub struct Parts {
     /// Policies and limits.
     pub config: RotationSettings,
-    /// The service's part.
+    /// The service's hooks.
     pub hooks: Arc<dyn Hooks>,
     /// AWS and its caches.
     pub layer: Arc<AwsLayer>,
@@ -90,7 +90,7 @@ pub struct Parts {
     pub audit: Option<Arc<Audit>>,
     /// Owns rotations under way.
     pub tasks: Tasks,
-    /// Ends them.
+    /// Cancels them.
     pub stop: CancellationToken,
 }
 
@@ -105,15 +105,15 @@ pub struct RotationManager {
 /// What a rotation was asked for.
 #[derive(Clone, Debug)]
 pub enum Asked {
-    /// To replace this version: another one is live when somebody else has done it already.
+    /// To replace this version. If another one is live, the rotation has been done already.
     Of(Option<String>),
-    /// At this time, in milliseconds since 1970: a version that an instance of this package made after that is the one
-    /// that was asked for.
+    /// At this time, in milliseconds since 1970. A version that an instance of this package made later is the one that was
+    /// asked for.
     At(u64),
 }
 
 impl Asked {
-    /// By somebody, now. AWS's dates are real time, whatever clock a test has.
+    /// At this moment. In real time, as AWS's dates are, also with a test clock.
     pub fn now() -> Self {
         Self::At(Clock::system().unix_ms())
     }
@@ -130,7 +130,7 @@ struct StepsEnded {
 }
 
 impl RotationManager {
-    /// Asks nothing yet.
+    /// Calls nothing until the first rotation.
     pub fn new(parts: Parts) -> Arc<Self> {
         let flights = Flights::new(parts.tasks.clone(), parts.stop.clone());
         Arc::new(Self { parts, flights, scheduler: Mutex::new(None) })
@@ -141,7 +141,7 @@ impl RotationManager {
         &self.parts.config.policies
     }
 
-    /// Gives `name` a new value in `environment` and reports how that went. A rotation that fails is no error here.
+    /// Gives `name` a new value in `environment` and reports the result. A failed rotation is a report, not an error.
     ///
     /// # Errors
     /// `CLOSED`.
@@ -193,7 +193,7 @@ impl RotationManager {
         report
     }
 
-    /// Counts a rotation and tells the owner how it ended.
+    /// Counts a rotation and reports how it ended.
     fn tell(&self, report: &Report) {
         self.parts.metrics.rotated(report.ending);
         if let Some(error) = &report.error {
@@ -231,7 +231,7 @@ impl RotationManager {
             }
             Asked::Of(_) => {}
             Asked::At(unix_ms) => {
-                // This instance was slower to begin than another one was to end.
+                // Another instance finished the rotation before this one started.
                 if before.created_unix_ms.is_some_and(|made| made > unix_ms)
                     && let Some(old) = staged::predecessor(aws, id, &before).await?
                 {
@@ -240,7 +240,7 @@ impl RotationManager {
                 }
             }
         }
-        // Without the permission to describe it is rotated here; AWS then refuses to stage over its own rotation.
+        // Without the permission to describe the secret it is rotated here. If AWS rotates it, AWS refuses the new version.
         let described = match aws.describe(id).await {
             Err(error) if error.is_denied() => None,
             described => described?,
@@ -326,8 +326,8 @@ impl RotationManager {
         }
     }
 
-    /// Waits until no other instance rotates this secret. Redis tells; without it two instances may work at the same
-    /// time, which makes one version all the same ([`staged`]).
+    /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
+    /// rotate it at the same time; they still make one and the same version ([`staged`]).
     async fn wait_for_others(&self, aws: &Aws, id: &str, before: Version) -> Result<Turn> {
         let Some(cache) = &self.parts.layer.cache else { return Ok(Turn::Ours(None, Box::new(before))) };
         let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
@@ -374,11 +374,11 @@ impl RotationManager {
     }
 }
 
-/// Whether this instance is the one to rotate.
+/// Whether this instance has to rotate the secret.
 enum Turn {
-    /// It is; the live version.
+    /// Yes. Holds the lease, if there is Redis, and the live version.
     Ours(Option<Lease>, Box<Version>),
-    /// Another one has made this version live.
+    /// No: another instance has made this version live.
     Finished(String),
 }
 
