@@ -38,6 +38,7 @@ impl Deadline {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of tokio's time")]
 fn now() -> Instant {
     Instant::now()
 }
