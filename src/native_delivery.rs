@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use delivery_core::config::{Ambient, Config};
 use delivery_core::delivery::{Delivery, parse_environment};
-use delivery_core::exposition::text;
+use delivery_core::export::text;
 use delivery_core::health::health;
 use delivery_core::resolver::Freshness;
 use delivery_core::rotation::hooks::HookFailure;

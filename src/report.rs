@@ -4,7 +4,7 @@ use aws::Version;
 use delivery_core::audit::log::{FaultKind, Verification};
 use delivery_core::delivery::Delivery;
 use delivery_core::explain::{Explanation, LayerReport};
-use delivery_core::exposition::{Family, Labels, Series};
+use delivery_core::export::{Family, Labels, Series};
 use delivery_core::health::{Check, Status};
 use delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
 use delivery_core::metrics::read;

@@ -6,8 +6,10 @@ use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretVal
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use super::classify::batch_entry;
-use super::{Aws, Operation, name_in};
+use crate::answer::{name_in, unix_ms};
+use crate::classify::batch_entry;
+use crate::operation::Operation;
+use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 
@@ -108,7 +110,7 @@ impl Aws {
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
             self.note_account(entry.arn.as_deref());
-            let created_unix_ms = super::unix_ms(entry.created_date.as_ref());
+            let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
             answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
         }
@@ -132,15 +134,4 @@ fn batch_refused(error: SecretError, about: &str) -> SecretError {
         "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant secretsmanager:BatchGetSecretValue \
          (and secretsmanager:ListSecrets to find the secrets of a tool that options.tools does not declare)"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_arn_gives_its_name() {
-        assert_eq!(name_in("arn:aws:secretsmanager:eu-central-1:1:secret:A_B_test-Ab12Cd"), "A_B_test");
-        assert_eq!(name_in("A_B_test"), "A_B_test");
-    }
 }

@@ -1,4 +1,4 @@
-//! One call: retries, rate limit, breaker, regions, all inside one deadline.
+//! One call, with retries, rate limit, breaker and failover inside one timeout.
 
 use std::time::Duration;
 
@@ -7,35 +7,37 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{sleep, timeout};
 
-use super::classify::{Failure, Nature, classify};
-use super::region::Region;
-use super::{Aws, Operation};
+use crate::classify::{Failure, Nature, classify};
+use crate::operation::Operation;
+use crate::region::Region;
+use crate::source::Aws;
+use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// The longest wait before the second attempt; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
-/// Attempts a region gets when another one is there to ask.
+/// The attempts for a region when another one can be asked after it.
 const ATTEMPTS_WITH_FAILOVER: u32 = 2;
 
-/// Why an attempt gave nothing.
+/// Why an attempt returned no value.
 enum Unanswered {
     Absent,
     Failed(SecretError, Nature),
 }
 
 impl Aws {
-    /// What AWS answers, read by `read` (which is told the replica's region); `None` when there is no such secret. `send`
-    /// begins one attempt.
+    /// AWS's answer, as `read` reads it; `None` when there is no such secret. `send` begins one attempt. `read` gets the
+    /// region when a replica answered.
     ///
-    /// A failing region is asked again after a random wait, then the next region. A replica counts only with a value:
-    /// that it lacks the secret, or refuses it, does not say that the primary would (a failure is not absence, D4).
+    /// Retries a failing region after a random wait, then tries the next region. Of a replica only a value counts: if it has
+    /// no such secret or refuses it, the primary may still have it (a failure is not absence, D4).
     ///
-    /// `regions`: the primary alone where replicas cannot be asked ([`Aws::primary`]), else all of them.
+    /// `regions`: all of them, or the primary alone ([`Aws::primary`]) for what replicas cannot do.
     ///
     /// # Errors
     /// The primary's failure.
-    pub(super) async fn call<O, E, T, F>(
+    pub(crate) async fn call<O, E, T, F>(
         &self,
         regions: &[Region],
         operation: Operation,
@@ -94,6 +96,7 @@ impl Aws {
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
         let mut attempt = 1;
         let mut last: Option<SecretError> = None;
         loop {
@@ -102,7 +105,7 @@ impl Aws {
             }
             self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
             let client = region.client().await;
-            // The SDK's futures are tens of kilobytes; boxed, they do not swell every future above.
+            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
             let (error, nature) = match Box::pin(send(&client)).await {
                 Ok(output) => match read(output, region.replica()) {
                     Ok(answer) => {
@@ -127,13 +130,13 @@ impl Aws {
                 Nature::Answer => region.breaker.succeeded(),
                 Nature::Systemic | Nature::Transient => region.breaker.failed(&error),
             }
-            // A region that does not answer in time is not asked twice while another one may.
+            // After a timeout the next region is more likely to answer than this one.
             let hopeless = others && error.code() == ErrorCode::SourceTimeout;
             if nature != Nature::Transient || attempt >= most || hopeless {
                 return Err(Unanswered::Failed(error, nature));
             }
             last = Some(error);
-            sleep(backoff(attempt)).await;
+            sleep(backoff.next_wait()).await;
             attempt += 1;
         }
     }
@@ -143,7 +146,7 @@ impl Aws {
             let why = format!("{id}: this process asks AWS as often as it may (aws.requestsPerSecond)");
             SecretError::new(ErrorCode::SourceUnavailable, why)
         };
-        let wait = self.limit.take(self.timeout).ok_or_else(limited)?;
+        let wait = self.rate_limit.take(self.timeout).ok_or_else(limited)?;
         if !wait.is_zero() {
             sleep(wait).await;
         }
@@ -151,30 +154,11 @@ impl Aws {
     }
 }
 
-/// Full jitter: anything up to the bound, which doubles.
-fn backoff(attempt: u32) -> Duration {
-    let bound = FIRST_BACKOFF.saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
-    bound.mul_f64(fastrand::f64())
-}
-
-/// The breaker's last failure may have been about another secret.
+/// The breaker's error for `id`: the failure that opened the breaker may name another secret.
 fn about(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
 }
 
 fn unasked(id: &str) -> SecretError {
     SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: no region was asked"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_is_random_and_bounded() {
-        let waits: Vec<Duration> = (0..100).map(|_| backoff(1)).collect();
-        assert!(waits.iter().all(|wait| *wait < FIRST_BACKOFF));
-        assert!(waits.iter().any(|wait| wait != &waits[0]));
-        assert!((0..100).all(|_| backoff(30) < LONGEST_BACKOFF));
-    }
 }

@@ -1,6 +1,6 @@
 //! For fuzzing: Secrets Manager with answers that are given to it, through AWS's own client.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
@@ -12,10 +12,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
+use parking_lot::Mutex;
 
-use super::Aws;
-use super::client::{KeepBodiesOutOfLogs, RefuseHugeBodies};
+use crate::client::{KeepBodiesOutOfLogs, RefuseHugeBodies};
 use crate::settings::AwsSettings;
+use crate::source::Aws;
 use secret::clock::Clock;
 
 /// What the next calls are answered with.
@@ -25,7 +26,7 @@ pub struct Canned(Arc<Mutex<(u16, String, Vec<u8>)>>);
 impl Canned {
     /// Canneds with this status, `x-amzn-errortype` (unless it is empty) and body from now on.
     pub fn set(&self, status: u16, kind: &str, body: &[u8]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (status, kind.to_owned(), body.to_vec());
+        *self.0.lock() = (status, kind.to_owned(), body.to_vec());
     }
 
     /// A source that is answered like this and asks once.
@@ -47,7 +48,7 @@ impl Canned {
 
 impl HttpConnector for Canned {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let (status, kind, body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (status, kind, body) = self.0.lock().clone();
         #[expect(clippy::expect_used, reason = "`set` is given statuses that HTTP has")]
         let status = status.try_into().expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(body));

@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::permission::{self, named_in};
+use crate::permission::{self, named_in};
 use secret::error::{ErrorCode, SecretError};
 
 /// Absent, or refused for a reason.

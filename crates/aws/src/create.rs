@@ -4,18 +4,11 @@ use aws_sdk_secretsmanager::operation::create_secret::CreateSecretOutput;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::types::Tag;
 
-use super::staging::missing;
-use super::{Aws, Operation};
+use crate::answer::missing;
+use crate::operation::Operation;
+use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::value::SecretValue;
-
-/// The tag that says whose a secret is.
-pub const MANAGED_BY: &str = "managed-by";
-
-/// The value of the tag `managed-by`.
-pub(super) fn managed_by(tag: Tag) -> Option<String> {
-    if tag.key.as_deref() == Some(MANAGED_BY) { tag.value } else { None }
-}
 
 impl Aws {
     /// Makes the secret `id`. `token` becomes the id of its first version, so that a repeated attempt makes one secret.

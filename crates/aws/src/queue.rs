@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::classify::{Failure, classify};
-use super::client;
+use crate::classify::{Failure, classify};
+use crate::client;
 use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 

@@ -1,12 +1,13 @@
-//! A region that is asked: its client and whether it answers.
+//! A region: its client, and the breaker that shows whether it answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use super::client;
+use crate::client;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
@@ -23,12 +24,12 @@ pub(super) struct Region {
     pub(super) breaker: Breaker,
 }
 
-/// How a region is, for reports.
+/// The state of a region, for reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionState {
-    /// Its name; `None` when the profile decides.
+    /// The region's name; `None` when the profile decides.
     pub region: Option<String>,
-    /// Whether it is asked.
+    /// Whether calls to it are let through.
     pub breaker: BreakerState,
 }
 
@@ -46,23 +47,19 @@ impl Region {
     }
 
     pub(super) async fn client(&self) -> Client {
-        let cell = self.cell().clone();
+        let cell = self.client.lock().clone();
         cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
     }
 
     /// Closes its connections: their buffers hold the last answers.
     pub(super) fn disconnect(&self) {
-        *self.cell() = Arc::default();
-    }
-
-    fn cell(&self) -> MutexGuard<'_, Arc<OnceCell<Client>>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.client.lock() = Arc::default();
     }
 
     /// Asks through `client`.
     #[cfg(any(feature = "canned", fuzzing))]
     pub(super) fn connect_by(&self, client: Client) {
-        *self.cell() = Arc::new(OnceCell::new_with(Some(client)));
+        *self.client.lock() = Arc::new(OnceCell::new_with(Some(client)));
     }
 
     /// Its name when it is a replica's.

@@ -11,8 +11,9 @@ use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::operation::rotate_secret::RotateSecretOutput;
 use zeroize::Zeroizing;
 
-use super::create::managed_by;
-use super::{Aws, Operation};
+use crate::answer::{managed_by, missing, no_version_id, unix_ms};
+use crate::operation::Operation;
+use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::value::SecretValue;
 
@@ -82,7 +83,7 @@ impl Aws {
     pub async fn version(&self, id: &str, which: Which<'_>) -> Result<Option<Version>> {
         let read = |mut output: GetSecretValueOutput, _: Option<&str>| {
             let labels = output.version_stages.take().unwrap_or_default();
-            let (created, arn) = (super::unix_ms(output.created_date.as_ref()), output.arn.take());
+            let (created, arn) = (unix_ms(output.created_date.as_ref()), output.arn.take());
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let is_binary = text.is_none();
             let fetched = self.fetched(id, text, binary, output.version_id.take(), None)?;
@@ -200,13 +201,4 @@ impl Aws {
         });
         given.await?.ok_or_else(|| missing(ABOUT))
     }
-}
-
-pub(super) fn missing(id: &str) -> SecretError {
-    SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: AWS has no such secret"))
-}
-
-fn no_version_id(id: &str, operation: Operation) -> SecretError {
-    let why = format!("{id}: AWS {} gave no version id", operation.as_str());
-    SecretError::new(ErrorCode::SourceResponseInvalid, why)
 }

@@ -9,10 +9,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::envelope::{Contents, Envelopes};
@@ -25,7 +26,7 @@ const MAGIC: &[u8; 8] = b"TCSSNAP1";
 /// More than 10,000 secrets of 4 KiB; a larger file is not ours.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
-/// The file and what it is to hold next.
+/// The file, and the entries that the next write puts into it.
 pub struct Snapshot {
     path: PathBuf,
     envelopes: Arc<Envelopes>,
@@ -42,7 +43,7 @@ pub struct Snapshot {
 #[derive(Default)]
 struct State {
     sealed: Sealed,
-    /// Set once everything was dropped: what the file held before does not come back.
+    /// Set once everything was dropped, so that entries of the old file do not come back.
     cleared: bool,
 }
 
@@ -55,7 +56,7 @@ struct Kept {
 }
 
 impl Snapshot {
-    /// Reads nothing yet. `keep`: how old a copy may be.
+    /// The file is read with the first [`Snapshot::get`]. `keep`: the greatest age of a copy.
     pub fn new(
         path: PathBuf,
         envelopes: Arc<Envelopes>,
@@ -79,7 +80,7 @@ impl Snapshot {
     /// What the file, or this process since, knows of `id`; `None` also when its envelope does not open.
     pub async fn get(&self, id: &str) -> Option<Contents> {
         self.load().await;
-        let state = self.state();
+        let state = self.state.lock();
         let kept = state.sealed.get(id)?.as_ref()?;
         match self.envelopes.open(id, &kept.envelope) {
             Ok(contents) => Some(contents),
@@ -95,7 +96,7 @@ impl Snapshot {
         match self.envelopes.seal(id, contents) {
             Ok(envelope) => {
                 let kept = Kept { fetched_unix_ms: contents.fetched_unix_ms, envelope };
-                self.state().sealed.insert(id.to_owned(), Some(kept));
+                self.state.lock().sealed.insert(id.to_owned(), Some(kept));
                 self.dirty.store(true, Ordering::Release);
             }
             Err(error) => tracing::info!(code = %error.code(), "a copy is left out of the snapshot"),
@@ -104,13 +105,13 @@ impl Snapshot {
 
     /// Leaves `id` out of the next write.
     pub fn remove(&self, id: &str) {
-        self.state().sealed.insert(id.to_owned(), None);
+        self.state.lock().sealed.insert(id.to_owned(), None);
         self.dirty.store(true, Ordering::Release);
     }
 
     /// Leaves everything out of the next write.
     pub fn clear(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.sealed.clear();
         state.cleared = true;
         self.dirty.store(true, Ordering::Release);
@@ -166,7 +167,7 @@ impl Snapshot {
                         Sealed::new()
                     }
                 };
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if !state.cleared {
                     for (id, kept) in found {
                         state.sealed.entry(id).or_insert(kept);
@@ -178,7 +179,7 @@ impl Snapshot {
 
     fn encode(&self) -> Vec<u8> {
         let oldest = self.clock.unix_ms().saturating_sub(millis(self.keep));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.sealed.retain(|_, kept| kept.as_ref().is_some_and(|kept| kept.fetched_unix_ms >= oldest));
         let mut bytes = MAGIC.to_vec();
         for (id, kept) in &state.sealed {
@@ -193,10 +194,6 @@ impl Snapshot {
             bytes.extend_from_slice(&kept.envelope);
         }
         bytes
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,7 +226,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_file_name(format!(".{name}.{:016x}", fastrand::u64(..)));
     let written = write_private(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
-        // Nothing more can be done when this fails as well; the first failure is the one to tell.
+        // If this fails as well nothing more can be done; the first failure is reported.
         drop(std::fs::remove_file(&beside));
     }
     written

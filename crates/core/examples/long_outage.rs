@@ -4,10 +4,10 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
-use secret::clock::Clock;
+use secret::clock::{Clock, Stopwatch};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::value::SecretValue;
@@ -55,9 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..OUTAGE_SECONDS {
         clock.advance(Duration::from_secs(1));
         for name in &names {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let answer = delivery.read_one(name, &none, Freshness::Cached).await;
-            worst = worst.max(started.elapsed());
+            worst = worst.max(started.took());
             reads += 1;
             match answer {
                 Ok(Some(found)) if found.value == expected => {}
@@ -65,11 +65,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(_) => failed += 1,
             }
         }
-        let started = Instant::now();
+        let started = Stopwatch::start();
         if delivery.read_one(&unknown, &none, Freshness::Cached).await.is_ok() {
             wrong += 1;
         }
-        unknown_worst = unknown_worst.max(started.elapsed());
+        unknown_worst = unknown_worst.max(started.took());
         tokio::time::sleep(SECOND).await;
     }
     let calls = aws.calls().total;

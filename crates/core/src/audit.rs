@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use crate::timer::Deadline;
 use files::loose_mode;
 use secret::clock::{AtomicMoment, Clock, Moment};
 use secret::error::{ErrorCode, Result, SecretError};
@@ -55,16 +56,17 @@ pub enum AuditSink {
     Shipper,
 }
 
-/// How long a record waits for a place in the journal. Longer than a disk takes to sync what a burst has written: a log
-/// that cannot be written at all is told by its state, and not by this.
-const PLACE: Duration = Duration::from_secs(4);
-const LOOK: Duration = Duration::from_millis(1);
-/// After the log could not be opened.
+/// How long to wait for space in the journal. Longer than a disk needs to sync after a burst. A log that is permanently
+/// broken is detected by its state, not by this timeout.
+const SPACE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often to check for space.
+const SPACE_POLL: Duration = Duration::from_millis(1);
+/// How long to wait before the log is opened again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// Takes lines of the log in the service's place; gives whether it did. Blocks until then.
+/// The service's function that takes lines of the log. Blocks until they are stored, or returns why they are not.
 pub type Shipper = Arc<dyn Fn(String) -> std::result::Result<(), String> + Send + Sync>;
 
 /// Writes what was accessed.
@@ -81,15 +83,15 @@ pub struct Audit {
     clock: Clock,
 }
 
-/// One value that leaves, or is refused.
+/// One value that was delivered or refused.
 pub struct Access<'a> {
     /// The secret.
     pub name: &'a str,
     /// The environment, where it is not the delivery's.
     pub environment: &'a str,
-    /// Who answered.
+    /// The source that answered.
     pub source: &'a str,
-    /// What the caches knew.
+    /// Whether a cache had it.
     pub cache: Cache,
     /// How it ended.
     pub outcome: Outcome,
@@ -128,7 +130,7 @@ impl<'a> Access<'a> {
 }
 
 impl Audit {
-    /// Opens nothing yet.
+    /// The log is opened by [`Audit::ready`].
     pub fn new(
         config: AuditSettings,
         environment: &'static str,
@@ -352,11 +354,11 @@ impl Audit {
             return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
         };
         self.judge(log)?;
-        let end = tokio::time::Instant::now() + PLACE;
+        let end = Deadline::after(SPACE_TIMEOUT);
         loop {
             match log.try_append(record) {
                 Ok(()) => return Ok(()),
-                Err(AppendError::Full) if tokio::time::Instant::now() < end => sleep(LOOK).await,
+                Err(AppendError::Full) if !end.has_passed() => sleep(SPACE_POLL).await,
                 Err(AppendError::Closed) => return self.unless_needed(SecretError::closed()),
                 Err(error) => {
                     let error = SecretError::new(ErrorCode::AuditWriteFailed, error.to_string());

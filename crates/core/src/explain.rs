@@ -215,7 +215,7 @@ impl Recorder<'_> {
         loop {
             step = match step {
                 Step::End(verdict) => {
-                    self.skipped(reads, name, reads.last_failure());
+                    self.skipped(reads, name, reads.last_failure().as_ref());
                     return Some(verdict.answer);
                 }
                 Step::AskShared(course) => {
@@ -292,7 +292,7 @@ impl Recorder<'_> {
     }
 
     /// The layers that a read does not ask, since an earlier one answered.
-    fn skipped(&mut self, reads: &Reads, name: &SecretName, last_failure: Option<SecretError>) {
+    fn skipped(&mut self, reads: &Reads, name: &SecretName, last_failure: Option<&SecretError>) {
         let redis = reads.cache().and_then(|cache| cache.redis()).is_some();
         for (layer, is_there) in [(Origin::Redis, redis), (Origin::Aws, reads.aws().is_some())] {
             if self.layers.iter().any(|report| report.layer == layer) {
@@ -301,7 +301,7 @@ impl Recorder<'_> {
             let report = self.add(layer, if is_there { LayerState::Skipped } else { LayerState::Disabled });
             if layer == Origin::Aws {
                 report.place = Some(reads.id(name));
-                report.error.clone_from(&last_failure);
+                report.error = last_failure.cloned();
             }
         }
     }

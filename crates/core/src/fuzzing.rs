@@ -218,7 +218,9 @@ pub fn aws_answer(data: &[u8]) {
 mod tests {
     use super::*;
     use std::path::Path;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use crate::timer::Deadline;
 
     /// For what is near a target's corpus.
     const A_MOMENT: Duration = Duration::from_millis(1500);
@@ -240,8 +242,8 @@ mod tests {
             for file in &files {
                 target(file);
             }
-            let end = Instant::now() + A_MOMENT;
-            while Instant::now() < end {
+            let end = Deadline::after(A_MOMENT);
+            while !end.has_passed() {
                 let mut near = files[random.usize(..files.len())].clone();
                 for _ in 0..random.usize(1..4) {
                     let at = random.usize(..=near.len());

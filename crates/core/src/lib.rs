@@ -10,7 +10,7 @@ pub mod config;
 pub mod delivery;
 pub mod events;
 pub mod explain;
-pub mod exposition;
+pub mod export;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod health;

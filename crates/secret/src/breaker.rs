@@ -1,12 +1,14 @@
-//! A circuit breaker: what keeps failing is left alone, and asked now and then whether it is back.
+//! A circuit breaker: stops calling what keeps failing, and lets a probe through now and then.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use crate::backoff::{Backoff, Jitter};
 use crate::clock::{Clock, Moment};
 use crate::error::{Result, SecretError};
 
-/// How long a probe may take before another one is let through in its place.
+/// After this time without a reported outcome a probe counts as lost, and another one is let through.
 const PROBE_LEASE: Duration = Duration::from_secs(5);
 
 /// When a breaker opens and for how long.
@@ -27,7 +29,7 @@ pub enum BreakerState {
     Closed,
     /// Nothing.
     Open,
-    /// One probe, which is under way or due.
+    /// One probe, which is running or due.
     HalfOpen,
 }
 
@@ -42,7 +44,7 @@ impl BreakerState {
     }
 }
 
-/// Guards one thing that can fail.
+/// Guards calls to one service.
 #[derive(Debug)]
 pub struct Breaker {
     rules: BreakerRules,
@@ -58,27 +60,28 @@ struct State {
 
 #[derive(Debug)]
 struct Open {
-    wait: Duration,
-    /// From then on one probe is let through.
+    /// A fleet must not probe in step.
+    backoff: Backoff,
+    /// One probe is let through from this moment on.
     probe_at: Moment,
     probing: bool,
     error: SecretError,
 }
 
 impl Breaker {
-    /// Closed.
+    /// Starts closed: every call is let through.
     pub fn new(rules: BreakerRules, clock: Clock) -> Self {
         Self { rules, clock, state: Mutex::default() }
     }
 
-    /// Asks for leave to try. Whoever receives it reports the outcome with [`Breaker::succeeded`] or
-    /// [`Breaker::failed`]; a probe that never does is replaced after a few seconds.
+    /// Asks for permission to call. A caller that gets it reports the outcome with [`Breaker::succeeded`] or
+    /// [`Breaker::failed`]. A probe whose outcome is not reported is replaced after 5 seconds.
     ///
     /// # Errors
     /// The last failure, while open.
     pub fn admit(&self) -> Result<()> {
         let now = self.clock.now();
-        match &mut self.state().open {
+        match &mut self.state.lock().open {
             None => Ok(()),
             Some(open) if now >= open.probe_at => {
                 open.probing = true;
@@ -89,61 +92,51 @@ impl Breaker {
         }
     }
 
-    /// It answered.
+    /// Closes the breaker.
     pub fn succeeded(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.failures = 0;
         state.open = None;
     }
 
-    /// It failed.
+    /// Counts a failure, which may open the breaker or keep it open for longer.
     pub fn failed(&self, error: &SecretError) {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         let failures = state.failures;
         match &mut state.open {
             Some(open) if open.probing => {
-                open.wait = (open.wait * 2).min(self.rules.longest_wait);
-                open.probe_at = now.plus(jittered(open.wait));
+                open.probe_at = now.plus(open.backoff.next_wait());
                 open.probing = false;
                 open.error = error.clone();
             }
-            // What was under way when it opened says nothing new.
+            // A call that began before the breaker opened does not count again.
             Some(open) => open.error = error.clone(),
             None if failures >= self.rules.threshold => {
-                let wait = self.rules.first_wait;
-                let probe_at = now.plus(jittered(wait));
-                state.open = Some(Open { wait, probe_at, probing: false, error: error.clone() });
+                let mut backoff = Backoff::new(self.rules.first_wait, self.rules.longest_wait, Jitter::Half);
+                let probe_at = now.plus(backoff.next_wait());
+                state.open = Some(Open { backoff, probe_at, probing: false, error: error.clone() });
             }
             None => {}
         }
     }
 
-    /// Lets the next try through whatever happened before: for whoever is asked to find out (`health`).
+    /// Lets the next call through, whatever happened before: `health` uses this to check now.
     pub fn probe_now(&self) {
-        if let Some(open) = &mut self.state().open {
+        if let Some(open) = &mut self.state.lock().open {
             open.probe_at = self.clock.now();
         }
     }
 
-    /// What it lets through now.
+    /// The state that the next call would find.
     pub fn state_now(&self) -> BreakerState {
-        match &self.state().open {
+        match &self.state.lock().open {
             None => BreakerState::Closed,
             Some(open) if open.probing || self.clock.now() >= open.probe_at => BreakerState::HalfOpen,
             Some(_) => BreakerState::Open,
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Between half of `wait` and all of it, so that a fleet does not probe in step.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]

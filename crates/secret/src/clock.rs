@@ -1,4 +1,4 @@
-//! The one place that reads time.
+//! The one place that reads time, but for tokio's deadlines, which the core's `timer` reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Moment(u64);
 
 impl Moment {
-    /// Before any other.
+    /// Earlier than any other moment.
     pub const FIRST: Self = Self(0);
 
-    /// Later than any other.
+    /// Later than any other moment.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The moment `after` later, at the far end of time when that overflows.
@@ -61,7 +61,7 @@ struct TestTime {
     elapsed_ms: AtomicU64,
 }
 
-/// How often a wait looks at a test clock.
+/// How often a wait checks a test clock.
 const TEST_LOOK: Duration = Duration::from_millis(1);
 /// Where a test clock's wall time starts: 2026-01-01T00:00:00Z.
 const TEST_EPOCH_MS: u64 = 1_767_225_600_000;
@@ -93,14 +93,15 @@ impl Clock {
         }
     }
 
-    /// How long to wait before looking at this clock again, to wait until `end`; `None` when `end` has come. A test clock
-    /// is moved by hand, so it is looked at every millisecond.
+    /// How long to sleep before checking this clock again, when waiting until `end`; `None` once `end` has come. A test
+    /// clock is moved by hand, so it is checked every millisecond.
     pub fn wait_before(&self, end: Moment) -> Option<Duration> {
         let left = end.since(self.now());
         (!left.is_zero()).then(|| if self.0.is_some() { TEST_LOOK } else { left })
     }
 
     /// Wall-clock time in milliseconds since 1970, for what is shared between machines or shown to people.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of wall-clock time")]
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
@@ -109,18 +110,20 @@ impl Clock {
     }
 }
 
-/// Measures how long something takes, precisely and on every clock: a latency is real time in tests as well.
+/// Measures how long something takes, precisely. Always real time: with a test clock a latency is still a real one.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     /// Starts now.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of precise time")]
     #[inline]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }
 
     /// Since the start.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of precise time")]
     #[inline]
     pub fn took(self) -> Duration {
         self.0.elapsed()

@@ -2,6 +2,7 @@
 //! I/O, no async runtime.
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod breaker;
 pub mod clock;
 pub mod environment;

@@ -1,4 +1,4 @@
-//! The declared tools: which secrets a tool has and which tool owns a name.
+//! The declared tools: which secrets a tool has, and which tool owns a name.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use regex::Regex;
 /// When a secret is moved to AWS (the document's migration phases 2 to 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// What nothing runs without.
+    /// Secrets that the service cannot run without.
     Critical,
-    /// Of the declared tools.
+    /// Secrets of the declared tools.
     Tool,
     /// Everything else.
     Other,
@@ -35,17 +35,17 @@ const CRITICAL_TOOLS: [&str; 4] = ["DATABASE", "DB", "REDIS", "SESSION"];
 /// A declared secret's rules.
 #[derive(Clone, Debug, Default)]
 pub struct SecretSpec {
-    /// Its absence makes validation fail.
+    /// If it is missing, validation reports an error instead of a warning.
     pub required: bool,
     /// The value must match.
     pub pattern: Option<Regex>,
-    /// The value must have at least so many characters.
+    /// The least number of characters of the value.
     pub min_length: Option<u32>,
     /// The value must be JSON with these top-level fields.
     pub json_fields: Option<Vec<String>>,
     /// The rotation policy that applies.
     pub rotation_type: Option<String>,
-    /// When it is moved to AWS, where that is not left to its tool.
+    /// When it is moved to AWS; by default its tool decides.
     pub phase: Option<Phase>,
 }
 
@@ -82,15 +82,11 @@ impl Manifest {
         })
     }
 
-    /// Whose secret `name` is: the longest declared tool it starts with, else the part before the first `_`.
-    /// `None` when there is no type after the tool.
+    /// The tool and the type of `name`, upper-cased; `None` when there is no type after the tool.
     pub fn owner(&self, name: &str) -> Option<Owner> {
         let upper = name.to_ascii_uppercase();
-        let declared =
-            self.tools.keys().filter(|tool| has_prefix(&upper, tool)).max_by_key(|tool| tool.len()).map(String::len);
-        let at = declared.or_else(|| upper.find('_'))?;
-        let (tool, rest) = (upper.get(..at)?, upper.get(at + 1..)?);
-        (!tool.is_empty() && !rest.is_empty()).then(|| Owner { tool: tool.to_owned(), secret_type: rest.to_owned() })
+        let (tool, secret_type) = self.split(&upper)?;
+        Some(Owner { tool: tool.to_owned(), secret_type: secret_type.to_owned() })
     }
 
     /// When `name` is moved to AWS.
@@ -105,37 +101,36 @@ impl Manifest {
         }
     }
 
-    /// The tool that `name` belongs to, as it stands in the name; empty when it has no type part. Costs a lookup for each
-    /// `_` of the name.
+    /// The tool that `name` belongs to, as it is written in the name; empty when the name has no type part. Allocates
+    /// nothing: audit records ask for it.
     pub fn tool_of<'name>(&self, name: &'name str) -> &'name str {
-        let mut first = "";
-        for (at, _) in name.rmatch_indices('_') {
-            let tool = &name[..at];
-            if at == 0 || at + 1 == name.len() {
-                continue;
-            }
-            if self.tools.contains_key(tool) {
-                return tool;
-            }
-            first = tool;
-        }
-        first
+        self.split(name).map_or("", |(tool, _)| tool)
     }
 
-    /// The secret type of `name` when it belongs to `tool` and no longer declared tool owns it (decision D5).
+    /// The type of `name` when it is a secret of `tool`, which need not be declared. A name that a longer declared tool
+    /// owns is not (decision D5).
     pub fn type_of<'name>(&self, tool: &str, name: &'name str) -> Option<&'name str> {
-        let tool = tool.to_ascii_uppercase();
-        if !has_prefix(name, &tool) {
-            return None;
-        }
-        let taken = self.tools.keys().any(|other| other.len() > tool.len() && has_prefix(name, other));
-        (!taken).then(|| &name[tool.len() + 1..])
+        let at = tool.len();
+        let is_its = self.declared_tool(name).is_none_or(|longest| longest <= at);
+        let (start, rest) = name.split_at_checked(at)?;
+        let secret_type = rest.strip_prefix('_').filter(|rest| !rest.is_empty())?;
+        (is_its && start == tool.to_ascii_uppercase()).then_some(secret_type)
     }
-}
 
-/// `name` is `tool`, an underscore and something more.
-fn has_prefix(name: &str, tool: &str) -> bool {
-    name.len() > tool.len() + 1 && name.as_bytes()[tool.len()] == b'_' && name.starts_with(tool)
+    /// The rule that says whose secret a name is: the tool is the longest declared one, else the part before the first
+    /// `_`. The type is what follows, and neither is empty.
+    fn split<'name>(&self, name: &'name str) -> Option<(&'name str, &'name str)> {
+        let at = self.declared_tool(name).or_else(|| name.find('_'))?;
+        let (tool, secret_type) = (&name[..at], &name[at + 1..]);
+        (!tool.is_empty() && !secret_type.is_empty()).then_some((tool, secret_type))
+    }
+
+    /// The length of the longest declared tool that `name` starts with, before a `_` and a type. Costs one lookup for
+    /// each `_` of the name, however many tools are declared.
+    fn declared_tool(&self, name: &str) -> Option<usize> {
+        let ends = name.rmatch_indices('_').map(|(at, _)| at);
+        ends.filter(|at| at + 1 < name.len()).find(|at| self.tools.contains_key(&name[..*at]))
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +172,29 @@ mod tests {
         ] {
             assert_eq!(manifest.tool_of(name), tool, "{name}");
         }
+    }
+
+    #[test]
+    fn all_views_agree_on_whose_a_name_is() {
+        let manifest = manifest(&["git", "git_hub", "a_b_c"]);
+        for name in ["GIT_HUB_TOKEN", "GIT_HUB", "GIT_HUB_", "GIT__X", "A_B_C_D", "A_B_C", "X_Y_Z", "X", "X_", "_X", ""]
+        {
+            let owner = manifest.owner(name);
+            assert_eq!(manifest.tool_of(name), owner.as_ref().map_or("", |owner| &owner.tool), "{name}");
+            if let Some(Owner { tool, secret_type }) = owner {
+                assert_eq!(manifest.type_of(&tool, name), Some(secret_type.as_str()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tool_that_is_not_declared_has_the_names_that_start_with_it() {
+        let manifest = manifest(&["git_hub"]);
+        assert_eq!(manifest.type_of("jira_api", "JIRA_API_TOKEN"), Some("TOKEN"));
+        assert_eq!(manifest.type_of("git", "GIT_TOKEN"), Some("TOKEN"));
+        assert_eq!(manifest.type_of("git", "GIT_HUB_TOKEN"), None);
+        assert_eq!(manifest.type_of("git", "GITTER_TOKEN"), None);
+        assert_eq!(manifest.type_of("git", "git_token"), None, "the case of a name counts");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! A token bucket: how fast this process may ask.
+//! A token bucket, which limits how many calls this process makes in a second.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::{Clock, Moment};
 
-/// Holds one second's worth of tokens and fills evenly.
+/// Holds the tokens of one second, and refills evenly.
 #[derive(Debug)]
 pub struct TokenBucket {
     per_second: f64,
@@ -15,30 +16,31 @@ pub struct TokenBucket {
 
 #[derive(Debug)]
 struct State {
-    /// Below zero when tokens are promised that are not there yet.
+    /// Below zero when callers wait for tokens that were promised to them.
     tokens: f64,
     at: Moment,
 }
 
 impl TokenBucket {
-    /// Full.
+    /// Starts full: the calls of the first second do not wait.
     pub fn new(per_second: u32, clock: Clock) -> Self {
         let per_second = f64::from(per_second.max(1));
         let state = Mutex::new(State { tokens: per_second, at: clock.now() });
         Self { per_second, clock, state }
     }
 
-    /// How long it takes until there is a token for whoever asks next.
+    /// How long the next caller would have to wait. Takes no token.
     pub fn wait(&self) -> Duration {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let tokens = state.tokens + self.clock.now().since(state.at).as_secs_f64() * self.per_second;
         Duration::from_secs_f64((1.0 - tokens).max(0.0) / self.per_second)
     }
 
-    /// Takes a token and says how long to wait for it; `None`, and no token is taken, when that is longer than `patience`.
+    /// Takes a token and returns how long the caller must wait for it. Returns `None`, and takes no token, when the wait
+    /// is longer than `patience`.
     pub fn take(&self, patience: Duration) -> Option<Duration> {
         let now = self.clock.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let refilled = state.tokens + now.since(state.at).as_secs_f64() * self.per_second;
         state.tokens = refilled.min(self.per_second);
         state.at = now;

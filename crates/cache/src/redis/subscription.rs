@@ -1,4 +1,4 @@
-//! Following what other instances publish: one connection of its own, watched and renewed.
+//! Receives what other instances publish, on a connection of its own that is monitored and renewed.
 
 use std::time::Duration;
 
@@ -10,57 +10,61 @@ use super::link::Link;
 use super::target::subscriber;
 use super::{Blame, CONNECT_DEADLINE, OPERATION_DEADLINE, blame, reason};
 use crate::settings::RedisSettings;
+use secret::backoff::{Backoff, Jitter};
 
-/// How often a silent connection is asked whether it still stands.
+/// How long a connection may be silent before it is checked with a ping.
 const PING_EVERY: Duration = Duration::from_secs(2);
-/// A ping may take longer than a read's command: losing the subscription costs every entry a new look.
+/// The timeout of a ping. Longer than that of a read's command, since after a lost subscription every entry must be checked
+/// again.
 const PING_DEADLINE: Duration = Duration::from_secs(1);
 /// The wait before a lost subscription is renewed. Doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a follower hears.
+/// An event of a subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// The subscription stands from now on.
+    /// The subscription is active from now on.
     Subscribed,
-    /// Redis answers, and does not let this user subscribe: why. Told once, until a subscription stands.
+    /// Redis answers but does not let this user subscribe, for this reason. Reported once, until a subscription is active.
     Refused(String),
-    /// A message, whoever sent it.
+    /// A message from any instance, this one included.
     Message(Vec<u8>),
 }
 
 /// Subscribes to `channel`, again after each loss, until the future is dropped.
 pub(super) async fn follow(config: &RedisSettings, channel: &str, mut heard: impl FnMut(Heard)) {
-    let (mut wait, mut told) = (FIRST_WAIT, false);
+    let (mut backoff, mut is_reported) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Half), false);
     loop {
         match subscribed(config, channel, &mut heard).await {
-            Ended::Lost => (wait, told) = (FIRST_WAIT, false),
-            Ended::Refused(why) if !told => {
-                told = true;
+            SubscriptionEnd::Lost => {
+                backoff.reset();
+                is_reported = false;
+            }
+            SubscriptionEnd::Refused(why) if !is_reported => {
+                is_reported = true;
                 heard(Heard::Refused(why));
             }
-            Ended::Refused(_) | Ended::NotBegun => {}
+            SubscriptionEnd::Refused(_) | SubscriptionEnd::NotBegun => {}
         }
-        sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        sleep(backoff.next_wait()).await;
     }
 }
 
 /// How a subscription ended.
-enum Ended {
-    /// It stood.
+enum SubscriptionEnd {
+    /// The subscription was active before.
     Lost,
     /// Redis refused it.
     Refused(String),
-    /// There was no Redis to ask.
+    /// Redis could not be reached.
     NotBegun,
 }
 
 /// One subscription, from its beginning to its loss.
-async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> Ended {
+async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> SubscriptionEnd {
     let (pushes, mut received) = unbounded_channel();
-    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return Ended::NotBegun };
+    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return SubscriptionEnd::NotBegun };
     let begun = async {
         let link = Link::open_for_pushes(&mut opener, pushes).await?;
         link.subscribe(channel).await?;
@@ -71,15 +75,15 @@ async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMu
         Ok(Err(error)) => {
             tracing::debug!(code = error.code().unwrap_or_default(), "the shared cache's events are not heard");
             return match blame(&error) {
-                Blame::Command => Ended::Refused(reason(&error)),
-                Blame::Connection | Blame::Server => Ended::NotBegun,
+                Blame::Command => SubscriptionEnd::Refused(reason(&error)),
+                Blame::Connection | Blame::Server => SubscriptionEnd::NotBegun,
             };
         }
-        Err(_) => return Ended::NotBegun,
+        Err(_) => return SubscriptionEnd::NotBegun,
     };
     heard(Heard::Subscribed);
     listen(&link, channel, &mut received, heard).await;
-    Ended::Lost
+    SubscriptionEnd::Lost
 }
 
 /// Passes messages on until the connection is lost.
@@ -93,7 +97,7 @@ async fn listen(link: &Link, channel: &str, received: &mut UnboundedReceiver<Pus
                 }
             }
             Ok(Some(_)) => {}
-            // Silence: is anybody there?
+            // No message for a while: check the connection.
             Err(_) => match timeout(PING_DEADLINE, link.query::<String>(redis::cmd("PING"))).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) | Err(_) => return,

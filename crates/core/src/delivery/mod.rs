@@ -17,7 +17,7 @@ pub use hot::HotPath;
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
-use crate::exposition::{Family, families};
+use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
 use crate::reads::{Parts, Reads};

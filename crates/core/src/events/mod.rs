@@ -4,10 +4,11 @@ pub mod parse;
 mod queue;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -15,17 +16,19 @@ use crate::reads::Reads;
 use crate::tasks::Tasks;
 use aws::Queue;
 use parse::{Happened, SecretEvent};
+use secret::backoff::around;
 use secret::clock::{Clock, millis};
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::report::Ending;
 
-/// Older events are not waited for: what they announce has long been everywhere, or was replaced.
+/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not for
+/// older events: their version is everywhere by now, or was replaced.
 const MAY_OUTRUN: Duration = Duration::from_mins(5);
 /// Names whose last event is remembered.
 const MAX_REMEMBERED: usize = 10_000;
-/// How often versions are looked at when somebody wants to hear of changes.
+/// How often versions are compared when the service listens for changes and sets no interval.
 pub const DEFAULT_POLL: Duration = Duration::from_mins(15);
 
 /// Where news of changed secrets comes from, beside the service's own calls of `handleSecretEvent`.
@@ -33,15 +36,15 @@ pub const DEFAULT_POLL: Duration = Duration::from_mins(15);
 pub struct EventsSettings {
     /// An SQS queue that EventBridge writes to.
     pub queue_url: Option<String>,
-    /// How often the versions of known secrets are compared with AWS's; `None`: only when somebody listens.
+    /// How often the versions of known secrets are compared with AWS's; `None`: only while the service listens.
     pub poll_every: Option<Duration>,
 }
 
-/// What it is made of.
+/// The parts of [`Events`].
 pub struct Parts {
     /// The queue, where there is one.
     pub queue: Option<Queue>,
-    /// How often versions are looked at; `None`: only when somebody asks for news.
+    /// How often versions are compared; `None`: only while the service listens for changes.
     pub poll_every: Option<Duration>,
     /// AWS and its caches.
     pub reads: Arc<Reads>,
@@ -53,7 +56,7 @@ pub struct Parts {
     pub notices: Arc<dyn Notices>,
     /// Owns the tasks.
     pub tasks: Tasks,
-    /// Ends them.
+    /// Cancels the tasks.
     pub stop: CancellationToken,
 }
 
@@ -67,13 +70,13 @@ pub struct Events {
 }
 
 impl Events {
-    /// Follows nothing yet.
+    /// Follows nothing until [`Events::begin`].
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self { parts, begun: false.into(), polling: false.into(), last: Mutex::default() })
     }
 
-    /// Begins to follow the queue and to look at versions, as configured. Called with every operation; the first one
-    /// counts.
+    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first call
+    /// has an effect.
     pub fn begin(self: &Arc<Self>) {
         if self.begun.load(Ordering::Relaxed) || self.begun.swap(true, Ordering::AcqRel) {
             return;
@@ -87,7 +90,7 @@ impl Events {
         }
     }
 
-    /// Somebody wants to hear of changes.
+    /// Starts comparing versions, since the service listens for changes.
     pub fn watch(self: &Arc<Self>) {
         self.poll(self.parts.poll_every.unwrap_or(DEFAULT_POLL));
     }
@@ -109,10 +112,10 @@ impl Events {
         });
     }
 
-    /// Follows an event that AWS sent; gives whether it concerned this environment.
+    /// Handles an event that AWS sent. Returns whether it concerned this environment.
     ///
     /// # Errors
-    /// `SOURCE_RESPONSE_INVALID` for what is no event. AWS's errors: the event is to be handed over again.
+    /// `SOURCE_RESPONSE_INVALID` for text that is no event. After AWS's errors, hand the event over again.
     pub async fn handle(&self, text: &str) -> Result<bool> {
         let Some(event) = parse::parse(text)? else { return Ok(false) };
         let Some(name) = self.name_of(&event) else { return Ok(false) };
@@ -149,7 +152,7 @@ impl Events {
         }
         let now = self.parts.clock.unix_ms();
         let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
-        // Another version than the announced one: that was replaced meanwhile.
+        // AWS has another version than the announced one, which was replaced in the meantime.
         if !is_recent || !reads.catch_up(name, Some(version)).await? {
             reads.catch_up(name, None).await?;
         }
@@ -158,22 +161,22 @@ impl Events {
     }
 
     fn is_last(&self, name: &SecretName, version: &str) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         last.get(name).is_some_and(|last| last == version)
     }
 
     fn note(&self, name: &SecretName, version: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if last.len() >= MAX_REMEMBERED {
             last.clear();
         }
         last.insert(name.clone(), version.to_owned());
     }
 
-    /// The safety net: events are delivered by best effort. What no reader keeps fresh is compared with AWS.
+    /// Events can get lost. This loop finds changes without them: it compares the versions that no read has refreshed.
     async fn keep_looking(&self, every: Duration) {
         loop {
-            crate::timer::sleep(&self.parts.clock, every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            crate::timer::sleep(&self.parts.clock, around(every, 0.1)).await;
             if let Err(error) = self.look(every).await {
                 tracing::debug!(code = %error.code(), "versions were not compared");
             }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use cache::memory::Entry;
 use cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
 use futures_util::future::join;
+use secret::backoff::{Backoff, Jitter};
 use secret::found::Fetched;
 use secret::name::SecretName;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::calls::{Calls, Said};
 use super::copies::Copies;
+use crate::timer::Deadline;
 
 /// How often an instance looks whether another one has shared what both want; the wait doubles.
 const FIRST_POLL: Duration = Duration::from_millis(4);
@@ -36,17 +38,26 @@ impl Fleet {
     /// Fetches up to 20 secrets. Each has its own answer, in their order.
     pub async fn fetch(&self, wants: Vec<Want>) -> Vec<Heard> {
         match self.copies.shared_cache() {
-            Some(cache) => self.in_turn(cache, wants, FIRST_POLL, Instant::now() + LOCK_LEASE).await,
+            Some(cache) => {
+                let polls = Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around);
+                self.in_turn(cache, wants, polls, Deadline::after(LOCK_LEASE)).await
+            }
             None => self.from_aws(wants, None).await,
         }
     }
 
-    /// Fetches what no other instance is fetching, and after `poll` looks again for the rest. From `patience` on no other
+    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no other
     /// instance is waited for.
-    async fn in_turn(&self, cache: &TieredCache, wants: Vec<Want>, poll: Duration, patience: Instant) -> Vec<Heard> {
+    async fn in_turn(
+        &self,
+        cache: &TieredCache,
+        wants: Vec<Want>,
+        mut polls: Backoff,
+        patience: Deadline,
+    ) -> Vec<Heard> {
         // A lock that is free again was given back, or its holder is gone.
         let (states, locks) =
-            if Instant::now() < patience { cache.lock(&wants).await } else { TieredCache::without_locks(&wants) };
+            if patience.has_passed() { TieredCache::without_locks(&wants) } else { cache.lock(&wants).await };
         let mut heard: Vec<Option<Heard>> = wants.iter().map(|_| None).collect();
         let (mut mine, mut theirs) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         for (i, (want, state)) in wants.into_iter().zip(states).enumerate() {
@@ -65,8 +76,8 @@ impl Fleet {
             if theirs.1.is_empty() {
                 return Vec::new();
             }
-            sleep(poll.mul_f64(0.5 + fastrand::f64())).await;
-            Box::pin(self.in_turn(cache, theirs.1, (poll * 2).min(LAST_POLL), patience)).await
+            sleep(polls.next_wait()).await;
+            Box::pin(self.in_turn(cache, theirs.1, polls, patience)).await
         };
         let (from_aws, from_peers) = join(self.from_aws(mine.1, Some(locks)), later).await;
         for (i, answer) in mine.0.into_iter().zip(from_aws).chain(theirs.0.into_iter().zip(from_peers)) {

@@ -31,7 +31,6 @@ use secret::found::Found;
 use secret::manifest::Manifest;
 use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::batcher::{Batcher, Miss, Pending};
@@ -47,6 +46,7 @@ use self::versions::VersionCache;
 pub use self::versions::Versions;
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
+use crate::timer::Deadline;
 
 /// AWS, its caches, and the rules between them.
 pub struct Reads {
@@ -227,7 +227,7 @@ impl Reads {
         self: &Arc<Self>,
         want: Want,
         course: Course,
-        deadline: Instant,
+        deadline: Deadline,
         misses: &mut Vec<Miss>,
     ) -> (Role, Flight<Option<Found>>) {
         let (miss, pending) = Miss::new(want.clone());
@@ -241,10 +241,10 @@ impl Reads {
     }
 
     /// Waits for the call that a miss became part of, and concludes.
-    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Instant) -> Answer {
+    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
         let heard = match self.aws() {
             None => Heard::Aws(Ok(None)),
-            Some(aws) => match tokio::time::timeout_at(deadline, pending.heard()).await {
+            Some(aws) => match deadline.limit(pending.heard()).await {
                 Ok(heard) => heard,
                 Err(_) => Heard::Aws(Err(aws.timed_out(&self.id(&want.name)))),
             },
@@ -263,8 +263,8 @@ impl Reads {
     }
 
     /// One deadline for a read: looking into Redis and waiting for another instance count as well.
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.aws().map(Aws::timeout).unwrap_or_default()
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
     }
 
     /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one may

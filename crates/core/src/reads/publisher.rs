@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache::tiered::{Locks, News, Want};
+use secret::backoff::{Backoff, Jitter};
 use secret::found::Fetched;
 use tokio::time::sleep;
 
@@ -12,6 +13,7 @@ use super::copies::Copies;
 /// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open for
 /// 1 to 5 s after a failure, so a single retry would often be refused.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(16);
 const RETRIES: u32 = 5;
 
 impl Copies {
@@ -55,14 +57,14 @@ impl Copies {
     /// A copy that is no new version may stay unshared.
     async fn publish_again(&self, mut news: Vec<News>) {
         let Some(cache) = self.shared_cache() else { return };
-        let mut wait = FIRST_RETRY;
+        let mut waits = Backoff::new(FIRST_RETRY, LAST_RETRY, Jitter::Longer);
         for retry in 1..=RETRIES {
             if news.is_empty() {
                 return;
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = sleep(wait.mul_f64(1.0 + fastrand::f64() / 4.0)) => {}
+                () = sleep(waits.next_wait()) => {}
             }
             let mut left = Vec::new();
             for news in news {
@@ -76,7 +78,6 @@ impl Copies {
                 }
             }
             news = left;
-            wait *= 2;
         }
     }
 }

@@ -8,14 +8,16 @@ use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
 use cache::tiered::{At, Want};
 use futures_util::future::try_join3;
 use parking_lot::Mutex;
+use secret::backoff::{Backoff, Jitter};
 use secret::clock::{Moment, millis};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::Reads;
 use super::table::Course;
+use crate::timer::Deadline;
 
 /// How long AWS may go on giving the version before: labels move in one place first.
 const CATCH_UP: Duration = Duration::from_secs(10);
@@ -105,7 +107,7 @@ impl Reads {
     /// # Errors
     /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
     pub async fn catch_up(self: &Arc<Self>, name: &SecretName, version: Option<&str>) -> Result<bool> {
-        let (end, mut poll) = (Instant::now() + CATCH_UP, FIRST_POLL);
+        let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
         loop {
             self.forget(name);
             let (want, said) = self.ask_anew(name).await;
@@ -130,11 +132,10 @@ impl Reads {
                 self.adopt_everywhere(&want, found).await;
                 return Ok(true);
             }
-            if Instant::now() >= end {
+            if end.has_passed() {
                 return said.map(|_| false);
             }
-            sleep(poll.mul_f64(0.5 + fastrand::f64())).await;
-            poll = (poll * 2).min(LAST_POLL);
+            sleep(polls.next_wait()).await;
         }
     }
 

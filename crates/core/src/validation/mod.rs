@@ -4,7 +4,7 @@ mod access;
 mod value;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
@@ -19,6 +19,7 @@ use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::declared_names;
 use aws::Aws;
+use secret::clock::Stopwatch;
 use secret::clock::iso8601;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -362,15 +363,15 @@ impl Timed {
     }
 
     fn sync(&mut self, work: impl FnOnce()) {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         work();
-        self.taken.push(start.elapsed());
+        self.taken.push(start.took());
     }
 
     async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let result = work.await;
-        self.taken.push(start.elapsed());
+        self.taken.push(start.took());
         result
     }
 

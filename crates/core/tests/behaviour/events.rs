@@ -1,12 +1,14 @@
 //! Events of AWS: what each of them changes, and what does not.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{Service, World, secret};
 use aws_endpoint::Fault;
+use secret::clock::Stopwatch;
 use secret::error::{ErrorCode, Result};
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::timer::Deadline;
 
 const ID: &str = "DB_PASSWORD_production";
 const ACCOUNT: &str = "000000000000";
@@ -53,9 +55,9 @@ async fn an_event_that_is_faster_than_aws_is_waited_for() {
     let service = known(&world, json!({})).await;
     world.aws.lag(Duration::from_millis(300));
     world.aws.put(ID, "new");
-    let began = Instant::now();
+    let began = Stopwatch::start();
     assert!(handle(&service, &event(ACCOUNT, ID, &version(&world))).await.expect("handled"));
-    assert!(began.elapsed() >= Duration::from_millis(250), "AWS gave the old version until then");
+    assert!(began.took() >= Duration::from_millis(250), "AWS gave the old version until then");
     assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
     assert_eq!(world.heard.rotated(), ["db/password"]);
 }
@@ -158,9 +160,9 @@ async fn without_events_versions_are_compared_now_and_then() {
     let options = json!({ "events": { "pollSeconds": 60 }, "cache": { "ttlSeconds": 3000, "refreshAhead": false } });
     let service = known(&world, options).await;
     world.aws.put(ID, "new");
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Deadline::after(Duration::from_secs(10));
     while world.heard.rotated().is_empty() {
-        assert!(Instant::now() < end, "the change was not noticed");
+        assert!(!end.has_passed(), "the change was not noticed");
         world.wait(10);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

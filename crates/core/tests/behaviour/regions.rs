@@ -1,12 +1,13 @@
 //! Fail-over to replica regions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
 use secret::error::ErrorCode;
 use serde_json::{Value as Json, json};
 
 use crate::support::{World, outage};
+use tcs_secret_delivery_core::timer::Deadline;
 
 fn with_replica(replica: &AwsEndpoint) -> Json {
     json!({ "aws": { "failoverRegions": [{ "region": "eu-west-1", "endpoint": replica.url() }] } })
@@ -112,9 +113,9 @@ async fn what_a_replica_says_of_versions_is_no_news_to_wait_for() {
 
 /// Lets the clock run until `what` is so: in far less than the ten seconds that a new version is waited for.
 async fn passes(world: &World, what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Deadline::after(Duration::from_secs(5));
     while !is_so() {
-        assert!(Instant::now() < end, "{what}: not in time");
+        assert!(!end.has_passed(), "{what}: not in time");
         world.wait(10);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{Service, World};
 use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookFailure};
 use tcs_secret_delivery_core::rotation::policy::Standing;
+use tcs_secret_delivery_core::timer::Deadline;
 
 const START: u64 = 1_767_225_600;
 const HOUR: u64 = 3600;
@@ -40,9 +41,9 @@ fn is_rotated(world: &World) -> bool {
 
 /// Waits until the condition holds; the scheduler's own time is the clock's.
 async fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Deadline::after(Duration::from_secs(10));
     while !condition() {
-        assert!(Instant::now() < end, "{what}");
+        assert!(!end.has_passed(), "{what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

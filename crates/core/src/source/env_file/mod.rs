@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use files::{is_absent, loose_mode, off_thread, read_regular, reason};
+use parking_lot::Mutex;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -31,10 +32,10 @@ pub struct EnvFileSettings {
     pub path: PathBuf,
     /// Grammar.
     pub syntax: EnvFileSyntax,
-    /// Whether its existence is worth a warning (staging).
+    /// Whether to warn that the file exists (staging).
     pub deprecated: bool,
-    /// Whether it is worth a warning that others than its owner may read it (staging, production). Developers' files are
-    /// as their editors make them, and hold nothing that opens anything.
+    /// Whether to warn when other users can read the file (staging, production). Developers' files are readable by
+    /// default, and hold no real secrets.
     pub private: bool,
 }
 
@@ -112,7 +113,7 @@ impl EnvFile {
 
     /// Wipes what is held; the next question reads the file again.
     pub fn forget(&self) {
-        self.lock().loaded = None;
+        self.state.lock().loaded = None;
     }
 
     /// All values as the file is now.
@@ -120,20 +121,20 @@ impl EnvFile {
     /// # Errors
     /// `ENV_FILE_INVALID`.
     pub async fn values(&self) -> Result<Values> {
-        let known = self.lock().loaded.as_ref().map(|(stamp, _)| stamp.clone());
+        let known = self.state.lock().loaded.as_ref().map(|(stamp, _)| stamp.clone());
         let config = self.config.clone();
         let look = off_thread(move || look(&config, known.as_ref())).await;
         match look {
             Ok(Look::Absent) => {
-                self.lock().loaded = None;
+                self.state.lock().loaded = None;
                 Ok(Values::default())
             }
             Ok(Look::Unchanged) => {
-                Ok(self.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
+                Ok(self.state.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
             }
             Ok(Look::Read { stamp, values, skipped, loose }) => {
                 let values = Arc::new(values);
-                self.lock().loaded = Some((stamp, values.clone()));
+                self.state.lock().loaded = Some((stamp, values.clone()));
                 self.warn(&skipped, loose);
                 Ok(values)
             }
@@ -145,7 +146,7 @@ impl EnvFile {
     }
 
     fn warn(&self, skipped: &[usize], loose: Option<String>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let deprecated = self.config.deprecated && !std::mem::replace(&mut state.warned_deprecated, true);
         let loose = loose.filter(|_| !std::mem::replace(&mut state.warned_mode, true));
         let changed = state.warned_lines != skipped;
@@ -175,10 +176,6 @@ impl EnvFile {
                 ),
             ));
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

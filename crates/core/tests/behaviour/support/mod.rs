@@ -5,11 +5,12 @@ pub mod redis_server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
 use cache::memory::Epoch;
+use parking_lot::Mutex;
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
@@ -22,6 +23,7 @@ use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::resolver::Freshness;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
 use tcs_secret_delivery_core::source::runtime::Variables;
+use tcs_secret_delivery_core::timer::Deadline;
 use tempfile::TempDir;
 
 /// What copies outside of the process are sealed with.
@@ -47,20 +49,20 @@ pub struct Heard(Mutex<Vec<Notice>>);
 
 impl Notices for Heard {
     fn notice(&self, notice: Notice) {
-        self.0.lock().unwrap().push(notice);
+        self.0.lock().push(notice);
     }
 }
 
 impl Heard {
     /// The codes of the warnings so far.
     pub fn warnings(&self) -> Vec<&'static str> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         heard.iter().filter_map(|n| if let Notice::Warning { code, .. } = n { Some(*code) } else { None }).collect()
     }
 
     /// The rotations so far, as `tool/type`.
     pub fn rotated(&self) -> Vec<String> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         let rotated = |notice: &Notice| match notice {
             Notice::Rotated { tool, secret_type } => Some(format!("{tool}/{secret_type}")),
             _ => None,
@@ -70,7 +72,7 @@ impl Heard {
 
     /// The announced rotations so far, as name and days left.
     pub fn announced(&self) -> Vec<(String, u64)> {
-        let heard = self.0.lock().unwrap();
+        let heard = self.0.lock();
         let announced = |notice: &Notice| match notice {
             Notice::RotationAnnounced { name, days_left, .. } => Some((name.clone(), *days_left)),
             _ => None,
@@ -101,13 +103,13 @@ impl TestHooks {
     }
 
     fn put(&self, hook: Hook, answer: TestHook) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.0.lock();
         all.retain(|(own, _)| *own != hook);
         all.push((hook, Arc::new(answer)));
     }
 
     fn find(&self, hook: Hook) -> Option<Arc<TestHook>> {
-        self.0.lock().unwrap().iter().find(|(own, _)| *own == hook).map(|(_, answer)| answer.clone())
+        self.0.lock().iter().find(|(own, _)| *own == hook).map(|(_, answer)| answer.clone())
     }
 }
 
@@ -265,9 +267,9 @@ impl Service<'_> {
 
     /// Reads until the value is `expected`: what is done in the background takes its time.
     pub async fn eventually(&self, name: &str, expected: &str) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Deadline::after(Duration::from_secs(10));
         while self.value(name).await != expected {
-            assert!(Instant::now() < end, "{name} did not become {expected}");
+            assert!(!end.has_passed(), "{name} did not become {expected}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -318,13 +320,13 @@ pub fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 /// Waits until `condition` holds.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Deadline::after(Duration::from_secs(10));
     loop {
         // First of all, so that what was just begun does begin.
         tokio::time::sleep(Duration::from_millis(1)).await;
         if condition() {
             return;
         }
-        assert!(Instant::now() < end, "{what}: it did not happen");
+        assert!(!end.has_passed(), "{what}: it did not happen");
     }
 }

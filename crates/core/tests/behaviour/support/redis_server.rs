@@ -2,11 +2,12 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::ENCRYPTION_KEY;
+use tcs_secret_delivery_core::timer::Deadline;
 
 /// A server that ends with the test.
 pub struct RedisServer {
@@ -16,7 +17,7 @@ pub struct RedisServer {
 
 impl RedisServer {
     pub fn start() -> Self {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Deadline::after(Duration::from_secs(10));
         loop {
             let mut server = Self::begin();
             // One that ended at once had its port taken by somebody else.
@@ -24,7 +25,7 @@ impl RedisServer {
                 if server.connection().is_ok() {
                     return server;
                 }
-                assert!(Instant::now() < end, "redis-server does not answer");
+                assert!(!end.has_passed(), "redis-server does not answer");
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

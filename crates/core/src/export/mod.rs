@@ -2,7 +2,7 @@
 
 pub mod text;
 
-use crate::metrics::latency::{Counts, Outcome, Source};
+use crate::metrics::latency::{Counts, ReadOutcome, Source};
 use crate::metrics::{Metrics, read};
 use crate::reads::Reads;
 use secret::breaker::BreakerState;
@@ -145,7 +145,7 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
 
 fn latencies(metrics: &Metrics) -> Vec<(Labels, Counts)> {
     let series = Source::ALL.into_iter().flat_map(|source| {
-        Outcome::ALL.into_iter().filter_map(move |outcome| {
+        ReadOutcome::ALL.into_iter().filter_map(move |outcome| {
             let counts = metrics.latencies.of(source, outcome).counts();
             let labels = vec![("source", source.as_str().to_owned()), ("outcome", outcome.as_str().to_owned())];
             (counts.total() > 0).then_some((labels, counts))
