@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { blocksOf, pagesBelow, read, root } = require('../support/pages')
+const { blocksOf, pagesBelow, read, root, table } = require('../support/pages')
 
 describe('the pages', () => {
   const pages = pagesBelow('')
@@ -37,8 +37,8 @@ describe('the pages', () => {
   })
 
   test('have no code that nothing checks', () => {
-    // `ts` is compiled by usage.test.js. The `js` of the migration is run by its own test, and what start.md has by
-    // start.test.js. The rest is output, pictures and commands; JSON is parsed.
+    // `ts` is compiled by usage.test.js. The `js` of the migration is run by its own test, and all of start.md
+    // by start.test.js. The rest is output, pictures and commands; JSON is parsed.
     const languages = ['ts', 'json', 'sh', 'text', 'mermaid', 'yaml']
     const found = ['README.md', ...pagesBelow('docs')].flatMap((page) =>
       [...read(page).matchAll(/^```(.*)\n([^]*?)^```$/gm)].map(([, language]) => [page, language]),
@@ -65,6 +65,14 @@ describe('the pages', () => {
     const named = pages.flatMap((page) => [...read(page).matchAll(/\bnpm run ([\w:-]*\w)/g)].map(([, name]) => name))
     expect(named.filter((name) => !(name in scripts))).toEqual([])
     expect(new Set(named).size).toBeGreaterThan(3)
+  })
+
+  test('about words are in alphabetic order, with a sentence each', () => {
+    const rows = table('docs/words.md', 'word')
+    const words = rows.map(([word]) => word)
+    expect(words.length).toBeGreaterThan(30)
+    expect(words).toEqual([...new Set(words)].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1)))
+    expect(rows.filter(([, meaning]) => !/^[^.]+(\.\w[^.]*)*\.$/.test(meaning.replace(/`[^`]*`/g, 'code')))).toEqual([])
   })
 
   test('about decisions are in the index, numbered without gap', () => {
