@@ -88,7 +88,7 @@ describe('the pages', () => {
     const text = read('docs', 'benchmarks.md')
     const marks = text.match(/<!--.*?-->/g)
     expect(marks).toEqual(['<!-- measured -->', '<!-- end of measured -->'])
-    // As benchmark/run.js looks for it.
+    // As tools/bench/run.js looks for it.
     expect(text).toMatch(/\n<!-- measured -->\n[^]*<!-- end of measured -->\n/)
   })
 })

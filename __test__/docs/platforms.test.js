@@ -4,12 +4,12 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { ALL } = require('../../scripts/runtimes')
+const { ALL } = require('../../tools/runtimes/list')
 const { code, read, root, table } = require('../support/pages')
 
 describe('the tables of platforms', () => {
   test('have each runtime that is tested, with its version and how it is used', () => {
-    const { optionalDependencies } = JSON.parse(read('scripts', 'runtimes', 'package.json'))
+    const { optionalDependencies } = JSON.parse(read('tools', 'runtimes', 'package.json'))
     // A package manager that is a program is listed by platform as well.
     const runtimes = Object.entries(optionalDependencies).filter(([name]) => !name.startsWith('pnpm'))
     const versions = runtimes.map(([, wanted]) => wanted.split('@').at(-1))

@@ -8,7 +8,9 @@ const { CreateSecretCommand, SecretsManagerClient } = require('@aws-sdk/client-s
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, Server, freePort, temporaryDirectory } = require('../../scripts/servers')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { Server, freePort } = require('../support/servers/server')
 const { read, root } = require('../support/pages')
 
 const PAGE_PORT = 'http://localhost:3000'

@@ -6,7 +6,7 @@ const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { temporaryDirectory } = require('../../scripts/servers')
+const { temporaryDirectory } = require('../support/files')
 const { blocksOf, pagesBelow, read, root } = require('../support/pages')
 
 describe('the usage example', () => {

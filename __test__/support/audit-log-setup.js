@@ -1,7 +1,7 @@
 'use strict'
 
 const path = require('node:path')
-const { temporaryDirectory } = require('../../scripts/servers')
+const { temporaryDirectory } = require('./files')
 
 module.exports = async () => {
   // A run inside a run (process-life.test.js) writes into the outer one's, which ends it.

@@ -6,7 +6,8 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { AwsEndpoint, temporaryDirectory } = require('../../scripts/servers')
+const { temporaryDirectory } = require('./files')
+const { AwsEndpoint } = require('./servers/aws-endpoint')
 const { Cli } = require('./cli')
 
 const config = {

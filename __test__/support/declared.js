@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { root } = require('../../scripts/servers')
+const { root } = require('./files')
 
 const declared = fs.readFileSync(path.join(root, 'index.d.ts'), 'utf8')
 

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { root } = require('../../scripts/servers')
+const { root } = require('./files')
 
 /** @param {string[]} names A path below the repository's root. */
 const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8')

@@ -1,7 +1,8 @@
 'use strict'
 
 const { SecretDelivery } = require('../..')
-const { AwsEndpoint, RedisServer } = require('../../scripts/servers')
+const { AwsEndpoint } = require('./servers/aws-endpoint')
+const { RedisServer } = require('./servers/redis')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }

@@ -1,4 +1,4 @@
-// Compiled by __test__/types.test.js under --strict and never run: the documented interfaces accept the class.
+// Compiled by __test__/types/types.test.js under --strict and never run: the documented interfaces accept the class.
 
 import {
   SecretDelivery,

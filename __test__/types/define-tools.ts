@@ -1,4 +1,4 @@
-// Compiled by __test__/types.test.js under --strict and never run: declared names are checked, others stay free.
+// Compiled by __test__/types/types.test.js under --strict and never run: declared names are checked, others stay free.
 
 import {
   SecretDelivery,

@@ -8,7 +8,10 @@ const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { CreateSecretCommand } = require('@aws-sdk/client-secrets-manager')
 const { SecretDelivery, verifyAuditLog } = require('../..')
-const { MiniStack, RedisServer, temporaryDirectory, until } = require('../../scripts/servers')
+const { temporaryDirectory } = require('../../__test__/support/files')
+const { MiniStack } = require('../../__test__/support/servers/ministack')
+const { RedisServer } = require('../../__test__/support/servers/redis')
+const { until } = require('../../__test__/support/until')
 const { masked, table } = require('./print')
 
 const SECRETS = { GITHUB_API_TOKEN: 'ghp_sample', GITHUB_WEBHOOK_SECRET: 'sample', JIRA_API_TOKEN: 'jira-sample' }

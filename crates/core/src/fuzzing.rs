@@ -1,4 +1,4 @@
-//! What is done with untrusted bytes, for `fuzz/`: each function takes any bytes and panics when something does not hold.
+//! What is done with untrusted bytes, for `tools/fuzz/`: each function takes any bytes and panics when something does not hold.
 //! The tests here run them over the corpus and what is near it.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a finding is told")]
 
@@ -226,7 +226,7 @@ mod tests {
     const A_MOMENT: Duration = Duration::from_millis(1500);
 
     fn corpus(target: &str) -> Vec<Vec<u8>> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/fuzz/corpus").join(target);
         let entries = fs::read_dir(&directory).expect("a corpus").map(|entry| entry.expect("an entry").path());
         let mut paths: Vec<_> = entries.collect();
         paths.sort();
@@ -278,7 +278,7 @@ mod tests {
     #[ignore = "makes the sealed envelope and the audit log of the corpus again"]
     fn make_corpus() {
         use audit_log::{AuditLog, Destination, Event, Options, Record};
-        let to = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+        let to = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/fuzz/corpus");
         let sealed = envelopes(true).seal(ID, &sealed_contents()).expect("sealed");
         fs::write(to.join("envelope/sealed"), sealed).expect("written");
         let plain = envelopes(false).seal(ID, &sealed_contents()).expect("sealed");

@@ -114,7 +114,7 @@ async fn an_aws_failure_without_a_stale_copy_rejects_in_production_and_asks_the_
 
 #[tokio::test]
 async fn only_the_test_environment_clears_when_it_is_closed() {
-    // The shared copies are watched in __test__/redis.test.js; memory is wiped by close() everywhere.
+    // The shared copies are watched in __test__/cache/redis.test.js; memory is wiped by close() everywhere.
     for environment in &ENVIRONMENTS[1..] {
         let world = World::new().await;
         world.aws.put(&format!("A_B_{environment}"), "v");

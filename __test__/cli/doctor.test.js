@@ -1,0 +1,130 @@
+'use strict'
+
+// `tcs-secrets doctor` as a process of its own, over the in-repo AWS endpoint and a real Redis.
+
+const fs = require('node:fs')
+const http = require('node:http')
+const { clockFindings } = require('../../cli/doctor/aws')
+const { RedisServer } = require('../support/servers/redis')
+const { until } = require('../support/until')
+const { cliWorld } = require('../support/cli-world')
+
+const world = cliWorld()
+const { canary, cli, config, file, write } = world
+
+/** @type {RedisServer} */
+let redis
+beforeAll(async () => {
+  redis = await RedisServer.start()
+})
+afterAll(() => redis?.stop())
+
+describe('doctor', () => {
+  const findings = (document, check) => document.findings.filter((finding) => finding.check === check)
+
+  test('finds nothing wrong where nothing is', async () => {
+    const env = { REDIS_URL: redis.url, TCS_CACHE_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` }
+    // Redis has 250 ms to answer, which a busy machine may not keep at the first try.
+    const { status, document } = await until('nothing is wrong', async () => {
+      const run = await cli.json('doctor', { env })
+      return run.document.healthy && run
+    })
+    expect(document.findings.filter(({ status: state }) => state !== 'ok' && state !== 'note')).toEqual([])
+    expect(status).toBe(0)
+    expect(findings(document, 'environment')[0].message).toBe('staging, from TCS_ENVIRONMENT')
+    expect(findings(document, 'cache keys')[0].message).toBe('k1 from TCS_CACHE_KEYS; the first encrypts')
+    expect(document.findings.map(({ check }) => check)).toEqual(
+      expect.arrayContaining(['Node', 'package', 'AWS', 'clock', 'Redis', 'permissions']),
+    )
+  })
+
+  test('has a fix for each thing that is wrong', async () => {
+    await world.aws.deny({
+      actions: ['GetSecretValue', 'BatchGetSecretValue'],
+      secrets: ['GITHUB_API_TOKEN_staging'],
+    })
+    write('tcs-secrets.config.json', {
+      ...config,
+      aws: { credentials: { accessKeyId: 'AKIA', secretAccessKey: canary } },
+      cache: {
+        snapshotPath: 'snapshot',
+        redis: { url: 'redis://127.0.0.1:1' },
+        encryptionKeys: [{ id: 'k9', key: Buffer.alloc(32, 2).toString('base64') }],
+      },
+    })
+    write('.env.staging', `LEGACY_KEY=${canary}\n`)
+    write('snapshot', '')
+    fs.chmodSync(file('.env.staging'), 0o644)
+    fs.chmodSync(file('snapshot'), 0o640)
+    const { status, document } = await cli.json('doctor')
+    expect([status, document.healthy]).toEqual([1, false])
+    const wrong = document.findings.filter(({ status: state }) => state === 'warning' || state === 'error')
+    expect(wrong.filter(({ fix }) => fix === null)).toEqual([])
+    const told = wrong.map(({ check, status: state, fix }) => `${state} ${check}: ${fix}`).join('\n')
+    expect(told).toContain(`warning env file: chmod 600 ${file('.env.staging')}`)
+    expect(told).toContain(`warning snapshot: chmod 600 ${file('snapshot')}`)
+    // Once each, although the delivery warns of them as well.
+    expect(wrong.filter(({ message }) => /\bmode 0\d/.test(message)).map(({ check }) => check)).toEqual([
+      'env file',
+      'snapshot',
+    ])
+    expect(told).toContain('warning configuration: use the AWS_* variables')
+    expect(told).toMatch(/Redis: check cache\.redis\.url/)
+    expect(told).toContain('error permissions: grant the identity secretsmanager:GetSecretValue')
+  })
+
+  test('says which secrets are wrong, and why', async () => {
+    await world.aws.put({ GITHUB_API_TOKEN_staging: 'short' })
+    const { document } = await cli.json('doctor')
+    const message = 'wrong or missing: GITHUB_API_TOKEN (TOO_SHORT)'
+    expect(findings(document, 'secrets')).toEqual([expect.objectContaining({ status: 'error', message })])
+  })
+
+  test('says what is wrong with the configuration, and how to make a key', async () => {
+    const { status, document } = await cli.json('doctor', { env: { REDIS_URL: redis.url } })
+    expect([status, findings(document, 'configuration')]).toEqual([
+      1,
+      [
+        expect.objectContaining({
+          status: 'error',
+          message: expect.stringContaining('ENCRYPTION_KEY_INVALID'),
+          fix: expect.stringContaining('TCS_CACHE_KEYS'),
+        }),
+      ],
+    ])
+    const { stdout } = await cli.run('doctor', { env: { REDIS_URL: redis.url } })
+    expect(stdout).toMatch(/^error +configuration .*\n +→ make a key: /m)
+  })
+
+  test.each([
+    [0, 'ok', 'agrees'],
+    [-90, 'warning', '90 seconds ahead of'],
+    [400, 'error', '400 seconds behind'],
+  ])('compares the clock with an answer that is %j seconds off', async (off, status, message) => {
+    const now = Date.now()
+    const server = http.createServer((_, answer) =>
+      answer.writeHead(404, { date: new Date(now + off * 1000).toUTCString() }).end(),
+    )
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
+    // The header has whole seconds: at the start of one.
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Math.floor(now / 1000) * 1000)
+    try {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+      const [finding] = await clockFindings(`http://127.0.0.1:${port}`)
+      expect([finding.status, finding.message]).toEqual([status, expect.stringContaining(message)])
+    } finally {
+      clock.mockRestore()
+      server.close()
+    }
+  })
+
+  test('sees an AWS that does not answer', async () => {
+    const { status, document } = await cli.json('doctor -e production', {
+      env: { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' },
+    })
+    expect([status, findings(document, 'AWS')]).toEqual([
+      1,
+      [expect.objectContaining({ status: 'error', fix: expect.stringContaining('network') })],
+    ])
+  })
+})

@@ -1,0 +1,78 @@
+'use strict'
+
+// Headless Chromium, in which the pages of this repository are looked at.
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { temporaryDirectory } = require('./files')
+
+const DEADLINE_MS = 60_000
+
+const hasChromium = () => spawnSync('chromium', ['--version']).error === undefined
+
+/**
+ * Opens a page and ends.
+ *
+ * @param {string} page Its HTML.
+ * @param {{ width: number, height: number }} size
+ * @param {string[]} flags
+ * @returns {string} What Chromium printed.
+ */
+function open(page, { width, height }, flags) {
+  const directory = temporaryDirectory()
+  try {
+    const file = path.join(directory, 'page.html')
+    fs.writeFileSync(file, page)
+    const common = [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--hide-scrollbars',
+      `--window-size=${width},${height}`,
+    ]
+    const profile = `--user-data-dir=${path.join(directory, 'profile')}`
+    const { status, stdout, stderr, error } = spawnSync('chromium', [...common, ...flags, profile, `file://${file}`], {
+      encoding: 'utf8',
+      timeout: DEADLINE_MS,
+    })
+    if (error !== undefined || status !== 0) throw error ?? new Error(`chromium ended with ${status}: ${stderr}`)
+    return stdout
+  } finally {
+    // Its last processes may still be writing.
+    fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  }
+}
+
+/**
+ * What an expression gives in a page that has been laid out.
+ *
+ * @param {string} page Its HTML.
+ * @param {{ width: number, height: number }} size
+ * @param {string} expression JavaScript whose result JSON can hold.
+ * @returns {any}
+ */
+function evaluated(page, size, expression) {
+  const script = `<script>document.title = 'MEASURED' + JSON.stringify(${expression}) + 'END'</script>`
+  const stdout = open(
+    page.replace('</body>', () => `${script}</body>`),
+    size,
+    ['--dump-dom'],
+  )
+  const [, text] = /<title>MEASURED(.*?)END</s.exec(stdout) ?? []
+  if (text === undefined) throw new Error('the page measured nothing')
+  return JSON.parse(
+    text.replaceAll('&quot;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'),
+  )
+}
+
+/**
+ * @param {string} page Its HTML.
+ * @param {{ width: number, height: number }} size
+ * @param {string} picture The PNG file to write.
+ */
+function photographed(page, size, picture) {
+  open(page, size, [`--screenshot=${picture}`])
+}
+
+module.exports = { evaluated, hasChromium, photographed }

@@ -1,0 +1,107 @@
+'use strict'
+
+const fs = require('node:fs')
+const path = require('node:path')
+const readline = require('node:readline')
+const { root } = require('../files')
+const { request } = require('../request')
+const { Server } = require('./server')
+
+/** The in-repo AWS endpoint (crates/aws-endpoint): documented rules, faults on demand. */
+class AwsEndpoint {
+  /** @param {Server} server @param {string} url */
+  constructor(server, url) {
+    this.server = server
+    this.url = url
+  }
+
+  /**
+   * @param {{ profile?: 'debug' | 'release', port?: number }} [options] Debug is what `npm test` builds.
+   * @returns {Promise<AwsEndpoint>}
+   */
+  static async start({ profile = 'debug', port } = {}) {
+    const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+    const args = ['--exit-with-stdin', ...(port === undefined ? [] : ['--port', String(port)])]
+    const program = path.join(target, profile, 'aws-endpoint')
+    if (!fs.existsSync(program)) throw new Error(`${program} is not there: cargo build -p aws-endpoint`)
+    const server = new Server(program, args, { stdin: 'pipe' })
+    const lines = readline.createInterface({ input: /** @type {any} */ (server.process.stdout) })
+    /** @type {string | undefined} */
+    let url
+    lines.once('line', (line) => (url = /http:\/\/\S+/.exec(line)?.[0]))
+    await server.ready(async () => url !== undefined)
+    return new AwsEndpoint(server, /** @type {string} */ (/** @type {unknown} */ (url)))
+  }
+
+  /** Options of a `SecretDelivery` that asks this endpoint. */
+  get options() {
+    return { endpoint: this.url, region: 'eu-central-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  }
+
+  /** Forgets secrets, denials, faults and calls. */
+  reset() {
+    return request(`${this.url}/_control/reset`, 'POST')
+  }
+
+  /** @param {Record<string, string>} secrets Values by AWS id. */
+  put(secrets) {
+    return request(`${this.url}/_control/secrets`, 'POST', secrets)
+  }
+
+  /** @param {string} name */
+  remove(name) {
+    return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')
+  }
+
+  /**
+   * Every version of a secret, whatever faults there are.
+   *
+   * @param {string} name
+   * @returns {Promise<{ versionId: string, value: string, labels: string[], wasLive: boolean }[]>} `wasLive`: it has, or had, AWSCURRENT.
+   */
+  versions(name) {
+    return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`)
+  }
+
+  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret? }, times?, probability? }`, see crates/aws-endpoint. */
+  fault(fault) {
+    return request(`${this.url}/_control/faults`, 'POST', fault)
+  }
+
+  /**
+   * For this long after a label moved, reads of the live version still return the previous one.
+   *
+   * @param {number} ms
+   */
+  lag(ms) {
+    return request(`${this.url}/_control/lag`, 'POST', { ms })
+  }
+
+  clearFaults() {
+    return request(`${this.url}/_control/faults`, 'DELETE')
+  }
+
+  /** @param {{ actions: string[], secrets?: string[] }} denial */
+  deny(denial) {
+    return request(`${this.url}/_control/deny`, 'POST', denial)
+  }
+
+  allow() {
+    return request(`${this.url}/_control/deny`, 'DELETE')
+  }
+
+  /** @returns {Promise<{ total: number, byOperation: Record<string, number>, connectionsOpened: number }>} */
+  calls() {
+    return request(`${this.url}/_control/calls`)
+  }
+
+  resetCalls() {
+    return request(`${this.url}/_control/calls/reset`, 'POST')
+  }
+
+  stop() {
+    return this.server.stop()
+  }
+}
+
+module.exports = { AwsEndpoint }

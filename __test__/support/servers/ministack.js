@@ -1,0 +1,48 @@
+'use strict'
+
+const path = require('node:path')
+const { root } = require('../files')
+const { Server, accepts, freePort } = require('./server')
+
+/** MiniStack, an AWS stand-in from PyPI; tools/setup.js installs it. */
+class MiniStack {
+  /** @param {Server} server @param {string} url */
+  constructor(server, url) {
+    this.server = server
+    this.url = url
+  }
+
+  /** @returns {Promise<MiniStack>} */
+  static async start() {
+    const port = await freePort()
+    const env = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port) }
+    const server = new Server(path.join(root, '.venv', 'bin', 'ministack'), [], { env })
+    await server.ready(() => accepts(port))
+    return new MiniStack(server, `http://127.0.0.1:${port}`)
+  }
+
+  get options() {
+    return { endpoint: this.url, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  }
+
+  /** A new queue's URL, and AWS's own client for it. @param {string} name */
+  async queue(name) {
+    const { CreateQueueCommand, SQSClient } = require('@aws-sdk/client-sqs')
+    const client = new SQSClient(this.options)
+    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: name }))
+    // It names itself as it would be seen from elsewhere.
+    return { client, url: new URL(new URL(/** @type {string} */ (QueueUrl)).pathname, this.url).href }
+  }
+
+  /** AWS's own client for it. */
+  client() {
+    const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+    return new SecretsManagerClient(this.options)
+  }
+
+  stop() {
+    return this.server.stop()
+  }
+}
+
+module.exports = { MiniStack }

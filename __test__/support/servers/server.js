@@ -1,0 +1,91 @@
+'use strict'
+
+// What every server here shares: a child process on a free port of loopback, ready when its `start()` returns, stopped by
+// its id.
+
+const { spawn } = require('node:child_process')
+const net = require('node:net')
+const { until } = require('../until')
+
+/** A child process that ends with `stop()`; what it printed is part of the error when it never becomes ready. */
+class Server {
+  /**
+   * @param {string} command
+   * @param {string[]} args
+   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe', uid?: number, gid?: number }} [options]
+   */
+  constructor(command, args, options = {}) {
+    this.output = ''
+    this.command = command
+    const { env, stdin = 'ignore', ...rest } = options
+    this.process = spawn(command, args, {
+      ...rest,
+      env: { ...process.env, ...env },
+      stdio: [stdin, 'pipe', 'pipe'],
+    })
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.on('data', (chunk) => (this.output = (this.output + chunk).slice(-20_000)))
+    }
+    this.ended = new Promise((resolve) => {
+      this.process.once('error', (error) => {
+        this.output += error.message
+        resolve(undefined)
+      })
+      this.process.once('close', resolve)
+    })
+    this.alive = true
+    this.ended.then(() => (this.alive = false))
+  }
+
+  /** @param {() => Promise<boolean>} condition */
+  async ready(condition) {
+    try {
+      await until(`${this.command} is ready`, async () => {
+        if (!this.alive) throw new Error(`${this.command} ended at once`)
+        return condition()
+      })
+    } catch (error) {
+      await this.stop()
+      throw new Error(`${/** @type {Error} */ (error).message}\n${this.output}`)
+    }
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  signal(signal) {
+    this.process.kill(signal)
+  }
+
+  async stop() {
+    if (this.alive) this.process.kill('SIGKILL')
+    await this.ended
+  }
+}
+
+/** @returns {Promise<number>} A port that was free a moment ago. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {net.AddressInfo} */ (server.address())
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/**
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+module.exports = { Server, accepts, freePort }

@@ -1,0 +1,105 @@
+'use strict'
+
+// A cached read, awaited, one after the other: tool and type given, the name built by each side.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { temporaryDirectory } = require('../../../__test__/support/files')
+const { VALUE, assertRead, median, oneByOne } = require('../load')
+
+const READS = 1_000_000
+const ROUNDS = 3
+const TTL_MS = 300_000
+const KEYS = ['github', 'gitlab', 'jira', 'postgres', 'redis', 'slack', 'sentry', 'vault'].flatMap((tool) => [
+  [tool, 'api_token'],
+  [tool, 'webhook_secret'],
+])
+
+/** @param {string} tool @param {string} type */
+const awsId = (tool, type) => `${tool.toUpperCase()}_${type.toUpperCase()}_production`
+
+const stored = (/** @type {number} */ bytes) =>
+  Object.fromEntries(
+    KEYS.map(([tool, type]) => [awsId(tool, type), VALUE.repeat(Math.ceil(bytes / 40)).slice(0, bytes)]),
+  )
+
+/**
+ * @param {number} bytes
+ * @param {(tool: string, type: string) => Promise<unknown>} read
+ */
+async function measure(bytes, read) {
+  const expected = Object.values(stored(bytes))[0]
+  for (const [tool, type] of KEYS) assertRead(await read(tool, type), expected)
+  const mask = KEYS.length - 1
+  const one = (/** @type {number} */ index) => {
+    const [tool, type] = KEYS[index & mask]
+    return read(tool, type)
+  }
+  await oneByOne(READS, one)
+  const rounds = []
+  for (let round = 0; round < ROUNDS; round++) rounds.push(await oneByOne(READS, one))
+  return { nsPerRead: median(rounds) }
+}
+
+/** @typedef {{ aws: any, bytes: number }} Input */
+
+const sides = {
+  /** @param {Input} input */
+  async tcs({ aws, bytes }) {
+    const { SecretDelivery } = require('../../..')
+    const delivery = new SecretDelivery({ environment: 'production', aws, audit: false })
+    return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+  },
+
+  /** The same with a record in the audit log for each read. @param {Input} input */
+  async audited({ aws, bytes }) {
+    const { SecretDelivery } = require('../../..')
+    const directory = temporaryDirectory()
+    const delivery = new SecretDelivery({
+      environment: 'production',
+      aws,
+      audit: { path: path.join(directory, 'audit.jsonl'), maxMegabytes: 4096 },
+    })
+    const measured = await measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+    await delivery.close()
+    fs.rmSync(directory, { recursive: true })
+    return measured
+  },
+
+  /** Powertools with a line of a usual logger for each read. @param {Input} input */
+  async logged({ aws, bytes }) {
+    const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+    const { SecretsProvider } = require('@aws-lambda-powertools/parameters/secrets')
+    const directory = temporaryDirectory()
+    const logger = require('pino')({}, require('pino').destination({ dest: path.join(directory, 'log'), sync: false }))
+    const provider = new SecretsProvider({ awsSdkV3Client: new SecretsManagerClient(aws) })
+    const measured = await measure(bytes, async (tool, type) => {
+      const value = await provider.get(awsId(tool, type), { maxAge: TTL_MS / 1000 })
+      logger.info({ event: 'access', tool, secret: type, outcome: 'ok', source: 'memory' }, 'secret accessed')
+      return value
+    })
+    fs.rmSync(directory, { recursive: true })
+    return measured
+  },
+
+  /** @param {Input} input */
+  async powertools({ aws, bytes }) {
+    const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+    const { SecretsProvider } = require('@aws-lambda-powertools/parameters/secrets')
+    const provider = new SecretsProvider({ awsSdkV3Client: new SecretsManagerClient(aws) })
+    return measure(bytes, async (tool, type) => provider.get(awsId(tool, type), { maxAge: TTL_MS / 1000 }))
+  },
+
+  /** What a service would write itself. @param {Input} input */
+  async map({ bytes }) {
+    const expires = Date.now() + TTL_MS
+    /** @type {Map<string, { value: string, expires: number }>} */
+    const cache = new Map(Object.entries(stored(bytes)).map(([id, value]) => [id, { value, expires }]))
+    return measure(bytes, async (tool, type) => {
+      const entry = cache.get(awsId(tool, type))
+      return entry !== undefined && Date.now() < entry.expires ? entry.value : undefined
+    })
+  },
+}
+
+module.exports = { sides, stored }

@@ -1,0 +1,105 @@
+'use strict'
+
+// `npm run ready`: all that CI checks. `-- --fix` repairs what a tool can repair, `-- --only NAME` and `-- --skip NAME`
+// (both may be repeated) narrow it down.
+
+const { execFileSync } = require('node:child_process')
+const { parseArgs } = require('node:util')
+const setup = require('./setup')
+const tests = require('./test')
+
+const npx = (/** @type {string[]} */ ...args) => setup.run('npx', ['--no-install', ...args])
+const cargo = (/** @type {string[]} */ ...args) => setup.run('cargo', args)
+
+/** The build of the addon that runs beside the checks before `generated`. @type {Promise<void> | undefined} */
+let addon
+let fix = false
+
+/** @type {Record<string, () => void | Promise<void>>} */
+const checks = {
+  format() {
+    npx('prettier', fix ? '--write' : '--check', '--log-level=warn', '.')
+    cargo('fmt', '--all', ...(fix ? [] : ['--check']))
+  },
+  types() {
+    npx('tsc', '-p', 'tsconfig.json')
+    npx('tsc', '-p', '__test__/types')
+  },
+  clippy() {
+    // All packages in one call: a part of them has other features of its dependencies, and the AWS SDK would be compiled
+    // again. Not --all-targets, which makes a test of the addon's library: it has none, because Node-API calls do nothing
+    // outside Node.
+    const targets = ['--lib', '--bins', '--tests', '--examples']
+    const repairs = fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
+    cargo('clippy', '--locked', '--workspace', ...targets, ...repairs, '--', '-D', 'warnings')
+  },
+  docs() {
+    setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
+      env: { RUSTDOCFLAGS: '-D warnings' },
+    })
+    const options = ['--entryPoints', 'index.d.ts', '--emit', 'none', '--treatWarningsAsErrors', '--logLevel', 'Warn']
+    setup.run(process.execPath, [setup.typedoc(), ...options])
+  },
+  deny() {
+    // Advisories are checked where their database can be fetched: .github/workflows/ci.yml.
+    setup.run(process.execPath, [require.resolve('./release/deny'), 'bans', 'licenses', 'sources'])
+  },
+  async generated() {
+    await built()
+    const changed = execFileSync('git', ['diff', '--name-only', '--', 'native.d.ts'], {
+      cwd: setup.root,
+      encoding: 'utf8',
+    })
+    if (changed !== '' && !fix) setup.fail('native.d.ts differs from the committed one; commit it')
+  },
+  async test() {
+    tests.prepare()
+    await built()
+    tests.rust()
+    tests.built()
+  },
+}
+
+async function built() {
+  if (addon === undefined) setup.addon()
+  else await addon
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      fix: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
+      skip: { type: 'string', multiple: true, default: [] },
+    },
+  })
+  fix = values.fix
+  for (const name of [...(values.only ?? []), ...values.skip]) {
+    if (!(name in checks)) setup.fail(`there is no check '${name}'; there are ${Object.keys(checks).join(', ')}`)
+  }
+  const names = Object.keys(checks).filter((name) => values.only?.includes(name) ?? true)
+  const wanted = names.filter((name) => !values.skip.includes(name))
+  setup.rust()
+  setup.nodeModules()
+  // The optimised build takes longest, a good part of it on one processor: the other checks run meanwhile. Not while they
+  // repair what it compiles.
+  const builds = wanted.includes('generated') || wanted.includes('test')
+  if (builds && !fix) addon = setup.addonBeside()
+  for (const name of wanted) {
+    console.log(`\n# ${name}`)
+    // Compiles while the addon is still being built.
+    if (name === 'generated' && wanted.includes('test')) tests.prepare()
+    await checks[name]()
+  }
+  // Where tests ran, Jest's closing line stays the last one.
+  if (!wanted.includes('test')) console.log('\nready')
+}
+
+if (require.main === module) {
+  main().catch((error) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+}
+
+module.exports = { checks: Object.keys(checks) }

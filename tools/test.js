@@ -1,0 +1,99 @@
+'use strict'
+
+// `npm test`: sets up what is missing, builds, and runs every test: Rust's, the failure lab in its short form, Jest's.
+// `npm test -- NAME`: only the suites of Jest whose path contains NAME, with the servers that they need and nothing else;
+// all arguments go to Jest. `node tools/test.js --part rust` or `--part jest` runs one half of `npm test`, for CI; arguments
+// after it go to Jest.
+
+const { execFileSync } = require('node:child_process')
+const path = require('node:path')
+const { needsOf } = require('./needs')
+const setup = require('./setup')
+
+const program = path.join(setup.root, 'node_modules', 'jest', 'bin', 'jest.js')
+
+/** All targets of the workspace but the addon, with the features of its dependencies that `cargo test --workspace` uses. */
+const TARGETS = ['--workspace', '--locked', '--bins', '--tests', '--examples']
+
+/** @param {string[]} args */
+function jest(args) {
+  const reporters = ['--reporters=default', `--reporters=${path.join(__dirname, 'jest-closing-line.js')}`]
+  setup.run(process.execPath, [program, '--ci', ...args, ...reporters])
+}
+
+/** The suites that these arguments of Jest select. @param {string[]} args @returns {string[]} */
+function listed(args) {
+  const printed = execFileSync(process.execPath, [program, '--listTests', '--json', ...args], { encoding: 'utf8' })
+  return JSON.parse(printed)
+}
+
+/**
+ * Installs the servers, and compiles the tests of Rust and the AWS endpoint.
+ *
+ * @param {Iterable<setup.Need>} [needs] The servers, when not all of them are needed.
+ */
+function prepare(needs = /** @type {setup.Need[]} */ (Object.keys(setup.SERVERS))) {
+  setup.forTests([...needs].filter((need) => need !== 'aws-endpoint'))
+  setup.run('cargo', ['build', '--quiet', ...TARGETS])
+}
+
+/** The tests of Rust. */
+function rust() {
+  setup.run('cargo', ['test', '--workspace', '--locked', '--quiet'])
+}
+
+/** The failure lab and Jest, on the addon that is there. @param {string[]} [args] */
+function built(args = []) {
+  // By itself: it measures waits, which tests beside it would prolong.
+  setup.run(process.execPath, [path.join(__dirname, 'lab', 'run.js'), '--short'])
+  jest(args)
+}
+
+async function everything() {
+  setup.nodeModules()
+  const addon = setup.addonBeside()
+  prepare()
+  await addon
+  rust()
+  built()
+}
+
+/** @param {string | undefined} name @param {string[]} args */
+async function part(name, args) {
+  if (name === 'rust') {
+    setup.redis()
+    return rust()
+  }
+  if (name !== 'jest') setup.fail(`there is no part '${name}'; there are rust and jest`)
+  setup.nodeModules()
+  const addon = setup.addonBeside()
+  prepare(needsOf(listed(args)))
+  await addon
+  built(args)
+}
+
+/** @param {string[]} args */
+function selected(args) {
+  setup.nodeModules()
+  const suites = listed(args)
+  if (suites.length === 0) setup.fail(`no suite in __test__ matches '${args.join(' ')}'`)
+  setup.forTests(needsOf(suites))
+  setup.addonIfOlder()
+  jest(args)
+}
+
+async function main() {
+  const [first, second, ...rest] = process.argv.slice(2)
+  if (first === undefined) await everything()
+  else if (first === '--part') await part(second, rest)
+  else selected(process.argv.slice(2))
+}
+
+if (require.main === module) {
+  main().catch((error) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+}
+
+module.exports = { built, prepare, rust }
