@@ -10,14 +10,14 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `SECRET_NAME_INVALID` | a tool, type or secret name has characters or a length that no source accepts |
  * | `SECRET_ACCESS_DENIED` | AWS refused access or decryption |
  * | `SOURCE_UNAVAILABLE` | a source failed: network, throttling, 5xx, credentials, an unreadable file |
- * | `SOURCE_TIMEOUT` | a source did not answer inside its deadline |
+ * | `SOURCE_TIMEOUT` | a source did not answer within its deadline |
  * | `SOURCE_RESPONSE_INVALID` | a source answered with something that is not a secret |
  * | `ENV_FILE_INVALID` | the env file exists and cannot be used |
  * | `CACHE_UNAVAILABLE` | the shared cache did not carry out `cache.invalidate`, `cache.clear` or `cache.set` |
- * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (seen in `explain`; reads go on to AWS) |
+ * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (only `explain` reports it; reads go on to AWS) |
  * | `ENCRYPTION_KEY_INVALID` | a cache key is missing where it is required, malformed or given twice |
- * | `ROTATION_FAILED` | a rotation ended with the old value live |
- * | `ROTATION_ROLLED_BACK` | a rotation was finished and taken back |
+ * | `ROTATION_FAILED` | a rotation failed, and the old value is still live |
+ * | `ROTATION_ROLLED_BACK` | a rotation made the new value live and then took it back |
  * | `AUDIT_WRITE_FAILED` | the audit record could not be written |
  * | `CLOSED` | the delivery was closed |
  */
@@ -68,17 +68,20 @@ export interface ReportedError {
 
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
-  /** Its absence is an error. Default `false`. */
+  /** If the secret is missing, validation reports an error instead of a warning. Default `false`. */
   required?: boolean
-  /** A regular expression (Rust syntax) that the value must match. */
+  /** A regular expression (Rust syntax) that must match some part of the value. */
   pattern?: string
-  /** Least number of characters. */
+  /** Minimum length of the value, in characters. */
   minLength?: number
   /** The value must be JSON holding these top-level fields; `[]` accepts any JSON. Default `false`. */
   json?: string[] | false
-  /** Type for the rotation policies. */
+  /** Which rotation policy applies: the policy whose `secretType` is this text. */
   rotationType?: string
-  /** When it is moved to AWS. Default: `'critical'` for the tools database, db, redis and session, else `'tool'`. */
+  /**
+   * The phase of a migration in which the secret is moved to AWS. Default: `'critical'` for the tools database, db,
+   * redis and session, else `'tool'`.
+   */
   phase?: 'critical' | 'tool' | 'other'
 }
 
@@ -90,7 +93,10 @@ export interface ToolSpec {
 /** Tools by name. */
 export type Tools = Record<string, ToolSpec>
 
-/** `T` with `never` for each member that is no member of `ToolSpec` or `SecretSpec`, so that a misspelt one is refused. */
+/**
+ * `T` with `never` for each member that `ToolSpec` or `SecretSpec` does not have, so that a misspelt one does not
+ * compile.
+ */
 export type KnownMembers<T> = {
   [Tool in keyof T]: {
     [Member in keyof T[Tool]]: Member extends 'secrets'
@@ -103,7 +109,7 @@ export type KnownMembers<T> = {
   }
 }
 
-/** The declared names of tools; any text for tools that are not known when compiling. */
+/** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
 
 /** The declared secret types of a tool; any text for a tool that declares none. */
@@ -125,36 +131,42 @@ export interface AwsCredentials {
 /** A region that holds replicas. */
 export interface FailoverRegion {
   region: string
-  /** Another endpoint than AWS's own. */
+  /** The endpoint of that region. Default: AWS's own. */
   endpoint?: string
 }
 
 /** AWS Secrets Manager. */
 export interface AwsOptions {
-  /** Ask AWS at all. Default `true`. */
+  /** Whether AWS is asked. Default `true`. */
   enabled?: boolean
-  /** Region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile. */
+  /** The AWS region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile. */
   region?: string
-  /** Another endpoint (VPC endpoint, stand-in). Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL`, AWS. */
+  /**
+   * Another endpoint, such as a VPC endpoint or a local stand-in. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`,
+   * `AWS_ENDPOINT_URL`, AWS.
+   */
   endpoint?: string
-  /** Profile of the shared configuration files. Default: `AWS_PROFILE`, `default`. */
+  /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
   profile?: string
-  /** Default: the standard chain (variables, profile, SSO, web identity, container, instance metadata). */
+  /**
+   * Explicit credentials. Default: the standard chain (variables, profile, SSO, web identity, container, instance
+   * metadata).
+   */
   credentials?: AwsCredentials
-  /** One deadline for a read, retries included, in milliseconds. Default `4500`. */
+  /** Deadline for one read, including credentials, connection and retries, in milliseconds. Default `4500`. */
   timeoutMs?: number
   /** Deadline for opening a connection, in milliseconds. Default `1000`. */
   connectTimeoutMs?: number
-  /** Calls one read may cost, the first included. Default `3`. */
+  /** How often one read may call AWS, including the first attempt. Default `3`. */
   maxAttempts?: number
-  /** Calls to AWS this process makes at most in a second, retries included. Default `200`. */
+  /** Rate limit: most calls to AWS that this process makes per second, including retries. Default `200`. */
   requestsPerSecond?: number
   /**
-   * Regions that hold replicas, asked in order when the one before fails: a name, or a name and an endpoint. Only a
-   * value counts; that a replica lacks a secret says nothing. Default `[]`.
+   * Regions with replicas: a name, or a name and an endpoint. When a region fails, the next one is asked. Only a value
+   * from a replica counts, because a replica may lack a secret that the primary has. Default `[]`.
    */
   failoverRegions?: (string | FailoverRegion)[]
-  /** How a secret name becomes an AWS id. Default `'{name}_{environment}'`. */
+  /** How a secret name becomes an AWS id; must contain `{name}` exactly once. Default `'{name}_{environment}'`. */
   secretIdTemplate?: string
 }
 
@@ -162,25 +174,28 @@ export interface AwsOptions {
 export interface EnvFileOptions {
   /** File name or path. Default: `.env.dev`, `.env.test`, `.env.staging`; none in production. */
   path?: string
-  /** Where a relative path starts. Default: the working directory at construction. */
+  /** Directory that a relative path starts from. Default: the working directory at construction. */
   directory?: string
-  /** `'dotenv'` reads as npm `dotenv` does; `'dotenvy'` as the Rust crate (substitutes `$VAR`). Default `'dotenv'`. */
+  /**
+   * `'dotenv'` parses as npm `dotenv` does; `'dotenvy'` as the Rust crate, which substitutes `$VAR`. Default
+   * `'dotenv'`.
+   */
   syntax?: 'dotenv' | 'dotenvy'
 }
 
 /** The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts. */
 export interface RuntimeOptions {
-  /** `'last'`: asked after AWS and the env file. `'override'`: asked first. Default `'last'`. */
+  /** `'last'` asks the runtime environment after AWS and the env file; `'override'` asks it first. Default `'last'`. */
   precedence?: 'last' | 'override'
-  /** Used instead of `process.env`. Default: `process.env`, read at each call. */
+  /** Used instead of `process.env`. Default: `process.env`, read when a read needs it. */
   variables?: Record<string, string>
-  /** Directories of mounted secrets, asked in order. Default `['/run/secrets']`. */
+  /** Directories with mounted secrets, searched in order. Default `['/run/secrets']`. */
   secretDirectories?: string[]
 }
 
 /** A key for values in the shared cache. */
 export interface EncryptionKey {
-  /** Stands in each envelope; 1 to 64 letters, digits, `_`, `.`, `-`. */
+  /** Name of the key, stored with each entry; 1 to 64 letters, digits, `_`, `.`, `-`. */
   id: string
   /** 32 random bytes, or their base64 text. */
   key: string | Uint8Array
@@ -193,56 +208,62 @@ export interface RedisOptions {
    * `redis+sentinel://host:port,host:port/service`; the latter two also as `rediss+…`. Default: `REDIS_URL`.
    */
   url?: string
-  /** Comes before the AWS id in each key. Default `'secret:'`. */
+  /** Prefix of each key, before the AWS id. Default `'secret:'`. */
   keyPrefix?: string
-  /** PEM texts. `ca` is trusted instead of Mozilla's root certificates; the system's are not asked. Only with `rediss…`. */
+  /** PEM texts, for `rediss…` only. `ca` replaces Mozilla's root certificates; the system's are never used. */
   tls?: { ca?: string; cert?: string; key?: string }
 }
 
-/** The caches: a bounded one in the process, over a shared one in Redis. */
+/** The caches: a bounded one in the process, and a shared one in Redis behind it. */
 export interface CacheOptions {
   /** How long a copy is fresh, in seconds. Default: 60 in test, 300 in staging and production. */
   ttlSeconds?: number
-  /** Most entries in the process. Default `10000`. */
+  /** Maximum number of entries in the in-process cache. Default `10000`. */
   maxEntries?: number
-  /** How long past its TTL a copy may answer while AWS fails, in seconds. Default: 3600 in staging and production, else 0. */
+  /**
+   * How long past its TTL a copy may answer while AWS fails, in seconds. Default: 3600 in staging and production, else
+   * 0.
+   */
   maxStaleSeconds?: number
-  /** How long "not in AWS" and "access denied" are remembered, in seconds. Default `5`. */
+  /** How long this process remembers "not in AWS" and "access denied", in seconds. Default `5`. */
   negativeTtlSeconds?: number
-  /** Whether a read in the last fifth of the TTL begins a refresh in the background. Default `true`. */
+  /** Refreshes a copy in the background when it is read in the last fifth of its TTL. Default `true`. */
   refreshAhead?: boolean
   /**
-   * A file of encrypted last-known-good copies (mode 0600), for a start while AWS and Redis are both down. Needs
-   * `encryptionKeys`. Default: none.
+   * A file with encrypted last-known-good copies (mode 0600), so that a process can start while AWS and Redis are both
+   * down. Needs `encryptionKeys`. Default: none.
    */
   snapshotPath?: string
-  /** The shared cache. Default: the one at `REDIS_URL` when that is set; `false` for none. */
+  /** The shared cache; `false` turns it off. Default: the one at `REDIS_URL` when that is set. */
   redis?: RedisOptions | false
-  /** Keys for the shared cache: the first encrypts, any decrypts. Default: `TCS_CACHE_KEYS`. Required with Redis in staging and production. */
+  /**
+   * Keys for the shared cache: the first encrypts, all decrypt. Default: `TCS_CACHE_KEYS`. Required with Redis in
+   * staging and production.
+   */
   encryptionKeys?: EncryptionKey[]
 }
 
 /** The documented rotation policy, and how generated values look. */
 export interface SecretRotationPolicy {
-  /** The `rotationType` of declared secrets that it applies to. */
+  /** The `rotationType` of the declared secrets that this policy applies to. */
   secretType: string
-  /** Days from one rotation to the next, 1 to 3650. */
+  /** Time from one rotation to the next, in days, 1 to 3650. */
   rotationInterval: number
-  /** Time of day in UTC, `'HH:MM'`. Default `'02:00'`. */
+  /** Time of day of the rotation, in UTC, as `'HH:MM'`. Default `'02:00'`. */
   rotationTime?: string
-  /** How many days ahead it is announced (`rotation.onNotice`). Default `0`. */
+  /** How many days ahead `rotation.onNotice` announces the rotation. Default `0`. */
   notificationDays?: number
-  /** Whether a live value that the `verify` hook refuses is taken back. Default `true`. */
+  /** Whether the old value is made live again when the `verify` hook refuses the new one. Default `true`. */
   rollbackEnabled?: boolean
-  /** Characters of a generated value, 8 to 1024. Default `32`. */
+  /** Length of a generated value in characters, 8 to 1024. Default `32`. */
   passwordLength?: number
-  /** The characters it is made of, each once, at least 10. Default: letters and digits. */
+  /** Characters of a generated value: at least 10, each listed once. Default: letters and digits. */
   passwordAlphabet?: string
-  /** The field of a JSON secret that is replaced. Default `'password'`. */
+  /** The field of a JSON secret that a rotation replaces. Default `'password'`. */
   passwordField?: string
 }
 
-/** What a rotation hook is told. Its values are methods: whatever prints the context does not print them. */
+/** What a rotation hook receives. The values are methods, so that printing the context does not print them. */
 export interface RotationContext {
   readonly name: string
   readonly environment: Environment
@@ -261,8 +282,9 @@ export interface RotationContext {
 }
 
 /**
- * What the service itself does in a rotation. A hook that throws ends it; of its error only the class and a plain `code`
- * are repeated. After a crash a rotation goes on where it stopped, so each hook may be called again with the same value.
+ * Functions of the service that a rotation calls. If a hook throws, the rotation ends; reports repeat only the class of
+ * the error and a plain `code`. After a crash a rotation continues where it stopped, so a hook may be called again with
+ * the same value.
  */
 export interface RotationHooks {
   /** Makes the new value. Default: a generated one. */
@@ -274,75 +296,84 @@ export interface RotationHooks {
   /** Checks the value after it became live. */
   verify?(context: RotationContext): Promise<void> | void
   /**
-   * Puts the target system back to the old value. Without it a value that was `set` and then refused stays AWSPENDING,
-   * and the next rotation tries it again.
+   * Restores the old value in the target system. Without this hook, a value that was `set` and then refused stays
+   * AWSPENDING, and the next rotation tries it again.
    */
   undo?(context: RotationContext): Promise<void> | void
 }
 
 /** Rotation. */
 export interface RotationOptions {
-  /** Added to the documented ones (`database-credentials`, `api-tokens`, `oauth-credentials`), or in their place. */
+  /** Added to the default policies (`database-credentials`, `api-tokens`, `oauth-credentials`), or replacing them. */
   policies?: SecretRotationPolicy[]
   hooks?: RotationHooks
-  /** Deadline for one call of a hook, in milliseconds. Default `30000`. */
+  /** Deadline for each call of a hook, in milliseconds. Default `30000`. */
   hookTimeoutMs?: number
-  /** How far `rotation.start()` spreads what is due at the same time, in seconds. Default `300`. */
+  /**
+   * Time over which `rotation.start()` spreads rotations that are due at the same moment, in seconds. Default `300`.
+   */
   jitterSeconds?: number
-  /** Who makes passwords: `'local'` random numbers, or AWS GetRandomPassword. Default `'local'`. */
+  /** Where passwords come from: random numbers of this machine, or AWS's GetRandomPassword. Default `'local'`. */
   generator?: 'local' | 'aws'
 }
 
-/** Where news of changed secrets comes from, beside `handleSecretEvent`. */
+/** How this instance learns of changed secrets, in addition to `handleSecretEvent`. */
 export interface EventsOptions {
-  /** An SQS queue that EventBridge writes to; one queue for each environment. Default: none. */
+  /** An SQS queue that EventBridge writes to. Use one queue for each environment. Default: none. */
   sqsQueueUrl?: string
   /**
-   * How often versions that no reader keeps fresh are compared with AWS's, in seconds. Default `900` with a queue or a
-   * callback of `onSecretRotated`, else never.
+   * How often secrets that this instance knows, and has not fetched for that long, are compared with their version in
+   * AWS, in seconds. Default `900` with a queue or a callback of `onSecretRotated`, else never.
    */
   pollSeconds?: number
 }
 
-/** The audit log: one record for each value that is delivered, written before it is. See docs/audit.md. */
+/** The audit log: one record for each value, written before the value is delivered. See docs/audit.md. */
 export interface AuditOptions {
   /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
   path?: string
-  /** Whether secrets are refused while records cannot be written. Default `'deny'` in staging and production, else `'warn'`. */
+  /**
+   * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them. Default `'deny'` in staging and
+   * production, else `'warn'`.
+   */
   onFailure?: 'deny' | 'warn'
-  /** Takes whole lines instead of the file, in order; those it throws for are offered again. Default: none. */
+  /**
+   * Receives whole lines, in order, instead of the file. If it throws, the same lines are offered again. Default: none.
+   */
   sink?: (lines: string) => Promise<void> | void
-  /** Makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default: none. */
+  /** Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default: none. */
   key?: string | Uint8Array
-  /** A file of this size is rotated away. Default `256`. */
+  /** Size in MiB at which a new file is started. Default `256`. */
   maxMegabytes?: number
-  /** A file of this age is rotated away. Default: never. */
+  /** Age in hours at which a new file is started. Default: never. */
   rotateHours?: number
-  /** Stands in every record as `caller`: up to 255 bytes. Default: none. */
+  /** Label that every record carries as `caller`: up to 255 bytes. Default: none. */
   label?: string
-  /** Where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`. */
+  /**
+   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
+   */
   journalDirectory?: string
 }
 
-/** When to call `onAlert`. Each threshold can be `false`: not watched. */
+/** When `onAlert` is called. A threshold that is `false` is not watched. */
 export interface AlertOptions {
-  /** The 99th percentile of retrievals is longer. Default `5`. */
+  /** Fires when the 99th percentile of retrieval times is longer. Default `5`. */
   latencySeconds?: number | false
-  /** The share of lookups that a cache answered is smaller, 0 to 1. Default `0.8` in production, else not watched. */
+  /** Fires when caches answer a smaller share of lookups, 0 to 1. Default `0.8` in production, else not watched. */
   minHitRate?: number | false
-  /** More rotations failed in a day. Default `0`. */
+  /** Fires when more rotations failed within a day. Default `0`. */
   rotationFailuresPerDay?: number | false
-  /** AWS refused this identity more often. Default `0`. */
+  /** Fires when AWS refused this identity more often. Default `0`. */
   unauthorizedAccess?: number | false
-  /** More secrets are not in AWS and have a value in a later source. Default `0`. */
+  /** Fires when more secrets are missing in AWS and have a value in a later source. Default `0`. */
   secretsNotInAws?: number | false
-  /** How far back is looked, but for rotations, in seconds. Default `300`. */
+  /** Period that the thresholds look back over, except for rotations, in seconds. Default `300`. */
   windowSeconds?: number
-  /** How often, in seconds. Default `10`. */
+  /** How often the thresholds are checked, in seconds. Default `10`. */
   intervalSeconds?: number
 }
 
-/** Where warnings go, and what happens inside. `console`, pino and winston loggers fit. */
+/** Receives warnings and, if it can, internal activity. `console`, pino and winston loggers fit. */
 export interface SecretLogger {
   warn(message: string): void
   info?(message: string): void
@@ -351,32 +382,32 @@ export interface SecretLogger {
 
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
 export interface SecretDeliveryOptions {
-  /** Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
+  /** Chooses the preset. Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
   environment?: Environment | 'dev' | 'stage' | 'prod'
   /** Declared tools and their secrets. */
   tools?: Record<string, ToolSpec>
   aws?: AwsOptions
-  /** `false`: no env file. */
+  /** `false` turns the env file off. */
   envFile?: EnvFileOptions | false
   runtime?: RuntimeOptions
-  /** `false`: nothing is cached. Default: off in development, on elsewhere. */
+  /** `false` turns caching off. Default: off in development, on elsewhere. */
   cache?: CacheOptions | false
   rotation?: RotationOptions
   events?: EventsOptions
-  /** `false`: nothing is watched. */
+  /** `false` turns all alerts off. */
   alerts?: AlertOptions | false
-  /** `false`: no audit log. Default: off in development, on elsewhere. */
+  /** `false` turns the audit log off. Default: off in development, on elsewhere. */
   audit?: AuditOptions | false
   /**
-   * How much of what happens inside is logged; warnings always are. Default: the `level` of a pino or winston logger,
+   * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
    */
   logLevel?: 'debug' | 'info' | 'warn' | 'silent'
-  /** Default: `process.emitWarning`. */
+  /** Where warnings go. Default: `process.emitWarning`. */
   logger?: SecretLogger
 }
 
-/** What an environment means when no option says otherwise. Durations in seconds. */
+/** The defaults of an environment, used where no option is given. */
 export interface EnvironmentDefaults {
   environment: Environment
   source: 'aws-secrets-manager'
@@ -393,17 +424,20 @@ export interface EnvironmentDefaults {
   compliance: 'soc2' | null
   monitoring: boolean
   alerting: boolean
-  /** What follows an AWS failure that no stale copy covers. */
+  /** What a read does when AWS fails and no stale copy is usable. */
   onAwsFailure: 'next-source' | 'reject'
 }
 
-/** The documented cache interface, over both caches. */
+/** Access to both caches, memory and Redis. */
 export interface SecretCache {
   /** The fresh cached value, or `null`. Never asks AWS. */
   get(secretName: string): Promise<string | null>
   /** @param ttlSeconds Default: the configured TTL. @throws CONFIG_INVALID unless a whole number above 0. */
   set(secretName: string, value: string, ttlSeconds?: number): Promise<void>
-  /** Drops the cached copies. @throws CACHE_UNAVAILABLE when the shared cache could not be told. */
+  /**
+   * Drops the copies in memory and in Redis; other instances that share the Redis follow.
+   * @throws CACHE_UNAVAILABLE when Redis did not drop its copy
+   */
   invalidate(secretName: string): Promise<void>
   /** Drops every cached copy of this environment. @throws CACHE_UNAVAILABLE as `invalidate`. */
   clear(): Promise<void>
@@ -438,7 +472,7 @@ export interface ValidationIssue {
   action?: AwsAction
 }
 
-/** A secret as a validation saw it. */
+/** What a validation found out about one secret. */
 export interface ValidatedSecret {
   name: string
   /** Lower-cased; `null` when the name has no type part. */
@@ -446,54 +480,54 @@ export interface ValidatedSecret {
   present: boolean
   source: SecretSource | null
   versionId: string | null
-  /** How long ago the version in AWS was made. */
+  /** Age of the version in AWS. */
   ageSeconds: number | null
   issues: ValidationIssue[]
 }
 
-/** The outcome of a validation. `valid` is true when no issue has severity `error`. */
+/** The result of a validation. `valid` is true when no issue has severity `error`. */
 export interface ValidationResult {
   valid: boolean
-  /** `null` when all declared tools were looked at. */
+  /** `null` when all declared tools were checked. */
   tool: string | null
   environment: Environment
   /** ISO 8601, UTC. */
   checkedAt: string
   secrets: ValidatedSecret[]
-  /** The service's own checks, where `validateApplicationFunctionality` was given some. */
+  /** Results of the service's own checks, if `validateApplicationFunctionality` was given any. */
   checks?: CheckResult[]
 }
 
-/** What `validateSecretAccess` found. */
+/** The result of `validateSecretAccess`. */
 export interface AccessValidationResult extends ValidationResult {
   permissions: PermissionState[]
 }
 
-/** Whether this identity may do something, as AWS's own answers tell. */
+/** Whether this identity has a permission, as far as AWS's answers show. */
 export interface PermissionState {
   action: AwsAction
   /**
-   * `denied`: AWS refused it, for one secret at least. `unknown`: nothing was there to try it on, AWS did not say which
-   * action it refused, or only writing would tell (then `migration.apply` names what it lacks).
+   * `denied`: AWS refused the action for at least one secret. `unknown`: there was no secret to try it on, AWS did not
+   * say which action it refused, or only a write would show it (then `migration.apply` names the missing permission).
    */
   state: 'granted' | 'denied' | 'unknown'
-  /** The secrets it was refused for; empty where it is about no secret. */
+  /** The secrets that AWS refused it for; empty for an action that concerns no single secret. */
   refusedFor: string[]
 }
 
-/** How a check of the service's own ended. */
+/** The result of one of the service's own checks. */
 export interface CheckResult {
   name: string
   passed: boolean
-  /** `CHECK_FAILED`; of the error only the class and a plain `code` are repeated. */
+  /** `CHECK_FAILED`, with only the class of the error and a plain `code`. */
   issue: ValidationIssue | null
 }
 
-/** What `validateApplicationFunctionality` also does. */
+/** Options of `validateApplicationFunctionality`. */
 export interface FunctionalityOptions extends MigrationScope {
-  /** The service's own checks, run one after the other: one that throws, or does not end in time, has failed. */
+  /** The service's own checks, run one after the other. A check fails if it throws or does not end in time. */
   checks?: Record<string, () => Promise<void> | void>
-  /** Deadline for one check, in milliseconds. Default `30000`. */
+  /** Deadline for each check, in milliseconds. Default `30000`. */
   timeoutMs?: number
 }
 
@@ -506,7 +540,7 @@ export interface LatencySummary {
   p99Ms: number
 }
 
-/** What delivery costs, layer by layer, against the documented bound of 5 seconds. */
+/** How long reads take in each layer, compared with the bound of 5 seconds. */
 export interface PerformanceMetrics {
   environment: Environment
   measuredAt: string
@@ -518,12 +552,12 @@ export interface PerformanceMetrics {
 }
 
 /** Where a value came from. */
-export type SecretSource = 'memory' | 'redis' | 'aws' | 'env-file' | 'runtime'
+export type SecretSource = 'memory' | 'redis' | 'snapshot' | 'aws' | 'env-file' | 'runtime'
 
 /** One layer's part of an explanation. */
 export interface LayerExplanation {
   layer: SecretSource
-  /** `skipped`: an earlier layer's fresh answer made asking needless. */
+  /** `skipped`: not asked, because an earlier layer had a fresh answer. */
   state: 'hit' | 'stale' | 'miss' | 'error' | 'disabled' | 'skipped'
   /** File path, process variable or AWS id, where there is one. */
   place: string | null
@@ -532,34 +566,34 @@ export interface LayerExplanation {
   /** ISO 8601, UTC. */
   freshUntil: string | null
   staleUntil: string | null
-  /** When a read begins its refresh in the background; `null` where nothing refreshes it. */
+  /** From when on a read refreshes the copy in the background; `null` if nothing refreshes it. */
   refreshAt: string | null
   error: ReportedError | null
 }
 
-/** Why a secret has the value it has. Never the value. */
+/** Where the value of a secret comes from, and why. Never the value. */
 export interface SecretExplanation {
   name: string
   environment: Environment
   awsId: string
-  /** The layer whose value a read returns now; `null` when it would be `null` or reject. */
+  /** The layer whose value a read would return now; `null` if the read would return `null` or reject. */
   answeredBy: SecretSource | null
   stale: boolean
   versionId: string | null
   /** The error a read would reject with now. */
   error: ReportedError | null
-  /** In the order they are asked. */
+  /** In the order in which a read asks them. */
   layers: LayerExplanation[]
-  /** Whether each source is asked at all: `aws`, `aws:<region>`, `redis`. */
+  /** State of each breaker (`aws`, `aws:<region>`, `redis`); `open`: not asked at the moment. */
   breakers: Record<string, 'closed' | 'half-open' | 'open'>
   /**
-   * What the secret costs in a month at AWS's list prices, when this instance alone reads it all the time; `null` where
-   * nothing is cached and every read is a call.
+   * Estimated cost of the secret in a month at AWS's list prices, if this instance alone reads it all the time; `null`
+   * where nothing is cached, so that every read is a call.
    */
   estimate: { awsCallsPerMonth: number; costPerMonthUsd: number } | null
 }
 
-/** State of one part. */
+/** State of one source or cache. */
 export interface HealthCheck {
   status: 'ok' | 'degraded' | 'down' | 'disabled'
   /** `null` when ok. */
@@ -574,22 +608,23 @@ export interface HealthReport {
   checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
 }
 
-/** How a rotation ended, and what was done. Never a value. */
+/** The report of a rotation: how it ended, and each step. Never a value. */
 export interface RotationReport {
   name: string
   environment: Environment
   awsId: string
   rotationType: string | null
   /**
-   * `finished`: the new value is live. `unverified`: it is, and the check of it failed (the policy takes nothing back).
-   * `failed`: the old value is live. `rolled-back`: the new value was live and the old one is again.
+   * `finished`: the new value is live. `unverified`: the new value is live although `verify` refused it, because the
+   * policy does not roll back. `failed`: the old value is live. `rolled-back`: the new value was live for a moment, and
+   * the old value is live again.
    */
   outcome: 'finished' | 'unverified' | 'failed' | 'rolled-back'
-  /** It went on with the value of an interrupted rotation. */
+  /** Whether it continued an interrupted rotation with the same value. */
   resumed: boolean
-  /** AWS's own rotation function did it. */
+  /** Whether AWS's own rotation function did it. */
   byAws: boolean
-  /** Another instance did it meanwhile. */
+  /** Whether another instance did it at the same time. */
   byAnotherInstance: boolean
   /** ISO 8601, UTC. */
   startedAt: string
@@ -606,25 +641,27 @@ export interface RotationReport {
   error: ReportedError | null
 }
 
-/** When a declared secret is to be rotated. */
+/** When a declared secret is due for rotation. */
 export interface RotationDue {
   name: string
   tool: string
   secretType: string
   rotationType: string | null
-  /** The policy's `secretType`; `null`: the environment's interval. */
+  /** The `secretType` of the policy that applies; `null`: the environment's interval applies. */
   policy: string | null
-  /** `manual`: people rotate here. `unknown`: AWS has no such secret, or did not answer. */
+  /**
+   * `manual`: secrets are rotated by hand in this environment. `unknown`: AWS has no such secret, or did not answer.
+   */
   state: 'due' | 'announced' | 'later' | 'manual' | 'unknown'
   versionId: string | null
-  /** When the live version was made. ISO 8601, UTC. */
+  /** When the live version was created. ISO 8601, UTC. */
   rotatedAt: string | null
   noticeAt: string | null
   dueAt: string | null
   error: ReportedError | null
 }
 
-/** What a scheduler does, and how rotations end. */
+/** A rotation that is announced for a later date, or that has ended. */
 export type RotationNotice =
   | {
       kind: 'announced'
@@ -642,19 +679,19 @@ export interface SecretRotationManager {
   /** The policies in force, by type. */
   readonly policies: readonly Readonly<Required<SecretRotationPolicy>>[]
   /**
-   * Gives the secret a new value: staged as AWSPENDING, set and tested by the hooks, then made AWSCURRENT, and checked.
-   * A rotation that fails resolves as well, with the reason.
+   * Gives the secret a new value. The value is stored as AWSPENDING, set and tested by the hooks, made AWSCURRENT, and
+   * verified by a hook. A rotation that fails resolves too; its report has the reason.
    * @param environment Default: this delivery's.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
   rotate(secretName: string, environment?: string): Promise<RotationReport>
-  /** The documented form of `rotate`: whether the new value is live. */
+  /** Like `rotate`, but returns only whether the new value is live. */
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /** All declared secrets, the earliest due first. */
   due(): Promise<RotationDue[]>
   /**
-   * Begins to rotate declared secrets when they are due, one instance of a fleet at a time (Redis tells which). `false`,
-   * and a warning, where secrets are rotated by hand (development).
+   * Starts the scheduler, which rotates declared secrets when they are due. With Redis, one instance of a fleet does so
+   * at a time. In development it does nothing: returns `false` and warns with `ROTATION_MANUAL`.
    */
   start(): boolean
   stop(): void
@@ -662,10 +699,10 @@ export interface SecretRotationManager {
   onNotice(callback: (notice: RotationNotice) => void): () => void
 }
 
-/** When a secret is moved to AWS. */
+/** The phase of a migration in which a secret is moved to AWS. */
 export type MigrationPhase = 'critical' | 'tool' | 'other'
 
-/** What a migration command or validation is limited to. Default: everything that is declared or in the env file. */
+/** Limits a migration command or validation. Default: everything that is declared or in the env file. */
 export interface MigrationScope {
   phase?: MigrationPhase
   /** Secret names, declared or not. */
@@ -677,41 +714,47 @@ export interface PlannedSecret {
   name: string
   phase: MigrationPhase
   /**
-   * `create`: only the file has it. `update`: AWS has another value. `keep`: AWS has the same value. `missing`: neither
-   * has it. `unknown`: AWS did not say, see `error`.
+   * `create`: only the file has it. `update`: AWS has another value. `keep`: AWS has the same value. `only-in-aws`:
+   * only AWS has it. `missing`: neither has it. `unknown`: AWS did not answer, see `error`.
    */
   action: 'create' | 'update' | 'keep' | 'only-in-aws' | 'missing' | 'unknown'
-  /** AWS's live version. */
+  /** The live version in AWS. */
   versionId: string | null
   error: ReportedError | null
 }
 
-/** What is to be done to move the env file's secrets to AWS. */
+/** What is left to do to move the secrets of the env file to AWS. */
 export interface MigrationPlan {
   environment: Environment
   /** ISO 8601, UTC. */
   plannedAt: string
   /** The env file; `null` where none is configured. */
   file: string | null
-  /** Every secret is in AWS, and the file has no other value. */
+  /** Whether every secret is in AWS and the file has no different value. */
   complete: boolean
   phases: Record<MigrationPhase, PlannedSecret[]>
-  /** Names of the file that no secret can have. */
+  /** Names in the file that are not valid secret names. */
   skippedNames: string[]
 }
 
-/** What became of a secret. Never its value. */
+/** What `apply` did with a secret. Never its value. */
 export interface AppliedSecret {
   name: string
   phase: MigrationPhase
-  /** `kept`: AWS had the value. `different`: it has another, and `overwrite` is not set. `absent`: the file has none. */
+  /**
+   * `kept`: AWS already had the value. `different`: AWS has another value, and `overwrite` is not set. `absent`: the
+   * file has no value.
+   */
   outcome: 'created' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
   versionId: string | null
-  /** Why it failed; with another outcome, what was left undone (a cache that was not told, a record not written). */
+  /**
+   * Why it failed. With another outcome: what was left undone, such as a cached copy not dropped or a record not
+   * written.
+   */
   error: ReportedError | null
 }
 
-/** How far an `apply` is. */
+/** Progress of an `apply`. */
 export interface MigrationProgress {
   done: number
   total: number
@@ -720,9 +763,9 @@ export interface MigrationProgress {
 
 /** Options of `migration.apply`. */
 export interface ApplyOptions extends MigrationScope {
-  /** Gives a secret that differs the file's value. Default `false`. */
+  /** Overwrites a different value in AWS with the one in the file. Default `false`. */
   overwrite?: boolean
-  /** Called for each secret that is done. */
+  /** Called after each secret. */
   onProgress?: (progress: MigrationProgress) => void
 }
 
@@ -731,23 +774,23 @@ export interface ApplyReport {
   environment: Environment
   /** ISO 8601, UTC. */
   appliedAt: string
-  /** Nothing failed and nothing is different. */
+  /** Whether nothing failed and no value is different. */
   complete: boolean
   secrets: AppliedSecret[]
 }
 
 /** Options of `migration.retire`. */
 export interface RetireOptions extends MigrationScope {
-  /** What is left of an assignment: `# moved to AWS: NAME`, or nothing. Default `'comment'`. */
+  /** What replaces an assignment: the comment `# moved to AWS: NAME`, or nothing. Default `'comment'`. */
   mode?: 'comment' | 'remove'
 }
 
-/** A secret that was to leave the env file. */
+/** What `retire` did with a secret. Never its value. */
 export interface RetiredSecret {
   name: string
   outcome: 'retired' | 'different' | 'not-in-aws' | 'absent' | 'failed'
   versionId: string | null
-  /** Lines of the new file where the value still stands: comments, or values of other secrets. */
+  /** Lines of the new file that still contain the value: in comments, or in values of other secrets. */
   stillInLines: number[]
   error: ReportedError | null
 }
@@ -756,7 +799,7 @@ export interface RetiredSecret {
 export interface RetireReport {
   environment: Environment
   file: string
-  /** What the file was before; `null` when it was left alone. */
+  /** The saved previous file; `null` if the file was not changed. */
   backup: string | null
   secrets: RetiredSecret[]
 }
@@ -766,7 +809,7 @@ export interface RollbackReport {
   environment: Environment
   file: string
   backup: string
-  /** What the file was until now; `null` when it was the backup already, or not there. */
+  /** Where the replaced file was saved; `null` if it was identical to the backup, or did not exist. */
   replaced: string | null
 }
 
@@ -775,19 +818,20 @@ export interface SecretMigrationManager {
   /** Compares the env file with AWS; changes nothing. @throws ENV_FILE_INVALID, CONFIG_INVALID, CLOSED */
   plan(options?: MigrationScope): Promise<MigrationPlan>
   /**
-   * Creates in AWS what only the file has, and reads it back. A secret that fails is told in its entry: a value over
-   * 65,536 bytes as SOURCE_RESPONSE_INVALID.
+   * Creates in AWS what only the file has, and reads it back. A failed secret has an `error` in its entry, such as
+   * SOURCE_RESPONSE_INVALID for a value over 65,536 bytes.
    * @throws as `plan`
    */
   apply(options?: ApplyOptions): Promise<ApplyReport>
   /**
-   * Takes out of the file what AWS has with the same value now, after a backup (`<file>.<time>.bak`, mode 0600).
+   * Removes from the file the secrets that AWS has with the same value, after a backup (`<file>.<time>.bak`, mode
+   * 0600).
    * @throws ENV_FILE_INVALID when the file cannot be edited or changed meanwhile; as `plan`
    */
   retire(options?: RetireOptions): Promise<RetireReport>
   /**
-   * Puts the newest backup back, or the one given by its name; what it replaces is kept as `<file>.<time>.replaced`.
-   * @throws ENV_FILE_INVALID when there is none
+   * Restores the newest backup, or the named one. The replaced file is kept as `<file>.<time>.replaced`.
+   * @throws ENV_FILE_INVALID when there is no backup
    */
   rollback(options?: { backup?: string }): Promise<RollbackReport>
 }
@@ -800,7 +844,7 @@ export interface SecretVersion {
   createdAt: string | null
 }
 
-/** The versions around the live one, by AWS's labels. */
+/** The live version of a secret, and those before and after it, by AWS's labels. */
 export interface SecretVersions {
   current: SecretVersion | null
   previous: SecretVersion | null
@@ -808,42 +852,42 @@ export interface SecretVersions {
   pending: SecretVersion | null
 }
 
-/** How `withSecret` goes on after a failure. */
+/** Options of `withSecret`. */
 export interface WithSecretOptions {
   /**
-   * Whether an error says that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
+   * Whether an error means that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
    * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
    */
   isAuthError?: (error: unknown) => boolean
-  /** How long another value is looked for, in milliseconds. Default `10000`. */
+  /** How long `withSecret` tries other values, in milliseconds. Default `10000`. */
   timeoutMs?: number
 }
 
 /** Counters since construction. */
 export interface MetricsSnapshot {
-  /** Values returned, by where they came from. */
+  /** Number of values returned, by source. */
   secretsRetrieved: Record<SecretSource, number>
-  /** Reads that ended in `null`. */
+  /** Number of reads that returned `null`. */
   absent: number
-  /** Cache lookups on the way to a value. */
+  /** Lookups that a cache answered. */
   cacheHits: number
   cacheMisses: number
   /** hits ÷ lookups, 0 to 1; `null` before the first lookup. */
   cacheHitRate: number | null
-  /** Share of retrievals that cost no AWS call of their own, 0 to 1; `null` before the first. */
+  /** Share of retrievals that cost no AWS call of their own, 0 to 1; `null` before the first retrieval. */
   cacheEfficiency: number | null
-  /** Secrets that AWS lacks and a later source had when they were last read. */
+  /** Number of secrets that, when last read, were missing in AWS and found in a later source. */
   secretsNotInAws: number
   cacheEntries: number
   staleServed: number
-  /** Refreshes begun in the background before a copy's TTL ended, or to find out whether AWS is back. */
+  /** Refreshes started in the background, before a copy's TTL ended or to find out whether AWS answers again. */
   backgroundRefreshes: number
   unauthorizedAccess: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
   awsCalls: Record<string, { ok: number; denied: number; failed: number }>
-  /** Rotations by how they ended, AWS's own included where an event tells of their failure. */
+  /** Rotations by outcome; includes AWS's own rotations if an event reported their failure. */
   rotations: Record<RotationReport['outcome'], number>
   /** Retrievals reported through `recordSecretRetrieval`. */
   recorded: { count: number; failures: number; totalLatencyMs: number }
@@ -873,23 +917,26 @@ export interface PromClientRegistry {
   metrics(): Promise<string>
 }
 
-/** A documented threshold was crossed, or is no longer. */
+/** A threshold that was crossed, or is no longer crossed. */
 export interface Alert {
   metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
   state: 'firing' | 'resolved'
   environment: Environment
-  /** What was measured: seconds (the bound of the bucket that the 99th percentile is in), a ratio, or a count. */
+  /**
+   * The measured value: seconds (the upper bound of the histogram bucket with the 99th percentile), a ratio, or a
+   * count.
+   */
   value: number | null
   threshold: number
-  /** The documented action. */
+  /** What to do, such as `Alert DevOps`. */
   action: string
-  /** Since when it is, or was, crossed. ISO 8601, UTC. */
+  /** Since when the threshold is, or was, crossed. ISO 8601, UTC. */
   since: string
-  /** When that was found out. */
+  /** When this was noticed. */
   at: string
 }
 
-/** Counters, and the documented way to add to them. */
+/** Counters of this delivery, and a way to add retrievals of your own. */
 export interface MetricsCollector {
   /** @param latency Milliseconds. */
   recordSecretRetrieval(secretName: string, source: string, latency: number, success: boolean): Promise<void>
@@ -902,19 +949,19 @@ export interface MetricsCollector {
   readonly openMetricsContentType: string
   /**
    * All metrics for a service that has `prom-client`: `Registry.merge([register, delivery.metrics.registry()])`.
-   * @typeParam Registry Where prom-client's own type is expected, that one: its class has methods that `merge` never
-   *   calls and that are not here. Default: what is here.
+   * @typeParam Registry The type that the result should have. Give prom-client's own type where it is expected: its
+   *   class has methods that `merge` never calls and that this object lacks. Default: `PromClientRegistry`.
    */
   registry<Registry = PromClientRegistry>(): Registry
 }
 
 /**
- * Delivers secrets: AWS Secrets Manager first, then the env file, then the runtime environment, with an in-process
- * cache over a shared one.
+ * Delivers secrets. A read asks AWS Secrets Manager first, then the env file, then the runtime environment. An
+ * in-process cache and a shared cache hold copies of what AWS gave.
  *
- * With tools whose names are known when compiling (`defineTools`, or written into the options), other names do not
- * compile; `SecretDelivery` without a type argument takes any name. Types know the declared spelling, although case does
- * not matter when running.
+ * If the names of tools are known at compile time (through `defineTools`, or because they are written in the options),
+ * other names do not compile. `SecretDelivery` without a type argument accepts any name. Types require the declared
+ * spelling, although case does not matter at run time.
  *
  * @example
  * const delivery = new SecretDelivery()
@@ -938,41 +985,42 @@ export class SecretDelivery<T extends Tools = Tools> {
    */
   getToolSecret<Tool extends ToolName<T>>(toolName: Tool, secretType: SecretType<T, Tool>): Promise<string | null>
   /**
-   * Every secret of a tool, by lower-cased type: the declared ones, or, for a tool without declared secrets, every
+   * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
    * @throws as `getToolSecret`
    */
   getToolSecrets<Tool extends ToolName<T>>(toolName: Tool): Promise<ToolSecrets<T, Tool>>
-  /** The secret `secretName`, as given. @throws as `getToolSecret` */
+  /** The secret with exactly this name, or `null` when no source has it. @throws as `getToolSecret` */
   getSecret(secretName: string): Promise<string | null>
-  /** What AWS has now; no cache, no other source. @param environment Default: this delivery's. */
+  /** The value that AWS has now; uses no cache and no other source. @param environment Default: this delivery's. */
   getSecretFromAWS(secretName: string, environment?: string): Promise<string | null>
-  /** What the env file has now. @throws ENV_FILE_INVALID */
+  /** The value that the env file has now. @throws ENV_FILE_INVALID */
   getSecretFromEnvFile(secretName: string): Promise<string | null>
-  /** What the runtime environment has now. */
+  /** The value that the runtime environment has now. */
   getSecretFromRuntime(secretName: string): Promise<string | null>
-  /** Reads anew, past the caches, and replaces the cached copies. */
+  /** Reads past the caches, and replaces the cached copies. */
   refresh(secretName: string): Promise<string | null>
-  /** Which layer answers for a secret now, and why. Changes nothing; never holds the value. */
+  /** Which layer would answer a read of the secret now, and why. Changes nothing, and never contains the value. */
   explain(secretName: string): Promise<SecretExplanation>
   /**
-   * Whether the secrets of a tool are there and look right: what is declared, and what is hardly ever meant
-   * (placeholders, white space or quotes around a value, tokens and certificates that end, late rotations).
-   * @param options `otherEnvironments`: whether they have the same value in AWS; needs permission to read there
-   *   (`NOT_COMPARED`).
+   * Whether the secrets of a tool exist and look right: whether they fit their declaration, and whether they show
+   * common mistakes (placeholders, white space or quotes around a value, expiring tokens and certificates, late
+   * rotations).
+   * @param options `otherEnvironments`: also reports secrets that have the same value there in AWS. That needs
+   *   permission to read there; without it, the issue is `NOT_COMPARED`.
    */
   validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
   /**
-   * Called when a secret turns out to have another version than the one known before. Names are lower-cased.
+   * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased.
    * @returns A function that unsubscribes.
    */
   onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void
-  /** The documented form of `rotation.rotate`: `true` when the new value is live. */
+  /** Like `rotation.rotate`, but returns only whether the new value is live. */
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /**
-   * Runs `use` with the secret. When it fails because the credentials are wrong, reads anew and runs it again, with the
-   * pending and the previous version as well where the target is ahead of AWS or behind it. What `use` throws otherwise
-   * is thrown.
+   * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
+   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it. Any
+   * other error of `use` is thrown.
    * @throws as `getToolSecret`; SOURCE_UNAVAILABLE when no source has the secret
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(
@@ -982,80 +1030,83 @@ export class SecretDelivery<T extends Tools = Tools> {
     options?: WithSecretOptions,
   ): Promise<Result>
   /**
-   * The live version, the one before it and the one that is being tried, for services that verify what others signed.
-   * Remembered for up to a minute where caching is on. @throws as `getSecretFromAWS`
+   * The live, the previous and the pending version, for services that verify what others signed. Remembered for up to a
+   * minute where caching is on. @throws as `getSecretFromAWS`
    */
   getSecretVersions(secretName: string): Promise<SecretVersions>
   /**
-   * Follows an event of AWS (EventBridge's `Secret Label Updated`, or CloudTrail's, as an object or JSON text): when it
-   * resolves, every cache has the version that it announced. `true` when it concerned this environment.
-   * @throws SOURCE_RESPONSE_INVALID for what is no event; SOURCE_UNAVAILABLE, SOURCE_TIMEOUT: hand it over again
+   * Handles an event of AWS (EventBridge's `Secret Label Updated`, or one from CloudTrail, as an object or JSON text).
+   * When it resolves, every cache has the announced version. Resolves with `true` if the event concerned this
+   * environment.
+   * @throws SOURCE_RESPONSE_INVALID for something that is not an event; SOURCE_UNAVAILABLE, SOURCE_TIMEOUT: call it
+   *   again later with the same event
    */
   handleSecretEvent(event: unknown): Promise<boolean>
   /**
-   * Called when a documented threshold is crossed and when that is over. Where nobody listens, production warns (`ALERT`).
+   * Calls `callback` when a threshold is crossed, and when it is no longer crossed. Without a callback, production
+   * warns with `ALERT`.
    * @returns A function that unsubscribes.
    */
   onAlert(callback: (alert: Alert) => void): () => void
   /**
-   * Whether each declared secret can be read from AWS with this identity, and which permissions it has. Writes nothing.
+   * Whether this identity can read each declared secret from AWS, and which permissions it has. Writes nothing.
    * @throws CONFIG_INVALID where AWS is switched off
    */
   validateSecretAccess(options?: MigrationScope): Promise<AccessValidationResult>
   /**
-   * Whether the env file and AWS agree, for each declared secret and each name in the file.
+   * Whether the env file and AWS have the same value of each declared secret and each name in the file.
    * @throws as `migration.plan`
    */
   validateSecretConsistency(options?: MigrationScope): Promise<ValidationResult>
-  /** Whether each declared secret resolves, and looks right, the way the service will read it. */
+  /** Whether each declared secret can be read as the service will read it, and looks right. */
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
-  /** Latency of each layer, measured on the declared secrets. */
+  /** How long reads of the declared secrets take in each layer. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
   /** State of every source and cache, with the reason. Never rejects, except with CLOSED. */
   health(): Promise<HealthReport>
-  /** Stops everything, wipes cached values and rejects what is under way with CLOSED. Idempotent. */
+  /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What the verification of an audit log found. */
+/** The result of verifying an audit log. */
 export interface AuditVerification {
-  /** No fault of any kind. */
+  /** Whether there is no fault of any kind. */
   valid: boolean
-  /** No record was changed, removed, inserted or moved. A torn end, as a power cut leaves it, is not tampering. */
+  /** Whether no record was changed, removed, inserted or moved. A torn end, as after a power cut, is not tampering. */
   untampered: boolean
   /** The first fault. */
   fault: {
     kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'bad-checkpoint' | 'torn-tail'
     file: string
-    /** From 1. */
+    /** Line number, starting at 1. */
     line: number
     byteOffset: number
     message: string
   } | null
   files: number
   bytes: number
-  /** The number of the first record; above 1 when older files are elsewhere. */
+  /** Number of the first record; above 1 if older files are elsewhere. */
   firstSequence: number
   lastSequence: number
-  /** The state file beside the log confirms that nothing is missing at the end. */
+  /** Whether the state file beside the log confirms that nothing is missing at the end. */
   endConfirmed: boolean
-  /** Journals of ended processes whose records are not in the log yet; opening the log takes them over. */
+  /** Number of journals of ended processes whose records are not in the log yet; opening the log takes them over. */
   unrecoveredJournals: number
   outcomes: { ok: number; absent: number; denied: number; failed: number }
 }
 
 /**
- * Verifies an audit log with the files that were rotated away from it; may run while it is written.
- * @throws SOURCE_UNAVAILABLE when it cannot be read; CONFIG_INVALID
+ * Verifies an audit log, including its older, rotated files. May run while the log is written.
+ * @throws SOURCE_UNAVAILABLE when the log cannot be read; CONFIG_INVALID
  */
 export function verifyAuditLog(path: string, options?: { key?: string | Uint8Array }): Promise<AuditVerification>
 
-/** The documented preset of an environment. @throws CONFIG_INVALID */
+/** The defaults of an environment. @throws CONFIG_INVALID */
 export function environmentDefaults(environment: string): EnvironmentDefaults
 
 /**
- * Returns `tools` as they are, and lets TypeScript know their names: with `new SecretDelivery({ tools })`, a tool or a
+ * Returns `tools` unchanged, and gives their names to TypeScript. With `new SecretDelivery({ tools })`, a tool or a
  * secret type that is not declared does not compile.
  *
  * @example

@@ -3,17 +3,17 @@ import type { Environment, KnownMembers, SecretErrorCode, SecretType, ToolName, 
 
 /** Options of a `TestDelivery`. */
 export interface TestDeliveryOptions<T extends Tools = Tools> {
-  /** Default `'test'`. */
+  /** The environment. Default `'test'`. */
   environment?: Environment | 'dev' | 'stage' | 'prod'
-  /** Declared tools, as the service declares them. */
+  /** The tools that the service declares. */
   tools?: T & KnownMembers<T>
   /** Values by tool and secret type. */
   secrets?: { [Tool in ToolName<T>]?: { [Type in SecretType<T, Tool>]?: string } }
 }
 
 /**
- * A real `SecretDelivery` for tests, with secrets that stand in the test: AWS, env files, the process's variables, Redis
- * and the audit log have no part in it. Nothing is cached, so a change is seen by the next read.
+ * A real `SecretDelivery` whose secrets come from the test. It uses no AWS, env file, process variable, Redis or audit log.
+ * Nothing is cached, so the next read sees a change.
  *
  * @example
  * const delivery = new TestDelivery({ secrets: { github: { api_token: 'a-token' } } })
@@ -23,10 +23,10 @@ export class TestDelivery<T extends Tools = Tools> extends SecretDelivery<T> {
   /** @throws CONFIG_INVALID, SECRET_NAME_INVALID */
   constructor(options?: TestDeliveryOptions<T>)
   /**
-   * Gives a secret a value, or takes it away (`null`). A value in place of another one is a rotation: listeners of
-   * `onSecretRotated` are called.
+   * Sets the value of a secret, or removes it (`null`). Replacing a value is a rotation: callbacks of `onSecretRotated`
+   * are called.
    */
   setToolSecret<Tool extends ToolName<T>>(toolName: Tool, secretType: SecretType<T, Tool>, value: string | null): void
-  /** From now on reads reject with this code, as when a source fails; `null`: no longer. */
+  /** Makes all later reads reject with this code, as if a source failed; `null` ends that. */
   failWith(code: SecretErrorCode | null): void
 }

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use delivery_core::audit::log::{Key, Verification, VerifyOptions, verify};
 use napi::bindgen_prelude::{AsyncTask, Env, Result, Task};
 use napi_derive::napi;
-use tcs_secret_delivery_core::audit::log::{Key, Verification, VerifyOptions, verify};
 
 use crate::report;
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use napi::bindgen_prelude::{Either, Either3, Either5, Env, Null, Object, Result, ToNapiValue};
 use napi::sys;
-use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
-use tcs_secret_delivery_core::notice::{Notice, Notices};
-use tcs_secret_delivery_core::value::SecretValue;
+use secret::error::{ErrorCode, SecretError};
+use secret::notice::{Notice, Notices};
+use secret::value::SecretValue;
 
 use crate::native_delivery::NativeFailure;
 use crate::raw::{Hop, SecretMap, SecretText};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
-use tcs_secret_delivery_core::value::SecretValue;
+use delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
+use secret::value::SecretValue;
 
 use crate::completions::Completions;
 use crate::questions::Questions;

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use delivery_core::delivery::Delivery;
+use delivery_core::migration::{Action, Applied, Mode, Plan, Planned, PutBack, RetireReport, Retired, Scope};
 use napi_derive::napi;
+use secret::clock::iso8601;
+use secret::error::{Result, SecretError};
+use secret::manifest::Phase;
+use secret::name::SecretName;
 use serde_json::{Value, json};
-use tcs_secret_delivery_core::clock::iso8601;
-use tcs_secret_delivery_core::delivery::Delivery;
-use tcs_secret_delivery_core::error::{Result, SecretError};
-use tcs_secret_delivery_core::manifest::Phase;
-use tcs_secret_delivery_core::migration::{
-    Action, Applied, Mode, Plan, Planned, PutBack, RetireReport, Retired, Scope,
-};
-use tcs_secret_delivery_core::name::SecretName;
 
 use crate::completions::Completions;
 use crate::report::error;

@@ -6,29 +6,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use delivery_core::config::{Ambient, Config};
+use delivery_core::delivery::{Delivery, parse_environment};
+use delivery_core::export::text;
+use delivery_core::health::health;
+use delivery_core::resolver::Freshness;
+use delivery_core::rotation::hooks::HookFailure;
+use delivery_core::source::runtime::Variables;
+use delivery_core::validation::Validated;
 use napi::Env;
 use napi::bindgen_prelude::{Either, Object, Result, Unknown, spawn, within_runtime_if_available};
 use napi_derive::napi;
-use tcs_secret_delivery_core::clock::Clock;
-use tcs_secret_delivery_core::config::{Ambient, Config};
-use tcs_secret_delivery_core::delivery::{Delivery, parse_environment};
-use tcs_secret_delivery_core::error::SecretError;
-use tcs_secret_delivery_core::exposition::text;
-use tcs_secret_delivery_core::health::health;
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::rotation::hooks::HookFailure;
-use tcs_secret_delivery_core::source::runtime::Variables;
-use tcs_secret_delivery_core::validation::Validated;
-use tcs_secret_delivery_core::value::SecretValue;
+use secret::clock::Clock;
+use secret::error::SecretError;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 use tokio::runtime::Handle;
 
 use crate::completions::{Batch, Completions, Outcome};
 use crate::hooks::JsHooks;
 use crate::migration::{self, NativeScope};
+use crate::options;
 use crate::raw::{CachedReader, SecretMap, SecretText};
+use crate::report;
 use crate::shipping::Shipping;
 use crate::variables::JsVariables;
-use crate::{options, report};
 
 /// A refusal that JavaScript turns into a `SecretError`.
 #[napi(object)]
@@ -201,7 +203,7 @@ impl NativeDelivery {
     pub fn get_secret(&self, id: u32, name: String, variables: Option<HashMap<String, String>>) {
         let variables = self.variables(variables);
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(secret(delivery.get(&name, &variables).await?.map(|found| found.value)))
+            Ok(secret(delivery.read_one(&name, &variables, Freshness::Cached).await?.map(|found| found.value)))
         });
     }
 
@@ -234,7 +236,7 @@ impl NativeDelivery {
             return false;
         }
         self.start(id, |delivery| async move {
-            let answers = delivery.get_many(&valid, &variables).await.into_iter();
+            let answers = delivery.read(&valid, &variables, Freshness::Cached).await.into_iter();
             let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
             for (at, error) in refused {
                 answers.insert(at, Err(error));
@@ -268,7 +270,7 @@ impl NativeDelivery {
     pub fn refresh(&self, id: u32, name: String, variables: HashMap<String, String>) {
         let variables = Variables::new(variables);
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(secret(delivery.refresh(&name, &variables).await?.map(|found| found.value)))
+            Ok(secret(delivery.read_one(&name, &variables, Freshness::Fresh).await?.map(|found| found.value)))
         });
     }
 

@@ -1,8 +1,8 @@
 //! JavaScript values to the core's option tree.
 
+use delivery_core::config::OptionValue;
 use napi::ValueType;
 use napi::bindgen_prelude::{Array, FromNapiValue, JsValue, Object, Result, Uint8Array, Unknown};
-use tcs_secret_delivery_core::config::OptionValue;
 use zeroize::Zeroizing;
 
 /// No option is nested deeper; a cyclic object is.

@@ -15,12 +15,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, Weak};
 
+use delivery_core::delivery::HotPath;
 use napi::bindgen_prelude::{JsObjectValue, JsValue, Object, Result, ToNapiValue, Unknown};
 use napi::threadsafe_function::ThreadsafeFunctionHandle;
 use napi::{Env, Error, JsError, Status, sys};
-use tcs_secret_delivery_core::delivery::HotPath;
-use tcs_secret_delivery_core::name::{MAX_NAME, MAX_PART};
-use tcs_secret_delivery_core::value::SecretValue;
+use secret::name::{MAX_NAME, MAX_PART};
+use secret::value::SecretValue;
 
 /// Room for the longest name, one more UTF-8 character and the NUL that Node-API writes. Node-API cuts what does not
 /// fit without saying so; with this room anything cut is recognisably longer than any valid name.

@@ -1,28 +1,27 @@
 //! Reports as JSON text, with the names of `index.d.ts`. None of them has a place for a value.
 
+use aws::Version;
+use delivery_core::audit::log::{FaultKind, Verification};
+use delivery_core::delivery::Delivery;
+use delivery_core::explain::{Explanation, LayerReport};
+use delivery_core::export::{Family, Labels, Series};
+use delivery_core::health::{Check, Status};
+use delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
+use delivery_core::metrics::read;
+use delivery_core::reads::Versions;
+use delivery_core::rotation::calendar::Appointment;
+use delivery_core::rotation::hooks::{Hook, HookContext};
+use delivery_core::rotation::policy::{Policies, Policy};
+use delivery_core::validation::{Issue, LATENCY_BOUND, LayerLatency, Permission, Severity, Validated, is_valid};
+use secret::clock::{Clock, iso8601};
+use secret::environment::Environment;
+use secret::error::SecretError;
+use secret::found::Origin;
+use secret::name::SecretName;
+use secret::notice::Alert;
+use secret::notice::Notice;
+use secret::report::{Report, StepReport};
 use serde_json::{Map, Value, json};
-use tcs_secret_delivery_core::audit::log::{FaultKind, Verification};
-use tcs_secret_delivery_core::clock::{Clock, iso8601};
-use tcs_secret_delivery_core::delivery::Delivery;
-use tcs_secret_delivery_core::environment::Environment;
-use tcs_secret_delivery_core::error::SecretError;
-use tcs_secret_delivery_core::explain::{Explanation, LayerReport};
-use tcs_secret_delivery_core::exposition::{Family, Labels, Series};
-use tcs_secret_delivery_core::health::{Check, Status};
-use tcs_secret_delivery_core::layer::Versions;
-use tcs_secret_delivery_core::metrics::alerts::Alert;
-use tcs_secret_delivery_core::metrics::latency::{Counts, bounds_seconds, seconds};
-use tcs_secret_delivery_core::metrics::{Origin, read};
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::notice::Notice;
-use tcs_secret_delivery_core::rotation::calendar::Appointment;
-use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext};
-use tcs_secret_delivery_core::rotation::policy::{Policies, Policy};
-use tcs_secret_delivery_core::rotation::report::{Report, StepReport};
-use tcs_secret_delivery_core::source::aws::Version;
-use tcs_secret_delivery_core::validation::{
-    Issue, LATENCY_BOUND, LayerLatency, Permission, Severity, Validated, is_valid,
-};
 
 /// `EnvironmentDefaults`.
 pub fn environment_defaults(environment: Environment) -> Value {
@@ -332,7 +331,7 @@ pub fn health(environment: Environment, clock: &Clock, status: Status, checks: &
 /// `MetricsSnapshot`.
 pub fn metrics(delivery: &Delivery) -> Value {
     let metrics = delivery.metrics();
-    let layer = delivery.layer();
+    let reads = delivery.reads();
     let retrieved: Map<String, Value> =
         Origin::ALL.iter().map(|origin| (origin.as_str().to_owned(), metrics.retrieved_from(*origin).into())).collect();
     let errors: Map<String, Value> = metrics
@@ -340,7 +339,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         .filter(|(_, count)| *count > 0)
         .map(|(code, count)| (code.as_str().to_owned(), count.into()))
         .collect();
-    let calls: Map<String, Value> = layer.aws.as_ref().map_or_else(Map::new, |aws| {
+    let calls: Map<String, Value> = reads.aws().map_or_else(Map::new, |aws| {
         aws.calls()
             .operations()
             .map(|(operation, outcomes)| {
@@ -361,7 +360,7 @@ pub fn metrics(delivery: &Delivery) -> Value {
         "cacheHitRate": metrics.hit_rate(),
         "cacheEfficiency": metrics.efficiency(),
         "secretsNotInAws": metrics.not_in_aws(),
-        "cacheEntries": layer.cache.as_ref().map_or(0, |cache| cache.memory().len()),
+        "cacheEntries": reads.cache().map_or(0, |cache| cache.memory().len()),
         "staleServed": read(&metrics.stale),
         "backgroundRefreshes": read(&metrics.refreshes),
         "unauthorizedAccess": read(&metrics.unauthorized),

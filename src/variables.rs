@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tcs_secret_delivery_core::error::{ErrorCode, SecretError};
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::source::runtime::{AskVariables, AskedVariables, VariableValues};
+use delivery_core::source::runtime::{AskVariables, AskedVariables, VariableValues};
+use secret::error::{ErrorCode, SecretError};
+use secret::name::SecretName;
 
 use crate::completions::Completions;
 use crate::questions::Questions;

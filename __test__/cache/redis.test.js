@@ -193,15 +193,15 @@ test('rediss:// verifies the server, with a CA of its own', async () => {
 })
 
 const PASSWORD = 'canary-password'
-const README = fs.readFileSync(path.join(__dirname, '..', '..', 'README.md'), 'utf8')
+const PAGE = fs.readFileSync(path.join(__dirname, '..', '..', 'docs', 'permissions.md'), 'utf8')
 /** What a user may do on Redis, and on a Sentinel. */
-const [RIGHTS, SENTINEL_RIGHTS] = [...README.matchAll(/user secrets (on .+)$/gm)].map(([, rights]) =>
+const [RIGHTS, SENTINEL_RIGHTS] = [...PAGE.matchAll(/user secrets (on .+)$/gm)].map(([, rights]) =>
   rights.replace('PASSWORD', PASSWORD).split(' '),
 )
 /** The line of what it also needs. @param {string} where */
-const also = (where) => new RegExp(`^${where}: +(.+)$`, 'm').exec(README)[1].split(' ')
+const also = (where) => new RegExp(`^${where}: +(.+)$`, 'm').exec(PAGE)[1].split(' ')
 
-describe('a user with the rights that the README names, over TLS with a client certificate', () => {
+describe('a user with the rights that docs/permissions.md names, over TLS with a client certificate', () => {
   const directory = temporaryDirectory()
   /** @type {RedisServer} */
   let server
@@ -322,7 +322,7 @@ test('Sentinel leads to the primary', async () => {
   }
 })
 
-describe('a user with the rights that the README names, where there are several servers', () => {
+describe('a user with the rights that docs/permissions.md names, where there are several servers', () => {
   const user = `secrets:${PASSWORD}@`
 
   /** Gives the user these rights and no others. @param {RedisServer[]} servers @param {string[]} rights */

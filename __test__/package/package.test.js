@@ -106,10 +106,8 @@ const debug = isDebug()
 test('the README gets a newcomer to a first secret', () => {
   const empty = path.join(service, 'empty')
   fs.mkdirSync(path.join(empty, '.git'), { recursive: true })
-  const minute = /^## In a minute\n[^]*?^```sh\n([^]*?)^```$/m.exec(
-    fs.readFileSync(path.join(root, 'README.md'), 'utf8'),
-  )
-  const [install, ...commands] = minute[1].trim().split('\n')
+  const section = /^## Install\n[^]*?^```sh\n([^]*?)^```$/m.exec(fs.readFileSync(path.join(root, 'README.md'), 'utf8'))
+  const [install, ...commands] = section[1].trim().split('\n')
   expect(install).toBe('npm install tcs-secret-delivery')
   const results = commands.map((line) => {
     const [npx, ...args] = line.replace(/ +#.*/, '').split(/ +/)

@@ -108,26 +108,24 @@ impl Chain {
     }
 }
 
-/// Writes lines into a buffer.
+/// Writes numbered and linked lines into a buffer.
 #[derive(Debug, Default)]
-pub struct Pen {
+pub struct LineWriter {
     link: Link,
     times: TimeText,
     drafts: Vec<Unlinked>,
 }
 
-impl Pen {
-    /// A pen that links by `link`.
-    pub fn new(link: Link) -> Self {
+impl LineWriter {
+    pub(crate) fn new(link: Link) -> Self {
         Self { link, ..Self::default() }
     }
 
-    /// How it links.
-    pub fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Link {
         &self.link
     }
 
-    /// Appends the next line of `chain`; its link, and the chain's, wait for [`Pen::connect`].
+    /// Appends the next line of `chain`. [`LineWriter::connect`] fills in its link and the chain's.
     pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, (time_us, latency_us): (u64, u32)) {
         chain.seq += 1;
         chain.counts.count(form.outcome);
@@ -135,7 +133,7 @@ impl Pen {
         out.push(b'\n');
     }
 
-    /// Takes the last draft back: `chain` is again as it was `before`.
+    /// Removes the last draft and resets `chain` to `before`.
     pub fn take_back(&mut self, out: &mut Vec<u8>, chain: &mut Chain, before: Chain) {
         if let Some(draft) = self.drafts.pop() {
             out.truncate(draft.start);
@@ -187,18 +185,18 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_followed() {
-        let (mut pen, mut chain) = (Pen::default(), Chain::default());
+        let (mut writer, mut chain) = (LineWriter::default(), Chain::default());
         let who = Identity::new("0123456789abcdef".into(), 1, "test".into());
         let mut out = Vec::new();
         for outcome in [Outcome::Ok, Outcome::Denied, Outcome::None] {
             let record = Record { outcome, ..Record::new(Event::Access) };
-            pen.own(&mut out, &mut chain, &Form::new(&who, &record, ""), 0);
+            writer.own(&mut out, &mut chain, &Form::new(&who, &record, ""), 0);
         }
         let mut followed = Chain::default();
         for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line = Line::parse(bytes).expect("a line");
-            assert!(followed.follow(pen.link(), bytes, &line));
-            assert!(!followed.clone().follow(pen.link(), bytes, &line), "not twice");
+            assert!(followed.follow(writer.link(), bytes, &line));
+            assert!(!followed.clone().follow(writer.link(), bytes, &line), "not twice");
         }
         assert_eq!(followed, chain);
         assert_eq!(chain.counts.words(), [3, 1, 0, 1, 0]);
@@ -209,7 +207,7 @@ mod tests {
     #[test]
     fn lines_and_links_stay_as_they_always_were() {
         let last = |link: Link| {
-            let (mut pen, mut chain, mut out) = (Pen::new(link), Chain::default(), Vec::new());
+            let (mut writer, mut chain, mut out) = (LineWriter::new(link), Chain::default(), Vec::new());
             let who = Identity::new("0123456789abcdef".into(), 4_194_304, "production".into());
             let text = format!("{}\"\\\u{1}\u{1f}é{}", "x".repeat(100), "y".repeat(149));
             for (length, latency) in (0..=255).filter(|length| text.is_char_boundary(*length)).zip(0_u32..) {
@@ -228,20 +226,20 @@ mod tests {
                 };
                 let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
                 let form = Form::new(&who, &record, "");
-                pen.draft(&mut out, &mut chain, &form, (time_us, record.latency_us));
+                writer.draft(&mut out, &mut chain, &form, (time_us, record.latency_us));
                 let before = chain;
-                pen.draft(&mut out, &mut chain, &form, (0, 0));
-                pen.take_back(&mut out, &mut chain, before);
+                writer.draft(&mut out, &mut chain, &form, (0, 0));
+                writer.take_back(&mut out, &mut chain, before);
                 // As many lines at once as it happens: 1, 2, 3…
                 if out.len() % 3 == 0 {
-                    pen.connect(&mut out, &mut chain);
+                    writer.connect(&mut out, &mut chain);
                 }
             }
             let form = Form::new(&who, &Record::new(Event::Begin), "file=1 chain=sha256");
-            pen.own(&mut out, &mut chain, &form, 0);
+            writer.own(&mut out, &mut chain, &form, 0);
             let mut followed = Chain::default();
             for bytes in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                assert!(followed.follow(pen.link(), bytes, &Line::parse(bytes).expect("a line")));
+                assert!(followed.follow(writer.link(), bytes, &Line::parse(bytes).expect("a line")));
             }
             assert_eq!(followed, chain);
             (hex(&chain.last), out.len())

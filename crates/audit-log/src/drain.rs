@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::chain::{Chain, Pen};
+use crate::chain::{Chain, LineWriter};
 use crate::error::{Failure, Notice, Result};
 use crate::file_sink::Session;
 use crate::files::{Create, find, open};
@@ -58,7 +58,7 @@ impl Batch {
         &mut self,
         journal: &Journal,
         dead: bool,
-        pen: &mut Pen,
+        writer: &mut LineWriter,
         chain: &mut Chain,
         (limit, most): (usize, usize),
     ) -> Collected {
@@ -80,9 +80,9 @@ impl Batch {
             match packed.and_then(|packed| Some((packed.times(), self.forms.of(journal.who(), packed)?))) {
                 Some((times, form)) => {
                     let (before, length) = (*chain, self.lines.len());
-                    pen.draft(&mut self.lines, chain, form, times);
+                    writer.draft(&mut self.lines, chain, form, times);
                     if self.lines.len() > most && length > 0 {
-                        pen.take_back(&mut self.lines, chain, before);
+                        writer.take_back(&mut self.lines, chain, before);
                         collected.more = true;
                         break;
                     }
@@ -96,7 +96,7 @@ impl Batch {
                 break;
             }
         }
-        pen.connect(&mut self.lines, chain);
+        writer.connect(&mut self.lines, chain);
         collected
     }
 
@@ -126,7 +126,7 @@ fn end_of(ring: &Ring, dead: bool) -> u64 {
 pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<Collected> {
     resolve(session, journal, batch)?;
     let mut chain = session.head.chain;
-    let collected = batch.collect(journal, dead, session.pen(), &mut chain, (batch.limit, usize::MAX));
+    let collected = batch.collect(journal, dead, session.writer(), &mut chain, (batch.limit, usize::MAX));
     let mut progress = journal.progress();
     if collected.records > 0 {
         progress.end = collected.end;

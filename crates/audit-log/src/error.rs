@@ -73,6 +73,12 @@ impl Failure {
         Self { reason, message: message.into() }
     }
 
+    /// The log was written with another key than the one that was given.
+    pub(crate) fn other_key(method: &str) -> Self {
+        let message = format!("the audit log was written with another key ({method}); give that key");
+        Self::new(Reason::Foreign, message)
+    }
+
     /// The system's `error` while doing `what` (such as "write the audit log") at `path`.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &io::Error) -> Self {
         Self::new(Reason::of(error), format!("could not {what} {}: {error}", path.display()))

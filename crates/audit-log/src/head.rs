@@ -3,7 +3,7 @@
 //! One line of JSON, written in place and padded to a fixed length, with a check over the rest. It lets a shortened,
 //! replaced or deleted log be noticed, since the log itself cannot tell what it no longer holds.
 
-use crate::chain::{Chain, Counts, Pen};
+use crate::chain::{Chain, Counts, LineWriter};
 use crate::files::FileId;
 use crate::link::{Link, hex, parse_hex};
 
@@ -35,7 +35,7 @@ pub struct Head {
 
 /// What is in a state file.
 #[derive(Debug)]
-pub enum Found {
+pub enum ParsedHead {
     /// Nothing yet.
     Nothing,
     /// Where the chain ends.
@@ -48,35 +48,37 @@ pub enum Found {
 
 impl Head {
     /// The bytes of the state file.
-    pub fn to_bytes(&self, pen: &Pen) -> Vec<u8> {
+    pub fn to_bytes(&self, writer: &LineWriter) -> Vec<u8> {
         let Self { number, file, size, synced, began_us, chain, counted, boot, rotating } = self;
         let Chain { seq, last, counts } = chain;
         let [records, ok, absent, denied, failed] = counts.words();
-        let (method, last) = (pen.link().method(), hex(last));
+        let (method, last) = (writer.link().method(), hex(last));
         let text = format!(
             "{{\"chain\":\"{method}\",\"file\":{number},\"device\":{},\"inode\":{},\"size\":{size},\"synced\":{synced},\
              \"began\":{began_us},\"seq\":{seq},\"last\":\"{last}\",\"records\":{records},\"ok\":{ok},\"absent\":{absent},\
              \"denied\":{denied},\"failed\":{failed},\"counted\":{counted},\"boot\":{boot},\"rotating\":\"{rotating}\"",
             file.device, file.inode
         );
-        let mut bytes = format!("{text},\"check\":\"{}\"}}", pen.link().check("state", &text)).into_bytes();
+        let mut bytes = format!("{text},\"check\":\"{}\"}}", writer.link().check("state", &text)).into_bytes();
         bytes.resize(LENGTH - 1, b' ');
         bytes.push(b'\n');
         bytes
     }
 
     /// Reads the bytes of a state file.
-    pub fn parse(bytes: &[u8], link: &Link) -> Found {
-        let Ok(text) = std::str::from_utf8(bytes) else { return Found::Invalid };
+    pub fn parse(bytes: &[u8], link: &Link) -> ParsedHead {
+        let Ok(text) = std::str::from_utf8(bytes) else { return ParsedHead::Invalid };
         let text = text.trim_ascii_end();
         if text.is_empty() {
-            return Found::Nothing;
+            return ParsedHead::Nothing;
         }
         let method = text.strip_prefix("{\"chain\":\"").and_then(|rest| rest.split('"').next());
         match method {
-            None => Found::Invalid,
-            Some(method) if method != link.method() => Found::OtherKey(method.to_owned()),
-            Some(_) => Self::parse_checked(text, link).map_or(Found::Invalid, |head| Found::Head(Box::new(head))),
+            None => ParsedHead::Invalid,
+            Some(method) if method != link.method() => ParsedHead::OtherKey(method.to_owned()),
+            Some(_) => {
+                Self::parse_checked(text, link).map_or(ParsedHead::Invalid, |head| ParsedHead::Head(Box::new(head)))
+            }
         }
     }
 
@@ -128,19 +130,22 @@ mod tests {
             boot: u64::MAX,
             rotating: "audit-20260101T000000Z-000001.jsonl".into(),
         };
-        let pen = Pen::default();
-        let bytes = head.to_bytes(&pen);
+        let writer = LineWriter::default();
+        let bytes = head.to_bytes(&writer);
         assert_eq!(bytes.len(), LENGTH);
-        assert!(matches!(Head::parse(&bytes, pen.link()), Found::Head(found) if *found == head));
+        assert!(matches!(Head::parse(&bytes, writer.link()), ParsedHead::Head(found) if *found == head));
         let used = bytes.trim_ascii_end().len();
         for at in 0..used {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert!(matches!(Head::parse(&changed, pen.link()), Found::Invalid | Found::OtherKey(_)), "byte {at}");
+            assert!(
+                matches!(Head::parse(&changed, writer.link()), ParsedHead::Invalid | ParsedHead::OtherKey(_)),
+                "byte {at}"
+            );
         }
-        assert!(matches!(Head::parse(&bytes[..used - 1], pen.link()), Found::Invalid));
-        assert!(matches!(Head::parse(b"", pen.link()), Found::Nothing));
+        assert!(matches!(Head::parse(&bytes[..used - 1], writer.link()), ParsedHead::Invalid));
+        assert!(matches!(Head::parse(b"", writer.link()), ParsedHead::Nothing));
         let keyed = Link::new(Key::new(&[1; 32]));
-        assert!(matches!(Head::parse(&bytes, &keyed), Found::OtherKey(method) if method == "sha256"));
+        assert!(matches!(Head::parse(&bytes, &keyed), ParsedHead::OtherKey(method) if method == "sha256"));
     }
 }

@@ -1,15 +1,15 @@
-//! Line after line: does it follow, and if not, what was done?
+//! Checks line after line whether it continues the chain, and finds out what was done where one does not.
 //!
-//! A line that does not follow is a suspect. What comes after it tells the cases apart: the line that should stand there
-//! may come later, or never, or its own successor may vouch for it.
+//! A line that does not continue the chain is a suspect. The lines after it decide what happened: the expected line may
+//! come later (moved or inserted), or never (removed), and the next line's link shows which of two lines was changed.
 
 use std::collections::VecDeque;
 
 use crate::chain::{Chain, Counts, is_counted};
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::fault::FaultKind;
 use crate::line::{Line, detail_number};
 use crate::link::{FIRST, Hash, Link};
-use crate::verify::{FaultKind, other_key};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub last: (u64, Hash),
 }
 
-/// So many lines before a suspect are remembered.
+/// The number of lines before a suspect that are remembered.
 const MEMORY: usize = 64;
 
 /// Reads a log line by line.
@@ -60,24 +60,24 @@ pub struct Inspector {
     fault: Option<(FaultKind, Place, String)>,
 }
 
-/// A line that does not follow.
+/// A line that does not continue the chain.
 struct Suspect {
     place: Place,
     hash: Hash,
-    /// Its number and link, when it can be read.
+    /// The number and the link in the line, when it can be parsed.
     says: Option<(u64, Hash)>,
-    /// What should stand there.
+    /// The number that the line should have.
     expected: u64,
     prev: Hash,
     /// Lines seen after it.
     seen: u64,
-    /// The line right after it, when that can be read.
+    /// The number and the link in the line right after it, when that one can be parsed.
     next: Option<(u64, Hash)>,
     /// Whether the line that should stand there comes later.
     comes_later: bool,
     /// Whether its number comes again.
     comes_again: bool,
-    /// The highest number that is known of.
+    /// The highest number that was seen or is known from an anchor.
     highest: u64,
 }
 
@@ -163,7 +163,7 @@ impl Inspector {
             && method != self.link.method()
             && is_method(method)
         {
-            return Err(other_key(method));
+            return Err(Failure::other_key(method));
         }
         // The first file begins a chain; a later one goes on with one that is not here.
         if detail_number(line.detail, "file") == Some(1) && (line.seq != 1 || line.prev != FIRST) {
@@ -214,7 +214,7 @@ impl Inspector {
     }
 }
 
-/// Whether this is how a chain can be made, and no edited text.
+/// Whether `text` names a way of linking, and is not text that was edited.
 fn is_method(text: &str) -> bool {
     let is_key = |key: &str| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     text == "sha256" || text.strip_prefix("hmac-sha256:").is_some_and(is_key)
@@ -252,7 +252,7 @@ impl Suspect {
         }
         let next = self.next;
         if seq == expected {
-            // Whose hash is wrong: the one before, or the link in this one? The next line, or an anchor, vouches.
+            // Either the line before was changed, or the link in this one. The next line's link or an anchor decides.
             let intact = next.map(|(_, prev)| prev == self.hash).or(confirmed);
             return changed(if intact == Some(false) { place } else { before });
         }
@@ -264,7 +264,7 @@ impl Suspect {
                 (FaultKind::Removed, place, message)
             };
         }
-        // An old number: it may follow an earlier line, so that the ones in between are too many.
+        // The number was there before: if the line continues an earlier one, those in between were inserted.
         let earlier = memory.iter().position(|(hash, _)| *hash == prev).and_then(|at| memory.get(at + 1));
         let extra = earlier.map_or(place, |(_, place)| *place);
         name(FaultKind::Inserted, extra, "it does not belong here")

@@ -6,12 +6,13 @@
 //! removed, inserted or moved. `docs/audit.md` has the format and what is guaranteed.
 //!
 //! Arrows point down only: `log` → `worker` → `drain` → `file_sink`, `stream_sink` → `journal`, `walk`, `head` →
-//! `chain` → `line`, `link`, `record`. `verify` stands beside `log` and uses the same words. `map` has all the `unsafe`.
+//! `chain` → `line`, `link`, `record`. Beside `log`: `verify` → `inspect` → `chain`, `fault`. `map` has all the `unsafe`.
 #![deny(unsafe_code)]
 
 mod chain;
 mod drain;
 mod error;
+mod fault;
 mod file_sink;
 mod files;
 mod forms;
@@ -34,10 +35,11 @@ mod worker;
 
 pub use chain::Counts;
 pub use error::{AppendError, Failure, Notice, Reason, Result, State};
+pub use fault::{Fault, FaultKind};
 pub use link::{Hash, Key};
 pub use log::{AuditLog, Destination, Figures, Options, Recovery, recover};
 pub use record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
 pub use stream_sink::Receiver;
 pub use time::{Clock, system_clock};
-pub use verify::{Fault, FaultKind, Progress, Verification, VerifyOptions, verify};
+pub use verify::{Progress, Verification, VerifyOptions, verify};
 pub use worker::Listener;

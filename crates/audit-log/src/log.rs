@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::drain::{Batch, take_over};
 use crate::error::{AppendError, Failure, Notice, Reason, Result, State};
@@ -18,7 +18,7 @@ use crate::packed::pack;
 use crate::record::{Event, MAX_TEXT, Record};
 use crate::ring::NoPlace;
 use crate::stream_sink::{Output, Receiver, StreamSink};
-use crate::time::{Clock, system_clock};
+use crate::time::{Clock, now, system_clock};
 use crate::worker::{BOUND, Listener, Shared, Sink, Worker};
 
 /// Where the lines go.
@@ -189,10 +189,10 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::try_append`].
     pub fn append(&self, record: &Record<'_>, timeout: Duration) -> std::result::Result<(), AppendError> {
-        let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
+        let deadline = now() + timeout.min(LONGEST_WAIT);
         loop {
             match self.try_append(record) {
-                Err(AppendError::Full) if Instant::now() < deadline => sleep(Duration::from_micros(200)),
+                Err(AppendError::Full) if now() < deadline => sleep(Duration::from_micros(200)),
                 answer => return answer,
             }
         }
@@ -231,7 +231,7 @@ impl AuditLog {
     pub fn flush(&self) -> Result<()> {
         let round = self.shared.request();
         self.wake();
-        if self.shared.wait_served(round, Instant::now() + BOUND) {
+        if self.shared.wait_served(round, now() + BOUND) {
             return Ok(());
         }
         Err(self
@@ -245,7 +245,7 @@ impl AuditLog {
     /// # Errors
     /// The failure that stands in the way; the records stay in the journal, and the next process takes them over.
     pub fn close(&self, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout.min(BOUND);
+        let deadline = now() + timeout.min(BOUND);
         self.shared.request_close(deadline);
         self.wake();
         self.shared.wait_finished(deadline + Duration::from_millis(200)).unwrap_or_else(|| {
@@ -263,7 +263,7 @@ impl AuditLog {
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
-        self.shared.request_close(Instant::now() + BOUND);
+        self.shared.request_close(now() + BOUND);
         self.thread.thread().unpark();
     }
 }
@@ -272,7 +272,7 @@ impl Drop for AuditLog {
 fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> {
     look(&sink.names.log)?;
     let path = sink.names.journal(&who.instance);
-    let mut session = sink.session(Instant::now() + Duration::from_secs(2))?;
+    let mut session = sink.session(now() + Duration::from_secs(2))?;
     let journal = Journal::create(&path, who, slots)?;
     match session.own(Event::Open, "", "").and_then(|()| session.finish()) {
         Ok(_) => Ok(journal),
@@ -308,7 +308,7 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
         checkpoint_after: defaults.checkpoint_after,
     };
     let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits);
-    let mut session = sink.session(Instant::now() + BOUND)?;
+    let mut session = sink.session(now() + BOUND)?;
     let found = take_over(&mut session, &mut Batch::default())?;
     session.sync()?;
     session.finish()?;

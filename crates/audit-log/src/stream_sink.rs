@@ -6,7 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::chain::{Pen, counted};
+use crate::chain::{LineWriter, counted};
 use crate::drain::{Batch, set_aside};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::Names;
@@ -35,7 +35,7 @@ pub enum Output {
 /// A stream of lines.
 pub struct StreamSink {
     names: Names,
-    pen: Pen,
+    writer: LineWriter,
     clock: Clock,
     output: Output,
 }
@@ -43,14 +43,14 @@ pub struct StreamSink {
 impl StreamSink {
     /// Writes nothing yet.
     pub fn new(names: Names, link: Link, clock: Clock, output: Output) -> Self {
-        Self { names, pen: Pen::new(link), clock, output }
+        Self { names, writer: LineWriter::new(link), clock, output }
     }
 
     /// Appends a record of the log itself to the chain of `journal`.
     pub fn own(&mut self, journal: &Journal, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut progress, mut line) = (journal.progress(), Vec::new());
         let form = Form::new(journal.who(), &Record { code, ..Record::new(event) }, detail);
-        self.pen.own(&mut line, &mut progress.chain, &form, (self.clock)());
+        self.writer.own(&mut line, &mut progress.chain, &form, (self.clock)());
         self.output.take(&line)?;
         journal.publish(&progress);
         Ok(())
@@ -58,13 +58,13 @@ impl StreamSink {
 
     /// The first record of an instance.
     pub fn open(&mut self, journal: &Journal) -> Result<()> {
-        let detail = format!("chain={}", self.pen.link().method());
+        let detail = format!("chain={}", self.writer.link().method());
         self.own(journal, Event::Open, "", &detail)
     }
 
     /// The last record of an instance, with counts.
     pub fn close(&mut self, journal: &Journal) -> Result<()> {
-        let detail = counted(self.pen.link(), &journal.progress().chain, "");
+        let detail = counted(self.writer.link(), &journal.progress().chain, "");
         self.own(journal, Event::Close, "", &detail)
     }
 
@@ -75,7 +75,7 @@ impl StreamSink {
             Output::Stdout => (PIPE, PIPE),
             Output::Receiver(_) => (PORTION, usize::MAX),
         };
-        let collected = batch.collect(journal, dead, &mut self.pen, &mut progress.chain, limit);
+        let collected = batch.collect(journal, dead, &mut self.writer, &mut progress.chain, limit);
         if collected.records > 0 {
             self.output.take(&batch.lines)?;
         }

@@ -1,13 +1,24 @@
-//! Microseconds since 1970, and how they are written.
+//! The one reader of time in this crate, and how times are written.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads the wall clock: microseconds since 1970-01-01T00:00:00Z.
 pub type Clock = fn() -> u64;
 
 /// The machine's wall clock.
+#[expect(clippy::disallowed_methods, reason = "CLOCK: this crate's one reader of wall-clock time")]
 pub fn system_clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Monotonic time, for deadlines and intervals.
+#[expect(clippy::disallowed_methods, reason = "CLOCK: this crate's one reader of monotonic time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+pub(crate) fn since(earlier: Instant) -> Duration {
+    now().duration_since(earlier)
 }
 
 const SECOND: u64 = 1_000_000;

@@ -4,47 +4,17 @@ use std::fs::File;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::chain::Counts;
 use crate::error::{Failure, Reason, Result};
+use crate::fault::{Fault, FaultKind};
 use crate::files::{FileId, Names, open_to_read};
-use crate::head::{Found, Head, LENGTH};
+use crate::head::{Head, LENGTH, ParsedHead};
 use crate::inspect::{Anchor, Inspector, Place};
 use crate::link::{Hash, Key, Link};
+use crate::time::now;
 use crate::walk::Lines;
-
-/// What was done to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// Its text is another one.
-    Changed,
-    /// Records are missing before the named place.
-    Removed,
-    /// It does not belong there.
-    Inserted,
-    /// It stands before records that were written earlier.
-    Reordered,
-    /// It counts other records than there are, or its check is wrong.
-    BadCheckpoint,
-    /// The end of the log is missing or unfinished, as a power cut or a kill can leave it. Not tampering by itself.
-    TornTail,
-}
-
-/// The first record that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What was done to it.
-    pub kind: FaultKind,
-    /// Its file.
-    pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: u64,
-    /// Where the line begins, in bytes.
-    pub offset: u64,
-    /// The same for people.
-    pub message: String,
-}
 
 /// How to verify.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +66,7 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// `progress` is called after so many bytes.
+/// `progress` is called each time this many bytes have been read.
 const STEP: u64 = 16 << 20;
 
 /// Verifies the log at `path` with the files that were rotated away from it, oldest first. Reads only, in flat memory,
@@ -209,10 +179,10 @@ impl End {
             let mut bytes = Vec::with_capacity(LENGTH);
             file.take(LENGTH as u64).read_to_end(&mut bytes).map_err(|error| Failure::io("read", &path, &error))?;
             match Head::parse(&bytes, link) {
-                Found::Head(found) => head = Some(*found),
-                Found::OtherKey(method) => return Err(other_key(&method)),
+                ParsedHead::Head(found) => head = Some(*found),
+                ParsedHead::OtherKey(method) => return Err(Failure::other_key(&method)),
                 // The log alone is verified then, and its end is not confirmed.
-                Found::Nothing | Found::Invalid => {}
+                ParsedHead::Nothing | ParsedHead::Invalid => {}
             }
         }
         let current = match open_to_read(&names.log)? {
@@ -252,13 +222,13 @@ impl End {
     }
 }
 
-/// Waits a little for writers to be between two batches. Without the lock the end may just be moving, no more.
+/// Takes the lock that writers hold while they write a batch, so that the end of the log is not moving. Waits up to 2 s.
 fn lock_shared(file: &File, path: &Path) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = now() + Duration::from_secs(2);
     loop {
         match file.try_lock_shared() {
             Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+            Err(std::fs::TryLockError::WouldBlock) if now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -268,12 +238,6 @@ fn lock_shared(file: &File, path: &Path) -> Result<()> {
             Err(std::fs::TryLockError::Error(error)) => return Err(Failure::io("lock", path, &error)),
         }
     }
-}
-
-/// The log was written with another key than the one that was given.
-pub fn other_key(method: &str) -> Failure {
-    let message = format!("the audit log was written with another key ({method}); give that key");
-    Failure::new(Reason::Foreign, message)
 }
 
 fn unrecovered(names: &Names) -> Result<u64> {

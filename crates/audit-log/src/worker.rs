@@ -1,9 +1,11 @@
-//! The log's own thread: empties the journal, takes over dead ones, mends, rotates, counts and syncs.
+//! The log's own thread: writes the journal's records to the log, takes over journals of dead processes, repairs,
+//! rotates and syncs.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::drain::{Batch, deliver, take_over};
 use crate::error::{Failure, Notice, Reason, Result, State};
@@ -11,24 +13,25 @@ use crate::file_sink::FileSink;
 use crate::journal::Journal;
 use crate::record::Event;
 use crate::stream_sink::StreamSink;
+use crate::time::{now, since};
 
-/// How often dead journals are looked for and the log file is looked at, when there is nothing to write.
+/// How often the thread checks the log file, and looks for journals of dead processes, when it has nothing to write.
 const TICK: Duration = Duration::from_secs(5);
-/// A round gives the lock back after this many batches.
+/// The number of batches after which a round releases the lock, so that other processes can write.
 const BATCHES: usize = 16;
-/// How long a round waits for the lock.
+/// The timeout of a round for getting the lock.
 const LOCK: Duration = Duration::from_secs(2);
-/// What was written is on the disk this much later; on a disk that is slower than the records come, later.
+/// How long written records may wait for a sync. A disk that is slower than the records come takes longer.
 const SYNC: Duration = Duration::from_secs(1);
-/// Or as soon as it is this much, so that a rotation has little left to wait for.
+/// This many unsynced bytes start a sync earlier, so that a rotation of the file does not wait long for one.
 const SYNC_BYTES: u64 = 32 << 20;
-/// After a failure it tries again this much later, and then twice as late each time up to the longest.
-const SHORTEST: Duration = Duration::from_millis(20);
-const LONGEST: Duration = Duration::from_secs(1);
-/// Nothing waits longer for the thread.
+/// The backoff after a failure, which doubles from the first value to the second.
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// The longest time that a caller waits for the thread.
 pub const BOUND: Duration = Duration::from_secs(5);
 
-/// What the log and its thread share.
+/// The state that the log and its thread share.
 pub struct Shared {
     /// The journal.
     pub journal: Journal,
@@ -36,7 +39,7 @@ pub struct Shared {
     failure: Mutex<Option<Failure>>,
     control: Mutex<Control>,
     served: Condvar,
-    /// Whether the thread sleeps, and wants to be woken when the journal fills.
+    /// Whether the thread sleeps and has to be woken when the journal fills up.
     pub sleeping: AtomicBool,
     /// Records that were written.
     pub written: AtomicU64,
@@ -44,17 +47,17 @@ pub struct Shared {
 
 #[derive(Default)]
 struct Control {
-    /// Rounds asked for, and served.
+    /// The numbers of the last round that was requested and of the last one that was served.
     requested: u64,
     served: u64,
-    /// What a round has to reach to serve those who asked.
+    /// The position in the journal up to which a round must write to serve the last request.
     target: u64,
     closing: Option<Instant>,
     finished: Option<Result<()>>,
 }
 
 impl Shared {
-    /// Healthy, with nothing asked for.
+    /// Starts healthy, without a request.
     pub fn new(journal: Journal) -> Self {
         Self {
             journal,
@@ -78,21 +81,21 @@ impl Shared {
 
     /// Why they do not.
     pub fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().clone()
     }
 
-    /// Asks for a round; gives its number.
+    /// Requests a round and returns its number.
     pub fn request(&self) -> u64 {
-        let mut control = self.control();
+        let mut control = self.control.lock();
         control.requested += 1;
         control.target = self.journal.ring().head();
         control.requested
     }
 
-    /// Asks the thread to finish until `deadline`.
+    /// Requests that the thread writes everything and ends before `deadline`.
     pub fn request_close(&self, deadline: Instant) {
         self.journal.ring().close();
-        self.control().closing.get_or_insert(deadline);
+        self.control.lock().closing.get_or_insert(deadline);
     }
 
     /// Waits until a round was served.
@@ -107,21 +110,15 @@ impl Shared {
     }
 
     fn wait(&self, deadline: Instant, done: impl Fn(&Control) -> bool) -> MutexGuard<'_, Control> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let (control, _) = self
-            .served
-            .wait_timeout_while(self.control(), left, |control| !done(control))
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut control = self.control.lock();
+        let left = deadline.saturating_duration_since(now());
+        self.served.wait_while_for(&mut control, |control| !done(control), left);
         control
-    }
-
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_failure(&self, failure: Option<Failure>) {
         let byte = failure.as_ref().map_or(0, |failure| failure.reason as u8);
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.failure.lock() = failure;
         self.state.store(byte, Ordering::Release);
     }
 }
@@ -134,7 +131,7 @@ pub enum Sink {
     Stream(Box<StreamSink>),
 }
 
-/// Told what an operator should know, on the log's thread.
+/// Called on the log's thread with what an operator should know.
 pub type Listener = Box<dyn Fn(Notice) + Send>;
 
 /// The thread.
@@ -144,7 +141,7 @@ pub struct Worker<'a> {
     listener: Listener,
     batch: Batch,
     last_tick: Option<Instant>,
-    /// Since when there is something that no sync was begun for.
+    /// When the first record was written that no sync covers yet.
     unsynced: Option<Instant>,
     sync_failed: bool,
     /// The length of the file when its last sync was begun.
@@ -173,12 +170,12 @@ impl<'a> Worker<'a> {
         guard.1 = Some(worker.rounds());
     }
 
-    /// Rounds until the log is closed and everything is written, or the time for that is over.
+    /// Runs rounds until the log is closed and everything is written, or the deadline for that has passed.
     fn rounds(&mut self) -> Result<()> {
-        let (mut idle, mut backoff) = (Duration::from_millis(1), SHORTEST);
+        let (mut idle, mut backoff) = (Duration::from_millis(1), FIRST_RETRY);
         loop {
             let (requested, served, target, closing) = {
-                let control = self.shared.control();
+                let control = self.shared.control.lock();
                 (control.requested, control.served, control.target, control.closing)
             };
             let before = self.shared.journal.ring().tail();
@@ -190,10 +187,10 @@ impl<'a> Worker<'a> {
             self.tell_state(round.as_ref().err().cloned());
             match round {
                 Ok(finished) => {
-                    backoff = SHORTEST;
-                    // Another thread may be in the middle of a record that stands before theirs.
+                    backoff = FIRST_RETRY;
+                    // Another thread may still be writing a record that stands before the requested position.
                     if self.shared.journal.ring().tail() >= target {
-                        self.shared.control().served = requested;
+                        self.shared.control.lock().served = requested;
                         self.shared.served.notify_all();
                     }
                     if finished {
@@ -202,25 +199,25 @@ impl<'a> Worker<'a> {
                 }
                 Err(failure) => {
                     if moved {
-                        backoff = SHORTEST;
+                        backoff = FIRST_RETRY;
                     }
-                    let left = closing.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    let left = closing.map(|deadline| deadline.saturating_duration_since(now()));
                     if left.is_some_and(|left| left.is_zero()) {
                         return Err(failure);
                     }
                     self.sleep(backoff.min(left.unwrap_or(backoff)));
-                    backoff = (backoff * 2).min(LONGEST);
+                    backoff = (backoff * 2).min(LONGEST_RETRY);
                     continue;
                 }
             }
-            if closing.is_some_and(|deadline| Instant::now() >= deadline) {
+            if closing.is_some_and(|deadline| now() >= deadline) {
                 return Err(Failure::new(
                     Reason::Locked,
                     "a thread did not finish its record before the log was closed",
                 ));
             }
             idle = if moved { Duration::from_millis(1) } else { (idle * 2).min(Duration::from_millis(100)) };
-            let waited_for = closing.is_some() || self.shared.control().served < requested;
+            let waited_for = closing.is_some() || self.shared.control.lock().served < requested;
             self.sleep(if waited_for { Duration::from_millis(1) } else { idle });
         }
     }
@@ -236,11 +233,11 @@ impl<'a> Worker<'a> {
         ring.tail() == ring.head()
     }
 
-    /// One round. `asked`: someone waits for it, so it does everything and syncs.
+    /// One round. With `asked` a caller waits for it, so the round does every task and syncs.
     fn round(&mut self, asked: bool, closing: Option<Instant>) -> Result<()> {
-        let tick = asked || self.last_tick.is_none_or(|last| last.elapsed() >= TICK);
+        let tick = asked || self.last_tick.is_none_or(|last| since(last) >= TICK);
         if tick || !self.is_empty() {
-            let deadline = Instant::now() + LOCK;
+            let deadline = now() + LOCK;
             let deadline = closing.map_or(deadline, |closing| closing.min(deadline));
             loop {
                 let more = match &mut self.sink {
@@ -258,7 +255,7 @@ impl<'a> Worker<'a> {
                         self.size = session.finish()?;
                         // After a rotation the file is shorter.
                         self.sync_begun = self.sync_begun.min(self.size);
-                        self.unsynced.get_or_insert_with(Instant::now);
+                        self.unsynced.get_or_insert_with(now);
                         let told = sink.take_notices();
                         self.tell(told.into_iter().chain(notices));
                         more
@@ -273,18 +270,18 @@ impl<'a> Worker<'a> {
                 };
                 self.shared.written.store(self.shared.journal.progress().records, Ordering::Release);
                 self.sync(false)?;
-                if !more || closing.is_some_and(|deadline| Instant::now() >= deadline) {
+                if !more || closing.is_some_and(|deadline| now() >= deadline) {
                     break;
                 }
             }
             if tick {
-                self.last_tick = Some(Instant::now());
+                self.last_tick = Some(now());
             }
         }
         self.sync(asked)
     }
 
-    /// Keeps the file synced. The disk is waited for only when someone waits for this round, or the last sync failed.
+    /// Keeps the file synced. Waits for the disk only when a caller waits for this round, or after a failed sync.
     fn sync(&mut self, asked: bool) -> Result<()> {
         let Sink::File(sink) = &mut self.sink else { return Ok(()) };
         let wait = asked || self.sync_failed;
@@ -294,7 +291,7 @@ impl<'a> Worker<'a> {
         }
         let failed = std::mem::replace(&mut self.sync_failed, true);
         sink.end_sync()?;
-        if failed || self.unsynced.is_some_and(|since| wait || since.elapsed() >= SYNC || much) {
+        if failed || self.unsynced.is_some_and(|instant| wait || since(instant) >= SYNC || much) {
             sink.begin_sync(self.size)?;
             self.sync_begun = self.size;
             if wait {
@@ -306,12 +303,12 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The last words of the instance; afterwards the journal is not needed any more.
+    /// Writes the record that closes the instance, then removes the journal.
     fn finish(&mut self) -> Result<()> {
         let own = &self.shared.journal;
         match &mut self.sink {
             Sink::File(sink) => {
-                let mut session = sink.session(Instant::now() + LOCK)?;
+                let mut session = sink.session(now() + LOCK)?;
                 session.count(Event::Close, &format!("instance_records={}", own.progress().records))?;
                 session.sync()?;
                 session.finish()?;
@@ -334,7 +331,7 @@ impl<'a> Worker<'a> {
 
     fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
         for notice in notices {
-            // What cannot be mended would be told again every few seconds.
+            // A journal that stays unreadable would be reported again every few seconds.
             if matches!(&notice, Notice::Changed { code: "JOURNAL_UNREADABLE", .. }) {
                 if self.told.contains(&notice) {
                     continue;
@@ -346,7 +343,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Says that the thread ended, also when it panicked.
+/// Reports that the thread has ended, also after a panic.
 struct Ended<'a>(&'a Shared, Option<Result<()>>);
 
 impl Drop for Ended<'_> {
@@ -356,7 +353,7 @@ impl Drop for Ended<'_> {
         if let Err(failure) = &result {
             self.0.set_failure(Some(failure.clone()));
         }
-        self.0.control().finished = Some(result);
+        self.0.control.lock().finished = Some(result);
         self.0.served.notify_all();
     }
 }

@@ -7,6 +7,7 @@
 //! - `control`: the same for other processes, under `/_control/`
 //! - `server`: HTTP
 
+mod clock;
 mod control;
 pub mod faults;
 mod operations;
@@ -14,7 +15,9 @@ mod server;
 pub mod store;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 pub use faults::Fault;
 use faults::Faults;
@@ -43,5 +46,5 @@ pub(crate) struct State {
 pub(crate) type Shared = Arc<Mutex<State>>;
 
 pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.lock()
 }

@@ -1,7 +1,9 @@
 //! Secrets, their versions and staging labels.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use crate::clock::{now, unix_seconds};
 
 /// The live version's label.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -55,7 +57,7 @@ impl Secret {
     /// Reads of the live version give the one that it is now for a while longer.
     fn lag_behind(&mut self, lag: Duration) {
         let live = self.versions.iter().find(|(_, version)| version.stages.contains(CURRENT));
-        self.lagging = live.filter(|_| !lag.is_zero()).map(|(id, _)| (id.clone(), Instant::now() + lag));
+        self.lagging = live.filter(|_| !lag.is_zero()).map(|(id, _)| (id.clone(), now() + lag));
     }
 }
 
@@ -138,7 +140,7 @@ impl Store {
         let is_current = version.is_none() && stage.is_none_or(|stage| stage == CURRENT);
         if is_current
             && let Some((before, until)) = &secret.lagging
-            && Instant::now() < *until
+            && now() < *until
             && let Some((version_id, _)) = secret.versions.get_key_value(before)
         {
             return Ok((name, secret, version_id));
@@ -222,7 +224,7 @@ impl Store {
                 "You can't use ClientRequestToken for a version that already exists with other data.",
             );
         }
-        let version = Version { value, stages: BTreeSet::new(), created: now(), was_live: false };
+        let version = Version { value, stages: BTreeSet::new(), created: unix_seconds(), was_live: false };
         secret.versions.insert(version_id.clone(), version);
         if stages.is_empty() {
             secret.lag_behind(lag);
@@ -292,7 +294,7 @@ impl Store {
         let Some(function) = &mut secret.function else {
             return error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.");
         };
-        function.ends = Some(Instant::now() + function.takes);
+        function.ends = Some(now() + function.takes);
         self.put(id, Value::Text(format!("by-function-{token}")), Some(token), &[PENDING.to_owned()])
     }
 
@@ -300,7 +302,7 @@ impl Store {
     pub fn run_functions(&mut self) {
         for secret in self.secrets.values_mut() {
             let Some(function) = &mut secret.function else { continue };
-            if function.ends.is_none_or(|ends| Instant::now() < ends) {
+            if function.ends.is_none_or(|ends| now() < ends) {
                 continue;
             }
             function.ends = None;
@@ -408,10 +410,6 @@ pub fn uuid() -> String {
         (n >> 56) & 0xfff,
         n & 0xffff_ffff_ffff
     )
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -4,18 +4,19 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
+use secret::clock::{Clock, Stopwatch};
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::value::SecretValue;
 use serde_json::json;
-use tcs_secret_delivery_core::clock::Clock;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
-use tcs_secret_delivery_core::name::SecretName;
-use tcs_secret_delivery_core::notice::{Notice, Notices};
+use tcs_secret_delivery_core::resolver::Freshness;
 use tcs_secret_delivery_core::rotation::hooks::NoHooks;
 use tcs_secret_delivery_core::source::runtime::Variables;
-use tcs_secret_delivery_core::value::SecretValue;
 
 const SECRETS: usize = 50;
 const OUTAGE_SECONDS: u64 = 600;
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let delivery = open(&aws, &clock)?;
     let none = Variables::new([]);
     for name in &names {
-        delivery.get(name, &none).await?;
+        delivery.read_one(name, &none, Freshness::Cached).await?;
     }
 
     let expected = SecretValue::copied("before");
@@ -54,9 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..OUTAGE_SECONDS {
         clock.advance(Duration::from_secs(1));
         for name in &names {
-            let started = Instant::now();
-            let answer = delivery.get(name, &none).await;
-            worst = worst.max(started.elapsed());
+            let started = Stopwatch::start();
+            let answer = delivery.read_one(name, &none, Freshness::Cached).await;
+            worst = worst.max(started.took());
             reads += 1;
             match answer {
                 Ok(Some(found)) if found.value == expected => {}
@@ -64,11 +65,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(_) => failed += 1,
             }
         }
-        let started = Instant::now();
-        if delivery.get(&unknown, &none).await.is_ok() {
+        let started = Stopwatch::start();
+        if delivery.read_one(&unknown, &none, Freshness::Cached).await.is_ok() {
             wrong += 1;
         }
-        unknown_worst = unknown_worst.max(started.elapsed());
+        unknown_worst = unknown_worst.max(started.took());
         tokio::time::sleep(SECOND).await;
     }
     let calls = aws.calls().total;
@@ -104,7 +105,9 @@ async fn recovery_seconds(
         clock.advance(Duration::from_secs(1));
         let mut new = 0;
         for name in names {
-            new += usize::from(delivery.get(name, none).await?.is_some_and(|found| found.value == expected));
+            new += usize::from(
+                delivery.read_one(name, none, Freshness::Cached).await?.is_some_and(|found| found.value == expected),
+            );
         }
         if new == names.len() {
             return Ok(Some(second));

@@ -3,43 +3,75 @@
 //! The log itself is the crate `audit-log`. Here is when it is opened, what is denied while it fails, and what a record
 //! of this delivery says.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use tcs_secret_delivery_audit_log as log;
-use tcs_secret_delivery_audit_log::{
+pub use audit_log as log;
+use audit_log::{
     AppendError, AuditLog, Cache, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record,
     State,
 };
 use tokio::sync::Mutex;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
-use crate::clock::{AtomicMoment, Clock, Moment};
-use crate::config::{AuditConfig, AuditSink};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::layer::Found;
-use crate::manifest::Manifest;
-use crate::metrics::Origin;
-use crate::notice::{Notice, Notices};
-use crate::rotation::report::{Ending, Report};
-use crate::source::loose_mode;
+use crate::timer::Deadline;
+use files::loose_mode;
+use secret::clock::{AtomicMoment, Clock, Moment};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Found;
+use secret::found::Origin;
+use secret::manifest::Manifest;
+use secret::notice::{Notice, Notices};
+use secret::report::{Ending, Report};
 
-/// How long a record waits for a place in the journal. Longer than a disk takes to sync what a burst has written: a log
-/// that cannot be written at all is told by its state, and not by this.
-const PLACE: Duration = Duration::from_secs(4);
-const LOOK: Duration = Duration::from_millis(1);
-/// After the log could not be opened.
+/// The audit log.
+pub struct AuditSettings {
+    /// Where it goes.
+    pub sink: AuditSink,
+    /// Whether nothing is delivered while it cannot be written.
+    pub denies: bool,
+    /// Makes every link of the chain an HMAC.
+    pub key: Option<Zeroizing<Vec<u8>>>,
+    /// A file of this length is rotated away.
+    pub max_bytes: u64,
+    /// A file of this age is rotated away.
+    pub max_age: Duration,
+    /// Stands in every record.
+    pub label: String,
+    /// The directory of the journals; `None`: beside the file.
+    pub journals: Option<PathBuf>,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// A file.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// A function of the service.
+    Shipper,
+}
+
+/// How long to wait for space in the journal. Longer than a disk needs to sync after a burst. A log that is permanently
+/// broken is detected by its state, not by this timeout.
+const SPACE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often to check for space.
+const SPACE_POLL: Duration = Duration::from_millis(1);
+/// How long to wait before the log is opened again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// Takes lines of the log in the service's place; gives whether it did. Blocks until then.
+/// The service's function that takes lines of the log. Blocks until they are stored, or returns why they are not.
 pub type Shipper = Arc<dyn Fn(String) -> std::result::Result<(), String> + Send + Sync>;
 
 /// Writes what was accessed.
 pub struct Audit {
-    config: AuditConfig,
+    config: AuditSettings,
     environment: &'static str,
     log: OnceLock<AuditLog>,
     opening: Mutex<Option<SecretError>>,
@@ -51,15 +83,15 @@ pub struct Audit {
     clock: Clock,
 }
 
-/// One value that leaves, or is refused.
+/// One value that was delivered or refused.
 pub struct Access<'a> {
     /// The secret.
     pub name: &'a str,
     /// The environment, where it is not the delivery's.
     pub environment: &'a str,
-    /// Who answered.
+    /// The source that answered.
     pub source: &'a str,
-    /// What the caches knew.
+    /// Whether a cache had it.
     pub cache: Cache,
     /// How it ended.
     pub outcome: Outcome,
@@ -76,7 +108,7 @@ impl<'a> Access<'a> {
     pub fn found(name: &'a str, found: &'a Found, took: Duration) -> Self {
         let cache = match found.origin {
             _ if found.stale => Cache::Stale,
-            Origin::Memory | Origin::Redis => Cache::Hit,
+            Origin::Memory | Origin::Redis | Origin::Snapshot => Cache::Hit,
             Origin::Aws => Cache::Miss,
             Origin::EnvFile | Origin::Runtime => Cache::None,
         };
@@ -98,9 +130,9 @@ impl<'a> Access<'a> {
 }
 
 impl Audit {
-    /// Opens nothing yet.
+    /// The log is opened by [`Audit::ready`].
     pub fn new(
-        config: AuditConfig,
+        config: AuditSettings,
         environment: &'static str,
         tools: Arc<Manifest>,
         notices: Arc<dyn Notices>,
@@ -322,11 +354,11 @@ impl Audit {
             return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
         };
         self.judge(log)?;
-        let end = tokio::time::Instant::now() + PLACE;
+        let end = Deadline::after(SPACE_TIMEOUT);
         loop {
             match log.try_append(record) {
                 Ok(()) => return Ok(()),
-                Err(AppendError::Full) if tokio::time::Instant::now() < end => sleep(LOOK).await,
+                Err(AppendError::Full) if !end.has_passed() => sleep(SPACE_POLL).await,
                 Err(AppendError::Closed) => return self.unless_needed(SecretError::closed()),
                 Err(error) => {
                     let error = SecretError::new(ErrorCode::AuditWriteFailed, error.to_string());

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::BreakerState;
-use crate::cache::memory::{Entry, Lookup};
-use crate::cache::tiered::Shared;
-use crate::clock::{Clock, Moment, millis};
-use crate::config::Precedence;
-use crate::error::{Result, SecretError};
-use crate::layer::AwsLayer;
-use crate::metrics::Origin;
-use crate::name::SecretName;
-use crate::resolver::Resolver;
+use cache::memory::{Entry, Lookup};
+use cache::tiered::Shared;
+use secret::breaker::BreakerState;
+use secret::clock::{Clock, Moment, millis};
+use secret::error::{Result, SecretError};
+use secret::found::{Fetched, Origin};
+use secret::name::SecretName;
+
+use crate::reads::Reads;
+use crate::reads::table::{Answer, Course, Step};
+use crate::resolver::{Progress, Resolver, Source, local};
 use crate::source::runtime::Variables;
 
 /// What a layer has to say.
@@ -117,55 +118,65 @@ pub struct Explanation {
     pub estimate: Option<Estimate>,
 }
 
-/// Looks at each layer in the order a read would ask it.
+/// Follows the course of a read without changing anything, and writes down what each layer says.
 pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variables, clock: &Clock) -> Explanation {
-    let mut story = Story { layers: Vec::new(), answer: None, failure: None };
-    if resolver.precedence == Precedence::Override {
-        story.runtime(resolver, name, variables).await;
+    let mut report = Recorder { layers: Vec::new(), clock };
+    let mut progress = Progress::default();
+    for source in resolver.order() {
+        let asked = progress.is_open();
+        match source {
+            Source::Aws => {
+                if let Some(said) = report.aws(&resolver.reads, name, asked).await {
+                    progress.hear(resolver, source, said);
+                }
+            }
+            Source::EnvFile => {
+                let Some(file) = &resolver.env_file else {
+                    report.add(Origin::EnvFile, LayerState::Disabled);
+                    continue;
+                };
+                let said = if asked { Some(resolver.from_env_file(name).await) } else { None };
+                report.local(Origin::EnvFile, Some(file.path()), said.as_ref());
+                if let Some(said) = said {
+                    progress.hear(resolver, source, said);
+                }
+            }
+            Source::Runtime => {
+                // Looked at even when an earlier source answers: its place tells which value would override.
+                let located = resolver.runtime.get(name, variables).await;
+                let place = located.as_ref().ok().and_then(Option::as_ref).map(|located| located.place.clone());
+                let said = located.map(|located| located.map(|located| local(located.value, Origin::Runtime)));
+                report.local(Origin::Runtime, place, asked.then_some(&said));
+                if asked {
+                    progress.hear(resolver, source, said);
+                }
+            }
+        }
     }
-    story.aws(&resolver.layer, name, clock).await;
-    if let Some(error) = story.failure.clone().filter(|error| resolver.rejects(error)) {
-        story.answer.get_or_insert(Conclusion::Rejected(error));
-    }
-    story.env_file(resolver, name).await;
-    if resolver.precedence == Precedence::Last {
-        story.runtime(resolver, name, variables).await;
-    }
-    let aws_failure = story.failure.and_then(|error| resolver.unless_optional(error).err());
-    let (answered_by, stale, error) = match story.answer {
-        Some(Conclusion::Value { by, stale }) => (Some(by), stale, None),
-        Some(Conclusion::Rejected(error)) => (None, false, Some(error)),
-        None => (None, false, aws_failure),
-    };
-    let version_id =
-        story.layers.iter().find(|layer| Some(layer.layer) == answered_by).and_then(|layer| layer.version_id.clone());
+    let answer = progress.answer();
+    let found = answer.as_ref().ok().and_then(Option::as_ref);
     Explanation {
         name: name.as_str().to_owned(),
-        aws_id: resolver.layer.id(name),
-        answered_by,
-        stale,
-        version_id,
-        error,
-        layers: story.layers,
-        breakers: resolver.layer.breakers(),
-        estimate: resolver.layer.cache.as_ref().map(|cache| Estimate::of(cache.ttl())),
+        aws_id: resolver.reads.id(name),
+        answered_by: found.map(|found| found.origin),
+        stale: found.is_some_and(|found| found.stale),
+        version_id: found.and_then(|found| found.version_id.clone()),
+        error: answer.err(),
+        layers: report.layers,
+        breakers: resolver.reads.breakers(),
+        estimate: resolver.reads.cache().map(|cache| Estimate::of(cache.ttl())),
     }
 }
 
-enum Conclusion {
-    Value { by: Origin, stale: bool },
-    Rejected(SecretError),
-}
-
-struct Story {
+/// Writes down what the layers say.
+struct Recorder<'a> {
     layers: Vec<LayerReport>,
-    answer: Option<Conclusion>,
-    failure: Option<SecretError>,
+    clock: &'a Clock,
 }
 
-impl Story {
+impl Recorder<'_> {
     fn add(&mut self, layer: Origin, state: LayerState) -> &mut LayerReport {
-        let report = LayerReport {
+        self.layers.push(LayerReport {
             layer,
             state,
             place: None,
@@ -175,152 +186,128 @@ impl Story {
             stale_until_unix_ms: None,
             refresh_at_unix_ms: None,
             error: None,
-        };
-        self.layers.push(report);
+        });
         let last = self.layers.len() - 1;
         &mut self.layers[last]
     }
 
-    fn answered(&mut self, by: Origin, stale: bool) {
-        self.answer.get_or_insert(Conclusion::Value { by, stale });
+    /// A local source; `said` is `None` when an earlier source answered.
+    fn local(&mut self, layer: Origin, place: Option<String>, said: Option<&Answer>) {
+        let state = match said {
+            None => LayerState::Skipped,
+            Some(Ok(Some(_))) => LayerState::Hit,
+            Some(Ok(None)) => LayerState::Miss,
+            Some(Err(_)) => LayerState::Error,
+        };
+        let report = self.add(layer, state);
+        report.place = place;
+        report.error = said.and_then(|said| said.as_ref().err().cloned());
     }
 
-    /// A local source: hit, miss or error.
-    fn local(&mut self, layer: Origin, place: Option<String>, found: Result<bool>) {
-        if self.answer.is_some() {
-            self.add(layer, LayerState::Skipped).place = place;
-            return;
+    /// AWS behind its caches, by the course of a read. `None`: an earlier source answered, so a read would not ask.
+    async fn aws(&mut self, reads: &Reads, name: &SecretName, asked: bool) -> Option<Answer> {
+        let mut step = self.memory(reads, name);
+        if !asked {
+            self.skipped(reads, name, None);
+            return None;
         }
-        match found {
-            Ok(true) => {
-                self.add(layer, LayerState::Hit).place = place;
-                self.answered(layer, false);
-            }
-            Ok(false) => self.add(layer, LayerState::Miss).place = place,
-            Err(error) => {
-                let report = self.add(layer, LayerState::Error);
-                report.place = place;
-                report.error = Some(error.clone());
-                self.answer = Some(Conclusion::Rejected(error));
-            }
+        let now = self.clock.now();
+        loop {
+            step = match step {
+                Step::End(verdict) => {
+                    self.skipped(reads, name, reads.last_failure().as_ref());
+                    return Some(verdict.answer);
+                }
+                Step::AskShared(course) => {
+                    let shared = match reads.cache() {
+                        Some(cache) => cache.peek_shared(name).await,
+                        None => Shared::Disabled,
+                    };
+                    self.shared(&shared);
+                    course.shared(shared)
+                }
+                Step::AskAws(course) => {
+                    let said = match reads.aws() {
+                        Some(aws) => aws.fetch(&reads.id(name)).await,
+                        None => Ok(None),
+                    };
+                    self.called(reads, name, &said);
+                    course.aws(said, now)
+                }
+                Step::AskSnapshot(course, error) => {
+                    let copy = match reads.cache() {
+                        Some(cache) => cache.from_snapshot(name).await,
+                        None => None,
+                    };
+                    if reads.cache().is_some_and(|cache| cache.snapshot().is_some()) {
+                        match &copy {
+                            Some(copy) => self.copy(Origin::Snapshot, LayerState::Stale, copy),
+                            None => drop(self.add(Origin::Snapshot, LayerState::Miss)),
+                        }
+                    }
+                    Step::End(course.snapshot(error, copy, now))
+                }
+            };
         }
     }
 
-    async fn env_file(&mut self, resolver: &Resolver, name: &SecretName) {
-        match &resolver.env_file {
-            None => drop(self.add(Origin::EnvFile, LayerState::Disabled)),
-            Some(file) => {
-                let found = resolver.from_env_file(name).await.map(|found| found.is_some());
-                self.local(Origin::EnvFile, Some(file.path()), found);
-            }
-        }
-    }
-
-    async fn runtime(&mut self, resolver: &Resolver, name: &SecretName, variables: &Variables) {
-        let found = resolver.runtime.get(name, variables).await;
-        let place = found.as_ref().ok().and_then(Option::as_ref).map(|located| located.place.clone());
-        self.local(Origin::Runtime, place, found.map(|found| found.is_some()));
-    }
-
-    async fn aws(&mut self, layer: &AwsLayer, name: &SecretName, clock: &Clock) {
-        let before = self.answer.is_some();
-        let mut stale: Option<Origin> = None;
-        let mut known_absent = false;
-        match layer.cache.as_ref().map(|cache| cache.lookup(name)) {
-            None => drop(self.add(Origin::Memory, LayerState::Disabled)),
-            Some(Lookup::Fresh(entry)) => {
-                self.copy(Origin::Memory, LayerState::Hit, &entry, clock);
-                self.answered(Origin::Memory, false);
-            }
-            Some(Lookup::Held(entry)) => {
-                self.copy(Origin::Memory, LayerState::Stale, &entry, clock);
-                self.answered(Origin::Memory, true);
-            }
-            Some(Lookup::Stale(entry)) => {
-                self.copy(Origin::Memory, LayerState::Stale, &entry, clock);
-                stale = Some(Origin::Memory);
-            }
-            Some(Lookup::Denied(error)) => {
+    fn memory(&mut self, reads: &Reads, name: &SecretName) -> Step {
+        let lookup = reads.cache().map_or(Lookup::Miss, |cache| cache.peek(name));
+        match &lookup {
+            _ if reads.cache().is_none() => drop(self.add(Origin::Memory, LayerState::Disabled)),
+            Lookup::Fresh(entry) => self.copy(Origin::Memory, LayerState::Hit, entry),
+            Lookup::Held(entry) | Lookup::Stale(entry) => self.copy(Origin::Memory, LayerState::Stale, entry),
+            Lookup::Denied(_) => {
                 self.add(Origin::Memory, LayerState::Miss).place = Some("AWS refused it moments ago".into());
-                self.failure = Some(error);
             }
-            Some(Lookup::Absent) => {
-                known_absent = true;
+            Lookup::Absent => {
                 self.add(Origin::Memory, LayerState::Miss).place = Some("AWS said moments ago that it has none".into());
             }
-            Some(Lookup::Miss) => drop(self.add(Origin::Memory, LayerState::Miss)),
+            Lookup::Miss => drop(self.add(Origin::Memory, LayerState::Miss)),
         }
-        if let Some(shared) = self.shared(layer, name, clock).await {
-            stale = stale.or(Some(shared));
+        Course::begin(lookup)
+    }
+
+    fn shared(&mut self, shared: &Shared) {
+        match shared {
+            Shared::Fresh(entry) => self.copy(Origin::Redis, LayerState::Hit, entry),
+            Shared::Stale(entry) => self.copy(Origin::Redis, LayerState::Stale, entry),
+            Shared::Failed(error) => self.add(Origin::Redis, LayerState::Error).error = Some(error.clone()),
+            Shared::Miss => drop(self.add(Origin::Redis, LayerState::Miss)),
+            Shared::Disabled => drop(self.add(Origin::Redis, LayerState::Disabled)),
         }
-        let place = Some(layer.id(name));
-        let Some(aws) = &layer.aws else {
-            self.add(Origin::Aws, LayerState::Disabled).place = place;
-            return;
+    }
+
+    fn called(&mut self, reads: &Reads, name: &SecretName, said: &Result<Option<Fetched>>) {
+        let (state, version_id, error) = match said {
+            _ if reads.aws().is_none() => (LayerState::Disabled, None, None),
+            Ok(Some(fetched)) if !fetched.value.is_empty() => (LayerState::Hit, fetched.version_id.clone(), None),
+            Ok(_) => (LayerState::Miss, None, None),
+            Err(error) => (LayerState::Error, None, Some(error.clone())),
         };
-        if self.answer.is_some() || known_absent || self.failure.is_some() {
-            let last = layer.last_failure();
-            let report = self.add(Origin::Aws, LayerState::Skipped);
-            report.place = place;
-            report.error = last.filter(|_| !before);
-            return;
-        }
-        match aws.fetch(&layer.id(name)).await {
-            Ok(found) => {
-                let found = found.filter(|found| !found.value.is_empty());
-                let state = if found.is_some() { LayerState::Hit } else { LayerState::Miss };
-                let report = self.add(Origin::Aws, state);
-                report.place = place;
-                if let Some(found) = found {
-                    report.version_id = found.version_id;
-                    self.answered(Origin::Aws, false);
-                }
+        let report = self.add(Origin::Aws, state);
+        report.place = Some(reads.id(name));
+        report.version_id = version_id;
+        report.error = error;
+    }
+
+    /// The layers that a read does not ask, since an earlier one answered.
+    fn skipped(&mut self, reads: &Reads, name: &SecretName, last_failure: Option<&SecretError>) {
+        let redis = reads.cache().and_then(|cache| cache.redis()).is_some();
+        for (layer, is_there) in [(Origin::Redis, redis), (Origin::Aws, reads.aws().is_some())] {
+            if self.layers.iter().any(|report| report.layer == layer) {
+                continue;
             }
-            Err(error) => {
-                let report = self.add(Origin::Aws, LayerState::Error);
-                report.place = place;
-                report.error = Some(error.clone());
-                match stale.filter(|_| !error.is_denied()) {
-                    Some(by) => self.answered(by, true),
-                    None => self.failure = Some(error),
-                }
+            let report = self.add(layer, if is_there { LayerState::Skipped } else { LayerState::Disabled });
+            if layer == Origin::Aws {
+                report.place = Some(reads.id(name));
+                report.error = last_failure.cloned();
             }
         }
     }
 
-    /// Looks into the shared cache; the layer when it has a stale copy.
-    async fn shared(&mut self, layer: &AwsLayer, name: &SecretName, clock: &Clock) -> Option<Origin> {
-        let Some(cache) = layer.cache.as_ref().filter(|cache| cache.redis().is_some()) else {
-            self.add(Origin::Redis, LayerState::Disabled);
-            return None;
-        };
-        if self.answer.is_some() {
-            self.add(Origin::Redis, LayerState::Skipped);
-            return None;
-        }
-        match cache.peek_shared(name).await {
-            Shared::Fresh(entry) => {
-                self.copy(Origin::Redis, LayerState::Hit, &entry, clock);
-                self.answered(Origin::Redis, false);
-                None
-            }
-            Shared::Stale(entry) => {
-                self.copy(Origin::Redis, LayerState::Stale, &entry, clock);
-                Some(Origin::Redis)
-            }
-            Shared::Failed(error) => {
-                self.add(Origin::Redis, LayerState::Error).error = Some(error);
-                None
-            }
-            Shared::Miss | Shared::Disabled => {
-                self.add(Origin::Redis, LayerState::Miss);
-                None
-            }
-        }
-    }
-
-    fn copy(&mut self, layer: Origin, state: LayerState, entry: &Entry, clock: &Clock) {
-        let (now, wall) = (clock.now(), clock.unix_ms());
+    fn copy(&mut self, layer: Origin, state: LayerState, entry: &Entry) {
+        let (now, wall) = (self.clock.now(), self.clock.unix_ms());
         let at = |moment: Moment| {
             let (ahead, behind) = (millis(moment.since(now)), millis(now.since(moment)));
             wall.saturating_add(ahead).saturating_sub(behind)

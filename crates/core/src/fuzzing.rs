@@ -7,17 +7,19 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
+use audit_log::{Key, VerifyOptions, verify};
 use serde_json::Value as Json;
-use tcs_secret_delivery_audit_log::{Key, VerifyOptions, verify};
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
-use crate::cache::envelope::{Contents, Envelopes};
-use crate::config::{Ambient, AwsConfig, Config, EncryptionKey, OptionValue};
-use crate::error::ErrorCode;
-use crate::source::aws::Answer;
+use crate::config::{Ambient, Config, OptionValue};
 use crate::source::env_file;
-use crate::value::SecretValue;
+use aws::Canned;
+use aws::settings::AwsSettings;
+use cache::envelope::{Contents, Envelopes};
+use cache::settings::EncryptionKey;
+use secret::error::ErrorCode;
+use secret::value::SecretValue;
 
 /// Stands in inputs for what no message may repeat.
 const CANARY: &str = "canary-";
@@ -178,7 +180,7 @@ pub fn audit_verify(data: &[u8]) {
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
 
-static AWS: LazyLock<Arc<AwsConfig>> = LazyLock::new(|| {
+static AWS: LazyLock<Arc<AwsSettings>> = LazyLock::new(|| {
     let aws = r#"{ "aws": { "region": "eu-central-1", "maxAttempts": 1 } }"#;
     let options = option(serde_json::from_str(aws).expect("JSON"));
     Arc::new(Config::from_options(options, &Ambient::default()).expect("valid").aws.expect("on"))
@@ -190,7 +192,7 @@ pub fn aws_answer(data: &[u8]) {
     let (first, body) = data.split_at(at);
     let (status, kind) = std::str::from_utf8(first).ok().and_then(|first| first.split_once(' ')).unwrap_or_default();
     let status = status.parse().ok().filter(|status| (200..600).contains(status)).unwrap_or(200);
-    let answer = Answer::default();
+    let answer = Canned::default();
     answer.set(status, kind, body);
     RUNTIME.block_on(async {
         let aws = answer.source(&AWS);
@@ -216,7 +218,9 @@ pub fn aws_answer(data: &[u8]) {
 mod tests {
     use super::*;
     use std::path::Path;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use crate::timer::Deadline;
 
     /// For what is near a target's corpus.
     const A_MOMENT: Duration = Duration::from_millis(1500);
@@ -238,8 +242,8 @@ mod tests {
             for file in &files {
                 target(file);
             }
-            let end = Instant::now() + A_MOMENT;
-            while Instant::now() < end {
+            let end = Deadline::after(A_MOMENT);
+            while !end.has_passed() {
                 let mut near = files[random.usize(..files.len())].clone();
                 for _ in 0..random.usize(1..4) {
                     let at = random.usize(..=near.len());
@@ -273,7 +277,7 @@ mod tests {
     #[test]
     #[ignore = "makes the sealed envelope and the audit log of the corpus again"]
     fn make_corpus() {
-        use tcs_secret_delivery_audit_log::{AuditLog, Destination, Event, Options, Record};
+        use audit_log::{AuditLog, Destination, Event, Options, Record};
         let to = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/fuzz/corpus");
         let sealed = envelopes(true).seal(ID, &sealed_contents()).expect("sealed");
         fs::write(to.join("envelope/sealed"), sealed).expect("written");

@@ -1,8 +1,8 @@
 //! State of every source and cache (`health`).
 
 use crate::delivery::Delivery;
-use crate::error::{ErrorCode, Result};
-use crate::name::SecretName;
+use secret::error::{ErrorCode, Result};
+use secret::name::SecretName;
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub async fn health(delivery: &Delivery) -> Result<(Status, Vec<Check>)> {
         .open(async {
             let (aws, env_file, runtime, redis) =
                 tokio::join!(aws(delivery), env_file(delivery), runtime(delivery), redis(delivery));
-            let memory = match &delivery.layer().cache {
+            let memory = match delivery.reads().cache() {
                 Some(_) => check("memory", Status::Ok, None),
                 None => check("memory", Status::Disabled, None),
             };
@@ -77,17 +77,17 @@ fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, ru
 }
 
 async fn aws(delivery: &Delivery) -> Check {
-    let layer = delivery.layer();
-    let Some(aws) = &layer.aws else {
+    let reads = delivery.reads();
+    let Some(aws) = reads.aws() else {
         return check("aws", Status::Disabled, Some("options.aws.enabled is false".into()));
     };
     aws.probe_now();
     let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
-    match aws.fetch(&layer.id(&name)).await {
+    match aws.fetch(&reads.id(&name)).await {
         // Being refused a secret that does not exist is the ordinary answer to an identity with narrow permissions.
         Ok(_) => check("aws", Status::Ok, None),
         Err(error) if error.is_denied() => check("aws", Status::Ok, None),
-        Err(error) if delivery.resolver.unless_optional(error.clone()).is_ok() => {
+        Err(error) if delivery.resolver.unless_optional(error.clone()).is_none() => {
             check("aws", Status::Disabled, Some("no AWS credentials were found".into()))
         }
         Err(error) => check("aws", Status::Down, Some(error.to_string())),
@@ -118,7 +118,7 @@ async fn runtime(delivery: &Delivery) -> Check {
 }
 
 async fn redis(delivery: &Delivery) -> Check {
-    let Some(redis) = delivery.layer().cache.as_ref().and_then(|cache| cache.redis()) else {
+    let Some(redis) = delivery.reads().cache().and_then(|cache| cache.redis()) else {
         return check("redis", Status::Disabled, None);
     };
     match redis.ping().await {

@@ -6,32 +6,22 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
-pub mod breaker;
-pub mod cache;
-pub mod clock;
 pub mod config;
 pub mod delivery;
-pub mod environment;
-pub mod error;
 pub mod events;
 pub mod explain;
-pub mod exposition;
-pub mod flight;
+pub mod export;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod health;
-pub mod layer;
-pub mod limit;
 pub mod log;
-pub mod manifest;
 pub mod metrics;
 pub mod migration;
-pub mod name;
-pub mod notice;
+pub mod reads;
 pub mod resolver;
 pub mod rotation;
 pub mod source;
 pub mod tasks;
-pub mod tools;
+pub mod timer;
+pub mod tool_secrets;
 pub mod validation;
-pub mod value;

@@ -11,7 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
-use crate::notice::{Notice, Notices};
+use secret::notice::{LogLevel, Notice, Notices};
 
 /// Events of this crate begin so.
 const OWN: &str = env!("CARGO_CRATE_NAME");
@@ -73,28 +73,6 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// How much a message matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// An operator should look at it.
-    Warn,
-    /// Worth knowing.
-    Info,
-    /// For whoever looks for a fault.
-    Debug,
-}
-
-impl LogLevel {
-    /// The logger's method.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
-}
-
 /// The message, and the other fields as ` name=value`.
 #[derive(Default)]
 struct Line {
@@ -118,7 +96,7 @@ impl Visit for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
@@ -126,7 +104,7 @@ mod tests {
     impl Notices for Heard {
         fn notice(&self, notice: Notice) {
             if let Notice::Log { level, message } = notice {
-                self.0.lock().expect("heard").push(format!("{} {message}", level.as_str()));
+                self.0.lock().push(format!("{} {message}", level.as_str()));
             }
         }
     }
@@ -141,7 +119,7 @@ mod tests {
             tracing::warn!(target: "aws_sdk", "not ours");
         });
         tracing::warn!("outside");
-        assert_eq!(*heard.0.lock().expect("heard"), ["debug it failed code=X attempt=2", "warn look"]);
+        assert_eq!(*heard.0.lock(), ["debug it failed code=X attempt=2", "warn look"]);
     }
 
     #[test]
@@ -152,7 +130,7 @@ mod tests {
             tracing::debug!("no");
             tracing::info!("yes");
         });
-        assert_eq!(*heard.0.lock().expect("heard"), ["info yes"]);
+        assert_eq!(*heard.0.lock(), ["info yes"]);
         assert!(dispatch(LevelFilter::OFF, heard).is::<tracing::subscriber::NoSubscriber>());
     }
 }

@@ -1,21 +1,24 @@
-//! Precedence: which source answers (DESIGN sections 2 and 4).
+//! Precedence: which source answers (DESIGN sections 2 and 4). The order of the sources, and when the next one is asked,
+//! stand here and nowhere else: [`Resolver::order`] and [`Progress`]. A read, `getToolSecrets` and `explain` follow both.
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use secret::error::{Result, SecretError};
+use secret::found::{Found, Origin};
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
-use crate::config::Precedence;
-use crate::error::{Result, SecretError};
-use crate::layer::{Answer, AwsLayer, Found};
-use crate::metrics::{Metrics, Origin};
-use crate::name::SecretName;
+use crate::metrics::Metrics;
+use crate::reads::Reads;
+use crate::reads::table::Answer;
 use crate::source::env_file::EnvFile;
-use crate::source::runtime::{Runtime, Variables};
+use crate::source::runtime::{Precedence, Runtime, Variables};
 
 /// Asks the sources in their order.
 pub struct Resolver {
     /// AWS and its caches.
-    pub layer: Arc<AwsLayer>,
+    pub reads: Arc<Reads>,
     /// Counts what AWS lacks.
     pub metrics: Arc<Metrics>,
     /// `None` when switched off or not part of the environment.
@@ -30,6 +33,17 @@ pub struct Resolver {
     pub aws_is_optional: bool,
 }
 
+/// A source of secrets, as precedence sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// AWS behind its caches.
+    Aws,
+    /// The env file.
+    EnvFile,
+    /// The runtime environment.
+    Runtime,
+}
+
 /// How the AWS part of a read is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -39,109 +53,113 @@ pub enum Freshness {
     Fresh,
 }
 
+/// One secret's way through the sources.
+#[derive(Debug, Default)]
+pub struct Progress {
+    end: Option<Answer>,
+    /// AWS's failure: the answer if no later source has a value.
+    failure: Option<SecretError>,
+    aws_has_none: bool,
+}
+
+impl Progress {
+    /// Whether the next source is asked.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Takes what a source said.
+    pub fn hear(&mut self, resolver: &Resolver, source: Source, said: Answer) {
+        match (source, said) {
+            (_, Ok(Some(found))) => self.end = Some(Ok(Some(found))),
+            (Source::Aws, Ok(None)) => self.aws_has_none = true,
+            (_, Ok(None)) => {}
+            (Source::Aws, Err(error)) if !resolver.rejects(&error) => self.failure = resolver.unless_optional(error),
+            (_, Err(error)) => self.end = Some(Err(error)),
+        }
+    }
+
+    /// The answer once every source was asked: a failure of AWS is not absence (decision D4).
+    pub fn answer(self) -> Answer {
+        self.end.unwrap_or_else(|| self.failure.map_or(Ok(None), Err))
+    }
+}
+
 impl Resolver {
-    /// The value of `name`, or `None` when every source says that it has none.
-    ///
-    /// # Errors
-    /// In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the answer only when no
-    /// other source has a value: a failure is not absence (decision D4).
-    pub async fn resolve(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
-        if self.precedence == Precedence::Override
-            && let Some(found) = self.from_runtime(name, variables).await?
-        {
-            return Ok(Some(found));
-        }
-        let from_aws = match freshness {
-            Freshness::Cached => self.layer.read(name).await,
-            Freshness::Fresh => self.layer.refresh(name).await,
-        };
-        self.after_aws(name, variables, from_aws).await
-    }
-
-    /// [`Resolver::resolve`] for many names, each with its variables, at the cost of few calls.
-    pub async fn resolve_many(&self, names: &[SecretName], variables: &[Variables]) -> Vec<Answer> {
-        if self.precedence == Precedence::Last {
-            return self.resolve_many_from_aws(names, variables).await;
-        }
-        let found = names.iter().zip(variables).map(|(name, variables)| self.from_runtime(name, variables));
-        let mut answers = join_all(found).await;
-        let open: Vec<usize> = (0..names.len()).filter(|&i| matches!(answers[i], Ok(None))).collect();
-        let (open_names, open_variables): (Vec<_>, Vec<_>) =
-            open.iter().map(|&i| (names[i].clone(), variables[i].clone())).unzip();
-        let from_aws = self.resolve_many_from_aws(&open_names, &open_variables).await;
-        for (i, answer) in open.into_iter().zip(from_aws) {
-            answers[i] = answer;
-        }
-        answers
-    }
-
-    /// AWS's answers, and where it has none those of the sources after it.
-    async fn resolve_many_from_aws(&self, names: &[SecretName], variables: &[Variables]) -> Vec<Answer> {
-        let mut answers = self.layer.read_many(names).await;
-        let mut later = Vec::new();
-        for (i, answer) in answers.iter().enumerate() {
-            if let Ok(Some(_)) = answer {
-                self.metrics.note_not_in_aws(&names[i], false);
-            } else {
-                let from_aws = answer.clone();
-                later.push(async move { (i, self.after_aws(&names[i], &variables[i], from_aws).await) });
-            }
-        }
-        for (i, answer) in join_all(later).await {
-            answers[i] = answer;
-        }
-        answers
-    }
-
-    /// Goes on from AWS's answer: to the env file and, in the default order, to the runtime environment.
-    ///
-    /// # Errors
-    /// As [`Resolver::resolve`].
-    pub async fn after_aws(&self, name: &SecretName, variables: &Variables, from_aws: Answer) -> Answer {
-        let failure = match from_aws {
-            Ok(Some(found)) => {
-                self.metrics.note_not_in_aws(name, false);
-                return Ok(Some(found));
-            }
-            Ok(None) => {
-                let found = self.after_absent(name, variables).await?;
-                self.metrics.note_not_in_aws(name, found.is_some());
-                return Ok(found);
-            }
-            Err(error) if self.rejects(&error) => return Err(error),
-            Err(error) => self.remembered(error),
-        };
-        match (self.after_absent(name, variables).await?, failure) {
-            (None, Some(error)) => Err(error),
-            (found, _) => Ok(found),
-        }
-    }
-
-    /// What the sources after AWS have.
-    async fn after_absent(&self, name: &SecretName, variables: &Variables) -> Answer {
-        if let Some(found) = self.from_env_file(name).await? {
-            return Ok(Some(found));
-        }
+    /// The sources in the order in which they are asked (decision D1).
+    pub fn order(&self) -> [Source; 3] {
         match self.precedence {
-            Precedence::Last => self.from_runtime(name, variables).await,
-            Precedence::Override => Ok(None),
+            Precedence::Last => [Source::Aws, Source::EnvFile, Source::Runtime],
+            Precedence::Override => [Source::Runtime, Source::Aws, Source::EnvFile],
         }
+    }
+
+    /// The values of `names`, each with its variables, at the cost of few calls; `None` when every source says that it has
+    /// none.
+    ///
+    /// # Errors
+    /// Each answer by itself. In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the
+    /// answer only when no other source has a value.
+    pub async fn resolve(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
+        self.resolve_from(names, variables, async |names| match freshness {
+            Freshness::Cached => self.reads.read(names).await,
+            Freshness::Fresh => join_all(names.iter().map(|name| self.reads.refresh(name))).await,
+        })
+        .await
+    }
+
+    /// [`Resolver::resolve`] with AWS's answers from `ask_aws`.
+    pub async fn resolve_from(
+        &self,
+        names: &[SecretName],
+        variables: &[Variables],
+        ask_aws: impl AsyncFnOnce(&[SecretName]) -> Vec<Answer>,
+    ) -> Vec<Answer> {
+        let mut progress: Vec<Progress> = names.iter().map(|_| Progress::default()).collect();
+        let mut ask_aws = Some(ask_aws);
+        for source in self.order() {
+            let open: Vec<usize> = (0..names.len()).filter(|&i| progress[i].is_open()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let answers = match source {
+                Source::EnvFile => join_all(open.iter().map(|&i| self.from_env_file(&names[i]))).await,
+                Source::Runtime => join_all(open.iter().map(|&i| self.from_runtime(&names[i], &variables[i]))).await,
+                Source::Aws => {
+                    let Some(ask_aws) = ask_aws.take() else { continue };
+                    if open.len() == names.len() {
+                        ask_aws(names).await
+                    } else {
+                        let open: Vec<SecretName> = open.iter().map(|&i| names[i].clone()).collect();
+                        ask_aws(&open).await
+                    }
+                }
+            };
+            for (i, said) in open.into_iter().zip(answers) {
+                if source == Source::Aws && matches!(said, Ok(Some(_))) {
+                    self.metrics.note_not_in_aws(&names[i], false);
+                }
+                progress[i].hear(self, source, said);
+            }
+        }
+        let ended = progress.into_iter().zip(names).map(|(progress, name)| {
+            let aws_has_none = progress.aws_has_none;
+            let answer = progress.answer();
+            if aws_has_none && let Ok(found) = &answer {
+                self.metrics.note_not_in_aws(name, found.is_some());
+            }
+            answer
+        });
+        ended.collect()
     }
 
     /// Whether an AWS error ends a read at once.
     pub fn rejects(&self, error: &SecretError) -> bool {
-        self.aws_failure_rejects || error.code() == crate::error::ErrorCode::Closed
+        self.aws_failure_rejects || error.code() == secret::error::ErrorCode::Closed
     }
 
-    /// An AWS failure is the answer when nothing else is known, unless AWS is optional here and simply not there.
-    ///
-    /// # Errors
-    /// `error`.
-    pub fn unless_optional(&self, error: SecretError) -> Result<()> {
-        self.remembered(error).map_or(Ok(()), Err)
-    }
-
-    fn remembered(&self, error: SecretError) -> Option<SecretError> {
+    /// `error`, unless AWS is optional here and simply not there.
+    pub fn unless_optional(&self, error: SecretError) -> Option<SecretError> {
         (!(self.aws_is_optional && error.is_missing_credentials())).then_some(error)
     }
 
@@ -149,7 +167,7 @@ impl Resolver {
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`.
-    pub async fn from_env_file(&self, name: &SecretName) -> Result<Option<Found>> {
+    pub async fn from_env_file(&self, name: &SecretName) -> Answer {
         let Some(file) = &self.env_file else { return Ok(None) };
         Ok(file.get(name).await?.map(|value| local(value, Origin::EnvFile)))
     }
@@ -163,6 +181,7 @@ impl Resolver {
     }
 }
 
-fn local(value: crate::value::SecretValue, origin: Origin) -> Found {
+/// A value of a local source.
+pub fn local(value: SecretValue, origin: Origin) -> Found {
     Found { value, origin, version_id: None, stale: false }
 }

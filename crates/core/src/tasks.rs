@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Dispatch;
 use tracing::instrument::{WithDispatch, WithSubscriber as _};
@@ -49,6 +50,29 @@ impl Tasks {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         self.tracker.spawn_on(self.boxed(work), runtime)
+    }
+
+    /// Begins `work`, which ends when `stop` is cancelled. Called inside a runtime.
+    pub fn spawn_until(&self, stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_until_on(stop, work, &Handle::current());
+    }
+
+    /// [`Tasks::spawn_until`] on a runtime, from any thread.
+    pub fn spawn_until_on(
+        &self,
+        stop: &CancellationToken,
+        work: impl Future<Output = ()> + Send + 'static,
+        runtime: &Handle,
+    ) {
+        let stop = stop.clone();
+        let work = async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        };
+        self.spawn_on(work, runtime);
     }
 
     /// Lets [`Tasks::wait`] end once the work under way has ended.

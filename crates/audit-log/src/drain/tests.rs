@@ -10,7 +10,7 @@ use crate::line::Identity;
 use crate::link::Link;
 use crate::packed::pack;
 use crate::record::Record;
-use crate::time::system_clock;
+use crate::time::{now, system_clock};
 
 const RECORDS: usize = 10;
 
@@ -72,7 +72,7 @@ fn who(instance: &str) -> Identity {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+    now() + Duration::from_secs(5)
 }
 
 fn journal(world: &World) -> Journal {
@@ -93,7 +93,7 @@ fn die(world: &World, bytes: impl Fn(&str) -> usize) {
     let mut sink = world.sink("a", u64::MAX);
     let mut session = sink.session(soon()).expect("a session");
     let (mut batch, mut chain) = (Batch::default(), session.head.chain);
-    let collected = batch.collect(&journal, false, session.pen(), &mut chain, (BATCH, usize::MAX));
+    let collected = batch.collect(&journal, false, session.writer(), &mut chain, (BATCH, usize::MAX));
     let mut progress = journal.progress();
     progress.end = collected.end;
     (progress.file, progress.offset) = (session.head.file, session.head.size);

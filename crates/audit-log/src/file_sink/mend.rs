@@ -7,7 +7,7 @@ use super::FileSink;
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, look, open, sync_directory};
-use crate::head::{Found, Head, LENGTH};
+use crate::head::{Head, LENGTH, ParsedHead};
 use crate::line::Line;
 use crate::record::Event;
 use crate::walk::{self, Walked};
@@ -21,23 +21,23 @@ impl FileSink {
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.take(LENGTH as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| Failure::io("read", &path, &error))?;
-        let found = Head::parse(&bytes, self.pen.link());
+        let found = Head::parse(&bytes, self.writer.link());
         self.known = bytes;
         let present = look(&self.names.log)?.map(|metadata| (FileId::of(&metadata), metadata.len()));
         match (found, present) {
-            (Found::OtherKey(method), _) => Err(Failure::new(
+            (ParsedHead::OtherKey(method), _) => Err(Failure::new(
                 Reason::Foreign,
                 format!(
                     "{} was begun with another key ({method}); put it away together with its state file",
                     self.names.log.display()
                 ),
             )),
-            (Found::Head(head), present) => self.reconcile(*head, present),
+            (ParsedHead::Head(head), present) => self.reconcile(*head, present),
             // An empty file: a process died before it wrote the first record.
-            (Found::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
-            (Found::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
-            (Found::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
-            (Found::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
+            (ParsedHead::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
+            (ParsedHead::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
+            (ParsedHead::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
+            (ParsedHead::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
         }
     }
 
@@ -91,7 +91,7 @@ impl FileSink {
     fn ends_with(&self, head: &Head) -> Result<bool> {
         let last = walk::last_line(self.log_file()?, head.size);
         let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
-        Ok(last.is_some_and(|line| self.pen.link().of(&line) == head.chain.last))
+        Ok(last.is_some_and(|line| self.writer.link().of(&line) == head.chain.last))
     }
 
     /// The log is longer than the state says: a process died between writing lines and noting it, or someone else
@@ -144,7 +144,7 @@ impl FileSink {
             let last = walk::last_line(self.log_file()?, size);
             let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
             if let Some((bytes, line)) = last.as_ref().and_then(|bytes| Some((bytes, Line::parse(bytes)?))) {
-                head.chain.take(self.pen.link(), bytes, &line);
+                head.chain.take(self.writer.link(), bytes, &line);
             }
             return self.resist(head, size, "LOG_CHANGED");
         }
@@ -200,7 +200,7 @@ impl FileSink {
         let id = FileId::of(&metadata);
         self.log = Some((Arc::new(file), id));
         let mut head = self.new_head(number, id, chain);
-        let detail = format!("file={number} chain={}", self.pen.link().method());
+        let detail = format!("file={number} chain={}", self.writer.link().method());
         self.own(&mut head, Event::Begin, code, &detail)?;
         self.write_state(&head)?;
         self.sync_now(&mut head)?;
@@ -237,7 +237,7 @@ impl FileSink {
     }
 
     fn walk(&self, offset: u64, chain: Option<Chain>) -> Result<Walked> {
-        let walked = walk::walk(self.log_file()?, self.pen.link(), offset, chain);
+        let walked = walk::walk(self.log_file()?, self.writer.link(), offset, chain);
         walked.map_err(|error| Failure::io("read", &self.names.log, &error))
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use crate::chain::{Chain, Pen, counted};
+use crate::chain::{Chain, LineWriter, counted};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, look, open};
 use crate::head::Head;
@@ -16,7 +16,7 @@ use crate::journal::boot;
 use crate::line::{Form, Identity};
 use crate::link::Link;
 use crate::record::{Event, Record};
-use crate::time::Clock;
+use crate::time::{Clock, now, since};
 
 /// When a file is put away and when records are counted.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct FileSink {
     /// The names around it.
     pub names: Names,
     /// Writes the lines.
-    pub pen: Pen,
+    pub writer: LineWriter,
     who: Identity,
     clock: Clock,
     limits: Limits,
@@ -73,7 +73,7 @@ impl FileSink {
     pub fn new(names: Names, link: Link, who: Identity, clock: Clock, limits: Limits) -> Self {
         Self {
             names,
-            pen: Pen::new(link),
+            writer: LineWriter::new(link),
             who,
             clock,
             limits,
@@ -82,7 +82,7 @@ impl FileSink {
             known: Vec::new(),
             syncing: None,
             synced: None,
-            last_checkpoint: Instant::now(),
+            last_checkpoint: now(),
             boot: boot(),
             notices: Vec::new(),
         }
@@ -147,7 +147,7 @@ impl FileSink {
             };
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                Err(TryLockError::WouldBlock) if now() < deadline => {
                     self.state = Some(file);
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(5));
@@ -166,7 +166,7 @@ impl FileSink {
                 return Ok(());
             }
             self.known.clear();
-            if Instant::now() >= deadline {
+            if now() >= deadline {
                 let message = format!("{} is replaced all the time", path.display());
                 return Err(Failure::new(Reason::Locked, message));
             }
@@ -207,7 +207,7 @@ impl FileSink {
     fn own(&mut self, head: &mut Head, event: Event, code: &str, detail: &str) -> Result<()> {
         let (mut chain, mut line) = (head.chain, Vec::new());
         let form = Form::new(&self.who, &Record { code, ..Record::new(event) }, detail);
-        self.pen.own(&mut line, &mut chain, &form, (self.clock)());
+        self.writer.own(&mut line, &mut chain, &form, (self.clock)());
         self.append(head, &line)?;
         head.chain = chain;
         Ok(())
@@ -240,7 +240,7 @@ impl FileSink {
     }
 
     fn write_state(&mut self, head: &Head) -> Result<()> {
-        let bytes = head.to_bytes(&self.pen);
+        let bytes = head.to_bytes(&self.writer);
         if bytes == self.known {
             return Ok(());
         }
@@ -263,8 +263,8 @@ impl Session<'_> {
     }
 
     /// Writes lines.
-    pub fn pen(&mut self) -> &mut Pen {
-        &mut self.sink.pen
+    pub fn writer(&mut self) -> &mut LineWriter {
+        &mut self.sink.writer
     }
 
     /// The log, for reading.
@@ -285,10 +285,10 @@ impl Session<'_> {
     /// Appends a record of the log itself that counts.
     pub fn count(&mut self, event: Event, what: &str) -> Result<()> {
         let what = format!("{what}{}file={}", if what.is_empty() { "" } else { " " }, self.head.number);
-        let detail = counted(self.sink.pen.link(), &self.head.chain, &what);
+        let detail = counted(self.sink.writer.link(), &self.head.chain, &what);
         self.own(event, "", &detail)?;
         self.head.counted = self.head.chain.seq;
-        self.sink.last_checkpoint = Instant::now();
+        self.sink.last_checkpoint = now();
         Ok(())
     }
 
@@ -301,7 +301,7 @@ impl Session<'_> {
             return self.rotate(now);
         }
         let uncounted = self.head.chain.seq - self.head.counted.min(self.head.chain.seq);
-        let late = self.sink.last_checkpoint.elapsed() >= limits.checkpoint_after;
+        let late = since(self.sink.last_checkpoint) >= limits.checkpoint_after;
         if uncounted >= limits.checkpoint_records || (uncounted > 0 && late) {
             self.count(Event::Checkpoint, "")?;
         }

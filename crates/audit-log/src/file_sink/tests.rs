@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::*;
-use crate::head::Found;
-use crate::verify::{FaultKind, VerifyOptions, verify};
+use crate::fault::FaultKind;
+use crate::head::ParsedHead;
+use crate::verify::{VerifyOptions, verify};
 
 struct World {
     _directory: tempfile::TempDir,
@@ -14,7 +15,7 @@ struct World {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+    now() + Duration::from_secs(5)
 }
 
 fn limits() -> Limits {
@@ -35,10 +36,10 @@ impl World {
         world.write(11);
         let names = Names::new(&world.path, None).expect("a name");
         let bytes = std::fs::read(names.state()).expect("read");
-        let Found::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
+        let ParsedHead::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
         head.boot ^= 1;
         head.synced = world.end_of(synced) as u64;
-        std::fs::write(names.state(), head.to_bytes(&Pen::default())).expect("written");
+        std::fs::write(names.state(), head.to_bytes(&LineWriter::default())).expect("written");
         world
     }
 

@@ -133,11 +133,17 @@ pub fn journals(directory: &Path) -> usize {
     entries.filter(|entry| entry.as_ref().expect("an entry").path().extension() == Some("journal".as_ref())).count()
 }
 
+/// Real time: the tests' one reader of it.
+#[expect(clippy::disallowed_methods, reason = "CLOCK: the tests' one reader of time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Waits for a condition, ten seconds at most.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = now() + Duration::from_secs(10);
     while !condition() {
-        assert!(Instant::now() < deadline, "waited too long until {what}");
+        assert!(now() < deadline, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Result, SecretError};
+use secret::error::{Result, SecretError};
 
 /// An option as the caller gave it. `null` and `undefined` both mean unset.
 pub enum OptionValue {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::audit::Audit;
-use crate::cache::memory::{Entry, MemoryCache};
-use crate::clock::{Clock, Stopwatch};
-use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
+use cache::memory::{Entry, MemoryCache};
+use secret::clock::{Clock, Stopwatch};
 
 /// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
 pub struct HotPath {
@@ -17,7 +17,7 @@ pub struct HotPath {
     pub(super) memory: Option<Arc<MemoryCache>>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) layer: Weak<AwsLayer>,
+    pub(super) reads: Weak<Reads>,
     pub(super) runtime: Handle,
 }
 
@@ -54,8 +54,8 @@ impl HotPath {
 
     #[cold]
     fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
-        if let Some(layer) = self.layer.upgrade() {
-            layer.refresh_ahead(name, entry, &self.runtime);
+        if let Some(reads) = self.reads.upgrade() {
+            reads.refresh_ahead(name, entry, &self.runtime);
         }
     }
 }

@@ -3,29 +3,17 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{Event, Outcome};
+use audit_log::{Event, Outcome};
 
 use super::Delivery;
 use crate::audit::Access;
-use crate::clock::Stopwatch;
-use crate::error::Result;
-use crate::layer::Found;
-use crate::name::SecretName;
-use crate::tools::ToolSecrets;
+use crate::tool_secrets::ToolSecrets;
+use secret::clock::Stopwatch;
+use secret::error::Result;
+use secret::found::Found;
+use secret::name::SecretName;
 
 impl Delivery {
-    pub(super) async fn counted(
-        &self,
-        name: &SecretName,
-        read: impl Future<Output = Result<Option<Found>>> + Send,
-    ) -> Result<Option<Found>> {
-        let watch = Stopwatch::start();
-        let result = self.audited(read).await;
-        let result = self.recorded(name, result, watch.took()).await;
-        self.count(&result, watch.took());
-        result
-    }
-
     /// [`Delivery::open`] for what gives values or changes something: without its audit log nothing is done, where that
     /// is the rule. Boxed: the futures of reads are large.
     pub(crate) fn audited<'a, T: Send + 'a>(

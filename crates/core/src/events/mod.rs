@@ -4,38 +4,50 @@ pub mod parse;
 mod queue;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, millis};
-use crate::error::{Result, SecretError};
-use crate::layer::AwsLayer;
 use crate::metrics::Metrics;
-use crate::name::SecretName;
-use crate::notice::{Notice, Notices};
-use crate::rotation::report::Ending;
-use crate::source::aws::Queue;
+use crate::reads::Reads;
 use crate::tasks::Tasks;
+use aws::Queue;
 use parse::{Happened, SecretEvent};
+use secret::backoff::around;
+use secret::clock::{Clock, millis};
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::report::Ending;
 
-/// Older events are not waited for: what they announce has long been everywhere, or was replaced.
+/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not for
+/// older events: their version is everywhere by now, or was replaced.
 const MAY_OUTRUN: Duration = Duration::from_mins(5);
 /// Names whose last event is remembered.
 const MAX_REMEMBERED: usize = 10_000;
-/// How often versions are looked at when somebody wants to hear of changes.
+/// How often versions are compared when the service listens for changes and sets no interval.
 pub const DEFAULT_POLL: Duration = Duration::from_mins(15);
 
-/// What it is made of.
+/// Where news of changed secrets comes from, beside the service's own calls of `handleSecretEvent`.
+#[derive(Clone, Debug)]
+pub struct EventsSettings {
+    /// An SQS queue that EventBridge writes to.
+    pub queue_url: Option<String>,
+    /// How often the versions of known secrets are compared with AWS's; `None`: only while the service listens.
+    pub poll_every: Option<Duration>,
+}
+
+/// The parts of [`Events`].
 pub struct Parts {
     /// The queue, where there is one.
     pub queue: Option<Queue>,
-    /// How often versions are looked at; `None`: only when somebody asks for news.
+    /// How often versions are compared; `None`: only while the service listens for changes.
     pub poll_every: Option<Duration>,
     /// AWS and its caches.
-    pub layer: Arc<AwsLayer>,
+    pub reads: Arc<Reads>,
     /// Reads time.
     pub clock: Clock,
     /// Counts.
@@ -44,7 +56,7 @@ pub struct Parts {
     pub notices: Arc<dyn Notices>,
     /// Owns the tasks.
     pub tasks: Tasks,
-    /// Ends them.
+    /// Cancels the tasks.
     pub stop: CancellationToken,
 }
 
@@ -58,13 +70,13 @@ pub struct Events {
 }
 
 impl Events {
-    /// Follows nothing yet.
+    /// Follows nothing until [`Events::begin`].
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self { parts, begun: false.into(), polling: false.into(), last: Mutex::default() })
     }
 
-    /// Begins to follow the queue and to look at versions, as configured. Called with every operation; the first one
-    /// counts.
+    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first call
+    /// has an effect.
     pub fn begin(self: &Arc<Self>) {
         if self.begun.load(Ordering::Relaxed) || self.begun.swap(true, Ordering::AcqRel) {
             return;
@@ -78,7 +90,7 @@ impl Events {
         }
     }
 
-    /// Somebody wants to hear of changes.
+    /// Starts comparing versions, since the service listens for changes.
     pub fn watch(self: &Arc<Self>) {
         self.poll(self.parts.poll_every.unwrap_or(DEFAULT_POLL));
     }
@@ -100,16 +112,16 @@ impl Events {
         });
     }
 
-    /// Follows an event that AWS sent; gives whether it concerned this environment.
+    /// Handles an event that AWS sent. Returns whether it concerned this environment.
     ///
     /// # Errors
-    /// `SOURCE_RESPONSE_INVALID` for what is no event. AWS's errors: the event is to be handed over again.
+    /// `SOURCE_RESPONSE_INVALID` for text that is no event. After AWS's errors, hand the event over again.
     pub async fn handle(&self, text: &str) -> Result<bool> {
         let Some(event) = parse::parse(text)? else { return Ok(false) };
         let Some(name) = self.name_of(&event) else { return Ok(false) };
         match &event.happened {
             Happened::Nothing => {}
-            Happened::OtherLabel => self.parts.layer.forget_versions(),
+            Happened::OtherLabel => self.parts.reads.forget_versions(),
             Happened::RotationFailed => {
                 self.parts.metrics.rotated(Ending::Failed);
                 let message = format!("{}: AWS's rotation function failed; the old value stays live", event.aws_id);
@@ -122,49 +134,49 @@ impl Events {
 
     /// The secret that an event is about, when it is one of this environment and account.
     fn name_of(&self, event: &SecretEvent) -> Option<SecretName> {
-        let own = self.parts.layer.aws.as_ref().and_then(|aws| aws.account());
+        let own = self.parts.reads.aws().and_then(|aws| aws.account());
         if let (Some(own), Some(account)) = (own, &event.account)
             && own != account
         {
             return None;
         }
-        SecretName::new(self.parts.layer.ids.name_in(&event.aws_id)?).ok()
+        SecretName::new(self.parts.reads.ids().name_in(&event.aws_id)?).ok()
     }
 
     async fn follow(&self, name: &SecretName, version: Option<&str>, event: &SecretEvent) -> Result<()> {
-        let layer = &self.parts.layer;
-        layer.forget_versions();
-        let Some(version) = version else { return layer.catch_up(name, None).await.map(drop) };
-        if self.is_last(name, version) || layer.has_live(name, version) {
+        let reads = &self.parts.reads;
+        reads.forget_versions();
+        let Some(version) = version else { return reads.catch_up(name, None).await.map(drop) };
+        if self.is_last(name, version) || reads.has_live(name, version) {
             return Ok(());
         }
         let now = self.parts.clock.unix_ms();
         let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
-        // Another version than the announced one: that was replaced meanwhile.
-        if !is_recent || !layer.catch_up(name, Some(version)).await? {
-            layer.catch_up(name, None).await?;
+        // AWS has another version than the announced one, which was replaced in the meantime.
+        if !is_recent || !reads.catch_up(name, Some(version)).await? {
+            reads.catch_up(name, None).await?;
         }
         self.note(name, version);
         Ok(())
     }
 
     fn is_last(&self, name: &SecretName, version: &str) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         last.get(name).is_some_and(|last| last == version)
     }
 
     fn note(&self, name: &SecretName, version: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if last.len() >= MAX_REMEMBERED {
             last.clear();
         }
         last.insert(name.clone(), version.to_owned());
     }
 
-    /// The safety net: events are delivered by best effort. What no reader keeps fresh is compared with AWS.
+    /// Events can get lost. This loop finds changes without them: it compares the versions that no read has refreshed.
     async fn keep_looking(&self, every: Duration) {
         loop {
-            self.parts.clock.sleep(every.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            crate::timer::sleep(&self.parts.clock, around(every, 0.1)).await;
             if let Err(error) = self.look(every).await {
                 tracing::debug!(code = %error.code(), "versions were not compared");
             }
@@ -172,21 +184,21 @@ impl Events {
     }
 
     async fn look(&self, every: Duration) -> Result<()> {
-        let layer = &self.parts.layer;
-        let names = layer.unseen_for(every);
+        let reads = &self.parts.reads;
+        let names = reads.unseen_for(every);
         let mut failure: Option<SecretError> = None;
-        for (name, answer) in names.iter().zip(layer.fetch_all(&names).await) {
+        for (name, answer) in names.iter().zip(reads.fetch_all(&names).await) {
             match answer {
                 Ok(Some(fetched)) => {
                     // A replica may lag behind, and its ids are its own: what it says is no news.
                     if let Some(version) = &fetched.version_id
                         && !fetched.is_from_replica()
-                        && !layer.knows(name, version)
+                        && !reads.knows(name, version)
                     {
-                        layer.catch_up(name, Some(version)).await?;
+                        reads.catch_up(name, Some(version)).await?;
                     }
                 }
-                Ok(None) => drop(layer.catch_up(name, None).await?),
+                Ok(None) => drop(reads.catch_up(name, None).await?),
                 Err(error) => failure = Some(error),
             }
         }

@@ -7,8 +7,8 @@
 
 use serde_json::Value as Json;
 
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::source::aws::{CURRENT, name_in};
+use aws::{CURRENT, name_in};
+use secret::error::{ErrorCode, Result, SecretError};
 
 /// EventBridge's events have at most 256 KiB, an SQS message at most 1 MiB.
 pub const MAX_EVENT: usize = 1024 * 1024;
@@ -149,7 +149,7 @@ fn text<'a>(json: &'a Json, path: &[&str]) -> Option<&'a str> {
 fn unix_ms(text: &str) -> Option<u64> {
     let time = humantime::parse_rfc3339(text).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(crate::clock::millis(since))
+    Some(secret::clock::millis(since))
 }
 
 fn invalid(why: &str) -> SecretError {

@@ -6,27 +6,29 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::Events;
-use crate::error::ErrorCode;
-use crate::notice::Notice;
-use crate::source::aws::Message;
+use aws::Message;
+use secret::backoff::{Backoff, Jitter};
+use secret::error::ErrorCode;
+use secret::notice::Notice;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 impl Events {
-    /// Takes messages for as long as the delivery lives. What was handled is deleted; what was not comes again, and in the
-    /// end the queue's redrive policy puts it aside.
+    /// Receives messages until the delivery is closed. Deletes those that were handled. The queue delivers the others
+    /// again, until its redrive policy moves them to its dead-letter queue.
     pub(super) async fn follow_queue(&self) {
         let Some(queue) = &self.parts.queue else { return };
-        let (mut wait, mut is_failing) = (FIRST_WAIT, false);
+        let (mut backoff, mut is_failing) = (Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Around), false);
         loop {
             match queue.receive().await {
                 Ok(messages) => {
-                    (wait, is_failing) = (FIRST_WAIT, false);
-                    let handled = join_all(messages.iter().map(|message| self.is_done_with(message))).await;
+                    backoff.reset();
+                    is_failing = false;
+                    let handled = join_all(messages.iter().map(|message| self.is_handled(message))).await;
                     let done = messages.iter().zip(handled).filter_map(|(message, done)| done.then_some(message));
                     if let Err(error) = queue.delete(done.collect()).await {
-                        // They come again, and find nothing to do.
+                        // The queue delivers them again; handling them a second time changes nothing.
                         tracing::debug!(code = %error.code(), "handled messages were not deleted");
                     }
                 }
@@ -35,14 +37,13 @@ impl Events {
                         is_failing = true;
                         self.parts.notices.notice(Notice::warning("EVENT_QUEUE_UNAVAILABLE", error.to_string()));
                     }
-                    sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    sleep(backoff.next_wait()).await;
                 }
             }
         }
     }
 
-    async fn is_done_with(&self, message: &Message) -> bool {
+    async fn is_handled(&self, message: &Message) -> bool {
         match self.handle(&message.body).await {
             Ok(_) => true,
             Err(error) => {

@@ -5,59 +5,12 @@ use std::time::Duration;
 
 use super::latency::{Counts, seconds};
 use super::{Metrics, read};
-use crate::clock::{Clock, Moment};
+use secret::clock::{Clock, Moment};
+use secret::notice::{Alert, Watched};
 
 const DAY: Duration = Duration::from_hours(24);
 /// With fewer lookups in a window a hit rate says nothing.
 const LEAST_LOOKUPS: u64 = 100;
-
-/// What is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watched {
-    /// The 99th percentile of retrievals, in seconds.
-    RetrievalLatency,
-    /// hits ÷ lookups.
-    CacheHitRate,
-    /// Rotations that failed or were taken back, in a day.
-    RotationFailures,
-    /// Refusals of this identity.
-    UnauthorizedAccess,
-    /// Secrets that AWS lacks and a later source has.
-    SecretsNotInAws,
-}
-
-impl Watched {
-    /// All of them, in the document's order.
-    pub const ALL: [Self; 5] = [
-        Self::RetrievalLatency,
-        Self::CacheHitRate,
-        Self::RotationFailures,
-        Self::UnauthorizedAccess,
-        Self::SecretsNotInAws,
-    ];
-
-    /// The name in alerts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RetrievalLatency => "retrieval-latency",
-            Self::CacheHitRate => "cache-hit-rate",
-            Self::RotationFailures => "rotation-failures",
-            Self::UnauthorizedAccess => "unauthorized-access",
-            Self::SecretsNotInAws => "secrets-not-in-aws",
-        }
-    }
-
-    /// The documented action.
-    pub const fn action(self) -> &'static str {
-        match self {
-            Self::RetrievalLatency => "Alert DevOps",
-            Self::CacheHitRate => "Optimize cache config",
-            Self::RotationFailures => "Immediate alert",
-            Self::UnauthorizedAccess => "Security incident",
-            Self::SecretsNotInAws => "Migration alert",
-        }
-    }
-}
 
 /// When to tell. `None`: never.
 #[derive(Clone, Debug)]
@@ -78,21 +31,13 @@ pub struct Thresholds {
     pub every: Duration,
 }
 
-/// A threshold was crossed, or is no longer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// What.
-    pub watched: Watched,
-    /// Whether it is crossed now.
-    pub is_firing: bool,
-    /// What was measured; `None` when there is nothing to measure any more.
-    pub value: Option<f64>,
-    /// What was crossed.
-    pub threshold: f64,
-    /// Since when, in milliseconds since 1970.
-    pub since_unix_ms: u64,
-    /// When that was found out, in milliseconds since 1970.
-    pub at_unix_ms: u64,
+/// When to tell that something is wrong.
+#[derive(Clone, Debug)]
+pub struct AlertsSettings {
+    /// The thresholds.
+    pub thresholds: Thresholds,
+    /// Whether they are watched before anybody wants to hear of them.
+    pub always: bool,
 }
 
 /// The counters at one time.
@@ -210,10 +155,11 @@ impl Evaluator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorCode;
-    use crate::metrics::{Origin, add};
-    use crate::name::SecretName;
-    use crate::rotation::report::Ending;
+    use crate::metrics::add;
+    use secret::error::ErrorCode;
+    use secret::found::Origin;
+    use secret::name::SecretName;
+    use secret::report::Ending;
 
     fn documented() -> Thresholds {
         Thresholds {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Origin;
+use secret::found::Origin;
 
 /// Upper bounds of the buckets, in nanoseconds: 1 µs to 10 s.
 pub const BOUNDS_NS: [u64; 22] = [
@@ -62,6 +62,7 @@ impl Source {
     pub const ALL: [Self; Origin::ALL.len() + 2] = [
         Self::Of(Origin::Memory),
         Self::Of(Origin::Redis),
+        Self::Of(Origin::Snapshot),
         Self::Of(Origin::Aws),
         Self::Of(Origin::EnvFile),
         Self::Of(Origin::Runtime),
@@ -89,7 +90,7 @@ impl Source {
 
 /// How a retrieval ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReadOutcome {
     /// With a value.
     Ok,
     /// With a value past its TTL, since AWS failed.
@@ -100,7 +101,7 @@ pub enum Outcome {
     Error,
 }
 
-impl Outcome {
+impl ReadOutcome {
     /// All of them, in the order of their series.
     pub const ALL: [Self; 4] = [Self::Ok, Self::Stale, Self::Absent, Self::Error];
 
@@ -197,26 +198,26 @@ impl Counts {
 
 /// All series.
 #[derive(Debug, Default)]
-pub struct Latencies([[Series; Outcome::ALL.len()]; Source::ALL.len()]);
+pub struct Latencies([[Series; ReadOutcome::ALL.len()]; Source::ALL.len()]);
 
 impl Latencies {
     /// Notes one retrieval.
     #[inline]
-    pub fn observe(&self, source: Source, outcome: Outcome, took: Duration) {
+    pub fn observe(&self, source: Source, outcome: ReadOutcome, took: Duration) {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.of(source, outcome).observe(ns);
     }
 
     /// One series.
     #[inline]
-    pub fn of(&self, source: Source, outcome: Outcome) -> &Series {
+    pub fn of(&self, source: Source, outcome: ReadOutcome) -> &Series {
         &self.0[source.index()][outcome as usize]
     }
 
     /// All retrievals of this package's own layers, whatever their outcome.
     pub fn all(&self) -> Counts {
         let own = Source::ALL.into_iter().filter(|source| *source != Source::Reported);
-        own.flat_map(|source| Outcome::ALL.map(|outcome| self.of(source, outcome).counts()))
+        own.flat_map(|source| ReadOutcome::ALL.map(|outcome| self.of(source, outcome).counts()))
             .fold(Counts::default(), |all, counts| all.plus(&counts))
     }
 }
@@ -228,7 +229,7 @@ mod tests {
     #[test]
     fn observations_fall_into_their_buckets() {
         let latencies = Latencies::default();
-        let (source, outcome) = (Source::Of(Origin::Memory), Outcome::Ok);
+        let (source, outcome) = (Source::Of(Origin::Memory), ReadOutcome::Ok);
         for took in [0, 1_000, 1_001, 10_000_000_000, 10_000_000_001, u64::MAX] {
             latencies.observe(source, outcome, Duration::from_nanos(took));
         }
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!((counts.buckets[0], counts.buckets[1]), (2, 1));
         assert_eq!((counts.buckets[21], counts.buckets[22]), (1, 2));
         assert_eq!(counts.total(), 6);
-        assert_eq!(latencies.of(source, Outcome::Stale).counts(), Counts::default());
+        assert_eq!(latencies.of(source, ReadOutcome::Stale).counts(), Counts::default());
         for (i, source) in Source::ALL.into_iter().enumerate() {
             assert_eq!(source.index(), i);
         }
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(latencies.all().p99_ns(), None);
         let observe = |count, ms| {
             for _ in 0..count {
-                latencies.observe(Source::Of(Origin::Aws), Outcome::Ok, Duration::from_millis(ms));
+                latencies.observe(Source::Of(Origin::Aws), ReadOutcome::Ok, Duration::from_millis(ms));
             }
         };
         observe(99, 1);
@@ -258,7 +259,7 @@ mod tests {
         observe(1, 6_000);
         assert_eq!(latencies.all().p99_ns(), Some(10_000_000_000));
         assert_eq!(latencies.all().since(&before).total(), 1);
-        latencies.observe(Source::Reported, Outcome::Ok, Duration::from_secs(100));
+        latencies.observe(Source::Reported, ReadOutcome::Ok, Duration::from_secs(100));
         assert_eq!(latencies.all().total(), 101, "what the service reports is not ours");
     }
 }

@@ -9,47 +9,17 @@ pub mod latency;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::ErrorCode;
-use crate::name::SecretName;
-use crate::rotation::report::Ending;
-use latency::{Latencies, Outcome, Source};
+use latency::{Latencies, ReadOutcome, Source};
+use parking_lot::Mutex;
+use secret::error::ErrorCode;
+use secret::found::Origin;
+use secret::name::SecretName;
+use secret::report::Ending;
 
 /// Names that are remembered as not in AWS; more than any service has.
 const MAX_NOT_IN_AWS: usize = 10_000;
-
-/// Where a returned value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The in-process cache.
-    Memory,
-    /// The shared cache.
-    Redis,
-    /// AWS Secrets Manager.
-    Aws,
-    /// The env file.
-    EnvFile,
-    /// The runtime environment.
-    Runtime,
-}
-
-impl Origin {
-    /// All of them, in the order of their counters.
-    pub const ALL: [Self; 5] = [Self::Memory, Self::Redis, Self::Aws, Self::EnvFile, Self::Runtime];
-
-    /// The name in reports and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Redis => "redis",
-            Self::Aws => "aws",
-            Self::EnvFile => "env-file",
-            Self::Runtime => "runtime",
-        }
-    }
-}
 
 /// What happened since construction.
 #[derive(Debug, Default)]
@@ -91,7 +61,7 @@ impl Metrics {
     /// Counts a returned value.
     #[inline]
     pub fn retrieved(&self, origin: Origin, stale: bool, took: Duration) {
-        let outcome = if stale { Outcome::Stale } else { Outcome::Ok };
+        let outcome = if stale { ReadOutcome::Stale } else { ReadOutcome::Ok };
         self.latencies.observe(Source::Of(origin), outcome, took);
         if stale {
             add(&self.stale);
@@ -102,10 +72,10 @@ impl Metrics {
     pub fn not_retrieved(&self, error: Option<ErrorCode>, took: Duration) {
         let outcome = if let Some(code) = error {
             self.failed(code);
-            Outcome::Error
+            ReadOutcome::Error
         } else {
             add(&self.absent);
-            Outcome::Absent
+            ReadOutcome::Absent
         };
         self.latencies.observe(Source::None, outcome, took);
     }
@@ -113,7 +83,7 @@ impl Metrics {
     /// Values returned from `origin`.
     pub fn retrieved_from(&self, origin: Origin) -> u64 {
         let of = |outcome| self.latencies.of(Source::Of(origin), outcome).counts().total();
-        of(Outcome::Ok) + of(Outcome::Stale)
+        of(ReadOutcome::Ok) + of(ReadOutcome::Stale)
     }
 
     /// Notes whether AWS lacks `name` and a later source has it.
@@ -121,7 +91,7 @@ impl Metrics {
         if !is_missing && self.not_in_aws() == 0 {
             return;
         }
-        let mut names = self.not_in_aws.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.not_in_aws.lock();
         if !is_missing {
             names.remove(name);
         } else if names.len() < MAX_NOT_IN_AWS {
@@ -161,14 +131,14 @@ impl Metrics {
         if !success {
             add(&self.recorded_failures);
         }
-        let outcome = if success { Outcome::Ok } else { Outcome::Error };
+        let outcome = if success { ReadOutcome::Ok } else { ReadOutcome::Error };
         self.latencies.observe(Source::Reported, outcome, took);
     }
 
     /// The sum of the reported latencies, in milliseconds.
     pub fn recorded_ms(&self) -> f64 {
         let sum = |outcome| self.latencies.of(Source::Reported, outcome).counts().sum_ns;
-        latency::seconds(sum(Outcome::Ok) + sum(Outcome::Error)) * 1000.0
+        latency::seconds(sum(ReadOutcome::Ok) + sum(ReadOutcome::Error)) * 1000.0
     }
 
     /// hits ÷ lookups; `None` before the first lookup (decision D11).

@@ -3,12 +3,12 @@
 use futures_util::{StreamExt as _, stream};
 
 use super::{AT_ONCE, Action, Delivery, Planned, Scope, unusable};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::manifest::Phase;
-use crate::name::SecretName;
 use crate::rotation::uuid;
-use crate::source::aws::{Aws, MANAGED_BY, Which};
-use crate::value::SecretValue;
+use aws::{Aws, MANAGED_BY, Which};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::manifest::Phase;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
 /// The longest value AWS stores, in bytes.
 const MAX_VALUE: usize = 65_536;
@@ -97,8 +97,8 @@ impl Delivery {
         let result = self.audited(self.write(name, value, creates)).await;
         let mut left_undone = None;
         if result.is_ok() {
-            self.layer().forget(name);
-            if let Some(cache) = &self.layer().cache {
+            self.reads().forget(name);
+            if let Some(cache) = self.reads().cache() {
                 left_undone = cache.invalidate(name).await.err();
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 use crate::source::env_file::grammar::parse;
-use crate::value::SecretValue;
+use secret::value::SecretValue;
 
 /// What is left of an assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

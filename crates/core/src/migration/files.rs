@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::clock::iso8601;
-use crate::source::{is_absent, read_regular, reason};
+use files::{is_absent, read_regular, reason};
+use secret::clock::iso8601;
 
 /// What copies beside the file end with: one to go back to, and what going back put aside.
 const BACKUP: &str = "bak";

@@ -16,12 +16,13 @@ pub use edit::Mode;
 pub use retire::{PutBack, RetireReport, Retired};
 
 use crate::delivery::Delivery;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::manifest::Phase;
-use crate::name::SecretName;
-use crate::source::aws::{Aws, Fetched, MAX_BATCH};
 use crate::source::env_file::{EnvFile, Values};
-use crate::value::SecretValue;
+use aws::{Aws, MAX_BATCH};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
+use secret::manifest::Phase;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
 /// Secrets, or batches of them, worked on at once.
 pub(crate) const AT_ONCE: usize = 8;
@@ -146,7 +147,7 @@ impl Delivery {
         let batches: Vec<Vec<SecretName>> = names.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
         let asked = batches.into_iter().map(|batch| async move {
             self.turn(aws).await;
-            self.layer().fetch_all(&batch).await
+            self.reads().fetch_all(&batch).await
         });
         Ok(stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await.into_iter().flatten().collect())
     }
@@ -158,7 +159,7 @@ impl Delivery {
             if wait.is_zero() {
                 return;
             }
-            self.clock().sleep(wait).await;
+            crate::timer::sleep(self.clock(), wait).await;
         }
     }
 
@@ -184,7 +185,7 @@ impl Delivery {
 
     pub(crate) fn migrating_aws(&self) -> Result<&Aws> {
         let off = || SecretError::config("options.aws", "is switched off, and a migration needs it");
-        self.layer().aws.as_ref().ok_or_else(off)
+        self.reads().aws().ok_or_else(off)
     }
 
     fn migrating_file(&self) -> Result<&EnvFile> {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use super::edit::{Mode, lines_with, without};
 use super::files::{Held, put_back};
 use super::{Action, Delivery, Scope, in_file, unusable};
-use crate::config::EnvFileSyntax;
-use crate::error::{Result, SecretError};
-use crate::name::SecretName;
+use crate::source::env_file::EnvFileSyntax;
 use crate::source::env_file::grammar::parse;
-use crate::source::reason;
+use files::reason;
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
 
 /// What became of a secret.
 #[derive(Clone, Debug)]
@@ -154,5 +154,5 @@ impl Delivery {
 
 fn unverified(id: &str) -> SecretError {
     let why = format!("{id}: only a replica gave it, which does not prove that the primary region has it");
-    SecretError::new(crate::error::ErrorCode::SourceUnavailable, why)
+    SecretError::new(secret::error::ErrorCode::SourceUnavailable, why)
 }

@@ -1,23 +1,26 @@
-//! A secret that AWS's own rotation function rotates: it is started, and its outcome followed.
+//! A secret that AWS's own rotation function rotates: starts it and polls until it has ended.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::report::{Log, Step, failed};
 use super::staged::uuid;
-use crate::error::{Result, SecretError};
-use crate::source::aws::{Aws, CURRENT, PENDING, Version, Which};
+use super::steps::{StepLog, failed};
+use crate::timer::Deadline;
+use aws::{Aws, CURRENT, PENDING, Version, Which};
+use secret::backoff::{Backoff, Jitter};
+use secret::error::{Result, SecretError};
+use secret::report::Step;
 
 /// Rotation functions run for up to 15 minutes; most end within seconds.
 const PATIENCE: Duration = Duration::from_mins(15);
-const FIRST_LOOK: Duration = Duration::from_millis(250);
-const LAST_LOOK: Duration = Duration::from_secs(10);
-/// How often in a row AWS may fail to say how it goes.
+const FIRST_POLL: Duration = Duration::from_millis(250);
+const LONGEST_POLL: Duration = Duration::from_secs(10);
+/// How many polls in a row may fail.
 const FAILURES: u32 = 10;
 
 /// Has AWS rotate `id` and waits until its new version is live. Gives that version.
-pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Log) -> Result<String> {
+pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut StepLog) -> Result<String> {
     let token = uuid(fastrand::u128(..));
     let version = log.step(Step::Create, aws.start_rotation(id, &token)).await?;
     log.step(Step::Finish, until_live(aws, id, before, &version)).await?;
@@ -25,43 +28,43 @@ pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut Log)
 }
 
 async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Result<()> {
-    let (end, mut look, mut failures) = (Instant::now() + PATIENCE, FIRST_LOOK, 0);
+    let (end, mut polls, mut failures) =
+        (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around), 0);
     loop {
-        match state(aws, id, version).await {
-            Ok(State::Live) => return Ok(()),
-            Ok(State::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
-            Ok(State::Pending) => failures = 0,
+        match progress(aws, id, version).await {
+            Ok(AwsRotation::Live) => return Ok(()),
+            Ok(AwsRotation::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
+            Ok(AwsRotation::Pending) => failures = 0,
             Err(error) if failures >= FAILURES => return Err(error),
             Err(_) => failures += 1,
         }
-        if Instant::now() >= end {
+        if end.has_passed() {
             let live = &before.id;
             let why = format_args!("AWS's rotation function did not end within 15 minutes; version {live} is live");
             return Err(failed(id, why));
         }
-        sleep(look.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
-        look = (look * 2).min(LAST_LOOK);
+        sleep(polls.next_wait()).await;
     }
 }
 
-enum State {
+enum AwsRotation {
     Live,
     Pending,
     GivenUp,
 }
 
-async fn state(aws: &Aws, id: &str, version: &str) -> Result<State> {
+async fn progress(aws: &Aws, id: &str, version: &str) -> Result<AwsRotation> {
     let missing = || -> SecretError { failed(id, "AWS has no such secret any more") };
     let described = aws.describe(id).await?.ok_or_else(missing)?;
     let labels = described.labels.get(version);
     let has = |label: &str| labels.is_some_and(|labels| labels.iter().any(|own| own == label));
     Ok(match () {
-        () if has(CURRENT) => State::Live,
-        () if has(PENDING) => State::Pending,
-        // Labels follow a moment after the call; a version that lives on without any is given up.
+        () if has(CURRENT) => AwsRotation::Live,
+        () if has(PENDING) => AwsRotation::Pending,
+        // AWS sets the labels a moment after the call. A version that exists and has no label was given up.
         () if described.holder(PENDING).is_none() && aws.version(id, Which::Id(version)).await?.is_some() => {
-            State::GivenUp
+            AwsRotation::GivenUp
         }
-        () => State::Pending,
+        () => AwsRotation::Pending,
     })
 }

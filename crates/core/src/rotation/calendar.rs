@@ -2,8 +2,8 @@
 
 use super::RotationManager;
 use super::policy::{Applied, Dates, Standing};
-use crate::error::{Result, SecretError};
-use crate::name::SecretName;
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
 
 /// One declared secret's place in the calendar.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl RotationManager {
         });
         let mut calendar = declared.collect::<Result<Vec<_>>>()?;
         let names: Vec<SecretName> = calendar.iter().map(|entry| entry.name.clone()).collect();
-        let answers = self.parts.layer.fetch_all(&names).await;
+        let answers = self.parts.reads.fetch_all(&names).await;
         for (entry, answer) in calendar.iter_mut().zip(answers) {
             match answer {
                 Ok(Some(fetched)) => {

@@ -4,8 +4,8 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::policy::PasswordRules;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::value::SecretValue;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::value::SecretValue;
 
 /// The new value of a secret that is `current` now: the password, or, in a JSON object, the object with its password
 /// field replaced.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::value::SecretValue;
+use secret::value::SecretValue;
 
 /// A part of a rotation that the service may take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,50 +12,68 @@ pub mod calendar;
 pub mod generator;
 pub mod hooks;
 pub mod policy;
-pub mod report;
 mod scheduler;
 mod staged;
+mod steps;
 
 pub(crate) use staged::uuid;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use parking_lot::Mutex;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
-use crate::cache::tiered::{Lease, Leased};
-use crate::clock::Clock;
-use crate::config::RotationConfig;
-use crate::environment::Environment;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::flight::Flights;
-use crate::layer::AwsLayer;
-use crate::manifest::{Manifest, SecretSpec};
 use crate::metrics::Metrics;
-use crate::name::{AwsIdTemplate, SecretName};
-use crate::notice::{Notice, Notices};
-use crate::source::aws::{Aws, Version};
+use crate::reads::Reads;
+use crate::reads::flights::Flights;
 use crate::tasks::Tasks;
-use hooks::{HookContext, Hooks};
+use crate::timer::Deadline;
+use aws::{Aws, Version};
+use cache::tiered::{Lease, Leased};
+use hooks::{Hook, HookContext, Hooks};
 use policy::{Policies, Policy};
-use report::{Ending, Log, Report, failed};
+use secret::backoff::{Backoff, Jitter};
+use secret::clock::Clock;
+use secret::environment::Environment;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::manifest::{Manifest, SecretSpec};
+use secret::name::{AwsIdTemplate, SecretName};
+use secret::notice::{Notice, Notices};
+use secret::report::{Ending, Report};
 use staged::Job;
+use steps::{StepLog, failed};
+
+/// Rotation.
+#[derive(Clone, Debug)]
+pub struct RotationSettings {
+    /// When secrets are due and how their values look.
+    pub policies: Policies,
+    /// The hooks that the service has.
+    pub hooks: Vec<Hook>,
+    /// One deadline for each call of a hook.
+    pub hook_timeout: Duration,
+    /// How far the scheduler spreads what is due at the same time.
+    pub jitter: Duration,
+    /// Whether AWS makes passwords (`GetRandomPassword`).
+    pub generate_in_aws: bool,
+}
 
 /// How long a rotation waits for another instance that rotates the same secret.
 const PATIENCE: Duration = Duration::from_mins(2);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 
-/// What the manager is made of.
+/// The parts of [`RotationManager`].
 pub struct Parts {
     /// Policies and limits.
-    pub config: RotationConfig,
-    /// The service's part.
+    pub config: RotationSettings,
+    /// The service's hooks.
     pub hooks: Arc<dyn Hooks>,
     /// AWS and its caches.
-    pub layer: Arc<AwsLayer>,
+    pub reads: Arc<Reads>,
     /// How names become AWS ids, in any environment.
     pub aws_ids: AwsIdTemplate,
     /// The declared tools.
@@ -72,7 +90,7 @@ pub struct Parts {
     pub audit: Option<Arc<Audit>>,
     /// Owns rotations under way.
     pub tasks: Tasks,
-    /// Ends them.
+    /// Cancels them.
     pub stop: CancellationToken,
 }
 
@@ -87,22 +105,22 @@ pub struct RotationManager {
 /// What a rotation was asked for.
 #[derive(Clone, Debug)]
 pub enum Asked {
-    /// To replace this version: another one is live when somebody else has done it already.
+    /// To replace this version. If another one is live, the rotation has been done already.
     Of(Option<String>),
-    /// At this time, in milliseconds since 1970: a version that an instance of this package made after that is the one
-    /// that was asked for.
+    /// At this time, in milliseconds since 1970. A version that an instance of this package made later is the one that was
+    /// asked for.
     At(u64),
 }
 
 impl Asked {
-    /// By somebody, now. AWS's dates are real time, whatever clock a test has.
+    /// At this moment. In real time, as AWS's dates are, also with a test clock.
     pub fn now() -> Self {
         Self::At(Clock::system().unix_ms())
     }
 }
 
 /// How the steps of a rotation went.
-struct Ended {
+struct StepsEnded {
     ending: Ending,
     resumed: bool,
     by_aws: bool,
@@ -112,7 +130,7 @@ struct Ended {
 }
 
 impl RotationManager {
-    /// Asks nothing yet.
+    /// Calls nothing until the first rotation.
     pub fn new(parts: Parts) -> Arc<Self> {
         let flights = Flights::new(parts.tasks.clone(), parts.stop.clone());
         Arc::new(Self { parts, flights, scheduler: Mutex::new(None) })
@@ -123,7 +141,7 @@ impl RotationManager {
         &self.parts.config.policies
     }
 
-    /// Gives `name` a new value in `environment` and reports how that went. A rotation that fails is no error here.
+    /// Gives `name` a new value in `environment` and reports the result. A failed rotation is a report, not an error.
     ///
     /// # Errors
     /// `CLOSED`.
@@ -142,9 +160,9 @@ impl RotationManager {
     async fn run(self: &Arc<Self>, name: &SecretName, environment: Environment, id: &str, asked: Asked) -> Report {
         let parts = &self.parts;
         let started_unix_ms = parts.clock.unix_ms();
-        let (mut log, mut previous) = (Log::new(parts.clock.clone()), None);
+        let (mut log, mut previous) = (StepLog::new(parts.clock.clone()), None);
         let ended = self.steps(name, environment, id, asked, &mut log, &mut previous).await;
-        let ended = ended.unwrap_or_else(|error| Ended {
+        let ended = ended.unwrap_or_else(|error| StepsEnded {
             ending: Ending::Failed,
             resumed: false,
             by_aws: false,
@@ -175,7 +193,7 @@ impl RotationManager {
         report
     }
 
-    /// Counts a rotation and tells the owner how it ended.
+    /// Counts a rotation and reports how it ended.
     fn tell(&self, report: &Report) {
         self.parts.metrics.rotated(report.ending);
         if let Some(error) = &report.error {
@@ -196,10 +214,10 @@ impl RotationManager {
         environment: Environment,
         id: &str,
         asked: Asked,
-        log: &mut Log,
+        log: &mut StepLog,
         previous: &mut Option<String>,
-    ) -> Result<Ended> {
-        let aws = self.parts.layer.aws.as_ref();
+    ) -> Result<StepsEnded> {
+        let aws = self.parts.reads.aws();
         let aws = aws.ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))?;
         let spec = self.spec(name);
         let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
@@ -209,20 +227,20 @@ impl RotationManager {
         match asked {
             Asked::Of(Some(expected)) if expected != before.id => {
                 *previous = Some(expected);
-                return Ok(Ended::by_another(before.id));
+                return Ok(StepsEnded::by_another(before.id));
             }
             Asked::Of(_) => {}
             Asked::At(unix_ms) => {
-                // This instance was slower to begin than another one was to end.
+                // Another instance finished the rotation before this one started.
                 if before.created_unix_ms.is_some_and(|made| made > unix_ms)
                     && let Some(old) = staged::predecessor(aws, id, &before).await?
                 {
                     *previous = Some(old);
-                    return Ok(Ended::by_another(before.id));
+                    return Ok(StepsEnded::by_another(before.id));
                 }
             }
         }
-        // Without the permission to describe it is rotated here; AWS then refuses to stage over its own rotation.
+        // Without the permission to describe the secret it is rotated here. If AWS rotates it, AWS refuses the new version.
         let described = match aws.describe(id).await {
             Err(error) if error.is_denied() => None,
             described => described?,
@@ -230,11 +248,11 @@ impl RotationManager {
         if described.is_some_and(|described| described.rotated_by_aws) {
             let version = by_aws::rotate(aws, id, &before, log).await?;
             self.follow(name, is_ours, &version).await;
-            return Ok(Ended { by_aws: true, version: Some(version), ..Ended::finished() });
+            return Ok(StepsEnded { by_aws: true, version: Some(version), ..StepsEnded::finished() });
         }
-        let (lease, live) = match self.alone(aws, id, before).await? {
-            Alone::Finished(version) => return Ok(Ended::by_another(version)),
-            Alone::Ours(lease, live) => (lease, *live),
+        let (lease, live) = match self.wait_for_others(aws, id, before).await? {
+            Turn::Finished(version) => return Ok(StepsEnded::by_another(version)),
+            Turn::Ours(lease, live) => (lease, *live),
         };
         let job = Job {
             aws,
@@ -258,18 +276,18 @@ impl RotationManager {
         &self,
         name: &SecretName,
         job: &Job<'_>,
-        log: &mut Log,
+        log: &mut StepLog,
         live: &Version,
         candidate: staged::Candidate,
         is_ours: bool,
-    ) -> Result<Ended> {
-        let finished = Ended { resumed: candidate.resumed, ..Ended::finished() };
+    ) -> Result<StepsEnded> {
+        let finished = StepsEnded { resumed: candidate.resumed, ..StepsEnded::finished() };
         let Err(error) = job.verify(log, &candidate).await else {
-            return Ok(Ended { version: Some(candidate.version), ..finished });
+            return Ok(StepsEnded { version: Some(candidate.version), ..finished });
         };
         if !job.policy.rollback {
             let why = format!("the new value stays live (the policy takes nothing back): {error}");
-            return Ok(Ended {
+            return Ok(StepsEnded {
                 ending: Ending::Unverified,
                 version: Some(candidate.version),
                 error: Some(error.instead(why)),
@@ -281,7 +299,7 @@ impl RotationManager {
                 self.follow(name, is_ours, &live.id).await;
                 let why = format!("{}: the old value is live again: {error}", job.id);
                 let error = SecretError::new(ErrorCode::RotationRolledBack, why);
-                Ok(Ended {
+                Ok(StepsEnded {
                     ending: Ending::RolledBack,
                     version: Some(candidate.version),
                     error: Some(error),
@@ -291,7 +309,7 @@ impl RotationManager {
             Err(stuck) => {
                 let why =
                     format!("{}: the new value is live, was found wrong ({error}) and not taken back: {stuck}", job.id);
-                Ok(Ended {
+                Ok(StepsEnded {
                     ending: Ending::Unverified,
                     version: Some(candidate.version),
                     error: Some(error.instead(why)),
@@ -304,31 +322,33 @@ impl RotationManager {
     /// The caches of this environment follow to the version that is live now.
     async fn follow(&self, name: &SecretName, is_ours: bool, version: &str) {
         if is_ours {
-            self.parts.layer.follow_rotation(name, version).await;
+            self.parts.reads.follow_rotation(name, version).await;
         }
     }
 
-    /// Waits until no other instance rotates this secret. Redis tells; without it two instances may work at the same
-    /// time, which makes one version all the same ([`staged`]).
-    async fn alone(&self, aws: &Aws, id: &str, before: Version) -> Result<Alone> {
-        let Some(cache) = &self.parts.layer.cache else { return Ok(Alone::Ours(None, Box::new(before))) };
-        let (end, mut look) = (Instant::now() + PATIENCE, FIRST_LOOK);
+    /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
+    /// rotate it at the same time; they still make one and the same version ([`staged`]).
+    async fn wait_for_others(&self, aws: &Aws, id: &str, before: Version) -> Result<Turn> {
+        let Some(cache) = self.parts.reads.cache() else { return Ok(Turn::Ours(None, Box::new(before))) };
+        let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
-            let leased = cache.lease(&format!("rotation:{id}"), &self.parts.tasks).await;
+            let leased = cache.lease(&format!("rotation:{id}")).await;
             let live = staged::live_version(aws, id).await?;
             if live.id != before.id {
-                return Ok(Alone::Finished(live.id));
+                return Ok(Turn::Finished(live.id));
             }
             match leased {
-                Leased::Ours(lease) => return Ok(Alone::Ours(Some(lease), Box::new(live))),
-                Leased::Nowhere => return Ok(Alone::Ours(None, Box::new(live))),
-                Leased::Theirs if Instant::now() >= end => {
+                Leased::Ours(lease, renewal) => {
+                    self.parts.tasks.spawn(renewal);
+                    return Ok(Turn::Ours(Some(lease), Box::new(live)));
+                }
+                Leased::Nowhere => return Ok(Turn::Ours(None, Box::new(live))),
+                Leased::Theirs if end.has_passed() => {
                     return Err(failed(id, "another instance is still rotating it"));
                 }
                 Leased::Theirs => {}
             }
-            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
-            look = (look * 2).min(LAST_LOOK);
+            sleep(polls.next_wait()).await;
         }
     }
 
@@ -354,15 +374,15 @@ impl RotationManager {
     }
 }
 
-/// Whether this instance is the one to rotate.
-enum Alone {
-    /// It is; the live version.
+/// Whether this instance has to rotate the secret.
+enum Turn {
+    /// Yes. Holds the lease, if there is Redis, and the live version.
     Ours(Option<Lease>, Box<Version>),
-    /// Another one has made this version live.
+    /// No: another instance has made this version live.
     Finished(String),
 }
 
-impl Ended {
+impl StepsEnded {
     fn finished() -> Self {
         Self { ending: Ending::Finished, resumed: false, by_aws: false, by_another: false, version: None, error: None }
     }

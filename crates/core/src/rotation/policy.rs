@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::environment::Preset;
-use crate::manifest::SecretSpec;
+use secret::environment::Preset;
+use secret::manifest::SecretSpec;
 
 const DAY: u64 = 86_400;
 const MINUTE: u64 = 60;
@@ -213,7 +213,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Environment;
+    use secret::environment::Environment;
 
     fn at(text: &str) -> u64 {
         let time: std::time::SystemTime = humantime::parse_rfc3339(text).expect("a time");

@@ -1,34 +1,35 @@
 //! Rotates what is due at its time, one instance of a fleet at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::calendar::Appointment;
 use super::policy::Standing;
-use super::report::Ending;
 use super::{Asked, RotationManager};
-use crate::cache::tiered::{Lease, Leased};
-use crate::error::Result;
-use crate::notice::Notice;
+use cache::tiered::{Lease, Leased};
+use secret::backoff::around;
+use secret::error::Result;
+use secret::notice::Notice;
+use secret::report::Ending;
 
-/// The calendar is looked at again after so long at most: secrets are rotated elsewhere, and clocks are set.
-const LOOK_AGAIN: Duration = Duration::from_mins(15);
-/// How often an instance that is not the runner asks whether it is now.
-const WAIT_FOR_TURN: Duration = Duration::from_secs(15);
-/// After a failed rotation, doubling, until the next day's time of day.
+/// The longest pause between two checks of the calendar: secrets can be rotated elsewhere, and clocks can be changed.
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// How often an instance without the scheduler's lease tries to get it.
+const LEASE_POLL: Duration = Duration::from_secs(15);
+/// The waits after failed rotations, in seconds: they double until the next day's rotation time.
 const FIRST_RETRY: u64 = 60;
-const LAST_RETRY: u64 = 4 * 3600;
+const LONGEST_RETRY: u64 = 4 * 3600;
 
 impl RotationManager {
-    /// Begins to rotate declared secrets when they are due. Gives `false`, and begins nothing, where people rotate.
+    /// Starts to rotate declared secrets when they are due. Returns `false`, and starts nothing, if the policy is manual.
     pub fn start(self: &Arc<Self>) -> bool {
         if self.policies().is_manual() {
             return false;
         }
-        let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scheduler = self.scheduler.lock();
         if scheduler.as_ref().is_none_or(CancellationToken::is_cancelled) {
             let stop = self.parts.stop.child_token();
             *scheduler = Some(stop.clone());
@@ -43,9 +44,9 @@ impl RotationManager {
         true
     }
 
-    /// Ends what `start` began. A rotation under way goes on to its end.
+    /// Stops the scheduler. A rotation that is running is completed.
     pub fn stop(&self) {
-        if let Some(stop) = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(stop) = self.scheduler.lock().take() {
             stop.cancel();
         }
     }
@@ -59,11 +60,11 @@ impl RotationManager {
                     Ok(pause) => pause,
                     Err(error) => {
                         self.parts.notices.notice(Notice::warning("ROTATION_CALENDAR", error.to_string()));
-                        LOOK_AGAIN
+                        LONGEST_PAUSE
                     }
                 };
-                self.parts.clock.sleep(pause).await;
-                // The runner stays the runner until it ends, or Redis forgets.
+                crate::timer::sleep(&self.parts.clock, pause).await;
+                // The instance keeps its lease until it ends or Redis loses the lease.
                 if lease.as_ref().is_none_or(Lease::is_lost) {
                     break;
                 }
@@ -71,19 +72,22 @@ impl RotationManager {
         }
     }
 
-    /// Waits until this instance is the runner: the one that holds the lease, or any where there is no Redis.
+    /// Waits until this instance holds the scheduler's lease. Without Redis every instance schedules.
     async fn wait_for_turn(&self) -> Option<Lease> {
-        let cache = self.parts.layer.cache.as_ref()?;
+        let cache = self.parts.reads.cache()?;
         loop {
-            match cache.lease("rotation-scheduler", &self.parts.tasks).await {
-                Leased::Ours(lease) => return Some(lease),
+            match cache.lease("rotation-scheduler").await {
+                Leased::Ours(lease, renewal) => {
+                    self.parts.tasks.spawn(renewal);
+                    return Some(lease);
+                }
                 Leased::Nowhere => return None,
-                Leased::Theirs => self.parts.clock.sleep(WAIT_FOR_TURN.mul_f64(0.8 + 0.4 * fastrand::f64())).await,
+                Leased::Theirs => crate::timer::sleep(&self.parts.clock, around(LEASE_POLL, 0.2)).await,
             }
         }
     }
 
-    /// Announces and rotates what the calendar says; gives the time until it says something else.
+    /// Announces and rotates what is due. Returns how long to wait until something else is due.
     async fn look(self: &Arc<Self>, diary: &mut Diary) -> Result<Duration> {
         let calendar = self.calendar().await?;
         let now = self.parts.clock.unix_ms() / 1000;
@@ -102,8 +106,8 @@ impl RotationManager {
         }
         let now = self.parts.clock.unix_ms() / 1000;
         let next = calendar.iter().filter_map(|entry| diary.next(entry, now)).min();
-        let pause = next.map_or(LOOK_AGAIN, |next| Duration::from_secs(next.saturating_sub(now).max(1)));
-        Ok(pause.min(LOOK_AGAIN))
+        let pause = next.map_or(LONGEST_PAUSE, |next| Duration::from_secs(next.saturating_sub(now).max(1)));
+        Ok(pause.min(LONGEST_PAUSE))
     }
 
     fn announce(&self, entry: &Appointment, now: u64) {
@@ -124,7 +128,7 @@ impl RotationManager {
     }
 }
 
-/// What the scheduler did so far, by secret. Everything that must survive it is in AWS.
+/// What the scheduler has done so far, by secret. It may get lost: AWS has everything that must survive a restart.
 #[derive(Debug, Default)]
 struct Diary {
     /// Announced rotations, by name and due date.
@@ -160,23 +164,23 @@ impl Diary {
         plan.at <= now
     }
 
-    /// After an attempt: again later the same day, or at `tomorrow`'s time of day.
+    /// Plans the next attempt: later the same day, or at `tomorrow`.
     fn note(&mut self, entry: &Appointment, ending: Ending, now: u64, tomorrow: u64) {
         let Some(plan) = self.plans.get_mut(entry.name.as_str()) else { return };
         if ending.is_live() {
-            // What AWS lists may lag behind; it is not rotated twice for one date.
-            plan.at = now + LOOK_AGAIN.as_secs();
+            // AWS's listing can lag behind. The wait keeps the secret from being rotated twice for one date.
+            plan.at = now + LONGEST_PAUSE.as_secs();
             return;
         }
         let next = now + plan.wait;
         (plan.at, plan.wait) = if next < tomorrow || tomorrow <= now {
-            (next, (plan.wait * 2).min(LAST_RETRY))
+            (next, (plan.wait * 2).min(LONGEST_RETRY))
         } else {
             (tomorrow, FIRST_RETRY)
         };
     }
 
-    /// When something is to be done about it next.
+    /// When the scheduler has to act on it next.
     fn next(&self, entry: &Appointment, now: u64) -> Option<u64> {
         match self.plans.get(entry.name.as_str()) {
             Some(plan) => Some(plan.at),

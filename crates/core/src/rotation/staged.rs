@@ -7,31 +7,34 @@
 //!         failed ◄──── undo ◄────┴─────────┘    undo, rollback ──► rolled back
 //! ```
 //!
-//! Every step can be repeated: whoever finds the rotation interrupted goes on where it stopped. What tells is AWS alone:
-//! the version whose id follows from the live one ([`token`]) and its labels.
+//! Every step can be repeated, so any instance can continue an interrupted rotation. All state is in AWS: the version
+//! whose id follows from the live one ([`token`]), and its labels.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use tcs_secret_delivery_audit_log::Outcome;
+use audit_log::Outcome;
 
 use super::generator;
 use super::hooks::{Hook, HookContext, Hooks};
 use super::policy::Policy;
-use super::report::{Log, Step, failed};
+use super::steps::{StepLog, failed};
 use crate::audit::{Access, Audit};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::source::aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
-use crate::value::SecretValue;
+use crate::timer::Deadline;
+use aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
+use secret::backoff::{Backoff, Jitter};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::report::Step;
+use secret::value::SecretValue;
 
 /// New values that may be given up in a row before the live one changes; AWS itself keeps 100 versions without labels.
 const MAX_CANDIDATES: u32 = 100;
-/// How long to find out whether AWSCURRENT moved when AWS did not say.
+/// How long to try to find out whether AWSCURRENT moved, when AWS's answer was lost.
 const FIND_OUT: Duration = Duration::from_secs(30);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LAST_LOOK: Duration = Duration::from_secs(2);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const LONGEST_POLL: Duration = Duration::from_secs(2);
 
 /// One rotation of one secret.
 pub(super) struct Job<'a> {
@@ -51,11 +54,11 @@ pub(super) struct Job<'a> {
 pub(super) struct Candidate {
     pub(super) version: String,
     pub(super) value: SecretValue,
-    /// Found, not made.
+    /// An interrupted rotation made it.
     pub(super) resumed: bool,
 }
 
-/// What `create` found.
+/// The result of the step `create`.
 pub(super) enum Created {
     Candidate(Candidate),
     /// It is live already: another instance finished the same rotation.
@@ -75,7 +78,7 @@ pub(super) async fn live_version(aws: &Aws, id: &str) -> Result<Version> {
 impl Job<'_> {
     /// Everything up to the moment the new value is live. On failure the old one is, or the error says that it is not
     /// known.
-    pub(super) async fn make_live(&self, log: &mut Log, live: &Version) -> Result<Candidate> {
+    pub(super) async fn make_live(&self, log: &mut StepLog, live: &Version) -> Result<Candidate> {
         let created = log.step(Step::Create, self.create(live)).await?;
         let candidate = match created {
             Created::Live(candidate) => return Ok(candidate),
@@ -99,9 +102,9 @@ impl Job<'_> {
         for number in 0..MAX_CANDIDATES {
             let token = token(self.id, &live.id, number);
             match self.candidate(&token).await? {
-                Found::Usable(created) => return Ok(created),
-                Found::GivenUp => {}
-                Found::None => return self.put(live, &token).await,
+                CandidateState::Usable(created) => return Ok(created),
+                CandidateState::GivenUp => {}
+                CandidateState::Missing => return self.put(live, &token).await,
             }
         }
         Err(failed(self.id, format_args!("{MAX_CANDIDATES} new values were given up one after the other")))
@@ -110,28 +113,30 @@ impl Job<'_> {
     async fn put(&self, live: &Version, token: &str) -> Result<Created> {
         let value = self.new_value(live).await?;
         let put = self.aws.put_pending(self.id, &value, token).await;
-        // The answer may be lost, and another instance may have been faster with a value of its own.
+        // AWS's answer may be lost, or another instance may have put its own value first.
         match (self.candidate(token).await?, put) {
-            (Found::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
+            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
                 Err(failed(self.id, "the staged value reads back differently; it was not made live"))
             }
-            (Found::Usable(Created::Candidate(found)), Ok(_)) => {
+            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) => {
                 Ok(Created::Candidate(Candidate { resumed: false, ..found }))
             }
-            (Found::Usable(found), _) => Ok(found),
+            (CandidateState::Usable(found), _) => Ok(found),
             (_, Err(error)) => Err(error),
             (_, Ok(_)) => Err(failed(self.id, "the staged version lost its label AWSPENDING at once")),
         }
     }
 
-    async fn candidate(&self, token: &str) -> Result<Found> {
-        let Some(version) = self.aws.version(self.id, Which::Id(token)).await? else { return Ok(Found::None) };
+    async fn candidate(&self, token: &str) -> Result<CandidateState> {
+        let Some(version) = self.aws.version(self.id, Which::Id(token)).await? else {
+            return Ok(CandidateState::Missing);
+        };
         let (is_live, is_pending) = (version.has(CURRENT), version.has(PENDING));
         let candidate = Candidate { version: version.id, value: version.value, resumed: true };
         Ok(match (is_live, is_pending) {
-            (true, _) => Found::Usable(Created::Live(candidate)),
-            (_, true) => Found::Usable(Created::Candidate(candidate)),
-            _ => Found::GivenUp,
+            (true, _) => CandidateState::Usable(Created::Live(candidate)),
+            (_, true) => CandidateState::Usable(Created::Candidate(candidate)),
+            _ => CandidateState::GivenUp,
         })
     }
 
@@ -151,7 +156,7 @@ impl Job<'_> {
         generator::with_password(&live.value, &password, rules)
     }
 
-    async fn try_out(&self, log: &mut Log, candidate: &Candidate) -> Result<()> {
+    async fn try_out(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         for (hook, step) in [(Hook::Set, Step::Set), (Hook::Test, Step::Test)] {
             if self.hooks.has(hook) {
                 log.step(step, self.call(hook, Some(candidate))).await?;
@@ -164,7 +169,7 @@ impl Job<'_> {
         let Err(error) = self.aws.move_label(self.id, CURRENT, &live.id, Some(&candidate.version)).await else {
             return Ok(());
         };
-        // It may have moved all the same: the answer was lost, or another instance moved it.
+        // It may have moved in spite of the error: the answer was lost, or another instance moved it.
         match self.find_live().await {
             Some(version) if version == candidate.version => Ok(()),
             Some(_) => Err(NotMoved { error, may_be_live: false }),
@@ -175,38 +180,37 @@ impl Job<'_> {
         }
     }
 
-    /// The id of the live version, once AWS answers.
+    /// The id of the live version. Polls until AWS answers, or the timeout has passed.
     async fn find_live(&self) -> Option<String> {
-        let (end, mut look) = (Instant::now() + FIND_OUT, FIRST_LOOK);
+        let (end, mut polls) = (Deadline::after(FIND_OUT), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
             if let Ok(Some(version)) = self.aws.version(self.id, Which::Label(CURRENT)).await {
                 return Some(version.id);
             }
-            if Instant::now() >= end {
+            if end.has_passed() {
                 return None;
             }
-            sleep(look.mul_f64(0.5 + fastrand::f64())).await;
-            look = (look * 2).min(LAST_LOOK);
+            sleep(polls.next_wait()).await;
         }
     }
 
-    /// Takes back what was done for a value that will not be live. Where the target system may have the value and cannot
-    /// be put back, it stays AWSPENDING: the next rotation tries it again, and `withSecret` finds it.
-    async fn give_up(&self, log: &mut Log, candidate: &Candidate) {
+    /// Undoes the steps for a value that will not be live. If the target system may have the value and cannot be reset,
+    /// the value stays AWSPENDING: the next rotation tries it again, and `withSecret` finds it.
+    async fn give_up(&self, log: &mut StepLog, candidate: &Candidate) {
         if self.undo(log, candidate).await {
             self.forget(candidate).await;
         }
     }
 
-    /// Puts the target system back; gives whether it has the old value now.
-    async fn undo(&self, log: &mut Log, candidate: &Candidate) -> bool {
+    /// Resets the target system. Returns whether it has the old value now.
+    async fn undo(&self, log: &mut StepLog, candidate: &Candidate) -> bool {
         if self.hooks.has(Hook::Undo) {
             return log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_ok();
         }
         !self.hooks.has(Hook::Set)
     }
 
-    /// Takes AWSPENDING away: the next rotation makes another value.
+    /// Removes AWSPENDING, so that the next rotation makes another value.
     async fn forget(&self, candidate: &Candidate) {
         // When this fails the candidate is tried again, which is what an interrupted rotation does as well.
         if let Err(error) = self.aws.move_label(self.id, PENDING, &candidate.version, None).await {
@@ -215,7 +219,7 @@ impl Job<'_> {
     }
 
     /// Checks the live value.
-    pub(super) async fn verify(&self, log: &mut Log, candidate: &Candidate) -> Result<()> {
+    pub(super) async fn verify(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         if self.hooks.has(Hook::Verify) {
             log.step(Step::Verify, self.call(Hook::Verify, Some(candidate))).await?;
         }
@@ -223,8 +227,8 @@ impl Job<'_> {
     }
 
     /// Makes the old version live again.
-    pub(super) async fn roll_back(&self, log: &mut Log, live: &str, candidate: &Candidate) -> Result<()> {
-        // Its failure is in the report; the old value is still the one that was in use until now.
+    pub(super) async fn roll_back(&self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
+        // If this fails the report says so. The old value is made live again in any case: it was in use until now.
         let is_undone = self.undo(log, candidate).await;
         let back = async {
             let Err(error) = self.aws.move_label(self.id, CURRENT, &candidate.version, Some(live)).await else {
@@ -236,7 +240,7 @@ impl Job<'_> {
             }
         };
         log.step(Step::Rollback, back).await?;
-        // It was refused, so it is not tried once more, unless the target system has it.
+        // The value was refused. The next rotation does not try it again, unless the target system still has it.
         if is_undone {
             self.forget(candidate).await;
         }
@@ -250,7 +254,7 @@ impl Job<'_> {
             ..self.told.clone()
         };
         if let Some(audit) = self.audit {
-            // A hook may ask for both values.
+            // A hook can read both values.
             for version in [Some(&context.previous_version), context.version.as_ref()].into_iter().flatten() {
                 let access = Access::of(&context.name, Outcome::Ok, Duration::ZERO);
                 audit.access(&Access { source: "hook", version, ..access }).await?;
@@ -271,15 +275,15 @@ impl Job<'_> {
     }
 }
 
-/// What a version id that a rotation would use stands for.
-enum Found {
+/// The state of the version with the id that a rotation would use.
+enum CandidateState {
     Usable(Created),
-    /// Made and given up earlier.
+    /// An earlier rotation made it and gave it up.
     GivenUp,
-    None,
+    Missing,
 }
 
-/// AWSCURRENT was not moved, or nobody knows.
+/// AWSCURRENT was not moved, or it is not known whether it was.
 #[derive(Clone)]
 struct NotMoved {
     error: SecretError,
@@ -292,9 +296,9 @@ impl From<NotMoved> for SecretError {
     }
 }
 
-/// The version id of the `number`th new value after the version `live`: whoever rotates the same secret from the same
-/// version makes the same version, so that two instances, or one before and after a crash, never make two live values.
-/// The due date of a rotation follows from the live version, so it is part of this as well.
+/// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the same
+/// live version gets the same id, so two instances, or one before and after a crash, never make two live values. The due
+/// date of a rotation follows from the live version, so the id covers it.
 fn token(id: &str, live: &str, number: u32) -> String {
     let text = format!("tcs-secret-delivery rotation\0{id}\0{live}\0{number}");
     let hash = digest::digest(&digest::SHA256, text.as_bytes());

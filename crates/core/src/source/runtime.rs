@@ -7,11 +7,28 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::RuntimeConfig;
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::SecretName;
-use crate::source::{is_absent, off_thread, read_regular, reason};
-use crate::value::SecretValue;
+use files::{is_absent, off_thread, read_regular, reason};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::name::SecretName;
+use secret::value::SecretValue;
+
+/// When the runtime environment is asked (decision D1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// After AWS and the env file: the documented code's order.
+    Last,
+    /// Before both: the documented prose's "override".
+    Override,
+}
+
+/// The runtime environment.
+#[derive(Clone, Debug)]
+pub struct RuntimeSettings {
+    /// When it is asked.
+    pub precedence: Precedence,
+    /// Mounted secret directories, asked in order.
+    pub directories: Vec<PathBuf>,
+}
 
 /// Docker's convention: `NAME_FILE` holds the path of a file that holds the value.
 pub const FILE_SUFFIX: &str = "_FILE";
@@ -35,20 +52,21 @@ pub struct Variables(Known);
 
 #[derive(Clone)]
 enum Known {
-    Read(VariableValues),
+    Read(Arc<VariableValues>),
     Asked(Arc<dyn AskVariables>),
 }
 
 impl Default for Variables {
     fn default() -> Self {
-        Self(Known::Read(VariableValues::new()))
+        Self(Known::Read(Arc::default()))
     }
 }
 
 impl Variables {
     /// From names and values.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(Known::Read(variables.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect()))
+        let values = variables.into_iter().map(|(name, value)| (name, SecretValue::new(value)));
+        Self(Known::Read(Arc::new(values.collect())))
     }
 
     /// Asked for when they are needed, each secret's by itself.
@@ -73,7 +91,7 @@ impl Variables {
             Known::Read(values) => Some(values),
             Known::Asked(_) => None,
         };
-        read.into_iter().flat_map(HashMap::keys).map(String::as_str)
+        read.into_iter().flat_map(|values| values.keys()).map(String::as_str)
     }
 }
 
@@ -95,7 +113,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Nothing is read until the first question.
-    pub fn new(config: &RuntimeConfig) -> Self {
+    pub fn new(config: &RuntimeSettings) -> Self {
         Self { directories: config.directories.clone() }
     }
 

@@ -6,11 +6,12 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{Validated, missing};
 use crate::delivery::Delivery;
-use crate::error::{Result, SecretError};
-use crate::metrics::{Origin, add};
+use crate::metrics::add;
 use crate::migration::{AT_ONCE, Scope};
-use crate::name::SecretName;
-use crate::source::aws::permission::{BATCH, DECRYPT, DESCRIBE, GET, LIST, WRITES};
+use aws::permission::{BATCH, DECRYPT, DESCRIBE, GET, LIST, WRITES};
+use secret::error::{Result, SecretError};
+use secret::found::Origin;
+use secret::name::SecretName;
 
 /// What is known of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

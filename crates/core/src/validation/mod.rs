@@ -4,26 +4,29 @@ mod access;
 mod value;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
-use crate::clock::iso8601;
 use crate::delivery::{Delivery, parse_environment};
-use crate::environment::Environment;
-use crate::error::{Result, SecretError};
-use crate::manifest::SecretSpec;
-use crate::metrics::Origin;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
-use crate::name::SecretName;
+use crate::reads::table::Answer;
+use crate::resolver::Freshness;
 use crate::rotation::policy::Standing;
-use crate::source::aws::Aws;
 use crate::source::runtime::Variables;
-use crate::tools::declared_names;
-use crate::value::SecretValue;
+use crate::tool_secrets::declared_names;
+use aws::Aws;
+use secret::clock::Stopwatch;
+use secret::clock::iso8601;
+use secret::environment::Environment;
+use secret::error::{Result, SecretError};
+use secret::found::Origin;
+use secret::manifest::SecretSpec;
+use secret::name::SecretName;
+use secret::value::SecretValue;
 
 /// How bad an issue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,17 +136,17 @@ impl Delivery {
 
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
         // Dates come with AWS's own answers; what AWS refuses has none.
-        let in_aws = self.layer().fetch_all(&names).await;
-        let checks = names.into_iter().zip(in_aws).map(|(name, in_aws)| {
+        let in_aws = self.reads().fetch_all(&names).await;
+        let found = self.read(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
+        let checks = names.into_iter().zip(in_aws).zip(found).map(|((name, in_aws), found)| {
             let made = in_aws.ok().flatten().and_then(|fetched| fetched.created_unix_ms);
-            self.validate_one(name, variables, made)
+            self.validate_one(name, found, made)
         });
         join_all(checks).await
     }
 
-    async fn validate_one(&self, name: SecretName, variables: &Variables, made_unix_ms: Option<u64>) -> Validated {
+    async fn validate_one(&self, name: SecretName, found: Answer, made_unix_ms: Option<u64>) -> Validated {
         let spec = self.spec(&name);
-        let found = self.get(&name, variables).await;
         let mut seen = self.seen(name);
         let now = self.clock().unix_ms();
         match found {
@@ -197,7 +200,7 @@ impl Delivery {
             others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
         let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
-            let Some(aws) = &self.layer().aws else { return Ok(()) };
+            let Some(aws) = self.reads().aws() else { return Ok(()) };
             let at_once = aws.calls_per_second().clamp(1, AT_ONCE);
             let asked: Vec<(usize, SecretName)> = secrets
                 .iter()
@@ -301,7 +304,7 @@ impl Delivery {
         let names: Vec<SecretName> = names.into_iter().cycle().take(READS).collect();
         Box::pin(self.open(async {
             let mut layers = Vec::new();
-            if let Some(cache) = &self.layer().cache {
+            if let Some(cache) = self.reads().cache() {
                 let mut timed = Timed::of(Origin::Memory);
                 for name in &names {
                     timed.sync(|| drop(cache.lookup(name)));
@@ -315,7 +318,7 @@ impl Delivery {
                     layers.push(timed.layer());
                 }
             }
-            if self.layer().aws.is_some() {
+            if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
                     timed.wait(self.get_from_aws(name, None)).await?;
@@ -360,15 +363,15 @@ impl Timed {
     }
 
     fn sync(&mut self, work: impl FnOnce()) {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         work();
-        self.taken.push(start.elapsed());
+        self.taken.push(start.took());
     }
 
     async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let result = work.await;
-        self.taken.push(start.elapsed());
+        self.taken.push(start.took());
         result
     }
 

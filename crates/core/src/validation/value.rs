@@ -9,8 +9,8 @@ use regex::Regex;
 use x509_parser::pem::Pem;
 
 use super::{Severity, Validated};
-use crate::manifest::SecretSpec;
-use crate::value::SecretValue;
+use secret::manifest::SecretSpec;
+use secret::value::SecretValue;
 
 /// What people write where a secret is to be put later.
 static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -72,7 +72,7 @@ fn declared(seen: &mut Validated, text: &str, spec: &SecretSpec) {
 }
 
 fn expiry(seen: &mut Validated, what: &str, ends: u64, now: u64) {
-    let day = crate::clock::iso8601(ends.saturating_mul(1000));
+    let day = secret::clock::iso8601(ends.saturating_mul(1000));
     if ends <= now {
         seen.add("EXPIRED", Severity::Error, format!("{what} ended at {day}"));
     } else if ends - now < SOON_SECONDS {
@@ -111,7 +111,7 @@ fn certificates_end(text: &str) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::SecretName;
+    use secret::name::SecretName;
 
     const NOW: u64 = 1_767_225_600;
 

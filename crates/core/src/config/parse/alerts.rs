@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::config::{AlertsConfig, Field, Section};
-use crate::environment::Preset;
-use crate::error::Result;
+use crate::config::{Field, Section};
+use crate::metrics::alerts::AlertsSettings;
 use crate::metrics::alerts::Thresholds;
+use secret::environment::Preset;
+use secret::error::Result;
 
-pub(super) fn alerts(top: &mut Section, preset: &Preset) -> Result<Option<AlertsConfig>> {
+pub(super) fn alerts(top: &mut Section, preset: &Preset) -> Result<Option<AlertsSettings>> {
     let documented = Thresholds {
         latency: Some(Duration::from_secs(5)),
         hit_rate: preset.alerting.then_some(0.8),
@@ -18,7 +19,7 @@ pub(super) fn alerts(top: &mut Section, preset: &Preset) -> Result<Option<Alerts
         every: Duration::from_secs(10),
     };
     let Some(field) = top.take("alerts") else {
-        return Ok(Some(AlertsConfig { thresholds: documented, always: preset.alerting }));
+        return Ok(Some(AlertsSettings { thresholds: documented, always: preset.alerting }));
     };
     if field.is_false() {
         return Ok(None);
@@ -53,7 +54,7 @@ pub(super) fn alerts(top: &mut Section, preset: &Preset) -> Result<Option<Alerts
         window: window.unwrap_or(documented.window),
         every: every.unwrap_or(documented.every),
     };
-    Ok(Some(AlertsConfig { thresholds, always: true }))
+    Ok(Some(AlertsSettings { thresholds, always: true }))
 }
 
 /// `false`: this one is not watched.

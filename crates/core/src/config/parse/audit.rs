@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::config::{Ambient, AuditConfig, AuditSink, Field, OptionValue, Section};
-use crate::environment::Preset;
-use crate::error::{Result, SecretError};
+use crate::audit::{AuditSettings, AuditSink};
+use crate::config::{Ambient, Field, OptionValue, Section};
+use secret::environment::Preset;
+use secret::error::{Result, SecretError};
 
 const DEFAULT_FILE: &str = "secret-audit.jsonl";
 const STDOUT: &str = "stdout";
@@ -17,7 +18,7 @@ const DEFAULT_MAX_BYTES: u64 = 256 << 20;
 const LEAST_KEY: usize = 16;
 const LONGEST_LABEL: usize = 255;
 
-pub(super) fn audit(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<AuditConfig>> {
+pub(super) fn audit(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<AuditSettings>> {
     let field = match top.take("audit") {
         Some(field) if field.is_false() => return Ok(None),
         Some(field) => field,
@@ -62,7 +63,7 @@ pub(super) fn audit(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
         (_, Some(journals)) => Some(journals),
         (_, None) => Some(ambient.variable("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)),
     };
-    Ok(Some(AuditConfig {
+    Ok(Some(AuditSettings {
         sink,
         denies: denies.unwrap_or(preset.compliance.is_some()),
         key,

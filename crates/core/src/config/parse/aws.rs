@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::super::{Ambient, AwsConfig, AwsCredentials, FailoverRegion, Field, Section};
 use super::sub_section;
-use crate::environment::Environment;
-use crate::error::{Result, SecretError};
-use crate::name::AwsIdTemplate;
-use crate::value::SecretValue;
+use crate::config::{Ambient, Field, Section};
+use aws::settings::{AwsCredentials, AwsSettings, FailoverRegion};
+use secret::environment::Environment;
+use secret::error::{Result, SecretError};
+use secret::name::AwsIdTemplate;
+use secret::value::SecretValue;
 
 /// What `timeoutMs` may be at most: a read has one deadline, and nobody waits ten minutes for a secret.
 const MAX_TIMEOUT_MILLIS: u32 = 600_000;
@@ -18,7 +19,7 @@ pub(super) fn aws(
     top: &mut Section,
     environment: Environment,
     ambient: &Ambient,
-) -> Result<(Option<AwsConfig>, AwsIdTemplate)> {
+) -> Result<(Option<AwsSettings>, AwsIdTemplate)> {
     const KNOWN: &[&str] = &[
         "enabled",
         "region",
@@ -68,7 +69,7 @@ pub(super) fn aws(
     if !instance_metadata {
         variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
     }
-    let config = AwsConfig {
+    let config = AwsSettings {
         region,
         endpoint,
         profile,

@@ -7,15 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::super::{Ambient, CacheConfig, EncryptionKey, Field, RedisConfig, RedisTls, Section};
 use super::empty_section;
-use crate::environment::Preset;
-use crate::error::{ErrorCode, Result, SecretError};
+use crate::config::{Ambient, Field, Section};
+use cache::settings::{CacheSettings, EncryptionKey, RedisSettings, RedisTls};
+use secret::environment::Preset;
+use secret::error::{ErrorCode, Result, SecretError};
 
 /// The longest duration an option may give: 100 days in seconds.
 const MAX_SECONDS: u32 = 8_640_000;
 
-pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheConfig>> {
+pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheSettings>> {
     const KNOWN: &[&str] = &[
         "ttlSeconds",
         "maxEntries",
@@ -63,7 +64,7 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
             "options.cache.encryptionKeys is required with options.cache.snapshotPath: the file holds encrypted values only",
         ));
     }
-    Ok(Some(CacheConfig {
+    Ok(Some(CacheSettings {
         ttl,
         max_entries: max_entries as usize,
         max_stale,
@@ -75,16 +76,16 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
     }))
 }
 
-fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisConfig>> {
+fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisSettings>> {
     const DEFAULT_PREFIX: &str = "secret:";
     let Some(field) = cache.take("redis") else {
         let Some(url) = ambient.variable("REDIS_URL") else {
             return Ok(None);
         };
         let url = Zeroizing::new(url.to_owned());
-        crate::cache::redis::check_url(&url, false)
+        cache::redis::check_url(&url, false)
             .map_err(|why| SecretError::config("options.cache.redis.url", format_args!("(from REDIS_URL) {why}")))?;
-        return Ok(Some(RedisConfig { url, key_prefix: DEFAULT_PREFIX.into(), tls: None }));
+        return Ok(Some(RedisSettings { url, key_prefix: DEFAULT_PREFIX.into(), tls: None }));
     };
     if field.is_false() {
         return Ok(None);
@@ -99,10 +100,10 @@ fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisConfig>> 
             .map(|url| Zeroizing::new(url.to_owned()))
             .ok_or_else(|| SecretError::config(&path, "is missing (and REDIS_URL is not set)"))?,
     };
-    crate::cache::redis::check_url(&url, tls.is_some()).map_err(|why| SecretError::config(&path, why))?;
+    cache::redis::check_url(&url, tls.is_some()).map_err(|why| SecretError::config(&path, why))?;
     let key_prefix = section.read("keyPrefix", Field::string)?.unwrap_or_else(|| DEFAULT_PREFIX.into());
     section.finish(&["url", "keyPrefix", "tls"])?;
-    Ok(Some(RedisConfig { url, key_prefix, tls }))
+    Ok(Some(RedisSettings { url, key_prefix, tls }))
 }
 
 fn redis_tls(field: Field) -> Result<RedisTls> {

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
-use super::{Ambient, Config, EnvFileConfig, EnvFileSyntax, Field, OptionValue, Precedence, RuntimeConfig, Section};
-use crate::environment::Environment;
-use crate::error::{Result, SecretError};
-use crate::manifest::{Manifest, Phase, SecretSpec};
-use crate::name::check_part;
+use super::{Ambient, Config, Field, OptionValue, Section};
+use crate::source::env_file::{EnvFileSettings, EnvFileSyntax};
+use crate::source::runtime::{Precedence, RuntimeSettings};
+use secret::environment::Environment;
+use secret::error::{Result, SecretError};
+use secret::manifest::{Manifest, Phase, SecretSpec};
+use secret::name::check_part;
 
 const TOP: &[&str] = &[
     "environment",
@@ -161,11 +163,11 @@ fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
     }
 }
 
-fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileConfig>> {
+fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileSettings>> {
     let preset = environment.preset();
     let private = matches!(environment, Environment::Staging | Environment::Production);
     let Some(field) = top.take("envFile") else {
-        return Ok(preset.env_file.map(|name| EnvFileConfig {
+        return Ok(preset.env_file.map(|name| EnvFileSettings {
             path: ambient.working_directory.join(name),
             syntax: EnvFileSyntax::Dotenv,
             deprecated: preset.env_file_deprecated,
@@ -189,10 +191,10 @@ fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> R
         return Ok(None);
     };
     let deprecated = preset.env_file_deprecated;
-    Ok(Some(EnvFileConfig { path: directory.join(path), syntax, deprecated, private }))
+    Ok(Some(EnvFileSettings { path: directory.join(path), syntax, deprecated, private }))
 }
 
-fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeConfig> {
+fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeSettings> {
     let mut section = sub_section(top, "runtime")?;
     let precedence = section
         .read("precedence", |f| f.one_of(&[("last", Precedence::Last), ("override", Precedence::Override)]))?
@@ -211,7 +213,7 @@ fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeConfig> {
             .collect::<Result<Vec<_>>>()
     })?;
     section.finish(&["precedence", "variables", "secretDirectories"])?;
-    Ok(RuntimeConfig {
+    Ok(RuntimeSettings {
         precedence,
         directories: directories.unwrap_or_else(|| vec![Path::new("/run/secrets").to_owned()]),
     })

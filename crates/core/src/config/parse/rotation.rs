@@ -5,19 +5,21 @@ use std::time::Duration;
 use url::Url;
 
 use super::sub_section;
-use crate::config::{EventsConfig, Field, RotationConfig, Section};
-use crate::environment::Preset;
-use crate::error::{Result, SecretError};
+use crate::config::{Field, Section};
 use crate::events::DEFAULT_POLL;
+use crate::events::EventsSettings;
+use crate::rotation::RotationSettings;
 use crate::rotation::hooks::Hook;
 use crate::rotation::policy::{PasswordRules, Policies, Policy, TimeOfDay};
+use secret::environment::Preset;
+use secret::error::{Result, SecretError};
 
 const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
 const DEFAULT_JITTER_SECONDS: u32 = 300;
 /// Ten years.
 const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
-pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationConfig> {
+pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSettings> {
     let mut section = sub_section(top, "rotation")?;
     let mut policies = Policies::documented(preset);
     if let Some(field) = section.take("policies") {
@@ -38,7 +40,7 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationCon
     let jitter = section.read("jitterSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_JITTER_SECONDS);
     let generator = section.read("generator", |f| f.one_of(&[("local", false), ("aws", true)]))?;
     section.finish(&["policies", "hooks", "hookTimeoutMs", "jitterSeconds", "generator"])?;
-    Ok(RotationConfig {
+    Ok(RotationSettings {
         policies,
         hooks: hooks.unwrap_or_default(),
         hook_timeout: Duration::from_millis(u64::from(hook_timeout)),
@@ -109,7 +111,7 @@ fn alphabet(field: Field) -> Result<String> {
     Ok(text)
 }
 
-pub(super) fn events(top: &mut Section) -> Result<EventsConfig> {
+pub(super) fn events(top: &mut Section) -> Result<EventsSettings> {
     let mut section = sub_section(top, "events")?;
     let queue_url = section.read("sqsQueueUrl", |field| {
         let path = field.path().to_owned();
@@ -128,5 +130,5 @@ pub(super) fn events(top: &mut Section) -> Result<EventsConfig> {
     section.finish(&["sqsQueueUrl", "pollSeconds"])?;
     let poll_every = poll.map(|seconds| Duration::from_secs(u64::from(seconds)));
     let poll_every = poll_every.or_else(|| queue_url.is_some().then_some(DEFAULT_POLL));
-    Ok(EventsConfig { queue_url, poll_every })
+    Ok(EventsSettings { queue_url, poll_every })
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use zeroize::Zeroizing;
 
-use crate::value::SecretValue;
+use secret::value::SecretValue;
 
 /// JavaScript's `\s`.
 const SPACE: &str = r"[\t\n\x0B\x0C\r \u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}\u{FEFF}]";

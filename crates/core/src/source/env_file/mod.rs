@@ -5,22 +5,46 @@ pub(crate) mod grammar;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{EnvFileConfig, EnvFileSyntax};
-use crate::error::{ErrorCode, Result, SecretError};
-use crate::name::SecretName;
-use crate::notice::{Notice, Notices};
-use crate::source::{is_absent, loose_mode, off_thread, read_regular, reason};
-use crate::value::SecretValue;
+use files::{is_absent, loose_mode, off_thread, read_regular, reason};
+use parking_lot::Mutex;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use secret::value::SecretValue;
+
+/// Which parser reads the env file (decision D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvFileSyntax {
+    /// npm `dotenv`'s grammar.
+    Dotenv,
+    /// The Rust crate dotenvy's grammar.
+    Dotenvy,
+}
+
+/// The env file.
+#[derive(Clone, Debug)]
+pub struct EnvFileSettings {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Grammar.
+    pub syntax: EnvFileSyntax,
+    /// Whether to warn that the file exists (staging).
+    pub deprecated: bool,
+    /// Whether to warn when other users can read the file (staging, production). Developers' files are readable by
+    /// default, and hold no real secrets.
+    pub private: bool,
+}
 
 /// The parsed values of a file, by name.
 pub type Values = Arc<HashMap<String, SecretValue>>;
 
 /// Reads the env file, and again when it has changed.
 pub struct EnvFile {
-    config: EnvFileConfig,
+    config: EnvFileSettings,
     notices: Arc<dyn Notices>,
     state: Arc<Mutex<State>>,
 }
@@ -64,7 +88,7 @@ enum Look {
 
 impl EnvFile {
     /// Nothing is read until the first question.
-    pub fn new(config: EnvFileConfig, notices: Arc<dyn Notices>) -> Self {
+    pub fn new(config: EnvFileSettings, notices: Arc<dyn Notices>) -> Self {
         Self { config, notices, state: Arc::default() }
     }
 
@@ -74,7 +98,7 @@ impl EnvFile {
     }
 
     /// How it is read.
-    pub(crate) fn config(&self) -> &EnvFileConfig {
+    pub(crate) fn config(&self) -> &EnvFileSettings {
         &self.config
     }
 
@@ -89,7 +113,7 @@ impl EnvFile {
 
     /// Wipes what is held; the next question reads the file again.
     pub fn forget(&self) {
-        self.lock().loaded = None;
+        self.state.lock().loaded = None;
     }
 
     /// All values as the file is now.
@@ -97,20 +121,20 @@ impl EnvFile {
     /// # Errors
     /// `ENV_FILE_INVALID`.
     pub async fn values(&self) -> Result<Values> {
-        let known = self.lock().loaded.as_ref().map(|(stamp, _)| stamp.clone());
+        let known = self.state.lock().loaded.as_ref().map(|(stamp, _)| stamp.clone());
         let config = self.config.clone();
         let look = off_thread(move || look(&config, known.as_ref())).await;
         match look {
             Ok(Look::Absent) => {
-                self.lock().loaded = None;
+                self.state.lock().loaded = None;
                 Ok(Values::default())
             }
             Ok(Look::Unchanged) => {
-                Ok(self.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
+                Ok(self.state.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
             }
             Ok(Look::Read { stamp, values, skipped, loose }) => {
                 let values = Arc::new(values);
-                self.lock().loaded = Some((stamp, values.clone()));
+                self.state.lock().loaded = Some((stamp, values.clone()));
                 self.warn(&skipped, loose);
                 Ok(values)
             }
@@ -122,7 +146,7 @@ impl EnvFile {
     }
 
     fn warn(&self, skipped: &[usize], loose: Option<String>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let deprecated = self.config.deprecated && !std::mem::replace(&mut state.warned_deprecated, true);
         let loose = loose.filter(|_| !std::mem::replace(&mut state.warned_mode, true));
         let changed = state.warned_lines != skipped;
@@ -153,13 +177,9 @@ impl EnvFile {
             ));
         }
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn look(config: &EnvFileConfig, known: Option<&Stamp>) -> io::Result<Look> {
+fn look(config: &EnvFileSettings, known: Option<&Stamp>) -> io::Result<Look> {
     let metadata = match std::fs::metadata(&config.path) {
         Ok(metadata) => metadata,
         Err(error) if is_absent(&error) => return Ok(Look::Absent),

@@ -1,0 +1,137 @@
+//! BatchGetSecretValue: known ids, 20 a call, or every secret under a name prefix.
+
+use std::collections::HashMap;
+
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+
+use crate::answer::{name_in, unix_ms};
+use crate::classify::batch_entry;
+use crate::operation::Operation;
+use crate::source::Aws;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
+
+/// AWS's limit for ids and for results a page.
+pub const MAX_BATCH: usize = 20;
+/// Pages a listing may have, against a server that never stops giving tokens.
+const MAX_PAGES: usize = 500;
+
+/// Each id with its own answer: a value, absent, or its own error.
+pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
+
+/// What a listing by prefix gave.
+pub type Listing = HashMap<String, Result<Option<Fetched>>>;
+
+impl Aws {
+    /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone.
+    ///
+    /// # Errors
+    /// When the call as a whole failed. `SECRET_ACCESS_DENIED` then means that the batch action is not granted;
+    /// single reads may still be.
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>
+    pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
+        debug_assert!(ids.len() <= MAX_BATCH);
+        let about = ids.first().map_or("", String::as_str);
+        let read = |output, region: Option<&str>| {
+            let mut answers = BatchAnswer::new();
+            self.collect(output, region, &mut answers);
+            Ok(answers)
+        };
+        let answered = self
+            .call(&self.regions, Operation::Batch, about, read, |client| {
+                client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec())).send()
+            })
+            .await;
+        Ok(answered.map_err(|error| batch_refused(error, about))?.unwrap_or_default())
+    }
+
+    /// Fetches every secret whose AWS name starts with `prefix`, 20 a page. AWS compares without case, so names of
+    /// another case can be among the answers.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
+    pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+        match tokio::time::timeout(self.timeout, self.pages(prefix)).await {
+            Ok(listing) => listing,
+            Err(_) => Err(self.timed_out(prefix)),
+        }
+    }
+
+    async fn pages(&self, prefix: &str) -> Result<Listing> {
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let max = i32::try_from(MAX_BATCH).unwrap_or(20);
+        let mut listing = Listing::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
+                let (mut found, next) = (Listing::new(), output.next_token.take());
+                self.collect(output, region, &mut found);
+                Ok((found, next))
+            };
+            let page = self
+                .call(&self.regions, Operation::Batch, prefix, read, |client| {
+                    let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
+                    page.set_next_token(token.clone()).send()
+                })
+                .await;
+            let Some((found, next)) = page.map_err(|error| batch_refused(error, prefix))? else { return Ok(listing) };
+            listing.extend(found);
+            token = next.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(listing);
+            }
+        }
+        Err(SecretError::new(
+            ErrorCode::SourceResponseInvalid,
+            format!("{prefix}: AWS BatchGetSecretValue did not end after {MAX_PAGES} pages"),
+        ))
+    }
+
+    /// Whether secrets can be listed: asks for one, and drops it.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch_batch`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
+    pub async fn list_one(&self) -> Result<()> {
+        let read = |_: ListSecretsOutput, _: Option<&str>| Ok(());
+        let listed = self.call(self.primary(), Operation::List, "ListSecrets", read, |client| {
+            client.list_secrets().max_results(1).send()
+        });
+        listed.await.map(drop)
+    }
+
+    fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {
+        for entry in output.secret_values.unwrap_or_default() {
+            let Some(name) = entry.name else { continue };
+            self.note_account(entry.arn.as_deref());
+            let created_unix_ms = unix_ms(entry.created_date.as_ref());
+            let fetched = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
+            answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
+        }
+        for error in output.errors.unwrap_or_default() {
+            let Some(id) = error.secret_id else { continue };
+            let id = name_in(&id).to_owned();
+            let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
+                None => Ok(None),
+                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &id)),
+            };
+            answers.insert(id, answer);
+        }
+    }
+}
+
+fn batch_refused(error: SecretError, about: &str) -> SecretError {
+    if !error.is_denied() {
+        return error;
+    }
+    error.instead(format!(
+        "{about}: AWS BatchGetSecretValue is not allowed for this identity; grant secretsmanager:BatchGetSecretValue \
+         (and secretsmanager:ListSecrets to find the secrets of a tool that options.tools does not declare)"
+    ))
+}

@@ -1,0 +1,164 @@
+//! One call, with retries, rate limit, breaker and failover inside one timeout.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::{sleep, timeout};
+
+use crate::classify::{Failure, Nature, classify};
+use crate::operation::Operation;
+use crate::region::Region;
+use crate::source::Aws;
+use secret::backoff::{Backoff, Jitter};
+use secret::error::{ErrorCode, Result, SecretError};
+
+/// The longest wait before the second attempt; doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// The attempts for a region when another one can be asked after it.
+const ATTEMPTS_WITH_FAILOVER: u32 = 2;
+
+/// Why an attempt returned no value.
+enum Unanswered {
+    Absent,
+    Failed(SecretError, Nature),
+}
+
+impl Aws {
+    /// AWS's answer, as `read` reads it; `None` when there is no such secret. `send` begins one attempt. `read` gets the
+    /// region when a replica answered.
+    ///
+    /// Retries a failing region after a random wait, then tries the next region. Of a replica only a value counts: if it has
+    /// no such secret or refuses it, the primary may still have it (a failure is not absence, D4).
+    ///
+    /// `regions`: all of them, or the primary alone ([`Aws::primary`]) for what replicas cannot do.
+    ///
+    /// # Errors
+    /// The primary's failure.
+    pub(crate) async fn call<O, E, T, F>(
+        &self,
+        regions: &[Region],
+        operation: Operation,
+        id: &str,
+        read: impl Fn(O, Option<&str>) -> Result<T>,
+        send: impl Fn(&Client) -> F,
+    ) -> Result<Option<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let others = regions.len() > 1;
+        let answered = async {
+            // Closing the delivery drops this future; the semaphore itself is never closed.
+            let _slot = self.in_flight.acquire().await;
+            let mut first_failure = None;
+            for (index, region) in regions.iter().enumerate() {
+                if let Some(replica) = region.replica() {
+                    tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
+                }
+                match self.ask(region, others, operation, id, &read, &send).await {
+                    Ok(answer) => return Ok(Some(answer)),
+                    Err(Unanswered::Absent) if index == 0 => return Ok(None),
+                    Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
+                    Err(Unanswered::Failed(error, _)) => drop(first_failure.get_or_insert(error)),
+                    Err(Unanswered::Absent) => {}
+                }
+            }
+            Err(first_failure.unwrap_or_else(|| unasked(id)))
+        };
+        match timeout(self.timeout, answered).await {
+            Ok(result) => result,
+            Err(_) => Err(self.timed_out(id)),
+        }
+    }
+
+    /// That AWS did not answer about `id` inside the deadline.
+    pub fn timed_out(&self, id: &str) -> SecretError {
+        let after = self.timeout.as_millis();
+        let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
+        SecretError::new(ErrorCode::SourceTimeout, why)
+    }
+
+    /// Asks one region, again after transient failures; `others` can be asked in its place.
+    async fn ask<O, E, T, F>(
+        &self,
+        region: &Region,
+        others: bool,
+        operation: Operation,
+        id: &str,
+        read: &impl Fn(O, Option<&str>) -> Result<T>,
+        send: &impl Fn(&Client) -> F,
+    ) -> std::result::Result<T, Unanswered>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
+        let mut attempt = 1;
+        let mut last: Option<SecretError> = None;
+        loop {
+            if let Err(open) = region.breaker.admit() {
+                return Err(Unanswered::Failed(last.unwrap_or_else(|| about(id, &open)), Nature::Transient));
+            }
+            self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
+            let client = region.client().await;
+            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
+            let (error, nature) = match Box::pin(send(&client)).await {
+                Ok(output) => match read(output, region.replica()) {
+                    Ok(answer) => {
+                        self.calls.count(operation, None);
+                        region.breaker.succeeded();
+                        return Ok(answer);
+                    }
+                    Err(error) => (error, Nature::Transient),
+                },
+                Err(error) => match classify(&error) {
+                    Failure::Absent => {
+                        self.calls.count(operation, None);
+                        region.breaker.succeeded();
+                        return Err(Unanswered::Absent);
+                    }
+                    Failure::Refused(refusal) => (refusal.error(operation.as_str(), id), refusal.nature()),
+                },
+            };
+            self.calls.count(operation, Some(&error));
+            tracing::debug!(attempt, code = %error.code(), "{error}");
+            match nature {
+                Nature::Answer => region.breaker.succeeded(),
+                Nature::Systemic | Nature::Transient => region.breaker.failed(&error),
+            }
+            // After a timeout the next region is more likely to answer than this one.
+            let hopeless = others && error.code() == ErrorCode::SourceTimeout;
+            if nature != Nature::Transient || attempt >= most || hopeless {
+                return Err(Unanswered::Failed(error, nature));
+            }
+            last = Some(error);
+            sleep(backoff.next_wait()).await;
+            attempt += 1;
+        }
+    }
+
+    async fn take_token(&self, id: &str) -> Result<()> {
+        let limited = || {
+            let why = format!("{id}: this process asks AWS as often as it may (aws.requestsPerSecond)");
+            SecretError::new(ErrorCode::SourceUnavailable, why)
+        };
+        let wait = self.rate_limit.take(self.timeout).ok_or_else(limited)?;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+}
+
+/// The breaker's error for `id`: the failure that opened the breaker may name another secret.
+fn about(id: &str, open: &SecretError) -> SecretError {
+    open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
+}
+
+fn unasked(id: &str) -> SecretError {
+    SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: no region was asked"))
+}

@@ -1,0 +1,179 @@
+//! Builds the clients: credential chain, region, TLS, deadlines, retries.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_sdk_secretsmanager::Client;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::os_shim_internal::Env;
+
+use crate::settings::{AwsSettings, FailoverRegion};
+
+/// Where Linux distributions keep the certificate bundle.
+const CA_BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Makes the client of the primary region, or of a replica's.
+pub(super) async fn build(config: &AwsSettings, replica: Option<&FailoverRegion>) -> Client {
+    let shared = shared(config, replica).await;
+    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
+        .interceptor(KeepBodiesOutOfLogs)
+        .interceptor(RefuseHugeBodies);
+    if shared.region().is_none() && shared.endpoint_url().is_some() {
+        // An endpoint of one's own needs no region, but the signature names one.
+        service = service.region(Region::from_static("us-east-1"));
+    }
+    Client::from_conf(service.build())
+}
+
+/// Loads what the clients of all services have in common.
+pub(super) async fn shared(config: &AwsSettings, replica: Option<&FailoverRegion>) -> SdkConfig {
+    let variables: Vec<(&str, &str)> = config.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let attempt = attempt_timeout(config);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(config.connect_timeout)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt)
+        .build();
+    let ca_bundle = config.variables.get("SSL_CERT_FILE").or_else(|| config.variables.get("AWS_CA_BUNDLE"));
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .env(Env::from_slice(&variables))
+        .http_client(http_client(ca_bundle.map(PathBuf::from)).await)
+        .timeout_config(timeouts)
+        // `call` asks again: one place for retries, limits and breakers.
+        .retry_config(RetryConfig::disabled());
+    if let Ok(name) = AppName::new(concat!("tcs-secret-delivery-", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &config.profile {
+        loader = loader.profile_name(profile);
+    }
+    let (region, endpoint) = match replica {
+        Some(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
+        None => (config.region.as_ref(), config.endpoint.as_ref()),
+    };
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(given) = &config.credentials {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: the SDK signs with it")]
+        let credentials = Credentials::new(
+            &given.access_key_id,
+            given.secret_access_key.expose(),
+            given.session_token.as_ref().map(|token| token.expose().to_owned()),
+            None,
+            "options.aws.credentials",
+        );
+        loader = loader.credentials_provider(credentials);
+    }
+    loader.load().await
+}
+
+/// Leaves room for a second attempt when the first one hangs, and for every region.
+fn attempt_timeout(config: &AwsSettings) -> Duration {
+    let regions = u32::try_from(1 + config.failover.len()).unwrap_or(u32::MAX);
+    config.timeout.mul_f64(0.6) / regions
+}
+
+async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
+    let store = tokio::task::spawn_blocking(move || trust_store(ca_bundle.as_deref())).await.unwrap_or_default();
+    let context = TlsContext::builder().with_trust_store(store).build();
+    let context = context.unwrap_or_default();
+    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .enable_tcp_nodelay(true);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
+}
+
+/// The system's roots. On Linux the bundle is read here, because the library that finds it asks the C environment,
+/// which another thread must not do (DESIGN section 5, rule 3).
+fn trust_store(named: Option<&Path>) -> TrustStore {
+    let bundle = named.into_iter().chain(CA_BUNDLES.iter().map(Path::new)).find_map(|path| std::fs::read(path).ok());
+    match bundle {
+        Some(pem) => TrustStore::empty().with_pem_certificate(pem),
+        None => TrustStore::default(),
+    }
+}
+
+/// Removes the SDK's "this output is sensitive" mark from each call.
+///
+/// With the mark the SDK asks the C environment for `LOG_SENSITIVE_BODIES` on each answer, from its own thread (rule
+/// 3). Without it the SDK would log bodies at TRACE, which this build compiles out (`max_level_debug` in Cargo.toml).
+#[derive(Debug)]
+pub(super) struct KeepBodiesOutOfLogs;
+
+const _: () = assert!(
+    matches!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::DEBUG),
+    "TRACE must stay compiled out: the AWS SDK would print secrets"
+);
+
+#[dyn_dispatch_hint]
+impl Intercept for KeepBodiesOutOfLogs {
+    fn name(&self) -> &'static str {
+        "KeepBodiesOutOfLogs"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.interceptor_state().unset::<SensitiveOutput>();
+        Ok(())
+    }
+}
+
+/// Refuses an answer that is longer than any of AWS's, before it is read into memory: 20 values of 64 KiB, every byte
+/// of them escaped.
+#[derive(Debug)]
+pub(super) struct RefuseHugeBodies;
+
+const MAX_BODY: u64 = 20 * 65_536 * 6 + 65_536;
+
+#[dyn_dispatch_hint]
+impl Intercept for RefuseHugeBodies {
+    fn name(&self) -> &'static str {
+        "RefuseHugeBodies"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let length = context.response().headers().get("content-length").and_then(|text| text.parse::<u64>().ok());
+        match length {
+            Some(length) if length > MAX_BODY => Err("the answer is longer than any of Secrets Manager's".into()),
+            _ => Ok(()),
+        }
+    }
+}

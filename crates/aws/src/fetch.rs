@@ -1,0 +1,31 @@
+//! Reads one secret (`GetSecretValue`).
+
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+
+use crate::answer::unix_ms;
+use crate::operation::Operation;
+use crate::source::Aws;
+use secret::error::Result;
+use secret::found::Fetched;
+
+impl Aws {
+    /// The current value of the AWS secret `id`; `None` when it does not exist or is marked for deletion.
+    ///
+    /// # Errors
+    /// `SECRET_ACCESS_DENIED`, `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SOURCE_RESPONSE_INVALID`.
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
+    pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
+        let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
+            // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
+            let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
+            let created = unix_ms(output.created_date.as_ref());
+            self.note_account(output.arn.as_deref());
+            let fetched = self.fetched(id, text, binary, output.version_id, region)?;
+            Ok(Fetched { created_unix_ms: created, ..fetched })
+        };
+        self.call(&self.regions, Operation::Get, id, read, |client| client.get_secret_value().secret_id(id).send())
+            .await
+    }
+}

@@ -1,0 +1,40 @@
+//! AWS Secrets Manager, through AWS's own SDK. No other crate uses the SDK.
+//!
+//! Each module uses only those before it:
+//! - `settings`: the settings, already parsed
+//! - `permission`, `classify`: what AWS's errors mean, and which permission is missing
+//! - `operation`: AWS's operations and their counters
+//! - `client`, `region`: one client for each region, with its breaker
+//! - `source`: the regions and limits together ([`Aws`])
+//! - `answer`: reads values, dates and ids out of AWS's answers
+//! - `call`: one call with retries, rate limit and failover
+//! - `fetch`, `batch`, `staging`, `create`: the operations
+//! - `queue`: the SQS queue that announces changes
+#![forbid(unsafe_code)]
+
+mod answer;
+mod batch;
+mod call;
+#[cfg(any(feature = "canned", fuzzing))]
+mod canned;
+mod classify;
+mod client;
+mod create;
+mod fetch;
+mod operation;
+pub mod permission;
+mod queue;
+mod region;
+pub mod settings;
+mod source;
+mod staging;
+
+pub use answer::{MANAGED_BY, name_in};
+pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+#[cfg(any(feature = "canned", fuzzing))]
+pub use canned::Canned;
+pub use operation::{AwsCalls, Operation, OperationCounts};
+pub use queue::{Message, Queue};
+pub use region::RegionState;
+pub use source::Aws;
+pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};

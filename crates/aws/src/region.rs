@@ -1,0 +1,77 @@
+//! A region: its client, and the breaker that shows whether it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::client;
+use crate::settings::{AwsSettings, FailoverRegion};
+use secret::breaker::{Breaker, BreakerRules, BreakerState};
+use secret::clock::Clock;
+
+const BREAKER: BreakerRules =
+    BreakerRules { threshold: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(15) };
+
+/// One of the regions of a delivery.
+pub(super) struct Region {
+    config: Arc<AwsSettings>,
+    /// `None` for the primary, which the configuration names or leaves to the profile.
+    replica: Option<FailoverRegion>,
+    client: Mutex<Arc<OnceCell<Client>>>,
+    pub(super) breaker: Breaker,
+}
+
+/// The state of a region, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionState {
+    /// The region's name; `None` when the profile decides.
+    pub region: Option<String>,
+    /// Whether calls to it are let through.
+    pub breaker: BreakerState,
+}
+
+impl Region {
+    /// The primary and its replicas, in the order they are asked.
+    pub(super) fn all(config: &Arc<AwsSettings>, clock: &Clock) -> Vec<Self> {
+        let replicas = config.failover.clone();
+        let region = |replica| Self {
+            config: config.clone(),
+            replica,
+            client: Mutex::default(),
+            breaker: Breaker::new(BREAKER, clock.clone()),
+        };
+        std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        let cell = self.client.lock().clone();
+        cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
+    }
+
+    /// Closes its connections: their buffers hold the last answers.
+    pub(super) fn disconnect(&self) {
+        *self.client.lock() = Arc::default();
+    }
+
+    /// Asks through `client`.
+    #[cfg(any(feature = "canned", fuzzing))]
+    pub(super) fn connect_by(&self, client: Client) {
+        *self.client.lock() = Arc::new(OnceCell::new_with(Some(client)));
+    }
+
+    /// Its name when it is a replica's.
+    pub(super) fn replica(&self) -> Option<&str> {
+        self.replica.as_ref().map(|replica| replica.region.as_str())
+    }
+
+    pub(super) fn state(&self) -> RegionState {
+        let region = match &self.replica {
+            Some(replica) => Some(replica.region.clone()),
+            None => self.config.region.clone(),
+        };
+        RegionState { region, breaker: self.breaker.state_now() }
+    }
+}

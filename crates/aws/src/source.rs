@@ -1,0 +1,107 @@
+//! AWS Secrets Manager as a source: its regions, its limits, and what it was asked so far.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::operation::AwsCalls;
+use crate::region::{Region, RegionState};
+use crate::settings::AwsSettings;
+use secret::clock::Clock;
+use secret::rate_limit::TokenBucket;
+
+/// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
+/// reads opened hundreds of them.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
+pub struct Aws {
+    /// The primary, then those that hold replicas.
+    pub(crate) regions: Vec<Region>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_attempts: u32,
+    pub(crate) rate_limit: TokenBucket,
+    per_second: u32,
+    pub(crate) in_flight: Semaphore,
+    pub(crate) calls: AwsCalls,
+    account: OnceLock<String>,
+    pub(crate) clock: Clock,
+}
+
+impl Aws {
+    /// Makes the source. AWS is not called until the first read.
+    pub fn new(config: &Arc<AwsSettings>, clock: Clock) -> Self {
+        let (timeout, max_attempts) = (config.timeout, config.max_attempts);
+        let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
+        let regions = Region::all(config, &clock);
+        let in_flight = Semaphore::new(MAX_IN_FLIGHT);
+        Self {
+            regions,
+            timeout,
+            max_attempts,
+            rate_limit,
+            per_second: config.requests_per_second,
+            in_flight,
+            calls: AwsCalls::default(),
+            account: OnceLock::new(),
+            clock,
+        }
+    }
+
+    /// Calls so far.
+    pub fn calls(&self) -> &AwsCalls {
+        &self.calls
+    }
+
+    /// One deadline for a whole read.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The AWS account, known once AWS has sent a secret.
+    pub fn account(&self) -> Option<&str> {
+        self.account.get().map(String::as_str)
+    }
+
+    /// An ARN names the account: `arn:aws:secretsmanager:region:account:secret:…`.
+    pub(crate) fn note_account(&self, arn: Option<&str>) {
+        if self.account.get().is_none()
+            && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
+        {
+            self.account.get_or_init(|| account.to_owned());
+        }
+    }
+
+    /// The primary region. Replicas cannot be written to, and their versions are not yet the primary's.
+    pub(crate) fn primary(&self) -> &[Region] {
+        &self.regions[..1]
+    }
+
+    /// How long the rate limit makes the next call wait.
+    pub fn wait(&self) -> Duration {
+        self.rate_limit.wait()
+    }
+
+    /// How many calls the rate limit allows in a second.
+    pub fn calls_per_second(&self) -> usize {
+        usize::try_from(self.per_second).unwrap_or(usize::MAX)
+    }
+
+    /// The state of each region, the primary first.
+    pub fn regions(&self) -> Vec<RegionState> {
+        self.regions.iter().map(Region::state).collect()
+    }
+
+    /// Closes every connection. The next call opens one again.
+    pub fn disconnect(&self) {
+        self.regions.iter().for_each(Region::disconnect);
+    }
+
+    /// Lets the next call through every region's breaker, whatever happened before.
+    pub fn probe_now(&self) {
+        for region in &self.regions {
+            region.breaker.probe_now();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a rotation needs: versions and their staging labels. Only the primary region is asked; replicas follow it.
+//!
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>
+
+use std::collections::BTreeMap;
+
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordOutput;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
+use aws_sdk_secretsmanager::operation::rotate_secret::RotateSecretOutput;
+use zeroize::Zeroizing;
+
+use crate::answer::{managed_by, missing, no_version_id, unix_ms};
+use crate::operation::Operation;
+use crate::source::Aws;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::value::SecretValue;
+
+/// The live version's label.
+pub const CURRENT: &str = "AWSCURRENT";
+/// The label of the version before it.
+pub const PREVIOUS: &str = "AWSPREVIOUS";
+/// The label of a version that is being tried.
+pub const PENDING: &str = "AWSPENDING";
+
+/// Which version of a secret is meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// The one with this label.
+    Label(&'a str),
+    /// The one with this id, whatever its labels.
+    Id(&'a str),
+}
+
+/// A version of a secret.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its value.
+    pub value: SecretValue,
+    /// Whether AWS holds it as bytes; the value is their base64 text then.
+    pub is_binary: bool,
+    /// AWS's id.
+    pub id: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// When it was made, in milliseconds since 1970.
+    pub created_unix_ms: Option<u64>,
+    /// The secret's ARN.
+    pub arn: Option<String>,
+}
+
+impl Version {
+    /// Whether it has `label`.
+    pub fn has(&self, label: &str) -> bool {
+        self.labels.iter().any(|own| own == label)
+    }
+}
+
+/// What AWS says of a secret without its value.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// Whether a rotation function or the owning service rotates it.
+    pub rotated_by_aws: bool,
+    /// The labels of each version that has any.
+    pub labels: BTreeMap<String, Vec<String>>,
+    /// Who manages it, by its own tag.
+    pub managed_by: Option<String>,
+}
+
+impl Description {
+    /// The version with `label`.
+    pub fn holder(&self, label: &str) -> Option<&str> {
+        self.labels.iter().find(|(_, labels)| labels.iter().any(|own| own == label)).map(|(id, _)| id.as_str())
+    }
+}
+
+impl Aws {
+    /// One version; `None` when there is none, or it has no value.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch`].
+    pub async fn version(&self, id: &str, which: Which<'_>) -> Result<Option<Version>> {
+        let read = |mut output: GetSecretValueOutput, _: Option<&str>| {
+            let labels = output.version_stages.take().unwrap_or_default();
+            let (created, arn) = (unix_ms(output.created_date.as_ref()), output.arn.take());
+            let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
+            let is_binary = text.is_none();
+            let fetched = self.fetched(id, text, binary, output.version_id.take(), None)?;
+            let version = fetched.version_id.as_deref().ok_or_else(|| no_version_id(id, Operation::Get))?;
+            let (value, id) = (fetched.value, version.to_owned());
+            Ok(Version { value, is_binary, id, labels, created_unix_ms: created, arn })
+        };
+        self.call(self.primary(), Operation::Get, id, read, |client| {
+            let request = client.get_secret_value().secret_id(id);
+            match which {
+                Which::Label(label) => request.version_stage(label),
+                Which::Id(version) => request.version_id(version),
+            }
+            .send()
+        })
+        .await
+    }
+
+    /// What AWS says of `id` without its value.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch`]; the action is not needed for reads and may not be granted.
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html>
+    pub async fn describe(&self, id: &str) -> Result<Option<Description>> {
+        let read = |output: DescribeSecretOutput, _: Option<&str>| {
+            let by_function = output.rotation_lambda_arn.as_ref().is_some_and(|arn| !arn.is_empty());
+            let managed = output.owning_service.as_ref().is_some_and(|service| !service.is_empty());
+            Ok(Description {
+                rotated_by_aws: output.rotation_enabled.unwrap_or(false) && (by_function || managed),
+                managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
+                labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
+            })
+        };
+        self.call(self.primary(), Operation::Describe, id, read, |client| client.describe_secret().secret_id(id).send())
+            .await
+    }
+
+    /// Adds `value` as a version labelled AWSPENDING, which no reader asks for. `token` becomes its id, so that a
+    /// repeated call makes one version; with another value it is refused.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch`], `SOURCE_UNAVAILABLE` when there is no such secret.
+    pub async fn put_pending(&self, id: &str, value: &SecretValue, token: &str) -> Result<String> {
+        let read = |output: PutSecretValueOutput, _: Option<&str>| {
+            output.version_id.ok_or_else(|| no_version_id(id, Operation::Put))
+        };
+        let put = self.call(self.primary(), Operation::Put, id, read, |client| {
+            #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
+            let text = value.expose();
+            let request = client.put_secret_value().secret_id(id).client_request_token(token);
+            request.secret_string(text).version_stages(PENDING).send()
+        });
+        put.await?.ok_or_else(|| missing(id))
+    }
+
+    /// Moves `label` from one version to another, or takes it away. When AWSCURRENT moves, AWS labels the version it
+    /// leaves AWSPREVIOUS.
+    ///
+    /// # Errors
+    /// As [`Aws::put_pending`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>
+    pub async fn move_label(&self, id: &str, label: &str, from: &str, to: Option<&str>) -> Result<()> {
+        let moved = self.call(
+            self.primary(),
+            Operation::Label,
+            id,
+            |_, _| Ok(()),
+            |client| {
+                let request = client.update_secret_version_stage().secret_id(id).version_stage(label);
+                request.remove_from_version_id(from).set_move_to_version_id(to.map(str::to_owned)).send()
+            },
+        );
+        moved.await?.ok_or_else(|| missing(id))
+    }
+
+    /// Has AWS rotate `id` by its own function; the new version gets `token` as its id.
+    ///
+    /// # Errors
+    /// As [`Aws::put_pending`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+    pub async fn start_rotation(&self, id: &str, token: &str) -> Result<String> {
+        let read = |output: RotateSecretOutput, _: Option<&str>| {
+            output.version_id.ok_or_else(|| no_version_id(id, Operation::Rotate))
+        };
+        let started = self.call(self.primary(), Operation::Rotate, id, read, |client| {
+            client.rotate_secret().secret_id(id).client_request_token(token).rotate_immediately(true).send()
+        });
+        started.await?.ok_or_else(|| missing(id))
+    }
+
+    /// A random password of AWS's making: letters and digits.
+    ///
+    /// # Errors
+    /// As [`Aws::fetch`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html>
+    pub async fn random_password(&self, length: u32) -> Result<Zeroizing<String>> {
+        const ABOUT: &str = "a new password";
+        let read = |mut output: GetRandomPasswordOutput, _: Option<&str>| {
+            let password = output.random_password.take().filter(|password| !password.is_empty());
+            password.map(Zeroizing::new).ok_or_else(|| {
+                SecretError::new(ErrorCode::SourceResponseInvalid, "AWS GetRandomPassword gave no password")
+            })
+        };
+        let given = self.call(self.primary(), Operation::Random, ABOUT, read, |client| {
+            let request = client.get_random_password().password_length(i64::from(length));
+            request.exclude_punctuation(true).include_space(false).require_each_included_type(true).send()
+        });
+        given.await?.ok_or_else(|| missing(ABOUT))
+    }
+}

@@ -1,0 +1,273 @@
+//! Where the shared cache is: a URL read into what the Redis client needs.
+
+use percent_encoding::percent_decode_str;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates,
+    TlsMode,
+};
+use zeroize::Zeroizing;
+
+use super::link::Pushes;
+use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
+use crate::settings::{RedisSettings, RedisTls};
+
+const DEFAULT_PORT: u16 = 6379;
+const DEFAULT_SENTINEL_PORT: u16 = 26379;
+
+/// A client that can open connections, one variant a topology.
+pub(super) enum Opener {
+    Standalone(Box<Client>),
+    Cluster(Box<ClusterClient>),
+    Sentinel(Box<SentinelClient>),
+}
+
+/// Checks a URL without connecting.
+///
+/// # Errors
+/// What is wrong, without any part of the URL: it may hold a password.
+pub fn check_url(url: &str, has_tls_options: bool) -> Result<(), String> {
+    let target = Target::parse(url)?;
+    if has_tls_options && !target.is_tls() {
+        return Err("must begin with rediss when tls options are given".into());
+    }
+    Ok(())
+}
+
+enum Target {
+    Standalone(Box<ConnectionInfo>),
+    Nodes(Nodes),
+}
+
+/// The several-hosts form: `redis+cluster://user:password@host:port,host:port` or
+/// `redis+sentinel://…/service/database`.
+struct Nodes {
+    tls: bool,
+    sentinel: bool,
+    username: Option<String>,
+    password: Option<Zeroizing<String>>,
+    hosts: Vec<(String, u16)>,
+    service: String,
+    database: i64,
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Self, String> {
+        const FORMS: &str = "must be a redis://, rediss://, redis+cluster:// or redis+sentinel:// URL";
+        let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
+        let (tls, sentinel) = match scheme {
+            "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" => {
+                let info = url.into_connection_info().map_err(|_| FORMS)?;
+                return Ok(Self::Standalone(Box::new(info)));
+            }
+            "redis+cluster" => (false, false),
+            "rediss+cluster" => (true, false),
+            "redis+sentinel" => (false, true),
+            "rediss+sentinel" => (true, true),
+            _ => return Err(FORMS.into()),
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user), hosts),
+            None => (None, authority),
+        };
+        let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+            Some((name, password)) => (text(name)?, text(password)?.map(Zeroizing::new)),
+            None => (None, None),
+        };
+        let default_port = if sentinel { DEFAULT_SENTINEL_PORT } else { DEFAULT_PORT };
+        let hosts = hosts.split(',').map(|host| host_and_port(host, default_port)).collect::<Result<Vec<_>, _>>()?;
+        let mut path = path.trim_end_matches('/').split('/');
+        let service = path.next().unwrap_or_default().to_owned();
+        if sentinel && service.is_empty() {
+            return Err("must name the sentinel service, as in redis+sentinel://host:26379/mymaster".into());
+        }
+        let database = match path.next() {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| "must end in a database number")?,
+        };
+        Ok(Self::Nodes(Nodes { tls, sentinel, username, password, hosts, service, database }))
+    }
+
+    fn is_tls(&self) -> bool {
+        match self {
+            Self::Standalone(info) => matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+            Self::Nodes(nodes) => nodes.tls,
+        }
+    }
+}
+
+fn text(encoded: &str) -> Result<Option<String>, String> {
+    if encoded.is_empty() {
+        return Ok(None);
+    }
+    let decoded = percent_decode_str(encoded).decode_utf8().map_err(|_| "holds credentials that are not UTF-8")?;
+    Ok(Some(decoded.into_owned()))
+}
+
+fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            (host, port.parse().map_err(|_| "holds a port that is not a number")?)
+        }
+        _ => (text, default_port),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err("must name a host".into());
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// Makes the client for a checked configuration.
+pub(super) fn opener(config: &RedisSettings) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Commands)
+}
+
+/// Makes the client of a connection that the server sends messages to.
+pub(super) fn subscriber(config: &RedisSettings, pushes: Pushes) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Subscription(pushes))
+}
+
+/// What connections are for.
+enum Purpose {
+    Commands,
+    /// Only RESP3 mixes messages with answers. A cluster's client takes the receiver here, the others with each
+    /// connection.
+    Subscription(Pushes),
+}
+
+fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener, String> {
+    let failed = |_: redis::RedisError| "the Redis client could not be made (is the certificate valid PEM?)".to_owned();
+    let certificates = config.tls.as_ref().map(certificates);
+    match Target::parse(&config.url)? {
+        Target::Standalone(info) => {
+            let info = match purpose {
+                Purpose::Commands => *info,
+                Purpose::Subscription(_) => {
+                    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+                    info.set_redis_settings(settings)
+                }
+            };
+            match certificates {
+                Some(certificates) => Client::build_with_tls(info, certificates),
+                None => Client::open(info),
+            }
+            .map(|client| Opener::Standalone(Box::new(client)))
+            .map_err(failed)
+        }
+        Target::Nodes(nodes) if nodes.sentinel => sentinel(&nodes, certificates, purpose).map_err(failed),
+        Target::Nodes(nodes) => cluster(&nodes, certificates, purpose).map_err(failed),
+    }
+}
+
+fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpose) -> redis::RedisResult<Opener> {
+    let scheme = if nodes.tls { "rediss" } else { "redis" };
+    let urls = nodes.hosts.iter().map(|(host, port)| {
+        if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
+    });
+    let mut builder = ClusterClientBuilder::new(urls)
+        .connection_timeout(CONNECT_DEADLINE)
+        .response_timeout(OPERATION_DEADLINE)
+        .retries(1);
+    if let Some(username) = &nodes.username {
+        builder = builder.username(username);
+    }
+    if let Some(password) = &nodes.password {
+        builder = builder.password(password.as_str());
+    }
+    if let Some(certificates) = certificates {
+        builder = builder.certs(certificates);
+    }
+    if let Purpose::Subscription(pushes) = purpose {
+        builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(pushes.clone());
+    }
+    builder.build().map(|client| Opener::Cluster(Box::new(client)))
+}
+
+fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpose) -> redis::RedisResult<Opener> {
+    let addresses = nodes.hosts.iter().map(|(host, port)| {
+        if nodes.tls {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host.clone(), *port)
+        }
+    });
+    let mut builder = SentinelClientBuilder::new(addresses, &nodes.service, SentinelServerType::Master)?
+        .set_client_to_redis_db(nodes.database);
+    if nodes.tls {
+        builder =
+            builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+    }
+    if let Some(username) = &nodes.username {
+        builder = builder.set_client_to_redis_username(username).set_client_to_sentinel_username(username);
+    }
+    if let Some(password) = &nodes.password {
+        builder =
+            builder.set_client_to_redis_password(password.as_str()).set_client_to_sentinel_password(password.as_str());
+    }
+    if let Some(certificates) = certificates {
+        builder = builder
+            .set_client_to_redis_certificates(certificates.clone())
+            .set_client_to_sentinel_certificates(certificates);
+    }
+    if matches!(purpose, Purpose::Subscription(_)) {
+        builder = builder.set_client_to_redis_protocol(ProtocolVersion::RESP3);
+    }
+    Ok(Opener::Sentinel(Box::new(builder.build()?)))
+}
+
+fn certificates(tls: &RedisTls) -> TlsCertificates {
+    TlsCertificates {
+        client_tls: tls.identity.as_ref().map(|(cert, key)| ClientTlsConfig {
+            client_cert: cert.as_bytes().to_vec(),
+            client_key: key.as_bytes().to_vec(),
+        }),
+        root_cert: tls.ca.as_ref().map(|ca| ca.as_bytes().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_forms_are_understood() {
+        for url in [
+            "redis://127.0.0.1:6379/1",
+            "rediss://user:pass@cache.example:6380",
+            "redis+cluster://a:7000,b:7001,c",
+            "rediss+cluster://user:p%40ss@a:7000",
+            "redis+sentinel://a:26379,b/mymaster",
+            "redis+sentinel://:pw@a/mymaster/2",
+            "redis+cluster://[::1]:7000",
+        ] {
+            check_url(url, false).expect(url);
+        }
+    }
+
+    #[test]
+    fn wrong_urls_are_refused_without_repeating_them() {
+        for url in [
+            "",
+            "localhost:6379",
+            "http://canary:canary@x",
+            "redis+cluster://",
+            "redis+cluster://canary@:1",
+            "redis+sentinel://canary:26379",
+            "redis+sentinel://a:canary/m",
+            "redis://canary@:x",
+        ] {
+            let why = check_url(url, false).expect_err(url);
+            assert!(!why.contains("canary"), "{why}");
+        }
+    }
+
+    #[test]
+    fn tls_options_need_a_tls_url() {
+        assert!(check_url("redis://h", true).is_err());
+        assert!(check_url("rediss://h", true).is_ok());
+        assert!(check_url("rediss+sentinel://h/m", true).is_ok());
+    }
+}

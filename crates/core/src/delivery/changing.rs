@@ -1,0 +1,132 @@
+//! Everything that changes a secret or a copy of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit_log::{Cache as AuditCache, Event};
+use secret::clock::Stopwatch;
+use secret::error::Result;
+use secret::name::SecretName;
+use secret::notice::Notice;
+use secret::report::Report;
+use secret::value::SecretValue;
+
+use super::Delivery;
+use super::recording::unless_unrecorded;
+use crate::audit::Access;
+use crate::rotation::Asked;
+use crate::rotation::calendar::Appointment;
+
+impl Delivery {
+    /// The fresh cached value of `name` (`cache.get`).
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn cache_get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
+        let watch = Stopwatch::start();
+        let found = self
+            .audited(async {
+                match self.reads().cache() {
+                    Some(cache) => Ok(cache.get(name).await),
+                    None => Ok(None),
+                }
+            })
+            .await;
+        let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };
+        let recorded = self.record(&access).await;
+        unless_unrecorded(found, recorded)
+    }
+
+    /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
+        self.acted(Event::Set, name.as_str(), async {
+            match self.reads().cache() {
+                Some(cache) => {
+                    self.reads().forget(name);
+                    cache.set(name, value, ttl).await
+                }
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Drops the copies of `name` (`cache.invalidate`).
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
+        self.acted(Event::Invalidate, name.as_str(), async {
+            self.reads().forget(name);
+            match self.reads().cache() {
+                Some(cache) => cache.invalidate(name).await,
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Drops every copy of this environment (`cache.clear`).
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    pub async fn cache_clear(&self) -> Result<()> {
+        self.acted(Event::Clear, "", self.clear()).await
+    }
+
+    pub(super) async fn clear(&self) -> Result<()> {
+        self.reads().forget_all();
+        match self.reads().cache() {
+            Some(cache) => cache.clear().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gives `name` a new value in `environment`, or here, and reports how that went.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
+    pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
+        let environment = self.environment_or_own(environment)?;
+        // Before anything is waited for.
+        let asked = Asked::now();
+        self.audited(self.rotation.rotate(name, environment, asked)).await
+    }
+
+    /// When each declared secret is due.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn calendar(&self) -> Result<Vec<Appointment>> {
+        self.open(self.rotation.calendar()).await
+    }
+
+    /// Begins to rotate what is due. Gives `false`, and begins nothing, where people rotate. Called inside a runtime.
+    pub fn start_rotating(&self) -> bool {
+        let starts = !self.is_closed() && self.rotation.start();
+        if !starts && !self.is_closed() {
+            let environment = self.environment.as_str();
+            let message = format!("rotation.start() does nothing in {environment}, where secrets are rotated by hand");
+            self.warn(Notice::warning("ROTATION_MANUAL", message));
+        }
+        starts
+    }
+
+    /// Somebody wants to hear of changes. Called inside a runtime.
+    pub fn watch(&self) {
+        if !self.is_closed() {
+            self.events.watch();
+        }
+    }
+
+    /// Follows an event that AWS sent (`handleSecretEvent`); gives whether it concerned this environment.
+    ///
+    /// # Errors
+    /// See [`Events::handle`]; `CLOSED`.
+    pub async fn handle_event(&self, text: &str) -> Result<bool> {
+        self.open(self.events.handle(text)).await
+    }
+}

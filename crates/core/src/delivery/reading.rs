@@ -1,0 +1,181 @@
+//! Everything that gives a value out, or says why there is none.
+
+use std::slice;
+use std::sync::Arc;
+
+use audit_log::{Cache as AuditCache, Outcome};
+use cache::memory::Entry;
+use secret::clock::Stopwatch;
+use secret::environment::Environment;
+use secret::error::{Result, SecretError};
+use secret::found::Origin;
+use secret::name::SecretName;
+use secret::value::SecretValue;
+
+use super::Delivery;
+use super::recording::unless_unrecorded;
+use crate::audit::Access;
+use crate::explain::{Explanation, explain};
+use crate::metrics::add;
+use crate::reads::Versions;
+use crate::reads::table::Answer;
+use crate::resolver::Freshness;
+use crate::source::runtime::Variables;
+use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
+
+impl Delivery {
+    /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one secret
+    /// is a read of a list of one.
+    ///
+    /// # Errors
+    /// Each answer by itself: see [`Resolver::resolve`]; `CLOSED`.
+    pub async fn read(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
+        let watch = Stopwatch::start();
+        let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
+        let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
+        let took = watch.took();
+        let answers = self.recorded_many(names, answers, took).await;
+        for answer in &answers {
+            self.count(answer, took);
+        }
+        answers
+    }
+
+    /// [`Delivery::read`] of a list of one.
+    ///
+    /// # Errors
+    /// See [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
+    pub async fn read_one(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
+        let answers = self.read(slice::from_ref(name), slice::from_ref(variables), freshness).await;
+        answers.into_iter().next().unwrap_or(Ok(None))
+    }
+
+    /// What AWS has now, in `environment` or here.
+    ///
+    /// # Errors
+    /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
+    pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
+        let environment = self.environment_or_own(environment)?;
+        let (id, watch) = (self.aws_id(name, environment), Stopwatch::start());
+        let fetched = self
+            .audited(async {
+                let Some(aws) = self.reads().aws() else { return Ok(None) };
+                Ok(aws.fetch(&id).await?.filter(|fetched| !fetched.value.is_empty()))
+            })
+            .await;
+        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+        }
+        let version = fetched.as_ref().ok().and_then(|fetched| fetched.as_ref()?.version_id.clone());
+        let access = Access {
+            environment: if environment == self.environment { "" } else { environment.as_str() },
+            source: Origin::Aws.as_str(),
+            cache: AuditCache::Bypass,
+            version: version.as_deref().unwrap_or_default(),
+            ..Self::access(name, &fetched, watch.took())
+        };
+        let recorded = self.record(&access).await;
+        Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
+    }
+
+    /// The AWS id of `name` in any environment.
+    pub(crate) fn aws_id(&self, name: &SecretName, environment: Environment) -> String {
+        self.aws_ids.of(environment.as_str()).id(name)
+    }
+
+    /// What the env file has now.
+    ///
+    /// # Errors
+    /// `ENV_FILE_INVALID`, `CLOSED`.
+    pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
+        let watch = Stopwatch::start();
+        let found = self.audited(self.resolver.from_env_file(name)).await;
+        let found = self.recorded(name, found, watch.took()).await?;
+        Ok(found.map(|found| found.value))
+    }
+
+    /// What the runtime environment has now.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`, `CLOSED`.
+    pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
+        let watch = Stopwatch::start();
+        let found = self.audited(self.resolver.from_runtime(name, variables)).await;
+        let found = self.recorded(name, found, watch.took()).await?;
+        Ok(found.map(|found| found.value))
+    }
+
+    /// Every secret of `tool`.
+    ///
+    /// # Errors
+    /// As a single read of any of them.
+    pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+        let watch = Stopwatch::start();
+        let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables)).await;
+        let result = match result {
+            Ok(found) => self.recorded_tool(tool, found, watch).await,
+            Err(error) => Err(error),
+        };
+        match &result {
+            Ok(found) => {
+                let took = watch.took();
+                for found in found.values() {
+                    self.metrics.retrieved(found.origin, found.stale, took);
+                }
+            }
+            Err(error) => self.metrics.not_retrieved(Some(error.code()), watch.took()),
+        }
+        result
+    }
+
+    /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
+    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
+        let watch = Stopwatch::start();
+        let names = declared_names(&self.tools, tool).ok().flatten()?;
+        let entries = names
+            .into_iter()
+            .map(|name| {
+                let (entry, stale) = self.hot.peek(name.as_str())?;
+                Some((name, entry, stale))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let took = watch.took();
+        // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
+        if !entries.iter().all(|(name, entry, stale)| self.hot.is_recorded(name.as_str(), entry, *stale, took)) {
+            return None;
+        }
+        let found = entries.into_iter().map(|(name, entry, stale)| {
+            self.metrics.hit_in_memory(stale, took);
+            Some((name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase(), entry))
+        });
+        found.collect()
+    }
+
+    /// Why `name` has the value it has.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
+        self.open(async { Ok(explain(&self.resolver, name, variables, &self.clock).await) }).await
+    }
+
+    /// The live version of `name` and those around it; past the copies of them when `fresh`.
+    ///
+    /// # Errors
+    /// See [`Reads::versions`]; `CLOSED`.
+    pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        let watch = Stopwatch::start();
+        let versions = self.audited(self.reads().versions(name, fresh)).await;
+        match &versions {
+            Ok(versions) => {
+                for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
+                    let access = Access::of(name.as_str(), Outcome::Ok, watch.took());
+                    self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
+                }
+            }
+            // It is refused all the same when that cannot be recorded.
+            Err(error) => drop(self.record(&Access::ended(name.as_str(), Some(error), watch.took())).await),
+        }
+        versions
+    }
+}

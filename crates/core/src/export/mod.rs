@@ -1,0 +1,178 @@
+//! What is exported: every metric with its help, type and series. No label holds a secret's name.
+
+pub mod text;
+
+use crate::metrics::latency::{Counts, ReadOutcome, Source};
+use crate::metrics::{Metrics, read};
+use crate::reads::Reads;
+use secret::breaker::BreakerState;
+use secret::environment::Environment;
+use secret::found::Origin;
+
+/// Labels of one series.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// The kind of a metric, with its series.
+#[derive(Clone, Debug)]
+pub enum Series {
+    /// Only grows.
+    Counter(Vec<(Labels, u64)>),
+    /// Goes up and down.
+    Gauge(Vec<(Labels, f64)>),
+    /// Counts by bucket, in seconds.
+    Histogram(Vec<(Labels, Counts)>),
+    /// What is fixed while the process lives.
+    Info(Labels),
+}
+
+/// One metric.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Without the suffix `_total` or `_info`.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its series.
+    pub series: Series,
+}
+
+fn label(name: &'static str, value: &str) -> Labels {
+    vec![(name, value.to_owned())]
+}
+
+fn single<T>(value: T) -> Vec<(Labels, T)> {
+    vec![(Vec::new(), value)]
+}
+
+/// Every metric as it is now.
+pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> Vec<Family> {
+    let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
+    let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
+    let errors = metrics.errors().map(|(code, count)| (label("code", code.as_str()), count));
+    let rotations = metrics.rotations().map(|(ending, count)| (label("outcome", ending.as_str()), count));
+    let failures = metrics.rotations().filter(|(ending, _)| !ending.is_live()).map(|(_, count)| count).sum();
+    #[expect(clippy::cast_precision_loss, reason = "a count of entries")]
+    let count = |count: usize| count as f64;
+    let entries = reads.cache().map_or(0, |cache| cache.memory().len());
+    // Before the first lookup there is nothing to be worried about.
+    let ratio = |ratio: Option<f64>| single(ratio.unwrap_or(1.0));
+    vec![
+        Family {
+            name: "secret_delivery_retrieval_latency_seconds",
+            help: "How long retrievals of secrets took",
+            series: Series::Histogram(latencies(metrics)),
+        },
+        Family {
+            name: "secret_delivery_secrets_retrieved",
+            help: "Values returned, by the layer that gave them",
+            series: Series::Counter(retrieved.into_iter().chain([reported]).collect()),
+        },
+        Family {
+            name: "secret_delivery_errors",
+            help: "Retrievals and rotations that ended with an error, by code",
+            series: Series::Counter(errors.collect()),
+        },
+        Family {
+            name: "secret_delivery_unauthorized_access",
+            help: "Times that AWS refused this identity access or decryption",
+            series: Series::Counter(single(read(&metrics.unauthorized))),
+        },
+        Family {
+            name: "secret_delivery_rotation_failures",
+            help: "Rotations that ended with the old value live",
+            series: Series::Counter(single(failures)),
+        },
+        Family {
+            name: "secret_delivery_rotations",
+            help: "Rotations, by how they ended",
+            series: Series::Counter(rotations.collect()),
+        },
+        Family {
+            name: "secret_delivery_cache_hit_ratio",
+            help: "Share of lookups that a cache answered; 1 before the first",
+            series: Series::Gauge(ratio(metrics.hit_rate())),
+        },
+        Family {
+            name: "secret_delivery_cache_hits",
+            help: "Lookups that a cache answered",
+            series: Series::Counter(single(read(&metrics.hits))),
+        },
+        Family {
+            name: "secret_delivery_cache_misses",
+            help: "Lookups that no cache answered",
+            series: Series::Counter(single(read(&metrics.misses))),
+        },
+        Family {
+            name: "secret_delivery_cache_efficiency",
+            help: "Share of retrievals that cost no AWS call of their own; 1 before the first",
+            series: Series::Gauge(ratio(metrics.efficiency())),
+        },
+        Family {
+            name: "secret_delivery_cache_entries",
+            help: "Entries in the in-process cache",
+            series: Series::Gauge(single(count(entries))),
+        },
+        Family {
+            name: "secret_delivery_stale_served",
+            help: "Values past their TTL that answered for a failing AWS",
+            series: Series::Counter(vec![(label("reason", "aws_failure"), read(&metrics.stale))]),
+        },
+        Family {
+            name: "secret_delivery_secrets_not_in_aws",
+            help: "Secrets that AWS lacks and a later source had when they were last read",
+            series: Series::Gauge(single(count(metrics.not_in_aws()))),
+        },
+        Family {
+            name: "secret_delivery_aws_calls",
+            help: "Calls of AWS, by operation and outcome",
+            series: Series::Counter(aws_calls(reads)),
+        },
+        Family {
+            name: "secret_delivery_breaker_state",
+            help: "Whether a source is asked: 0 closed (asked), 1 half-open (probed), 2 open (not asked)",
+            series: Series::Gauge(breakers(reads)),
+        },
+        Family {
+            name: "secret_delivery_build",
+            help: "The version of this package, and its environment",
+            series: Series::Info(vec![
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("environment", environment.as_str().to_owned()),
+            ]),
+        },
+    ]
+}
+
+fn latencies(metrics: &Metrics) -> Vec<(Labels, Counts)> {
+    let series = Source::ALL.into_iter().flat_map(|source| {
+        ReadOutcome::ALL.into_iter().filter_map(move |outcome| {
+            let counts = metrics.latencies.of(source, outcome).counts();
+            let labels = vec![("source", source.as_str().to_owned()), ("outcome", outcome.as_str().to_owned())];
+            (counts.total() > 0).then_some((labels, counts))
+        })
+    });
+    series.collect()
+}
+
+fn aws_calls(reads: &Reads) -> Vec<(Labels, u64)> {
+    let Some(aws) = reads.aws() else { return Vec::new() };
+    let calls = aws.calls().operations().flat_map(|(operation, outcomes)| {
+        let labels =
+            |outcome: &str| vec![("operation", operation.as_str().to_owned()), ("outcome", outcome.to_owned())];
+        [
+            (labels("ok"), read(&outcomes.ok)),
+            (labels("denied"), read(&outcomes.denied)),
+            (labels("failed"), read(&outcomes.failed)),
+        ]
+    });
+    calls.collect()
+}
+
+fn breakers(reads: &Reads) -> Vec<(Labels, f64)> {
+    let state = |state: BreakerState| match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    };
+    reads.breakers().into_iter().map(|(source, breaker)| (label("source", &source), state(breaker))).collect()
+}

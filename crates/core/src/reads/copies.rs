@@ -1,0 +1,195 @@
+//! The copies of secrets in the caches follow what the table says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cache::memory::{Entry, Lookup};
+use cache::tiered::{At, Shared, TieredCache, Want};
+use secret::clock::Clock;
+use secret::error::Result;
+use secret::found::Fetched;
+use secret::manifest::Manifest;
+use secret::name::SecretName;
+use secret::notice::{Notice, Notices};
+use tokio_util::sync::CancellationToken;
+
+use super::table::{Answer, Fate, Step, Verdict};
+use crate::metrics::{Metrics, add};
+use crate::tasks::Tasks;
+
+/// Writes of the snapshot are at least this far apart.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+/// The caches, and who hears of changes in them.
+pub struct Copies {
+    /// `None` when nothing is cached.
+    pub cache: Option<TieredCache>,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) stop: CancellationToken,
+    metrics: Arc<Metrics>,
+    notices: Arc<dyn Notices>,
+    tools: Arc<Manifest>,
+    snapshot_is_due: AtomicBool,
+}
+
+impl Copies {
+    pub(super) fn new(
+        cache: Option<TieredCache>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        notices: Arc<dyn Notices>,
+        tools: Arc<Manifest>,
+        tasks: Tasks,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let snapshot_is_due = AtomicBool::new(false);
+        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, tools, snapshot_is_due })
+    }
+
+    /// The cache, where copies are shared in Redis.
+    pub(super) fn shared_cache(&self) -> Option<&TieredCache> {
+        self.cache.as_ref().filter(|cache| cache.redis().is_some())
+    }
+
+    /// What memory knows of `name`. Looking counts as reading it.
+    pub(super) fn lookup(&self, name: &SecretName) -> Lookup {
+        self.cache.as_ref().map_or(Lookup::Miss, |cache| cache.lookup(name))
+    }
+
+    /// The copy in memory that may answer for a failing AWS.
+    pub(super) fn usable(&self, name: &SecretName) -> Option<Arc<Entry>> {
+        match self.lookup(name) {
+            Lookup::Fresh(entry) | Lookup::Stale(entry) | Lookup::Held(entry) => Some(entry),
+            Lookup::Absent | Lookup::Denied(_) | Lookup::Miss => None,
+        }
+    }
+
+    /// To be taken before `name` is asked for: an answer is put into the caches only if nothing dropped the name since.
+    pub(super) fn want(&self, name: &SecretName) -> Want {
+        match &self.cache {
+            Some(cache) => cache.want(name),
+            None => Want { name: name.clone(), newer_than: 0, at: At::default() },
+        }
+    }
+
+    /// What the shared cache knows, in the order of `wants`. Fresh copies are put into memory.
+    pub(super) async fn lookup_shared(&self, wants: &[Want]) -> Vec<Shared> {
+        match &self.cache {
+            Some(cache) => cache.lookup_shared(wants).await,
+            None => wants.iter().map(|_| Shared::Disabled).collect(),
+        }
+    }
+
+    /// The last steps of a course that has reached AWS: the copies follow, and the reader gets its answer.
+    pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Answer {
+        let verdict = match step {
+            Step::End(verdict) => verdict,
+            Step::AskSnapshot(course, error) => {
+                let copy = match &self.cache {
+                    Some(cache) => cache.from_snapshot(&want.name).await,
+                    None => None,
+                };
+                course.snapshot(error, copy, self.clock.now())
+            }
+            Step::AskShared(_) | Step::AskAws(_) => return Ok(None),
+        };
+        self.follow(want, verdict).await
+    }
+
+    /// Does to the copies what the verdict says.
+    pub(super) async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Answer {
+        let name = &want.name;
+        if verdict.answer.as_ref().is_err_and(secret::error::SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+        }
+        let Some(cache) = &self.cache else { return verdict.answer };
+        match verdict.fate {
+            Fate::Stay => {}
+            Fate::Adopt { copy, before } => {
+                let known = before.and_then(|before| before.known());
+                if known.is_some_and(|known| known.is_outdated_by(copy.version_id.as_deref(), &copy.value)) {
+                    self.notify_rotated(name);
+                }
+            }
+            Fate::Replace(fetched) => self.replace(cache, want, &fetched),
+            Fate::Absent { had_copies, may_have_copies } => {
+                let dropped = cache.store_absent(name, may_have_copies).await;
+                if had_copies {
+                    self.warn_undropped(name, dropped);
+                }
+                self.write_snapshot_soon();
+            }
+            Fate::Deny(error) => {
+                self.warn_undropped(name, cache.store_denied(name, &error).await);
+                self.write_snapshot_soon();
+            }
+            Fate::Hold { copy, failure } => cache.hold(name, &copy, &failure, want.at),
+        }
+        verdict.answer
+    }
+
+    fn replace(self: &Arc<Self>, cache: &TieredCache, want: &Want, fetched: &Fetched) {
+        let is_news = self.is_news(&want.name, fetched);
+        if cache.store(&want.name, fetched, want.at) {
+            if is_news {
+                self.notify_rotated(&want.name);
+            }
+            self.write_snapshot_soon();
+        }
+    }
+
+    /// Whether `fetched` is another version than the one known here before.
+    pub(super) fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
+        let known = self.cache.as_ref().and_then(|cache| cache.known(name));
+        known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Reports a shared copy that should be gone and may still be there.
+    pub(crate) fn warn_undropped(&self, name: &SecretName, dropped: Result<()>) {
+        if let Err(error) = dropped {
+            let (name, until) = (name.as_str(), "instances may read it until its TTL ends");
+            let message = format!("{name}: the shared copy could not be dropped, {until}: {error}");
+            self.notices.notice(Notice::warning("SHARED_COPY_NOT_DROPPED", message));
+        }
+    }
+
+    pub(super) fn warn_unsubscribed(&self, why: &str) {
+        let message = format!(
+            "what other instances change is not heard: Redis does not let this user subscribe ({why}); copies here are \
+             served until their TTL ends"
+        );
+        self.notices.notice(Notice::warning("CHANGES_NOT_HEARD", message));
+    }
+
+    /// Reports that `name` has another version.
+    pub fn notify_rotated(&self, name: &SecretName) {
+        if let Some(owner) = self.tools.owner(name.as_str()) {
+            self.notices.notice(Notice::Rotated {
+                tool: owner.tool.to_ascii_lowercase(),
+                secret_type: owner.secret_type.to_ascii_lowercase(),
+            });
+        }
+    }
+
+    /// Writes the snapshot within a second, once for all changes until then.
+    fn write_snapshot_soon(self: &Arc<Self>) {
+        let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };
+        if self.snapshot_is_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (copies, snapshot) = (self.clone(), snapshot.clone());
+        self.tasks.spawn(async move {
+            // `close` writes it itself; a write that has begun is not cut off.
+            tokio::select! {
+                () = copies.stop.cancelled() => return,
+                () = tokio::time::sleep(SNAPSHOT_EVERY) => {}
+            }
+            copies.snapshot_is_due.store(false, Ordering::Release);
+            if let Err(error) = snapshot.write().await {
+                copies.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
+            }
+        });
+    }
+}

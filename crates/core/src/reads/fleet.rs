@@ -1,0 +1,107 @@
+//! Of a fleet of instances one asks AWS; the others take the copy that it shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::memory::Entry;
+use cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
+use futures_util::future::join;
+use secret::backoff::{Backoff, Jitter};
+use secret::found::Fetched;
+use secret::name::SecretName;
+use tokio::time::sleep;
+
+use super::calls::{Calls, Said};
+use super::copies::Copies;
+use crate::timer::Deadline;
+
+/// How often an instance looks whether another one has shared what both want; the wait doubles.
+const FIRST_POLL: Duration = Duration::from_millis(4);
+const LAST_POLL: Duration = Duration::from_millis(50);
+
+/// Who answered for one secret.
+#[derive(Debug)]
+pub enum Heard {
+    /// AWS, or AWS failed.
+    Aws(Said),
+    /// Another instance, which asked AWS meanwhile.
+    Peer(Arc<Entry>),
+}
+
+/// This instance's part in the fleet.
+pub struct Fleet {
+    pub(super) calls: Arc<Calls>,
+    pub(super) copies: Arc<Copies>,
+}
+
+impl Fleet {
+    /// Fetches up to 20 secrets. Each has its own answer, in their order.
+    pub async fn fetch(&self, wants: Vec<Want>) -> Vec<Heard> {
+        match self.copies.shared_cache() {
+            Some(cache) => {
+                let polls = Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around);
+                self.in_turn(cache, wants, polls, Deadline::after(LOCK_LEASE)).await
+            }
+            None => self.from_aws(wants, None).await,
+        }
+    }
+
+    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no other
+    /// instance is waited for.
+    async fn in_turn(
+        &self,
+        cache: &TieredCache,
+        wants: Vec<Want>,
+        mut polls: Backoff,
+        patience: Deadline,
+    ) -> Vec<Heard> {
+        // A lock that is free again was given back, or its holder is gone.
+        let (states, locks) =
+            if patience.has_passed() { TieredCache::without_locks(&wants) } else { cache.lock(&wants).await };
+        let mut heard: Vec<Option<Heard>> = wants.iter().map(|_| None).collect();
+        let (mut mine, mut theirs) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        for (i, (want, state)) in wants.into_iter().zip(states).enumerate() {
+            let (indexes, part) = match state {
+                Locked::Copied(copy) => {
+                    heard[i] = Some(Heard::Peer(copy));
+                    continue;
+                }
+                Locked::Ours => &mut mine,
+                Locked::Theirs => &mut theirs,
+            };
+            indexes.push(i);
+            part.push(want);
+        }
+        let later = async {
+            if theirs.1.is_empty() {
+                return Vec::new();
+            }
+            sleep(polls.next_wait()).await;
+            Box::pin(self.in_turn(cache, theirs.1, polls, patience)).await
+        };
+        let (from_aws, from_peers) = join(self.from_aws(mine.1, Some(locks)), later).await;
+        for (i, answer) in mine.0.into_iter().zip(from_aws).chain(theirs.0.into_iter().zip(from_peers)) {
+            heard[i] = Some(answer);
+        }
+        heard.into_iter().map(|heard| heard.unwrap_or(Heard::Aws(Ok(None)))).collect()
+    }
+
+    /// Asks AWS, shares what it gives, and then gives the locks back.
+    async fn from_aws(&self, wants: Vec<Want>, locks: Option<Locks>) -> Vec<Heard> {
+        if wants.is_empty() && locks.as_ref().is_none_or(Locks::is_empty) {
+            return Vec::new();
+        }
+        let names: Vec<&SecretName> = wants.iter().map(|want| &want.name).collect();
+        let said = self.calls.batch(&names).await;
+        let found: Vec<(Want, Fetched)> = wants
+            .into_iter()
+            .zip(&said)
+            .filter_map(|(want, said)| match said {
+                Ok(Some(fetched)) if !fetched.value.is_empty() => Some((want, fetched.clone())),
+                _ => None,
+            })
+            .collect();
+        self.copies.share_soon(found, locks);
+        said.into_iter().map(Heard::Aws).collect()
+    }
+}

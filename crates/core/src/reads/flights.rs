@@ -1,0 +1,234 @@
+//! Single flight: concurrent readers of one key share one fetch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::tasks::Tasks;
+use secret::error::{ErrorCode, Result, SecretError};
+
+type Outcome<T> = Option<Result<T>>;
+
+/// Runs fetches as tasks of its own, so that a reader who gives up does not take the others' answer along.
+pub struct Flights<T> {
+    running: Arc<Mutex<HashMap<String, Running<T>>>>,
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+struct Running<T> {
+    id: u64,
+    outcome: watch::Receiver<Outcome<T>>,
+}
+
+/// A fetch under way, as one of its readers sees it.
+pub struct Flight<T>(watch::Receiver<Outcome<T>>);
+
+/// Whether a reader began a fetch or joined one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It began the fetch.
+    Leader,
+    /// It joined a fetch under way.
+    Follower,
+}
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// Its tasks end with `stop`.
+    pub fn new(tasks: Tasks, stop: CancellationToken) -> Self {
+        Self { running: Arc::default(), tasks, stop }
+    }
+
+    /// Joins the fetch of `key` or begins one.
+    ///
+    /// # Errors
+    /// What the fetch gives, or `CLOSED`.
+    pub async fn join<F>(&self, key: &str, fetch: impl FnOnce() -> F) -> (Role, Result<T>)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (role, flight) = self.enter(key, fetch);
+        (role, self.outcome(key, flight).await)
+    }
+
+    /// [`Flights::join`] without waiting for the outcome.
+    pub fn enter<F>(&self, key: &str, fetch: impl FnOnce() -> F) -> (Role, Flight<T>)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut running = self.lock();
+        match running.get(key).filter(|flight| flight.outcome.has_changed().is_ok()) {
+            Some(flight) => (Role::Follower, Flight(flight.outcome.clone())),
+            None => (Role::Leader, Flight(self.begin(&mut running, key, fetch()))),
+        }
+    }
+
+    /// How a flight of `key` ends.
+    ///
+    /// # Errors
+    /// As [`Flights::join`].
+    pub async fn outcome(&self, key: &str, flight: Flight<T>) -> Result<T> {
+        let Flight(mut outcome) = flight;
+        match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(SecretError::closed())),
+            // The task ended without an answer: stopped by `close`, or a defect that must not hang its readers.
+            Err(_) if self.stop.is_cancelled() => Err(SecretError::closed()),
+            Err(_) => {
+                Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly")))
+            }
+        }
+    }
+
+    /// Lets later readers begin anew although a fetch is under way (after an invalidation, or for a refresh).
+    pub fn forget(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    /// Lets all later readers begin anew.
+    pub fn forget_all(&self) {
+        self.lock().clear();
+    }
+
+    /// Whether no fetch is under way.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> watch::Receiver<Outcome<T>>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (sender, receiver) = watch::channel(None);
+        let landing = Landing { key: key.to_owned(), id: next_id(), running: self.running.clone() };
+        running.insert(landing.key.clone(), Running { id: landing.id, outcome: receiver.clone() });
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let landing = landing;
+            let result = tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(SecretError::closed()),
+                result = fetch => result,
+            };
+            // Off the list first: whoever asks from here on gets a fetch of their own.
+            drop(landing);
+            sender.send_replace(Some(result));
+        });
+        receiver
+    }
+
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Running<T>>> {
+        self.running.lock()
+    }
+}
+
+/// Takes the flight off the list when its task ends, however it ends.
+struct Landing<T> {
+    key: String,
+    id: u64,
+    running: Arc<Mutex<HashMap<String, Running<T>>>>,
+}
+
+impl<T> Drop for Landing<T> {
+    fn drop(&mut self) {
+        let mut running = self.running.lock();
+        if running.get(&self.key).is_some_and(|flight| flight.id == self.id) {
+            running.remove(&self.key);
+        }
+    }
+}
+
+fn next_id() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn flights() -> Arc<Flights<u32>> {
+        Arc::new(Flights::new(Tasks::default(), CancellationToken::new()))
+    }
+
+    #[tokio::test]
+    async fn concurrent_readers_share_one_fetch() {
+        let (flights, fetches, gate) = (flights(), Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let readers: Vec<_> = (0..100)
+            .map(|_| {
+                let (flights, fetches, gate) = (flights.clone(), fetches.clone(), gate.clone());
+                tokio::spawn(async move {
+                    flights
+                        .join("A", move || async move {
+                            fetches.fetch_add(1, Ordering::SeqCst);
+                            gate.notified().await;
+                            Ok(7)
+                        })
+                        .await
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        gate.notify_one();
+        let mut leaders = 0;
+        for reader in readers {
+            let (role, result) = reader.await.expect("joined");
+            leaders += u32::from(role == Role::Leader);
+            assert_eq!(result.expect("value"), 7);
+        }
+        assert_eq!((leaders, fetches.load(Ordering::SeqCst)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_gives_up_does_not_stop_the_others() {
+        let (flights, gate) = (flights(), Arc::new(Notify::new()));
+        let (first, wait) = (flights.clone(), gate.clone());
+        let leader = tokio::spawn(async move {
+            first
+                .join("A", move || async move {
+                    wait.notified().await;
+                    Ok(1)
+                })
+                .await
+        });
+        while flights.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let second = flights.clone();
+        let follower = tokio::spawn(async move { second.join("A", || async { Ok(2) }).await });
+        leader.abort();
+        drop(leader.await);
+        gate.notify_one();
+        let (role, result) = follower.await.expect("joined");
+        // Depending on who came first the follower joined the first fetch or began its own; it got an answer.
+        assert!(matches!((role, result.expect("value")), (Role::Follower, 1) | (Role::Leader, 2)));
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_panics_fails_its_readers_and_the_next_read_works() {
+        let flights = flights();
+        let (_, result) = flights.join("A", || async { panic!("defect") }).await;
+        assert_eq!(result.expect_err("failed").code(), ErrorCode::SourceUnavailable);
+        assert_eq!(flights.join("A", || async { Ok(3) }).await.1.expect("value"), 3);
+    }
+
+    #[tokio::test]
+    async fn closing_ends_readers_under_way() {
+        let stop = CancellationToken::new();
+        let flights: Arc<Flights<u32>> = Arc::new(Flights::new(Tasks::default(), stop.clone()));
+        let reader = flights.clone();
+        let reader = tokio::spawn(async move { reader.join("A", std::future::pending).await });
+        while flights.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        assert_eq!(reader.await.expect("joined").1.expect_err("closed").code(), ErrorCode::Closed);
+    }
+}

@@ -1,0 +1,35 @@
+//! Follows what other instances change in the shared cache.
+
+use std::sync::Arc;
+
+use cache::tiered::Changed;
+
+use super::Reads;
+
+impl Reads {
+    /// Begins to follow, once, with the first read that looks into the shared cache.
+    pub(super) fn follow_changes(self: &Arc<Self>) {
+        if self.copies.shared_cache().is_none() {
+            return;
+        }
+        self.following.call_once(|| {
+            let reads = self.clone();
+            self.copies.tasks.spawn_until(&self.copies.stop, async move {
+                let Some(cache) = reads.cache() else { return };
+                cache.follow(|changed| reads.changed(&changed)).await;
+            });
+        });
+    }
+
+    fn changed(&self, changed: &Changed<'_>) {
+        match changed {
+            Changed::One(name) => self.forget(name),
+            Changed::Rotated(name) => {
+                self.forget(name);
+                self.copies.notify_rotated(name);
+            }
+            Changed::All => self.forget_all(),
+            Changed::Unheard(why) => self.copies.warn_unsubscribed(why),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of one.
+//!
+//! - `table`: what a read returns and what becomes of the copies; pure
+//! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
+//! - `calls`: AWS by secret name; `fleet`: of many instances one asks; `batcher`: misses become calls of 20
+//! - `flights`: concurrent reads of one name share one fetch
+//! - `refresher`, `listings`, `versions`, `follower`: the other ways in which AWS is asked, or copies change
+
+pub mod batcher;
+pub mod calls;
+pub mod copies;
+mod fleet;
+pub mod flights;
+mod follower;
+mod listings;
+mod publisher;
+mod refresher;
+pub mod table;
+mod versions;
+
+use std::sync::{Arc, Once};
+
+use aws::Aws;
+use cache::memory::Lookup;
+use cache::tiered::{TieredCache, Want};
+use futures_util::future::join_all;
+use secret::breaker::BreakerState;
+use secret::clock::Clock;
+use secret::error::SecretError;
+use secret::found::Found;
+use secret::manifest::Manifest;
+use secret::name::{AwsIds, SecretName};
+use secret::notice::Notices;
+use tokio_util::sync::CancellationToken;
+
+use self::batcher::{Batcher, Miss, Pending};
+use self::calls::{Calls, Said};
+use self::copies::Copies;
+use self::fleet::{Fleet, Heard};
+use self::flights::{Flight, Flights, Role};
+pub use self::listings::ListedNow;
+use self::listings::Listings;
+use self::refresher::Refresher;
+use self::table::{Answer, Course, Step};
+use self::versions::VersionCache;
+pub use self::versions::Versions;
+use crate::metrics::{Metrics, add};
+use crate::tasks::Tasks;
+use crate::timer::Deadline;
+
+/// AWS, its caches, and the rules between them.
+pub struct Reads {
+    calls: Arc<Calls>,
+    copies: Arc<Copies>,
+    flights: Flights<Option<Found>>,
+    batcher: Arc<Batcher>,
+    refresher: Refresher,
+    listings: Listings,
+    versions: VersionCache,
+    following: Once,
+    metrics: Arc<Metrics>,
+}
+
+/// What [`Reads`] are made of.
+pub struct Parts {
+    /// `None` when AWS is switched off.
+    pub aws: Option<Aws>,
+    /// `None` when nothing is cached.
+    pub cache: Option<TieredCache>,
+    /// How names become AWS ids.
+    pub ids: AwsIds,
+    /// Reads time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Hears of rotations.
+    pub notices: Arc<dyn Notices>,
+    /// Says whose secret a name is.
+    pub tools: Arc<Manifest>,
+    /// Owns background tasks.
+    pub tasks: Tasks,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
+impl Reads {
+    /// Asks nothing yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { aws, cache, ids, clock, metrics, notices, tools, tasks, stop } = parts;
+        let calls = Arc::new(Calls::new(aws, ids, clock.clone(), metrics.clone(), notices.clone()));
+        let copies = Copies::new(cache, clock, metrics.clone(), notices, tools, tasks.clone(), stop.clone());
+        let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
+        Arc::new(Self {
+            calls,
+            copies,
+            flights: Flights::new(tasks.clone(), stop.clone()),
+            batcher: Batcher::new(fleet, tasks, stop),
+            refresher: Refresher::default(),
+            listings: Listings::default(),
+            versions: VersionCache::default(),
+            following: Once::new(),
+            metrics,
+        })
+    }
+
+    /// AWS; `None` when it is switched off.
+    pub fn aws(&self) -> Option<&Aws> {
+        self.calls.aws.as_ref()
+    }
+
+    /// The caches; `None` when nothing is cached.
+    pub fn cache(&self) -> Option<&TieredCache> {
+        self.copies.cache.as_ref()
+    }
+
+    /// The caches, and who hears of changes in them.
+    pub fn copies(&self) -> &Arc<Copies> {
+        &self.copies
+    }
+
+    /// How names become AWS ids.
+    pub fn ids(&self) -> &AwsIds {
+        &self.calls.ids
+    }
+
+    /// The AWS id of `name` here.
+    pub fn id(&self, name: &SecretName) -> String {
+        self.calls.ids.id(name)
+    }
+
+    /// Why AWS failed last; `None` when its last answer was one.
+    pub fn last_failure(&self) -> Option<SecretError> {
+        self.calls.last_failure()
+    }
+
+    /// Whether each source is asked at all, the primary region first.
+    pub fn breakers(&self) -> Vec<(String, BreakerState)> {
+        let regions = self.aws().into_iter().flat_map(Aws::regions).enumerate().map(|(i, region)| {
+            let name = match (i, region.region) {
+                (0, _) | (_, None) => "aws".to_owned(),
+                (_, Some(name)) => format!("aws:{name}"),
+            };
+            (name, region.breaker)
+        });
+        let redis = self.copies.shared_cache().and_then(TieredCache::redis);
+        regions.chain(redis.map(|redis| ("redis".to_owned(), redis.breaker_state()))).collect()
+    }
+
+    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches of
+    /// 20. A name that is being fetched already is not fetched again.
+    ///
+    /// # Errors
+    /// Each answer is AWS's error when no stale copy may answer for it.
+    pub async fn read(self: &Arc<Self>, names: &[SecretName]) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(names.len());
+        let mut missed = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            match self.begin(name) {
+                Begun::Answered(answer) => answers.push(Some(answer)),
+                Begun::Missed(course) => {
+                    answers.push(None);
+                    missed.push((i, course));
+                }
+            }
+        }
+        if !missed.is_empty() {
+            for (i, answer) in self.fetch(names, missed).await {
+                answers[i] = Some(answer);
+            }
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    /// The answer that memory gives at once, or the course of a fetch.
+    fn begin(self: &Arc<Self>, name: &SecretName) -> Begun {
+        let lookup = self.copies.lookup(name);
+        if let Lookup::Fresh(entry) | Lookup::Held(entry) = &lookup
+            && entry.claim_refresh(self.copies.clock.now())
+        {
+            self.refresh_ahead(name.as_str(), entry, &tokio::runtime::Handle::current());
+        }
+        match Course::begin(lookup) {
+            Step::End(verdict) => {
+                let denied = verdict.answer.as_ref().is_err_and(SecretError::is_denied);
+                add(if denied { &self.metrics.unauthorized } else { &self.metrics.hits });
+                Begun::Answered(verdict.answer)
+            }
+            Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => Begun::Missed(course),
+        }
+    }
+
+    /// Goes on where memory has no answer: to the shared cache, and with what that does not have to AWS. One deadline
+    /// covers all of it.
+    async fn fetch(self: &Arc<Self>, names: &[SecretName], missed: Vec<(usize, Course)>) -> Vec<(usize, Answer)> {
+        self.follow_changes();
+        let deadline = self.deadline();
+        let wants: Vec<Want> = missed.iter().map(|(i, _)| self.copies.want(&names[*i])).collect();
+        let shared = self.copies.lookup_shared(&wants).await;
+        let (mut answers, mut misses, mut flights) = (Vec::with_capacity(missed.len()), Vec::new(), Vec::new());
+        for (((i, course), want), shared) in missed.into_iter().zip(wants).zip(shared) {
+            match course.shared(shared) {
+                Step::End(verdict) => {
+                    add(&self.metrics.hits);
+                    answers.push((i, self.copies.follow(&want, verdict).await));
+                }
+                Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
+                    let (role, flight) = self.enter(want, course, deadline, &mut misses);
+                    match role {
+                        Role::Follower => add(&self.metrics.shared_calls),
+                        Role::Leader if self.cache().is_some() => add(&self.metrics.misses),
+                        Role::Leader => {}
+                    }
+                    flights.push((i, flight));
+                }
+            }
+        }
+        self.batcher.ask(misses);
+        let landed = flights
+            .into_iter()
+            .map(|(i, flight)| async move { (i, self.flights.outcome(names[i].as_str(), flight).await) });
+        answers.extend(join_all(landed).await);
+        answers
+    }
+
+    /// Joins the flight of a name or begins one, whose call is then among `misses`.
+    fn enter(
+        self: &Arc<Self>,
+        want: Want,
+        course: Course,
+        deadline: Deadline,
+        misses: &mut Vec<Miss>,
+    ) -> (Role, Flight<Option<Found>>) {
+        let (miss, pending) = Miss::new(want.clone());
+        let name = want.name.text();
+        let reads = self.clone();
+        let entered = self.flights.enter(&name, || reads.land(want, course, pending, deadline));
+        if entered.0 == Role::Leader {
+            misses.push(miss);
+        }
+        entered
+    }
+
+    /// Waits for the call that a miss became part of, and concludes.
+    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
+        let heard = match self.aws() {
+            None => Heard::Aws(Ok(None)),
+            Some(aws) => match deadline.limit(pending.heard()).await {
+                Ok(heard) => heard,
+                Err(_) => Heard::Aws(Err(aws.timed_out(&self.id(&want.name)))),
+            },
+        };
+        match heard {
+            Heard::Peer(copy) => self.copies.follow(&want, course.adopt(copy)).await,
+            Heard::Aws(said) => self.conclude(&want, course, said).await,
+        }
+    }
+
+    /// The end of every course that has asked AWS.
+    async fn conclude(&self, want: &Want, course: Course, said: Said) -> Answer {
+        self.calls.note(&said);
+        let step = course.aws(said, self.copies.clock.now());
+        self.copies.conclude(want, step).await
+    }
+
+    /// One deadline for a read: looking into Redis and waiting for another instance count as well.
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
+    }
+
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one may
+    /// have asked before the change that makes the caller want a fresh value.
+    ///
+    /// # Errors
+    /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.
+    pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
+        self.flights.forget(name.as_str());
+        let (reads, wanted) = (self.clone(), name.clone());
+        let (_, flight) = self.flights.enter(name.as_str(), move || async move {
+            let (want, said) = reads.ask_anew(&wanted).await;
+            if let Ok(Some(fetched)) = &said
+                && !fetched.value.is_empty()
+            {
+                reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
+            }
+            reads.conclude(&want, Course::refresh(), said).await
+        });
+        self.flights.outcome(name.as_str(), flight).await
+    }
+
+    /// Asks AWS now; answers to earlier questions about `name` no longer reach the caches.
+    async fn ask_anew(&self, name: &SecretName) -> (Want, Said) {
+        if let Some(cache) = self.cache() {
+            cache.supersede_fetches(name);
+        }
+        let want = self.copies.want(name);
+        let said = self.calls.one(name).await;
+        (want, said)
+    }
+
+    /// AWS's answers for `names`, past the caches and leaving them alone.
+    pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
+        self.calls.all(names).await
+    }
+
+    /// Whether no fetch is under way.
+    pub fn is_idle(&self) -> bool {
+        self.flights.is_idle()
+    }
+
+    /// Forgets flights that began before an invalidation of `name`.
+    pub fn forget(&self, name: &SecretName) {
+        self.flights.forget(name.as_str());
+    }
+
+    /// Forgets all flights and listings.
+    pub fn forget_all(&self) {
+        self.flights.forget_all();
+        self.listings.clear();
+    }
+}
+
+enum Begun {
+    Answered(Answer),
+    Missed(Course),
+}

@@ -1,0 +1,73 @@
+//! Refreshes copies in the background before they end, several in one call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use aws::MAX_BATCH;
+use cache::memory::Entry;
+use cache::tiered::Want;
+use parking_lot::Mutex;
+use secret::name::SecretName;
+use tokio::runtime::Handle;
+
+use super::Reads;
+use super::batcher::WINDOW;
+use super::table::{Course, Step};
+
+/// Copies whose refresh is about to begin.
+#[derive(Default)]
+pub struct Refresher {
+    due: Mutex<BTreeMap<SecretName, Arc<Entry>>>,
+}
+
+impl Reads {
+    /// Refreshes a copy that is still served, in the background, and with it what else is due. Called from any thread.
+    pub fn refresh_ahead(self: &Arc<Self>, name: &str, entry: &Arc<Entry>, runtime: &Handle) {
+        let Ok(name) = SecretName::new(name) else { return };
+        let is_first = {
+            let mut due = self.refresher.due.lock();
+            due.insert(name, entry.clone());
+            due.len() == 1
+        };
+        if !is_first {
+            return;
+        }
+        let reads = self.clone();
+        let refresh = async move {
+            tokio::time::sleep(WINDOW).await;
+            let due = std::mem::take(&mut *reads.refresher.due.lock());
+            reads.refresh_due(due).await;
+        };
+        self.copies.tasks.spawn_until_on(&self.copies.stop, refresh, runtime);
+    }
+
+    /// Refreshes copies whose readers asked for it, and with them, in the same calls, what else is due.
+    async fn refresh_due(self: &Arc<Self>, mut due: BTreeMap<SecretName, Arc<Entry>>) {
+        let Some(cache) = self.cache() else { return };
+        let now = self.copies.clock.now();
+        for (name, entry) in cache.due_with(&due, MAX_BATCH) {
+            // Claimed, so that its own readers do not begin another refresh.
+            if !due.contains_key(&name) && entry.claim(now) {
+                due.insert(name, entry);
+            }
+        }
+        self.metrics.refreshes.fetch_add(due.len() as u64, Ordering::Relaxed);
+        let wants: Vec<Want> = due
+            .iter()
+            .map(|(name, held)| Want { newer_than: held.fetched_unix_ms, ..self.copies.want(name) })
+            .collect();
+        let shared = cache.lookup_shared(&wants).await;
+        let (deadline, mut misses) = (self.deadline(), Vec::new());
+        for ((want, held), shared) in wants.into_iter().zip(due.into_values()).zip(shared) {
+            match Course::renew(Some(held)).shared(shared) {
+                // Another instance was faster.
+                Step::End(verdict) => drop(self.copies.follow(&want, verdict).await),
+                Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
+                    drop(self.enter(want, course, deadline, &mut misses));
+                }
+            }
+        }
+        self.batcher.ask(misses);
+    }
+}

@@ -1,0 +1,184 @@
+//! Versions: following a rotation, and reading the versions around the live one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
+use cache::tiered::{At, Want};
+use futures_util::future::try_join3;
+use parking_lot::Mutex;
+use secret::backoff::{Backoff, Jitter};
+use secret::clock::{Moment, millis};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
+use secret::name::SecretName;
+use tokio::time::sleep;
+
+use super::Reads;
+use super::table::Course;
+use crate::timer::Deadline;
+
+/// How long AWS may go on giving the version before: labels move in one place first.
+const CATCH_UP: Duration = Duration::from_secs(10);
+const FIRST_POLL: Duration = Duration::from_millis(20);
+const LAST_POLL: Duration = Duration::from_secs(1);
+/// Names whose versions are remembered.
+const MAX_REMEMBERED: usize = 1000;
+/// How long they are, where caching is on: verifiers ask for each request they check.
+const REMEMBERED_FOR: Duration = Duration::from_mins(1);
+
+/// The versions around the live one (`getSecretVersions`).
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    /// AWSCURRENT.
+    pub current: Option<Version>,
+    /// AWSPREVIOUS.
+    pub previous: Option<Version>,
+    /// AWSPENDING, unless it is the live one.
+    pub pending: Option<Version>,
+}
+
+/// Versions that were read within the last minute, by name.
+#[derive(Default)]
+pub struct VersionCache {
+    by_name: Mutex<HashMap<SecretName, Remembered>>,
+}
+
+struct Remembered {
+    versions: Arc<Versions>,
+    until: Moment,
+    at: At,
+}
+
+impl VersionCache {
+    fn get(&self, name: &SecretName, at: At, now: Moment) -> Option<Arc<Versions>> {
+        let by_name = self.by_name.lock();
+        let found = by_name.get(name).filter(|found| found.at == at && now < found.until)?;
+        Some(found.versions.clone())
+    }
+
+    fn remember(&self, name: &SecretName, remembered: Remembered) {
+        let mut by_name = self.by_name.lock();
+        if by_name.len() >= MAX_REMEMBERED {
+            by_name.clear();
+        }
+        by_name.insert(name.clone(), remembered);
+    }
+}
+
+impl Reads {
+    /// Whether memory holds `version` of `name`.
+    pub fn has_live(&self, name: &SecretName, version: &str) -> bool {
+        let entry = self.copies.usable(name);
+        entry.is_some_and(|entry| entry.version_id.as_deref() == Some(version))
+    }
+
+    /// Whether `version` is the last one known of `name`.
+    pub fn knows(&self, name: &SecretName, version: &str) -> bool {
+        self.cache().is_some_and(|cache| cache.knows(name, version))
+    }
+
+    /// The names in memory whose copies AWS gave longer ago than `how_long`: no reader keeps them fresh.
+    pub fn unseen_for(&self, how_long: Duration) -> Vec<SecretName> {
+        let Some(cache) = self.cache() else { return Vec::new() };
+        let before = self.copies.clock.unix_ms().saturating_sub(millis(how_long));
+        let copies = cache.memory().entries(self.copies.clock.now()).into_iter();
+        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.fetched_unix_ms < before);
+        unseen.filter_map(|(name, _)| SecretName::new(&name).ok()).collect()
+    }
+
+    /// After `version` of `name` was made live here: the caches of every instance follow to it.
+    pub async fn follow_rotation(self: &Arc<Self>, name: &SecretName, version: &str) {
+        if self.catch_up(name, Some(version)).await.is_ok_and(|caught_up| caught_up) {
+            return;
+        }
+        // AWS does not give it yet, or at all. The value before it may open nothing any more.
+        self.forget(name);
+        if let Some(cache) = self.cache() {
+            self.copies.warn_undropped(name, cache.supersede(name, version).await);
+        }
+        self.copies.notify_rotated(name);
+    }
+
+    /// Reads `name` until AWS gives `version` (any, when none is named), puts it into every cache and tells everybody
+    /// who did not know. Gives `false` when AWS has another version, or none, for ten seconds.
+    ///
+    /// # Errors
+    /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
+    pub async fn catch_up(self: &Arc<Self>, name: &SecretName, version: Option<&str>) -> Result<bool> {
+        let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
+        loop {
+            self.forget(name);
+            let (want, said) = self.ask_anew(name).await;
+            let found = match &said {
+                Ok(Some(fetched)) if !fetched.value.is_empty() => {
+                    let is_it = version.is_none_or(|version| fetched.primary_version() == Some(version));
+                    is_it.then(|| fetched.clone())
+                }
+                Ok(_) if version.is_none() => {
+                    self.conclude(&want, Course::refresh(), said).await?;
+                    return Ok(true);
+                }
+                // Asking again would change nothing.
+                Err(error) if error.is_denied() => {
+                    let error = error.clone();
+                    return self.conclude(&want, Course::refresh(), said).await.and(Err(error));
+                }
+                Err(error) if version.is_none() => return Err(error.clone()),
+                _ => None,
+            };
+            if let Some(found) = found {
+                self.adopt_everywhere(&want, found).await;
+                return Ok(true);
+            }
+            if end.has_passed() {
+                return said.map(|_| false);
+            }
+            sleep(polls.next_wait()).await;
+        }
+    }
+
+    /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy is
+    /// written before the message: an instance that receives the message looks there.
+    async fn adopt_everywhere(self: &Arc<Self>, want: &Want, fetched: Fetched) {
+        let was_known = self.cache().is_some_and(|cache| cache.known(&want.name).is_some());
+        drop(self.conclude(want, Course::refresh(), Ok(Some(fetched.clone()))).await);
+        if !was_known {
+            self.copies.notify_rotated(&want.name);
+        }
+        self.copies.share_version(want, fetched).await;
+    }
+
+    /// The live version of `name`, the one before it, and the one that is being tried. Remembered for up to a minute
+    /// where caching is on, and never past a change of the secret that this instance hears of.
+    ///
+    /// # Errors
+    /// AWS's; `SOURCE_UNAVAILABLE` when AWS is switched off.
+    pub async fn versions(self: &Arc<Self>, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        let Some(aws) = self.aws() else {
+            let why = format!("{}: versions are AWS's, which is switched off (options.aws.enabled)", name.as_str());
+            return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+        };
+        self.follow_changes();
+        let at = self.copies.want(name).at;
+        if !fresh && let Some(remembered) = self.versions.get(name, at, self.copies.clock.now()) {
+            return Ok(remembered);
+        }
+        let id = self.id(name);
+        let read = |label| aws.version(&id, Which::Label(label));
+        let (current, previous, pending) = try_join3(read(CURRENT), read(PREVIOUS), read(PENDING)).await?;
+        let pending = pending.filter(|pending| !pending.has(CURRENT));
+        let versions = Arc::new(Versions { current, previous, pending });
+        if let Some(cache) = self.cache() {
+            let until = self.copies.clock.now().plus(cache.ttl().min(REMEMBERED_FOR));
+            self.versions.remember(name, Remembered { versions: versions.clone(), until, at });
+        }
+        Ok(versions)
+    }
+
+    /// Forgets the remembered versions.
+    pub fn forget_versions(&self) {
+        self.versions.by_name.lock().clear();
+    }
+}

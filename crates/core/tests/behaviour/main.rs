@@ -1,0 +1,17 @@
+//! What a delivery does, seen from outside. One program for all of it: each program links the AWS SDK.
+
+mod closing;
+mod events;
+mod failing_aws;
+#[cfg(unix)]
+mod mounted_secrets;
+mod one_flight;
+mod refresh;
+mod regions;
+mod rotation;
+mod rotation_schedule;
+mod shared_cache;
+mod snapshot;
+mod support;
+mod tool_secrets;
+mod what_a_read_returns;

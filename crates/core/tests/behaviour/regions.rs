@@ -1,0 +1,122 @@
+//! Fail-over to replica regions.
+
+use std::time::Duration;
+
+use aws_endpoint::{AwsEndpoint, Fault};
+use secret::error::ErrorCode;
+use serde_json::{Value as Json, json};
+
+use crate::support::{World, outage};
+use tcs_secret_delivery_core::timer::Deadline;
+
+fn with_replica(replica: &AwsEndpoint) -> Json {
+    json!({ "aws": { "failoverRegions": [{ "region": "eu-west-1", "endpoint": replica.url() }] } })
+}
+
+#[tokio::test]
+async fn a_replica_answers_while_the_primary_fails_and_the_primary_when_it_is_back() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    world.aws.put("A_B_production", "same");
+    replica.put("A_B_production", "same");
+    let service = world.deliver("production", with_replica(&replica));
+    assert_eq!(service.value("A_B").await, "same");
+    assert_eq!(replica.calls().total, 0);
+    world.aws.fault(outage());
+    service.delivery.cache_clear().await.expect("memory only");
+    assert_eq!(service.value("A_B").await, "same");
+    assert_eq!(replica.calls().total, 1);
+    let version = service.explain("A_B").await.version_id.expect("a version");
+    assert!(version.ends_with("@eu-west-1"), "{version}");
+    world.aws.clear_faults();
+    world.wait(16);
+    service.delivery.cache_clear().await.expect("memory only");
+    service.value("A_B").await;
+    assert_eq!(replica.calls().total, 1, "the primary is asked again");
+    assert!(world.heard.rotated().is_empty(), "another region's version id is no rotation");
+}
+
+#[tokio::test]
+async fn while_the_primary_is_known_to_fail_the_replica_is_asked_at_once() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    for i in 0..30 {
+        replica.put(&format!("A_N{i}_production"), "v");
+    }
+    world.aws.fault(outage());
+    let service = world.deliver("production", with_replica(&replica));
+    for i in 0..30 {
+        assert_eq!(service.value(&format!("A_N{i}")).await, "v");
+    }
+    assert_eq!(world.calls(), 5);
+}
+
+#[tokio::test]
+async fn a_hanging_primary_leaves_time_for_the_replica() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    replica.put("A_B_production", "v");
+    world.aws.fault(Fault::hang());
+    let mut options = with_replica(&replica);
+    options["aws"]["timeoutMs"] = json!(1000);
+    let service = world.deliver("production", options);
+    assert_eq!(service.value("A_B").await, "v");
+}
+
+#[tokio::test]
+async fn a_replica_without_the_secret_or_the_right_to_it_says_nothing_about_the_primary() {
+    for denied in [false, true] {
+        let mut world = World::new().await;
+        world.variable("A_B", "runtime");
+        let replica = AwsEndpoint::start().await.expect("a free port");
+        if denied {
+            replica.deny(&["GetSecretValue"], None);
+        }
+        world.aws.fault(outage());
+        let service = world.deliver("production", with_replica(&replica));
+        assert_eq!(service.refusal("A_B").await, ErrorCode::SourceUnavailable, "denied: {denied}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_primary_answers_about_a_secret_is_not_asked_elsewhere() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    replica.put("A_B_production", "old");
+    replica.put("A_C_production", "old");
+    world.aws.put("A_C_production", "v");
+    world.aws.deny(&["GetSecretValue"], Some(&["A_C_production"]));
+    let service = world.deliver("production", with_replica(&replica));
+    assert_eq!(service.read("A_B").await.expect("absent"), None);
+    assert_eq!(service.refusal("A_C").await, ErrorCode::SecretAccessDenied);
+    assert_eq!(replica.calls().total, 0);
+}
+
+#[tokio::test]
+async fn what_a_replica_says_of_versions_is_no_news_to_wait_for() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    world.aws.put("DB_PASSWORD_production", "old");
+    replica.put("DB_PASSWORD_production", "old");
+    let mut options = with_replica(&replica);
+    options["events"] = json!({ "pollSeconds": 60 });
+    options["cache"] = json!({ "ttlSeconds": 3000, "refreshAhead": false });
+    let service = world.deliver("production", options);
+    assert_eq!(service.value("DB_PASSWORD").await, "old");
+    world.aws.fault(outage());
+    passes(&world, "the replica is asked", || replica.calls().total > 0).await;
+    world.aws.clear_faults();
+    world.aws.put("DB_PASSWORD_production", "new");
+    passes(&world, "the next look", || !world.heard.rotated().is_empty()).await;
+    assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
+}
+
+/// Lets the clock run until `what` is so: in far less than the ten seconds that a new version is waited for.
+async fn passes(world: &World, what: &str, is_so: impl Fn() -> bool) {
+    let end = Deadline::after(Duration::from_secs(5));
+    while !is_so() {
+        assert!(!end.has_passed(), "{what}: not in time");
+        world.wait(10);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,188 @@
+//! The one place that reads time, but for tokio's deadlines, which the core's `timer` reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point on the monotonic clock, in milliseconds since an arbitrary start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Earlier than any other moment.
+    pub const FIRST: Self = Self(0);
+
+    /// Later than any other moment.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `after` later, at the far end of time when that overflows.
+    #[must_use]
+    pub fn plus(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(millis(after)))
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A [`Moment`] that several threads move.
+#[derive(Debug)]
+pub struct AtomicMoment(AtomicU64);
+
+impl AtomicMoment {
+    /// Starts at `moment`.
+    pub fn new(moment: Moment) -> Self {
+        Self(AtomicU64::new(moment.0))
+    }
+
+    /// Reads it.
+    #[inline]
+    pub fn get(&self) -> Moment {
+        Moment(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Moves it from `from` to `to`; `false` when another thread moved it first.
+    pub fn advance(&self, from: Moment, to: Moment) -> bool {
+        self.0.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// Reads monotonic and wall-clock time; tests replace it with one they move by hand.
+///
+/// Monotonic time is coarse (a few milliseconds) because it is read on every cached read, where a precise clock
+/// costs 24 ns and a coarse one 7. Nothing here needs more: TTLs are seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<TestTime>>);
+
+#[derive(Debug)]
+struct TestTime {
+    elapsed_ms: AtomicU64,
+}
+
+/// How often a wait checks a test clock.
+const TEST_LOOK: Duration = Duration::from_millis(1);
+/// Where a test clock's wall time starts: 2026-01-01T00:00:00Z.
+const TEST_EPOCH_MS: u64 = 1_767_225_600_000;
+
+impl Clock {
+    /// The machine's clocks.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    pub fn test() -> Self {
+        Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0) })))
+    }
+
+    /// Moves a test clock; does nothing to the machine's.
+    pub fn advance(&self, by: Duration) {
+        if let Some(test) = &self.0 {
+            test.elapsed_ms.fetch_add(millis(by), Ordering::SeqCst);
+        }
+    }
+
+    /// Monotonic time.
+    #[inline]
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            None => Moment(coarsetime::Instant::now_without_cache_update().as_u64_millis()),
+            Some(test) => Moment(1 + test.elapsed_ms.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How long to sleep before checking this clock again, when waiting until `end`; `None` once `end` has come. A test
+    /// clock is moved by hand, so it is checked every millisecond.
+    pub fn wait_before(&self, end: Moment) -> Option<Duration> {
+        let left = end.since(self.now());
+        (!left.is_zero()).then(|| if self.0.is_some() { TEST_LOOK } else { left })
+    }
+
+    /// Wall-clock time in milliseconds since 1970, for what is shared between machines or shown to people.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of wall-clock time")]
+    pub fn unix_ms(&self) -> u64 {
+        match &self.0 {
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
+            Some(test) => TEST_EPOCH_MS + test.elapsed_ms.load(Ordering::SeqCst),
+        }
+    }
+}
+
+/// Measures how long something takes, precisely. Always real time: with a test clock a latency is still a real one.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of precise time")]
+    #[inline]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Since the start.
+    #[expect(clippy::disallowed_methods, reason = "CLOCK: the one reader of precise time")]
+    #[inline]
+    pub fn took(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+trait CoarseMillis {
+    fn as_u64_millis(&self) -> u64;
+}
+
+impl CoarseMillis for coarsetime::Instant {
+    #[inline]
+    fn as_u64_millis(&self) -> u64 {
+        coarsetime::Duration::from_ticks(self.as_ticks()).as_millis()
+    }
+}
+
+/// Whole milliseconds, saturating.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// UTC time as `2026-01-01T00:00:00.000Z`, from milliseconds since 1970.
+pub fn iso8601(unix_ms: u64) -> String {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_clock_moves_only_when_told() {
+        let clock = Clock::test();
+        let (start, wall) = (clock.now(), clock.unix_ms());
+        assert_eq!(clock.now(), start);
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(clock.now().since(start), Duration::from_secs(61));
+        assert_eq!(clock.unix_ms() - wall, 61_000);
+    }
+
+    #[test]
+    fn times_are_written_as_javascript_writes_them() {
+        assert_eq!(iso8601(1_767_225_600_000), "2026-01-01T00:00:00.000Z");
+        assert_eq!(iso8601(1_709_210_096_007), "2024-02-29T12:34:56.007Z");
+    }
+
+    #[test]
+    fn moments_saturate_instead_of_wrapping() {
+        let moment = Clock::test().now();
+        assert!(moment.plus(Duration::MAX) > moment);
+        assert_eq!(moment.since(moment.plus(Duration::from_secs(1))), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_machines_clock_does_not_run_backwards() {
+        let clock = Clock::system();
+        let first = clock.now();
+        assert!(clock.now() >= first);
+        assert!(clock.unix_ms() > TEST_EPOCH_MS);
+    }
+}

@@ -1,0 +1,77 @@
+//! A value, and where it came from.
+
+use std::sync::Arc;
+
+use crate::value::SecretValue;
+
+/// Where a returned value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The in-process cache.
+    Memory,
+    /// The shared cache.
+    Redis,
+    /// The last-known-good file.
+    Snapshot,
+    /// AWS Secrets Manager.
+    Aws,
+    /// The env file.
+    EnvFile,
+    /// The runtime environment.
+    Runtime,
+}
+
+impl Origin {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 6] = [Self::Memory, Self::Redis, Self::Snapshot, Self::Aws, Self::EnvFile, Self::Runtime];
+
+    /// The name in reports and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Snapshot => "snapshot",
+            Self::Aws => "aws",
+            Self::EnvFile => "env-file",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The secret.
+    pub value: SecretValue,
+    /// Where it came from.
+    pub origin: Origin,
+    /// AWS's version id, where AWS gave the value.
+    pub version_id: Option<Arc<str>>,
+    /// Past its TTL, returned because AWS failed.
+    pub stale: bool,
+}
+
+/// A secret as AWS has it.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The value; binary secrets as base64 text (decision D10).
+    pub value: SecretValue,
+    /// AWS's version id, with `@region` when a replica gave it.
+    pub version_id: Option<Arc<str>>,
+    /// When AWS got this version, in milliseconds since 1970.
+    pub created_unix_ms: Option<u64>,
+    /// When AWS gave it, in milliseconds since 1970.
+    pub fetched_unix_ms: u64,
+}
+
+impl Fetched {
+    /// The version's id without the region of the replica that gave it.
+    pub fn primary_version(&self) -> Option<&str> {
+        self.version_id.as_deref()?.split('@').next()
+    }
+
+    /// Whether a replica gave it.
+    pub fn is_from_replica(&self) -> bool {
+        self.version_id.as_deref().is_some_and(|version| version.contains('@'))
+    }
+}

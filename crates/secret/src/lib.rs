@@ -1,0 +1,16 @@
+//! The words of secret delivery, which every other room speaks: names, values, environments, errors, time, reports. No
+//! I/O, no async runtime.
+#![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod breaker;
+pub mod clock;
+pub mod environment;
+pub mod error;
+pub mod found;
+pub mod manifest;
+pub mod name;
+pub mod notice;
+pub mod rate_limit;
+pub mod report;
+pub mod value;
