@@ -33,10 +33,13 @@ const BESIDE = [
   [/^lib\/load\.js$/, ['package/loader']],
   [/^cli\//, ['cli/']],
   [/^(testing\.(js|d\.ts))$/, ['reads/testing', 'types/']],
-  [/^index\.d\.ts$/, ['types/', 'docs/readme', 'cli/config-schema']],
+  [/^index\.d\.ts$/, ['types/', 'docs/options', 'docs/errors', 'docs/usage', 'cli/config-schema']],
   [/^tcs-secrets\.schema\.json$/, ['cli/config-schema']],
-  [/\.md$/, ['docs/readme', 'cli/docs']],
-  [/^examples\//, ['docs/examples', 'rotation/webhook']],
+  [
+    /\.md$/,
+    ['docs/pages', 'docs/options', 'docs/errors', 'docs/platforms', 'docs/behaviour', 'docs/usage', 'cli/docs'],
+  ],
+  [/^(examples\/|docs\/start\.md$)/, ['docs/start', 'docs/examples', 'rotation/webhook']],
   [/^ops\//, ['observability/dashboard', 'observability/metrics']],
   [/^(package\.json|Cargo\.(toml|lock)|npm\/|\.github\/)/, ['package/release']],
 ]

@@ -4,6 +4,7 @@
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
+const { addonVariable } = require('./addon')
 const { root } = require('./files')
 
 const entry = path.join(root, 'cli', 'index.js')
@@ -23,10 +24,8 @@ class Cli {
   /** @param {string} cwd @param {Record<string, string>} [env] */
   constructor(cwd, env = {}) {
     this.cwd = cwd
-    // The addon that this process was told to use: `npm run quick` does.
-    const { PATH = '', TCS_SECRET_DELIVERY_BINARY: addon } = process.env
-    const binary = addon === undefined ? {} : { TCS_SECRET_DELIVERY_BINARY: addon }
-    this.env = { PATH, HOME: cwd, USERPROFILE: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...binary, ...env }
+    const { PATH = '' } = process.env
+    this.env = { PATH, HOME: cwd, USERPROFILE: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...addonVariable(), ...env }
   }
 
   /**
