@@ -9,7 +9,7 @@ use secret::error::{ErrorCode, SecretError};
 use secret::notice::{Notice, Notices};
 use secret::value::SecretValue;
 
-use crate::native_delivery::NativeFailure;
+use crate::failure::NativeFailure;
 use crate::raw::{Hop, SecretMap, SecretText};
 use crate::report;
 

@@ -7,9 +7,10 @@
 mod allocator;
 mod audit;
 mod completions;
+mod delivery;
+mod failure;
 mod hooks;
 mod migration;
-mod native_delivery;
 mod options;
 mod questions;
 mod raw;
@@ -17,6 +18,7 @@ mod report;
 mod runtime;
 mod shipping;
 mod variables;
+mod words;
 
 /// The version of this addon, which the package that loads it compares with its own.
 #[napi_derive::napi]

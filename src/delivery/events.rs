@@ -1,0 +1,28 @@
+//! Events of AWS, and listeners for changed secrets and alerts.
+
+use napi::bindgen_prelude::within_runtime_if_available;
+use napi_derive::napi;
+
+use super::native::NativeDelivery;
+use crate::completions::Outcome;
+
+#[napi]
+impl NativeDelivery {
+    /// `handleSecretEvent`.
+    #[napi(catch_unwind)]
+    pub fn handle_event(&self, id: u32, event: String) {
+        self.start(id, |delivery| async move { delivery.handle_event(&event).await.map(Outcome::Bool) });
+    }
+
+    /// Somebody wants to hear of changes.
+    #[napi(catch_unwind)]
+    pub fn watch(&self) {
+        within_runtime_if_available(|| self.delivery.watch());
+    }
+
+    /// Somebody wants to hear of alerts.
+    #[napi(catch_unwind)]
+    pub fn watch_alerts(&self) {
+        within_runtime_if_available(|| self.delivery.watch_alerts());
+    }
+}

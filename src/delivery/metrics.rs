@@ -1,0 +1,41 @@
+//! `delivery.metrics`.
+
+use std::time::Duration;
+
+use delivery_core::exposition::text;
+use napi::bindgen_prelude::Result;
+use napi_derive::napi;
+
+use super::native::NativeDelivery;
+use crate::report;
+
+#[napi]
+impl NativeDelivery {
+    /// `metrics.recordSecretRetrieval`.
+    #[napi(catch_unwind)]
+    pub fn record_retrieval(&self, latency_ms: f64, success: bool) {
+        // Checked by the caller; what no duration can hold is as good as endless.
+        let took = Duration::try_from_secs_f64(latency_ms / 1000.0).unwrap_or(Duration::MAX);
+        self.delivery.metrics().record(took, success);
+    }
+
+    /// Every metric as text: for Prometheus, or in the OpenMetrics format.
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self, openmetrics: bool) -> Result<String> {
+        let families = self.delivery.metric_families();
+        let text = if openmetrics { text::openmetrics(families) } else { text::prometheus(families) };
+        text.map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
+    /// Every metric as `prom-client` holds it, as JSON text.
+    #[napi(catch_unwind)]
+    pub fn metric_families(&self) -> String {
+        report::families(&self.delivery.metric_families()).to_string()
+    }
+
+    /// `metrics.snapshot` as JSON text.
+    #[napi(catch_unwind)]
+    pub fn metrics_snapshot(&self) -> String {
+        report::metrics(&self.delivery).to_string()
+    }
+}
