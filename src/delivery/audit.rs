@@ -8,7 +8,7 @@ use super::native::NativeDelivery;
 impl NativeDelivery {
     /// Audit lines were taken, or refused with a reason.
     #[napi(catch_unwind)]
-    pub fn ship_done(&self, id: u32, refused: Option<String>) {
-        self.shipping.done(id, refused.map_or(Ok(()), Err));
+    pub fn audit_lines_done(&self, id: u32, refused: Option<String>) {
+        self.sink.answer(id, refused.map_or(Ok(()), Err));
     }
 }

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use secret::value::SecretValue;
 
 use super::native::{NativeDelivery, secret};
-use crate::completions::Outcome;
+use crate::messages::Outcome;
 
 #[napi]
 impl NativeDelivery {

@@ -8,8 +8,9 @@ use delivery_core::source::runtime::Variables;
 use napi_derive::napi;
 
 use super::native::NativeDelivery;
-use crate::completions::Outcome;
-use crate::report;
+use crate::messages::Outcome;
+use crate::reports::explanation::SecretExplanation;
+use crate::reports::health::HealthReport;
 
 #[napi]
 impl NativeDelivery {
@@ -19,7 +20,7 @@ impl NativeDelivery {
         let variables = Variables::new(variables);
         self.start_named(id, &name, |delivery, name| async move {
             let explanation = delivery.explain(&name, &variables).await?;
-            Ok(Outcome::Report(report::explanation(delivery.environment(), &explanation).to_string()))
+            Ok(Outcome::report(SecretExplanation::of(delivery.environment(), explanation)))
         });
     }
 
@@ -28,8 +29,7 @@ impl NativeDelivery {
     pub fn health(&self, id: u32) {
         self.start(id, |delivery| async move {
             let (status, checks) = health(&delivery).await?;
-            let report = report::health(delivery.environment(), delivery.clock(), status, &checks);
-            Ok(Outcome::Report(report.to_string()))
+            Ok(Outcome::report(HealthReport::of(delivery.environment(), delivery.clock(), status, checks)))
         });
     }
 }

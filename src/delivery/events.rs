@@ -4,7 +4,7 @@ use napi::bindgen_prelude::within_runtime_if_available;
 use napi_derive::napi;
 
 use super::native::NativeDelivery;
-use crate::completions::Outcome;
+use crate::messages::Outcome;
 
 #[napi]
 impl NativeDelivery {

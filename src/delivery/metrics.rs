@@ -7,7 +7,7 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use super::native::NativeDelivery;
-use crate::report;
+use crate::reports::metrics::{MetricsSnapshot, PromClientMetric};
 
 #[napi]
 impl NativeDelivery {
@@ -27,15 +27,15 @@ impl NativeDelivery {
         text.map_err(|error| napi::Error::from_reason(error.to_string()))
     }
 
-    /// Every metric as `prom-client` holds it, as JSON text.
+    /// Every metric as `prom-client` holds it.
     #[napi(catch_unwind)]
-    pub fn metric_families(&self) -> String {
-        report::families(&self.delivery.metric_families()).to_string()
+    pub fn prom_client_metrics(&self) -> Vec<PromClientMetric> {
+        self.delivery.metric_families().iter().map(PromClientMetric::from).collect()
     }
 
-    /// `metrics.snapshot` as JSON text.
+    /// `metrics.snapshot`.
     #[napi(catch_unwind)]
-    pub fn metrics_snapshot(&self) -> String {
-        report::metrics(&self.delivery).to_string()
+    pub fn metrics_snapshot(&self) -> MetricsSnapshot {
+        MetricsSnapshot::of(&self.delivery)
     }
 }

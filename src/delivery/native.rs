@@ -13,9 +13,11 @@ use secret::error::SecretError;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-use crate::completions::{Batch, Completions, Outcome};
+use crate::batch::Batch;
+use crate::completions::Completions;
 use crate::hooks::JsHooks;
-use crate::shipping::Shipping;
+use crate::messages::Outcome;
+use crate::sink::JsSink;
 use crate::variables::JsVariables;
 
 /// One delivery. Dropping it (garbage collection, end of a worker) stops it and wipes its cached values.
@@ -25,7 +27,7 @@ pub struct NativeDelivery {
     pub(super) completions: Arc<Completions>,
     pub(super) hooks: Arc<JsHooks>,
     pub(super) variables: Arc<JsVariables>,
-    pub(super) shipping: Arc<Shipping>,
+    pub(super) sink: Arc<JsSink>,
 }
 
 impl Drop for NativeDelivery {
@@ -72,9 +74,9 @@ impl NativeDelivery {
         self.completions.hold(env, hold)
     }
 
-    /// What ended since the last batch; `null` when that is nothing, and `settle` is called for what ends later.
+    /// The messages since the last batch. `null` when there are none: `settle` is called with those that come later.
     #[napi(
-        ts_return_type = "{ ids: Array<number>, values: Array<unknown>, others: Array<number | string> } | null",
+        ts_return_type = "{ ids: Array<number>, values: Array<unknown>, others: Array<unknown> } | null",
         catch_unwind
     )]
     pub fn more(&self) -> Option<Batch> {

@@ -16,8 +16,9 @@ use super::native::NativeDelivery;
 use crate::completions::Completions;
 use crate::failure::NativeFailure;
 use crate::hooks::JsHooks;
+use crate::notices::JsNotices;
 use crate::options;
-use crate::shipping::Shipping;
+use crate::sink::JsSink;
 use crate::variables::JsVariables;
 
 /// What the process looks like, read on the JavaScript thread.
@@ -36,7 +37,7 @@ pub fn open_delivery(
     options: Unknown<'_>,
     ambient: NativeAmbient,
     #[napi(
-        ts_arg_type = "{ settle(batch: { ids: Array<number>, values: Array<unknown>, others: Array<number | string> }): void, hasRef(): boolean }"
+        ts_arg_type = "{ settle(batch: { ids: Array<number>, values: Array<unknown>, others: Array<unknown> }): void, hasRef(): boolean }"
     )]
     target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
@@ -48,14 +49,14 @@ pub fn open_delivery(
     let opened = Config::from_options(options, &ambient).and_then(|config| {
         let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
         let variables = Arc::new(JsVariables::new(completions.clone()));
-        let shipping = Arc::new(Shipping::default());
+        let sink = Arc::new(JsSink::new(completions.clone()));
         let shipper = {
-            let (shipping, completions) = (shipping.clone(), completions.clone());
-            Arc::new(move |lines| shipping.ship(&completions, lines))
+            let sink = sink.clone();
+            Arc::new(move |lines| sink.take(lines))
         };
-        let (notices, clock) = (completions.clone(), Clock::system());
-        let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), clock, handle)?;
-        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, shipping })
+        let notices = Arc::new(JsNotices { completions: completions.clone(), environment: config.environment });
+        let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), Clock::system(), handle)?;
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, sink })
     });
     Ok(match opened {
         Ok(delivery) => Either::A(delivery),

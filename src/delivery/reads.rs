@@ -9,7 +9,7 @@ use secret::name::SecretName;
 use secret::value::SecretValue;
 
 use super::native::{NativeDelivery, secret};
-use crate::completions::Outcome;
+use crate::messages::Outcome;
 use crate::raw::{CachedReader, SecretMap};
 
 impl NativeDelivery {

@@ -7,9 +7,9 @@ use napi_derive::napi;
 use secret::value::SecretValue;
 
 use super::native::NativeDelivery;
-use crate::completions::Outcome;
+use crate::messages::Outcome;
 use crate::raw::SecretText;
-use crate::report;
+use crate::reports::rotation::{RotationDue, RotationReport, SecretRotationPolicy};
 
 #[napi]
 impl NativeDelivery {
@@ -17,8 +17,7 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn rotate(&self, id: u32, name: String, environment: Option<String>) {
         self.start_named(id, &name, |delivery, name| async move {
-            let report = delivery.rotate(&name, environment.as_deref()).await?;
-            Ok(Outcome::Report(report::rotation(&report).to_string()))
+            Ok(Outcome::report(RotationReport::from(&*delivery.rotate(&name, environment.as_deref()).await?)))
         });
     }
 
@@ -26,15 +25,15 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn rotation_due(&self, id: u32) {
         self.start(id, |delivery| async move {
-            let calendar = delivery.calendar().await?;
-            Ok(Outcome::Report(report::calendar(delivery.clock(), &calendar).to_string()))
+            let calendar = delivery.calendar().await?.into_iter();
+            Ok(Outcome::report(calendar.map(|entry| RotationDue::of(delivery.clock(), entry)).collect::<Vec<_>>()))
         });
     }
 
-    /// `rotation.policies` as JSON text.
+    /// `rotation.policies`.
     #[napi(catch_unwind)]
-    pub fn rotation_policies(&self) -> String {
-        report::policies(self.delivery.rotation().policies()).to_string()
+    pub fn rotation_policies(&self) -> Vec<SecretRotationPolicy> {
+        self.delivery.rotation().policies().all().map(SecretRotationPolicy::of).collect()
     }
 
     /// `rotation.start`.

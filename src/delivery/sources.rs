@@ -5,11 +5,10 @@ use std::collections::HashMap;
 
 use delivery_core::source::runtime::Variables;
 use napi_derive::napi;
-use secret::value::SecretValue;
 
 use super::native::{NativeDelivery, secret};
-use crate::completions::Outcome;
-use crate::report;
+use crate::messages::Outcome;
+use crate::reports::versions::SecretVersions;
 
 #[napi]
 impl NativeDelivery {
@@ -49,18 +48,11 @@ impl NativeDelivery {
         });
     }
 
-    /// `getSecretVersions`: the values by label, and under `details` the rest as JSON text.
+    /// `getSecretVersions`.
     #[napi(catch_unwind)]
     pub fn get_secret_versions(&self, id: u32, name: String, fresh: bool) {
         self.start_named(id, &name, |delivery, name| async move {
-            let versions = delivery.versions(&name, fresh).await?;
-            let labelled =
-                [("current", &versions.current), ("previous", &versions.previous), ("pending", &versions.pending)];
-            let values = labelled
-                .into_iter()
-                .filter_map(|(label, version)| Some((label.to_owned(), version.as_ref()?.value.clone())));
-            let details = SecretValue::new(report::versions(&versions).to_string());
-            Ok(Outcome::Secrets(values.chain([("details".to_owned(), details)]).collect()))
+            Ok(Outcome::report(SecretVersions::from(&*delivery.versions(&name, fresh).await?)))
         });
     }
 }

@@ -2,19 +2,13 @@
 
 use std::collections::HashMap;
 
-use delivery_core::delivery::Delivery;
 use delivery_core::source::runtime::Variables;
-use delivery_core::validation::Validated;
 use napi_derive::napi;
 
 use super::native::NativeDelivery;
-use crate::completions::Outcome;
-use crate::migration::NativeScope;
-use crate::report;
-
-fn validation(delivery: &Delivery, tool: Option<&str>, secrets: &[Validated]) -> Outcome {
-    Outcome::Report(report::validation(delivery.environment(), delivery.clock(), tool, secrets).to_string())
-}
+use crate::messages::Outcome;
+use crate::reports::validation::{AccessValidationResult, PerformanceMetrics, ValidationResult};
+use crate::scope::NativeScope;
 
 #[napi]
 impl NativeDelivery {
@@ -31,7 +25,7 @@ impl NativeDelivery {
         self.start(id, |delivery| async move {
             let mut secrets = delivery.validate_tool(&tool, &variables).await?;
             delivery.compare_environments(&mut secrets, &other_environments).await?;
-            Ok(validation(&delivery, Some(&tool), &secrets))
+            Ok(Outcome::report(ValidationResult::of(&delivery, Some(tool), &secrets)))
         });
     }
 
@@ -40,9 +34,7 @@ impl NativeDelivery {
     pub fn validate_secret_access(&self, id: u32, scope: NativeScope) {
         self.start(id, |delivery| async move {
             let access = delivery.validate_access(&scope.read()?).await?;
-            let mut report = report::validation(delivery.environment(), delivery.clock(), None, &access.secrets);
-            report["permissions"] = report::permissions(&access.permissions);
-            Ok(Outcome::Report(report.to_string()))
+            Ok(Outcome::report(AccessValidationResult::of(&delivery, &access)))
         });
     }
 
@@ -50,7 +42,8 @@ impl NativeDelivery {
     #[napi(catch_unwind)]
     pub fn validate_secret_consistency(&self, id: u32, scope: NativeScope) {
         self.start(id, |delivery| async move {
-            Ok(validation(&delivery, None, &delivery.validate_consistency(&scope.read()?).await?))
+            let secrets = delivery.validate_consistency(&scope.read()?).await?;
+            Ok(Outcome::report(ValidationResult::of(&delivery, None, &secrets)))
         });
     }
 
@@ -59,7 +52,8 @@ impl NativeDelivery {
     pub fn validate_application_functionality(&self, id: u32, scope: NativeScope, variables: HashMap<String, String>) {
         let variables = Variables::new(variables);
         self.start(id, |delivery| async move {
-            Ok(validation(&delivery, None, &delivery.validate_functionality(&variables, &scope.read()?).await?))
+            let secrets = delivery.validate_functionality(&variables, &scope.read()?).await?;
+            Ok(Outcome::report(ValidationResult::of(&delivery, None, &secrets)))
         });
     }
 
@@ -68,8 +62,7 @@ impl NativeDelivery {
     pub fn assess_performance_impact(&self, id: u32) {
         self.start(id, |delivery| async move {
             let layers = delivery.assess_performance().await?;
-            let report = report::performance(delivery.environment(), delivery.clock(), &layers);
-            Ok(Outcome::Report(report.to_string()))
+            Ok(Outcome::report(PerformanceMetrics::of(&delivery, &layers)))
         });
     }
 }
