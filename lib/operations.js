@@ -81,7 +81,7 @@ class Operations {
   }
 
   /**
-   * Takes a batch: the ids of operations that ended with a value, those values, and all other messages in one flat list
+   * Takes a batch: the ids of operations that ended with a plain value, those values, and all other messages in one flat list
    * (kind, id, two contents). Asks for more in the next turn of the loop, so that timers and sockets get their turn in
    * between.
    *
@@ -124,6 +124,7 @@ class Operations {
    * @param {any} second
    */
   deliver(kind, id, first, second) {
+    if (kind === MessageKind.Report) return this.take(id)?.resolve(first)
     if (kind === MessageKind.Failed) return this.take(id)?.reject(new SecretError(first, second))
     if (kind === MessageKind.Progress) return this.progressed(id, first)
     this.messages.deliver(kind, id, first, second)

@@ -1,6 +1,6 @@
 //! The form in which messages cross to JavaScript: many at once, in flat lists.
 
-use napi::bindgen_prelude::{Either3, Either6, Env, Null, Object, Result, ToNapiValue};
+use napi::bindgen_prelude::{Either3, Either5, Env, Null, Object, Result, ToNapiValue};
 use napi::sys;
 use secret::error::SecretError;
 use secret::value::SecretValue;
@@ -11,7 +11,7 @@ use crate::raw::{SecretMap, SecretText};
 use crate::reports::AnyReport;
 
 /// A value that ends an operation.
-type Value = Either6<SecretText, SecretMap, bool, Null, Vec<Answer>, AnyReport>;
+type Value = Either5<SecretText, SecretMap, bool, Null, Vec<Answer>>;
 
 /// One of several answers.
 type Answer = Either3<SecretText, Null, NativeFailure>;
@@ -42,8 +42,16 @@ impl Batch {
         use MessageKind as Kind;
         match message {
             Message::Done { id, result: Ok(outcome) } => {
+                let value = match outcome {
+                    Outcome::Secret(value) => Value::A(SecretText(value)),
+                    Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
+                    Outcome::Bool(value) => Value::C(value),
+                    Outcome::Null => Value::D(Null),
+                    Outcome::Answers(answers) => Value::E(answers.into_iter().map(answer).collect()),
+                    Outcome::Report(report) => return self.report(Kind::Report, id, report),
+                };
                 self.ids.push(id);
-                self.values.push(value(outcome));
+                self.values.push(value);
             }
             Message::Done { id, result: Err(error) } => {
                 self.texts(Kind::Failed, id, error.code().as_str().to_owned(), error.to_string());
@@ -66,17 +74,6 @@ impl Batch {
 
     fn report(&mut self, kind: MessageKind, id: u32, report: AnyReport) {
         self.others.extend([Item::A(kind as u32), Item::A(id), Item::C(report), Item::B(String::new())]);
-    }
-}
-
-fn value(outcome: Outcome) -> Value {
-    match outcome {
-        Outcome::Secret(value) => Value::A(SecretText(value)),
-        Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
-        Outcome::Bool(value) => Value::C(value),
-        Outcome::Null => Value::D(Null),
-        Outcome::Answers(answers) => Value::E(answers.into_iter().map(answer).collect()),
-        Outcome::Report(report) => Value::F(report),
     }
 }
 

@@ -40,29 +40,31 @@ pub enum Message {
     ReadVariables { id: u32, name: String },
 }
 
-/// The kinds of message that do not end an operation with a value (`lib/messages.js`).
+/// The kinds of message that do not end an operation with a plain value (`lib/messages.js`).
 #[napi]
 pub enum MessageKind {
     /// Operation `id` failed: code, message.
     Failed = 1,
+    /// Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`.
+    Report = 2,
     /// For the logger: code, message.
-    Warning = 2,
+    Warning = 3,
     /// For the logger: level, message.
-    Log = 3,
+    Log = 4,
     /// A secret has another version: tool, secret type.
-    Rotated = 4,
+    Rotated = 5,
     /// A `RotationNotice`.
-    RotationNotice = 5,
+    RotationNotice = 6,
     /// An `Alert`.
-    Alert = 6,
+    Alert = 7,
     /// A `MigrationProgress` of operation `id`.
-    Progress = 7,
+    Progress = 8,
     /// Asks for a call of a hook: a `RotationHookContext`.
-    CallHook = 8,
+    CallHook = 9,
     /// Asks the audit sink to take lines.
-    AuditLines = 9,
+    AuditLines = 10,
     /// Asks for the variables that may hold a secret: its name.
-    ReadVariables = 10,
+    ReadVariables = 11,
 }
 
 impl Message {
