@@ -4,6 +4,7 @@
 
 const { assertEnvironment, assertName, checkedOptions, checkedScope, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
+const { Candidates } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
 const { copyOf } = require('./copy')
 const { SecretError, orThrow } = require('./errors')
@@ -19,7 +20,7 @@ const { Reads } = require('./reads')
 const { SecretRotationManager } = require('./rotation')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
-const { Looks, withSecret } = require('./with-secret')
+const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -38,7 +39,7 @@ class SecretDelivery {
   #variablesComeFirst
   /** @type {Promise<void> | undefined} */
   #closing
-  #looks = new Looks((name) => this.#allValues(name))
+  #candidates = new Candidates((name) => this.#allValues(name))
 
   /** @param {Options} [options] */
   constructor(options) {
@@ -272,7 +273,7 @@ class SecretDelivery {
     assertName('secretType', secretType)
     const name = orThrow(native.secretName(toolName, secretType))
     const read = () => this.getToolSecret(toolName, secretType)
-    return withSecret({ name, read, looks: this.#looks }, use, options)
+    return withSecret({ name, read, candidates: this.#candidates }, use, options)
   }
 
   /**
@@ -306,7 +307,7 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
-    this.#looks.close()
+    this.#candidates.close()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -370,7 +371,7 @@ class SecretDelivery {
    * All values of a secret that a target system may accept during a rotation, the likeliest first. None while AWS fails.
    *
    * @param {string} name
-   * @returns {Promise<import('./with-secret').Found>}
+   * @returns {Promise<import('./candidates').Found>}
    */
   async #allValues(name) {
     /** @type {Promise<import('../index').SecretVersions>} */

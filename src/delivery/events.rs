@@ -14,13 +14,13 @@ impl NativeDelivery {
         self.start(id, |delivery| async move { delivery.handle_event(&event).await.map(Outcome::Bool) });
     }
 
-    /// Somebody wants to hear of changes.
+    /// Starts to look for changed secrets, unless that has started already.
     #[napi(catch_unwind)]
     pub fn watch(&self) {
         within_runtime_if_available(|| self.delivery.watch());
     }
 
-    /// Somebody wants to hear of alerts.
+    /// Starts to watch the thresholds, unless that has started already.
     #[napi(catch_unwind)]
     pub fn watch_alerts(&self) {
         within_runtime_if_available(|| self.delivery.watch_alerts());

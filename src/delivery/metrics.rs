@@ -14,7 +14,7 @@ impl NativeDelivery {
     /// `metrics.recordSecretRetrieval`.
     #[napi(catch_unwind)]
     pub fn record_retrieval(&self, latency_ms: f64, success: bool) {
-        // Checked by the caller; what no duration can hold is as good as endless.
+        // The caller has checked that it is not negative. A latency too large for a `Duration` counts as the longest.
         let took = Duration::try_from_secs_f64(latency_ms / 1000.0).unwrap_or(Duration::MAX);
         self.delivery.metrics().record(took, success);
     }

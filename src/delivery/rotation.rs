@@ -48,7 +48,7 @@ impl NativeDelivery {
         self.delivery.rotation().stop();
     }
 
-    /// A value that a hook under way asks for; `null` once it ended.
+    /// A value that a hook asks for. `null` after the hook has ended.
     #[napi(ts_return_type = "string | null", catch_unwind)]
     pub fn hook_value(&self, id: u32, pending: bool) -> Option<SecretText> {
         self.hooks.value(id, pending).map(SecretText)
