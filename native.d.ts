@@ -19,9 +19,9 @@ export declare class NativeDelivery {
   health(id: number): void
   /** `handleSecretEvent`. */
   handleEvent(id: number, event: string): void
-  /** Somebody wants to hear of changes. */
+  /** Starts to look for changed secrets, unless that has started already. */
   watch(): void
-  /** Somebody wants to hear of alerts. */
+  /** Starts to watch the thresholds, unless that has started already. */
   watchAlerts(): void
   /** `metrics.recordSecretRetrieval`. */
   recordRetrieval(latencyMs: number, success: boolean): void
@@ -77,7 +77,7 @@ export declare class NativeDelivery {
   rotationStart(): boolean
   /** `rotation.stop`. */
   rotationStop(): void
-  /** A value that a hook under way asks for; `null` once it ended. */
+  /** A value that a hook asks for. `null` after the hook has ended. */
   hookValue(id: number, pending: boolean): string | null
   /** A hook ended with a value or without. */
   hookDone(id: number, value?: string | undefined | null): void
