@@ -1,9 +1,10 @@
 'use strict'
 
+const { assertName } = require('./lib/arguments')
 const { SecretDelivery } = require('./lib/delivery')
-const { SecretError, assertName, orThrow } = require('./lib/errors')
+const { SecretError, orThrow } = require('./lib/errors')
+const { listen } = require('./lib/listeners')
 const native = require('./lib/load')
-const { listen } = require('./lib/operations')
 
 /** See `testing.d.ts` for the documentation of every member. */
 class TestDelivery extends SecretDelivery {

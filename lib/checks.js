@@ -1,10 +1,11 @@
 'use strict'
 
+// The service's own checks, which `validateApplicationFunctionality` runs.
+
 // Not the global ones, which a service's tests may replace (Jest's fake timers).
 const { clearTimeout, setTimeout } = require('node:timers')
-const { SecretError } = require('./errors')
-const { describe } = require('./hooks')
-const { checked, scopeOf } = require('./migration')
+const { checked, scopeOf } = require('./arguments')
+const { SecretError, describe } = require('./errors')
 
 /** @typedef {Record<string, () => Promise<void> | void>} Checks */
 /** @typedef {import('../index').CheckResult} CheckResult */
@@ -28,8 +29,7 @@ function checkedChecks(options) {
 }
 
 /**
- * Runs the service's own checks, one after the other. Never rejects; what a check threw is not repeated, since drivers
- * put statements, and so values, into their messages.
+ * Runs the checks one after the other. Never rejects. Of what a check throws only the class and a plain code are repeated.
  *
  * @param {{ checks: Checks, timeoutMs: number }} given
  * @returns {Promise<CheckResult[]>}
@@ -56,7 +56,7 @@ async function failure(check, timeoutMs) {
   let timer
   const late = new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs, TIMED_OUT)))
   try {
-    // Asynchronous, so that one that throws at once is as one that rejects.
+    // Called inside an async function, so that a check that throws at once also becomes a rejection.
     const ended = await Promise.race([(async () => check())(), late])
     return ended === TIMED_OUT ? `it did not end within ${timeoutMs} ms` : undefined
   } catch (error) {
@@ -68,7 +68,7 @@ async function failure(check, timeoutMs) {
 }
 
 /**
- * A word that can only be a class or a driver's code, as for rotation hooks.
+ * The text, if it can only be a class or a driver's code. Rotation hooks have the same rule.
  *
  * @param {string | undefined} text
  */

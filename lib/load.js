@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * Finds the binary of this platform, looks at it before it is loaded (a truncated one would end the process), and says
- * what to do when it is missing or is not the right one.
+ * Finds the binary of this platform, checks it before it is loaded (loading a truncated one would crash the process), and
+ * says what to do when it is missing or is the wrong one.
  */
 
 const fs = require('node:fs')
@@ -12,8 +12,8 @@ const { version } = require('../package.json')
 const OVERRIDE = 'TCS_SECRET_DELIVERY_BINARY'
 
 /**
- * Where the binary is, by platform, architecture and C library. Each package's name stands here in full, so that
- * bundlers find it.
+ * Resolves the binary by platform, architecture and C library. Each package's name is written out, so that bundlers find
+ * it.
  *
  * @type {Record<string, () => string>}
  */
@@ -59,7 +59,7 @@ function overridden(file) {
   return file
 }
 
-/** The binary that was built here, else that of the platform's package. */
+/** The binary that was built in this checkout, else that of the platform's package. */
 function installed() {
   const wanted = here()
   const built = path.join(__dirname, '..', `tcs-secret-delivery.${wanted}.node`)
@@ -106,7 +106,7 @@ function here() {
 }
 
 /**
- * The C library of a program on Linux, by the dynamic loader that it names.
+ * The C library of a program on Linux, as its dynamic loader shows.
  *
  * @param {string} program
  */
@@ -114,7 +114,7 @@ function libc(program) {
   try {
     return head(program).bytes.includes('/ld-musl-') ? 'musl' : 'gnu'
   } catch {
-    // Deno may forbid to look at it. When this guess is wrong, the error names the package it looked for.
+    // Deno may refuse access to the file. When this guess is wrong, the error names the package that was searched for.
     return 'gnu'
   }
 }
@@ -137,7 +137,7 @@ function defect(file) {
   const wanted = `${process.platform}-${process.arch}`
   if (kind === undefined) return 'is not a binary'
   if (kind !== wanted) return `is a binary for ${kind}, and this is ${wanted}`
-  // The table of sections is the end of an ELF file. What other platforms load is checked by them.
+  // The section table is at the end of an ELF file. Other platforms check their binaries themselves.
   const end = kind.startsWith('linux-')
     ? Number(bytes.readBigUInt64LE(40)) + bytes.readUInt16LE(58) * bytes.readUInt16LE(60)
     : 0

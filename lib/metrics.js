@@ -1,10 +1,14 @@
 'use strict'
 
-const { SecretError, assertName } = require('./errors')
+// `delivery.metrics`: counters, their text formats, and a registry for `prom-client`.
+
+const { assertName } = require('./arguments')
+const { SecretError } = require('./errors')
+const native = require('./load')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
-const PROMETHEUS = /** @type {const} */ ('text/plain; version=0.0.4; charset=utf-8')
-const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
+
+/** @typedef {import('../index').PromClientRegistry} Registry */
 
 class MetricsCollector {
   #native
@@ -32,15 +36,15 @@ class MetricsCollector {
 
   /** @returns {import('../index').MetricsSnapshot} */
   snapshot() {
-    return JSON.parse(this.#native.metricsSnapshot())
+    return /** @type {import('../index').MetricsSnapshot} */ (this.#native.metricsSnapshot())
   }
 
   get contentType() {
-    return PROMETHEUS
+    return native.PROMETHEUS_CONTENT_TYPE
   }
 
   get openMetricsContentType() {
-    return OPENMETRICS
+    return native.OPENMETRICS_CONTENT_TYPE
   }
 
   /** @returns {string} */
@@ -63,7 +67,7 @@ class MetricsCollector {
   }
 }
 
-/** What `prom-client`'s `Registry.merge` asks of a registry. Its metrics are read anew for each scrape. */
+/** The part of `prom-client`'s `Registry` that `Registry.merge` calls. Its metrics are read anew for each scrape. */
 class PromClientRegistry {
   #native
 
@@ -73,7 +77,7 @@ class PromClientRegistry {
   }
 
   get contentType() {
-    return PROMETHEUS
+    return /** @type {Registry['contentType']} */ (native.PROMETHEUS_CONTENT_TYPE)
   }
 
   getMetricsAsArray() {
@@ -101,7 +105,7 @@ class PromClientRegistry {
 
   /** @returns {import('../index').PromClientMetric[]} */
   #families() {
-    return JSON.parse(this.#native.metricFamilies())
+    return /** @type {import('../index').PromClientMetric[]} */ (this.#native.promClientMetrics())
   }
 }
 
