@@ -39,32 +39,25 @@ export declare class NativeDelivery {
   migrationRetire(id: number, scope: NativeScope, mode: string): void
   /** `migration.rollback`. */
   migrationRollback(id: number, backup?: string | undefined | null): void
-  /** Lets pending operations keep the process alive (`true`) or not (`false`). */
-  hold(hold: boolean): void
   /** The messages since the last batch. `null` when there are none: `settle` is called with those that come later. */
-  more(): { ids: Array<number>, values: Array<unknown>, others: Array<unknown> } | null
+  more(): { reads: Array<unknown>, ids: Array<number>, values: Array<unknown>, others: Array<unknown>, more: boolean } | null
   /** The full name of the environment. */
   environment(): string
   /** `close`. */
   close(id: number): void
   /** The function of cached reads; see `raw`. */
-  cachedReader(): (toolOrName: string, secretType?: string) => string | undefined
+  cachedReader(): (toolOrName: string, secretType?: string) => string | [string] | undefined
   /** A declared tool's secrets when all of them are fresh in memory. */
   cachedTool(tool: string): Record<string, string> | null
-  /** `getSecret`, of one secret. Variables that are not given are asked for when they are needed. */
-  getSecret(id: number, name: string, variables?: Record<string, string> | undefined | null): void
   /**
-   * Several `getSecret` that were called in one turn, as one operation: what none of them finds in the caches is
-   * fetched together. `names` are joined by line ends; `variables`, where given, has each one's. Gives `false`, and
-   * begins nothing, when there are not `count` names: one of them holds a line end.
+   * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
+   * one's; variables that are not given are asked for when they are needed.
    */
-  getSecrets(id: number, count: number, names: string, variables?: Array<Record<string, string>> | undefined | null): boolean
+  getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null): void
   /** `getToolSecrets`. */
   getToolSecrets(id: number, tool: string, variables: Record<string, string>): void
   /** Whether a read needs the process variables at once. */
   variablesComeFirst(): boolean
-  /** Whether copies are shared in Redis. */
-  hasSharedCache(): boolean
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `rotation.rotate`. */

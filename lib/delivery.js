@@ -93,7 +93,8 @@ class SecretDelivery {
     try {
       // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
-      if (cached !== undefined) return Promise.resolve(cached)
+      if (typeof cached === 'string') return Promise.resolve(cached)
+      if (cached !== undefined) return this.#read(cached[0])
       assertName('toolName', toolName)
       assertName('secretType', secretType)
       return this.#read(orThrow(native.secretName(toolName, secretType)))
@@ -109,7 +110,7 @@ class SecretDelivery {
   getSecret(secretName) {
     try {
       const cached = this.#readCached(secretName)
-      if (cached !== undefined) return Promise.resolve(cached)
+      if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
     } catch (error) {

@@ -26,6 +26,8 @@ class Operations {
     this.messages = messages
     /** @type {Map<number, Operation>} */
     this.pending = new Map()
+    /** @type {Map<number, { turn: { answered: (first: number, answers: any[]) => void }, left: number }>} */
+    this.turns = new Map()
     /** Held while an operation is pending. @type {NativeDelivery | undefined} */
     this.native = undefined
     /** @type {WeakRef<NativeDelivery> | undefined} */
@@ -58,45 +60,69 @@ class Operations {
   }
 
   /**
-   * Begins an operation unless `begin` returns `false`. Returns whether it did.
-   *
    * @param {NativeDelivery} native
-   * @param {(id: number) => void | boolean} begin
+   * @param {(id: number) => void} begin
    * @param {Operation} operation
    */
   begin(native, begin, operation) {
-    const id = (this.lastId = (this.lastId + 1) >>> 0)
-    if (begin(id) === false) return false
-    if (this.native === undefined) {
-      native.hold(true)
-      this.native = native
-    }
+    const id = this.nextId(native)
+    begin(id)
     this.pending.set(id, operation)
-    return true
+  }
+
+  /**
+   * Begins the reads of a turn.
+   *
+   * @param {NativeDelivery} native
+   * @param {(id: number) => void} begin
+   * @param {{ reads: unknown[], answered: (first: number, answers: any[]) => void }} turn
+   */
+  beginReads(native, begin, turn) {
+    const id = this.nextId(native)
+    begin(id)
+    this.turns.set(id, { turn, left: turn.reads.length })
+  }
+
+  /** @param {NativeDelivery} native Kept from being collected while one of its operations is pending. */
+  nextId(native) {
+    this.native = native
+    return (this.lastId = (this.lastId + 1) >>> 0)
   }
 
   /** Whether an operation is pending. Jest's `--detectOpenHandles` asks for it under this name, which is Node's. */
   hasRef() {
-    return this.pending.size > 0
+    return this.pending.size + this.turns.size > 0
   }
 
   /**
-   * Takes a batch: the ids of operations that ended with a plain value, those values, and all other messages in one flat list
-   * (kind, id, two contents). Asks for more in the next turn of the loop, so that timers and sockets get their turn in
-   * between.
+   * Takes a batch: answers of reads in one flat list (id of the turn, number of the first read, answers), the ids of
+   * operations that ended with another plain value, those values, and all other messages in one flat list (kind, id, two
+   * contents). While there is more to come it asks for it in the next turn of the loop, so that timers and sockets get their
+   * turn in between.
    *
-   * @param {{ ids: number[], values: any[], others: any[] }} batch
+   * @param {{ reads: any[], ids: number[], values: any[], others: any[], more: boolean }} batch
    */
-  settle({ ids, values, others }) {
-    setImmediate(this.settleMore)
+  settle({ reads, ids, values, others, more }) {
+    if (more) setImmediate(this.settleMore)
+    for (let at = 0; at < reads.length; at += 3) this.answered(reads[at], reads[at + 1], reads[at + 2])
     for (let at = 0; at < ids.length; at++) this.take(ids[at])?.resolve(values[at])
     for (let at = 0; at < others.length; at += 4) {
       this.deliver(others[at], others[at + 1], others[at + 2], others[at + 3])
     }
-    if (!this.hasRef() && this.native !== undefined) {
-      this.native.hold(false)
-      this.native = undefined
-    }
+    if (!this.hasRef()) this.native = undefined
+  }
+
+  /**
+   * @param {number} id
+   * @param {number} first
+   * @param {any[]} answers
+   */
+  answered(id, first, answers) {
+    const pending = this.turns.get(id)
+    if (pending === undefined) return
+    pending.left -= answers.length
+    if (pending.left === 0) this.turns.delete(id)
+    pending.turn.answered(first, answers)
   }
 
   settleMore() {

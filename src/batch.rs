@@ -1,6 +1,6 @@
 //! The form in which messages cross to JavaScript: many at once, in flat lists.
 
-use napi::bindgen_prelude::{Either3, Either5, Env, Null, Object, Result, ToNapiValue};
+use napi::bindgen_prelude::{Either, Either3, Either4, Env, Null, Object, Result, ToNapiValue};
 use napi::sys;
 use secret::error::SecretError;
 use secret::value::SecretValue;
@@ -11,7 +11,7 @@ use crate::raw::{SecretMap, SecretText};
 use crate::reports::AnyReport;
 
 /// A value that ends an operation.
-type Value = Either5<SecretText, SecretMap, bool, Null, Vec<Answer>>;
+type Value = Either4<SecretText, SecretMap, bool, Null>;
 
 /// One of several answers.
 type Answer = Either3<SecretText, Null, NativeFailure>;
@@ -19,19 +19,25 @@ type Answer = Either3<SecretText, Null, NativeFailure>;
 /// One element of the list of other messages.
 type Item = Either3<u32, String, AnyReport>;
 
-/// What crosses in one hop. Values are almost all there is: they cross as a list of ids and a list of values. Everything
-/// else is one flat list in which each message takes four places: kind, id and two contents.
+/// One element of the list of answers.
+type Read = Either<u32, Vec<Answer>>;
+
+/// What crosses in one hop. Answers of reads, which are almost all there is, cross as one flat list in which each portion
+/// takes three places: id, number of its first read, answers. Other values cross as a list of ids and a list of values.
+/// Everything else is one flat list in which each message takes four places: kind, id and two contents.
 #[derive(Default)]
 pub struct Batch {
+    reads: Vec<Read>,
+    /// Whether JavaScript is to ask for more.
+    more: bool,
     ids: Vec<u32>,
     values: Vec<Value>,
     others: Vec<Item>,
 }
 
 impl Batch {
-    pub fn of(messages: Vec<Message>) -> Self {
-        let mut batch = Self { ids: Vec::with_capacity(messages.len()), ..Self::default() };
-        batch.values.reserve(messages.len());
+    pub fn of(messages: Vec<Message>, more: bool) -> Self {
+        let mut batch = Self { more, ..Self::default() };
         for message in messages {
             batch.add(message);
         }
@@ -47,7 +53,6 @@ impl Batch {
                     Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
                     Outcome::Bool(value) => Value::C(value),
                     Outcome::Null => Value::D(Null),
-                    Outcome::Answers(answers) => Value::E(answers.into_iter().map(answer).collect()),
                     Outcome::Report(report) => return self.report(Kind::Report, id, report),
                 };
                 self.ids.push(id);
@@ -55,6 +60,10 @@ impl Batch {
             }
             Message::Done { id, result: Err(error) } => {
                 self.texts(Kind::Failed, id, error.code().as_str().to_owned(), error.to_string());
+            }
+            Message::Read { id, first, answers, .. } => {
+                let answers = answers.into_iter().map(answer).collect();
+                self.reads.extend([Read::A(id), Read::A(first), Read::B(answers)]);
             }
             Message::Warning { code, message } => self.texts(Kind::Warning, 0, code.to_owned(), message),
             Message::Log { level, message } => self.texts(Kind::Log, 0, level.to_owned(), message),
@@ -91,6 +100,8 @@ impl ToNapiValue for Batch {
     unsafe fn to_napi_value(env: sys::napi_env, batch: Self) -> Result<sys::napi_value> {
         let current = Env::from_raw(env);
         let mut object = Object::new(&current)?;
+        object.set("reads", batch.reads)?;
+        object.set("more", batch.more)?;
         object.set("ids", batch.ids)?;
         object.set("values", batch.values)?;
         object.set("others", batch.others)?;

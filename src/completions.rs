@@ -1,11 +1,12 @@
 //! The queue between the core's threads and JavaScript's: one hop to its thread takes all messages that wait by then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use napi::bindgen_prelude::{Env, Object, Result};
 use parking_lot::Mutex;
 use secret::error::{ErrorCode, SecretError};
+use secret::value::SecretValue;
 
 use crate::batch::Batch;
 use crate::messages::{Message, Outcome};
@@ -16,6 +17,8 @@ use crate::raw::Hop;
 pub struct Completions {
     queue: Mutex<Vec<Message>>,
     hop_is_due: AtomicBool,
+    /// Operations that have not ended for JavaScript. Changed on its thread only.
+    pending: AtomicUsize,
     hop: OnceLock<Hop>,
 }
 
@@ -25,7 +28,7 @@ impl Completions {
         let completions = Arc::new(Self::default());
         let source = Arc::downgrade(&completions);
         let hop = Hop::new(env, target, move || {
-            Batch::of(source.upgrade().map_or_else(Vec::new, |completions| completions.drain()))
+            source.upgrade().map_or_else(Batch::default, |completions| completions.drain())
         })?;
         // This is the only place that sets it, so it cannot be set already.
         drop(completions.hop.set(hop));
@@ -33,12 +36,23 @@ impl Completions {
     }
 
     /// Lets pending operations keep the process alive (`true`) or not (`false`).
-    pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
-        self.hop.get().map_or(Ok(()), |hop| hop.hold(env, hold))
+    fn hold(&self, hold: bool) {
+        if let Some(hop) = self.hop.get() {
+            // Node-API refuses only while the environment is closing: then nothing is held any more.
+            drop(hop.hold(hold));
+        }
     }
 
-    /// A promise to finish operation `id`, kept even when its task dies.
+    /// Counts an operation that begins, on JavaScript's thread. While one is pending the process stays alive.
+    pub fn begin(&self) {
+        if self.pending.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.hold(true);
+        }
+    }
+
+    /// A promise to finish operation `id`, kept even when its task dies. To be called on JavaScript's thread.
     pub fn ticket(self: &Arc<Self>, id: u32) -> Ticket {
+        self.begin();
         Ticket { id, completions: Some(self.clone()) }
     }
 
@@ -54,10 +68,23 @@ impl Completions {
         }
     }
 
-    /// The first messages of the queue. JavaScript asks for the rest with [`Completions::more`]: until that finds nothing,
-    /// no other hop is made.
-    fn drain(&self) -> Vec<Message> {
-        first_of(&mut self.queue.lock())
+    /// The first messages of the queue. While the queue is not empty, or operations are pending, JavaScript asks for the
+    /// rest with [`Completions::more`], and no other hop is made.
+    fn drain(&self) -> Batch {
+        let (messages, more) = {
+            let mut queue = self.queue.lock();
+            let messages = first_of(&mut queue);
+            let ended = messages.iter().filter(|message| message.ends_operation()).count();
+            let pending = self.pending.fetch_sub(ended, Ordering::Relaxed) - ended;
+            if ended > 0 && pending == 0 {
+                self.hold(false);
+            }
+            let more = pending > 0 || !queue.is_empty();
+            // Stored under the lock, so that the next `push` sees it.
+            self.hop_is_due.store(more, Ordering::Release);
+            (messages, more)
+        };
+        Batch::of(messages, more)
     }
 
     /// The messages since the last batch. `None` when there are none: the next message makes a hop again.
@@ -65,13 +92,15 @@ impl Completions {
     /// JavaScript asks in a later turn of its loop. Under load operations end as fast as they are settled. With a hop for
     /// each batch Node would call back a thousand times before it looked at its timers and sockets.
     pub fn more(&self) -> Option<Batch> {
-        let mut queue = self.queue.lock();
-        if queue.is_empty() {
-            // Stored under the lock, so that the next `push` sees it.
-            self.hop_is_due.store(false, Ordering::Release);
-            return None;
+        {
+            let queue = self.queue.lock();
+            if queue.is_empty() {
+                // Stored under the lock, so that the next `push` sees it.
+                self.hop_is_due.store(false, Ordering::Release);
+                return None;
+            }
         }
-        Some(Batch::of(first_of(&mut queue)))
+        Some(self.drain())
     }
 }
 
@@ -112,5 +141,44 @@ impl Drop for Ticket {
             let error = SecretError::new(ErrorCode::SourceUnavailable, "the operation ended unexpectedly");
             completions.push(Message::Done { id: self.id, result: Err(error) });
         }
+    }
+}
+
+/// The answer of one read.
+pub type ReadAnswer = std::result::Result<Option<SecretValue>, SecretError>;
+
+/// A part of the reads of one operation. Like a [`Ticket`], it finishes even when its task dies.
+pub struct Portion {
+    id: u32,
+    first: usize,
+    size: usize,
+    /// Reads of the operation without an answer.
+    left: Arc<AtomicUsize>,
+    completions: Option<Arc<Completions>>,
+}
+
+impl Portion {
+    pub fn new(id: u32, first: usize, size: usize, left: Arc<AtomicUsize>, completions: Arc<Completions>) -> Self {
+        Self { id, first, size, left, completions: Some(completions) }
+    }
+
+    /// Hands the answers of its reads over, in their order.
+    pub fn finish(mut self, answers: Vec<ReadAnswer>) {
+        self.end(answers);
+    }
+
+    fn end(&mut self, answers: Vec<ReadAnswer>) {
+        let Some(completions) = self.completions.take() else { return };
+        let ends = self.left.fetch_sub(self.size, Ordering::AcqRel) == self.size;
+        // A turn has far fewer reads than a u32 counts.
+        let first = u32::try_from(self.first).unwrap_or(u32::MAX);
+        completions.push(Message::Read { id: self.id, first, answers, ends });
+    }
+}
+
+impl Drop for Portion {
+    fn drop(&mut self) {
+        let error = SecretError::new(ErrorCode::SourceUnavailable, "the operation ended unexpectedly");
+        self.end((0..self.size).map(|_| Err(error.clone())).collect());
     }
 }

@@ -13,8 +13,6 @@ pub enum Outcome {
     Null,
     Bool(bool),
     Secret(SecretValue),
-    /// The answers of reads that were begun together, in their order.
-    Answers(Vec<Result<Option<SecretValue>, SecretError>>),
     /// Secrets by type.
     Secrets(Vec<(String, SecretValue)>),
     Report(AnyReport),
@@ -28,16 +26,47 @@ impl Outcome {
 
 /// One message of the core's threads to JavaScript. `id` names an operation, or a question that JavaScript answers.
 pub enum Message {
-    Done { id: u32, result: Result<Outcome, SecretError> },
-    Warning { code: &'static str, message: String },
-    Log { level: &'static str, message: String },
-    Rotated { tool: String, secret_type: String },
+    Done {
+        id: u32,
+        result: Result<Outcome, SecretError>,
+    },
+    /// The answers of a part of the reads of operation `id`, from its read number `first` on.
+    Read {
+        id: u32,
+        first: u32,
+        answers: Vec<Result<Option<SecretValue>, SecretError>>,
+        ends: bool,
+    },
+    Warning {
+        code: &'static str,
+        message: String,
+    },
+    Log {
+        level: &'static str,
+        message: String,
+    },
+    Rotated {
+        tool: String,
+        secret_type: String,
+    },
     RotationNotice(AnyReport),
     Alert(AnyReport),
-    Progress { id: u32, progress: AnyReport },
-    CallHook { id: u32, context: AnyReport },
-    AuditLines { id: u32, lines: String },
-    ReadVariables { id: u32, name: String },
+    Progress {
+        id: u32,
+        progress: AnyReport,
+    },
+    CallHook {
+        id: u32,
+        context: AnyReport,
+    },
+    AuditLines {
+        id: u32,
+        lines: String,
+    },
+    ReadVariables {
+        id: u32,
+        name: String,
+    },
 }
 
 /// The kinds of message that do not end an operation with a plain value (`lib/messages.js`).
@@ -71,8 +100,13 @@ impl Message {
     /// How many reads this message settles.
     pub fn reads(&self) -> usize {
         match self {
-            Self::Done { result: Ok(Outcome::Answers(answers)), .. } => answers.len(),
+            Self::Read { answers, .. } => answers.len(),
             _ => 1,
         }
+    }
+
+    /// Whether this message ends an operation.
+    pub fn ends_operation(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Read { ends: true, .. })
     }
 }

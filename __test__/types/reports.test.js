@@ -10,7 +10,7 @@ const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const native = require('../../lib/load')
 
-const root = path.join(__dirname, '..')
+const root = path.join(__dirname, '..', '..')
 const text = (/** @type {string[]} */ ...file) => fs.readFileSync(path.join(root, ...file), 'utf8')
 const documented = text('index.d.ts')
 const generated = text('native.d.ts')

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use delivery_core::delivery::Delivery;
-use napi::Env;
-use napi::bindgen_prelude::{Result, spawn};
+use napi::bindgen_prelude::spawn;
 use napi_derive::napi;
 use secret::error::SecretError;
 use secret::name::SecretName;
@@ -68,15 +67,9 @@ pub(super) fn secret(value: Option<SecretValue>) -> Outcome {
 
 #[napi]
 impl NativeDelivery {
-    /// Lets pending operations keep the process alive (`true`) or not (`false`).
-    #[napi(catch_unwind)]
-    pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
-        self.completions.hold(env, hold)
-    }
-
     /// The messages since the last batch. `null` when there are none: `settle` is called with those that come later.
     #[napi(
-        ts_return_type = "{ ids: Array<number>, values: Array<unknown>, others: Array<unknown> } | null",
+        ts_return_type = "{ reads: Array<unknown>, ids: Array<number>, values: Array<unknown>, others: Array<unknown>, more: boolean } | null",
         catch_unwind
     )]
     pub fn more(&self) -> Option<Batch> {

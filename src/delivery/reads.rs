@@ -2,16 +2,22 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
+use delivery_core::delivery::Delivery;
 use delivery_core::resolver::Freshness;
 use delivery_core::source::runtime::Variables;
+use napi::bindgen_prelude::spawn;
 use napi_derive::napi;
+use secret::error::SecretError;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-use super::native::{NativeDelivery, secret};
+use super::native::NativeDelivery;
+use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
-use crate::raw::{CachedReader, SecretMap};
+use crate::raw::{CachedReader, Names, SecretMap};
 
 impl NativeDelivery {
     /// What JavaScript read when the call was made; what it did not read is asked for.
@@ -23,7 +29,7 @@ impl NativeDelivery {
 #[napi]
 impl NativeDelivery {
     /// The function of cached reads; see `raw`.
-    #[napi(ts_return_type = "(toolOrName: string, secretType?: string) => string | undefined", catch_unwind)]
+    #[napi(ts_return_type = "(toolOrName: string, secretType?: string) => string | [string] | undefined", catch_unwind)]
     pub fn cached_reader(&self) -> CachedReader {
         CachedReader(self.delivery.hot_path().clone())
     }
@@ -35,52 +41,33 @@ impl NativeDelivery {
         Some(SecretMap(entries.into_iter().map(|(kind, entry)| (kind, entry.value.clone())).collect()))
     }
 
-    /// `getSecret`, of one secret. Variables that are not given are asked for when they are needed.
-    #[napi(catch_unwind)]
-    pub fn get_secret(&self, id: u32, name: String, variables: Option<HashMap<String, String>>) {
-        let variables = self.variables(variables);
-        self.start_named(id, &name, |delivery, name| async move {
-            Ok(secret(delivery.read_one(&name, &variables, Freshness::Cached).await?.map(|found| found.value)))
-        });
-    }
-
-    /// Several `getSecret` that were called in one turn, as one operation: what none of them finds in the caches is
-    /// fetched together. `names` are joined by line ends; `variables`, where given, has each one's. Gives `false`, and
-    /// begins nothing, when there are not `count` names: one of them holds a line end.
+    /// `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
+    /// one's; variables that are not given are asked for when they are needed.
     #[napi(catch_unwind)]
     pub fn get_secrets(
         &self,
         id: u32,
-        count: u32,
-        names: String,
+        #[napi(ts_arg_type = "Array<string>")] names: Names,
         variables: Option<Vec<HashMap<String, String>>>,
-    ) -> bool {
-        let count = usize::try_from(count).unwrap_or_default();
+    ) {
+        let count = names.0.len();
         let mut given = variables.map(Vec::into_iter);
-        let (mut valid, mut variables, mut refused) =
-            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::new());
-        for (at, name) in names.split('\n').enumerate() {
-            let read = given.as_mut().map(|given| given.next().unwrap_or_default());
-            match SecretName::new(name) {
-                Ok(name) => {
-                    valid.push(name);
-                    variables.push(self.variables(read));
-                }
-                Err(error) => refused.push((at, error)),
-            }
+        let reads: Vec<_> = names
+            .0
+            .into_iter()
+            .map(|name| (name, self.variables(given.as_mut().map(|given| given.next().unwrap_or_default()))))
+            .collect();
+        self.completions.begin();
+        let left = Arc::new(AtomicUsize::new(count));
+        let mut reads = reads.into_iter();
+        let mut first = 0;
+        for size in Delivery::portions(count) {
+            let portion = Portion::new(id, first, size, left.clone(), self.completions.clone());
+            first += size;
+            let reads: Vec<_> = reads.by_ref().take(size).collect();
+            let delivery = self.delivery.clone();
+            spawn(async move { portion.finish(read(&delivery, reads).await) });
         }
-        if valid.len() + refused.len() != count {
-            return false;
-        }
-        self.start(id, |delivery| async move {
-            let answers = delivery.read(&valid, &variables, Freshness::Cached).await.into_iter();
-            let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
-            for (at, error) in refused {
-                answers.insert(at, Err(error));
-            }
-            Ok(Outcome::Answers(answers))
-        });
-        true
     }
 
     /// `getToolSecrets`.
@@ -99,16 +86,34 @@ impl NativeDelivery {
         self.delivery.variables_come_first()
     }
 
-    /// Whether copies are shared in Redis.
-    #[napi(catch_unwind)]
-    pub fn has_shared_cache(&self) -> bool {
-        self.delivery.has_shared_cache()
-    }
-
     /// The variables that were asked for; unset when they could not be read.
     #[napi(catch_unwind)]
     pub fn variables_are(&self, id: u32, variables: Option<HashMap<String, String>>) {
         let secret = |(name, value)| (name, SecretValue::new(value));
         self.variables.answer(id, variables.map(|read| read.into_iter().map(secret).collect()));
     }
+}
+
+/// The answers of a portion, in its order. A name that is none has the error that it rejects with.
+async fn read(
+    delivery: &Delivery,
+    reads: Vec<(std::result::Result<SecretName, SecretError>, Variables)>,
+) -> Vec<ReadAnswer> {
+    let (mut names, mut variables) = (Vec::with_capacity(reads.len()), Vec::with_capacity(reads.len()));
+    let mut refused = Vec::new();
+    for (at, (name, read)) in reads.into_iter().enumerate() {
+        match name {
+            Ok(name) => {
+                names.push(name);
+                variables.push(read);
+            }
+            Err(error) => refused.push((at, error)),
+        }
+    }
+    let answers = delivery.read(&names, &variables, Freshness::Cached).await.into_iter();
+    let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
+    for (at, error) in refused {
+        answers.insert(at, Err(error));
+    }
+    answers
 }

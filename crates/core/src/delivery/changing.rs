@@ -125,7 +125,7 @@ impl Delivery {
     /// Follows an event that AWS sent (`handleSecretEvent`); gives whether it concerned this environment.
     ///
     /// # Errors
-    /// See [`Events::handle`]; `CLOSED`.
+    /// See [`Events::handle`](crate::events::Events::handle); `CLOSED`.
     pub async fn handle_event(&self, text: &str) -> Result<bool> {
         self.open(self.events.handle(text)).await
     }

@@ -220,11 +220,6 @@ impl Delivery {
         self.resolver.precedence == Precedence::Override || self.reads().aws().is_none()
     }
 
-    /// Whether copies are shared in Redis: a read that memory does not answer may then cost no call.
-    pub fn has_shared_cache(&self) -> bool {
-        self.reads().cache().and_then(TieredCache::redis).is_some()
-    }
-
     /// Reads time.
     pub fn clock(&self) -> &Clock {
         &self.clock
