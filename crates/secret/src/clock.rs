@@ -15,10 +15,26 @@ impl Moment {
     /// Later than any other moment.
     pub const NEVER: Self = Self(u64::MAX);
 
+    /// The moment `ms` milliseconds after the arbitrary start.
+    pub fn from_millis(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the arbitrary start.
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
     /// The moment `after` later, at the far end of time when that overflows.
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(millis(after)))
+    }
+
+    /// The moment `before` earlier, at the beginning of time when that underflows.
+    #[must_use]
+    pub fn minus(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(before)))
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
@@ -75,6 +91,11 @@ impl Clock {
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn test() -> Self {
         Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0) })))
+    }
+
+    /// Whether a test moves it.
+    pub fn is_test(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Moves a test clock; does nothing to the machine's.

@@ -20,6 +20,7 @@ use crate::events::{Events, Parts as EventParts};
 use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
+use crate::reads::copies::notify_rotated;
 use crate::reads::{Parts, Reads};
 use crate::resolver::Resolver;
 use crate::rotation::hooks::Hooks;
@@ -34,7 +35,7 @@ use secret::clock::Clock;
 use secret::environment::{Environment, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
-use secret::name::AwsIdTemplate;
+use secret::name::{AwsIdTemplate, SecretName};
 use secret::notice::{Notice, Notices};
 
 /// Delivers secrets. Made without I/O; every method may be called from any task.
@@ -91,7 +92,11 @@ impl Delivery {
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
         let cache = cache
-            .map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone()))
+            .map(|cache| {
+                let (tools, hears) = (tools.clone(), notices.clone());
+                let rotated = Box::new(move |name: &SecretName| notify_rotated(&tools, &*hears, name));
+                TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone(), rotated)
+            })
             .transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory =

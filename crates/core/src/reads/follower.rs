@@ -23,11 +23,7 @@ impl Reads {
 
     fn changed(&self, changed: &Changed<'_>) {
         match changed {
-            Changed::One(name) => self.forget(name),
-            Changed::Rotated(name) => {
-                self.forget(name);
-                self.copies.notify_rotated(name);
-            }
+            Changed::Dropped(name) | Changed::Replaced(name) => self.forget(name),
             Changed::All => self.forget_all(),
             Changed::Unheard(why) => self.copies.warn_unsubscribed(why),
         }

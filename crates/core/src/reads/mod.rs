@@ -19,6 +19,7 @@ pub mod table;
 mod versions;
 
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use aws::Aws;
 use cache::memory::Lookup;
@@ -35,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
-use self::copies::Copies;
+use self::copies::{Copies, Followed};
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, Flights, Role};
 pub use self::listings::ListedNow;
@@ -47,6 +48,11 @@ pub use self::versions::Versions;
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
+
+/// How often a read asks again because copies were dropped meanwhile.
+const MOST_DROPS: u32 = 3;
+/// Between two answers of which the first gave an older version than the one held.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
 
 /// AWS, its caches, and the rules between them.
 pub struct Reads {
@@ -179,7 +185,8 @@ impl Reads {
         {
             self.refresh_ahead(name.as_str(), entry, &tokio::runtime::Handle::current());
         }
-        match Course::begin(lookup) {
+        let denied = self.cache().is_some_and(|cache| cache.is_denied(name));
+        match Course::begin(lookup, denied) {
             Step::End(verdict) => {
                 let denied = verdict.answer.as_ref().is_err_and(SecretError::is_denied);
                 add(if denied { &self.metrics.unauthorized } else { &self.metrics.hits });
@@ -201,7 +208,7 @@ impl Reads {
             match course.shared(shared) {
                 Step::End(verdict) => {
                     add(&self.metrics.hits);
-                    answers.push((i, self.copies.follow(&want, verdict).await));
+                    answers.push((i, verdict.answer));
                 }
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
                     let (role, flight) = self.enter(want, course, deadline, &mut misses);
@@ -250,15 +257,31 @@ impl Reads {
             },
         };
         match heard {
-            Heard::Peer(copy) => self.copies.follow(&want, course.adopt(copy)).await,
-            Heard::Aws(said) => self.conclude(&want, course, said).await,
+            Heard::Peer(copy) => Course::adopt(&copy).answer,
+            Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
     }
 
-    /// The end of every course that has asked AWS.
-    async fn conclude(&self, want: &Want, course: Course, said: Said) -> Answer {
+    /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
+    /// what they were dropped for.
+    async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
+        let mut followed = self.follow(&want, course.clone(), said).await;
+        for _ in 0..MOST_DROPS {
+            if !followed.is_outdated {
+                break;
+            }
+            let want = self.copies.want(&want.name);
+            let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
+            followed = self.follow(&want, course.clone(), said).await;
+        }
+        followed.answer
+    }
+
+    /// What the table says, done.
+    async fn follow(&self, want: &Want, course: Course, said: Said) -> Followed {
         self.calls.note(&said);
-        let step = course.aws(said, self.copies.clock.now());
+        let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
+        let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
     }
 
@@ -276,22 +299,34 @@ impl Reads {
         self.flights.forget(name.as_str());
         let (reads, wanted) = (self.clone(), name.clone());
         let (_, flight) = self.flights.enter(name.as_str(), move || async move {
-            let (want, said) = reads.ask_anew(&wanted).await;
+            let deadline = reads.deadline();
+            let (mut want, mut said) = reads.ask(&wanted).await;
+            let mut course = Course::refresh();
+            if reads.is_doubtful(&wanted, &said) {
+                // A late answer, or a version gone back to: a second answer tells.
+                tokio::time::sleep(SECOND_LOOK).await;
+                (want, said) = reads.ask(&wanted).await;
+                course = course.confirmed();
+            }
             if let Ok(Some(fetched)) = &said
                 && !fetched.value.is_empty()
             {
                 reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
             }
-            reads.conclude(&want, Course::refresh(), said).await
+            reads.conclude(want, course, said, deadline).await
         });
         self.flights.outcome(name.as_str(), flight).await
     }
 
-    /// Asks AWS now; answers to earlier questions about `name` no longer reach the caches.
-    async fn ask_anew(&self, name: &SecretName) -> (Want, Said) {
-        if let Some(cache) = self.cache() {
-            cache.supersede_fetches(name);
-        }
+    /// Whether AWS gave an older version than the one held.
+    fn is_doubtful(&self, name: &SecretName, said: &Said) -> bool {
+        let held = self.cache().and_then(|cache| cache.memory().held(name.as_str()));
+        let Ok(Some(fetched)) = said else { return false };
+        held.is_some_and(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms))
+    }
+
+    /// Asks AWS now.
+    async fn ask(&self, name: &SecretName) -> (Want, Said) {
         let want = self.copies.want(name);
         let said = self.calls.one(name).await;
         (want, said)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
-use cache::tiered::{At, Want};
+use cache::order::Stamp;
+use cache::tiered::{TieredCache, Want};
 use futures_util::future::try_join3;
 use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
-use secret::clock::{Moment, millis};
+use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
@@ -48,14 +49,17 @@ pub struct VersionCache {
 struct Remembered {
     versions: Arc<Versions>,
     until: Moment,
-    at: At,
+    /// When they were asked for.
+    asked: Stamp,
 }
 
 impl VersionCache {
-    fn get(&self, name: &SecretName, at: At, now: Moment) -> Option<Arc<Versions>> {
+    fn get(&self, name: &SecretName, cache: &TieredCache, now: Moment) -> Option<Arc<Versions>> {
         let by_name = self.by_name.lock();
-        let found = by_name.get(name).filter(|found| found.at == at && now < found.until)?;
-        Some(found.versions.clone())
+        let found = by_name.get(name)?;
+        // Not past a change of the secret that this instance knows of.
+        let is_current = now < found.until && cache.memory().allows(name.as_str(), found.asked);
+        is_current.then(|| found.versions.clone())
     }
 
     fn remember(&self, name: &SecretName, remembered: Remembered) {
@@ -82,9 +86,9 @@ impl Reads {
     /// The names in memory whose copies AWS gave longer ago than `how_long`: no reader keeps them fresh.
     pub fn unseen_for(&self, how_long: Duration) -> Vec<SecretName> {
         let Some(cache) = self.cache() else { return Vec::new() };
-        let before = self.copies.clock.unix_ms().saturating_sub(millis(how_long));
+        let before = self.copies.clock.now().minus(how_long);
         let copies = cache.memory().entries(self.copies.clock.now()).into_iter();
-        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.fetched_unix_ms < before);
+        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.asked.at() < before);
         unseen.filter_map(|(name, _)| SecretName::new(&name).ok()).collect()
     }
 
@@ -110,20 +114,20 @@ impl Reads {
         let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
         loop {
             self.forget(name);
-            let (want, said) = self.ask_anew(name).await;
+            let (want, said) = self.ask(name).await;
             let found = match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
                     let is_it = version.is_none_or(|version| fetched.primary_version() == Some(version));
                     is_it.then(|| fetched.clone())
                 }
                 Ok(_) if version.is_none() => {
-                    self.conclude(&want, Course::refresh(), said).await?;
+                    self.follow(&want, Course::refresh(), said).await.answer?;
                     return Ok(true);
                 }
                 // Asking again would change nothing.
                 Err(error) if error.is_denied() => {
                     let error = error.clone();
-                    return self.conclude(&want, Course::refresh(), said).await.and(Err(error));
+                    return self.follow(&want, Course::refresh(), said).await.answer.and(Err(error));
                 }
                 Err(error) if version.is_none() => return Err(error.clone()),
                 _ => None,
@@ -143,7 +147,7 @@ impl Reads {
     /// written before the message: an instance that receives the message looks there.
     async fn adopt_everywhere(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let was_known = self.cache().is_some_and(|cache| cache.known(&want.name).is_some());
-        drop(self.conclude(want, Course::refresh(), Ok(Some(fetched.clone()))).await);
+        drop(self.follow(want, Course::refresh().confirmed(), Ok(Some(fetched.clone()))).await);
         if !was_known {
             self.copies.notify_rotated(&want.name);
         }
@@ -161,8 +165,11 @@ impl Reads {
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
         };
         self.follow_changes();
-        let at = self.copies.want(name).at;
-        if !fresh && let Some(remembered) = self.versions.get(name, at, self.copies.clock.now()) {
+        let asked = self.copies.ask().of(name).asked;
+        if !fresh
+            && let Some(cache) = self.cache()
+            && let Some(remembered) = self.versions.get(name, cache, self.copies.clock.now())
+        {
             return Ok(remembered);
         }
         let id = self.id(name);
@@ -172,7 +179,7 @@ impl Reads {
         let versions = Arc::new(Versions { current, previous, pending });
         if let Some(cache) = self.cache() {
             let until = self.copies.clock.now().plus(cache.ttl().min(REMEMBERED_FOR));
-            self.versions.remember(name, Remembered { versions: versions.clone(), until, at });
+            self.versions.remember(name, Remembered { versions: versions.clone(), until, asked });
         }
         Ok(versions)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_endpoint::{AwsEndpoint, Fault};
 use cache::memory::Epoch;
 use parking_lot::Mutex;
-use secret::clock::Clock;
+use secret::clock::{Clock, Moment};
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -252,9 +252,9 @@ impl Service<'_> {
         Some(entry.value.expose().to_owned())
     }
 
-    /// When the copy that the hot path gives was fetched, in milliseconds since 1970.
-    pub fn fetched_at(&self, name: &str) -> u64 {
-        self.delivery.hot_path().read(name).expect("a copy").fetched_unix_ms
+    /// When the copy that the hot path gives was asked for.
+    pub fn asked_at(&self, name: &str) -> Moment {
+        self.delivery.hot_path().read(name).expect("a copy").asked.at()
     }
 
     /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.
