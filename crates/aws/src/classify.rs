@@ -35,6 +35,7 @@ pub(super) struct Refusal {
     action: Option<&'static str>,
     request_id: Option<String>,
     missing_credentials: bool,
+    throttled: bool,
     nature: Nature,
 }
 
@@ -47,6 +48,7 @@ impl Refusal {
             return SecretError::without_credentials(message);
         }
         let error = SecretError::new(self.code, message).for_want_of(self.action);
+        let error = if self.throttled { error.throttled() } else { error };
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
@@ -88,13 +90,16 @@ where
                     action: None,
                     request_id: None,
                     missing_credentials,
+                    throttled: false,
                     nature,
                 });
             }
             None => unreachable_endpoint(other),
         },
     };
-    Failure::Refused(Refusal { code, why, action, request_id: request_id(error), missing_credentials: false, nature })
+    let throttled = aws_code_of(error).is_some_and(is_throttling);
+    let (request_id, missing_credentials) = (request_id(error), false);
+    Failure::Refused(Refusal { code, why, action, request_id, missing_credentials, throttled, nature })
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
@@ -105,8 +110,31 @@ pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refus
         action: refused_action(aws_code, message),
         request_id: None,
         missing_credentials: false,
+        throttled: is_throttling(aws_code),
         nature,
     })
+}
+
+fn aws_code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    match error {
+        SdkError::ServiceError(service) => service.err().meta().code(),
+        _ => None,
+    }
+}
+
+/// AWS's quota of an operation is used up.
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "LimitExceededException"
+    )
 }
 
 /// `None` means absent.
@@ -130,14 +158,9 @@ fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode,
             format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
             Nature::Answer,
         ),
-        "ThrottlingException"
-        | "Throttling"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "LimitExceededException" => (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient),
+        code if is_throttling(code) => {
+            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient)
+        }
         "ExpiredTokenException"
         | "ExpiredToken"
         | "RequestExpired"

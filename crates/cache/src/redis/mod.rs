@@ -135,6 +135,26 @@ impl RedisCache {
         format!("{}lock:{id}", self.config.key_prefix)
     }
 
+    /// Where the last drop of `id` is remembered; in a cluster it lies in the slot of the copy: the braces hash it like the
+    /// copy's key, and a prefix with braces of its own hashes both.
+    fn drop_key(&self, id: &str) -> String {
+        let prefix = &self.config.key_prefix;
+        if prefix.contains('{') { format!("{prefix}drop:{id}") } else { format!("{prefix}drop:{{{prefix}{id}}}") }
+    }
+
+    /// When each of `ids` was dropped, by the server's clock; in their order.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub async fn dropped_ms(&self, ids: &[String]) -> Result<Vec<Option<u64>>> {
+        let mut command = redis::cmd(MGET);
+        for id in ids {
+            command.arg(self.drop_key(id));
+        }
+        let found: Vec<Option<String>> = self.run(command).await?;
+        Ok(found.into_iter().map(|text| text.and_then(|text| text.parse().ok())).collect())
+    }
+
     fn cleared_key(&self, environment: &str) -> String {
         format!("{}cleared:{environment}", self.config.key_prefix)
     }
@@ -171,12 +191,13 @@ impl RedisCache {
     /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
     /// version that stood in no record.
     pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<bool> {
-        let mut command = redis::cmd("EVAL");
-        command.arg(scripts::SHARE).arg(1).arg(self.key(id)).arg(self.test_time()).arg(millis(copy.age));
         let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
-        command.arg(tail).arg(copy.envelope).arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
-        command.arg(&message.beginning).arg(&message.end).arg(&message.old);
-        Ok(self.run::<i64>(command).await? == 1)
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(copy.age)).arg(&tail).arg(copy.envelope);
+            command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        Ok(self.run_on_copy(scripts::SHARE, id, arguments).await? == 1)
     }
 
     /// Drops the entry of `id`, as of `age` ago, unless something newer stands there. The other instances hear of it.
@@ -188,26 +209,32 @@ impl RedisCache {
         environment: &str,
         message: &Message,
     ) -> Result<()> {
-        let command = self.drop_command(id, age, keep, environment, message);
-        self.run::<i64>(command).await.map(drop)
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(age)).arg(millis(keep).max(1)).arg(self.channel(environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        self.run_on_copy(scripts::DROP, id, arguments).await.map(drop)
     }
 
-    /// [`RedisCache::drop`] of many entries, as of now.
-    pub async fn drop_many(&self, entries: &[(String, Message)], keep: Duration, environment: &str) -> Result<()> {
-        for entries in entries.chunks(500) {
-            let drops = entries.iter();
-            let drops = drops.map(|(id, message)| self.drop_command(id, Duration::ZERO, keep, environment, message));
-            self.run_all::<i64>(drops.collect()).await?;
-        }
-        Ok(())
-    }
-
-    fn drop_command(&self, id: &str, age: Duration, keep: Duration, environment: &str, message: &Message) -> Cmd {
-        let mut command = redis::cmd("EVAL");
-        command.arg(scripts::DROP).arg(1).arg(self.key(id)).arg(self.test_time()).arg(millis(age));
-        command.arg(millis(keep).max(1)).arg(self.channel(environment));
-        command.arg(&message.beginning).arg(&message.end).arg(&message.old);
-        command
+    /// Runs a script on the copy of `id` and on its drop.
+    async fn run_on_copy(&self, script: &str, id: &str, arguments: impl Fn(&mut Cmd)) -> Result<i64> {
+        let command = |keys: u32| {
+            let mut command = redis::cmd("EVAL");
+            command.arg(script).arg(keys).arg(self.key(id));
+            if keys > 1 {
+                command.arg(self.drop_key(id));
+            }
+            arguments(&mut command);
+            command
+        };
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let asked = async {
+            match link.query(command(2)).await {
+                Err(error) if server_code(&error).as_deref() == Some("TRYAGAIN") => link.query(command(1)).await,
+                answered => answered,
+            }
+        };
+        self.bounded(asked, OPERATION_DEADLINE).await
     }
 
     /// Milliseconds on a test's clock; 0 where the server's own clock counts.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! 2c | asked (15 digits) | created (15 digits) | version tag (16 hex digits) | environment tag (16) | envelope
-//! 2t | dropped (15 digits)
 //! ```
 //!
-//! Times are milliseconds since 1970: `asked` and `dropped` on Redis's own clock, written by the script that stores the
+//! Beside it, under a key of its own, the time of the last drop (15 digits).
+//!
+//! Times are milliseconds since 1970: `asked` and the drop's on Redis's own clock, written by the script that stores the
 //! record, so that no machine's wrong clock makes a copy young; `created` is when AWS made the version, or zeros. The head is
 //! plain text because the scripts compare it. The tags are hashes: of the version id, so that a script sees a new version,
 //! and of the environment, so that clearing one leaves the others alone.
@@ -18,7 +19,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 const TIME: usize = 15;
 const TAG: usize = 16;
 const COPY: &[u8] = b"2c";
-const DROPPED: &[u8] = b"2t";
 /// The head of a copy, before its envelope.
 pub const HEAD: usize = 2 + 2 * TIME + 2 * TAG;
 
@@ -32,28 +32,24 @@ pub enum Record {
         /// When AWS made the version.
         created_unix_ms: Option<u64>,
     },
-    /// The copies of the secret were dropped then.
-    Dropped {
-        /// When.
-        at_ms: u64,
-    },
-    /// Not written by this version.
-    Foreign,
+    /// Written by version 0.1.0.
+    Old,
+    /// Written by nobody of us.
+    Garbage,
 }
 
 impl Record {
     /// Reads the head of a record.
     pub fn parse(bytes: &[u8]) -> Self {
         let time = |at: usize| -> Option<u64> { std::str::from_utf8(bytes.get(at..at + TIME)?).ok()?.parse().ok() };
-        let parsed = if bytes.starts_with(COPY) && bytes.len() >= HEAD {
-            let created = time(2 + TIME).filter(|created| *created > 0);
-            time(2).map(|asked_ms| Self::Copy { asked_ms, created_unix_ms: created })
-        } else if bytes.starts_with(DROPPED) {
-            time(2).map(|at_ms| Self::Dropped { at_ms })
-        } else {
-            None
-        };
-        parsed.unwrap_or(Self::Foreign)
+        if matches!(bytes.first(), Some(0 | 1)) {
+            return Self::Old;
+        }
+        if !bytes.starts_with(COPY) || bytes.len() < HEAD {
+            return Self::Garbage;
+        }
+        let created = time(2 + TIME).filter(|created| *created > 0);
+        time(2).map_or(Self::Garbage, |asked_ms| Self::Copy { asked_ms, created_unix_ms: created })
     }
 }
 
@@ -74,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_read_back_and_garbage_is_foreign() {
+    fn heads_are_read_back_and_garbage_is_told_apart() {
         let tail = tail_of_head(Some(7), Some("v-1"), "production");
         let copy = format!("2c{:015}{tail}envelope", 1_767_225_600_000_u64);
         assert_eq!(copy.len(), HEAD + "envelope".len());

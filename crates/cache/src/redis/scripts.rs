@@ -12,38 +12,42 @@ macro_rules! script {
     };
 }
 
-/// Stores a copy unless a newer one, or a later drop, stands there. Publishes a version that no record had. Returns 1 when
-/// the copy was stored.
+/// Stores a copy unless a newer one stands there, or the secret was dropped later. Publishes a version that no record had.
+/// Returns 1 when the copy was stored.
 ///
-/// `KEYS[1]` the key; `ARGV`: now or 0, age in ms, tail of the head, envelope, how long to keep it in ms, channel, beginning
-/// and end of the message, the message for version 0.1.0.
+/// `KEYS`: the copy's, the drop's (left out while a cluster moves their slot, since it then takes one key only); `ARGV`: now or
+/// 0, age in ms, tail of the head, envelope, how long to keep it in ms, channel,
+/// beginning and end of the message, the message for version 0.1.0.
 pub const SHARE: &str = script!(
     "local asked = now - tonumber(ARGV[2])
+local dropped = KEYS[2] and redis.pcall('GET', KEYS[2])
+if type(dropped) == 'string' and (tonumber(dropped) or 0) >= asked then return 0 end
 local current = redis.pcall('GETRANGE', KEYS[1], 0, 47)
-if type(current) ~= 'string' then redis.call('DEL', KEYS[1]); current = '' end
-local marked = string.sub(current, 1, 1) == '2' and tonumber(string.sub(current, 3, 17))
-if marked and marked >= asked then return 0 end
+if type(current) ~= 'string' then redis.call('UNLINK', KEYS[1]); current = '' end
+local is_copy = string.sub(current, 1, 2) == '2c'
+if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) >= asked then return 0 end
 local at = string.format('%015.0f', asked)
 redis.call('SET', KEYS[1], '2c' .. at .. ARGV[3] .. ARGV[4], 'PX', ARGV[5])
-if string.sub(current, 1, 2) ~= '2c' or string.sub(current, 33, 48) ~= string.sub(ARGV[3], 16, 31) then
+if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[3], 16, 31) then
   redis.call('PUBLISH', ARGV[6], ARGV[7] .. at .. ARGV[8])
   redis.call('PUBLISH', ARGV[6], ARGV[9])
 end
 return 1"
 );
 
-/// Drops the copies of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as
+/// Drops the copy of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as
 /// after a late "not there". Returns 1 when it was dropped.
 ///
-/// `KEYS[1]` the key; `ARGV`: now or 0, age of the drop in ms, how long to remember it in ms, channel, beginning and end of the
-/// message, the message for version 0.1.0.
+/// `KEYS`: the copy's, the drop's; `ARGV`: now or 0, age of the drop in ms, how long to remember it in ms, channel, beginning
+/// and end of the message, the message for version 0.1.0.
 pub const DROP: &str = script!(
     "local dropped = now - tonumber(ARGV[2])
 local current = redis.pcall('GETRANGE', KEYS[1], 0, 16)
-local marked = type(current) == 'string' and string.sub(current, 1, 1) == '2' and tonumber(string.sub(current, 3, 17))
-if marked and marked > dropped then return 0 end
+local is_copy = type(current) == 'string' and string.sub(current, 1, 2) == '2c'
+if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) > dropped then return 0 end
 local at = string.format('%015.0f', dropped)
-redis.call('SET', KEYS[1], '2t' .. at, 'PX', ARGV[3])
+redis.call('UNLINK', KEYS[1])
+if KEYS[2] then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5] .. at .. ARGV[6])
 redis.call('PUBLISH', ARGV[4], ARGV[7])
 return 1"

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -110,9 +111,8 @@ impl TieredCache {
         self.clear_memory(self.memory.ask(self.clock.now()));
         let Some(shared) = &self.shared else { return Ok(()) };
         let own = std::mem::take(&mut *shared.own.lock());
-        let drops: Vec<_> =
-            own.iter().map(|name| (self.id(name), Message::drop(shared.instance, name, None))).collect();
-        shared.redis.drop_many(&drops, self.keep(), shared.environment).await
+        // They share one connection, whose commands go out together.
+        try_join_all(own.iter().map(|name| self.drop_shared(name, Duration::ZERO, None))).await.map(drop)
     }
 
     fn clear_memory(&self, dropped: Stamp) {
@@ -207,35 +207,40 @@ impl TieredCache {
         }
         let ids: Vec<String> = names.iter().map(|name| self.id(name)).collect();
         let looked = async {
-            let records = shared.redis.get_many(&ids).await?;
-            Ok::<_, secret::error::SecretError>((records, shared.redis.server_clock().await?))
+            let server = shared.redis.server_clock().await?;
+            let dropped = shared.redis.dropped_ms(&ids).await?;
+            Ok::<_, secret::error::SecretError>((shared.redis.get_many(&ids).await?, dropped, server))
         };
-        let (records, server) =
-            looked.await.map_or_else(|_| (Vec::new(), None), |(found, server)| (found, Some(server)));
-        for (i, name) in names.iter().enumerate() {
-            let record = records.get(i).cloned().flatten();
+        let Ok((records, dropped, server)) = looked.await else {
+            // Nothing says that the copies are right.
+            for name in &names {
+                self.forget(name);
+                changed(Changed::Dropped(name));
+            }
+            return;
+        };
+        for (((name, id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
             let held = self.memory.held(name.as_str());
-            let server = server.filter(|_| record.is_some());
-            match server.zip(record.as_deref().map(Record::parse)) {
-                Some((server, Record::Copy { .. })) => {
+            if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.moment_of(ms)))
+                && held.as_ref().is_none_or(|held| held.asked <= at)
+            {
+                self.memory.drop_value(&name.text(), at, self.clock.now());
+                self.leave_out(name);
+                changed(Changed::Dropped(name));
+            }
+            match record.as_deref().map(Record::parse) {
+                Some(Record::Copy { .. }) => {
                     // Put into memory, it is reported if it is another version.
                     let is_held = held.is_some() || self.known(name).is_some();
-                    drop(self.opened(shared, &self.want(name), &ids[i], record, server, is_held));
+                    drop(self.opened(shared, &self.want(name), id, record, server, is_held));
                     changed(Changed::Replaced(name));
                 }
-                Some((server, Record::Dropped { at_ms })) => {
-                    let at = Stamp::foreign(server.moment_of(at_ms));
-                    if held.is_none_or(|held| held.asked <= at) {
-                        self.memory.drop_value(&name.text(), at, self.clock.now());
-                        self.leave_out(name);
-                        changed(Changed::Dropped(name));
-                    }
-                }
-                // Dropped by version 0.1.0, forgotten by Redis, or Redis does not answer: nothing says that the copy is right.
-                Some((_, Record::Foreign)) | None => {
+                // Dropped by version 0.1.0, or forgotten by Redis: nothing says that the copy is right.
+                Some(Record::Old | Record::Garbage) | None if dropped_ms.is_none() => {
                     self.forget(name);
                     changed(Changed::Dropped(name));
                 }
+                Some(Record::Old | Record::Garbage) | None => {}
             }
         }
     }

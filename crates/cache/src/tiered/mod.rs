@@ -30,7 +30,7 @@ pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
 use secret::clock::{Clock, Moment, millis};
-use secret::error::{Result, SecretError};
+use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
@@ -296,7 +296,9 @@ impl TieredCache {
         let mut record = Zeroizing::new(record);
         let (asked_ms, created_unix_ms) = match Record::parse(&record) {
             Record::Copy { asked_ms, created_unix_ms } => (asked_ms, created_unix_ms),
-            Record::Dropped { .. } | Record::Foreign => return Shared::Miss,
+            // Its age is by the clock of the machine that wrote it.
+            Record::Old => return Shared::Miss,
+            Record::Garbage => return Shared::Failed(unknown_format(id)),
         };
         if self.is_denied(&want.name) {
             return Shared::Miss;
@@ -495,4 +497,9 @@ impl TieredCache {
         let entry = self.entry_of(contents, None, asked);
         entry.is_usable(now).then_some(entry)
     }
+}
+
+fn unknown_format(id: &str) -> SecretError {
+    let why = format!("{id}: the shared cache entry is of an unknown format; it is ignored");
+    SecretError::new(ErrorCode::CacheEntryCorrupt, why)
 }

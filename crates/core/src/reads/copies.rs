@@ -9,7 +9,7 @@ use cache::memory::{Lookup, Stored};
 use cache::tiered::{Asking, Shared, TieredCache, Want};
 use secret::clock::Clock;
 use secret::error::Result;
-use secret::found::Origin;
+use secret::found::{Fetched, Origin};
 use secret::manifest::Manifest;
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -150,6 +150,17 @@ impl Copies {
             Stored::Newer(entry) => Followed::current(Ok(Some(entry.found(Origin::Memory, false)))),
             Stored::Outdated => Followed { answer: verdict.answer, is_outdated: true },
         }
+    }
+
+    /// Whether `fetched` is another version than the one known here before.
+    pub(super) fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
+        let known = self.cache.as_ref().and_then(|cache| cache.known(name));
+        known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Whether the service declares `name`, or memory knows something about it.
+    pub(super) fn concerns(&self, name: &SecretName) -> bool {
+        self.tools.declares(name.as_str()) || self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))
     }
 
     /// Reports a shared copy that should be gone and may still be there.

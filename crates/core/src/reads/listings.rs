@@ -86,6 +86,7 @@ impl Reads {
             add(&self.metrics.shared_calls);
             // As old as the listing.
             let (course, want) = (Course::renew(self.copies.usable(&name)), asked.of(&name));
+            let said = self.calls.alone(&name, said).await;
             if let Ok(Some(fetched)) = &said
                 && !fetched.value.is_empty()
             {

@@ -18,6 +18,7 @@ mod refresher;
 pub mod table;
 mod versions;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use aws::Aws;
 use cache::memory::Lookup;
 use cache::tiered::{TieredCache, Want};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use secret::breaker::BreakerState;
 use secret::clock::Clock;
 use secret::error::SecretError;
@@ -49,6 +51,8 @@ use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
 
+/// Names that are remembered as asked for.
+const MOST_ASKED: usize = 10_000;
 /// How often a read asks again because copies were dropped meanwhile.
 const MOST_DROPS: u32 = 3;
 /// Between two answers of which the first gave an older version than the one held.
@@ -64,6 +68,8 @@ pub struct Reads {
     listings: Listings,
     versions: VersionCache,
     following: Once,
+    /// Names that were asked for, where nothing is cached that would tell.
+    asked: Mutex<HashSet<SecretName>>,
     metrics: Arc<Metrics>,
 }
 
@@ -105,6 +111,7 @@ impl Reads {
             listings: Listings::default(),
             versions: VersionCache::default(),
             following: Once::new(),
+            asked: Mutex::default(),
             metrics,
         })
     }
@@ -200,6 +207,7 @@ impl Reads {
     /// covers all of it.
     async fn fetch(self: &Arc<Self>, names: &[SecretName], missed: Vec<(usize, Course)>) -> Vec<(usize, Answer)> {
         self.follow_changes();
+        self.note_asked(missed.iter().map(|(i, _)| &names[*i]));
         let deadline = self.deadline();
         let wants: Vec<Want> = missed.iter().map(|(i, _)| self.copies.want(&names[*i])).collect();
         let shared = self.copies.lookup_shared(&wants).await;
@@ -335,6 +343,21 @@ impl Reads {
     /// AWS's answers for `names`, past the caches and leaving them alone.
     pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
         self.calls.all(names).await
+    }
+
+    fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
+        let mut asked = self.asked.lock();
+        for name in names {
+            if asked.len() < MOST_ASKED && !asked.contains(name) {
+                asked.insert(name.clone());
+            }
+        }
+    }
+
+    /// Whether events about `name` are this process's business: it declared the secret, holds it, or was asked for it
+    /// (decision D31).
+    pub fn concerns(&self, name: &SecretName) -> bool {
+        self.copies.concerns(name) || self.asked.lock().contains(name)
     }
 
     /// Whether no fetch is under way.

@@ -14,6 +14,7 @@ use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
+use secret::rate_limit::TokenBucket;
 use tokio::time::sleep;
 
 use super::Reads;
@@ -94,7 +95,7 @@ impl Reads {
 
     /// After `version` of `name` was made live here: the caches of every instance follow to it.
     pub async fn follow_rotation(self: &Arc<Self>, name: &SecretName, version: &str) {
-        if self.catch_up(name, Some(version)).await.is_ok_and(|caught_up| caught_up) {
+        if self.catch_up(name, &[version], None).await.is_ok_and(|caught_up| caught_up) {
             return;
         }
         // AWS does not give it yet, or at all. The value before it may open nothing any more.
@@ -105,22 +106,40 @@ impl Reads {
         self.copies.notify_rotated(name);
     }
 
-    /// Reads `name` until AWS gives `version` (any, when none is named), puts it into every cache and tells everybody
-    /// who did not know. Gives `false` when AWS has another version, or none, for ten seconds.
+    /// Reads `name` until AWS gives one of `versions` (any, when none is named), puts it into every cache and notifies all
+    /// instances that did not know it. A new version that is none of them is taken as well. Gives `false` when AWS has given none
+    /// of them for ten seconds. Each call of AWS takes a token of `budget`.
     ///
     /// # Errors
     /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
-    pub async fn catch_up(self: &Arc<Self>, name: &SecretName, version: Option<&str>) -> Result<bool> {
+    pub async fn catch_up(
+        self: &Arc<Self>,
+        name: &SecretName,
+        versions: &[&str],
+        budget: Option<&TokenBucket>,
+    ) -> Result<bool> {
         let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
+        let any = versions.is_empty();
         loop {
+            if let Some(budget) = budget {
+                // The bucket always fills again.
+                sleep(budget.take(Duration::MAX).unwrap_or_default()).await;
+            }
             self.forget(name);
             let (want, said) = self.ask(name).await;
-            let found = match &said {
+            match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
-                    let is_it = version.is_none_or(|version| fetched.primary_version() == Some(version));
-                    is_it.then(|| fetched.clone())
+                    let is_it = any || fetched.primary_version().is_some_and(|version| versions.contains(&version));
+                    if is_it {
+                        self.adopt_everywhere(&want, fetched.clone()).await;
+                        return Ok(true);
+                    }
+                    // Another new version: the one announced may have been replaced since, or is no version at all.
+                    if self.copies.is_news(name, fetched) && !self.is_doubtful(name, &said) {
+                        self.adopt_everywhere(&want, fetched.clone()).await;
+                    }
                 }
-                Ok(_) if version.is_none() => {
+                Ok(_) if any => {
                     self.follow(&want, Course::refresh(), said).await.answer?;
                     return Ok(true);
                 }
@@ -129,12 +148,8 @@ impl Reads {
                     let error = error.clone();
                     return self.follow(&want, Course::refresh(), said).await.answer.and(Err(error));
                 }
-                Err(error) if version.is_none() => return Err(error.clone()),
-                _ => None,
-            };
-            if let Some(found) = found {
-                self.adopt_everywhere(&want, found).await;
-                return Ok(true);
+                Err(error) if any => return Err(error.clone()),
+                _ => {}
             }
             if end.has_passed() {
                 return said.map(|_| false);
