@@ -85,7 +85,7 @@ impl Queue {
     }
 
     async fn connect(&self) -> Client {
-        let shared = client::shared(&self.config, None).await;
+        let (shared, _) = client::shared(&self.config, None).await;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(POLL_DEADLINE)

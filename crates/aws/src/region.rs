@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::client;
+use crate::connections::Connections;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
@@ -20,7 +21,7 @@ pub(super) struct Region {
     config: Arc<AwsSettings>,
     /// `None` for the primary, which the configuration names or leaves to the profile.
     replica: Option<FailoverRegion>,
-    client: Mutex<Arc<OnceCell<Client>>>,
+    client: Mutex<Arc<OnceCell<(Client, Connections)>>>,
     pub(super) breaker: Breaker,
 }
 
@@ -46,7 +47,8 @@ impl Region {
         std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
     }
 
-    pub(super) async fn client(&self) -> Client {
+    /// Its client, and the connections that the client uses.
+    pub(super) async fn client(&self) -> (Client, Connections) {
         let cell = self.client.lock().clone();
         cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
     }
@@ -58,8 +60,8 @@ impl Region {
 
     /// Asks through `client`.
     #[cfg(any(feature = "canned", fuzzing))]
-    pub(super) fn connect_by(&self, client: Client) {
-        *self.client.lock() = Arc::new(OnceCell::new_with(Some(client)));
+    pub(super) fn connect_by(&self, client: Client, connections: Connections) {
+        *self.client.lock() = Arc::new(OnceCell::new_with(Some((client, connections))));
     }
 
     /// Its name when it is a replica's.

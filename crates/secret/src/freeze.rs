@@ -35,6 +35,11 @@ impl Freezes {
         Self { clock, watches: AtomicUsize::new(0), looked: first(), thawed: first() }
     }
 
+    /// The moment to hand to [`Freezes::frozen_since`] later.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// Begins to watch for as long as the result is held and looked at.
     pub fn watch(&self) -> Watch<'_> {
         let now = self.clock.now();
