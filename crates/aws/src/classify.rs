@@ -76,7 +76,8 @@ where
             }
         }
         SdkError::ResponseError(response) => match too_long(error) {
-            Some(too_long) => (ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Transient),
+            // The way to AWS is there, and asking again would be as long.
+            Some(too_long) => (ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer),
             None => by_status(response.raw().status().as_u16()),
         },
         SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into(), Nature::Transient),

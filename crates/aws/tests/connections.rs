@@ -42,6 +42,17 @@ async fn an_answer_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn one_endless_answer_does_not_close_the_way_to_other_secrets() {
+    let server = Server::start(|asked| if asked.connection < 20 { Reply::Endless } else { Reply::Value });
+    let aws = server.source(TIMEOUT, 3);
+    for _ in 0..20 {
+        assert_eq!(aws.fetch("A_B").await.expect_err("no value").code(), ErrorCode::SourceResponseInvalid);
+    }
+    assert_eq!(server.requests(), 20, "asking again would be as long");
+    assert_eq!(read(&aws).await.len(), 10);
+}
+
+#[tokio::test]
 async fn an_answer_whose_length_is_too_great_is_not_read() {
     let server = Server::start(|_| Reply::Long(2 << 20));
     let error = server.source(TIMEOUT, 1).fetch("A_B").await.expect_err("no value");
