@@ -56,7 +56,7 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
-        let listing = within(&self.freezes, self.timeout, self.pages(prefix)).await;
+        let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
         listing.unwrap_or_else(|| Err(self.timed_out(prefix)))
     }
 

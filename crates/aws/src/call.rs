@@ -70,7 +70,7 @@ impl Aws {
             }
             Err(first_failure.unwrap_or_else(|| unasked(id)))
         };
-        within(&self.freezes, self.timeout, answered).await.unwrap_or_else(|| Err(self.timed_out(id)))
+        within(self.freezes, self.timeout, answered).await.unwrap_or_else(|| Err(self.timed_out(id)))
     }
 
     /// That AWS did not answer about `id` inside the deadline.
@@ -157,7 +157,7 @@ impl Aws {
             let (client, connections) = region.client().await;
             let pool = connections.pool();
             // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
-            match attempt(&self.freezes, self.attempt_timeout, Box::pin(send(&client))).await {
+            match attempt(self.freezes, self.attempt_timeout, Box::pin(send(&client))).await {
                 Attempt::Ended(answered) => return Ok(answered),
                 Attempt::TimedOut => {
                     // The connection may be dead, and with it those that were idle as long.

@@ -29,7 +29,7 @@ pub struct Aws {
     pub(crate) calls: AwsCalls,
     account: OnceLock<String>,
     pub(crate) clock: Clock,
-    pub(crate) freezes: Freezes,
+    pub(crate) freezes: &'static Freezes,
 }
 
 impl Aws {
@@ -50,14 +50,8 @@ impl Aws {
             calls: AwsCalls::default(),
             account: OnceLock::new(),
             clock,
-            // Real time even with a test clock: what is frozen is the process.
-            freezes: Freezes::new(Clock::system()),
+            freezes: Freezes::process(),
         }
-    }
-
-    /// The freezes that calls to AWS noticed: SIGSTOP, a frozen container, a machine that slept.
-    pub fn freezes(&self) -> &Freezes {
-        &self.freezes
     }
 
     /// Calls so far.

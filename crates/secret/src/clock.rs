@@ -45,11 +45,6 @@ impl AtomicMoment {
         Moment(self.0.load(Ordering::Relaxed))
     }
 
-    /// Moves it to `moment`, unless it is later already.
-    pub fn set_later(&self, moment: Moment) {
-        self.0.fetch_max(moment.0, Ordering::Relaxed);
-    }
-
     /// Moves it from `from` to `to`; `false` when another thread moved it first.
     pub fn advance(&self, from: Moment, to: Moment) -> bool {
         self.0.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()

@@ -4,10 +4,12 @@
 //! could read the answer. So an operation takes a [`Watch`], looks at it every [`TICK`] while it waits, and begins anew
 //! when a look comes more than [`FREEZE`] after the one before. Nothing runs while no operation is under way.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::clock::{AtomicMoment, Clock, Moment};
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, Moment, Stopwatch};
 
 /// How often an operation that waits looks at its watch.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -16,23 +18,50 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// thread wait, well below any timeout of AWS.
 pub const FREEZE: Duration = Duration::from_secs(1);
 
-/// The freezes that the operations of one owner noticed.
+/// The freezes of one process. Only those during which a [`Watch`] was held are known.
 #[derive(Debug)]
 pub struct Freezes {
     clock: Clock,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
     /// Watches that are held now.
-    watches: AtomicUsize,
+    watches: usize,
     /// The last look of any watch.
-    looked: AtomicMoment,
+    looked: Moment,
+    /// Since the last look, by the clock of timers, which does not count the time in which the machine slept.
+    since: Stopwatch,
     /// When the last freeze ended.
-    thawed: AtomicMoment,
+    thawed: Moment,
+    /// How long all freezes were, by the clock of timers.
+    frozen: Duration,
+}
+
+impl Seen {
+    /// Notes that the process runs at `now`. A freeze is noted by the first watch that looks after it.
+    fn look(&mut self, now: Moment) {
+        if self.watches > 0 && now.since(self.looked) > FREEZE {
+            self.thawed = now;
+            self.frozen += self.since.took();
+        }
+        self.looked = now;
+        self.since = Stopwatch::start();
+    }
 }
 
 impl Freezes {
     /// None yet. `clock` counts suspended time.
     pub fn new(clock: Clock) -> Self {
-        let first = || AtomicMoment::new(Moment::FIRST);
-        Self { clock, watches: AtomicUsize::new(0), looked: first(), thawed: first() }
+        let (first, since, frozen) = (Moment::FIRST, Stopwatch::start(), Duration::ZERO);
+        Self { clock, seen: Mutex::new(Seen { watches: 0, looked: first, since, thawed: first, frozen }) }
+    }
+
+    /// Those of this process, in real time.
+    pub fn process() -> &'static Self {
+        static PROCESS: LazyLock<Freezes> = LazyLock::new(|| Freezes::new(Clock::system()));
+        &PROCESS
     }
 
     /// The moment to hand to [`Freezes::frozen_since`] later.
@@ -43,19 +72,31 @@ impl Freezes {
     /// Begins to watch for as long as the result is held and looked at.
     pub fn watch(&self) -> Watch<'_> {
         let now = self.clock.now();
-        self.looked.set_later(now);
-        self.watches.fetch_add(1, Ordering::Relaxed);
+        let mut seen = self.seen.lock();
+        seen.look(now);
+        seen.watches += 1;
         Watch { freezes: self, last: now }
     }
 
-    /// Whether a freeze ended after `began`, or has just ended and its operations have not run since. Only freezes during
-    /// which a watch was held are known.
+    /// Whether a freeze ended after `began`.
     pub fn frozen_since(&self, began: Moment) -> bool {
-        let unnoticed = || {
-            let watched = self.watches.load(Ordering::Relaxed) > 0;
-            watched && self.clock.now().since(self.looked.get()) > FREEZE
-        };
-        self.thawed.get() > began || unnoticed()
+        self.noted(|seen| seen.thawed > began)
+    }
+
+    /// How long all freezes were until now, by the clock of timers: what a deadline that was set before them is to be
+    /// extended by.
+    pub fn frozen(&self) -> Duration {
+        self.noted(|seen| seen.frozen)
+    }
+
+    /// What is known, with a freeze that has just ended and whose operations have not run since.
+    fn noted<T>(&self, what: impl FnOnce(&Seen) -> T) -> T {
+        let now = self.clock.now();
+        let mut seen = self.seen.lock();
+        if seen.watches > 0 && now.since(seen.looked) > FREEZE {
+            seen.look(now);
+        }
+        what(&seen)
     }
 }
 
@@ -81,18 +122,14 @@ impl Watch<'_> {
         let now = self.freezes.clock.now();
         let passed = now.since(self.last);
         self.last = now;
-        self.freezes.looked.set_later(now);
-        if passed <= FREEZE {
-            return Look::Ran(passed);
-        }
-        self.freezes.thawed.set_later(now);
-        Look::Frozen(passed)
+        self.freezes.seen.lock().look(now);
+        if passed <= FREEZE { Look::Ran(passed) } else { Look::Frozen(passed) }
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.freezes.watches.fetch_sub(1, Ordering::Relaxed);
+        self.freezes.seen.lock().watches -= 1;
     }
 }
 
@@ -137,6 +174,22 @@ mod tests {
         drop(watch);
         assert!(freezes.frozen_since(began));
         assert!(!freezes.frozen_since(just_thawed));
+    }
+
+    #[test]
+    fn one_freeze_is_added_once_however_many_notice_it() {
+        let clock = Clock::test();
+        let freezes = Freezes::new(clock.clone());
+        let mut watches = [freezes.watch(), freezes.watch(), freezes.watch()];
+        std::thread::sleep(Duration::from_millis(20));
+        clock.advance(Duration::from_secs(10));
+        let frozen = freezes.frozen();
+        // The test clock is moved by hand; what is added is what timers count.
+        assert!(frozen >= Duration::from_millis(20), "{frozen:?}");
+        for watch in &mut watches {
+            watch.look();
+        }
+        assert_eq!(freezes.frozen(), frozen);
     }
 
     #[test]
