@@ -28,17 +28,21 @@ pub struct Deadline {
 impl Deadline {
     /// The deadline `limit` from now.
     pub fn after(limit: Duration) -> Self {
-        Self { at: now() + limit, frozen: Freezes::process().frozen() }
+        Self::noting(Freezes::process(), limit)
+    }
+
+    fn noting(freezes: &Freezes, limit: Duration) -> Self {
+        Self { at: now() + limit, frozen: freezes.frozen() }
     }
 
     /// With the freezes since it was set.
-    fn extended(self) -> Instant {
-        self.at + Freezes::process().frozen().saturating_sub(self.frozen)
+    fn extended(self, freezes: &Freezes) -> Instant {
+        self.at + freezes.frozen().saturating_sub(self.frozen)
     }
 
     /// Whether it has passed.
     pub fn has_passed(self) -> bool {
-        now() >= self.extended()
+        now() >= self.extended(Freezes::process())
     }
 
     /// Runs `work` until it ends or the deadline passes.
@@ -46,11 +50,15 @@ impl Deadline {
     /// # Errors
     /// [`Elapsed`] when the deadline passes first; `work` is dropped then.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+        self.limit_noting(Freezes::process(), work).await
+    }
+
+    async fn limit_noting<T>(self, freezes: &Freezes, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         let mut work = pin!(work);
-        let mut end = self.extended();
+        let mut end = self.extended(freezes);
         loop {
             match timeout_at(end, &mut work).await {
-                Err(elapsed) => match self.extended() {
+                Err(elapsed) => match self.extended(freezes) {
                     later if later > end => end = later,
                     _ => return Err(elapsed),
                 },
@@ -80,16 +88,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_freeze_while_something_is_watched_does_not_count() {
-        let deadline = Deadline::after(Duration::from_millis(500));
-        let watch = Freezes::process().watch();
-        let done = deadline.limit(async {
+        // Not those of this process, which other tests keep looking at.
+        let freezes = Freezes::new(Clock::system());
+        let deadline = Deadline::noting(&freezes, Duration::from_millis(500));
+        let watch = freezes.watch();
+        let done = deadline.limit_noting(&freezes, async {
             // As SIGSTOP does with all threads.
             std::thread::sleep(Duration::from_millis(1500));
             tokio::time::sleep(Duration::from_millis(200)).await;
         });
         done.await.expect("300 ms are left after the freeze");
-        assert!(!deadline.has_passed());
         drop(watch);
-        assert!(deadline.limit(std::future::pending::<()>()).await.is_err());
+        assert!(deadline.limit_noting(&freezes, std::future::pending::<()>()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn time_in_which_nothing_is_watched_counts() {
+        let freezes = Freezes::new(Clock::system());
+        let deadline = Deadline::noting(&freezes, Duration::from_millis(500));
+        let late = deadline.limit_noting(&freezes, async {
+            std::thread::sleep(Duration::from_millis(1500));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        });
+        assert!(late.await.is_err());
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// Whether files were removed, with their generation, before they could be read.
+    /// Whether a generation was replaced before all of its files were read.
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
     }
@@ -61,7 +61,7 @@ impl Generation {
         if let Some(bytes) = read(&data.join(file)).await? {
             return Ok(Some(bytes));
         }
-        self.must_exist(&data).await?;
+        self.must_be_current(directory, &data).await?;
         // What stands beside the link is no part of any generation.
         if is_of_a_generation(directory, file).await? { Ok(None) } else { read(&directory.join(file)).await }
     }
@@ -70,10 +70,8 @@ impl Generation {
     pub(crate) async fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         let beside = list(directory).await?.unwrap_or_default();
         let Some(data) = self.data(directory).await? else { return Ok(beside) };
-        let Some(mut files) = list(&data).await? else {
-            self.must_exist(&data).await?;
-            return Ok(beside);
-        };
+        let mut files = list(&data).await?.unwrap_or_default();
+        self.must_be_current(directory, &data).await?;
         for file in beside {
             if !files.contains(&file) && !is_of_a_generation(directory, &file).await? {
                 files.push(file);
@@ -87,23 +85,30 @@ impl Generation {
         if let Some(known) = self.directories.lock().get(directory) {
             return Ok(known.clone());
         }
-        let target = look::<Link>(&directory.join(DATA)).await?;
-        // A name beside the link, and nothing else.
-        let is_name = |target: &&PathBuf| {
-            let mut components = target.components();
-            matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
-        };
-        let data = target.0.as_ref().filter(is_name).map(|target| directory.join(target));
+        let data = current(directory).await?;
         Ok(self.directories.lock().entry(directory.to_owned()).or_insert(data).clone())
     }
 
-    async fn must_exist(&self, data: &Path) -> io::Result<()> {
-        if look::<Directory>(data).await?.0.is_some() {
+    /// That a file is missing in `data` says something only while `..data` names it: afterwards Kubernetes removes one file
+    /// after the other.
+    async fn must_be_current(&self, directory: &Path, data: &Path) -> io::Result<()> {
+        if current(directory).await?.as_deref() == Some(data) {
             return Ok(());
         }
         self.removed.store(true, Ordering::Relaxed);
         Err(io::Error::other("its mount is replaced faster than it can be read"))
     }
+}
+
+/// What `..data` in `directory` names now; `None` where it is no Kubernetes mount.
+async fn current(directory: &Path) -> io::Result<Option<PathBuf>> {
+    let target = look::<Link>(&directory.join(DATA)).await?;
+    // A name beside the link, and nothing else.
+    let is_name = |target: &&PathBuf| {
+        let mut components = target.components();
+        matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
+    };
+    Ok(target.0.as_ref().filter(is_name).map(|target| directory.join(target)))
 }
 
 async fn read(path: &Path) -> io::Result<Option<Bytes>> {

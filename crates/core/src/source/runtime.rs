@@ -89,8 +89,8 @@ impl Variables {
         Known::Asked(from).into()
     }
 
-    /// The same for reads that belong together: all of them see the same generation of each Kubernetes mount. When that is
-    /// removed meanwhile, [`Variables::is_outdated`] is true afterwards, and the reads are to be begun anew.
+    /// The same for reads that belong together: all of them see the same generation of each Kubernetes mount. When its files
+    /// were removed before they were read, [`Variables::is_outdated`] is true afterwards, and the reads are to be begun anew.
     #[must_use]
     pub fn in_one_generation(&self) -> Self {
         Self { known: self.known.clone(), generation: Some(Arc::default()) }
