@@ -100,7 +100,7 @@ impl Aws {
         let mut last: Option<SecretError> = None;
         loop {
             if let Err(open) = region.breaker.admit() {
-                return Err(Unanswered::Failed(last.unwrap_or_else(|| about(id, &open)), Nature::Transient));
+                return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &open)), Nature::Transient));
             }
             let answered = self.attempt(region, id, send).await;
             let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
@@ -142,7 +142,7 @@ impl Aws {
     /// sent again on a new connection, however often that happens.
     ///
     /// # Errors
-    /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time.
+    /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time, or the client cannot be made.
     async fn attempt<O, E, F>(
         &self,
         region: &Region,
@@ -154,7 +154,7 @@ impl Aws {
     {
         loop {
             self.take_token(id).await?;
-            let (client, connections) = region.client().await;
+            let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
             let pool = connections.pool();
             // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
             match attempt(self.freezes, self.attempt_timeout, Box::pin(send(&client))).await {
@@ -186,8 +186,12 @@ impl Aws {
 }
 
 /// The breaker's error for `id`: the failure that opened the breaker may name another secret.
-fn about(id: &str, open: &SecretError) -> SecretError {
+fn unadmitted(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
+}
+
+fn about(id: &str, error: &SecretError) -> SecretError {
+    error.instead(format!("{id}: {error}"))
 }
 
 fn unasked(id: &str) -> SecretError {

@@ -12,6 +12,7 @@ use crate::connections::Connections;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
+use secret::error::Result;
 
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(15) };
@@ -48,9 +49,12 @@ impl Region {
     }
 
     /// Its client, and the connections that the client uses.
-    pub(super) async fn client(&self) -> (Client, Connections) {
+    ///
+    /// # Errors
+    /// When it cannot be made now.
+    pub(super) async fn client(&self) -> Result<(Client, Connections)> {
         let cell = self.client.lock().clone();
-        cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
+        cell.get_or_try_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.cloned()
     }
 
     /// Closes its connections: their buffers hold the last answers.

@@ -82,6 +82,11 @@ impl Server {
 
 /// A source that asks the server at `url`.
 pub fn source(url: &str, timeout: Duration, max_attempts: u32) -> Aws {
+    source_with(url, timeout, max_attempts, HashMap::new())
+}
+
+/// [`source`], in a process that has these variables.
+pub fn source_with(url: &str, timeout: Duration, max_attempts: u32, variables: HashMap<String, String>) -> Aws {
     let settings = AwsSettings {
         region: Some("eu-central-1".into()),
         endpoint: Some(url.to_owned()),
@@ -97,7 +102,7 @@ pub fn source(url: &str, timeout: Duration, max_attempts: u32) -> Aws {
         requests_per_second: 1000,
         failover: Vec::new(),
         instance_metadata: false,
-        variables: HashMap::new(),
+        variables,
     };
     Aws::new(&Arc::new(settings), Clock::system())
 }
