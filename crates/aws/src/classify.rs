@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::body::TooLong;
 use crate::permission::{self, named_in};
 use secret::error::{ErrorCode, SecretError};
 
@@ -76,7 +77,11 @@ where
                 None => by_status(status),
             }
         }
-        SdkError::ResponseError(response) => by_status(response.raw().status().as_u16()),
+        SdkError::ResponseError(response) => match too_long(error) {
+            // The way to AWS is there, and asking again would be as long.
+            Some(too_long) => (ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer),
+            None => by_status(response.raw().status().as_u16()),
+        },
         SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into(), Nature::Transient),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into(), Nature::Transient)
@@ -240,6 +245,18 @@ fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, Str
         _ => "the endpoint cannot be reached",
     };
     (ErrorCode::SourceUnavailable, why.into(), Nature::Transient)
+}
+
+/// That the answer was cut off because of its length.
+fn too_long<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TooLong> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(too_long) = current.downcast_ref::<TooLong>() {
+            return Some(too_long);
+        }
+        cause = current.source();
+    }
+    None
 }
 
 fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<String>

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::suspended;
+
 /// A point on the monotonic clock, in milliseconds since an arbitrary start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
@@ -67,8 +69,9 @@ impl AtomicMoment {
 
 /// Reads monotonic and wall-clock time; tests replace it with one they move by hand.
 ///
-/// Monotonic time is coarse (a few milliseconds) because it is read on every cached read, where a precise clock
-/// costs 24 ns and a coarse one 7. Nothing here needs more: TTLs are seconds.
+/// Monotonic time counts the time in which the machine slept or the process was stopped: a copy grows old meanwhile. It
+/// is coarse (a few milliseconds) because it is read on every cached read: see [`suspended`](crate::suspended) for how
+/// and what it costs. Nothing here needs more: TTLs are seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<TestTime>>);
 
@@ -109,7 +112,7 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            None => Moment(coarsetime::Instant::now_without_cache_update().as_u64_millis()),
+            None => Moment(suspended::now_ms()),
             Some(test) => Moment(1 + test.elapsed_ms.load(Ordering::SeqCst)),
         }
     }
@@ -148,17 +151,6 @@ impl Stopwatch {
     #[inline]
     pub fn took(self) -> Duration {
         self.0.elapsed()
-    }
-}
-
-trait CoarseMillis {
-    fn as_u64_millis(&self) -> u64;
-}
-
-impl CoarseMillis for coarsetime::Instant {
-    #[inline]
-    fn as_u64_millis(&self) -> u64 {
-        coarsetime::Duration::from_ticks(self.as_ticks()).as_millis()
     }
 }
 

@@ -17,6 +17,7 @@ use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::audit::Shipper;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::explain::Explanation;
@@ -165,6 +166,11 @@ impl World {
 
     /// A delivery in `environment`, with `more` options over the ones that lead to this world.
     pub fn deliver(&self, environment: &str, more: Json) -> Service<'_> {
+        self.deliver_shipping(environment, more, None)
+    }
+
+    /// [`World::deliver`], with a function that takes the lines of the audit log.
+    pub fn deliver_shipping(&self, environment: &str, more: Json, shipper: Option<Shipper>) -> Service<'_> {
         let mut all = json!({
             "environment": environment,
             "aws": {
@@ -181,8 +187,9 @@ impl World {
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
-        let delivery = Delivery::new(config, self.heard.clone(), self.hooks.clone(), None, self.clock.clone(), runtime)
-            .expect("a delivery");
+        let delivery =
+            Delivery::new(config, self.heard.clone(), self.hooks.clone(), shipper, self.clock.clone(), runtime)
+                .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 
