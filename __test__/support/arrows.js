@@ -53,7 +53,9 @@ function usedByRust(text, depth) {
   })
   const used = new Set()
   // Not `pub(in crate::…)`, which says who may see something.
-  for (const { index, 0: head, 1: from } of code.matchAll(/(?<!\bin\s+|\w|:)(crate|super(?:\s*::\s*super)*)\s*::\s*/g)) {
+  for (const { index, 0: head, 1: from } of code.matchAll(
+    /(?<!\bin\s+|\w|:)(crate|super(?:\s*::\s*super)*)\s*::\s*/g,
+  )) {
     const modules = inner.filter(({ start, end }) => start <= index && index < end).length
     if (from !== 'crate' && from.match(/super/g).length !== depth + modules) continue
     const rest = index + head.length
@@ -164,7 +166,9 @@ function upward(rooms, file, from, to) {
 function listed(rooms, there) {
   return [
     ...[...new Set(there)].filter((room) => !rooms.includes(room)).map((room) => `${room} is not in the list of rooms`),
-    ...rooms.filter((room) => !there.includes(room)).map((room) => `${room} is in the list of rooms and does not exist`),
+    ...rooms
+      .filter((room) => !there.includes(room))
+      .map((room) => `${room} is in the list of rooms and does not exist`),
   ]
 }
 
