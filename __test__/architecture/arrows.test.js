@@ -312,6 +312,15 @@ describe.each(Object.entries(JAVASCRIPT))('%s/', (folder, rooms) => {
   })
 })
 
+test('ARCHITECTURE.md names every room', () => {
+  const page = read('ARCHITECTURE.md')
+  const isNamed = (/** @type {string[]} */ ...names) => names.some((name) => page.includes(`\`${name}\``))
+  const rust = Object.values(RUST).flat()
+  const javascript = Object.entries(JAVASCRIPT).flatMap(([folder, rooms]) => rooms.map((room) => `${folder}/${room}`))
+  expect(rust.filter((room) => !isNamed(room, `${room}/`))).toEqual([])
+  expect(javascript.filter((room) => !isNamed(`${room}.js`, `${room}/`))).toEqual([])
+})
+
 test('a circle inside of a room is seen', () => {
   const sources = { 'room/a.js': "require('./b')", 'room/b.js': "require('./c')", 'room/c.js': "require('./a')" }
   expect(wrongInFolder(['room'], sources)).toEqual(['a circle: room/a.js -> room/b.js -> room/c.js -> room/a.js'])
