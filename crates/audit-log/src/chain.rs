@@ -154,8 +154,8 @@ impl LineWriter {
     }
 }
 
-/// The `detail` of a record with counts: `what`, the counts before it, and a checksum that can be verified without the next
-/// record.
+/// The `detail` of a record with counts: `what`, the counts before it, and a checksum that can be verified without the
+/// next record.
 pub fn counted(link: &Link, chain: &Chain, what: &str) -> String {
     let mut detail = chain.counts.text();
     if !what.is_empty() {
@@ -204,7 +204,8 @@ mod tests {
         assert_eq!(Counts::from_words(chain.counts.words()), chain.counts);
     }
 
-    /// Covers every length of a text and every character that is escaped: existing logs depend on this format and on its links.
+    /// Covers every length of a text and every character that is escaped: existing logs depend on this format and on
+    /// its links.
     #[test]
     fn lines_and_links_stay_as_they_always_were() {
         let last = |link: Link| {

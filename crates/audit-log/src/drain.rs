@@ -1,8 +1,8 @@
 //! Writes the records of a journal into the log: in order, each exactly once, even if a writer dies and another process
 //! continues.
 //!
-//! Before lines are written, the journal notes which records will be written and where in which file; afterwards it notes
-//! that they are written. If a writer dies in between, the file itself shows how many of these records it holds.
+//! Before lines are written, the journal notes which records will be written and where in which file; afterwards it
+//! notes that they are written. If a writer dies in between, the file itself shows how many of these records it holds.
 
 use std::fs::File;
 use std::path::Path;
@@ -53,8 +53,8 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Formats the journal's next records until the lines have `limit` bytes, or the next line would exceed `most`. Skips
-    /// records that a dead owner has begun and not finished.
+    /// Formats the journal's next records until the lines have `limit` bytes, or the next line would exceed `most`.
+    /// Skips records that a dead owner has begun and not finished.
     pub fn collect(
         &mut self,
         journal: &Journal,

@@ -1,5 +1,5 @@
-//! Caches the constant parts of lines: a service reads the same secrets again and again, and their lines differ in a few
-//! fields only.
+//! Caches the constant parts of lines: a service reads the same secrets again and again, and their lines differ in a
+//! few fields only.
 
 use crate::line::{Form, Identity};
 use crate::packed::Packed;

@@ -1,7 +1,7 @@
 //! The state file beside a log, which holds the end of the chain. Its file lock is the lock of all writers.
 //!
-//! It is one line of JSON, written in place and padded to a fixed length, with a checksum. It makes it possible to notice that
-//! a log was shortened, replaced or deleted, which the log itself cannot show.
+//! It is one line of JSON, written in place and padded to a fixed length, with a checksum. It makes it possible to
+//! notice that a log was shortened, replaced or deleted, which the log itself cannot show.
 
 use crate::chain::{Chain, Counts, LineWriter};
 use crate::files::FileId;

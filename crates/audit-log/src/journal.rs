@@ -7,7 +7,8 @@
 //! word 512…    the slots of the ring
 //! ```
 //!
-//! The owner holds a lock on the file while it lives. A process that gets the lock may write the records of the dead owner.
+//! The owner holds a lock on the file while it lives. A process that gets the lock may write the records of the dead
+//! owner.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
@@ -76,8 +77,8 @@ pub enum Dead {
 }
 
 impl Journal {
-    /// Creates the journal of `who`. Writes all its blocks now, so that a full disk is an error here and not a signal in the
-    /// middle of a record.
+    /// Creates the journal of `who`. Writes all its blocks now, so that a full disk is an error here and not a signal
+    /// in the middle of a record.
     pub fn create(path: &Path, who: Identity, slots: u64) -> Result<Self> {
         let slots = slots.next_power_of_two().clamp(*SLOT_RANGE.start(), *SLOT_RANGE.end());
         let mut file = open(path, Create::New, false)?;
@@ -174,8 +175,8 @@ impl Journal {
         Ok(Self { ring, file, path: path.to_owned(), who, same_boot })
     }
 
-    /// Writes to each page once, so that no append has to wait for a page fault. Replaces a zero by a zero only, so it changes
-    /// nothing, even while others append.
+    /// Writes to each page once, so that no append has to wait for a page fault. Replaces a zero by a zero only, so it
+    /// changes nothing, even while others append.
     pub fn touch(&self) {
         for word in self.ring.all().iter().step_by(PAGE) {
             // Either result is fine: a page whose word is not zero was already written to.
@@ -193,7 +194,8 @@ impl Journal {
         &self.who
     }
 
-    /// Whether the journal was created since the last boot. After a power cut a journal may hold pages of different times.
+    /// Whether the journal was created since the last boot. After a power cut a journal may hold pages of different
+    /// times.
     pub fn is_of_this_boot(&self) -> bool {
         self.same_boot
     }

@@ -32,8 +32,8 @@ fn link(mut hasher: impl Hasher, bytes: &[u8]) -> Hash {
     hasher.finalize_fixed().into()
 }
 
-/// Nearly all of a line can be hashed before its link is known. Two lines are hashed side by side, block by block: each SHA-256
-/// instruction of one line waits for the one before, and meanwhile the processor works on the other line.
+/// Nearly all of a line can be hashed before its link is known. Two lines are hashed side by side, block by block: each
+/// SHA-256 instruction of one line waits for the one before, and meanwhile the processor works on the other line.
 fn connect<H: Hasher>(fresh: &H, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
     for pair in lines.chunks(2) {
         let mut hashers = [fresh.clone(), fresh.clone()];
@@ -99,8 +99,8 @@ impl Link {
         }
     }
 
-    /// Fills in the links of consecutive lines of `out`. The first one links to `last`, which is then set to the link of the last
-    /// line.
+    /// Fills in the links of consecutive lines of `out`. The first one links to `last`, which is then set to the link
+    /// of the last line.
     pub fn connect(&self, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
         match &self.0 {
             None => connect(&Sha256::new(), out, lines, last),

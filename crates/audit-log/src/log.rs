@@ -38,8 +38,8 @@ pub struct Options {
     pub destination: Destination,
     /// The environment of records that do not name one; at most [`MAX_TEXT`] bytes.
     pub environment: String,
-    /// With a key every link is an HMAC, so that the chain can be forged only by those who know the key. All writers of a
-    /// file need the same key.
+    /// With a key every link is an HMAC, so that the chain can be forged only by those who know the key. All writers of
+    /// a file need the same key.
     pub key: Option<Key>,
     /// The directory of the journals. Default: beside the file.
     pub journals: Option<PathBuf>,
@@ -92,8 +92,8 @@ pub struct Figures {
 
 /// A log that is open for appending, from any number of threads.
 ///
-/// Dropping a log without [`AuditLog::close`] does not wait: the log's thread goes on until everything is written, for five
-/// seconds at most, and does not keep the process alive. The next process writes the records that are left then.
+/// Dropping a log without [`AuditLog::close`] does not wait: the log's thread goes on until everything is written, for
+/// five seconds at most, and does not keep the process alive. The next process writes the records that are left then.
 pub struct AuditLog {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
@@ -101,8 +101,8 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Opens the log: creates its files and writes its first record. Blocks for disk accesses, and for up to two seconds
-    /// while another process holds the lock.
+    /// Opens the log: creates its files and writes its first record. Blocks for disk accesses, and for up to two
+    /// seconds while another process holds the lock.
     ///
     /// # Errors
     /// [`Failure`] with the reason; no journal is left behind.
@@ -157,12 +157,12 @@ impl AuditLog {
         }
     }
 
-    /// Accepts a record or refuses it at once: about 100 ns, no system call, no lock. After `Ok` the record survives the
-    /// process, even if the process is killed.
+    /// Accepts a record or refuses it at once: about 100 ns, no system call, no lock. After `Ok` the record survives
+    /// the process, even if the process is killed.
     ///
     /// # Errors
-    /// [`AppendError::Full`] when the journal is full: call [`AuditLog::append`], which waits, from a thread that is not
-    /// JavaScript's. Waiting does not help against the other errors.
+    /// [`AppendError::Full`] when the journal is full: call [`AuditLog::append`], which waits, from a thread that is
+    /// not JavaScript's. Waiting does not help against the other errors.
     #[inline]
     pub fn try_append(&self, record: &Record<'_>) -> std::result::Result<(), AppendError> {
         if is_own(record.event) {
@@ -185,8 +185,8 @@ impl AuditLog {
         }
     }
 
-    /// Does the same as [`AuditLog::try_append`], but waits up to `timeout` for space in the journal. Not for the JavaScript
-    /// thread.
+    /// Does the same as [`AuditLog::try_append`], but waits up to `timeout` for space in the journal. Not for the
+    /// JavaScript thread.
     ///
     /// # Errors
     /// Those of [`AuditLog::try_append`].
@@ -225,8 +225,8 @@ impl AuditLog {
         Figures { written: self.shared.written.load(Ordering::Acquire), filled }
     }
 
-    /// Waits until all records that were appended before are written and synced, and the journals of dead processes too;
-    /// for five seconds at most.
+    /// Waits until all records that were appended before are written and synced, and the journals of dead processes
+    /// too; for five seconds at most.
     ///
     /// # Errors
     /// The failure that prevents writing.
@@ -241,8 +241,8 @@ impl AuditLog {
             .unwrap_or_else(|| Failure::new(Reason::Locked, "the audit log could not be written in time")))
     }
 
-    /// Writes the remaining records and the counts, syncs, and removes the journal. Waits for `timeout`, for five seconds at
-    /// most. The log accepts no records afterwards. A second call waits for the first.
+    /// Writes the remaining records and the counts, syncs, and removes the journal. Waits for `timeout`, for five
+    /// seconds at most. The log accepts no records afterwards. A second call waits for the first.
     ///
     /// # Errors
     /// The failure that prevents writing; the records stay in the journal, and the next process writes them.
@@ -270,8 +270,8 @@ impl Drop for AuditLog {
     }
 }
 
-/// Creates the files of a log. Holds the lock meanwhile, so that no other process takes a half-made journal for that of a
-/// dead one.
+/// Creates the files of a log. Holds the lock meanwhile, so that no other process takes a half-made journal for that of
+/// a dead one.
 fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> {
     look(&sink.names.log)?;
     let path = sink.names.journal(&who.instance);
@@ -325,7 +325,8 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
     Ok(recovery)
 }
 
-/// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to start.
+/// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to
+/// start.
 fn new_instance() -> String {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(system_clock());

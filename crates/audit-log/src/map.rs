@@ -16,7 +16,8 @@ impl Map {
     /// Maps the first `words` words of `file`.
     ///
     /// # Errors
-    /// Those of the system, and `UnexpectedEof` if the file is shorter: an access beyond its end would kill the process.
+    /// Those of the system, and `UnexpectedEof` if the file is shorter: an access beyond its end would kill the
+    /// process.
     pub fn new(file: &File, words: usize) -> io::Result<Self> {
         let bytes = words * size_of::<AtomicU64>();
         if file.metadata()?.len() < u64::try_from(bytes).unwrap_or(u64::MAX) {

@@ -24,7 +24,8 @@ pub fn pack<T>(record: &Record<'_>, time_us: u64, put: impl FnOnce(&[u64]) -> T)
     if record.secret.len() > MAX_SECRET {
         return None;
     }
-    // Nearly every record fits into one slot. Zeroing a buffer for the longest record would cost more than everything else.
+    // Nearly every record fits into one slot. Zeroing a buffer for the longest record would cost more than everything
+    // else.
     if length <= SLOT_BYTES {
         let mut bytes = [0; SLOT_BYTES];
         let mut words = [0; PAYLOAD];

@@ -1,7 +1,8 @@
 //! A bounded ring buffer over mapped words: many writers, one reader. No record is lost when the process is killed.
 //!
 //! A record takes one or more consecutive slots of sixteen words. The first word of its first slot, the commit word, is
-//! stored last. It says that the record is complete, and in which turn of the ring. A record without it was never finished.
+//! stored last. It says that the record is complete, and in which turn of the ring. A record without it was never
+//! finished.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,9 @@
-//! Writes lines to standard output or to a receiver in this process. Each instance has a chain of its own, whose end is in
-//! its journal.
+//! Writes lines to standard output or to a receiver in this process. Each instance has a chain of its own, whose end is
+//! in its journal.
 //!
-//! A stream cannot be asked what it has received. If a process is killed after it has written lines and before it has noted
-//! that, the next process repeats them with the same `instance` and `seq`: delivery is at least once, and in order.
+//! A stream cannot be asked what it has received. If a process is killed after it has written lines and before it has
+//! noted that, the next process repeats them with the same `instance` and `seq`: delivery is at least once, and in
+//! order.
 
 use std::io;
 use std::path::PathBuf;
@@ -129,8 +130,8 @@ impl Output {
     }
 }
 
-/// Writes all of `lines`, even if standard output is non-blocking. Waits for a slow reader in short steps, so that closing
-/// the log does not take forever.
+/// Writes all of `lines`, even if standard output is non-blocking. Waits for a slow reader in short steps, so that
+/// closing the log does not take forever.
 #[cfg(unix)]
 fn write_stdout(mut lines: &[u8]) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -23,7 +23,8 @@ pub struct VerifyOptions {
     pub key: Option<Key>,
     /// The directory of the journals, if they are not beside the log.
     pub journals: Option<PathBuf>,
-    /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier verification.
+    /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier
+    /// verification.
     pub anchor: Option<(u64, Hash)>,
 }
 
@@ -40,8 +41,8 @@ pub struct Verification {
     pub bytes: u64,
     /// The number of the first record; above 1 if older files were moved elsewhere.
     pub first_seq: u64,
-    /// The number and the link of the last record before the fault. Store it elsewhere, and pass it as the anchor of the next
-    /// verification.
+    /// The number and the link of the last record before the fault. Store it elsewhere, and pass it as the anchor of
+    /// the next verification.
     pub last: (u64, Hash),
     /// Whether the state file confirms that nothing is missing at the end.
     pub end_confirmed: bool,
@@ -70,8 +71,8 @@ pub struct Progress {
 /// `progress` is called each time this many bytes have been read.
 const STEP: u64 = 16 << 20;
 
-/// Verifies the log at `path` and its rotated files, oldest first. Only reads, needs constant memory, and may run while the
-/// log is written. `progress` can stop it.
+/// Verifies the log at `path` and its rotated files, oldest first. Only reads, needs constant memory, and may run while
+/// the log is written. `progress` can stop it.
 ///
 /// # Errors
 /// [`Failure`] when the log cannot be read, or was written with another key. A record that was tampered with is not an
@@ -223,7 +224,8 @@ impl End {
     }
 }
 
-/// Takes the lock that writers hold while they write a batch, so that the end of the log does not move. Waits up to 2 s.
+/// Takes the lock that writers hold while they write a batch, so that the end of the log does not move. Waits up to 2
+/// s.
 fn lock_shared(file: &File, path: &Path) -> Result<()> {
     let deadline = now() + Duration::from_secs(2);
     loop {

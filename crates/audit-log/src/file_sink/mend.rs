@@ -1,5 +1,5 @@
-//! Repairs a log that differs from its state file: after a process died in the middle of a write, after a power cut, or after
-//! another program changed it.
+//! Repairs a log that differs from its state file: after a process died in the middle of a write, after a power cut, or
+//! after another program changed it.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -95,8 +95,8 @@ impl FileSink {
         Ok(last.is_some_and(|line| self.writer.link().of(&line) == head.chain.last))
     }
 
-    /// Handles a log that is longer than its state says: a process died after it wrote lines and before it noted them, or
-    /// another program wrote into the log.
+    /// Handles a log that is longer than its state says: a process died after it wrote lines and before it noted them,
+    /// or another program wrote into the log.
     fn adopt(&mut self, mut head: Head, size: u64) -> Result<Head> {
         let from = head.size;
         let Walked { chain, good, torn, .. } = self.walk(from, Some(head.chain))?;
