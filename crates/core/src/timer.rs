@@ -13,18 +13,18 @@ pub async fn sleep(clock: &Clock, how_long: Duration) {
     }
 }
 
-/// The time by which something must be done. Real time even with a test clock: what it limits waits for a network, a
-/// disk or another process.
+/// A time limit. It uses real time even with a test clock, because it limits waits for a network, a disk or another
+/// process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The deadline `limit` from now.
+    /// The deadline that is `limit` from now.
     pub fn after(limit: Duration) -> Self {
         Self(now() + limit)
     }
 
-    /// Whether it has passed.
+    /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         now() >= self.0
     }

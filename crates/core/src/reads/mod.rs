@@ -1,4 +1,5 @@
-//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of one.
+//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of
+//! one.
 //!
 //! - `table`: what a read returns and what becomes of the copies; pure
 //! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
@@ -146,7 +147,8 @@ impl Reads {
         regions.chain(redis.map(|redis| ("redis".to_owned(), redis.breaker_state()))).collect()
     }
 
-    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches of
+    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches
+    /// of
     /// 20. A name that is being fetched already is not fetched again.
     ///
     /// # Errors
@@ -267,8 +269,8 @@ impl Reads {
         Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
     }
 
-    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one may
-    /// have asked before the change that makes the caller want a fresh value.
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
+    /// may have asked before the change that makes the caller want a fresh value.
     ///
     /// # Errors
     /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.

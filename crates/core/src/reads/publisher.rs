@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use super::copies::Copies;
 
-/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open for
-/// 1 to 5 s after a failure, so a single retry would often be refused.
+/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
+/// for 1 to 5 s after a failure, so a single retry would often be refused.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(16);
 const RETRIES: u32 = 5;
@@ -28,7 +28,8 @@ impl Copies {
             .map(|(want, fetched)| News::of(&want.name, fetched))
             .collect();
         let copies = self.clone();
-        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for locks.
+        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for
+        // locks.
         self.tasks.spawn(async move {
             let Some(cache) = copies.shared_cache() else { return };
             let shared = cache.share(found, &news).await;
@@ -53,8 +54,8 @@ impl Copies {
         }
     }
 
-    /// Retries new versions that Redis did not take: the other instances would serve the old version until its TTL ends.
-    /// A copy that is no new version may stay unshared.
+    /// Retries new versions that Redis did not take: the other instances would serve the old version until its TTL
+    /// ends. A copy that is no new version may stay unshared.
     async fn publish_again(&self, mut news: Vec<News>) {
         let Some(cache) = self.shared_cache() else { return };
         let mut waits = Backoff::new(FIRST_RETRY, LAST_RETRY, Jitter::Longer);

@@ -13,7 +13,7 @@ use cache::settings::{CacheSettings, EncryptionKey, RedisSettings, RedisTls};
 use secret::environment::Preset;
 use secret::error::{ErrorCode, Result, SecretError};
 
-/// The longest duration an option may give: 100 days in seconds.
+/// The longest duration that an option may have: 100 days, in seconds.
 const MAX_SECONDS: u32 = 8_640_000;
 
 pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheSettings>> {
