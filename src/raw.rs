@@ -1,10 +1,7 @@
 //! The only file with `unsafe` of its own: raw Node-API where the generated glue costs more than the work.
 //!
 //! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
-//!   looked up; nothing is allocated but the JavaScript string. napi-derive's own argument handling would cost more
-//!   than the rest of the read (MEASURED section 1).
 //! - [`SecretText`]: a secret becomes a JavaScript string straight from its wiped-on-drop buffer, without a `String` in
-//!   between that would keep a copy.
 //! - [`Hop`]: calls JavaScript from other threads, and lets pending operations, and nothing else, hold the event loop.
 //!
 //! Every callback runs on the thread of its own environment, as Node-API requires. No callback can unwind into C: they
@@ -53,7 +50,8 @@ impl ToNapiValue for CachedReader {
             )
         };
         check(status)?;
-        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment ends.
+        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment
+        // ends.
         check(unsafe {
             sys::napi_add_finalizer(env, function, data, Some(drop_reader), ptr::null_mut(), ptr::null_mut())
         })?;
@@ -100,18 +98,16 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
         (length, Some(tool))
     };
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
-    match hot.read(name) {
+    if let Some(entry) = hot.read(name) {
         // SAFETY: `env` is current.
-        Some(entry) => unsafe { text(env, &entry.value) }.ok(),
-        None => {
-            let valid = match at {
-                Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
-                None => SecretName::new(name),
-            };
-            // SAFETY: `env` is current.
-            unsafe { ToNapiValue::to_napi_value(env, vec![valid.ok()?.as_str()]) }.ok()
-        }
+        return unsafe { text(env, &entry.value) }.ok();
     }
+    let valid = match at {
+        Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
+        None => SecretName::new(name),
+    };
+    // SAFETY: `env` is current.
+    unsafe { ToNapiValue::to_napi_value(env, vec![valid.ok()?.as_str()]) }.ok()
 }
 
 /// The names of a turn's reads, each valid or with the error that it rejects with.
@@ -140,8 +136,8 @@ impl FromNapiValue for Names {
         let mut buffer = [0u8; MAX_NAME + ROOM];
         for at in 0..count {
             let (mut value, mut length) = (ptr::null_mut(), 0usize);
-            // SAFETY: `array` is an array; the buffer is as long as said. What does not fit is cut, and is too long for a
-            // name all the same.
+            // SAFETY: `array` is an array; the buffer is as long as said. What does not fit is cut, and is too long for
+            // a name all the same.
             unsafe {
                 check(sys::napi_get_element(env, array, at, &raw mut value))?;
                 check(sys::napi_get_value_string_utf8(
@@ -207,8 +203,8 @@ unsafe fn text(env: sys::napi_env, value: &SecretValue) -> Result<sys::napi_valu
     let plain = value.expose();
     let (start, length) = (plain.as_ptr().cast(), plain.len().cast_signed());
     let mut string = ptr::null_mut();
-    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over twice
-    // as fast as UTF-8.
+    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over
+    // twice as fast as UTF-8.
     let status = unsafe {
         if value.is_ascii() {
             sys::napi_create_string_latin1(env, start, length, &raw mut string)

@@ -119,7 +119,7 @@ fn http_client(context: TlsContext) -> SharedHttpClient {
 /// which another thread must not do (DESIGN section 5, rule 3).
 async fn trust_store(named: Option<PathBuf>) -> TrustStore {
     for path in named.into_iter().chain(CA_BUNDLES.iter().map(PathBuf::from)) {
-        if let Ok(file) = files::look::<File>(&path).await
+        if let Ok(file) = files::request::<File>(&path).await
             && let Some(pem) = &file.0
         {
             return TrustStore::empty().with_pem_certificate(pem.as_slice());
@@ -137,7 +137,7 @@ async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()>
         let named = variables.get(variable).map(PathBuf::from);
         let Some(path) = named.or_else(|| Some(home.as_ref()?.join(default))) else { continue };
         // Any other problem is the SDK's to judge.
-        if let Err(error) = files::look::<File>(&path).await
+        if let Err(error) = files::request::<File>(&path).await
             && error.kind() == ErrorKind::TimedOut
         {
             let why = format!("AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)");

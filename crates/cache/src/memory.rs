@@ -302,5 +302,4 @@ impl MemoryCache {
 }
 
 #[cfg(test)]
-#[path = "memory_tests.rs"]
 mod tests;

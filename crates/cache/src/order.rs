@@ -124,7 +124,7 @@ mod tests {
     fn an_older_answer_is_refused_after_a_newer_one_or_a_drop() {
         let clock = Clock::test();
         let mut ask = stamps(&clock);
-        let (mut marks, name) = (Marks::new(Duration::from_secs(60)), Arc::from("A"));
+        let (mut marks, name) = (Marks::new(Duration::from_mins(1)), Arc::from("A"));
         let (first, second) = (ask(), ask());
         assert!(marks.allow("A", first));
         marks.store(&name, second, clock.now());
@@ -143,7 +143,7 @@ mod tests {
     fn a_drop_of_one_name_never_hides_an_answer_of_another() {
         let clock = Clock::test();
         let mut ask = stamps(&clock);
-        let mut marks = Marks::new(Duration::from_secs(60));
+        let mut marks = Marks::new(Duration::from_mins(1));
         let mine = ask();
         for i in 0..1000 {
             marks.drop_name(&format!("N{i}").into(), ask(), clock.now());
@@ -155,7 +155,7 @@ mod tests {
     fn drops_beyond_the_bound_are_not_forgotten() {
         let clock = Clock::test();
         let mut ask = stamps(&clock);
-        let mut marks = Marks::new(Duration::from_secs(3600));
+        let mut marks = Marks::new(Duration::from_hours(1));
         let before = ask();
         for i in 0..=MOST_DROPPED {
             marks.drop_name(&format!("N{i}").into(), ask(), clock.now());

@@ -1,5 +1,5 @@
-//! What happens inside, for the service's own logger: this crate's `tracing` events become notices. Those of libraries do
-//! not: nobody here knows what they print.
+//! Internal activity for the service's logger: the `tracing` events of this package's crates become notices. Those of
+//! libraries do not, because their content is unknown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use secret::notice::{LogLevel, Notice, Notices};
 
-/// Events of this crate begin so.
+/// The beginning of the targets of this package's events.
 const OWN: &str = env!("CARGO_CRATE_NAME");
 
-/// Sends events up to `level` to `notices`.
+/// A dispatcher that sends events up to `level` to `notices`.
 pub fn dispatch(level: LevelFilter, notices: Arc<dyn Notices>) -> Dispatch {
     if level == LevelFilter::OFF {
         return Dispatch::none();
@@ -73,7 +73,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// The message, and the other fields as ` name=value`.
+/// Collects the message, followed by the other fields as ` name=value`.
 #[derive(Default)]
 struct Line {
     message: String,

@@ -26,7 +26,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline `limit` from now.
+    /// The deadline that is `limit` from now.
     pub fn after(limit: Duration) -> Self {
         Self::noting(Freezes::process(), limit)
     }
@@ -40,7 +40,7 @@ impl Deadline {
         self.at + freezes.frozen().saturating_sub(self.frozen)
     }
 
-    /// Whether it has passed.
+    /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         now() >= self.extended(Freezes::process())
     }

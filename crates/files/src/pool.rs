@@ -20,12 +20,12 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 
 use crate::problem::Problem;
 
-/// How long a look may take.
+/// How long a request may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 const THREADS: usize = 8;
 /// The threads that the files of one directory may hold.
 const PER_DIRECTORY: usize = 2;
-/// A look begins a moment after it was asked for, so it is late this much before the deadline of the first who asked.
+/// A request begins a moment after it was asked for, so it is late this much before the deadline of the first who asked.
 const SLACK: Duration = Duration::from_millis(25);
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -33,21 +33,21 @@ const IDLE: Duration = Duration::from_secs(10);
 static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Pool::new(THREADS, DEADLINE));
 
 /// Something that can be found out about a path by waiting for a file system.
-pub trait Look: Sized + Send + Sync + 'static {
+pub trait Request: Sized + Send + Sync + 'static {
     /// Waits for as long as the file system takes.
     ///
     /// # Errors
     /// As the file system says.
-    fn look(path: &Path) -> io::Result<Self>;
+    fn request(path: &Path) -> io::Result<Self>;
 }
 
-/// Looks at `path`, and waits two seconds at most. Who asks while another one does gets the result of the same look, if
+/// Looks at `path`, and waits two seconds at most. Who asks while another one does gets the result of the same request, if
 /// that has not begun yet; else both wait for the next one: what is returned was so when it was asked for, or later.
 ///
 /// # Errors
-/// As the file system says; `TimedOut` when it did not answer in time, or did not answer an earlier look yet.
-pub async fn look<T: Look>(path: &Path) -> io::Result<Arc<T>> {
-    POOL.look(path).await
+/// As the file system says; `TimedOut` when it did not answer in time, or did not answer an earlier request yet.
+pub async fn request<T: Request>(path: &Path) -> io::Result<Arc<T>> {
+    POOL.request(path).await
 }
 
 type Found = Result<Arc<dyn Any + Send + Sync>, Problem>;
@@ -64,16 +64,16 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Key>,
-    looks: HashMap<Key, Entry>,
-    /// How many looks are under way in each directory.
+    requests: HashMap<Key, Entry>,
+    /// How many requests are under way in each directory.
     busy: HashMap<PathBuf, usize>,
     threads: usize,
     idle: usize,
 }
 
-/// A look that is queued or under way.
+/// A request that is queued or under way.
 struct Entry {
-    look: fn(&Path) -> Found,
+    request: fn(&Path) -> Found,
     /// When it began; `None` while it is queued.
     began: Option<Moment>,
     /// Who waits for it while it is queued, and, while it is under way, for the one after it.
@@ -86,9 +86,9 @@ impl Pool {
         Arc::new(Self { state, work: Condvar::new(), limit, deadline, clock: Clock::system() })
     }
 
-    pub(crate) async fn look<T: Look>(self: &Arc<Self>, path: &Path) -> io::Result<Arc<T>> {
+    pub(crate) async fn request<T: Request>(self: &Arc<Self>, path: &Path) -> io::Result<Arc<T>> {
         let key = (TypeId::of::<T>(), path.to_owned());
-        let found = self.request(&key, find::<T>).map_err(io::Error::from)?;
+        let found = self.enter(&key, find::<T>).map_err(io::Error::from)?;
         let found = match tokio::time::timeout(self.deadline, found).await {
             Ok(Ok(found)) => found.map_err(io::Error::from)?,
             Ok(Err(_)) => return Err(Problem::stopped().into()),
@@ -97,20 +97,20 @@ impl Pool {
         found.downcast().map_err(|_| Problem::stopped().into())
     }
 
-    /// Queues a look, or joins the one that is queued.
-    fn request(self: &Arc<Self>, key: &Key, look: fn(&Path) -> Found) -> Result<Receiver<Found>, Problem> {
+    /// Queues a request, or joins the one that is queued.
+    fn enter(self: &Arc<Self>, key: &Key, request: fn(&Path) -> Found) -> Result<Receiver<Found>, Problem> {
         let (sender, receiver) = channel();
         let mut state = self.state.lock();
         let now = self.clock.now().plus(SLACK);
         let late = |entry: &Entry| entry.began.is_some_and(|began| now.since(began) >= self.deadline);
-        if let Some(entry) = state.looks.get_mut(key) {
+        if let Some(entry) = state.requests.get_mut(key) {
             if late(entry) {
                 return Err(Problem::silent());
             }
             entry.waiting.push(sender);
             return Ok(receiver);
         }
-        let stuck = state.looks.iter().filter(|(_, entry)| late(entry));
+        let stuck = state.requests.iter().filter(|(_, entry)| late(entry));
         let (in_all, beside) = stuck.fold((0, 0), |(in_all, beside), ((_, path), _)| {
             (in_all + 1, beside + usize::from(path.parent() == key.1.parent()))
         });
@@ -120,7 +120,7 @@ impl Pool {
         if in_all >= self.limit {
             return Err(Problem::all_stuck(self.limit));
         }
-        state.looks.insert(key.clone(), Entry { look, began: None, waiting: vec![sender] });
+        state.requests.insert(key.clone(), Entry { request, began: None, waiting: vec![sender] });
         state.queue.push_back(key.clone());
         self.wake(&mut state)?;
         Ok(receiver)
@@ -139,7 +139,7 @@ impl Pool {
             Err(_) if state.threads > 0 => drop(self.work.notify_one()),
             Err(error) => {
                 state.queue.clear();
-                state.looks.clear();
+                state.requests.clear();
                 return Err(Problem::new(&error));
             }
         }
@@ -149,7 +149,7 @@ impl Pool {
     /// Why nothing was found in time.
     fn why_late(&self, key: &Key) -> Problem {
         let state = self.state.lock();
-        let queued = state.looks.get(key).is_some_and(|entry| entry.began.is_none());
+        let queued = state.requests.get(key).is_some_and(|entry| entry.began.is_none());
         if queued && state.may_begin(key) { Problem::all_stuck(self.limit) } else { Problem::silent() }
     }
 
@@ -171,23 +171,23 @@ impl Pool {
     }
 
     fn serve<'a>(&'a self, mut state: MutexGuard<'a, State>, key: &Key) -> MutexGuard<'a, State> {
-        let Some(entry) = state.looks.get_mut(key) else { return state };
+        let Some(entry) = state.requests.get_mut(key) else { return state };
         entry.waiting.retain(|sender| !sender.is_closed());
         if entry.waiting.is_empty() {
-            state.looks.remove(key);
+            state.requests.remove(key);
             return state;
         }
         entry.began = Some(self.clock.now());
-        let (look, waiting) = (entry.look, std::mem::take(&mut entry.waiting));
+        let (request, waiting) = (entry.request, std::mem::take(&mut entry.waiting));
         *state.busy.entry(directory(key)).or_default() += 1;
         let found = MutexGuard::unlocked(&mut state, || {
-            catch_unwind(AssertUnwindSafe(|| look(&key.1))).unwrap_or_else(|_| Err(Problem::stopped()))
+            catch_unwind(AssertUnwindSafe(|| request(&key.1))).unwrap_or_else(|_| Err(Problem::stopped()))
         });
         state.ended(key);
-        if let Some(entry) = state.looks.get_mut(key) {
+        if let Some(entry) = state.requests.get_mut(key) {
             entry.began = None;
             if entry.waiting.is_empty() {
-                state.looks.remove(key);
+                state.requests.remove(key);
             } else {
                 state.queue.push_back(key.clone());
             }
@@ -201,7 +201,7 @@ impl Pool {
 }
 
 impl State {
-    /// Takes the first look that may begin.
+    /// Takes the first request that may begin.
     fn next(&mut self) -> Option<Key> {
         let first = self.queue.iter().position(|key| self.may_begin(key))?;
         self.queue.remove(first)
@@ -224,8 +224,8 @@ fn directory((_, path): &Key) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
 }
 
-fn find<T: Look>(path: &Path) -> Found {
-    match T::look(path) {
+fn find<T: Request>(path: &Path) -> Found {
+    match T::request(path) {
         Ok(found) => Ok(Arc::new(found)),
         Err(error) => Err(Problem::new(&error)),
     }

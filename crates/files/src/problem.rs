@@ -27,7 +27,7 @@ impl Problem {
         Self { kind: io::ErrorKind::TimedOut, text: Some(text.into()) }
     }
 
-    /// The look ended without a result.
+    /// The request ended without a result.
     pub(crate) fn stopped() -> Self {
         Self { kind: io::ErrorKind::Other, text: Some("the file reader was stopped".into()) }
     }

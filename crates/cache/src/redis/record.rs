@@ -62,7 +62,8 @@ pub fn tail_of_head(created_unix_ms: Option<u64>, version: Option<&str>, environ
 /// The first 16 hex digits of the SHA-256 of `text`.
 pub fn tag(text: &str) -> String {
     let digest = digest(&SHA256, text.as_bytes());
-    digest.as_ref().iter().take(TAG / 2).map(|byte| format!("{byte:02x}")).collect()
+    let (high, _) = digest.as_ref().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+    format!("{:016x}", u64::from_be_bytes(*high))
 }
 
 #[cfg(test)]
@@ -76,11 +77,10 @@ mod tests {
         assert_eq!(copy.len(), HEAD + "envelope".len());
         let expected = Record::Copy { asked_ms: 1_767_225_600_000, created_unix_ms: Some(7) };
         assert_eq!(Record::parse(copy.as_bytes()), expected);
-        assert_eq!(Record::parse(format!("2t{:015}", 5).as_bytes()), Record::Dropped { at_ms: 5 });
-        for garbage in [&b""[..], b"2c", b"2t", b"2t00000000000000x", &copy.as_bytes()[..HEAD - 1], &[0; 90], &[1; 90]]
-        {
-            assert_eq!(Record::parse(garbage), Record::Foreign, "{garbage:?}");
+        for garbage in [&b""[..], b"2c", b"2x", &copy.as_bytes()[..HEAD - 1], &[b'2'; 90], &[0xff; 90]] {
+            assert_eq!(Record::parse(garbage), Record::Garbage, "{garbage:?}");
         }
+        assert_eq!((Record::parse(&[0; 90]), Record::parse(&[1; 9])), (Record::Old, Record::Old));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl TieredCache {
         self.forget(name);
         let want = self.want(name);
         let entry = Entry::new(value, None, None, want.asked, Self::deadlines_by_hand(ttl, want.asked.at()));
-        drop(self.remember(name, entry.clone(), want.epoch));
+        drop(self.remember(name, &entry, want.epoch));
         let Some(shared) = &self.shared else { return Ok(()) };
         // Each value put by hand is news to the other instances.
         let tag = format!("by hand {:016x}", fastrand::u64(..));

@@ -329,7 +329,7 @@ impl TieredCache {
             return Shared::Miss;
         }
         let entry = if remember && entry.is_fresh(now) {
-            match self.remember(&want.name, entry.clone(), want.epoch) {
+            match self.remember(&want.name, &entry, want.epoch) {
                 Stored::Newest(_) => {
                     self.keep_in_snapshot(&want.name, &entry);
                     entry
@@ -385,7 +385,7 @@ impl TieredCache {
     }
 
     /// Puts a copy into memory unless something newer is known, and reports a version that was not known.
-    fn remember(&self, name: &SecretName, entry: Arc<Entry>, epoch: Epoch) -> Stored {
+    fn remember(&self, name: &SecretName, entry: &Arc<Entry>, epoch: Epoch) -> Stored {
         let stored = self.memory.put(&name.text(), entry.clone(), epoch, self.clock.now());
         if let Stored::Newest(Some(known)) = &stored
             && known.is_outdated_by(entry.version_id.as_deref(), &entry.value)
@@ -417,7 +417,7 @@ impl TieredCache {
         let deadlines = self.deadlines(self.ttl, want.asked.at());
         let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
         let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
-        let stored = self.remember(&want.name, entry.clone(), want.epoch);
+        let stored = self.remember(&want.name, &entry, want.epoch);
         if matches!(stored, Stored::Newest(_)) {
             self.keep_in_snapshot(&want.name, &entry);
         }

@@ -24,13 +24,13 @@ use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
 
-/// Reads of a turn that are worked on together: enough that few threads have to be woken, and few enough that JavaScript
-/// goes on with the first ones while others are still read.
+/// Reads of a turn that are worked on together: enough that few threads have to be woken, and few enough that
+/// JavaScript goes on with the first ones while others are still read.
 const PORTION: usize = 2 * MAX_BATCH;
 
 impl Delivery {
-    /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one secret
-    /// is a read of a list of one.
+    /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one
+    /// secret is a read of a list of one.
     ///
     /// # Errors
     /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
@@ -46,8 +46,8 @@ impl Delivery {
         answers
     }
 
-    /// The sizes of the portions into which `count` reads that are asked for together are divided, to be worked on side by
-    /// side. Each but the last is a number of whole calls of AWS.
+    /// The sizes of the portions into which `count` reads that are asked for together are divided, to be worked on side
+    /// by side. Each but the last is a number of whole calls of AWS.
     pub fn portions(count: usize) -> impl Iterator<Item = usize> {
         (0..count.div_ceil(PORTION)).map(move |at| PORTION.min(count - at * PORTION))
     }

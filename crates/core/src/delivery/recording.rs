@@ -1,4 +1,5 @@
-//! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is there.
+//! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is
+//! there.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;

@@ -25,8 +25,8 @@ use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::report::Ending;
 
-/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not for
-/// older events: their version is everywhere by now, or was replaced.
+/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not
+/// for older events: their version is everywhere by now, or was replaced.
 const MAY_OUTRUN: Duration = Duration::from_mins(5);
 /// Names whose last event is remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -80,8 +80,8 @@ impl Events {
         Arc::new(Self { parts, catch_ups, begun: false.into(), polling: false.into(), last: Mutex::default() })
     }
 
-    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first call
-    /// has an effect.
+    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first
+    /// call has an effect.
     pub fn begin(self: &Arc<Self>) {
         if self.begun.load(Ordering::Relaxed) || self.begun.swap(true, Ordering::AcqRel) {
             return;

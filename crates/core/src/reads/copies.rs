@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cache::entry::Entry;
 use cache::memory::{Lookup, Stored};
-use cache::tiered::{Asking, Shared, TieredCache, Want};
+use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
 use secret::clock::Clock;
 use secret::error::Result;
 use secret::found::{Fetched, Origin};
@@ -158,9 +158,14 @@ impl Copies {
         known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
     }
 
+    /// Whether memory knows something about `name`.
+    pub(super) fn is_held(&self, name: &SecretName) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))
+    }
+
     /// Whether the service declares `name`, or memory knows something about it.
     pub(super) fn concerns(&self, name: &SecretName) -> bool {
-        self.tools.declares(name.as_str()) || self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))
+        self.tools.declares(name.as_str()) || self.is_held(name)
     }
 
     /// Reports a shared copy that should be gone and may still be there.
@@ -206,8 +211,14 @@ impl Copies {
     }
 }
 
+/// What the caches call when a secret has another version than the one known.
+pub fn rotation_notice(tools: &Arc<Manifest>, notices: &Arc<dyn Notices>) -> Rotated {
+    let (tools, notices) = (tools.clone(), notices.clone());
+    Box::new(move |name| notify_rotated(&tools, &*notices, name))
+}
+
 /// Reports that `name` has another version, where a tool owns it.
-pub fn notify_rotated(tools: &Manifest, notices: &dyn Notices, name: &SecretName) {
+fn notify_rotated(tools: &Manifest, notices: &dyn Notices, name: &SecretName) {
     if let Some(owner) = tools.owner(name.as_str()) {
         notices.notice(Notice::Rotated {
             tool: owner.tool.to_ascii_lowercase(),

@@ -46,8 +46,8 @@ impl Fleet {
         }
     }
 
-    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no other
-    /// instance is waited for.
+    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no
+    /// other instance is waited for.
     async fn in_turn(
         &self,
         cache: &TieredCache,

@@ -16,7 +16,7 @@ impl Reads {
             let reads = self.clone();
             self.copies.tasks.spawn_until(&self.copies.stop, async move {
                 let Some(cache) = reads.cache() else { return };
-                cache.follow(|changed| reads.changed(&changed)).await;
+                tokio::join!(cache.follow(|changed| reads.changed(&changed)), reads.check_access());
             });
         });
     }

@@ -103,7 +103,8 @@ impl Reads {
         Ok(ListedNow::Complete(answers))
     }
 
-    /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for it.
+    /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for
+    /// it.
     async fn unlisted(&self, names: Vec<SecretName>, error: &SecretError) -> Vec<(SecretName, Answer)> {
         let mut answers = Vec::with_capacity(names.len());
         for name in names {

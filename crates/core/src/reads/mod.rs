@@ -1,4 +1,5 @@
-//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of one.
+//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of
+//! one.
 //!
 //! - `table`: what a read returns and what becomes of the copies; pure
 //! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
@@ -6,6 +7,7 @@
 //! - `flights`: concurrent reads of one name share one fetch
 //! - `refresher`, `listings`, `versions`, `follower`: the other ways in which AWS is asked, or copies change
 
+mod access_checks;
 pub mod batcher;
 pub mod calls;
 pub mod copies;
@@ -36,6 +38,7 @@ use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
 use tokio_util::sync::CancellationToken;
 
+use self::access_checks::AccessChecks;
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed};
@@ -67,6 +70,7 @@ pub struct Reads {
     refresher: Refresher,
     listings: Listings,
     versions: VersionCache,
+    access_checks: AccessChecks,
     following: Once,
     /// Names that were asked for, where nothing is cached that would tell.
     asked: Mutex<HashSet<SecretName>>,
@@ -79,6 +83,8 @@ pub struct Parts {
     pub aws: Option<Aws>,
     /// `None` when nothing is cached.
     pub cache: Option<TieredCache>,
+    /// How often this process asks AWS for what it takes from the copies of others.
+    pub access_check: Option<Duration>,
     /// How names become AWS ids.
     pub ids: AwsIds,
     /// Reads time.
@@ -98,7 +104,7 @@ pub struct Parts {
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, cache, ids, clock, metrics, notices, tools, tasks, stop } = parts;
+        let Parts { aws, cache, access_check, ids, clock, metrics, notices, tools, tasks, stop } = parts;
         let calls = Arc::new(Calls::new(aws, ids, clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, tools, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
@@ -110,6 +116,7 @@ impl Reads {
             refresher: Refresher::default(),
             listings: Listings::default(),
             versions: VersionCache::default(),
+            access_checks: AccessChecks::new(access_check),
             following: Once::new(),
             asked: Mutex::default(),
             metrics,
@@ -159,7 +166,8 @@ impl Reads {
         regions.chain(redis.map(|redis| ("redis".to_owned(), redis.breaker_state()))).collect()
     }
 
-    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches of
+    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches
+    /// of
     /// 20. A name that is being fetched already is not fetched again.
     ///
     /// # Errors
@@ -216,6 +224,7 @@ impl Reads {
             match course.shared(shared) {
                 Step::End(verdict) => {
                     add(&self.metrics.hits);
+                    self.access_checks.used(&want.name, self.copies.clock.now());
                     answers.push((i, verdict.answer));
                 }
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
@@ -265,7 +274,10 @@ impl Reads {
             },
         };
         match heard {
-            Heard::Peer(copy) => Course::adopt(&copy).answer,
+            Heard::Peer(copy) => {
+                self.access_checks.used(&want.name, self.copies.clock.now());
+                Course::adopt(&copy).answer
+            }
             Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
     }
@@ -288,6 +300,9 @@ impl Reads {
     /// What the table says, done.
     async fn follow(&self, want: &Want, course: Course, said: Said) -> Followed {
         self.calls.note(&said);
+        if said.is_ok() {
+            self.access_checks.answered(&want.name, self.copies.clock.now());
+        }
         let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
         let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
@@ -298,8 +313,8 @@ impl Reads {
         Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
     }
 
-    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one may
-    /// have asked before the change that makes the caller want a fresh value.
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
+    /// may have asked before the change that makes the caller want a fresh value.
     ///
     /// # Errors
     /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.

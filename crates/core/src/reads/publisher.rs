@@ -11,8 +11,8 @@ use tokio::time::sleep;
 
 use super::copies::Copies;
 
-/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open for
-/// 1 to 5 s after a failure, so a single retry would often be refused.
+/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
+/// for 1 to 5 s after a failure, so a single retry would often be refused.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(16);
 const RETRIES: u32 = 5;
@@ -24,7 +24,8 @@ impl Copies {
             return;
         }
         let copies = self.clone();
-        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for locks.
+        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for
+        // locks.
         self.tasks.spawn(async move {
             let Some(cache) = copies.shared_cache() else { return };
             let shared = cache.share(&found).await;

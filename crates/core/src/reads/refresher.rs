@@ -60,7 +60,7 @@ impl Reads {
         for ((want, held), shared) in wants.into_iter().zip(due.into_values()).zip(shared) {
             match Course::renew(Some(held)).shared(shared) {
                 // Another instance was faster.
-                Step::End(_) => {}
+                Step::End(_) => self.access_checks.used(&want.name, now),
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
                     drop(self.enter(want, course, deadline, &mut misses));
                 }

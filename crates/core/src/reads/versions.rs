@@ -158,8 +158,8 @@ impl Reads {
         }
     }
 
-    /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy is
-    /// written before the message: an instance that receives the message looks there.
+    /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy
+    /// is written before the message: an instance that receives the message looks there.
     async fn adopt_everywhere(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let was_known = self.cache().is_some_and(|cache| cache.known(&want.name).is_some());
         drop(self.follow(want, Course::refresh().confirmed(), Ok(Some(fetched.clone()))).await);

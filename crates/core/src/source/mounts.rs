@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use files::{Directory, File, Link, look};
+use files::{Directory, File, Link, request};
 use parking_lot::Mutex;
 
 /// The link that Kubernetes swaps.
@@ -102,7 +102,7 @@ impl Generation {
 
 /// What `..data` in `directory` names now; `None` where it is no Kubernetes mount.
 async fn current(directory: &Path) -> io::Result<Option<PathBuf>> {
-    let target = look::<Link>(&directory.join(DATA)).await?;
+    let target = request::<Link>(&directory.join(DATA)).await?;
     // A name beside the link, and nothing else.
     let is_name = |target: &&PathBuf| {
         let mut components = target.components();
@@ -112,17 +112,17 @@ async fn current(directory: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 async fn read(path: &Path) -> io::Result<Option<Bytes>> {
-    let file = look::<File>(path).await?;
+    let file = request::<File>(path).await?;
     Ok(file.0.is_some().then_some(Bytes(file)))
 }
 
 async fn list(directory: &Path) -> io::Result<Option<Vec<String>>> {
     let is_file = |name: &OsString| name.to_str().filter(|name| !name.starts_with("..")).map(str::to_owned);
-    Ok(look::<Directory>(directory).await?.0.as_ref().map(|names| names.iter().filter_map(is_file).collect()))
+    Ok(request::<Directory>(directory).await?.0.as_ref().map(|names| names.iter().filter_map(is_file).collect()))
 }
 
 /// Whether `file` is a link that leads through `..data`.
 async fn is_of_a_generation(directory: &Path, file: &str) -> io::Result<bool> {
-    let link = look::<Link>(&directory.join(file)).await?;
+    let link = request::<Link>(&directory.join(file)).await?;
     Ok(link.0.as_ref().is_some_and(|target| target.starts_with(DATA)))
 }

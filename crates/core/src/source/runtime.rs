@@ -243,7 +243,7 @@ impl Runtime {
     pub async fn directories(&self) -> BTreeMap<String, Option<String>> {
         let mut problems = BTreeMap::new();
         for directory in &self.directories {
-            let problem = files::look::<Directory>(directory).await.err().map(|error| reason(&error));
+            let problem = files::request::<Directory>(directory).await.err().map(|error| reason(&error));
             problems.insert(directory.display().to_string(), problem);
         }
         problems

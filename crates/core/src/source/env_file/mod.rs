@@ -132,7 +132,7 @@ impl EnvFile {
     async fn load(&self) -> io::Result<Values> {
         let path = &self.config.path;
         let now = self.clock.now();
-        let Some(stamp) = (*files::look::<Option<Stamp>>(path).await?).clone() else { return Ok(self.absent()) };
+        let Some(stamp) = (*files::request::<Option<Stamp>>(path).await?).clone() else { return Ok(self.absent()) };
         let mut seen = now;
         if let Some(loaded) = self.state.lock().loaded.as_ref().filter(|loaded| loaded.stamp == stamp) {
             if loaded.is_settled() {
@@ -141,7 +141,7 @@ impl EnvFile {
             seen = loaded.seen;
         }
         // Read after the stamp was: what is written between the two gives the file another stamp.
-        let file = files::look::<File>(path).await?;
+        let file = files::request::<File>(path).await?;
         let Some(bytes) = file.0.as_ref() else { return Ok(self.absent()) };
         let syntax = self.config.syntax;
         let (values, skipped) = if bytes.len() > LONG {
@@ -151,7 +151,7 @@ impl EnvFile {
         } else {
             parse(bytes, syntax)?
         };
-        let loose = if self.config.private { files::look::<LooseMode>(path).await?.0.clone() } else { None };
+        let loose = if self.config.private { files::request::<LooseMode>(path).await?.0.clone() } else { None };
         let values = Arc::new(values);
         self.store(Loaded { stamp, seen, read: now, values: values.clone() });
         self.warn(&skipped, loose);

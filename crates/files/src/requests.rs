@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use crate::pool::Look;
+use crate::pool::Request;
 
 /// A file beyond this is not a secret and not an env file.
 pub const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -16,8 +16,8 @@ pub const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// The bytes of a regular file; `None` when it does not exist.
 pub struct File(pub Option<Zeroizing<Vec<u8>>>);
 
-impl Look for File {
-    fn look(path: &Path) -> io::Result<Self> {
+impl Request for File {
+    fn request(path: &Path) -> io::Result<Self> {
         match read_regular(path) {
             // A directory of that name (Kubernetes' own /run/secrets/kubernetes.io, say) is not a secret.
             Err(_) if path.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")),
@@ -29,8 +29,8 @@ impl Look for File {
 /// The names in a directory; `None` when it does not exist.
 pub struct Directory(pub Option<Vec<OsString>>);
 
-impl Look for Directory {
-    fn look(path: &Path) -> io::Result<Self> {
+impl Request for Directory {
+    fn request(path: &Path) -> io::Result<Self> {
         match std::fs::read_dir(path) {
             Ok(entries) => {
                 let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
@@ -45,8 +45,8 @@ impl Look for Directory {
 /// Where a symbolic link leads; `None` when there is none of that name.
 pub struct Link(pub Option<PathBuf>);
 
-impl Look for Link {
-    fn look(path: &Path) -> io::Result<Self> {
+impl Request for Link {
+    fn request(path: &Path) -> io::Result<Self> {
         match std::fs::read_link(path) {
             Ok(target) => Ok(Self(Some(target))),
             Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput => Ok(Self(None)),
@@ -77,9 +77,9 @@ impl Stamp {
     }
 }
 
-impl Look for Option<Stamp> {
+impl Request for Option<Stamp> {
     /// `None` when there is no such file.
-    fn look(path: &Path) -> io::Result<Self> {
+    fn request(path: &Path) -> io::Result<Self> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")),
             Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
@@ -119,8 +119,8 @@ pub fn read_regular(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 /// [`loose_mode`] of a file.
 pub struct LooseMode(pub Option<String>);
 
-impl Look for LooseMode {
-    fn look(path: &Path) -> io::Result<Self> {
+impl Request for LooseMode {
+    fn request(path: &Path) -> io::Result<Self> {
         Ok(Self(loose_mode(path)))
     }
 }

@@ -4,7 +4,7 @@ use secret::clock::Clock;
 use secret::error::ErrorCode;
 use secret::value::SecretValue;
 
-const KEEP: Duration = Duration::from_secs(60);
+const KEEP: Duration = Duration::from_mins(1);
 
 fn entry(cache: &MemoryCache, now: Moment) -> Arc<Entry> {
     let deadlines = Deadlines {
