@@ -59,7 +59,7 @@ async fn a_path_that_hangs_holds_one_thread_and_is_refused_at_once_until_it_retu
     drop(release);
     let end = pool.clock.now().plus(Duration::from_secs(5));
     loop {
-        // The first look ended without anyone waiting; the next one is a new one.
+        // The first look ended with no caller left; this call begins a new one.
         match count(&pool, "/one/dead").await {
             Ok(looks) => break assert_eq!(looks, 2),
             Err(_) => assert!(pool.clock.now() < end),
