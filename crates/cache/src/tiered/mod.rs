@@ -140,10 +140,9 @@ impl TieredCache {
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(
         settings: CacheSettings,
-        (ids, environment): (AwsIds, &'static str),
+        (ids, environment, rotated): (AwsIds, &'static str, Rotated),
         clock: Clock,
         notices: Arc<dyn Notices>,
-        rotated: Rotated,
     ) -> Result<Self> {
         let envelopes = Arc::new(Envelopes::new(environment, &settings.keys)?);
         let shared = settings.redis.map(|redis| {

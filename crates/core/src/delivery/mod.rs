@@ -91,10 +91,8 @@ impl Delivery {
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
         let access_check = cache.as_ref().and_then(|cache| cache.access_check);
-        let rotated = copies::rotation_notice(&tools, &notices);
-        let place = (ids.clone(), environment.as_str());
-        let cache =
-            cache.map(|cache| TieredCache::new(cache, place, clock.clone(), notices.clone(), rotated)).transpose()?;
+        let parts = (ids.clone(), environment.as_str(), copies::rotation_notice(&tools, &notices));
+        let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
         let hot_memory = hot_memory.map(|cache| cache.memory().clone());
