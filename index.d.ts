@@ -245,6 +245,11 @@ export interface CacheOptions {
   /** How long this process remembers "not in AWS" and "access denied". In seconds, 0 to 8640000. Default: `5`. */
   negativeTtlSeconds?: number
   /**
+   * With Redis: how often this process asks AWS itself for each secret that it takes from the copies of other instances, so
+   * that a revoked right ends. `false`: never. In seconds, 1 to 8640000. Default: `86400`.
+   */
+  accessCheckSeconds?: number | false
+  /**
    * Refreshes a copy in the background when it is read in the last fifth of its TTL, so that no reader of a hot secret
    * waits for AWS. Default: `true`.
    */

@@ -4,6 +4,8 @@
 
 const { SecretError } = require('./errors')
 
+const { isWellFormed } = /** @type {any} */ (String.prototype)
+
 /** @typedef {import('../index').SecretDeliveryOptions} Options */
 
 /**
@@ -19,6 +21,21 @@ function assertName(what, value) {
       'SECRET_NAME_INVALID',
       `${what} must be a string, got ${value === null ? 'null' : typeof value}`,
     )
+  }
+}
+
+/**
+ * A value must be Unicode text: half of a surrogate pair would arrive in Rust as another character, so as another secret.
+ *
+ * @param {string} what
+ * @param {unknown} value
+ * @returns {void}
+ */
+function assertText(what, value) {
+  if (typeof value !== 'string')
+    throw new SecretError('CONFIG_INVALID', `${what} must be a string, got ${typeof value}`)
+  if (!isWellFormed.call(value)) {
+    throw new SecretError('CONFIG_INVALID', `${what} is not well-formed Unicode: it has half of a surrogate pair`)
   }
 }
 
@@ -130,6 +147,7 @@ function eventText(event) {
 module.exports = {
   assertEnvironment,
   assertName,
+  assertText,
   checked,
   checkedOptions,
   checkedScope,

@@ -2,7 +2,7 @@
 
 // `delivery.cache`: the documented interface over both caches.
 
-const { assertName } = require('./arguments')
+const { assertName, assertText } = require('./arguments')
 const { SecretError } = require('./errors')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -41,8 +41,7 @@ class SecretCache {
    */
   async set(secretName, value, ttlSeconds) {
     assertName('secretName', secretName)
-    if (typeof value !== 'string')
-      throw new SecretError('CONFIG_INVALID', `value must be a string, got ${typeof value}`)
+    assertText('value', value)
     if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0 && ttlSeconds <= 8_640_000)) {
       throw new SecretError('CONFIG_INVALID', 'ttlSeconds must be a whole number from 1 to 8640000')
     }

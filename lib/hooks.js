@@ -2,6 +2,7 @@
 
 // The service's rotation hooks: they stay in JavaScript, and the addon asks for a call when it needs one.
 
+const { assertText } = require('./arguments')
 const { SecretError, describe } = require('./errors')
 const { hookNames } = require('./load')
 
@@ -75,6 +76,7 @@ async function runHook(hooks, unheld, id, told) {
   try {
     const all = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (hooks)
     const made = await all[told.hook]?.call(hooks, context)
+    if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
     unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
   } catch (error) {
     const { name, code } = describe(error)

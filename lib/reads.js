@@ -62,8 +62,7 @@ class Reads {
     if (turn === undefined) return
     this.#turn = undefined
     const names = turn.reads.map(({ name }) => name)
-    const variables =
-      turn.reads[0].variables === undefined ? undefined : turn.reads.map((read) => read.variables ?? {})
+    const variables = turn.reads[0].variables === undefined ? undefined : turn.reads.map((read) => read.variables ?? {})
     this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables), turn)
   }
   #end = (/** @type {Read} */ read, /** @type {any} */ answer) => {

@@ -62,11 +62,6 @@ class RedisCluster {
     return Promise.all(this.nodes.map((node) => node.command(...words)))
   }
 
-  /** The number of keys. */
-  async size() {
-    return (await this.all('DBSIZE')).reduce((a, b) => a + b, 0)
-  }
-
   /** Puts the slot of `key` into the state of being moved between two nodes. @param {string} key */
   async beginToMove(key) {
     const slot = await this.nodes[0].command('CLUSTER', 'KEYSLOT', key)

@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use crate::answer::{name_in, unix_ms};
+use crate::awake::within;
 use crate::classify::batch_entry;
 use crate::operation::Operation;
 use crate::source::Aws;
@@ -55,10 +56,8 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
-        match tokio::time::timeout(self.timeout, self.pages(prefix)).await {
-            Ok(listing) => listing,
-            Err(_) => Err(self.timed_out(prefix)),
-        }
+        let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
+        listing.unwrap_or_else(|| Err(self.timed_out(prefix)))
     }
 
     async fn pages(&self, prefix: &str) -> Result<Listing> {

@@ -2,6 +2,8 @@
 //! Redis for a moment. The only room that knows the Redis client.
 
 mod link;
+pub mod record;
+mod scripts;
 mod subscription;
 mod target;
 
@@ -15,11 +17,14 @@ use tokio::sync::Mutex as AsyncMutex;
 pub use subscription::Heard;
 pub use target::check_url;
 
+use crate::coherence::Message;
 use crate::settings::RedisSettings;
 use link::Link;
+use parking_lot::Mutex;
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
-use secret::clock::{Clock, millis};
+use secret::clock::{Clock, Moment, millis};
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::name::AwsIds;
 use target::Opener;
 
 /// For opening a connection.
@@ -31,6 +36,9 @@ const SCAN_DEADLINE: Duration = Duration::from_secs(2);
 /// After one failure reads go straight to AWS for a moment.
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
+
+/// The difference to the server's clock is read again after this long.
+const SERVER_CLOCK_FOR: Duration = Duration::from_mins(1);
 
 const MGET: &str = "MGET";
 
@@ -59,6 +67,47 @@ pub struct RedisCache {
     link: AsyncMutex<Option<Link>>,
     breaker: Breaker,
     closed: AtomicBool,
+    clock: Clock,
+    server_clock: Mutex<Option<(ServerClock, Moment)>>,
+}
+
+/// How the server's clock and this process's differ.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerClock {
+    ahead_ms: i64,
+}
+
+impl ServerClock {
+    fn new(server_ms: u64, now: Moment) -> Self {
+        Self { ahead_ms: server_ms.cast_signed().saturating_sub(now.as_millis().cast_signed()) }
+    }
+
+    /// The moment at which the server's clock shows `ms`, by this process's clock.
+    pub fn moment_of(self, ms: u64) -> Moment {
+        let moment = ms.min(i64::MAX as u64).cast_signed().saturating_sub(self.ahead_ms);
+        Moment::from_millis(moment.max(0).cast_unsigned())
+    }
+
+    /// What the server's clock shows at `moment`.
+    pub fn ms_at(self, moment: Moment) -> u64 {
+        moment.as_millis().saturating_add_signed(self.ahead_ms)
+    }
+}
+
+/// A copy on its way to the shared cache.
+pub struct SharedCopy<'a> {
+    /// How long ago AWS was asked for it.
+    pub age: Duration,
+    /// When AWS made the version, in milliseconds since 1970.
+    pub created_unix_ms: Option<u64>,
+    /// AWS's version id.
+    pub version: Option<&'a str>,
+    /// The environment it belongs to.
+    pub environment: &'a str,
+    /// The sealed value.
+    pub envelope: &'a [u8],
+    /// Redis forgets it after that.
+    pub keep: Duration,
 }
 
 impl RedisCache {
@@ -70,8 +119,10 @@ impl RedisCache {
             config,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
-            breaker: Breaker::new(BREAKER, clock),
+            breaker: Breaker::new(BREAKER, clock.clone()),
             closed: AtomicBool::new(false),
+            clock,
+            server_clock: Mutex::default(),
         }
     }
 
@@ -82,6 +133,30 @@ impl RedisCache {
     /// `:` is in no AWS id of ours, so a lock is never taken for an entry.
     fn lock_key(&self, id: &str) -> String {
         format!("{}lock:{id}", self.config.key_prefix)
+    }
+
+    /// Where the last drop of `id` is remembered; in a cluster it lies in the slot of the copy: the braces hash it like the
+    /// copy's key, and a prefix with braces of its own hashes both.
+    fn drop_key(&self, id: &str) -> String {
+        let prefix = &self.config.key_prefix;
+        if prefix.contains('{') { format!("{prefix}drop:{id}") } else { format!("{prefix}drop:{{{prefix}{id}}}") }
+    }
+
+    /// When each of `ids` was dropped, by the server's clock; in their order.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub async fn dropped_ms(&self, ids: &[String]) -> Result<Vec<Option<u64>>> {
+        let mut command = redis::cmd(MGET);
+        for id in ids {
+            command.arg(self.drop_key(id));
+        }
+        let found: Vec<Option<String>> = self.run(command).await?;
+        Ok(found.into_iter().map(|text| text.and_then(|text| text.parse().ok())).collect())
+    }
+
+    fn cleared_key(&self, environment: &str) -> String {
+        format!("{}cleared:{environment}", self.config.key_prefix)
     }
 
     fn lease_key(&self, what: &str) -> String {
@@ -113,18 +188,81 @@ impl RedisCache {
         self.run(command).await
     }
 
-    /// Stores an envelope that Redis itself forgets after `keep`.
-    pub async fn set(&self, id: &str, envelope: &[u8], keep: Duration) -> Result<()> {
-        let mut command = redis::cmd("SET");
-        command.arg(self.key(id)).arg(envelope).arg("PX").arg(millis(keep).max(1));
-        self.run(command).await
+    /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
+    /// version that stood in no record.
+    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<bool> {
+        let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(copy.age)).arg(&tail).arg(copy.envelope);
+            command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        Ok(self.run_on_copy(scripts::SHARE, id, arguments).await? == 1)
     }
 
-    /// Drops the entry of `id`.
-    pub async fn remove(&self, id: &str) -> Result<()> {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(self.key(id));
-        self.run::<i64>(command).await.map(drop)
+    /// Drops the entry of `id`, as of `age` ago, unless something newer stands there. The other instances hear of it.
+    pub async fn drop(
+        &self,
+        id: &str,
+        age: Duration,
+        keep: Duration,
+        environment: &str,
+        message: &Message,
+    ) -> Result<()> {
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(age)).arg(millis(keep).max(1)).arg(self.channel(environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        self.run_on_copy(scripts::DROP, id, arguments).await.map(drop)
+    }
+
+    /// Runs a script on the copy of `id` and on its drop.
+    async fn run_on_copy(&self, script: &str, id: &str, arguments: impl Fn(&mut Cmd)) -> Result<i64> {
+        let command = |keys: u32| {
+            let mut command = redis::cmd("EVAL");
+            command.arg(script).arg(keys).arg(self.key(id));
+            if keys > 1 {
+                command.arg(self.drop_key(id));
+            }
+            arguments(&mut command);
+            command
+        };
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let asked = async {
+            match link.query(command(2)).await {
+                Err(error) if server_code(&error).as_deref() == Some("TRYAGAIN") => link.query(command(1)).await,
+                answered => answered,
+            }
+        };
+        self.bounded(asked, OPERATION_DEADLINE).await
+    }
+
+    /// Milliseconds on a test's clock; 0 where the server's own clock counts.
+    fn test_time(&self) -> u64 {
+        if self.clock.is_test() { self.clock.unix_ms() } else { 0 }
+    }
+
+    /// The server's clock, as far as this process knows it.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub async fn server_clock(&self) -> Result<ServerClock> {
+        if self.clock.is_test() {
+            return Ok(ServerClock::new(self.clock.unix_ms(), self.clock.now()));
+        }
+        let known = *self.server_clock.lock();
+        if let Some((clock, read_at)) = known
+            && self.clock.now().since(read_at) < SERVER_CLOCK_FOR
+        {
+            return Ok(clock);
+        }
+        let read_at = self.clock.now();
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let ms = self.bounded(link.time_ms(), OPERATION_DEADLINE).await?;
+        // The server read its clock after `read_at`, so copies may look older, never younger.
+        let clock = ServerClock::new(ms, read_at);
+        *self.server_clock.lock() = Some((clock, read_at));
+        Ok(clock)
     }
 
     /// Takes the locks of `ids`, each for `lease`, and then reads their envelopes; says of each whether its lock was
@@ -169,26 +307,15 @@ impl RedisCache {
 
     /// Prolongs the lease `what`; `false` when it is no longer `token`'s.
     pub async fn keep_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
-        const KEEP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
-                            return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
         let mut command = redis::cmd("EVAL");
-        command.arg(KEEP).arg(1).arg(self.lease_key(what)).arg(token).arg(millis(term));
+        command.arg(scripts::KEEP_LEASE).arg(1).arg(self.lease_key(what)).arg(token).arg(millis(term));
         Ok(self.run::<i64>(command).await? == 1)
     }
 
     /// Gives the lease `what` back if it is still `token`'s.
     pub async fn end_lease(&self, what: &str, token: &str) -> Result<()> {
-        const END: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
-                           return redis.call('UNLINK', KEYS[1]) else return 0 end";
         let mut command = redis::cmd("EVAL");
-        command.arg(END).arg(1).arg(self.lease_key(what)).arg(token);
-        self.run::<i64>(command).await.map(drop)
-    }
-
-    /// Tells every instance that follows `environment`.
-    pub async fn publish(&self, environment: &str, message: &[u8]) -> Result<()> {
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(self.channel(environment)).arg(message);
+        command.arg(scripts::END_LEASE).arg(1).arg(self.lease_key(what)).arg(token);
         self.run::<i64>(command).await.map(drop)
     }
 
@@ -198,18 +325,35 @@ impl RedisCache {
         subscription::follow(&self.config, &self.channel(environment), heard).await;
     }
 
-    /// Drops every entry whose id stands between `before` and `after`, by SCAN: never FLUSHDB, never KEYS.
-    pub async fn clear(&self, before: &str, after: &str) -> Result<()> {
-        let pattern = format!("{}*{}", glob_literal(&self.key(before).to_string()), glob_literal(after));
+    /// When `environment` was cleared, by the server's clock.
+    pub async fn cleared_ms(&self, environment: &str) -> Result<Option<u64>> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.cleared_key(environment));
+        let text: Option<String> = self.run(command).await?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+
+    /// Marks `environment` as cleared, and removes its copies by SCAN: never FLUSHDB, never KEYS. What is not a copy of this
+    /// environment stays: leases, locks, drops, and other environments, whatever the ids look like.
+    pub async fn clear(&self, ids: &AwsIds, keep: Duration, environment: &str, message: &Message) -> Result<()> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(scripts::CLEAR).arg(1).arg(self.cleared_key(environment)).arg(self.test_time());
+        command.arg(millis(keep).max(1)).arg(self.channel(environment)).arg(&message.beginning).arg(&message.old);
+        self.run::<Value>(command).await?;
+        let pattern = format!("{}*{}", glob_literal(&self.key(&ids.before).to_string()), glob_literal(&ids.after));
+        let tag = record::tag(environment);
         let link = self.link(SCAN_DEADLINE).await?;
         for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {
             let mut cursor: u64 = 0;
             loop {
                 let step = link.scan_step(&node, cursor, &pattern);
                 let (next, keys) = self.bounded(step, SCAN_DEADLINE).await?;
-                for key in keys {
-                    self.bounded(link.unlink(&key), OPERATION_DEADLINE).await?;
-                }
+                let removals = keys.into_iter().map(|key| {
+                    let mut command = redis::cmd("EVAL");
+                    command.arg(scripts::REMOVE).arg(1).arg(key).arg(&tag);
+                    command
+                });
+                self.bounded(link.query_all::<i64>(removals.collect()), SCAN_DEADLINE).await?;
                 cursor = next;
                 if cursor == 0 {
                     break;

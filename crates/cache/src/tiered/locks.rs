@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Shared, TieredCache, Want};
-use crate::memory::Entry;
+use crate::entry::Entry;
 use secret::clock::Moment;
 use secret::error::Result;
 
@@ -57,10 +57,10 @@ impl TieredCache {
         if answers.len() != ids.len() {
             return Ok(Self::without_locks(wants));
         }
-        let unix_ms = self.clock.unix_ms();
+        let server = shared.redis.server_clock().await?;
         let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
         let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
-            let copy = self.opened(shared, want, &id, envelope, unix_ms, true);
+            let copy = self.opened(shared, want, &id, envelope, server, true);
             if ours {
                 locks.ids.push(id);
             }

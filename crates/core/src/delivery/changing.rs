@@ -77,7 +77,16 @@ impl Delivery {
         self.acted(Event::Clear, "", self.clear()).await
     }
 
-    pub(super) async fn clear(&self) -> Result<()> {
+    /// Drops the copies that this instance made: those of others, and their keys, are left alone.
+    pub(super) async fn clear_own(&self) -> Result<()> {
+        self.reads().forget_all();
+        match self.reads().cache() {
+            Some(cache) => cache.clear_own().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn clear(&self) -> Result<()> {
         self.reads().forget_all();
         match self.reads().cache() {
             Some(cache) => cache.clear().await,

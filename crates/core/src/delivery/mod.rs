@@ -20,7 +20,7 @@ use crate::events::{Events, Parts as EventParts};
 use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
-use crate::reads::{Parts, Reads};
+use crate::reads::{Parts, Reads, copies};
 use crate::resolver::Resolver;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::{Parts as RotationParts, RotationManager};
@@ -90,15 +90,18 @@ impl Delivery {
         let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
-        let cache = cache
-            .map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone()))
-            .transpose()?;
+        let access_check = cache.as_ref().and_then(|cache| cache.access_check);
+        let rotated = copies::rotation_notice(&tools, &notices);
+        let tiered =
+            |cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone(), rotated);
+        let cache = cache.map(tiered).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory =
             cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, clock.clone())),
             cache,
+            access_check,
             ids,
             clock: clock.clone(),
             metrics: metrics.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audit_log::{Cache as AuditCache, Outcome};
 use aws::MAX_BATCH;
-use cache::memory::Entry;
+use cache::entry::Entry;
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};

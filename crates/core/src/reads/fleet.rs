@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::memory::Entry;
+use cache::entry::Entry;
 use cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
 use futures_util::future::join;
 use secret::backoff::{Backoff, Jitter};

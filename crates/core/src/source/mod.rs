@@ -2,4 +2,5 @@
 //! them knows of the others, of the caches or of precedence.
 
 pub mod env_file;
+mod mounts;
 pub mod runtime;

@@ -1,5 +1,6 @@
 //! What a delivery does, seen from outside. One program for all of it: each program links the AWS SDK.
 
+mod audit_opening;
 mod closing;
 mod events;
 mod failing_aws;
