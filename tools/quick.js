@@ -21,12 +21,13 @@ const ALWAYS = ['reads/delivery', 'reads/options']
  */
 const BESIDE = [
   [/^(src|lib|crates\/(?!aws-endpoint|audit-log))\b/, ALWAYS],
+  [/^(src|lib|cli|crates)\/|^ARCHITECTURE\.md$|(^|\/)Cargo\.toml$/, ['architecture/']],
   [/^(src|lib|crates)\/.*(cache|redis|snapshot|coherence|memory|envelope|tiered)/, ['cache/cache', 'cache/redis']],
   [/^(src|lib|crates)\/.*(fleet|flight|batch|refresh|lease)/, ['cache/fleet']],
   [/^(src|lib|crates)\/.*(rotation|staging|hook|event|queue)/, ['rotation/rotate-secret', 'rotation/rotation']],
   [/^(src|lib|crates)\/.*(migration|env_file)/, ['migration/migration', 'migration/retire']],
   [/^(src|lib|crates)\/.*(validation|check|permission|compliance)/, ['migration/validation', 'migration/permissions']],
-  [/^(src|lib|crates)\/.*(audit|metrics)/, ['observability/audit', 'observability/metrics']],
+  [/^(src|lib|crates)\/.*(audit|metrics)/, ['observability/audit', 'observability/metrics', 'docs/metrics']],
   [/^(src|lib|crates)\/.*(error|classify)/, ['reads/errors']],
   [/^(src|lib|crates)\/.*(config|option)/, ['cli/config-schema', 'reads/options']],
   [/^(src|lib|crates)\/.*(variable|runtime|env)/, ['reads/variables', 'reads/environments']],
@@ -37,7 +38,16 @@ const BESIDE = [
   [/^tcs-secrets\.schema\.json$/, ['cli/config-schema']],
   [
     /\.md$/,
-    ['docs/pages', 'docs/options', 'docs/errors', 'docs/platforms', 'docs/behaviour', 'docs/usage', 'cli/docs'],
+    [
+      'docs/pages',
+      'docs/options',
+      'docs/errors',
+      'docs/platforms',
+      'docs/behaviour',
+      'docs/metrics',
+      'docs/usage',
+      'cli/docs',
+    ],
   ],
   [/^(examples\/|docs\/start\.md$)/, ['docs/start', 'docs/examples', 'rotation/webhook']],
   [/^ops\//, ['observability/dashboard', 'observability/metrics']],
