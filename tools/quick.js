@@ -34,7 +34,7 @@ const BESIDE = [
   [/^lib\/load\.js$/, ['package/loader']],
   [/^cli\//, ['cli/']],
   [/^(testing\.(js|d\.ts))$/, ['reads/testing', 'types/']],
-  [/^index\.d\.ts$/, ['types/', 'docs/options', 'docs/errors', 'docs/usage', 'cli/config-schema']],
+  [/^index\.d\.ts$/, ['types/', 'docs/options', 'docs/errors', 'docs/usage', 'cli/config-schema', 'reads/options']],
   [/^tcs-secrets\.schema\.json$/, ['cli/config-schema']],
   [
     /\.md$/,
