@@ -1,7 +1,7 @@
 //! The HTTP connections of one region. They are replaced together once one of them turns out to be dead, and each answer
 //! that comes over them is bounded.
 //!
-//! A connection can die without a word: a firewall forgets it, or the process is frozen for longer than the peer keeps
+//! A connection can die silently: a firewall forgets it, or the process is frozen for longer than the peer keeps
 //! it. The next request on it gets no answer at all. So a read that hears nothing for a second, on a connection that
 //! answered before and was idle since, is sent once more on a new connection while the first one goes on. The first
 //! answer counts. A write is never sent twice from here.

@@ -185,7 +185,7 @@ fn stopped_for(how_long: Duration) {
 }
 
 #[tokio::test]
-async fn a_process_that_was_stopped_asks_anew_and_blames_nobody() {
+async fn a_stopped_process_asks_anew_and_counts_no_failure_of_aws() {
     let server = Server::start(|asked| if asked.connection == 0 { Reply::Silence } else { Reply::Value });
     let aws = server.source(Duration::from_secs(1), 1);
     let (value, ()) = tokio::join!(read(&aws), async {

@@ -15,8 +15,8 @@ use secret::error::ErrorCode;
 use support::{Reply, Server, source_with};
 use tempfile::TempDir;
 
-/// A file that nobody else can open for as long as this is held: the kernel asks its holder to give up a lease, who does
-/// not listen. After 45 seconds the kernel takes it away.
+/// A file that no other process can open while this is held: its holder has a lease on it, and ignores the signal that
+/// asks to give the lease up. After 45 seconds the kernel takes it away.
 struct Hung {
     path: PathBuf,
     holder: Child,

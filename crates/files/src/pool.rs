@@ -1,8 +1,8 @@
 //! The threads that read files.
 //!
 //! A file on a dead network mount holds the thread that reads it until the mount comes back, which no deadline changes.
-//! So files have threads of their own, up to eight of them, which nothing else waits for: tokio's blocking threads
-//! resolve host names. A path holds one thread at most, and a directory two, since its files are nearly always on one file
+//! So files have up to eight threads of their own. They do not use tokio's blocking threads, which also resolve host
+//! names. A path holds one thread at most, and a directory two, since its files are nearly always on one file
 //! system: once two of them hang, the others are refused until one returns. A thread ends when it has nothing to do for
 //! ten seconds.
 
@@ -41,8 +41,8 @@ pub trait Request: Sized + Send + Sync + 'static {
     fn request(path: &Path) -> io::Result<Self>;
 }
 
-/// Looks at `path`, and waits two seconds at most. Who asks while another one does gets the result of the same request, if
-/// that has not begun yet; else both wait for the next one: what is returned was so when it was asked for, or later.
+/// Asks the file system about `path`, and waits two seconds at most. Concurrent callers share a request. A caller never gets
+/// the result of a request that began before the call: it joins the queued one, or the one that follows the one under way.
 ///
 /// # Errors
 /// As the file system says; `TimedOut` when it did not answer in time, or did not answer an earlier request yet.
@@ -76,7 +76,7 @@ struct Entry {
     request: fn(&Path) -> Found,
     /// When it began; `None` while it is queued.
     began: Option<Moment>,
-    /// Who waits for it while it is queued, and, while it is under way, for the one after it.
+    /// The callers that wait for it while it is queued, or, while it is under way, for the one after it.
     waiting: Vec<Sender<Found>>,
 }
 
@@ -193,7 +193,7 @@ impl Pool {
             }
         }
         for sender in waiting {
-            // Who does not wait any more needs no answer.
+            // A caller that has stopped waiting has dropped its receiver.
             drop(sender.send(found.clone()));
         }
         state

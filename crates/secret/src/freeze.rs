@@ -1,8 +1,8 @@
 //! Notices that this process did not run for a while: SIGSTOP, a frozen container, a machine that slept.
 //!
-//! What was under way across such a gap says nothing about the service that was asked: its timeouts passed while nobody
-//! could read the answer. So an operation takes a [`Watch`], looks at it every [`TICK`] while it waits, and begins anew
-//! when a look comes more than [`FREEZE`] after the one before. Nothing runs while no operation is under way.
+//! What was under way across such a gap says nothing about the service that was asked: its timeouts passed while the
+//! process could not read the answer. So an operation takes a [`Watch`], looks at it every [`TICK`] while it waits, and
+//! begins anew when a look comes more than [`FREEZE`] after the one before. Nothing runs while no operation is under way.
 
 use std::sync::LazyLock;
 use std::time::Duration;

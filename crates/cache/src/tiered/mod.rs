@@ -140,8 +140,7 @@ impl TieredCache {
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(
         settings: CacheSettings,
-        ids: AwsIds,
-        environment: &'static str,
+        (ids, environment): (AwsIds, &'static str),
         clock: Clock,
         notices: Arc<dyn Notices>,
         rotated: Rotated,

@@ -86,18 +86,18 @@ impl Delivery {
             log_level,
         } = config;
         let aws = aws.map(Arc::new);
-        let log = crate::log::dispatch(log_level, notices.clone());
-        let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
+        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
+        let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
         let access_check = cache.as_ref().and_then(|cache| cache.access_check);
         let rotated = copies::rotation_notice(&tools, &notices);
-        let tiered =
-            |cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone(), rotated);
-        let cache = cache.map(tiered).transpose()?;
+        let place = (ids.clone(), environment.as_str());
+        let cache =
+            cache.map(|cache| TieredCache::new(cache, place, clock.clone(), notices.clone(), rotated)).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
-        let hot_memory =
-            cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
+        let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
+        let hot_memory = hot_memory.map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, clock.clone())),
             cache,

@@ -14,11 +14,11 @@ type Released = Arc<Mutex<mpsc::Receiver<()>>>;
 /// Stands for any look: gives how often the path was looked at.
 struct Count(u32);
 
-impl Look for Count {
-    fn look(path: &Path) -> io::Result<Self> {
+impl Request for Count {
+    fn request(path: &Path) -> io::Result<Self> {
         let count = {
-            let mut looks = LOOKS.get_or_init(Mutex::default).lock();
-            let count = looks.entry(path.to_owned()).or_default();
+            let mut requests = LOOKS.get_or_init(Mutex::default).lock();
+            let count = requests.entry(path.to_owned()).or_default();
             *count += 1;
             *count
         };
@@ -39,7 +39,7 @@ fn hang(path: &str) -> mpsc::Sender<()> {
 }
 
 async fn count(pool: &Arc<Pool>, path: &str) -> Result<u32, String> {
-    pool.look::<Count>(Path::new(path)).await.map(|count| count.0).map_err(|error| error.to_string())
+    pool.request::<Count>(Path::new(path)).await.map(|count| count.0).map_err(|error| error.to_string())
 }
 
 const SILENT: &str = "the file system did not answer";
@@ -59,9 +59,9 @@ async fn a_path_that_hangs_holds_one_thread_and_is_refused_at_once_until_it_retu
     drop(release);
     let end = pool.clock.now().plus(Duration::from_secs(5));
     loop {
-        // The first look ended without anyone waiting; the next one is a new one.
+        // The first look ended with no caller left; this call begins a new one.
         match count(&pool, "/one/dead").await {
-            Ok(looks) => break assert_eq!(looks, 2),
+            Ok(requests) => break assert_eq!(requests, 2),
             Err(_) => assert!(pool.clock.now() < end),
         }
     }
@@ -132,16 +132,16 @@ async fn a_look_that_panics_is_an_error_and_its_thread_goes_on() {
 #[tokio::test]
 async fn many_paths_take_turns_on_few_threads() {
     let pool = Pool::new(3, Duration::from_secs(5));
-    let looks: Vec<_> = (0..500)
+    let requests: Vec<_> = (0..500)
         .map(|i| {
             let pool = pool.clone();
             tokio::spawn(async move { count(&pool, &format!("/six/{i}")).await })
         })
         .collect();
-    for look in looks {
+    for look in requests {
         assert_eq!(look.await.expect("a look"), Ok(1));
     }
     let state = pool.state.lock();
     assert!(state.threads <= 3);
-    assert!(state.looks.is_empty() && state.queue.is_empty());
+    assert!(state.requests.is_empty() && state.queue.is_empty());
 }
