@@ -219,7 +219,6 @@ mod tests {
             value: SecretValue::copied(text),
             version_id: Some("v-2".into()),
             created_unix_ms: None,
-            fetched_unix_ms: 9,
         }
     }
 
