@@ -55,7 +55,7 @@ async function confirm(name, environment, hooks) {
     throw new CliError(
       'CONFIRMATION_NEEDED',
       EXIT.usage,
-      `rotate ${name}: nobody can be asked here; add --yes to go on`,
+      `rotate ${name}: standard input is no terminal to ask at; add --yes to go on`,
     )
   }
   const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'

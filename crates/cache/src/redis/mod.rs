@@ -90,7 +90,7 @@ pub struct SharedCopy<'a> {
 impl RedisCache {
     /// Does not connect; the first command does.
     pub fn new(config: RedisSettings, clock: Clock) -> Self {
-        // Redis over TLS needs a process-wide cryptography provider; whoever installed one first is fine.
+        // Redis over TLS needs a process-wide cryptography provider; the first one installed is fine.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
             config,
