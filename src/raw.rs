@@ -65,7 +65,7 @@ unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_
 }
 
 unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // `undefined` sends the caller the long way, where errors are told properly.
+    // `undefined` sends the caller to the slow path, which reports errors properly.
     // SAFETY: Node-API calls this with a current environment and valid info.
     catch_unwind(AssertUnwindSafe(|| unsafe { read(env, info) })).ok().flatten().unwrap_or(ptr::null_mut())
 }

@@ -171,6 +171,9 @@ const JAVASCRIPT = {
   ],
 }
 
+/** A planted line. Not written out in this file, as tools/needs.js reads the imports of suites. @param {string} name */
+const requires = (name, by = 'require') => `${by}('${name}')`
+
 /** What a folder of JavaScript may require of the rest of the package. */
 const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
 
@@ -301,17 +304,17 @@ describe.each(Object.entries(JAVASCRIPT))('%s/', (folder, rooms) => {
   test('would not have its first room require its last one', () => {
     const file = `${rooms[0]}.js`
     const above = rooms.at(-1)
-    for (const arrow of [`require('./${above}')`, `import('./${above}')`]) {
+    for (const arrow of [requires(`./${above}`), requires(`./${above}`, 'import')]) {
       const wrong = wrongInFolder(rooms, { ...sources, [file]: `${sources[file]}\n${arrow}\n` }, OUTSIDE[folder])
       expect(wrong).toContain(`${file} uses ${above}, which does not stand before ${rooms[0]} in the list of rooms`)
     }
-    const comment = `// require('./${above}')\n/** @type {import('./${above}').Thing} */\n`
+    const comment = `// ${requires(`./${above}`)}\n/** @type {${requires(`./${above}`, 'import')}.Thing} */\n`
     expect(wrongInFolder(rooms, { ...sources, [file]: comment + sources[file] }, OUTSIDE[folder])).toEqual([])
   })
 
   test('would not have a file from outside of the folder', () => {
     const file = `${rooms[0]}.js`
-    expect(wrongInFolder(rooms, { ...sources, [file]: `require('../tools/setup')` }, OUTSIDE[folder])).toEqual([
+    expect(wrongInFolder(rooms, { ...sources, [file]: requires('../tools/setup') }, OUTSIDE[folder])).toEqual([
       `${file} requires ../tools/setup, which is no room of its folder`,
     ])
   })
@@ -327,6 +330,6 @@ test('ARCHITECTURE.md names every room', () => {
 })
 
 test('a circle inside of a room is seen', () => {
-  const sources = { 'room/a.js': "require('./b')", 'room/b.js': "require('./c')", 'room/c.js': "require('./a')" }
+  const sources = { 'room/a.js': requires('./b'), 'room/b.js': requires('./c'), 'room/c.js': requires('./a') }
   expect(wrongInFolder(['room'], sources)).toEqual(['a circle: room/a.js -> room/b.js -> room/c.js -> room/a.js'])
 })

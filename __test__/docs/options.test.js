@@ -49,12 +49,15 @@ describe('the options table', () => {
     })
   }
 
+  /** A word as the table shows it. */
+  const shown = (word) => (word === 'false' ? '`false`' : word)
+
   test('gives each of them its type, its unit and its default', () => {
     const missing = []
     let compared = 0
     for (const { path: name, type, documentation } of options) {
       const [shownType, shownDefault] = rows.get(name) ?? ['', '']
-      const units = { milliseconds: 'number, ms', seconds: 'number, s' }
+      const units = { milliseconds: ', ms', seconds: ', s' }
       const unit = units[/\bIn (seconds|milliseconds)\b/.exec(documentation)?.[1]]
       const sentence = /Default:? ([^]*?)(?:;|\.\s|\.$|$)/.exec(documentation.trim())?.[1] ?? ''
       const defaults = sentence.match(/`[^`]+`|\b\d+\b/g) ?? []
@@ -63,7 +66,9 @@ describe('the options table', () => {
         ...wordsFor(type)
           .filter((word) => !shownType.includes(word))
           .map((word) => [name, 'type', word]),
-        ...(unit === undefined || shownType === unit ? [] : [[name, 'unit', unit]]),
+        ...(unit === undefined || shownType === `${wordsFor(type).map(shown).join(' or ')}${unit}`
+          ? []
+          : [[name, 'unit', unit]]),
         ...defaults.filter((value) => !shownDefault.includes(value)).map((value) => [name, 'default', value]),
       )
     }

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * For the environment of child processes that get nothing else of this one's: the variable that names the addon, where it is
- * set. `npm run quick` sets it.
+ * The variable that names the addon, if it is set, for child processes that do not inherit the environment. `npm run quick`
+ * sets it.
  *
  * @returns {Record<string, string>}
  */

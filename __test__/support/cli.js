@@ -1,6 +1,6 @@
 'use strict'
 
-// Runs the command line as its users do: a process of its own, with nothing of this one's environment.
+// Runs the command line like a user: in a process of its own, without the environment of this one.
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
@@ -18,7 +18,7 @@ const entry = path.join(root, 'cli', 'index.js')
  */
 
 class Cli {
-  /** What was printed by calls that must not show a value. @type {string[]} */
+  /** The output of calls that must not print a value. @type {string[]} */
   printed = []
 
   /** @param {string} cwd @param {Record<string, string>} [env] */
@@ -29,7 +29,7 @@ class Cli {
   }
 
   /**
-   * Begins a call; `ended` gives its outcome.
+   * Starts a call; `ended` resolves with its outcome.
    *
    * @param {string[]} args
    * @param {{ env?: Record<string, string>, cwd?: string, reveals?: boolean, command?: string[] }} [options]

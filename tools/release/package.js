@@ -9,7 +9,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.resolve(__dirname, '..', '..')
-/** What an installed platform package stays under. */
+/** The size limit of an installed platform package. */
 const MOST_MIB = 12
 const windows = process.platform === 'win32'
 
@@ -66,7 +66,7 @@ function tarball(into, manifest, extra, from) {
   return path.join(into, filename)
 }
 
-/** Where the release workflow runs: npm compares it with the provenance of what is published. */
+/** The repository of the release workflow. npm compares it with the provenance of published packages. */
 function repository() {
   const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
   if (GITHUB_REPOSITORY === undefined) return {}

@@ -8,6 +8,8 @@ use serde_json::Value as Json;
 pub(crate) enum Action {
     /// The normal answer comes this much later.
     Delay(Duration),
+    /// The normal answer is on its way for this long: it is what was right when it was asked for.
+    Late(Duration),
     Error {
         status: u16,
         code: String,
@@ -50,6 +52,11 @@ impl Fault {
     /// Delays the normal answer.
     pub fn delay(by: Duration) -> Self {
         Self::new(Action::Delay(by))
+    }
+
+    /// Has the normal answer of now arrive later.
+    pub fn late(by: Duration) -> Self {
+        Self::new(Action::Late(by))
     }
 
     /// Answers with this body.
@@ -112,6 +119,8 @@ impl Fault {
         let status = |value: &Json| u16::try_from(value.get("status").and_then(Json::as_u64).unwrap_or(400)).ok();
         let action = if let Some(delay) = action.get("delayMs") {
             Action::Delay(Duration::from_millis(delay.as_u64()?))
+        } else if let Some(late) = action.get("lateMs") {
+            Action::Late(Duration::from_millis(late.as_u64()?))
         } else if let Some(error) = action.get("error") {
             let message = text(error, "message").unwrap_or_else(|| "injected".into());
             Action::Error { status: status(error)?, code: text(error, "code")?, message }

@@ -245,6 +245,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         ));
     }
     let is_lost = matches!(action, Some(Action::Lose));
+    let on_its_way = if let Some(Action::Late(by)) = action { by } else { Duration::ZERO };
     match action {
         Some(Action::Delay(by)) => tokio::time::sleep(by).await,
         Some(Action::Error { status, code, message }) => {
@@ -256,9 +257,10 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         Some(Action::Hang) => {
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
-        Some(Action::Lose) | None => {}
+        Some(Action::Lose | Action::Late(_)) | None => {}
     }
     let answer = operations::run(&mut lock(&shared), access_key_id(header("authorization")), &operation, &input);
+    tokio::time::sleep(on_its_way).await;
     if is_lost {
         return Err(io::Error::other("injected"));
     }

@@ -110,7 +110,7 @@ impl Aws {
             let Some(name) = entry.name else { continue };
             self.note_account(entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
-            let fetched = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
+            let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
             answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {

@@ -42,7 +42,7 @@ impl Canned {
             .http_client(connections.clone())
             .interceptor(KeepBodiesOutOfLogs)
             .build();
-        let aws = Aws::new(config, Clock::test());
+        let aws = Aws::new(config, &Clock::test());
         aws.regions[0].connect_by(Client::from_conf(service), connections);
         aws
     }

@@ -22,7 +22,7 @@ pub(super) enum Failure {
 pub(super) enum Nature {
     /// AWS answered: about this secret, this identity or this request. Asking again would change nothing.
     Answer,
-    /// Every call fails like this until somebody acts (credentials).
+    /// Every call fails like this until an operator acts (credentials).
     Systemic,
     /// It may pass by itself: throttling, 5xx, timeout, network, half an answer.
     Transient,
@@ -269,7 +269,7 @@ where
     looks_like_one.then(|| id.to_owned())
 }
 
-/// An error code of AWS, for a message. What only claims to be one is not repeated: whoever answers in AWS's place
+/// An error code of AWS, for a message. What only claims to be one is not repeated: what answers in AWS's place
 /// must not choose what stands in a log.
 fn shown_code(code: &str) -> &str {
     const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];

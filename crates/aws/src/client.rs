@@ -116,7 +116,7 @@ fn http_client(context: TlsContext) -> SharedHttpClient {
 }
 
 /// The system's roots. On Linux the bundle is read here, because the library that finds it asks the C environment,
-/// which another thread must not do (DESIGN section 5, rule 3).
+/// which another thread must not do while JavaScript may set a variable.
 async fn trust_store(named: Option<PathBuf>) -> TrustStore {
     for path in named.into_iter().chain(CA_BUNDLES.iter().map(PathBuf::from)) {
         if let Ok(file) = files::request::<File>(&path).await

@@ -23,7 +23,7 @@ impl Aws {
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let created = unix_ms(output.created_date.as_ref());
             self.note_account(output.arn.as_deref());
-            let fetched = self.fetched(id, text, binary, output.version_id, region)?;
+            let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, ..fetched })
         };
         self.call(&self.regions, Operation::Get, id, read, |client| {

@@ -28,16 +28,15 @@ pub struct Aws {
     pub(crate) in_flight: Semaphore,
     pub(crate) calls: AwsCalls,
     account: OnceLock<String>,
-    pub(crate) clock: Clock,
     pub(crate) freezes: &'static Freezes,
 }
 
 impl Aws {
     /// Makes the source. AWS is not called until the first read.
-    pub fn new(config: &Arc<AwsSettings>, clock: Clock) -> Self {
+    pub fn new(config: &Arc<AwsSettings>, clock: &Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
-        let regions = Region::all(config, &clock);
+        let regions = Region::all(config, clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
             regions,
@@ -49,7 +48,6 @@ impl Aws {
             in_flight,
             calls: AwsCalls::default(),
             account: OnceLock::new(),
-            clock,
             freezes: Freezes::process(),
         }
     }

@@ -10,7 +10,7 @@ use secret::value::SecretValue;
 
 use crate::order::Stamp;
 
-/// A refresh that was begun and never ended is begun again after so long.
+/// A refresh that was begun and never ended is begun again after this long.
 const REFRESH_LEASE: Duration = Duration::from_secs(1);
 
 /// When an entry changes its state.

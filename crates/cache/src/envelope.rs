@@ -104,7 +104,7 @@ impl Envelopes {
     ///
     /// # Errors
     /// `CACHE_ENTRY_CORRUPT`: truncated, foreign, of an unknown key, tampered with, or plain where keys are set (so
-    /// that whoever can write to Redis cannot put a value of their own there).
+    /// that write access to Redis is not enough to plant a value).
     pub fn open(&self, id: &str, envelope: &[u8]) -> Result<Contents> {
         self.open_in_place(id, &mut Zeroizing::new(envelope.to_vec()))
     }

@@ -234,7 +234,7 @@ impl Audit {
         }
     }
 
-    /// Records a cached read, without waiting. `false`: the read has to take the long way, where it is told why.
+    /// Records a cached read, without waiting. `false`: the read takes the slow path, which says why.
     #[inline]
     pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
         let Some(log) = self.log.get() else { return false };
@@ -301,7 +301,7 @@ impl Audit {
         self.write(&record).await
     }
 
-    /// Records a rotation. It has happened: when the record cannot be written, that is told and changes nothing.
+    /// Records a rotation. It has happened: a record that cannot be written is reported and changes nothing.
     pub async fn rotation(&self, report: &Report) {
         let outcome = if report.ending == Ending::Finished { Outcome::Ok } else { Outcome::Failed };
         let record = Record {

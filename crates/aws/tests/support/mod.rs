@@ -104,7 +104,7 @@ pub fn source_with(url: &str, timeout: Duration, max_attempts: u32, variables: H
         instance_metadata: false,
         variables,
     };
-    Aws::new(&Arc::new(settings), Clock::system())
+    Aws::new(&Arc::new(settings), &Clock::system())
 }
 
 fn serve(

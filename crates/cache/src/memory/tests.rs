@@ -151,3 +151,62 @@ fn the_number_of_entries_is_bounded() {
     }
     assert!(cache.len() <= 100, "{}", cache.len());
 }
+
+#[test]
+fn a_late_answer_finds_what_was_asked_for_later() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (now, name) = (clock.now(), Arc::from("A"));
+    let five = Duration::from_secs(5);
+    let (late, later) = (entry(&cache, now), entry(&cache, now));
+    let late_stamp = late.asked;
+    assert!(matches!(cache.put(&name, later.clone(), cache.epoch(), now), Stored::Newest(None)));
+    for stored in [
+        cache.put(&name, late, cache.epoch(), now),
+        cache.put_absent(&name, late_stamp, now, five),
+        cache.put_denied(&name, late_stamp, now, five, &SecretError::new(ErrorCode::SecretAccessDenied, "denied")),
+    ] {
+        assert!(matches!(stored, Stored::Newer(entry) if Arc::ptr_eq(&entry, &later)));
+    }
+    assert!(cache.serve("A", now).is_some());
+}
+
+#[test]
+fn a_late_value_does_not_come_back_after_a_later_absence_a_drop_or_a_clearing() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (now, name) = (clock.now(), Arc::from("A"));
+    let late = || entry(&cache, now);
+    let refused = |entry| matches!(cache.put(&name, entry, cache.epoch(), now), Stored::Outdated);
+    let before_absence = late();
+    cache.put_absent(&name, cache.ask(now), now, Duration::from_secs(5));
+    assert!(refused(before_absence));
+    let before_drop = late();
+    cache.drop_value(&name, cache.ask(now), now);
+    assert!(refused(before_drop));
+    let before_clearing = late();
+    cache.clear(cache.ask(now));
+    assert!(refused(before_clearing));
+    assert!(matches!(cache.put(&name, late(), cache.epoch(), now), Stored::Newest(_)));
+}
+
+#[test]
+fn an_older_answer_does_not_come_back_after_a_newer_one_was_evicted() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(1, KEEP));
+    let now = clock.now();
+    let late = entry(&cache, now);
+    cache.put(&"A".into(), entry(&cache, now), cache.epoch(), now);
+    for i in 0..10 {
+        cache.put(&format!("N{i}").into(), entry(&cache, now), cache.epoch(), now);
+    }
+    assert!(!cache.has("A"), "evicted");
+    assert!(matches!(cache.put(&"A".into(), late, cache.epoch(), now), Stored::Outdated));
+}
+
+#[test]
+fn an_answer_that_took_too_long_is_not_cached_and_a_held_copy_may_be_old() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, Duration::from_hours(1)));
+    let (asked, name) = (entry(&cache, clock.now()), Arc::from("A"));
+    clock.advance(Duration::from_secs(61));
+    let now = clock.now();
+    assert!(matches!(cache.put(&name, asked.clone(), cache.epoch(), now), Stored::Outdated));
+    assert!(matches!(cache.renew(&name, asked, cache.epoch(), now), Stored::Newest(_)));
+}

@@ -1,9 +1,12 @@
 //! The shared cache. A cache, never a dependency: each call has a deadline, and after a failure nothing is asked of
 //! Redis for a moment. The only room that knows the Redis client.
 
+mod clear;
+mod leases;
 mod link;
 pub mod record;
 mod scripts;
+mod server_clock;
 mod subscription;
 mod target;
 
@@ -11,9 +14,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs, Value, from_redis_value};
+use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs};
 use tokio::sync::Mutex as AsyncMutex;
 
+pub use server_clock::ServerClock;
 pub use subscription::Heard;
 pub use target::check_url;
 
@@ -24,7 +28,6 @@ use parking_lot::Mutex;
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::{Clock, Moment, millis};
 use secret::error::{ErrorCode, Result, SecretError};
-use secret::name::AwsIds;
 use target::Opener;
 
 /// For opening a connection.
@@ -32,13 +35,10 @@ const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 /// For one command on an open connection. A healthy Redis answers in well under a millisecond.
 const OPERATION_DEADLINE: Duration = Duration::from_millis(250);
 /// For one step of an administrative scan.
-const SCAN_DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const SCAN_DEADLINE: Duration = Duration::from_secs(2);
 /// After one failure reads go straight to AWS for a moment.
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
-
-/// The difference to the server's clock is read again after this long.
-const SERVER_CLOCK_FOR: Duration = Duration::from_mins(1);
 
 const MGET: &str = "MGET";
 
@@ -71,29 +71,6 @@ pub struct RedisCache {
     server_clock: Mutex<Option<(ServerClock, Moment)>>,
 }
 
-/// How the server's clock and this process's differ.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerClock {
-    ahead_ms: i64,
-}
-
-impl ServerClock {
-    fn new(server_ms: u64, now: Moment) -> Self {
-        Self { ahead_ms: server_ms.cast_signed().saturating_sub(now.as_millis().cast_signed()) }
-    }
-
-    /// The moment at which the server's clock shows `ms`, by this process's clock.
-    pub fn moment_of(self, ms: u64) -> Moment {
-        let moment = ms.min(i64::MAX as u64).cast_signed().saturating_sub(self.ahead_ms);
-        Moment::from_millis(moment.max(0).cast_unsigned())
-    }
-
-    /// What the server's clock shows at `moment`.
-    pub fn ms_at(self, moment: Moment) -> u64 {
-        moment.as_millis().saturating_add_signed(self.ahead_ms)
-    }
-}
-
 /// A copy on its way to the shared cache.
 pub struct SharedCopy<'a> {
     /// How long ago AWS was asked for it.
@@ -113,7 +90,7 @@ pub struct SharedCopy<'a> {
 impl RedisCache {
     /// Does not connect; the first command does.
     pub fn new(config: RedisSettings, clock: Clock) -> Self {
-        // Redis over TLS needs a process-wide cryptography provider; whoever installed one first is fine.
+        // Redis over TLS needs a process-wide cryptography provider; the first one installed is fine.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
             config,
@@ -242,125 +219,10 @@ impl RedisCache {
         if self.clock.is_test() { self.clock.unix_ms() } else { 0 }
     }
 
-    /// The server's clock, as far as this process knows it.
-    ///
-    /// # Errors
-    /// `CACHE_UNAVAILABLE`.
-    pub async fn server_clock(&self) -> Result<ServerClock> {
-        if self.clock.is_test() {
-            return Ok(ServerClock::new(self.clock.unix_ms(), self.clock.now()));
-        }
-        let known = *self.server_clock.lock();
-        if let Some((clock, read_at)) = known
-            && self.clock.now().since(read_at) < SERVER_CLOCK_FOR
-        {
-            return Ok(clock);
-        }
-        let read_at = self.clock.now();
-        let link = self.link(OPERATION_DEADLINE).await?;
-        let ms = self.bounded(link.time_ms(), OPERATION_DEADLINE).await?;
-        // The server read its clock after `read_at`, so copies may look older, never younger.
-        let clock = ServerClock::new(ms, read_at);
-        *self.server_clock.lock() = Some((clock, read_at));
-        Ok(clock)
-    }
-
-    /// Takes the locks of `ids`, each for `lease`, and then reads their envelopes; says of each whether its lock was
-    /// free, and what it holds. In one go, so that two processes that ask for the same ids do not each get half of them.
-    pub async fn lock_many(&self, ids: &[String], lease: Duration) -> Result<Vec<(bool, Option<Vec<u8>>)>> {
-        let locks = ids.iter().map(|id| {
-            let mut command = redis::cmd("SET");
-            command.arg(self.lock_key(id)).arg(1).arg("NX").arg("PX").arg(millis(lease));
-            command
-        });
-        let reads = ids.iter().map(|id| {
-            let mut command = redis::cmd("GET");
-            command.arg(self.key(id));
-            command
-        });
-        let mut answers: Vec<Value> = self.run_all(locks.chain(reads).collect()).await?;
-        let envelopes = answers.split_off(ids.len().min(answers.len()));
-        let answers = answers.into_iter().zip(envelopes).map(|(lock, envelope)| {
-            // An entry of another type is no copy.
-            let envelope = from_redis_value(envelope).unwrap_or_default();
-            (lock != Value::Nil, envelope)
-        });
-        Ok(answers.collect())
-    }
-
-    /// Gives locks back.
-    pub async fn unlock_many(&self, ids: &[String]) -> Result<()> {
-        let commands = ids.iter().map(|id| {
-            let mut command = redis::cmd("UNLINK");
-            command.arg(self.lock_key(id));
-            command
-        });
-        self.run_all::<i64>(commands.collect()).await.map(drop)
-    }
-
-    /// Takes the lease `what` for `term` unless it is another's; `token` tells whose it is.
-    pub async fn take_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
-        let mut command = redis::cmd("SET");
-        command.arg(self.lease_key(what)).arg(token).arg("NX").arg("PX").arg(millis(term));
-        Ok(self.run::<Value>(command).await? != Value::Nil)
-    }
-
-    /// Prolongs the lease `what`; `false` when it is no longer `token`'s.
-    pub async fn keep_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
-        let mut command = redis::cmd("EVAL");
-        command.arg(scripts::KEEP_LEASE).arg(1).arg(self.lease_key(what)).arg(token).arg(millis(term));
-        Ok(self.run::<i64>(command).await? == 1)
-    }
-
-    /// Gives the lease `what` back if it is still `token`'s.
-    pub async fn end_lease(&self, what: &str, token: &str) -> Result<()> {
-        let mut command = redis::cmd("EVAL");
-        command.arg(scripts::END_LEASE).arg(1).arg(self.lease_key(what)).arg(token);
-        self.run::<i64>(command).await.map(drop)
-    }
-
     /// Follows what instances of `environment` tell each other, until the future is dropped. `heard` is called for each
     /// message, and whenever the subscription stands anew: what was told before that was not heard.
     pub async fn follow(&self, environment: &str, heard: impl FnMut(Heard)) {
         subscription::follow(&self.config, &self.channel(environment), heard).await;
-    }
-
-    /// When `environment` was cleared, by the server's clock.
-    pub async fn cleared_ms(&self, environment: &str) -> Result<Option<u64>> {
-        let mut command = redis::cmd("GET");
-        command.arg(self.cleared_key(environment));
-        let text: Option<String> = self.run(command).await?;
-        Ok(text.and_then(|text| text.parse().ok()))
-    }
-
-    /// Marks `environment` as cleared, and removes its copies by SCAN: never FLUSHDB, never KEYS. What is not a copy of this
-    /// environment stays: leases, locks, drops, and other environments, whatever the ids look like.
-    pub async fn clear(&self, ids: &AwsIds, keep: Duration, environment: &str, message: &Message) -> Result<()> {
-        let mut command = redis::cmd("EVAL");
-        command.arg(scripts::CLEAR).arg(1).arg(self.cleared_key(environment)).arg(self.test_time());
-        command.arg(millis(keep).max(1)).arg(self.channel(environment)).arg(&message.beginning).arg(&message.old);
-        self.run::<Value>(command).await?;
-        let pattern = format!("{}*{}", glob_literal(&self.key(&ids.before).to_string()), glob_literal(&ids.after));
-        let tag = record::tag(environment);
-        let link = self.link(SCAN_DEADLINE).await?;
-        for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {
-            let mut cursor: u64 = 0;
-            loop {
-                let step = link.scan_step(&node, cursor, &pattern);
-                let (next, keys) = self.bounded(step, SCAN_DEADLINE).await?;
-                let removals = keys.into_iter().map(|key| {
-                    let mut command = redis::cmd("EVAL");
-                    command.arg(scripts::REMOVE).arg(1).arg(key).arg(&tag);
-                    command
-                });
-                self.bounded(link.query_all::<i64>(removals.collect()), SCAN_DEADLINE).await?;
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Asks whether Redis answers, breaker or not.
@@ -490,27 +352,5 @@ fn reason(error: &redis::RedisError) -> String {
     match server_code(error) {
         Some(code) if code.bytes().all(|b| b.is_ascii_uppercase()) && code.len() <= 20 => format!("it answered {code}"),
         _ => error.category().to_owned(),
-    }
-}
-
-/// Escapes what SCAN's MATCH would read as a pattern.
-fn glob_literal(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '^' | '\\') {
-            literal.push('\\');
-        }
-        literal.push(c);
-    }
-    literal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_cannot_become_a_pattern() {
-        assert_eq!(glob_literal("a*b[c]?\\"), "a\\*b\\[c\\]\\?\\\\");
     }
 }

@@ -34,7 +34,7 @@ pub enum Record {
     },
     /// Written by version 0.1.0.
     Old,
-    /// Written by nobody of us.
+    /// Not written by this package.
     Garbage,
 }
 

@@ -41,12 +41,12 @@ impl Locks {
 
 impl TieredCache {
     /// Takes the locks of names that are about to be fetched: of many instances one does it. Looks once more for copies,
-    /// since whoever had a lock until now has left one.
+    /// since the last holder of the lock has left one.
     pub async fn lock(&self, wants: &[Want]) -> (Vec<Locked>, Locks) {
         self.try_lock(wants).await.unwrap_or_else(|_| Self::without_locks(wants))
     }
 
-    /// [`TieredCache::lock`] for whoever has nothing to do without the shared cache.
+    /// [`TieredCache::lock`] for callers that have nothing to do without the shared cache.
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`.

@@ -1,13 +1,15 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 //!
-//! - here: lookups, and what AWS's answers do to the copies
+//! - `lookup`: what the shared cache knows; `answers`: what AWS's answers do to the copies
 //! - `changes`: what is changed by hand, by a rotation, or by another instance
 //! - `share`: what this instance fetched, for the others
 //! - `locks`, `lease`: one instance of many does the work
 
+mod answers;
 mod changes;
 mod lease;
 mod locks;
+mod lookup;
 mod share;
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,23 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use zeroize::Zeroizing;
 
 use crate::coherence::Instance;
 use crate::entry::{Deadlines, Entry, Known};
-use crate::envelope::{Contents, Envelopes};
+use crate::envelope::Envelopes;
 use crate::memory::{Epoch, Lookup, MemoryCache, Stored};
 use crate::order::Stamp;
-use crate::redis::record::{HEAD, Record};
-use crate::redis::{RedisCache, ServerClock};
+use crate::redis::RedisCache;
 use crate::settings::CacheSettings;
 use crate::snapshot::Snapshot;
 pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
-use secret::clock::{Clock, Moment, millis};
-use secret::error::{ErrorCode, Result, SecretError};
-use secret::found::Fetched;
+use secret::clock::{Clock, Moment};
+use secret::error::{Result, SecretError};
 use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
 
@@ -247,115 +246,6 @@ impl TieredCache {
         self.denied.lock().contains(name)
     }
 
-    /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
-    /// What AWS denied this process is not asked for.
-    pub async fn lookup_shared(&self, wants: &[Want]) -> Vec<Shared> {
-        self.look_into_shared(wants, true).await
-    }
-
-    /// What the shared cache knows of `name`, leaving memory as it is.
-    pub async fn peek_shared(&self, name: &SecretName) -> Shared {
-        let want = self.want(name);
-        self.look_into_shared(std::slice::from_ref(&want), false).await.pop().unwrap_or(Shared::Miss)
-    }
-
-    async fn look_into_shared(&self, wants: &[Want], remember: bool) -> Vec<Shared> {
-        let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
-        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        let looked = async {
-            let found = match &ids[..] {
-                [] => Vec::new(),
-                [id] => vec![shared.redis.get(id).await?],
-                ids => shared.redis.get_many(ids).await?,
-            };
-            Ok::<_, SecretError>((found, shared.redis.server_clock().await?))
-        };
-        match looked.await {
-            Ok((found, server)) if found.len() == wants.len() => {
-                let found = wants.iter().zip(&ids).zip(found);
-                found.map(|((want, id), found)| self.opened(shared, want, id, found, server, remember)).collect()
-            }
-            Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
-            Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
-        }
-    }
-
-    /// Judges a record of the shared cache.
-    fn opened(
-        &self,
-        shared: &SharedCache,
-        want: &Want,
-        id: &str,
-        record: Option<Vec<u8>>,
-        server: ServerClock,
-        remember: bool,
-    ) -> Shared {
-        let Some(record) = record else { return Shared::Miss };
-        let mut record = Zeroizing::new(record);
-        let (asked_ms, created_unix_ms) = match Record::parse(&record) {
-            Record::Copy { asked_ms, created_unix_ms } => (asked_ms, created_unix_ms),
-            // Its age is by the clock of the machine that wrote it.
-            Record::Old => return Shared::Miss,
-            Record::Garbage => return Shared::Failed(unknown_format(id)),
-        };
-        if self.is_denied(&want.name) {
-            return Shared::Miss;
-        }
-        let contents = match shared.envelopes.open_in_place(id, &mut record[HEAD..]) {
-            Ok(contents) => contents,
-            Err(error) => return Shared::Failed(error),
-        };
-        // The head is as easily changed as the whole record; what is sealed is not.
-        let asked = Stamp::foreign(server.moment_of(asked_ms.min(contents.fetched_unix_ms)));
-        if want.newer_than.is_some_and(|than| asked.at() < than.plus(SAME_COPY)) {
-            return Shared::Miss;
-        }
-        let now = self.clock.now();
-        let held = self.memory.held(want.name.as_str());
-        let entry = match held {
-            // The copy that memory holds, seen again: its own place in time is more exact.
-            Some(held)
-                if contents.version_id.is_some()
-                    && held.version_id == contents.version_id
-                    && asked.at() < held.asked.at().plus(SAME_COPY) =>
-            {
-                held.with(self.deadlines(Duration::from_millis(contents.fresh_for_ms).min(self.ttl), held.asked.at()))
-            }
-            _ => self.entry_of(contents, created_unix_ms, asked),
-        };
-        if !entry.is_usable(now) {
-            return Shared::Miss;
-        }
-        let entry = if remember && entry.is_fresh(now) {
-            match self.remember(&want.name, &entry, want.epoch) {
-                Stored::Newest(_) => {
-                    self.keep_in_snapshot(&want.name, &entry);
-                    entry
-                }
-                Stored::Newer(newer) => {
-                    // A drop after it would stand in its place.
-                    self.memory.trust_one(want.name.as_str());
-                    newer
-                }
-                Stored::Outdated => return Shared::Miss,
-            }
-        } else {
-            entry
-        };
-        if entry.is_fresh(now) { Shared::Fresh(entry) } else { Shared::Stale(entry) }
-    }
-
-    /// An entry from a copy that was made elsewhere, as old as it is.
-    fn entry_of(&self, contents: Contents, created_unix_ms: Option<u64>, asked: Stamp) -> Arc<Entry> {
-        let fresh_for = Duration::from_millis(contents.fresh_for_ms);
-        let deadlines = match contents.version_id {
-            // Another instance may have a longer TTL; the shorter of both holds.
-            Some(_) => self.deadlines(fresh_for.min(self.ttl), asked.at()),
-            None => Self::deadlines_by_hand(fresh_for, asked.at()),
-        };
-        Entry::new(contents.value, contents.version_id, created_unix_ms, asked, deadlines)
-    }
-
     /// Of a copy of what AWS gave, asked for at `asked`.
     fn deadlines(&self, fresh_for: Duration, asked: Moment) -> Deadlines {
         let soft = |part: f64| if self.refresh_ahead { asked.plus(fresh_for.mul_f64(part)) } else { Moment::NEVER };
@@ -393,94 +283,9 @@ impl TieredCache {
         stored
     }
 
-    fn keep_in_snapshot(&self, name: &SecretName, entry: &Entry) {
-        let Some(snapshot) = &self.snapshot else { return };
-        // What was put by hand ends with its TTL, and nothing backs it.
-        if entry.version_id.is_none() {
-            return;
-        }
-        let age = millis(self.clock.now().since(entry.asked.at()));
-        let contents = Contents {
-            value: entry.value.clone(),
-            version_id: entry.version_id.clone(),
-            fetched_unix_ms: self.clock.unix_ms().saturating_sub(age),
-            fresh_for_ms: millis(self.ttl),
-        };
-        snapshot.put(&self.id(name), &contents);
-    }
-
-    /// Remembers what AWS gave, unless something newer is known.
-    pub fn store(&self, want: &Want, fetched: &Fetched) -> Stored {
-        self.denied.lock().remove(&want.name);
-        let deadlines = self.deadlines(self.ttl, want.asked.at());
-        let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
-        let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
-        let stored = self.remember(&want.name, &entry, want.epoch);
-        if matches!(stored, Stored::Newest(_)) {
-            self.keep_in_snapshot(&want.name, &entry);
-        }
-        stored
-    }
-
-    /// AWS gave an older version than the one of `copy`: the copy answers for another moment, and the older version counts
-    /// when AWS gives it again (decision D19).
-    pub fn doubt(&self, want: &Want, copy: &Arc<Entry>, older: Option<Arc<str>>) {
-        let now = self.clock.now();
-        let deadlines = Deadlines {
-            refresh_at: now.plus(DOUBT / 2),
-            fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
-            ..copy.deadlines
-        };
-        drop(self.memory.renew(&want.name.text(), copy.doubted(deadlines, older), want.epoch, now));
-    }
-
     /// The last version known of `name`.
     pub fn known(&self, name: &SecretName) -> Option<Known> {
         self.memory.known(name.as_str())
-    }
-
-    /// Remembers that AWS has no such secret, and drops the copies of it where there may be some, unless something newer is
-    /// known.
-    ///
-    /// # Errors
-    /// As [`TieredCache::invalidate`].
-    pub async fn store_absent(&self, want: &Want, may_have_copies: bool) -> (Stored, Result<()>) {
-        self.denied.lock().remove(&want.name);
-        let (name, now) = (want.name.text(), self.clock.now());
-        let stored = self.memory.put_absent(&name, want.asked, now, self.negative_ttl);
-        if !matches!(stored, Stored::Newest(_)) || !may_have_copies {
-            return (stored, Ok(()));
-        }
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.remove(&self.id(&want.name));
-        }
-        let dropped = self.drop_shared(&want.name, now.since(want.asked.at()), None).await;
-        (stored, dropped)
-    }
-
-    /// Remembers that AWS refused this identity, and drops the copies of this process. Those of others stay: they have rights
-    /// of their own (decision D20).
-    pub fn store_denied(&self, want: &Want, error: &SecretError) -> Stored {
-        let (name, now) = (want.name.text(), self.clock.now());
-        let stored = self.memory.put_denied(&name, want.asked, now, self.negative_ttl, error);
-        if matches!(stored, Stored::Newest(_)) {
-            self.denied.lock().insert(want.name.clone());
-            if let Some(snapshot) = &self.snapshot {
-                snapshot.remove(&self.id(&want.name));
-            }
-        }
-        stored
-    }
-
-    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
-    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) {
-        let before = copy.deadlines.retry;
-        let longer = if error.is_about_one_request() { before * 2 } else { before };
-        let retry = longer.clamp(RETRY, LONGEST_RETRY);
-        let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
-        let held =
-            copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
-        drop(self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now()));
     }
 
     /// The usable copy of the last-known-good file.
@@ -495,9 +300,4 @@ impl TieredCache {
         let entry = self.entry_of(contents, None, asked);
         entry.is_usable(now).then_some(entry)
     }
-}
-
-fn unknown_format(id: &str) -> SecretError {
-    let why = format!("{id}: the shared cache entry is of an unknown format; it is ignored");
-    SecretError::new(ErrorCode::CacheEntryCorrupt, why)
 }

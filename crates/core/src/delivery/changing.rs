@@ -97,7 +97,7 @@ impl Delivery {
     /// Gives `name` a new value in `environment`, or here, and reports how that went.
     ///
     /// # Errors
-    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
+    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A failed rotation is in the report.
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         // Before anything is waited for.

@@ -97,7 +97,7 @@ impl Delivery {
         let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
         let hot_memory = hot_memory.map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
-            aws: aws.as_ref().map(|config| Aws::new(config, clock.clone())),
+            aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
             access_check,
             ids,

@@ -61,7 +61,7 @@ impl Reads {
         let known = self.listings.by_prefix.lock().get(prefix).cloned();
         let is_fresh = |list: &&Listed| self.copies.clock.now() < list.fresh_until;
         if let Some(list) = known.as_ref().filter(is_fresh) {
-            return Ok(ListedNow::Remembered(list.names.clone()));
+            return Ok(ListedNow::Remembered(self.with_known(list.names.clone(), prefix)));
         }
         let asked = self.copies.ask();
         let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids().before)).await {
@@ -101,6 +101,16 @@ impl Reads {
             self.listings.remember(prefix, Listed { names, fresh_until });
         }
         Ok(ListedNow::Complete(answers))
+    }
+
+    /// Adds the names that were read one by one since: a remembered list is no proof that a name is missing.
+    fn with_known(&self, mut names: Vec<SecretName>, prefix: &str) -> Vec<SecretName> {
+        let known = self.cache().map(|cache| cache.memory().entries(self.copies.clock.now())).unwrap_or_default();
+        let known = known.into_iter().filter(|(name, _)| name.starts_with(prefix));
+        names.extend(known.filter_map(|(name, _)| SecretName::new(&name).ok()));
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for

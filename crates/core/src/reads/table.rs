@@ -215,12 +215,7 @@ mod tests {
     }
 
     fn fetched(text: &str) -> Fetched {
-        Fetched {
-            value: SecretValue::copied(text),
-            version_id: Some("v-2".into()),
-            created_unix_ms: None,
-            fetched_unix_ms: 9,
-        }
+        Fetched { value: SecretValue::copied(text), version_id: Some("v-2".into()), created_unix_ms: None }
     }
 
     fn failure() -> SecretError {

@@ -42,7 +42,7 @@ pub(super) struct Job<'a> {
     pub(super) hooks: &'a dyn Hooks,
     pub(super) hook_timeout: Duration,
     pub(super) id: &'a str,
-    /// What hooks are told, but for the new value.
+    /// What hooks receive, except the new value.
     pub(super) told: HookContext,
     pub(super) policy: &'a Policy,
     /// Whether AWS makes the password.

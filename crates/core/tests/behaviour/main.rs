@@ -7,8 +7,10 @@ mod failing_aws;
 #[cfg(unix)]
 mod mounted_secrets;
 mod one_flight;
+mod order;
 mod refresh;
 mod regions;
+mod rights;
 mod rotation;
 mod rotation_schedule;
 mod shared_cache;

@@ -128,3 +128,37 @@ async fn tools_that_are_read_at_once_share_calls() {
     // The first one is alone and does not wait; the other nine have 27 secrets.
     assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 3)]));
 }
+
+#[tokio::test]
+async fn a_failing_entry_of_a_batch_is_retried_as_a_single_read_is() {
+    let world = World::new().await;
+    world.aws.put("A_ONE_production", "1");
+    world.aws.put("A_TWO_production", "2");
+    world.aws.fault(
+        Fault::body(
+            200,
+            r#"{"SecretValues":[],"Errors":[{"SecretId":"A_ONE_production","ErrorCode":"InternalServiceError"},
+           {"SecretId":"A_TWO_production","ErrorCode":"ThrottlingException"}]}"#,
+        )
+        .times(1),
+    );
+    let service = world.deliver("production", json!({}));
+    let read = service.together(&["A_ONE", "A_TWO"].map(str::to_owned)).await;
+    let read: Vec<_> = read.into_iter().map(|read| read.expect("read")).collect();
+    assert_eq!(read, [Some("1".to_owned()), Some("2".to_owned())]);
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 2)]));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_throttled_or_refused_for_one_id_is_read_one_by_one() {
+    for (status, code) in [(400, "ThrottlingException"), (400, "InvalidParameterException")] {
+        let world = World::new().await;
+        world.aws.put("A_ONE_production", "1");
+        world.aws.put("A_TWO_production", "2");
+        world.aws.fault(Fault::error(status, code).times(1));
+        let service = world.deliver("production", json!({}));
+        let read = service.together(&["A_ONE", "A_TWO"].map(str::to_owned)).await;
+        assert!(read.into_iter().all(|read| read.expect("read").is_some()), "{code}");
+        assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 2)]), "{code}");
+    }
+}

@@ -205,7 +205,7 @@ impl World {
     }
 }
 
-fn merge(into: &mut Json, more: Json) {
+pub fn merge(into: &mut Json, more: Json) {
     match (into, more) {
         (Json::Object(into), Json::Object(more)) => {
             for (name, value) in more {
