@@ -14,9 +14,9 @@ const FREEZE_AFTER_MS = 5
 /** Time between two reads: shorter than the second after which a freeze is noticed, longer, and longer than the TTL. */
 const RHYTHMS = {
   short: [400, 1_300, 2_900, 5_000],
-  full: [400, 900, 1_300, 2_000, 2_900, 5_000, 10_000, 30_000],
+  full: [400, 900, 1_300, 2_000, 2_900, 5_000, 10_000, 20_000],
 }
-const DURATION_MS = { short: 16_000, full: 110_000 }
+const DURATION_MS = { short: 16_000, full: 80_000 }
 
 /**
  * @typedef {object} Seen
