@@ -4,6 +4,9 @@
 
 const { SecretError } = require('./errors')
 
+/** Options are at most this deep: `options.rotation.policies[0].…`. */
+const MAX_DEPTH = 8
+
 const { isWellFormed } = /** @type {any} */ (String.prototype)
 
 /** @typedef {import('../index').SecretDeliveryOptions} Options */
@@ -60,11 +63,53 @@ function checkedOptions(options) {
       `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`,
     )
   }
+  assertOwnMembers('options', options, MAX_DEPTH)
   const { logger } = options
   if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
     throw new SecretError('CONFIG_INVALID', 'options.logger must have a warn(message) method')
   }
   return { ...options, logger: logger ?? undefined, logLevel: logLevel(options) }
+}
+
+/**
+ * Options are copied member by member, and only an object's own enumerable members are copied. So a getter of a class, an
+ * inherited member or an entry of a Map would silently be ignored: they are refused. Inherited methods are no options.
+ *
+ * @param {string} path
+ * @param {unknown} value
+ * @param {number} depth How many levels below are looked at.
+ * @returns {void}
+ */
+function assertOwnMembers(path, value, depth) {
+  if (Array.isArray(value)) value.forEach((item, i) => assertOwnMembers(`${path}[${i}]`, item, depth - 1))
+  // What is not meant as options (a Buffer, a RegExp, a URL) is the addon's to take or to refuse.
+  const tag = Object.prototype.toString.call(value)
+  if (depth === 0 || (tag !== '[object Object]' && tag !== '[object Map]')) return
+  const object = /** @type {object} */ (value)
+  const ignored = ignoredMember(object)
+  if (ignored !== undefined) {
+    const why = `${path} has the member '${ignored}', which is inherited or not enumerable and would be ignored`
+    throw new SecretError('CONFIG_INVALID', `${why}: give a plain object, such as { ...options }`)
+  }
+  for (const [key, member] of Object.entries(object)) {
+    if (key !== 'logger') assertOwnMembers(`${path}.${key}`, member, depth - 1)
+  }
+}
+
+/** @param {object} object @returns {string | undefined} */
+function ignoredMember(object) {
+  const names = (/** @type {object} */ owner) => Object.entries(Object.getOwnPropertyDescriptors(owner))
+  const hidden = names(object).find(([, { enumerable }]) => !enumerable)
+  if (hidden !== undefined) return hidden[0]
+  for (
+    let owner = Object.getPrototypeOf(object);
+    owner !== null && !Object.hasOwn(owner, 'isPrototypeOf');
+    owner = Object.getPrototypeOf(owner)
+  ) {
+    const inherited = names(owner).find(([, { value }]) => typeof value !== 'function')
+    if (inherited !== undefined) return inherited[0]
+  }
+  return undefined
 }
 
 /**

@@ -2,6 +2,7 @@
 
 // Several instances over one Redis: one asks AWS for all of them, and each follows what another one changes.
 
+const { FaultProxy } = require('../../tools/lab/proxy')
 const { until } = require('../support/until')
 const { OUTAGE, overRedis } = require('../support/services')
 
@@ -85,6 +86,27 @@ test('after a lost subscription nothing in memory is trusted before it was looke
   expect(await world.redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe(2)
   await until('it looked again', async () => (await second.getSecret('A_B')) === 'two')
 })
+
+test.each(['refresh', 'rotateSecret'])(
+  'a new version that Redis did not take is shared once Redis is back, though its finder reads nothing: %s',
+  async (how) => {
+    const wire = await FaultProxy.start(world.redis.port)
+    try {
+      const [first, second] = [deliver({ redis: { url: `redis://127.0.0.1:${wire.port}` } }), deliver()]
+      for (const delivery of [first, second]) expect(await delivery.getSecret('A_B')).toBe('one')
+      await stored('A_B_production')
+      await until('both follow', async () => (await followers()) === 2)
+      for (const delivery of [first, second]) await delivery.getSecret('A_B')
+      await wire.refuse()
+      if (how === 'refresh') await world.aws.put({ A_B_production: 'two' })
+      await (how === 'refresh' ? first.refresh('A_B') : first.rotateSecret('A_B', 'production'))
+      await wire.pass()
+      await until('the other one reads it', async () => (await second.getSecret('A_B')) !== 'one')
+    } finally {
+      await wire.close()
+    }
+  },
+)
 
 test('a copy from before a lost subscription still answers while AWS fails', async () => {
   const [, second] = await pair()

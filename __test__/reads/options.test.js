@@ -280,3 +280,49 @@ test('environment comes from the option, then TCS_ENVIRONMENT, then NODE_ENV', (
     }
   }
 })
+
+describe('options that are not plain objects are used, or refused with their path, and never ignored', () => {
+  /** @type {[string, any, string][]} */
+  const ignored = [
+    [
+      'a getter of a class',
+      new (class {
+        get cache() {
+          return false
+        }
+      })(),
+      "options has the member 'cache'",
+    ],
+    ['an inherited member', Object.create({ cache: false }), "options has the member 'cache'"],
+    ['a Map', new Map([['cache', false]]), "options has the member 'size'"],
+    ['a hidden member', Object.defineProperty({}, 'cache', { value: false }), "options has the member 'cache'"],
+    [
+      'a getter in a part',
+      {
+        cache: new (class {
+          get ttlSeconds() {
+            return 1
+          }
+        })(),
+      },
+      "options.cache has the member 'ttlSeconds'",
+    ],
+    ['a Map in a list', { rotation: { policies: [new Map()] } }, "options.rotation.policies[0] has the member 'size'"],
+  ]
+  test.each(ignored)('%s', (_what, options, says) => {
+    expect(() => new SecretDelivery(options)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(says) }),
+    )
+  })
+
+  test('fields of a class, with methods beside them, and an object without a prototype', () => {
+    class Settings {
+      environment = 'test'
+      aws = { enabled: false }
+      validate() {}
+    }
+    for (const options of [new Settings(), Object.assign(Object.create(null), { environment: 'test' })]) {
+      expect(new SecretDelivery(options).environment).toBe('test')
+    }
+  })
+})

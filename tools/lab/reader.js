@@ -40,6 +40,31 @@ const commands = {
     return { answers, ms: performance.now() - started }
   },
 
+  /** Reads `names` one after the other. @param {string[]} names */
+  async readInTurn(names) {
+    const reads = []
+    for (const name of names) {
+      const { answers, ms } = await commands.read([name])
+      reads.push({ ...answers[0], ms })
+    }
+    return reads
+  },
+
+  /** Hands over all `events` at once. @param {unknown[]} events */
+  async events(events) {
+    const started = performance.now()
+    const handled = events.map((event) => delivery.handleSecretEvent(event))
+    const handedOverMs = performance.now() - started
+    const settled = await Promise.allSettled(handled)
+    /** @type {Record<string, number>} */
+    const answers = {}
+    for (const answer of settled) {
+      const key = String(answer.status === 'fulfilled' ? answer.value : answer.reason.code)
+      answers[key] = (answers[key] ?? 0) + 1
+    }
+    return { answers, handedOverMs, ms: performance.now() - started }
+  },
+
   /** @param {import('./load').LoadOptions} options */
   startLoad(options) {
     load = new Load(delivery, options)

@@ -8,9 +8,13 @@ const { goalTable, machine, markdown, writeMeasured } = require('../report')
 const { root } = require('../../__test__/support/files')
 const { HEADING, measure } = require('./fault')
 const { awsFaults } = require('./scenarios/aws')
+const { deadConnections } = require('./scenarios/dead-connections')
+const { eventStorm } = require('./scenarios/event-storm')
 const { fleetScenarios } = require('./scenarios/fleet')
+const { freezeRhythm } = require('./scenarios/freeze-rhythm')
 const { outageFaults } = require('./scenarios/outage')
 const { redisFaults } = require('./scenarios/redis')
+const { revokedRole } = require('./scenarios/revoked-role')
 const { rotationScenarios } = require('./scenarios/rotation')
 const { tenMinutes } = require('./scenarios/ten-minutes')
 
@@ -53,6 +57,12 @@ function sections(mode) {
     faults('More than one part fails', outageFaults(mode)),
     goals('Rotation', rotationScenarios(mode)),
     goals('Counted and timed', fleetScenarios(mode)),
+    goals('Freezes, rights and events', [
+      freezeRhythm(mode),
+      deadConnections(mode),
+      revokedRole(mode),
+      eventStorm(mode),
+    ]),
   ]
 }
 

@@ -70,6 +70,15 @@ class Service {
     })
   }
 
+  /** Stops the process (SIGSTOP) until the next `thaw`. */
+  freeze() {
+    this.process.kill('SIGSTOP')
+  }
+
+  thaw() {
+    this.process.kill('SIGCONT')
+  }
+
   kill() {
     this.killed = true
     this.process.kill('SIGKILL')
@@ -83,6 +92,7 @@ class Service {
 
   async #stop() {
     if (this.killed) return void (await this.ended)
+    this.thaw()
     const late = setTimeout(() => this.process.kill('SIGKILL'), STOP_DEADLINE_MS)
     const closed = this.ask('close').finally(() => this.process.connected && this.process.disconnect())
     const [, { status, signal }] = await Promise.all([closed, this.ended])

@@ -23,6 +23,7 @@ const DEADLINE_MS = 150_000
 const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toString('latin1') === 'POST '
 
 /** @typedef {{ redis?: boolean, password?: string, postgres?: boolean }} Wanted */
+/** @typedef {{ aws?: object, cache?: object, rotation?: object, tools?: object }} StageOptions */
 
 /** The servers of one scenario, with a proxy before each, and the services that read from them. */
 class Stage {
@@ -93,6 +94,11 @@ class Stage {
     await this.aws.put(stored([...KNOWN, ...COLD], 1))
   }
 
+  /** Another way to AWS than the one that all services share. @returns {Promise<FaultProxy>} */
+  ownAwsProxy() {
+    return this.keep(FaultProxy.start(port(this.aws.url), { counts: isAwsRequest }))
+  }
+
   /** Starts Redis, on the same port each time. @param {string} [password] */
   async startRedis(password) {
     this.redis = await this.keep(RedisServer.start({ port: this.redisPort, password }))
@@ -107,10 +113,10 @@ class Stage {
   /**
    * Options of a delivery on this stage.
    *
-   * @param {{ aws?: object, cache?: object, rotation?: object }} options
+   * @param {StageOptions} options
    * @returns {import('../..').SecretDeliveryOptions}
    */
-  options({ aws = {}, cache = {}, rotation }) {
+  options({ aws = {}, cache = {}, rotation, tools }) {
     const { awsProxy, redis, redisProxy } = this
     const auth = redis?.password === undefined ? '' : `:${redis.password}@`
     const shared = redisProxy && { url: `redis://${auth}127.0.0.1:${redisProxy.port}` }
@@ -121,20 +127,21 @@ class Stage {
       audit: { path: this.#audit },
       cache: { redis: shared ?? false, encryptionKeys: this.#keys, maxStaleSeconds: 600, ...cache },
       ...(rotation && { rotation }),
+      ...(tools && { tools }),
     }
   }
 
   /**
    * A service of this stage, in a process of its own.
    *
-   * @param {{ aws?: object, cache?: object }} options
+   * @param {StageOptions} options
    * @returns {Promise<Service>}
    */
   service(options) {
     return this.keep(Service.start(this.options(options)))
   }
 
-  /** A delivery in this process: hooks are functions. @param {{ aws?: object, cache?: object, rotation?: object }} options */
+  /** A delivery in this process: hooks are functions. @param {StageOptions} options */
   deliver(options) {
     return this.keep(Promise.resolve(new SecretDelivery({ ...this.options(options), logger: { warn() {} } })))
   }

@@ -81,7 +81,7 @@ class AwsEndpoint {
     return request(`${this.url}/_control/faults`, 'DELETE')
   }
 
-  /** @param {{ actions: string[], secrets?: string[] }} denial */
+  /** @param {{ actions: string[], secrets?: string[], accessKeyId?: string }} denial Of every identity, or of one. */
   deny(denial) {
     return request(`${this.url}/_control/deny`, 'POST', denial)
   }

@@ -6,7 +6,7 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
-use crate::faults::Fault;
+use crate::faults::{Denial, Fault};
 use crate::state::{Calls, Shared, lock};
 use crate::store::{RotationFunction, Value, Version};
 
@@ -71,7 +71,8 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
         }
         ("POST", "deny") => {
             let Some(actions) = strings(input.get("actions")) else { return (400, json!({ "error": "actions" })) };
-            state.faults.deny(actions, strings(input.get("secrets")));
+            let access_key_id = input.get("accessKeyId").and_then(Json::as_str).map(str::to_owned);
+            state.faults.deny(Denial { actions, secrets: strings(input.get("secrets")), access_key_id });
             done
         }
         ("DELETE", "deny") => {

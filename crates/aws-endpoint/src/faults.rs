@@ -148,11 +148,14 @@ impl Fault {
     }
 }
 
+/// Actions that IAM refuses.
 #[derive(Clone, Debug)]
-struct Denial {
-    actions: Vec<String>,
+pub(crate) struct Denial {
+    pub(crate) actions: Vec<String>,
     /// All secrets when `None`.
-    secrets: Option<Vec<String>>,
+    pub(crate) secrets: Option<Vec<String>>,
+    /// The access key id of the identity that is refused; every identity when `None`.
+    pub(crate) access_key_id: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -167,9 +170,8 @@ impl Faults {
         self.rules.push(fault);
     }
 
-    /// Denies actions, on some secrets or (with `None`) on all.
-    pub(crate) fn deny(&mut self, actions: Vec<String>, secrets: Option<Vec<String>>) {
-        self.denials.push(Denial { actions, secrets });
+    pub(crate) fn deny(&mut self, denial: Denial) {
+        self.denials.push(denial);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -194,9 +196,11 @@ impl Faults {
         Some(rule.action.clone())
     }
 
-    pub(crate) fn is_denied(&self, action: &str, secret: Option<&str>) -> bool {
+    /// Whether the identity with `access_key_id` may not do this.
+    pub(crate) fn is_denied(&self, access_key_id: &str, action: &str, secret: Option<&str>) -> bool {
         self.denials.iter().any(|denial| {
-            denial.actions.iter().any(|denied| denied == action)
+            denial.access_key_id.as_deref().is_none_or(|denied| denied == access_key_id)
+                && denial.actions.iter().any(|denied| denied == action)
                 && match (&denial.secrets, secret) {
                     (None, _) => true,
                     (Some(secrets), Some(secret)) => secrets.iter().any(|denied| denied == secret),

@@ -9,17 +9,17 @@ use crate::store::{ApiError, ApiResult, Secret, Value, name_of, uuid};
 
 const MAX_BATCH: usize = 20;
 
-/// Carries out `operation`.
-pub(crate) fn run(state: &mut State, operation: &str, input: &Json) -> ApiResult<Json> {
+/// Carries out `operation` for the identity with `access_key_id`.
+pub(crate) fn run(state: &mut State, access_key_id: &str, operation: &str, input: &Json) -> ApiResult<Json> {
     state.store.run_functions();
     let id = text(input, if operation == "CreateSecret" { "Name" } else { "SecretId" });
     let name = id.as_deref().map(name_of);
-    if operation != "BatchGetSecretValue" && state.faults.is_denied(operation, name) {
+    if operation != "BatchGetSecretValue" && state.faults.is_denied(access_key_id, operation, name) {
         return Err(denied(operation));
     }
     match operation {
         "GetSecretValue" => get(state, input),
-        "BatchGetSecretValue" => batch(state, input),
+        "BatchGetSecretValue" => batch(state, access_key_id, input),
         "CreateSecret" => create(state, input),
         "PutSecretValue" => put(state, input),
         "UpdateSecret" => update(state, input),
@@ -94,8 +94,8 @@ fn get(state: &State, input: &Json) -> ApiResult<Json> {
     Ok(shown(name, secret, version))
 }
 
-fn batch(state: &State, input: &Json) -> ApiResult<Json> {
-    if state.faults.is_denied("BatchGetSecretValue", None) {
+fn batch(state: &State, access_key_id: &str, input: &Json) -> ApiResult<Json> {
+    if state.faults.is_denied(access_key_id, "BatchGetSecretValue", None) {
         return Err(denied("BatchGetSecretValue"));
     }
     let invalid = |why: &str| Err(ApiError("InvalidParameterException", why.to_owned()));
@@ -112,7 +112,7 @@ fn batch(state: &State, input: &Json) -> ApiResult<Json> {
         }
         (Some(ids), None) => (ids, None),
         (None, Some(prefixes)) => {
-            if state.faults.is_denied("ListSecrets", None) {
+            if state.faults.is_denied(access_key_id, "ListSecrets", None) {
                 return Err(denied("ListSecrets"));
             }
             page(state, &prefixes, input, MAX_BATCH)?
@@ -120,7 +120,7 @@ fn batch(state: &State, input: &Json) -> ApiResult<Json> {
     };
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for id in ids {
-        let answer = if state.faults.is_denied("GetSecretValue", Some(name_of(&id))) {
+        let answer = if state.faults.is_denied(access_key_id, "GetSecretValue", Some(name_of(&id))) {
             Err(denied("GetSecretValue"))
         } else {
             state.store.read(&id, None, None)

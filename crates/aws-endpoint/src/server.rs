@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::faults::{Action, Fault};
+use crate::faults::{Action, Denial, Fault};
 use crate::state::{Calls, Shared, lock};
 use crate::store::{ApiError, CURRENT, RotationFunction, Value, Version, name_of, uuid};
 use crate::{control, operations};
@@ -170,7 +170,8 @@ impl AwsEndpoint {
     /// Denies actions, on some secrets or (with `None`) on all.
     pub fn deny(&self, actions: &[&str], secrets: Option<&[&str]>) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        lock(&self.shared).faults.deny(owned(actions), secrets.map(owned));
+        let denial = Denial { actions: owned(actions), secrets: secrets.map(owned), access_key_id: None };
+        lock(&self.shared).faults.deny(denial);
     }
 
     /// Removes all denials.
@@ -258,7 +259,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         }
         Some(Action::Lose | Action::Late(_)) | None => {}
     }
-    let answer = operations::run(&mut lock(&shared), &operation, &input);
+    let answer = operations::run(&mut lock(&shared), access_key_id(header("authorization")), &operation, &input);
     tokio::time::sleep(on_its_way).await;
     if is_lost {
         return Err(io::Error::other("injected"));
@@ -267,6 +268,12 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         Ok(output) => response(200, output.to_string()),
         Err(error) => failure(400, &error),
     })
+}
+
+/// The identity in `AWS4-HMAC-SHA256 Credential=<access key id>/<scope>, …`.
+fn access_key_id(authorization: &str) -> &str {
+    let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+    credential.split('/').next().unwrap_or_default()
 }
 
 fn failure(status: u16, error: &ApiError) -> Response<Body> {

@@ -13,8 +13,8 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use secret::notice::{LogLevel, Notice, Notices};
 
-/// The beginning of the targets of this package's events.
-const OWN: &str = env!("CARGO_CRATE_NAME");
+/// The beginning of the targets of this package's events: all its crates are named so.
+const OWN: &str = "tcs_secret_delivery";
 
 /// A dispatcher that sends events up to `level` to `notices`.
 pub fn dispatch(level: LevelFilter, notices: Arc<dyn Notices>) -> Dispatch {
@@ -110,16 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn events_of_this_crate_become_lines_and_those_of_others_do_not() {
+    fn events_of_our_crates_become_lines_and_those_of_others_do_not() {
         let heard = Arc::new(Heard::default());
         let log = dispatch(LevelFilter::DEBUG, heard.clone());
         tracing::dispatcher::with_default(&log, || {
             tracing::debug!(code = "X", attempt = 2, "it failed");
             tracing::warn!("look");
+            tracing::info!(target: "tcs_secret_delivery_aws::call", "another crate");
             tracing::warn!(target: "aws_sdk", "not ours");
         });
         tracing::warn!("outside");
-        assert_eq!(*heard.0.lock(), ["debug it failed code=X attempt=2", "warn look"]);
+        assert_eq!(*heard.0.lock(), ["debug it failed code=X attempt=2", "warn look", "info another crate"]);
     }
 
     #[test]

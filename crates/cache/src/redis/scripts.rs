@@ -65,11 +65,13 @@ redis.call('PUBLISH', ARGV[3], ARGV[5])
 return at"
 );
 
-/// Removes a copy of one environment. `KEYS[1]` the key; `ARGV[1]` the environment's tag.
+/// Removes a copy of one environment, and a copy of version 0.1.0: instances of that version would go on reading it. Such a
+/// copy (its first byte is 0 or 1) does not name its environment, so the key has to. `KEYS[1]` the key; `ARGV[1]` the
+/// environment's tag.
 pub const REMOVE: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 63)
-if type(current) == 'string' and string.sub(current, 1, 2) == '2c' and string.sub(current, 49, 64) == ARGV[1] then
-  return redis.call('UNLINK', KEYS[1])
-end
+if type(current) ~= 'string' or current == '' then return 0 end
+local is_own = string.sub(current, 1, 2) == '2c' and string.sub(current, 49, 64) == ARGV[1]
+if is_own or string.byte(current) <= 1 then return redis.call('UNLINK', KEYS[1]) end
 return 0";
 
 /// Prolongs a lease that is still its holder's. `KEYS[1]` the lease; `ARGV`: token, term in ms.

@@ -30,12 +30,13 @@ impl TieredCache {
         self.share_entries(entries.collect()).await
     }
 
-    /// Shares the copies that memory holds of `names`, after [`TieredCache::share`] could not.
+    /// Shares the copies that memory holds of `names`, after [`TieredCache::share`] could not. After a lost subscription they
+    /// are not served before a look into Redis, and are shared all the same: Redis compares how old they are.
     ///
     /// # Errors
     /// As [`TieredCache::share`].
     pub async fn share_again(&self, names: &[SecretName]) -> Result<()> {
-        let held = names.iter().filter_map(|name| Some((name.clone(), self.memory.trusted(name.as_str())?)));
+        let held = names.iter().filter_map(|name| Some((name.clone(), self.memory.held(name.as_str())?)));
         self.share_entries(held.filter(|(_, entry)| entry.version_id.is_some()).collect()).await
     }
 
