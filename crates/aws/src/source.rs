@@ -30,6 +30,8 @@ pub struct Aws {
     account: OnceLock<String>,
     pub(crate) clock: Clock,
     pub(crate) freezes: &'static Freezes,
+    #[cfg(feature = "simulation")]
+    pub(crate) simulated: Option<Arc<dyn crate::simulated::SimulatedAws>>,
 }
 
 impl Aws {
@@ -51,6 +53,8 @@ impl Aws {
             account: OnceLock::new(),
             clock,
             freezes: Freezes::process(),
+            #[cfg(feature = "simulation")]
+            simulated: None,
         }
     }
 

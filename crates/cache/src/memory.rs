@@ -194,6 +194,12 @@ impl MemoryCache {
 
     /// Remembers for `how_long` that AWS, asked then, has no `name`.
     pub fn put_absent(&self, name: &Arc<str>, asked: Stamp, now: Moment, how_long: Duration) -> Stored {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::LateAbsence) {
+            let known = self.known(name);
+            self.slots.insert(name.clone(), Slot::Absent(now.plus(how_long)));
+            return Stored::Newest(known);
+        }
         self.answer(name, asked, now, || Slot::Absent(now.plus(how_long)))
     }
 
@@ -224,6 +230,12 @@ impl MemoryCache {
 
     fn write(&self, name: &Arc<str>, asked: Stamp, now: Moment, slot: impl FnOnce() -> Slot) -> Stored {
         let mut marks = self.marks.lock();
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::LateAnswers) {
+            let known = self.known(name);
+            self.slots.insert(name.clone(), slot());
+            return Stored::Newest(known);
+        }
         if !marks.allow(name, asked) {
             return match self.slots.peek(name) {
                 Some(Slot::Value(entry)) if entry.asked > asked => Stored::Newer(entry),

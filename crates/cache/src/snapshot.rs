@@ -47,6 +47,17 @@ struct State {
     cleared: bool,
 }
 
+impl State {
+    /// What the file holds, where this process knows nothing later.
+    fn add(&mut self, found: Sealed) {
+        if !self.cleared {
+            for (id, kept) in found {
+                self.sealed.entry(id).or_insert(kept);
+            }
+        }
+    }
+}
+
 /// Envelopes by AWS id; `None` for what was dropped.
 type Sealed = BTreeMap<String, Option<Kept>>;
 
@@ -133,6 +144,12 @@ impl Snapshot {
             return Ok(());
         }
         let (path, bytes) = (self.path.clone(), self.encode());
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_simulated(&path) {
+            tokio::time::sleep(crate::simulation::WRITE_TAKES).await;
+            crate::simulation::write(&path, bytes);
+            return Ok(());
+        }
         let written = tokio::task::spawn_blocking(move || replace(&path, &bytes)).await;
         let problem = match written {
             Ok(Ok(())) => return Ok(()),
@@ -148,6 +165,11 @@ impl Snapshot {
         self.loaded
             .get_or_init(|| async {
                 let (path, notices) = (self.path.clone(), self.notices.clone());
+                #[cfg(feature = "simulation")]
+                if crate::simulation::is_simulated(&path) {
+                    let found = crate::simulation::read(&path).and_then(|bytes| decode(&bytes)).unwrap_or_default();
+                    return self.state.lock().add(found);
+                }
                 let read = tokio::task::spawn_blocking(move || {
                     // The next write replaces it by one that is private.
                     if let Some(loose) = loose_mode(&path) {
@@ -167,12 +189,7 @@ impl Snapshot {
                         Sealed::new()
                     }
                 };
-                let mut state = self.state.lock();
-                if !state.cleared {
-                    for (id, kept) in found {
-                        state.sealed.entry(id).or_insert(kept);
-                    }
-                }
+                self.state.lock().add(found);
             })
             .await;
     }

@@ -3,7 +3,10 @@
 
 mod link;
 pub mod record;
+#[cfg(not(feature = "simulation"))]
 mod scripts;
+#[cfg(feature = "simulation")]
+pub mod scripts;
 mod subscription;
 mod target;
 

@@ -1,6 +1,6 @@
 //! What is changed by hand (`delivery.cache`), by a rotation, or by another instance.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,10 @@ impl TieredCache {
     }
 
     fn leave_out(&self, name: &SecretName) {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::DropsForgotten) {
+            return;
+        }
         if let Some(snapshot) = &self.snapshot {
             snapshot.remove(&self.id(name));
         }
@@ -249,7 +253,7 @@ impl TieredCache {
 /// Hints that were not checked yet; each name once.
 #[derive(Default)]
 struct Hints {
-    waiting: Mutex<(HashSet<SecretName>, bool)>,
+    waiting: Mutex<(BTreeSet<SecretName>, bool)>,
     there_are_some: Arc<Notify>,
 }
 
@@ -280,7 +284,7 @@ impl Hints {
             {
                 let mut waiting = self.waiting.lock();
                 if !waiting.0.is_empty() || waiting.1 {
-                    let names = waiting.0.drain().collect();
+                    let names = std::mem::take(&mut waiting.0).into_iter().collect();
                     return (names, std::mem::take(&mut waiting.1));
                 }
             }

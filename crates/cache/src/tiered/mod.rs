@@ -10,7 +10,7 @@ mod lease;
 mod locks;
 mod share;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ struct SharedCache {
     environment: &'static str,
     instance: Instance,
     /// The names that this instance put there.
-    own: Mutex<HashSet<SecretName>>,
+    own: Mutex<BTreeSet<SecretName>>,
 }
 
 impl TieredCache {
@@ -244,6 +244,10 @@ impl TieredCache {
 
     /// Whether AWS denied `name` to this process, and did not grant it since.
     pub fn is_denied(&self, name: &SecretName) -> bool {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::SharedAfterDenial) {
+            return false;
+        }
         self.denied.lock().contains(name)
     }
 

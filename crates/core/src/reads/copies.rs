@@ -200,6 +200,7 @@ impl Copies {
         self.tasks.spawn(async move {
             // `close` writes it itself; a write that has begun is not cut off.
             tokio::select! {
+                biased;
                 () = copies.stop.cancelled() => return,
                 () = tokio::time::sleep(SNAPSHOT_EVERY) => {}
             }
