@@ -112,7 +112,7 @@ impl Oracle {
         {
             self.wrong(now, instance, name, &format!("{version} although AWS, asked at {asked}, denied it at {told}"));
         }
-        if ended + lag + SLACK_MS < begun.floor {
+        if ended.saturating_add(lag + SLACK_MS) < begun.floor {
             let floor = begun.floor;
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, after a drop at {floor}"));
         }

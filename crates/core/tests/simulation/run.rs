@@ -10,7 +10,7 @@ use tcs_secret_delivery_core::tasks::Gated;
 use tokio::time::sleep;
 
 use super::instance::Instance;
-use super::oracle::{Begun, FORGER};
+use super::oracle::{Begun, FORGER, TIMEOUT_MS};
 use super::plan::{Act, Schedule};
 use super::world::{ENVIRONMENT, EPOCH_MS, World, id, secret_name, version_id};
 
@@ -348,7 +348,8 @@ fn judge(world: &World, (instance, name): (usize, usize), begun: Begun, answer: 
     match answer {
         Ok(Some(found)) => state.oracle.value((instance, name), begun, now, found, &state.secrets[name]),
         Ok(None) => state.oracle.absent((instance, name), begun, now, &state.secrets[name]),
-        Err(_) => {}
+        // The call that the read waited for may outlive it.
+        Err(_) => state.oracle.excuse(instance, Some(name), now + TIMEOUT_MS),
     }
 }
 
