@@ -343,8 +343,11 @@ impl TieredCache {
                 }
                 Stored::Outdated => return Shared::Miss,
             }
-        } else {
+        } else if self.memory.allows(want.name.as_str(), entry.asked) {
             entry
+        } else {
+            // Redis may not know of the drop.
+            return Shared::Miss;
         };
         if entry.is_fresh(now) { Shared::Fresh(entry) } else { Shared::Stale(entry) }
     }
@@ -497,7 +500,7 @@ impl TieredCache {
         let age = self.clock.unix_ms().checked_sub(contents.fetched_unix_ms)?;
         let asked = Stamp::foreign(now.minus(Duration::from_millis(age)));
         let entry = self.entry_of(contents, None, asked);
-        entry.is_usable(now).then_some(entry)
+        (entry.is_usable(now) && self.memory.allows(name.as_str(), asked)).then_some(entry)
     }
 }
 

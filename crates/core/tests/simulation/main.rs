@@ -8,6 +8,7 @@ mod oracle;
 mod plan;
 mod redis_server;
 mod run;
+mod scripts;
 mod shrink;
 mod store;
 mod world;

@@ -75,9 +75,14 @@ impl Schedule {
     /// The schedule of `seed`.
     pub fn of(seed: u64) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let setting = setting(rng);
+        let mut setting = setting(rng);
+        if seed % 2 == 1 {
+            (setting.names, setting.aws_slow_percent) = (1, rng.u8(30..70));
+        }
         let count = rng.usize(20..70);
-        let steps = (0..count).map(|_| step(rng, &setting)).collect();
+        // In every second schedule one secret changes fast, and AWS is slow: much happens at the same time.
+        let is_dense = seed % 2 == 1;
+        let steps = (0..count).map(|_| if is_dense { dense(rng, &setting) } else { step(rng, &setting) }).collect();
         Self { seed, setting, steps }
     }
 
@@ -124,6 +129,26 @@ fn step(rng: &mut Rng, setting: &Setting) -> Step {
         _ => rng.u64(0..=setting.ttl_ms + setting.max_stale_ms / 2),
     };
     Step { after_ms, act: act(rng, setting) }
+}
+
+fn dense(rng: &mut Rng, setting: &Setting) -> Step {
+    let after_ms = match rng.u8(0..12) {
+        0..=3 => 0,
+        4..=8 => rng.u64(0..400),
+        9..=10 => rng.u64(0..2000),
+        _ => rng.u64(0..=setting.ttl_ms + setting.max_stale_ms / 2),
+    };
+    let (instance, exact) = (rng.usize(0..setting.instances), setting.lag_ms == 0);
+    let act = match rng.u8(0..16) {
+        0..=4 => Act::Read { instance, names: vec![0] },
+        5..=6 => Act::Refresh { instance, name: 0 },
+        7..=9 => Act::Rotate { name: 0, hear: hear(rng, setting) },
+        10 if exact => Act::Delete { name: 0, hear: hear(rng, setting) },
+        11 if exact => Act::Invalidate { instance, name: 0 },
+        12 => Act::List { instance },
+        _ => act(rng, setting),
+    };
+    Step { after_ms, act }
 }
 
 fn act(rng: &mut Rng, setting: &Setting) -> Act {

@@ -132,7 +132,7 @@ impl Trace {
 
     pub fn add(&mut self, now: u64, what: fmt::Arguments<'_>) {
         let mut line = String::new();
-        drop(writeln!(line, "{now:>8} {what}"));
+        let _ = writeln!(line, "{now:>8} {what}");
         for byte in line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
