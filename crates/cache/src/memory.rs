@@ -203,16 +203,31 @@ impl MemoryCache {
         self.answer(name, asked, now, || Slot::Absent(now.plus(how_long)))
     }
 
-    /// Remembers for `how_long` that AWS, asked then, refused `name`.
+    /// Remembers for `how_long` that AWS, asked then, refused `name`. `is_newest`: AWS answered this process nothing later. Then
+    /// neither a drop nor what another process asked for later contradicts it.
     pub fn put_denied(
         &self,
         name: &Arc<str>,
         asked: Stamp,
+        is_newest: bool,
         now: Moment,
         how_long: Duration,
         error: &SecretError,
     ) -> Stored {
-        self.answer(name, asked, now, || Slot::Denied(now.plus(how_long), error.clone().into()))
+        let slot = || Slot::Denied(now.plus(how_long), error.clone().into());
+        let stored = self.answer(name, asked, now, slot);
+        let is_refuted = match &stored {
+            Stored::Newest(_) => true,
+            Stored::Newer(entry) => entry.asked.is_own(),
+            Stored::Outdated => false,
+        };
+        if !is_newest || is_refuted {
+            return stored;
+        }
+        let _marks = self.marks.lock();
+        let known = self.known(name);
+        self.slots.insert(name.clone(), slot());
+        Stored::Newest(known)
     }
 
     /// Whether an answer to a question of then may still be used.

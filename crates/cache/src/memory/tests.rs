@@ -126,7 +126,7 @@ fn an_absence_and_a_refusal_are_believed_only_for_their_time() {
     let five = Duration::from_secs(5);
     let denied = SecretError::new(ErrorCode::SecretAccessDenied, "denied");
     cache.put_absent(&"A".into(), cache.ask(clock.now()), clock.now(), five);
-    cache.put_denied(&"B".into(), cache.ask(clock.now()), clock.now(), five, &denied);
+    cache.put_denied(&"B".into(), cache.ask(clock.now()), true, clock.now(), five, &denied);
     assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
     assert!(matches!(cache.lookup("B", clock.now()), Lookup::Denied(_)));
     assert!(cache.serve("A", clock.now()).is_none() && cache.serve("B", clock.now()).is_none());
@@ -150,4 +150,27 @@ fn the_number_of_entries_is_bounded() {
         cache.put(&format!("N{i}").into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
     }
     assert!(cache.len() <= 100, "{}", cache.len());
+}
+
+#[test]
+fn a_denial_counts_although_another_process_asked_later_or_the_name_was_dropped() {
+    let (clock, five) = (Clock::test(), Duration::from_secs(5));
+    let denied = SecretError::new(ErrorCode::SecretAccessDenied, "no");
+    let (name, now) = (Arc::from("A"), clock.now());
+    for by_another in [true, false] {
+        let cache = MemoryCache::new(4, KEEP);
+        let asked = cache.ask(now);
+        let later = if by_another { Stamp::foreign(now.plus(five)) } else { cache.ask(now) };
+        let copy = entry(&cache, now);
+        let copy = Entry::new(copy.value.clone(), copy.version_id.clone(), None, later, copy.deadlines);
+        cache.put(&name, copy, cache.epoch(), now);
+        let stored = cache.put_denied(&name, asked, true, now, five, &denied);
+        assert_eq!(matches!(stored, Stored::Newest(_)), by_another, "{stored:?}");
+        assert_eq!(matches!(cache.lookup("A", now), Lookup::Denied(_)), by_another);
+    }
+    let cache = MemoryCache::new(4, KEEP);
+    let asked = cache.ask(now);
+    cache.drop_value(&name, cache.ask(now), now);
+    assert!(matches!(cache.put_denied(&name, asked, false, now, five, &denied), Stored::Outdated));
+    assert!(matches!(cache.put_denied(&name, asked, true, now, five, &denied), Stored::Newest(_)));
 }

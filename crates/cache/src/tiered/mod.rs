@@ -3,14 +3,16 @@
 //! - here: lookups, and what AWS's answers do to the copies
 //! - `changes`: what is changed by hand, by a rotation, or by another instance
 //! - `share`: what this instance fetched, for the others
+//! - `rights`: what AWS said about this process's right to a secret
 //! - `locks`, `lease`: one instance of many does the work
 
 mod changes;
 mod lease;
 mod locks;
+mod rights;
 mod share;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use crate::snapshot::Snapshot;
 pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
+use rights::Rights;
 use secret::clock::{Clock, Moment, millis};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
@@ -117,7 +120,7 @@ pub struct TieredCache {
     negative_ttl: Duration,
     refresh_ahead: bool,
     /// What AWS denied this process: shared copies of it are not this process's to use (decision D20).
-    denied: Mutex<HashSet<SecretName>>,
+    rights: Mutex<Rights>,
     rotated: Rotated,
 }
 
@@ -167,7 +170,7 @@ impl TieredCache {
             max_stale: settings.max_stale,
             negative_ttl: settings.negative_ttl,
             refresh_ahead: settings.refresh_ahead,
-            denied: Mutex::default(),
+            rights: Mutex::default(),
             rotated,
         })
     }
@@ -248,7 +251,7 @@ impl TieredCache {
         if crate::simulation::has(crate::simulation::Defect::SharedAfterDenial) {
             return false;
         }
-        self.denied.lock().contains(name)
+        self.rights.lock().is_denied(name)
     }
 
     /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
@@ -418,7 +421,7 @@ impl TieredCache {
 
     /// Remembers what AWS gave, unless something newer is known.
     pub fn store(&self, want: &Want, fetched: &Fetched) -> Stored {
-        self.denied.lock().remove(&want.name);
+        self.rights.lock().note(&want.name, want.asked, false, self.clock.now());
         let deadlines = self.deadlines(self.ttl, want.asked.at());
         let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
         let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
@@ -452,8 +455,8 @@ impl TieredCache {
     /// # Errors
     /// As [`TieredCache::invalidate`].
     pub async fn store_absent(&self, want: &Want, may_have_copies: bool) -> (Stored, Result<()>) {
-        self.denied.lock().remove(&want.name);
         let (name, now) = (want.name.text(), self.clock.now());
+        self.rights.lock().note(&want.name, want.asked, false, now);
         let stored = self.memory.put_absent(&name, want.asked, now, self.negative_ttl);
         if !matches!(stored, Stored::Newest(_)) || !may_have_copies {
             return (stored, Ok(()));
@@ -469,12 +472,13 @@ impl TieredCache {
     /// of their own (decision D20).
     pub fn store_denied(&self, want: &Want, error: &SecretError) -> Stored {
         let (name, now) = (want.name.text(), self.clock.now());
-        let stored = self.memory.put_denied(&name, want.asked, now, self.negative_ttl, error);
-        if matches!(stored, Stored::Newest(_)) {
-            self.denied.lock().insert(want.name.clone());
-            if let Some(snapshot) = &self.snapshot {
-                snapshot.remove(&self.id(&want.name));
-            }
+        // Not what others asked for, only a later answer to this process says that it may read the secret.
+        let is_newest = self.rights.lock().note(&want.name, want.asked, true, now);
+        let stored = self.memory.put_denied(&name, want.asked, is_newest, now, self.negative_ttl, error);
+        if matches!(stored, Stored::Newest(_))
+            && let Some(snapshot) = &self.snapshot
+        {
+            snapshot.remove(&self.id(&want.name));
         }
         stored
     }

@@ -31,6 +31,9 @@ struct Known {
     denied: Option<(u64, u64)>,
     /// The newest question that AWS answered otherwise.
     allowed: Option<u64>,
+    /// When the instance began to use the secret, and used it last: after a pause of a whole period its first check comes within
+    /// the next one, as at the beginning (decision 031).
+    used: Option<(u64, u64)>,
     /// Since when AWS truly denies it.
     truly_denied: Option<u64>,
     /// Until then two calls at once are no fault.
@@ -128,8 +131,11 @@ impl Oracle {
     /// Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
     fn check_right(&mut self, (instance, name): (usize, usize), begun: Begun, now: u64, version: &str) {
         let Some(every) = self.setting.access_check_ms else { return };
-        if let Some(since) = self.known[instance][name].truly_denied
-            && begun.at > since.max(self.disturbed[instance]) + every + 2 * TIMEOUT_MS
+        let known = &mut self.known[instance][name];
+        let begin = known.used.filter(|(_, last)| last + every > begun.at).map_or(begun.at, |(begin, _)| begin);
+        known.used = Some((begin, begun.at));
+        if let Some(since) = known.truly_denied
+            && begun.at > since.max(self.disturbed[instance]).max(begin) + every + 2 * TIMEOUT_MS
         {
             self.wrong(now, instance, name, &format!("{version} although AWS denies it since {since}"));
         }
