@@ -483,15 +483,16 @@ impl TieredCache {
         stored
     }
 
-    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
-    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) {
+    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`; says what became of it: it may have
+    /// been dropped while AWS was asked.
+    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) -> Stored {
         let before = copy.deadlines.retry;
         let longer = if error.is_about_one_request() { before * 2 } else { before };
         let retry = longer.clamp(RETRY, LONGEST_RETRY);
         let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
         let held =
             copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
-        drop(self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now()));
+        self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now())
     }
 
     /// The usable copy of the last-known-good file.

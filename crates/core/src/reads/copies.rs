@@ -124,8 +124,15 @@ impl Copies {
         let stored = match verdict.fate {
             Fate::Stay => return Followed::current(verdict.answer),
             Fate::Hold { copy, failure } => {
-                cache.hold(want, &copy, &failure);
-                return Followed::current(verdict.answer);
+                let now = self.clock.now();
+                return Followed::current(match cache.hold(want, &copy, &failure) {
+                    Stored::Newest(_) => verdict.answer,
+                    Stored::Newer(entry) if entry.is_usable(now) => {
+                        Ok(Some(entry.found(Origin::Memory, !entry.is_fresh(now))))
+                    }
+                    // Dropped while AWS was asked.
+                    Stored::Newer(_) | Stored::Outdated => Err(failure),
+                });
             }
             Fate::Doubt { copy, older } => {
                 cache.doubt(want, &copy, older);
