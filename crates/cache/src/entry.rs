@@ -10,6 +10,8 @@ use secret::value::SecretValue;
 
 use crate::order::Stamp;
 
+/// AWS gives one version everywhere after this long.
+const SETTLES: Duration = Duration::from_secs(1);
 /// A refresh that was begun and never ended is begun again after so long.
 const REFRESH_LEASE: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,10 @@ pub struct Entry {
     used: AtomicBool,
     /// An older version that AWS gave once after this one. It counts when AWS gives it again (decision D19).
     pub doubted_by: Option<Arc<str>>,
+    /// When that answer came.
+    doubted_at: AtomicMoment,
+    /// When it was first put into memory: by then AWS had given it.
+    seen: AtomicMoment,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
 }
@@ -74,8 +80,21 @@ impl Entry {
         doubted_by: Option<Arc<str>>,
     ) -> Self {
         let claimed_until = AtomicMoment::new(Moment::FIRST);
+        let (doubted_at, seen) = (AtomicMoment::new(Moment::FIRST), AtomicMoment::new(Moment::FIRST));
         let (used, epoch) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { value, version_id, created_unix_ms, asked, deadlines, claimed_until, used, doubted_by, epoch }
+        Self {
+            value,
+            version_id,
+            created_unix_ms,
+            asked,
+            deadlines,
+            claimed_until,
+            used,
+            doubted_by,
+            doubted_at,
+            seen,
+            epoch,
+        }
     }
 
     /// The same value with other deadlines.
@@ -86,7 +105,35 @@ impl Entry {
     /// The same value with other deadlines, doubted by an older version.
     pub fn doubted(&self, deadlines: Deadlines, by: Option<Arc<str>>) -> Arc<Self> {
         let (value, version) = (self.value.clone(), self.version_id.clone());
-        Arc::new(Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by))
+        let copy = Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by);
+        copy.note_seen(self.seen.get());
+        copy.note_doubt(self.doubted_at.get());
+        Arc::new(copy)
+    }
+
+    /// The older version that contradicted it was given at `now`.
+    pub(crate) fn note_doubt(&self, now: Moment) {
+        self.doubted_at.advance(self.doubted_at.get(), now);
+    }
+
+    /// Without a doubt that an answer to a question of then, under way at the same time, could not confirm.
+    #[must_use]
+    pub fn for_question_of(self: &Arc<Self>, asked: Moment) -> Arc<Self> {
+        if self.doubted_by.is_some() && asked < self.doubted_at.get() {
+            self.doubted(self.deadlines, None)
+        } else {
+            self.clone()
+        }
+    }
+
+    pub(crate) fn note_seen(&self, now: Moment) {
+        self.seen.advance(Moment::FIRST, now);
+    }
+
+    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that overtook this
+    /// one, or from a host of AWS that lags behind.
+    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+        self.is_newer_than(version, created_unix_ms) && asked < self.seen.get().plus(SETTLES)
     }
 
     /// Its version, when AWS gave it.

@@ -181,6 +181,7 @@ impl MemoryCache {
     /// Puts the value of `name`, which was asked for in `epoch`, unless something newer is known.
     pub fn put(&self, name: &Arc<str>, entry: Arc<Entry>, epoch: Epoch, now: Moment) -> Stored {
         entry.set_epoch(epoch.0);
+        entry.note_seen(now);
         let asked = entry.asked;
         self.answer(name, asked, now, || Slot::Value(entry))
     }

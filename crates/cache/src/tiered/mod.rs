@@ -319,6 +319,13 @@ impl TieredCache {
         }
         let now = self.clock.now();
         let held = self.memory.held(want.name.as_str());
+        // AWS tells which of the two is live.
+        if held.as_ref().is_some_and(|held| {
+            let version = contents.version_id.as_deref();
+            held.is_fresh(now) && held.may_be_later_than(version, created_unix_ms, asked.at())
+        }) {
+            return Shared::Miss;
+        }
         let entry = match held {
             // The copy that memory holds, seen again: its own place in time is more exact.
             Some(held)
@@ -441,7 +448,9 @@ impl TieredCache {
             fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
             ..copy.deadlines
         };
-        drop(self.memory.renew(&want.name.text(), copy.doubted(deadlines, older), want.epoch, now));
+        let doubted = copy.doubted(deadlines, older);
+        doubted.note_doubt(now);
+        drop(self.memory.renew(&want.name.text(), doubted, want.epoch, now));
     }
 
     /// The last version known of `name`.

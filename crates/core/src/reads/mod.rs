@@ -317,6 +317,7 @@ impl Reads {
             self.access_checks.answered(&want.name, self.copies.clock.now());
         }
         let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
+        let held = held.map(|held| held.for_question_of(want.asked.at()));
         let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
     }
