@@ -130,24 +130,18 @@ impl Entry {
         self.seen.advance(Moment::FIRST, now);
     }
 
-    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that overtook this
-    /// one, or from a host of AWS that lags behind.
-    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
-        self.is_newer_than(version, created_unix_ms) && asked < self.seen.get().plus(SETTLES)
-    }
 
     /// Its version, when AWS gave it.
     pub fn known(&self) -> Option<Known> {
         let version = self.version_id.clone()?;
-        Some(Known { version, value: Some(self.value.clone()) })
+        let (value, seen) = (Some(self.value.clone()), self.seen.get());
+        Some(Known { version, value, created_unix_ms: self.created_unix_ms, seen })
     }
 
     /// Whether AWS made `version` before the version of this copy, so that it is a late answer or a version gone back to.
     pub fn is_newer_than(&self, version: Option<&str>, created_unix_ms: Option<u64>) -> bool {
-        let (Some(mine), Some(own), Some(theirs)) = (self.created_unix_ms, self.version_id.as_deref(), version) else {
-            return false;
-        };
-        own != theirs && created_unix_ms.is_some_and(|created| created < mine)
+        let own = self.version_id.as_deref();
+        is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
     pub(crate) fn set_epoch(&self, epoch: u64) {
@@ -211,12 +205,28 @@ pub struct Known {
     pub(crate) version: Arc<str>,
     /// `None` once it was dropped.
     pub(crate) value: Option<SecretValue>,
+    pub(crate) created_unix_ms: Option<u64>,
+    /// When it was first put into memory.
+    pub(crate) seen: Moment,
+}
+
+/// Whether AWS made the first version after the second.
+fn is_newer(mine: (Option<&str>, Option<u64>), theirs: (Option<&str>, Option<u64>)) -> bool {
+    let ((Some(own), Some(made)), (Some(other), Some(other_made))) = (mine, theirs) else { return false };
+    own != other && other_made < made
 }
 
 impl Known {
     /// Whether it is `version`.
     pub fn is(&self, version: &str) -> bool {
         &*self.version == version
+    }
+
+    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
+    /// overtook, or from a host of AWS that lags behind.
+    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+        let own = (Some(&*self.version), self.created_unix_ms);
+        is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }
 
     /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.

@@ -283,7 +283,7 @@ impl MemoryCache {
     pub fn expect_version(&self, name: &Arc<str>, version: &str, dropped: Stamp, now: Moment) {
         let mut marks = self.marks.lock();
         marks.drop_name(name, dropped, now);
-        let known = Known { version: version.into(), value: None };
+        let known = Known { version: version.into(), value: None, created_unix_ms: None, seen: now };
         self.slots.insert(name.clone(), Slot::Dropped(known.into()));
     }
 
@@ -306,11 +306,11 @@ impl MemoryCache {
         }
     }
 
-    /// Wipes everything; what was asked for before `dropped` does not come back.
+    /// Wipes everything but values that were asked for after `dropped`; what was asked for before does not come back.
     pub fn clear(&self, dropped: Stamp) {
         let mut marks = self.marks.lock();
         marks.drop_all(dropped);
-        self.slots.clear();
+        self.slots.retain(|_, slot| matches!(slot, Slot::Value(entry) if entry.asked > dropped));
     }
 
     /// Wipes everything without remembering that it was dropped: the delivery is closed.

@@ -109,8 +109,8 @@ impl Marks {
         if crate::simulation::has(crate::simulation::Defect::DropsForgotten) {
             return;
         }
-        self.dropped.clear();
-        self.stored.clear();
+        self.dropped.retain(|_, mark| *mark > stamp);
+        self.stored.retain(|_, mark| *mark > stamp);
         self.floor = self.floor.max(stamp);
     }
 }

@@ -109,7 +109,10 @@ fn a_dropped_value_leaves_its_version_id() {
 
 #[test]
 fn versions_of_one_region_are_compared_and_of_two_their_values() {
-    let known = |version: &str| Known { version: version.into(), value: Some(SecretValue::copied("v")) };
+    let known = |version: &str| {
+        let value = Some(SecretValue::copied("v"));
+        Known { version: version.into(), value, created_unix_ms: None, seen: Moment::FIRST }
+    };
     let outdated = |known: &Known, version, value| known.is_outdated_by(Some(version), &SecretValue::copied(value));
     assert!(!outdated(&known("1"), "1", "v"));
     assert!(outdated(&known("1"), "2", "v"));
@@ -173,4 +176,16 @@ fn a_denial_counts_although_another_process_asked_later_or_the_name_was_dropped(
     cache.drop_value(&name, cache.ask(now), now);
     assert!(matches!(cache.put_denied(&name, asked, false, now, five, &denied), Stored::Outdated));
     assert!(matches!(cache.put_denied(&name, asked, true, now, five, &denied), Stored::Newest(_)));
+}
+
+#[test]
+fn clearing_as_of_then_leaves_what_was_asked_for_later() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (before, at) = (entry(&cache, clock.now()), clock.now());
+    cache.put(&"A".into(), before, cache.epoch(), clock.now());
+    clock.advance(Duration::from_secs(1));
+    cache.put(&"B".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    cache.clear(Stamp::foreign(at.plus(Duration::from_millis(500))));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    assert!(matches!(cache.lookup("B", clock.now()), Lookup::Fresh(_)));
 }

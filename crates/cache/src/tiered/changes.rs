@@ -200,6 +200,12 @@ impl TieredCache {
         // Where Redis does not answer, what memory holds stays distrusted.
         if let Ok(Some(at)) = cleared.await {
             self.clear_memory(Stamp::foreign(at));
+            // What was asked for afterwards stays.
+            for (name, entry) in self.memory.entries(self.clock.now()) {
+                if let Ok(name) = SecretName::new(&name) {
+                    self.keep_in_snapshot(&name, &entry);
+                }
+            }
             changed(Changed::All);
         }
     }

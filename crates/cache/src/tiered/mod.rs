@@ -320,10 +320,10 @@ impl TieredCache {
         let now = self.clock.now();
         let held = self.memory.held(want.name.as_str());
         // AWS tells which of the two is live.
-        if held.as_ref().is_some_and(|held| {
-            let version = contents.version_id.as_deref();
-            held.is_fresh(now) && held.may_be_later_than(version, created_unix_ms, asked.at())
-        }) {
+        let is_overtaken = |known: Known| {
+            known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at())
+        };
+        if self.known(&want.name).is_some_and(is_overtaken) {
             return Shared::Miss;
         }
         let entry = match held {

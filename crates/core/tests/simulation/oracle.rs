@@ -215,7 +215,9 @@ impl Oracle {
     /// AWS, asked then, denied the secret.
     pub fn denied(&mut self, instance: usize, name: usize, asked: u64, now: u64) {
         let known = &mut self.known[instance][name];
-        if known.allowed.is_none_or(|allowed| allowed < asked) && known.denied.is_none_or(|(denied, _)| denied < asked) {
+        // To the instance an answer is as old as the first attempt, which may be older than the one that was answered.
+        let first = asked.saturating_sub(TIMEOUT_MS);
+        if known.allowed.is_none_or(|allowed| allowed < first) && known.denied.is_none_or(|(denied, _)| denied < asked) {
             known.denied = Some((asked, known.denied.map_or(now, |(_, told)| told)));
         }
     }
