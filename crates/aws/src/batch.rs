@@ -1,6 +1,6 @@
 //! BatchGetSecretValue: known ids, 20 a call, or every secret under a name prefix.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
@@ -22,8 +22,8 @@ const MAX_PAGES: usize = 500;
 /// Each id with its own answer: a value, absent, or its own error.
 pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
 
-/// What a listing by prefix gave.
-pub type Listing = HashMap<String, Result<Option<Fetched>>>;
+/// What a listing by prefix gave, in the order of the ids.
+pub type Listing = BTreeMap<String, Result<Option<Fetched>>>;
 
 impl Aws {
     /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone.
@@ -36,10 +36,15 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>
     pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
         debug_assert!(ids.len() <= MAX_BATCH);
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            let about = ids.first().map_or("", String::as_str);
+            return self.ask_simulated(about, || simulated.batch(ids)).await;
+        }
         let about = ids.first().map_or("", String::as_str);
         let read = |output, region: Option<&str>| {
             let mut answers = BatchAnswer::new();
-            self.collect(output, region, &mut answers);
+            self.collect(output, region, |id, answer| drop(answers.insert(id, answer)));
             Ok(answers)
         };
         let answered = self
@@ -56,6 +61,10 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            return self.ask_simulated(prefix, || simulated.list(prefix)).await;
+        }
         let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
         listing.unwrap_or_else(|| Err(self.timed_out(prefix)))
     }
@@ -68,7 +77,7 @@ impl Aws {
         for _ in 0..MAX_PAGES {
             let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
                 let (mut found, next) = (Listing::new(), output.next_token.take());
-                self.collect(output, region, &mut found);
+                self.collect(output, region, |id, answer| drop(found.insert(id, answer)));
                 Ok((found, next))
             };
             let page = self
@@ -105,13 +114,18 @@ impl Aws {
         listed.await.map(drop)
     }
 
-    fn collect(&self, output: BatchGetSecretValueOutput, region: Option<&str>, answers: &mut BatchAnswer) {
+    fn collect(
+        &self,
+        output: BatchGetSecretValueOutput,
+        region: Option<&str>,
+        mut add: impl FnMut(String, Result<Option<Fetched>>),
+    ) {
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
             self.note_account(entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
-            answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
+            add(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };
@@ -120,7 +134,7 @@ impl Aws {
                 None => Ok(None),
                 Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &id)),
             };
-            answers.insert(id, answer);
+            add(id, answer);
         }
     }
 }

@@ -18,6 +18,10 @@ impl Aws {
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
     pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = &self.simulated {
+            return self.ask_simulated(id, || simulated.fetch(id)).await;
+        }
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());

@@ -31,6 +31,8 @@ pub mod permission;
 mod queue;
 mod region;
 pub mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 mod source;
 mod staging;
 

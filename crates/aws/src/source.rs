@@ -29,6 +29,8 @@ pub struct Aws {
     pub(crate) calls: AwsCalls,
     account: OnceLock<String>,
     pub(crate) freezes: &'static Freezes,
+    #[cfg(feature = "simulation")]
+    pub(crate) simulated: Option<Arc<dyn crate::simulated::SimulatedAws>>,
 }
 
 impl Aws {
@@ -49,6 +51,8 @@ impl Aws {
             calls: AwsCalls::default(),
             account: OnceLock::new(),
             freezes: Freezes::process(),
+            #[cfg(feature = "simulation")]
+            simulated: None,
         }
     }
 

@@ -10,6 +10,8 @@ use secret::value::SecretValue;
 
 use crate::order::Stamp;
 
+/// AWS gives one version everywhere after this long.
+const SETTLES: Duration = Duration::from_secs(1);
 /// A refresh that was begun and never ended is begun again after this long.
 const REFRESH_LEASE: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,10 @@ pub struct Entry {
     used: AtomicBool,
     /// An older version that AWS gave once after this one. It counts when AWS gives it again (decision D19).
     pub doubted_by: Option<Arc<str>>,
+    /// When that answer came.
+    doubted_at: AtomicMoment,
+    /// When it was first put into memory: by then AWS had given it.
+    seen: AtomicMoment,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
 }
@@ -74,8 +80,21 @@ impl Entry {
         doubted_by: Option<Arc<str>>,
     ) -> Self {
         let claimed_until = AtomicMoment::new(Moment::FIRST);
+        let (doubted_at, seen) = (AtomicMoment::new(Moment::FIRST), AtomicMoment::new(Moment::FIRST));
         let (used, epoch) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { value, version_id, created_unix_ms, asked, deadlines, claimed_until, used, doubted_by, epoch }
+        Self {
+            value,
+            version_id,
+            created_unix_ms,
+            asked,
+            deadlines,
+            claimed_until,
+            used,
+            doubted_by,
+            doubted_at,
+            seen,
+            epoch,
+        }
     }
 
     /// The same value with other deadlines.
@@ -86,21 +105,42 @@ impl Entry {
     /// The same value with other deadlines, doubted by an older version.
     pub fn doubted(&self, deadlines: Deadlines, by: Option<Arc<str>>) -> Arc<Self> {
         let (value, version) = (self.value.clone(), self.version_id.clone());
-        Arc::new(Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by))
+        let copy = Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by);
+        copy.note_seen(self.seen.get());
+        copy.note_doubt(self.doubted_at.get());
+        Arc::new(copy)
+    }
+
+    /// The older version that contradicted it was given at `now`.
+    pub(crate) fn note_doubt(&self, now: Moment) {
+        self.doubted_at.advance(self.doubted_at.get(), now);
+    }
+
+    /// Without a doubt that an answer to a question of then, under way at the same time, could not confirm.
+    #[must_use]
+    pub fn for_question_of(self: &Arc<Self>, asked: Moment) -> Arc<Self> {
+        if self.doubted_by.is_some() && asked < self.doubted_at.get() {
+            self.doubted(self.deadlines, None)
+        } else {
+            self.clone()
+        }
+    }
+
+    pub(crate) fn note_seen(&self, now: Moment) {
+        self.seen.advance(Moment::FIRST, now);
     }
 
     /// Its version, when AWS gave it.
     pub fn known(&self) -> Option<Known> {
         let version = self.version_id.clone()?;
-        Some(Known { version, value: Some(self.value.clone()) })
+        let (value, seen) = (Some(self.value.clone()), self.seen.get());
+        Some(Known { version, value, created_unix_ms: self.created_unix_ms, seen })
     }
 
     /// Whether AWS made `version` before the version of this copy, so that it is a late answer or a version gone back to.
     pub fn is_newer_than(&self, version: Option<&str>, created_unix_ms: Option<u64>) -> bool {
-        let (Some(mine), Some(own), Some(theirs)) = (self.created_unix_ms, self.version_id.as_deref(), version) else {
-            return false;
-        };
-        own != theirs && created_unix_ms.is_some_and(|created| created < mine)
+        let own = self.version_id.as_deref();
+        is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
     pub(crate) fn set_epoch(&self, epoch: u64) {
@@ -164,12 +204,28 @@ pub struct Known {
     pub(crate) version: Arc<str>,
     /// `None` once it was dropped.
     pub(crate) value: Option<SecretValue>,
+    pub(crate) created_unix_ms: Option<u64>,
+    /// When it was first put into memory.
+    pub(crate) seen: Moment,
+}
+
+/// Whether AWS made the first version after the second.
+fn is_newer(mine: (Option<&str>, Option<u64>), theirs: (Option<&str>, Option<u64>)) -> bool {
+    let ((Some(own), Some(made)), (Some(other), Some(other_made))) = (mine, theirs) else { return false };
+    own != other && other_made < made
 }
 
 impl Known {
     /// Whether it is `version`.
     pub fn is(&self, version: &str) -> bool {
         &*self.version == version
+    }
+
+    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
+    /// overtook, or from a host of AWS that lags behind.
+    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+        let own = (Some(&*self.version), self.created_unix_ms);
+        is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }
 
     /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.

@@ -9,5 +9,7 @@ pub mod memory;
 pub mod order;
 pub mod redis;
 pub mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod snapshot;
 pub mod tiered;

@@ -181,6 +181,7 @@ impl MemoryCache {
     /// Puts the value of `name`, which was asked for in `epoch`, unless something newer is known.
     pub fn put(&self, name: &Arc<str>, entry: Arc<Entry>, epoch: Epoch, now: Moment) -> Stored {
         entry.set_epoch(epoch.0);
+        entry.note_seen(now);
         let asked = entry.asked;
         self.answer(name, asked, now, || Slot::Value(entry))
     }
@@ -194,19 +195,40 @@ impl MemoryCache {
 
     /// Remembers for `how_long` that AWS, asked then, has no `name`.
     pub fn put_absent(&self, name: &Arc<str>, asked: Stamp, now: Moment, how_long: Duration) -> Stored {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::LateAbsence) {
+            let known = self.known(name);
+            self.slots.insert(name.clone(), Slot::Absent(now.plus(how_long)));
+            return Stored::Newest(known);
+        }
         self.answer(name, asked, now, || Slot::Absent(now.plus(how_long)))
     }
 
-    /// Remembers for `how_long` that AWS, asked then, refused `name`.
+    /// Remembers for `how_long` that AWS, asked then, refused `name`. `is_newest`: AWS answered this process nothing later. Then
+    /// neither a drop nor what another process asked for later contradicts it.
     pub fn put_denied(
         &self,
         name: &Arc<str>,
         asked: Stamp,
+        is_newest: bool,
         now: Moment,
         how_long: Duration,
         error: &SecretError,
     ) -> Stored {
-        self.answer(name, asked, now, || Slot::Denied(now.plus(how_long), error.clone().into()))
+        let slot = || Slot::Denied(now.plus(how_long), error.clone().into());
+        let stored = self.answer(name, asked, now, slot);
+        let is_refuted = match &stored {
+            Stored::Newest(_) => true,
+            Stored::Newer(entry) => entry.asked.is_own(),
+            Stored::Outdated => false,
+        };
+        if !is_newest || is_refuted {
+            return stored;
+        }
+        let _marks = self.marks.lock();
+        let known = self.known(name);
+        self.slots.insert(name.clone(), slot());
+        Stored::Newest(known)
     }
 
     /// Whether an answer to a question of then may still be used.
@@ -224,6 +246,12 @@ impl MemoryCache {
 
     fn write(&self, name: &Arc<str>, asked: Stamp, now: Moment, slot: impl FnOnce() -> Slot) -> Stored {
         let mut marks = self.marks.lock();
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::LateAnswers) {
+            let known = self.known(name);
+            self.slots.insert(name.clone(), slot());
+            return Stored::Newest(known);
+        }
         if !marks.allow(name, asked) {
             return match self.slots.peek(name) {
                 Some(Slot::Value(entry)) if entry.asked > asked => Stored::Newer(entry),
@@ -255,7 +283,7 @@ impl MemoryCache {
     pub fn expect_version(&self, name: &Arc<str>, version: &str, dropped: Stamp, now: Moment) {
         let mut marks = self.marks.lock();
         marks.drop_name(name, dropped, now);
-        let known = Known { version: version.into(), value: None };
+        let known = Known { version: version.into(), value: None, created_unix_ms: None, seen: now };
         self.slots.insert(name.clone(), Slot::Dropped(known.into()));
     }
 
@@ -278,11 +306,11 @@ impl MemoryCache {
         }
     }
 
-    /// Wipes everything; what was asked for before `dropped` does not come back.
+    /// Wipes everything but values that were asked for after `dropped`; what was asked for before does not come back.
     pub fn clear(&self, dropped: Stamp) {
         let mut marks = self.marks.lock();
         marks.drop_all(dropped);
-        self.slots.clear();
+        self.slots.retain(|_, slot| matches!(slot, Slot::Value(entry) if entry.asked > dropped));
     }
 
     /// Wipes everything without remembering that it was dropped: the delivery is closed.

@@ -87,6 +87,10 @@ impl Marks {
 
     /// The copies of `name` were dropped: what was asked for before is outdated.
     pub fn drop_name(&mut self, name: &Arc<str>, stamp: Stamp, now: Moment) {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::DropsForgotten) {
+            return;
+        }
         if self.dropped.len() >= MOST_DROPPED {
             self.dropped.retain(|_, mark| now.since(mark.at) < self.keep);
         }
@@ -101,8 +105,12 @@ impl Marks {
 
     /// All copies were dropped.
     pub fn drop_all(&mut self, stamp: Stamp) {
-        self.dropped.clear();
-        self.stored.clear();
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::DropsForgotten) {
+            return;
+        }
+        self.dropped.retain(|_, mark| *mark > stamp);
+        self.stored.retain(|_, mark| *mark > stamp);
         self.floor = self.floor.max(stamp);
     }
 }

@@ -47,6 +47,17 @@ struct State {
     cleared: bool,
 }
 
+impl State {
+    /// What the file holds, where this process knows nothing later.
+    fn add(&mut self, found: Sealed) {
+        if !self.cleared {
+            for (id, kept) in found {
+                self.sealed.entry(id).or_insert(kept);
+            }
+        }
+    }
+}
+
 /// Envelopes by AWS id; `None` for what was dropped.
 type Sealed = BTreeMap<String, Option<Kept>>;
 
@@ -140,6 +151,12 @@ impl Snapshot {
             return Ok(());
         }
         let (path, bytes) = (self.path.clone(), self.encode());
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_simulated(&path) {
+            tokio::time::sleep(crate::simulation::WRITE_TAKES).await;
+            crate::simulation::write(&path, bytes);
+            return Ok(());
+        }
         let problem = match tokio::task::spawn_blocking(move || replace(&path, &bytes)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.kind().to_string(),
@@ -154,6 +171,12 @@ impl Snapshot {
     async fn load(&self) -> io::Result<()> {
         self.loaded
             .get_or_try_init(|| async {
+                #[cfg(feature = "simulation")]
+                if crate::simulation::is_simulated(&self.path) {
+                    let bytes = crate::simulation::read(&self.path);
+                    self.state.lock().add(bytes.and_then(|bytes| decode(&bytes)).unwrap_or_default());
+                    return Ok(());
+                }
                 let loaded = match request::<Loaded>(&self.path).await {
                     Ok(loaded) => loaded,
                     Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
@@ -172,12 +195,7 @@ impl Snapshot {
                     tracing::info!("the snapshot is malformed and not used");
                     Sealed::new()
                 });
-                let mut state = self.state.lock();
-                if !state.cleared {
-                    for (id, kept) in found {
-                        state.sealed.entry(id).or_insert(kept);
-                    }
-                }
+                self.state.lock().add(found);
                 Ok(())
             })
             .await

@@ -1,6 +1,9 @@
 //! Background tasks. They are counted, so that `close` can wait for them, and log to the delivery's logger.
 
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -14,12 +17,45 @@ use tracing::instrument::{WithDispatch, WithSubscriber as _};
 pub struct Tasks {
     tracker: TaskTracker,
     log: Dispatch,
+    gate: Option<Arc<dyn Gate>>,
+}
+
+/// Stops and continues the tasks of one instance in a simulation, as SIGSTOP and SIGCONT do with a process.
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Whether tasks run now. If not, `waker` is to be woken once they do.
+    fn is_open(&self, waker: &Waker) -> bool;
+}
+
+/// Work that runs only while a gate is open.
+pub struct Gated<F> {
+    gate: Arc<dyn Gate>,
+    work: Pin<Box<F>>,
+}
+
+impl<F> Gated<F> {
+    /// Puts `work` behind `gate`.
+    pub fn new(gate: Arc<dyn Gate>, work: F) -> Self {
+        Self { gate, work: Box::pin(work) }
+    }
+}
+
+impl<F: Future> Future for Gated<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if self.gate.is_open(context.waker()) { self.work.as_mut().poll(context) } else { Poll::Pending }
+    }
 }
 
 impl Tasks {
     /// Starts without tasks. What tasks log goes to `log`.
     pub fn new(log: Dispatch) -> Self {
-        Self { tracker: TaskTracker::new(), log }
+        Self { tracker: TaskTracker::new(), log, gate: None }
+    }
+
+    /// Tasks that run only while `gate` is open.
+    pub fn behind(gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..Self::default() }
     }
 
     /// Makes `work` log to this delivery's logger.
@@ -33,7 +69,10 @@ impl Tasks {
     where
         F: Future + Send + 'static,
     {
-        let work: Pin<Box<dyn Future<Output = F::Output> + Send>> = Box::pin(work);
+        let work: Pin<Box<dyn Future<Output = F::Output> + Send>> = match &self.gate {
+            None => Box::pin(work),
+            Some(gate) => Box::pin(Gated::new(gate.clone(), work)),
+        };
         self.logged(work)
     }
 

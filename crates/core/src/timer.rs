@@ -35,6 +35,12 @@ impl Deadline {
         Self { at: now() + limit, frozen: freezes.frozen() }
     }
 
+    /// The deadline that is `by` after this one.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self { at: self.at + by, ..self }
+    }
+
     /// With the freezes since it was set.
     fn extended(self, freezes: &Freezes) -> Instant {
         self.at + freezes.frozen().saturating_sub(self.frozen)

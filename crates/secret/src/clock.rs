@@ -78,6 +78,24 @@ pub struct Clock(Option<Arc<TestTime>>);
 #[derive(Debug)]
 struct TestTime {
     elapsed_ms: AtomicU64,
+    simulated: Option<Arc<dyn SimulatedTime>>,
+}
+
+/// The clocks of a simulated machine, which may be wrong.
+pub trait SimulatedTime: Send + Sync + std::fmt::Debug {
+    /// Monotonic time.
+    fn now(&self) -> Moment;
+    /// Wall-clock time in milliseconds since 1970.
+    fn unix_ms(&self) -> u64;
+}
+
+impl TestTime {
+    fn now(&self) -> Moment {
+        match &self.simulated {
+            None => Moment(1 + self.elapsed_ms.load(Ordering::SeqCst)),
+            Some(time) => time.now(),
+        }
+    }
 }
 
 /// How often a wait checks a test clock.
@@ -93,12 +111,17 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn test() -> Self {
-        Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0) })))
+        Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0), simulated: None })))
+    }
+
+    /// The clocks of a simulated machine. They run by themselves, as the machine's do.
+    pub fn simulated(time: Arc<dyn SimulatedTime>) -> Self {
+        Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0), simulated: Some(time) })))
     }
 
     /// Whether a test moves it.
     pub fn is_test(&self) -> bool {
-        self.0.is_some()
+        self.0.as_ref().is_some_and(|test| test.simulated.is_none())
     }
 
     /// Moves a test clock; does nothing to the machine's.
@@ -113,7 +136,7 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match &self.0 {
             None => Moment(suspended::now_ms()),
-            Some(test) => Moment(1 + test.elapsed_ms.load(Ordering::SeqCst)),
+            Some(test) => test.now(),
         }
     }
 
@@ -121,7 +144,7 @@ impl Clock {
     /// clock is moved by hand, so it is checked every millisecond.
     pub fn wait_before(&self, end: Moment) -> Option<Duration> {
         let left = end.since(self.now());
-        (!left.is_zero()).then(|| if self.0.is_some() { TEST_LOOK } else { left })
+        (!left.is_zero()).then(|| if self.is_test() { TEST_LOOK } else { left })
     }
 
     /// Wall-clock time in milliseconds since 1970, for what is shared between machines or shown to people.
@@ -129,7 +152,10 @@ impl Clock {
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
-            Some(test) => TEST_EPOCH_MS + test.elapsed_ms.load(Ordering::SeqCst),
+            Some(test) => match &test.simulated {
+                None => TEST_EPOCH_MS + test.elapsed_ms.load(Ordering::SeqCst),
+                Some(time) => time.unix_ms(),
+            },
         }
     }
 }

@@ -109,7 +109,10 @@ fn a_dropped_value_leaves_its_version_id() {
 
 #[test]
 fn versions_of_one_region_are_compared_and_of_two_their_values() {
-    let known = |version: &str| Known { version: version.into(), value: Some(SecretValue::copied("v")) };
+    let known = |version: &str| {
+        let value = Some(SecretValue::copied("v"));
+        Known { version: version.into(), value, created_unix_ms: None, seen: Moment::FIRST }
+    };
     let outdated = |known: &Known, version, value| known.is_outdated_by(Some(version), &SecretValue::copied(value));
     assert!(!outdated(&known("1"), "1", "v"));
     assert!(outdated(&known("1"), "2", "v"));
@@ -126,7 +129,7 @@ fn an_absence_and_a_refusal_are_believed_only_for_their_time() {
     let five = Duration::from_secs(5);
     let denied = SecretError::new(ErrorCode::SecretAccessDenied, "denied");
     cache.put_absent(&"A".into(), cache.ask(clock.now()), clock.now(), five);
-    cache.put_denied(&"B".into(), cache.ask(clock.now()), clock.now(), five, &denied);
+    cache.put_denied(&"B".into(), cache.ask(clock.now()), true, clock.now(), five, &denied);
     assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
     assert!(matches!(cache.lookup("B", clock.now()), Lookup::Denied(_)));
     assert!(cache.serve("A", clock.now()).is_none() && cache.serve("B", clock.now()).is_none());
@@ -163,7 +166,14 @@ fn a_late_answer_finds_what_was_asked_for_later() {
     for stored in [
         cache.put(&name, late, cache.epoch(), now),
         cache.put_absent(&name, late_stamp, now, five),
-        cache.put_denied(&name, late_stamp, now, five, &SecretError::new(ErrorCode::SecretAccessDenied, "denied")),
+        cache.put_denied(
+            &name,
+            late_stamp,
+            false,
+            now,
+            five,
+            &SecretError::new(ErrorCode::SecretAccessDenied, "denied"),
+        ),
     ] {
         assert!(matches!(stored, Stored::Newer(entry) if Arc::ptr_eq(&entry, &later)));
     }
@@ -209,4 +219,39 @@ fn an_answer_that_took_too_long_is_not_cached_and_a_held_copy_may_be_old() {
     let now = clock.now();
     assert!(matches!(cache.put(&name, asked.clone(), cache.epoch(), now), Stored::Outdated));
     assert!(matches!(cache.renew(&name, asked, cache.epoch(), now), Stored::Newest(_)));
+}
+
+#[test]
+fn a_denial_counts_although_another_process_asked_later_or_the_name_was_dropped() {
+    let (clock, five) = (Clock::test(), Duration::from_secs(5));
+    let denied = SecretError::new(ErrorCode::SecretAccessDenied, "no");
+    let (name, now) = (Arc::from("A"), clock.now());
+    for by_another in [true, false] {
+        let cache = MemoryCache::new(4, KEEP);
+        let asked = cache.ask(now);
+        let later = if by_another { Stamp::foreign(now.plus(five)) } else { cache.ask(now) };
+        let copy = entry(&cache, now);
+        let copy = Entry::new(copy.value.clone(), copy.version_id.clone(), None, later, copy.deadlines);
+        cache.put(&name, copy, cache.epoch(), now);
+        let stored = cache.put_denied(&name, asked, true, now, five, &denied);
+        assert_eq!(matches!(stored, Stored::Newest(_)), by_another, "{stored:?}");
+        assert_eq!(matches!(cache.lookup("A", now), Lookup::Denied(_)), by_another);
+    }
+    let cache = MemoryCache::new(4, KEEP);
+    let asked = cache.ask(now);
+    cache.drop_value(&name, cache.ask(now), now);
+    assert!(matches!(cache.put_denied(&name, asked, false, now, five, &denied), Stored::Outdated));
+    assert!(matches!(cache.put_denied(&name, asked, true, now, five, &denied), Stored::Newest(_)));
+}
+
+#[test]
+fn clearing_as_of_then_leaves_what_was_asked_for_later() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (before, at) = (entry(&cache, clock.now()), clock.now());
+    cache.put(&"A".into(), before, cache.epoch(), clock.now());
+    clock.advance(Duration::from_secs(1));
+    cache.put(&"B".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    cache.clear(Stamp::foreign(at.plus(Duration::from_millis(500))));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    assert!(matches!(cache.lookup("B", clock.now()), Lookup::Fresh(_)));
 }

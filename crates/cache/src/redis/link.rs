@@ -14,6 +14,8 @@ use super::{CONNECT_DEADLINE, Opener, SCAN_DEADLINE};
 pub(super) enum Link {
     Single(MultiplexedConnection),
     Cluster(ClusterConnection),
+    #[cfg(feature = "simulation")]
+    Simulated(std::sync::Arc<dyn crate::simulation::Connection>),
 }
 
 /// A server to scan: all there is, or one master of a cluster.
@@ -40,6 +42,10 @@ impl Link {
 
     /// Connects; `pushes` receives what the server sends unasked. `opener` must be one for subscriptions.
     pub(super) async fn open_for_pushes(opener: &mut Opener, pushes: Pushes) -> RedisResult<Self> {
+        #[cfg(feature = "simulation")]
+        if let Opener::Simulated(server) = opener {
+            return Ok(Self::Simulated(server.connect(Some(pushes)).await?));
+        }
         Self::open_with(opener, configuration().set_push_sender(pushes)).await
     }
 
@@ -50,6 +56,8 @@ impl Link {
             }
             Opener::Cluster(client) => Self::Cluster(client.get_async_connection().await?),
             Opener::Sentinel(client) => Self::Single(client.get_async_connection_with_config(&config).await?),
+            #[cfg(feature = "simulation")]
+            Opener::Simulated(server) => Self::Simulated(server.connect(None).await?),
         })
     }
 
@@ -58,6 +66,8 @@ impl Link {
         match self.clone() {
             Self::Single(mut connection) => command.query_async(&mut connection).await,
             Self::Cluster(mut connection) => command.query_async(&mut connection).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(connection) => Ok(from_redis_value(connection.ask_one(command).await?)?),
         }
     }
 
@@ -73,6 +83,11 @@ impl Link {
             }
             // Each goes to the server of its key, in this order as far as they have one in common.
             Self::Cluster(_) => try_join_all(commands.into_iter().map(|command| self.query(command))).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(connection) => {
+                let answers = connection.ask(commands).await?.into_iter();
+                answers.map(|answer| Ok(from_redis_value(answer?)?)).collect()
+            }
         }
     }
 
@@ -97,6 +112,8 @@ impl Link {
             }
             (Self::Single(mut connection), _) => connection.req_packed_command(&command).await,
             (Self::Cluster(_), Node::Only) => self.query(command).await,
+            #[cfg(feature = "simulation")]
+            (Self::Simulated(connection), _) => connection.ask_one(command).await,
         }
     }
 
@@ -105,12 +122,18 @@ impl Link {
         match self.clone() {
             Self::Single(mut connection) => connection.subscribe(channel).await,
             Self::Cluster(mut connection) => connection.subscribe(channel).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(connection) => {
+                let mut command = redis::cmd("SUBSCRIBE");
+                command.arg(channel);
+                connection.ask_one(command).await.map(drop)
+            }
         }
     }
 
     /// The servers that together hold all keys.
     pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
-        if matches!(self, Self::Single(_)) {
+        if !matches!(self, Self::Cluster(_)) {
             return Ok(vec![Node::Only]);
         }
         let mut command = redis::cmd("CLUSTER");

@@ -5,7 +5,10 @@ mod clear;
 mod leases;
 mod link;
 pub mod record;
+#[cfg(not(feature = "simulation"))]
 mod scripts;
+#[cfg(feature = "simulation")]
+pub mod scripts;
 mod server_clock;
 mod subscription;
 mod target;

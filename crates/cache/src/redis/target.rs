@@ -21,6 +21,8 @@ pub(super) enum Opener {
     Standalone(Box<Client>),
     Cluster(Box<ClusterClient>),
     Sentinel(Box<SentinelClient>),
+    #[cfg(feature = "simulation")]
+    Simulated(std::sync::Arc<dyn crate::simulation::Server>),
 }
 
 /// Checks a URL without connecting.
@@ -139,6 +141,10 @@ enum Purpose {
 }
 
 fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener, String> {
+    #[cfg(feature = "simulation")]
+    if let Some(server) = crate::simulation::server(&config.url) {
+        return Ok(Opener::Simulated(server));
+    }
     let failed = |_: redis::RedisError| "the Redis client could not be made (is the certificate valid PEM?)".to_owned();
     let certificates = config.tls.as_ref().map(certificates);
     match Target::parse(&config.url)? {

@@ -30,7 +30,7 @@ impl TieredCache {
 
     /// Remembers what AWS gave, unless something newer is known.
     pub fn store(&self, want: &Want, fetched: &Fetched) -> Stored {
-        self.denied.lock().remove(&want.name);
+        self.rights.lock().note(&want.name, want.asked, false, self.clock.now());
         let deadlines = self.deadlines(self.ttl, want.asked.at());
         let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
         let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
@@ -50,7 +50,9 @@ impl TieredCache {
             fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
             ..copy.deadlines
         };
-        drop(self.memory.renew(&want.name.text(), copy.doubted(deadlines, older), want.epoch, now));
+        let doubted = copy.doubted(deadlines, older);
+        doubted.note_doubt(now);
+        drop(self.memory.renew(&want.name.text(), doubted, want.epoch, now));
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some, unless something newer is
@@ -59,8 +61,8 @@ impl TieredCache {
     /// # Errors
     /// As [`TieredCache::invalidate`].
     pub async fn store_absent(&self, want: &Want, may_have_copies: bool) -> (Stored, Result<()>) {
-        self.denied.lock().remove(&want.name);
         let (name, now) = (want.name.text(), self.clock.now());
+        self.rights.lock().note(&want.name, want.asked, false, now);
         let stored = self.memory.put_absent(&name, want.asked, now, self.negative_ttl);
         if !matches!(stored, Stored::Newest(_)) || !may_have_copies {
             return (stored, Ok(()));
@@ -76,24 +78,26 @@ impl TieredCache {
     /// of their own (decision D20).
     pub fn store_denied(&self, want: &Want, error: &SecretError) -> Stored {
         let (name, now) = (want.name.text(), self.clock.now());
-        let stored = self.memory.put_denied(&name, want.asked, now, self.negative_ttl, error);
-        if matches!(stored, Stored::Newest(_)) {
-            self.denied.lock().insert(want.name.clone());
-            if let Some(snapshot) = &self.snapshot {
-                snapshot.remove(&self.id(&want.name));
-            }
+        // Not what others asked for, only a later answer to this process says that it may read the secret.
+        let is_newest = self.rights.lock().note(&want.name, want.asked, true, now);
+        let stored = self.memory.put_denied(&name, want.asked, is_newest, now, self.negative_ttl, error);
+        if matches!(stored, Stored::Newest(_))
+            && let Some(snapshot) = &self.snapshot
+        {
+            snapshot.remove(&self.id(&want.name));
         }
         stored
     }
 
-    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
-    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) {
+    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`; says what became of it: it may have
+    /// been dropped while AWS was asked.
+    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) -> Stored {
         let before = copy.deadlines.retry;
         let longer = if error.is_about_one_request() { before * 2 } else { before };
         let retry = longer.clamp(RETRY, LONGEST_RETRY);
         let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
         let held =
             copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
-        drop(self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now()));
+        self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now())
     }
 }

@@ -1,6 +1,6 @@
 //! What is changed by hand (`delivery.cache`), by a rotation, or by another instance.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,10 @@ impl TieredCache {
     }
 
     fn leave_out(&self, name: &SecretName) {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::DropsForgotten) {
+            return;
+        }
         if let Some(snapshot) = &self.snapshot {
             snapshot.remove(&self.id(name));
         }
@@ -196,6 +200,12 @@ impl TieredCache {
         // Where Redis does not answer, what memory holds stays distrusted.
         if let Ok(Some(at)) = cleared.await {
             self.clear_memory(Stamp::foreign(at));
+            // What was asked for afterwards stays.
+            for (name, entry) in self.memory.entries(self.clock.now()) {
+                if let Ok(name) = SecretName::new(&name) {
+                    self.keep_in_snapshot(&name, &entry);
+                }
+            }
             changed(Changed::All);
         }
     }
@@ -249,7 +259,7 @@ impl TieredCache {
 /// Hints that were not checked yet; each name once.
 #[derive(Default)]
 struct Hints {
-    waiting: Mutex<(HashSet<SecretName>, bool)>,
+    waiting: Mutex<(BTreeSet<SecretName>, bool)>,
     there_are_some: Arc<Notify>,
 }
 
@@ -280,7 +290,7 @@ impl Hints {
             {
                 let mut waiting = self.waiting.lock();
                 if !waiting.0.is_empty() || waiting.1 {
-                    let names = waiting.0.drain().collect();
+                    let names = std::mem::take(&mut waiting.0).into_iter().collect();
                     return (names, std::mem::take(&mut waiting.1));
                 }
             }

@@ -64,6 +64,7 @@ async fn keep(
 ) {
     loop {
         tokio::select! {
+            biased;
             () = dropped.cancelled() => {
                 if let Err(error) = shared.redis.end_lease(&what, &token).await {
                     tracing::debug!(code = %error.code(), "a lease was not given back; it ends by itself");

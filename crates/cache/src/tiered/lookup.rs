@@ -6,7 +6,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{SAME_COPY, Shared, SharedCache, TieredCache, Want};
-use crate::entry::Entry;
+use crate::entry::{Entry, Known};
 use crate::envelope::Contents;
 use crate::memory::Stored;
 use crate::order::Stamp;
@@ -81,6 +81,12 @@ impl TieredCache {
         }
         let now = self.clock.now();
         let held = self.memory.held(want.name.as_str());
+        // AWS tells which of the two is live.
+        let is_overtaken =
+            |known: Known| known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at());
+        if self.known(&want.name).is_some_and(is_overtaken) {
+            return Shared::Miss;
+        }
         let entry = match held {
             // The copy that memory holds, seen again: its own place in time is more exact.
             Some(held)
@@ -108,8 +114,11 @@ impl TieredCache {
                 }
                 Stored::Outdated => return Shared::Miss,
             }
-        } else {
+        } else if self.memory.allows(want.name.as_str(), entry.asked) {
             entry
+        } else {
+            // Redis may not know of the drop.
+            return Shared::Miss;
         };
         if entry.is_fresh(now) { Shared::Fresh(entry) } else { Shared::Stale(entry) }
     }

@@ -3,6 +3,7 @@
 //! - `lookup`: what the shared cache knows; `answers`: what AWS's answers do to the copies
 //! - `changes`: what is changed by hand, by a rotation, or by another instance
 //! - `share`: what this instance fetched, for the others
+//! - `rights`: what AWS said about this process's right to a secret
 //! - `locks`, `lease`: one instance of many does the work
 
 mod answers;
@@ -10,9 +11,10 @@ mod changes;
 mod lease;
 mod locks;
 mod lookup;
+mod rights;
 mod share;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use crate::snapshot::Snapshot;
 pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
+use rights::Rights;
 use secret::clock::{Clock, Moment};
 use secret::error::{Result, SecretError};
 use secret::name::{AwsIds, SecretName};
@@ -116,7 +119,7 @@ pub struct TieredCache {
     negative_ttl: Duration,
     refresh_ahead: bool,
     /// What AWS denied this process: shared copies of it are not this process's to use (decision D20).
-    denied: Mutex<HashSet<SecretName>>,
+    rights: Mutex<Rights>,
     rotated: Rotated,
 }
 
@@ -129,7 +132,7 @@ struct SharedCache {
     environment: &'static str,
     instance: Instance,
     /// The names that this instance put there.
-    own: Mutex<HashSet<SecretName>>,
+    own: Mutex<BTreeSet<SecretName>>,
 }
 
 impl TieredCache {
@@ -166,7 +169,7 @@ impl TieredCache {
             max_stale: settings.max_stale,
             negative_ttl: settings.negative_ttl,
             refresh_ahead: settings.refresh_ahead,
-            denied: Mutex::default(),
+            rights: Mutex::default(),
             rotated,
         })
     }
@@ -243,7 +246,11 @@ impl TieredCache {
 
     /// Whether AWS denied `name` to this process, and did not grant it since.
     pub fn is_denied(&self, name: &SecretName) -> bool {
-        self.denied.lock().contains(name)
+        #[cfg(feature = "simulation")]
+        if crate::simulation::has(crate::simulation::Defect::SharedAfterDenial) {
+            return false;
+        }
+        self.rights.lock().is_denied(name)
     }
 
     /// Of a copy of what AWS gave, asked for at `asked`.
@@ -298,6 +305,6 @@ impl TieredCache {
         let age = self.clock.unix_ms().checked_sub(contents.fetched_unix_ms)?;
         let asked = Stamp::foreign(now.minus(Duration::from_millis(age)));
         let entry = self.entry_of(contents, None, asked);
-        entry.is_usable(now).then_some(entry)
+        (entry.is_usable(now) && self.memory.allows(name.as_str(), asked)).then_some(entry)
     }
 }

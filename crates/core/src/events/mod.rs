@@ -111,6 +111,7 @@ impl Events {
         let stop = self.parts.stop.clone();
         self.parts.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = work => {}
             }

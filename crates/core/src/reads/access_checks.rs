@@ -1,6 +1,6 @@
 //! Asks AWS now and then whether this process may still read what it takes from the copies of others (decision 031).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const MOST_NAMES: usize = 10_000;
 pub struct AccessChecks {
     /// `None`: never.
     every: Option<Duration>,
-    due: Mutex<HashMap<SecretName, Moment>>,
+    due: Mutex<BTreeMap<SecretName, Moment>>,
     planned: Notify,
 }
 
@@ -82,6 +82,7 @@ impl Reads {
                 }
             };
             tokio::select! {
+                biased;
                 () = wait => {}
                 () = self.access_checks.planned.notified() => {}
             }

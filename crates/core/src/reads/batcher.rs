@@ -129,9 +129,15 @@ impl Batcher {
         if wants.is_empty() {
             return;
         }
-        for (answer, heard) in answers.into_iter().zip(self.fleet.fetch(wants).await) {
-            // A reader who gave up does not listen.
-            drop(answer.send(heard));
+        let heard = self.fleet.fetch(wants.clone()).await;
+        for ((want, answer), heard) in wants.iter().zip(answers).zip(heard) {
+            // A reader who gave up does not listen. That this process has no right is known nevertheless.
+            if let Err(Heard::Aws(Err(error))) = answer.send(heard)
+                && error.is_denied()
+                && let Some(cache) = &self.fleet.copies.cache
+            {
+                drop(cache.store_denied(want, &error));
+            }
         }
     }
 

@@ -124,8 +124,15 @@ impl Copies {
         let stored = match verdict.fate {
             Fate::Stay => return Followed::current(verdict.answer),
             Fate::Hold { copy, failure } => {
-                cache.hold(want, &copy, &failure);
-                return Followed::current(verdict.answer);
+                let now = self.clock.now();
+                return Followed::current(match cache.hold(want, &copy, &failure) {
+                    Stored::Newest(_) => verdict.answer,
+                    Stored::Newer(entry) if entry.is_usable(now) => {
+                        Ok(Some(entry.found(Origin::Memory, !entry.is_fresh(now))))
+                    }
+                    // Dropped while AWS was asked.
+                    Stored::Newer(_) | Stored::Outdated => Err(failure),
+                });
             }
             Fate::Doubt { copy, older } => {
                 cache.doubt(want, &copy, older);
@@ -200,6 +207,7 @@ impl Copies {
         self.tasks.spawn(async move {
             // `close` writes it itself; a write that has begun is not cut off.
             tokio::select! {
+                biased;
                 () = copies.stop.cancelled() => return,
                 () = tokio::time::sleep(SNAPSHOT_EVERY) => {}
             }

@@ -1,16 +1,29 @@
 //! Single flight: concurrent readers of one key share one fetch.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::tasks::Tasks;
 use secret::error::{ErrorCode, Result, SecretError};
 
-type Outcome<T> = Option<Result<T>>;
+/// Where a fetch puts its outcome. Its readers go on in the order in which they began to wait, so that a simulated run can be
+/// repeated.
+struct Landed<T> {
+    state: Mutex<State<T>>,
+    changed: Notify,
+}
+
+enum State<T> {
+    UnderWay,
+    Ended(Result<T>),
+    /// The task ended without an answer.
+    Lost,
+}
 
 /// Runs fetches as tasks of its own, so that a reader who gives up does not take the others' answer along.
 pub struct Flights<T> {
@@ -21,11 +34,11 @@ pub struct Flights<T> {
 
 struct Running<T> {
     id: u64,
-    outcome: watch::Receiver<Outcome<T>>,
+    landed: Arc<Landed<T>>,
 }
 
 /// A fetch under way, as one of its readers sees it.
-pub struct Flight<T>(watch::Receiver<Outcome<T>>);
+pub struct Flight<T>(Arc<Landed<T>>);
 
 /// Whether a reader began a fetch or joined one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +73,8 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.lock();
-        match running.get(key).filter(|flight| flight.outcome.has_changed().is_ok()) {
-            Some(flight) => (Role::Follower, Flight(flight.outcome.clone())),
+        match running.get(key).filter(|flight| !flight.landed.is_lost()) {
+            Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
             None => (Role::Leader, Flight(self.begin(&mut running, key, fetch()))),
         }
     }
@@ -71,14 +84,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// # Errors
     /// As [`Flights::join`].
     pub async fn outcome(&self, key: &str, flight: Flight<T>) -> Result<T> {
-        let Flight(mut outcome) = flight;
-        match outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(SecretError::closed())),
+        match flight.0.outcome().await {
+            Some(outcome) => outcome,
             // The task ended without an answer: stopped by `close`, or a defect that must not hang its readers.
-            Err(_) if self.stop.is_cancelled() => Err(SecretError::closed()),
-            Err(_) => {
-                Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly")))
-            }
+            None if self.stop.is_cancelled() => Err(SecretError::closed()),
+            None => Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{key}: the fetch ended unexpectedly"))),
         }
     }
 
@@ -97,16 +107,17 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.lock().is_empty()
     }
 
-    fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> watch::Receiver<Outcome<T>>
+    fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> Arc<Landed<T>>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (sender, receiver) = watch::channel(None);
+        let landed = Arc::new(Landed { state: Mutex::new(State::UnderWay), changed: Notify::new() });
         let landing = Landing { key: key.to_owned(), id: next_id(), running: self.running.clone() };
-        running.insert(landing.key.clone(), Running { id: landing.id, outcome: receiver.clone() });
+        running.insert(landing.key.clone(), Running { id: landing.id, landed: landed.clone() });
+        let runway = Runway(landed.clone());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let landing = landing;
+            let (landing, runway) = (landing, runway);
             let result = tokio::select! {
                 biased;
                 () = stop.cancelled() => Err(SecretError::closed()),
@@ -114,13 +125,53 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             };
             // Off the list first: later callers get a fetch of their own.
             drop(landing);
-            sender.send_replace(Some(result));
+            runway.0.end(State::Ended(result));
         });
-        receiver
+        landed
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Running<T>>> {
         self.running.lock()
+    }
+}
+
+impl<T: Clone> Landed<T> {
+    /// The outcome, once there is one; `None` when the task ended without.
+    async fn outcome(&self) -> Option<Result<T>> {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on a change is not missed.
+            changed.as_mut().enable();
+            match &*self.state.lock() {
+                State::UnderWay => {}
+                State::Ended(outcome) => return Some(outcome.clone()),
+                State::Lost => return None,
+            }
+            changed.await;
+        }
+    }
+}
+
+impl<T> Landed<T> {
+    fn end(&self, state: State<T>) {
+        *self.state.lock() = state;
+        self.changed.notify_waiters();
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(&*self.state.lock(), State::Lost)
+    }
+}
+
+/// Tells the readers when the task ends without an answer.
+struct Runway<T>(Arc<Landed<T>>);
+
+impl<T> Drop for Runway<T> {
+    fn drop(&mut self) {
+        let is_under_way = matches!(&*self.0.state.lock(), State::UnderWay);
+        if is_under_way {
+            self.0.end(State::Lost);
+        }
     }
 }
 

@@ -58,6 +58,8 @@ use crate::timer::Deadline;
 const MOST_ASKED: usize = 10_000;
 /// How often a read asks again because copies were dropped meanwhile.
 const MOST_DROPS: u32 = 3;
+/// A flight that ends with the deadline of a read hands its answer over within this time.
+const HAND_OVER: Duration = Duration::from_millis(50);
 /// Between two answers of which the first gave an older version than the one held.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
@@ -228,20 +230,26 @@ impl Reads {
                     answers.push((i, verdict.answer));
                 }
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
-                    let (role, flight) = self.enter(want, course, deadline, &mut misses);
+                    let (role, flight) = self.enter(want.clone(), course.clone(), deadline, &mut misses);
                     match role {
                         Role::Follower => add(&self.metrics.shared_calls),
                         Role::Leader if self.cache().is_some() => add(&self.metrics.misses),
                         Role::Leader => {}
                     }
-                    flights.push((i, flight));
+                    flights.push((i, flight, want, course));
                 }
             }
         }
         self.batcher.ask(misses);
-        let landed = flights
-            .into_iter()
-            .map(|(i, flight)| async move { (i, self.flights.outcome(names[i].as_str(), flight).await) });
+        let landed = flights.into_iter().map(|(i, flight, want, course)| async move {
+            let outcome = self.flights.outcome(names[i].as_str(), flight);
+            // A flight that another reader began may have a later deadline than this read.
+            let answer = match deadline.plus(HAND_OVER).limit(outcome).await {
+                Ok(answer) => answer,
+                Err(_) => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
+            };
+            (i, answer)
+        });
         answers.extend(join_all(landed).await);
         answers
     }
@@ -266,12 +274,11 @@ impl Reads {
 
     /// Waits for the call that a miss became part of, and concludes.
     async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
-        let heard = match self.aws() {
-            None => Heard::Aws(Ok(None)),
-            Some(aws) => match deadline.limit(pending.heard()).await {
-                Ok(heard) => heard,
-                Err(_) => Heard::Aws(Err(aws.timed_out(&self.id(&want.name)))),
-            },
+        let heard = if self.aws().is_some() {
+            let heard = deadline.limit(pending.heard()).await;
+            heard.unwrap_or_else(|_| Heard::Aws(self.timed_out(&want.name)))
+        } else {
+            Heard::Aws(Ok(None))
         };
         match heard {
             Heard::Peer(copy) => {
@@ -280,6 +287,11 @@ impl Reads {
             }
             Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
+    }
+
+    /// What AWS says when it does not answer in time.
+    fn timed_out(&self, name: &SecretName) -> Said {
+        self.aws().map_or(Ok(None), |aws| Err(aws.timed_out(&self.id(name))))
     }
 
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
@@ -304,6 +316,7 @@ impl Reads {
             self.access_checks.answered(&want.name, self.copies.clock.now());
         }
         let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
+        let held = held.map(|held| held.for_question_of(want.asked.at()));
         let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
     }

@@ -55,6 +55,7 @@ impl Copies {
         let mut waits = Backoff::new(FIRST_RETRY, LAST_RETRY, Jitter::Longer);
         for retry in 1..=RETRIES {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = sleep(waits.next_wait()) => {}
             }

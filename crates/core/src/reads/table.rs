@@ -131,7 +131,8 @@ impl Course {
     /// AWS answered or failed. `held` is what memory holds by then. An empty secret counts as absent (decision D4).
     ///
     /// AWS may go on giving an old version for a moment after a rotation, and going back to an older version is legal: an older
-    /// version than the one held counts when AWS gives it twice.
+    /// version than the one held counts when AWS gives it twice, and at once where the held copy is past its TTL: AWS does not
+    /// lag behind for so long.
     pub fn aws(self, said: Result<Option<Fetched>>, held: Option<Arc<Entry>>, now: Moment) -> Step {
         let had_copies = self.stale.is_some();
         let newer = |fetched: &Fetched, held: &Entry| {
@@ -140,7 +141,7 @@ impl Course {
         };
         let verdict = match (said, held) {
             (Ok(Some(fetched)), Some(held))
-                if self.doubts && !fetched.value.is_empty() && held.is_usable(now) && newer(&fetched, &held) =>
+                if self.doubts && !fetched.value.is_empty() && held.is_fresh(now) && newer(&fetched, &held) =>
             {
                 let answer = Ok(Some(held.found(Origin::Memory, false)));
                 Verdict { answer, fate: Fate::Doubt { copy: held, older: fetched.version_id } }
@@ -368,7 +369,8 @@ mod tests {
 
     #[test]
     fn an_older_version_counts_when_aws_gives_it_twice_or_an_event_says_so() {
-        let (clock, made) = past_ttl();
+        let clock = Clock::test();
+        let made = clock.now();
         let older = || {
             let older = Fetched { created_unix_ms: Some(50), version_id: Some("v-0".into()), ..fetched("older") };
             Ok(Some(older))
@@ -383,6 +385,9 @@ mod tests {
             told(&end(read().aws(older(), Some(doubted), clock.now()))).map(|told| told.0),
             Some("older".into())
         );
+        clock.advance(Duration::from_secs(11));
+        let past_ttl = read().aws(older(), Some(held.clone()), clock.now());
+        assert_eq!(told(&end(past_ttl)).map(|told| told.0), Some("older".into()));
         let confirmed = read().confirmed().aws(older(), Some(held.clone()), clock.now());
         assert_eq!(told(&end(confirmed)).map(|told| told.0), Some("older".into()));
         // A newer version, or one whose date is not known, counts at once.

@@ -1,0 +1,83 @@
+//! Runs many simulated schedules on all cores (`npm run lab -- --simulate 1000000`): `simulate COUNT [FIRST_SEED]`. Prints one
+//! JSON line with the figures; a failing schedule goes to standard error, made as short as it can be.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "its output is its purpose")]
+
+#[path = "../tests/simulation/aws.rs"]
+mod aws;
+#[path = "../tests/simulation/instance.rs"]
+mod instance;
+#[path = "../tests/simulation/oracle.rs"]
+mod oracle;
+#[path = "../tests/simulation/plan.rs"]
+mod plan;
+#[path = "../tests/simulation/redis_server.rs"]
+mod redis_server;
+#[path = "../tests/simulation/run.rs"]
+mod run;
+#[path = "../tests/simulation/shrink.rs"]
+mod shrink;
+#[path = "../tests/simulation/store.rs"]
+mod store;
+#[path = "../tests/simulation/world.rs"]
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use secret::clock::Stopwatch;
+
+use plan::Schedule;
+use run::run;
+use shrink::{described, shrink};
+
+/// Failing schedules that are shown.
+const MOST_SHOWN: usize = 20;
+
+fn main() -> ExitCode {
+    let mut given = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
+    let count = given.next().unwrap_or(1000);
+    let first = given.next().unwrap_or(1);
+    let (next, judged, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let watch = Stopwatch::start();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let schedule = Schedule::of(first + number);
+                    let outcome = run(&schedule, None, false);
+                    judged.fetch_add(outcome.judged, Ordering::Relaxed);
+                    if outcome.violations.is_empty() {
+                        continue;
+                    }
+                    let shown = {
+                        let mut failed = failed.lock().expect("a lock");
+                        failed.push(schedule.seed);
+                        failed.len()
+                    };
+                    if shown <= MOST_SHOWN {
+                        let short = shrink(&schedule, None);
+                        let again = run(&short, None, true);
+                        let (trace, violations) = (again.trace.unwrap_or_default(), again.violations.join("\n"));
+                        eprintln!("{}{trace}\n{violations}\n", described(&short));
+                    }
+                }
+            });
+        }
+    });
+    let seconds = watch.took().as_secs_f64();
+    let mut failed = failed.into_inner().expect("a lock");
+    failed.sort_unstable();
+    let (judged, rate) = (judged.into_inner(), count as f64 / seconds);
+    println!(
+        r#"{{"schedules":{count},"firstSeed":{first},"answers":{judged},"seconds":{seconds:.1},"perSecond":{rate:.1},"failed":{},"seeds":{:?}}}"#,
+        failed.len(),
+        &failed[..failed.len().min(100)]
+    );
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
