@@ -151,6 +151,7 @@ const SERVERS = {
   prometheus,
   postgres,
   chromium,
+  coreExample,
   ministack,
   runtimes,
   'aws-endpoint': () => void awsEndpoint('dev'),
@@ -274,13 +275,14 @@ function awsEndpointBinary(profile) {
 }
 
 /**
- * The core's ten-minute outage on an accelerated clock, for the failure lab.
+ * One of the core's programs for the failure lab: the ten-minute outage on an accelerated clock, or the simulation.
  *
+ * @param {'long_outage' | 'simulate'} name
  * @param {'dev' | 'release'} profile
  */
-function longOutage(profile) {
+function coreExample(name, profile) {
   rust()
-  const example = ['-p', 'tcs-secret-delivery-core', '--example', 'long_outage']
+  const example = ['-p', 'tcs-secret-delivery-core', '--example', name]
   run('cargo', ['build', '--quiet', '--locked', ...example, '--profile', profile])
 }
 
@@ -296,7 +298,6 @@ module.exports = {
   chromium,
   fail,
   forTests,
-  longOutage,
   ministack,
   nodeModules,
   nodeModulesBeside,

@@ -2,16 +2,38 @@
 
 // `npm run lab`: sets up what is missing, then runs the failure lab. `-- --write` puts the tables into
 // docs/reliability.md, `-- --only NAME` (may be repeated) runs a part, `-- --short` what `npm test` runs.
+// `-- --simulate COUNT [FIRST_SEED]` runs simulated schedules instead.
 
 const path = require('node:path')
 const setup = require('../setup')
 
-setup.rust()
-setup.nodeModules()
-setup.redis()
-setup.postgres()
-setup.addon()
-const profile = process.argv.includes('--short') ? 'dev' : 'release'
-setup.awsEndpoint(profile)
-setup.longOutage(profile)
-setup.run(process.execPath, [path.join(__dirname, 'run.js'), ...process.argv.slice(2)])
+/**
+ * Runs simulated schedules on all cores.
+ *
+ * @param {string[]} args how many, and the first seed
+ */
+function simulate(args) {
+  for (const arg of args) {
+    if (!/^[0-9]{1,15}$/.test(arg))
+      throw new Error(`--simulate takes a number of schedules and a first seed, not '${arg}'`)
+  }
+  setup.coreExample('simulate', 'release')
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(setup.root, 'target')
+  setup.run(path.join(target, 'release', 'examples', 'simulate'), args)
+}
+
+function scenarios() {
+  setup.rust()
+  setup.nodeModules()
+  setup.redis()
+  setup.postgres()
+  setup.addon()
+  const profile = process.argv.includes('--short') ? 'dev' : 'release'
+  setup.awsEndpoint(profile)
+  setup.coreExample('long_outage', profile)
+  setup.run(process.execPath, [path.join(__dirname, 'run.js'), ...process.argv.slice(2)])
+}
+
+const [first, ...rest] = process.argv.slice(2)
+if (first === '--simulate') simulate(rest)
+else scenarios()
