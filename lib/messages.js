@@ -80,8 +80,13 @@ class Messages {
    * @param {string} message
    */
   #log(level, message) {
-    const method = /** @type {any} */ (this.#logger)?.[level]
-    if (typeof method === 'function') callOutside(() => method.call(this.#logger, message))
+    const logger = /** @type {any} */ (this.#logger)
+    if (logger === undefined) return
+    // A getter of the logger may throw as well: that must not keep the answers behind this line from their readers.
+    callOutside(() => {
+      const method = logger[level]
+      if (typeof method === 'function') method.call(logger, message)
+    })
   }
 
   /**

@@ -12,15 +12,18 @@ use secret::rate_limit::TokenBucket;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::reads::Reads;
 use crate::reads::flights::Flights;
+use crate::reads::{Pace, Reads};
 use crate::tasks::Tasks;
 
-/// Catch-ups that run at the same time.
+/// Catch-ups that ask AWS at the same time.
 const MOST_AT_ONCE: usize = 4;
-/// Calls of AWS for all catch-ups: this many at once, and this many a second in the long run.
+/// First looks of all catch-ups: this many at once, and this many a second in the long run.
 const BURST: u32 = 100;
 const PER_SECOND: u32 = 10;
+/// Further looks, for versions that AWS does not have: the same.
+const FURTHER_BURST: u32 = 40;
+const FURTHER_PER_SECOND: u32 = 1;
 /// Announced versions that one catch-up waits for.
 const MOST_VERSIONS: usize = 100;
 
@@ -29,8 +32,7 @@ pub struct CatchUps {
     reads: Arc<Reads>,
     flights: Flights<()>,
     by_name: Mutex<HashMap<SecretName, Arc<Turns>>>,
-    slots: Semaphore,
-    budget: TokenBucket,
+    pace: Pace,
 }
 
 /// The catch-ups of one secret.
@@ -56,8 +58,11 @@ impl CatchUps {
             reads,
             flights: Flights::new(tasks, stop),
             by_name: Mutex::default(),
-            slots: Semaphore::new(MOST_AT_ONCE),
-            budget: TokenBucket::with_burst(PER_SECOND, BURST, clock),
+            pace: Pace {
+                slots: Semaphore::new(MOST_AT_ONCE),
+                first_looks: TokenBucket::with_burst(PER_SECOND, BURST, clock.clone()),
+                further_looks: TokenBucket::with_burst(FURTHER_PER_SECOND, FURTHER_BURST, clock),
+            },
         })
     }
 
@@ -87,15 +92,14 @@ impl CatchUps {
 
     async fn run(&self, name: &SecretName, turns: &Turns) -> Result<()> {
         let _running = turns.running.lock().await;
-        let _slot = self.slots.acquire().await;
         // From here on an event begins the next catch-up.
         self.flights.forget(name.as_str());
         let announced = std::mem::take(&mut *turns.announced.lock());
         let versions: Vec<&str> = announced.versions.iter().map(String::as_str).collect();
-        let budget = Some(&self.budget);
-        let caught_up = !versions.is_empty() && self.reads.catch_up(name, &versions, budget).await?;
+        let pace = Some(&self.pace);
+        let caught_up = !versions.is_empty() && self.reads.catch_up(name, &versions, pace).await?;
         if !caught_up || announced.any {
-            self.reads.catch_up(name, &[], budget).await?;
+            self.reads.catch_up(name, &[], pace).await?;
         }
         Ok(())
     }

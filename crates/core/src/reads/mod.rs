@@ -49,7 +49,7 @@ use self::listings::Listings;
 use self::refresher::Refresher;
 use self::table::{Answer, Course, Step};
 use self::versions::VersionCache;
-pub use self::versions::Versions;
+pub use self::versions::{Pace, Versions};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;

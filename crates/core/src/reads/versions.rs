@@ -15,7 +15,8 @@ use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
 use secret::rate_limit::TokenBucket;
-use tokio::time::sleep;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Reads;
 use super::table::Course;
@@ -29,6 +30,26 @@ const LAST_POLL: Duration = Duration::from_secs(1);
 const MAX_REMEMBERED: usize = 1000;
 /// How long they are, where caching is on: verifiers ask for each request they check.
 const REMEMBERED_FOR: Duration = Duration::from_mins(1);
+
+/// Limits how often catch-ups that anyone can cause ask AWS.
+pub struct Pace {
+    /// How many ask at the same time. A catch-up that waits for its next look holds none.
+    pub slots: Semaphore,
+    /// First looks. An honest event needs no more, except while AWS lags behind it.
+    pub first_looks: TokenBucket,
+    /// Further looks, for a version that AWS does not have: a forged event makes as many as there are.
+    pub further_looks: TokenBucket,
+}
+
+impl Pace {
+    /// Waits until AWS may be asked; `None` when that is not before `end`.
+    async fn turn(&self, is_first: bool, end: Instant) -> Option<SemaphorePermit<'_>> {
+        let left = end.saturating_duration_since(Instant::now());
+        let wait = if is_first { self.first_looks.take(Duration::MAX) } else { self.further_looks.take(left) };
+        sleep(wait?).await;
+        self.slots.acquire().await.ok()
+    }
+}
 
 /// The versions around the live one (`getSecretVersions`).
 #[derive(Clone, Debug, Default)]
@@ -112,21 +133,27 @@ impl Reads {
     ///
     /// # Errors
     /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
-    pub async fn catch_up(
-        self: &Arc<Self>,
-        name: &SecretName,
-        versions: &[&str],
-        budget: Option<&TokenBucket>,
-    ) -> Result<bool> {
+    pub async fn catch_up(self: &Arc<Self>, name: &SecretName, versions: &[&str], pace: Option<&Pace>) -> Result<bool> {
         let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
+        let (last_look, mut is_first) = (Instant::now() + CATCH_UP, true);
         let any = versions.is_empty();
         loop {
-            if let Some(budget) = budget {
-                // The bucket always fills again.
-                sleep(budget.take(Duration::MAX).unwrap_or_default()).await;
-            }
+            let turn = match pace {
+                Some(pace) => {
+                    let turn = pace.turn(is_first, last_look).await;
+                    if turn.is_none() {
+                        // Too many catch-ups wait for versions that AWS does not have. The caller's next look decides.
+                        sleep_until(last_look).await;
+                        return Ok(false);
+                    }
+                    turn
+                }
+                None => None,
+            };
+            is_first = false;
             self.forget(name);
             let (want, said) = self.ask(name).await;
+            drop(turn);
             match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
                     let is_it = any || fetched.primary_version().is_some_and(|version| versions.contains(&version));
