@@ -46,6 +46,11 @@ impl Deadline {
         self.at + freezes.frozen().saturating_sub(self.frozen)
     }
 
+    /// The time until the deadline; zero once it has passed.
+    pub fn left(self) -> Duration {
+        self.extended(Freezes::process()).saturating_duration_since(now())
+    }
+
     /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         now() >= self.extended(Freezes::process())

@@ -10,7 +10,7 @@ use secret::found::Fetched;
 use secret::value::SecretValue;
 use tokio::time::sleep;
 
-use super::world::{EPOCH_MS, World, id, name_of, value, version_id};
+use super::world::{World, id, name_of, value, version_id};
 
 /// AWS as one instance sees it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Service {
         let fortune = self.fortune();
         sleep(Duration::from_millis(fortune.there)).await;
         if fortune.hangs {
-            sleep(Duration::from_secs(3600)).await;
+            sleep(Duration::from_hours(1)).await;
         }
         let answer = if fortune.fails { Err(unavailable()) } else { judge(&fortune) };
         sleep(Duration::from_millis(fortune.back)).await;

@@ -4,6 +4,7 @@ use fastrand::Rng;
 
 /// How a world is made.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that a seed draws, each by itself")]
 pub struct Setting {
     pub instances: usize,
     pub names: usize,

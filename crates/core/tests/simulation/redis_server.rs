@@ -87,7 +87,7 @@ impl Connection for Line {
                 drop(answer.send(ran));
             } else {
                 // A dead connection never answers.
-                sleep(Duration::from_secs(3600)).await;
+                sleep(Duration::from_hours(1)).await;
                 drop(answer);
             }
         });

@@ -232,15 +232,12 @@ impl Course {
                 oracle.excuse(instance, name, now + 5000);
             }
             let Some(cache) = reads.cache() else { return };
-            let done = match &asked {
-                Some(asked) => {
-                    reads.forget(asked);
-                    cache.invalidate(asked).await
-                }
-                None => {
-                    reads.forget_all();
-                    cache.clear().await
-                }
+            let done = if let Some(asked) = &asked {
+                reads.forget(asked);
+                cache.invalidate(asked).await
+            } else {
+                reads.forget_all();
+                cache.clear().await
             };
             world.note(format_args!("{instance} dropped {name:?}: {}", done.is_ok()));
         });

@@ -39,7 +39,7 @@ pub fn shrink(schedule: &Schedule, defect: Option<Defect>) -> Schedule {
 pub fn described(schedule: &Schedule) -> String {
     let mut text = format!("seed {}\n{:?}\n", schedule.seed, schedule.setting);
     for step in &schedule.steps {
-        text.push_str(&format!("  after {} ms: {:?}\n", step.after_ms, step.act));
+        text.extend(["  after ", &step.after_ms.to_string(), " ms: ", &format!("{:?}\n", step.act)]);
     }
     text
 }
