@@ -83,6 +83,11 @@ function runtimes() {
   nodeModules(path.join(__dirname, 'runtimes'))
 }
 
+/** The bundlers that tests put the package into bundles with. */
+function bundlers() {
+  nodeModules(path.join(__dirname, 'bundlers'))
+}
+
 /** TypeDoc and the older compiler that it needs. @returns {string} Path of its program. */
 function typedoc() {
   const directory = path.join(__dirname, 'typedoc')
@@ -143,6 +148,7 @@ const SERVERS = {
   chromium,
   ministack,
   runtimes,
+  bundlers,
   'aws-endpoint': () => void awsEndpoint('dev'),
 }
 

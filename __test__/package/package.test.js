@@ -82,7 +82,7 @@ test('installs with nothing to compile and nothing but what is published', () =>
   ])
   for (const name of Object.keys(packed.platforms)) {
     const platform = fs.readdirSync(path.join(service, 'node_modules', name)).sort()
-    expect(platform).toEqual(['LICENSE', 'README.md', 'package.json', expect.stringMatching(/\.node$/)])
+    expect(platform).toEqual(['LICENSE', 'README.md', 'package.json', expect.stringMatching(/\.node$/), 'webpack.mjs'])
   }
   const { dependencies, optionalDependencies, scripts } = JSON.parse(
     fs.readFileSync(path.join(service, 'node_modules', 'tcs-secret-delivery', 'package.json'), 'utf8'),
