@@ -1,10 +1,9 @@
 'use strict'
 
-// Not the global ones, which a service's tests may replace (Jest's fake timers).
-const { clearTimeout, setTimeout } = require('node:timers')
 const { SecretError } = require('./errors')
 const { describe } = require('./hooks')
 const { checked, scopeOf } = require('./migration')
+const { clearTimeout, setTimeout } = require('./real-time')
 
 /** @typedef {Record<string, () => Promise<void> | void>} Checks */
 /** @typedef {import('../index').CheckResult} CheckResult */

@@ -1,6 +1,5 @@
 'use strict'
 
-// As it was when this was loaded: Jest's fake timers replace the global one, and reads would wait for them.
-const { queueMicrotask } = globalThis
+const { queueMicrotask } = require('./real-time')
 
 module.exports = { queueMicrotask }

@@ -1,6 +1,8 @@
 'use strict'
 
 const { SecretError, assertName } = require('./errors')
+const { plainOptions } = require('./options')
+const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -16,6 +18,7 @@ class SecretMigrationManager {
    * @param {import('../native').NativeDelivery} nativeDelivery
    */
   constructor(start, nativeDelivery) {
+    identify(this)
     this.#start = start
     this.#native = nativeDelivery
   }
@@ -73,6 +76,8 @@ class SecretMigrationManager {
   }
 }
 
+guard(SecretMigrationManager, 'delivery.migration')
+
 /**
  * An unknown key is refused: a misspelt `names` would move everything.
  *
@@ -81,13 +86,11 @@ class SecretMigrationManager {
  * @returns {Record<string, any>}
  */
 function checked(options, known) {
-  if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new SecretError('CONFIG_INVALID', 'options must be an object')
-  }
-  const unknown = Object.keys(options).find((key) => !known.includes(key))
+  if (options === null) throw new SecretError('CONFIG_INVALID', 'options must be an object')
+  const given = plainOptions(options)
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw new SecretError('CONFIG_INVALID', `options has an unknown key (${known.join(', ')})`)
-  return options
+  return given
 }
 
 /** @param {unknown} options */

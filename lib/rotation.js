@@ -2,6 +2,7 @@
 
 const { assertEnvironment, assertName } = require('./errors')
 const { listen } = require('./operations')
+const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -17,6 +18,7 @@ class SecretRotationManager {
    * @param {InstanceType<typeof import('./operations').Operations>} operations
    */
   constructor(start, nativeDelivery, operations) {
+    identify(this)
     this.#start = start
     this.#native = nativeDelivery
     this.#operations = operations
@@ -71,5 +73,7 @@ class SecretRotationManager {
     return 'SecretRotationManager {}'
   }
 }
+
+guard(SecretRotationManager, 'delivery.rotation', ['start', 'stop', 'onNotice'])
 
 module.exports = { SecretRotationManager }

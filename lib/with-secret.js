@@ -1,9 +1,9 @@
 'use strict'
 
 const { setMaxListeners } = require('node:events')
-// Not the global ones, which a service's tests may replace (Jest's fake timers).
-const { setTimeout } = require('node:timers/promises')
 const { SecretError } = require('./errors')
+const { plainOptions } = require('./options')
+const { now, pause } = require('./real-time')
 
 const DEFAULT_TIMEOUT_MS = 10_000
 /** Between two looks at AWS for one secret; doubles while nothing fits. */
@@ -94,16 +94,16 @@ class Looks {
     if (look.under !== undefined) return look.under
     const at = Math.max(look.notBefore, look.restUntil)
     if (at > end) return undefined
-    const pause = at - performance.now()
+    const wait = at - now()
     const { signal } = this.#closing
-    look.under = (pause > 0 ? setTimeout(pause, undefined, { signal }) : Promise.resolve())
+    look.under = (wait > 0 ? pause(wait, signal) : Promise.resolve())
       .then(() => this.#read(name))
       .catch((error) => {
         throw signal.aborted ? signal.reason : error
       })
       .finally(() => {
         look.under = undefined
-        look.notBefore = performance.now() + look.wait * (0.5 + Math.random())
+        look.notBefore = now() + look.wait * (0.5 + Math.random())
         look.wait = Math.min(look.wait * 2, LONGEST_WAIT_MS)
       })
     return look.under
@@ -129,7 +129,7 @@ class Looks {
    */
   gaveUp(name) {
     const look = this.#byName.get(name)
-    if (look && look.restUntil < performance.now()) look.restUntil = performance.now() + REST_MS
+    if (look && look.restUntil < now()) look.restUntil = now() + REST_MS
   }
 
   /** Ends the waits, and holds no value any more. */
@@ -149,9 +149,10 @@ class Looks {
  * @param {import('../index').WithSecretOptions} [options]
  * @returns {Promise<T>}
  */
-async function withSecret({ name, read, looks }, use, options = {}) {
-  const { isAuthError: isAuth = isAuthError, timeoutMs = DEFAULT_TIMEOUT_MS } = checked(use, options)
-  const end = performance.now() + timeoutMs
+async function withSecret({ name, read, looks }, use, options) {
+  const given = checked(use, options)
+  const isAuth = given.isAuthError ?? isAuthError
+  const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
   const first = await read()
   if (first === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
   let live = first
@@ -196,21 +197,22 @@ async function withSecret({ name, read, looks }, use, options = {}) {
 }
 
 /**
- * @template {import('../index').WithSecretOptions} O
  * @param {unknown} use
- * @param {O} options
- * @returns {O}
+ * @param {unknown} options
+ * @returns {import('../index').WithSecretOptions}
  */
 function checked(use, options) {
-  const { isAuthError: isAuth, timeoutMs } = options
+  const given = plainOptions(options)
+  const { isAuthError: isAuth, timeoutMs } = given
   if (typeof use !== 'function') throw new SecretError('CONFIG_INVALID', 'withSecret needs a function')
-  if (isAuth !== undefined && typeof isAuth !== 'function') {
+  if (isAuth !== undefined && isAuth !== null && typeof isAuth !== 'function') {
     throw new SecretError('CONFIG_INVALID', 'isAuthError must be a function')
   }
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= 600_000)) {
+  const isTime = Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= 600_000
+  if (timeoutMs !== undefined && timeoutMs !== null && !isTime) {
     throw new SecretError('CONFIG_INVALID', 'timeoutMs must be a number from 0 to 600000')
   }
-  return options
+  return given
 }
 
 module.exports = { Looks, withSecret }

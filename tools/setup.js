@@ -83,6 +83,11 @@ function runtimes() {
   nodeModules(path.join(__dirname, 'runtimes'))
 }
 
+/** The older compilers that the types are compiled with. */
+function compilers() {
+  nodeModules(path.join(__dirname, 'compilers'))
+}
+
 /** The bundlers that tests put the package into bundles with. */
 function bundlers() {
   nodeModules(path.join(__dirname, 'bundlers'))
@@ -149,6 +154,7 @@ const SERVERS = {
   ministack,
   runtimes,
   bundlers,
+  compilers,
   'aws-endpoint': () => void awsEndpoint('dev'),
 }
 
