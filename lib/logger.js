@@ -6,7 +6,7 @@
  */
 
 const { SecretError } = require('./errors')
-const { queueMicrotask } = require('./microtask')
+const { queueMicrotask } = require('./real-time')
 
 /** @typedef {'warn' | 'info' | 'debug'} Level */
 /** @typedef {Record<Level, (message: string) => void> & { level: string }} Logger */

@@ -207,9 +207,7 @@ onLinux('alone in an empty folder', () => {
     })
 
     test('AWS CDK', async () => {
-      const [, options] = /bundling: (\{.*\}),\n/.exec(
-        sections.get('AWS CDK').find(({ language }) => language === 'ts').code,
-      )
+      const [, options] = /bundling: (\{.*\}),\n/.exec(code('AWS CDK', 'stack.mjs'))
       const { loader, ...others } = JSON.parse(options.replaceAll(/(\w+):/g, '"$1":').replaceAll("'", '"'))
       expect(others).toEqual({})
       const loaders = Object.entries(loader).map(([extension, name]) => `--loader:${extension}=${name}`)
