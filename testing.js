@@ -58,6 +58,7 @@ class TestDelivery extends SecretDelivery {
       audit: false,
       alerts: false,
     })
+    identify(this)
     this.#values = values
     this.#copies = new Copies({
       ttlSeconds: seconds('ttlSeconds', given.ttlSeconds),

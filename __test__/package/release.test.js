@@ -180,6 +180,48 @@ test('the list of parts has what is in the binary and in the package, with its l
   expect(dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !known.has(ref))).toEqual([])
 })
 
+describe('THIRD-PARTY-LICENSES', () => {
+  const text = fs.readFileSync(path.join(root, 'THIRD-PARTY-LICENSES'), 'utf8')
+  /** Name and version of each crate of the list at the top, with its licence. */
+  const listed = new Map(
+    [...text.matchAll(/^([\w-]+ \d+\.\S+): (.+)$/gm)].map(([, crate, licence]) => [crate, licence]),
+  )
+
+  test('names every crate that is linked here, with its licence: else run tools/release/licenses.js', () => {
+    const here = napi.targets.find((target) => {
+      const { os, cpu, libc } = platform(target)
+      return os === process.platform && cpu === process.arch && libc?.[0] !== 'musl'
+    })
+    const crates = sbom([here]).components.filter(({ purl }) => purl?.startsWith('pkg:cargo/'))
+    const foreign = crates.filter(({ hashes }) => hashes !== undefined)
+    expect(foreign.length).toBeGreaterThan(150)
+    expect(foreign.map(({ name, version }) => `${name} ${version}`).filter((crate) => !listed.has(crate))).toEqual([])
+  })
+
+  test('names none that Cargo.lock does not have', () => {
+    const lock = fs.readFileSync(path.join(root, 'Cargo.lock'), 'utf8')
+    const known = new Set(
+      [...lock.matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)].map(([, name, version]) => `${name} ${version}`),
+    )
+    expect([...listed.keys()].filter((crate) => !known.has(crate))).toEqual([])
+  })
+
+  test('has a text for each of them, and none of a licence that deny.toml does not allow', () => {
+    const texts = text.split(/^={80}$/m).slice(1)
+    const used = new Set(
+      texts.flatMap((one) =>
+        [.../^Used by:(.*)$/m.exec(one)[1].matchAll(/([\w-]+) (\d+\.\S+)/g)].map(([whole]) => whole),
+      ),
+    )
+    expect([...listed.keys()].filter((crate) => !used.has(crate))).toEqual([])
+    const [, allowed] = /^allow = \[\n([^\]]+)\]/m.exec(fs.readFileSync(path.join(root, 'deny.toml'), 'utf8'))
+    const ids = new Set(texts.map((one) => /^.*\(([^()]+)\)$/m.exec(one)[1]))
+    const names = new Set([...allowed.matchAll(/"(.+)"/g)].map(([, name]) => name.split(' WITH ')[0]))
+    expect([...ids].filter((id) => !names.has(id.split(' WITH ')[0]))).toEqual([])
+    for (const one of texts) expect(one.length).toBeGreaterThan(300)
+  })
+})
+
 test("the fuzz workspace's lock file has what the crates need, in the versions of the main one", () => {
   const read = (...parts) => fs.readFileSync(path.join(root, ...parts), 'utf8')
   /** Package blocks of a lock file by name and version. */
