@@ -7,7 +7,9 @@ const native = require('./load')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager, checkedScope } = require('./migration')
 const { Operations, listen } = require('./operations')
+const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration, isEmpty } = require('./variables')
@@ -34,7 +36,8 @@ class SecretDelivery {
 
   /** @param {Options} [options] */
   constructor(options) {
-    const { logger, ...given } = checkedOptions(options)
+    identify(this)
+    const { logger, options: given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
@@ -406,6 +409,7 @@ class SecretCache {
    * @param {import('../native').NativeDelivery} nativeDelivery
    */
   constructor(start, forgetFlights, nativeDelivery) {
+    identify(this)
     this.#start = start
     this.#forgetFlights = forgetFlights
     this.#native = nativeDelivery
@@ -458,39 +462,8 @@ class SecretCache {
   }
 }
 
-/**
- * Checks what only JavaScript can: that options are an object, and that the logger can log.
- *
- * @param {Options | undefined} options
- * @returns {Options}
- */
-function checkedOptions(options) {
-  if (options === undefined || options === null) return {}
-  if (typeof options !== 'object' || Array.isArray(options)) {
-    throw new SecretError(
-      'CONFIG_INVALID',
-      `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`,
-    )
-  }
-  const { logger } = options
-  if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
-    throw new SecretError('CONFIG_INVALID', 'options.logger must have a warn(message) method')
-  }
-  return { ...options, logger: logger ?? undefined, logLevel: logLevel(options) }
-}
-
-/**
- * What is logged: what the option says, else what the logger itself takes (pino, winston), else warnings.
- *
- * @param {Options} options
- */
-function logLevel({ logLevel, logger }) {
-  if (logLevel !== undefined && logLevel !== null) return logLevel
-  if (logger === undefined || logger === null) return 'silent'
-  const { level } = /** @type {{ level?: unknown }} */ (logger)
-  if (level === 'trace' || level === 'debug' || level === 'verbose' || level === 'silly') return 'debug'
-  return level === 'info' || level === 'silent' ? level : 'warn'
-}
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
+guard(SecretCache, 'delivery.cache')
 
 /**
  * Splits the function off the audit options: it stays in JavaScript, the addon is told that there is one.

@@ -1,10 +1,8 @@
 'use strict'
 
-// Not the global one, which a service's tests may replace (Jest's fake timers).
-const { setImmediate } = require('node:timers')
 const { SecretError } = require('./errors')
-const { queueMicrotask } = require('./microtask')
 const { runHook } = require('./hooks')
+const { queueMicrotask, setImmediate } = require('./real-time')
 
 /** The kinds of message that the addon sends beside plain values (src/completions.rs). */
 const FAILED = 1

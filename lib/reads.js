@@ -1,7 +1,7 @@
 'use strict'
 
 const { SecretError } = require('./errors')
-const { queueMicrotask } = require('./microtask')
+const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
 /** @typedef {import('../native').NativeDelivery} NativeDelivery */

@@ -1,5 +1,0 @@
-'use strict'
-
-const { queueMicrotask } = require('./real-time')
-
-module.exports = { queueMicrotask }
