@@ -82,26 +82,26 @@ export interface ReportedError {
 
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
-  /** If the secret is missing, validation reports an error instead of a warning. Default `false`. */
+  /** If it is missing, validation reports an error instead of a warning. Default: `false`. */
   required?: boolean | Unset
-  /** A regular expression (Rust syntax) that must match some part of the value. */
+  /** A regular expression that must match some part of the value (Rust syntax: no look-around, no back-references). */
   pattern?: string | Unset
-  /** Minimum length of the value, in characters. */
+  /** Minimum length of the value. In characters. */
   minLength?: number | Unset
-  /** The value must be JSON holding these top-level fields; `[]` accepts any JSON. Default `false`. */
+  /** The value must be a JSON object with these fields; `[]` accepts any JSON. Default: `false`. */
   json?: readonly string[] | false | Unset
-  /** Which rotation policy applies: the policy whose `secretType` is this text. */
+  /** Which rotation policy applies. A type without a policy follows the environment's interval. */
   rotationType?: string | Unset
   /**
-   * The phase of a migration in which the secret is moved to AWS. Default: `'critical'` for the tools database, db,
-   * redis and session, else `'tool'`.
+   * The phase in which the secret is [moved to AWS](docs/migration.md). Default: `'critical'` for the tools database,
+   * db, redis and session, else `'tool'`.
    */
   phase?: 'critical' | 'tool' | 'other' | Unset
 }
 
 /** The secrets of one tool, by secret type (`api_token`). */
 export interface ToolSpec {
-  /** The secrets of the tool by secret type, such as `api_token`. Default: any secret type is accepted. */
+  /** The tool's secrets. As an object by type. */
   secrets?: Record<string, SecretSpec> | Unset
 }
 
@@ -158,132 +158,147 @@ export interface AwsCredentials {
   accessKeyId: string
   /** The secret part of the access key. */
   secretAccessKey: string
-  /** The session token of temporary credentials. Default: none. */
+  /** For temporary credentials. */
   sessionToken?: string | Unset
 }
 
 /** A region that holds replicas. */
 export interface FailoverRegion {
-  /** The region, such as `eu-west-1`. */
+  /** The region of the replica. */
   region: string
-  /** The endpoint of that region. Default: AWS's own. */
+  /** The endpoint of that region. As a URL. Default: AWS. */
   endpoint?: string | Unset
 }
 
 /** AWS Secrets Manager. */
 export interface AwsOptions {
-  /** Whether AWS is asked. Default `true`. */
+  /** With `false` AWS is never asked and counts as having no secret. Default: `true`. */
   enabled?: boolean | Unset
   /** The AWS region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile. */
   region?: string | Unset
   /**
-   * Another endpoint, such as a VPC endpoint or a local stand-in. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`,
+   * Another endpoint, such as a VPC endpoint or a local stand-in. As a URL. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`,
    * `AWS_ENDPOINT_URL`, AWS.
    */
   endpoint?: string | Unset
   /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
   profile?: string | Unset
   /**
-   * Explicit credentials. Default: the standard chain (variables, profile, SSO, web identity, container, instance
-   * metadata).
+   * Explicit credentials. The standard chain is: variables, profile, SSO, web identity, container, instance metadata.
+   * Default: the standard chain.
    */
   credentials?: AwsCredentials | Unset
-  /** Deadline for one read, including credentials, connection and retries, in milliseconds. Default `4500`. */
+  /**
+   * Deadline for one read, including credentials, connection and retries. In milliseconds, 1 to 600000. Default:
+   * `4500`.
+   */
   timeoutMs?: number | Unset
-  /** Deadline for opening a connection, in milliseconds. Default `1000`. */
+  /** Deadline for opening a connection. In milliseconds, 1 to 600000. Default: `1000`. */
   connectTimeoutMs?: number | Unset
-  /** How often one read may call AWS, including the first attempt. Default `3`. */
+  /** How often one read may call AWS, including the first attempt. 1 to 10. Default: `3`. */
   maxAttempts?: number | Unset
-  /** Rate limit: most calls to AWS that this process makes per second, including retries. Default `200`. */
+  /** Rate limit for this process, including retries. 1 to 1000000. Default: `200`. */
   requestsPerSecond?: number | Unset
   /**
-   * Regions with replicas: a name, or a name and an endpoint. When a region fails, the next one is asked. Only a value
-   * from a replica counts, because a replica may lack a secret that the primary has. Default `[]`.
+   * Regions with replicas. When a region fails, the next one is asked. Only a value from a replica counts; "not found"
+   * or "denied" there says nothing about the primary. Default: `[]`.
    */
   failoverRegions?: readonly (string | FailoverRegion)[] | Unset
-  /** How a secret name becomes an AWS id; must contain `{name}` exactly once. Default `'{name}_{environment}'`. */
+  /** How a secret name becomes an AWS id. Must contain `{name}` exactly once. Default: `'{name}_{environment}'`. */
   secretIdTemplate?: string | Unset
 }
 
 /** The env file. */
 export interface EnvFileOptions {
-  /** File name or path. Default: `.env.dev`, `.env.test`, `.env.staging`; none in production. */
+  /**
+   * File name or path. A file that is named here is used in production too. Default: `.env.dev`, `.env.test`,
+   * `.env.staging`.
+   */
   path?: string | Unset
-  /** Directory that a relative path starts from. Default: the working directory at construction. */
+  /** Directory that a relative path starts from. Default: the working directory. */
   directory?: string | Unset
   /**
-   * `'dotenv'` parses as npm `dotenv` does; `'dotenvy'` as the Rust crate, which substitutes `$VAR`. Default
-   * `'dotenv'`.
+   * `'dotenv'` parses as npm `dotenv` does. `'dotenvy'` parses as the Rust crate does, which substitutes `$VAR`.
+   * Default: `'dotenv'`.
    */
   syntax?: 'dotenv' | 'dotenvy' | Unset
 }
 
 /** The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts. */
 export interface RuntimeOptions {
-  /** `'last'` asks the runtime environment after AWS and the env file; `'override'` asks it first. Default `'last'`. */
+  /** `'override'`: the runtime environment is asked before AWS and its caches. Default: `'last'`. */
   precedence?: 'last' | 'override' | Unset
-  /** Used instead of `process.env`. Default: `process.env`, read when a read needs it. */
+  /** Used instead of `process.env`. Default: `process.env`, at each read that needs it. */
   variables?: Readonly<Record<string, string | undefined>> | Unset
-  /** Directories with mounted secrets, searched in order. Default `['/run/secrets']`. */
+  /** Directories with mounted secrets, searched in order. Default: `['/run/secrets']`. */
   secretDirectories?: readonly string[] | Unset
 }
 
 /** A key for values in the shared cache. */
 export interface EncryptionKey {
-  /** Name of the key, stored with each entry; 1 to 64 letters, digits, `_`, `.`, `-`. */
+  /** Name of the key, stored with each entry. 1 to 64 letters, digits, `_`, `.`, `-`. */
   id: string
   /** 32 random bytes, or their base64 text. */
   key: string | Uint8Array
 }
 
-/** Certificates for a TLS connection to Redis. */
+/** Certificates for TLS connections to Redis. */
 export interface RedisTls {
-  /** PEM text of the certificates to trust in place of Mozilla's. Default: Mozilla's root certificates. */
+  /** Certificate authorities to trust instead of Mozilla's. As PEM. */
   ca?: string | Unset
-  /** PEM text of the client certificate. Default: none. */
+  /** Client certificate; needs `key`. As PEM. */
   cert?: string | Unset
-  /** PEM text of the private key of the client certificate. Default: none. */
+  /** Client key; needs `cert`. As PEM. */
   key?: string | Unset
 }
 
 /** The shared cache. */
 export interface RedisOptions {
   /**
-   * `redis://` or `rediss://` (TLS), `redis+cluster://host:port,host:port`,
-   * `redis+sentinel://host:port,host:port/service`; the latter two also with `rediss+…`. Default: `REDIS_URL`.
+   * `redis://`, `rediss://` (TLS), `redis+cluster://host:port,host:port`,
+   * `redis+sentinel://host:port,host:port/service`; the last two also with `rediss+`. Put `user:password@` before the
+   * first host. As a URL. Default: `REDIS_URL`.
    */
   url?: string | Unset
-  /** Prefix of each key, before the AWS id. Default `'secret:'`. */
+  /** Prefix of each key, before the AWS id. Default: `'secret:'`. */
   keyPrefix?: string | Unset
-  /** PEM texts, for `rediss…` only. `ca` replaces Mozilla's root certificates; the system's are never used. */
+  /** Certificates for TLS connections (`rediss`). Default: Mozilla's root certificates. */
   tls?: RedisTls | Unset
 }
 
 /** The caches: a bounded one in the process, and a shared one in Redis behind it. */
 export interface CacheOptions {
-  /** How long a copy is fresh, in seconds. Default: 60 in test, 300 in staging and production. */
+  /** How long a copy is fresh. In seconds, 1 to 8640000. Default: 60 in test, 300 in staging and production. */
   ttlSeconds?: number | Unset
-  /** Maximum number of entries in the in-process cache. Default `10000`. */
+  /** Maximum number of entries in the in-process cache. 1 to 10000000. Default: `10000`. */
   maxEntries?: number | Unset
   /**
-   * How long past its TTL a copy may answer while AWS fails, in seconds. Default: 3600 in staging and production, else
-   * 0.
+   * How long past its TTL a copy may answer while AWS fails. In seconds, 0 to 8640000. Default: 3600 in staging and
+   * production, else 0.
    */
   maxStaleSeconds?: number | Unset
-  /** How long this process remembers "not in AWS" and "access denied", in seconds. Default `5`. */
+  /** How long this process remembers "not in AWS" and "access denied". In seconds, 0 to 8640000. Default: `5`. */
   negativeTtlSeconds?: number | Unset
-  /** Refreshes a copy in the background when it is read in the last fifth of its TTL. Default `true`. */
+  /**
+   * With Redis: how often this process asks AWS itself for each secret that it takes from the copies of other instances, so
+   * that a revoked right ends. `false`: never. In seconds, 1 to 8640000. Default: `86400`.
+   */
+  accessCheckSeconds?: number | false | Unset
+  /**
+   * Refreshes a copy in the background when it is read in the last fifth of its TTL, so that no reader of a hot secret
+   * waits for AWS. Default: `true`.
+   */
   refreshAhead?: boolean | Unset
   /**
    * A file with encrypted last-known-good copies (mode 0600), so that a process can start while AWS and Redis are both
-   * down. Needs `encryptionKeys`. Default: none.
+   * down. Needs `encryptionKeys`.
    */
   snapshotPath?: string | Unset
-  /** The shared cache; `false` turns it off. Default: the one at `REDIS_URL` when that is set. */
+  /** `false` turns the shared cache off, even if `REDIS_URL` is set. Default: the one at `REDIS_URL`, if set. */
   redis?: RedisOptions | false | Unset
   /**
-   * Keys for the shared cache: the first encrypts, all decrypt. Default: `TCS_CACHE_KEYS`. Required with Redis in
-   * staging and production.
+   * Keys for the entries in Redis: the first encrypts, all decrypt. Required with Redis in staging and production.
+   * Default: `TCS_CACHE_KEYS`.
    */
   encryptionKeys?: readonly EncryptionKey[] | Unset
 }
@@ -292,19 +307,19 @@ export interface CacheOptions {
 export interface SecretRotationPolicy {
   /** The `rotationType` of the declared secrets that this policy applies to. */
   secretType: string
-  /** Time from one rotation to the next, in days, 1 to 3650. */
+  /** Time from one rotation to the next. In days, 1 to 3650. */
   rotationInterval: number
-  /** Time of day of the rotation, in UTC, as `'HH:MM'`. Default `'02:00'`. */
+  /** Time of day of the rotation. As `HH:MM` UTC. Default: `'02:00'`. */
   rotationTime?: string | Unset
-  /** How many days ahead `rotation.onNotice` announces the rotation. Default `0`. */
+  /** How many days ahead `rotation.onNotice` announces the rotation. In days, 0 to 3650. Default: `0`. */
   notificationDays?: number | Unset
-  /** Whether the old value is made live again when the `verify` hook refuses the new one. Default `true`. */
+  /** Whether the old value is made live again when the `verify` hook refuses the new one. Default: `true`. */
   rollbackEnabled?: boolean | Unset
-  /** Length of a generated value in characters, 8 to 1024. Default `32`. */
+  /** Length of a generated value. In characters, 8 to 1024. Default: `32`. */
   passwordLength?: number | Unset
   /** Characters of a generated value: at least 10, each listed once. Default: letters and digits. */
   passwordAlphabet?: string | Unset
-  /** The field of a JSON secret that a rotation replaces. Default `'password'`. */
+  /** The field of a JSON secret that a rotation replaces. Default: `'password'`. */
   passwordField?: string | Unset
 }
 
@@ -355,27 +370,31 @@ export interface RotationHooks {
 
 /** Rotation. */
 export interface RotationOptions {
-  /** Added to the default policies (`database-credentials`, `api-tokens`, `oauth-credentials`), or replacing them. */
+  /**
+   * Added to the three default policies. A policy for one of the default types replaces only the fields it gives.
+   * Default: `database-credentials`, `api-tokens`, `oauth-credentials`.
+   */
   policies?: readonly SecretRotationPolicy[] | Unset
-  /** Functions of the service that a rotation calls. Default: none. */
+  /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
-  /** Deadline for each call of a hook, in milliseconds. Default `30000`. */
+  /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */
   hookTimeoutMs?: number | Unset
   /**
-   * Time over which `rotation.start()` spreads rotations that are due at the same moment, in seconds. Default `300`.
+   * Time over which `rotation.start()` spreads rotations that are due at the same moment. In seconds, 0 to 86400.
+   * Default: `300`.
    */
   jitterSeconds?: number | Unset
-  /** Where passwords come from: random numbers of this machine, or AWS's GetRandomPassword. Default `'local'`. */
+  /** Where passwords come from: random numbers of this machine, or AWS's `GetRandomPassword`. Default: `'local'`. */
   generator?: 'local' | 'aws' | Unset
 }
 
 /** How this instance learns of changed secrets, in addition to `handleSecretEvent`. */
 export interface EventsOptions {
-  /** An SQS queue that EventBridge writes to. Use one queue for each environment. Default: none. */
+  /** An SQS queue that EventBridge writes to. Use one queue for each environment. */
   sqsQueueUrl?: string | Unset
   /**
    * How often secrets that this instance knows, and has not fetched for that long, are compared with their version in
-   * AWS, in seconds. Default `900` with a queue or a callback of `onSecretRotated`, else never.
+   * AWS. In seconds, 1 to 86400. Default: `900` with a queue or a callback of `onSecretRotated`, else never.
    */
   pollSeconds?: number | Unset
 }
@@ -385,21 +404,19 @@ export interface AuditOptions {
   /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
   path?: string | Unset
   /**
-   * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them. Default `'deny'` in staging and
-   * production, else `'warn'`.
+   * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them with a warning. Default: `'deny'`
+   * in staging and production, else `'warn'`.
    */
   onFailure?: 'deny' | 'warn' | Unset
-  /**
-   * Receives whole lines, in order, instead of the file. If it throws, the same lines are offered again. Default: none.
-   */
+  /** Receives whole lines, in order, instead of the file. If it throws, the same lines are offered again. */
   sink?: ((lines: string) => Promise<void> | void) | Unset
-  /** Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default: none. */
+  /** Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. */
   key?: string | Uint8Array | Unset
-  /** Size in MiB at which a new file is started. Default `256`. */
+  /** Size in MiB at which a new file is started. 1 to 1048576. Default: `256`. */
   maxMegabytes?: number | Unset
-  /** Age in hours at which a new file is started. Default: never. */
+  /** Age in hours at which a new file is started. 1 to 8760. Default: never. */
   rotateHours?: number | Unset
-  /** Label that every record carries as `caller`: up to 255 bytes. Default: none. */
+  /** Label that every record carries as `caller`. Up to 255 bytes. */
   label?: string | Unset
   /**
    * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
@@ -409,19 +426,19 @@ export interface AuditOptions {
 
 /** When `onAlert` is called. A threshold that is `false` is not watched. */
 export interface AlertOptions {
-  /** Fires when the 99th percentile of retrieval times is longer. Default `5`. */
+  /** Fires when the 99th percentile of retrieval times is longer, in seconds. 0.001 to 600. Default: `5`. */
   latencySeconds?: number | false | Unset
-  /** Fires when caches answer a smaller share of lookups, 0 to 1. Default `0.8` in production, else not watched. */
+  /** Fires when caches answer a smaller share of lookups. 0 to 1. Default: `0.8` in production, else not watched. */
   minHitRate?: number | false | Unset
-  /** Fires when more rotations failed within a day. Default `0`. */
+  /** Fires when more rotations failed within a day. 0 to 1000000. Default: `0`. */
   rotationFailuresPerDay?: number | false | Unset
-  /** Fires when AWS refused this identity more often. Default `0`. */
+  /** Fires when AWS refused this identity more often. 0 to 1000000. Default: `0`. */
   unauthorizedAccess?: number | false | Unset
-  /** Fires when more secrets are missing in AWS and have a value in a later source. Default `0`. */
+  /** Fires when more secrets are missing in AWS and have a value in a later source. 0 to 1000000. Default: `0`. */
   secretsNotInAws?: number | false | Unset
-  /** Period that the thresholds look back over, except for rotations, in seconds. Default `300`. */
+  /** Period that the thresholds look back over, except for rotations. In seconds, 1 to 86400. Default: `300`. */
   windowSeconds?: number | Unset
-  /** How often the thresholds are checked, in seconds. Default `10`. */
+  /** How often the thresholds are checked. In seconds, 1 to 86400. Default: `10`. */
   intervalSeconds?: number | Unset
 }
 
@@ -439,32 +456,41 @@ export interface SecretLogger {
 
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
 export interface SecretDeliveryOptions {
-  /** Chooses the preset. Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
+  /** Chooses the [preset](docs/behaviour.md#environments). Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
   environment?: Environment | 'dev' | 'stage' | 'prod' | Unset
-  /** Declared tools and their secrets. */
+  /**
+   * Declares tools. A declared tool is read in batches without `ListSecrets`, is checked by validations, and owns its
+   * names: with `git_hub` declared, `git` never sees `GIT_HUB_TOKEN`. As an object by tool.
+   */
   tools?: Record<string, ToolSpec> | Unset
-  /** How AWS Secrets Manager is reached. */
+  /** AWS Secrets Manager. */
   aws?: AwsOptions | Unset
-  /** `false` turns the env file off. */
+  /** `false` turns the env file off. Default: the preset's file. */
   envFile?: EnvFileOptions | false | Unset
-  /** Where process variables and mounted secrets are looked for. */
+  /** The runtime environment: process variables and mounted secrets. */
   runtime?: RuntimeOptions | Unset
-  /** `false` turns caching off. Default: off in development, on elsewhere. */
+  /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
   cache?: CacheOptions | false | Unset
-  /** Policies and hooks of rotations. */
+  /** See [Rotation](docs/rotation.md). */
   rotation?: RotationOptions | Unset
-  /** How this instance learns of changed secrets. */
+  /** How this instance learns of secrets that change elsewhere. */
   events?: EventsOptions | Unset
-  /** `false` turns all alerts off. */
+  /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
-  /** `false` turns the audit log off. Default: off in development, on elsewhere. */
+  /**
+   * The [audit log](docs/audit.md): one record for each value, written before the value is delivered. Default: off in
+   * development, on elsewhere.
+   */
   audit?: AuditOptions | false | Unset
   /**
    * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
    */
   logLevel?: 'debug' | 'info' | 'warn' | 'silent' | Unset
-  /** Where warnings go. Default: `process.emitWarning`. */
+  /**
+   * Where warnings go. `console`, pino and winston loggers fit. As an object with `warn(message)`. Default:
+   * `process.emitWarning`.
+   */
   logger?: SecretLogger | Unset
 }
 
@@ -615,7 +641,7 @@ export interface CheckResult {
 export interface FunctionalityOptions extends MigrationScope {
   /** The service's own checks, run one after the other. A check fails if it throws or does not end in time. */
   checks?: Record<string, () => Promise<void> | void> | undefined
-  /** Deadline for each check, in milliseconds. Default `30000`. */
+  /** Deadline for each check, in milliseconds. Default: `30000`. */
   timeoutMs?: number | undefined
 }
 
@@ -929,7 +955,7 @@ export interface MigrationProgress {
 
 /** Options of `migration.apply`. */
 export interface ApplyOptions extends MigrationScope {
-  /** Overwrites a different value in AWS with the one in the file. Default `false`. */
+  /** Overwrites a different value in AWS with the one in the file. Default: `false`. */
   overwrite?: boolean | undefined
   /** Called after each secret. */
   onProgress?: ((progress: MigrationProgress) => void) | undefined
@@ -949,7 +975,7 @@ export interface ApplyReport {
 
 /** Options of `migration.retire`. */
 export interface RetireOptions extends MigrationScope {
-  /** What replaces an assignment: the comment `# moved to AWS: NAME`, or nothing. Default `'comment'`. */
+  /** What replaces an assignment: the comment `# moved to AWS: NAME`, or nothing. Default: `'comment'`. */
   mode?: 'comment' | 'remove' | undefined
 }
 
@@ -1047,7 +1073,7 @@ export interface WithSecretOptions {
    * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
    */
   isAuthError?: ((error: unknown) => boolean) | Unset
-  /** How long `withSecret` tries other values, in milliseconds. Default `10000`. */
+  /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
   timeoutMs?: number | Unset
 }
 
@@ -1281,7 +1307,7 @@ export class SecretDelivery<T extends Tools = Tools> {
   validateToolSecrets(
     toolName: ToolName<T>,
     options?: {
-      /** Environments to compare the values with. Default `[]`. */
+      /** Environments to compare the values with. Default: `[]`. */
       otherEnvironments?: readonly string[] | undefined
     },
   ): Promise<ValidationResult>

@@ -1,13 +1,15 @@
 'use strict'
 
+const { assertName } = require('./lib/arguments')
+const { Candidates } = require('./lib/candidates')
 const { Copies } = require('./lib/copies')
 const { SecretDelivery } = require('./lib/delivery')
-const { SecretError, assertName, orThrow } = require('./lib/errors')
+const { SecretError, orThrow } = require('./lib/errors')
+const { listen } = require('./lib/listeners')
 const native = require('./lib/load')
-const { listen } = require('./lib/operations')
 const { plainOptions } = require('./lib/options')
 const { guard, identify } = require('./lib/receiver')
-const { Looks, withSecret } = require('./lib/with-secret')
+const { withSecret } = require('./lib/with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -36,7 +38,7 @@ class TestDelivery extends SecretDelivery {
   /** @type {InstanceType<typeof SecretError> | undefined} */
   #failure
   #copies
-  #looks = new Looks((name) => this.#allValues(name))
+  #candidates = new Candidates((name) => this.#allValues(name))
 
   /** @param {import('./testing').TestDeliveryOptions<any>} [options] */
   constructor(options) {
@@ -191,7 +193,7 @@ class TestDelivery extends SecretDelivery {
   async withSecret(toolName, secretType, use, options) {
     const name = nameOf(toolName, secretType)
     const read = () => this.getToolSecret(toolName, secretType)
-    return withSecret({ name, read, looks: this.#looks }, use, options)
+    return withSecret({ name, read, candidates: this.#candidates }, use, options)
   }
 
   /** @param {(tool: string, secretType: string) => void} callback */
@@ -200,7 +202,7 @@ class TestDelivery extends SecretDelivery {
   }
 
   async close() {
-    this.#looks.close()
+    this.#candidates.close()
     this.#copies.clear()
     return super.close()
   }
@@ -257,7 +259,7 @@ class TestDelivery extends SecretDelivery {
     if (tool !== '') for (const callback of this.#listeners) callback(tool, type)
   }
 
-  /** @param {string} name @returns {Promise<import('./lib/with-secret').Found>} */
+  /** @param {string} name @returns {Promise<import('./lib/candidates').Found>} */
   async #allValues(name) {
     const { pending, previous } = this.#versionsOf(name)
     const current = await this.refresh(name).catch(() => null)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Reads an audit log line by line, since it may have gigabytes, and counts what is in it.
+// Reads an audit log line by line, since it may have gigabytes.
 
 const fs = require('node:fs')
 const readline = require('node:readline')
@@ -8,7 +8,7 @@ const { CliError, EXIT } = require('./exit')
 
 const DEFAULT_FILE = 'secret-audit.jsonl'
 
-/** Where the log is when nothing else names it; `stdout` is no file. */
+/** The default file of the log. `stdout` is not a file. */
 function defaultLog() {
   return process.env.TCS_AUDIT_LOG || DEFAULT_FILE
 }
@@ -30,7 +30,7 @@ function readKey(file) {
 }
 
 /**
- * The records of a log; a torn last line is none.
+ * The records of a log, without an incomplete last line.
  *
  * @param {string} file
  * @returns {AsyncGenerator<any>}

@@ -10,16 +10,16 @@ const { CliError, EXIT, oneLine } = require('./exit')
 const STEM = 'tcs-secrets.config'
 const NAMES = ['.json', '.js', '.cjs', '.mjs', '.ts'].map((extension) => STEM + extension)
 const KEY = 'tcs-secrets'
-/** Far more than any declaration of tools; a wrong path may name anything. */
+/** The largest file that is read, in bytes: a wrong path may name any file. */
 const MOST_BYTES = 4 * 1024 * 1024
 
 /** @typedef {import('../index').SecretDeliveryOptions} Options */
 /** @typedef {{ tool: string, secretType: string, name: string, required: boolean, phase: string | null }} Declared */
 /**
  * @typedef {object} Config
- * @property {string | null} file Its path; `null`: there is none.
+ * @property {string | null} file Its path; `null` if there is no file.
  * @property {string} directory Where relative paths in it start: its directory, or the working directory.
- * @property {Options} options What a `SecretDelivery` is given.
+ * @property {Options} options The options for `SecretDelivery`.
  * @property {Declared[]} declared The declared secrets.
  * @property {string | null} checks The module with the service's own checks.
  */
@@ -47,7 +47,7 @@ async function loadConfig({ file, from = process.cwd() }) {
 }
 
 /**
- * The configuration file of the nearest directory that has one, upward from `from` and not beyond a git repository.
+ * Finds the configuration file in `from` or the nearest directory above it, but not above the root of a git repository.
  *
  * @param {string} from
  * @returns {string | null}
@@ -79,13 +79,13 @@ function hasKey(manifest) {
   try {
     return Object.hasOwn(JSON.parse(fs.readFileSync(manifest, 'utf8')), KEY)
   } catch {
-    // npm has more to say about it.
+    // npm reports a broken package.json itself.
     return false
   }
 }
 
 /**
- * Refuses a file in a directory above (such as /tmp) that somebody else may have put there: it can hold code, and names
+ * Refuses a file in a directory above (such as /tmp) that another user may have put there: it can contain code, and names
  * the places that secrets are read from.
  *
  * @param {string} file
@@ -115,17 +115,17 @@ function parse(file) {
   try {
     return JSON.parse(text)
   } catch (error) {
-    // The parser's own message repeats what stands there, which may be a credential.
+    // The message of the parser would repeat a part of the file, which may be a credential.
     const at = /at position (\d+)/.exec(/** @type {Error} */ (error).message)?.[1]
     const line = at === undefined ? '' : ` (line ${text.slice(0, Number(at)).split('\n').length})`
     throw invalid(`${file} is not valid JSON${line}`)
   }
 }
 
-/** What a module exports as its default. @param {string} file @returns {Promise<unknown>} */
+/** The default export of a module. @param {string} file @returns {Promise<unknown>} */
 async function run(file) {
   const { default: exported } = await load(file)
-  // `export default` that was compiled to CommonJS.
+  // An `export default` that was compiled to CommonJS.
   return exported?.__esModule ? exported.default : exported
 }
 

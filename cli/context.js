@@ -7,7 +7,7 @@ const { loadConfig } = require('./config-file')
 /** @typedef {import('./config-file').Config} Config */
 /** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
 
-/** What a command works with. */
+/** The configuration and the delivery of a command. */
 class Context {
   /**
    * @param {import('./terminal').Terminal} terminal
@@ -27,7 +27,7 @@ class Context {
   }
 
   /**
-   * Runs `use` with a delivery made from the configuration, and closes it.
+   * Runs `use` with a delivery for the configuration, then closes it.
    *
    * @template T
    * @param {(delivery: SecretDelivery, config: Config) => Promise<T>} use
@@ -53,7 +53,7 @@ function openDelivery({ file, directory, options }, logger) {
   const { SecretDelivery, environmentDefaults } = library()
   const before = process.cwd()
   try {
-    // Relative paths in the file start where the file is, wherever this was called.
+    // Relative paths in the file start at the directory of the file, not at the working directory.
     process.chdir(directory)
     return new SecretDelivery({ ...options, audit: auditOptions(options, environmentDefaults), logger })
   } catch (error) {
@@ -65,7 +65,7 @@ function openDelivery({ file, directory, options }, logger) {
 }
 
 /**
- * Audit records of this program say so, and leave standard output to its result.
+ * Labels audit records as those of this program, and keeps them off standard output, which is for results.
  *
  * @param {Config['options']} options
  * @param {typeof import('../index').environmentDefaults} defaults
@@ -75,7 +75,7 @@ function auditOptions({ audit, environment }, defaults) {
   const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
   const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
   const given = audit ?? (byDefault() ? {} : undefined)
-  // Off, or something that the delivery refuses.
+  // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given
   const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', ...rest } = given
   if (path !== 'stdout' || rest.sink !== undefined) return { ...given, label }
@@ -108,7 +108,7 @@ function noToolsDeclared({ file }) {
   return new CliError('NO_TOOLS_DECLARED', EXIT.configuration, `no tools are declared, so name one; ${where}`)
 }
 
-// Not as members of an object: the class would not be a type.
+// Named exports: as members of an object literal the class would not be a type.
 exports.Context = Context
 exports.declaredTools = declaredTools
 exports.library = library

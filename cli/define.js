@@ -1,7 +1,7 @@
 'use strict'
 
 /**
- * Adds a command whose help says what it does, how it is called, and how it ends.
+ * Adds a command with its help: what it does, examples, and exit codes.
  *
  * @param {import('commander').Command} parent
  * @param {string} name
@@ -9,7 +9,7 @@
  * @param {string} texts.summary One line for the list of commands.
  * @param {string} [texts.description] Default: the summary.
  * @param {string[]} texts.examples Without the program's name.
- * @param {Record<string, string>} texts.exits The exit codes with a meaning of their own here, by code.
+ * @param {Record<string, string>} texts.exits Meanings of exit codes for this command.
  * @returns {import('commander').Command}
  */
 function define(parent, name, { summary, description = summary, examples, exits }) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Where the env file is, and which names it has. Its values are the delivery's to read.
+// Finds the env file and the names in it. Only the delivery reads the values.
 
 const fs = require('node:fs')
 const path = require('node:path')

@@ -1,6 +1,6 @@
 'use strict'
 
-/** What an option that names an environment takes. */
+/** The values of an option that names an environment. */
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
 
 module.exports = { ENVIRONMENTS }

@@ -2,11 +2,9 @@
 
 /** Exit codes. They are documented in docs/cli.md and never change their meaning. */
 const EXIT = Object.freeze({
-  /** Done. */
   ok: 0,
-  /** The answer is no: a check found errors, a secret is missing, a rotation did not succeed. */
+  /** A check found errors, a secret is missing, or a rotation did not succeed. */
   no: 1,
-  /** Wrong usage. */
   usage: 2,
   /** The configuration or the installation is wrong. */
   configuration: 3,
@@ -14,13 +12,13 @@ const EXIT = Object.freeze({
   source: 4,
   /** Refused, because a secret would be exposed or a file overwritten. */
   refused: 5,
-  /** A defect of this program. */
+  /** A bug in this program. */
   internal: 70,
 })
 
 /** @typedef {(typeof EXIT)[keyof typeof EXIT]} ExitCode */
 
-/** An error that the command line makes itself. Its message is one line: what, why, what to do; never a value. */
+/** An error of the command line itself. Its message is one line that says what failed, why, and what to do; never a value. */
 class CliError extends Error {
   /**
    * @param {string} code Stable, as in `--json`.
@@ -37,7 +35,7 @@ class CliError extends Error {
 const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID'])
 
 /**
- * What is shown of an error, and how the process ends after it.
+ * The text of an error, and the exit code after it.
  *
  * @param {unknown} error
  * @returns {{ code: string, message: string, exit: ExitCode }}
@@ -46,7 +44,7 @@ function describe(error) {
   const { name, code, message } = /** @type {Error & { code?: string }} */ (error)
   const line = oneLine(message)
   if (error instanceof CliError) return { code: error.code, message: line, exit: error.exit }
-  // By its name: the addon, and with it the class, may not be loaded.
+  // Recognised by its name: the addon, which has the class, may not be loaded.
   if (name === 'SecretError' && code !== undefined) return { code, message: line, exit: exitFor(code) }
   return {
     code: 'INTERNAL',

@@ -4,7 +4,7 @@ const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 
 /**
- * Whether git ignores a file: `null` outside a repository, and where there is no git.
+ * Whether git ignores a file; `null` outside of a repository, or without git.
  *
  * @param {string} file
  * @returns {boolean | null}

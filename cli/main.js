@@ -27,7 +27,7 @@ async function main(argv) {
   }
 }
 
-/** Known before anything is parsed, since parsing may fail. @param {string[]} argv */
+/** Whether --json was given. Read before parsing, since parsing may fail. @param {string[]} argv */
 function asksForJson(argv) {
   const end = argv.indexOf('--')
   return argv.slice(2, end < 0 ? undefined : end).includes('--json')

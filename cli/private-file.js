@@ -6,11 +6,11 @@ const path = require('node:path')
 const { CliError, EXIT } = require('./exit')
 
 const PRIVATE = 0o600
-/** Rights of the group and of others. */
+/** The permission bits of group and others. */
 const OTHERS = 0o077
 
 /**
- * Refuses a path that a secret must not be written to: one that exists and that others may read, or that is no plain
+ * Refuses a path that a secret must not be written to: an existing file that others may read, or that is not a regular
  * file.
  *
  * @param {string} file
@@ -27,8 +27,8 @@ function assertPrivate(file) {
 }
 
 /**
- * Writes a file that nobody else can read, all of it or nothing: whoever looks at `file` sees the old one or the new one.
- * It is synchronous, so that no signal is handled in between.
+ * Writes a file that only its owner can read, atomically: readers see the old file or the new one.
+ * Synchronous, so that no signal is handled in between.
  *
  * @param {string} file
  * @param {string} text
@@ -52,12 +52,12 @@ function writeAtomically(file, text, mode = PRIVATE) {
   }
 }
 
-/** Whether others may do something with it; never on Windows, where a mode says nothing. @param {fs.Stats} stat */
+/** Whether group or others have any permission; always false on Windows, which has no such modes. @param {fs.Stats} stat */
 function isOpen({ mode }) {
   return process.platform !== 'win32' && (mode & OTHERS) !== 0
 }
 
-/** Such as `0644`. @param {fs.Stats} stat */
+/** The mode as text, such as `0644`. @param {fs.Stats} stat */
 function modeOf({ mode }) {
   return `0${(mode & 0o777).toString(8)}`
 }

@@ -5,7 +5,7 @@ const { version } = require('../package.json')
 const { Context } = require('./context')
 const { ENVIRONMENTS } = require('./environments')
 
-/** In the order of the help. Each adds its command to the program. */
+/** The commands, in the order of the help. */
 const COMMANDS = [
   require('./commands/init'),
   require('./commands/doctor'),
@@ -25,23 +25,23 @@ const COMMANDS = [
 const EXITS = `
 Exit codes:
   0   done
-  1   the answer is no: a check found errors, a secret is missing, a rotation did not succeed
+  1   a check found errors, a secret is missing, or a rotation did not succeed
   2   wrong usage
   3   the configuration or the installation is wrong
   4   a source or a cache failed
   5   refused, because a secret would be exposed or a file overwritten
-  70  a defect of this program
+  70  a bug in this program
 
-Secrets are shown by 'get' and 'export' only, and only with --reveal.`
+Only 'get' and 'export' print secrets, and only with --reveal.`
 
 /**
- * @typedef {(context: Context, ...args: any[]) => Promise<number>} Handler Gives the exit code. The arguments are the
+ * @typedef {(context: Context, ...args: any[]) => Promise<number>} Handler Returns the exit code. The arguments are the
  *   command's, then its options, then the command itself.
  */
 /** @typedef {(handler: Handler) => (...args: any[]) => Promise<void>} Handle Makes an action of a handler. */
 /**
  * @typedef {{ terminal: import('./terminal').Terminal, delivery: import('./context').SecretDelivery, config: import('./context').Config }} Open
- *   What a command works with that needs a delivery.
+ *   What a command that needs a delivery works with.
  */
 /** @typedef {(handler: (open: Open, ...args: any[]) => Promise<number>) => (...args: any[]) => Promise<void>} HandleOpen */
 /** @typedef {(program: Command, handle: Handle, handleOpen: HandleOpen) => void} AddCommand What each file of `commands/` exports. */
@@ -57,12 +57,12 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .addOption(new Option('-e, --environment <name>', 'whose secrets').choices(ENVIRONMENTS))
-    .option('--json', 'print one JSON document, errors included')
+    .addOption(new Option('-e, --environment <name>', 'environment whose secrets are used').choices(ENVIRONMENTS))
+    .option('--json', 'print one JSON document, also for errors')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .exitOverride()
-    // Errors are printed by main(), as JSON where that is asked for.
+    // main() prints errors, as JSON with --json.
     .configureOutput({ writeErr: () => {} })
     .configureHelp({
       showGlobalOptions: true,

@@ -8,7 +8,7 @@ const { CliError, EXIT } = require('./exit')
 /** @typedef {import('./context').Config} Config */
 
 /**
- * The name that a command was given: as it is, or as tool and type.
+ * The name of a secret from a command's arguments: a name, or a tool and a type.
  *
  * @param {string} first
  * @param {string} [secretType]
@@ -24,7 +24,7 @@ function notFound(name, { environment }) {
 }
 
 /**
- * The values of tools by secret name. A required one that is missing is an error.
+ * The values of tools by secret name. A missing required secret is an error.
  *
  * @param {SecretDelivery} delivery
  * @param {Config} config

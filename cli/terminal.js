@@ -4,18 +4,18 @@ const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
 
 /** @typedef {keyof typeof CODES} Style */
 
-/** Where a command's results, warnings and errors go. */
+/** Prints the results, warnings and errors of a command. */
 class Terminal {
   #out
   #err
 
   /** @param {{ json: boolean, out?: NodeJS.WriteStream, err?: NodeJS.WriteStream }} options */
   constructor({ json, out = process.stdout, err = process.stderr }) {
-    /** Results and errors are one JSON document on standard output. */
+    /** Whether to print results and errors as one JSON document on standard output. */
     this.json = json
     this.#out = out
     this.#err = err
-    // Whoever reads may stop early (`| head`).
+    // The reader may stop early (`| head`).
     for (const stream of [out, err]) {
       stream.on('error', (error) => {
         if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error
@@ -29,7 +29,7 @@ class Terminal {
   }
 
   /**
-   * Shows a result: the document with `--json`, else the text.
+   * Prints a result: the document with `--json`, else the text.
    *
    * @param {unknown} document
    * @param {() => string} text
@@ -65,7 +65,7 @@ class Terminal {
   }
 
   /**
-   * Colours the words of one column that have a colour; for `table`.
+   * Returns a function for `table` that colours words of one column.
    *
    * @param {number} column
    * @param {Partial<Record<string, Style>>} colours
@@ -79,7 +79,7 @@ class Terminal {
   }
 
   /**
-   * Columns as wide as their widest cell; the last one is not padded.
+   * Formats a table. Columns are as wide as their widest cell; the last one is not padded.
    *
    * @param {string[]} headings
    * @param {string[][]} rows
@@ -109,10 +109,10 @@ function paint(stream, style, text) {
   return hasColours(stream) && text !== '' ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text
 }
 
-/** On a terminal only, and never with NO_COLOR (https://no-color.org). @param {NodeJS.WriteStream} stream */
+/** Whether to use colours: on a terminal only, and not with NO_COLOR (https://no-color.org). @param {NodeJS.WriteStream} stream */
 function hasColours(stream) {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 }
 
-// Not as a member of an object: that would not be a type.
+// A named export: as a member of an object literal the class would not be a type.
 exports.Terminal = Terminal

@@ -1,6 +1,6 @@
 'use strict'
 
-// The four validations of a migration, as one result; none of it holds a value.
+// Runs the four validations of a migration. The result contains no values.
 
 const { functionsOf } = require('./config-file')
 const { CliError, EXIT, describe } = require('./exit')
@@ -40,7 +40,7 @@ async function validate(delivery, { only, scope, checks }) {
   const validations = {}
   /** @type {import('./exit').ExitCode} */
   let exit = EXIT.ok
-  // One after the other: what one measures, another must not slow down.
+  // One after the other, so that none slows down the measurement of another.
   for (const name of VALIDATIONS.filter((name) => only.includes(name))) {
     try {
       const result = await calls[name]()
@@ -62,7 +62,7 @@ function isPassed(result) {
 }
 
 /**
- * The functions that a module exports, by name: the service's own checks.
+ * The service's own checks: the functions that a module exports, by name.
  *
  * @param {string} file
  * @returns {Promise<Checks>}

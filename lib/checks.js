@@ -1,8 +1,9 @@
 'use strict'
 
-const { SecretError } = require('./errors')
-const { describe } = require('./hooks')
-const { checked, scopeOf } = require('./migration')
+// The service's own checks, which `validateApplicationFunctionality` runs.
+
+const { checked, scopeOf } = require('./arguments')
+const { SecretError, describe } = require('./errors')
 const { clearTimeout, setTimeout } = require('./real-time')
 
 /** @typedef {Record<string, () => Promise<void> | void>} Checks */
@@ -27,8 +28,7 @@ function checkedChecks(options) {
 }
 
 /**
- * Runs the service's own checks, one after the other. Never rejects; what a check threw is not repeated, since drivers
- * put statements, and so values, into their messages.
+ * Runs the checks one after the other. Never rejects. Of what a check throws only the class and a plain code are repeated.
  *
  * @param {{ checks: Checks, timeoutMs: number }} given
  * @returns {Promise<CheckResult[]>}
@@ -55,7 +55,7 @@ async function failure(check, timeoutMs) {
   let timer
   const late = new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs, TIMED_OUT)))
   try {
-    // Asynchronous, so that one that throws at once is as one that rejects.
+    // Called inside an async function, so that a check that throws at once also becomes a rejection.
     const ended = await Promise.race([(async () => check())(), late])
     return ended === TIMED_OUT ? `it did not end within ${timeoutMs} ms` : undefined
   } catch (error) {
@@ -67,7 +67,7 @@ async function failure(check, timeoutMs) {
 }
 
 /**
- * A word that can only be a class or a driver's code, as for rotation hooks.
+ * The text, if it can only be a class or a driver's code. Rotation hooks have the same rule.
  *
  * @param {string | undefined} text
  */

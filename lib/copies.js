@@ -1,9 +1,7 @@
 'use strict'
 
-/**
- * The copies of a `TestDelivery`, on a clock that the test sets: fresh for their TTL, then stale for a while. They follow the
- * same rules as the caches of a real delivery.
- */
+// The copies of a `TestDelivery`, on a clock that the test sets: fresh for their TTL, then stale for a while. They follow the
+// same rules as the caches of a real delivery.
 
 /** What a read does when its source fails in this way, and there is a stale copy: it answers with the copy. */
 const TRANSIENT = new Set(['SOURCE_UNAVAILABLE', 'SOURCE_TIMEOUT'])

@@ -1,19 +1,28 @@
 'use strict'
 
-const { SecretError, orThrow, assertName, assertEnvironment } = require('./errors')
+// The class of the package: its methods check their arguments and start the operation that does the work.
+
+const { assertEnvironment, assertName, checkedScope, checkedSink, eventText } = require('./arguments')
+const { SecretCache } = require('./cache')
+const { Candidates } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
+const { copyOf } = require('./copy')
+const { SecretError, orThrow } = require('./errors')
+const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
+const { listen } = require('./listeners')
 const native = require('./load')
+const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
-const { SecretMigrationManager, checkedScope } = require('./migration')
-const { Operations, listen } = require('./operations')
+const { SecretMigrationManager } = require('./migration')
+const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { currentTracer, traced } = require('./trace')
-const { VariableSource, forConfiguration, isEmpty } = require('./variables')
-const { Looks, withSecret } = require('./with-secret')
+const { VariableSource, forConfiguration } = require('./variables')
+const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -26,13 +35,13 @@ class SecretDelivery {
   #operations
   #reads
   #readCached
-  /** Operations under way by what they read: who asks for the same shares them. @type {Map<string, Promise<any>>} */
-  #flights = new Map()
+  #listeners
+  #flights = new Flights((begin, landed) => this.#start(begin, landed))
   #variables
   #variablesComeFirst
   /** @type {Promise<void> | undefined} */
   #closing
-  #looks = new Looks((name) => this.#allValues(name))
+  #candidates = new Candidates((name) => this.#allValues(name))
 
   /** @param {Options} [options] */
   constructor(options) {
@@ -43,7 +52,9 @@ class SecretDelivery {
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
     const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
     this.#variables = new VariableSource(rest.runtime?.variables)
-    this.#operations = new Operations(logger, hooks, sink, this.#variables)
+    const messages = new Messages(logger, hooks, sink, this.#variables)
+    this.#listeners = messages.listeners
+    this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
     )
@@ -60,22 +71,21 @@ class SecretDelivery {
       ),
     )
     this.rotation = Object.freeze(
-      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#operations),
+      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#listeners),
     )
     this.migration = Object.freeze(
       new SecretMigrationManager((begin, progress) => {
-        // What is written to AWS, or leaves the file, is another value for whoever reads from now on.
+        // A command writes to AWS or edits the env file: a read that begins after it must not join one begun before.
         this.#forgetFlights()
-        return this.#operations.start(this.#native, begin, undefined, progress)
+        return this.#start(begin, undefined, progress)
       }, this.#native),
     )
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
-    this.#operations.environment = this.environment
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
-  // The two reads are no `async` functions: the promise that one makes, and that of what it returns, cost more than the
-  // rest of a read. Neither throws all the same.
+  // The two reads are not `async` functions: the extra promises of an `async` function cost more than the rest of a read.
+  // They reject instead of throwing all the same.
 
   /**
    * @param {string} toolName
@@ -86,7 +96,8 @@ class SecretDelivery {
     try {
       // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
-      if (cached !== undefined) return Promise.resolve(cached)
+      if (typeof cached === 'string') return Promise.resolve(cached)
+      if (cached !== undefined) return this.#read(cached[0])
       assertName('toolName', toolName)
       assertName('secretType', secretType)
       return this.#read(orThrow(native.secretName(toolName, secretType)))
@@ -102,7 +113,7 @@ class SecretDelivery {
   getSecret(secretName) {
     try {
       const cached = this.#readCached(secretName)
-      if (cached !== undefined) return Promise.resolve(cached)
+      if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
     } catch (error) {
@@ -119,11 +130,11 @@ class SecretDelivery {
     const cached = this.#native.cachedTool(toolName)
     if (cached !== null) return cached
     const found = this.#variables.forTool(toolName)
-    // Each caller owns the object it receives.
-    const shared = await this.#joined(`tool ${toolName}`, found, (id) =>
+    /** @type {Record<string, string>} */
+    const shared = await this.#flights.join(`tool ${toolName}`, found, (id) =>
       this.#native.getToolSecrets(id, toolName, found),
     )
-    return { ...shared }
+    return copyOf(shared)
   }
 
   /**
@@ -246,9 +257,11 @@ class SecretDelivery {
    */
   async getSecretVersions(secretName) {
     assertName('secretName', secretName)
-    return this.#joined(`versions ${secretName}`, {}, (id) =>
+    /** @type {import('../index').SecretVersions} */
+    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id) =>
       this.#native.getSecretVersions(id, secretName, false),
-    ).then(versionsOf)
+    )
+    return copyOf(shared)
   }
 
   /**
@@ -264,7 +277,7 @@ class SecretDelivery {
     assertName('secretType', secretType)
     const name = orThrow(native.secretName(toolName, secretType))
     const read = () => this.getToolSecret(toolName, secretType)
-    return withSecret({ name, read, looks: this.#looks }, use, options)
+    return withSecret({ name, read, candidates: this.#candidates }, use, options)
   }
 
   /**
@@ -280,7 +293,7 @@ class SecretDelivery {
    * @returns {() => void}
    */
   onSecretRotated(callback) {
-    const unsubscribe = listen(this.#operations.rotationListeners, callback, 'onSecretRotated')
+    const unsubscribe = listen(this.#listeners.rotated, callback, 'onSecretRotated')
     this.#native.watch()
     return unsubscribe
   }
@@ -290,7 +303,7 @@ class SecretDelivery {
    * @returns {() => void}
    */
   onAlert(callback) {
-    const unsubscribe = listen(this.#operations.alertListeners, callback, 'onAlert')
+    const unsubscribe = listen(this.#listeners.alert, callback, 'onAlert')
     this.#native.watchAlerts()
     return unsubscribe
   }
@@ -298,14 +311,8 @@ class SecretDelivery {
   /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
-    this.#looks.close()
-    this.#closing ??= this.#operations
-      .start(this.#native, (id) => this.#native.close(id))
-      .then(() => {
-        this.#operations.rotationListeners.clear()
-        this.#operations.noticeListeners.clear()
-        this.#operations.alertListeners.clear()
-      })
+    this.#candidates.close()
+    this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
 
@@ -313,7 +320,7 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows what an operator wants to know and nothing that was ever read. */
+  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }
@@ -336,43 +343,24 @@ class SecretDelivery {
   }
 
   /**
-   * Joins the operation of `key` under way or begins one. A read that process variables take part in is not shared:
-   * each such read sees them as they are at its own time.
-   *
-   * @template T
-   * @param {string} key
-   * @param {Record<string, string>} found
-   * @param {(id: number) => void} begin
-   * @returns {Promise<T>}
-   */
-  #joined(key, found, begin) {
-    if (!isEmpty(found)) return this.#start(begin)
-    const flying = this.#flights.get(key)
-    if (flying !== undefined) return flying
-    // Off the list before anyone goes on: whoever asks from then on gets an operation of their own.
-    const landed = () => void (this.#flights.get(key) === flight && this.#flights.delete(key))
-    /** @type {Promise<T>} */
-    const flight = this.#operations.start(this.#native, begin, landed)
-    this.#flights.set(key, flight)
-    return flight
-  }
-
-  /**
    * @template T
    * @param {(id: number) => void} begin
+   * @param {() => void} [landed] Called when it settles, before the code that awaits it continues.
+   * @param {(report: any) => void} [progress] Called while it runs.
    * @returns {Promise<T>}
    */
-  #start(begin) {
-    return this.#operations.start(this.#native, begin)
+  #start(begin, landed, progress) {
+    return this.#operations.start(this.#native, begin, landed, progress)
   }
 
+  /** Called before a change: a read that begins after it must not join one begun before. */
   #forgetFlights() {
-    this.#flights.clear()
+    this.#flights.forget()
     this.#reads.forget()
   }
 
   /**
-   * Starts what may change a secret: who reads after it must not join a read begun before it.
+   * Starts an operation that may change a secret.
    *
    * @template T
    * @param {(id: number) => void} begin
@@ -384,13 +372,14 @@ class SecretDelivery {
   }
 
   /**
-   * All values of a secret that something may still, or already, accept; the likeliest first. None while AWS fails.
+   * All values of a secret that a target system may accept during a rotation, the likeliest first. None while AWS fails.
    *
    * @param {string} name
-   * @returns {Promise<import('./with-secret').Found>}
+   * @returns {Promise<import('./candidates').Found>}
    */
   async #allValues(name) {
-    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true)).then(versionsOf)
+    /** @type {Promise<import('../index').SecretVersions>} */
+    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true))
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
@@ -398,135 +387,6 @@ class SecretDelivery {
   }
 }
 
-class SecretCache {
-  #start
-  #forgetFlights
-  #native
-
-  /**
-   * @param {<T>(begin: (id: number) => void) => Promise<T>} start
-   * @param {() => void} forgetFlights Called before a change: who reads after it must not join a read begun before it.
-   * @param {import('../native').NativeDelivery} nativeDelivery
-   */
-  constructor(start, forgetFlights, nativeDelivery) {
-    identify(this)
-    this.#start = start
-    this.#forgetFlights = forgetFlights
-    this.#native = nativeDelivery
-  }
-
-  /**
-   * @param {string} secretName
-   * @returns {Promise<string | null>}
-   */
-  async get(secretName) {
-    assertName('secretName', secretName)
-    return this.#start((id) => this.#native.cacheGet(id, secretName))
-  }
-
-  /**
-   * @param {string} secretName
-   * @param {string} value
-   * @param {number} [ttlSeconds]
-   * @returns {Promise<void>}
-   */
-  async set(secretName, value, ttlSeconds) {
-    assertName('secretName', secretName)
-    if (typeof value !== 'string')
-      throw new SecretError('CONFIG_INVALID', `value must be a string, got ${typeof value}`)
-    if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0 && ttlSeconds <= 8_640_000)) {
-      throw new SecretError('CONFIG_INVALID', 'ttlSeconds must be a whole number from 1 to 8640000')
-    }
-    this.#forgetFlights()
-    await this.#start((id) => this.#native.cacheSet(id, secretName, value, ttlSeconds))
-  }
-
-  /**
-   * @param {string} secretName
-   * @returns {Promise<void>}
-   */
-  async invalidate(secretName) {
-    assertName('secretName', secretName)
-    this.#forgetFlights()
-    await this.#start((id) => this.#native.cacheInvalidate(id, secretName))
-  }
-
-  /** @returns {Promise<void>} */
-  async clear() {
-    this.#forgetFlights()
-    await this.#start((id) => this.#native.cacheClear(id))
-  }
-
-  [inspect]() {
-    return 'SecretCache {}'
-  }
-}
-
 guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
-guard(SecretCache, 'delivery.cache')
 
-/**
- * Splits the function off the audit options: it stays in JavaScript, the addon is told that there is one.
- *
- * @param {any} audit
- * @returns {{ audit: any, sink: ((lines: string) => Promise<void> | void) | undefined }}
- */
-function checkedSink(audit) {
-  const sink = audit?.sink
-  if (sink === undefined || sink === null) return { audit, sink: undefined }
-  if (typeof sink !== 'function') throw new SecretError('CONFIG_INVALID', 'options.audit.sink must be a function')
-  return { audit: { ...audit, sink: true }, sink }
-}
-
-/**
- * @param {Record<string, string>} versions Values by label, and the rest as JSON text.
- * @returns {import('../index').SecretVersions}
- */
-function versionsOf({ details, ...values }) {
-  const all = JSON.parse(details)
-  const version = (/** @type {string} */ label) => (all[label] ? { ...all[label], value: values[label] } : null)
-  return { current: version('current'), previous: version('previous'), pending: version('pending') }
-}
-
-/**
- * @param {unknown} event
- * @returns {string}
- */
-function eventText(event) {
-  if (typeof event === 'string') return event
-  try {
-    const text = JSON.stringify(event)
-    if (typeof text === 'string') return text
-  } catch {
-    // Not JSON: said below.
-  }
-  throw new SecretError('SOURCE_RESPONSE_INVALID', 'the event is not JSON')
-}
-
-/**
- * @param {string} environment
- * @returns {import('../index').EnvironmentDefaults}
- */
-function environmentDefaults(environment) {
-  assertEnvironment(environment)
-  return JSON.parse(orThrow(native.environmentDefaults(environment)))
-}
-
-/**
- * @param {string} path
- * @param {{ key?: string | Uint8Array }} [options]
- * @returns {Promise<import('../index').AuditVerification>}
- */
-async function verifyAuditLog(path, options = {}) {
-  if (typeof path !== 'string' || path === '') throw new SecretError('CONFIG_INVALID', 'path must be a file name')
-  const { key } = options
-  if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
-    throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
-  }
-  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
-  const verified = JSON.parse(await native.verifyAuditLog(path, bytes))
-  if (verified.unreadable !== undefined) throw new SecretError('SOURCE_UNAVAILABLE', verified.unreadable)
-  return verified
-}
-
-module.exports = { SecretDelivery, environmentDefaults, verifyAuditLog }
+module.exports = { SecretDelivery }

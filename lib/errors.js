@@ -1,5 +1,7 @@
 'use strict'
 
+// The errors of this package, and what it may repeat of the errors of others.
+
 /** Every error of this package: an `Error` with a stable `code`. Its message never holds a value. */
 class SecretError extends Error {
   /**
@@ -31,26 +33,19 @@ function orThrow(answer) {
 }
 
 /**
- * Refuses what is not a string before it reaches the addon, whose own message would not say which argument it was.
+ * The class and the code of an error of the service or its drivers. Its message is left out: drivers put statements, and
+ * so values, into theirs.
  *
- * @param {string} what
- * @param {unknown} value
- * @returns {void}
+ * @param {unknown} error
+ * @returns {{ name: string, code: string | undefined }}
  */
-function assertName(what, value) {
-  if (typeof value !== 'string') {
-    throw new SecretError(
-      'SECRET_NAME_INVALID',
-      `${what} must be a string, got ${value === null ? 'null' : typeof value}`,
-    )
+function describe(error) {
+  if (typeof error !== 'object' || error === null) return { name: 'Error', code: undefined }
+  const { name, code } = /** @type {{ name?: unknown, code?: unknown }} */ (error)
+  return {
+    name: typeof name === 'string' ? name : 'Error',
+    code: typeof code === 'string' || typeof code === 'number' ? String(code) : undefined,
   }
 }
 
-/** @param {unknown} environment */
-function assertEnvironment(environment) {
-  if (typeof environment !== 'string') {
-    throw new SecretError('CONFIG_INVALID', `environment must be a string, got ${typeof environment}`)
-  }
-}
-
-module.exports = { SecretError, orThrow, assertName, assertEnvironment }
+module.exports = { SecretError, orThrow, describe }

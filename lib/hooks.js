@@ -1,18 +1,21 @@
 'use strict'
 
-const { SecretError } = require('./errors')
+// The service's rotation hooks: they stay in JavaScript, and the addon asks for a call when it needs one.
 
-/** In the order a rotation calls them. */
-const HOOKS = ['create', 'set', 'test', 'verify', 'undo']
+const { assertText } = require('./arguments')
+const { SecretError, describe } = require('./errors')
+const { hookNames } = require('./load')
+
+const HOOKS = hookNames()
 
 /** @typedef {import('../index').RotationHooks} RotationHooks */
 
-/** What a hook is told. The values are methods: whatever prints the context does not print them. */
+/** The argument of a hook. The values are methods, so that printing the context does not print them. */
 class RotationContext {
   #value
 
   /**
-   * @param {Record<string, any>} told
+   * @param {import('../native').RotationHookContext} told
    * @param {(pending: boolean) => string | null | undefined} value
    */
   constructor(told, value) {
@@ -38,7 +41,7 @@ class RotationContext {
 }
 
 /**
- * Splits the hooks off the options: functions stay in JavaScript, the addon is told their names.
+ * Takes the hooks out of the options: the functions stay in JavaScript, and the addon gets their names.
  *
  * @param {unknown} given
  * @returns {{ hooks: RotationHooks, names: string[] }}
@@ -60,19 +63,20 @@ function checkedHooks(given) {
 }
 
 /**
- * Calls a hook and tells the addon how it ended. Never rejects; what the hook threw is not repeated, since drivers put
- * statements, and so values, into their messages.
+ * Calls a hook and tells the addon how it ended. Never rejects. Of what the hook throws only the class and the code are
+ * passed on.
  *
  * @param {RotationHooks} hooks
  * @param {WeakRef<import('../native').NativeDelivery> | undefined} unheld
  * @param {number} id
- * @param {Record<string, any>} told
+ * @param {import('../native').RotationHookContext} told
  */
 async function runHook(hooks, unheld, id, told) {
   const context = new RotationContext(told, (pending) => unheld?.deref()?.hookValue(id, pending))
   try {
     const all = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (hooks)
     const made = await all[told.hook]?.call(hooks, context)
+    if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
     unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
   } catch (error) {
     const { name, code } = describe(error)
@@ -80,17 +84,4 @@ async function runHook(hooks, unheld, id, told) {
   }
 }
 
-/**
- * @param {unknown} error
- * @returns {{ name: string, code: string | undefined }}
- */
-function describe(error) {
-  if (typeof error !== 'object' || error === null) return { name: 'Error', code: undefined }
-  const { name, code } = /** @type {{ name?: unknown, code?: unknown }} */ (error)
-  return {
-    name: typeof name === 'string' ? name : 'Error',
-    code: typeof code === 'string' || typeof code === 'number' ? String(code) : undefined,
-  }
-}
-
-module.exports = { checkedHooks, describe, runHook }
+module.exports = { checkedHooks, runHook }

@@ -1,9 +1,7 @@
 'use strict'
 
-/**
- * Finds the binary of this platform, looks at it before it is loaded (a truncated one would end the process), and says
- * what to do when it is missing or is not the right one. Works in bundles as well: see docs/bundlers.md.
- */
+// Finds the binary of this platform, also in a bundle (docs/bundlers.md), checks it before it is loaded (loading a truncated
+// one would crash the process), and says what to do when it is missing or is the wrong one.
 
 const fs = require('node:fs')
 const { createRequire } = require('node:module')
@@ -43,7 +41,7 @@ function load() {
 }
 
 /**
- * Looks at a file, and loads it.
+ * Checks a file, and loads it.
  *
  * @param {string} file
  * @param {string} advice What to do when the file is not the right one.
@@ -83,7 +81,7 @@ function overridden(file) {
 }
 
 /**
- * The binary that was built here, else that of the platform's package.
+ * The binary that was built in this checkout, else that of the platform's package.
  *
  * @param {string} wanted
  * @param {string} filename This file.
@@ -256,7 +254,7 @@ function here() {
 }
 
 /**
- * The C library of a program on Linux, by the dynamic loader that it names.
+ * The C library of a program on Linux, as its dynamic loader shows.
  *
  * @param {string} program
  */
@@ -264,7 +262,7 @@ function libc(program) {
   try {
     return head(program).bytes.includes('/ld-musl-') ? 'musl' : 'gnu'
   } catch {
-    // Deno may forbid to look at it. When this guess is wrong, the error names the package it looked for.
+    // Deno may refuse access to the file. When this guess is wrong, the error names the package that was searched for.
     return 'gnu'
   }
 }
@@ -287,7 +285,7 @@ function defect(file) {
   const wanted = `${process.platform}-${process.arch}`
   if (kind === undefined) return 'is not a binary'
   if (kind !== wanted) return `is a binary for ${kind}, and this is ${wanted}`
-  // The table of sections is the end of an ELF file. What other platforms load is checked by them.
+  // The section table is at the end of an ELF file. Other platforms check their binaries themselves.
   const end = kind.startsWith('linux-')
     ? Number(bytes.readBigUInt64LE(40)) + bytes.readUInt16LE(58) * bytes.readUInt16LE(60)
     : 0

@@ -1,9 +1,7 @@
 'use strict'
 
-/**
- * The service's logger, called so that it can never break a read: it may be a proxy, its methods may throw or reject. A
- * warning that it does not take goes to `process.emitWarning`.
- */
+// The service's logger, called so that it cannot break a read: it may be a proxy, its methods may throw or reject. A warning
+// that it does not take goes to `process.emitWarning`.
 
 const { SecretError } = require('./errors')
 const { queueMicrotask } = require('./real-time')

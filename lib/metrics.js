@@ -1,19 +1,23 @@
 'use strict'
 
-const { SecretError, assertName } = require('./errors')
+// `delivery.metrics`: counters, their text formats, and registries for `prom-client`.
+
+const { assertName } = require('./arguments')
+const { SecretError } = require('./errors')
+const native = require('./load')
 const { plainOptions } = require('./options')
 const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
-const PROMETHEUS = /** @type {const} */ ('text/plain; version=0.0.4; charset=utf-8')
-const OPENMETRICS = /** @type {const} */ ('application/openmetrics-text; version=1.0.0; charset=utf-8')
 
 /** @typedef {import('../index').PromClientMetric} Family */
+/** @typedef {import('../index').PromClientRegistry} Registry */
+/** @typedef {import('../native').NativeDelivery} NativeDelivery */
 
 class MetricsCollector {
   #native
 
-  /** @param {import('../native').NativeDelivery} nativeDelivery */
+  /** @param {NativeDelivery} nativeDelivery */
   constructor(nativeDelivery) {
     identify(this)
     this.#native = nativeDelivery
@@ -37,15 +41,15 @@ class MetricsCollector {
 
   /** @returns {import('../index').MetricsSnapshot} */
   snapshot() {
-    return JSON.parse(this.#native.metricsSnapshot())
+    return /** @type {import('../index').MetricsSnapshot} */ (this.#native.metricsSnapshot())
   }
 
   get contentType() {
-    return PROMETHEUS
+    return native.PROMETHEUS_CONTENT_TYPE
   }
 
   get openMetricsContentType() {
-    return OPENMETRICS
+    return native.OPENMETRICS_CONTENT_TYPE
   }
 
   /** @returns {string} */
@@ -66,7 +70,7 @@ class MetricsCollector {
       if (typeof metrics !== 'object' || metrics === null || !(#native in metrics)) {
         throw new SecretError('CONFIG_INVALID', `options.others.${other} must be a SecretDelivery of this package`)
       }
-      return /** @type {[string, import('../native').NativeDelivery]} */ ([other, metrics.#native])
+      return /** @type {[string, NativeDelivery]} */ ([other, metrics.#native])
     })
     const alone = collectors.length === 0 && name === undefined
     return new PromClientRegistry(
@@ -86,15 +90,15 @@ guard(MetricsCollector, 'delivery.metrics', ['snapshot', 'prometheus', 'openMetr
 const LABEL = 'delivery'
 
 /**
- * What `prom-client`'s `Registry.merge` asks of a registry. Its metrics are read anew for each scrape. In the OpenMetrics
- * format, the name of a counter has no `_total`: prom-client adds that to its samples.
+ * The part of `prom-client`'s `Registry` that `Registry.merge` calls. Its metrics are read anew for each scrape. In the
+ * OpenMetrics format, the name of a counter has no `_total`: prom-client adds that to its samples.
  */
 class PromClientRegistry {
   #source
   #openMetrics
 
   /**
-   * @param {import('../native').NativeDelivery | [string, import('../native').NativeDelivery][]} source One delivery, or
+   * @param {NativeDelivery | [string, NativeDelivery][]} source One delivery, or
    *   several by name.
    * @param {boolean} openMetrics
    */
@@ -103,9 +107,10 @@ class PromClientRegistry {
     this.#openMetrics = openMetrics
   }
 
-  /** @returns {import('../index').PromClientRegistry['contentType']} */
+  /** @returns {Registry['contentType']} */
   get contentType() {
-    return this.#openMetrics ? OPENMETRICS : PROMETHEUS
+    const type = this.#openMetrics ? native.OPENMETRICS_CONTENT_TYPE : native.PROMETHEUS_CONTENT_TYPE
+    return /** @type {Registry['contentType']} */ (type)
   }
 
   getMetricsAsArray() {
@@ -142,23 +147,23 @@ class PromClientRegistry {
   }
 }
 
-/** @param {import('../native').NativeDelivery} native @returns {Family[]} */
-function familiesOf(native) {
-  return JSON.parse(native.metricFamilies())
+/** @param {NativeDelivery} delivery @returns {Family[]} */
+function familiesOf(delivery) {
+  return /** @type {Family[]} */ (delivery.promClientMetrics())
 }
 
 /**
  * The metrics of several deliveries: each metric once, its samples with the name of their delivery.
  *
- * @param {[string, import('../native').NativeDelivery][]} natives
+ * @param {[string, NativeDelivery][]} deliveries
  * @returns {Family[]}
  */
-function joined(natives) {
+function joined(deliveries) {
   /** @type {Map<string, Family>} */
   const byName = new Map()
-  for (const [delivery, native] of natives) {
-    for (const { values, ...family } of familiesOf(native)) {
-      const labelled = values.map((value) => ({ ...value, labels: { ...value.labels, [LABEL]: delivery } }))
+  for (const [name, delivery] of deliveries) {
+    for (const { values, ...family } of familiesOf(delivery)) {
+      const labelled = values.map((value) => ({ ...value, labels: { ...value.labels, [LABEL]: name } }))
       const known = byName.get(family.name)
       if (known === undefined) byName.set(family.name, { ...family, values: labelled })
       else known.values.push(...labelled)

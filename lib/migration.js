@@ -1,7 +1,9 @@
 'use strict'
 
-const { SecretError, assertName } = require('./errors')
-const { plainOptions } = require('./options')
+// `delivery.migration`: moves secrets from the env file to AWS.
+
+const { checked, checkedScope, scopeOf } = require('./arguments')
+const { SecretError } = require('./errors')
 const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -78,36 +80,4 @@ class SecretMigrationManager {
 
 guard(SecretMigrationManager, 'delivery.migration')
 
-/**
- * An unknown key is refused: a misspelt `names` would move everything.
- *
- * @param {unknown} options
- * @param {string[]} known
- * @returns {Record<string, any>}
- */
-function checked(options, known) {
-  if (options === null) throw new SecretError('CONFIG_INVALID', 'options must be an object')
-  const given = plainOptions(options)
-  const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw new SecretError('CONFIG_INVALID', `options has an unknown key (${known.join(', ')})`)
-  return given
-}
-
-/** @param {unknown} options */
-function checkedScope(options) {
-  return scopeOf(checked(options, ['phase', 'names']))
-}
-
-/** @param {Record<string, any>} options */
-function scopeOf({ phase, names }) {
-  if (phase !== undefined && typeof phase !== 'string') {
-    throw new SecretError('CONFIG_INVALID', "phase must be 'critical', 'tool' or 'other'")
-  }
-  if (names !== undefined && !Array.isArray(names)) {
-    throw new SecretError('CONFIG_INVALID', 'names must be an array of secret names')
-  }
-  names?.forEach((/** @type {unknown} */ name) => assertName('each of names', name))
-  return { phase, names }
-}
-
-module.exports = { SecretMigrationManager, checked, checkedScope, scopeOf }
+module.exports = { SecretMigrationManager }

@@ -1,9 +1,7 @@
 'use strict'
 
-/**
- * Reads options as they are written: own members, getters, inherited members of a configuration class. The addon reads own
- * enumerable members only, so that an instance of a class would look empty to it. What cannot be read is refused.
- */
+// Options as own members: also those that are getters, or inherited in a configuration class, which the addon would not see.
+// What cannot be read is refused.
 
 const { types } = require('node:util')
 const { SecretError } = require('./errors')
@@ -88,8 +86,7 @@ function members(given, path, depth) {
       const value = read(given, name, path)
       if (typeof value !== 'function') define(found, name, plain(value, `${path}.${name}`, depth + 1))
       // A method of a class, and one that a library hid in an object, is an option only where options are functions.
-      else if (isShown(owner, name, given) || FUNCTIONS.has(`${path}.${name}`))
-        define(found, name, isPlain ? value : value.bind(given))
+      else if (isShown(owner, name, given) || FUNCTIONS.has(`${path}.${name}`)) define(found, name, value.bind(given))
     }
   }
   if (!isPlain && Object.keys(found).length === 0) {

@@ -1,19 +1,13 @@
 'use strict'
 
+// Joins equal reads, and hands those of one turn of the loop over together.
+
 const { SecretError } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
 /** @typedef {import('../native').NativeDelivery} NativeDelivery */
 /** @typedef {Record<string, string>} Found */
-
-/** So many reads are a whole call to AWS. */
-const CALL = 20
-/**
- * Most reads that are worked on together: enough that few threads have to be woken, and so few that JavaScript goes on with
- * the first ones while others are still read.
- */
-const PORTION = 2 * CALL
 
 /** One read that the caches of this process do not answer. */
 class Read {
@@ -32,32 +26,50 @@ class Read {
   }
 }
 
+/** The reads of one turn: one operation of the addon, whose answers come in portions. */
+class Turn {
+  /** @type {Read[]} */
+  reads = []
+  #end
+
+  /** @param {(read: Read, answer: any) => void} end Ends one read. */
+  constructor(end) {
+    this.#end = end
+  }
+
+  /**
+   * @param {number} first The number of the read that the first answer belongs to.
+   * @param {any[]} answers
+   */
+  answered(first, answers) {
+    for (let at = 0; at < answers.length; at++) this.#end(this.reads[first + at], answers[at])
+  }
+}
+
 /**
- * Reads of one delivery under way. Those of one turn of the loop are begun together: what none of them finds in the caches
- * is then fetched in few calls. While the addon has nothing to work on, a turn's first portion is begun at once, so that
- * JavaScript asks for the rest meanwhile (decision 11).
+ * Reads of one delivery. The addon divides those of a turn into portions and calls; what none of them finds in the caches is
+ * fetched in few calls (decision 11).
  */
 class Reads {
   #native
   #operations
-  /** No shared cache answers a read: each is part of a call. */
-  #costsCalls
   /** By name: readers of one secret share one read. @type {Map<string, Read>} */
   #underWay = new Map()
-  /** Those of this turn that are not begun. @type {Read[]} */
-  #portion = []
-  /** Portions that the addon works on. */
-  #begun = 0
-  /** Reads of the portion that is begun before its turn ends, since the addon has nothing else to work on. */
-  #first = CALL
-  #endsTurn = false
+  /** The turn that is not handed over yet. @type {Turn | undefined} */
+  #turn
   #endTurn = () => {
-    this.#endsTurn = false
-    this.#begin()
-    // Half of those under way: under steady load JavaScript goes on with one half while the other one is read. Whole
-    // calls only where each read costs one: what is left of them would go before the rest of its turn is there.
-    const half = Math.min(PORTION, Math.max(CALL, this.#underWay.size >> 1))
-    this.#first = this.#costsCalls ? half - (half % CALL) : half
+    const turn = this.#turn
+    if (turn === undefined) return
+    this.#turn = undefined
+    const names = turn.reads.map(({ name }) => name)
+    const variables = turn.reads[0].variables === undefined ? undefined : turn.reads.map((read) => read.variables ?? {})
+    this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables), turn)
+  }
+  #end = (/** @type {Read} */ read, /** @type {any} */ answer) => {
+    // Removed before anyone goes on: a reader that asks from then on gets a read of its own.
+    if (this.#underWay.get(read.name) === read) this.#underWay.delete(read.name)
+    if (typeof answer !== 'object' || answer === null) return read.resolve?.(answer)
+    read.reject?.(answer instanceof Error ? answer : new SecretError(answer.code, answer.message))
   }
 
   /**
@@ -67,7 +79,6 @@ class Reads {
   constructor(native, operations) {
     this.#native = native
     this.#operations = operations
-    this.#costsCalls = !native.hasSharedCache()
   }
 
   /**
@@ -82,71 +93,23 @@ class Reads {
     const isShared = variables === undefined || isEmpty(variables)
     if (isShared) {
       const other = this.#underWay.get(name)
-      // A promise of its own: whoever does not handle that it rejects hears of it.
+      // A promise of its own: each reader that does not handle a rejection hears of it.
       if (other !== undefined) return other.promise.then()
     }
     const read = new Read(name, variables)
     if (isShared) this.#underWay.set(name, read)
-    if (!this.#endsTurn) {
-      this.#endsTurn = true
+    if (this.#turn === undefined) {
+      this.#turn = new Turn(this.#end)
       queueMicrotask(this.#endTurn)
     }
-    if (this.#portion.push(read) === (this.#begun === 0 ? this.#first : PORTION)) this.#begin()
+    this.#turn.reads.push(read)
     return read.promise
   }
 
-  /** Called before a change: who reads after it must not join a read begun before it. */
+  /** Called before a change: a read after it must not join one begun before it. */
   forget() {
     this.#underWay.clear()
   }
-
-  #begin() {
-    const portion = this.#portion
-    this.#portion = []
-    if (portion.length > 1 && this.#beginTogether(portion)) return
-    // One alone, or a name with a line end, which is refused by itself.
-    for (const read of portion) {
-      this.#operations.begin(this.#native, (id) => this.#native.getSecret(id, read.name, read.variables), {
-        resolve: (value) => this.#end(read, value),
-        reject: (error) => this.#end(read, error),
-      })
-    }
-  }
-
-  /** @param {Read[]} portion */
-  #beginTogether(portion) {
-    const names = portion.map(nameOf).join('\n')
-    const variables = portion[0].variables === undefined ? undefined : portion.map(variablesOf)
-    const begin = (/** @type {number} */ id) => this.#native.getSecrets(id, portion.length, names, variables)
-    const begun = this.#operations.begin(this.#native, begin, {
-      resolve: (answers) => {
-        this.#begun--
-        for (let at = 0; at < portion.length; at++) this.#end(portion[at], answers[at])
-      },
-      reject: (error) => {
-        this.#begun--
-        for (const read of portion) this.#end(read, error)
-      },
-    })
-    if (begun) this.#begun++
-    return begun
-  }
-
-  /**
-   * Off the list before anyone goes on: whoever asks from then on gets a read of their own.
-   *
-   * @param {Read} read
-   * @param {any} answer A value, `null`, or why there is none.
-   */
-  #end(read, answer) {
-    const { name } = read
-    if (this.#underWay.get(name) === read) this.#underWay.delete(name)
-    if (typeof answer !== 'object' || answer === null) return read.resolve?.(answer)
-    read.reject?.(answer instanceof Error ? answer : new SecretError(answer.code, answer.message))
-  }
 }
-
-const nameOf = (/** @type {Read} */ { name }) => name
-const variablesOf = (/** @type {Read} */ { variables }) => variables ?? {}
 
 module.exports = { Reads }

@@ -1,15 +1,15 @@
 'use strict'
 
-/**
- * Timers and the clock as they are without the fake ones of Jest, Vitest and Sinon, which would stop what waits here. They
- * are taken when this is loaded. Where they are already fake then, the originals are had from the fake: each function of
- * @sinonjs/fake-timers, which all three use, has its `clock`, and that keeps the original `setTimeout` as `_setTimeout`.
- */
+// Timers and the clock without the fake ones of Jest, Vitest and Sinon, which would stop what waits here. They are taken when
+// this is loaded; where they are fake already, the originals are had from the fake.
 
 const { performance } = require('node:perf_hooks')
 const timers = require('node:timers')
 
 /**
+ * The original of a function that may be fake: each function of @sinonjs/fake-timers, which all three use, has its `clock`,
+ * and that keeps the original `setTimeout` as `_setTimeout`.
+ *
  * @template {Function} F
  * @param {string} name
  * @param {F} found

@@ -1,10 +1,7 @@
 'use strict'
 
-/**
- * What becomes of a method that is called on something else than its object. On a proxy of the object (as test doubles,
- * tracing and dependency injection make them) it works; without an object, as after `const { getSecret } = delivery`, its
- * error says so. Without this, both end in a TypeError about a private member.
- */
+// What becomes of methods that are called on something else than their object: on a proxy of it they work, without an object
+// their error says so. Without this, both end in a TypeError about a private member.
 
 const { SecretError } = require('./errors')
 

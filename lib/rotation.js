@@ -1,7 +1,9 @@
 'use strict'
 
-const { assertEnvironment, assertName } = require('./errors')
-const { listen } = require('./operations')
+// `delivery.rotation`: gives secrets new values, by hand and on schedule.
+
+const { assertEnvironment, assertName } = require('./arguments')
+const { listen } = require('./listeners')
 const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -10,19 +12,19 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 class SecretRotationManager {
   #start
   #native
-  #operations
+  #listeners
 
   /**
    * @param {<T>(begin: (id: number) => void) => Promise<T>} start
    * @param {import('../native').NativeDelivery} nativeDelivery
-   * @param {InstanceType<typeof import('./operations').Operations>} operations
+   * @param {InstanceType<typeof import('./listeners').Listeners>} listeners
    */
-  constructor(start, nativeDelivery, operations) {
+  constructor(start, nativeDelivery, listeners) {
     identify(this)
     this.#start = start
     this.#native = nativeDelivery
-    this.#operations = operations
-    this.policies = Object.freeze(JSON.parse(nativeDelivery.rotationPolicies()).map(Object.freeze))
+    this.#listeners = listeners
+    this.policies = Object.freeze(nativeDelivery.rotationPolicies().map(Object.freeze))
   }
 
   /**
@@ -66,7 +68,7 @@ class SecretRotationManager {
    * @returns {() => void}
    */
   onNotice(callback) {
-    return listen(this.#operations.noticeListeners, callback, 'rotation.onNotice')
+    return listen(this.#listeners.rotationNotice, callback, 'rotation.onNotice')
   }
 
   [inspect]() {

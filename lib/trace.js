@@ -1,26 +1,26 @@
 'use strict'
 
-// Spans for reads that leave the process, where the service has `@opentelemetry/api`. It is not a dependency: whoever
-// traces has it.
+// Spans for reads that leave the process, in services that have `@opentelemetry/api`. It is not a dependency of this
+// package.
 
 const { name, version } = require('../package.json')
 
-/** Where every copy of the API keeps what an SDK registered. */
+/** Every copy of the API finds the registered SDK under this symbol. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
 /** @type {any} */
 let api
 
 /**
- * The tracer of the SDK that the service registered, if there is one; asked for each time, since it may register one late. Until then the
- * API is not even loaded: it takes longer than all of this package.
+ * The tracer of the SDK that the service registered, if any. This is asked for each read, since a service may register an
+ * SDK late. Until then the API is not loaded: loading it takes longer than loading all of this package.
  */
 function currentTracer() {
   const provider = /** @type {any} */ (globalThis)[REGISTERED]?.trace
   if (provider === undefined) return undefined
   api ??= loadedApi()
   if (api === null) return undefined
-  // The API's own provider stands before that of the SDK, and gives no tracer when the SDK was taken away.
+  // The API wraps the SDK's provider in one of its own. `getDelegateTracer` returns no tracer once the SDK was removed.
   return provider.getDelegateTracer === undefined
     ? provider.getTracer(name, version)
     : provider.getDelegateTracer(name, version)
@@ -30,13 +30,13 @@ function loadedApi() {
   try {
     return require('@opentelemetry/api')
   } catch {
-    // Not to be found from here: nothing is traced.
+    // The API cannot be resolved from here. Reads are not traced then.
     return null
   }
 }
 
 /**
- * Runs a read inside a span, as a child of the one that is active.
+ * Runs a read inside a span, as a child of the active span.
  *
  * @template T
  * @param {any} tracer {@link currentTracer}'s.

@@ -27,7 +27,7 @@ function forConfiguration() {
   return found
 }
 
-/** Where one delivery looks for variables. */
+/** The variables that one delivery reads. */
 class VariableSource {
   #given
 

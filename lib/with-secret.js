@@ -1,18 +1,14 @@
 'use strict'
 
-const { setMaxListeners } = require('node:events')
+// `withSecret`: which errors mean that the credentials are wrong, and which value is tried next.
+
 const { SecretError } = require('./errors')
 const { plainOptions } = require('./options')
-const { now, pause } = require('./real-time')
+const { now } = require('./real-time')
 
 const DEFAULT_TIMEOUT_MS = 10_000
-/** Between two looks at AWS for one secret; doubles while nothing fits. */
-const FIRST_WAIT_MS = 100
-const LONGEST_WAIT_MS = 2_000
-/** After no version of a secret was accepted: how long AWS is not asked about it again for that reason. */
-const REST_MS = 30_000
 
-/** What drivers and clients call "these credentials are wrong". */
+/** The codes with which drivers and clients say that credentials are wrong. */
 const CODES = new Set([
   '28P01', // PostgreSQL: invalid_password
   '28000', // PostgreSQL: invalid_authorization_specification
@@ -46,110 +42,16 @@ function isAuthError(error) {
 }
 
 /**
- * What AWS has of a secret: its values, the likeliest first, and whether a rotation is under way.
- *
- * @typedef {{ values: string[], isPending: boolean }} Found
- *
- * The looks at AWS of one secret. Whoever asks for one shares it, and their number is bounded in time: a password that
- * is wrong everywhere must not become a load on AWS.
- *
- * @typedef {{ notBefore: number, wait: number, restUntil: number, under: Promise<Found> | undefined }} Look
- */
-class Looks {
-  /** @type {Map<string, Look>} */
-  #byName = new Map()
-  /** What the target accepted in place of the live value: it is ahead of AWS, or behind. @type {Map<string, { live: string, value: string }>} */
-  #accepted = new Map()
-  #closing = new AbortController()
-  #read
-
-  /** @param {(name: string) => Promise<Found>} read */
-  constructor(read) {
-    this.#read = read
-    // One for each secret that is looked for.
-    setMaxListeners(0, this.#closing.signal)
-  }
-
-  /**
-   * The value that was accepted last while `live` was the live one.
-   *
-   * @param {string} name
-   * @param {string} live
-   */
-  likeliest(name, live) {
-    const accepted = this.#accepted.get(name)
-    return accepted?.live === live ? accepted.value : live
-  }
-
-  /**
-   * What AWS has of `name`, or `undefined` when it is not to be asked for that before `end`.
-   *
-   * @param {string} name
-   * @param {number} end
-   */
-  async values(name, end) {
-    const look = this.#byName.get(name) ?? { notBefore: 0, wait: FIRST_WAIT_MS, restUntil: 0, under: undefined }
-    this.#byName.set(name, look)
-    this.#closing.signal.throwIfAborted()
-    if (look.under !== undefined) return look.under
-    const at = Math.max(look.notBefore, look.restUntil)
-    if (at > end) return undefined
-    const wait = at - now()
-    const { signal } = this.#closing
-    look.under = (wait > 0 ? pause(wait, signal) : Promise.resolve())
-      .then(() => this.#read(name))
-      .catch((error) => {
-        throw signal.aborted ? signal.reason : error
-      })
-      .finally(() => {
-        look.under = undefined
-        look.notBefore = now() + look.wait * (0.5 + Math.random())
-        look.wait = Math.min(look.wait * 2, LONGEST_WAIT_MS)
-      })
-    return look.under
-  }
-
-  /**
-   * `value` was accepted while `live` was the live one.
-   *
-   * @param {string} name
-   * @param {string} live
-   * @param {string} value
-   */
-  found(name, live, value) {
-    this.#byName.delete(name)
-    if (value === live) this.#accepted.delete(name)
-    else this.#accepted.set(name, { live, value })
-  }
-
-  /**
-   * None was, for as long as somebody wanted to wait. The rest is not prolonged by those who come meanwhile.
-   *
-   * @param {string} name
-   */
-  gaveUp(name) {
-    const look = this.#byName.get(name)
-    if (look && look.restUntil < now()) look.restUntil = now() + REST_MS
-  }
-
-  /** Ends the waits, and holds no value any more. */
-  close() {
-    this.#accepted.clear()
-    this.#closing.abort(new SecretError('CLOSED', 'this SecretDelivery was closed; create a new one to read secrets'))
-  }
-}
-
-/**
  * @template T
  * @param {object} how
  * @param {string} how.name
  * @param {() => Promise<string | null>} how.read
- * @param {Looks} how.looks
+ * @param {InstanceType<typeof import('./candidates').Candidates>} how.candidates
  * @param {(secret: string) => Promise<T>} use
  * @param {import('../index').WithSecretOptions} [options]
  * @returns {Promise<T>}
  */
-async function withSecret({ name, read, looks }, use, options) {
+async function withSecret({ name, read, candidates }, use, options) {
   const given = checked(use, options)
   const isAuth = given.isAuthError ?? isAuthError
   const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
@@ -165,7 +67,7 @@ async function withSecret({ name, read, looks }, use, options) {
     tried.add(secret)
     try {
       const result = await use(secret)
-      looks.found(name, live, secret)
+      candidates.accepted(name, live, secret)
       return { result }
     } catch (error) {
       if (!isAuth(error)) throw error
@@ -181,11 +83,11 @@ async function withSecret({ name, read, looks }, use, options) {
     }
     return undefined
   }
-  let done = await tryEach([looks.likeliest(name, first), first])
+  let done = await tryEach([candidates.likeliest(name, first), first])
   while (done === undefined) {
-    const found = await looks.values(name, end)
+    const found = await candidates.values(name, end)
     if (found === undefined) {
-      looks.gaveUp(name)
+      candidates.gaveUp(name)
       throw failure
     }
     live = found.values[0] ?? live
@@ -215,4 +117,4 @@ function checked(use, options) {
   return given
 }
 
-module.exports = { Looks, withSecret }
+module.exports = { withSecret }

@@ -1,5 +1,5 @@
-//! Overwrites whatever is freed. Buffers of the HTTP, TLS and Redis clients hold answers with values, and are not ours to
-//! wipe one by one (decision 26).
+//! An allocator that overwrites memory when it is freed. Buffers of the HTTP, TLS and Redis clients hold values too, and
+//! this code cannot wipe them one by one (decision 26).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -8,10 +8,10 @@ use zeroizing_alloc::ZeroAlloc;
 #[global_allocator]
 static ALLOCATOR: OutOfLine = OutOfLine(ZeroAlloc(System));
 
-/// Keeps what overwrites in one place: inlined into all that frees, it would weigh 400 KB.
+/// Keeps the overwriting code out of line: inlined at every place that frees memory, it adds 400 KB to the binary.
 struct OutOfLine(ZeroAlloc<System>);
 
-// SAFETY: every call goes to the same allocator, as it came.
+// SAFETY: every call is passed unchanged to the same allocator.
 unsafe impl GlobalAlloc for OutOfLine {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

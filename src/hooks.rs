@@ -1,4 +1,4 @@
-//! The service's rotation hooks: functions of JavaScript that the core calls and waits for.
+//! The service's rotation hooks: functions in JavaScript that the core calls and waits for.
 
 use std::sync::Arc;
 
@@ -6,12 +6,14 @@ use delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure,
 use secret::value::SecretValue;
 
 use crate::completions::Completions;
+use crate::messages::Message;
 use crate::questions::Questions;
-use crate::report;
+use crate::reports::AnyReport;
+use crate::reports::rotation::RotationHookContext;
 
 type Answer = Result<Option<SecretValue>, HookFailure>;
 
-/// The hooks that `options.rotation.hooks` named.
+/// The hooks that `options.rotation.hooks` names. The functions themselves stay in JavaScript (`lib/hooks.js`).
 pub struct JsHooks {
     given: Vec<Hook>,
     completions: Arc<Completions>,
@@ -19,19 +21,18 @@ pub struct JsHooks {
 }
 
 impl JsHooks {
-    /// The functions themselves stay in JavaScript (`lib/operations.js`).
     pub fn new(given: Vec<Hook>, completions: Arc<Completions>) -> Self {
         Self { given, completions, calls: Questions::default() }
     }
 
-    /// A value of a call under way; nothing once it ended.
+    /// The pending or the current value of a call under way. `None` after the call has ended.
     pub fn value(&self, id: u32, pending: bool) -> Option<SecretValue> {
         let value =
             |context: &HookContext| if pending { context.pending.clone() } else { Some(context.current.clone()) };
         self.calls.about(id, value).flatten()
     }
 
-    /// A call ended. One that was given up is not waited for any more.
+    /// Ends a call. A call that the core has given up is ignored.
     pub fn finish(&self, id: u32, answer: Answer) {
         self.calls.answer(id, answer);
     }
@@ -43,10 +44,10 @@ impl Hooks for JsHooks {
     }
 
     fn call(&self, hook: Hook, context: HookContext) -> HookAnswer {
-        let told = report::hook_context(hook, &context).to_string();
+        let crossing = AnyReport::new(RotationHookContext::of(hook, &context));
         let (id, answered) = self.calls.open(context);
-        self.completions.call_hook(id, told);
-        // Without an answer JavaScript's environment has gone.
+        self.completions.push(Message::CallHook { id, context: crossing });
+        // No answer comes when JavaScript's environment has ended.
         Box::pin(async move { answered.wait().await.unwrap_or_else(|| Err(HookFailure::new("Closed", None))) })
     }
 }

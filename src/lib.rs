@@ -1,23 +1,34 @@
 //! The Node face of the delivery core: converts options and results, decides nothing.
 //!
-//! JavaScript starts an operation with an id and hears of its end through one function that takes finished operations
-//! in bulk (`completions`); `lib/delivery.js` turns both into promises. A cached read does not go that way: it is one
-//! synchronous call (`raw`).
+//! JavaScript starts an operation with an id (`delivery`) and hears of its end through one function that takes messages
+//! in bulk (`completions`); `lib/` turns both into promises. A cached read does not go that way: it is one synchronous
+//! call (`raw`).
+//!
+//! The modules below stand in the order of their arrows: each may use those above it.
 
 mod allocator;
-mod audit;
-mod completions;
-mod hooks;
-mod migration;
-mod native_delivery;
-mod options;
-mod questions;
-mod raw;
-mod report;
 mod runtime;
-mod shipping;
+
+mod raw;
+
+mod failure;
+mod options;
+mod reports;
+mod scope;
+
+mod audit;
+mod words;
+
+mod messages;
+
+mod batch;
+
+mod completions;
+mod questions;
+
+mod hooks;
+mod notices;
+mod sink;
 mod variables;
 
-/// The version of this addon, which the package that loads it compares with its own.
-#[napi_derive::napi]
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+mod delivery;

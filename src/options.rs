@@ -5,10 +5,11 @@ use napi::ValueType;
 use napi::bindgen_prelude::{Array, FromNapiValue, JsValue, Object, Result, Uint8Array, Unknown};
 use zeroize::Zeroizing;
 
-/// No option is nested deeper; a cyclic object is.
+/// No option is nested deeper than this. A cyclic object reaches it.
 const MAX_DEPTH: u8 = 12;
 
-/// Reads any JavaScript value. What no option takes becomes [`OptionValue::Other`], for the core to refuse by path.
+/// Reads any JavaScript value. A value that no option accepts becomes [`OptionValue::Other`]; the core refuses it and names
+/// its path.
 pub fn read(value: Unknown<'_>) -> Result<OptionValue> {
     read_at(value, 0)
 }

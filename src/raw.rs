@@ -1,10 +1,7 @@
 //! The only file with `unsafe` of its own: raw Node-API where the generated glue costs more than the work.
 //!
 //! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
-//!   looked up; nothing is allocated but the JavaScript string. napi-derive's own argument handling would cost more
-//!   than the rest of the read (MEASURED section 1).
 //! - [`SecretText`]: a secret becomes a JavaScript string straight from its wiped-on-drop buffer, without a `String` in
-//!   between that would keep a copy.
 //! - [`Hop`]: calls JavaScript from other threads, and lets pending operations, and nothing else, hold the event loop.
 //!
 //! Every callback runs on the thread of its own environment, as Node-API requires. No callback can unwind into C: they
@@ -16,18 +13,22 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 
 use delivery_core::delivery::HotPath;
-use napi::bindgen_prelude::{JsObjectValue, JsValue, Object, Result, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{
+    FromNapiValue, JsObjectValue, JsValue, Object, Result, ToNapiValue, TypeName, Unknown, ValidateNapiValue,
+};
 use napi::threadsafe_function::ThreadsafeFunctionHandle;
-use napi::{Env, Error, JsError, Status, sys};
-use secret::name::{MAX_NAME, MAX_PART};
+use napi::{Env, Error, JsError, Status, ValueType, sys};
+use secret::error::SecretError;
+use secret::name::{MAX_NAME, MAX_PART, SecretName};
 use secret::value::SecretValue;
 
 /// Room for the longest name, one more UTF-8 character and the NUL that Node-API writes. Node-API cuts what does not
 /// fit without saying so; with this room anything cut is recognisably longer than any valid name.
 const ROOM: usize = 5;
 
-/// Becomes a JavaScript function `(tool, type)` or `(name)` that returns the fresh cached value, or `undefined` when
-/// the read has to take the long way (not cached, or not a name at all).
+/// Becomes a JavaScript function `(tool, type)` or `(name)` that returns the fresh cached value. Where there is none it
+/// returns the secret's name in an array, so that the read that follows need not build it again; `undefined` when the
+/// arguments name no secret.
 pub struct CachedReader(pub Arc<HotPath>);
 
 impl ToNapiValue for CachedReader {
@@ -49,7 +50,8 @@ impl ToNapiValue for CachedReader {
             )
         };
         check(status)?;
-        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment ends.
+        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment
+        // ends.
         check(unsafe {
             sys::napi_add_finalizer(env, function, data, Some(drop_reader), ptr::null_mut(), ptr::null_mut())
         })?;
@@ -63,7 +65,7 @@ unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_
 }
 
 unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // `undefined` sends the caller the long way, where errors are told properly.
+    // `undefined` sends the caller to the slow path, which reports errors properly.
     // SAFETY: Node-API calls this with a current environment and valid info.
     catch_unwind(AssertUnwindSafe(|| unsafe { read(env, info) })).ok().flatten().unwrap_or(ptr::null_mut())
 }
@@ -82,9 +84,9 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     // SAFETY: `data` is the `HotPath` of this function, alive as long as the function.
     let hot = unsafe { &*data.cast_const().cast::<HotPath>() };
     let mut buffer = [0u8; MAX_NAME + ROOM];
-    let length = if count < 2 {
+    let (length, at) = if count < 2 {
         // SAFETY: `buffer` is as long as said.
-        unsafe { copy_text(env, arguments[0], &mut buffer, MAX_NAME) }?
+        (unsafe { copy_text(env, arguments[0], &mut buffer, MAX_NAME) }?, None)
     } else {
         // SAFETY: as above.
         let tool = unsafe { copy_text(env, arguments[0], &mut buffer[..MAX_PART + ROOM], MAX_PART) }?;
@@ -93,12 +95,63 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
         let kind = unsafe { copy_text(env, arguments[1], &mut buffer[tool + 1..], MAX_PART) }?;
         let length = tool + 1 + kind;
         buffer[..length].make_ascii_uppercase();
-        length
+        (length, Some(tool))
     };
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
-    let entry = hot.read(name)?;
+    if let Some(entry) = hot.read(name) {
+        // SAFETY: `env` is current.
+        return unsafe { text(env, &entry.value) }.ok();
+    }
+    let valid = match at {
+        Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
+        None => SecretName::new(name),
+    };
     // SAFETY: `env` is current.
-    unsafe { text(env, &entry.value) }.ok()
+    unsafe { ToNapiValue::to_napi_value(env, vec![valid.ok()?.as_str()]) }.ok()
+}
+
+/// The names of a turn's reads, each valid or with the error that it rejects with.
+pub struct Names(pub Vec<std::result::Result<SecretName, SecretError>>);
+
+impl TypeName for Names {
+    fn type_name() -> &'static str {
+        "Array<string>"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
+}
+
+impl ValidateNapiValue for Names {}
+
+impl FromNapiValue for Names {
+    /// # Safety
+    /// `env` must be current and `array` one of its values.
+    unsafe fn from_napi_value(env: sys::napi_env, array: sys::napi_value) -> Result<Self> {
+        let mut count = 0u32;
+        // SAFETY: as said above.
+        check(unsafe { sys::napi_get_array_length(env, array, &raw mut count) })?;
+        let mut names = Vec::with_capacity(count as usize);
+        let mut buffer = [0u8; MAX_NAME + ROOM];
+        for at in 0..count {
+            let (mut value, mut length) = (ptr::null_mut(), 0usize);
+            // SAFETY: `array` is an array; the buffer is as long as said. What does not fit is cut, and is too long for
+            // a name all the same.
+            unsafe {
+                check(sys::napi_get_element(env, array, at, &raw mut value))?;
+                check(sys::napi_get_value_string_utf8(
+                    env,
+                    value,
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    &raw mut length,
+                ))?;
+            }
+            names.push(SecretName::new(&String::from_utf8_lossy(&buffer[..length])));
+        }
+        Ok(Self(names))
+    }
 }
 
 /// The length of the string `value` as UTF-8 in `buffer`; `None` when it is no string, empty, or longer than `most`.
@@ -150,8 +203,8 @@ unsafe fn text(env: sys::napi_env, value: &SecretValue) -> Result<sys::napi_valu
     let plain = value.expose();
     let (start, length) = (plain.as_ptr().cast(), plain.len().cast_signed());
     let mut string = ptr::null_mut();
-    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over twice
-    // as fast as UTF-8.
+    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over
+    // twice as fast as UTF-8.
     let status = unsafe {
         if value.is_ascii() {
             sys::napi_create_string_latin1(env, start, length, &raw mut string)
@@ -166,7 +219,19 @@ unsafe fn text(env: sys::napi_env, value: &SecretValue) -> Result<sys::napi_valu
 /// Calls a JavaScript function from any thread, with what `make` gives on JavaScript's. Weak: by itself it does not
 /// hold the event loop ([`Hop::hold`] does). Made here and not by `napi::threadsafe_function` because only the raw call
 /// takes a resource object, and its `hasRef()` is how Jest tells an open handle from an idle one.
-pub struct Hop(Arc<ThreadsafeFunctionHandle>);
+pub struct Hop {
+    handle: Arc<ThreadsafeFunctionHandle>,
+    /// The environment that made it; used on its thread only.
+    env: OwnEnv,
+}
+
+/// An environment, for calls on its own thread.
+struct OwnEnv(sys::napi_env);
+
+// SAFETY: the pointer is passed to Node-API in `Hop::hold` alone, whose callers are on the environment's thread.
+unsafe impl Send for OwnEnv {}
+// SAFETY: as above.
+unsafe impl Sync for OwnEnv {}
 
 /// What Node-API keeps for a [`Hop`].
 struct HopContext {
@@ -217,38 +282,38 @@ impl Hop {
             return Err(error);
         }
         handle.set_raw(function);
-        let hop = Self(handle);
-        hop.hold(env, false)?;
+        let hop = Self { handle, env: OwnEnv(env.raw()) };
+        hop.hold(false)?;
         Ok(hop)
     }
 
     /// Arranges one call. Nothing happens when the environment is closing: nobody there waits.
     pub fn call(&self) {
-        self.0.with_read_aborted(|aborted| {
+        self.handle.with_read_aborted(|aborted| {
             if !aborted {
                 let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
                 // SAFETY: not finalized while the lock is held, since `drop_hop` takes it for writing. The status can
                 // only say that the environment is closing.
-                unsafe { sys::napi_call_threadsafe_function(self.0.get_raw(), ptr::null_mut(), mode) };
+                unsafe { sys::napi_call_threadsafe_function(self.handle.get_raw(), ptr::null_mut(), mode) };
             }
         });
     }
 
-    /// Lets it hold the event loop, or lets that go. On the thread of `env`.
+    /// Lets it hold the event loop, or lets that go. To be called on the thread of its environment.
     ///
     /// # Errors
     /// Node-API's.
-    pub fn hold(&self, env: Env, hold: bool) -> Result<()> {
-        self.0.with_read_aborted(|aborted| {
+    pub fn hold(&self, hold: bool) -> Result<()> {
+        self.handle.with_read_aborted(|aborted| {
             if aborted {
                 return Ok(());
             }
-            // SAFETY: as in `call`, on the thread of `env`.
+            // SAFETY: as in `call`, on the thread of the environment.
             check(unsafe {
                 if hold {
-                    sys::napi_ref_threadsafe_function(env.raw(), self.0.get_raw())
+                    sys::napi_ref_threadsafe_function(self.env.0, self.handle.get_raw())
                 } else {
-                    sys::napi_unref_threadsafe_function(env.raw(), self.0.get_raw())
+                    sys::napi_unref_threadsafe_function(self.env.0, self.handle.get_raw())
                 }
             })
         })

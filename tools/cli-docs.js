@@ -10,8 +10,8 @@ const { Terminal } = require('../cli/terminal')
 const file = path.resolve(__dirname, '..', 'docs', 'cli.md')
 
 /**
- * The help of the program and of every command, as it is printed where no terminal is, by the command's words; '' is
- * the program.
+ * The help texts of the program and of every command, as they are printed without a terminal. The keys are the words of the
+ * commands; '' is the program.
  *
  * @returns {Map<string, string>}
  */
@@ -38,7 +38,7 @@ function helps() {
 }
 
 /**
- * The page with these helps in it.
+ * The page with these help texts.
  *
  * @param {string} page
  * @param {Map<string, string>} texts

@@ -1,7 +1,7 @@
 'use strict'
 
-// What suites of Jest need before they run, derived from what they import: a suite that imports, itself or by way of other
-// modules, __test__/support/servers/redis.js needs what `setup.SERVERS.redis` installs.
+// Finds the servers that Jest suites need, from their imports: a suite that imports __test__/support/servers/redis.js, directly
+// or through other modules, needs what `setup.SERVERS.redis` installs.
 
 const fs = require('node:fs')
 const { createRequire } = require('node:module')
@@ -29,7 +29,7 @@ function modulesOf(file, found = new Set()) {
   return found
 }
 
-/** The name under which `setup.SERVERS` knows a module, if it does. @param {string} file @returns {setup.Need | undefined} */
+/** The name of a module in `setup.SERVERS`, if it is there. @param {string} file @returns {setup.Need | undefined} */
 function needOf(file) {
   if (!PLACES.some((place) => file.startsWith(place + path.sep))) return undefined
   const { name, dir } = path.parse(file)

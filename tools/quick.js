@@ -14,34 +14,51 @@ const setup = require('./setup')
 const ALWAYS = ['reads/delivery', 'reads/options']
 
 /**
- * The suites beside a file that no suite imports, or that every suite does: Rust, lib/, programs, documents. Each pattern is
- * tried on the file's path from the root; each suite is a part of a path in __test__.
+ * The suites for files that no suite imports, or that every suite imports: Rust, lib/, programs, documents. Each pattern is
+ * matched with the path of a file from the root; each suite is a part of a path in __test__.
  *
  * @type {[RegExp, string[]][]}
  */
 const BESIDE = [
   [/^(src|lib|crates\/(?!aws-endpoint|audit-log))\b/, ALWAYS],
+  [/^(src|lib|cli|crates)\/|^ARCHITECTURE\.md$|(^|\/)Cargo\.toml$/, ['architecture/']],
   [/^(src|lib|crates)\/.*(cache|redis|snapshot|coherence|memory|envelope|tiered)/, ['cache/cache', 'cache/redis']],
   [/^(src|lib|crates)\/.*(fleet|flight|batch|refresh|lease)/, ['cache/fleet']],
   [/^(src|lib|crates)\/.*(rotation|staging|hook|event|queue)/, ['rotation/rotate-secret', 'rotation/rotation']],
   [/^(src|lib|crates)\/.*(migration|env_file)/, ['migration/migration', 'migration/retire']],
   [/^(src|lib|crates)\/.*(validation|check|permission|compliance)/, ['migration/validation', 'migration/permissions']],
-  [/^(src|lib|crates)\/.*(audit|metrics)/, ['observability/audit', 'observability/metrics']],
+  [/^(src|lib|crates)\/.*(audit|metrics)/, ['observability/audit', 'observability/metrics', 'docs/metrics']],
   [/^(src|lib|crates)\/.*(error|classify)/, ['reads/errors']],
   [/^(src|lib|crates)\/.*(config|option)/, ['cli/config-schema', 'reads/options']],
   [/^(src|lib|crates)\/.*(variable|runtime|env)/, ['reads/variables', 'reads/environments']],
   [/^lib\/load\.js$/, ['package/loader']],
+  [/^lib\/real-time\.js$/, ['package/fake-timers']],
+  [/^lib\/(options|logger|receiver)\.js$/, ['reads/unset-options', 'reads/logger', 'reads/receiver']],
+  [/^lib\/(copies|candidates)\.js$/, ['reads/testing', 'reads/with-secret']],
+  [/^lib\/metrics\.js$/, ['observability/registry']],
   [/^cli\//, ['cli/']],
   [/^(testing\.(js|d\.ts))$/, ['reads/testing', 'types/']],
-  [/^index\.d\.ts$/, ['types/', 'docs/readme', 'cli/config-schema']],
+  [/^index\.d\.ts$/, ['types/', 'docs/options', 'docs/errors', 'docs/usage', 'cli/config-schema', 'reads/options']],
   [/^tcs-secrets\.schema\.json$/, ['cli/config-schema']],
-  [/\.md$/, ['docs/readme', 'cli/docs']],
-  [/^examples\//, ['docs/examples', 'rotation/webhook']],
+  [
+    /\.md$/,
+    [
+      'docs/pages',
+      'docs/options',
+      'docs/errors',
+      'docs/platforms',
+      'docs/behaviour',
+      'docs/metrics',
+      'docs/usage',
+      'cli/docs',
+    ],
+  ],
+  [/^(examples\/|docs\/start\.md$)/, ['docs/start', 'docs/examples', 'rotation/webhook']],
   [/^ops\//, ['observability/dashboard', 'observability/metrics']],
   [/^(package\.json|Cargo\.(toml|lock)|npm\/|\.github\/)/, ['package/release']],
 ]
 
-/** What is imported by more suites than this is left to `npm test`. */
+/** If more suites import a changed file, they are left to `npm test`. */
 const MOST_RELATED = 12
 
 const jestProgram = path.join(setup.root, 'node_modules', 'jest', 'bin', 'jest.js')
@@ -56,7 +73,7 @@ const output = (command, args) =>
   })
 const lines = (/** @type {string} */ text) => text.split('\n').filter((line) => line !== '')
 
-/** Where this branch left main, or the commit that is named. */
+/** The merge base with main, or the commit given as argument. */
 function base() {
   if (process.argv[2] !== undefined) return process.argv[2]
   const exists = (/** @type {string} */ name) => spawnSync('git', ['rev-parse', '-q', '--verify', name]).status === 0
@@ -98,7 +115,7 @@ function compiled() {
   const messages = lines(output('cargo', ['build', '--quiet', ...targets, '--message-format=json-render-diagnostics']))
   const artifacts = messages.map((line) => JSON.parse(line)).filter(({ reason }) => reason === 'compiler-artifact')
   const library = artifacts.find(({ target }) => target.kind.includes('cdylib')).filenames[0]
-  // Loaders want this ending. Not in place: a process may have it loaded.
+  // Node loads files with this ending only. Renamed into place, because a process may have the old file loaded.
   const addon = path.join(path.dirname(library), 'tcs-secret-delivery.node')
   fs.copyFileSync(library, `${addon}.new`)
   fs.renameSync(`${addon}.new`, addon)
@@ -106,7 +123,7 @@ function compiled() {
   return { addon, tests: tests.map((one) => ({ package: one.package_id, program: one.executable })) }
 }
 
-/** The suites that import these files, by way of other modules too. @param {string[]} files */
+/** The suites that import these files, directly or through other modules. @param {string[]} files */
 function related(files) {
   if (files.length === 0) return []
   const suites = JSON.parse(
@@ -128,7 +145,7 @@ function suitesFor(files) {
   )
   const there = files.filter((file) => fs.existsSync(path.join(setup.root, file)))
   const own = there.filter((file) => file.endsWith('.test.js')).map((file) => path.join(setup.root, file))
-  // Every suite imports lib/ by way of index.js: what is beside it stands in the table.
+  // Every suite imports lib/ through index.js; the table above names the suites to run.
   const imported = there.filter((file) => /\.c?js$/.test(file) && !/^(lib\/|index\.js$|.*\.test\.js$)/.test(file))
   const found = [...new Set([...own.filter((suite) => all.includes(suite)), ...named, ...related(imported)])]
   const tooMuch = found.filter((suite) => !own.includes(suite) && needsOf([suite]).has('runtimes'))

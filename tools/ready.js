@@ -1,6 +1,6 @@
 'use strict'
 
-// `npm run ready`: all that CI checks. `-- --fix` repairs what a tool can repair, `-- --only NAME` and `-- --skip NAME`
+// `npm run ready`: everything that CI checks. `-- --fix` repairs what a tool can repair, `-- --only NAME` and `-- --skip NAME`
 // (both may be repeated) narrow it down.
 
 const { execFileSync } = require('node:child_process')
@@ -17,6 +17,14 @@ let fix = false
 
 /** @type {Record<string, () => void | Promise<void>>} */
 const checks = {
+  clippy() {
+    // All packages in one call: single packages enable other features of their dependencies, and the AWS SDK would be
+    // compiled again. Not --all-targets, which would build tests of the addon's library: it has none, because Node-API
+    // calls do nothing outside Node.
+    const targets = ['--lib', '--bins', '--tests', '--examples']
+    const repairs = fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
+    cargo('clippy', '--locked', '--workspace', ...targets, ...repairs, '--', '-D', 'warnings')
+  },
   format() {
     npx('prettier', fix ? '--write' : '--check', '--log-level=warn', '.')
     cargo('fmt', '--all', ...(fix ? [] : ['--check']))
@@ -24,14 +32,6 @@ const checks = {
   types() {
     npx('tsc', '-p', 'tsconfig.json')
     npx('tsc', '-p', '__test__/types')
-  },
-  clippy() {
-    // All packages in one call: a part of them has other features of its dependencies, and the AWS SDK would be compiled
-    // again. Not --all-targets, which makes a test of the addon's library: it has none, because Node-API calls do nothing
-    // outside Node.
-    const targets = ['--lib', '--bins', '--tests', '--examples']
-    const repairs = fix ? ['--fix', '--allow-dirty', '--allow-staged'] : []
-    cargo('clippy', '--locked', '--workspace', ...targets, ...repairs, '--', '-D', 'warnings')
   },
   docs() {
     setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
@@ -80,18 +80,24 @@ async function main() {
   const names = Object.keys(checks).filter((name) => values.only?.includes(name) ?? true)
   const wanted = names.filter((name) => !values.skip.includes(name))
   setup.rust()
-  setup.nodeModules()
-  // The optimised build takes longest, a good part of it on one processor: the other checks run meanwhile. Not while they
-  // repair what it compiles.
+  // On a fresh checkout npm downloads packages while cargo compiles for clippy, which needs none of them.
+  const installing = setup.nodeModulesBeside()
+  if (wanted.includes('clippy')) {
+    console.log('\n# clippy')
+    checks.clippy()
+  }
+  await installing
+  // The optimised build takes longest, and for much of that time uses one processor. The other checks run meanwhile, but
+  // not with --fix, which changes the sources that are being compiled.
   const builds = wanted.includes('generated') || wanted.includes('test')
   if (builds && !fix) addon = setup.addonBeside()
-  for (const name of wanted) {
+  for (const name of wanted.filter((one) => one !== 'clippy')) {
     console.log(`\n# ${name}`)
     // Compiles while the addon is still being built.
     if (name === 'generated' && wanted.includes('test')) tests.prepare()
     await checks[name]()
   }
-  // Where tests ran, Jest's closing line stays the last one.
+  // After tests, Jest's closing line stays the last one.
   if (!wanted.includes('test')) console.log('\nready')
 }
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// What the benchmark and the failure lab print, and how it gets into their documents.
+// Prints the results of the benchmark and the failure lab, and writes them into their documents.
 
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -42,7 +42,7 @@ function markdown({ title, heading, rows }) {
 }
 
 /**
- * On what, with what and by which command something was measured.
+ * Describes the machine, the versions and the command of a measurement.
  *
  * @param {string} command
  * @param {string[]} [packages] Whose versions matter.
@@ -64,7 +64,7 @@ function machine(command, packages = []) {
 }
 
 /**
- * Replaces what stands between the markers of a document.
+ * Replaces the text between the markers of a document.
  *
  * @param {string} document
  * @param {string[]} parts

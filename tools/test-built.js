@@ -1,7 +1,7 @@
 'use strict'
 
-// Tests the addon that lies beside package.json, wherever it was built: all of Jest on Linux with glibc, elsewhere, and with
-// `--portable`, the suites that need no servers. The workflows run it on each system. Other arguments go to Jest.
+// Tests the addon beside package.json, which may have been built elsewhere: all Jest suites on Linux with glibc; on other
+// systems, and with `--portable`, the suites that need no servers. The workflows run it on each system. Other arguments go to Jest.
 
 const fs = require('node:fs')
 const path = require('node:path')

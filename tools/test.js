@@ -37,14 +37,14 @@ function prepare(needs = /** @type {setup.Need[]} */ (Object.keys(setup.SERVERS)
   setup.run('cargo', ['build', '--quiet', ...TARGETS])
 }
 
-/** The tests of Rust. */
+/** Runs the Rust tests. */
 function rust() {
   setup.run('cargo', ['test', '--workspace', '--locked', '--quiet'])
 }
 
-/** The failure lab and Jest, on the addon that is there. @param {string[]} [args] */
+/** Runs the failure lab and Jest on the existing addon. @param {string[]} [args] */
 function built(args = []) {
-  // By itself: it measures waits, which tests beside it would prolong.
+  // Alone, because it measures waiting times, which other tests would prolong.
   setup.run(process.execPath, [path.join(__dirname, 'lab', 'run.js'), '--short'])
   jest(args)
 }

@@ -2,6 +2,7 @@
 
 // The cache in memory, as `delivery.cache` and `refresh` show it.
 
+const { SecretDelivery } = require('../..')
 const { overAws } = require('../support/over-aws')
 const { until } = require('../support/until')
 
@@ -9,6 +10,19 @@ const world = overAws()
 const { deliver } = world
 
 describe('cache', () => {
+  test.each([
+    ['high', '\ud800x'],
+    ['low', 'x\udc00'],
+    ['swapped', '\udc00\ud800'],
+  ])('cache.set refuses half of a surrogate pair: %s', async (_, value) => {
+    const delivery = new SecretDelivery({ environment: 'test', aws: { enabled: false }, audit: false })
+    await expect(delivery.cache.set('A_B', value)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    expect(await delivery.cache.get('A_B')).toBeNull()
+    await delivery.cache.set('A_B', '\u{1f511}')
+    expect(await delivery.cache.get('A_B')).toBe('\u{1f511}')
+    await delivery.close()
+  })
+
   test('set, get, invalidate and clear are the documented ones', async () => {
     const delivery = deliver()
     expect(await delivery.cache.get('A_B')).toBeNull()

@@ -135,7 +135,7 @@ describe('validate', () => {
     const { stdout } = await cli.run('migrate validate --only access')
     expect(stdout).toMatch(/^secretsmanager:GetSecretValue +denied +DATABASE_PASSWORD$/m)
     expect(stdout).toMatch(
-      /DATABASE_PASSWORD +SOURCE_ERROR: SECRET_ACCESS_DENIED: .*grant this identity secretsmanager:GetSecretValue on the secret$/m,
+      /DATABASE_PASSWORD +SOURCE_ERROR: SECRET_ACCESS_DENIED: .*grant this identity secretsmanager:GetSecretValue on the secret \(request [\w-]+\)$/m,
     )
     const later = await cli.json('migrate validate --only access consistency functionality --phase tool')
     const looked = ['access', 'consistency', 'functionality'].map((name) =>

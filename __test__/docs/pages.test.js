@@ -6,6 +6,24 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { blocksOf, pagesBelow, read, root, table } = require('../support/pages')
 
+/** Folders whose files pages name by their whole path. */
+const FOLDERS = ['crates', 'src', 'lib', 'cli', 'tools', '__test__', 'ops', 'docs', 'examples']
+/** Folders with sources whose comments name files. */
+const SOURCES = ['crates', 'src', 'lib', 'cli']
+
+/**
+ * The files and folders below a folder, with `/` on every system.
+ *
+ * @param {string} folder
+ * @returns {string[]}
+ */
+const pathsBelow = (folder) =>
+  fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (['node_modules', 'target'].includes(entry.name)) return []
+    const name = `${folder}/${entry.name}`
+    return entry.isDirectory() ? [name, ...pathsBelow(name)] : [name]
+  })
+
 describe('the pages', () => {
   const pages = pagesBelow('')
   const withoutCode = (text) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
@@ -59,6 +77,19 @@ describe('the pages', () => {
     // The index is the page that lists the others.
     const index = read('docs', 'README.md')
     expect(here.filter((name) => name !== 'README.md' && !index.includes(`](${name})`))).toEqual([])
+  })
+
+  test('name only files of the repository that exist', () => {
+    const here = [...FOLDERS.flatMap((folder) => pathsBelow(folder)), ...fs.readdirSync(root)]
+    const exists = (name) => here.some((one) => one === name || one.endsWith(`/${name}`))
+    // Whole paths, and the ends of paths of sources: `crates/core/src/reads/`, `reads/table.rs`.
+    const isOurs = (name) =>
+      new RegExp(`^(${FOLDERS.join('|')})/`).test(name) || /^[\w/-]+(\.rs|\.test\.js)$/.test(name)
+    const named = [...pages, ...SOURCES.flatMap((folder) => pathsBelow(folder).filter((one) => /\.(rs|js)$/.test(one)))]
+      .flatMap((page) => [...read(page).matchAll(/`([^`\s]+)`/g)].map(([, name]) => [page, name.replace(/\/$/, '')]))
+      .filter(([, name]) => isOurs(name) && !/[*<{…]/.test(name))
+    expect(named.filter(([, name]) => !exists(name))).toEqual([])
+    expect(named.length).toBeGreaterThan(200)
   })
 
   test('name only npm scripts that exist', () => {

@@ -8,6 +8,7 @@ const { CreateSecretCommand, SecretsManagerClient } = require('@aws-sdk/client-s
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { addonVariable } = require('../support/addon')
 const { temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Server, freePort } = require('../support/servers/server')
@@ -32,7 +33,13 @@ class Reader {
     this.url = `http://localhost:${port}`
     this.folder = temporaryDirectory('tcs-start-')
     /** Nothing of this process's environment: Jest sets NODE_ENV, and a developer may have AWS credentials. */
-    this.env = { PATH: process.env.PATH, HOME: this.folder, USERPROFILE: this.folder, PORT: `${port}` }
+    this.env = {
+      PATH: process.env.PATH,
+      HOME: this.folder,
+      USERPROFILE: this.folder,
+      PORT: `${port}`,
+      ...addonVariable(),
+    }
     /** @type {Server | undefined} */
     this.service = undefined
   }

@@ -15,7 +15,7 @@ describe('a read', () => {
     expect(await delivery.getSecret('GITHUB_API_TOKEN')).toBe('ghp_1')
     expect((await world.aws.calls()).total).toBe(1)
     const { secretsRetrieved, cacheHits, cacheMisses } = delivery.metrics.snapshot()
-    expect(secretsRetrieved).toEqual({ memory: 5, redis: 0, aws: 1, 'env-file': 0, runtime: 0 })
+    expect(secretsRetrieved).toEqual({ memory: 5, redis: 0, snapshot: 0, aws: 1, 'env-file': 0, runtime: 0 })
     expect([cacheHits, cacheMisses]).toEqual([5, 1])
   })
 

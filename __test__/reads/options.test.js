@@ -3,6 +3,7 @@
 // Bad input: refused by name and code, before any I/O.
 
 const { SecretDelivery } = require('../..')
+const { options: declaredOptions } = require('../support/declared')
 
 const base = { environment: 'development', aws: { enabled: false }, envFile: false, runtime: { variables: {} } }
 const KEY = Buffer.alloc(32, 7).toString('base64')
@@ -115,6 +116,74 @@ test.each(refused)('%s: %j', (path, options, says) => {
   expect(error.message.startsWith(path)).toBe(true)
   expect(error.message).toContain(says)
   expect(error.message).not.toContain('hunter2')
+})
+
+describe('every option that index.d.ts declares', () => {
+  const options = declaredOptions()
+
+  /** What has to stand beside an option for its own value to be looked at. @type {Record<string, unknown>} */
+  const beside = {
+    'aws.credentials.accessKeyId': 'a',
+    'aws.credentials.secretAccessKey': 'b',
+    'aws.failoverRegions[].region': 'eu-west-1',
+    'cache.redis.url': 'rediss://localhost',
+    'cache.encryptionKeys[].id': 'k1',
+    'cache.encryptionKeys[].key': KEY,
+    'rotation.policies[].secretType': 'a',
+    'rotation.policies[].rotationInterval': 3650,
+  }
+
+  /** Options in which only `path` has this value. @param {string} path @param {unknown} value @returns {any} */
+  function only(path, value) {
+    const [, parent, name] = /^(?:(.*)\.)?([^.]*)$/.exec(path) ?? []
+    if (name === '*') return only(parent, { a: value })
+    const given = { [name.replace('[]', '')]: name.endsWith('[]') ? [value] : value }
+    if (parent === undefined) return { ...base, ...given }
+    for (const [other, example] of Object.entries(beside)) {
+      const own = other.slice(other.lastIndexOf('.') + 1)
+      if (other.startsWith(`${parent}.`) && !other.slice(parent.length + 1).includes('.') && !(own in given)) {
+        given[own] = example
+      }
+    }
+    return only(parent, given)
+  }
+
+  /** What a delivery says to it. @param {string} path @param {unknown} value */
+  function refusal(path, value) {
+    try {
+      void new SecretDelivery(only(path, value)).close()
+      return 'accepted'
+    } catch (error) {
+      const { code, message } = /** @type {any} */ (error)
+      return `${code} ${message}`
+    }
+  }
+
+  const shown = (/** @type {string} */ path) => `options.${path.replaceAll('*', 'a').replaceAll('[]', '[0]')}`
+
+  test('is known, and refuses a value of another type', () => {
+    const accepted = options.flatMap(({ path, type }) => {
+      const takesText = /^(string|'|Environment)/.test(type) && !type.startsWith('string[]')
+      const message = refusal(path, takesText ? 1 : 'wrong')
+      const refused = /^(CONFIG|ENCRYPTION_KEY)_INVALID (\S+?):? (?!is not an option)/.exec(message)
+      return refused?.[2] === shown(path) ? [] : [[path, message]]
+    })
+    expect(accepted).toEqual([])
+    expect(options.length).toBeGreaterThan(60)
+  })
+
+  test('accepts both ends of its documented range, and nothing beyond them', () => {
+    const ranges = options.flatMap(({ path, range }) => (range === undefined ? [] : [{ path, range }]))
+    const answers = ranges.map(({ path, range }) => {
+      const [least, most] = range.split(' to ').map(Number)
+      const below = least < 1 ? least - 1 : least - Math.min(1, least / 2)
+      return [path, ...[below, least, most, most + 1].map((value) => refusal(path, value).split(' ', 2).join(' '))]
+    })
+    const wrong = (/** @type {string} */ path) =>
+      expect.stringMatching(`^CONFIG_INVALID ${shown(path).replace(/[[\].]/g, '\\$&')}:?$`)
+    expect(answers).toEqual(ranges.map(({ path }) => [path, wrong(path), 'accepted', 'accepted', wrong(path)]))
+    expect(ranges.length).toBeGreaterThan(20)
+  })
 })
 
 test.each([

@@ -5,7 +5,7 @@
 
 const { SecretDelivery } = require('../..')
 const { TestDelivery } = require('../../testing')
-const { optionsOf } = require('../support/declared')
+const { options: declaredOptions } = require('../support/declared')
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 const base = {
@@ -47,7 +47,7 @@ function withAt(place, value) {
   return options
 }
 
-const places = optionsOf('SecretDeliveryOptions').map((option) => option.path)
+const places = declaredOptions().map((option) => option.path)
 
 test('the options that are required are those of which the declaration says so', () => {
   expect(places.length).toBeGreaterThan(60)

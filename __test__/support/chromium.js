@@ -1,6 +1,6 @@
 'use strict'
 
-// Headless Chromium, in which the pages of this repository are looked at.
+// Renders pages of this repository in headless Chromium.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -39,13 +39,13 @@ function open(page, { width, height }, flags) {
     if (error !== undefined || status !== 0) throw error ?? new Error(`chromium ended with ${status}: ${stderr}`)
     return stdout
   } finally {
-    // Its last processes may still be writing.
+    // Its last processes may still write into the directory.
     fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
 }
 
 /**
- * What an expression gives in a page that has been laid out.
+ * The value of an expression in a rendered page.
  *
  * @param {string} page Its HTML.
  * @param {{ width: number, height: number }} size

@@ -1,7 +1,7 @@
 'use strict'
 
-// A directory with a configuration, and the in-repo AWS endpoint with secrets, for tests of the command line. No value may
-// be printed by any call that does not say so, nor be in an audit log.
+// A directory with a configuration, and the in-repo AWS endpoint with secrets, for tests of the command line. A call
+// must not print a value unless the test says so, and no audit log may contain one.
 
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
@@ -17,7 +17,7 @@ const config = {
   },
 }
 
-/** To be called at the top of a test file: begins and ends with its tests. */
+/** Call it at the top of a test file. It starts and stops with the tests of the file. */
 function cliWorld() {
   const canary = `canary-${randomBytes(12).toString('hex')}`
   const directory = fs.realpathSync(temporaryDirectory('tcs-cli-'))
@@ -27,7 +27,7 @@ function cliWorld() {
   const world = {
     canary,
     config,
-    /** Once the tests begin. */
+    /** Set when the tests begin. */
     aws: /** @type {AwsEndpoint} */ (/** @type {unknown} */ (undefined)),
     cli: new Cli(directory, {
       TCS_ENVIRONMENT: 'staging',
@@ -36,9 +36,9 @@ function cliWorld() {
       AWS_SECRET_ACCESS_KEY: canary,
       TCS_AUDIT_LOG: path.join(logs, 'secret-audit.jsonl'),
     }),
-    /** Where it runs; emptied before each test. */
+    /** The working directory, emptied before each test. */
     directory,
-    /** Where audit logs are. */
+    /** The directory of audit logs. */
     logs,
     file,
     /** @param {string} name @param {unknown} content */

@@ -1,9 +1,10 @@
 'use strict'
 
-// Runs the command line as its users do: a process of its own, with nothing of this one's environment.
+// Runs the command line like a user: in a process of its own, without the environment of this one.
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
+const { addonVariable } = require('./addon')
 const { root } = require('./files')
 
 const entry = path.join(root, 'cli', 'index.js')
@@ -17,20 +18,18 @@ const entry = path.join(root, 'cli', 'index.js')
  */
 
 class Cli {
-  /** What was printed by calls that must not show a value. @type {string[]} */
+  /** The output of calls that must not print a value. @type {string[]} */
   printed = []
 
   /** @param {string} cwd @param {Record<string, string>} [env] */
   constructor(cwd, env = {}) {
     this.cwd = cwd
-    // The addon that this process was told to use: `npm run quick` does.
-    const { PATH = '', TCS_SECRET_DELIVERY_BINARY: addon } = process.env
-    const binary = addon === undefined ? {} : { TCS_SECRET_DELIVERY_BINARY: addon }
-    this.env = { PATH, HOME: cwd, USERPROFILE: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...binary, ...env }
+    const { PATH = '' } = process.env
+    this.env = { PATH, HOME: cwd, USERPROFILE: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...addonVariable(), ...env }
   }
 
   /**
-   * Begins a call; `ended` gives its outcome.
+   * Starts a call; `ended` resolves with its outcome.
    *
    * @param {string[]} args
    * @param {{ env?: Record<string, string>, cwd?: string, reveals?: boolean, command?: string[] }} [options]

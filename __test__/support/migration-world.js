@@ -23,10 +23,10 @@ const outcomes = ({ secrets }) => Object.fromEntries(secrets.map(({ name, outcom
 /** Each secret's error code in a report, by its name. */
 const codes = ({ secrets }) => Object.fromEntries(secrets.map(({ name, error }) => [name, error?.code]))
 
-/** To be called at the top of a test file: begins and ends with its tests. */
+/** Call it at the top of a test file. It starts and stops with the tests of the file. */
 function migrationWorld() {
   const canary = `canary-${randomBytes(8).toString('hex')}`
-  /** Everything that anyone could print. @type {string[]} */
+  /** Everything that a service could print. @type {string[]} */
   const seen = []
   /** @type {SecretDelivery[]} */
   const open = []
@@ -38,7 +38,7 @@ function migrationWorld() {
     directory: '',
     /** The env file. */
     file: '',
-    /** Searches `what` for canaries in the end. @template T @param {T} what @returns {T} */
+    /** Adds `what` to the texts that are searched for canaries at the end. @template T @param {T} what @returns {T} */
     see(what) {
       seen.push(typeof what === 'string' ? what : util.inspect(what, { depth: 10, showHidden: true }))
       return what

@@ -6,8 +6,8 @@ const { temporaryDirectory } = require('./files')
 const { AwsEndpoint } = require('./servers/aws-endpoint')
 
 /**
- * AWS, a directory for env files, and production services over both, for the tests of one file. Before each test both are
- * empty; after it its services are closed.
+ * AWS, a directory for env files, and production services over both, for the tests of one file. Both are
+ * emptied before each test, and the services of a test are closed after it.
  */
 function overAws() {
   /** @type {SecretDelivery[]} */

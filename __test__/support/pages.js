@@ -52,7 +52,7 @@ function pagesBelow(directory) {
 const blocksOf = (text, language) =>
   [...text.matchAll(/^```(.*)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2])
 
-/** What stands between the first pair of backticks. @param {string} text */
+/** The text between the first pair of backticks. @param {string} text */
 const code = (text) => /`([^`]+)`/.exec(text)?.[1]
 
 module.exports = { blocksOf, code, pagesBelow, read, root, table }

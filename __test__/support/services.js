@@ -8,8 +8,8 @@ const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }
 
 /**
- * AWS, Redis, and production services over both, for the tests of one file. Before each test both are empty but for
- * `secrets`; after it its services are closed.
+ * AWS, Redis, and production services over both, for the tests of one file. Before each test both are emptied, and
+ * AWS gets `secrets`. The services of a test are closed after it.
  *
  * @param {Record<string, string>} secrets Values by AWS id.
  */

@@ -12,7 +12,7 @@ const { temporaryDirectory } = require('./files')
  */
 
 /**
- * Runs `act` and then stops every server that it started, the last one first, also when it throws.
+ * Runs `act`, and then stops every server that it started in reverse order, even if it throws.
  *
  * @param {(stage: Stage) => Promise<void>} act
  */

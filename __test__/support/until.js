@@ -1,6 +1,6 @@
 'use strict'
 
-/** How long something may take when its caller does not say. */
+/** The default timeout, in milliseconds. */
 const DEADLINE_MS = 20_000
 
 /**

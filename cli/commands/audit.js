@@ -13,9 +13,9 @@ module.exports = (program, handle) => {
   define(audit, 'verify', {
     summary: 'check that no record was changed',
     description:
-      'Checks that no record of an audit log was changed, removed, inserted or moved, in the files that were rotated away as well. Names the first one that was.',
+      'Checks that no record of an audit log was changed, removed, inserted or moved. Includes the rotated files, and names the first record that differs.',
     examples: ['audit verify', 'audit verify /var/log/secret-audit.jsonl --key-file audit.key'],
-    exits: { 0: 'it is as it was written', 1: 'it is not', 4: 'it cannot be read' },
+    exits: { 0: 'no record was changed', 1: 'a record was changed', 4: 'the log cannot be read' },
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
     .option('--key-file <file>', 'file with the key of a keyed chain, as base64 text')
@@ -33,12 +33,12 @@ module.exports = (program, handle) => {
   define(audit, 'tail', {
     summary: 'show the last records',
     examples: ['audit tail', 'audit tail --lines 100 --secret GITHUB_API_TOKEN', 'audit tail --outcome denied --json'],
-    exits: { 0: 'shown', 4: 'the log cannot be read' },
+    exits: { 0: 'the records were printed', 4: 'the log cannot be read' },
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
-    .option('-n, --lines <count>', 'how many records', '20')
-    .option('--secret <name>', 'of one secret')
-    .option('--outcome <outcome>', 'with one outcome: ok, absent, denied or failed')
+    .option('-n, --lines <count>', 'number of records', '20')
+    .option('--secret <name>', 'only records of this secret')
+    .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
     .action(
       handle(async (context, file, { lines, secret, outcome }) => {
         const most = Number(lines)

@@ -14,9 +14,9 @@ module.exports = (program, handle) => {
   define(program, 'doctor', {
     summary: 'find what is wrong with the set-up, with fixes',
     description:
-      'Looks at Node and the package, the configuration, the environment, AWS with credentials, region and permissions, Redis and its keys, the modes of files, and the clock. It reads the declared secrets and shows none.',
+      'Checks Node and the package, the configuration, the environment, AWS with credentials, region and permissions, Redis and its keys, the modes of files, and the clock. It reads the declared secrets and does not print them.',
     examples: ['doctor', 'doctor --environment production --json'],
-    exits: { 0: 'nothing is wrong; there may be warnings', 1: 'something is wrong' },
+    exits: { 0: 'there are no errors; there may be warnings', 1: 'there are errors' },
   }).action(
     handle(async (context) => {
       const findings = await examine(context)

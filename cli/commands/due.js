@@ -12,11 +12,11 @@ const COLOURS = /** @type {const} */ ({ due: 'red', announced: 'yellow', unknown
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
   define(program, 'due', {
-    summary: 'show when declared secrets are to be rotated',
+    summary: 'show when declared secrets are due for rotation',
     description:
-      "Shows when each declared secret is to be rotated, by its policy or the environment's interval. 'manual': people rotate here; 'unknown': AWS has no such secret, or did not answer.",
+      "Shows when each declared secret is due for rotation, by its policy or the environment's interval. 'manual': no automatic rotation in this environment; 'unknown': AWS has no such secret, or did not answer.",
     examples: ['due --environment production', 'due --json | jq \'.secrets[] | select(.state == "due") | .name\''],
-    exits: { 0: 'shown, whatever is due', 3: 'the configuration is wrong' },
+    exits: { 0: 'the dates were printed, even if secrets are due', 3: 'the configuration is wrong' },
   }).action(
     handleOpen(async ({ terminal, delivery }) => {
       const secrets = await delivery.rotation.due()

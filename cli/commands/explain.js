@@ -12,12 +12,12 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'explain', {
     summary: 'show which layer answers for a secret, and why',
     description:
-      'Walks the layers in the order in which a read asks them. It changes nothing and never shows the value. AWS is asked unless a cache answers.',
+      'Shows what each layer has, in the order in which a read asks them. It changes nothing and never prints the value. It asks AWS unless a cache answers.',
     examples: ['explain GITHUB_API_TOKEN', 'explain github api_token --environment production --json'],
-    exits: { 0: 'it was explained, also when no layer has the secret', 3: 'the configuration is wrong' },
+    exits: { 0: 'the explanation was printed, even if no layer has the secret', 3: 'the configuration is wrong' },
   })
-    .argument('<name>', "the secret's name, or its tool")
-    .argument('[type]', 'its type, where a tool was given')
+    .argument('<name>', 'name of the secret, or of its tool')
+    .argument('[type]', 'the secret type, if the name is a tool')
     .action(
       handleOpen(async ({ terminal, delivery }, first, secretType) => {
         const explanation = await delivery.explain(namedBy(first, secretType))

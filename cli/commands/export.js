@@ -15,28 +15,28 @@ module.exports = (program, handle) => {
   define(program, 'export', {
     summary: "write a tool's secrets to a file",
     description:
-      "Reads a tool's secrets as the service would and writes them to a file with mode 0600, all of it or nothing. The files hold the values in readable form: prefer 'run', which needs none.",
+      "Reads a tool's secrets as the service would and writes them to a file with mode 0600, atomically. The file holds the values in readable form: prefer 'run', which needs no file.",
     examples: [
       'export github --format dotenv --out github.env',
       'export database --format k8s --name shop --namespace shop-staging --out secret.yaml',
       'export github --format shell --reveal',
     ],
     exits: {
-      0: 'written',
+      0: 'the file was written',
       1: 'a required secret is missing, or the format cannot hold a value',
-      5: 'nothing was written, see the message',
+      5: 'nothing was written; the message says why',
     },
   })
-    .argument('<tool>', 'whose secrets')
+    .argument('<tool>', 'tool whose secrets are exported')
     .addOption(
-      new Option('-f, --format <format>', 'of the file; k8s is a Kubernetes Secret')
+      new Option('-f, --format <format>', 'format of the file; k8s is a Kubernetes Secret')
         .choices(Object.keys(FORMATS))
         .makeOptionMandatory(),
     )
-    .option('-o, --out <file>', 'where to; an existing file must be readable by its owner only')
-    .option('--reveal', 'print the values instead')
+    .option('-o, --out <file>', 'path of the file; an existing file must be readable by its owner only')
+    .option('--reveal', 'print the values instead of writing a file')
     .option('--name <app>', "k8s: the Secret is named <app>-<environment>-secrets (default: the tool's name)")
-    .option('--namespace <name>', 'k8s: the namespace')
+    .option('--namespace <name>', 'k8s: namespace of the Secret')
     .action(handle(exportTool))
 }
 

@@ -7,14 +7,14 @@ const { namedBy, notFound } = require('../secrets')
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
   define(program, 'get', {
-    summary: 'show where a secret comes from; --reveal: its value',
+    summary: 'show where a secret comes from; --reveal prints it',
     description:
-      'Reads one secret as the service would and shows where it comes from, its version and its length. With --reveal it prints the value and nothing else; on a terminal with a line end.',
+      'Reads one secret as the service would, and prints its source, its version and its length. With --reveal it prints only the value, followed by a line end on a terminal.',
     examples: ['get github api_token', 'get GITHUB_API_TOKEN --environment staging', 'get GITHUB_API_TOKEN --reveal'],
-    exits: { 0: 'a source has it', 1: 'no source has it', 4: 'a source failed' },
+    exits: { 0: 'a source has the secret', 1: 'no source has the secret', 4: 'a source failed' },
   })
-    .argument('<name>', "the secret's name, or its tool")
-    .argument('[type]', 'its type, where a tool was given')
+    .argument('<name>', 'name of the secret, or of its tool')
+    .argument('[type]', 'the secret type, if the name is a tool')
     .option('--reveal', 'print the value')
     .action(handleOpen(get))
 }
@@ -27,7 +27,7 @@ module.exports = (program, _, handleOpen) => {
  */
 async function get({ terminal, delivery }, first, secretType, { reveal }) {
   const name = namedBy(first, secretType)
-  // In this order: a read leaves a copy in the caches, which would then be what is explained.
+  // Explain first: a read leaves a copy in the caches, and `explain` would then show that copy.
   const { answeredBy: source, layers, versionId, stale } = await delivery.explain(name)
   const value = await delivery.getSecret(name)
   if (value === null) throw notFound(name, delivery)

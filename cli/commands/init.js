@@ -32,9 +32,9 @@ secret-audit*.jsonl*
 module.exports = (program, handle) => {
   define(program, 'init', {
     summary: 'write a configuration and a sample .env.dev here',
-    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} where a git repository does not ignore it yet. What exists is left as it is.`,
+    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} if a git repository does not ignore it yet. Existing files are not changed.`,
     examples: ['init'],
-    exits: { 0: 'everything is there', 5: 'a file could not be written' },
+    exits: { 0: 'all files exist now', 5: 'a file could not be written' },
   }).action(handle(async (context) => init(process.cwd(), context.terminal)))
 }
 
@@ -75,7 +75,7 @@ function init(directory, terminal) {
  */
 function create(directory, file, text, mode) {
   try {
-    // Refuses what exists, in one step.
+    // Fails if the file exists, atomically.
     fs.writeFileSync(path.join(directory, file), text, { flag: 'wx', mode })
     return { file, done: 'written' }
   } catch (error) {

@@ -4,7 +4,7 @@ const { define } = require('../define')
 const { namesInEnvFile } = require('../env-file')
 const { EXIT } = require('../exit')
 
-/** How many undeclared names are looked up at a time; each may cost an AWS call. */
+/** How many undeclared names are looked up at once; each may cost an AWS call. */
 const AT_ONCE = 8
 
 /** @typedef {import('../context').SecretDelivery} SecretDelivery */
@@ -25,9 +25,12 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'list', {
     summary: 'list secrets with their source and state',
     description:
-      'Lists the declared secrets and the names of the env file that are not declared; for a tool without declared secrets, what the sources have of it. Values are not shown.',
+      'Lists the declared secrets and the names of the env file that are not declared; for a tool without declared secrets, the secrets that the sources have. Values are not printed.',
     examples: ['list', 'list github --environment staging', 'list --json'],
-    exits: { 0: 'listed, whatever the state of the secrets', 4: 'a source failed when secrets were to be found' },
+    exits: {
+      0: 'the list was printed, whatever the state of the secrets',
+      4: 'a source failed during the search for secrets',
+    },
   })
     .argument('[tool]', 'only the secrets of this tool')
     .action(
@@ -54,7 +57,7 @@ async function known(delivery, { declared }, tool) {
     const error = issues.find(({ code }) => code === 'SOURCE_ERROR')?.message ?? null
     const { required = false } = byName.get(name) ?? {}
     const state = error === null ? (present ? 'present' : 'absent') : 'error'
-    // A copy in this process is a moment old: finding the secrets of a tool has read them.
+    // A copy in memory was made a moment ago: the search for the secrets of a tool has read them.
     const from = source === 'memory' ? 'aws' : source
     return { name, declared: byName.has(name), required, source: from, versionId, state, error }
   })
@@ -68,7 +71,7 @@ async function known(delivery, { declared }, tool) {
  */
 async function undeclared(delivery, config, tool) {
   const declared = new Set(config.declared.map(({ name }) => name))
-  // What a tool without declared secrets has is found by `known` already.
+  // `known` has already found the secrets of a tool without declarations.
   if (tool !== undefined && !config.declared.some((secret) => secret.tool.toUpperCase() === tool.toUpperCase()))
     return []
   const prefix = tool === undefined ? '' : `${tool.toUpperCase()}_`

@@ -7,7 +7,7 @@ const { CliError, EXIT } = require('../exit')
 const { told } = require('../words')
 const { VALIDATIONS, loadChecks, shown, validate } = require('../validations')
 
-/** For the output to be taken. */
+/** How long the process waits for its output to be read, in milliseconds. */
 const GRACE_MS = 2_000
 const PHASES = ['critical', 'tool', 'other']
 
@@ -17,18 +17,18 @@ const PHASES = ['critical', 'tool', 'other']
 module.exports = (program, _, handleOpen) => {
   const migrate = program.command('migrate').summary('move secrets from the env file to AWS')
   migrate.description(
-    'Moves secrets from the env file to AWS, in phases. Each command may be interrupted and run again; docs/migration.md has the whole way.',
+    'Moves secrets from the env file to AWS, in phases. Each command may be interrupted and run again; docs/migration.md has all steps.',
   )
   /** @param {string} name @param {Parameters<typeof define>[2]} texts */
   const step = (name, texts) =>
     define(migrate, name, texts)
-      .option('--phase <phase>', 'of one phase: critical, tool or other')
-      .option('--name <name...>', 'of these secrets only')
+      .option('--phase <phase>', 'only secrets of this phase: critical, tool or other')
+      .option('--name <name...>', 'only these secrets')
 
   step('plan', {
     summary: 'compare the env file with AWS; changes nothing',
     examples: ['migrate plan --environment staging', 'migrate plan --phase critical --json'],
-    exits: { 0: 'everything is in AWS', 1: 'something is left to do' },
+    exits: { 0: 'everything is in AWS', 1: 'there are secrets to move' },
   }).action(
     handleOpen(async ({ terminal, delivery }, options) => {
       const plan = await delivery.migration.plan(scope(options))
@@ -38,11 +38,15 @@ module.exports = (program, _, handleOpen) => {
   )
 
   step('apply', {
-    summary: 'create in AWS what only the env file has',
+    summary: 'create in AWS the secrets that only the env file has',
     examples: ['migrate apply --phase critical --yes', 'migrate apply --name GITHUB_API_TOKEN --overwrite --yes'],
-    exits: { 0: 'nothing failed and nothing is different', 1: 'something did or is', 2: '--yes is missing' },
+    exits: {
+      0: 'no secret failed, and none has another value in AWS',
+      1: 'a secret failed or has another value in AWS',
+      2: '--yes is missing',
+    },
   })
-    .option('--overwrite', 'also give secrets that differ the value of the file')
+    .option('--overwrite', 'also overwrite secrets that have another value in AWS')
     .option('-y, --yes', 'needed, since it writes to AWS')
     .action(
       handleOpen(async ({ terminal, delivery }, options) => {
@@ -55,13 +59,13 @@ module.exports = (program, _, handleOpen) => {
     )
 
   step('retire', {
-    summary: 'take out of the env file what AWS has with the same value',
+    summary: 'remove from the env file the secrets that AWS has with the same value',
     description:
-      'Takes out of the env file what AWS has with the same value, compared now. What the file was before is kept beside it with mode 0600; delete it once it is not needed.',
+      'Removes from the env file the secrets that AWS has with the same value, compared now. Keeps a backup beside the file with mode 0600; delete it once it is not needed.',
     examples: ['migrate retire --yes', 'migrate retire --phase critical --mode remove --yes'],
     exits: { 0: 'done', 1: 'a secret could not be compared', 2: '--yes is missing' },
   })
-    .option('--mode <mode>', "what is left: 'comment' with the name, or 'remove'", 'comment')
+    .option('--mode <mode>', "what replaces an assignment: a 'comment' with the name, or nothing: 'remove'", 'comment')
     .option('-y, --yes', 'needed, since it changes the file')
     .action(
       handleOpen(async ({ terminal, delivery }, options) => {
@@ -76,23 +80,23 @@ module.exports = (program, _, handleOpen) => {
     )
 
   step('validate', {
-    summary: 'check that a migration is sound; changes nothing',
+    summary: 'validate a migration; changes nothing',
     description:
-      "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret resolves and looks right, and the service's own checks), performance (what a read costs in each layer, measured on all declared secrets). The service's own checks are the functions that a module exports; each is given a SecretDelivery, and fails when it throws or does not end within 30 seconds.",
+      "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret exists and is plausible, and the service's own checks), performance (the latency of each layer, measured on all declared secrets). The service's own checks are the functions that a module exports. Each is called with a SecretDelivery, and fails if it throws or does not end within 30 seconds.",
     examples: [
       'migrate validate --environment staging --checks secrets.checks.mjs',
       'migrate validate --only access consistency --phase critical --json',
     ],
     exits: {
       0: 'every validation passed; there may be warnings',
-      1: 'one did not',
-      4: 'one could not be made, since a source failed',
+      1: 'a validation did not pass',
+      4: 'a validation could not run, because a source failed',
     },
   })
     .addOption(
-      new Option('--only <validation...>', 'these validations').choices(VALIDATIONS).default(VALIDATIONS, 'all'),
+      new Option('--only <validation...>', 'only these validations').choices(VALIDATIONS).default(VALIDATIONS, 'all'),
     )
-    .option('--checks <module>', "the service's own checks (default: what the configuration file names as 'checks')")
+    .option('--checks <module>', "module with the service's own checks (default: 'checks' of the configuration file)")
     .action(
       handleOpen(async ({ terminal, delivery, config }, options) => {
         const { only } = options
@@ -103,18 +107,18 @@ module.exports = (program, _, handleOpen) => {
         terminal.result({ environment, valid: exit === EXIT.ok, ...validations }, () =>
           shown(environment, validations, terminal),
         )
-        // A check that did not end, or left a connection open, must not hold this process.
+        // A check that did not end, or left a connection open, must not keep this process alive.
         setTimeout(() => process.exit(), GRACE_MS).unref()
         return exit
       }),
     )
 
   define(migrate, 'rollback', {
-    summary: 'put the env file back as it was before retire',
+    summary: 'restore the env file as it was before retire',
     examples: ['migrate rollback --yes'],
-    exits: { 0: 'it is as it was', 2: '--yes is missing', 4: 'there is no backup' },
+    exits: { 0: 'the file is restored', 2: '--yes is missing', 4: 'there is no backup' },
   })
-    .option('--backup <name>', 'which one (default: the newest)')
+    .option('--backup <name>', 'name of the backup (default: the newest)')
     .option('-y, --yes', 'needed, since it changes the file')
     .action(
       handleOpen(async ({ terminal, delivery }, options) => {

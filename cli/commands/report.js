@@ -10,7 +10,7 @@ const { CliError, EXIT, describe } = require('../exit')
 const { writeAtomically } = require('../private-file')
 const { trafficOf } = require('../report/traffic')
 
-/** It holds no values, and is made to be handed on. */
+/** The mode of the page, which holds no values and may be read by others. */
 const READABLE = 0o644
 
 /** @type {import('../program').AddCommand} */
@@ -18,15 +18,15 @@ module.exports = (program, handle) => {
   define(program, 'report', {
     summary: 'write an HTML page for auditors',
     description:
-      'Writes one HTML page without external resources: where every declared secret comes from, what a validation says of it, when it is to be rotated, what each layer costs, the state of the sources, whether the audit log is as it was written, and the hit rate and latency of the reads in it. It holds no values. --json prints the same as data.',
+      'Writes one HTML page without external resources: where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, and the hit rate and latency of the reads in it. It contains no values. --json prints the same as data.',
     examples: [
       'report --out report.html --environment production',
       'report --out report.html --audit-log /var/log/secret-audit.jsonl',
       'report --json',
     ],
-    exits: { 0: 'written, whatever it says', 5: 'the file could not be written' },
+    exits: { 0: 'the page was written, even if it shows problems', 5: 'the file could not be written' },
   })
-    .option('-o, --out <file>', 'where to; an existing file is replaced')
+    .option('-o, --out <file>', 'path of the page; an existing file is replaced')
     .option(
       '--audit-log <file>',
       "the service's log (default: audit.path, else TCS_AUDIT_LOG, else secret-audit.jsonl)",
@@ -41,7 +41,7 @@ module.exports = (program, handle) => {
           gather(delivery, config, { auditLog, auditKeyFile }),
         )
         if (out !== undefined) {
-          // Not needed for --json.
+          // Not needed with --json.
           const { page } = require('../report/page')
           writeAtomically(path.resolve(out), page(data), READABLE)
         }

@@ -13,20 +13,20 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'rotate', {
     summary: 'give a secret a new value in AWS',
     description:
-      "Gives a secret a new value in AWS: staged, tried, then live. What hands the value to the target system are the hooks of a configuration file in JavaScript or TypeScript ('rotation.hooks').",
+      "Gives a secret a new value in AWS: staged, tested, then live. Hooks ('rotation.hooks' in a configuration file in JavaScript or TypeScript) apply the value to the target system.",
     examples: [
       'rotate GITHUB_API_TOKEN --environment staging',
       'rotate github api_token --environment production --yes',
     ],
     exits: {
       0: 'the new value is live',
-      1: 'it is not, or its check failed, or the question was not answered with yes',
-      2: 'nobody can be asked, and --yes is missing',
+      1: 'the new value is not live, or its check failed, or the answer was not yes',
+      2: 'there is no terminal to ask on, and --yes is missing',
     },
   })
-    .argument('<name>', "the secret's name, or its tool")
-    .argument('[type]', 'its type, where a tool was given')
-    .option('-y, --yes', 'do not ask; needed where standard input is no terminal')
+    .argument('<name>', 'name of the secret, or of its tool')
+    .argument('[type]', 'the secret type, if the name is a tool')
+    .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(handleOpen(rotate))
 }
 
@@ -55,11 +55,11 @@ async function confirm(name, environment, hooks) {
     throw new CliError(
       'CONFIRMATION_NEEDED',
       EXIT.usage,
-      `rotate ${name}: nobody can be asked here; add --yes to go on`,
+      `rotate ${name}: standard input is no terminal to ask at; add --yes to go on`,
     )
   }
   const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'
-  // Not in raw mode: Ctrl-C ends this process as everywhere.
+  // Not in raw mode, so that Ctrl-C ends this process.
   const lines = readline.createInterface({ input: process.stdin, output: process.stderr, terminal: false })
   const question = `${name} gets a new value in ${environment} now.${target} Go on? [y/N] `
   const answer = await new Promise((resolve) => {

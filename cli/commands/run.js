@@ -7,11 +7,11 @@ const { CliError, EXIT } = require('../exit')
 const { asVariables } = require('../formats')
 const { readTools } = require('../secrets')
 
-/** Passed on to the command. */
+/** Signals that are passed on to the command. */
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'])
-/** Those that a terminal sends to the command itself. */
+/** Signals that a terminal also sends to the command. */
 const FROM_TERMINAL = new Set(['SIGINT', 'SIGQUIT'])
-/** As shells and `env` end when they cannot start a command. */
+/** The exit codes of shells and `env` when they cannot start a command. */
 const NOT_FOUND = 127
 const NOT_EXECUTABLE = 126
 
@@ -20,7 +20,7 @@ module.exports = (program, handle) => {
   define(program, 'run', {
     summary: 'run a command with secrets as variables',
     description:
-      "Reads the secrets of tools and starts the command with them as environment variables, GITHUB_API_TOKEN for the tool github and the type api_token. Only the command gets them, and no command line shows them. Standard input and output, signals and the exit code are the command's.",
+      'Reads the secrets of tools and starts the command with them as environment variables, GITHUB_API_TOKEN for the tool github and the type api_token. Only the command gets them, and they are not visible in any command line. The command inherits standard input and output, receives the signals, and decides the exit code.',
     examples: [
       'run -- node server.js',
       'run --tool github --tool slack -- npm start',
@@ -30,12 +30,12 @@ module.exports = (program, handle) => {
       1: 'a required secret is missing, and the command was not started',
       126: 'the command cannot be executed',
       127: 'there is no such command',
-      '…': "else the command's own; a signal that ended it ends this as well",
+      '…': "otherwise the command's own; if a signal ended it, the same signal ends this program",
     },
   })
     .usage('[options] -- <command> [arguments…]')
     .argument('<command...>', 'the command and its arguments')
-    .option('-t, --tool <name...>', 'whose secrets (default: all declared tools)')
+    .option('-t, --tool <name...>', 'tools whose secrets are passed (default: all declared tools)')
     .action(handle(run))
 }
 
@@ -46,7 +46,7 @@ module.exports = (program, handle) => {
  * @param {import('commander').Command} parsed
  */
 async function run(context, command, { tool = [] }, parsed) {
-  // Without it, options that are meant for the command would be taken from it.
+  // Without this, options for the command would be parsed as options of this program.
   const { rawArgs = [] } = /** @type {{ rawArgs?: string[] }} */ (parsed.parent ?? {})
   if (!rawArgs.includes('--')) {
     throw new CliError('USAGE', EXIT.usage, "put '--' before the command: tcs-secrets run -- <command>")
@@ -66,7 +66,8 @@ function start([file = '', ...args], env) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { env, stdio: 'inherit' })
     const pass = (/** @type {NodeJS.Signals} */ signal) => {
-      // The terminal's Ctrl-C reaches the command as well; a second one would be taken for impatience.
+      // On a terminal Ctrl-C reaches the command too. Do not send it again: many programs treat a second one as a request
+      // to stop at once.
       if (!(FROM_TERMINAL.has(signal) && process.stdin.isTTY)) child.kill(signal)
     }
     for (const signal of SIGNALS) process.on(signal, pass)
@@ -74,7 +75,8 @@ function start([file = '', ...args], env) {
     child.once('exit', (code, signal) => {
       for (const name of SIGNALS) process.off(name, pass)
       if (signal === null) return resolve(code ?? EXIT.internal)
-      // Ends as the command did, so that whoever waits sees it. What cannot end this process becomes an exit code.
+      // Ends like the command, so that the calling process sees it. A signal that cannot end this process becomes an exit
+      // code.
       process.kill(process.pid, signal)
       return setImmediate(resolve, 128 + (constants.signals[signal] ?? 0))
     })

@@ -12,21 +12,22 @@ const { plural } = require('../words')
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
   define(program, 'validate', {
-    summary: 'check that secrets are there and look right',
+    summary: 'check that secrets exist and are plausible',
     description:
-      'Reads the declared secrets as the service would and checks them against their rules, and for what is hardly ever meant: placeholders, white space or quotes around a value, tokens and certificates that end, late rotations.',
+      'Reads the declared secrets as the service would and checks them against their declarations. Also finds placeholders, white space or quotes around a value, tokens and certificates that expire, and late rotations.',
     examples: [
       'validate',
       'validate github --environment production',
       'validate --environment staging --other-environments production',
     ],
-    exits: { 0: 'no errors; there may be warnings', 1: 'errors', 3: 'no tools are declared' },
+    exits: { 0: 'there are no errors; there may be warnings', 1: 'there are errors', 3: 'no tools are declared' },
   })
     .argument('[tool]', 'only this tool (default: all declared tools)')
     .addOption(
-      new Option('--other-environments <name...>', 'also whether these have the same values in AWS').choices(
-        ENVIRONMENTS,
-      ),
+      new Option(
+        '--other-environments <name...>',
+        'also check whether these environments have the same values in AWS',
+      ).choices(ENVIRONMENTS),
     )
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {

@@ -8,7 +8,7 @@ const { finding } = require('./finding')
 /** @typedef {import('../../index').AwsOptions} AwsOptions */
 
 const CLOCK_DEADLINE_MS = 2_000
-/** AWS refuses signatures whose time is further away. */
+/** The largest clock difference that AWS accepts in signatures, in milliseconds. */
 const REFUSED_SECONDS = 300
 const SUSPICIOUS_SECONDS = 60
 
@@ -70,7 +70,7 @@ function regionOf({ region }) {
   return region ?? (AWS_REGION || AWS_DEFAULT_REGION || null)
 }
 
-/** The first place that is configured, in the order in which they are asked. @param {AwsOptions} aws */
+/** The first configured place of credentials, in the order of AWS's chain. @param {AwsOptions} aws */
 function credentialsOf({ credentials, profile }) {
   const env = process.env
   if (credentials !== undefined) return 'aws.credentials of the configuration file'
@@ -90,7 +90,8 @@ function endpointOf({ endpoint }, region) {
 }
 
 /**
- * The clock of this machine against AWS's, as its answer tells. Silent when it does not answer: that is said elsewhere.
+ * Compares the clock of this machine with the `Date` of an AWS answer. No finding if AWS does not answer, which another
+ * finding reports.
  *
  * @param {string} endpoint
  * @returns {Promise<Finding[]>}
@@ -100,7 +101,7 @@ async function clockFindings(endpoint) {
   if (date === undefined || Number.isNaN(Date.parse(date))) return []
   const seconds = Math.round((Date.now() - Date.parse(date)) / 1000)
   const off = Math.abs(seconds)
-  // A whole second of the header, and the way there.
+  // The header has whole seconds, and the answer took some time.
   if (off <= 2) return [finding('clock', 'ok', "agrees with AWS's")]
   const message = `${off} seconds ${seconds > 0 ? 'ahead of' : 'behind'} AWS's`
   if (off < SUSPICIOUS_SECONDS) return [finding('clock', 'ok', message)]

@@ -30,7 +30,7 @@ function redisFinding({ status, reason }) {
   return finding('Redis', status === 'down' ? 'error' : 'warning', reason ?? status, fix)
 }
 
-/** Key ids only. @param {readonly import('../../index').EncryptionKey[] | undefined} given @returns {Finding} */
+/** Shows key ids only. @param {readonly import('../../index').EncryptionKey[] | undefined} given @returns {Finding} */
 function keysFinding(given) {
   const variable = process.env.TCS_CACHE_KEYS
   const ids = given?.map(({ id }) => id) ?? variable?.split(',').map((key) => key.split(':', 1)[0]?.trim()) ?? []

@@ -49,7 +49,7 @@ function modeFindings(check, file) {
   return [finding(check, 'warning', `others may read ${file} (mode ${modeOf(stat)})`, `chmod 600 ${file}`)]
 }
 
-/** What a file that gets committed should not hold. @param {import('../context').Config} config @returns {Finding[]} */
+/** Finds credentials and keys in a configuration file, which is usually committed. @param {import('../context').Config} config @returns {Finding[]} */
 function configFindings({ file, options: { audit, aws, cache } }) {
   if (file === null || path.extname(file) !== '.json') return []
   const keys = cache === false ? undefined : cache?.encryptionKeys

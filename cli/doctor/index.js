@@ -1,6 +1,6 @@
 'use strict'
 
-// What `doctor` looks at, in order. Each room below gives findings; none gives a value.
+// The checks of `doctor`, in order. Each file of this folder returns findings; none contains a value.
 
 const { openDelivery } = require('../context')
 const { describe } = require('../exit')
@@ -16,7 +16,7 @@ const { secretFindings } = require('./secrets')
  * @property {string} check
  * @property {'ok' | 'note' | 'warning' | 'error'} status
  * @property {string} message
- * @property {string | null} fix `null`: nothing is to be done.
+ * @property {string | null} fix `null` if nothing has to be done.
  */
 
 /**

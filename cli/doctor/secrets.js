@@ -5,7 +5,7 @@ const { finding } = require('./finding')
 /** @typedef {import('./finding').Finding} Finding */
 /** @typedef {import('../../index').ValidatedSecret} ValidatedSecret */
 
-/** By the code of the delivery's warning. @type {Record<string, string>} */
+/** Fixes, by the code of the delivery's warning. @type {Record<string, string>} */
 const FIXES = {
   AUDIT_LOG_MODE: 'take the rights of group and others away',
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
@@ -16,19 +16,19 @@ const FIXES = {
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
 
-/** What files.js looks at itself. */
+/** Warnings that doctor/files.js reports itself. */
 const TOLD_ELSEWHERE = /^(ENV_FILE|SNAPSHOT)_MODE:/
 
-/** What reads fail without. */
+/** Permissions without which reads fail. */
 const READS = new Set(['secretsmanager:GetSecretValue', 'kms:Decrypt'])
-/** What some can do without. Of BatchGetSecretValue the delivery itself warns. @type {Record<string, string>} */
+/** Permissions that some services do not need. The delivery itself warns of a missing BatchGetSecretValue. @type {Record<string, string>} */
 const USES = {
   'secretsmanager:ListSecrets': 'tools that declare no secrets',
   'secretsmanager:DescribeSecret': 'rotations, and migrations that overwrite',
 }
 
 /**
- * Whether the declared secrets can be read: what the identity may do is found out by doing it.
+ * Checks whether the declared secrets can be read, by reading them.
  *
  * @param {import('../context').SecretDelivery} delivery
  * @param {import('../context').Config} config
@@ -42,7 +42,7 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
       finding('secrets', 'note', 'none are declared, so permissions were not tried', 'declare tools: tcs-secrets init'),
     ]
   }
-  // While AWS is down every secret would only repeat it.
+  // While AWS is down, every secret would report the same.
   const asksAws = checks.aws.status === 'ok' || checks.aws.status === 'degraded'
   const access = asksAws ? permissionFindings(await delivery.validateSecretAccess()) : []
   const { secrets } = await delivery.validateApplicationFunctionality()

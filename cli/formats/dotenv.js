@@ -1,10 +1,10 @@
 'use strict'
 
-// The grammar of npm dotenv, which env files are read with here.
+// Env files in the grammar of npm dotenv.
 
 const { CliError, EXIT } = require('../exit')
 
-/** dotenv's own expression. */
+/** The regular expression of npm dotenv. */
 const LINE =
   /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?(?:$|$)/gm
 
@@ -24,7 +24,7 @@ function unquoted(value) {
 }
 
 /**
- * An env file with these values. The grammar has no escape for every character, so each line is read back.
+ * An env file with these values. The grammar cannot escape every character, so each line is parsed again and compared.
  *
  * @param {Map<string, string>} values
  * @returns {string}
@@ -39,7 +39,7 @@ function format(values) {
   return `${lines.join('\n')}\n`
 }
 
-/** The forms that a value may have, the plainest first. @param {string} name @param {string} value */
+/** The ways to write a value, the simplest first. @param {string} name @param {string} value */
 function candidates(name, value) {
   const plain = /^[\w./:@%+,=-]+$/.test(value) ? [`${name}=${value}`] : []
   const escaped = value.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
@@ -54,8 +54,8 @@ function candidates(name, value) {
 }
 
 /**
- * Whether a line gives this value and nothing else, also between others that end in any kind of quote: an odd quote
- * would swallow what follows.
+ * Whether a line is parsed as this value only, even between other lines with any kind of quote: an unpaired quote would
+ * include the lines that follow.
  *
  * @param {string} line
  * @param {string} name

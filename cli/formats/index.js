@@ -1,6 +1,6 @@
 'use strict'
 
-// What `export` writes. Each format takes values by secret name and gives the whole file.
+// The formats of `export`. Each takes values by secret name and returns the text of the file.
 
 const { CliError, EXIT } = require('../exit')
 const dotenv = require('./dotenv')
@@ -21,13 +21,13 @@ const FORMATS = {
   k8s: manifest,
 }
 
-/** For `sh`: nothing is special between single quotes. @param {string} value */
+/** Quotes a value for `sh`: no character is special between single quotes. @param {string} value */
 function quoted(value) {
   return `'${value.replaceAll("'", `'\\''`)}'`
 }
 
 /**
- * The values by names that variables can have: `_` for `-`, as a delivery looks for them.
+ * The values by names of variables, with `_` for `-`, as a delivery looks for them.
  *
  * @param {Map<string, string>} values
  * @returns {Map<string, string>}

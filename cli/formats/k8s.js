@@ -7,7 +7,7 @@ const SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])
 const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 
 /**
- * The documented Kubernetes Secret: base64 data under kebab-case keys, which a mounted directory is asked for as well.
+ * A Kubernetes Secret: base64 data under kebab-case keys, which a delivery also looks for in a mounted directory.
  *
  * @param {Map<string, string>} values
  * @param {import('./index').About} about
@@ -33,7 +33,7 @@ function manifest(values, { app, environment, namespace }) {
     ...(namespace === undefined ? [] : [`  namespace: "${namespace}"`]),
     'type: Opaque',
     data.size === 0 ? 'data: {}' : 'data:',
-    // Quoted: some base64 texts are numbers to YAML.
+    // Quoted, because YAML parses some base64 texts as numbers.
     ...[...data].map(([key, value]) => `  "${key}": "${value}"`),
     '',
   ].join('\n')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Drawings for the report, as inline SVG. Their figures stand in tables beside them as well.
+// Charts of the report, as inline SVG. Tables beside them have the same figures.
 
 const { html } = require('./html')
 const { DAY_MS, HOUR_MS } = require('./traffic')
@@ -13,7 +13,7 @@ const WIDTH = 720
 const LEFT = 90
 const RIGHT = 20
 const ROW = 30
-/** How far ahead the calendar looks, and how many secrets it draws; the table has all. */
+/** How many days and how many secrets the calendar shows; the table has all. */
 const DAYS = 90
 const MOST_ROWS = 40
 
@@ -66,7 +66,7 @@ function latencyChart({ layers, thresholdMs }) {
 }
 
 /**
- * What is to be rotated in the next days; what is overdue stands at the left end.
+ * The rotations of the next days. Overdue ones are at the left end.
  *
  * @param {RotationDue[]} rotation
  * @param {number} now Milliseconds since 1970.
@@ -108,7 +108,7 @@ function calendarChart(rotation, now) {
 }
 
 const TALL = 130
-/** The documented goal of the hit rate. */
+/** The goal for the hit rate. */
 const GOAL = 0.8
 
 /**
@@ -125,7 +125,7 @@ function hitRateChart(traffic) {
     .map(({ from, hits, lookups }) => {
       const rate = hits / lookups
       const { x, width } = bar(traffic, from)
-      // A rate of nothing is to be seen as well.
+      // A rate of 0 must be visible too.
       const top = Math.min(y(rate), TALL - 2)
       return html`<rect
         class="${rate < GOAL ? 'below' : 'hits'}"
@@ -144,7 +144,7 @@ function hitRateChart(traffic) {
 }
 
 /**
- * What reads took over time, from the 50th to the 99th percentile on a logarithmic scale.
+ * The latency of reads over time, from the 50th to the 99th percentile, on a logarithmic scale.
  *
  * @param {import('./traffic').Traffic} traffic
  * @returns {Html}
@@ -174,7 +174,7 @@ function readLatencyChart(traffic) {
   </svg>`
 }
 
-/** A line across, with what it stands for. @param {number} y @param {string} label */
+/** A horizontal line with its label. @param {number} y @param {string} label */
 function line(y, label) {
   return html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" /><text
       class="label tick-y"
@@ -185,7 +185,7 @@ function line(y, label) {
 }
 
 /**
- * Where the bar of an hour or a day stands. There are at least twelve places, so that a short log has no broad bars.
+ * The position of the bar of an hour or a day. There are at least twelve positions, so that a short log has no broad bars.
  *
  * @param {import('./traffic').Traffic} traffic
  * @param {string} from
@@ -200,7 +200,7 @@ function bar({ by, spans }, from) {
   return { x: tenth(LEFT + place * step + step * 0.1), width: tenth(step * 0.8) }
 }
 
-/** The first and the last time, under the bars. @param {import('./traffic').Traffic} traffic */
+/** The labels of the first and the last time, under the bars. @param {import('./traffic').Traffic} traffic */
 function timeline(traffic) {
   const ends = [...new Set([traffic.spans[0], traffic.spans[traffic.spans.length - 1]])]
   return ends.map((span) => {
@@ -211,12 +211,12 @@ function timeline(traffic) {
   })
 }
 
-/** `01-31 14:00`, or `01-31` of a day. @param {string} iso @param {'hour' | 'day'} [by] */
+/** A time such as `01-31 14:00`, or a day such as `01-31`. @param {string} iso @param {'hour' | 'day'} [by] */
 function time(iso, by = 'hour') {
   return by === 'day' ? iso.slice(5, 10) : `${iso.slice(5, 10)} ${iso.slice(11, 16)}`
 }
 
-/** `100 µs`, `1 s`. @param {number} ms */
+/** A duration such as `100 µs` or `1 s`. @param {number} ms */
 function unit(ms) {
   return ms < 1 ? `${ms * 1000} µs` : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`
 }

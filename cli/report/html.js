@@ -1,6 +1,6 @@
 'use strict'
 
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 class Html {
   /** @param {string} text */
   constructor(text) {
@@ -21,7 +21,7 @@ const ENTITIES = /** @type {Record<string, string>} */ ({
 })
 
 /**
- * A template whose values are escaped, unless they are HTML already; lists are joined, `null` is nothing.
+ * A template tag that escapes values, unless they are already HTML. It joins lists and leaves `null` out.
  *
  * @param {TemplateStringsArray} strings
  * @param {...unknown} values
@@ -39,6 +39,6 @@ function shown(value) {
   return String(value).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }
 
-// Not as members of an object: the class would not be a type.
+// Named exports: as members of an object literal the class would not be a type.
 exports.Html = Html
 exports.html = html

@@ -9,7 +9,7 @@ const { style } = require('./style')
 
 /** @typedef {import('../commands/report').Report} Report */
 
-/** Words and colours of states; the word alone says it all. */
+/** The words and colours of states. The word alone is sufficient. */
 const MARKS = /** @type {Record<string, string>} */ ({
   ok: 'good',
   degraded: 'warn',

@@ -1,6 +1,6 @@
 'use strict'
 
-/** Inline, so that the page needs nothing but itself. Colours are named once, for light and for dark. */
+/** Inline, so that the page needs no other file. Colours are variables, for light and dark mode. */
 const style = `
 :root {
   color-scheme: light dark;

@@ -1,24 +1,24 @@
 'use strict'
 
-// What the service's reads were like over time: hit rate and latency, counted from its audit log.
+// Counts hit rate and latency of the service's reads over time, from its audit log.
 
 const { records } = require('../audit-log')
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
-/** Bars of a chart. A log of more hours than that is shown by days, and of more days by its last ones. */
+/** The most bars of a chart. A log with more hours is counted by days, and only its last days are shown. */
 const MOST_BARS = 72
-/** Latencies are counted in classes that are a tenth wide, which is as exact as a chart shows. */
+/** Latencies are counted in classes, each a tenth wider than the one before: a chart shows no finer detail. */
 const WIDTH = Math.log(1.1)
 
-/** What a cache says of a read: whether it answered. Others did not ask it. @type {Record<string, boolean>} */
+/** Whether a cache answered, by the field `cache`. Reads with other values did not ask a cache. @type {Record<string, boolean>} */
 const ANSWERED = { hit: true, stale: true, miss: false }
 
 /**
  * @typedef {object} Span Reads of an hour or a day.
  * @property {string} from ISO 8601, UTC.
  * @property {number} reads
- * @property {number} lookups Those for which a cache was asked.
+ * @property {number} lookups Reads for which a cache was asked.
  * @property {number} hits
  * @property {number} p50Ms
  * @property {number} p99Ms
@@ -26,7 +26,7 @@ const ANSWERED = { hit: true, stale: true, miss: false }
 /**
  * @typedef {object} Traffic
  * @property {'hour' | 'day'} by
- * @property {Span[]} spans Those with reads, the oldest first.
+ * @property {Span[]} spans Spans with reads, the oldest first.
  * @property {number} reads
  * @property {number} lookups
  * @property {number} hits
@@ -36,7 +36,7 @@ class Counts {
   reads = 0
   lookups = 0
   hits = 0
-  /** How many reads took how long, by class. @type {Map<number, number>} */
+  /** The number of reads by class of latency. @type {Map<number, number>} */
   latencies = new Map()
 
   /** @param {any} record */
@@ -58,7 +58,7 @@ class Counts {
     return this
   }
 
-  /** The upper end of the class that holds this share of the reads, in milliseconds. @param {number} share */
+  /** The upper bound of the class at this share of the reads, in milliseconds. @param {number} share */
   percentile(share) {
     let left = Math.ceil(this.reads * share)
     const places = [...this.latencies].sort(([a], [b]) => a - b)
@@ -68,7 +68,7 @@ class Counts {
 }
 
 /**
- * Counts the reads of a log, but for those of this program.
+ * Counts the reads of a log, except for those of this program.
  *
  * @param {string} file
  * @param {string} environment

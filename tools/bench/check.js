@@ -1,9 +1,9 @@
 'use strict'
 
-// `npm run bench -- --check`: whether a run is as good as the committed one. Ratios only: absolute times differ from
-// machine to machine.
+// `npm run bench -- --check`: whether a run is as good as the committed one. Compares ratios only, because
+// absolute times differ between machines.
 
-/** A ratio may be this many times worse; what is more is no noise of a machine any more. */
+/** A ratio may be this many times worse. A larger difference is not noise. */
 const MOST = 1.5
 
 /** @typedef {import('../report').Goal} Goal */
@@ -24,7 +24,7 @@ function committedGoals(document) {
 }
 
 /**
- * What became worse by more than half.
+ * The ratios that became worse by more than half.
  *
  * @param {Goal[]} goals What was measured now.
  * @param {string} document The text with the committed tables.

@@ -5,13 +5,13 @@ const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
 // The AWS SDK for JavaScript warns about Node 20.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
 
-/** How often the event loop is looked at; what its timer takes anyway is no delay. */
+/** The resolution at which the event-loop delay is measured, which is subtracted from it. */
 const RESOLUTION_MS = 1
 
 const VALUE = 'x'.repeat(40)
 
 /**
- * Reads `names` one by one, in order.
+ * Reads `names` one after the other, in order.
  *
  * @param {number} reads
  * @param {(index: number) => Promise<unknown>} read
@@ -69,7 +69,7 @@ function median(figures) {
 }
 
 /**
- * A measurement that read something else measured something else.
+ * Checks the values that were read: a measurement with wrong values would be worthless.
  *
  * @param {unknown} actual
  * @param {unknown} expected

@@ -1,6 +1,7 @@
 'use strict'
 
-// The ratios of a run as bars: how many times better this package is than a peer, or worse. Readable in light and in dark.
+// Draws the ratios of a run as bars: how many times better or worse this package is than a peer. Readable in light and dark
+// mode.
 
 const { Html, html } = require('../../cli/report/html')
 const { ratioOf } = require('./check')
@@ -81,7 +82,7 @@ function plot(goals) {
   }\n`
 }
 
-/** What is better the smaller it is, is turned round. @param {Goal} goal */
+/** Inverts ratios that are better when they are smaller. @param {Goal} goal */
 function barOf({ what, bound, got, met }) {
   const [, relation, text = ''] = /^(at least|at most) (.*)$/.exec(bound) ?? []
   const [ratio, limit] = [ratioOf(got), ratioOf(text)]

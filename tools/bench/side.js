@@ -1,7 +1,7 @@
 'use strict'
 
-// One side of one scenario, in a process of its own: `side.js SCENARIO SIDE`, input as JSON in INPUT. What it measured
-// goes to the parent.
+// One side of one scenario, in a process of its own: `side.js SCENARIO SIDE`, input as JSON in INPUT. It sends
+// its result to the parent.
 
 const path = require('node:path')
 

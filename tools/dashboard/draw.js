@@ -1,7 +1,7 @@
 'use strict'
 
-// Draws the panels of a dashboard, in the browser. What it does not know ends it with an error, so that nothing of the
-// dashboard is silently left out.
+// Draws the panels of a dashboard in the browser. Anything that it does not know is an error, so that no part of the dashboard
+// is silently left out.
 
 /* global addEventListener, document, uPlot */
 
@@ -16,18 +16,18 @@ const COLOURS = {
   transparent: 'transparent',
 }
 const PALETTE = ['#73bf69', '#f2cc0c', '#8ab8ff', '#ff780a', '#f2495c', '#5794f2', '#b877d9', '#705da0', '#37872d']
-/** What a background is painted with: darker, for white text. @type {Record<string, string>} */
+/** The colours of backgrounds, which are darker because of the white text. @type {Record<string, string>} */
 const BACKGROUNDS = { green: '#3a7d33', orange: '#b8620f', red: '#b3243a', blue: '#2f62b8' }
 const GRID = '#2b2f36'
 const QUIET = '#9a9aa8'
 const FONT = '12px Inter, system-ui, sans-serif'
 
-// For whoever opened this page.
+// Tells the program that opened this page.
 addEventListener('error', ({ message }) => (document.documentElement.dataset.failed = message))
 
 const { data, range } = JSON.parse(document.getElementById('data').textContent)
 
-/** Of a table of what is known; an error when it is not in there. */
+/** Looks a key up in a table of known values; an unknown one is an error. */
 function known(table, name, what) {
   if (!Object.hasOwn(table, name)) throw new Error(`this page does not know the ${what} '${name}'`)
   return table[name]
@@ -192,7 +192,7 @@ function stateTimeline({ panel, series }, content) {
   for (let time = Math.ceil(range.from / 60) * 60; time <= range.to; time += 60) {
     const share = (time - range.from) / length
     const [label] = clocks(null, [time])
-    // One at the edge would be cut off.
+    // A label at the edge would be cut off.
     if (share > 0.03 && share < 0.97) axis.append(element('em', label, { left: `${100 * share}%` }))
   }
 }
@@ -213,7 +213,7 @@ function timeseries({ panel, series }, content) {
   content.append(plot, legendOf(legend, series, columns, colours, shown))
 
   const heights = isStacked ? stacked(columns) : columns
-  // Of a stack the highest is drawn first, and the lower ones over it.
+  // In a stack, the highest series is drawn first, and the lower ones over it.
   const order = isStacked ? [...columns.keys()].reverse() : [...columns.keys()]
   const thresholds = thresholdLines(defaults)
   const chart = {
@@ -234,7 +234,7 @@ function timeseries({ panel, series }, content) {
   new uPlot(chart, [times, ...order.map((i) => heights[i])], plot)
 }
 
-/** How one series is drawn. */
+/** The style of one series. */
 function lineOf(custom, colour) {
   const paths = {
     linear: () => uPlot.paths.linear(),
@@ -269,7 +269,7 @@ function axesOf(defaults, isLogarithmic, format) {
   ]
 }
 
-/** `14:05`, of each time on an axis. */
+/** The labels of the time axis, such as `14:05`. */
 function clocks(_, all) {
   return all.map((time) => new Date(time * 1e3).toISOString().slice(11, 16))
 }
@@ -279,12 +279,12 @@ function powersOfTen(least, most) {
   return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
 }
 
-/** Axis labels of figures without decimals are whole. */
+/** Only whole numbers are labels on the axis of figures without decimals. */
 function wholeOnly({ decimals }) {
   return decimals === 0 ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] : undefined
 }
 
-/** Points that no line reaches: those without neighbours. */
+/** Points without neighbours, which no line would show. */
 function lonely(chart, index) {
   const values = chart.data[index]
   return [...values.keys()].filter((i) => values[i] !== null && values[i - 1] == null && values[i + 1] == null)
@@ -299,7 +299,7 @@ function faded(colour, percent) {
   )
 }
 
-/** From where to where the axis goes. */
+/** The range of the axis. */
 function bounds({ min, max, custom }, isLogarithmic, least, most) {
   if (isLogarithmic) {
     const top = Math.max(most, custom.axisSoftMax ?? 0)
@@ -309,7 +309,7 @@ function bounds({ min, max, custom }, isLogarithmic, least, most) {
   return [min ?? Math.min(0, least ?? 0), top > 0 ? top : 1]
 }
 
-/** The lines of thresholds with their colours: below a transparent step that of the step before, as Grafana does. */
+/** The lines of thresholds with their colours. Below a transparent step it is the colour of the step before, as in Grafana. */
 function thresholdLines({ thresholds, custom }) {
   const mode = custom.thresholdsStyle?.mode ?? 'off'
   if (!known({ off: false, line: true, dashed: true }, mode, 'style of thresholds')) return []

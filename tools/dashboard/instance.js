@@ -1,22 +1,22 @@
 'use strict'
 
-// One instance of the demo service, in a process of its own. Its parent gives the options in INPUT and sends what is to
-// be done; the address for Prometheus is its first line of output.
+// One instance of the demo service, in a process of its own. Its parent passes options in INPUT and sends commands.
+// Its first line of output is the address for Prometheus.
 
 const { serve } = require('../../examples/metrics-service/server')
 const { SecretDelivery } = require('../..')
 
 const BURST_MS = 50
-/** Seconds from one high tide of the traffic to the next. */
+/** Seconds between two peaks of the traffic. */
 const TIDE = 90
 
 const { options, secrets, phase } = JSON.parse(process.env.INPUT ?? '{}')
 const delivery = new SecretDelivery(options)
 delivery.onAlert(({ metric, state }) => process.send?.(`alert: ${metric} is ${state}`))
 
-/** Each is read about once in two seconds, whether it can be or not. @type {Set<string>} */
+/** Names that are read about every two seconds each, even if the read fails. @type {Set<string>} */
 const rare = new Set()
-/** How long ago the service began, in seconds. */
+/** The age of the service, in seconds. */
 const age = () => process.uptime() + phase
 
 /** @param {string} name */
@@ -24,7 +24,7 @@ async function read(name) {
   try {
     await delivery.getSecret(name)
   } catch (error) {
-    // Counted by the delivery, which is what is looked at. Other errors are defects.
+    // The delivery counts this error, and the dashboard shows the count. Any other error is a bug.
     if (!('code' in /** @type {Error} */ (error))) throw error
   }
 }

@@ -1,7 +1,7 @@
 'use strict'
 
-// Six minutes in the life of a small production fleet: three instances of the demo service over one Redis and the in-repo
-// AWS endpoint, scraped by a real Prometheus. Each figure of the dashboard has something to show.
+// Runs a small production fleet for six minutes: three instances of the demo service with one Redis and the in-repo AWS
+// endpoint, scraped by a real Prometheus. Events make sure that each panel of the dashboard has data.
 
 const { randomBytes } = require('node:crypto')
 const { fork } = require('node:child_process')
@@ -16,7 +16,7 @@ const { until } = require('../../__test__/support/until')
 
 const INSTANCES = 3
 const SCRAPE_SECONDS = 2
-/** Production's 300 would be longer than anything that happens here. */
+/** The TTL. The default of 300 s in production would be longer than the whole run. */
 const TTL_SECONDS = 25
 
 const NAMES = Array.from({ length: 100 }, (_, tool) =>
@@ -29,10 +29,10 @@ const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } 
 
 /** @typedef {{ aws: AwsEndpoint, redis: RedisServer, send: (act: string, name: string, instance?: number) => void }} Stage */
 
-/** Answers as far away as a region is. @param {AwsEndpoint} aws */
+/** Delays answers by the latency of an AWS region. @param {AwsEndpoint} aws */
 const distance = (aws) => aws.fault({ action: { delayMs: 18 } })
 
-/** What happens, and when: seconds after the beginning. @type {[number, string, (stage: Stage) => unknown][]} */
+/** The events, by seconds after the start. @type {[number, string, (stage: Stage) => unknown][]} */
 const ACTS = [
   [0, 'one secret is read from a variable, since AWS lacks it', ({ send }) => send('rare', LEFT_BEHIND)],
   [50, 'a secret is rotated', ({ send }) => send('rotate', NAMES[0], 0)],
@@ -114,7 +114,7 @@ async function live(tell, look) {
     }
     const from = Date.now() / 1000
     for (const [at, what, act] of ACTS) {
-      // The time itself is what is waited for.
+      // The timing is part of the scenario, so this waits for a time and not for a condition.
       await sleep((from + at) * 1000 - Date.now())
       tell(`${String(at).padStart(3)} s: ${what}`)
       await act({ aws, redis, send })
@@ -143,7 +143,7 @@ class Instance {
     this.#process.once('close', () => (this.#ended = true))
   }
 
-  /** Where it listens. @returns {Promise<string>} */
+  /** Its address. @returns {Promise<string>} */
   address() {
     return until('an instance listens', () => {
       this.check()
@@ -156,7 +156,7 @@ class Instance {
     this.#process.send([act, name])
   }
 
-  /** Throws when it has ended. */
+  /** Throws if the process has ended. */
   check() {
     if (this.#ended) throw new Error(`an instance ended: ${this.#output}`)
   }

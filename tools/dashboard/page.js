@@ -22,10 +22,10 @@ const uplot = (/** @type {string} */ name) => {
   return fs.readFileSync(path.join(directory, 'dist', name), 'utf8')
 }
 
-/** Text that may stand in a `<script>`. @param {unknown} value */
+/** JSON that is safe inside a `<script>`. @param {unknown} value */
 const json = (value) => new Html(JSON.stringify(value).replaceAll('<', '\\u003c'))
 
-/** How high the whole dashboard is, in pixels. @param {Dashboard} dashboard */
+/** The height of the whole dashboard, in pixels. @param {Dashboard} dashboard */
 const heightOf = ({ panels }) => Math.max(...panels.map(({ gridPos: { y, h } }) => y + h)) * (ROW + GAP)
 
 /**

@@ -1,6 +1,6 @@
 'use strict'
 
-// The queries of a Grafana dashboard, as Grafana would ask them.
+// Runs the queries of a Grafana dashboard as Grafana would.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -17,7 +17,7 @@ function shipped() {
   return JSON.parse(fs.readFileSync(path.join(root, 'ops', 'grafana', 'secret-delivery.json'), 'utf8'))
 }
 
-/** About how many points Grafana asks for: one a pixel of a panel. */
+/** The number of points that Grafana requests: about one for each pixel of a panel. */
 const POINTS = 700
 
 /**
@@ -33,7 +33,7 @@ function intervals(seconds, scrape) {
 }
 
 /**
- * An expression with Grafana's variables filled in; those of the dashboard stand at "All".
+ * An expression with Grafana's variables filled in. The variables of the dashboard have the value "All".
  *
  * @param {Dashboard} dashboard
  * @param {string} expression
@@ -56,7 +56,7 @@ function filled(dashboard, expression, { interval, rate }) {
 const legend = (format, labels) => format.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => labels[label] ?? '')
 
 /**
- * Asks everything that the dashboard shows.
+ * Runs every query of the dashboard.
  *
  * @param {import('../../__test__/support/servers/prometheus').PrometheusServer} prometheus
  * @param {Dashboard} dashboard

@@ -1,7 +1,7 @@
 'use strict'
 
-// Lets a small fleet live for six minutes, asks a real Prometheus what the dashboard asks, and takes its picture:
-// docs/dashboard.png, or the file that is named.
+// Runs a small fleet for six minutes, runs the dashboard's queries on a real Prometheus, and draws the dashboard into
+// docs/dashboard.png, or into the file given as argument.
 
 const path = require('node:path')
 const { evaluated, photographed } = require('../../__test__/support/chromium')
@@ -11,7 +11,7 @@ const { heightOf, page } = require('./page')
 const { answers, intervals, shipped } = require('./queries')
 
 const WIDTH = 1500
-/** Of the page's head and margins. */
+/** The height of the page's head and margins, in pixels. */
 const HEAD = 72
 
 async function main() {

@@ -1,7 +1,7 @@
 'use strict'
 
 // `npm run fuzz -- [target] [seconds]`: looks for inputs that break a target (all of them without a name, a minute each),
-// with libFuzzer on the stable toolchain. Starts from tools/fuzz/corpus; what it learns stays in target/fuzz.
+// with libFuzzer on the stable toolchain. Starts from tools/fuzz/corpus, and keeps new inputs in target/fuzz.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -9,10 +9,10 @@ const path = require('node:path')
 const setup = require('../setup')
 
 const DEFAULT_SECONDS = 60
-/** An input that takes longer, or more memory, is a finding. */
+/** An input that needs more time or memory is reported. */
 const LIMITS = ['-timeout=10', '-rss_limit_mb=2048', '-max_len=65536']
 
-/** What `cargo fuzz` passes for coverage, which is all that libFuzzer needs: no sanitizer, so that stable Rust will do. */
+/** The flags that `cargo fuzz` passes for coverage. No sanitizer, so that stable Rust is sufficient. */
 const COVERAGE = [
   '--cfg=fuzzing',
   '-Cpasses=sancov-module',
@@ -25,13 +25,13 @@ const COVERAGE = [
 const crate = __dirname
 const targets = fs.readdirSync(path.join(crate, 'corpus')).sort()
 
-/** Builds every target and says where they are. */
+/** Builds every target and returns their paths. */
 function build() {
   const host = /^host: (.+)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)?.[1]
   if (host === undefined) throw new Error('rustc does not say what it compiles for')
   const directory = path.join(setup.root, 'target', 'fuzz', 'build')
   const manifest = ['--manifest-path', path.join(crate, 'Cargo.toml'), '--target-dir', directory]
-  // With a target named, build scripts and macros are left alone.
+  // With --target, these flags do not apply to build scripts and macros.
   setup.run('cargo', ['build', '--release', '--locked', '--quiet', ...manifest, '--target', host], {
     env: { CARGO_ENCODED_RUSTFLAGS: COVERAGE.join('\x1f') },
   })

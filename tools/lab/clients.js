@@ -1,6 +1,6 @@
 'use strict'
 
-// What a service does while its database password is rotated: it reads the secret, and connects anew, on a schedule.
+// Services whose database password is rotated: they read the secret and open a new connection, on a schedule.
 
 const { performance } = require('node:perf_hooks')
 const { connected } = require('../../examples/rotate-postgres/role')
@@ -26,7 +26,7 @@ const BEAT_MS = 2
  */
 
 /**
- * Connects with the secret as it is at the moment.
+ * Connects with the current value of the secret.
  *
  * @param {import('../..').SecretDelivery} delivery
  * @param {Pick<ClientsOptions, 'tool' | 'secretType' | 'place'>} options
@@ -65,7 +65,7 @@ class Clients {
     this.#timer = setInterval(() => this.#beat(), BEAT_MS)
   }
 
-  /** Begins what is due, whether earlier attempts have ended or not. */
+  /** Starts the attempts that are due, even if earlier ones have not ended. */
   #beat() {
     const { tool, secretType, readsPerSecond, connectionsPerSecond } = this.options
     const seen = this.#seen
@@ -98,7 +98,7 @@ class Clients {
     return { ...this.#seen, values: [...this.#values] }
   }
 
-  /** Begins nothing more. */
+  /** Starts no more attempts. */
   async stop() {
     clearInterval(this.#timer)
     await Promise.all(this.#pending)

@@ -1,6 +1,7 @@
 'use strict'
 
-// One fault: known secrets are warm, readers read them steadily, the fault comes, stays for a stated time, and goes.
+// Runs one fault: readers read known secrets steadily, all of which are cached; the fault begins, lasts for a stated time, and
+// ends.
 
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -8,22 +9,22 @@ const { until } = require('../../__test__/support/until')
 const { KNOWN, Stage } = require('./stage')
 const { stored } = require('./values')
 
-/** A cached read may wait so long, and not longer. */
+/** The longest wait of a cached read. */
 const CACHED_MS = 5
-/** A look into Redis may take 250 ms. */
+/** The longest wait with a lookup in Redis, which may take 250 ms. */
 const REDIS_LOOK_MS = 300
-/** Beyond its deadline a read may take so long on a busy machine. */
+/** How much longer than its deadline a read may take on a busy machine. */
 const MACHINE_MS = 150
 const RECOVERY_S = 30
-/** What a read that no copy covers may reject with while AWS fails. */
+/** The codes with which a read without a copy may reject while AWS fails. */
 const TRANSIENT = ['SOURCE_UNAVAILABLE', 'SOURCE_TIMEOUT', 'SOURCE_RESPONSE_INVALID']
 const LOAD = { readsPerSecond: 1000, coldPerSecond: 20 }
 
 /**
- * How long copies live, how long a read may take, and how long the fault stays. Proportions matter: the deadline fits
+ * The TTL, the deadline of a read, and the duration of the fault. Their proportions matter: the deadline fits
  * between the refresh ahead (at 90 % of the TTL at the latest) and the end of the TTL, as it does with the defaults
- * (30 s of 300 s, against 4.5 s). So a TTL of 6 s goes with a deadline of 200 ms, and what Redis may cost, 250 to
- * 500 ms, with a TTL of 12 s.
+ * (30 s of 300 s, against 4.5 s). So the TTL is 6 s with a deadline of 200 ms, and 12 s with a Redis
+ * that may take 250 to 500 ms.
  *
  * @typedef {{ ttlSeconds: number, timeoutMs: number, windowMs: number }} Pace
  */
@@ -51,7 +52,7 @@ const LOAD = { readsPerSecond: 1000, coldPerSecond: 20 }
  *   secret was read with the value that AWS got as the fault ended.
  */
 
-/** What a scenario prints: lines of its table, and a line for each broken bound. @typedef {{ rows: string[][], broken: string[] }} Outcome */
+/** The result of a scenario: rows of its table, and a line for each broken bound. @typedef {{ rows: string[][], broken: string[] }} Outcome */
 
 const HEADING = [
   'fault',
@@ -97,7 +98,7 @@ function measure(fault, profile) {
     const count = fault.awsCalls ?? (async ({ aws }) => (await aws.calls()).total)
     const before = await count(stage)
     await fault.apply(stage)
-    // AWS goes on while Redis fails: what the services hold must follow it.
+    // AWS works while Redis fails, so the copies of the services must follow it.
     if (fault.on === 'redis') await stage.aws.put(stored(KNOWN, 2))
     if (fault.atStart) {
       service = await start()
@@ -105,7 +106,7 @@ function measure(fault, profile) {
     }
     await sleep(windowMs)
     const awsCalls = (await count(stage)) - before
-    // Copies end with their TTL, so by now every one has followed AWS.
+    // The TTL has passed, so every copy must have followed AWS by now.
     const outdated = fault.on === 'redis' ? await service.ask('behind', 2) : 0
     const during = await service.ask('cut')
 
@@ -143,14 +144,14 @@ function rowOf(fault, { during, after, outdated, awsCalls, recovery, seconds }) 
   const codes = (/** @type {Record<string, number>} */ counts) =>
     Object.entries(counts).map(([code, times]) => `${code} ${times}`)
 
-  // What the readers saw while the fault went counts as well: nothing may fail on the way back.
+  // Reads during the recovery count too: none of them may fail.
   const knownFailed = sum(known.failed) + sum(after.known.failed)
   const wrong = [known, cold, after.known, after.cold]
   const unexpectedKnown = Object.keys(known.failed).filter((code) => !TRANSIENT.includes(code))
   const wrongReads = wrong.reduce((all, { wrong }) => all + wrong, outdated)
   const unexpected = Object.keys(cold.failed).filter((code) => !fault.coldMayFail || !TRANSIENT.includes(code))
   const deadline = timeoutMs + MACHINE_MS
-  // A process that has just started holds nothing that could answer at once.
+  // A process that has just started has no copy that could answer at once.
   const wait = fault.atStart ? deadline : CACHED_MS
   // After a lost subscription each copy is looked up in Redis once more before it is trusted.
   const worstWait = fault.looksAgain ? REDIS_LOOK_MS : wait
@@ -194,12 +195,12 @@ function bounds(name) {
   const broken = []
   return {
     broken,
-    /** A cell: what was measured, and its bound. @param {string} what @param {string} got @param {string} bound @param {boolean} [met] */
+    /** Adds a cell with a measured value and its bound. @param {string} what @param {string} got @param {string} bound @param {boolean} [met] */
     bounded(what, got, bound, met = true) {
       if (!met) broken.push(`${what} ${got}, bound ${bound}`)
       return `${met ? got : `**${got}**`} (${bound})`
     },
-    /** The row, with its verdict. @param {string[]} cells @returns {Outcome} */
+    /** Returns the row with its verdict. @param {string[]} cells @returns {Outcome} */
     row: (cells) => ({
       rows: [[...cells, broken.length === 0 ? 'kept' : '**broken**']],
       broken: broken.map((line) => `${name}: ${line}`),

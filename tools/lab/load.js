@@ -1,21 +1,21 @@
 'use strict'
 
-// A steady load of reads, as a service has it: begun on a schedule, whether earlier ones have ended or not.
+// A steady load of reads, like that of a service: reads are started on a schedule, even if earlier ones have not ended.
 
 const { performance } = require('node:perf_hooks')
 const { nameOf, versionOf } = require('./values')
 
-/** The event loop is looked at so often … */
+/** How often the event loop is checked, in milliseconds. */
 const BEAT_MS = 1
-/** … and a beat that comes so late is what timers do anyway. */
+/** A check that is at most this late counts as on time: timers are never exact. */
 const USUAL_GAP_MS = 2
-/** Examples of wrong answers in a report. */
+/** The most examples of wrong answers in a report. */
 const EXAMPLES = 3
 
 /**
- * How long the event loop has stood still so far: garbage collection, or another process had the core. What a read took
- * less what the event loop stood still meanwhile is what it waited for an answer. A wait for Redis or AWS leaves the
- * event loop free, so it counts in full.
+ * How long the event loop was blocked so far, by garbage collection or because another process used the core. The duration of
+ * a read minus the time that the event loop was blocked meanwhile is the time it waited for an answer. Waiting for Redis or
+ * AWS does not block the event loop, so it counts in full.
  */
 class EventLoop {
   #last = performance.now()
@@ -148,7 +148,7 @@ class Load {
   /** @param {Tally} tally @param {string} name */
   #read(tally, name) {
     const confirmed = this.#seen.get(name) ?? 0
-    // In this order: what happens between the two must not look like waiting.
+    // In this order, so that time between the two is not counted as waiting.
     const still = this.#eventLoop.stoodStillMs()
     const started = performance.now()
     const ended = () => {
@@ -174,19 +174,19 @@ class Load {
     pending.add(read)
   }
 
-  /** The control: the same read, of a `Map`. @param {Tally} tally @param {string} name */
+  /** The control group: reads from a `Map`. @param {Tally} tally @param {string} name */
   #readMap(tally, name) {
     const started = performance.now()
     const read = async () => this.#seen.get(name)
     read().then(() => tally.controlTook(performance.now() - started))
   }
 
-  /** How many known secrets no read has returned in `version` or newer yet. @param {number} version */
+  /** The number of known secrets that no read has returned in `version` or a newer one yet. @param {number} version */
   behind(version) {
     return this.options.known.filter((name) => (this.#seen.get(name) ?? 0) < version).length
   }
 
-  /** Ends a phase and begins the next. @returns {Promise<{ known: Report, cold: Report }>} Of the reads begun in it. */
+  /** Ends a phase and starts the next one. @returns {Promise<{ known: Report, cold: Report }>} Of the reads begun in it. */
   async cut() {
     const phase = this.#phase
     this.#phase = { known: new Tally(), cold: new Tally(), pending: new Set() }
@@ -194,7 +194,7 @@ class Load {
     return { known: phase.known.report(), cold: phase.cold.report() }
   }
 
-  /** Begins no more reads. @returns {ReturnType<Load['cut']>} */
+  /** Starts no more reads. @returns {ReturnType<Load['cut']>} */
   stop() {
     this.#eventLoop.stop()
     return this.cut()

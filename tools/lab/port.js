@@ -2,7 +2,8 @@
 
 const net = require('node:net')
 
-/** Below what systems hand out by themselves (from 32768 on Linux): a port left for a while is still free afterwards. */
+/** Ports below the range from which systems assign ports (32768 and up on Linux), so that a port that was closed for a while is
+ * still free afterwards. */
 const [FIRST, LAST] = [20_000, 31_999]
 /** @type {Set<number>} */
 const taken = new Set()

@@ -1,7 +1,7 @@
 'use strict'
 
-// A TCP proxy on loopback that misbehaves on demand. It lives in the process that holds it; each mode holds until the
-// next one is chosen.
+// A TCP proxy on loopback that misbehaves on demand. It runs in the process that created it. A mode lasts until the next one is
+// set.
 
 const net = require('node:net')
 const { performance } = require('node:perf_hooks')
@@ -55,12 +55,12 @@ class FaultProxy {
     return proxy
   }
 
-  /** Everything goes through, later by `latencyMs` each way. */
+  /** Passes everything on, delayed by `latencyMs` in each direction. */
   pass({ latencyMs = 0 } = {}) {
     return this.#become({ latencyMs })
   }
 
-  /** Connections are reset (RST), old ones now and new ones as they come. */
+  /** Resets (RST) open connections now, and new ones at once. */
   async reset() {
     await this.#become({ reset: true })
     this.resetOpen()
@@ -71,24 +71,24 @@ class FaultProxy {
     for (const connection of this.#connections) connection.reset()
   }
 
-  /** Old and new connections stay open, and nothing is ever answered: the peer is beyond a dead link. */
+  /** Open and new connections stay open without any answer, as behind a dead link. */
   async blackHole() {
     await this.#become({ silent: true })
   }
 
-  /** The open connections are dead without a word, as after a peer's restart; new ones work. */
+  /** Open connections get no more answers, as after a restart of the peer; new connections work. */
   async halfOpen() {
     await this.#become({})
     for (const connection of this.#connections) connection.lost = true
   }
 
-  /** Each connection ends after `bytes` more bytes of answers. */
+  /** Closes each connection after `bytes` more bytes of answers. */
   async cutAfter(/** @type {number} */ bytes) {
     await this.#become({ cutAfter: bytes })
     for (const connection of this.#connections) connection.answered = 0
   }
 
-  /** Nobody listens, and open connections are reset. */
+  /** Stops listening, and resets open connections. */
   async refuse() {
     this.fault = NONE
     const closed = new Promise((resolve) => (this.#server ? this.#server.close(resolve) : resolve(undefined)))
@@ -97,17 +97,17 @@ class FaultProxy {
     await closed
   }
 
-  /** A new connection receives its first bytes `ms` late: a server that is slow to let anyone in. */
+  /** Delays the first bytes of a new connection by `ms`, like a server that is slow to accept. */
   slowStart(/** @type {number} */ ms) {
     return this.#become({ firstAnswerMs: ms })
   }
 
-  /** Each `every`-th byte of the answers has a bit flipped. */
+  /** Flips a bit in each `every`-th byte of the answers. */
   corrupt(every = 16) {
     return this.#become({ corruptEvery: every })
   }
 
-  /** The end: like `refuse`, for good. */
+  /** Stops for good, like `refuse`. */
   close() {
     return this.refuse()
   }
@@ -144,7 +144,7 @@ class FaultProxy {
   }
 }
 
-/** A client's connection and its twin to the server. */
+/** The connection of a client, and the one to the server. */
 class Connection {
   /**
    * @param {FaultProxy} proxy
@@ -155,7 +155,7 @@ class Connection {
     this.client = client
     this.server = net.connect({ port: proxy.upstreamPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     this.lost = false
-    /** Bytes of answers handed over. */
+    /** The number of bytes of answers passed on. */
     this.answered = 0
     this.#join(this.client, this.server, 0, (chunk) => chunk)
     this.#join(this.server, this.client, proxy.fault.firstAnswerMs, (chunk) => this.#answer(chunk))
@@ -169,7 +169,7 @@ class Connection {
    */
   #join(from, to, firstMs, change) {
     let late = firstMs
-    /** What was read before goes first. */
+    /** Data that was read earlier, which is sent first. */
     let queue = Promise.resolve()
     const later = (/** @type {number} */ ms, /** @type {() => void} */ act) => {
       const due = performance.now() + ms
@@ -184,7 +184,7 @@ class Connection {
     from.once('end', () => later(this.proxy.fault.latencyMs, () => to.end()))
     from.once('error', () => this.lost || this.reset())
     from.once('close', () => {
-      // A lost client hears nothing, not even the end.
+      // A client behind a dead link does not even see the end of the connection.
       if (from === this.client) to.destroy()
       else later(0, () => to.destroy())
     })

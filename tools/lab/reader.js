@@ -1,6 +1,6 @@
 'use strict'
 
-// A service in a process of its own, told what to do by the lab (lab/service.js).
+// A service in a process of its own, which the lab controls (lab/service.js).
 
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -75,5 +75,5 @@ process.on('message', async (/** @type {{ id: number, command: string, args: unk
     process.send?.({ id, error: { message, code } })
   }
 })
-// The lab has what it wanted, or is gone.
+// The lab is done, or has ended.
 process.on('disconnect', () => process.exit())

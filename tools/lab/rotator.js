@@ -44,8 +44,8 @@ process.once('message', async (/** @type {Task} */ { options, database, name, ne
     undo: fatal('undo', (context) => usual.undo?.(context)),
   }
   const delivery = new SecretDelivery({ ...options, rotation: { hooks }, logger: { warn() {} } })
-  // Nobody waits for this report: at the latest when AWS does not answer, the lab kills.
+  // The lab does not wait for this report: it kills this process, at the latest when AWS does not answer.
   process.send?.(await delivery.rotation.rotate(name))
 })
-// The lab is gone.
+// The lab has ended.
 process.on('disconnect', () => process.exit())

@@ -1,6 +1,6 @@
 'use strict'
 
-// Runs the failure lab and says whether every bound was kept; see docs/reliability.md.
+// Runs the failure lab and reports whether every bound was kept; see docs/reliability.md.
 
 const path = require('node:path')
 const { parseArgs } = require('node:util')
@@ -15,7 +15,7 @@ const { rotationScenarios } = require('./scenarios/rotation')
 const { tenMinutes } = require('./scenarios/ten-minutes')
 
 const DOCUMENT = path.join(root, 'docs', 'reliability.md')
-/** Scenarios at a time. Most of one is waiting. */
+/** The number of scenarios that run at a time. A scenario waits most of the time. */
 const LANES = { short: 8, full: 3 }
 
 /** @typedef {import('./fault').Outcome} Outcome */
@@ -75,7 +75,7 @@ async function main() {
   const chosen = new Set(values.only ?? names)
   /** @type {Map<string, Outcome>} */
   const outcomes = new Map()
-  // The last sections have the longest scenarios.
+  // Starts with the last sections, which have the longest scenarios.
   const work = [...all].reverse().flatMap(({ heading, scenarios }) =>
     scenarios
       .filter(({ name }) => chosen.has(name))
@@ -92,7 +92,7 @@ async function main() {
     lanes,
     work.map(({ measure }) => measure),
   )
-  // A busy machine can break a bound in passing. A defect breaks it again, alone.
+  // A busy machine can break a bound by chance. A bug breaks it again when the scenario runs alone.
   for (const { name, measure } of work) {
     const broken = outcomes.get(name)?.broken ?? []
     for (const line of broken) console.log(`${line} (once more, alone)`)
@@ -114,7 +114,7 @@ async function main() {
 }
 
 /**
- * Does all of `work`, so many at a time.
+ * Does all of `work`, with a limit on how much runs at a time.
  *
  * @param {number} lanes
  * @param {(() => Promise<unknown>)[]} work

@@ -5,10 +5,10 @@ const path = require('node:path')
 const { until } = require('../../__test__/support/until')
 const { valueOf } = require('./values')
 
-/** For `close()` and the end of the process. */
+/** The time for `close()` and the end of the process, in milliseconds. */
 const STOP_DEADLINE_MS = 10_000
 
-/** A reader process (lab/reader.js), from the lab's side. */
+/** The lab's handle of a reader process (lab/reader.js). */
 class Service {
   /** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>} */
   #pending = new Map()
@@ -57,7 +57,7 @@ class Service {
     })
   }
 
-  /** A method of its delivery. @param {string} method @param {unknown[]} args @returns {Promise<any>} */
+  /** Calls a method of its delivery. @param {string} method @param {unknown[]} args @returns {Promise<any>} */
   call(method, ...args) {
     return this.ask('call', method, ...args)
   }
@@ -76,7 +76,7 @@ class Service {
     return this.ended
   }
 
-  /** Closes the delivery; the process must then end well, and soon. */
+  /** Closes the delivery. The process must then end soon and without an error. */
   stop() {
     return (this.#stopping ??= this.#stop())
   }

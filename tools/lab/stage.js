@@ -15,11 +15,11 @@ const { Service } = require('./service')
 const { idOf, names, stored } = require('./values')
 
 const KNOWN = names('LAB', 20)
-/** Read once each, so there must be enough of them. */
+/** The number of cold secrets. Each is read once, so there must be enough of them. */
 const COLD = names('COLD', 4_000)
-/** No scenario takes that long. */
+/** The time limit of a scenario. */
 const DEADLINE_MS = 150_000
-/** What the start of a request to AWS looks like. */
+/** Recognises the start of a request to AWS. */
 const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toString('latin1') === 'POST '
 
 /** @typedef {{ redis?: boolean, password?: string, postgres?: boolean }} Wanted */
@@ -35,16 +35,16 @@ class Stage {
   /** @param {'debug' | 'release'} profile Of the AWS endpoint. */
   constructor(profile) {
     this.profile = profile
-    /** Of a second region, where a scenario has one. @type {AwsEndpoint | undefined} */
+    /** The endpoint of a second region, if the scenario has one. @type {AwsEndpoint | undefined} */
     this.replica = undefined
-    /** Instead of the proxy's. @type {string | undefined} */
+    /** The host of the AWS endpoint, if it is not that of the proxy. @type {string | undefined} */
     this.awsHost = undefined
-    /** Where a scenario wants a snapshot file. @type {string | undefined} */
+    /** The path of the snapshot file, if the scenario has one. @type {string | undefined} */
     this.snapshotPath = undefined
   }
 
   /**
-   * Builds a stage, uses it, and ends it, whatever happens.
+   * Builds a stage, uses it, and ends it, even after an error.
    *
    * @template T
    * @param {'debug' | 'release'} profile
@@ -55,7 +55,7 @@ class Stage {
   static async use(profile, wanted, use) {
     const stage = new Stage(profile)
     let late = false
-    // Without its servers and services everything that waits for them fails.
+    // Ends the stage: everything that waits for its servers and services fails then.
     const deadline = setTimeout(() => {
       late = true
       stage.end().catch(() => {})
@@ -84,7 +84,7 @@ class Stage {
     if (postgres) this.postgres = await this.keep(PostgresServer.start())
   }
 
-  /** The AWS endpoint with every secret in its first version; on the same port as before, when it ran before. */
+  /** Starts the AWS endpoint with the first version of every secret; on the same port, if it ran before. */
   async startAws() {
     const before = /** @type {AwsEndpoint | undefined} */ (this.aws)
     const options = { profile: this.profile, port: before && port(before.url) }
@@ -93,12 +93,12 @@ class Stage {
     await this.aws.put(stored([...KNOWN, ...COLD], 1))
   }
 
-  /** Redis, on the same port each time. @param {string} [password] */
+  /** Starts Redis, on the same port each time. @param {string} [password] */
   async startRedis(password) {
     this.redis = await this.keep(RedisServer.start({ port: this.redisPort, password }))
   }
 
-  /** An AWS endpoint of another region, with the same secrets. */
+  /** Starts an AWS endpoint for another region, with the same secrets. */
   async startReplica() {
     this.replica = await this.keep(AwsEndpoint.start({ profile: this.profile }))
     await this.replica.put(stored([...KNOWN, ...COLD], 1))
@@ -140,8 +140,8 @@ class Stage {
   }
 
   /**
-   * Resolves when copies of all of `of` stand in Redis and so many services hear of changes. Sharing is tried once for
-   * each value from AWS, so what is missing is read anew.
+   * Resolves when Redis has copies of all of `of`, and this many services are subscribed. Sharing is tried once for each value
+   * from AWS, so missing copies are read again.
    *
    * @param {string[]} of
    * @param {Service[]} services
@@ -159,11 +159,11 @@ class Stage {
       const [, hearers] = await redis.command('PUBSUB', 'NUMSUB', 'secret:events:production')
       return hearers >= services.length
     })
-    // What was read before is looked up again once.
+    // Copies that were read before the subscription are looked up once more.
     await Promise.all(services.map((service) => service.warm(of)))
   }
 
-  /** A path in a directory that ends with the stage. @param {string} name */
+  /** A path in a directory that is removed with the stage. @param {string} name */
   file(name) {
     const directory = temporaryDirectory('tcs-lab-')
     this.#stops.push(async () => fs.rmSync(directory, { recursive: true }))
@@ -177,7 +177,7 @@ class Stage {
     return started
   }
 
-  /** Stops everything, the last started first; the first failure to end well is thrown. */
+  /** Stops everything in reverse order. Throws the first failure. */
   async end() {
     const failures = []
     for (const stop of this.#stops.splice(0).reverse()) await stop().catch((error) => failures.push(error))

@@ -1,7 +1,7 @@
 'use strict'
 
-// The secrets of the lab. A value says whose it is and which version, so that a reader can tell a right one, an older
-// one, another secret's, and one that never stood anywhere.
+// The secrets of the lab. A value names its secret and its version, so that a reader can distinguish the right value, an older
+// one, that of another secret, and one that never existed.
 
 const { createHash } = require('node:crypto')
 

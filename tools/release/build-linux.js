@@ -1,8 +1,8 @@
 'use strict'
 
-// Builds the addon for Linux as it is released: for glibc 2.17 and newer, or for musl, whatever this machine has.
-// Then checks what it needs, its size and that it may stay loaded. Usage: node tools/release/build-linux.js [target, default
-// x86_64-unknown-linux-gnu]. The addon lands beside package.json, where `npm run build` puts its own.
+// Builds the addon for Linux as it is released: for glibc 2.17 and newer, or for musl, independent of this machine.
+// Then checks its dependencies, its size and that it may stay loaded. Usage: node tools/release/build-linux.js [target, default
+// x86_64-unknown-linux-gnu]. The addon is put beside package.json, like that of `npm run build`.
 
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -42,21 +42,21 @@ function build(target) {
     {
       env: {
         PATH: `${setup.pythonPrograms}${path.delimiter}${process.env.PATH}`,
-        // An addon is a shared library, also where programs are static by default.
+        // An addon is a shared library, even on targets whose programs are static by default.
         ...(musl ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {}),
       },
     },
   )
   const directory = process.env.CARGO_TARGET_DIR ?? path.join(setup.root, 'target')
   const addon = path.join(setup.root, `tcs-secret-delivery.${suffix}.node`)
-  // Not in place: a process may have it loaded.
+  // Renamed into place, because a process may have the old file loaded.
   fs.copyFileSync(path.join(directory, target, 'release', 'libtcs_secret_delivery.so'), `${addon}.new`)
   fs.renameSync(`${addon}.new`, addon)
   return addon
 }
 
 /**
- * What keeps a file from being the addon of a release.
+ * The reasons why a file cannot be the addon of a release.
  *
  * @param {string} addon
  * @returns {{ needs: string[], libraries: string[], mib: number, faults: string[] }}
@@ -77,7 +77,7 @@ function inspect(addon) {
   return { needs, libraries, mib, faults }
 }
 
-/** Order of versions. @param {string} a @param {string} b */
+/** Compares versions. @param {string} a @param {string} b */
 const older = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
 if (require.main === module) {

@@ -9,8 +9,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.resolve(__dirname, '..', '..')
-/** What an installed platform package stays under. */
-const MOST_MIB = 12
+/** The size limit of an installed platform package. */
+const MOST_MIB = 13
 /** The licences of all that is linked into the addon; tools/release/licenses.js writes it. */
 const LICENSES = 'THIRD-PARTY-LICENSES'
 const windows = process.platform === 'win32'
@@ -77,7 +77,7 @@ function tarball(into, manifest, extra, from) {
 /** Not what builds and examples leave behind. @param {string} file */
 const isSource = (file) => !/[/\\](?:dist|node_modules)$|\.jsonl$|\.log$/.test(file)
 
-/** Where the project is. In the release workflow, where that runs: npm compares it with the provenance. */
+/** The repository and its pages: those of the release workflow where that runs. npm compares them with the provenance. */
 function project() {
   const { repository, homepage, bugs } = readJson(path.join(root, 'package.json'))
   const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env

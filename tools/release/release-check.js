@@ -1,13 +1,13 @@
 'use strict'
 
 // Whether this checkout can be released: every manifest has the same version, and the changelog knows it.
-// Usage: node tools/release/release-check.js [tag, as v1.2.3]. Without a tag, only what holds at any time is checked.
+// Usage: node tools/release/release-check.js [tag, as v1.2.3]. Without a tag, checks only what must hold at any time.
 
 const fs = require('node:fs')
 const path = require('node:path')
 
 /**
- * What speaks against a release of the checkout at `root`.
+ * The reasons why the checkout at `root` cannot be released.
  *
  * @param {string} root
  * @param {string} [tag]

@@ -18,7 +18,7 @@ function json(command, args) {
 }
 
 /**
- * The crates that are linked into the addon: what is needed by it and not only to build or test it.
+ * The crates that are linked into the addon, without those that only build or test it.
  *
  * @param {string} target
  * @returns {Map<string, { crate: any, needs: string[] }>} By id, the addon first.

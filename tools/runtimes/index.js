@@ -1,6 +1,6 @@
 'use strict'
 
-// The runtimes that are installed here. What only needs their names imports ./list.
+// The runtimes that are installed here. Modules that need only their names import ./list.
 
 const fs = require('node:fs')
 const { ALL, MODES, program } = require('./list')
@@ -8,7 +8,7 @@ const { ALL, MODES, program } = require('./list')
 /** @typedef {import('./list').Runtime} Runtime */
 
 /**
- * All of them on Linux x64, for which their packages are listed; elsewhere the Node.js that runs this.
+ * All runtimes on Linux x64, for which their packages are listed; on other systems, the Node.js that runs this.
  *
  * @returns {Runtime[]}
  */

@@ -38,7 +38,7 @@ class AwsEndpoint {
     return { endpoint: this.url, region: 'eu-central-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
   }
 
-  /** Forgets secrets, denials, faults and calls. */
+  /** Removes all secrets, denials, faults and counts. */
   reset() {
     return request(`${this.url}/_control/reset`, 'POST')
   }
@@ -54,7 +54,7 @@ class AwsEndpoint {
   }
 
   /**
-   * Every version of a secret, whatever faults there are.
+   * Every version of a secret. Faults do not affect this call.
    *
    * @param {string} name
    * @returns {Promise<{ versionId: string, value: string, labels: string[], wasLive: boolean }[]>} `wasLive`: it has, or had, AWSCURRENT.

@@ -25,16 +25,16 @@ class MiniStack {
     return { endpoint: this.url, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
   }
 
-  /** A new queue's URL, and AWS's own client for it. @param {string} name */
+  /** Creates a queue; returns its URL and an AWS client for it. @param {string} name */
   async queue(name) {
     const { CreateQueueCommand, SQSClient } = require('@aws-sdk/client-sqs')
     const client = new SQSClient(this.options)
     const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: name }))
-    // It names itself as it would be seen from elsewhere.
+    // The URL in its answer has a host name that only works elsewhere.
     return { client, url: new URL(new URL(/** @type {string} */ (QueueUrl)).pathname, this.url).href }
   }
 
-  /** AWS's own client for it. */
+  /** An AWS client for this server. */
   client() {
     const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
     return new SecretsManagerClient(this.options)

@@ -9,7 +9,7 @@ const { temporaryDirectory } = require('../files')
 const { unprivileged } = require('../unprivileged')
 const { Server, freePort } = require('./server')
 
-/** Time for PostgreSQL to end its own processes. */
+/** The time for PostgreSQL to end its processes, in milliseconds. */
 const POSTGRES_STOP_MS = 5_000
 
 /** A PostgreSQL server in a directory of its own, which ends with it. Passwords are checked by scram-sha-256. */
@@ -45,7 +45,7 @@ class PostgresServer {
       const [data, passwordFile] = [path.join(directory, 'data'), path.join(directory, 'password')]
       fs.writeFileSync(passwordFile, password, { mode: 0o600 })
       if (owner.uid !== undefined) for (const own of [directory, passwordFile]) fs.chownSync(own, owner.uid, owner.gid)
-      // The working directory must be one that this user may enter.
+      // This user must be allowed to enter the working directory.
       const as = { ...owner, cwd: directory }
       const cluster = ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', '--pwfile', passwordFile]
       const initdb = path.join(programs, 'initdb')
@@ -63,12 +63,12 @@ class PostgresServer {
     }
   }
 
-  /** How to connect, in the words of `pg`. @param {string} user @param {string} password */
+  /** The options of `pg` for a connection. @param {string} user @param {string} password */
   options(user, password) {
     return { host: '127.0.0.1', port: this.#port, database: 'postgres', user, password }
   }
 
-  /** How to connect as the role that may alter the others. */
+  /** The options of `pg` for the role that may alter the others. */
   get admin() {
     return this.options('admin', this.#password)
   }
@@ -90,14 +90,14 @@ class PostgresServer {
       await this.query('SELECT 1')
       return true
     } catch (error) {
-      // 57P03: it listens before it is ready.
+      // 57P03: the server listens before it is ready.
       if (['ECONNREFUSED', '57P03'].includes(/** @type {any} */ (error).code)) return false
       throw error
     }
   }
 
   async stop() {
-    // At once and with all its processes, which a SIGKILL of the first one would leave to themselves.
+    // Stops at once, with all its processes: a SIGKILL of the first one would leave the others running.
     this.#server.signal('SIGQUIT')
     const late = setTimeout(() => this.#server.signal('SIGKILL'), POSTGRES_STOP_MS)
     await this.#server.ended
@@ -109,7 +109,7 @@ class PostgresServer {
 /** @returns {string[]} */
 const pathDirectories = () => (process.env.PATH ?? '').split(path.delimiter).filter(path.isAbsolute)
 
-/** Tries again while a process that is ending still writes into it. @param {string} directory */
+/** Removes a directory. Tries again while a process that is ending still writes into it. @param {string} directory */
 const removeDirectory = (directory) => fs.rmSync(directory, { recursive: true, maxRetries: 10, retryDelay: 50 })
 
 module.exports = { PostgresServer }

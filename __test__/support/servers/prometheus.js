@@ -28,7 +28,7 @@ class PrometheusServer {
       rule_files: [path.join(root, 'ops', 'prometheus', 'secret-delivery.rules.yml')],
       scrape_configs: [{ job_name: 'service', static_configs: [{ targets }] }],
     }
-    // YAML holds JSON.
+    // JSON is valid YAML.
     fs.writeFileSync(path.join(directory, 'prometheus.yml'), JSON.stringify(config))
     const port = await freePort()
     const server = new Server('prometheus', [

@@ -62,12 +62,7 @@ class RedisCluster {
     return Promise.all(this.nodes.map((node) => node.command(...words)))
   }
 
-  /** How many keys there are. */
-  async size() {
-    return (await this.all('DBSIZE')).reduce((a, b) => a + b, 0)
-  }
-
-  /** Leaves the slot of `key` between two nodes, as one that is being moved. @param {string} key */
+  /** Puts the slot of `key` into the state of being moved between two nodes. @param {string} key */
   async beginToMove(key) {
     const slot = await this.nodes[0].command('CLUSTER', 'KEYSLOT', key)
     const from = slot <= 5460 ? 0 : slot <= 10_922 ? 1 : 2

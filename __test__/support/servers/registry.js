@@ -10,7 +10,7 @@ const path = require('node:path')
 const { pack } = require('../../../tools/release/package')
 const { root, temporaryDirectory } = require('../files')
 
-/** Package managers wait before they install what is new; this is not. */
+/** A publication date in the past: package managers refuse very new packages. */
 const PUBLISHED = '2020-01-01T00:00:00.000Z'
 
 class Registry {
@@ -30,7 +30,7 @@ class Registry {
     const { main, platforms } = pack(path.join(directory, 'own'))
     /** Tarballs by package. @type {Map<string, string>} */
     const tarballs = new Map(Object.entries({ 'tcs-secret-delivery': main, ...platforms }))
-    // Those of other platforms have no binary here: nobody should ask for them.
+    // The packages of other platforms have no binary here, and must not be requested.
     const others = fs.readdirSync(path.join(root, 'npm')).filter((name) => !tarballs.has(`tcs-secret-delivery-${name}`))
     const folders = [
       ...others.map((name) => path.join(root, 'npm', name)),
@@ -67,7 +67,7 @@ class Registry {
   }
 }
 
-/** What a registry says about a package. @param {string} name @param {string} file @param {string} url */
+/** The document of a package in a registry. @param {string} name @param {string} file @param {string} url */
 function describe(name, file, url) {
   const manifest = JSON.parse(execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' }))
   const bytes = fs.readFileSync(file)

@@ -1,13 +1,13 @@
 'use strict'
 
-// What every server here shares: a child process on a free port of loopback, ready when its `start()` returns, stopped by
-// its id.
+// The base of every server here: a child process on a free port of loopback. It is ready when `start()` returns, and is stopped
+// by its process id.
 
 const { spawn } = require('node:child_process')
 const net = require('node:net')
 const { until } = require('../until')
 
-/** A child process that ends with `stop()`; what it printed is part of the error when it never becomes ready. */
+/** A child process that `stop()` ends. If it does not become ready, the error contains its output. */
 class Server {
   /**
    * @param {string} command

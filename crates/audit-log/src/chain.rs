@@ -1,14 +1,14 @@
-//! The chain: numbered lines, each with the hash of the one before, and counts of what they say.
+//! The chain: numbered lines, each with the hash of the line before, and counts of their outcomes.
 
 use crate::line::{Form, Line, detail_number, write_line};
 use crate::link::{FIRST, Hash, Link, Unlinked, hex};
 use crate::record::Outcome;
 use crate::time::TimeText;
 
-/// How many records there are, by outcome.
+/// The number of records by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All records, those of the log itself included.
+    /// All records, including those of the log itself.
     pub records: u64,
     /// Outcome `ok`.
     pub ok: u64,
@@ -44,7 +44,7 @@ impl Counts {
         }
     }
 
-    /// As words, and back.
+    /// The counts as words, for the journal.
     pub fn words(self) -> [u64; 5] {
         [self.records, self.ok, self.absent, self.denied, self.failed]
     }
@@ -54,13 +54,13 @@ impl Counts {
         Self { records, ok, absent, denied, failed }
     }
 
-    /// As they stand in a `detail`.
+    /// The counts as text, for a `detail`.
     pub fn text(self) -> String {
         let Self { records, ok, absent, denied, failed } = self;
         format!("records={records} ok={ok} absent={absent} denied={denied} failed={failed}")
     }
 
-    /// What a `detail` says.
+    /// The counts that a `detail` holds.
     pub fn parse(detail: &[u8]) -> Option<Self> {
         let number = |name| detail_number(detail, name);
         Some(Self {
@@ -73,14 +73,14 @@ impl Counts {
     }
 }
 
-/// The end of a chain: where the next record goes on.
+/// The end of a chain, at which the next record continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// The number of the last record; 0 before the first.
     pub seq: u64,
     /// The link that the next record carries.
     pub last: Hash,
-    /// What the current file (of a stream: the instance) holds.
+    /// The counts of the current file; for a stream, of the instance.
     pub counts: Counts,
 }
 
@@ -91,7 +91,7 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// Takes in a line that was written by someone else, when it is the next one.
+    /// Continues the chain with a line that another writer wrote, if it is the next line.
     pub fn follow(&mut self, link: &Link, bytes: &[u8], line: &Line<'_>) -> bool {
         let next = line.seq == self.seq + 1 && line.prev == self.last;
         if next {
@@ -100,7 +100,7 @@ impl Chain {
         next
     }
 
-    /// Takes in a line as it is.
+    /// Continues the chain with a line, without checking it.
     pub fn take(&mut self, link: &Link, bytes: &[u8], line: &Line<'_>) {
         self.seq = line.seq;
         self.last = link.of(bytes);
@@ -154,7 +154,8 @@ impl LineWriter {
     }
 }
 
-/// The `detail` of a record that counts: `what`, the counts before it, and a check that holds without its successor.
+/// The `detail` of a record with counts: `what`, the counts before it, and a checksum that can be verified without the
+/// next record.
 pub fn counted(link: &Link, chain: &Chain, what: &str) -> String {
     let mut detail = chain.counts.text();
     if !what.is_empty() {
@@ -164,7 +165,7 @@ pub fn counted(link: &Link, chain: &Chain, what: &str) -> String {
     format!("{detail} check={check}")
 }
 
-/// Whether the `detail` of a record that counts, standing after `chain`, is as it was written.
+/// Whether the `detail` of a record with counts, which follows `chain`, is unchanged.
 pub fn is_counted(link: &Link, chain: &Chain, detail: &[u8]) -> bool {
     let Some((detail, written)) = std::str::from_utf8(detail).ok().and_then(|text| text.split_once(" check=")) else {
         return false;
@@ -203,7 +204,8 @@ mod tests {
         assert_eq!(Counts::from_words(chain.counts.words()), chain.counts);
     }
 
-    /// Every length of a text, and what has to be escaped: the format and the links are those of every log there is.
+    /// Covers every length of a text and every character that is escaped: existing logs depend on this format and on
+    /// its links.
     #[test]
     fn lines_and_links_stay_as_they_always_were() {
         let last = |link: Link| {
@@ -230,7 +232,7 @@ mod tests {
                 let before = chain;
                 writer.draft(&mut out, &mut chain, &form, (0, 0));
                 writer.take_back(&mut out, &mut chain, before);
-                // As many lines at once as it happens: 1, 2, 3…
+                // Drafts of different sizes: 1, 2, 3… lines.
                 if out.len() % 3 == 0 {
                     writer.connect(&mut out, &mut chain);
                 }

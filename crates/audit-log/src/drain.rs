@@ -1,7 +1,8 @@
-//! From a journal into the log: in order, each record exactly once, whoever does it and wherever it was interrupted.
+//! Writes the records of a journal into the log: in order, each exactly once, even if a writer dies and another process
+//! continues.
 //!
-//! Before lines are written the journal says which records and where in which file; afterwards it says that it is done.
-//! Found in between, the file itself tells how many of them are in it.
+//! Before lines are written, the journal notes which records will be written and where in which file; afterwards it
+//! notes that they are written. If a writer dies in between, the file itself shows how many of these records it holds.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,12 +19,12 @@ use crate::record::Event;
 use crate::ring::Ring;
 use crate::walk::Lines;
 
-/// A batch is written when it has this many bytes.
+/// A batch is written once it has this many bytes.
 const BATCH: usize = 256 * 1024;
 
 /// Buffers, kept between batches.
 pub struct Batch {
-    /// How large a batch may be: after a failure half as large, so that the last room of a disk is used.
+    /// The largest size of a batch. Halved after a failure, so that the last free bytes of a disk are used.
     limit: usize,
     /// The lines.
     pub lines: Vec<u8>,
@@ -32,14 +33,14 @@ pub struct Batch {
     scratch: Vec<u8>,
 }
 
-/// What was collected.
+/// What a call of [`Batch::collect`] has collected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Collected {
-    /// Up to where.
+    /// The position in the journal up to which it has collected.
     pub end: u64,
-    /// How many records.
+    /// The number of records.
     pub records: u64,
-    /// Records that were not whole: only a power cut can do that.
+    /// The number of incomplete records, which only a power cut can leave.
     pub damaged: u64,
     /// Whether the batch was full before the journal was empty.
     pub more: bool,
@@ -52,8 +53,8 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Makes lines of the journal's next records until there are `limit` bytes, or one more would make it more than
-    /// `most`. A dead owner will not finish what it began; such places are passed over.
+    /// Formats the journal's next records until the lines have `limit` bytes, or the next line would exceed `most`.
+    /// Skips records that a dead owner has begun and not finished.
     pub fn collect(
         &mut self,
         journal: &Journal,
@@ -100,7 +101,7 @@ impl Batch {
         collected
     }
 
-    /// Where the first `count` whole records from the tail on end.
+    /// The position after the first `count` complete records from the tail on.
     fn skip(&mut self, ring: &Ring, end: u64, count: u64) -> u64 {
         let (mut at, mut left) = (ring.tail(), count);
         while at < end && left > 0 {
@@ -117,7 +118,7 @@ impl Batch {
     }
 }
 
-/// Up to where there can be records: a live owner knows, of a dead one a whole turn is looked through.
+/// The position up to which there can be records. A live owner knows it; for a dead one it is a whole turn of the ring.
 fn end_of(ring: &Ring, dead: bool) -> u64 {
     if dead { ring.tail() + ring.slots() } else { ring.head() }
 }
@@ -149,7 +150,7 @@ fn done(journal: &Journal, progress: &mut Progress, end: u64, records: u64) {
     }
 }
 
-/// Finds out how much of an interrupted write is in the file.
+/// Finds out how many records of an interrupted write are in the file.
 fn resolve(session: &mut Session<'_>, journal: &Journal, batch: &mut Batch) -> Result<()> {
     let mut progress = journal.progress();
     if progress.end <= progress.tail {
@@ -159,7 +160,7 @@ fn resolve(session: &mut Session<'_>, journal: &Journal, batch: &mut Batch) -> R
     let written = if progress.file == session.head.file {
         lines_of(session.log()?, offset, instance)
     } else {
-        // The file was rotated since. If it is gone altogether, so are the lines that may have been in it.
+        // The file was rotated since. If it no longer exists, neither do the lines that it may have held.
         match find(&session.names().log, progress.file)? {
             None => Ok(0),
             Some(path) => lines_of(&open(&path, Create::Never, true)?, offset, instance),
@@ -171,7 +172,7 @@ fn resolve(session: &mut Session<'_>, journal: &Journal, batch: &mut Batch) -> R
     Ok(())
 }
 
-/// How many records of `instance` stand in a row at `offset`.
+/// The number of consecutive records of `instance` from `offset` on.
 fn lines_of(file: &File, offset: u64, instance: &[u8]) -> std::io::Result<u64> {
     let (mut lines, mut count) = (Lines::new(file, offset)?, 0);
     while let Some(bytes) = lines.next()? {
@@ -183,7 +184,7 @@ fn lines_of(file: &File, offset: u64, instance: &[u8]) -> std::io::Result<u64> {
     Ok(count)
 }
 
-/// Takes over the journals of dead instances; tells what was in them.
+/// Writes the journals of dead instances, and returns notices of what was in them.
 pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Notice>> {
     let mut notices = Vec::new();
     for path in session.names().list_journals()? {
@@ -195,7 +196,7 @@ pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Not
                 session.own(Event::Recover, INVALID, "")?;
                 continue;
             }
-            // One that belongs to another user, for instance, must not stop the log.
+            // A journal that cannot be opened, for example that of another user, must not stop the log.
             Err(failure) => {
                 notices.push(Notice::Changed { code: "JOURNAL_UNREADABLE", message: failure.message });
                 continue;
@@ -220,7 +221,7 @@ pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Not
 
 const INVALID: &str = "JOURNAL_INVALID";
 
-/// Keeps a file that is no journal out of the way: its owner died while making it, or a power cut spoilt it.
+/// Renames a file that is not a journal: its owner died while creating it, or a power cut damaged it.
 pub fn set_aside(path: &Path) -> Result<Notice> {
     let aside = path.with_extension("journal.damaged");
     std::fs::rename(path, &aside).map_err(|error| Failure::io("set aside", path, &error))?;

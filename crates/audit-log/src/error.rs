@@ -1,8 +1,8 @@
-//! What can go wrong, by name.
+//! What can go wrong: the reasons, errors and notices of the log.
 
 use std::io;
 
-/// Why nothing can be written at the moment.
+/// Why records cannot be written at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reason {
@@ -18,13 +18,13 @@ pub enum Reason {
     NotAFile,
     /// The file is not an audit log, or was begun with another key.
     Foreign,
-    /// Another process holds the log's lock for too long.
+    /// Another process has held the lock of the log for too long.
     Locked,
-    /// The receiver of the lines does not take them.
+    /// The receiver of the lines returned an error.
     Refused,
     /// The log's thread ended unexpectedly.
     Stopped,
-    /// Anything else the system says.
+    /// Any other error of the operating system.
     Io,
 }
 
@@ -64,7 +64,7 @@ impl Reason {
 pub struct Failure {
     /// The reason.
     pub reason: Reason,
-    /// What, where, and what to do.
+    /// Says what failed, at which path, and what to do.
     pub message: String,
 }
 
@@ -73,40 +73,40 @@ impl Failure {
         Self { reason, message: message.into() }
     }
 
-    /// The log was written with another key than the one that was given.
+    /// The failure of a log that was written with another key than the given one.
     pub(crate) fn other_key(method: &str) -> Self {
         let message = format!("the audit log was written with another key ({method}); give that key");
         Self::new(Reason::Foreign, message)
     }
 
-    /// The system's `error` while doing `what` (such as "write the audit log") at `path`.
+    /// The failure for an `error` of the system while doing `what` (such as "write the audit log") at `path`.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &io::Error) -> Self {
         Self::new(Reason::of(error), format!("could not {what} {}: {error}", path.display()))
     }
 }
 
-/// The result of what the log does to files.
+/// The result of an operation on the log's files.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 /// Whether records reach their destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// They do.
+    /// Records are written.
     Healthy,
-    /// They wait in the journal, for this reason.
+    /// Records wait in the journal, for this reason.
     Failing(Reason),
 }
 
-/// Why a record was not taken. Nothing of it was kept.
+/// Why the log did not accept a record. No part of the record was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The journal is full: the log is written more slowly than records come, or not at all.
+    /// The journal is full: records arrive faster than they can be written, or writing fails.
     #[error("the audit journal is full; the log is not written fast enough, or not at all")]
     Full,
     /// A text of the record is longer than `MAX_TEXT` or `MAX_SECRET` bytes.
     #[error("a text of the audit record is too long")]
     TooLong,
-    /// The event is one that only the log itself writes.
+    /// Only the log itself may write this event.
     #[error("this event is written by the audit log itself")]
     Reserved,
     /// The log was closed.
@@ -114,30 +114,30 @@ pub enum AppendError {
     Closed,
 }
 
-/// Something an operator should know.
+/// A message for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Writing began to fail; records wait in the journal.
+    /// Writing has begun to fail, and records wait in the journal.
     Failing {
-        /// Why.
+        /// The kind of failure.
         reason: Reason,
-        /// The same for people.
+        /// The failure as a sentence.
         message: String,
     },
     /// Writing works again.
     Healthy,
-    /// Records of a dead process were taken over.
+    /// The records of a dead process were written to the log.
     Recovered {
-        /// Its instance.
+        /// The instance that died.
         instance: String,
-        /// How many.
+        /// The number of records.
         records: u64,
     },
-    /// The log was changed by someone else; the code is also in the log, in a record `tamper`, `recover` or `begin`.
+    /// Another program changed the log. The code is also in the log, in a record `tamper`, `recover` or `begin`.
     Changed {
-        /// Such as `LOG_TRUNCATED`.
+        /// A code such as `LOG_TRUNCATED`.
         code: &'static str,
-        /// The same for people.
+        /// The change as a sentence.
         message: String,
     },
 }

@@ -2,34 +2,34 @@
 
 use std::path::PathBuf;
 
-/// What was done to a record.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Its text was changed.
+    /// The text of a record was changed.
     Changed,
     /// Records are missing before the named place.
     Removed,
-    /// It does not belong there.
+    /// A record was inserted.
     Inserted,
-    /// It stands before records that were written earlier.
+    /// A record stands before records that were written earlier.
     Reordered,
-    /// It counts other records than there are, or its check is wrong.
+    /// The counts of a record differ from the records before it, or its checksum is wrong.
     BadCheckpoint,
-    /// The end of the log is missing or unfinished, as a power cut or a kill can leave it. Not tampering by itself.
+    /// The end of the log is missing or incomplete, as a power cut or a kill can leave it. This alone is not tampering.
     TornTail,
 }
 
-/// The first record that is not as it was written.
+/// The first record that differs from what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What was done to it.
+    /// What happened to it.
     pub kind: FaultKind,
-    /// Its file.
+    /// The file that it is in.
     pub file: PathBuf,
-    /// Its line, from 1.
+    /// The number of its line, from 1.
     pub line: u64,
-    /// Where the line begins, in bytes.
+    /// The offset of the line in bytes.
     pub offset: u64,
-    /// The same for people.
+    /// The fault as a sentence.
     pub message: String,
 }

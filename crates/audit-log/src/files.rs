@@ -1,4 +1,4 @@
-//! Opening files that nobody else planted, and the names around a log.
+//! Opens regular files safely, and knows the names of a log's files.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Failure, Reason, Result};
 use crate::time::file_stamp;
 
-/// Tells a file from another one that later stands under the same name.
+/// Identifies a file, even if another file has its name later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileId {
     /// The device.
     pub device: u64,
-    /// The inode; elsewhere than on Unix the time of creation.
+    /// The inode; on systems other than Unix, the time of creation.
     pub inode: u64,
 }
 
@@ -33,18 +33,18 @@ impl FileId {
     }
 }
 
-/// What to do when there is no file, or already one.
+/// Whether a file must exist, or must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Create {
-    /// Open an existing one only.
+    /// Open an existing file only.
     Never,
-    /// Make it when it is missing.
+    /// Create the file if it is missing.
     Missing,
-    /// It must not exist yet.
+    /// Create the file; fail if it exists.
     New,
 }
 
-/// What stands at `path`, without following a symbolic link; `None` when nothing does.
+/// The metadata of `path`, without following a symbolic link; `None` if nothing exists there.
 pub fn look(path: &Path) -> Result<Option<Metadata>> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) => regular(path, &metadata).map(|()| Some(metadata)),
@@ -53,7 +53,7 @@ pub fn look(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// Opens a regular file for reading only; `None` when there is none.
+/// Opens a regular file for reading; `None` if it does not exist.
 pub fn open_to_read(path: &Path) -> Result<Option<File>> {
     if look(path)?.is_none() {
         return Ok(None);
@@ -62,8 +62,8 @@ pub fn open_to_read(path: &Path) -> Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Opens a regular file for reading and appending (`append`) or for writing in place; readable by its owner only when
-/// it is made here.
+/// Opens a regular file for reading, and for appending (`append`) or writing in place. A file that is created here is
+/// readable by its owner only.
 pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
     look(path)?;
     let mut options = OpenOptions::new();
@@ -82,7 +82,7 @@ pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
     {
         use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt as _;
-        // NONBLOCK: a FIFO that was put there since must not hold us; it has no meaning for regular files.
+        // NONBLOCK: opening a FIFO that was created since the check must not block. It has no effect on regular files.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
@@ -92,14 +92,14 @@ pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
     Ok(file)
 }
 
-/// Makes the names in the directory of `path` last beyond a power cut.
+/// Syncs the directory of `path`, so that the names in it survive a power cut.
 #[cfg(unix)]
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(directory)?.sync_all()
 }
 
-/// Elsewhere directories cannot be synced.
+/// Does nothing: directories can be synced on Unix only.
 #[cfg(not(unix))]
 pub fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
@@ -121,18 +121,18 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<()> {
     Err(Failure::new(Reason::NotAFile, message))
 }
 
-/// The names that belong to a log.
+/// The names of the files of a log.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// The log itself.
+    /// The log file.
     pub log: PathBuf,
-    /// Where its journals are.
+    /// The directory of the journals.
     pub journals: PathBuf,
     name: String,
 }
 
 impl Names {
-    /// The names around `log`; journals stand beside it unless told otherwise.
+    /// The names for the log file `log`. The journals are beside it, unless `journals` names another directory.
     pub fn new(log: &Path, journals: Option<&Path>) -> Result<Self> {
         let name = log.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {
@@ -147,7 +147,7 @@ impl Names {
         Ok(Self { log: log.to_owned(), journals, name: name.to_owned() })
     }
 
-    /// The file with the chain's end and the lock.
+    /// The state file, which holds the end of the chain and the lock.
     pub fn state(&self) -> PathBuf {
         self.log.with_file_name(format!("{}.state", self.name))
     }
@@ -157,7 +157,7 @@ impl Names {
         self.journals.join(format!("{}.{instance}.journal", self.name))
     }
 
-    /// All journals there are, dead or alive.
+    /// All journals, of dead and of live processes.
     pub fn list_journals(&self) -> Result<Vec<PathBuf>> {
         let is_journal = |name: &str| {
             let instance = name.strip_prefix(&self.name)?.strip_prefix('.')?.strip_suffix(".journal")?;
@@ -166,13 +166,13 @@ impl Names {
         list(&self.journals, |name| is_journal(name).is_some())
     }
 
-    /// Where the file with this number goes: `audit.jsonl` becomes `audit-20260101T000000Z-000001.jsonl`.
+    /// The name that the file with this number gets by a rotation, such as `audit-20260101T000000Z-000001.jsonl`.
     pub fn rotated(&self, time_us: u64, number: u64) -> String {
         let (stem, extension) = self.parts();
         format!("{stem}-{}-{number:06}{extension}", file_stamp(time_us))
     }
 
-    /// The files that were rotated away, oldest first.
+    /// The rotated files, oldest first.
     pub fn list_rotated(&self) -> Result<Vec<PathBuf>> {
         let directory = self.log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (stem, extension) = self.parts();
@@ -204,7 +204,7 @@ fn list(directory: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>>
     Ok(found)
 }
 
-/// The file in the directory of `beside` that has this identity, under whatever name it stands there now.
+/// The path of the file with this identity in the directory of `beside`, under any name.
 pub fn find(beside: &Path, id: FileId) -> Result<Option<PathBuf>> {
     let directory = beside.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let all = list(directory, |_| true)?;

@@ -1,9 +1,10 @@
-//! What lines say, kept: a service reads the same secrets again and again, and their lines differ in few places.
+//! Caches the constant parts of lines: a service reads the same secrets again and again, and their lines differ in a
+//! few fields only.
 
 use crate::line::{Form, Identity};
 use crate::packed::Packed;
 
-/// How many are kept, a power of two. Each has one place; what comes to a place that is taken replaces what was there.
+/// The number of cached forms, a power of two. A form has one possible slot and replaces the form that was there.
 const PLACES: usize = 512;
 
 /// The forms of one instance's records.
@@ -16,13 +17,13 @@ pub struct Forms {
 
 #[derive(Clone, Debug, Default)]
 struct Kept {
-    /// What a packed record says; the default is said by none.
+    /// The content of a packed record. No record has the default.
     said: (u64, Vec<u64>),
     form: Form,
 }
 
 impl Forms {
-    /// From now on the records are those of `who`.
+    /// Sets whose records come next.
     pub fn belong_to(&mut self, who: &Identity) {
         if self.instance != who.instance || self.kept.is_empty() {
             self.instance.clone_from(&who.instance);
@@ -31,7 +32,7 @@ impl Forms {
         }
     }
 
-    /// The form of a record of `who`; `None` when the record makes no sense.
+    /// The form of a record of `who`; `None` if the record is invalid.
     #[inline]
     pub fn of(&mut self, who: &Identity, packed: Packed<'_>) -> Option<&Form> {
         let (first, rest) = packed.said();
@@ -68,7 +69,7 @@ mod tests {
         String::from_utf8(out).expect("UTF-8")
     }
 
-    /// More than there are places, again and again, in changing order, of two instances.
+    /// Uses more records than there are slots, repeatedly, in changing order, of two instances.
     #[test]
     fn a_kept_form_is_that_of_its_record() {
         let names: Vec<String> = (0..3 * PLACES).map(|n| "\u{1}x\"".repeat(n % 40) + &n.to_string()).collect();

@@ -1,13 +1,13 @@
-//! The state file beside a log: where its chain ends. It is the lock of all writers, too.
+//! The state file beside a log, which holds the end of the chain. Its file lock is the lock of all writers.
 //!
-//! One line of JSON, written in place and padded to a fixed length, with a check over the rest. It lets a shortened,
-//! replaced or deleted log be noticed, since the log itself cannot tell what it no longer holds.
+//! It is one line of JSON, written in place and padded to a fixed length, with a checksum. It makes it possible to
+//! notice that a log was shortened, replaced or deleted, which the log itself cannot show.
 
 use crate::chain::{Chain, Counts, LineWriter};
 use crate::files::FileId;
 use crate::link::{Link, hex, parse_hex};
 
-/// Bytes of the state file.
+/// The length of the state file in bytes.
 pub const LENGTH: usize = 1024;
 
 /// What the state file says.
@@ -17,28 +17,28 @@ pub struct Head {
     pub number: u64,
     /// The current file.
     pub file: FileId,
-    /// Its length.
+    /// Its length in bytes.
     pub size: u64,
-    /// How much of it is on the disk for sure, also after a power cut.
+    /// The number of bytes that are synced, and so survive a power cut.
     pub synced: u64,
-    /// When it was begun, in µs since 1970.
+    /// The time at which the file was begun, in µs since 1970.
     pub began_us: u64,
     /// The chain at its end.
     pub chain: Chain,
-    /// The `seq` of the last record that counts.
+    /// The `seq` of the last record with counts.
     pub counted: u64,
-    /// The boot of the machine it was written in.
+    /// The boot of the machine in which this was written.
     pub boot: u64,
-    /// The name that the current file is just being given; empty when it is not.
+    /// The new name of the current file while it is being rotated; otherwise empty.
     pub rotating: String,
 }
 
-/// What is in a state file.
+/// The content of a state file.
 #[derive(Debug)]
 pub enum ParsedHead {
-    /// Nothing yet.
+    /// The file is empty.
     Nothing,
-    /// Where the chain ends.
+    /// The end of the chain.
     Head(Box<Head>),
     /// It was written with another key, or with none.
     OtherKey(String),

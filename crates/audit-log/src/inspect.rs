@@ -1,4 +1,4 @@
-//! Checks line after line whether it continues the chain, and finds out what was done where one does not.
+//! Checks whether each line continues the chain, and finds out what happened where one does not.
 //!
 //! A line that does not continue the chain is a suspect. The lines after it decide what happened: the expected line may
 //! come later (moved or inserted), or never (removed), and the next line's link shows which of two lines was changed.
@@ -11,23 +11,23 @@ use crate::fault::FaultKind;
 use crate::line::{Line, detail_number};
 use crate::link::{FIRST, Hash, Link};
 
-/// Where a line stands.
+/// The position of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Which file.
+    /// The index of the file.
     pub file: usize,
-    /// Which line, from 1.
+    /// The number of the line, from 1.
     pub line: u64,
-    /// Where it begins.
+    /// Its offset in bytes.
     pub offset: u64,
 }
 
-/// A record that is known from elsewhere.
+/// The number and the link of a record that was noted outside the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Anchor {
     /// Its number.
     pub seq: u64,
-    /// The link over it.
+    /// Its link.
     pub hash: Hash,
 }
 
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub last: (u64, Hash),
 }
 
-/// The number of lines before a suspect that are remembered.
+/// How many lines before a suspect are remembered.
 const MEMORY: usize = 64;
 
 /// Reads a log line by line.
@@ -73,9 +73,9 @@ struct Suspect {
     seen: u64,
     /// The number and the link in the line right after it, when that one can be parsed.
     next: Option<(u64, Hash)>,
-    /// Whether the line that should stand there comes later.
+    /// Whether the expected line comes later.
     comes_later: bool,
-    /// Whether its number comes again.
+    /// Whether a later line has the same number.
     comes_again: bool,
     /// The highest number that was seen or is known from an anchor.
     highest: u64,
@@ -97,7 +97,7 @@ impl Inspector {
         }
     }
 
-    /// The next line is the first one of a file.
+    /// Declares that the next line is the first one of a file.
     pub fn begin_file(&mut self) {
         self.at_beginning = true;
         if let Some(chain) = &mut self.chain {
@@ -165,7 +165,7 @@ impl Inspector {
         {
             return Err(Failure::other_key(method));
         }
-        // The first file begins a chain; a later one goes on with one that is not here.
+        // File number 1 begins a chain. A file with a higher number continues a chain whose earlier files are missing.
         if detail_number(line.detail, "file") == Some(1) && (line.seq != 1 || line.prev != FIRST) {
             self.fault = Some((FaultKind::Changed, place, "the first record of the log is changed".to_owned()));
             return Ok(());
@@ -202,7 +202,7 @@ impl Inspector {
         self.memory.push_back((chain.last, place));
     }
 
-    /// The result, once all lines were seen.
+    /// The result after the last line.
     pub fn finish(mut self) -> Verdict {
         if let Some(suspect) = self.suspect.take() {
             let known = |anchor: &&Anchor| suspect.says.is_some_and(|(seq, _)| seq == anchor.seq);
@@ -214,7 +214,7 @@ impl Inspector {
     }
 }
 
-/// Whether `text` names a way of linking, and is not text that was edited.
+/// Whether `text` is a valid name of a link method.
 fn is_method(text: &str) -> bool {
     let is_key = |key: &str| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     text == "sha256" || text.strip_prefix("hmac-sha256:").is_some_and(is_key)

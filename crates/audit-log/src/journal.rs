@@ -1,13 +1,14 @@
-//! The journal of an instance: a file, mapped into memory, that outlives the process.
+//! The journal of an instance: a memory-mapped file that outlives the process.
 //!
 //! ```text
 //! words 0…     magic, slots, instance, pid, boot, environment
-//! word 64      generation: which of the two progress cells counts
+//! word 64      generation: which of the two progress cells is valid
 //! words 72…    two progress cells
 //! word 512…    the slots of the ring
 //! ```
 //!
-//! Its owner holds a lock on the file for as long as it lives; whoever gets the lock may finish what the dead left.
+//! The owner holds a lock on the file while it lives. A process that gets the lock may write the records of the dead
+//! owner.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
@@ -33,7 +34,7 @@ const ENVIRONMENT: usize = 6;
 const GENERATION: usize = 64;
 const CELLS: usize = 72;
 const CELL: usize = 24;
-/// The smallest page there is, in words.
+/// The smallest memory page, in words.
 const PAGE: usize = 512;
 
 /// The smallest and the largest ring, in slots.
@@ -42,17 +43,17 @@ pub const SLOT_RANGE: std::ops::RangeInclusive<u64> = 64..=1 << 22;
 /// How far a journal was written to its destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// What lies before was written.
+    /// Everything before this position was written.
     pub tail: u64,
-    /// Above `tail`: a write of what lies between was begun.
+    /// If above `tail`, a write of the records in between was begun.
     pub end: u64,
-    /// That write went to this file,
+    /// The file of that write.
     pub file: FileId,
-    /// and began at this offset.
+    /// The offset of that write.
     pub offset: u64,
-    /// Records written.
+    /// The number of records written.
     pub records: u64,
-    /// The chain of a stream; files keep theirs in the state file.
+    /// The chain of a stream. The chain of a file is in the state file.
     pub chain: Chain,
 }
 
@@ -65,19 +66,19 @@ pub struct Journal {
     same_boot: bool,
 }
 
-/// What stands under the name of a journal.
+/// What a file with the name of a journal is.
 pub enum Dead {
     /// A journal whose owner is dead.
     Journal(Box<Journal>),
-    /// One whose owner lives, or nothing any more.
+    /// A journal whose owner lives, or which no longer exists.
     Not,
-    /// Something else.
+    /// Not a journal.
     Invalid,
 }
 
 impl Journal {
-    /// Makes the journal of `who`. All its blocks are written now, so that a full disk is noticed here and not as a
-    /// signal in the middle of a record.
+    /// Creates the journal of `who`. Writes all its blocks now, so that a full disk is an error here and not a signal
+    /// in the middle of a record.
     pub fn create(path: &Path, who: Identity, slots: u64) -> Result<Self> {
         let slots = slots.next_power_of_two().clamp(*SLOT_RANGE.start(), *SLOT_RANGE.end());
         let mut file = open(path, Create::New, false)?;
@@ -88,7 +89,7 @@ impl Journal {
                 Ok(Self { ring, file, path: path.to_owned(), who, same_boot: true })
             }
             Err(error) => {
-                // The first failure is the one to tell.
+                // Report the first failure, not that of the clean-up.
                 drop(std::fs::remove_file(path));
                 Err(Failure::io("make the audit journal", path, &error))
             }
@@ -139,7 +140,7 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Ok(Dead::Not),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // Someone else may have finished and removed it between opening and locking.
+        // Another process may have finished and removed it between opening and locking.
         let opened = FileId::of(&file.metadata().map_err(failed)?);
         if look(path)?.map(|found| FileId::of(&found)) != Some(opened) {
             return Ok(Dead::Not);
@@ -174,11 +175,11 @@ impl Journal {
         Ok(Self { ring, file, path: path.to_owned(), who, same_boot })
     }
 
-    /// Stores into each page once, so that no append has to wait for a page fault. Changes nothing, also while others
-    /// append: only a zero is replaced, by a zero.
+    /// Writes to each page once, so that no append has to wait for a page fault. Replaces a zero by a zero only, so it
+    /// changes nothing, even while others append.
     pub fn touch(&self) {
         for word in self.ring.all().iter().step_by(PAGE) {
-            // Either answer is fine: a page whose word is not zero was stored into.
+            // Either result is fine: a page whose word is not zero was already written to.
             let _ = word.compare_exchange(0, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -188,22 +189,23 @@ impl Journal {
         &self.ring
     }
 
-    /// Whose journal it is.
+    /// The owner.
     pub fn who(&self) -> &Identity {
         &self.who
     }
 
-    /// Whether the machine ran on since the journal was made. After a power cut it may hold a mixture of moments.
+    /// Whether the journal was created since the last boot. After a power cut a journal may hold pages of different
+    /// times.
     pub fn is_of_this_boot(&self) -> bool {
         self.same_boot
     }
 
-    /// How far it was written.
+    /// How far the journal was written to its destination.
     pub fn progress(&self) -> Progress {
         read_progress(self.ring.header())
     }
 
-    /// Notes how far it is written. A kill at any point leaves the old or the new progress, never a mixture.
+    /// Stores the progress. A kill at any point leaves the old or the new progress, never a mixture.
     pub fn publish(&self, progress: &Progress) {
         let header = self.ring.header();
         let next = header[GENERATION].load(Ordering::Relaxed) + 1;
@@ -213,7 +215,7 @@ impl Journal {
         header[GENERATION].store(next, Ordering::Release);
     }
 
-    /// Removes the file; nothing in it is needed any more.
+    /// Removes the file, whose records are all written.
     pub fn remove(&self) -> Result<()> {
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -252,7 +254,7 @@ fn read_progress(header: &[AtomicU64]) -> Progress {
     Progress { tail: word(0), end: word(1), file, offset: word(4), records: word(5), chain }
 }
 
-/// A number that changes with every start of the machine; 0 where the system gives none.
+/// A number that changes with every boot; 0 where the system has none.
 pub fn boot() -> u64 {
     let Ok(id) = std::fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
     id.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))

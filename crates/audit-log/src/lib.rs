@@ -1,12 +1,12 @@
 //! A tamper-evident, append-only audit log that survives the death of the process.
 //!
 //! [`AuditLog::try_append`] puts a record into a memory-mapped journal: about 100 ns, no system call. The log's own
-//! thread makes JSON lines of it, chained by hashes, in a file that several processes share. What a killed process left
-//! in its journal is taken over by the next one, exactly once. [`verify`] names the first record that was changed,
-//! removed, inserted or moved. `docs/audit.md` has the format and what is guaranteed.
+//! thread turns the records into JSON lines, chained by hashes, in a file that several processes share. When a process
+//! was killed, the next one writes the records that are left in its journal, each exactly once. [`verify`] names the
+//! first record that was changed, removed, inserted or moved. `docs/audit.md` has the format and the guarantees.
 //!
-//! Arrows point down only: `log` → `worker` → `drain` → `file_sink`, `stream_sink` → `journal`, `walk`, `head` →
-//! `chain` → `line`, `link`, `record`. Beside `log`: `verify` → `inspect` → `chain`, `fault`. `map` has all the `unsafe`.
+//! `__test__/architecture/arrows.test.js` has the order of the modules; each uses only those before it. `map` has all
+//! the `unsafe`.
 #![deny(unsafe_code)]
 
 mod chain;

@@ -1,17 +1,17 @@
-//! A record as a line of JSON, and the line taken apart again.
+//! Formats a record as a line of JSON, and parses such lines.
 
 use crate::link::{Hash, Unlinked};
 use crate::record::{Event, Outcome, Record};
 use crate::time::TimeText;
 
-/// Who writes: the fields that are the same in every line of an instance.
+/// The writer: the fields that are the same in every line of an instance.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// 16 hexadecimal digits, random.
     pub instance: String,
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// The environment of records that name none.
+    /// The environment of records that do not name one.
     pub environment: String,
     before_environment: Vec<u8>,
 }
@@ -24,25 +24,25 @@ impl Identity {
     }
 }
 
-/// What a line says apart from its number, its time, its latency and its link: ready to be copied.
+/// A line without its number, time, latency and link, ready to be copied.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
     text: Vec<u8>,
-    /// Where the latency goes; the log's own records have none.
+    /// The offset of the latency; the log's own records have none.
     latency: Option<usize>,
-    /// How it ended, to be counted.
+    /// The outcome, for the counts.
     pub outcome: Outcome,
 }
 
 impl Form {
-    /// The form of `record`, whose latency does not matter.
+    /// The form of `record`. Its latency is not part of the form.
     pub fn new(who: &Identity, record: &Record<'_>, detail: &str) -> Self {
         let mut form = Self::default();
         form.fill(who, record, detail);
         form
     }
 
-    /// As [`Form::new`], in place of what was there.
+    /// Replaces this form, like [`Form::new`], and reuses its memory.
     pub fn fill(&mut self, who: &Identity, record: &Record<'_>, detail: &str) {
         let text = &mut self.text;
         text.clear();
@@ -68,7 +68,7 @@ impl Form {
     }
 }
 
-/// Appends a line without its newline; its link is left open. The order of the fields is part of the format.
+/// Appends a line without its newline and without its link. The order of the fields is part of the format.
 pub fn write_line(
     out: &mut Vec<u8>,
     times: &mut TimeText,
@@ -132,25 +132,25 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// What the chain and the counts need of a line.
+/// The fields of a line that the chain and the counts need.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     /// Its number in the chain.
     pub seq: u64,
-    /// Who wrote it.
+    /// The instance that wrote it.
     pub instance: &'a [u8],
     /// The field `event`.
     pub event: &'a [u8],
-    /// The field `outcome`, or nothing.
+    /// The field `outcome`; empty if it is missing.
     pub outcome: &'a [u8],
-    /// The field `detail`, or nothing; still escaped.
+    /// The field `detail`, still escaped; empty if it is missing.
     pub detail: &'a [u8],
     /// The link to the record before.
     pub prev: Hash,
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line apart, without its newline; `None` when it is not exactly as the log writes lines.
+    /// Parses a line without its newline; `None` if it is not exactly as the log writes lines.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let body = line.strip_prefix(b"{\"seq\":")?.strip_suffix(END)?;
         let (body, prev) = body.split_at_checked(body.len().checked_sub(64)?)?;
@@ -183,7 +183,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Digits, and what follows them.
+/// The number at the beginning of `text`, and the rest.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || digits > 19 {
@@ -193,7 +193,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, &text[digits..]))
 }
 
-/// Everything up to the closing quote, and what follows it.
+/// The text up to the closing quote, and the rest.
 fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {

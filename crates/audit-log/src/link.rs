@@ -1,4 +1,4 @@
-//! The links of the chain: SHA-256 of a line, or HMAC-SHA-256 where there is a key.
+//! The links of the chain: the SHA-256 of a line, or its HMAC-SHA-256 if there is a key.
 
 use hmac::{Hmac, KeyInit as _};
 use sha2::digest::typenum::U32;
@@ -11,14 +11,14 @@ pub type Hash = [u8; 32];
 /// The `prev` of the very first record.
 pub const FIRST: Hash = [0; 32];
 
-/// A line without its link, which is the last thing in it.
+/// A line whose link, its last field, is not filled in yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Unlinked {
-    /// Where it begins.
+    /// The offset of the line.
     pub start: usize,
-    /// Where its link goes.
+    /// The offset of its link.
     pub link: usize,
-    /// Where it ends, before its newline.
+    /// The offset of its newline.
     pub end: usize,
 }
 
@@ -32,8 +32,8 @@ fn link(mut hasher: impl Hasher, bytes: &[u8]) -> Hash {
     hasher.finalize_fixed().into()
 }
 
-/// Nearly all of a line can be taken in before its link is known. Two lines are, block by block: the processor's
-/// instructions for SHA-256 wait for each other, and those of two lines do not.
+/// Nearly all of a line can be hashed before its link is known. Two lines are hashed side by side, block by block: each
+/// SHA-256 instruction of one line waits for the one before, and meanwhile the processor works on the other line.
 fn connect<H: Hasher>(fresh: &H, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
     for pair in lines.chunks(2) {
         let mut hashers = [fresh.clone(), fresh.clone()];
@@ -54,7 +54,7 @@ fn connect<H: Hasher>(fresh: &H, out: &mut [u8], lines: &[Unlinked], last: &mut 
     }
 }
 
-/// Bytes that SHA-256 takes in at once.
+/// The block size of SHA-256 in bytes.
 const BLOCK: usize = 64;
 
 /// The key of a keyed chain. Prints as `Key(***)`.
@@ -70,7 +70,7 @@ impl Key {
         if bytes.len() < Self::MIN {
             return None;
         }
-        // Any length will do for an HMAC.
+        // An HMAC accepts a key of any length.
         Hmac::new_from_slice(bytes).ok().map(Self)
     }
 }
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Key {
 pub struct Link(Option<Key>);
 
 impl Link {
-    /// Keyed when there is a key.
+    /// HMAC if there is a key, else SHA-256.
     pub fn new(key: Option<Key>) -> Self {
         Self(key)
     }
@@ -99,7 +99,8 @@ impl Link {
         }
     }
 
-    /// Writes their links into consecutive lines of `out`; the first links to `last`, which becomes that of the last one.
+    /// Fills in the links of consecutive lines of `out`. The first one links to `last`, which is then set to the link
+    /// of the last line.
     pub fn connect(&self, out: &mut [u8], lines: &[Unlinked], last: &mut Hash) {
         match &self.0 {
             None => connect(&Sha256::new(), out, lines, last),
@@ -107,7 +108,7 @@ impl Link {
         }
     }
 
-    /// A short check of `text`, bound to its `purpose`.
+    /// A short checksum of `text`, which differs for each `purpose`.
     pub fn check(&self, purpose: &str, text: &str) -> String {
         let hash = self.of(format!("tcs-audit {purpose}\n{text}").as_bytes());
         hex(&hash[..16])
@@ -124,7 +125,7 @@ impl Link {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// `hash` as 64 hexadecimal digits; without a table, so that many are made at once.
+/// `hash` as 64 hexadecimal digits. Computes the digits without a table, so that the compiler can vectorise it.
 fn hex_of(hash: &Hash) -> [u8; 64] {
     let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10);
     let mut text = [0; 64];
@@ -152,7 +153,7 @@ pub fn parse_hex(text: &[u8]) -> Option<Hash> {
     (!wrong).then_some(hash)
 }
 
-/// The value of a digit, or something above 15.
+/// The value of a digit; above 15 if it is not a lower-case hexadecimal digit.
 fn nibble(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',

@@ -25,41 +25,42 @@ use crate::worker::{BOUND, Listener, Shared, Sink, Worker};
 pub enum Destination {
     /// A file, shared by any number of processes.
     File(PathBuf),
-    /// Standard output; [`Options::journals`] is needed.
+    /// Standard output; needs [`Options::journals`].
     Stdout,
-    /// Someone in this process, on the log's thread; [`Options::journals`] is needed. An error has the same lines
-    /// offered again; blocking holds new records in the journal.
+    /// A receiver in this process, called on the log's thread; needs [`Options::journals`]. If it returns an error, the
+    /// same lines are offered again. While it blocks, new records wait in the journal.
     Receiver(Receiver),
 }
 
 /// How a log is kept.
 pub struct Options {
-    /// Where the lines go.
+    /// The destination of the lines.
     pub destination: Destination,
-    /// The environment of records that name none; at most [`MAX_TEXT`] bytes.
+    /// The environment of records that do not name one; at most [`MAX_TEXT`] bytes.
     pub environment: String,
-    /// A key makes every link an HMAC: without it nobody can forge the chain. All writers of a file need the same.
+    /// With a key every link is an HMAC, so that the chain can be forged only by those who know the key. All writers of
+    /// a file need the same key.
     pub key: Option<Key>,
     /// The directory of the journals. Default: beside the file.
     pub journals: Option<PathBuf>,
-    /// Bytes of the journal, rounded up to a power of two; a usual record takes 128. Default 4 MiB.
+    /// The size of the journal in bytes, rounded up to a power of two; a usual record takes 128 bytes. Default 4 MiB.
     pub journal_bytes: u64,
-    /// A file of this length is rotated away. Default 256 MiB.
+    /// A file of this size in bytes is rotated. Default 256 MiB.
     pub max_bytes: u64,
-    /// A file of this age is rotated away. Default: never.
+    /// A file of this age is rotated. Default: never.
     pub max_age: Duration,
-    /// Counts are written after so many records. Default 10,000.
+    /// Counts are written after this many records. Default 10,000.
     pub checkpoint_records: u64,
-    /// Counts are written this long after the last ones, when there were records. Default 60 s.
+    /// Counts are written this long after the last ones, if there were records since. Default 60 s.
     pub checkpoint_after: Duration,
     /// Reads the wall clock.
     pub clock: Clock,
-    /// Told what an operator should know, on the log's thread. Must not block.
+    /// Called on the log's thread with messages for the operator. Must not block.
     pub listener: Listener,
 }
 
 impl Options {
-    /// The defaults for a destination.
+    /// The default options for a destination.
     pub fn new(destination: Destination, environment: impl Into<String>) -> Self {
         Self {
             destination,
@@ -77,22 +78,22 @@ impl Options {
     }
 }
 
-/// [`AuditLog::append`] waits no longer, whatever it is told.
+/// The longest wait of [`AuditLog::append`], whatever timeout the caller gives.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// How a log does.
+/// How many records were written, and how full the journal is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
     /// Records of this instance that reached the destination.
     pub written: u64,
-    /// How full the journal is, of 1.0.
+    /// How full the journal is, from 0 to 1.
     pub filled: f64,
 }
 
 /// A log that is open for appending, from any number of threads.
 ///
-/// Dropping it without [`AuditLog::close`] waits for nothing: its thread goes on until everything is written, five
-/// seconds at most, and does not keep the process alive. What is left then is taken over by the next process.
+/// Dropping a log without [`AuditLog::close`] does not wait: the log's thread goes on until everything is written, for
+/// five seconds at most, and does not keep the process alive. The next process writes the records that are left then.
 pub struct AuditLog {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
@@ -100,8 +101,8 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Opens the log: makes its files and writes its first record. Blocks for disk accesses, and up to two seconds for
-    /// the lock of another process.
+    /// Opens the log: creates its files and writes its first record. Blocks for disk accesses, and for up to two
+    /// seconds while another process holds the lock.
     ///
     /// # Errors
     /// [`Failure`] with the reason; no journal is left behind.
@@ -156,12 +157,12 @@ impl AuditLog {
         }
     }
 
-    /// Takes a record, or refuses it at once: about 100 ns, no system call, no lock. After `Ok` the record survives
-    /// the process, however it ends.
+    /// Accepts a record or refuses it at once: about 100 ns, no system call, no lock. After `Ok` the record survives
+    /// the process, even if the process is killed.
     ///
     /// # Errors
-    /// [`AppendError::Full`] when the journal is full: take the slow path, [`AuditLog::append`], off the JavaScript
-    /// thread. The other errors do not go away by waiting.
+    /// [`AppendError::Full`] when the journal is full: call [`AuditLog::append`], which waits, from a thread that is
+    /// not JavaScript's. Waiting does not help against the other errors.
     #[inline]
     pub fn try_append(&self, record: &Record<'_>) -> std::result::Result<(), AppendError> {
         if is_own(record.event) {
@@ -184,10 +185,11 @@ impl AuditLog {
         }
     }
 
-    /// As [`AuditLog::try_append`], but waits up to `timeout` for a place. Not for the JavaScript thread.
+    /// Does the same as [`AuditLog::try_append`], but waits up to `timeout` for space in the journal. Not for the
+    /// JavaScript thread.
     ///
     /// # Errors
-    /// As [`AuditLog::try_append`].
+    /// Those of [`AuditLog::try_append`].
     pub fn append(&self, record: &Record<'_>, timeout: Duration) -> std::result::Result<(), AppendError> {
         let deadline = now() + timeout.min(LONGEST_WAIT);
         loop {
@@ -198,7 +200,7 @@ impl AuditLog {
         }
     }
 
-    /// Whether records reach their destination; one atomic load.
+    /// Whether records reach their destination. Costs one atomic load.
     #[inline]
     pub fn state(&self) -> State {
         self.shared.state()
@@ -214,7 +216,7 @@ impl AuditLog {
         &self.shared.journal.who().instance
     }
 
-    /// How the log does.
+    /// How many records were written, and how full the journal is.
     pub fn figures(&self) -> Figures {
         let ring = self.shared.journal.ring();
         let waiting = ring.head().saturating_sub(ring.tail());
@@ -223,11 +225,11 @@ impl AuditLog {
         Figures { written: self.shared.written.load(Ordering::Acquire), filled }
     }
 
-    /// Waits until everything appended before is written and synced, and dead journals are taken over; five seconds
-    /// at most.
+    /// Waits until all records that were appended before are written and synced, and the journals of dead processes
+    /// too; for five seconds at most.
     ///
     /// # Errors
-    /// The failure that stands in the way.
+    /// The failure that prevents writing.
     pub fn flush(&self) -> Result<()> {
         let round = self.shared.request();
         self.wake();
@@ -239,11 +241,11 @@ impl AuditLog {
             .unwrap_or_else(|| Failure::new(Reason::Locked, "the audit log could not be written in time")))
     }
 
-    /// Writes what is left, counts, syncs and removes the journal; waits `timeout` for it, five seconds at most.
-    /// Nothing is taken afterwards. A second call waits for the first.
+    /// Writes the remaining records and the counts, syncs, and removes the journal. Waits for `timeout`, for five
+    /// seconds at most. The log accepts no records afterwards. A second call waits for the first.
     ///
     /// # Errors
-    /// The failure that stands in the way; the records stay in the journal, and the next process takes them over.
+    /// The failure that prevents writing; the records stay in the journal, and the next process writes them.
     pub fn close(&self, timeout: Duration) -> Result<()> {
         let deadline = now() + timeout.min(BOUND);
         self.shared.request_close(deadline);
@@ -268,7 +270,8 @@ impl Drop for AuditLog {
     }
 }
 
-/// Makes the files of a log; the lock is held meanwhile, so that nobody takes a half-made journal for a dead one.
+/// Creates the files of a log. Holds the lock meanwhile, so that no other process takes a half-made journal for that of
+/// a dead one.
 fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> {
     look(&sink.names.log)?;
     let path = sink.names.journal(&who.instance);
@@ -286,17 +289,17 @@ fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> 
 /// What [`recover`] found.
 #[derive(Clone, Debug, Default)]
 pub struct Recovery {
-    /// The dead instances and how many records each has written in all, those taken over now included.
+    /// The dead instances, and how many records each of them has written in all, including those written now.
     pub instances: Vec<(String, u64)>,
-    /// What else was found and mended.
+    /// What else was found and repaired.
     pub notices: Vec<Notice>,
 }
 
-/// Takes over what dead processes left beside the log at `path`, and mends an interrupted write. Live ones are left
-/// alone. `journals` and `key` as in [`Options`].
+/// Writes the records that dead processes left in journals beside the log at `path`, and repairs an interrupted write.
+/// Leaves the journals of live processes alone. `journals` and `key` are those of [`Options`].
 ///
 /// # Errors
-/// The failure that stands in the way.
+/// The failure that prevents writing.
 pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result<Recovery> {
     let who = Identity::new(new_instance(), std::process::id(), String::new());
     let names = Names::new(path, journals)?;
@@ -322,7 +325,8 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
     Ok(recovery)
 }
 
-/// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to start.
+/// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to
+/// start.
 fn new_instance() -> String {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(system_clock());

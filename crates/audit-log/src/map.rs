@@ -1,4 +1,4 @@
-//! The only file with `unsafe`: a file mapped into memory, seen as words that any process may change at any time.
+//! A memory-mapped file, as words that any process may change at any time. The only file of the crate with `unsafe`.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ impl Map {
     /// Maps the first `words` words of `file`.
     ///
     /// # Errors
-    /// The system's, and `UnexpectedEof` when the file is shorter: touching what lies behind its end would kill the
+    /// Those of the system, and `UnexpectedEof` if the file is shorter: an access beyond its end would kill the
     /// process.
     pub fn new(file: &File, words: usize) -> io::Result<Self> {
         let bytes = words * size_of::<AtomicU64>();

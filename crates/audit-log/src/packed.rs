@@ -1,4 +1,4 @@
-//! A record as words for the ring, and back.
+//! Packs a record into words for the ring, and unpacks it.
 //!
 //! ```text
 //! word 0   checksum (u32) | length in bytes (u16) | secret's length (u16)
@@ -13,10 +13,10 @@ use crate::ring::PAYLOAD;
 
 const FIXED: usize = 32;
 const SLOT_BYTES: usize = PAYLOAD * 8;
-/// Slots of the longest record.
+/// The number of slots of the longest record.
 const MAX_SLOTS: usize = (FIXED + MAX_SECRET + 6 * MAX_TEXT).div_ceil(SLOT_BYTES);
 
-/// Packs `record` and hands the words to `put`; `None` when one of its texts is too long.
+/// Packs `record` and passes the words to `put`; `None` if one of its texts is too long.
 #[inline]
 pub fn pack<T>(record: &Record<'_>, time_us: u64, put: impl FnOnce(&[u64]) -> T) -> Option<T> {
     let texts = texts(record);
@@ -24,7 +24,8 @@ pub fn pack<T>(record: &Record<'_>, time_us: u64, put: impl FnOnce(&[u64]) -> T)
     if record.secret.len() > MAX_SECRET {
         return None;
     }
-    // Nearly every record fits into one slot; clearing room for the longest would cost more than the rest of this.
+    // Nearly every record fits into one slot. Zeroing a buffer for the longest record would cost more than everything
+    // else.
     if length <= SLOT_BYTES {
         let mut bytes = [0; SLOT_BYTES];
         let mut words = [0; PAYLOAD];
@@ -77,7 +78,7 @@ fn fill(
     Some(())
 }
 
-/// Tells a record from a mixture of two, as a power cut can leave; no defence against anyone.
+/// Detects a mixture of two records, which a power cut can leave. It does not protect against an attacker.
 #[inline]
 fn checksum(first: u64, rest: &[u64]) -> u64 {
     let mut sum = 0x9e37_79b9_7f4a_7c15 ^ first;
@@ -92,7 +93,7 @@ fn checksum(first: u64, rest: &[u64]) -> u64 {
 pub struct Packed<'a>(&'a [u64]);
 
 impl<'a> Packed<'a> {
-    /// The record in `words`; `None` when it is not whole.
+    /// The record in `words`; `None` if it is incomplete.
     pub fn new(words: &'a [u64]) -> Option<Self> {
         let length = length_of(*words.first()?);
         let used = words.get(..length.div_ceil(8))?;
@@ -101,18 +102,18 @@ impl<'a> Packed<'a> {
         (length >= FIXED && checksum(plain, rest) == stored).then_some(Self(used))
     }
 
-    /// When, in µs since 1970, and the latency.
+    /// The time in µs since 1970, and the latency in µs.
     pub fn times(self) -> (u64, u32) {
         let [a, b, c, d, ..] = self.0[2].to_le_bytes();
         (self.0[1], u32::from_le_bytes([a, b, c, d]))
     }
 
-    /// All that it says besides. Two records that differ in it say different things.
+    /// Everything except the times. Two records with the same content have the same form.
     pub fn said(self) -> (u64, &'a [u64]) {
         ((self.0[0] >> 32) | (self.0[2] & !0xffff_ffff), &self.0[3..])
     }
 
-    /// The record, by way of `scratch`; `None` when it makes no sense.
+    /// The record, whose texts are copied to `scratch`; `None` if it is invalid.
     pub fn unpack(self, scratch: &mut Vec<u8>) -> Option<Record<'_>> {
         scratch.clear();
         scratch.extend(self.0.iter().flat_map(|word| word.to_le_bytes()));

@@ -1,6 +1,6 @@
-//! The domain words of the log: what happened, and how it ended.
+//! The fields of a record: the event, what the caches knew, and the outcome.
 
-/// What was done. The last seven are written by the log itself.
+/// What happened. The log itself writes the last seven events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Event {
@@ -12,7 +12,7 @@ pub enum Event {
     Invalidate,
     /// All cached copies were dropped.
     Clear,
-    /// A value was put into the cache by hand.
+    /// The service put a value into the cache (`cache.set`).
     Set,
     /// Secrets were migrated.
     Migrate,
@@ -22,17 +22,17 @@ pub enum Event {
     Config,
     /// The first record of a file.
     Begin,
-    /// The last record of a file that was rotated away, with counts.
+    /// The last record of a file before its rotation, with counts.
     End,
-    /// An instance began to write.
+    /// An instance started.
     Open,
-    /// An instance was closed properly; with counts.
+    /// An instance was closed, with counts.
     Close,
-    /// Counts and a check of their own, written now and then.
+    /// Counts with a checksum, written at intervals.
     Checkpoint,
-    /// Records of a dead process were taken over, or an interrupted write was mended.
+    /// The records of a dead process were written, or an interrupted write was repaired.
     Recover,
-    /// The log was found shortened, replaced or added to by someone else.
+    /// Another program shortened, replaced or extended the log.
     Tamper,
 }
 
@@ -94,9 +94,9 @@ pub enum Cache {
     Miss,
     /// An expired copy answered.
     Stale,
-    /// It was known that there is no such secret.
+    /// The cache remembers that there is no such secret.
     Negative,
-    /// The caches were passed over.
+    /// The read bypassed the caches.
     Bypass,
 }
 
@@ -120,20 +120,20 @@ impl Cache {
     }
 }
 
-/// How it ended.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Outcome {
-    /// Nothing to say; the field is left out.
+    /// The event has no outcome; the field is left out.
     #[default]
     None,
-    /// A value was delivered, or the act was done.
+    /// A value was delivered, or the change was made.
     Ok,
     /// There is no such secret.
     Absent,
     /// Access was refused.
     Denied,
-    /// It failed; `code` says why.
+    /// The operation failed; `code` says why.
     Failed,
 }
 
@@ -156,32 +156,32 @@ impl Outcome {
     }
 }
 
-/// One record as its writer knows it. There is no field for a value; an empty text is left out of the line.
+/// A record as the caller gives it. It has no field for a value. An empty text is left out of the line.
 ///
-/// `seq`, `time`, `instance`, `pid` and `prev` are added by the log.
+/// The log adds `seq`, `time`, `instance`, `pid` and `prev`.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// What was done.
+    /// What happened.
     pub event: Event,
-    /// What the caches knew.
+    /// What the caches knew of the secret.
     pub cache: Cache,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How long it took, in microseconds.
+    /// The duration, in microseconds.
     pub latency_us: u32,
-    /// The environment, when it is not the log's own.
+    /// The environment, if it differs from that of the log.
     pub environment: &'a str,
-    /// The tool.
+    /// The tool that the secret belongs to.
     pub tool: &'a str,
-    /// The name of the secret; up to [`MAX_SECRET`] bytes, the other texts up to [`MAX_TEXT`].
+    /// The name of the secret, up to [`MAX_SECRET`] bytes. The other texts have up to [`MAX_TEXT`] bytes.
     pub secret: &'a str,
-    /// Who answered, such as `memory` or `aws`.
+    /// The layer that answered, such as `memory` or `aws`.
     pub source: &'a str,
-    /// The error code, when it failed.
+    /// The error code of a failure.
     pub code: &'a str,
     /// The version id of the secret.
     pub version: &'a str,
-    /// Who asked: a label of the service's own.
+    /// The label of the caller, which the service chooses (`audit.label`).
     pub caller: &'a str,
 }
 
@@ -206,7 +206,7 @@ impl Record<'_> {
 
 /// The longest secret name, in bytes: AWS allows 512 characters.
 pub const MAX_SECRET: usize = 1024;
-/// The longest of every other text, in bytes.
+/// The longest text of every other field, in bytes.
 pub const MAX_TEXT: usize = 255;
 
 #[cfg(test)]

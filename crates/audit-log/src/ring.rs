@@ -1,36 +1,37 @@
-//! A bounded ring of slots over mapped words: many writers, one reader, nothing lost when the process is killed.
+//! A bounded ring buffer over mapped words: many writers, one reader. No record is lost when the process is killed.
 //!
-//! A record takes one or more consecutive slots of sixteen words. The first word of its first slot says that the record
-//! is whole, and for which turn of the ring; it is stored last. What has no such word was never finished.
+//! A record takes one or more consecutive slots of sixteen words. The first word of its first slot, the commit word, is
+//! stored last. It says that the record is complete, and in which turn of the ring. A record without it was never
+//! finished.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::map::Map;
 
-/// Words in a slot, the commit word included.
+/// The number of words in a slot, including the commit word.
 const SLOT: usize = 16;
-/// Words of a slot that carry a record.
+/// The number of words of a slot that hold a record.
 pub const PAYLOAD: usize = SLOT - 1;
-/// Set in `head` once nothing more is accepted.
+/// Set in `head` when the ring is closed.
 const CLOSED: u64 = 1 << 63;
 
-/// Keeps what several threads write apart from each other's cache lines.
+/// Puts values that several threads write into different cache lines.
 #[repr(align(128))]
 struct Apart(AtomicU64);
 
-/// Why there is no place for a record.
+/// Why a record was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPlace {
-    /// The reader is a whole turn behind.
+    /// The ring is full.
     Full,
-    /// Nothing more is accepted.
+    /// The ring is closed.
     Closed,
 }
 
-/// The ring. Positions count slots and never go back; a position's slot is its remainder.
+/// The ring. Positions count slots and only grow; the slot of a position is its remainder.
 pub struct Ring {
     map: Map,
-    /// Where the slots begin, in words.
+    /// The offset of the slots, in words.
     base: usize,
     slots: u64,
     head: Apart,
@@ -44,7 +45,7 @@ impl Ring {
         Self { map, base, slots, head: Apart(AtomicU64::new(tail)), tail: Apart(AtomicU64::new(tail)) }
     }
 
-    /// Words that `slots` slots take.
+    /// The number of words of `slots` slots.
     pub const fn words(slots: usize) -> usize {
         slots * SLOT
     }
@@ -59,7 +60,7 @@ impl Ring {
         &self.map.words()[self.base..]
     }
 
-    /// Puts a record of whole slots ([`PAYLOAD`] words each) into the ring; tells how many slots are filled now.
+    /// Appends a record of whole slots ([`PAYLOAD`] words each); returns how many slots are filled now.
     #[inline]
     pub fn put(&self, payload: &[u64]) -> Result<u64, NoPlace> {
         let count = (payload.len() / PAYLOAD) as u64;
@@ -68,7 +69,7 @@ impl Ring {
             if head & CLOSED != 0 {
                 return Err(NoPlace::Closed);
             }
-            // Acquire: the reader is done with the slots that are about to be overwritten.
+            // Acquire: the reader has finished with the slots that are overwritten next.
             let filled = (head + count).saturating_sub(self.tail.0.load(Ordering::Acquire));
             if filled > self.slots {
                 return Err(NoPlace::Full);
@@ -83,12 +84,12 @@ impl Ring {
                 word.store(*value, Ordering::Relaxed);
             }
         }
-        // Release: whoever sees the commit word sees the record.
+        // Release: a thread that sees the commit word also sees the record.
         self.slot(head)[0].store(commit_word(head, count), Ordering::Release);
         Ok(filled)
     }
 
-    /// Reads the record that begins at `position` into `payload`; gives the number of its slots.
+    /// Reads the record that begins at `position` into `payload`; returns the number of its slots.
     pub fn get(&self, position: u64, payload: &mut Vec<u64>) -> Option<u64> {
         let word = self.slot(position)[0].load(Ordering::Acquire);
         let count = word & 0xff;
@@ -102,17 +103,17 @@ impl Ring {
         Some(count)
     }
 
-    /// Gives the slots before `position` back to the writers.
+    /// Lets writers reuse the slots before `position`.
     pub fn release(&self, position: u64) {
         self.tail.0.store(position, Ordering::Release);
     }
 
-    /// Up to where the ring was read.
+    /// The position up to which the ring was read.
     pub fn tail(&self) -> u64 {
         self.tail.0.load(Ordering::Relaxed)
     }
 
-    /// Up to where places were given out.
+    /// The position up to which slots are reserved.
     pub fn head(&self) -> u64 {
         self.head.0.load(Ordering::Acquire) & !CLOSED
     }
@@ -122,7 +123,7 @@ impl Ring {
         self.slots
     }
 
-    /// Accepts nothing more.
+    /// Makes the ring refuse further records.
     pub fn close(&self) {
         self.head.0.fetch_or(CLOSED, Ordering::AcqRel);
     }
@@ -135,7 +136,7 @@ impl Ring {
     }
 }
 
-/// Says that a record of `count` slots begins at `position`; never zero, and other in every turn.
+/// The commit word of a record of `count` slots at `position`. Never zero, and different in every turn of the ring.
 const fn commit_word(position: u64, count: u64) -> u64 {
     ((position + 1) << 8) | count
 }

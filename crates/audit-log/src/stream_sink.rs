@@ -1,7 +1,9 @@
-//! Lines to standard output, or to a receiver in this process: each instance is a chain of its own, kept in its journal.
+//! Writes lines to standard output or to a receiver in this process. Each instance has a chain of its own, whose end is
+//! in its journal.
 //!
-//! A stream cannot be asked what it has got. A kill between writing and noting it repeats the last lines, with the same
-//! `instance` and `seq`: at least once, in order.
+//! A stream cannot be asked what it has received. If a process is killed after it has written lines and before it has
+//! noted that, the next process repeats them with the same `instance` and `seq`: delivery is at least once, and in
+//! order.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,19 +18,20 @@ use crate::link::Link;
 use crate::record::{Event, Record};
 use crate::time::Clock;
 
-/// Pipes take this much at once or not at all, so that lines of several writers do not run into each other.
+/// A pipe takes a write of up to this many bytes atomically, so that the lines of several writers do not mix.
 const PIPE: usize = 4096;
-/// What a receiver gets at once, about.
+/// About how many bytes a receiver gets in one call.
 const PORTION: usize = 64 * 1024;
 
-/// Takes whole lines; an error has them offered again. It may block: records then wait in the journal.
+/// Receives whole lines. If it returns an error, the same lines are offered again. While it blocks, records wait in the
+/// journal.
 pub type Receiver = Box<dyn FnMut(&[u8]) -> std::result::Result<(), String> + Send>;
 
 /// Where lines go.
 pub enum Output {
     /// File descriptor 1.
     Stdout,
-    /// Someone in this process.
+    /// A receiver in this process.
     Receiver(Receiver),
 }
 
@@ -68,7 +71,7 @@ impl StreamSink {
         self.own(journal, Event::Close, "", &detail)
     }
 
-    /// Writes the next records of a journal; says whether there are more.
+    /// Writes the next records of a journal; returns whether there are more.
     pub fn deliver(&mut self, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<bool> {
         let mut progress = journal.progress();
         let limit = match self.output {
@@ -88,7 +91,7 @@ impl StreamSink {
         Ok(collected.more)
     }
 
-    /// Takes over the journals of dead instances, each in its own chain.
+    /// Writes the journals of dead instances, each in its own chain.
     pub fn take_over(&mut self, own: &Journal, batch: &mut Batch) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
         for path in self.names.list_journals()? {
@@ -127,8 +130,8 @@ impl Output {
     }
 }
 
-/// Writes all of `lines`, also when standard output does not block. Waits for a slow reader in short steps, so that a
-/// closed log is not held up for ever.
+/// Writes all of `lines`, even if standard output is non-blocking. Waits for a slow reader in short steps, so that
+/// closing the log does not take forever.
 #[cfg(unix)]
 fn write_stdout(mut lines: &[u8]) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -146,7 +149,7 @@ fn write_stdout(mut lines: &[u8]) -> io::Result<()> {
         }
         match rustix::io::write(stdout, lines) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            // Half a line is worse than a late one: what was begun is finished.
+            // A line that was begun is finished, even if it is late: half a line would be worse.
             Ok(written) => (lines, begun) = (&lines[written..], true),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

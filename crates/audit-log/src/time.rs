@@ -1,4 +1,4 @@
-//! The one reader of time in this crate, and how times are written.
+//! The only reader of time in this crate, and the format of times.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,10 +22,10 @@ pub(crate) fn since(earlier: Instant) -> Duration {
 }
 
 const SECOND: u64 = 1_000_000;
-/// Year 9999, the last one that is written with four digits.
+/// The end of the year 9999, the last one with four digits.
 const LAST: u64 = 253_402_300_799 * SECOND;
 
-/// Writes times; consecutive ones of the same second cost the six last digits only.
+/// Formats times. For consecutive times of one second only the last six digits are formatted.
 #[derive(Debug)]
 pub struct TimeText {
     time_us: u64,
@@ -40,7 +40,7 @@ impl Default for TimeText {
 }
 
 impl TimeText {
-    /// `2026-01-01T00:00:00.000000Z`.
+    /// Formats a time as `2026-01-01T00:00:00.000000Z`.
     pub fn of(&mut self, time_us: u64) -> &[u8; 27] {
         let time_us = time_us.min(LAST);
         if time_us == self.time_us {
@@ -63,7 +63,7 @@ impl TimeText {
     }
 }
 
-/// `20260101T000000Z`, for the names of files.
+/// Formats a time as `20260101T000000Z`, for file names.
 pub fn file_stamp(time_us: u64) -> String {
     let mut text = TimeText::default();
     let text = text.of(time_us);
@@ -77,7 +77,7 @@ fn digits(out: &mut [u8], mut number: u64) {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01, by Howard Hinnant's `civil_from_days`.
+/// The year, month and day of a day counted from 1970-01-01 (Howard Hinnant's `civil_from_days`).
 fn date(day: u64) -> (u64, u64, u64) {
     let shifted = day + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);

@@ -1,4 +1,4 @@
-//! Checks a log from its oldest file on, and names the first record that is not as it was written.
+//! Verifies a log from its oldest file on, and names the first record that differs from what was written.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -16,65 +16,67 @@ use crate::link::{Hash, Key, Link};
 use crate::time::now;
 use crate::walk::Lines;
 
-/// How to verify.
+/// Options of a verification.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
     /// The key of a keyed chain.
     pub key: Option<Key>,
-    /// Where the journals are, when they do not stand beside the log.
+    /// The directory of the journals, if they are not beside the log.
     pub journals: Option<PathBuf>,
-    /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier time.
+    /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier
+    /// verification.
     pub anchor: Option<(u64, Hash)>,
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Clone, Debug)]
 pub struct Verification {
     /// The first fault, if there is one.
     pub fault: Option<Fault>,
     /// Records by outcome, over all files.
     pub counts: Counts,
-    /// Files read.
+    /// The number of files read.
     pub files: u64,
-    /// Bytes read.
+    /// The number of bytes read.
     pub bytes: u64,
-    /// The number of the first record; above 1 when older files are elsewhere.
+    /// The number of the first record; above 1 if older files were moved elsewhere.
     pub first_seq: u64,
-    /// The number and the link of the last record before the fault. Kept elsewhere, it is an anchor for next time.
+    /// The number and the link of the last record before the fault. Store it elsewhere, and pass it as the anchor of
+    /// the next verification.
     pub last: (u64, Hash),
     /// Whether the state file confirms that nothing is missing at the end.
     pub end_confirmed: bool,
-    /// Journals of dead processes: their records are not in the log yet. [`crate::recover`] puts them there.
+    /// The number of journals of dead processes, whose records are not in the log yet. [`crate::recover`] writes them.
     pub unrecovered: u64,
-    /// `false` when the caller ended it early.
+    /// `false` if the caller stopped the verification.
     pub complete: bool,
 }
 
 impl Verification {
-    /// Whether no record was tampered with. A torn tail is not tampering.
+    /// Whether no record was tampered with. An incomplete last line is not tampering.
     pub fn is_untampered(&self) -> bool {
         self.fault.as_ref().is_none_or(|fault| fault.kind == FaultKind::TornTail)
     }
 }
 
-/// How far it is, in bytes.
+/// The progress of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Bytes read.
+    /// The number of bytes read so far.
     pub done: u64,
-    /// Bytes in all.
+    /// The number of bytes to read.
     pub total: u64,
 }
 
 /// `progress` is called each time this many bytes have been read.
 const STEP: u64 = 16 << 20;
 
-/// Verifies the log at `path` with the files that were rotated away from it, oldest first. Reads only, in flat memory,
-/// and may run while the log is written. `progress` may end it.
+/// Verifies the log at `path` and its rotated files, oldest first. Only reads, needs constant memory, and may run while
+/// the log is written. `progress` can stop it.
 ///
 /// # Errors
-/// [`Failure`] when the log cannot be read, or was written with another key. What is wrong *in* the log is no error,
-/// but a [`Fault`].
+/// [`Failure`] when the log cannot be read, or was written with another key. A record that was tampered with is not an
+/// error, but a [`Fault`].
 pub fn verify(
     path: &Path,
     options: &VerifyOptions,
@@ -138,13 +140,13 @@ pub fn verify(
 
 type Opened = (PathBuf, File, u64);
 
-/// The files of the log, oldest first; the current one only as far as it was written when the state was read.
+/// The files of the log, oldest first; the current one only up to its length when the state was read.
 fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
     let mut files = Vec::new();
     for path in names.list_rotated()? {
         if let Some(file) = open_to_read(&path)? {
             let metadata = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?;
-            // The current one was rotated away since; what comes after it was not there yet.
+            // The current file was rotated since. The files after it did not exist when the state was read.
             if end.current.as_ref().is_some_and(|(_, id, _)| *id == FileId::of(&metadata)) {
                 break;
             }
@@ -161,7 +163,7 @@ fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
     Ok(files)
 }
 
-/// The end of the log and of its state, seen at one moment.
+/// The end of the log and its state, read at one moment.
 struct End {
     head: Option<Head>,
     current: Option<(File, FileId, u64)>,
@@ -181,7 +183,7 @@ impl End {
             match Head::parse(&bytes, link) {
                 ParsedHead::Head(found) => head = Some(*found),
                 ParsedHead::OtherKey(method) => return Err(Failure::other_key(&method)),
-                // The log alone is verified then, and its end is not confirmed.
+                // Without a state file only the log is verified, and its end is not confirmed.
                 ParsedHead::Nothing | ParsedHead::Invalid => {}
             }
         }
@@ -195,7 +197,7 @@ impl End {
         Ok(Self { head, current })
     }
 
-    /// What is missing at the end, when everything before it is as it was written.
+    /// What is missing at the end of a log without other faults.
     fn missing(
         &self,
         (seq, _): &(u64, Hash),
@@ -222,7 +224,8 @@ impl End {
     }
 }
 
-/// Takes the lock that writers hold while they write a batch, so that the end of the log is not moving. Waits up to 2 s.
+/// Takes the lock that writers hold while they write a batch, so that the end of the log does not move. Waits up to 2
+/// s.
 fn lock_shared(file: &File, path: &Path) -> Result<()> {
     let deadline = now() + Duration::from_secs(2);
     loop {
@@ -243,7 +246,7 @@ fn lock_shared(file: &File, path: &Path) -> Result<()> {
 fn unrecovered(names: &Names) -> Result<u64> {
     let mut dead = 0;
     for path in names.list_journals()? {
-        // One that cannot be opened is another user's, or no journal at all.
+        // A file that cannot be opened belongs to another user, or is not a journal.
         if let Ok(Some(file)) = open_to_read(&path) {
             dead += u64::from(file.try_lock_shared().is_ok());
         }

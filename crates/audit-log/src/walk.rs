@@ -1,4 +1,4 @@
-//! Reads a log from an offset on, line by line, for as long as it follows the chain.
+//! Reads a log line by line from an offset on, up to the first line that does not continue the chain.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -7,25 +7,25 @@ use crate::chain::Chain;
 use crate::line::{Line, detail_number};
 use crate::link::Link;
 
-/// A line longer than this is none of ours.
+/// The log writes no line that is longer than this.
 pub const LONGEST: usize = 64 * 1024;
 
-/// What was found.
+/// The result of a walk.
 #[derive(Debug)]
 pub struct Walked {
-    /// The chain after the last line that follows.
+    /// The chain after the last line that continues it.
     pub chain: Chain,
-    /// Where that line ends.
+    /// The offset at which that line ends.
     pub good: u64,
-    /// Bytes after it, when they are one line without an end.
+    /// The number of bytes after it, if they are one incomplete line.
     pub torn: u64,
-    /// Whether there is nothing but the beginning of a first record: its writer died.
+    /// Whether the file holds only the beginning of a first record, whose writer died.
     pub unborn: bool,
-    /// The number of the file, as its first record says.
+    /// The number of the file, which its first record holds.
     pub number: Option<u64>,
 }
 
-/// Walks from `offset` on. Without a chain to go on from, the first line is believed.
+/// Walks from `offset` on. Without a chain to continue, the first line is accepted as it is.
 pub fn walk(file: &File, link: &Link, offset: u64, chain: Option<Chain>) -> io::Result<Walked> {
     let mut walked = Walked { chain: chain.unwrap_or_default(), good: offset, torn: 0, unborn: false, number: None };
     let mut believed = chain.is_some();
@@ -51,7 +51,7 @@ pub fn walk(file: &File, link: &Link, offset: u64, chain: Option<Chain>) -> io::
     Ok(walked)
 }
 
-/// The line that ends, with its newline, at `end`; without the newline.
+/// The line whose newline ends at `end`, without the newline.
 pub fn last_line(mut file: &File, end: u64) -> io::Result<Option<Vec<u8>>> {
     let from = end.saturating_sub(LONGEST as u64);
     file.seek(SeekFrom::Start(from))?;
@@ -62,13 +62,13 @@ pub fn last_line(mut file: &File, end: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line[start..].to_vec()))
 }
 
-/// The lines of a file with their newlines; memory stays flat whatever the file holds.
+/// The lines of a file with their newlines. Needs constant memory, whatever the file holds.
 pub struct Lines<'a> {
     file: &'a File,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Bytes of the file that may still be read.
+    /// The number of bytes that may still be read.
     left: u64,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Lines<'a> {
         Ok(Self { file, buffer: vec![0; 8 * LONGEST], start: 0, end: 0, left: end.saturating_sub(offset) })
     }
 
-    /// The next line; one that is too long comes in pieces, none of which is a record.
+    /// The next line. A line that is too long is returned in pieces, none of which is a valid record.
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         let mut seen = 0;
         loop {
@@ -107,7 +107,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Reads more; `false` at the end.
+    /// Reads more bytes; `false` at the end.
     fn fill(&mut self) -> io::Result<bool> {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);

@@ -1,5 +1,5 @@
-//! A full disk, a limit on the size of files, a file system that becomes read-only: real ones, in a mount of the test's
-//! own.
+//! A full disk, a limit on the size of files, and a file system that becomes read-only, in a real mount that the test
+//! makes.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use tcs_secret_delivery_audit_log::recover;
 
 const CHILD: &str = env!("CARGO_BIN_EXE_audit-log-child");
 
-/// A shell script with the child as `$CHILD` and a directory as `$DIR`; gives what it says.
+/// Runs a shell script with the child as `$CHILD` and a directory as `$DIR`; returns its output.
 fn shell(script: &str, directory: &std::path::Path, own_mounts: bool) -> String {
     let mut command = if own_mounts { Command::new("unshare") } else { Command::new("sh") };
     if own_mounts {
@@ -34,7 +34,8 @@ fn shell(script: &str, directory: &std::path::Path, own_mounts: bool) -> String 
 fn the_largest_allowed_file_keeps_records_in_the_journal_until_there_is_room() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
-    // 400 blocks of 512 bytes: the journal fits, the log does not. The child cannot close and says so by its exit.
+    // 400 blocks of 512 bytes: the journal fits, the log does not. The child cannot close the log, and its exit code
+    // says so.
     let script = "trap '' XFSZ; ulimit -f 400; \
                   if $CHILD $DIR/audit.jsonl c 1 700 journal_bytes=131072 >/dev/null 2>$DIR/said; then exit 1; fi";
     shell(script, directory.path(), false);
@@ -50,7 +51,7 @@ fn the_largest_allowed_file_keeps_records_in_the_journal_until_there_is_room() {
 #[test]
 fn a_full_and_a_read_only_file_system_lose_nothing() {
     if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
-        // Mounts of one's own are not allowed here; the test above covers what a full disk does to the log.
+        // This user may not mount a file system. The test above covers a full disk.
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! Whatever was delivered before a SIGKILL is in the log, once and whole.
+//! Every record that was accepted before a SIGKILL is in the log, complete and exactly once.
 #![cfg(unix)]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -12,14 +12,14 @@ use tcs_secret_delivery_audit_log::recover;
 
 const THREADS: u32 = 4;
 
-/// A setting of the long form of these tests.
+/// A setting for the long form of these tests.
 fn setting(name: &str, otherwise: u32) -> u32 {
     #[expect(clippy::disallowed_methods, reason = "a test process of its own, with one thread so far")]
     let value = std::env::var(name);
     value.map_or(otherwise, |value| value.parse().expect("a number"))
 }
 
-/// Runs a child and kills it after a random number of records; gives what each thread had delivered.
+/// Runs a child and kills it after a random number of records; returns how many each thread had appended.
 fn run_and_kill(path: &Path, name: &str, records: u32, settings: &[&str]) -> HashMap<u32, u32> {
     let (threads, records_text) = (THREADS.to_string(), records.to_string());
     let path = path.to_string_lossy().into_owned();
@@ -77,7 +77,7 @@ fn kills_while_files_rotate_and_others_take_over_lose_nothing() {
     let mut told = HashMap::new();
     for round in 0..rounds {
         let name = format!("r{round}");
-        // Each child takes over what the one before left, and may be killed while it does.
+        // Each child writes the records that the one before left, and may be killed meanwhile.
         let settings = ["journal_bytes=65536", "max_bytes=100000", "checkpoint_records=100"];
         told.insert(name.clone(), run_and_kill(&path, &name, 3000, &settings));
     }

@@ -1,4 +1,4 @@
-//! From opening to closing, and without closing.
+//! The life of a log from opening to closing, and without closing.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -49,17 +49,17 @@ fn a_log_is_opened_written_and_closed() {
     intact(&path);
 }
 
-/// A sync must not wait for a pause.
+/// A sync must happen even if records arrive without a pause.
 #[test]
 fn the_log_is_synced_while_records_come_without_a_pause() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
     let mut options = options(&path);
-    // Enough for many batches, so that the log's thread is never done.
+    // Enough records for many batches, so that the log's thread never pauses.
     options.journal_bytes = 4 << 20;
     let log = AuditLog::open(options).expect("opened");
     let state = path.with_file_name("audit.jsonl.state");
-    // A state that is read while it is written is no JSON, and looked at again.
+    // A state file that is read while it is written is not valid JSON; it is read again.
     let synced = || {
         let state = serde_json::from_slice::<serde_json::Value>(&std::fs::read(&state).expect("read")).ok()?;
         state["synced"].as_u64()

@@ -19,7 +19,7 @@ fn together(processes: u32) {
             child(&[[text.as_str(), name.as_str(), "2", "3000"].as_slice(), settings.as_slice()].concat())
         })
         .collect();
-    // All of them are open; the end of their input lets them begin.
+    // All logs are open. The end of their input lets the children begin.
     common::until("all have a journal", || journals(directory.path()) == processes as usize);
     for child in &mut children {
         drop(child.stdin.take());

@@ -1,4 +1,4 @@
-//! Files that are put away by size and by age, as one chain.
+//! Rotation by size and by age: the files are one chain.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -36,12 +36,12 @@ fn rotation_under_load_keeps_every_record_and_the_chain() {
     assert!(counted(&lines).values().all(|count| *count == 2000));
     let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count() as u64;
     assert_eq!((of("begin"), of("end")), (found.files, found.files - 1));
-    // A file that is missing in between is named by the first record after it.
+    // The fault of a missing file in between is the first record after it.
     let files = files(&path);
     std::fs::remove_file(&files[2]).expect("removed");
     let fault = check(&path).fault.expect("a fault");
     assert_eq!((fault.kind, fault.line, &fault.file), (FaultKind::Removed, 1, &files[3]));
-    // Without the oldest ones the rest is still a chain.
+    // Without the oldest files, the rest is still a chain.
     std::fs::remove_file(&files[0]).expect("removed");
     std::fs::remove_file(&files[1]).expect("removed");
     assert!(intact(&path).first_seq > 1);
@@ -83,7 +83,7 @@ fn a_file_is_put_away_by_age_and_a_clock_that_goes_back_breaks_nothing() {
     assert_eq!(counted(&lines).get("c-0"), Some(&4));
     let times: Vec<_> =
         lines.iter().filter(|line| line["caller"].is_string()).map(|line| line["time"].as_str()).collect();
-    // The records say what the clock said; their order is that of the numbers.
+    // The records have the times of the clock; their order is that of their numbers.
     assert!(times[1] < times[0] && times[0] < times[2] && times[3] < times[2], "{times:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Lines to a receiver or to standard output, without a file.
+//! Logs that write to a receiver or to standard output instead of a file.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -22,7 +22,7 @@ fn options(directory: &Path, destination: Destination) -> Options {
     options
 }
 
-/// A receiver that takes lines while it is told to.
+/// A receiver that accepts lines while a flag is set.
 fn receiver(sender: Sender<String>, mut takes: impl FnMut() -> bool + Send + 'static) -> Destination {
     Destination::Receiver(Box::new(move |lines| {
         if !takes() {
@@ -36,7 +36,7 @@ fn parse(text: &str) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The lines of each instance, in order of their numbers; a line that came twice counts once.
+/// The lines of each instance in the order of their numbers, without repeated lines.
 fn instances(lines: &[serde_json::Value]) -> BTreeMap<String, Vec<serde_json::Value>> {
     let mut found: BTreeMap<String, BTreeMap<u64, serde_json::Value>> = BTreeMap::new();
     for line in lines {
@@ -85,7 +85,7 @@ fn a_receiver_that_takes_nothing_fills_the_journal_and_no_more() {
     log.close(Duration::from_millis(50)).expect_err("refused");
     drop(log);
     assert_eq!(parse(&lines.try_iter().collect::<String>()).len(), 1);
-    // The next instance delivers what is left, in the old one's name.
+    // The next instance writes the remaining records, in the chain of the old instance.
     let (sender, lines) = channel();
     let next = AuditLog::open(options(directory.path(), receiver(sender, || true))).expect("opened");
     until("it is taken over", || {
@@ -105,7 +105,7 @@ fn a_stream_needs_a_directory_for_its_journals() {
     assert_eq!(refused.reason, Reason::Missing);
 }
 
-/// Starts a child that logs to standard output, killed after `after` records when given.
+/// Starts a child that logs to standard output, and kills it after `after` records, if given.
 fn stdout_child(directory: &Path, name: &str, records: &str, after: Option<u64>, prelude: &str) -> (String, u32) {
     let journals = format!("journals={}", directory.display());
     let script = format!("{prelude} exec \"$0\" stdout {name} 1 {records} {journals} journal_bytes=65536");
@@ -144,7 +144,7 @@ fn standard_output_gets_every_record_at_least_once_over_kills() {
         let (killed, told) = stdout_child(directory.path(), "k", "3000", Some(after), "");
         let (next, _) = stdout_child(directory.path(), "n", "10", None, "");
         assert_eq!(journals(directory.path()), 0);
-        // A kill can tear the last line of a pipe; the next process repeats it.
+        // After a kill the last line in a pipe can be incomplete; the next process repeats it.
         let whole = killed.rfind('\n').map_or("", |end| &killed[..=end]);
         let found = instances(&parse(&format!("{whole}{next}")));
         let all: Vec<_> = found.into_values().flatten().collect();
@@ -157,7 +157,7 @@ fn standard_output_gets_every_record_at_least_once_over_kills() {
 #[cfg(unix)]
 #[test]
 fn a_standard_output_that_does_not_block_is_waited_for() {
-    // Perl, where it is, switches the shared pipe to non-blocking, as some parents leave it.
+    // Perl, if it is installed, switches the shared pipe to non-blocking, as some parent processes do.
     if !Command::new("perl").args(["-e", "1"]).status().is_ok_and(|status| status.success()) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Every edit of a closed log is found, and named by what was done.
+//! Every edit of a closed log is found, and its kind is named.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -28,7 +28,7 @@ fn log() -> Log {
     for n in 0..RECORDS {
         common::append(&log, &format!("c-0-{n}"));
         if n % 60 == 0 {
-            // Checkpoints come between batches.
+            // Checkpoints are written between batches.
             log.flush().expect("flushed");
         }
     }
@@ -40,13 +40,13 @@ fn log() -> Log {
     Log { _directory: directory, path, lines }
 }
 
-/// Writes edited lines; gives the fault that is found, and then the lines are restored.
+/// Writes edited lines, returns the fault that is found, and restores the lines.
 fn fault(log: &Log, lines: &[String]) -> Fault {
     overwrite(&log.path, &(lines.join("\n") + "\n"));
     check(&log.path).fault.expect("a fault")
 }
 
-/// Keeps the inode, as an editor that writes in place does.
+/// Writes in place, as some editors do, so that the inode stays the same.
 fn overwrite(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
 }
@@ -86,7 +86,7 @@ fn an_inserted_record_is_named() {
         let new = match round % 3 {
             // A copy of another record.
             0 if other != log.lines[at] && other != log.lines[at - 1] => other,
-            // A forgery with the number and the link that belong there.
+            // A forged record with the right number and the right link.
             1 => log.lines[at].replace("\"caller\":\"c-", "\"caller\":\"x-").replace("checkpoint", "checkpoinx"),
             _ => "{\"event\":\"access\"}".to_owned(),
         };
@@ -140,7 +140,7 @@ fn a_changed_byte_is_found_where_it_is() {
         let fault = check(&log.path).fault.expect("a fault");
         let edited = line(text[..at].matches('\n').count());
         if at + 1 == text.len() {
-            // Without its newline the last line is not whole.
+            // Without its newline the last line is incomplete.
             assert!(matches!(fault.kind, FaultKind::TornTail | FaultKind::Removed), "{fault:?}");
             continue;
         }
@@ -155,7 +155,7 @@ fn without_its_state_file_the_end_is_not_confirmed_and_the_rest_is() {
     std::fs::remove_file(log.path.with_file_name("audit.jsonl.state")).expect("removed");
     let found = check(&log.path);
     assert!(found.fault.is_none() && !found.end_confirmed);
-    // The last record counts and has a check of its own.
+    // The last record has counts and a checksum.
     let mut lines = log.lines.clone();
     let last = lines.last_mut().expect("a line");
     *last = last.replace(" ok=", " ok=1");
@@ -163,7 +163,7 @@ fn without_its_state_file_the_end_is_not_confirmed_and_the_rest_is() {
     lines = log.lines.clone();
     lines.remove(5);
     assert_eq!(fault(&log, &lines).kind, FaultKind::Removed);
-    // A shorter log is found by what was noted elsewhere.
+    // A shortened log is found with an anchor that was noted elsewhere.
     overwrite(&log.path, &(log.lines[..20].join("\n") + "\n"));
     assert_eq!(check(&log.path).fault, None);
     let options = VerifyOptions { anchor: Some((21, found.last.1)), ..VerifyOptions::default() };
@@ -188,9 +188,9 @@ fn a_rewritten_chain_is_found_by_the_key_only() {
     assert_eq!(with(key()).expect("verified").fault, None);
     assert_eq!(with(None).expect_err("another key").reason, Reason::Foreign);
     assert_eq!(with(Key::new(&[1; 32])).expect_err("another key").reason, Reason::Foreign);
-    // Nor can it be written with another key.
+    // The log cannot be continued with another key either.
     assert_eq!(AuditLog::open(common::options(&path)).err().expect("refused").reason, Reason::Foreign);
-    // Someone writes a chain of his own over it, as right as it can be without the key.
+    // An attacker replaces it by a chain that is correct except for the unknown key.
     let forged = directory.path().join("forged.jsonl");
     written(&forged, 5);
     let text = std::fs::read_to_string(&forged).expect("UTF-8");
@@ -212,7 +212,7 @@ fn a_torn_last_line_is_no_tampering() {
     let fault = found.fault.clone().expect("a fault");
     assert_eq!((fault.kind, fault.line, fault.offset), (FaultKind::TornTail, whole + 1, text.len() as u64));
     assert!(found.is_untampered());
-    // The next writer cuts it off and says so.
+    // The next writer cuts the incomplete line off, and writes a record about it.
     written(&path, 1);
     intact(&path);
     assert!(common::events(&path).contains(&"recover TORN_LINE".to_owned()));

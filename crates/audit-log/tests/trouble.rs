@@ -45,7 +45,7 @@ fn links_and_fifos_are_refused_and_not_followed() {
     assert!(made.success());
     assert_eq!(refused(&path), Reason::NotAFile);
     fs::remove_file(&path).expect("removed");
-    // The state file is no less dangerous.
+    // The same holds for the state file.
     std::os::unix::fs::symlink(&target, directory.path().join("audit.jsonl.state")).expect("linked");
     assert!(AuditLog::open(options(&path)).is_err());
     assert_eq!(fs::read(&target).expect("read"), b"");
@@ -94,7 +94,7 @@ fn a_log_that_is_moved_away_is_begun_anew_with_the_chain_carried_on() {
     assert_eq!(events(&path)[..2], ["begin LOG_MISSING", "access "]);
     let found = intact(&path);
     assert!(found.first_seq > 1);
-    // Side by side again, the three are one chain.
+    // Put back beside each other, the three files are one chain.
     fs::rename(&path, directory.path().join("audit-20260101T000000Z-000003.jsonl")).expect("moved");
     fs::rename(directory.path().join("audit.jsonl.2"), directory.path().join("audit-20260101T000000Z-000002.jsonl"))
         .expect("moved");
@@ -145,11 +145,11 @@ fn a_truncated_log_is_never_silently_continued() {
     assert!(events(&path).contains(&"tamper LOG_TRUNCATED".to_owned()));
     let fault = check(&path).fault.expect("a fault");
     assert_eq!((fault.kind, fault.line), (FaultKind::Removed, 6));
-    // Cut inside a line, what is left of it stays, on a line of its own.
+    // Cut inside of a line, the rest of that line stays as a line of its own.
     file.set_len(kept as u64 - 10).expect("cut");
     written(&path, 1);
     assert!(!check(&path).is_untampered());
-    // Emptied altogether, as a copy-and-truncate tool does.
+    // Emptied completely, as copy-and-truncate tools do.
     file.set_len(0).expect("cut");
     written(&path, 1);
     assert!(!check(&path).is_untampered());
@@ -179,7 +179,7 @@ fn a_replaced_log_is_noticed_and_a_restored_one_goes_on() {
     fs::rename(&other, &path).expect("replaced");
     written(&path, 3);
     intact(&path);
-    // An older copy lacks what was written since.
+    // An older copy does not have the records that were written since.
     fs::write(&other, &old).expect("written");
     fs::rename(&other, &path).expect("replaced");
     written(&path, 3);
@@ -206,7 +206,7 @@ fn a_lost_state_file_is_made_anew_and_noted() {
     assert_eq!(counted(&lines(&path)).get("c-0"), Some(&3));
 }
 
-/// Puts something in the place of the log that cannot be written, without a moment in which there is nothing.
+/// Atomically replaces the log by something that cannot be written.
 #[cfg(unix)]
 fn block(path: &Path, aside: &Path) {
     let link = path.with_file_name("link");
@@ -223,7 +223,7 @@ fn a_state_that_lags_behind_is_brought_up_to_date_without_a_word() {
     for torn in ["", "{\"seq\":99,\"ti"] {
         let before = fs::read(&state).expect("read");
         written(&path, 5);
-        // As if the process had died between writing its lines, or in the middle of one, and noting them.
+        // As if the process had died after it wrote its lines, or a part of one, and before it noted them.
         fs::write(&state, before).expect("written");
         let text = fs::read_to_string(&path).expect("UTF-8");
         fs::write(&path, format!("{text}{torn}")).expect("written");
@@ -232,7 +232,7 @@ fn a_state_that_lags_behind_is_brought_up_to_date_without_a_word() {
     }
     let noted = |event: &String| event.starts_with("tamper") || event.starts_with("recover");
     assert_eq!(events(&path).into_iter().filter(noted).collect::<Vec<_>>(), ["recover TORN_LINE"]);
-    // And at the very beginning.
+    // The same at the beginning of the log.
     let path = directory.path().join("new.jsonl");
     fs::write(&path, "{\"seq\":1,\"time\":\"20").expect("written");
     written(&path, 1);
@@ -255,7 +255,7 @@ fn failing_is_told_by_state_and_nothing_is_lost_when_it_works_again() {
     append(&log, "c-0-1");
     until("it fails", || log.state() == State::Failing(Reason::NotAFile));
     assert!(log.failure().expect("a failure").message.contains("symbolic link"));
-    // The journal takes what it can, and refuses the rest at once.
+    // The journal accepts records until it is full, and refuses the others at once.
     loop {
         taken += 1;
         match log.try_append(&common::record(&format!("c-0-{taken}"))) {

@@ -1,4 +1,4 @@
-//! The test's side, for other processes: `/_control/…`.
+//! Lets tests in other processes control the endpoint, under `/_control/`.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use crate::faults::Fault;
+use crate::state::{Calls, Shared, lock};
 use crate::store::{RotationFunction, Value, Version};
-use crate::{Calls, Shared, lock};
 
-/// Answers a control request: status and JSON.
+/// Returns the HTTP status and the JSON of the answer to a control request.
 pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json) -> (u16, Json) {
     let mut state = lock(shared);
     let done = (200, json!({}));

@@ -4,38 +4,32 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-/// What happens instead of, or before, the normal answer.
 #[derive(Clone, Debug)]
-pub enum Action {
-    /// The normal answer, later.
+pub(crate) enum Action {
+    /// The normal answer comes this much later.
     Delay(Duration),
-    /// An AWS error.
+    /// The normal answer is on its way for this long: it is what was right when it was asked for.
+    Late(Duration),
     Error {
-        /// HTTP status.
         status: u16,
-        /// AWS error code.
         code: String,
-        /// Its message.
         message: String,
     },
-    /// Any body.
     Body {
-        /// HTTP status.
         status: u16,
-        /// The body as it is.
         text: String,
     },
-    /// Less than `content-length` promises.
+    /// The body is shorter than its `content-length`.
     Truncate,
     /// The connection ends without an answer.
     Close,
-    /// What was asked is done, and the connection ends without an answer.
+    /// The operation is carried out, and the connection ends without an answer.
     Lose,
-    /// No answer ever.
+    /// The connection stays open without an answer.
     Hang,
 }
 
-/// One rule.
+/// Makes calls fail: all of them, or those that match.
 #[derive(Clone, Debug)]
 pub struct Fault {
     action: Action,
@@ -50,76 +44,83 @@ impl Fault {
         Self { action, operation: None, secret: None, times: None, probability: 1.0 }
     }
 
-    /// An AWS error.
+    /// Answers with an AWS error.
     pub fn error(status: u16, code: &str) -> Self {
         Self::new(Action::Error { status, code: code.into(), message: "injected".into() })
     }
 
-    /// The normal answer after a while.
+    /// Delays the normal answer.
     pub fn delay(by: Duration) -> Self {
         Self::new(Action::Delay(by))
     }
 
-    /// Any body.
+    /// Has the normal answer of now arrive later.
+    pub fn late(by: Duration) -> Self {
+        Self::new(Action::Late(by))
+    }
+
+    /// Answers with this body.
     pub fn body(status: u16, text: &str) -> Self {
         Self::new(Action::Body { status, text: text.into() })
     }
 
-    /// A body cut short.
+    /// Answers with a body that is shorter than its `content-length`.
     pub fn truncate() -> Self {
         Self::new(Action::Truncate)
     }
 
-    /// A closed connection.
+    /// Closes the connection without an answer.
     pub fn close() -> Self {
         Self::new(Action::Close)
     }
 
-    /// The answer to what was done is lost.
+    /// Carries the operation out, then closes the connection without an answer.
     pub fn lose() -> Self {
         Self::new(Action::Lose)
     }
 
-    /// Silence.
+    /// Keeps the connection open and never answers.
     pub fn hang() -> Self {
         Self::new(Action::Hang)
     }
 
-    /// Only for this operation.
+    /// Limits the fault to one operation.
     #[must_use]
     pub fn operation(mut self, operation: &str) -> Self {
         self.operation = Some(operation.into());
         self
     }
 
-    /// Only for this secret.
+    /// Limits the fault to one secret.
     #[must_use]
     pub fn secret(mut self, name: &str) -> Self {
         self.secret = Some(name.into());
         self
     }
 
-    /// Only so many times.
+    /// Limits how often the fault happens.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Only by chance.
+    /// The share of matching calls that fail, from 0 to 1.
     #[must_use]
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
     }
 
-    /// Reads a rule from JSON; `None` when it is not one.
+    /// Reads a fault from JSON; `None` when it is not one.
     pub fn from_json(json: &Json) -> Option<Self> {
         let action = json.get("action")?;
         let text = |value: &Json, name: &str| value.get(name).and_then(Json::as_str).map(str::to_owned);
         let status = |value: &Json| u16::try_from(value.get("status").and_then(Json::as_u64).unwrap_or(400)).ok();
         let action = if let Some(delay) = action.get("delayMs") {
             Action::Delay(Duration::from_millis(delay.as_u64()?))
+        } else if let Some(late) = action.get("lateMs") {
+            Action::Late(Duration::from_millis(late.as_u64()?))
         } else if let Some(error) = action.get("error") {
             let message = text(error, "message").unwrap_or_else(|| "injected".into());
             Action::Error { status: status(error)?, code: text(error, "code")?, message }
@@ -147,43 +148,40 @@ impl Fault {
     }
 }
 
-/// Refuses actions, on some secrets or on all.
 #[derive(Clone, Debug)]
 struct Denial {
     actions: Vec<String>,
+    /// All secrets when `None`.
     secrets: Option<Vec<String>>,
 }
 
-/// All rules in force.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     rules: Vec<Fault>,
     denials: Vec<Denial>,
 }
 
 impl Faults {
-    /// Adds a rule behind the others.
-    pub fn add(&mut self, fault: Fault) {
+    /// Adds a fault. Of several that match a call, the one that was added first happens.
+    pub(crate) fn add(&mut self, fault: Fault) {
         self.rules.push(fault);
     }
 
-    /// Adds a denial.
-    pub fn deny(&mut self, actions: Vec<String>, secrets: Option<Vec<String>>) {
+    /// Denies actions, on some secrets or (with `None`) on all.
+    pub(crate) fn deny(&mut self, actions: Vec<String>, secrets: Option<Vec<String>>) {
         self.denials.push(Denial { actions, secrets });
     }
 
-    /// Drops all rules.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.rules.clear();
     }
 
-    /// Drops all denials.
-    pub fn allow_all(&mut self) {
+    pub(crate) fn allow_all(&mut self) {
         self.denials.clear();
     }
 
-    /// The first rule that applies; counts it.
-    pub fn next(&mut self, operation: &str, secret: Option<&str>) -> Option<Action> {
+    /// Returns the first fault that matches, and counts that it happened.
+    pub(crate) fn next(&mut self, operation: &str, secret: Option<&str>) -> Option<Action> {
         let rule = self.rules.iter_mut().find(|rule| {
             rule.operation.as_deref().is_none_or(|wanted| wanted == operation)
                 && rule.secret.as_deref().is_none_or(|wanted| Some(wanted) == secret)
@@ -196,8 +194,7 @@ impl Faults {
         Some(rule.action.clone())
     }
 
-    /// Whether the identity may not do it.
-    pub fn is_denied(&self, action: &str, secret: Option<&str>) -> bool {
+    pub(crate) fn is_denied(&self, action: &str, secret: Option<&str>) -> bool {
         self.denials.iter().any(|denial| {
             denial.actions.iter().any(|denied| denied == action)
                 && match (&denial.secrets, secret) {

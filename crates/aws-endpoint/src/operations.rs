@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::State;
+use crate::state::State;
 use crate::store::{ApiError, ApiResult, Secret, Value, name_of, uuid};
 
 const MAX_BATCH: usize = 20;

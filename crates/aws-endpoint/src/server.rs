@@ -19,12 +19,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Fault};
+use crate::state::{Calls, Shared, lock};
 use crate::store::{ApiError, CURRENT, RotationFunction, Value, Version, name_of, uuid};
-use crate::{Calls, Shared, control, lock, operations};
+use crate::{control, operations};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// A running endpoint. Stops when dropped.
+/// A running endpoint, which stops when it is dropped.
 pub struct AwsEndpoint {
     address: SocketAddr,
     shared: Shared,
@@ -58,12 +59,12 @@ impl AwsEndpoint {
         Ok(Self { address, shared, task })
     }
 
-    /// Where it listens.
+    /// The URL of the endpoint.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Makes a secret or gives it another version.
+    /// Creates a secret or gives it another version.
     ///
     /// # Panics
     /// When AWS would refuse the name or the value.
@@ -71,7 +72,7 @@ impl AwsEndpoint {
         self.upsert(name, Value::Text(value.into()));
     }
 
-    /// As [`AwsEndpoint::put`], with bytes.
+    /// Does the same as [`AwsEndpoint::put`] with a binary value.
     ///
     /// # Panics
     /// As [`AwsEndpoint::put`].
@@ -86,7 +87,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// Removes a secret at once.
+    /// Removes a secret at once, without marking it for deletion.
     pub fn remove(&self, name: &str) {
         lock(&self.shared).store.remove(name);
     }
@@ -102,7 +103,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// Dates the live version of a secret.
+    /// Sets when the live version of a secret was created.
     ///
     /// # Panics
     /// When there is no such secret.
@@ -113,12 +114,12 @@ impl AwsEndpoint {
         }
     }
 
-    /// Lets reads of live versions lag behind their label, as AWS's caches do.
+    /// Makes reads of live versions return the version before for this long after the label moved, as AWS's caches do.
     pub fn lag(&self, lag: Duration) {
         lock(&self.shared).store.lag = lag;
     }
 
-    /// Gives a secret a rotation function.
+    /// Gives a secret a rotation function that takes this long and may fail at its end.
     ///
     /// # Panics
     /// When there is no such secret.
@@ -130,7 +131,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// The labels of each version of a secret, by its value.
+    /// Returns the labels of each version of a secret, by the value of the version.
     pub fn labels(&self, name: &str) -> BTreeMap<String, Vec<String>> {
         let state = lock(&self.shared);
         let versions = state.store.find(name).map(|(_, secret)| secret.versions.values().cloned().collect::<Vec<_>>());
@@ -141,7 +142,7 @@ impl AwsEndpoint {
         versions.unwrap_or_default().into_iter().map(labels).collect()
     }
 
-    /// The id of the live version of a secret.
+    /// Returns the id of the live version of a secret.
     ///
     /// # Panics
     /// When there is none.
@@ -166,33 +167,33 @@ impl AwsEndpoint {
         }
     }
 
-    /// Denies actions, on some secrets or on all.
+    /// Denies actions, on some secrets or (with `None`) on all.
     pub fn deny(&self, actions: &[&str], secrets: Option<&[&str]>) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         lock(&self.shared).faults.deny(owned(actions), secrets.map(owned));
     }
 
-    /// Takes all denials back.
+    /// Removes all denials.
     pub fn allow_all(&self) {
         lock(&self.shared).faults.allow_all();
     }
 
-    /// Injects a fault.
+    /// Adds a fault, behind those that were added before.
     pub fn fault(&self, fault: Fault) {
         lock(&self.shared).faults.add(fault);
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         lock(&self.shared).faults.clear();
     }
 
-    /// What was asked so far.
+    /// Returns how often the endpoint was called.
     pub fn calls(&self) -> Calls {
         lock(&self.shared).calls.clone()
     }
 
-    /// Starts counting anew.
+    /// Sets all counts to 0.
     pub fn reset_calls(&self) {
         lock(&self.shared).calls = Calls::default();
     }
@@ -243,6 +244,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         ));
     }
     let is_lost = matches!(action, Some(Action::Lose));
+    let on_its_way = if let Some(Action::Late(by)) = action { by } else { Duration::ZERO };
     match action {
         Some(Action::Delay(by)) => tokio::time::sleep(by).await,
         Some(Action::Error { status, code, message }) => {
@@ -254,9 +256,10 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         Some(Action::Hang) => {
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
-        Some(Action::Lose) | None => {}
+        Some(Action::Lose | Action::Late(_)) | None => {}
     }
     let answer = operations::run(&mut lock(&shared), &operation, &input);
+    tokio::time::sleep(on_its_way).await;
     if is_lost {
         return Err(io::Error::other("injected"));
     }

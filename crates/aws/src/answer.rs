@@ -23,7 +23,6 @@ pub const MANAGED_BY: &str = "managed-by";
 impl Aws {
     /// A value with its version. A version read from a replica is marked with `region`: its ids are the replica's own.
     pub(crate) fn fetched(
-        &self,
         id: &str,
         text: Option<String>,
         binary: Option<Blob>,
@@ -43,7 +42,7 @@ impl Aws {
             None => Arc::from(version),
             Some(region) => Arc::from(format!("{version}@{region}")),
         });
-        Ok(Fetched { value, version_id, created_unix_ms: None, fetched_unix_ms: self.clock.unix_ms() })
+        Ok(Fetched { value, version_id, created_unix_ms: None })
     }
 }
 

@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use crate::answer::{name_in, unix_ms};
+use crate::awake::within;
 use crate::classify::batch_entry;
 use crate::operation::Operation;
 use crate::source::Aws;
@@ -55,10 +56,8 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
-        match tokio::time::timeout(self.timeout, self.pages(prefix)).await {
-            Ok(listing) => listing,
-            Err(_) => Err(self.timed_out(prefix)),
-        }
+        let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
+        listing.unwrap_or_else(|| Err(self.timed_out(prefix)))
     }
 
     async fn pages(&self, prefix: &str) -> Result<Listing> {
@@ -111,7 +110,7 @@ impl Aws {
             let Some(name) = entry.name else { continue };
             self.note_account(entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
-            let fetched = self.fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
+            let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
             answers.insert(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {

@@ -1,12 +1,14 @@
-//! One call, with retries, rate limit, breaker and failover inside one timeout.
+//! One call, with retries, rate limit, breaker and failover inside one timeout. Time in which this process was frozen
+//! does not count towards the timeout.
 
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use crate::awake::{Attempt, attempt, within};
 use crate::classify::{Failure, Nature, classify};
 use crate::operation::Operation;
 use crate::region::Region;
@@ -68,10 +70,7 @@ impl Aws {
             }
             Err(first_failure.unwrap_or_else(|| unasked(id)))
         };
-        match timeout(self.timeout, answered).await {
-            Ok(result) => result,
-            Err(_) => Err(self.timed_out(id)),
-        }
+        within(self.freezes, self.timeout, answered).await.unwrap_or_else(|| Err(self.timed_out(id)))
     }
 
     /// That AWS did not answer about `id` inside the deadline.
@@ -101,12 +100,10 @@ impl Aws {
         let mut last: Option<SecretError> = None;
         loop {
             if let Err(open) = region.breaker.admit() {
-                return Err(Unanswered::Failed(last.unwrap_or_else(|| about(id, &open)), Nature::Transient));
+                return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &open)), Nature::Transient));
             }
-            self.take_token(id).await.map_err(|error| Unanswered::Failed(error, Nature::Transient))?;
-            let client = region.client().await;
-            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
-            let (error, nature) = match Box::pin(send(&client)).await {
+            let answered = self.attempt(region, id, send).await;
+            let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
                 Ok(output) => match read(output, region.replica()) {
                     Ok(answer) => {
                         self.calls.count(operation, None);
@@ -141,6 +138,40 @@ impl Aws {
         }
     }
 
+    /// Sends one request. When this process is frozen before the answer comes, that is no failure of AWS: the request is
+    /// sent again on a new connection, however often that happens.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time, or the client cannot be made.
+    async fn attempt<O, E, F>(
+        &self,
+        region: &Region,
+        id: &str,
+        send: &impl Fn(&Client) -> F,
+    ) -> Result<std::result::Result<O, SdkError<E, HttpResponse>>>
+    where
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+    {
+        loop {
+            self.take_token(id).await?;
+            let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
+            let pool = connections.pool();
+            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
+            match attempt(self.freezes, self.attempt_timeout, Box::pin(send(&client))).await {
+                Attempt::Ended(answered) => return Ok(answered),
+                Attempt::TimedOut => {
+                    // The connection may be dead, and with it those that were idle as long.
+                    connections.renew(pool);
+                    return Ok(Err(SdkError::timeout_error("no answer in time")));
+                }
+                Attempt::Frozen => {
+                    tracing::info!("{id}: this process was stopped while it waited for AWS: AWS is asked again");
+                    connections.renew(pool);
+                }
+            }
+        }
+    }
+
     async fn take_token(&self, id: &str) -> Result<()> {
         let limited = || {
             let why = format!("{id}: this process asks AWS as often as it may (aws.requestsPerSecond)");
@@ -155,8 +186,12 @@ impl Aws {
 }
 
 /// The breaker's error for `id`: the failure that opened the breaker may name another secret.
-fn about(id: &str, open: &SecretError) -> SecretError {
+fn unadmitted(id: &str, open: &SecretError) -> SecretError {
     open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
+}
+
+fn about(id: &str, error: &SecretError) -> SecretError {
+    error.instead(format!("{id}: {error}"))
 }
 
 fn unasked(id: &str) -> SecretError {

@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -14,7 +14,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use parking_lot::Mutex;
 
-use crate::client::{KeepBodiesOutOfLogs, RefuseHugeBodies};
+use crate::client::KeepBodiesOutOfLogs;
+use crate::connections::Connections;
 use crate::settings::AwsSettings;
 use crate::source::Aws;
 use secret::clock::Clock;
@@ -31,17 +32,18 @@ impl Canned {
 
     /// A source that is answered like this and asks once.
     pub fn source(&self, config: &Arc<AwsSettings>) -> Aws {
+        let canned = SharedHttpClient::new(self.clone());
+        let connections = Connections::new(move || canned.clone());
         let service = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(Credentials::for_tests())
             .retry_config(RetryConfig::disabled())
-            .http_client(self.clone())
+            .http_client(connections.clone())
             .interceptor(KeepBodiesOutOfLogs)
-            .interceptor(RefuseHugeBodies)
             .build();
-        let aws = Aws::new(config, Clock::test());
-        aws.regions[0].connect_by(Client::from_conf(service));
+        let aws = Aws::new(config, &Clock::test());
+        aws.regions[0].connect_by(Client::from_conf(service), connections);
         aws
     }
 }

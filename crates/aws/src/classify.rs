@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::body::TooLong;
 use crate::permission::{self, named_in};
 use secret::error::{ErrorCode, SecretError};
 
@@ -21,7 +22,7 @@ pub(super) enum Failure {
 pub(super) enum Nature {
     /// AWS answered: about this secret, this identity or this request. Asking again would change nothing.
     Answer,
-    /// Every call fails like this until somebody acts (credentials).
+    /// Every call fails like this until an operator acts (credentials).
     Systemic,
     /// It may pass by itself: throttling, 5xx, timeout, network, half an answer.
     Transient,
@@ -35,6 +36,7 @@ pub(super) struct Refusal {
     action: Option<&'static str>,
     request_id: Option<String>,
     missing_credentials: bool,
+    throttled: bool,
     nature: Nature,
 }
 
@@ -47,6 +49,7 @@ impl Refusal {
             return SecretError::without_credentials(message);
         }
         let error = SecretError::new(self.code, message).for_want_of(self.action);
+        let error = if self.throttled { error.throttled() } else { error };
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
@@ -74,7 +77,11 @@ where
                 None => by_status(status),
             }
         }
-        SdkError::ResponseError(response) => by_status(response.raw().status().as_u16()),
+        SdkError::ResponseError(response) => match too_long(error) {
+            // The way to AWS is there, and asking again would be as long.
+            Some(too_long) => (ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer),
+            None => by_status(response.raw().status().as_u16()),
+        },
         SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into(), Nature::Transient),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into(), Nature::Transient)
@@ -88,13 +95,16 @@ where
                     action: None,
                     request_id: None,
                     missing_credentials,
+                    throttled: false,
                     nature,
                 });
             }
             None => unreachable_endpoint(other),
         },
     };
-    Failure::Refused(Refusal { code, why, action, request_id: request_id(error), missing_credentials: false, nature })
+    let throttled = aws_code_of(error).is_some_and(is_throttling);
+    let (request_id, missing_credentials) = (request_id(error), false);
+    Failure::Refused(Refusal { code, why, action, request_id, missing_credentials, throttled, nature })
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
@@ -105,8 +115,31 @@ pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refus
         action: refused_action(aws_code, message),
         request_id: None,
         missing_credentials: false,
+        throttled: is_throttling(aws_code),
         nature,
     })
+}
+
+fn aws_code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    match error {
+        SdkError::ServiceError(service) => service.err().meta().code(),
+        _ => None,
+    }
+}
+
+/// AWS's quota of an operation is used up.
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "LimitExceededException"
+    )
 }
 
 /// `None` means absent.
@@ -130,14 +163,9 @@ fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode,
             format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
             Nature::Answer,
         ),
-        "ThrottlingException"
-        | "Throttling"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "LimitExceededException" => (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient),
+        code if is_throttling(code) => {
+            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient)
+        }
         "ExpiredTokenException"
         | "ExpiredToken"
         | "RequestExpired"
@@ -219,6 +247,18 @@ fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, Str
     (ErrorCode::SourceUnavailable, why.into(), Nature::Transient)
 }
 
+/// That the answer was cut off because of its length.
+fn too_long<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TooLong> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(too_long) = current.downcast_ref::<TooLong>() {
+            return Some(too_long);
+        }
+        cause = current.source();
+    }
+    None
+}
+
 fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -229,7 +269,7 @@ where
     looks_like_one.then(|| id.to_owned())
 }
 
-/// An error code of AWS, for a message. What only claims to be one is not repeated: whoever answers in AWS's place
+/// An error code of AWS, for a message. What only claims to be one is not repeated: what answers in AWS's place
 /// must not choose what stands in a log.
 fn shown_code(code: &str) -> &str {
     const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];

@@ -1,7 +1,8 @@
 //! Builds the clients: credential chain, region, TLS, deadlines, retries.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -13,16 +14,17 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
-};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::os_shim_internal::Env;
+use files::File;
 
+use crate::connections::Connections;
 use crate::settings::{AwsSettings, FailoverRegion};
+use secret::error::{ErrorCode, Result, SecretError};
 
 /// Where Linux distributions keep the certificate bundle.
 const CA_BUNDLES: &[&str] = &[
@@ -33,32 +35,34 @@ const CA_BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// Makes the client of the primary region, or of a replica's.
-pub(super) async fn build(config: &AwsSettings, replica: Option<&FailoverRegion>) -> Client {
-    let shared = shared(config, replica).await;
-    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
-        .interceptor(KeepBodiesOutOfLogs)
-        .interceptor(RefuseHugeBodies);
+/// Makes the client of the primary region, or of a replica's, and the connections that it uses.
+///
+/// # Errors
+/// As [`shared`].
+pub(super) async fn build(config: &AwsSettings, replica: Option<&FailoverRegion>) -> Result<(Client, Connections)> {
+    let (shared, connections) = shared(config, replica).await?;
+    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
     if shared.region().is_none() && shared.endpoint_url().is_some() {
         // An endpoint of one's own needs no region, but the signature names one.
         service = service.region(Region::from_static("us-east-1"));
     }
-    Client::from_conf(service.build())
+    Ok((Client::from_conf(service.build()), connections))
 }
 
 /// Loads what the clients of all services have in common.
-pub(super) async fn shared(config: &AwsSettings, replica: Option<&FailoverRegion>) -> SdkConfig {
+///
+/// # Errors
+/// `SOURCE_UNAVAILABLE` when AWS's configuration files are on a file system that does not answer.
+pub(super) async fn shared(config: &AwsSettings, replica: Option<&FailoverRegion>) -> Result<(SdkConfig, Connections)> {
+    profile_files_answer(&config.variables).await?;
     let variables: Vec<(&str, &str)> = config.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let attempt = attempt_timeout(config);
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout)
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(attempt)
-        .build();
+    // `call` limits each attempt itself: its clock stands still while this process does.
+    let timeouts = TimeoutConfig::builder().connect_timeout(config.connect_timeout).build();
     let ca_bundle = config.variables.get("SSL_CERT_FILE").or_else(|| config.variables.get("AWS_CA_BUNDLE"));
+    let connections = connections(ca_bundle.map(PathBuf::from)).await;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .env(Env::from_slice(&variables))
-        .http_client(http_client(ca_bundle.map(PathBuf::from)).await)
+        .http_client(connections.clone())
         .timeout_config(timeouts)
         // `call` asks again: one place for retries, limits and breakers.
         .retry_config(RetryConfig::disabled());
@@ -89,19 +93,17 @@ pub(super) async fn shared(config: &AwsSettings, replica: Option<&FailoverRegion
         );
         loader = loader.credentials_provider(credentials);
     }
-    loader.load().await
+    Ok((loader.load().await, connections))
 }
 
-/// Leaves room for a second attempt when the first one hangs, and for every region.
-fn attempt_timeout(config: &AwsSettings) -> Duration {
-    let regions = u32::try_from(1 + config.failover.len()).unwrap_or(u32::MAX);
-    config.timeout.mul_f64(0.6) / regions
-}
-
-async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
-    let store = tokio::task::spawn_blocking(move || trust_store(ca_bundle.as_deref())).await.unwrap_or_default();
+async fn connections(ca_bundle: Option<PathBuf>) -> Connections {
+    let store = trust_store(ca_bundle).await;
     let context = TlsContext::builder().with_trust_store(store).build();
     let context = context.unwrap_or_default();
+    Connections::new(move || http_client(context.clone()))
+}
+
+fn http_client(context: TlsContext) -> SharedHttpClient {
     HttpBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -114,13 +116,35 @@ async fn http_client(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
 }
 
 /// The system's roots. On Linux the bundle is read here, because the library that finds it asks the C environment,
-/// which another thread must not do (DESIGN section 5, rule 3).
-fn trust_store(named: Option<&Path>) -> TrustStore {
-    let bundle = named.into_iter().chain(CA_BUNDLES.iter().map(Path::new)).find_map(|path| std::fs::read(path).ok());
-    match bundle {
-        Some(pem) => TrustStore::empty().with_pem_certificate(pem),
-        None => TrustStore::default(),
+/// which another thread must not do while JavaScript may set a variable.
+async fn trust_store(named: Option<PathBuf>) -> TrustStore {
+    for path in named.into_iter().chain(CA_BUNDLES.iter().map(PathBuf::from)) {
+        if let Ok(file) = files::request::<File>(&path).await
+            && let Some(pem) = &file.0
+        {
+            return TrustStore::empty().with_pem_certificate(pem.as_slice());
+        }
     }
+    TrustStore::default()
+}
+
+/// That AWS's configuration files can be read, or fail at once. The SDK reads them on the async threads, which would wait
+/// for a dead home directory for ever.
+async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()> {
+    let home = variables.get("HOME").map(PathBuf::from);
+    for (variable, default) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")]
+    {
+        let named = variables.get(variable).map(PathBuf::from);
+        let Some(path) = named.or_else(|| Some(home.as_ref()?.join(default))) else { continue };
+        // Any other problem is the SDK's to judge.
+        if let Err(error) = files::request::<File>(&path).await
+            && error.kind() == ErrorKind::TimedOut
+        {
+            let why = format!("AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)");
+            return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the SDK's "this output is sensitive" mark from each call.
@@ -145,35 +169,8 @@ impl Intercept for KeepBodiesOutOfLogs {
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
         bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
+    ) -> std::result::Result<(), BoxError> {
         bag.interceptor_state().unset::<SensitiveOutput>();
         Ok(())
-    }
-}
-
-/// Refuses an answer that is longer than any of AWS's, before it is read into memory: 20 values of 64 KiB, every byte
-/// of them escaped.
-#[derive(Debug)]
-pub(super) struct RefuseHugeBodies;
-
-const MAX_BODY: u64 = 20 * 65_536 * 6 + 65_536;
-
-#[dyn_dispatch_hint]
-impl Intercept for RefuseHugeBodies {
-    fn name(&self) -> &'static str {
-        "RefuseHugeBodies"
-    }
-
-    fn read_after_transmit(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let length = context.response().headers().get("content-length").and_then(|text| text.parse::<u64>().ok());
-        match length {
-            Some(length) if length > MAX_BODY => Err("the answer is longer than any of Secrets Manager's".into()),
-            _ => Ok(()),
-        }
     }
 }

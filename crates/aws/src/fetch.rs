@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use crate::answer::unix_ms;
 use crate::operation::Operation;
 use crate::source::Aws;
+use crate::staging::CURRENT;
 use secret::error::Result;
 use secret::found::Fetched;
 
@@ -22,10 +23,13 @@ impl Aws {
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let created = unix_ms(output.created_date.as_ref());
             self.note_account(output.arn.as_deref());
-            let fetched = self.fetched(id, text, binary, output.version_id, region)?;
+            let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, ..fetched })
         };
-        self.call(&self.regions, Operation::Get, id, read, |client| client.get_secret_value().secret_id(id).send())
-            .await
+        self.call(&self.regions, Operation::Get, id, read, |client| {
+            // Policies may demand that the stage is named (decision D30).
+            client.get_secret_value().secret_id(id).version_stage(CURRENT).send()
+        })
+        .await
     }
 }

@@ -4,21 +4,26 @@
 //! - `settings`: the settings, already parsed
 //! - `permission`, `classify`: what AWS's errors mean, and which permission is missing
 //! - `operation`: AWS's operations and their counters
+//! - `body`, `connections`: the HTTP connections of a region, and how long an answer may be
 //! - `client`, `region`: one client for each region, with its breaker
 //! - `source`: the regions and limits together ([`Aws`])
 //! - `answer`: reads values, dates and ids out of AWS's answers
+//! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
 //! - `fetch`, `batch`, `staging`, `create`: the operations
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
 
 mod answer;
+mod awake;
 mod batch;
+mod body;
 mod call;
 #[cfg(any(feature = "canned", fuzzing))]
 mod canned;
 mod classify;
 mod client;
+mod connections;
 mod create;
 mod fetch;
 mod operation;

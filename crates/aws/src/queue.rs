@@ -49,7 +49,7 @@ impl Queue {
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`.
     pub async fn receive(&self) -> Result<Vec<Message>> {
-        let request = self.client().await.receive_message().queue_url(&self.url);
+        let request = self.client().await?.receive_message().queue_url(&self.url);
         let polled = Box::pin(request.wait_time_seconds(LONG_POLL_SECONDS).max_number_of_messages(MOST).send()).await;
         let messages = polled.map_err(|error| self.refused("ReceiveMessage", &error))?.messages;
         let read = |message: aws_sdk_sqs::types::Message| {
@@ -71,7 +71,7 @@ impl Queue {
             // It has both fields.
             entry.receipt_handle(&message.receipt).build().ok()
         });
-        let request = self.client().await.delete_message_batch().queue_url(&self.url);
+        let request = self.client().await?.delete_message_batch().queue_url(&self.url);
         let deleted = Box::pin(request.set_entries(Some(entries.collect())).send()).await;
         let deleted = deleted.map_err(|error| self.refused("DeleteMessageBatch", &error))?;
         if deleted.failed.is_empty() {
@@ -80,12 +80,12 @@ impl Queue {
         Err(self.unavailable(&format!("{} handled messages were not deleted", deleted.failed.len())))
     }
 
-    async fn client(&self) -> &Client {
-        self.client.get_or_init(|| Box::pin(self.connect())).await
+    async fn client(&self) -> Result<&Client> {
+        self.client.get_or_try_init(|| Box::pin(self.connect())).await
     }
 
-    async fn connect(&self) -> Client {
-        let shared = client::shared(&self.config, None).await;
+    async fn connect(&self) -> Result<Client> {
+        let (shared, _) = client::shared(&self.config, None).await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(POLL_DEADLINE)
@@ -100,7 +100,7 @@ impl Queue {
                 own = own.region(Region::from_static("us-east-1"));
             }
         }
-        Client::from_conf(own.build())
+        Ok(Client::from_conf(own.build()))
     }
 
     fn refused<E>(&self, operation: &str, error: &SdkError<E, HttpResponse>) -> SecretError

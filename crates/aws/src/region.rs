@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::client;
+use crate::connections::Connections;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
+use secret::error::Result;
 
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(15) };
@@ -20,7 +22,7 @@ pub(super) struct Region {
     config: Arc<AwsSettings>,
     /// `None` for the primary, which the configuration names or leaves to the profile.
     replica: Option<FailoverRegion>,
-    client: Mutex<Arc<OnceCell<Client>>>,
+    client: Mutex<Arc<OnceCell<(Client, Connections)>>>,
     pub(super) breaker: Breaker,
 }
 
@@ -46,9 +48,13 @@ impl Region {
         std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
     }
 
-    pub(super) async fn client(&self) -> Client {
+    /// Its client, and the connections that the client uses.
+    ///
+    /// # Errors
+    /// When it cannot be made now.
+    pub(super) async fn client(&self) -> Result<(Client, Connections)> {
         let cell = self.client.lock().clone();
-        cell.get_or_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.clone()
+        cell.get_or_try_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.cloned()
     }
 
     /// Closes its connections: their buffers hold the last answers.
@@ -58,8 +64,8 @@ impl Region {
 
     /// Asks through `client`.
     #[cfg(any(feature = "canned", fuzzing))]
-    pub(super) fn connect_by(&self, client: Client) {
-        *self.client.lock() = Arc::new(OnceCell::new_with(Some(client)));
+    pub(super) fn connect_by(&self, client: Client, connections: Connections) {
+        *self.client.lock() = Arc::new(OnceCell::new_with(Some((client, connections))));
     }
 
     /// Its name when it is a replica's.

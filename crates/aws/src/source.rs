@@ -9,6 +9,7 @@ use crate::operation::AwsCalls;
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
 use secret::clock::Clock;
+use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
 
 /// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
@@ -20,32 +21,34 @@ pub struct Aws {
     /// The primary, then those that hold replicas.
     pub(crate) regions: Vec<Region>,
     pub(crate) timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
     pub(crate) max_attempts: u32,
     pub(crate) rate_limit: TokenBucket,
     per_second: u32,
     pub(crate) in_flight: Semaphore,
     pub(crate) calls: AwsCalls,
     account: OnceLock<String>,
-    pub(crate) clock: Clock,
+    pub(crate) freezes: &'static Freezes,
 }
 
 impl Aws {
     /// Makes the source. AWS is not called until the first read.
-    pub fn new(config: &Arc<AwsSettings>, clock: Clock) -> Self {
+    pub fn new(config: &Arc<AwsSettings>, clock: &Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
-        let regions = Region::all(config, &clock);
+        let regions = Region::all(config, clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
             regions,
             timeout,
+            attempt_timeout: attempt_timeout(config),
             max_attempts,
             rate_limit,
             per_second: config.requests_per_second,
             in_flight,
             calls: AwsCalls::default(),
             account: OnceLock::new(),
-            clock,
+            freezes: Freezes::process(),
         }
     }
 
@@ -104,4 +107,10 @@ impl Aws {
             region.breaker.probe_now();
         }
     }
+}
+
+/// Leaves room for a second attempt when the first one hangs, and for every region.
+fn attempt_timeout(config: &AwsSettings) -> Duration {
+    let regions = u32::try_from(1 + config.failover.len()).unwrap_or(u32::MAX);
+    config.timeout.mul_f64(0.6) / regions
 }

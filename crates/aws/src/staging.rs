@@ -86,7 +86,7 @@ impl Aws {
             let (created, arn) = (unix_ms(output.created_date.as_ref()), output.arn.take());
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let is_binary = text.is_none();
-            let fetched = self.fetched(id, text, binary, output.version_id.take(), None)?;
+            let fetched = Self::fetched(id, text, binary, output.version_id.take(), None)?;
             let version = fetched.version_id.as_deref().ok_or_else(|| no_version_id(id, Operation::Get))?;
             let (value, id) = (fetched.value, version.to_owned());
             Ok(Version { value, is_binary, id, labels, created_unix_ms: created, arn })

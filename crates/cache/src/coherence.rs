@@ -1,58 +1,111 @@
 //! What instances tell each other when a cached copy is no longer right.
 //!
 //! ```text
-//! 1 <instance> drop <name>
-//! 1 <instance> drop <name> <version that is live now>
+//! 2 <instance> drop <name> <before>             asked for before that moment: outdated
+//! 2 <instance> drop <name> <before> <version>   the same, but for copies of this version, which is live now
+//! 2 <instance> clear <before>
+//! 1 <instance> drop <name> [<version>]          version 0.1.0
 //! 1 <instance> clear
 //! ```
 //!
-//! A message can only make its hearer look again; whoever forges one costs a lookup and nothing else.
+//! `before` is a moment on Redis's clock, in milliseconds since 1970; scripts write it. A message is a hint: an instance that
+//! receives one looks into the shared cache and believes what stands there, so a forged message costs a look and nothing else.
 
 use secret::name::SecretName;
 
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+/// Version 0.1.0. This version sends its messages as well, for instances of that one.
+const OLD_VERSION: &str = "1";
 const DROP: &str = "drop";
 const CLEAR: &str = "clear";
+/// The upper half of the ids of instances that send messages of both versions.
+const SENDS_BOTH: u64 = 0x7C5D_0002 << 32;
 
-/// A change that concerns the copies in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The copies of one name. With a version: that one is live now, and no copy of it needs to go.
-    Drop(SecretName, Option<String>),
-    /// All copies of the environment.
-    Clear,
-}
+/// An instance's name for itself: tells its own messages from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance(u64);
 
-impl Change {
-    /// The message of `instance`.
-    pub fn encode(&self, instance: u64) -> Vec<u8> {
-        match self {
-            Self::Drop(name, None) => format!("{VERSION} {instance:016x} {DROP} {}", name.as_str()),
-            Self::Drop(name, Some(live)) => format!("{VERSION} {instance:016x} {DROP} {} {live}", name.as_str()),
-            Self::Clear => format!("{VERSION} {instance:016x} {CLEAR}"),
-        }
-        .into_bytes()
+impl Instance {
+    /// A random one.
+    pub fn random() -> Self {
+        Self(SENDS_BOTH | u64::from(fastrand::u32(..)))
     }
 
-    /// What another instance said; `None` for garbage, other versions, and what `own` said itself.
-    pub fn decode(message: &[u8], own: u64) -> Option<Self> {
-        let mut words = std::str::from_utf8(message).ok()?.split(' ');
-        if words.next()? != VERSION || u64::from_str_radix(words.next()?, 16).ok()? == own {
-            return None;
+    fn sends_both(self) -> bool {
+        self.0 & (u64::from(u32::MAX) << 32) == SENDS_BOTH
+    }
+}
+
+/// What another instance says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The copies of one secret are outdated, or another version is live.
+    Dropped(SecretName),
+    /// All copies of the environment are outdated.
+    Cleared,
+}
+
+/// A message, around the moment that the script puts between its two parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Before the moment.
+    pub beginning: String,
+    /// After it.
+    pub end: String,
+    /// The message for instances of version 0.1.0.
+    pub old: String,
+}
+
+impl Message {
+    /// The copies of `name` are outdated, but for those of the version `live`.
+    pub fn drop(own: Instance, name: &SecretName, live: Option<&str>) -> Self {
+        let (instance, name) = (own.0, name.as_str());
+        let end = live.map(|live| format!(" {live}")).unwrap_or_default();
+        Self {
+            beginning: format!("{VERSION} {instance:016x} {DROP} {name} "),
+            old: format!("{OLD_VERSION} {instance:016x} {DROP} {name}{end}"),
+            end,
         }
-        let change = match words.next()? {
-            DROP => {
-                let name = SecretName::new(words.next()?).ok()?;
-                let live = words.next();
-                if live.is_some_and(|version| !is_version(version)) {
-                    return None;
-                }
-                Self::Drop(name, live.map(str::to_owned))
-            }
-            CLEAR => Self::Clear,
+    }
+
+    /// All copies are outdated.
+    pub fn clear(own: Instance) -> Self {
+        let instance = own.0;
+        Self {
+            beginning: format!("{VERSION} {instance:016x} {CLEAR} "),
+            end: String::new(),
+            old: format!("{OLD_VERSION} {instance:016x} {CLEAR}"),
+        }
+    }
+}
+
+impl Hint {
+    /// What another instance said; `None` for garbage, unknown versions, and what `own` said itself.
+    pub fn decode(message: &[u8], own: Instance) -> Option<Self> {
+        let mut words = std::str::from_utf8(message).ok()?.split(' ');
+        let is_old = match words.next()? {
+            VERSION => false,
+            OLD_VERSION => true,
             _ => return None,
         };
-        words.next().is_none().then_some(change)
+        let sender = Instance(u64::from_str_radix(words.next()?, 16).ok()?);
+        // Who sends both is heard once.
+        if sender == own || is_old && sender.sends_both() {
+            return None;
+        }
+        let hint = match words.next()? {
+            DROP => Self::Dropped(SecretName::new(words.next()?).ok()?),
+            CLEAR => Self::Cleared,
+            _ => return None,
+        };
+        if !is_old {
+            words.next()?.parse::<u64>().ok()?;
+        }
+        let live = words.next();
+        if live.is_some_and(|version| !is_version(version)) || live.is_some() && hint == Self::Cleared {
+            return None;
+        }
+        words.next().is_none().then_some(hint)
     }
 }
 
@@ -66,18 +119,33 @@ fn is_version(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn sent(message: &Message) -> [Vec<u8>; 2] {
+        let new = format!("{}{:015}{}", message.beginning, 1_767_225_600_000_u64, message.end);
+        [new.into_bytes(), message.old.clone().into_bytes()]
+    }
+
     #[test]
-    fn what_one_instance_says_another_understands_and_itself_ignores() {
+    fn what_one_instance_says_another_hears_once_and_itself_never() {
+        let (own, other) = (Instance::random(), Instance(7));
         let name = SecretName::new("A-B_c").expect("a name");
-        for change in [Change::Drop(name.clone(), None), Change::Drop(name, Some("v-1@x".into())), Change::Clear] {
-            assert_eq!(Change::decode(&change.encode(7), 8), Some(change.clone()));
-            assert_eq!(Change::decode(&change.encode(7), 7), None);
+        let drop = Hint::Dropped(name.clone());
+        for (message, hint) in [
+            (Message::drop(own, &name, None), drop.clone()),
+            (Message::drop(own, &name, Some("v-1@x")), drop.clone()),
+            (Message::clear(own), Hint::Cleared),
+        ] {
+            let [new, old] = sent(&message);
+            assert_eq!(Hint::decode(&new, other), Some(hint));
+            assert_eq!(Hint::decode(&old, other), None, "sent for version 0.1.0 only");
+            assert_eq!(Hint::decode(&new, own), None);
         }
+        assert_eq!(Hint::decode(b"1 0000000000000009 drop A-B_c v-1", own), Some(drop));
+        assert_eq!(Hint::decode(b"1 0000000000000009 clear", own), Some(Hint::Cleared));
     }
 
     #[test]
     fn garbage_is_ignored() {
-        let hostile: [&[u8]; 11] = [
+        let hostile: [&[u8]; 14] = [
             b"",
             b"1",
             b"1 0 drop",
@@ -86,13 +154,16 @@ mod tests {
             b"1 0 drop A b/c",
             b"1 0 clear now",
             b"2 0 clear",
+            b"2 0 clear 1 v",
+            b"2 0 drop A",
+            b"2 0 drop A x",
             b"1 x clear",
             b"1 0 flush",
             &[0xff, 0xfe],
         ];
         for message in hostile {
-            assert_eq!(Change::decode(message, 1), None, "{message:?}");
+            assert_eq!(Hint::decode(message, Instance(1)), None, "{message:?}");
         }
-        assert_eq!(Change::decode(&vec![b' '; 1 << 20], 1), None);
+        assert_eq!(Hint::decode(&vec![b' '; 1 << 20], Instance(1)), None);
     }
 }

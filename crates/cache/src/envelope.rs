@@ -36,7 +36,8 @@ pub struct Contents {
     pub value: SecretValue,
     /// AWS's version id.
     pub version_id: Option<Arc<str>>,
-    /// When AWS gave it, in milliseconds since 1970.
+    /// When AWS was asked for it, in milliseconds since 1970: in the shared cache by Redis's clock, in the snapshot by this
+    /// machine's.
     pub fetched_unix_ms: u64,
     /// How long it is fresh from then, in milliseconds.
     pub fresh_for_ms: u64,
@@ -103,7 +104,7 @@ impl Envelopes {
     ///
     /// # Errors
     /// `CACHE_ENTRY_CORRUPT`: truncated, foreign, of an unknown key, tampered with, or plain where keys are set (so
-    /// that whoever can write to Redis cannot put a value of their own there).
+    /// that write access to Redis is not enough to plant a value).
     pub fn open(&self, id: &str, envelope: &[u8]) -> Result<Contents> {
         self.open_in_place(id, &mut Zeroizing::new(envelope.to_vec()))
     }
@@ -112,7 +113,7 @@ impl Envelopes {
     ///
     /// # Errors
     /// As [`Envelopes::open`].
-    pub fn open_in_place(&self, id: &str, envelope: &mut Zeroizing<Vec<u8>>) -> Result<Contents> {
+    pub fn open_in_place(&self, id: &str, envelope: &mut [u8]) -> Result<Contents> {
         let corrupt = |why: &str| {
             SecretError::new(ErrorCode::CacheEntryCorrupt, format!("{id}: the shared cache entry {why}; it is ignored"))
         };

@@ -3,9 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod coherence;
+pub mod entry;
 pub mod envelope;
-pub mod generation;
 pub mod memory;
+pub mod order;
 pub mod redis;
 pub mod settings;
 pub mod snapshot;

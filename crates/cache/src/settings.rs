@@ -15,6 +15,8 @@ pub struct CacheSettings {
     pub max_stale: Duration,
     /// How long "not in AWS" is remembered.
     pub negative_ttl: Duration,
+    /// How often each process asks AWS itself for a secret that it takes from the copies of others; `None`: never.
+    pub access_check: Option<Duration>,
     /// Whether reads shortly before the TTL ends begin a refresh in the background.
     pub refresh_ahead: bool,
     /// The last-known-good file.

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::envelope::{Contents, Envelopes};
-use files::loose_mode;
+use files::{Request, loose_mode, request};
 use secret::clock::{Clock, millis};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::notice::{Notice, Notices};
@@ -79,7 +79,9 @@ impl Snapshot {
 
     /// What the file, or this process since, knows of `id`; `None` also when its envelope does not open.
     pub async fn get(&self, id: &str) -> Option<Contents> {
-        self.load().await;
+        if let Err(error) = self.load().await {
+            tracing::info!("the snapshot could not be read in time: {error}");
+        }
         let state = self.state.lock();
         let kept = state.sealed.get(id)?.as_ref()?;
         match self.envelopes.open(id, &kept.envelope) {
@@ -128,53 +130,58 @@ impl Snapshot {
     /// `CACHE_UNAVAILABLE` naming the file; what it lacks is written next time.
     pub async fn write(&self) -> Result<()> {
         let _one = self.writing.lock().await;
-        self.load().await;
+        let unwritten = |problem: &str| {
+            let why = format!("{} (cache.snapshotPath) could not be written: {problem}", self.path.display());
+            SecretError::new(ErrorCode::CacheUnavailable, why)
+        };
+        // The file has entries that this process has not, so it is not replaced unread.
+        self.load().await.map_err(|error| unwritten(&error.to_string()))?;
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
         let (path, bytes) = (self.path.clone(), self.encode());
-        let written = tokio::task::spawn_blocking(move || replace(&path, &bytes)).await;
-        let problem = match written {
+        let problem = match tokio::task::spawn_blocking(move || replace(&path, &bytes)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.kind().to_string(),
             Err(_) => "the write was cut off".to_owned(),
         };
         self.dirty.store(true, Ordering::Release);
-        let why = format!("{} (cache.snapshotPath) could not be written: {problem}", self.path.display());
-        Err(SecretError::new(ErrorCode::CacheUnavailable, why))
+        Err(unwritten(&problem))
     }
 
-    async fn load(&self) {
+    /// # Errors
+    /// The file system did not answer in time. The next call asks again; until then the file is not replaced.
+    async fn load(&self) -> io::Result<()> {
         self.loaded
-            .get_or_init(|| async {
-                let (path, notices) = (self.path.clone(), self.notices.clone());
-                let read = tokio::task::spawn_blocking(move || {
-                    // The next write replaces it by one that is private.
-                    if let Some(loose) = loose_mode(&path) {
-                        notices.notice(Notice::warning("SNAPSHOT_MODE", loose));
-                    }
-                    read(&path)
-                })
-                .await;
-                let found = match read {
-                    Ok(Ok(bytes)) => decode(&bytes).unwrap_or_else(|| {
-                        tracing::info!("the snapshot is malformed and not used");
-                        Sealed::new()
-                    }),
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Sealed::new(),
-                    Ok(Err(_)) | Err(_) => {
-                        tracing::info!("the snapshot cannot be read and is not used");
-                        Sealed::new()
+            .get_or_try_init(|| async {
+                let loaded = match request::<Loaded>(&self.path).await {
+                    Ok(loaded) => loaded,
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::NotFound {
+                            tracing::info!("the snapshot cannot be read and is not used");
+                        }
+                        return Ok(());
                     }
                 };
+                // The next write replaces it by one that is private.
+                if let Some(loose) = &loaded.loose {
+                    self.notices.notice(Notice::warning("SNAPSHOT_MODE", loose.clone()));
+                }
+                let found = decode(&loaded.bytes).unwrap_or_else(|| {
+                    tracing::info!("the snapshot is malformed and not used");
+                    Sealed::new()
+                });
                 let mut state = self.state.lock();
                 if !state.cleared {
                     for (id, kept) in found {
                         state.sealed.entry(id).or_insert(kept);
                     }
                 }
+                Ok(())
             })
-            .await;
+            .await
+            .copied()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -213,11 +220,21 @@ fn decode(bytes: &[u8]) -> Option<Sealed> {
     Some(sealed)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if std::fs::metadata(path)?.len() > MAX_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
+/// The file as it lies there.
+struct Loaded {
+    bytes: Vec<u8>,
+    /// Why it is not private.
+    loose: Option<String>,
+}
+
+impl Request for Loaded {
+    fn request(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() || metadata.len() > MAX_FILE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(Self { bytes: std::fs::read(path)?, loose: loose_mode(path) })
     }
-    std::fs::read(path)
 }
 
 /// Writes beside the file and renames, so that a reader sees the old file or the new one and never half of either.
@@ -356,6 +373,20 @@ mod tests {
             // The outer time only decides when a copy leaves the file; the envelope has its own.
             assert!(found.is_none_or(|found| found == contents(&clock, "a")), "byte {at}");
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_fifo_in_its_place_is_not_waited_for() {
+        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
+        let path = directory.path().join("snapshot");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let snapshot = snapshot(&path, &clock);
+        let answer = tokio::time::timeout(Duration::from_secs(10), snapshot.get("A_production")).await;
+        assert_eq!(answer.expect("an answer"), None);
+        snapshot.put("A_production", &contents(&clock, "canary-a"));
+        snapshot.write().await.expect("written");
+        assert!(path.is_file(), "the file takes its place");
     }
 
     #[tokio::test]

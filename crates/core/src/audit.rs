@@ -3,6 +3,8 @@
 //! The log itself is the crate `audit-log`. Here is when it is opened, what is denied while it fails, and what a record
 //! of this delivery says.
 
+mod opening;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,13 +15,13 @@ use audit_log::{
     AppendError, AuditLog, Cache, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record,
     State,
 };
-use tokio::sync::Mutex;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use self::opening::Opening;
 use crate::timer::Deadline;
 use files::loose_mode;
-use secret::clock::{AtomicMoment, Clock, Moment};
+use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Found;
 use secret::found::Origin;
@@ -61,8 +63,6 @@ pub enum AuditSink {
 const SPACE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often to check for space.
 const SPACE_POLL: Duration = Duration::from_millis(1);
-/// How long to wait before the log is opened again after a failure.
-const RETRY: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -74,8 +74,7 @@ pub struct Audit {
     config: AuditSettings,
     environment: &'static str,
     log: OnceLock<AuditLog>,
-    opening: Mutex<Option<SecretError>>,
-    retry_at: AtomicMoment,
+    opening: Opening,
     told: AtomicBool,
     tools: Arc<Manifest>,
     notices: Arc<dyn Notices>,
@@ -143,8 +142,7 @@ impl Audit {
             config,
             environment,
             log: OnceLock::new(),
-            opening: Mutex::new(None),
-            retry_at: AtomicMoment::new(Moment::FIRST),
+            opening: Opening::default(),
             told: false.into(),
             tools,
             notices,
@@ -166,35 +164,11 @@ impl Audit {
         if let Some(log) = self.log.get() {
             return self.judge(log);
         }
-        let mut failed = self.opening.lock().await;
-        if self.log.get().is_none() && self.clock.now() >= self.retry_at.get() {
-            let audit = self.clone();
-            let opened = tokio::task::spawn_blocking(move || {
-                let opened = AuditLog::open(audit.options());
-                if opened.is_ok() {
-                    audit.tell_loose_modes();
-                }
-                opened
-            })
-            .await;
-            let stopped = |_| SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not opened");
-            match opened.map_err(stopped).and_then(|opened| opened.map_err(|failure| unwritable(&failure))) {
-                Ok(log) => {
-                    // Nobody else opens it: the lock is held.
-                    drop(self.log.set(log));
-                    *failed = None;
-                }
-                Err(error) => {
-                    self.tell_once(&error);
-                    let (from, to) = (self.retry_at.get(), self.clock.now().plus(RETRY));
-                    self.retry_at.advance(from, to);
-                    *failed = Some(error);
-                }
-            }
-        }
-        match (&*failed, self.config.denies) {
-            (Some(error), true) => Err(error.clone()),
-            _ => self.log.get().map_or(Ok(()), |log| self.judge(log)),
+        let opened = self.open().await;
+        match (opened, self.log.get()) {
+            (_, Some(log)) => self.judge(log),
+            (Err(error), None) => self.unless_needed(error),
+            (Ok(()), None) => Ok(()),
         }
     }
 
@@ -260,7 +234,7 @@ impl Audit {
         }
     }
 
-    /// Records a cached read, without waiting. `false`: the read has to take the long way, where it is told why.
+    /// Records a cached read, without waiting. `false`: the read takes the slow path, which says why.
     #[inline]
     pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
         let Some(log) = self.log.get() else { return false };
@@ -327,7 +301,7 @@ impl Audit {
         self.write(&record).await
     }
 
-    /// Records a rotation. It has happened: when the record cannot be written, that is told and changes nothing.
+    /// Records a rotation. It has happened: a record that cannot be written is reported and changes nothing.
     pub async fn rotation(&self, report: &Report) {
         let outcome = if report.ending == Ending::Finished { Outcome::Ok } else { Outcome::Failed };
         let record = Record {
@@ -378,10 +352,7 @@ impl Audit {
     /// # Errors
     /// `AUDIT_WRITE_FAILED`.
     pub async fn check(self: &Arc<Self>) -> Result<()> {
-        self.ready().await?;
-        if let Some(error) = self.opening.lock().await.as_ref() {
-            return Err(error.clone());
-        }
+        self.open().await?;
         match self.log.get() {
             Some(log) if log.state() != State::Healthy => Err(Self::failing(log)),
             _ => Ok(()),
@@ -393,6 +364,7 @@ impl Audit {
     /// # Errors
     /// `AUDIT_WRITE_FAILED`; the records stay in the journal, for the next process.
     pub async fn close(self: &Arc<Self>) -> Result<()> {
+        self.opening.close();
         let audit = self.clone();
         let closed = tokio::task::spawn_blocking(move || audit.log.get().map_or(Ok(()), |log| log.close(CLOSE))).await;
         match closed {

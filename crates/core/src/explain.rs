@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::memory::{Entry, Lookup};
+use cache::entry::Entry;
+use cache::memory::Lookup;
 use cache::tiered::Shared;
 use secret::breaker::BreakerState;
 use secret::clock::{Clock, Moment, millis};
@@ -232,7 +233,7 @@ impl Recorder<'_> {
                         None => Ok(None),
                     };
                     self.called(reads, name, &said);
-                    course.aws(said, now)
+                    course.aws(said, reads.cache().and_then(|cache| cache.memory().held(name.as_str())), now)
                 }
                 Step::AskSnapshot(course, error) => {
                     let copy = match reads.cache() {
@@ -265,7 +266,7 @@ impl Recorder<'_> {
             }
             Lookup::Miss => drop(self.add(Origin::Memory, LayerState::Miss)),
         }
-        Course::begin(lookup)
+        Course::begin(lookup, reads.cache().is_some_and(|cache| cache.is_denied(name)))
     }
 
     fn shared(&mut self, shared: &Shared) {
@@ -314,7 +315,7 @@ impl Recorder<'_> {
         };
         let report = self.add(layer, state);
         report.version_id.clone_from(&entry.version_id);
-        report.age_ms = Some(wall.saturating_sub(entry.fetched_unix_ms));
+        report.age_ms = Some(millis(now.since(entry.asked.at())));
         report.fresh_until_unix_ms = Some(at(entry.deadlines.fresh_until));
         report.stale_until_unix_ms = Some(at(entry.deadlines.stale_until));
         let refresh_at = entry.deadlines.refresh_at;

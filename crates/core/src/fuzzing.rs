@@ -1,6 +1,6 @@
-//! What is done with untrusted bytes, for `tools/fuzz/`: each function takes any bytes and panics when something does not hold.
-//! The tests here run them over the corpus and what is near it.
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a finding is told")]
+//! What is done with untrusted bytes, for `tools/fuzz/`: each function takes any bytes and panics when something does
+//! not hold. The tests here run them over the corpus and what is near it.
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a finding is reported by a panic")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,12 +4,12 @@ use crate::delivery::Delivery;
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
 
-/// How a part is.
+/// The state of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Switched off.
     Disabled,
-    /// As it should be.
+    /// Works.
     Ok,
     /// Works with a restriction.
     Degraded,
@@ -18,7 +18,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The name in reports.
+    /// The name of the state in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
@@ -29,21 +29,22 @@ impl Status {
     }
 }
 
-/// A part's state and its reason.
+/// A part of the delivery, and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// The part, as named in the report.
+    /// The name of the part in reports.
     pub part: &'static str,
-    /// How it is.
+    /// The state.
     pub status: Status,
-    /// Why it is not ok.
+    /// The reason, if the state is not `Ok`.
     pub reason: Option<String>,
 }
 
-/// Asked for to see whether AWS answers; no secret has this name.
+/// The name that is read to see whether AWS answers. No secret has it.
 const PROBE: &str = "TCS_SECRET_DELIVERY_HEALTH_PROBE";
 
-/// Every part's state, and the whole's: down when reads of secrets that are not cached would reject.
+/// Returns the state of every part, and that of the delivery, which is `Down` if reads of secrets that are not cached
+/// would reject.
 ///
 /// # Errors
 /// `CLOSED`.
@@ -84,7 +85,7 @@ async fn aws(delivery: &Delivery) -> Check {
     aws.probe_now();
     let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
     match aws.fetch(&reads.id(&name)).await {
-        // Being refused a secret that does not exist is the ordinary answer to an identity with narrow permissions.
+        // AWS refuses a secret that does not exist to an identity with narrow permissions. That is a normal answer.
         Ok(_) => check("aws", Status::Ok, None),
         Err(error) if error.is_denied() => check("aws", Status::Ok, None),
         Err(error) if delivery.resolver.unless_optional(error.clone()).is_none() => {
@@ -138,7 +139,7 @@ async fn audit(delivery: &Delivery) -> Check {
     }
 }
 
-/// Where nothing is delivered without its record, a failing log is as bad as a failing AWS.
+/// A failing log means `Down` if no value is delivered without its record.
 fn audit_matters(delivery: &Delivery, check: &Check) -> Status {
     let denies = delivery.audit().is_some_and(|audit| audit.denies());
     match check.status {

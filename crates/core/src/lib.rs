@@ -1,8 +1,7 @@
 //! The delivery core: names, sources, resolver, caches. No Node-API and no process globals.
 //!
-//! Arrows point down only: `delivery` → `resolver`, `cache`, `metrics` → `source` → the domain words (`name`,
-//! `value`, `environment`, `error`, `clock`, `notice`). The AWS SDK is known to `source::aws` alone, Redis to
-//! `cache::redis` alone.
+//! `ARCHITECTURE.md` has the modules, and `__test__/architecture/arrows.test.js` their order: each uses only those
+//! before it.
 #![forbid(unsafe_code)]
 
 pub mod audit;

@@ -1,5 +1,5 @@
-//! What happens inside, for the service's own logger: this crate's `tracing` events become notices. Those of libraries do
-//! not: nobody here knows what they print.
+//! Internal activity for the service's logger: the `tracing` events of this package's crates become notices. Those of
+//! libraries do not, because their content is unknown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,15 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use secret::notice::{LogLevel, Notice, Notices};
 
-/// Events of this crate begin so.
-const OWN: &str = env!("CARGO_CRATE_NAME");
+/// The beginning of the targets of this package's events: the name of the addon's crate, with which those of all others begin.
+const OWN: &str = "tcs_secret_delivery";
 
-/// Sends events up to `level` to `notices`.
+/// Whether a target is a module of one of this package's crates, such as `tcs_secret_delivery_aws::call`.
+fn is_own(target: &str) -> bool {
+    target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']))
+}
+
+/// A dispatcher that sends events up to `level` to `notices`.
 pub fn dispatch(level: LevelFilter, notices: Arc<dyn Notices>) -> Dispatch {
     if level == LevelFilter::OFF {
         return Dispatch::none();
@@ -32,7 +37,7 @@ struct Log {
 
 impl Log {
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && metadata.target().starts_with(OWN)
+        *metadata.level() <= self.level && is_own(metadata.target())
     }
 }
 
@@ -73,7 +78,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// The message, and the other fields as ` name=value`.
+/// Collects the message, followed by the other fields as ` name=value`.
 #[derive(Default)]
 struct Line {
     message: String,
@@ -120,6 +125,36 @@ mod tests {
         });
         tracing::warn!("outside");
         assert_eq!(*heard.0.lock(), ["debug it failed code=X attempt=2", "warn look"]);
+    }
+
+    #[test]
+    fn events_of_each_crate_of_the_package_become_lines() {
+        let heard = Arc::new(Heard::default());
+        let log = dispatch(LevelFilter::DEBUG, heard.clone());
+        tracing::dispatcher::with_default(&log, || {
+            tracing::debug!(target: "tcs_secret_delivery", "addon");
+            tracing::debug!(target: "tcs_secret_delivery_aws::call", "aws");
+            tracing::debug!(target: "tcs_secret_delivery_audit_log", "audit log");
+            tracing::debug!(target: "tcs_secret_deliverer", "not ours");
+            tracing::debug!(target: "aws_config::tcs_secret_delivery", "not ours");
+        });
+        assert_eq!(*heard.0.lock(), ["debug addon", "debug aws", "debug audit log"]);
+    }
+
+    #[test]
+    fn the_name_of_each_crate_begins_as_that_of_the_package() {
+        // The path of a type begins with the name of its crate, as the targets of its events do.
+        for path in [
+            std::any::type_name::<Log>(),
+            std::any::type_name::<audit_log::AuditLog>(),
+            std::any::type_name::<aws::settings::AwsSettings>(),
+            std::any::type_name::<cache::settings::CacheSettings>(),
+            std::any::type_name::<files::Directory>(),
+            std::any::type_name::<secret::notice::LogLevel>(),
+        ] {
+            assert!(is_own(path), "{path}");
+        }
+        assert!(!is_own(std::any::type_name::<LevelFilter>()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Precedence: which source answers (DESIGN sections 2 and 4). The order of the sources, and when the next one is asked,
-//! stand here and nowhere else: [`Resolver::order`] and [`Progress`]. A read, `getToolSecrets` and `explain` follow both.
+//! Precedence: which source answers (`docs/behaviour.md`). The order of the sources, and when the next one is asked,
+//! stand here and nowhere else: [`Resolver::order`] and [`Progress`]. A read, `getToolSecrets` and `explain` follow
+//! both.
 
 use std::sync::Arc;
 
@@ -94,8 +95,8 @@ impl Resolver {
         }
     }
 
-    /// The values of `names`, each with its variables, at the cost of few calls; `None` when every source says that it has
-    /// none.
+    /// The values of `names`, each with its variables, at the cost of few calls; `None` when every source says that it
+    /// has none.
     ///
     /// # Errors
     /// Each answer by itself. In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the

@@ -1,4 +1,4 @@
-//! Background work: counted, so that `close` can wait for it, and logged to the delivery's own logger.
+//! Background tasks. They are counted, so that `close` can wait for them, and log to the delivery's logger.
 
 use std::pin::Pin;
 
@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Dispatch;
 use tracing::instrument::{WithDispatch, WithSubscriber as _};
 
-/// The background work of one delivery. Clones are the same.
+/// The background tasks of one delivery. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -17,17 +17,18 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// None yet; what they log goes to `log`.
+    /// Starts without tasks. What tasks log goes to `log`.
     pub fn new(log: Dispatch) -> Self {
         Self { tracker: TaskTracker::new(), log }
     }
 
-    /// Has `work` log to this delivery's logger.
+    /// Makes `work` log to this delivery's logger.
     pub fn logged<F>(&self, work: F) -> WithDispatch<F> {
         work.with_subscriber(self.log.clone())
     }
 
-    /// Boxed, so that what is around it exists once for each kind of answer.
+    /// Boxed to keep the binary small: the wrapper is then compiled once for each result type instead of once for each
+    /// future.
     fn boxed<F>(&self, work: F) -> WithDispatch<Pin<Box<dyn Future<Output = F::Output> + Send>>>
     where
         F: Future + Send + 'static,
@@ -36,7 +37,7 @@ impl Tasks {
         self.logged(work)
     }
 
-    /// Begins `work`. Called inside a runtime.
+    /// Starts `work`. Must be called inside a runtime.
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -44,7 +45,7 @@ impl Tasks {
         self.tracker.spawn(self.boxed(work))
     }
 
-    /// Begins `work` on a runtime, from any thread.
+    /// Starts `work` on a runtime, from any thread.
     pub fn spawn_on<F>(&self, work: F, runtime: &Handle) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -52,12 +53,12 @@ impl Tasks {
         self.tracker.spawn_on(self.boxed(work), runtime)
     }
 
-    /// Begins `work`, which ends when `stop` is cancelled. Called inside a runtime.
+    /// Starts `work`, which ends when `stop` is cancelled. Must be called inside a runtime.
     pub fn spawn_until(&self, stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
         self.spawn_until_on(stop, work, &Handle::current());
     }
 
-    /// [`Tasks::spawn_until`] on a runtime, from any thread.
+    /// Does the same as [`Tasks::spawn_until`] on a runtime, from any thread.
     pub fn spawn_until_on(
         &self,
         stop: &CancellationToken,
@@ -75,12 +76,12 @@ impl Tasks {
         self.spawn_on(work, runtime);
     }
 
-    /// Lets [`Tasks::wait`] end once the work under way has ended.
+    /// Lets [`Tasks::wait`] end once the running tasks have ended.
     pub fn close(&self) {
         self.tracker.close();
     }
 
-    /// Waits for all of it.
+    /// Waits until all tasks have ended.
     pub async fn wait(&self) {
         self.tracker.wait().await;
     }

@@ -10,13 +10,14 @@ use secret::name::{SecretName, tool_prefix};
 use crate::reads::ListedNow;
 use crate::reads::table::Answer;
 use crate::resolver::{Freshness, Resolver};
-use crate::source::runtime::Variables;
+use crate::source::runtime::{REPLACED_AT_MOST, Variables};
 
 /// A tool's secrets by lower-cased type.
 pub type ToolSecrets = BTreeMap<String, Found>;
 
 /// Reads every secret of `tool`: the declared ones, or, without a declaration, every name that starts with
-/// `${TOOL}_` in any source. Each key obeys the same precedence as a single read (decision D5).
+/// `${TOOL}_` in any source. Each key obeys the same precedence as a single read (decision D5). What is read of a
+/// Kubernetes mount is of one generation.
 ///
 /// # Errors
 /// As a single read of any of them.
@@ -26,6 +27,17 @@ pub async fn read_tool(
     tool: &str,
     variables: &Variables,
 ) -> Result<ToolSecrets> {
+    for _ in 1..REPLACED_AT_MOST {
+        let variables = variables.in_one_generation();
+        let secrets = read_once(resolver, manifest, tool, &variables).await;
+        if !variables.is_outdated() {
+            return secrets;
+        }
+    }
+    read_once(resolver, manifest, tool, &variables.in_one_generation()).await
+}
+
+async fn read_once(resolver: &Resolver, manifest: &Manifest, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
     let (names, answers) = match declared_names(manifest, tool)? {
         Some(names) => {
             let answers = resolver.resolve(&names, &each(variables, names.len()), Freshness::Cached).await;

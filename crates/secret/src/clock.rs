@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::suspended;
+
 /// A point on the monotonic clock, in milliseconds since an arbitrary start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
@@ -15,10 +17,26 @@ impl Moment {
     /// Later than any other moment.
     pub const NEVER: Self = Self(u64::MAX);
 
+    /// The moment `ms` milliseconds after the arbitrary start.
+    pub fn from_millis(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the arbitrary start.
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
     /// The moment `after` later, at the far end of time when that overflows.
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(millis(after)))
+    }
+
+    /// The moment `before` earlier, at the beginning of time when that underflows.
+    #[must_use]
+    pub fn minus(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(before)))
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
@@ -51,8 +69,9 @@ impl AtomicMoment {
 
 /// Reads monotonic and wall-clock time; tests replace it with one they move by hand.
 ///
-/// Monotonic time is coarse (a few milliseconds) because it is read on every cached read, where a precise clock
-/// costs 24 ns and a coarse one 7. Nothing here needs more: TTLs are seconds.
+/// Monotonic time counts the time in which the machine slept or the process was stopped: a copy grows old meanwhile. It
+/// is coarse (a few milliseconds) because it is read on every cached read: see [`suspended`](crate::suspended) for how
+/// and what it costs. Nothing here needs more: TTLs are seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<TestTime>>);
 
@@ -77,6 +96,11 @@ impl Clock {
         Self(Some(Arc::new(TestTime { elapsed_ms: AtomicU64::new(0) })))
     }
 
+    /// Whether a test moves it.
+    pub fn is_test(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Moves a test clock; does nothing to the machine's.
     pub fn advance(&self, by: Duration) {
         if let Some(test) = &self.0 {
@@ -88,7 +112,7 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            None => Moment(coarsetime::Instant::now_without_cache_update().as_u64_millis()),
+            None => Moment(suspended::now_ms()),
             Some(test) => Moment(1 + test.elapsed_ms.load(Ordering::SeqCst)),
         }
     }
@@ -127,17 +151,6 @@ impl Stopwatch {
     #[inline]
     pub fn took(self) -> Duration {
         self.0.elapsed()
-    }
-}
-
-trait CoarseMillis {
-    fn as_u64_millis(&self) -> u64;
-}
-
-impl CoarseMillis for coarsetime::Instant {
-    #[inline]
-    fn as_u64_millis(&self) -> u64 {
-        coarsetime::Duration::from_ticks(self.as_ticks()).as_millis()
     }
 }
 

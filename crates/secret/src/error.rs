@@ -93,6 +93,7 @@ pub struct SecretError {
     message: Arc<str>,
     missing_credentials: bool,
     about_one_request: bool,
+    throttled: bool,
     action: Option<&'static str>,
 }
 
@@ -102,7 +103,14 @@ pub type Result<T> = std::result::Result<T, SecretError>;
 impl SecretError {
     /// An error with `code`; `message` must not hold anything secret.
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), missing_credentials: false, about_one_request: false, action: None }
+        Self {
+            code,
+            message: message.into(),
+            missing_credentials: false,
+            about_one_request: false,
+            throttled: false,
+            action: None,
+        }
     }
 
     /// `SOURCE_UNAVAILABLE` because this process has no AWS credentials at all.
@@ -114,6 +122,12 @@ impl SecretError {
     #[must_use]
     pub fn about_one_request(self) -> Self {
         Self { about_one_request: true, ..self }
+    }
+
+    /// The same failure: AWS was asked too often.
+    #[must_use]
+    pub fn throttled(self) -> Self {
+        Self { throttled: true, ..self }
     }
 
     /// The same failure, for want of the permission to do `action`.
@@ -176,6 +190,11 @@ impl SecretError {
     /// Whether AWS is there and answered so about this one secret or request: no breaker opens.
     pub fn is_about_one_request(&self) -> bool {
         self.about_one_request
+    }
+
+    /// Whether AWS was asked too often: other operations have other quotas.
+    pub fn is_throttled(&self) -> bool {
+        self.throttled
     }
 
     /// Whether AWS refused this identity (denied or decryption refused): fail closed, count as unauthorized.

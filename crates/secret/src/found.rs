@@ -60,8 +60,6 @@ pub struct Fetched {
     pub version_id: Option<Arc<str>>,
     /// When AWS got this version, in milliseconds since 1970.
     pub created_unix_ms: Option<u64>,
-    /// When AWS gave it, in milliseconds since 1970.
-    pub fetched_unix_ms: u64,
 }
 
 impl Fetched {

@@ -89,6 +89,14 @@ impl Manifest {
         Some(Owner { tool: tool.to_owned(), secret_type: secret_type.to_owned() })
     }
 
+    /// Whether `name` is a declared secret.
+    pub fn declares(&self, name: &str) -> bool {
+        let owner = self.owner(name);
+        owner.is_some_and(|owner| {
+            self.tools.get(&owner.tool).is_some_and(|types| types.contains_key(&owner.secret_type))
+        })
+    }
+
     /// When `name` is moved to AWS.
     pub fn phase(&self, name: &str) -> Phase {
         let Some(owner) = self.owner(name) else { return Phase::Other };

@@ -9,7 +9,7 @@ pub enum LogLevel {
     Warn,
     /// Worth knowing.
     Info,
-    /// For whoever looks for a fault.
+    /// For people who look for a fault.
     Debug,
 }
 

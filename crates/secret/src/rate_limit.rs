@@ -6,10 +6,11 @@ use parking_lot::Mutex;
 
 use crate::clock::{Clock, Moment};
 
-/// Holds the tokens of one second, and refills evenly.
+/// Holds the tokens of one second, or of a longer burst, and refills evenly.
 #[derive(Debug)]
 pub struct TokenBucket {
     per_second: f64,
+    most: f64,
     clock: Clock,
     state: Mutex<State>,
 }
@@ -24,9 +25,14 @@ struct State {
 impl TokenBucket {
     /// Starts full: the calls of the first second do not wait.
     pub fn new(per_second: u32, clock: Clock) -> Self {
-        let per_second = f64::from(per_second.max(1));
-        let state = Mutex::new(State { tokens: per_second, at: clock.now() });
-        Self { per_second, clock, state }
+        Self::with_burst(per_second, per_second.max(1), clock)
+    }
+
+    /// Starts with `burst` tokens, and never holds more.
+    pub fn with_burst(per_second: u32, burst: u32, clock: Clock) -> Self {
+        let (per_second, most) = (f64::from(per_second.max(1)), f64::from(burst));
+        let state = Mutex::new(State { tokens: most, at: clock.now() });
+        Self { per_second, most, clock, state }
     }
 
     /// How long the next caller would have to wait. Takes no token.
@@ -42,7 +48,7 @@ impl TokenBucket {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let refilled = state.tokens + now.since(state.at).as_secs_f64() * self.per_second;
-        state.tokens = refilled.min(self.per_second);
+        state.tokens = refilled.min(self.most);
         state.at = now;
         let missing = (1.0 - state.tokens).max(0.0);
         let wait = Duration::from_secs_f64(missing / self.per_second);

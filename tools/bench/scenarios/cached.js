@@ -90,7 +90,7 @@ const sides = {
     return measure(bytes, async (tool, type) => provider.get(awsId(tool, type), { maxAge: TTL_MS / 1000 }))
   },
 
-  /** What a service would write itself. @param {Input} input */
+  /** A cache that a service would write itself. @param {Input} input */
   async map({ bytes }) {
     const expires = Date.now() + TTL_MS
     /** @type {Map<string, { value: string, expires: number }>} */

@@ -1,6 +1,6 @@
 'use strict'
 
-// Cold reads: every one of another secret, so every one asks AWS.
+// Cold reads: each reads another secret, so each one asks AWS.
 
 const { VALUE, assertRead, atOnce } = require('../load')
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// A herd: 1,000 concurrent reads of one cold secret, and all 100 secrets of one tool. Counted are the calls to AWS.
+// Counts the AWS calls of 1,000 concurrent reads of one cold secret, and of all 100 secrets of one tool.
 
 const { performance } = require('node:perf_hooks')
 const { VALUE, assertRead } = require('../load')

@@ -1,12 +1,12 @@
 'use strict'
 
-// Shared-cache reads: every one of another secret that another instance has already put into Redis. This package
-// decrypts and checks an envelope in each; the peer reads the bare text. Both have their default options: memory holds
-// 10,000 secrets, so that most reads also put another one out.
+// Shared-cache reads: each reads another secret, which another instance has already put into Redis. This package decrypts and
+// checks an envelope in each read; the peer reads plain text. Both have their default options: memory holds 10,000 secrets, so
+// that most reads also evict one.
 
 const { VALUE, assertRead, atOnce } = require('../load')
 
-// Long enough for the compilers of both sides to have finished before, and for a run to be more than a moment.
+// Enough reads that the JIT compilers have finished before the measurement, and that a run is not too short.
 const READS = 100_000
 const WARM_UP = 50_000
 

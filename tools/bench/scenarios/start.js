@@ -1,6 +1,6 @@
 'use strict'
 
-// From nothing to the first instance: `require` and the constructor. Node's own start is not counted.
+// The time to the first instance: `require` and the constructor, without the start of Node.
 
 const { performance } = require('node:perf_hooks')
 

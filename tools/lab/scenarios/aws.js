@@ -1,6 +1,6 @@
 'use strict'
 
-// AWS fails in every way it can. There is no Redis to help: what answers is the process's own copy.
+// AWS fails in many ways, without a Redis: copies in the process's memory answer.
 
 const { idOf, nameOf } = require('../values')
 
@@ -10,7 +10,7 @@ const KNOWN_ID = idOf(nameOf('LAB', 0))
 /** @typedef {import('../fault').Fault} Fault */
 /** @typedef {import('../stage').Stage} Stage */
 
-/** Those with a near relative, left out of the short run. */
+/** Faults that are similar to others. The short run leaves them out. */
 const LONG_ONLY = ['aws-refused', 'aws-cut', 'aws-corrupt', 'aws-other-json', 'aws-empty', 'aws-request-expired']
 
 /** @param {{ short: boolean }} mode @returns {Fault[]} */
@@ -41,7 +41,7 @@ function awsFaults({ short }) {
 
   const huge = `{"Name":"${KNOWN_ID}","SecretString":"${'x'.repeat(10 * MIB)}","VersionId":"huge"}`
   const latencyMs = short ? 20 : 150
-  // Nothing may fail here, so the deadline leaves room for a busy machine.
+  // No read may fail here, so the deadline is long enough for a busy machine.
   const slowPace = short
     ? { ttlSeconds: 10, timeoutMs: 2000, windowMs: 11_500 }
     : { ttlSeconds: 15, timeoutMs: 2000, windowMs: 20_000 }
@@ -98,7 +98,7 @@ function awsFaults({ short }) {
       ({ aws }) => aws.fault({ action: { error: { status: 400, code: 'ThrottlingException' } }, probability: 0.9 }),
       { ...limited, load: { coldPerSecond: perSecond / 2 } },
     ),
-    // More is asked for than may be sent: known secrets must not wait for what never ends.
+    // More reads than the rate limit allows: known secrets must not wait for them.
     fault('aws-limit', `${3 * perSecond} cold reads/s, ${perSecond} requests/s allowed`, async () => {}, {
       ...limited,
       load: { coldPerSecond: 3 * perSecond },

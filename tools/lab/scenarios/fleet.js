@@ -1,6 +1,6 @@
 'use strict'
 
-// What holds between processes, and what is a matter of counting rather than of enduring.
+// Properties of several processes, such as the number of AWS calls of a fleet.
 
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -12,9 +12,9 @@ const { Stage } = require('../stage')
 const { idOf, names, stored, valueOf, versionOf } = require('../values')
 
 const FLEET = 8
-/** So many lifetimes of a copy are counted. */
+/** The number of TTLs during which calls are counted. */
 const TTLS = 3.8
-/** So long one instance may keep the others waiting. */
+/** The longest time that one instance may make the others wait, in milliseconds. */
 const LOCK_MS = 1000
 const SECRETS = names('FLEET', 100)
 const [ONE] = SECRETS
@@ -44,7 +44,7 @@ const wrongIn = ({ answers }, of, version = 1) =>
   answers.filter(({ value }, i) => value !== valueOf(of[i % of.length], version)).length
 
 /**
- * AWS calls of so many processes that read all secrets from a cold start on, until each was refreshed four times.
+ * Counts the AWS calls of several processes that read all secrets from a cold start until each was refreshed four times.
  *
  * @param {'debug' | 'release'} profile
  * @param {number} processes
@@ -157,14 +157,14 @@ function fleetScenarios({ short }) {
             await heard('cache.clear', () => a.call('cache.clear')),
             await heard('a new version seen by refresh()', () => a.call('refresh', ONE)),
             await heard('cache.set', (value) => a.call('cache.set', ONE, value), { inAws: false }),
-            // Nothing backs what was put by hand, so it goes before a rotation.
+            // Invalidates the value of `cache.set`, which AWS does not have, before the rotation.
             await heard('cache.invalidate of it', () => a.call('cache.invalidate', ONE)),
           ]
           await a.call('rotateSecret', ONE, 'production')
           const rotated = await a.call('getSecretFromAWS', ONE)
           const ms = await untilRead(b, ONE, (read) => read === rotated)
           goals.push(goal('rotateSecret: another process has the new value after', ms, 'under', 1000, milliseconds))
-          // What is said while it cannot listen is not missed either.
+          // A message that was published while the service was disconnected must take effect too.
           const unheard = async () => {
             await wire.refuse()
             await until('the change is taken', () => isTaken(a.call('cache.invalidate', ONE)))
@@ -190,7 +190,7 @@ function fleetScenarios({ short }) {
       name: 'ends-in-time',
       async run(profile) {
         const limits = { ttlSeconds: 2, maxStaleSeconds: 3 }
-        /** How long values go on being served. @param {(stage: Stage) => Promise<unknown>} apply @param {(answer: { value?: string | null, code?: string }) => boolean} isEnd */
+        /** Measures how long values are still served. @param {(stage: Stage) => Promise<unknown>} apply @param {(answer: { value?: string | null, code?: string }) => boolean} isEnd */
         const served = async (apply, isEnd) => {
           const use = async (/** @type {Stage} */ stage) => {
             const service = await stage.service({ aws: { timeoutMs: 120 }, cache: limits })

@@ -7,7 +7,7 @@ const { performance } = require('node:perf_hooks')
 /** @typedef {import('../fault').Fault} Fault */
 /** @typedef {import('../stage').Stage} Stage */
 
-/** A region serves when it is asked and the other one is not, for so long. */
+/** For how long one region must get all calls before it counts as the region that serves, in milliseconds. */
 const ALONE_MS = 500
 
 /** @param {{ short: boolean }} mode @returns {Fault[]} */

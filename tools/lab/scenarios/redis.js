@@ -1,6 +1,6 @@
 'use strict'
 
-// Redis fails in every way it can while AWS goes on: no read may fail, and none may return what is not so.
+// Redis fails in many ways while AWS works: no read may fail or return a wrong value.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { freePort } = require('../../../__test__/support/servers/server')
@@ -12,7 +12,7 @@ const KEYS = KNOWN.map((name) => `secret:${idOf(name)}`)
 /** @typedef {import('../fault').Fault} Fault */
 /** @typedef {import('../stage').Stage} Stage */
 
-/** Redis serves again when a secret read anew stands in it. @type {NonNullable<Fault['recovered']>} */
+/** Redis has recovered when a secret that is read again appears in it. @type {NonNullable<Fault['recovered']>} */
 const sharedAgain = async ({ redis }, service) => {
   await redis?.command('UNLINK', KEYS[0])
   await service.call('refresh', KNOWN[0])
@@ -23,7 +23,7 @@ const sharedAgain = async ({ redis }, service) => {
   return false
 }
 
-/** Garbage where copies and messages are expected. @param {Stage} stage */
+/** Puts garbage where copies and messages are expected. @param {Stage} stage */
 async function garbage({ redis }) {
   await Promise.all(KEYS.map((key, i) => redis?.command('SET', key, i % 2 === 0 ? 'garbage' : '')))
   for (const message of ['garbage', '', '{}', '[]', '{"name":7}', 'x'.repeat(100_000)]) {
@@ -31,7 +31,7 @@ async function garbage({ redis }) {
   }
 }
 
-/** Another secret's copy, word for word. @param {Stage} stage */
+/** Puts the exact copy of another secret into Redis. @param {Stage} stage */
 async function exchanged({ redis }) {
   const copies = await redis?.command('MGET', ...KEYS)
   await redis?.command('MSET', ...KEYS.flatMap((key, i) => [key, copies[(i + 1) % KEYS.length]]))
@@ -54,7 +54,7 @@ function redisFaults({ short }) {
     recovered: sharedAgain,
     ...more,
   })
-  /** What may cost a subscription. @type {typeof fault} */
+  /** A fault that may end a subscription. @type {typeof fault} */
   const severed = (name, what, apply, lift, more) => fault(name, what, apply, lift, { looksAgain: true, ...more })
   const nothing = async () => {}
   /** @type {(stage: Stage) => Promise<unknown>} */

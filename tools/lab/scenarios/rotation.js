@@ -1,7 +1,7 @@
 'use strict'
 
-// Rotation of a PostgreSQL password while services read the secret and connect with it, while everything that takes part
-// fails, and while the process that rotates is killed.
+// Rotation of a PostgreSQL password while services read the secret and connect with it, while each part
+// fails, and while the rotating process is killed.
 
 const { fork } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
@@ -16,10 +16,10 @@ const { until } = require('../../../__test__/support/until')
 const { Stage } = require('../stage')
 const { idOf, names, stored, valueOf } = require('../values')
 
-/** Long enough for a hook on a busy machine. */
+/** The hook timeout, which is long enough for a busy machine. */
 const HOOK_TIMEOUT_MS = 1500
 const EVENT_BOUND_MS = 250
-/** What `withSecret` allows itself. */
+/** The time limit of `withSecret`, in milliseconds. */
 const CONNECT_BOUND_MS = 10_000
 
 /** @typedef {import('../../report').Goal} Goal */
@@ -47,7 +47,7 @@ const onPostgres = (profile, of, use) =>
     return use(stage, database)
   })
 
-/** The version that is live. @param {Stage} stage @param {string} name */
+/** The live version. @param {Stage} stage @param {string} name */
 async function liveOf(stage, name) {
   const versions = await stage.aws.versions(idOf(name))
   const live = versions.filter(({ labels }) => labels.includes('AWSCURRENT'))
@@ -55,7 +55,7 @@ async function liveOf(stage, name) {
   return { live: live[0], versions }
 }
 
-/** Whether the target accepts what is live. @param {Stage} stage @param {string} name */
+/** Whether the database accepts the live value. @param {Stage} stage @param {string} name */
 async function isAccepted(stage, name) {
   const { live } = await liveOf(stage, name)
   return tryPassword(/** @type {PostgresServer} */ (stage.postgres).options('', ''), JSON.parse(live.value)).then(
@@ -117,7 +117,7 @@ const TROUBLES = (/** @type {string} */ secret) => {
   return troubles
 }
 
-/** The usual hooks, which go wrong as `trouble` says. @param {Stage} stage @param {import('../../../examples/rotate-postgres/hooks').Database} database @param {() => Trouble} trouble */
+/** The usual hooks, which fail as `trouble` says. @param {Stage} stage @param {import('../../../examples/rotate-postgres/hooks').Database} database @param {() => Trouble} trouble */
 function troubledHooks(stage, database, trouble) {
   const usual = {
     ...oneRole(database),
@@ -127,7 +127,7 @@ function troubledHooks(stage, database, trouble) {
     /** @param {any} context */
     const hook = async (context) => {
       const { hooks = {}, at = {} } = /** @type {any} */ (trouble())
-      // Each goes wrong once.
+      // Each part fails once.
       const how = hooks[name]
       delete hooks[name]
       await at[name]?.(stage)
@@ -164,7 +164,7 @@ const underLoad = ({ short }) => ({
         connectionsPerSecond,
       })
 
-      /** Rotations that did not end as they said. @type {string[]} */
+      /** Rotations whose end did not match their report. @type {string[]} */
       const between = []
       const rotate = async () => {
         const report = await rotator.rotation.rotate(name)
@@ -179,7 +179,7 @@ const underLoad = ({ short }) => ({
         if (outcome !== 'finished') refused++
         await stage.aws.clearFaults()
         await trouble.lift?.(stage)
-        // A breaker may still be open, and a copy of Redis be on its way.
+        // A breaker may still be open, and a copy from Redis may still arrive.
         if (outcome !== 'finished') {
           await until(
             `a rotation after '${trouble.what}' (${error?.message})`,
@@ -241,7 +241,7 @@ const DEATHS = [
   },
 ]
 
-/** Rotates `name` in a process that dies on the way. @param {Stage} stage @param {import('../../../examples/rotate-postgres/hooks').Database} database @param {string} name @param {Death} death */
+/** Rotates `name` in a process that is killed meanwhile. @param {Stage} stage @param {import('../../../examples/rotate-postgres/hooks').Database} database @param {string} name @param {Death} death */
 async function rotateAndDie(stage, database, name, { at, task = {}, inAws }) {
   const faults = []
   if (inAws !== undefined) {
@@ -302,7 +302,7 @@ const killed = {
       for (const [i, death] of DEATHS.entries()) {
         before.set(of[i], (await liveOf(stage, of[i])).live.versionId)
         await rotateAndDie(stage, database, of[i], death)
-        // Until somebody rotates again, users still get in.
+        // Until the next rotation, services must still be able to connect.
         const [tool, secretType] = of[i].toLowerCase().split('_')
         const connecting = service.ask('connect', { tool, secretType, place: database.place })
         await connecting.catch((error) => cutOff.push(`killed in ${death.at}: ${error.code}`))

@@ -1,14 +1,14 @@
 'use strict'
 
-// Ten minutes without AWS, on a clock that runs faster: the core by itself (crates/core/examples/long_outage.rs).
+// Ten minutes without AWS on an accelerated clock, with the core alone (crates/core/examples/long_outage.rs).
 
 const { execFile } = require('node:child_process')
 const { promisify } = require('node:util')
 const { RECOVERY_S, bounds } = require('../fault')
 
-/** A cold read's deadline, the default. */
+/** The deadline of a cold read, which is the default. */
 const DEADLINE_MS = 4500
-/** Each secret once in each TTL, and the unknown one each second: what success costs. */
+/** The AWS calls of a run without failures: each secret once in each TTL, and the unknown one each second. */
 const MOST_CALLS = 50 * 3 + 600
 
 /** @param {string} program @returns {Promise<import('../fault').Outcome>} */

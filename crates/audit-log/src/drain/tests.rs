@@ -1,4 +1,4 @@
-//! Deaths at the worst moments: between telling the journal, writing the lines and noting that it is done.
+//! Processes that die between noting a write in the journal, writing the lines, and noting that they are written.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ impl World {
         text.lines().filter_map(caller).collect()
     }
 
-    /// Another process comes, takes over what is there, and leaves.
+    /// Another process starts, writes what the dead one left, and ends.
     fn next(&self, instance: &str, max_bytes: u64) {
         let mut sink = self.sink(instance, max_bytes);
         let mut session = sink.session(soon()).expect("a session");
@@ -79,7 +79,7 @@ fn journal(world: &World) -> Journal {
     let who = who("a");
     let journal = Journal::create(&names(&world.path).journal(&who.instance), who, 64).expect("made");
     for n in 0..RECORDS {
-        // Some take two places.
+        // Some records take two slots.
         let (caller, version) = (format!("c{n}"), "v".repeat(50 * (n % 3)));
         let record = Record { caller: &caller, version: &version, ..Record::new(Event::Access) };
         pack(&record, 0, |words| journal.ring().put(words)).expect("short").expect("a place");
@@ -87,7 +87,7 @@ fn journal(world: &World) -> Journal {
     journal
 }
 
-/// Dies after writing the first `bytes` of the lines, in the given order of things.
+/// Dies after it has written the first `bytes` of the lines.
 fn die(world: &World, bytes: impl Fn(&str) -> usize) {
     let journal = journal(world);
     let mut sink = world.sink("a", u64::MAX);
@@ -127,7 +127,7 @@ fn others_may_write_and_rotate_before_the_dead_are_taken_over() {
     for written in [0, 4, RECORDS] {
         let world = World::new();
         die(&world, |lines| end_of_line(lines, written));
-        // One that writes and does not take over, and rotates away what the dead one has written.
+        // A process that writes, does not read dead journals, and rotates the file that the dead one wrote to.
         let mut sink = world.sink("b", 1);
         let mut session = sink.session(soon()).expect("a session");
         session.own(Event::Open, "", "").expect("written");
@@ -144,7 +144,7 @@ fn a_death_while_taking_over_is_taken_over() {
     let world = World::new();
     die(&world, |lines| end_of_line(lines, 3));
     {
-        // This one takes over all records, and dies before it removes the journal and notes the chain.
+        // This one writes all records of the dead one, and dies before it removes the journal and notes the chain.
         let path = names(&world.path).journal(&who("a").instance);
         let Ok(Dead::Journal(journal)) = Journal::open_dead(&path) else { panic!("dead") };
         let mut sink = world.sink("b", u64::MAX);
@@ -159,7 +159,7 @@ fn a_death_while_taking_over_is_taken_over() {
 fn records_that_were_never_finished_are_passed_over() {
     let world = World::new();
     let journal = journal(&world);
-    // As a writer that was killed before its commit word leaves it: the fourth record, and none after the last.
+    // What a writer leaves that was killed before it stored the commit word: the fourth record is incomplete.
     let fourth = Batch::default().skip(journal.ring(), u64::MAX, 3);
     let slot = usize::try_from(fourth).expect("small") * 16;
     journal.ring().all()[slot].store(0, std::sync::atomic::Ordering::Relaxed);

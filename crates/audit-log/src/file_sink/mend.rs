@@ -1,4 +1,5 @@
-//! What was done to a log since its state was noted: deaths in the middle of a write, power cuts, other people.
+//! Repairs a log that differs from its state file: after a process died in the middle of a write, after a power cut, or
+//! after another program changed it.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::record::Event;
 use crate::walk::{self, Walked};
 
 impl FileSink {
-    /// Reads where the chain ends, and makes it true.
+    /// Reads the end of the chain from the state file, and repairs what differs.
     pub(super) fn find_head(&mut self) -> Result<Head> {
         let path = self.names.state();
         let mut bytes = Vec::with_capacity(LENGTH);
@@ -33,7 +34,7 @@ impl FileSink {
                 ),
             )),
             (ParsedHead::Head(head), present) => self.reconcile(*head, present),
-            // An empty file: a process died before it wrote the first record.
+            // The file is empty: a process died before it wrote the first record.
             (ParsedHead::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
             (ParsedHead::Invalid, None | Some((_, 0))) => self.begin(1, Chain::default(), "STATE_INVALID"),
             (ParsedHead::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
@@ -41,7 +42,7 @@ impl FileSink {
         }
     }
 
-    /// Compares what the state says with what is there.
+    /// Compares the state file with the log.
     fn reconcile(&mut self, mut head: Head, present: Option<(FileId, u64)>) -> Result<Head> {
         if let Some((id, size)) = self.synced.take()
             && id == head.file
@@ -53,7 +54,7 @@ impl FileSink {
                 head.rotating.clear();
                 self.reopen(id)?;
                 if head.boot != self.boot {
-                    // The disk may have kept less than the state file says.
+                    // After a power cut the disk may hold less than the state file says.
                     if size < head.size || !self.ends_with(&head)? {
                         return self.rebuild(Some(head), "POWER_CUT");
                     }
@@ -69,7 +70,7 @@ impl FileSink {
             Some((id, size)) => {
                 self.reopen(id)?;
                 if size == head.size && self.ends_with(&head)? {
-                    // It was copied, or restored from a copy, and is the same.
+                    // The file was copied or restored, with the same content.
                     return Ok(Head { file: id, synced: 0, ..head });
                 }
                 // A process died while it began this file.
@@ -87,15 +88,15 @@ impl FileSink {
         }
     }
 
-    /// Whether the line that ends where the state says is the one that it says.
+    /// Whether the line that ends at the noted size is the noted one.
     fn ends_with(&self, head: &Head) -> Result<bool> {
         let last = walk::last_line(self.log_file()?, head.size);
         let last = last.map_err(|error| Failure::io("read", &self.names.log, &error))?;
         Ok(last.is_some_and(|line| self.writer.link().of(&line) == head.chain.last))
     }
 
-    /// The log is longer than the state says: a process died between writing lines and noting it, or someone else
-    /// wrote into it.
+    /// Handles a log that is longer than its state says: a process died after it wrote lines and before it noted them,
+    /// or another program wrote into the log.
     fn adopt(&mut self, mut head: Head, size: u64) -> Result<Head> {
         let from = head.size;
         let Walked { chain, good, torn, .. } = self.walk(from, Some(head.chain))?;
@@ -110,7 +111,7 @@ impl FileSink {
         self.resist(head, size, "FOREIGN_BYTES")
     }
 
-    /// Makes a new head from what the log holds. `before`: what the state said, when it could be read.
+    /// Makes a new head from the log. `before` is the old state, if it could be read.
     fn rebuild(&mut self, before: Option<Head>, code: &'static str) -> Result<Head> {
         let metadata = look(&self.names.log)?.ok_or_else(|| {
             Failure::new(Reason::Missing, format!("{} went away while it was read", self.names.log.display()))
@@ -155,7 +156,7 @@ impl FileSink {
         Ok(head)
     }
 
-    /// Cuts an unfinished line off the end and says so.
+    /// Cuts an incomplete line off the end, and writes a record about it.
     fn cut(&mut self, head: &mut Head, torn: u64, code: &'static str) -> Result<()> {
         if torn > 0 {
             self.set_size(head.size)?;
@@ -163,7 +164,7 @@ impl FileSink {
         self.own(head, Event::Recover, code, &format!("cut={torn}"))
     }
 
-    /// Goes on with the chain as it was, so that whatever is missing or foreign stays visible for ever.
+    /// Continues the chain as it was noted, so that missing or foreign lines stay visible to every later verification.
     fn resist(&mut self, mut head: Head, size: u64, code: &'static str) -> Result<Head> {
         let (expected, mut last) = (head.size, [0]);
         head.size = size;
@@ -187,13 +188,13 @@ impl FileSink {
         Ok(head)
     }
 
-    /// Begins a file. `code` says why, when it is not the next one in turn.
+    /// Begins a file. `code` is the reason, if the file does not follow from a rotation.
     pub(super) fn begin(&mut self, number: u64, chain: Chain, code: &'static str) -> Result<Head> {
-        // An empty file is left by a process that died right here, or by a tool that moves logs away.
+        // An empty file is left by a process that died here, or by a tool that moves logs.
         let file = open(&self.names.log, Create::Missing, true)?;
         let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
         if metadata.len() > 0 {
-            // It was put there since it was looked for; the next session sees it as it is.
+            // The file was created since the check above; the next session handles it.
             let message = format!("{} changed while it was opened", self.names.log.display());
             return Err(Failure::new(Reason::Io, message));
         }
@@ -213,7 +214,7 @@ impl FileSink {
         Ok(head)
     }
 
-    /// Begins the file after the one of `head`, which is not there any more.
+    /// Begins the file after that of `head`, which no longer exists.
     fn begin_next(&mut self, head: &Head) -> Result<Head> {
         let rotated = self.names.log.with_file_name(&head.rotating);
         let done =
@@ -221,7 +222,7 @@ impl FileSink {
         self.begin(head.number + 1, head.chain, if done { "" } else { "LOG_MISSING" })
     }
 
-    /// The head of a file in which nothing is yet, after `chain`.
+    /// The head of an empty file that continues `chain`.
     fn new_head(&self, number: u64, file: FileId, chain: Chain) -> Head {
         Head {
             number,

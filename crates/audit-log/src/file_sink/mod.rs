@@ -1,4 +1,4 @@
-//! Lines into a file that several processes share: under a lock, whole or not at all.
+//! Writes lines into a file that several processes share: under a lock, all of them or none.
 
 mod mend;
 
@@ -18,22 +18,22 @@ use crate::link::Link;
 use crate::record::{Event, Record};
 use crate::time::{Clock, now, since};
 
-/// When a file is put away and when records are counted.
+/// When a file is rotated, and when counts are written.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A file of this length is rotated away.
+    /// A file of this size in bytes is rotated.
     pub max_bytes: u64,
-    /// A file of this age is rotated away.
+    /// A file of this age is rotated.
     pub max_age: Duration,
     /// Counts are written after this many records.
     pub checkpoint_records: u64,
-    /// Counts are written after this time, when there were records.
+    /// Counts are written after this time, if there were records.
     pub checkpoint_after: Duration,
 }
 
-/// A log file, and what is known of it.
+/// A log file, and its state as far as this process knows it.
 pub struct FileSink {
-    /// The names around it.
+    /// The names of its files.
     pub names: Names,
     /// Writes the lines.
     pub writer: LineWriter,
@@ -42,19 +42,19 @@ pub struct FileSink {
     limits: Limits,
     state: Option<File>,
     log: Option<(Arc<File>, FileId)>,
-    /// The state file's bytes as they were last read or written here.
+    /// The bytes of the state file, as this process last read or wrote them.
     known: Vec<u8>,
-    /// A sync under way.
+    /// The sync that is running.
     syncing: Option<Syncing>,
-    /// Bytes that were synced outside of the lock.
+    /// The number of bytes that were synced without the lock.
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
-    /// Which start of the machine this is.
+    /// The boot of the machine.
     boot: u64,
     notices: Vec<Notice>,
 }
 
-/// A sync on a thread of its own: a disk takes longer for it than a full journal waits.
+/// A sync on a thread of its own: a sync can take longer than a full journal may wait.
 struct Syncing {
     thread: JoinHandle<io::Result<()>>,
     file: FileId,
@@ -64,12 +64,12 @@ struct Syncing {
 /// The log while its lock is held.
 pub struct Session<'a> {
     sink: &'a mut FileSink,
-    /// Where the chain ends.
+    /// The end of the chain.
     pub head: Head,
 }
 
 impl FileSink {
-    /// Touches nothing yet. `who` signs the records of the log itself.
+    /// Opens no file yet. `who` is the writer of the log's own records.
     pub fn new(names: Names, link: Link, who: Identity, clock: Clock, limits: Limits) -> Self {
         Self {
             names,
@@ -88,12 +88,12 @@ impl FileSink {
         }
     }
 
-    /// What should be told since last asked.
+    /// Returns the notices since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Takes the lock, until `deadline` at most, and brings what is known of the log up to date.
+    /// Waits for the lock, until `deadline` at most, and reads the current state of the log.
     pub fn session(&mut self, deadline: Instant) -> Result<Session<'_>> {
         self.lock(deadline)?;
         let found = self.find_head();
@@ -106,7 +106,7 @@ impl FileSink {
         }
     }
 
-    /// Begins to sync the first `size` bytes, without the lock and without waiting for it.
+    /// Starts a sync of the first `size` bytes, without the lock, and does not wait for it.
     pub fn begin_sync(&mut self, size: u64) -> Result<()> {
         self.end_sync()?;
         let Some((file, id)) = &self.log else { return Ok(()) };
@@ -115,19 +115,19 @@ impl FileSink {
         if let Ok(thread) = spawned {
             self.syncing = Some(Syncing { thread, file: *id, size });
         } else {
-            // The system has no more threads: then it is waited for.
+            // The system has no more threads: sync here, and wait.
             file.sync_data().map_err(|error| Failure::io("sync", &self.names.log, &error))?;
             self.synced = Some((*id, size));
         }
         Ok(())
     }
 
-    /// Whether a sync is under way.
+    /// Whether a sync is running.
     pub fn is_syncing(&self) -> bool {
         self.syncing.as_ref().is_some_and(|syncing| !syncing.thread.is_finished())
     }
 
-    /// Waits for the sync that is under way, and says what became of it.
+    /// Waits for the running sync and returns its result.
     pub fn end_sync(&mut self) -> Result<()> {
         let Some(Syncing { thread, file, size }) = self.syncing.take() else { return Ok(()) };
         let synced = thread.join().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
@@ -159,7 +159,7 @@ impl FileSink {
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            // The lock is worth something only on the file that others find under this name.
+            // The lock protects the log only if it is on the file that others find under this name.
             let held = FileId::of(&file.metadata().map_err(failed)?);
             if look(&path)?.is_some_and(|found| FileId::of(&found) == held) {
                 self.state = Some(file);
@@ -177,7 +177,7 @@ impl FileSink {
         if let Some(file) = &self.state
             && file.unlock().is_err()
         {
-            // Closing the file gives the lock back for certain.
+            // Closing the file always releases the lock.
             self.state = None;
         }
     }
@@ -213,7 +213,7 @@ impl FileSink {
         Ok(())
     }
 
-    /// Appends all of `bytes` or nothing.
+    /// Appends all of `bytes`, or nothing.
     fn append(&mut self, head: &mut Head, bytes: &[u8]) -> Result<()> {
         let before = head.size;
         let mut file = self.log_file()?;
@@ -230,7 +230,7 @@ impl FileSink {
         Ok(())
     }
 
-    /// Syncs all of it. An error is told once for a file: to the sync under way, when there is one.
+    /// Syncs the whole file. The system reports an error once for a file; if a sync is running, that sync receives it.
     fn sync_now(&mut self, head: &mut Head) -> Result<()> {
         self.end_sync()?;
         let synced = self.log_file()?.sync_data();
@@ -255,7 +255,7 @@ impl FileSink {
 }
 
 impl Session<'_> {
-    /// Appends whole lines that end with `chain`. Either all of them are in the file afterwards, or none.
+    /// Appends whole lines whose last one ends `chain`. Afterwards the file holds all of them, or none.
     pub fn append(&mut self, lines: &[u8], chain: Chain) -> Result<()> {
         self.sink.append(&mut self.head, lines)?;
         self.head.chain = chain;
@@ -267,7 +267,7 @@ impl Session<'_> {
         &mut self.sink.writer
     }
 
-    /// The log, for reading.
+    /// The log file, for reading.
     pub fn log(&self) -> Result<&File> {
         self.sink.log_file()
     }
@@ -282,7 +282,7 @@ impl Session<'_> {
         self.sink.own(&mut self.head, event, code, detail)
     }
 
-    /// Appends a record of the log itself that counts.
+    /// Appends a record of the log itself with counts.
     pub fn count(&mut self, event: Event, what: &str) -> Result<()> {
         let what = format!("{what}{}file={}", if what.is_empty() { "" } else { " " }, self.head.number);
         let detail = counted(self.sink.writer.link(), &self.head.chain, &what);
@@ -292,7 +292,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Puts the file away when it is long or old enough, and counts when it is time.
+    /// Rotates the file and writes counts, if they are due.
     pub fn housekeeping(&mut self) -> Result<()> {
         let (now, limits) = ((self.sink.clock)(), self.sink.limits.clone());
         let age = Duration::from_micros(now.saturating_sub(self.head.began_us));
@@ -308,7 +308,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Gives the file its final name and begins the next one. A kill in between is finished by the next session.
+    /// Gives the file its final name and begins the next one. After a kill in between, the next session finishes it.
     fn rotate(&mut self, now: u64) -> Result<()> {
         let name = self.sink.names.rotated(now, self.head.number);
         let target = self.sink.names.log.with_file_name(&name);
@@ -331,7 +331,7 @@ impl Session<'_> {
         self.sink.sync_now(&mut self.head)
     }
 
-    /// Notes where the chain ends and gives the lock back; gives the length of the log.
+    /// Notes the end of the chain in the state file, releases the lock, and returns the length of the log.
     pub fn finish(self) -> Result<u64> {
         self.sink.write_state(&self.head)?;
         Ok(self.head.size)
@@ -339,7 +339,7 @@ impl Session<'_> {
 }
 
 impl Drop for Session<'_> {
-    /// A session that ends early, by an error, notes nothing: the next one finds what was written.
+    /// A session that ends early because of an error notes nothing: the next one finds what was written.
     fn drop(&mut self) {
         self.sink.unlock();
     }

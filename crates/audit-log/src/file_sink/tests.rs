@@ -1,4 +1,4 @@
-//! Power cuts: the machine was started anew, and the disk holds less than the state file says.
+//! Power cuts: after a reboot the disk holds less than the state file says.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ fn limits() -> Limits {
 }
 
 impl World {
-    /// A log of twelve records, of which `synced` are on the disk for sure, before a power cut.
+    /// A log of twelve records before a power cut; `synced` of them are certainly on the disk.
     fn new(synced: usize) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");

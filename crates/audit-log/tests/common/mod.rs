@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::HashMap;
@@ -38,12 +38,12 @@ pub fn open(path: &Path) -> AuditLog {
     AuditLog::open(options(path)).expect("opened")
 }
 
-/// Appends a record, waiting for a place.
+/// Appends a record, and waits for space in the journal.
 pub fn append(log: &AuditLog, caller: &str) {
     log.append(&record(caller), Duration::from_secs(10)).expect("appended");
 }
 
-/// A log with `count` records, closed.
+/// Makes a closed log with `count` records.
 pub fn written(path: &Path, count: usize) {
     let log = open(path);
     for n in 0..count {
@@ -56,7 +56,7 @@ pub fn check(path: &Path) -> Verification {
     verify(path, &VerifyOptions::default(), &mut |_| ControlFlow::Continue(())).expect("verified")
 }
 
-/// Verifies that the log is as it was written, to its end.
+/// Verifies that the log is unchanged up to its end.
 pub fn intact(path: &Path) -> Verification {
     let found = check(path);
     assert_eq!(found.fault, None);
@@ -95,7 +95,8 @@ pub fn events(path: &Path) -> Vec<String> {
     lines(path).iter().map(|line| format!("{} {}", text(&line["event"]), text(&line["code"]))).collect()
 }
 
-/// How often each `caller` stands in `lines`, by `name-thread`: the numbers must be 0, 1, 2… in this order.
+/// The number of records of each `name-thread` in `lines`. Asserts that their callers are numbered 0, 1, 2… in this
+/// order.
 pub fn counted(lines: &[serde_json::Value]) -> HashMap<String, u32> {
     let mut next = HashMap::new();
     for caller in lines.iter().filter_map(|line| line["caller"].as_str()) {

@@ -2,8 +2,8 @@
 //!
 //! `audit-log-child <destination> <name> <threads> <records> [setting=value…]`: each thread appends records whose
 //! `caller` is `name-thread-number`, and after each says so on standard output (on standard error when the log goes to
-//! standard output): two little-endian words, thread and number. Then it closes the log and ends. With `wait=1` it first
-//! waits for the end of its standard input.
+//! standard output): two little-endian words, thread and number. Then it closes the log and ends. With `wait=1` it
+//! first waits for the end of its standard input.
 
 use std::error::Error;
 use std::io::{Read as _, Write as _};

@@ -76,11 +76,28 @@ impl Link {
         }
     }
 
-    /// Drops one key.
-    pub(super) async fn unlink(&self, key: &[u8]) -> RedisResult<i64> {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(key);
-        self.query(command).await
+    /// What the server's clock shows, in milliseconds since 1970; of a cluster, the clock that is furthest ahead.
+    pub(super) async fn time_ms(&self) -> RedisResult<u64> {
+        // Without the right to list the servers one of them has to do.
+        let nodes = self.nodes().await.unwrap_or_else(|_| vec![Node::Only]);
+        let mut latest = 0;
+        for node in nodes {
+            let (seconds, micros): (u64, u64) = from_redis_value(self.ask_node(&node, redis::cmd("TIME")).await?)?;
+            latest = latest.max(seconds * 1000 + micros / 1000);
+        }
+        Ok(latest)
+    }
+
+    /// Sends a command without a key to one server.
+    async fn ask_node(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
+        match (self.clone(), node) {
+            (Self::Cluster(mut connection), Node::Master { host, port }) => {
+                let to = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                connection.route_command(command, RoutingInfo::SingleNode(to)).await
+            }
+            (Self::Single(mut connection), _) => connection.req_packed_command(&command).await,
+            (Self::Cluster(_), Node::Only) => self.query(command).await,
+        }
     }
 
     /// Asks for what is published on `channel`.
@@ -117,14 +134,6 @@ impl Link {
     pub(super) async fn scan_step(&self, node: &Node, cursor: u64, pattern: &str) -> RedisResult<(u64, Vec<Vec<u8>>)> {
         let mut command = redis::cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(500);
-        match (self.clone(), node) {
-            (Self::Cluster(mut connection), Node::Master { host, port }) => {
-                let to = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
-                let answer = connection.route_command(command, RoutingInfo::SingleNode(to)).await?;
-                Ok(from_redis_value(answer)?)
-            }
-            (Self::Single(mut connection), _) => Ok(from_redis_value(connection.req_packed_command(&command).await?)?),
-            (Self::Cluster(_), Node::Only) => self.query(command).await,
-        }
+        Ok(from_redis_value(self.ask_node(node, command).await?)?)
     }
 }

@@ -1,7 +1,12 @@
 //! The shared cache. A cache, never a dependency: each call has a deadline, and after a failure nothing is asked of
 //! Redis for a moment. The only room that knows the Redis client.
 
+mod clear;
+mod leases;
 mod link;
+pub mod record;
+mod scripts;
+mod server_clock;
 mod subscription;
 mod target;
 
@@ -9,16 +14,19 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs, Value, from_redis_value};
+use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs};
 use tokio::sync::Mutex as AsyncMutex;
 
+pub use server_clock::ServerClock;
 pub use subscription::Heard;
 pub use target::check_url;
 
+use crate::coherence::Message;
 use crate::settings::RedisSettings;
 use link::Link;
+use parking_lot::Mutex;
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
-use secret::clock::{Clock, millis};
+use secret::clock::{Clock, Moment, millis};
 use secret::error::{ErrorCode, Result, SecretError};
 use target::Opener;
 
@@ -27,7 +35,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 /// For one command on an open connection. A healthy Redis answers in well under a millisecond.
 const OPERATION_DEADLINE: Duration = Duration::from_millis(250);
 /// For one step of an administrative scan.
-const SCAN_DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const SCAN_DEADLINE: Duration = Duration::from_secs(2);
 /// After one failure reads go straight to AWS for a moment.
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
@@ -59,19 +67,39 @@ pub struct RedisCache {
     link: AsyncMutex<Option<Link>>,
     breaker: Breaker,
     closed: AtomicBool,
+    clock: Clock,
+    server_clock: Mutex<Option<(ServerClock, Moment)>>,
+}
+
+/// A copy on its way to the shared cache.
+pub struct SharedCopy<'a> {
+    /// How long ago AWS was asked for it.
+    pub age: Duration,
+    /// When AWS made the version, in milliseconds since 1970.
+    pub created_unix_ms: Option<u64>,
+    /// AWS's version id.
+    pub version: Option<&'a str>,
+    /// The environment it belongs to.
+    pub environment: &'a str,
+    /// The sealed value.
+    pub envelope: &'a [u8],
+    /// Redis forgets it after that.
+    pub keep: Duration,
 }
 
 impl RedisCache {
     /// Does not connect; the first command does.
     pub fn new(config: RedisSettings, clock: Clock) -> Self {
-        // Redis over TLS needs a process-wide cryptography provider; whoever installed one first is fine.
+        // Redis over TLS needs a process-wide cryptography provider; the first one installed is fine.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
             config,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
-            breaker: Breaker::new(BREAKER, clock),
+            breaker: Breaker::new(BREAKER, clock.clone()),
             closed: AtomicBool::new(false),
+            clock,
+            server_clock: Mutex::default(),
         }
     }
 
@@ -82,6 +110,30 @@ impl RedisCache {
     /// `:` is in no AWS id of ours, so a lock is never taken for an entry.
     fn lock_key(&self, id: &str) -> String {
         format!("{}lock:{id}", self.config.key_prefix)
+    }
+
+    /// Where the last drop of `id` is remembered; in a cluster it lies in the slot of the copy: the braces hash it like the
+    /// copy's key, and a prefix with braces of its own hashes both.
+    fn drop_key(&self, id: &str) -> String {
+        let prefix = &self.config.key_prefix;
+        if prefix.contains('{') { format!("{prefix}drop:{id}") } else { format!("{prefix}drop:{{{prefix}{id}}}") }
+    }
+
+    /// When each of `ids` was dropped, by the server's clock; in their order.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub async fn dropped_ms(&self, ids: &[String]) -> Result<Vec<Option<u64>>> {
+        let mut command = redis::cmd(MGET);
+        for id in ids {
+            command.arg(self.drop_key(id));
+        }
+        let found: Vec<Option<String>> = self.run(command).await?;
+        Ok(found.into_iter().map(|text| text.and_then(|text| text.parse().ok())).collect())
+    }
+
+    fn cleared_key(&self, environment: &str) -> String {
+        format!("{}cleared:{environment}", self.config.key_prefix)
     }
 
     fn lease_key(&self, what: &str) -> String {
@@ -113,110 +165,64 @@ impl RedisCache {
         self.run(command).await
     }
 
-    /// Stores an envelope that Redis itself forgets after `keep`.
-    pub async fn set(&self, id: &str, envelope: &[u8], keep: Duration) -> Result<()> {
-        let mut command = redis::cmd("SET");
-        command.arg(self.key(id)).arg(envelope).arg("PX").arg(millis(keep).max(1));
-        self.run(command).await
+    /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
+    /// version that stood in no record.
+    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<bool> {
+        let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(copy.age)).arg(&tail).arg(copy.envelope);
+            command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        Ok(self.run_on_copy(scripts::SHARE, id, arguments).await? == 1)
     }
 
-    /// Drops the entry of `id`.
-    pub async fn remove(&self, id: &str) -> Result<()> {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(self.key(id));
-        self.run::<i64>(command).await.map(drop)
+    /// Drops the entry of `id`, as of `age` ago, unless something newer stands there. The other instances hear of it.
+    pub async fn drop(
+        &self,
+        id: &str,
+        age: Duration,
+        keep: Duration,
+        environment: &str,
+        message: &Message,
+    ) -> Result<()> {
+        let arguments = |command: &mut Cmd| {
+            command.arg(self.test_time()).arg(millis(age)).arg(millis(keep).max(1)).arg(self.channel(environment));
+            command.arg(&message.beginning).arg(&message.end).arg(&message.old);
+        };
+        self.run_on_copy(scripts::DROP, id, arguments).await.map(drop)
     }
 
-    /// Takes the locks of `ids`, each for `lease`, and then reads their envelopes; says of each whether its lock was
-    /// free, and what it holds. In one go, so that two processes that ask for the same ids do not each get half of them.
-    pub async fn lock_many(&self, ids: &[String], lease: Duration) -> Result<Vec<(bool, Option<Vec<u8>>)>> {
-        let locks = ids.iter().map(|id| {
-            let mut command = redis::cmd("SET");
-            command.arg(self.lock_key(id)).arg(1).arg("NX").arg("PX").arg(millis(lease));
+    /// Runs a script on the copy of `id` and on its drop.
+    async fn run_on_copy(&self, script: &str, id: &str, arguments: impl Fn(&mut Cmd)) -> Result<i64> {
+        let command = |keys: u32| {
+            let mut command = redis::cmd("EVAL");
+            command.arg(script).arg(keys).arg(self.key(id));
+            if keys > 1 {
+                command.arg(self.drop_key(id));
+            }
+            arguments(&mut command);
             command
-        });
-        let reads = ids.iter().map(|id| {
-            let mut command = redis::cmd("GET");
-            command.arg(self.key(id));
-            command
-        });
-        let mut answers: Vec<Value> = self.run_all(locks.chain(reads).collect()).await?;
-        let envelopes = answers.split_off(ids.len().min(answers.len()));
-        let answers = answers.into_iter().zip(envelopes).map(|(lock, envelope)| {
-            // An entry of another type is no copy.
-            let envelope = from_redis_value(envelope).unwrap_or_default();
-            (lock != Value::Nil, envelope)
-        });
-        Ok(answers.collect())
+        };
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let asked = async {
+            match link.query(command(2)).await {
+                Err(error) if server_code(&error).as_deref() == Some("TRYAGAIN") => link.query(command(1)).await,
+                answered => answered,
+            }
+        };
+        self.bounded(asked, OPERATION_DEADLINE).await
     }
 
-    /// Gives locks back.
-    pub async fn unlock_many(&self, ids: &[String]) -> Result<()> {
-        let commands = ids.iter().map(|id| {
-            let mut command = redis::cmd("UNLINK");
-            command.arg(self.lock_key(id));
-            command
-        });
-        self.run_all::<i64>(commands.collect()).await.map(drop)
-    }
-
-    /// Takes the lease `what` for `term` unless it is another's; `token` tells whose it is.
-    pub async fn take_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
-        let mut command = redis::cmd("SET");
-        command.arg(self.lease_key(what)).arg(token).arg("NX").arg("PX").arg(millis(term));
-        Ok(self.run::<Value>(command).await? != Value::Nil)
-    }
-
-    /// Prolongs the lease `what`; `false` when it is no longer `token`'s.
-    pub async fn keep_lease(&self, what: &str, token: &str, term: Duration) -> Result<bool> {
-        const KEEP: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
-                            return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
-        let mut command = redis::cmd("EVAL");
-        command.arg(KEEP).arg(1).arg(self.lease_key(what)).arg(token).arg(millis(term));
-        Ok(self.run::<i64>(command).await? == 1)
-    }
-
-    /// Gives the lease `what` back if it is still `token`'s.
-    pub async fn end_lease(&self, what: &str, token: &str) -> Result<()> {
-        const END: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
-                           return redis.call('UNLINK', KEYS[1]) else return 0 end";
-        let mut command = redis::cmd("EVAL");
-        command.arg(END).arg(1).arg(self.lease_key(what)).arg(token);
-        self.run::<i64>(command).await.map(drop)
-    }
-
-    /// Tells every instance that follows `environment`.
-    pub async fn publish(&self, environment: &str, message: &[u8]) -> Result<()> {
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(self.channel(environment)).arg(message);
-        self.run::<i64>(command).await.map(drop)
+    /// Milliseconds on a test's clock; 0 where the server's own clock counts.
+    fn test_time(&self) -> u64 {
+        if self.clock.is_test() { self.clock.unix_ms() } else { 0 }
     }
 
     /// Follows what instances of `environment` tell each other, until the future is dropped. `heard` is called for each
     /// message, and whenever the subscription stands anew: what was told before that was not heard.
     pub async fn follow(&self, environment: &str, heard: impl FnMut(Heard)) {
         subscription::follow(&self.config, &self.channel(environment), heard).await;
-    }
-
-    /// Drops every entry whose id stands between `before` and `after`, by SCAN: never FLUSHDB, never KEYS.
-    pub async fn clear(&self, before: &str, after: &str) -> Result<()> {
-        let pattern = format!("{}*{}", glob_literal(&self.key(before).to_string()), glob_literal(after));
-        let link = self.link(SCAN_DEADLINE).await?;
-        for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {
-            let mut cursor: u64 = 0;
-            loop {
-                let step = link.scan_step(&node, cursor, &pattern);
-                let (next, keys) = self.bounded(step, SCAN_DEADLINE).await?;
-                for key in keys {
-                    self.bounded(link.unlink(&key), OPERATION_DEADLINE).await?;
-                }
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Asks whether Redis answers, breaker or not.
@@ -346,27 +352,5 @@ fn reason(error: &redis::RedisError) -> String {
     match server_code(error) {
         Some(code) if code.bytes().all(|b| b.is_ascii_uppercase()) && code.len() <= 20 => format!("it answered {code}"),
         _ => error.category().to_owned(),
-    }
-}
-
-/// Escapes what SCAN's MATCH would read as a pattern.
-fn glob_literal(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '^' | '\\') {
-            literal.push('\\');
-        }
-        literal.push(c);
-    }
-    literal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_cannot_become_a_pattern() {
-        assert_eq!(glob_literal("a*b[c]?\\"), "a\\*b\\[c\\]\\?\\\\");
     }
 }

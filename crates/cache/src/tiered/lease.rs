@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{SharedCache, TieredCache};
 
-/// A holder that dies keeps the others waiting for so long.
+/// A holder that dies keeps the others waiting for this long.
 const TERM: Duration = Duration::from_secs(10);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Shared, TieredCache, Want};
-use crate::memory::Entry;
+use crate::entry::Entry;
 use secret::clock::Moment;
 use secret::error::Result;
 
@@ -41,12 +41,12 @@ impl Locks {
 
 impl TieredCache {
     /// Takes the locks of names that are about to be fetched: of many instances one does it. Looks once more for copies,
-    /// since whoever had a lock until now has left one.
+    /// since the last holder of the lock has left one.
     pub async fn lock(&self, wants: &[Want]) -> (Vec<Locked>, Locks) {
         self.try_lock(wants).await.unwrap_or_else(|_| Self::without_locks(wants))
     }
 
-    /// [`TieredCache::lock`] for whoever has nothing to do without the shared cache.
+    /// [`TieredCache::lock`] for callers that have nothing to do without the shared cache.
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`.
@@ -57,10 +57,10 @@ impl TieredCache {
         if answers.len() != ids.len() {
             return Ok(Self::without_locks(wants));
         }
-        let unix_ms = self.clock.unix_ms();
+        let server = shared.redis.server_clock().await?;
         let mut locks = Locks { ids: Vec::new(), taken: Some(self.clock.now()) };
         let states = wants.iter().zip(ids).zip(answers).map(|((want, id), (ours, envelope))| {
-            let copy = self.opened(shared, want, &id, envelope, unix_ms, true);
+            let copy = self.opened(shared, want, &id, envelope, server, true);
             if ours {
                 locks.ids.push(id);
             }

@@ -1,46 +1,56 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
+//!
+//! - `lookup`: what the shared cache knows; `answers`: what AWS's answers do to the copies
+//! - `changes`: what is changed by hand, by a rotation, or by another instance
+//! - `share`: what this instance fetched, for the others
+//! - `locks`, `lease`: one instance of many does the work
 
+mod answers;
 mod changes;
 mod lease;
 mod locks;
+mod lookup;
 mod share;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
+use parking_lot::Mutex;
 
-use super::coherence::Change;
-use super::envelope::{Contents, Envelopes};
-use super::generation::{Generation, Generations};
-use super::memory::{Deadlines, Entry, Epoch, Known, Lookup, MemoryCache};
-use super::redis::RedisCache;
-use super::snapshot::Snapshot;
+use crate::coherence::Instance;
+use crate::entry::{Deadlines, Entry, Known};
+use crate::envelope::Envelopes;
+use crate::memory::{Epoch, Lookup, MemoryCache, Stored};
+use crate::order::Stamp;
+use crate::redis::RedisCache;
 use crate::settings::CacheSettings;
+use crate::snapshot::Snapshot;
 pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
-use secret::clock::{Clock, Moment, millis};
-use secret::error::{ErrorCode, Result, SecretError};
-use secret::found::Fetched;
+use secret::clock::{Clock, Moment};
+use secret::error::{Result, SecretError};
 use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
-pub use share::News;
 
-/// How far another machine's clock may run ahead before its entries are refused as coming from the future.
-const CLOCK_SKEW: Duration = Duration::from_mins(1);
-/// After AWS failed, stale copies answer at once until so long after the next refresh is due; each further failure
-/// prolongs it.
+/// After AWS failed, stale copies answer at once until this long after the next refresh is due. Each further failure prolongs
+/// it.
 const HOLD: Duration = Duration::from_secs(30);
-/// How long after a failed refresh the next one is due, or up to twice as long. While AWS fails, its breaker decides what
-/// it sees of that; what AWS answers about one secret opens no breaker, so for that secret it doubles, up to the longest.
+/// How long after a failed refresh the next one is due, or up to twice as long. While AWS fails, its breaker decides what it
+/// sees of that. AWS's errors about one secret open no breaker, so for that secret the wait doubles, up to the longest.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// A copy that AWS contradicted with an older version is asked for again after this long.
+const DOUBT: Duration = Duration::from_secs(1);
 /// A refresh ahead is due after this part of the TTL, or up to [`SOFT_SPREAD`] later.
 const SOFT_TTL: f64 = 0.8;
 /// Spreads the refreshes of what was fetched together, and of a fleet.
 const SOFT_SPREAD: f64 = 0.1;
+/// A shared copy counts as newer than the one it is to refresh only from this difference on: the places of one copy in time
+/// differ by what reading Redis's clock takes.
+const SAME_COPY: Duration = Duration::from_millis(50);
+
 /// What the shared cache said.
 #[derive(Debug)]
 pub enum Shared {
@@ -56,22 +66,42 @@ pub enum Shared {
     Disabled,
 }
 
-/// A name, and what its reader knew when it began to ask.
+/// When something is asked for: to be taken before, for answers about any number of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    asked: Stamp,
+    epoch: Epoch,
+}
+
+impl Asking {
+    /// Where nothing is cached.
+    pub fn uncached() -> Self {
+        Self { asked: Stamp::FIRST, epoch: Epoch::default() }
+    }
+
+    /// The question about `name`.
+    pub fn of(self, name: &SecretName) -> Want {
+        Want { name: name.clone(), asked: self.asked, newer_than: None, epoch: self.epoch }
+    }
+}
+
+/// A question: a secret, and when it was asked for.
 #[derive(Clone, Debug)]
 pub struct Want {
     /// The secret.
     pub name: SecretName,
-    /// Only a copy fetched after this moment, in milliseconds since 1970, answers. 0: any.
-    pub newer_than: u64,
-    /// The state of the caches when the reader began.
-    pub at: At,
+    /// When it was asked for: the answer is as old.
+    pub asked: Stamp,
+    newer_than: Option<Moment>,
+    epoch: Epoch,
 }
 
-/// The state of a name's caches at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct At {
-    generation: Generation,
-    epoch: Epoch,
+impl Want {
+    /// Only a shared copy that was asked for after `than` answers.
+    #[must_use]
+    pub fn newer_than(self, than: Moment) -> Self {
+        Self { newer_than: Some(than), ..self }
+    }
 }
 
 /// The caches of one environment.
@@ -85,27 +115,21 @@ pub struct TieredCache {
     max_stale: Duration,
     negative_ttl: Duration,
     refresh_ahead: bool,
-    generations: Arc<Generations>,
+    /// What AWS denied this process: shared copies of it are not this process's to use (decision D20).
+    denied: Mutex<HashSet<SecretName>>,
+    rotated: Rotated,
 }
+
+/// Hears that a secret has another version than the one that was known.
+pub type Rotated = Box<dyn Fn(&SecretName) + Send + Sync>;
 
 struct SharedCache {
     redis: RedisCache,
     envelopes: Arc<Envelopes>,
     environment: &'static str,
-    /// Tells this instance's own messages from the others'.
-    instance: u64,
-}
-
-impl SharedCache {
-    /// Puts a sealed copy where it belongs.
-    async fn put(&self, id: &str, contents: &Contents, keep: Duration) -> Result<()> {
-        let envelope = self.envelopes.seal(id, contents)?;
-        self.redis.set(id, &envelope, keep).await
-    }
-
-    async fn tell(&self, change: &Change) -> Result<()> {
-        self.redis.publish(self.environment, &change.encode(self.instance)).await
-    }
+    instance: Instance,
+    /// The names that this instance put there.
+    own: Mutex<HashSet<SecretName>>,
 }
 
 impl TieredCache {
@@ -114,35 +138,36 @@ impl TieredCache {
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(
-        config: CacheSettings,
-        ids: AwsIds,
-        environment: &'static str,
+        settings: CacheSettings,
+        (ids, environment, rotated): (AwsIds, &'static str, Rotated),
         clock: Clock,
         notices: Arc<dyn Notices>,
     ) -> Result<Self> {
-        let envelopes = Arc::new(Envelopes::new(environment, &config.keys)?);
-        let shared = config.redis.map(|redis| {
+        let envelopes = Arc::new(Envelopes::new(environment, &settings.keys)?);
+        let shared = settings.redis.map(|redis| {
             Arc::new(SharedCache {
                 redis: RedisCache::new(redis, clock.clone()),
                 envelopes: envelopes.clone(),
                 environment,
-                instance: fastrand::u64(..),
+                instance: Instance::random(),
+                own: Mutex::default(),
             })
         });
-        let keep = config.ttl + config.max_stale;
+        let keep = settings.ttl + settings.max_stale;
         let snapshot =
-            config.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone(), notices)));
+            settings.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone(), notices)));
         Ok(Self {
-            memory: Arc::new(MemoryCache::new(config.max_entries)),
+            memory: Arc::new(MemoryCache::new(settings.max_entries, keep)),
             shared,
             snapshot,
             ids,
             clock,
-            ttl: config.ttl,
-            max_stale: config.max_stale,
-            negative_ttl: config.negative_ttl,
-            refresh_ahead: config.refresh_ahead,
-            generations: Arc::default(),
+            ttl: settings.ttl,
+            max_stale: settings.max_stale,
+            negative_ttl: settings.negative_ttl,
+            refresh_ahead: settings.refresh_ahead,
+            denied: Mutex::default(),
+            rotated,
         })
     }
 
@@ -166,22 +191,25 @@ impl TieredCache {
         self.ttl
     }
 
-    /// To be taken before `name` is fetched and given back with the result.
-    pub fn at(&self, name: &SecretName) -> At {
-        At { generation: self.generations.of(name), epoch: self.memory.epoch() }
+    /// How long "not in AWS" is remembered.
+    pub fn negative_ttl(&self) -> Duration {
+        self.negative_ttl
     }
 
-    /// What a reader of `name` wants. A shared copy that is older than the one in memory does not answer: the shared cache
-    /// may have missed the newer one.
+    /// How long a copy may live anywhere.
+    fn keep(&self) -> Duration {
+        self.ttl + self.max_stale
+    }
+
+    /// To be taken before `name` is asked for, and given back with the answer.
     pub fn want(&self, name: &SecretName) -> Want {
-        let at = self.at(name);
-        let newer_than = self.memory.fetched_unix_ms(name.as_str()).map_or(0, |fetched| fetched.saturating_sub(1));
-        Want { name: name.clone(), newer_than, at }
+        self.ask().of(name)
     }
 
-    /// Changes with every invalidation of any name.
-    pub fn generation_of_all(&self) -> Generation {
-        self.generations.of_all()
+    /// [`TieredCache::want`] for answers about many secrets.
+    pub fn ask(&self) -> Asking {
+        let epoch = self.memory.epoch();
+        Asking { asked: self.memory.ask(self.clock.now()), epoch }
     }
 
     fn id(&self, name: &SecretName) -> String {
@@ -213,102 +241,27 @@ impl TieredCache {
         self.memory.peek(name.as_str(), self.clock.now())
     }
 
-    /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
-    pub async fn lookup_shared(&self, wants: &[Want]) -> Vec<Shared> {
-        self.look_into_shared(wants, true).await
+    /// Whether AWS denied `name` to this process, and did not grant it since.
+    pub fn is_denied(&self, name: &SecretName) -> bool {
+        self.denied.lock().contains(name)
     }
 
-    /// What the shared cache knows of `name`, leaving memory as it is.
-    pub async fn peek_shared(&self, name: &SecretName) -> Shared {
-        let want = Want { name: name.clone(), newer_than: 0, at: self.at(name) };
-        self.look_into_shared(std::slice::from_ref(&want), false).await.pop().unwrap_or(Shared::Miss)
-    }
-
-    async fn look_into_shared(&self, wants: &[Want], remember: bool) -> Vec<Shared> {
-        let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
-        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
-        let found = match &ids[..] {
-            [] => Ok(Vec::new()),
-            [id] => shared.redis.get(id).await.map(|found| vec![found]),
-            ids => shared.redis.get_many(ids).await,
-        };
-        match found {
-            Ok(found) if found.len() == wants.len() => {
-                let unix_ms = self.clock.unix_ms();
-                let found = wants.iter().zip(&ids).zip(found);
-                found.map(|((want, id), found)| self.opened(shared, want, id, found, unix_ms, remember)).collect()
-            }
-            Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
-            Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
-        }
-    }
-
-    fn opened(
-        &self,
-        shared: &SharedCache,
-        want: &Want,
-        id: &str,
-        envelope: Option<Vec<u8>>,
-        unix_ms: u64,
-        remember: bool,
-    ) -> Shared {
-        let Some(envelope) = envelope else { return Shared::Miss };
-        let contents = match shared.envelopes.open_in_place(id, &mut Zeroizing::new(envelope)) {
-            Ok(contents) => contents,
-            Err(error) => return Shared::Failed(error),
-        };
-        if contents.fetched_unix_ms > unix_ms.saturating_add(millis(CLOCK_SKEW)) {
-            return Shared::Failed(SecretError::new(
-                ErrorCode::CacheEntryCorrupt,
-                format!("{id}: the shared cache entry is from the future; it is ignored (check the clocks)"),
-            ));
-        }
-        if contents.fetched_unix_ms <= want.newer_than {
-            return Shared::Miss;
-        }
-        let now = self.clock.now();
-        let entry = self.entry_of(contents, unix_ms, now);
-        if entry.is_fresh(now) {
-            if remember {
-                self.remember(&want.name, &entry, want.at);
-            }
-            Shared::Fresh(entry)
-        } else if entry.is_usable(now) {
-            Shared::Stale(entry)
-        } else {
-            Shared::Miss
-        }
-    }
-
-    /// An entry from a copy that may have been made elsewhere, as old as it is.
-    fn entry_of(&self, contents: Contents, unix_ms: u64, now: Moment) -> Arc<Entry> {
-        let age = Duration::from_millis(unix_ms.saturating_sub(contents.fetched_unix_ms));
-        let fresh_for = Duration::from_millis(contents.fresh_for_ms);
-        let deadlines = match contents.version_id {
-            // Another instance may have a longer TTL; the shorter of both holds.
-            Some(_) => self.deadlines(fresh_for.min(self.ttl), age, now),
-            None => Self::deadlines_by_hand(fresh_for, age, now),
-        };
-        Entry::new(contents.value, contents.version_id, contents.fetched_unix_ms, deadlines)
-    }
-
-    /// Of a copy of what AWS gave.
-    fn deadlines(&self, fresh_for: Duration, age: Duration, now: Moment) -> Deadlines {
-        let left = |until: Duration| now.plus(until.saturating_sub(age));
-        let soft = |part: f64| if self.refresh_ahead { left(fresh_for.mul_f64(part)) } else { Moment::NEVER };
+    /// Of a copy of what AWS gave, asked for at `asked`.
+    fn deadlines(&self, fresh_for: Duration, asked: Moment) -> Deadlines {
+        let soft = |part: f64| if self.refresh_ahead { asked.plus(fresh_for.mul_f64(part)) } else { Moment::NEVER };
         Deadlines {
             soft_at: soft(SOFT_TTL),
             refresh_at: soft(SOFT_TTL + SOFT_SPREAD * fastrand::f64()),
-            fresh_until: left(fresh_for),
-            stale_until: left(fresh_for + self.max_stale),
+            fresh_until: asked.plus(fresh_for),
+            stale_until: asked.plus(fresh_for + self.max_stale),
             hold_until: None,
             retry: Duration::ZERO,
         }
     }
 
     /// Of what was put by hand: it ends with its TTL, since nothing backs it.
-    fn deadlines_by_hand(fresh_for: Duration, age: Duration, now: Moment) -> Deadlines {
-        let end = now.plus(fresh_for.saturating_sub(age));
+    fn deadlines_by_hand(fresh_for: Duration, put: Moment) -> Deadlines {
+        let end = put.plus(fresh_for);
         Deadlines {
             soft_at: Moment::NEVER,
             refresh_at: Moment::NEVER,
@@ -319,36 +272,15 @@ impl TieredCache {
         }
     }
 
-    /// Puts a copy into memory unless its name was invalidated since `at`; says whether it did.
-    fn remember(&self, name: &SecretName, entry: &Arc<Entry>, at: At) -> bool {
-        if !self.generations.is_unchanged(at.generation) {
-            return false;
+    /// Puts a copy into memory unless something newer is known, and reports a version that was not known.
+    fn remember(&self, name: &SecretName, entry: &Arc<Entry>, epoch: Epoch) -> Stored {
+        let stored = self.memory.put(&name.text(), entry.clone(), epoch, self.clock.now());
+        if let Stored::Newest(Some(known)) = &stored
+            && known.is_outdated_by(entry.version_id.as_deref(), &entry.value)
+        {
+            (self.rotated)(name);
         }
-        self.memory.put(name.text(), entry.clone(), at.epoch);
-        // An invalidation between the check and the put must win.
-        let unchanged = self.generations.is_unchanged(at.generation);
-        if !unchanged {
-            self.memory.drop_value(name.as_str());
-        }
-        unchanged
-    }
-
-    /// Fetches of `name` that are under way no longer reach the caches.
-    pub fn supersede_fetches(&self, name: &SecretName) {
-        self.generations.changed(name);
-    }
-
-    /// Remembers what AWS gave, in memory, unless it was invalidated since `at`; says whether it did.
-    pub fn store(&self, name: &SecretName, fetched: &Fetched, at: At) -> bool {
-        let deadlines = self.deadlines(self.ttl, Duration::ZERO, self.clock.now());
-        let entry = Entry::new(fetched.value.clone(), fetched.version_id.clone(), fetched.fetched_unix_ms, deadlines);
-        if !self.remember(name, &entry, at) {
-            return false;
-        }
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.put(&self.id(name), &self.contents(fetched));
-        }
-        true
+        stored
     }
 
     /// The last version known of `name`.
@@ -356,51 +288,16 @@ impl TieredCache {
         self.memory.known(name.as_str())
     }
 
-    fn contents(&self, fetched: &Fetched) -> Contents {
-        Contents {
-            value: fetched.value.clone(),
-            version_id: fetched.version_id.clone(),
-            fetched_unix_ms: fetched.fetched_unix_ms,
-            fresh_for_ms: millis(self.ttl),
-        }
-    }
-
-    /// Remembers that AWS has no such secret, and drops the copies of it where there may be some.
-    ///
-    /// # Errors
-    /// As [`TieredCache::invalidate`].
-    pub async fn store_absent(&self, name: &SecretName, may_have_copies: bool) -> Result<()> {
-        let dropped = if may_have_copies { self.invalidate(name).await } else { Ok(()) };
-        self.memory.put_absent(name.as_str(), self.clock.now(), self.negative_ttl);
-        dropped
-    }
-
-    /// Remembers that AWS refused this identity, and drops the copies.
-    ///
-    /// # Errors
-    /// As [`TieredCache::invalidate`].
-    pub async fn store_denied(&self, name: &SecretName, error: &SecretError) -> Result<()> {
-        let dropped = self.invalidate(name).await;
-        self.memory.put_denied(name.as_str(), self.clock.now(), self.negative_ttl, error);
-        dropped
-    }
-
-    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
-    pub fn hold(&self, name: &SecretName, copy: &Arc<Entry>, error: &SecretError, at: At) {
-        let before = copy.deadlines.retry;
-        let longer = if error.is_about_one_request() { before * 2 } else { before };
-        let retry = longer.clamp(RETRY, LONGEST_RETRY);
-        let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
-        let held =
-            copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
-        self.remember(name, &held, at);
-    }
-
     /// The usable copy of the last-known-good file.
     pub async fn from_snapshot(&self, name: &SecretName) -> Option<Arc<Entry>> {
+        if self.is_denied(name) {
+            return None;
+        }
         let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
         let now = self.clock.now();
-        let entry = self.entry_of(contents, self.clock.unix_ms(), now);
+        let age = self.clock.unix_ms().checked_sub(contents.fetched_unix_ms)?;
+        let asked = Stamp::foreign(now.minus(Duration::from_millis(age)));
+        let entry = self.entry_of(contents, None, asked);
         entry.is_usable(now).then_some(entry)
     }
 }

@@ -1,4 +1,4 @@
-//! What a delivery is built from: checked, with every default filled in.
+//! The configuration of a delivery: checked, with every default filled in.
 
 mod option;
 mod parse;
@@ -22,18 +22,19 @@ use secret::environment::{Environment, Preset};
 use secret::manifest::Manifest;
 use secret::name::AwsIdTemplate;
 
-/// What the process looked like when the delivery was created. Read on the JavaScript thread and handed over, since
-/// reading the C environment from another thread races with writes to `process.env` (DESIGN section 5, rule 3).
+/// The variables and the working directory of the process when the delivery was created. JavaScript reads them on its
+/// thread and passes them on, since reading the C environment from another thread races with writes to `process.env`
+/// (`ARCHITECTURE.md`, rule 3).
 #[derive(Default)]
 pub struct Ambient {
     /// The variables that configuration may read: `AWS_*`, `TCS_*`, `NODE_ENV`, `REDIS_URL`, `HOME`, `SSL_CERT_FILE`.
     pub variables: HashMap<String, String>,
-    /// `process.cwd()`.
+    /// The working directory: `process.cwd()`.
     pub working_directory: PathBuf,
 }
 
 impl Ambient {
-    /// A variable that is set and not empty.
+    /// The value of a variable; `None` if it is unset or empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -41,36 +42,37 @@ impl Ambient {
 
 /// A checked configuration.
 pub struct Config {
-    /// Where the service runs.
+    /// The environment in which the service runs.
     pub environment: Environment,
-    /// That environment's preset.
+    /// The preset of the environment.
     pub preset: Preset,
     /// The declared tools.
     pub tools: Manifest,
-    /// AWS Secrets Manager; `None` when switched off.
+    /// AWS Secrets Manager; `None` if `aws.enabled` is `false`.
     pub aws: Option<AwsSettings>,
-    /// How secret names become AWS ids; also names shared-cache entries, so it stays when AWS is off.
+    /// How secret names become AWS ids. The keys of the shared cache are made of these ids too, so it is set even if
+    /// AWS is off.
     pub aws_id_template: AwsIdTemplate,
-    /// The env file; `None` when switched off or not part of the environment.
+    /// The env file; `None` if it is switched off or the environment has none.
     pub env_file: Option<EnvFileSettings>,
     /// The runtime environment.
     pub runtime: RuntimeSettings,
-    /// The caches; `None` when switched off.
+    /// The caches; `None` if they are switched off.
     pub cache: Option<CacheSettings>,
     /// Rotation.
     pub rotation: RotationSettings,
-    /// Where news of changed secrets comes from.
+    /// How this instance learns of changed secrets.
     pub events: EventsSettings,
-    /// The thresholds; `None` when switched off.
+    /// The thresholds of alerts; `None` if alerts are switched off.
     pub alerts: Option<AlertsSettings>,
-    /// The audit log; `None` when switched off.
+    /// The audit log; `None` if it is switched off.
     pub audit: Option<AuditSettings>,
-    /// What is logged.
+    /// How much internal activity is logged.
     pub log_level: LevelFilter,
 }
 
 impl Config {
-    /// Checks `options` (an object, or unset) against the documented shape and fills in what is missing.
+    /// Checks `options` (an object, or unset) and fills in the defaults.
     ///
     /// # Errors
     /// `CONFIG_INVALID` with the option's path, `ENCRYPTION_KEY_INVALID`, or `SECRET_NAME_INVALID` for declared names.

@@ -1,4 +1,4 @@
-//! A tree of plain option values, read with the path that an error message names.
+//! A tree of plain option values. Each value knows its path, which error messages name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use secret::error::{Result, SecretError};
 
-/// An option as the caller gave it. `null` and `undefined` both mean unset.
+/// An option as the caller gave it. `null` and `undefined` mean unset.
 pub enum OptionValue {
     /// Unset.
     Null,
@@ -15,25 +15,25 @@ pub enum OptionValue {
     Bool(bool),
     /// A number; may be fractional, NaN or infinite.
     Number(f64),
-    /// Text; wiped when dropped, since credentials and keys pass here.
+    /// A text. It is wiped when dropped, since credentials and keys are options.
     Text(Zeroizing<String>),
-    /// Raw bytes (a `Uint8Array`); wiped when dropped.
+    /// Bytes (a `Uint8Array`). They are wiped when dropped.
     Bytes(Zeroizing<Vec<u8>>),
     /// A list.
     List(Vec<OptionValue>),
     /// An object.
     Record(BTreeMap<String, OptionValue>),
-    /// Something no option takes, by the name of its kind ("a function").
+    /// A value that no option accepts, by the name of its kind, such as "a function".
     Other(&'static str),
 }
 
 impl OptionValue {
-    /// Text from a literal.
+    /// A text option with this content.
     pub fn text(text: &str) -> Self {
         Self::Text(Zeroizing::new(text.to_owned()))
     }
 
-    /// The kind, for messages. Never the content: it may be a key.
+    /// The kind of the value, for messages. Never its content, which may be a key.
     fn kind(&self) -> &'static str {
         match self {
             Self::Null => "unset",
@@ -62,17 +62,17 @@ pub struct Field {
 }
 
 impl Field {
-    /// The value at `path`.
+    /// Makes a field of a value and its path.
     pub fn new(path: impl Into<String>, value: OptionValue) -> Self {
         Self { path: path.into(), value }
     }
 
-    /// Where it stands, such as `options.cache.ttlSeconds`.
+    /// The path, such as `options.cache.ttlSeconds`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// `CONFIG_INVALID` at this path.
+    /// Makes the error `CONFIG_INVALID` for this path.
     pub fn refuse(&self, why: impl fmt::Display) -> SecretError {
         SecretError::config(&self.path, why)
     }
@@ -81,10 +81,10 @@ impl Field {
         self.refuse(format_args!("must be {what}, got {}", self.value.kind()))
     }
 
-    /// `true` or `false`.
+    /// Reads a boolean.
     ///
     /// # Errors
-    /// `CONFIG_INVALID`, as all readers here.
+    /// `CONFIG_INVALID`; the same holds for all other readers.
     pub fn bool(self) -> Result<bool> {
         match self.value {
             OptionValue::Bool(value) => Ok(value),
@@ -92,17 +92,17 @@ impl Field {
         }
     }
 
-    /// Whether it is exactly `false`, the way to switch a whole section off.
+    /// Whether the value is exactly `false`, which switches a section off.
     pub fn is_false(&self) -> bool {
         matches!(self.value, OptionValue::Bool(false))
     }
 
-    /// Whether it is text.
+    /// Whether the value is a text.
     pub fn is_text(&self) -> bool {
         matches!(self.value, OptionValue::Text(_))
     }
 
-    /// A whole number inside `range`.
+    /// Reads a whole number in `range`.
     pub fn integer(self, range: std::ops::RangeInclusive<u32>) -> Result<u32> {
         let OptionValue::Number(number) = self.value else {
             return Err(self.expected("a number"));
@@ -115,7 +115,7 @@ impl Field {
         Ok(number as u32)
     }
 
-    /// A number inside `range`.
+    /// Reads a number in `range`.
     pub fn number(self, range: std::ops::RangeInclusive<f64>) -> Result<f64> {
         let OptionValue::Number(number) = self.value else {
             return Err(self.expected("a number"));
@@ -126,7 +126,7 @@ impl Field {
         Ok(number)
     }
 
-    /// Text that is not empty and holds no NUL.
+    /// Reads a text that is not empty and contains no NUL.
     pub fn text(self) -> Result<Zeroizing<String>> {
         match self.value {
             OptionValue::Text(text) if text.is_empty() => Err(SecretError::config(&self.path, "must not be empty")),
@@ -138,7 +138,7 @@ impl Field {
         }
     }
 
-    /// Text of any content, possibly none: a process variable.
+    /// Accepts any text, even an empty one, such as the value of a process variable.
     pub fn text_or_empty(self) -> Result<()> {
         match self.value {
             OptionValue::Text(_) => Ok(()),
@@ -146,12 +146,12 @@ impl Field {
         }
     }
 
-    /// Text that is not secret, as a plain string.
+    /// Reads a text that is not secret, as a plain string.
     pub fn string(self) -> Result<String> {
         self.text().map(|text| text.to_string())
     }
 
-    /// One of `choices`.
+    /// Reads a text that is one of `choices`.
     pub fn one_of<T: Copy>(self, choices: &[(&str, T)]) -> Result<T> {
         let names = || choices.iter().map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(" or ");
         let OptionValue::Text(text) = &self.value else {
@@ -164,7 +164,7 @@ impl Field {
             .ok_or_else(|| self.refuse(format_args!("must be {}", names())))
     }
 
-    /// Text or bytes, as bytes, with whether it was text.
+    /// Reads a text or bytes. Returns bytes, and whether the value was a text.
     pub fn text_or_bytes(self) -> Result<(Zeroizing<Vec<u8>>, bool)> {
         match self.value {
             OptionValue::Bytes(bytes) => Ok((bytes, false)),
@@ -173,7 +173,7 @@ impl Field {
         }
     }
 
-    /// The elements of an array, each with its own path.
+    /// Reads an array: its elements, each with its own path.
     pub fn list(self) -> Result<Vec<Field>> {
         let OptionValue::List(items) = self.value else {
             return Err(self.expected("an array"));
@@ -185,7 +185,7 @@ impl Field {
             .collect())
     }
 
-    /// The fields of an object.
+    /// Reads an object, whose fields are then read one by one.
     pub fn section(self) -> Result<Section> {
         match self.value {
             OptionValue::Record(fields) => Ok(Section { path: self.path, fields }),
@@ -194,7 +194,7 @@ impl Field {
     }
 }
 
-/// An object whose known fields are taken one by one; [`Section::finish`] refuses what is left.
+/// An object whose known fields are read one by one. [`Section::finish`] refuses the others.
 #[derive(Debug)]
 pub struct Section {
     path: String,
@@ -202,12 +202,12 @@ pub struct Section {
 }
 
 impl Section {
-    /// Where it stands.
+    /// The path of the object.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Takes a field; `None` when it is unset.
+    /// Takes a field out of the object; `None` if it is unset.
     pub fn take(&mut self, name: &str) -> Option<Field> {
         match self.fields.remove(name) {
             None | Some(OptionValue::Null) => None,
@@ -215,15 +215,15 @@ impl Section {
         }
     }
 
-    /// Takes a field and reads it.
+    /// Takes a field and reads it with `read`.
     ///
     /// # Errors
-    /// What `read` refuses.
+    /// Those of `read`.
     pub fn read<T>(&mut self, name: &str, read: impl FnOnce(Field) -> Result<T>) -> Result<Option<T>> {
         self.take(name).map(read).transpose()
     }
 
-    /// All fields, for objects whose keys are names and not options.
+    /// Takes all fields of an object whose keys are names of tools, secrets or variables.
     pub fn entries(self) -> impl Iterator<Item = (String, Field)> {
         let path = self.path;
         self.fields.into_iter().filter(|(_, value)| !matches!(value, OptionValue::Null)).map(move |(name, value)| {
@@ -232,10 +232,10 @@ impl Section {
         })
     }
 
-    /// Refuses fields that no one took.
+    /// Refuses fields that were not read. `known` has the names of all options, for suggestions.
     ///
     /// # Errors
-    /// `CONFIG_INVALID` naming the first of them and, when one is close, the option that was probably meant.
+    /// `CONFIG_INVALID`, which names one of these fields and, if a known option is similar, that option.
     pub fn finish(self, known: &[&str]) -> Result<()> {
         let Some(name) = self.fields.into_keys().next() else {
             return Ok(());
@@ -247,7 +247,7 @@ impl Section {
     }
 }
 
-/// Same letters but for case and separators, or one begins with the other.
+/// Whether both have the same letters apart from case and separators, or one is the beginning of the other.
 fn looks_like(known: &str, given: &str) -> bool {
     let plain = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()

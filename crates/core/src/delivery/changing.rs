@@ -77,7 +77,16 @@ impl Delivery {
         self.acted(Event::Clear, "", self.clear()).await
     }
 
-    pub(super) async fn clear(&self) -> Result<()> {
+    /// Drops the copies that this instance made: those of others, and their keys, are left alone.
+    pub(super) async fn clear_own(&self) -> Result<()> {
+        self.reads().forget_all();
+        match self.reads().cache() {
+            Some(cache) => cache.clear_own().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn clear(&self) -> Result<()> {
         self.reads().forget_all();
         match self.reads().cache() {
             Some(cache) => cache.clear().await,
@@ -88,7 +97,7 @@ impl Delivery {
     /// Gives `name` a new value in `environment`, or here, and reports how that went.
     ///
     /// # Errors
-    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A rotation that fails is told in the report.
+    /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A failed rotation is in the report.
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         // Before anything is waited for.
@@ -125,7 +134,7 @@ impl Delivery {
     /// Follows an event that AWS sent (`handleSecretEvent`); gives whether it concerned this environment.
     ///
     /// # Errors
-    /// See [`Events::handle`]; `CLOSED`.
+    /// See [`Events::handle`](crate::events::Events::handle); `CLOSED`.
     pub async fn handle_event(&self, text: &str) -> Result<bool> {
         self.open(self.events.handle(text)).await
     }

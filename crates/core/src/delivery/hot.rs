@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::reads::Reads;
-use cache::memory::{Entry, MemoryCache};
+use cache::entry::Entry;
+use cache::memory::MemoryCache;
 use secret::clock::{Clock, Stopwatch};
 
 /// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.

@@ -42,7 +42,7 @@ impl Delivery {
         }
         if first
             && self.preset.close_clears_cache
-            && let Err(error) = self.clear().await
+            && let Err(error) = self.clear_own().await
         {
             tracing::debug!(code = %error.code(), "the shared cache was not cleared; its entries end by themselves");
         }

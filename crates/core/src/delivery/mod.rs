@@ -20,7 +20,7 @@ use crate::events::{Events, Parts as EventParts};
 use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
-use crate::reads::{Parts, Reads};
+use crate::reads::{Parts, Reads, copies};
 use crate::resolver::Resolver;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::{Parts as RotationParts, RotationManager};
@@ -86,19 +86,20 @@ impl Delivery {
             log_level,
         } = config;
         let aws = aws.map(Arc::new);
-        let log = crate::log::dispatch(log_level, notices.clone());
-        let (tasks, stop) = (Tasks::new(log), CancellationToken::new());
+        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
+        let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
-        let cache = cache
-            .map(|cache| TieredCache::new(cache, ids.clone(), environment.as_str(), clock.clone(), notices.clone()))
-            .transpose()?;
+        let access_check = cache.as_ref().and_then(|cache| cache.access_check);
+        let parts = (ids.clone(), environment.as_str(), copies::rotation_notice(&tools, &notices));
+        let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
-        let hot_memory =
-            cache.as_ref().filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone());
+        let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
+        let hot_memory = hot_memory.map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
-            aws: aws.as_ref().map(|config| Aws::new(config, clock.clone())),
+            aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
+            access_check,
             ids,
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -218,11 +219,6 @@ impl Delivery {
     /// Whether process variables are asked before AWS, or AWS not at all: a read then needs them at once.
     pub fn variables_come_first(&self) -> bool {
         self.resolver.precedence == Precedence::Override || self.reads().aws().is_none()
-    }
-
-    /// Whether copies are shared in Redis: a read that memory does not answer may then cost no call.
-    pub fn has_shared_cache(&self) -> bool {
-        self.reads().cache().and_then(TieredCache::redis).is_some()
     }
 
     /// Reads time.

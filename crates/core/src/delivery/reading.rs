@@ -4,7 +4,8 @@ use std::slice;
 use std::sync::Arc;
 
 use audit_log::{Cache as AuditCache, Outcome};
-use cache::memory::Entry;
+use aws::MAX_BATCH;
+use cache::entry::Entry;
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -23,12 +24,16 @@ use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
 
+/// Reads of a turn that are worked on together: enough that few threads have to be woken, and few enough that
+/// JavaScript goes on with the first ones while others are still read.
+const PORTION: usize = 2 * MAX_BATCH;
+
 impl Delivery {
-    /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one secret
-    /// is a read of a list of one.
+    /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one
+    /// secret is a read of a list of one.
     ///
     /// # Errors
-    /// Each answer by itself: see [`Resolver::resolve`]; `CLOSED`.
+    /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
     pub async fn read(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
         let watch = Stopwatch::start();
         let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
@@ -39,6 +44,12 @@ impl Delivery {
             self.count(answer, took);
         }
         answers
+    }
+
+    /// The sizes of the portions into which `count` reads that are asked for together are divided, to be worked on side
+    /// by side. Each but the last is a number of whole calls of AWS.
+    pub fn portions(count: usize) -> impl Iterator<Item = usize> {
+        (0..count.div_ceil(PORTION)).map(move |at| PORTION.min(count - at * PORTION))
     }
 
     /// [`Delivery::read`] of a list of one.
@@ -162,7 +173,7 @@ impl Delivery {
     /// The live version of `name` and those around it; past the copies of them when `fresh`.
     ///
     /// # Errors
-    /// See [`Reads::versions`]; `CLOSED`.
+    /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
     pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.reads().versions(name, fresh)).await;

@@ -1,6 +1,7 @@
-//! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is there.
+//! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is
+//! there.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use audit_log::{Event, Outcome};
@@ -15,16 +16,20 @@ use secret::name::SecretName;
 
 impl Delivery {
     /// [`Delivery::open`] for what gives values or changes something: without its audit log nothing is done, where that
-    /// is the rule. Boxed: the futures of reads are large.
+    /// is the rule; elsewhere the log is opened meanwhile. Boxed: the futures of reads are large.
     pub(crate) fn audited<'a, T: Send + 'a>(
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
         self.open(async {
-            if let Some(audit) = &self.audit {
+            let Some(audit) = &self.audit else { return work.await };
+            let mut work = pin!(work);
+            if audit.denies() {
                 audit.ready().await?;
+                return work.await;
             }
-            work.await
+            let (ready, result) = tokio::join!(audit.ready(), &mut work);
+            ready.and(result)
         })
     }
 

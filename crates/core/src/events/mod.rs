@@ -1,5 +1,6 @@
 //! News of changed secrets: events that the service hands over, a queue of them, and a slow look at versions.
 
+mod catch_ups;
 pub mod parse;
 mod queue;
 
@@ -15,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
 use aws::Queue;
+use catch_ups::{CatchUps, unless_denied};
 use parse::{Happened, SecretEvent};
 use secret::backoff::around;
 use secret::clock::{Clock, millis};
@@ -23,8 +25,8 @@ use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::report::Ending;
 
-/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not for
-/// older events: their version is everywhere by now, or was replaced.
+/// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not
+/// for older events: their version is everywhere by now, or was replaced.
 const MAY_OUTRUN: Duration = Duration::from_mins(5);
 /// Names whose last event is remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -63,6 +65,7 @@ pub struct Parts {
 /// Follows what happens to secrets outside this service.
 pub struct Events {
     parts: Parts,
+    catch_ups: Arc<CatchUps>,
     begun: AtomicBool,
     polling: AtomicBool,
     /// The last version that an event announced, by name: a repeated event changes nothing.
@@ -72,11 +75,13 @@ pub struct Events {
 impl Events {
     /// Follows nothing until [`Events::begin`].
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, begun: false.into(), polling: false.into(), last: Mutex::default() })
+        let (reads, clock) = (parts.reads.clone(), parts.clock.clone());
+        let catch_ups = CatchUps::new(reads, clock, parts.tasks.clone(), parts.stop.clone());
+        Arc::new(Self { parts, catch_ups, begun: false.into(), polling: false.into(), last: Mutex::default() })
     }
 
-    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first call
-    /// has an effect.
+    /// Starts following the queue and comparing versions, as configured. Called with every operation; only the first
+    /// call has an effect.
     pub fn begin(self: &Arc<Self>) {
         if self.begun.load(Ordering::Relaxed) || self.begun.swap(true, Ordering::AcqRel) {
             return;
@@ -132,7 +137,8 @@ impl Events {
         Ok(true)
     }
 
-    /// The secret that an event is about, when it is one of this environment and account.
+    /// The secret that an event is about, when it is one of this environment and account, and this process declared it, holds it
+    /// or was asked for it (decision D31).
     fn name_of(&self, event: &SecretEvent) -> Option<SecretName> {
         let own = self.parts.reads.aws().and_then(|aws| aws.account());
         if let (Some(own), Some(account)) = (own, &event.account)
@@ -140,24 +146,26 @@ impl Events {
         {
             return None;
         }
-        SecretName::new(self.parts.reads.ids().name_in(&event.aws_id)?).ok()
+        let name = SecretName::new(self.parts.reads.ids().name_in(&event.aws_id)?).ok()?;
+        self.parts.reads.concerns(&name).then_some(name)
     }
 
     async fn follow(&self, name: &SecretName, version: Option<&str>, event: &SecretEvent) -> Result<()> {
         let reads = &self.parts.reads;
         reads.forget_versions();
-        let Some(version) = version else { return reads.catch_up(name, None).await.map(drop) };
+        let Some(version) = version else { return self.catch_up(name, None).await };
         if self.is_last(name, version) || reads.has_live(name, version) {
             return Ok(());
         }
         let now = self.parts.clock.unix_ms();
         let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
-        // AWS has another version than the announced one, which was replaced in the meantime.
-        if !is_recent || !reads.catch_up(name, Some(version)).await? {
-            reads.catch_up(name, None).await?;
-        }
+        self.catch_up(name, is_recent.then_some(version)).await?;
         self.note(name, version);
         Ok(())
+    }
+
+    async fn catch_up(&self, name: &SecretName, version: Option<&str>) -> Result<()> {
+        unless_denied(self.catch_ups.follow(name, version).await)
     }
 
     fn is_last(&self, name: &SecretName, version: &str) -> bool {
@@ -195,10 +203,10 @@ impl Events {
                         && !fetched.is_from_replica()
                         && !reads.knows(name, version)
                     {
-                        reads.catch_up(name, Some(version)).await?;
+                        self.catch_up(name, Some(version)).await?;
                     }
                 }
-                Ok(None) => drop(reads.catch_up(name, None).await?),
+                Ok(None) => self.catch_up(name, None).await?,
                 Err(error) => failure = Some(error),
             }
         }

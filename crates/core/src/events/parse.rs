@@ -3,7 +3,7 @@
 //! - <https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html>
 //! - <https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-cloudtrail_log-entries.html>
 //!
-//! An event is only a hint to look again: whoever forges one costs a read.
+//! An event is only a hint to look again: a forged one costs a read.
 
 use serde_json::Value as Json;
 

@@ -1,4 +1,4 @@
-//! What is exported: every metric with its help, type and series. No label holds a secret's name.
+//! The exported metrics, each with its help, type and series. No label holds a secret's name.
 
 pub mod text;
 
@@ -9,30 +9,30 @@ use secret::breaker::BreakerState;
 use secret::environment::Environment;
 use secret::found::Origin;
 
-/// Labels of one series.
+/// The labels of a series: names and values.
 pub type Labels = Vec<(&'static str, String)>;
 
-/// The kind of a metric, with its series.
+/// The type of a metric, with its series.
 #[derive(Clone, Debug)]
 pub enum Series {
-    /// Only grows.
+    /// A count that only grows.
     Counter(Vec<(Labels, u64)>),
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge(Vec<(Labels, f64)>),
-    /// Counts by bucket, in seconds.
+    /// Counts by bucket; the bounds are in seconds.
     Histogram(Vec<(Labels, Counts)>),
-    /// What is fixed while the process lives.
+    /// Labels that stay the same while the process lives.
     Info(Labels),
 }
 
-/// One metric.
+/// A metric.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// Without the suffix `_total` or `_info`.
+    /// The name without the suffix `_total` or `_info`.
     pub name: &'static str,
-    /// What it says.
+    /// The help text.
     pub help: &'static str,
-    /// Its series.
+    /// The type and the series.
     pub series: Series,
 }
 
@@ -44,7 +44,7 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
     vec![(Vec::new(), value)]
 }
 
-/// Every metric as it is now.
+/// Returns every metric with its current values.
 pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> Vec<Family> {
     let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
     let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
@@ -54,7 +54,7 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
     #[expect(clippy::cast_precision_loss, reason = "a count of entries")]
     let count = |count: usize| count as f64;
     let entries = reads.cache().map_or(0, |cache| cache.memory().len());
-    // Before the first lookup there is nothing to be worried about.
+    // 1 before the first lookup, so that no alert fires.
     let ratio = |ratio: Option<f64>| single(ratio.unwrap_or(1.0));
     vec![
         Family {

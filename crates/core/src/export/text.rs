@@ -1,4 +1,4 @@
-//! The families as text, by the Prometheus project's own encoder.
+//! Writes the metrics as text, with the encoder of the Prometheus project.
 
 use std::fmt::Write as _;
 
@@ -56,10 +56,10 @@ impl Collector for Families {
     }
 }
 
-/// The families in the OpenMetrics text format.
+/// Returns the metrics in the OpenMetrics text format.
 ///
 /// # Errors
-/// Never, since it writes to memory.
+/// None in practice, since it writes to memory.
 pub fn openmetrics(families: Vec<Family>) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Families(families)));
@@ -68,15 +68,15 @@ pub fn openmetrics(families: Vec<Family>) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
-/// The families in the text format that every Prometheus reads: OpenMetrics, with counters named in full, and information
-/// as a gauge.
+/// Returns the metrics in the text format that every Prometheus reads. It differs from OpenMetrics in the full names of
+/// counters, and in information metrics, which are gauges.
 ///
 /// # Errors
-/// As [`openmetrics`].
+/// Those of [`openmetrics`].
 pub fn prometheus(families: Vec<Family>) -> Result<String, std::fmt::Error> {
     let openmetrics = openmetrics(families)?;
     let mut out = String::with_capacity(openmetrics.len());
-    // HELP comes before TYPE, whose kind decides the name in both.
+    // The HELP line comes before the TYPE line, whose type decides the name in both lines.
     let mut help: Option<(&str, &str)> = None;
     for line in openmetrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {

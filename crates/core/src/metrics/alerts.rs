@@ -1,4 +1,4 @@
-//! The documented thresholds ("Key Metrics"), told once when they are crossed and once when that is over.
+//! The thresholds of alerts. An alert is reported once when its threshold is crossed, and once when it no longer is.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,38 +9,38 @@ use secret::clock::{Clock, Moment};
 use secret::notice::{Alert, Watched};
 
 const DAY: Duration = Duration::from_hours(24);
-/// With fewer lookups in a window a hit rate says nothing.
+/// With fewer lookups in a window, the hit rate is not watched.
 const LEAST_LOOKUPS: u64 = 100;
 
-/// When to tell. `None`: never.
+/// The thresholds. `None` turns an alert off.
 #[derive(Clone, Debug)]
 pub struct Thresholds {
-    /// The 99th percentile is longer.
+    /// Fires when the 99th percentile of latencies is longer.
     pub latency: Option<Duration>,
-    /// The hit rate is lower.
+    /// Fires when the hit rate is lower.
     pub hit_rate: Option<f64>,
-    /// More of them in a day.
+    /// Fires when more rotations failed within a day.
     pub rotation_failures: Option<u64>,
-    /// More of them in a window.
+    /// Fires when AWS refused this identity more often within the window.
     pub unauthorized: Option<u64>,
-    /// More of them.
+    /// Fires when more secrets are missing in AWS and have a value in a later source.
     pub not_in_aws: Option<u64>,
-    /// How far back is looked, but for rotations.
+    /// The period that the thresholds look back over, except for rotations.
     pub window: Duration,
-    /// How often.
+    /// How often the thresholds are checked.
     pub every: Duration,
 }
 
-/// When to tell that something is wrong.
+/// The settings of alerts.
 #[derive(Clone, Debug)]
 pub struct AlertsSettings {
     /// The thresholds.
     pub thresholds: Thresholds,
-    /// Whether they are watched before anybody wants to hear of them.
+    /// Whether the thresholds are checked before a callback is registered.
     pub always: bool,
 }
 
-/// The counters at one time.
+/// The counters at one moment.
 #[derive(Clone, Copy, Default)]
 struct Sample {
     latencies: Counts,
@@ -49,26 +49,26 @@ struct Sample {
     unauthorized: u64,
 }
 
-/// Compares the counters with the thresholds, again and again.
+/// Compares the counters with the thresholds at each evaluation.
 pub struct Evaluator {
     thresholds: Thresholds,
     clock: Clock,
-    /// The oldest is from before the window, so that the difference covers all of it.
+    /// Samples of the window. The oldest one is from before the window, so that the difference covers all of it.
     samples: VecDeque<(Moment, Sample)>,
     rotation_failures: u64,
-    /// When rotations failed, and how many.
+    /// The times of failed rotations, and how many failed at each.
     failed: VecDeque<(Moment, u64)>,
     firing: [Option<u64>; Watched::ALL.len()],
 }
 
 impl Evaluator {
-    /// Counts from nothing.
+    /// Starts without samples.
     pub fn new(thresholds: Thresholds, clock: Clock) -> Self {
         let samples = VecDeque::from([(clock.now(), Sample::default())]);
         Self { thresholds, clock, samples, rotation_failures: 0, failed: VecDeque::new(), firing: [None; 5] }
     }
 
-    /// What changed since the last time.
+    /// Evaluates the thresholds, and returns the alerts whose state changed.
     pub fn evaluate(&mut self, metrics: &Metrics) -> Vec<Alert> {
         let now = self.clock.now();
         let sample = Sample {
@@ -146,7 +146,7 @@ impl Evaluator {
         Some(Alert { watched, is_firing: is_crossed, value, threshold, since_unix_ms, at_unix_ms: now })
     }
 
-    /// How often to evaluate.
+    /// The interval between evaluations.
     pub fn every(&self) -> Duration {
         self.thresholds.every
     }
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// Advances a minute at a time and gives every change as metric, state and value.
+    /// Advances a minute at a time, and returns every change as metric, state and value.
     fn minutes(
         count: u32,
         clock: &Clock,

@@ -1,4 +1,4 @@
-//! How long retrievals took, by where the value came from and how they ended.
+//! The latencies of retrievals, by source and outcome.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,22 +43,22 @@ pub fn seconds(ns: u64) -> f64 {
     ns / 1e9
 }
 
-/// Buckets with the one above all bounds.
+/// The number of buckets, including the one above all bounds.
 pub const BUCKETS: usize = BOUNDS_NS.len() + 1;
 
-/// Where a retrieval ended, as a label.
+/// The label `source`: what answered a retrieval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A layer gave the value.
+    /// This layer gave the value.
     Of(Origin),
-    /// No layer did.
+    /// No layer gave a value.
     None,
-    /// The service told of a retrieval of its own (`recordSecretRetrieval`).
+    /// The service reported the retrieval (`recordSecretRetrieval`).
     Reported,
 }
 
 impl Source {
-    /// All of them, in the order of their series.
+    /// All sources, in the order of their series.
     pub const ALL: [Self; Origin::ALL.len() + 2] = [
         Self::Of(Origin::Memory),
         Self::Of(Origin::Redis),
@@ -70,7 +70,7 @@ impl Source {
         Self::Reported,
     ];
 
-    /// The label.
+    /// The text of the label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Of(origin) => origin.as_str(),
@@ -88,24 +88,24 @@ impl Source {
     }
 }
 
-/// How a retrieval ended, as a label.
+/// The label `outcome`: how a retrieval ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// With a value.
+    /// It returned a value.
     Ok,
-    /// With a value past its TTL, since AWS failed.
+    /// It returned a value past its TTL, since AWS failed.
     Stale,
-    /// No source has it.
+    /// No source had the secret.
     Absent,
-    /// With an error.
+    /// It failed.
     Error,
 }
 
 impl ReadOutcome {
-    /// All of them, in the order of their series.
+    /// All outcomes, in the order of their series.
     pub const ALL: [Self; 4] = [Self::Ok, Self::Stale, Self::Absent, Self::Error];
 
-    /// The label.
+    /// The text of the label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -116,7 +116,7 @@ impl ReadOutcome {
     }
 }
 
-/// Counts of one series.
+/// The counters of one series.
 #[derive(Debug, Default)]
 pub struct Series {
     buckets: [AtomicU64; BUCKETS],
@@ -124,7 +124,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// Two additions: a cached read pays for them.
+    /// Counts one latency. Costs a cached read two additions.
     #[inline]
     fn observe(&self, ns: u64) {
         let bucket = BOUNDS_NS.iter().position(|bound| ns <= *bound).unwrap_or(BOUNDS_NS.len());
@@ -132,19 +132,19 @@ impl Series {
         self.sum_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
-    /// What was observed so far.
+    /// The current counts.
     pub fn counts(&self) -> Counts {
         let buckets = std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed));
         Counts { buckets, sum_ns: self.sum_ns.load(Ordering::Relaxed) }
     }
 }
 
-/// The counts of a series, or of several together, at one time.
+/// The counts of one or more series at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// By bucket, not cumulative.
+    /// The count of each bucket, not cumulative.
     pub buckets: [u64; BUCKETS],
-    /// All latencies together, in nanoseconds.
+    /// The sum of all latencies, in nanoseconds.
     pub sum_ns: u64,
 }
 
@@ -155,12 +155,12 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// How many there are.
+    /// The number of retrievals.
     pub fn total(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// Both together.
+    /// The sum of both counts.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         for (own, other) in self.buckets.iter_mut().zip(other.buckets) {
@@ -170,7 +170,7 @@ impl Counts {
         self
     }
 
-    /// What came since `earlier`.
+    /// The difference to an `earlier` moment.
     #[must_use]
     pub fn since(mut self, earlier: &Self) -> Self {
         for (own, earlier) in self.buckets.iter_mut().zip(earlier.buckets) {
@@ -180,8 +180,8 @@ impl Counts {
         self
     }
 
-    /// The upper bound of the bucket that the 99th percentile is in, in nanoseconds; `None` without observations, and
-    /// the largest number above all bounds.
+    /// The upper bound of the bucket that holds the 99th percentile, in nanoseconds; the largest number if that is the
+    /// bucket above all bounds. `None` without retrievals.
     pub fn p99_ns(&self) -> Option<u64> {
         let total = self.total();
         let rank = total - total / 100;
@@ -201,20 +201,20 @@ impl Counts {
 pub struct Latencies([[Series; ReadOutcome::ALL.len()]; Source::ALL.len()]);
 
 impl Latencies {
-    /// Notes one retrieval.
+    /// Counts one retrieval.
     #[inline]
     pub fn observe(&self, source: Source, outcome: ReadOutcome, took: Duration) {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.of(source, outcome).observe(ns);
     }
 
-    /// One series.
+    /// The counters of one series.
     #[inline]
     pub fn of(&self, source: Source, outcome: ReadOutcome) -> &Series {
         &self.0[source.index()][outcome as usize]
     }
 
-    /// All retrievals of this package's own layers, whatever their outcome.
+    /// The retrievals of all layers, without those that the service reported.
     pub fn all(&self) -> Counts {
         let own = Source::ALL.into_iter().filter(|source| *source != Source::Reported);
         own.flat_map(|source| ReadOutcome::ALL.map(|outcome| self.of(source, outcome).counts()))

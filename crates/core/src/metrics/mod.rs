@@ -1,8 +1,8 @@
 //! Counters and latencies. No label and no field can hold a value.
 //!
-//! - here: what is counted while secrets are read
-//! - `latency`: the histogram
-//! - `alerts`: the documented thresholds
+//! - this file: the counters
+//! - `latency`: the histogram of latencies
+//! - `alerts`: thresholds and when they are crossed
 
 pub mod alerts;
 pub mod latency;
@@ -18,40 +18,40 @@ use secret::found::Origin;
 use secret::name::SecretName;
 use secret::report::Ending;
 
-/// Names that are remembered as not in AWS; more than any service has.
+/// The most names that are remembered as missing in AWS. No service has as many.
 const MAX_NOT_IN_AWS: usize = 10_000;
 
-/// What happened since construction.
+/// The counters of a delivery since its construction.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// How long retrievals took.
+    /// The latencies of retrievals.
     pub latencies: Latencies,
     not_in_aws: Mutex<HashSet<SecretName>>,
     not_in_aws_count: AtomicUsize,
     errors: [AtomicU64; ErrorCode::ALL.len()],
     rotations: [AtomicU64; Ending::ALL.len()],
-    /// Reads that ended in "no such secret".
+    /// Reads that found no secret in any source.
     pub absent: AtomicU64,
     /// Lookups that a cache answered.
     pub hits: AtomicU64,
     /// Lookups that no cache answered.
     pub misses: AtomicU64,
-    /// Retrievals that shared another one's AWS call, or one of a batch.
+    /// Retrievals that shared an AWS call with another one.
     pub shared_calls: AtomicU64,
-    /// Values past their TTL that answered for a failing AWS.
+    /// Reads that a copy past its TTL answered while AWS failed.
     pub stale: AtomicU64,
-    /// Refreshes begun in the background.
+    /// Refreshes that were started in the background.
     pub refreshes: AtomicU64,
-    /// AWS refusals of this identity.
+    /// How often AWS refused this identity.
     pub unauthorized: AtomicU64,
-    /// Retrievals reported by the service itself.
+    /// Retrievals that the service reported (`recordSecretRetrieval`).
     pub recorded: AtomicU64,
-    /// Those of them that failed.
+    /// Reported retrievals that failed.
     pub recorded_failures: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts a cached read: the hot path's three additions.
+    /// Counts a cached read. These three additions are what the hot path pays for metrics.
     #[inline]
     pub fn hit_in_memory(&self, stale: bool, took: Duration) {
         self.hits.fetch_add(1, Ordering::Relaxed);
@@ -80,13 +80,13 @@ impl Metrics {
         self.latencies.observe(Source::None, outcome, took);
     }
 
-    /// Values returned from `origin`.
+    /// The number of values that `origin` gave.
     pub fn retrieved_from(&self, origin: Origin) -> u64 {
         let of = |outcome| self.latencies.of(Source::Of(origin), outcome).counts().total();
         of(ReadOutcome::Ok) + of(ReadOutcome::Stale)
     }
 
-    /// Notes whether AWS lacks `name` and a later source has it.
+    /// Notes whether `name` is missing in AWS and was found in a later source.
     pub fn note_not_in_aws(&self, name: &SecretName, is_missing: bool) {
         if !is_missing && self.not_in_aws() == 0 {
             return;
@@ -100,32 +100,32 @@ impl Metrics {
         self.not_in_aws_count.store(names.len(), Ordering::Relaxed);
     }
 
-    /// How many secrets AWS lacks and a later source had.
+    /// The number of secrets that are missing in AWS and were found in a later source.
     pub fn not_in_aws(&self) -> usize {
         self.not_in_aws_count.load(Ordering::Relaxed)
     }
 
-    /// Counts a rejection.
+    /// Counts a rejection with this code.
     pub fn failed(&self, code: ErrorCode) {
         self.errors[code as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Rejections so far, by code.
+    /// The number of rejections by code.
     pub fn errors(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         ErrorCode::ALL.into_iter().zip(self.errors.iter().map(|counter| counter.load(Ordering::Relaxed)))
     }
 
-    /// Counts a rotation.
+    /// Counts a rotation that ended like this.
     pub fn rotated(&self, ending: Ending) {
         add(&self.rotations[ending as usize]);
     }
 
-    /// Rotations so far, by how they ended.
+    /// The number of rotations by ending.
     pub fn rotations(&self) -> impl Iterator<Item = (Ending, u64)> {
         Ending::ALL.into_iter().zip(self.rotations.iter().map(read))
     }
 
-    /// Counts a retrieval the service reports (`recordSecretRetrieval`).
+    /// Counts a retrieval that the service reports (`recordSecretRetrieval`).
     pub fn record(&self, took: Duration, success: bool) {
         add(&self.recorded);
         if !success {
@@ -156,12 +156,12 @@ impl Metrics {
     }
 }
 
-/// Adds one.
+/// Adds one to a counter.
 pub fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The counter's value.
+/// The value of a counter.
 pub fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }

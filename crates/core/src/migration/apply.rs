@@ -1,4 +1,4 @@
-//! Writes what a plan found into AWS, and reads it back.
+//! Writes secrets of a plan into AWS, and verifies them.
 
 use futures_util::{StreamExt as _, stream};
 
@@ -10,34 +10,34 @@ use secret::manifest::Phase;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-/// The longest value AWS stores, in bytes.
+/// The longest value that AWS stores, in bytes.
 const MAX_VALUE: usize = 65_536;
 const PACKAGE: &str = "tcs-secret-delivery";
 
-/// What became of a secret.
+/// The result for one secret.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// Its name.
+    /// The name of the secret.
     pub name: SecretName,
-    /// When it is moved.
+    /// The phase in which the secret is moved.
     pub phase: Phase,
     /// `created`, `updated`, `kept`, `different` (not overwritten), `absent` (not in the file) or `failed`.
     pub outcome: &'static str,
-    /// AWS's live version.
+    /// The id of the live version in AWS.
     pub version: Option<String>,
-    /// Why it failed, or what was left undone.
+    /// The error, or the reason why nothing was written.
     pub error: Option<SecretError>,
 }
 
-/// Hears of each secret when it is done, with how many are and of how many.
+/// Is called after each secret, with the number of finished secrets and the number of all.
 pub type Progress<'a> = dyn Fn(&Applied, usize, usize) + Send + Sync + 'a;
 
 impl Delivery {
-    /// Writes into AWS what only the file has, and, with `overwrite`, what differs. What AWS has already is left alone, so
-    /// that a run goes on where one before it ended.
+    /// Writes into AWS the secrets that only the file has and, with `overwrite`, those whose values differ. Secrets
+    /// that AWS already has are left alone, so that an interrupted run can be continued by another one.
     ///
     /// # Errors
-    /// As [`Delivery::plan_migration`]; a secret that fails is told in its own entry.
+    /// Those of [`Delivery::plan_migration`]. The error of one secret is in its entry.
     pub async fn apply_migration(
         &self,
         scope: &Scope,
@@ -53,7 +53,8 @@ impl Delivery {
         let asked = scope.names.is_some();
         plan.retain(|planned| asked || !matches!(planned.action, Action::OnlyInAws | Action::Missing));
         let total = plan.len();
-        // Not more at once than the rate limit lets through in a second: each waits its turn and is not refused.
+        // At most as many at once as the rate limit allows in a second, so that none is refused because of its
+        // deadline.
         let at_once = self.migrating_aws()?.calls_per_second().clamp(1, AT_ONCE);
         self.open(async {
             let work = plan
@@ -86,7 +87,7 @@ impl Delivery {
         Applied { name, phase, outcome, version, error }
     }
 
-    /// Writes, verifies, records, and drops the copies made of what was there before.
+    /// Writes, verifies and records one secret, and drops copies of its old value.
     async fn written(
         &self,
         outcome: &'static str,
@@ -120,13 +121,14 @@ impl Delivery {
             let why = format!("{id}: its value in the env file has {} bytes, AWS stores {MAX_VALUE}", value.len());
             return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
         }
-        // Random: what follows from the value would tell of it. AWS is read first, so a second run writes nothing twice.
+        // A random version id: one that is computed from the value would reveal something about it. AWS is read first,
+        // so a second run does not write again.
         let token = uuid(fastrand::u128(..));
         self.turn(aws).await;
         let written = if creates {
             let tool = self.tools.tool_of(name.as_str());
             let mut tags = vec![(MANAGED_BY, PACKAGE), ("environment", self.environment().as_str())];
-            // AWS takes an empty tag, and a search for it finds nothing.
+            // AWS accepts an empty tag value, but a search for it finds nothing.
             tags.extend((!tool.is_empty()).then_some(("tool", tool)));
             aws.create(&id, value, &token, &tags).await
         } else {
@@ -138,7 +140,7 @@ impl Delivery {
         {
             return Err(error.clone());
         }
-        // The answer may be lost after AWS did it: what AWS holds decides.
+        // The answer may be lost after AWS has written the value, so AWS is read again.
         self.turn(aws).await;
         match (written, aws.version(&id, Which::Id(&token)).await) {
             (_, Ok(Some(held))) if held.value == *value => Ok(held.id),
@@ -151,7 +153,7 @@ impl Delivery {
     }
 }
 
-/// A secret that somebody else's program says it manages is not overwritten.
+/// A secret with the tag of another program that manages it is not overwritten.
 async fn refuse_anothers(aws: &Aws, id: &str) -> Result<()> {
     let described = aws.describe(id).await?.unwrap_or_default();
     if described.managed_by.is_none_or(|manager| manager == PACKAGE) {

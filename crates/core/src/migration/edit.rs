@@ -1,4 +1,4 @@
-//! The text of an env file without some of its names; every other byte stays.
+//! Removes assignments from the text of an env file. Every other byte stays.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use crate::source::env_file::grammar::parse;
 use secret::value::SecretValue;
 
-/// What is left of an assignment.
+/// What replaces a removed assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// `# moved to AWS: NAME`.
+    /// The comment `# moved to AWS: NAME`.
     Comment,
     /// Nothing.
     Remove,
@@ -18,12 +18,13 @@ pub enum Mode {
 
 const MOVED: &str = "# moved to AWS: ";
 
-/// `text` without the lines that assign to one of `names`, earlier duplicates included (they would count again). `None`
-/// when what is left would not be read as before, which only lines that are no assignments can bring about.
+/// Returns `text` without the lines that assign to one of `names`, including earlier duplicates, which would become
+/// valid again. `None` if the rest would be parsed differently than before, which lines that are not assignments can
+/// cause.
 pub fn without(text: &str, names: &BTreeSet<String>, mode: Mode) -> Option<Zeroizing<String>> {
     let before = parse(text);
     let going = || before.assignments.iter().zip(&before.lines).filter(|((name, _), _)| names.contains(name));
-    // Room for everything: a buffer that grows leaves an unwiped one behind.
+    // The full capacity at once: a buffer that grows would leave an unwiped one behind.
     let comments: usize = going().map(|((name, _), _)| MOVED.len() + name.len() + 2).sum();
     let mut edited = Zeroizing::new(String::with_capacity(text.len() + comments));
     let mut at = 0;
@@ -42,9 +43,9 @@ pub fn without(text: &str, names: &BTreeSet<String>, mode: Mode) -> Option<Zeroi
     kept.eq(&parse(&edited).assignments).then_some(edited)
 }
 
-/// The one-based lines where `value` still stands (a comment, another secret's value).
+/// The numbers of lines, from 1, that still contain `value`: in a comment, or in the value of another secret.
 pub fn lines_with(text: &str, value: &SecretValue) -> Vec<usize> {
-    /// Shorter ones stand everywhere by chance.
+    /// Shorter values are not searched for: they occur by chance.
     const SHORTEST: usize = 6;
     if value.len() < SHORTEST {
         return Vec::new();
@@ -103,13 +104,13 @@ mod tests {
 
     #[test]
     fn what_would_be_read_differently_is_refused() {
-        // Without A the quotes would be B's.
+        // Without A, its quotes would belong to B.
         let text = "B=\nA=1\n'x'\n";
         assert!(without(text, &names(&["A"]), Mode::Remove).is_none());
         assert_eq!(edit(text, &["A"], Mode::Comment), "B=\n# moved to AWS: A\n'x'\n");
     }
 
-    /// Files put together at random from lines of every kind.
+    /// Random files of lines of every kind.
     #[test]
     fn any_file_without_some_names_is_read_as_before_and_keeps_its_other_lines() {
         const END: [&str; 2] = ["\n", "\r\n"];

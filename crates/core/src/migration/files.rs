@@ -1,4 +1,4 @@
-//! The env file on disk: held, saved beside itself, replaced in one step. Blocking.
+//! The env file on disk: locks it, backs it up, and replaces it atomically. Blocking.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,43 +9,43 @@ use zeroize::Zeroizing;
 use files::{is_absent, read_regular, reason};
 use secret::clock::iso8601;
 
-/// What copies beside the file end with: one to go back to, and what going back put aside.
+/// The endings of copies beside the file: a backup, and the file that a rollback replaced.
 const BACKUP: &str = "bak";
 const REPLACED: &str = "replaced";
-/// A file that is not yet in its place.
+/// The suffix of a new file before it replaces the env file.
 const TEMPORARY: &str = "migration.tmp";
 
-/// An env file that no other migration edits meanwhile.
+/// An env file that is locked against other migrations.
 pub struct Held {
-    /// Where it really is, symbolic links followed.
+    /// The real path, with symbolic links followed.
     pub path: PathBuf,
-    /// All of it.
+    /// The content.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Unlocks when it is dropped, and when the process ends.
+    /// Holds the lock until it is dropped or the process ends.
     lock: File,
 }
 
 impl Held {
-    /// The file at `path`; `None` when there is none.
+    /// Opens and locks the file at `path`; `None` if it does not exist.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let path = match fs::canonicalize(path) {
             Ok(path) => path,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        // Before it is opened: a FIFO would wait for its writer.
+        // Checked before opening: opening a FIFO would wait for its writer.
         if !fs::metadata(&path)?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
         let lock = File::open(&path)?;
         hold(&lock)?;
-        // A killed process may have left one, with values in it.
+        // A killed process may have left such a file, which holds values.
         remove_temporary(&path)?;
         let bytes = read_regular(&path)?;
         Ok(bytes.map(|bytes| Self { path, bytes, lock }))
     }
 
-    /// Puts `bytes` in its place, with its owner and its mode, unless it has changed since it was read.
+    /// Replaces the content by `bytes`, and keeps owner and mode. Fails if the file has changed since it was read.
     pub fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         let temporary = Temporary::write(&self.path, bytes)?;
         temporary.belong_like(&self.lock.metadata()?)?;
@@ -56,7 +56,7 @@ impl Held {
         temporary.become_file(&self.path)
     }
 
-    /// Saves what it holds beside it, on disk when this returns. The newest backup serves when it is the same.
+    /// Saves a backup beside the file and syncs it. Reuses the newest backup if it has the same content.
     pub fn back_up(&self, unix_ms: u64) -> io::Result<PathBuf> {
         if let Some(newest) = newest(&self.path)?
             && read_regular(&newest)?.is_some_and(|bytes| *bytes == *self.bytes)
@@ -67,7 +67,7 @@ impl Held {
     }
 }
 
-/// Keeps other migrations away until `file` is dropped.
+/// Locks the file against other migrations until `file` is dropped.
 #[cfg(unix)]
 fn hold(file: &File) -> io::Result<()> {
     use std::fs::TryLockError;
@@ -78,22 +78,23 @@ fn hold(file: &File) -> io::Result<()> {
     }
 }
 
-/// Windows would keep this process as well from reading it again; that it is unchanged is checked all the same.
+/// Does nothing: on Windows a lock would keep this process from reading the file again. A change by another process is
+/// still noticed before the file is replaced.
 #[cfg(not(unix))]
 fn hold(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// How the env file was put back.
+/// The result of restoring the env file.
 pub struct Restored {
-    /// From this copy.
+    /// The copy that was restored.
     pub backup: PathBuf,
-    /// What was there before, when it was something else.
+    /// The copy of the file that was replaced, if its content was different.
     pub replaced: Option<PathBuf>,
 }
 
-/// Puts a copy back in place of the env file at `path`: `given`, by its name, or the newest backup. What it replaces is
-/// saved first.
+/// Restores a copy of the env file at `path`: the one named `given`, or the newest backup. Saves the replaced file
+/// first.
 pub fn put_back(path: &Path, given: Option<&Path>, unix_ms: u64) -> io::Result<Restored> {
     let held = Held::open(path)?;
     let real = match &held {
@@ -120,7 +121,7 @@ pub fn put_back(path: &Path, given: Option<&Path>, unix_ms: u64) -> io::Result<R
     Ok(Restored { backup, replaced })
 }
 
-/// A copy of the env file at `real` that is meant by `given`: only what this module wrote can be put back.
+/// The copy of the env file at `real` that `given` names. Only copies that this module has made can be restored.
 fn chosen(real: &Path, given: &Path) -> io::Result<PathBuf> {
     let backup = directory(real).join(given.file_name().unwrap_or_default());
     let elsewhere = match given.parent() {
@@ -151,7 +152,7 @@ fn newest(real: &Path) -> io::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// The time in the name of a copy of `real`: `<file>.<time>.<ending>`. All are of one length, so they sort as text.
+/// The time in the name of a copy of `real`: `<file>.<time>.<ending>`. All have the same length, so they sort as text.
 fn time_of(real: &Path, copy: &Path, ending: &str) -> Option<String> {
     let (file, copy) = (real.file_name()?.to_str()?, copy.file_name()?.to_str()?);
     let time = copy.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(ending)?.strip_suffix('.')?;
@@ -159,7 +160,7 @@ fn time_of(real: &Path, copy: &Path, ending: &str) -> Option<String> {
     (shape == "00000000T000000.000Z").then(|| time.to_owned())
 }
 
-/// Writes a copy beside `real` under a name of its own. It has that name only once it is whole.
+/// Writes a copy beside `real` under a new name, which it gets only once it is complete.
 fn save(real: &Path, bytes: &[u8], ending: &str, mut unix_ms: u64) -> io::Result<PathBuf> {
     loop {
         let time = iso8601(unix_ms).replace(['-', ':'], "");
@@ -195,7 +196,7 @@ fn unwritable(error: &io::Error) -> io::Error {
     io::Error::other(format!("its directory cannot be written: {}", reason(error)))
 }
 
-/// A whole new file, on disk and not yet in its place. Only the owner reads it.
+/// Writes a complete and synced new file that does not replace the env file yet. Only its owner may read it.
 struct Temporary {
     path: PathBuf,
     file: File,
@@ -203,8 +204,8 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// One name for each env file: what a killed process left is found again, and values do not pile up. The lock keeps
-    /// others from it.
+    /// Each env file has one name for its new file, so that a file that a killed process left is found and replaced.
+    /// The lock prevents that two processes use it at once.
     fn write(real: &Path, bytes: &[u8]) -> io::Result<Self> {
         remove_temporary(real)?;
         let path = named(real, TEMPORARY);
@@ -239,7 +240,7 @@ impl Temporary {
     fn become_file(mut self, path: &Path) -> io::Result<()> {
         fs::rename(&self.path, path)?;
         self.in_place = true;
-        // The new name is on disk when its directory is.
+        // The new name is on disk only once its directory is synced.
         #[cfg(unix)]
         File::open(directory(path))?.sync_all()?;
         Ok(())
@@ -249,7 +250,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.in_place {
-            // The error that led here is told; a file left behind is replaced by the next run.
+            // The first error is reported. The next run replaces a file that is left behind.
             drop(fs::remove_file(&self.path));
         }
     }

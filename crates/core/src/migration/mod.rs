@@ -1,5 +1,5 @@
-//! Moving secrets from the env file to AWS: what is to be done (`plan`), doing it (`apply`), taking what has arrived out of
-//! the file (`retire`), and putting the file back (`rollback`). Each may be interrupted anywhere and run again.
+//! Moves secrets from the env file to AWS: `plan` shows what would be done, `apply` writes to AWS, `retire` removes
+//! from the file what AWS has, `rollback` restores the file. Each may be interrupted at any point and run again.
 
 mod apply;
 mod edit;
@@ -24,37 +24,37 @@ use secret::manifest::Phase;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-/// Secrets, or batches of them, worked on at once.
+/// How many secrets, or batches of secrets, are processed at once.
 pub(crate) const AT_ONCE: usize = 8;
 
-/// What a command is limited to.
+/// The secrets that a command is limited to.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// One phase.
+    /// The secrets of one phase.
     pub phase: Option<Phase>,
-    /// These names, whether declared or not.
+    /// These names, even if they are not declared.
     pub names: Option<Vec<SecretName>>,
 }
 
-/// What is to be done with a secret.
+/// What `apply` would do with a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Only the file has it.
+    /// Only the file has the secret: it is created.
     Create,
-    /// AWS has another value.
+    /// AWS has another value: it is overwritten only with `overwrite`.
     Update,
-    /// AWS has the same value.
+    /// AWS has the same value: nothing is done.
     Keep,
-    /// The file has none.
+    /// Only AWS has the secret.
     OnlyInAws,
-    /// Neither has it.
+    /// Neither the file nor AWS has the secret.
     Missing,
-    /// AWS did not say.
+    /// AWS refused or failed.
     Unknown,
 }
 
 impl Action {
-    /// Its name in reports.
+    /// The name in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -70,37 +70,37 @@ impl Action {
 /// A secret of a plan.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// Its name.
+    /// The name of the secret.
     pub name: SecretName,
-    /// When it is moved.
+    /// The phase in which the secret is moved.
     pub phase: Phase,
-    /// What is to be done.
+    /// What `apply` would do.
     pub action: Action,
-    /// AWS's live version.
+    /// The id of the live version in AWS.
     pub version: Option<Arc<str>>,
-    /// Why AWS did not say.
+    /// The error, if AWS refused or failed.
     pub error: Option<SecretError>,
-    /// What the file has.
+    /// The value in the file.
     value: Option<SecretValue>,
 }
 
-/// What is to be done.
+/// The result of `plan`.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The env file's path, where one is configured.
     pub file: Option<String>,
-    /// By phase, then by name.
+    /// The secrets, by phase and then by name.
     pub secrets: Vec<Planned>,
-    /// Names of the file that no AWS secret can have.
+    /// Names in the file that are not valid names of secrets.
     pub skipped: Vec<String>,
 }
 
 impl Delivery {
-    /// Compares the env file with AWS, and changes nothing.
+    /// Compares the env file with AWS. Changes nothing.
     ///
     /// # Errors
-    /// `ENV_FILE_INVALID`; `CONFIG_INVALID` where AWS is switched off; `AUDIT_WRITE_FAILED`, `CLOSED`. What AWS refuses is
-    /// told secret by secret.
+    /// `ENV_FILE_INVALID`; `CONFIG_INVALID` where AWS is switched off; `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS
+    /// is in the entry of its secret.
     pub async fn plan_migration(&self, scope: &Scope) -> Result<Plan> {
         self.audited(self.planned(scope)).await
     }
@@ -118,7 +118,7 @@ impl Delivery {
         Ok(Plan { file: self.env_file().map(EnvFile::path), secrets, skipped })
     }
 
-    /// The secrets of `scope`, as the file's `values` and AWS have them now.
+    /// The plan for the secrets of `scope`, from the file's `values` and the current answers of AWS.
     async fn compared(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<Planned>> {
         let names = self.names_in(scope, values)?;
         let in_aws = self.in_aws(&names).await?;
@@ -142,7 +142,7 @@ impl Delivery {
     /// AWS's answers for `names`, as fast as the rate limit allows.
     pub(crate) async fn in_aws(&self, names: &[SecretName]) -> Result<Vec<Result<Option<Fetched>>>> {
         let aws = self.migrating_aws()?;
-        // Where batches are not granted, each costs as many calls as it has names.
+        // If batches are not granted, each costs as many calls as it has names.
         let at_once = (aws.calls_per_second() / MAX_BATCH).clamp(1, AT_ONCE);
         let batches: Vec<Vec<SecretName>> = names.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
         let asked = batches.into_iter().map(|batch| async move {
@@ -152,7 +152,7 @@ impl Delivery {
         Ok(stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await.into_iter().flatten().collect())
     }
 
-    /// Waits for the rate limit, for as long as it takes: a call itself waits only inside its deadline.
+    /// Waits for the rate limit without a deadline. A call itself waits only within its own deadline.
     pub(crate) async fn turn(&self, aws: &Aws) {
         loop {
             let wait = aws.wait();
@@ -163,7 +163,7 @@ impl Delivery {
         }
     }
 
-    /// The names of `scope`: those that were asked for, or else all that are declared and all of the file.
+    /// The names of `scope`: the given ones, or else all declared names and all names in the file.
     pub(crate) fn names_in(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<SecretName>> {
         let names = match &scope.names {
             Some(names) => names.iter().cloned().collect(),
@@ -176,7 +176,7 @@ impl Delivery {
     fn candidates(&self, values: &HashMap<String, SecretValue>) -> Result<BTreeSet<SecretName>> {
         let declared = self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type));
         let mut names: BTreeSet<SecretName> = declared.collect::<Result<_>>()?;
-        // `A-B` is also read as `A_B` from a file: that is one secret.
+        // `A-B` may be written as `A_B` in the file: both are one secret.
         let taken: BTreeSet<String> = names.iter().flat_map(SecretName::variable_names).collect();
         let others = values.keys().filter(|name| !taken.contains(*name));
         names.extend(others.filter_map(|name| SecretName::new(name).ok()));
@@ -194,12 +194,12 @@ impl Delivery {
     }
 }
 
-/// What the file calls `name`, and its value. An empty value is none.
+/// The name under which the file has `name`, and its value. An empty value counts as missing.
 fn in_file<'a>(values: &'a HashMap<String, SecretValue>, name: &SecretName) -> Option<(String, &'a SecretValue)> {
     name.variable_names().find_map(|name| values.get(&name).map(|value| (name, value))).filter(|(_, v)| !v.is_empty())
 }
 
-/// `ENV_FILE_INVALID`: what was to be done to the file could not be.
+/// The error `ENV_FILE_INVALID` for a change of the file that failed.
 fn unusable(path: &str, why: &str) -> SecretError {
     SecretError::new(ErrorCode::EnvFileInvalid, format!("env file {path}: {why}"))
 }

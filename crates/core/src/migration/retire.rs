@@ -1,4 +1,4 @@
-//! Takes out of the env file what AWS has, and puts the file back.
+//! Removes secrets that AWS has from the env file, and restores the file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -13,49 +13,49 @@ use files::reason;
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 
-/// What became of a secret.
+/// The result for one secret.
 #[derive(Clone, Debug)]
 pub struct Retired {
-    /// Its name.
+    /// The name of the secret.
     pub name: SecretName,
     /// `retired`, `different`, `not-in-aws`, `absent` (not in the file) or `failed`.
     pub outcome: &'static str,
-    /// AWS's live version.
+    /// The id of the live version in AWS.
     pub version: Option<String>,
-    /// Why it failed.
+    /// The error of a failure.
     pub error: Option<SecretError>,
-    /// Lines of the new file where its value still stands: in comments, or in the value of another secret.
+    /// The lines of the new file that still contain the value: in comments, or in the value of another secret.
     pub still_in_lines: Vec<usize>,
 }
 
-/// What was taken out of the env file.
+/// The result of `retire`.
 #[derive(Clone, Debug)]
 pub struct RetireReport {
-    /// The file, symbolic links followed.
+    /// The path of the file, with symbolic links followed.
     pub file: String,
-    /// What it was before; `None` when it was left alone.
+    /// The path of the backup; `None` if the file was not changed.
     pub backup: Option<String>,
-    /// Each secret.
+    /// The result for each secret.
     pub secrets: Vec<Retired>,
 }
 
-/// How the file was put back.
+/// The result of `rollback`.
 #[derive(Clone, Debug)]
 pub struct PutBack {
-    /// The env file as it is configured.
+    /// The configured path of the env file.
     pub file: String,
-    /// What it is again.
+    /// The copy that was restored.
     pub backup: String,
-    /// What it was until now; `None` when it was that already, or not there.
+    /// The copy of the replaced file; `None` if it had the same content or did not exist.
     pub replaced: Option<String>,
 }
 
 impl Delivery {
-    /// Takes out of the env file what AWS has with the same value, verified now.
+    /// Removes from the env file the secrets that AWS has with the same value. AWS is read now.
     ///
     /// # Errors
-    /// `ENV_FILE_INVALID` when the file cannot be edited, or changed meanwhile: it is left alone then. `CONFIG_INVALID`,
-    /// `AUDIT_WRITE_FAILED`, `CLOSED`. What AWS refuses is told secret by secret.
+    /// `ENV_FILE_INVALID` when the file cannot be edited, or was changed meanwhile; then it is not changed.
+    /// `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS is in the entry of its secret.
     pub async fn retire_migrated(&self, scope: &Scope, mode: Mode) -> Result<RetireReport> {
         self.audited(self.retire(scope, mode)).await
     }
@@ -75,7 +75,7 @@ impl Delivery {
         let mut secrets = Vec::new();
         for planned in self.compared(scope, &values).await? {
             let assigned = in_file(&values, &planned.name).map(|(name, _)| name);
-            // A version that only a replica gave (`…@region`) is no proof of what the primary has.
+            // A version from a replica (`…@region`) does not prove what the primary region has.
             let by_replica = planned.version.as_deref().is_some_and(|version| version.contains('@'));
             let outcome = match (planned.action, assigned) {
                 (Action::Keep, Some(assigned)) if !by_replica => {
@@ -125,7 +125,7 @@ impl Delivery {
         Ok(RetireReport { file: shown, backup: Some(backup.display().to_string()), secrets })
     }
 
-    /// Puts the newest backup, or the one that is given by its name, back in place of the env file.
+    /// Restores the newest backup of the env file, or the named one.
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`, `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
@@ -142,7 +142,8 @@ impl Delivery {
         Ok(PutBack { file: file.path(), backup: shown(restored.backup), replaced: restored.replaced.map(shown) })
     }
 
-    /// Runs file work off the async threads. Without a deadline: it is done or it is not, and a caller must know.
+    /// Runs file work off the async threads. Has no deadline, because the caller must know whether the file was
+    /// changed.
     async fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
         let path = self.migrating_file()?.path();
         match tokio::task::spawn_blocking(work).await {

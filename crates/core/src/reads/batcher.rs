@@ -77,8 +77,8 @@ impl Batcher {
         Arc::new(Self { fleet, waiting: Mutex::default(), under_way: Arc::default(), tasks, stop })
     }
 
-    /// Asks for what was missed together: at most 20 a call, in the order of their names, so that instances that miss the
-    /// same names divide them in the same way. A partial batch waits for more misses, unless it is alone.
+    /// Asks for what was missed together: at most 20 a call, in the order of their names, so that instances that miss
+    /// the same names divide them in the same way. A partial batch waits for more misses, unless it is alone.
     pub fn ask(self: &Arc<Self>, mut misses: Vec<Miss>) {
         misses.sort_by(|a, b| a.want.name.cmp(&b.want.name));
         let rest = misses.split_off(misses.len() - misses.len() % MAX_BATCH);

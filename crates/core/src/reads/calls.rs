@@ -73,19 +73,27 @@ impl Calls {
                     let answered = ids.iter().map(|id| answers.remove(id));
                     return join_all(ids.iter().zip(answered).map(|(id, answer)| async move {
                         match answer {
+                            Some(answer) if !asks_alone(&answer) => answer,
                             // A batch may leave names out; alone they are answered.
-                            None => aws.fetch(id).await,
-                            Some(answer) => answer,
+                            None | Some(_) => aws.fetch(id).await,
                         }
                     }))
                     .await;
                 }
                 // Not granted: one by one.
                 Err(error) if error.is_denied() => self.refuse_batches(),
+                // AWS took offence at one of the ids, or the quota of batches is used up; single reads have a hundred times
+                // as many.
+                Err(error) if error.is_about_one_request() || error.is_throttled() => {}
                 Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
             }
         }
         join_all(ids.iter().map(|id| aws.fetch(id))).await
+    }
+
+    /// What AWS says about `name` after it said `entry` inside an answer about many.
+    pub async fn alone(&self, name: &SecretName, entry: Said) -> Said {
+        if asks_alone(&entry) { self.one(name).await } else { entry }
     }
 
     /// Asks for any number of secrets, 20 in a call.
@@ -106,4 +114,10 @@ impl Calls {
             "secretsmanager:BatchGetSecretValue is not granted to this identity: secrets are read one by one",
         ));
     }
+}
+
+/// Whether an entry of a batch is asked for again by itself: a transient failure is retried as a single read's is, and a denial
+/// counts only where the stage was named (decision D30).
+fn asks_alone(entry: &Said) -> bool {
+    entry.as_ref().is_err_and(|error| error.is_denied() || error.is_transient())
 }

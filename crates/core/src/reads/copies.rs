@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cache::memory::{Entry, Lookup};
-use cache::tiered::{At, Shared, TieredCache, Want};
+use cache::entry::Entry;
+use cache::memory::{Lookup, Stored};
+use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
 use secret::clock::Clock;
 use secret::error::Result;
-use secret::found::Fetched;
+use secret::found::{Fetched, Origin};
 use secret::manifest::Manifest;
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -20,6 +21,19 @@ use crate::tasks::Tasks;
 
 /// Writes of the snapshot are at least this far apart.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+/// An answer, once the copies have followed.
+pub(super) struct Followed {
+    pub(super) answer: Answer,
+    /// Copies were dropped, or something else was found, after this was asked for: it is to be asked for again.
+    pub(super) is_outdated: bool,
+}
+
+impl Followed {
+    fn current(answer: Answer) -> Self {
+        Self { answer, is_outdated: false }
+    }
+}
 
 /// The caches, and who hears of changes in them.
 pub struct Copies {
@@ -66,12 +80,14 @@ impl Copies {
         }
     }
 
-    /// To be taken before `name` is asked for: an answer is put into the caches only if nothing dropped the name since.
+    /// To be taken before `name` is asked for: the answer is as old as that.
     pub(super) fn want(&self, name: &SecretName) -> Want {
-        match &self.cache {
-            Some(cache) => cache.want(name),
-            None => Want { name: name.clone(), newer_than: 0, at: At::default() },
-        }
+        self.ask().of(name)
+    }
+
+    /// [`Copies::want`] for an answer about many names.
+    pub(super) fn ask(&self) -> Asking {
+        self.cache.as_ref().map_or_else(Asking::uncached, TieredCache::ask)
     }
 
     /// What the shared cache knows, in the order of `wants`. Fresh copies are put into memory.
@@ -83,7 +99,7 @@ impl Copies {
     }
 
     /// The last steps of a course that has reached AWS: the copies follow, and the reader gets its answer.
-    pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Answer {
+    pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Followed {
         let verdict = match step {
             Step::End(verdict) => verdict,
             Step::AskSnapshot(course, error) => {
@@ -93,50 +109,46 @@ impl Copies {
                 };
                 course.snapshot(error, copy, self.clock.now())
             }
-            Step::AskShared(_) | Step::AskAws(_) => return Ok(None),
+            Step::AskShared(_) | Step::AskAws(_) => return Followed::current(Ok(None)),
         };
         self.follow(want, verdict).await
     }
 
     /// Does to the copies what the verdict says.
-    pub(super) async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Answer {
+    async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Followed {
         let name = &want.name;
         if verdict.answer.as_ref().is_err_and(secret::error::SecretError::is_denied) {
             add(&self.metrics.unauthorized);
         }
-        let Some(cache) = &self.cache else { return verdict.answer };
-        match verdict.fate {
-            Fate::Stay => {}
-            Fate::Adopt { copy, before } => {
-                let known = before.and_then(|before| before.known());
-                if known.is_some_and(|known| known.is_outdated_by(copy.version_id.as_deref(), &copy.value)) {
-                    self.notify_rotated(name);
-                }
+        let Some(cache) = &self.cache else { return Followed::current(verdict.answer) };
+        let stored = match verdict.fate {
+            Fate::Stay => return Followed::current(verdict.answer),
+            Fate::Hold { copy, failure } => {
+                cache.hold(want, &copy, &failure);
+                return Followed::current(verdict.answer);
             }
-            Fate::Replace(fetched) => self.replace(cache, want, &fetched),
+            Fate::Doubt { copy, older } => {
+                cache.doubt(want, &copy, older);
+                return Followed::current(verdict.answer);
+            }
+            Fate::Replace(fetched) => cache.store(want, &fetched),
             Fate::Absent { had_copies, may_have_copies } => {
-                let dropped = cache.store_absent(name, may_have_copies).await;
+                let (stored, dropped) = cache.store_absent(want, may_have_copies).await;
                 if had_copies {
                     self.warn_undropped(name, dropped);
                 }
+                stored
+            }
+            Fate::Deny(error) => cache.store_denied(want, &error),
+        };
+        match stored {
+            Stored::Newest(_) => {
                 self.write_snapshot_soon();
+                Followed::current(verdict.answer)
             }
-            Fate::Deny(error) => {
-                self.warn_undropped(name, cache.store_denied(name, &error).await);
-                self.write_snapshot_soon();
-            }
-            Fate::Hold { copy, failure } => cache.hold(name, &copy, &failure, want.at),
-        }
-        verdict.answer
-    }
-
-    fn replace(self: &Arc<Self>, cache: &TieredCache, want: &Want, fetched: &Fetched) {
-        let is_news = self.is_news(&want.name, fetched);
-        if cache.store(&want.name, fetched, want.at) {
-            if is_news {
-                self.notify_rotated(&want.name);
-            }
-            self.write_snapshot_soon();
+            // A later question was answered first: its answer counts.
+            Stored::Newer(entry) => Followed::current(Ok(Some(entry.found(Origin::Memory, false)))),
+            Stored::Outdated => Followed { answer: verdict.answer, is_outdated: true },
         }
     }
 
@@ -144,6 +156,16 @@ impl Copies {
     pub(super) fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
         let known = self.cache.as_ref().and_then(|cache| cache.known(name));
         known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Whether memory knows something about `name`.
+    pub(super) fn is_held(&self, name: &SecretName) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))
+    }
+
+    /// Whether the service declares `name`, or memory knows something about it.
+    pub(super) fn concerns(&self, name: &SecretName) -> bool {
+        self.tools.declares(name.as_str()) || self.is_held(name)
     }
 
     /// Reports a shared copy that should be gone and may still be there.
@@ -165,12 +187,7 @@ impl Copies {
 
     /// Reports that `name` has another version.
     pub fn notify_rotated(&self, name: &SecretName) {
-        if let Some(owner) = self.tools.owner(name.as_str()) {
-            self.notices.notice(Notice::Rotated {
-                tool: owner.tool.to_ascii_lowercase(),
-                secret_type: owner.secret_type.to_ascii_lowercase(),
-            });
-        }
+        notify_rotated(&self.tools, &*self.notices, name);
     }
 
     /// Writes the snapshot within a second, once for all changes until then.
@@ -190,6 +207,22 @@ impl Copies {
             if let Err(error) = snapshot.write().await {
                 copies.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
             }
+        });
+    }
+}
+
+/// What the caches call when a secret has another version than the one known.
+pub fn rotation_notice(tools: &Arc<Manifest>, notices: &Arc<dyn Notices>) -> Rotated {
+    let (tools, notices) = (tools.clone(), notices.clone());
+    Box::new(move |name| notify_rotated(&tools, &*notices, name))
+}
+
+/// Reports that `name` has another version, where a tool owns it.
+fn notify_rotated(tools: &Manifest, notices: &dyn Notices, name: &SecretName) {
+    if let Some(owner) = tools.owner(name.as_str()) {
+        notices.notice(Notice::Rotated {
+            tool: owner.tool.to_ascii_lowercase(),
+            secret_type: owner.secret_type.to_ascii_lowercase(),
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::memory::Entry;
+use cache::entry::Entry;
 use cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
 use futures_util::future::join;
 use secret::backoff::{Backoff, Jitter};
@@ -46,8 +46,8 @@ impl Fleet {
         }
     }
 
-    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no other
-    /// instance is waited for.
+    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no
+    /// other instance is waited for.
     async fn in_turn(
         &self,
         cache: &TieredCache,

@@ -112,7 +112,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 () = stop.cancelled() => Err(SecretError::closed()),
                 result = fetch => result,
             };
-            // Off the list first: whoever asks from here on gets a fetch of their own.
+            // Off the list first: later callers get a fetch of their own.
             drop(landing);
             sender.send_replace(Some(result));
         });

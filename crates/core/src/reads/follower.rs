@@ -16,18 +16,14 @@ impl Reads {
             let reads = self.clone();
             self.copies.tasks.spawn_until(&self.copies.stop, async move {
                 let Some(cache) = reads.cache() else { return };
-                cache.follow(|changed| reads.changed(&changed)).await;
+                tokio::join!(cache.follow(|changed| reads.changed(&changed)), reads.check_access());
             });
         });
     }
 
     fn changed(&self, changed: &Changed<'_>) {
         match changed {
-            Changed::One(name) => self.forget(name),
-            Changed::Rotated(name) => {
-                self.forget(name);
-                self.copies.notify_rotated(name);
-            }
+            Changed::Dropped(name) | Changed::Replaced(name) => self.forget(name),
             Changed::All => self.forget_all(),
             Changed::Unheard(why) => self.copies.warn_unsubscribed(why),
         }

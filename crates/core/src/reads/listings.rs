@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cache::generation::Generation;
-use cache::tiered::TieredCache;
 use parking_lot::Mutex;
 use secret::clock::Moment;
 use secret::error::{Result, SecretError};
@@ -27,7 +25,6 @@ pub struct Listings {
 struct Listed {
     names: Vec<SecretName>,
     fresh_until: Moment,
-    at: Generation,
 }
 
 /// What is known of the secrets with a prefix.
@@ -61,12 +58,12 @@ impl Reads {
     /// are not granted.
     pub async fn list(self: &Arc<Self>, prefix: &str) -> Result<ListedNow> {
         let Some(aws) = self.aws() else { return Ok(ListedNow::Complete(Vec::new())) };
-        let at = self.cache().map(TieredCache::generation_of_all).unwrap_or_default();
         let known = self.listings.by_prefix.lock().get(prefix).cloned();
-        let is_fresh = |list: &&Listed| self.copies.clock.now() < list.fresh_until && list.at == at;
+        let is_fresh = |list: &&Listed| self.copies.clock.now() < list.fresh_until;
         if let Some(list) = known.as_ref().filter(is_fresh) {
-            return Ok(ListedNow::Remembered(list.names.clone()));
+            return Ok(ListedNow::Remembered(self.with_known(list.names.clone(), prefix)));
         }
+        let asked = self.copies.ask();
         let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids().before)).await {
             Ok(listing) => listing,
             Err(error) => match known {
@@ -87,29 +84,42 @@ impl Reads {
             let Ok(name) = SecretName::new(name) else { continue };
             add(&self.metrics.misses);
             add(&self.metrics.shared_calls);
-            let (course, want) = (Course::renew(self.copies.usable(&name)), self.copies.want(&name));
+            // As old as the listing.
+            let (course, want) = (Course::renew(self.copies.usable(&name)), asked.of(&name));
+            let said = self.calls.alone(&name, said).await;
             if let Ok(Some(fetched)) = &said
                 && !fetched.value.is_empty()
             {
                 found.push((want.clone(), fetched.clone()));
             }
-            answers.push((name, self.conclude(&want, course, said).await));
+            answers.push((name, self.conclude(want, course, said, self.deadline()).await));
         }
         self.copies.share_soon(found, None);
         if let Some(cache) = self.cache() {
             let names = answers.iter().map(|(name, _)| name.clone()).collect();
             let fresh_until = self.copies.clock.now().plus(cache.ttl());
-            self.listings.remember(prefix, Listed { names, fresh_until, at });
+            self.listings.remember(prefix, Listed { names, fresh_until });
         }
         Ok(ListedNow::Complete(answers))
     }
 
-    /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for it.
+    /// Adds the names that were read one by one since: a remembered list is no proof that a name is missing.
+    fn with_known(&self, mut names: Vec<SecretName>, prefix: &str) -> Vec<SecretName> {
+        let known = self.cache().map(|cache| cache.memory().entries(self.copies.clock.now())).unwrap_or_default();
+        let known = known.into_iter().filter(|(name, _)| name.starts_with(prefix));
+        names.extend(known.filter_map(|(name, _)| SecretName::new(&name).ok()));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for
+    /// it.
     async fn unlisted(&self, names: Vec<SecretName>, error: &SecretError) -> Vec<(SecretName, Answer)> {
         let mut answers = Vec::with_capacity(names.len());
         for name in names {
             let (course, want) = (Course::renew(self.copies.usable(&name)), self.copies.want(&name));
-            let answer = self.conclude(&want, course, Err(error.clone())).await;
+            let answer = self.conclude(want, course, Err(error.clone()), self.deadline()).await;
             answers.push((name, answer));
         }
         answers

@@ -1,4 +1,5 @@
-//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of one.
+//! AWS behind its caches, and the one read of it: `read(names) -> answers`. A read of one name is a read of a list of
+//! one.
 //!
 //! - `table`: what a read returns and what becomes of the copies; pure
 //! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
@@ -6,6 +7,7 @@
 //! - `flights`: concurrent reads of one name share one fetch
 //! - `refresher`, `listings`, `versions`, `follower`: the other ways in which AWS is asked, or copies change
 
+mod access_checks;
 pub mod batcher;
 pub mod calls;
 pub mod copies;
@@ -18,12 +20,15 @@ mod refresher;
 pub mod table;
 mod versions;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use aws::Aws;
 use cache::memory::Lookup;
 use cache::tiered::{TieredCache, Want};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use secret::breaker::BreakerState;
 use secret::clock::Clock;
 use secret::error::SecretError;
@@ -33,9 +38,10 @@ use secret::name::{AwsIds, SecretName};
 use secret::notice::Notices;
 use tokio_util::sync::CancellationToken;
 
+use self::access_checks::AccessChecks;
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
-use self::copies::Copies;
+use self::copies::{Copies, Followed};
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, Flights, Role};
 pub use self::listings::ListedNow;
@@ -48,6 +54,13 @@ use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
 
+/// Names that are remembered as asked for.
+const MOST_ASKED: usize = 10_000;
+/// How often a read asks again because copies were dropped meanwhile.
+const MOST_DROPS: u32 = 3;
+/// Between two answers of which the first gave an older version than the one held.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
 /// AWS, its caches, and the rules between them.
 pub struct Reads {
     calls: Arc<Calls>,
@@ -57,7 +70,10 @@ pub struct Reads {
     refresher: Refresher,
     listings: Listings,
     versions: VersionCache,
+    access_checks: AccessChecks,
     following: Once,
+    /// Names that were asked for, where nothing is cached that would tell.
+    asked: Mutex<HashSet<SecretName>>,
     metrics: Arc<Metrics>,
 }
 
@@ -67,6 +83,8 @@ pub struct Parts {
     pub aws: Option<Aws>,
     /// `None` when nothing is cached.
     pub cache: Option<TieredCache>,
+    /// How often this process asks AWS for what it takes from the copies of others.
+    pub access_check: Option<Duration>,
     /// How names become AWS ids.
     pub ids: AwsIds,
     /// Reads time.
@@ -86,7 +104,7 @@ pub struct Parts {
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, cache, ids, clock, metrics, notices, tools, tasks, stop } = parts;
+        let Parts { aws, cache, access_check, ids, clock, metrics, notices, tools, tasks, stop } = parts;
         let calls = Arc::new(Calls::new(aws, ids, clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, tools, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
@@ -98,7 +116,9 @@ impl Reads {
             refresher: Refresher::default(),
             listings: Listings::default(),
             versions: VersionCache::default(),
+            access_checks: AccessChecks::new(access_check),
             following: Once::new(),
+            asked: Mutex::default(),
             metrics,
         })
     }
@@ -146,7 +166,8 @@ impl Reads {
         regions.chain(redis.map(|redis| ("redis".to_owned(), redis.breaker_state()))).collect()
     }
 
-    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches of
+    /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches
+    /// of
     /// 20. A name that is being fetched already is not fetched again.
     ///
     /// # Errors
@@ -179,7 +200,8 @@ impl Reads {
         {
             self.refresh_ahead(name.as_str(), entry, &tokio::runtime::Handle::current());
         }
-        match Course::begin(lookup) {
+        let denied = self.cache().is_some_and(|cache| cache.is_denied(name));
+        match Course::begin(lookup, denied) {
             Step::End(verdict) => {
                 let denied = verdict.answer.as_ref().is_err_and(SecretError::is_denied);
                 add(if denied { &self.metrics.unauthorized } else { &self.metrics.hits });
@@ -193,6 +215,7 @@ impl Reads {
     /// covers all of it.
     async fn fetch(self: &Arc<Self>, names: &[SecretName], missed: Vec<(usize, Course)>) -> Vec<(usize, Answer)> {
         self.follow_changes();
+        self.note_asked(missed.iter().map(|(i, _)| &names[*i]));
         let deadline = self.deadline();
         let wants: Vec<Want> = missed.iter().map(|(i, _)| self.copies.want(&names[*i])).collect();
         let shared = self.copies.lookup_shared(&wants).await;
@@ -201,7 +224,8 @@ impl Reads {
             match course.shared(shared) {
                 Step::End(verdict) => {
                     add(&self.metrics.hits);
-                    answers.push((i, self.copies.follow(&want, verdict).await));
+                    self.access_checks.used(&want.name, self.copies.clock.now());
+                    answers.push((i, verdict.answer));
                 }
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
                     let (role, flight) = self.enter(want, course, deadline, &mut misses);
@@ -250,15 +274,37 @@ impl Reads {
             },
         };
         match heard {
-            Heard::Peer(copy) => self.copies.follow(&want, course.adopt(copy)).await,
-            Heard::Aws(said) => self.conclude(&want, course, said).await,
+            Heard::Peer(copy) => {
+                self.access_checks.used(&want.name, self.copies.clock.now());
+                Course::adopt(&copy).answer
+            }
+            Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
     }
 
-    /// The end of every course that has asked AWS.
-    async fn conclude(&self, want: &Want, course: Course, said: Said) -> Answer {
+    /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
+    /// what they were dropped for.
+    async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
+        let mut followed = self.follow(&want, course.clone(), said).await;
+        for _ in 0..MOST_DROPS {
+            if !followed.is_outdated {
+                break;
+            }
+            let want = self.copies.want(&want.name);
+            let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
+            followed = self.follow(&want, course.clone(), said).await;
+        }
+        followed.answer
+    }
+
+    /// What the table says, done.
+    async fn follow(&self, want: &Want, course: Course, said: Said) -> Followed {
         self.calls.note(&said);
-        let step = course.aws(said, self.copies.clock.now());
+        if said.is_ok() {
+            self.access_checks.answered(&want.name, self.copies.clock.now());
+        }
+        let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
+        let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
     }
 
@@ -267,8 +313,8 @@ impl Reads {
         Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
     }
 
-    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one may
-    /// have asked before the change that makes the caller want a fresh value.
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
+    /// may have asked before the change that makes the caller want a fresh value.
     ///
     /// # Errors
     /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.
@@ -276,22 +322,34 @@ impl Reads {
         self.flights.forget(name.as_str());
         let (reads, wanted) = (self.clone(), name.clone());
         let (_, flight) = self.flights.enter(name.as_str(), move || async move {
-            let (want, said) = reads.ask_anew(&wanted).await;
+            let deadline = reads.deadline();
+            let (mut want, mut said) = reads.ask(&wanted).await;
+            let mut course = Course::refresh();
+            if reads.is_doubtful(&wanted, &said) {
+                // A late answer, or a version gone back to: a second answer tells.
+                tokio::time::sleep(SECOND_LOOK).await;
+                (want, said) = reads.ask(&wanted).await;
+                course = course.confirmed();
+            }
             if let Ok(Some(fetched)) = &said
                 && !fetched.value.is_empty()
             {
                 reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
             }
-            reads.conclude(&want, Course::refresh(), said).await
+            reads.conclude(want, course, said, deadline).await
         });
         self.flights.outcome(name.as_str(), flight).await
     }
 
-    /// Asks AWS now; answers to earlier questions about `name` no longer reach the caches.
-    async fn ask_anew(&self, name: &SecretName) -> (Want, Said) {
-        if let Some(cache) = self.cache() {
-            cache.supersede_fetches(name);
-        }
+    /// Whether AWS gave an older version than the one held.
+    fn is_doubtful(&self, name: &SecretName, said: &Said) -> bool {
+        let held = self.cache().and_then(|cache| cache.memory().held(name.as_str()));
+        let Ok(Some(fetched)) = said else { return false };
+        held.is_some_and(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms))
+    }
+
+    /// Asks AWS now.
+    async fn ask(&self, name: &SecretName) -> (Want, Said) {
         let want = self.copies.want(name);
         let said = self.calls.one(name).await;
         (want, said)
@@ -300,6 +358,21 @@ impl Reads {
     /// AWS's answers for `names`, past the caches and leaving them alone.
     pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
         self.calls.all(names).await
+    }
+
+    fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
+        let mut asked = self.asked.lock();
+        for name in names {
+            if asked.len() < MOST_ASKED && !asked.contains(name) {
+                asked.insert(name.clone());
+            }
+        }
+    }
+
+    /// Whether events about `name` are this process's business: it declared the secret, holds it, or was asked for it
+    /// (decision D31).
+    pub fn concerns(&self, name: &SecretName) -> bool {
+        self.copies.concerns(name) || self.asked.lock().contains(name)
     }
 
     /// Whether no fetch is under way.

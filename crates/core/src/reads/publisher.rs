@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::tiered::{Locks, News, Want};
+use cache::tiered::{Locks, Want};
 use secret::backoff::{Backoff, Jitter};
 use secret::found::Fetched;
+use secret::name::SecretName;
 use tokio::time::sleep;
 
 use super::copies::Copies;
 
-/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open for
-/// 1 to 5 s after a failure, so a single retry would often be refused.
+/// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
+/// for 1 to 5 s after a failure, so a single retry would often be refused.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(16);
 const RETRIES: u32 = 5;
@@ -22,22 +23,18 @@ impl Copies {
         if self.shared_cache().is_none() {
             return;
         }
-        let news: Vec<News> = found
-            .iter()
-            .filter(|(want, fetched)| self.is_news(&want.name, fetched))
-            .map(|(want, fetched)| News::of(&want.name, fetched))
-            .collect();
         let copies = self.clone();
-        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for locks.
+        // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for
+        // locks.
         self.tasks.spawn(async move {
             let Some(cache) = copies.shared_cache() else { return };
-            let shared = cache.share(found, &news).await;
+            let shared = cache.share(&found).await;
             if let Some(locks) = locks {
                 cache.unlock(locks).await;
             }
             if let Err(error) = shared {
                 tracing::debug!(code = %error.code(), "copies were not shared");
-                copies.publish_again(news).await;
+                copies.share_again(found.into_iter().map(|(want, _)| want.name).collect()).await;
             }
         });
     }
@@ -45,39 +42,31 @@ impl Copies {
     /// Shares a new version now; retries in the background if Redis does not take it.
     pub(super) async fn share_version(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let Some(cache) = self.shared_cache() else { return };
-        let news = vec![News::of(&want.name, &fetched)];
-        if let Err(error) = cache.share(vec![(want.clone(), fetched)], &news).await {
+        if let Err(error) = cache.share(&[(want.clone(), fetched)]).await {
             tracing::debug!(code = %error.code(), "a new version was not shared");
-            let copies = self.clone();
-            self.tasks.spawn(async move { copies.publish_again(news).await });
+            let (copies, name) = (self.clone(), want.name.clone());
+            self.tasks.spawn(async move { copies.share_again(vec![name]).await });
         }
     }
 
-    /// Retries new versions that Redis did not take: the other instances would serve the old version until its TTL ends.
-    /// A copy that is no new version may stay unshared.
-    async fn publish_again(&self, mut news: Vec<News>) {
+    /// Retries copies that Redis did not take: the other instances would serve the version before until its TTL ends.
+    async fn share_again(&self, names: Vec<SecretName>) {
         let Some(cache) = self.shared_cache() else { return };
         let mut waits = Backoff::new(FIRST_RETRY, LAST_RETRY, Jitter::Longer);
         for retry in 1..=RETRIES {
-            if news.is_empty() {
-                return;
-            }
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = sleep(waits.next_wait()) => {}
             }
-            let mut left = Vec::new();
-            for news in news {
-                if self.stop.is_cancelled() {
-                    return;
+            match cache.share_again(&names).await {
+                Ok(()) => return,
+                Err(error) if retry == RETRIES => {
+                    for name in &names {
+                        self.warn_undropped(name, Err(error.clone()));
+                    }
                 }
-                match cache.share_again(&news).await {
-                    Ok(()) => {}
-                    Err(error) if retry == RETRIES => self.warn_undropped(&news.name, Err(error)),
-                    Err(_) => left.push(news),
-                }
+                Err(_) => {}
             }
-            news = left;
         }
     }
 }

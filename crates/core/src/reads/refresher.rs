@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aws::MAX_BATCH;
-use cache::memory::Entry;
+use cache::entry::Entry;
 use cache::tiered::Want;
 use parking_lot::Mutex;
 use secret::name::SecretName;
@@ -53,16 +53,14 @@ impl Reads {
             }
         }
         self.metrics.refreshes.fetch_add(due.len() as u64, Ordering::Relaxed);
-        let wants: Vec<Want> = due
-            .iter()
-            .map(|(name, held)| Want { newer_than: held.fetched_unix_ms, ..self.copies.want(name) })
-            .collect();
+        let newer = |(name, held): (&SecretName, &Arc<Entry>)| self.copies.want(name).newer_than(held.asked.at());
+        let wants: Vec<Want> = due.iter().map(newer).collect();
         let shared = cache.lookup_shared(&wants).await;
         let (deadline, mut misses) = (self.deadline(), Vec::new());
         for ((want, held), shared) in wants.into_iter().zip(due.into_values()).zip(shared) {
             match Course::renew(Some(held)).shared(shared) {
                 // Another instance was faster.
-                Step::End(verdict) => drop(self.copies.follow(&want, verdict).await),
+                Step::End(_) => self.access_checks.used(&want.name, now),
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
                     drop(self.enter(want, course, deadline, &mut misses));
                 }

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use cache::memory::{Entry, Lookup};
+use cache::entry::Entry;
+use cache::memory::Lookup;
 use cache::tiered::Shared;
 use secret::clock::Moment;
 use secret::error::{Result, SecretError};
@@ -42,14 +43,14 @@ pub struct Verdict {
 pub(crate) enum Fate {
     /// They stay as they are.
     Stay,
-    /// Another instance's copy, which is in memory by now, takes the place of `before`.
-    Adopt { copy: Arc<Entry>, before: Option<Arc<Entry>> },
     /// AWS's value replaces them.
     Replace(Fetched),
     /// AWS has no such secret: they are dropped where there may be some, and the absence is remembered.
     Absent { had_copies: bool, may_have_copies: bool },
     /// AWS denies this identity the secret: they are dropped, and the denial is remembered.
     Deny(SecretError),
+    /// AWS gave an older version than the one of `copy`, which goes on answering until AWS says so again (decision D19).
+    Doubt { copy: Arc<Entry>, older: Option<Arc<str>> },
     /// AWS failed: this copy answers until the next refresh, without waiting for AWS.
     Hold { copy: Arc<Entry>, failure: SecretError },
 }
@@ -69,11 +70,14 @@ pub struct Course {
     accepts_stale: bool,
     /// Whether some cache may hold a copy that this course has not seen.
     may_have_copies: bool,
+    /// Whether an older version than the one held has to be given twice.
+    doubts: bool,
 }
 
 impl Course {
-    /// A read begins with what memory holds.
-    pub fn begin(in_memory: Lookup) -> Step {
+    /// A read begins with what memory holds. `denied`: AWS denied the secret to this process, which then does not use the
+    /// copies of others (decision D20).
+    pub fn begin(in_memory: Lookup, denied: bool) -> Step {
         let stale = match in_memory {
             Lookup::Fresh(entry) => return Step::End(Verdict::stays(Ok(Some(entry.found(Origin::Memory, false))))),
             Lookup::Held(entry) => return Step::End(Verdict::stays(Ok(Some(entry.found(Origin::Memory, true))))),
@@ -82,26 +86,33 @@ impl Course {
             Lookup::Stale(entry) => Some((entry, Origin::Memory)),
             Lookup::Miss => None,
         };
-        Step::AskShared(Self { stale, accepts_stale: true, may_have_copies: false })
+        let course = Self { stale, accepts_stale: true, may_have_copies: false, doubts: true };
+        if denied { Step::AskAws(course) } else { Step::AskShared(course) }
     }
 
     /// A refresh asks AWS whatever the caches hold, and takes no copy for an answer.
     pub fn refresh() -> Self {
-        Self { stale: None, accepts_stale: false, may_have_copies: true }
+        Self { stale: None, accepts_stale: false, may_have_copies: true, doubts: true }
+    }
+
+    /// An event, or a second answer, has said which version is live.
+    #[must_use]
+    pub fn confirmed(self) -> Self {
+        Self { doubts: false, ..self }
     }
 
     /// A refresh in the background, or a listing, asks AWS; `copy`, from memory, may answer when AWS fails.
     pub fn renew(copy: Option<Arc<Entry>>) -> Self {
         let stale = copy.map(|copy| (copy, Origin::Memory));
-        Self { stale, accepts_stale: true, may_have_copies: true }
+        Self { stale, accepts_stale: true, may_have_copies: true, doubts: true }
     }
 
     /// The shared cache answered.
     pub fn shared(mut self, shared: Shared) -> Step {
         match shared {
-            Shared::Fresh(copy) => return Step::End(self.adopt(copy)),
+            Shared::Fresh(copy) => return Step::End(Self::adopt(&copy)),
             Shared::Stale(copy) => {
-                let older = |(held, _): &(Arc<Entry>, Origin)| held.fetched_unix_ms < copy.fetched_unix_ms;
+                let older = |(held, _): &(Arc<Entry>, Origin)| held.asked < copy.asked;
                 if self.stale.as_ref().is_none_or(older) {
                     self.stale = Some((copy, Origin::Redis));
                 }
@@ -112,15 +123,34 @@ impl Course {
         Step::AskAws(self)
     }
 
-    /// Another instance asked AWS meanwhile and shared its copy.
-    pub fn adopt(&self, copy: Arc<Entry>) -> Verdict {
-        let answer = Ok(Some(copy.found(Origin::Redis, false)));
-        Verdict { answer, fate: Fate::Adopt { copy, before: self.stale.as_ref().map(|(stale, _)| stale.clone()) } }
+    /// Another instance asked AWS meanwhile and shared its copy, which is in memory by now.
+    pub fn adopt(copy: &Entry) -> Verdict {
+        Verdict::stays(Ok(Some(copy.found(Origin::Redis, false))))
     }
 
-    /// AWS answered or failed. An empty secret counts as absent (decision D4).
-    pub fn aws(self, said: Result<Option<Fetched>>, now: Moment) -> Step {
+    /// AWS answered or failed. `held` is what memory holds by then. An empty secret counts as absent (decision D4).
+    ///
+    /// AWS may go on giving an old version for a moment after a rotation, and going back to an older version is legal: an older
+    /// version than the one held counts when AWS gives it twice.
+    pub fn aws(self, said: Result<Option<Fetched>>, held: Option<Arc<Entry>>, now: Moment) -> Step {
         let had_copies = self.stale.is_some();
+        let newer = |fetched: &Fetched, held: &Entry| {
+            let again = held.doubted_by.is_some() && held.doubted_by == fetched.version_id;
+            !again && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        };
+        let verdict = match (said, held) {
+            (Ok(Some(fetched)), Some(held))
+                if self.doubts && !fetched.value.is_empty() && held.is_usable(now) && newer(&fetched, &held) =>
+            {
+                let answer = Ok(Some(held.found(Origin::Memory, false)));
+                Verdict { answer, fate: Fate::Doubt { copy: held, older: fetched.version_id } }
+            }
+            (said, _) => return self.aws_said(said, had_copies, now),
+        };
+        Step::End(verdict)
+    }
+
+    fn aws_said(self, said: Result<Option<Fetched>>, had_copies: bool, now: Moment) -> Step {
         let verdict = match said {
             Ok(Some(fetched)) if !fetched.value.is_empty() => {
                 let (value, version_id) = (fetched.value.clone(), fetched.version_id.clone());
@@ -163,15 +193,16 @@ impl Course {
 mod tests {
     use std::time::Duration;
 
-    use cache::memory::Deadlines;
+    use cache::entry::Deadlines;
+    use cache::order::Stamp;
     use secret::clock::Clock;
     use secret::error::ErrorCode;
     use secret::value::SecretValue;
 
     use super::*;
 
-    /// A copy that AWS gave at `fetched`, fresh for 10 s and usable for 30 s.
-    fn copy(text: &str, fetched: u64, now: Moment) -> Arc<Entry> {
+    /// A copy that was asked for as number `asked`, made by AWS at 100, fresh for 10 s and usable for 30 s.
+    fn copy(text: &str, asked: u64, now: Moment) -> Arc<Entry> {
         let deadlines = Deadlines {
             soft_at: Moment::NEVER,
             refresh_at: Moment::NEVER,
@@ -180,16 +211,11 @@ mod tests {
             hold_until: None,
             retry: Duration::ZERO,
         };
-        Entry::new(SecretValue::copied(text), Some("v-1".into()), fetched, deadlines)
+        Entry::new(SecretValue::copied(text), Some("v-1".into()), Some(100), Stamp::own(now, asked), deadlines)
     }
 
     fn fetched(text: &str) -> Fetched {
-        Fetched {
-            value: SecretValue::copied(text),
-            version_id: Some("v-2".into()),
-            created_unix_ms: None,
-            fetched_unix_ms: 9,
-        }
+        Fetched { value: SecretValue::copied(text), version_id: Some("v-2".into()), created_unix_ms: None }
     }
 
     fn failure() -> SecretError {
@@ -236,32 +262,31 @@ mod tests {
     #[test]
     fn memory_answers_what_it_knows() {
         let now = Clock::test().now();
-        let fresh = end(Course::begin(Lookup::Fresh(copy("v", 1, now))));
+        let fresh = end(Course::begin(Lookup::Fresh(copy("v", 1, now)), false));
         assert_eq!(told(&fresh), Some(("v".into(), Origin::Memory, false)));
-        let held = end(Course::begin(Lookup::Held(copy("v", 1, now))));
+        let held = end(Course::begin(Lookup::Held(copy("v", 1, now)), false));
         assert_eq!(told(&held), Some(("v".into(), Origin::Memory, true)));
-        assert_eq!(told(&end(Course::begin(Lookup::Absent))), None);
-        assert_eq!(code(&end(Course::begin(Lookup::Denied(denial())))), ErrorCode::SecretAccessDenied);
+        assert_eq!(told(&end(Course::begin(Lookup::Absent, false))), None);
+        assert_eq!(code(&end(Course::begin(Lookup::Denied(denial()), false))), ErrorCode::SecretAccessDenied);
         for lookup in [Lookup::Miss, Lookup::Stale(copy("v", 1, now))] {
-            assert!(matches!(Course::begin(lookup), Step::AskShared(_)));
+            assert!(matches!(Course::begin(lookup, false), Step::AskShared(_)));
         }
     }
 
     #[test]
-    fn a_fresh_shared_copy_answers_and_is_compared_with_the_stale_one() {
+    fn a_fresh_shared_copy_answers() {
         let (_, made) = past_ttl();
-        let held = copy("old", 1, made);
-        let read = course(Course::begin(Lookup::Stale(held.clone())));
+        let read = course(Course::begin(Lookup::Stale(copy("old", 1, made)), false));
         let verdict = end(read.shared(Shared::Fresh(copy("new", 2, made))));
         assert_eq!(told(&verdict), Some(("new".into(), Origin::Redis, false)));
-        assert!(matches!(verdict.fate, Fate::Adopt { before: Some(before), .. } if Arc::ptr_eq(&before, &held)));
+        assert!(matches!(verdict.fate, Fate::Stay));
     }
 
     #[test]
     fn awss_value_replaces_every_copy() {
         let (clock, made) = past_ttl();
-        let read = course(course(Course::begin(Lookup::Stale(copy("old", 1, made)))).shared(Shared::Miss));
-        let verdict = end(read.aws(Ok(Some(fetched("new"))), clock.now()));
+        let read = course(course(Course::begin(Lookup::Stale(copy("old", 1, made)), false)).shared(Shared::Miss));
+        let verdict = end(read.aws(Ok(Some(fetched("new"))), None, clock.now()));
         assert_eq!(told(&verdict), Some(("new".into(), Origin::Aws, false)));
         assert!(matches!(verdict.fate, Fate::Replace(_)));
     }
@@ -269,18 +294,18 @@ mod tests {
     #[test]
     fn an_absent_or_empty_secret_drops_copies_only_where_there_may_be_some() {
         let (clock, made) = past_ttl();
-        let miss = || course(Course::begin(Lookup::Miss));
+        let miss = || course(Course::begin(Lookup::Miss, false));
         let failed = || Shared::Failed(failure());
         let rows = [
             (course(miss().shared(Shared::Miss)), false, false),
             (course(miss().shared(failed())), false, true),
             (course(miss().shared(Shared::Stale(copy("v", 1, made)))), true, true),
-            (course(course(Course::begin(Lookup::Stale(copy("v", 1, made)))).shared(Shared::Miss)), true, true),
+            (course(course(Course::begin(Lookup::Stale(copy("v", 1, made)), false)).shared(Shared::Miss)), true, true),
             (Course::refresh(), false, true),
         ];
         for (read, had, may_have) in rows {
             for said in [Ok(None), Ok(Some(fetched("")))] {
-                let verdict = end(read.clone().aws(said, clock.now()));
+                let verdict = end(read.clone().aws(said, None, clock.now()));
                 assert_eq!(told(&verdict), None);
                 assert!(
                     matches!(verdict.fate, Fate::Absent { had_copies, may_have_copies } if (had_copies, may_have_copies) == (had, may_have)),
@@ -293,8 +318,8 @@ mod tests {
     #[test]
     fn a_denial_is_never_answered_by_a_copy() {
         let (clock, made) = past_ttl();
-        let read = course(course(Course::begin(Lookup::Stale(copy("v", 1, made)))).shared(Shared::Miss));
-        let verdict = end(read.aws(Err(denial()), clock.now()));
+        let read = course(course(Course::begin(Lookup::Stale(copy("v", 1, made)), false)).shared(Shared::Miss));
+        let verdict = end(read.aws(Err(denial()), None, clock.now()));
         assert_eq!(code(&verdict), ErrorCode::SecretAccessDenied);
         assert!(matches!(verdict.fate, Fate::Deny(_)));
     }
@@ -303,9 +328,9 @@ mod tests {
     fn the_younger_of_two_stale_copies_stands_in_for_a_failing_aws() {
         let (clock, made) = past_ttl();
         for (in_memory, in_redis, expected) in [(1, 2, Origin::Redis), (2, 1, Origin::Memory), (1, 1, Origin::Memory)] {
-            let read = course(Course::begin(Lookup::Stale(copy("memory", in_memory, made))));
+            let read = course(Course::begin(Lookup::Stale(copy("memory", in_memory, made)), false));
             let read = course(read.shared(Shared::Stale(copy("redis", in_redis, made))));
-            let verdict = end(read.aws(Err(failure()), clock.now()));
+            let verdict = end(read.aws(Err(failure()), None, clock.now()));
             assert_eq!(told(&verdict), Some((expected.as_str().into(), expected, true)));
             assert!(matches!(verdict.fate, Fate::Hold { .. }));
         }
@@ -315,7 +340,11 @@ mod tests {
     fn without_a_copy_the_snapshot_stands_in_and_without_that_the_failure_is_the_answer() {
         let (clock, made) = past_ttl();
         let now = clock.now();
-        let asked = || match course(course(Course::begin(Lookup::Miss)).shared(Shared::Miss)).aws(Err(failure()), now) {
+        let asked = || match course(course(Course::begin(Lookup::Miss, false)).shared(Shared::Miss)).aws(
+            Err(failure()),
+            None,
+            now,
+        ) {
             Step::AskSnapshot(course, error) => (course, error),
             other => panic!("{other:?}"),
         };
@@ -333,8 +362,40 @@ mod tests {
     }
 
     #[test]
+    fn what_aws_denied_this_process_is_not_asked_of_the_shared_cache() {
+        assert!(matches!(Course::begin(Lookup::Miss, true), Step::AskAws(_)));
+    }
+
+    #[test]
+    fn an_older_version_counts_when_aws_gives_it_twice_or_an_event_says_so() {
+        let (clock, made) = past_ttl();
+        let older = || {
+            let older = Fetched { created_unix_ms: Some(50), version_id: Some("v-0".into()), ..fetched("older") };
+            Ok(Some(older))
+        };
+        let held = copy("held", 1, made);
+        let read = || course(course(Course::begin(Lookup::Stale(held.clone()), false)).shared(Shared::Miss));
+        let verdict = end(read().aws(older(), Some(held.clone()), clock.now()));
+        assert_eq!(told(&verdict), Some(("held".into(), Origin::Memory, false)));
+        let Fate::Doubt { older: Some(by), .. } = verdict.fate else { panic!("{verdict:?}") };
+        let doubted = held.doubted(held.deadlines, Some(by));
+        assert_eq!(
+            told(&end(read().aws(older(), Some(doubted), clock.now()))).map(|told| told.0),
+            Some("older".into())
+        );
+        let confirmed = read().confirmed().aws(older(), Some(held.clone()), clock.now());
+        assert_eq!(told(&end(confirmed)).map(|told| told.0), Some("older".into()));
+        // A newer version, or one whose date is not known, counts at once.
+        for created_unix_ms in [Some(200), None] {
+            let said = Ok(Some(Fetched { created_unix_ms, ..fetched("new") }));
+            let verdict = end(read().aws(said, Some(held.clone()), clock.now()));
+            assert_eq!(told(&verdict).map(|told| told.0), Some("new".into()));
+        }
+    }
+
+    #[test]
     fn a_refresh_takes_no_copy_for_an_answer() {
-        let verdict = end(Course::refresh().aws(Err(failure()), Clock::test().now()));
+        let verdict = end(Course::refresh().aws(Err(failure()), None, Clock::test().now()));
         assert_eq!(code(&verdict), ErrorCode::SourceUnavailable);
         assert!(matches!(verdict.fate, Fate::Stay));
     }
@@ -343,7 +404,7 @@ mod tests {
     fn a_refresh_in_the_background_keeps_the_copy_that_it_was_to_replace() {
         let (clock, made) = past_ttl();
         let renewed = course(Course::renew(Some(copy("held", 1, made))).shared(Shared::Miss));
-        let verdict = end(renewed.aws(Err(failure()), clock.now()));
+        let verdict = end(renewed.aws(Err(failure()), None, clock.now()));
         assert_eq!(told(&verdict), Some(("held".into(), Origin::Memory, true)));
     }
 }

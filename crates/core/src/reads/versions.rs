@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
-use cache::tiered::{At, Want};
+use cache::order::Stamp;
+use cache::tiered::{TieredCache, Want};
 use futures_util::future::try_join3;
 use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
-use secret::clock::{Moment, millis};
+use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
+use secret::rate_limit::TokenBucket;
 use tokio::time::sleep;
 
 use super::Reads;
@@ -48,14 +50,17 @@ pub struct VersionCache {
 struct Remembered {
     versions: Arc<Versions>,
     until: Moment,
-    at: At,
+    /// When they were asked for.
+    asked: Stamp,
 }
 
 impl VersionCache {
-    fn get(&self, name: &SecretName, at: At, now: Moment) -> Option<Arc<Versions>> {
+    fn get(&self, name: &SecretName, cache: &TieredCache, now: Moment) -> Option<Arc<Versions>> {
         let by_name = self.by_name.lock();
-        let found = by_name.get(name).filter(|found| found.at == at && now < found.until)?;
-        Some(found.versions.clone())
+        let found = by_name.get(name)?;
+        // Not past a change of the secret that this instance knows of.
+        let is_current = now < found.until && cache.memory().allows(name.as_str(), found.asked);
+        is_current.then(|| found.versions.clone())
     }
 
     fn remember(&self, name: &SecretName, remembered: Remembered) {
@@ -82,15 +87,15 @@ impl Reads {
     /// The names in memory whose copies AWS gave longer ago than `how_long`: no reader keeps them fresh.
     pub fn unseen_for(&self, how_long: Duration) -> Vec<SecretName> {
         let Some(cache) = self.cache() else { return Vec::new() };
-        let before = self.copies.clock.unix_ms().saturating_sub(millis(how_long));
+        let before = self.copies.clock.now().minus(how_long);
         let copies = cache.memory().entries(self.copies.clock.now()).into_iter();
-        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.fetched_unix_ms < before);
+        let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.asked.at() < before);
         unseen.filter_map(|(name, _)| SecretName::new(&name).ok()).collect()
     }
 
     /// After `version` of `name` was made live here: the caches of every instance follow to it.
     pub async fn follow_rotation(self: &Arc<Self>, name: &SecretName, version: &str) {
-        if self.catch_up(name, Some(version)).await.is_ok_and(|caught_up| caught_up) {
+        if self.catch_up(name, &[version], None).await.is_ok_and(|caught_up| caught_up) {
             return;
         }
         // AWS does not give it yet, or at all. The value before it may open nothing any more.
@@ -101,36 +106,50 @@ impl Reads {
         self.copies.notify_rotated(name);
     }
 
-    /// Reads `name` until AWS gives `version` (any, when none is named), puts it into every cache and tells everybody
-    /// who did not know. Gives `false` when AWS has another version, or none, for ten seconds.
+    /// Reads `name` until AWS gives one of `versions` (any, when none is named), puts it into every cache and notifies all
+    /// instances that did not know it. A new version that is none of them is taken as well. Gives `false` when AWS has given none
+    /// of them for ten seconds. Each call of AWS takes a token of `budget`.
     ///
     /// # Errors
     /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
-    pub async fn catch_up(self: &Arc<Self>, name: &SecretName, version: Option<&str>) -> Result<bool> {
+    pub async fn catch_up(
+        self: &Arc<Self>,
+        name: &SecretName,
+        versions: &[&str],
+        budget: Option<&TokenBucket>,
+    ) -> Result<bool> {
         let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
+        let any = versions.is_empty();
         loop {
+            if let Some(budget) = budget {
+                // The bucket always fills again.
+                sleep(budget.take(Duration::MAX).unwrap_or_default()).await;
+            }
             self.forget(name);
-            let (want, said) = self.ask_anew(name).await;
-            let found = match &said {
+            let (want, said) = self.ask(name).await;
+            match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
-                    let is_it = version.is_none_or(|version| fetched.primary_version() == Some(version));
-                    is_it.then(|| fetched.clone())
+                    let is_it = any || fetched.primary_version().is_some_and(|version| versions.contains(&version));
+                    if is_it {
+                        self.adopt_everywhere(&want, fetched.clone()).await;
+                        return Ok(true);
+                    }
+                    // Another new version: the one announced may have been replaced since, or is no version at all.
+                    if self.copies.is_news(name, fetched) && !self.is_doubtful(name, &said) {
+                        self.adopt_everywhere(&want, fetched.clone()).await;
+                    }
                 }
-                Ok(_) if version.is_none() => {
-                    self.conclude(&want, Course::refresh(), said).await?;
+                Ok(_) if any => {
+                    self.follow(&want, Course::refresh(), said).await.answer?;
                     return Ok(true);
                 }
                 // Asking again would change nothing.
                 Err(error) if error.is_denied() => {
                     let error = error.clone();
-                    return self.conclude(&want, Course::refresh(), said).await.and(Err(error));
+                    return self.follow(&want, Course::refresh(), said).await.answer.and(Err(error));
                 }
-                Err(error) if version.is_none() => return Err(error.clone()),
-                _ => None,
-            };
-            if let Some(found) = found {
-                self.adopt_everywhere(&want, found).await;
-                return Ok(true);
+                Err(error) if any => return Err(error.clone()),
+                _ => {}
             }
             if end.has_passed() {
                 return said.map(|_| false);
@@ -139,11 +158,11 @@ impl Reads {
         }
     }
 
-    /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy is
-    /// written before the message: an instance that receives the message looks there.
+    /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy
+    /// is written before the message: an instance that receives the message looks there.
     async fn adopt_everywhere(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let was_known = self.cache().is_some_and(|cache| cache.known(&want.name).is_some());
-        drop(self.conclude(want, Course::refresh(), Ok(Some(fetched.clone()))).await);
+        drop(self.follow(want, Course::refresh().confirmed(), Ok(Some(fetched.clone()))).await);
         if !was_known {
             self.copies.notify_rotated(&want.name);
         }
@@ -161,8 +180,11 @@ impl Reads {
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
         };
         self.follow_changes();
-        let at = self.copies.want(name).at;
-        if !fresh && let Some(remembered) = self.versions.get(name, at, self.copies.clock.now()) {
+        let asked = self.copies.ask().of(name).asked;
+        if !fresh
+            && let Some(cache) = self.cache()
+            && let Some(remembered) = self.versions.get(name, cache, self.copies.clock.now())
+        {
             return Ok(remembered);
         }
         let id = self.id(name);
@@ -172,7 +194,7 @@ impl Reads {
         let versions = Arc::new(Versions { current, previous, pending });
         if let Some(cache) = self.cache() {
             let until = self.copies.clock.now().plus(cache.ttl().min(REMEMBERED_FOR));
-            self.versions.remember(name, Remembered { versions: versions.clone(), until, at });
+            self.versions.remember(name, Remembered { versions: versions.clone(), until, asked });
         }
         Ok(versions)
     }

@@ -37,7 +37,7 @@ impl Hook {
     }
 }
 
-/// What a hook is told.
+/// What a hook receives.
 #[derive(Clone, Debug)]
 pub struct HookContext {
     /// The secret's name.

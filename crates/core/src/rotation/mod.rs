@@ -107,8 +107,8 @@ pub struct RotationManager {
 pub enum Asked {
     /// To replace this version. If another one is live, the rotation has been done already.
     Of(Option<String>),
-    /// At this time, in milliseconds since 1970. A version that an instance of this package made later is the one that was
-    /// asked for.
+    /// At this time, in milliseconds since 1970. A version that an instance of this package made later is the one that
+    /// was asked for.
     At(u64),
 }
 
@@ -240,7 +240,8 @@ impl RotationManager {
                 }
             }
         }
-        // Without the permission to describe the secret it is rotated here. If AWS rotates it, AWS refuses the new version.
+        // Without the permission to describe the secret it is rotated here. If AWS rotates it, AWS refuses the new
+        // version.
         let described = match aws.describe(id).await {
             Err(error) if error.is_denied() => None,
             described => described?,

@@ -184,7 +184,7 @@ impl Dates {
 }
 
 impl Policy {
-    /// What applies to a rotation that somebody asks for where the environment has no interval.
+    /// What applies to a rotation asked for by hand where the environment has no interval.
     pub fn by_hand() -> Self {
         Self {
             interval_days: 1,
@@ -195,7 +195,7 @@ impl Policy {
         }
     }
 
-    /// The dates that follow a rotation at `last` (seconds since 1970): the calendar day of it, UTC, and so many days
+    /// The dates that follow a rotation at `last` (seconds since 1970): the calendar day of it, UTC, and that many days
     /// more, at the time of day. When days were missed the date lies in the past, and the secret is due.
     pub fn dates(&self, last: u64) -> Dates {
         let day = last / DAY + u64::from(self.interval_days);

@@ -24,7 +24,8 @@ const FIRST_RETRY: u64 = 60;
 const LONGEST_RETRY: u64 = 4 * 3600;
 
 impl RotationManager {
-    /// Starts to rotate declared secrets when they are due. Returns `false`, and starts nothing, if the policy is manual.
+    /// Starts to rotate declared secrets when they are due. Returns `false`, and starts nothing, if the policy is
+    /// manual.
     pub fn start(self: &Arc<Self>) -> bool {
         if self.policies().is_manual() {
             return false;

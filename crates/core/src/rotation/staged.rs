@@ -42,7 +42,7 @@ pub(super) struct Job<'a> {
     pub(super) hooks: &'a dyn Hooks,
     pub(super) hook_timeout: Duration,
     pub(super) id: &'a str,
-    /// What hooks are told, but for the new value.
+    /// What hooks receive, except the new value.
     pub(super) told: HookContext,
     pub(super) policy: &'a Policy,
     /// Whether AWS makes the password.
@@ -296,9 +296,9 @@ impl From<NotMoved> for SecretError {
     }
 }
 
-/// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the same
-/// live version gets the same id, so two instances, or one before and after a crash, never make two live values. The due
-/// date of a rotation follows from the live version, so the id covers it.
+/// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the
+/// same live version gets the same id, so two instances, or one before and after a crash, never make two live values.
+/// The due date of a rotation follows from the live version, so the id covers it.
 fn token(id: &str, live: &str, number: u32) -> String {
     let text = format!("tcs-secret-delivery rotation\0{id}\0{live}\0{number}");
     let hash = digest::digest(&digest::SHA256, text.as_bytes());

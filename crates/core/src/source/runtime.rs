@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use files::{is_absent, off_thread, read_regular, reason};
+use files::{Directory, reason};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
 use secret::value::SecretValue;
+
+use super::mounts::Generation;
+
+/// How often a read begins anew because a mount was replaced meanwhile. The kubelet does that once a minute.
+pub(crate) const REPLACED_AT_MOST: u32 = 10;
 
 /// When the runtime environment is asked (decision D1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +52,12 @@ pub trait AskVariables: Send + Sync {
 
 /// The process variables that matter for one call. Only the JavaScript thread reads them: when the call is made, or,
 /// where other sources come first, once these have nothing.
-#[derive(Clone)]
-pub struct Variables(Known);
+#[derive(Clone, Default)]
+pub struct Variables {
+    known: Known,
+    /// What the reads of this call see of mounted directories; `None`: each read for itself.
+    generation: Option<Arc<Generation>>,
+}
 
 #[derive(Clone)]
 enum Known {
@@ -56,9 +65,15 @@ enum Known {
     Asked(Arc<dyn AskVariables>),
 }
 
-impl Default for Variables {
+impl Default for Known {
     fn default() -> Self {
-        Self(Known::Read(Arc::default()))
+        Self::Read(Arc::default())
+    }
+}
+
+impl From<Known> for Variables {
+    fn from(known: Known) -> Self {
+        Self { known, generation: None }
     }
 }
 
@@ -66,12 +81,24 @@ impl Variables {
     /// From names and values.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let values = variables.into_iter().map(|(name, value)| (name, SecretValue::new(value)));
-        Self(Known::Read(Arc::new(values.collect())))
+        Known::Read(Arc::new(values.collect())).into()
     }
 
     /// Asked for when they are needed, each secret's by itself.
     pub fn asked(from: Arc<dyn AskVariables>) -> Self {
-        Self(Known::Asked(from))
+        Known::Asked(from).into()
+    }
+
+    /// The same for reads that belong together: all of them see the same generation of each Kubernetes mount. When its files
+    /// were removed before they were read, [`Variables::is_outdated`] is true afterwards, and the reads are to be begun anew.
+    #[must_use]
+    pub fn in_one_generation(&self) -> Self {
+        Self { known: self.known.clone(), generation: Some(Arc::default()) }
+    }
+
+    /// Whether a mount was replaced and its files removed before they were read.
+    pub fn is_outdated(&self) -> bool {
+        self.generation.as_ref().is_some_and(|generation| generation.is_removed())
     }
 
     /// Those that may hold `name`.
@@ -79,7 +106,7 @@ impl Variables {
     /// # Errors
     /// Of whom they are asked from.
     async fn of(&self, name: &SecretName) -> Result<Cow<'_, VariableValues>> {
-        match &self.0 {
+        match &self.known {
             Known::Read(values) => Ok(Cow::Borrowed(values)),
             Known::Asked(from) => from.ask(name).await.map(Cow::Owned),
         }
@@ -87,7 +114,7 @@ impl Variables {
 
     /// The names that are set; none where they are asked for.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let read = match &self.0 {
+        let read = match &self.known {
             Known::Read(values) => Some(values),
             Known::Asked(_) => None,
         };
@@ -105,7 +132,7 @@ pub struct Located {
 }
 
 /// Reads the runtime environment. It keeps nothing: each call sees the variables it was made with and the files as
-/// they are then, so an atomic `..data` swap of a Kubernetes mount is seen by the next read.
+/// they are then, so an atomic `..data` swap of a Kubernetes mount is seen by the next read, and never half of it.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     directories: Vec<PathBuf>,
@@ -123,6 +150,7 @@ impl Runtime {
     /// `SOURCE_UNAVAILABLE` when a file exists and cannot be read, or `NAME_FILE` names one that does not exist, or the
     /// variables cannot be read; `SOURCE_RESPONSE_INVALID` when a file is not UTF-8.
     pub async fn get(&self, name: &SecretName, variables: &Variables) -> Result<Option<Located>> {
+        let variables_of_call = variables;
         let variables = variables.of(name).await?;
         let set = |variable: &str| variables.get(variable).filter(|value| !value.is_empty());
         let mut pointer = None;
@@ -139,10 +167,50 @@ impl Runtime {
                 pointer = Some((file_form, path));
             }
         }
-        let (directories, secret) = (self.directories.clone(), name.clone());
-        off_thread(move || Ok(find(pointer, &directories, &secret)))
-            .await
-            .unwrap_or_else(|error| Err(unreadable(name.as_str(), "its file", &error)))
+        if let Some(generation) = &variables_of_call.generation {
+            return self.find(pointer, name, generation).await;
+        }
+        for _ in 1..REPLACED_AT_MOST {
+            let generation = Generation::default();
+            let found = self.find(pointer.clone(), name, &generation).await;
+            if !generation.is_removed() {
+                return found;
+            }
+        }
+        self.find(pointer, name, &Generation::default()).await
+    }
+
+    /// The value in the file that `pointer` names, else in a mounted one, as `generation` has them.
+    async fn find(
+        &self,
+        pointer: Option<(String, PathBuf)>,
+        name: &SecretName,
+        generation: &Generation,
+    ) -> Result<Option<Located>> {
+        if let Some((variable, path)) = pointer {
+            // A path from the environment may be anything, so messages name the variable instead.
+            let place = format!("the file named by {variable}");
+            let unreadable = |error: &io::Error| unreadable(name.as_str(), &place, error);
+            let bytes = generation.pointed(&path).await.map_err(|error| unreadable(&error))?;
+            let bytes = bytes.ok_or_else(|| unreadable(&io::Error::other("it does not exist")))?;
+            return Ok(text(name, &place, &bytes)?.map(|value| Located { value, place }));
+        }
+        for directory in &self.directories {
+            for file in name.file_names() {
+                let place = directory.join(&file).display().to_string();
+                let bytes = match generation.read(directory, &file).await {
+                    Ok(Some(bytes)) => bytes,
+                    Ok(None) => continue,
+                    // A directory of that name (Kubernetes' own /run/secrets/kubernetes.io, say) is not a secret.
+                    Err(error) if error.kind() == io::ErrorKind::IsADirectory => continue,
+                    Err(error) => return Err(unreadable(name.as_str(), &place, &error)),
+                };
+                if let Some(value) = text(name, &place, &bytes)? {
+                    return Ok(Some(Located { value, place }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The secret names that start with `prefix` (upper case), from variables and mounted directories.
@@ -156,108 +224,42 @@ impl Runtime {
             .filter(|name| name.starts_with(prefix))
             .map(str::to_owned)
             .collect();
-        let (directories, prefix) = (self.directories.clone(), prefix.to_owned());
-        let mounted = off_thread(move || list(&directories, &prefix)).await.map_err(|error| {
-            SecretError::new(
-                ErrorCode::SourceUnavailable,
-                format!("a secret directory cannot be listed: {}", reason(&error)),
-            )
-        })?;
-        names.extend(mounted);
+        let own = Generation::default();
+        let generation = variables.generation.as_deref().unwrap_or(&own);
+        for directory in &self.directories {
+            let files = generation.list(directory).await.map_err(|error| {
+                let why = format!("a secret directory cannot be listed: {}", reason(&error));
+                SecretError::new(ErrorCode::SourceUnavailable, why)
+            })?;
+            for file in files {
+                let upper = file.to_ascii_uppercase();
+                names.extend([upper.replace('-', "_"), upper].into_iter().filter(|name| name.starts_with(prefix)));
+            }
+        }
         Ok(names)
     }
 
     /// Each directory with whether it can be read now, for `health`.
     pub async fn directories(&self) -> BTreeMap<String, Option<String>> {
-        let directories = self.directories.clone();
-        off_thread(move || {
-            Ok(directories
-                .iter()
-                .map(|directory| {
-                    let problem = match std::fs::read_dir(directory) {
-                        Ok(_) => None,
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                        Err(error) => Some(reason(&error)),
-                    };
-                    (directory.display().to_string(), problem)
-                })
-                .collect())
-        })
-        .await
-        .unwrap_or_else(|error| BTreeMap::from([("secretDirectories".to_owned(), Some(reason(&error)))]))
-    }
-}
-
-fn find(pointer: Option<(String, PathBuf)>, directories: &[PathBuf], name: &SecretName) -> Result<Option<Located>> {
-    if let Some((variable, path)) = pointer {
-        // A path from the environment may be anything, so messages name the variable instead.
-        let place = format!("the file named by {variable}");
-        let unreadable = |error: &io::Error| unreadable(name.as_str(), &place, error);
-        let bytes = read(&path).map_err(|error| unreadable(&error))?;
-        let bytes = bytes.ok_or_else(|| unreadable(&io::Error::other("it does not exist")))?;
-        return Ok(text(name, &place, bytes)?.map(|value| Located { value, place }));
-    }
-    for directory in directories {
-        for file in name.file_names() {
-            let path = directory.join(file);
-            let place = path.display().to_string();
-            let bytes = match read(&path) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
-                // A directory of that name (Kubernetes' own /run/secrets/kubernetes.io, say) is not a secret.
-                Err(_) if path.is_dir() => continue,
-                Err(error) => return Err(unreadable(name.as_str(), &place, &error)),
-            };
-            if let Some(value) = text(name, &place, bytes)? {
-                return Ok(Some(Located { value, place }));
-            }
+        let mut problems = BTreeMap::new();
+        for directory in &self.directories {
+            let problem = files::request::<Directory>(directory).await.err().map(|error| reason(&error));
+            problems.insert(directory.display().to_string(), problem);
         }
+        problems
     }
-    Ok(None)
-}
-
-type Bytes = zeroize::Zeroizing<Vec<u8>>;
-
-fn read(path: &Path) -> io::Result<Option<Bytes>> {
-    read_regular(path)
 }
 
 /// The file's text without one line end at its end: editors and `echo` add it, no secret is meant to hold it.
-fn text(name: &SecretName, place: &str, mut bytes: Bytes) -> Result<Option<SecretValue>> {
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    let value = SecretValue::from_utf8(&bytes).ok_or_else(|| {
+fn text(name: &SecretName, place: &str, bytes: &[u8]) -> Result<Option<SecretValue>> {
+    let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    let value = SecretValue::from_utf8(bytes).ok_or_else(|| {
         SecretError::new(
             ErrorCode::SourceResponseInvalid,
             format!("{}: {place} is not UTF-8 text; store binary secrets as base64", name.as_str()),
         )
     })?;
     Ok(Some(value).filter(|value| !value.is_empty()))
-}
-
-fn list(directories: &[PathBuf], prefix: &str) -> io::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for directory in directories {
-        let entries = match std::fs::read_dir(directory) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let file = entry?.file_name();
-            let Some(file) = file.to_str().filter(|file| !file.starts_with("..")) else { continue };
-            for name in [file.to_ascii_uppercase(), file.to_ascii_uppercase().replace('-', "_")] {
-                if name.starts_with(prefix) {
-                    names.insert(name);
-                }
-            }
-        }
-    }
-    Ok(names)
 }
 
 fn unreadable(name: &str, place: &str, error: &io::Error) -> SecretError {

@@ -1,4 +1,4 @@
-//! What this identity may do in AWS, as AWS's own answers tell. Nothing is written to find that out.
+//! Finds out what this identity may do in AWS, from AWS's answers to reads. Writes nothing.
 
 use std::collections::HashMap;
 
@@ -13,19 +13,19 @@ use secret::error::{Result, SecretError};
 use secret::found::Origin;
 use secret::name::SecretName;
 
-/// What is known of a permission.
+/// Whether a permission is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granted {
-    /// AWS did it, for every secret that was tried.
+    /// AWS allowed it for every secret that was tried.
     Yes,
-    /// AWS refused it, for one secret at least.
+    /// AWS refused it for at least one secret.
     No,
-    /// Nothing was tried, or AWS did not say that it was about this.
+    /// Unknown: nothing was tried, or AWS's answer did not show it.
     Unknown,
 }
 
 impl Granted {
-    /// Its name in reports.
+    /// The name in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "granted",
@@ -35,27 +35,27 @@ impl Granted {
     }
 }
 
-/// An IAM action, and whether this identity may do it.
+/// An IAM action, and whether it is granted.
 #[derive(Clone, Debug)]
 pub struct Permission {
-    /// IAM's name for it.
+    /// The name of the action in IAM.
     pub action: &'static str,
-    /// What is known.
+    /// Whether it is granted.
     pub granted: Granted,
-    /// The secrets it was refused for; none where it is about no secret.
+    /// The secrets that it was refused for. Empty for actions that are not about a secret.
     pub refused_for: Vec<SecretName>,
 }
 
-/// What `validateSecretAccess` found.
+/// The result of `validateSecretAccess`.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Each secret.
+    /// The validated secrets.
     pub secrets: Vec<Validated>,
-    /// Each action.
+    /// The actions that were tried.
     pub permissions: Vec<Permission>,
 }
 
-/// Answers about one action.
+/// Collects answers about one action.
 struct Tried {
     action: &'static str,
     done: usize,
@@ -68,7 +68,7 @@ impl Tried {
         Self { action, done: 0, refused_for: Vec::new(), refused: false }
     }
 
-    /// AWS did it, refused it, or said nothing of it (another failure, or one that names another action).
+    /// Takes an answer of AWS: success, a refusal of this action, or a failure that says nothing about it.
     fn note<T>(&mut self, answer: &Result<T>, about: Option<&SecretName>) {
         match answer {
             Ok(_) => self.done += 1,
@@ -91,7 +91,8 @@ impl Tried {
 }
 
 impl Delivery {
-    /// Whether each declared secret of `scope` can be read from AWS with this identity, and what else it may do.
+    /// Checks whether this identity can read each declared secret of `scope` from AWS, and which other actions it may
+    /// do.
     ///
     /// # Errors
     /// `CONFIG_INVALID` where AWS is switched off, `CLOSED`.
@@ -102,14 +103,14 @@ impl Delivery {
             let (mut get, mut decrypt) = (Tried::of(GET), Tried::of(DECRYPT));
             for (name, answer) in names.iter().zip(&answers) {
                 get.note(answer, Some(name));
-                // That AWS has no such secret says nothing of its key.
+                // An answer that the secret does not exist says nothing about its key.
                 if !matches!(answer, Ok(None)) {
                     decrypt.note(answer, Some(name));
                 }
             }
             let [batch, list, describe] = self.try_others(&names).await?;
             let tried = [get, decrypt, batch, list, describe].into_iter().map(Tried::permission);
-            // Only writing would tell; `apply` names what it lacks.
+            // Only a write would show it. `apply` names a missing permission.
             let writes = WRITES.into_iter().map(|action| Tried::of(action).permission());
             let permissions = tried.chain(writes).collect();
             let secrets = names.into_iter().zip(answers).map(|(name, answer)| {
@@ -133,7 +134,7 @@ impl Delivery {
         .await
     }
 
-    /// What reads go without when they must: batches, listings, and what rotations and migrations ask for.
+    /// The actions that reads can do without: batches, listings, and those of rotations and migrations.
     async fn try_others(&self, names: &[SecretName]) -> Result<[Tried; 3]> {
         let aws = self.migrating_aws()?;
         let (mut batch, mut list, mut describe) = (Tried::of(BATCH), Tried::of(LIST), Tried::of(DESCRIBE));

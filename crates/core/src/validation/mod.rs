@@ -1,4 +1,4 @@
-//! Validation of a tool's secrets, and the documented migration validations ("Migration Validation").
+//! Validates the secrets of a tool, and the state of a migration.
 
 mod access;
 mod value;
@@ -28,42 +28,42 @@ use secret::manifest::SecretSpec;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-/// How bad an issue is.
+/// The severity of an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Makes the validation fail.
     Error,
-    /// Worth a look.
+    /// Does not make the validation fail.
     Warning,
 }
 
-/// One problem. Names the secret and the reason, never a value.
+/// A problem that a validation found. Names the secret and the reason, never a value.
 #[derive(Clone, Debug)]
 pub struct Issue {
-    /// Stable code, as in `index.d.ts`.
+    /// A stable code, listed in `index.d.ts`.
     pub code: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What and why.
+    /// The problem and its reason as a sentence.
     pub message: String,
     /// The IAM action that AWS refused.
     pub action: Option<&'static str>,
 }
 
-/// A secret as a validation saw it.
+/// A validated secret.
 #[derive(Clone, Debug)]
 pub struct Validated {
-    /// Its name.
+    /// The name of the secret.
     pub name: SecretName,
-    /// Lower-cased type, when the name has one.
+    /// The lower-cased type, if the name has one.
     pub secret_type: Option<String>,
-    /// Where its value came from; `None` when it is absent.
+    /// The source of the value; `None` if the secret is missing.
     pub source: Option<Origin>,
-    /// AWS's version id.
+    /// The version id in AWS.
     pub version_id: Option<String>,
-    /// How long ago that version was made.
+    /// The age of that version.
     pub age: Option<Duration>,
-    /// What is wrong.
+    /// The problems of this secret.
     pub issues: Vec<Issue>,
 }
 
@@ -87,7 +87,7 @@ pub fn is_valid(secrets: &[Validated]) -> bool {
     secrets.iter().flat_map(|secret| &secret.issues).all(|issue| issue.severity != Severity::Error)
 }
 
-/// Latencies of one layer.
+/// The latencies of one layer.
 #[derive(Clone, Debug)]
 pub struct LayerLatency {
     /// The layer.
@@ -97,21 +97,21 @@ pub struct LayerLatency {
 }
 
 impl LayerLatency {
-    /// The latency that `percent` of the reads stay under (nearest rank).
+    /// The percentile of the latencies (nearest rank).
     pub fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
         self.sorted.get(rank - 1).copied().unwrap_or_default()
     }
 }
 
-/// The documented bound: "<5 seconds for 99th percentile secret retrieval".
+/// The documented bound for the 99th percentile of retrievals.
 pub const LATENCY_BOUND: Duration = Duration::from_secs(5);
 
 impl Delivery {
-    /// Whether the secrets of `tool` are there and look right, read the way the service reads them.
+    /// Checks whether the secrets of `tool` exist and fit their declarations. Reads them as the service does.
     ///
     /// # Errors
-    /// `SECRET_NAME_INVALID`, `CLOSED`; for a tool without declared secrets also what finding them gives.
+    /// `SECRET_NAME_INVALID`, `CLOSED`; for a tool without declared secrets also the errors of `getToolSecrets`.
     pub async fn validate_tool(&self, tool: &str, variables: &Variables) -> Result<Vec<Validated>> {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
@@ -125,7 +125,7 @@ impl Delivery {
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
-    /// Whether every declared secret of `scope` resolves and looks right, the way the service will read it.
+    /// Checks whether every declared secret of `scope` exists and fits its declaration. Reads it as the service does.
     ///
     /// # Errors
     /// `CLOSED`.
@@ -135,7 +135,7 @@ impl Delivery {
     }
 
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
-        // Dates come with AWS's own answers; what AWS refuses has none.
+        // Dates are in the answers of AWS; a refused secret has none.
         let in_aws = self.reads().fetch_all(&names).await;
         let found = self.read(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
         let checks = names.into_iter().zip(in_aws).zip(found).map(|((name, in_aws), found)| {
@@ -172,7 +172,7 @@ impl Delivery {
         seen
     }
 
-    /// Whether `name` stands in the env file without a value.
+    /// Whether the env file has `name` without a value.
     async fn is_empty_in_file(&self, name: &SecretName) -> bool {
         let Some(file) = self.env_file() else { return false };
         let values = file.values().await;
@@ -181,7 +181,7 @@ impl Delivery {
 
     fn check_rotation(&self, seen: &mut Validated, spec: Option<&SecretSpec>, made_unix_ms: Option<u64>, now: u64) {
         let applied = self.rotation().policies().of(spec);
-        // Only what was declared to be rotated can be late.
+        // Only secrets with a declared rotation can be late.
         let is_declared = spec.is_some_and(|spec| spec.rotation_type.is_some());
         let Some((policy, made)) = applied.policy.zip(made_unix_ms).filter(|_| is_declared) else { return };
         let dates = policy.dates(made / 1000);
@@ -191,7 +191,8 @@ impl Delivery {
         }
     }
 
-    /// Of secrets that were validated: whether another environment has the same value in AWS, or could not be read.
+    /// Adds a warning to each validated secret that has the same value in another environment in AWS, or that could not
+    /// be read there.
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
@@ -223,7 +224,7 @@ impl Delivery {
         .await
     }
 
-    /// Which of `others` have the value that this environment has, or could not be asked.
+    /// The environments of `others` that have the same value as this one, and those that could not be read.
     async fn equals(&self, aws: &Aws, name: &SecretName, others: &[Environment]) -> Vec<(&'static str, String)> {
         if others.is_empty() {
             return Vec::new();
@@ -245,7 +246,8 @@ impl Delivery {
         issues
     }
 
-    /// What AWS has in `environment`, without a word in metrics: this one may not be meant to read there.
+    /// Reads the secret of another `environment` from AWS. Not counted in metrics, because this identity may not be
+    /// meant to have access there.
     async fn in_environment(
         &self,
         aws: &Aws,
@@ -256,11 +258,11 @@ impl Delivery {
         Ok(aws.fetch(&self.aws_id(name, environment)).await?.map(|fetched| fetched.value))
     }
 
-    /// Whether the env file and AWS agree, for each declared secret and each secret-like name of the file. Values are
-    /// compared in constant time and never shown.
+    /// Checks whether the env file and AWS agree, for each declared secret and each secret-like name in the file.
+    /// Compares values in constant time and never shows them.
     ///
     /// # Errors
-    /// As [`Delivery::plan_migration`], whose comparison it is.
+    /// Those of [`Delivery::plan_migration`], whose comparison is used.
     pub async fn validate_consistency(&self, scope: &Scope) -> Result<Vec<Validated>> {
         let plan = self.open(self.planned(scope)).await?;
         let mut secrets: Vec<Validated> = plan.secrets.into_iter().map(|planned| self.judged(planned)).collect();
@@ -291,10 +293,10 @@ impl Delivery {
         seen
     }
 
-    /// Latency of each layer that is switched on, measured on the declared secrets.
+    /// Measures the latency of each layer that is switched on, with the declared secrets.
     ///
     /// # Errors
-    /// AWS's or the env file's, when it does not answer; `CLOSED`.
+    /// Errors of AWS or the env file; `CLOSED`.
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
         let mut names = self.all_declared()?;

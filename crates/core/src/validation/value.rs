@@ -1,4 +1,4 @@
-//! What is wrong with a value by itself. Only verdicts leave.
+//! Checks a value on its own. Returns only what is wrong, never the value.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use super::{Severity, Validated};
 use secret::manifest::SecretSpec;
 use secret::value::SecretValue;
 
-/// What people write where a secret is to be put later.
+/// Placeholders that people write where a secret will be put later.
 static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let words = "change[-_ ]?me|replace[-_ ]?me|fill[-_ ]?me|to[-_ ]?do|tbd|fixme|placeholder|dummy|example|sample|secret|\
                  password|token|none|null|undefined|foo|bar|test|my[-_ ]?(secret|password|token|key)|\
@@ -20,10 +20,10 @@ static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let shapes = r"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<.*>|\{\{.*\}\}|\$\{.*\}|\[.*\]";
     Regex::new(&format!("(?is)^\\s*(?:{words}|{shapes})\\s*$")).ok()
 });
-/// What ends sooner than this is worth a look.
+/// A certificate or token that expires sooner gets a warning.
 const SOON_SECONDS: u64 = 14 * 86_400;
 
-/// Checks a value against what is declared, and for what is hardly ever meant.
+/// Checks a value against its declaration, and for placeholders, blanks and expired tokens.
 pub(super) fn check(seen: &mut Validated, value: &SecretValue, spec: Option<&SecretSpec>, now_seconds: u64) {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: only verdicts leave")]
     let text = value.expose();
@@ -57,7 +57,7 @@ fn declared(seen: &mut Validated, text: &str, spec: &SecretSpec) {
         seen.add("TOO_SHORT", Severity::Error, format!("it has fewer than {least} characters"));
     }
     let Some(fields) = &spec.json_fields else { return };
-    // Field names are all that is kept of the object.
+    // Only the names of the fields are kept.
     #[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map")]
     let object = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text);
     match object {
@@ -80,7 +80,7 @@ fn expiry(seen: &mut Validated, what: &str, ends: u64, now: u64) {
     }
 }
 
-/// When a JSON web token ends, in seconds since 1970 (RFC 7519, `exp`); `None` for anything else.
+/// The expiry of a JSON web token in seconds since 1970 (RFC 7519, `exp`); `None` for any other text.
 fn token_ends(text: &str) -> Option<u64> {
     let mut parts = text.trim().split('.');
     let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -95,7 +95,7 @@ fn token_ends(text: &str) -> Option<u64> {
     object(claims)?.get("exp")?.as_f64().map(|seconds| seconds as u64)
 }
 
-/// When each certificate of a PEM text ends, in seconds since 1970.
+/// The expiry of each certificate of a PEM text, in seconds since 1970.
 fn certificates_end(text: &str) -> Vec<u64> {
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return Vec::new();
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(plain(&token("1867225600")), [] as [&str; 0]);
         assert_eq!(plain(&token("\"never\"")), [] as [&str; 0]);
         assert_eq!(plain("a.b.c"), [] as [&str; 0]);
-        // A self-signed one that ended on 2020-01-02.
+        // A self-signed certificate that expired on 2020-01-02.
         assert_eq!(plain(include_str!("expired.pem").trim()), ["EXPIRED"]);
     }
 

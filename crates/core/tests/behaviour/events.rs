@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Service, World, secret};
+use crate::support::{Service, World, secret, until};
 use aws_endpoint::Fault;
+use futures_util::future::join_all;
 use secret::clock::Stopwatch;
 use secret::error::{ErrorCode, Result};
 use serde_json::{Value as Json, json};
@@ -192,4 +193,48 @@ async fn the_versions_around_the_live_one_are_remembered_until_they_change() {
     world.calls();
     values().await;
     assert_eq!(world.calls(), 3, "after a minute");
+}
+
+#[tokio::test]
+async fn a_thousand_forged_events_cost_few_calls_and_an_honest_one_among_them_is_followed() {
+    let world = World::new().await;
+    let service = known(&world, json!({})).await;
+    world.calls();
+    let forged: Vec<_> = (0..1000).map(|i| event(ACCOUNT, ID, &format!("00000000-0000-4000-8000-{i:012}"))).collect();
+    let forged = join_all(forged.iter().map(|event| handle(&service, event)));
+    let honest = async {
+        until("the first one is followed", || world.aws.calls().total > 0).await;
+        world.aws.put(ID, "new");
+        let began = Stopwatch::start();
+        assert!(handle(&service, &event(ACCOUNT, ID, &version(&world))).await.expect("handled"));
+        assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
+        assert!(began.took() < Duration::from_secs(21), "one catch-up that waits in vain, at most, comes before");
+    };
+    tokio::select! {
+        (answers, ()) = async { tokio::join!(forged, honest) } => assert_eq!(answers.len(), 1000),
+        () = tokio::time::sleep(Duration::from_secs(40)) => panic!("they end"),
+    }
+    assert!(world.calls() < 200);
+}
+
+#[tokio::test]
+async fn events_about_secrets_of_other_services_cost_nothing() {
+    let world = World::new().await;
+    let service = known(&world, json!({})).await;
+    world.calls();
+    for i in 0..200 {
+        let other = event(ACCOUNT, &format!("OTHER_S{i}_production"), "00000000-0000-4000-8000-000000000000");
+        assert!(!handle(&service, &other).await.expect("handled"));
+    }
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn an_event_about_a_secret_that_aws_denies_is_done() {
+    let world = World::new().await;
+    let service = known(&world, json!({})).await;
+    world.aws.deny(&["GetSecretValue"], None);
+    world.aws.put(ID, "new");
+    assert!(handle(&service, &event(ACCOUNT, ID, &version(&world))).await.expect("nothing to hand over again"));
+    assert!(service.hot("DB_PASSWORD").is_none());
 }

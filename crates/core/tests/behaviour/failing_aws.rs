@@ -87,8 +87,8 @@ async fn a_held_secret_that_aws_will_not_serve_is_asked_for_ever_less_often() {
         assert!((10..=25).contains(&asked.len()), "{round}: asked at {asked:?}");
         assert!(waits[0] <= 4, "{round}: it may have been for a moment, {asked:?}");
         world.aws.clear_faults();
-        let (before, mut waited) = (service.fetched_at("A_B"), 0);
-        while service.fetched_at("A_B") == before {
+        let (before, mut waited) = (service.asked_at("A_B"), 0);
+        while service.asked_at("A_B") == before {
             second_of_reads().await;
             waited += 1;
         }

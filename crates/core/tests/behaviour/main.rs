@@ -1,13 +1,16 @@
 //! What a delivery does, seen from outside. One program for all of it: each program links the AWS SDK.
 
+mod audit_opening;
 mod closing;
 mod events;
 mod failing_aws;
 #[cfg(unix)]
 mod mounted_secrets;
 mod one_flight;
+mod order;
 mod refresh;
 mod regions;
+mod rights;
 mod rotation;
 mod rotation_schedule;
 mod shared_cache;

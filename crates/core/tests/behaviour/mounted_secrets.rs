@@ -1,10 +1,15 @@
 //! Docker secrets and Kubernetes mounts.
 #![allow(clippy::expect_used, reason = "a test that cannot set up has failed")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::support::World;
+use crate::support::{Service, World};
 use secret::error::ErrorCode;
 use serde_json::json;
 
@@ -122,8 +127,138 @@ async fn a_pipe_or_a_directory_in_a_mount_is_no_secret_and_does_not_hang_a_read(
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().expect("mkfifo").success());
     let service = world.deliver("development", json!({ "aws": { "enabled": false } }));
     for name in ["A_B", "C_D"] {
-        let read = tokio::time::timeout(std::time::Duration::from_secs(5), service.read(name)).await;
+        let read = tokio::time::timeout(Duration::from_secs(5), service.read(name)).await;
         let answer = read.expect("in time").map_err(|error| error.code());
         assert!(matches!(answer, Ok(None) | Err(ErrorCode::SourceUnavailable)), "{name}: {answer:?}");
     }
+}
+
+const DATABASE: [&str; 6] = ["USER", "PASSWORD", "HOST", "PORT", "NAME", "CA"];
+
+/// A Kubernetes volume as the kubelet keeps it: all files of a generation in one directory, which a link names.
+struct Volume {
+    path: PathBuf,
+    generation: u32,
+}
+
+impl Volume {
+    fn new(path: PathBuf) -> Self {
+        let mut volume = Self { path, generation: 0 };
+        volume.publish();
+        for name in DATABASE {
+            symlink(format!("..data/DB_{name}"), volume.path.join(format!("DB_{name}"))).expect("linked");
+        }
+        volume
+    }
+
+    /// Swaps the link to a new generation and removes the old one at once, as the kubelet does.
+    fn publish(&mut self) {
+        let old = format!("..{}", self.generation);
+        self.generation += 1;
+        let new = format!("..{}", self.generation);
+        fs::create_dir(self.path.join(&new)).expect("made");
+        for name in DATABASE {
+            fs::write(self.path.join(&new).join(format!("DB_{name}")), &new).expect("written");
+        }
+        symlink(&new, self.path.join("..data_tmp")).expect("linked");
+        fs::rename(self.path.join("..data_tmp"), self.path.join("..data")).expect("renamed");
+        if self.generation > 1 {
+            fs::remove_dir_all(self.path.join(old)).expect("removed");
+        }
+    }
+}
+
+/// Publishes generation after generation, 30 ms apart, until it is ended.
+struct Churn(Arc<AtomicBool>, std::thread::JoinHandle<()>);
+
+impl Churn {
+    fn of(mut volume: Volume) -> Self {
+        let run = Arc::new(AtomicBool::new(true));
+        let theirs = run.clone();
+        let thread = std::thread::spawn(move || {
+            while theirs.load(Ordering::Relaxed) {
+                volume.publish();
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        });
+        Self(run, thread)
+    }
+
+    fn end(self) {
+        self.0.store(false, Ordering::Relaxed);
+        self.1.join().expect("no failure");
+    }
+}
+
+/// Reads the tool again and again while its volume is replaced: each answer is whole and of one generation.
+async fn read_whole_generations(service: &Service<'_>, volume: Volume) {
+    let churn = Churn::of(volume);
+    let mut seen = BTreeSet::new();
+    // Reads go on without a pause, so that many of them meet a replacement.
+    while seen.len() < 12 {
+        let tool = service.tool("db").await.expect("no failure");
+        let generations: BTreeSet<&str> = tool.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!((tool.len(), generations.len()), (DATABASE.len(), 1), "{tool:?}");
+        seen.extend(generations.into_iter().map(str::to_owned));
+    }
+    churn.end();
+}
+
+#[tokio::test]
+async fn the_secrets_of_a_tool_are_of_one_generation_of_the_volume() {
+    let world = world().await;
+    let volume = Volume::new(world.directory.path().join("mounted"));
+    let service = world.deliver("development", json!({ "aws": { "enabled": false } }));
+    read_whole_generations(&service, volume).await;
+}
+
+#[tokio::test]
+async fn the_secrets_of_a_declared_tool_are_of_one_generation_as_well() {
+    let world = world().await;
+    let volume = Volume::new(world.directory.path().join("mounted"));
+    let all = json!({ "user": {}, "password": {}, "host": {}, "port": {}, "name": {}, "ca": {} });
+    let options = json!({ "aws": { "enabled": false }, "tools": { "db": { "secrets": all } } });
+    read_whole_generations(&world.deliver("development", options), volume).await;
+}
+
+#[tokio::test]
+async fn files_that_variables_name_in_a_volume_are_of_one_generation_as_well() {
+    let mut world = world().await;
+    let path = world.directory.path().join("volume");
+    fs::create_dir(&path).expect("made");
+    let volume = Volume::new(path.clone());
+    for (i, name) in DATABASE.iter().enumerate() {
+        // Through the link that has the file's name, or through the one that is swapped.
+        let through = if i % 2 == 0 { path.clone() } else { path.join("..data") };
+        world.variable(&format!("DB_{name}_FILE"), &through.join(format!("DB_{name}")).display().to_string());
+    }
+    read_whole_generations(&world.deliver("development", json!({ "aws": { "enabled": false } })), volume).await;
+}
+
+#[tokio::test]
+async fn one_secret_is_never_missing_while_its_volume_is_replaced() {
+    let world = world().await;
+    let volume = Volume::new(world.directory.path().join("mounted"));
+    let service = world.deliver("development", json!({ "aws": { "enabled": false } }));
+    let churn = Churn::of(volume);
+    let mut seen = BTreeSet::new();
+    while seen.len() < 20 {
+        seen.insert(service.value("DB_PASSWORD").await);
+    }
+    churn.end();
+}
+
+#[tokio::test]
+async fn a_file_beside_the_link_of_a_volume_is_read_and_a_removed_one_is_not() {
+    let world = world().await;
+    let mut volume = Volume::new(world.directory.path().join("mounted"));
+    world.file("mounted/DB_EXTRA", "beside");
+    symlink("..data/DB_GONE", volume.path.join("DB_GONE")).expect("linked");
+    volume.publish();
+    let service = world.deliver("development", json!({ "aws": { "enabled": false } }));
+    assert_eq!(service.value("DB_EXTRA").await, "beside");
+    assert_eq!(service.read("DB_GONE").await.expect("no failure"), None);
+    let tool = service.tool("db").await.expect("no failure");
+    assert_eq!(tool.len(), DATABASE.len() + 1);
+    assert!(tool.contains(&("extra".into(), "beside".into())));
 }

@@ -66,7 +66,8 @@ async fn each_name_of_a_gathered_call_has_its_own_answer() {
     assert_eq!((one.expect("read"), two.expect("read")), (Some("1".into()), Some("2".into())));
     assert_eq!(gone.expect("read").as_deref(), Some("runtime"));
     assert_eq!(denied.expect_err("denied").code(), ErrorCode::SecretAccessDenied);
-    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1)]));
+    // What a batch denies is asked for again alone, with its stage.
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 1)]));
 }
 
 #[tokio::test]
@@ -126,4 +127,38 @@ async fn tools_that_are_read_at_once_share_calls() {
     }
     // The first one is alone and does not wait; the other nine have 27 secrets.
     assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 3)]));
+}
+
+#[tokio::test]
+async fn a_failing_entry_of_a_batch_is_retried_as_a_single_read_is() {
+    let world = World::new().await;
+    world.aws.put("A_ONE_production", "1");
+    world.aws.put("A_TWO_production", "2");
+    world.aws.fault(
+        Fault::body(
+            200,
+            r#"{"SecretValues":[],"Errors":[{"SecretId":"A_ONE_production","ErrorCode":"InternalServiceError"},
+           {"SecretId":"A_TWO_production","ErrorCode":"ThrottlingException"}]}"#,
+        )
+        .times(1),
+    );
+    let service = world.deliver("production", json!({}));
+    let read = service.together(&["A_ONE", "A_TWO"].map(str::to_owned)).await;
+    let read: Vec<_> = read.into_iter().map(|read| read.expect("read")).collect();
+    assert_eq!(read, [Some("1".to_owned()), Some("2".to_owned())]);
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 2)]));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_throttled_or_refused_for_one_id_is_read_one_by_one() {
+    for (status, code) in [(400, "ThrottlingException"), (400, "InvalidParameterException")] {
+        let world = World::new().await;
+        world.aws.put("A_ONE_production", "1");
+        world.aws.put("A_TWO_production", "2");
+        world.aws.fault(Fault::error(status, code).times(1));
+        let service = world.deliver("production", json!({}));
+        let read = service.together(&["A_ONE", "A_TWO"].map(str::to_owned)).await;
+        assert!(read.into_iter().all(|read| read.expect("read").is_some()), "{code}");
+        assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 2)]), "{code}");
+    }
 }

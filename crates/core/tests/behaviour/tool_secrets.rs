@@ -168,3 +168,20 @@ async fn cold_reads_of_many_secrets_open_a_bounded_number_of_connections() {
     let opened = world.aws.calls().connections_opened;
     assert!(opened <= 64, "{opened} connections");
 }
+
+#[tokio::test]
+async fn a_remembered_list_hides_neither_a_secret_that_was_read_since_nor_one_that_a_lower_source_has() {
+    let mut world = World::new().await;
+    world.variable("A_LATER", "variable");
+    world.aws.put("A_ONE_production", "1");
+    let service = world.deliver("production", json!({}));
+    let before = [("later".to_owned(), "variable".to_owned()), ("one".to_owned(), "1".to_owned())];
+    assert_eq!(service.tool("a").await.expect("read"), before);
+    world.aws.put("A_LATER_production", "aws");
+    world.aws.put("A_TWO_production", "2");
+    assert_eq!(service.value("A_TWO").await, "2");
+    // No longer than a single read remembers that a secret is missing.
+    world.wait(6);
+    let after = [("later", "aws"), ("one", "1"), ("two", "2")].map(|(kind, value)| (kind.to_owned(), value.to_owned()));
+    assert_eq!(service.tool("a").await.expect("read"), after);
+}

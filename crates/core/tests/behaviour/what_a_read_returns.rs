@@ -1,4 +1,5 @@
-//! DESIGN section 4, row by row: what a read returns in each environment, for each way AWS can answer.
+//! The table "What a read returns" of `docs/behaviour.md`, row by row: in each environment, for each way AWS can
+//! answer.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

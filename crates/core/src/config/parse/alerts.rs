@@ -57,7 +57,7 @@ pub(super) fn alerts(top: &mut Section, preset: &Preset) -> Result<Option<Alerts
     Ok(Some(AlertsSettings { thresholds, always: true }))
 }
 
-/// `false`: this one is not watched.
+/// A threshold; `None` if it is `false`.
 fn off_or<T>(field: Field, read: impl FnOnce(Field) -> Result<T>) -> Result<Option<T>> {
     if field.is_false() { Ok(None) } else { read(field).map(Some) }
 }

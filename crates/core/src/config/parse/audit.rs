@@ -57,7 +57,7 @@ pub(super) fn audit(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
         None => AuditSink::File(ambient.working_directory.join(DEFAULT_FILE)),
     };
     let journals = journals.map(|directory| ambient.working_directory.join(directory));
-    // A stream has no file beside which the journal could stand.
+    // A stream has no file beside which a journal could be.
     let journals = match (&sink, journals) {
         (AuditSink::File(_), journals) => journals,
         (_, Some(journals)) => Some(journals),
@@ -74,7 +74,7 @@ pub(super) fn audit(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
     }))
 }
 
-/// Bytes, or their base64 text.
+/// Reads `audit.key`: bytes, or their base64 text.
 fn key(field: Field) -> Result<Zeroizing<Vec<u8>>> {
     let path = field.path().to_owned();
     let (given, is_text) = field.text_or_bytes()?;

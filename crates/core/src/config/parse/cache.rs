@@ -13,8 +13,10 @@ use cache::settings::{CacheSettings, EncryptionKey, RedisSettings, RedisTls};
 use secret::environment::Preset;
 use secret::error::{ErrorCode, Result, SecretError};
 
-/// The longest duration an option may give: 100 days in seconds.
+/// The longest duration that an option may have: 100 days, in seconds.
 const MAX_SECONDS: u32 = 8_640_000;
+/// In seconds.
+const DAY: u32 = 86_400;
 
 pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheSettings>> {
     const KNOWN: &[&str] = &[
@@ -22,6 +24,7 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
         "maxEntries",
         "maxStaleSeconds",
         "negativeTtlSeconds",
+        "accessCheckSeconds",
         "refreshAhead",
         "snapshotPath",
         "redis",
@@ -44,6 +47,10 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
     let ttl = seconds(section.read("ttlSeconds", |f| f.integer(1..=MAX_SECONDS))?, default_ttl);
     let max_stale = seconds(section.read("maxStaleSeconds", |f| f.integer(0..=MAX_SECONDS))?, preset.max_stale);
     let negative = seconds(section.read("negativeTtlSeconds", |f| f.integer(0..=MAX_SECONDS))?, Duration::from_secs(5));
+    let access_check = section.read("accessCheckSeconds", |field| {
+        if field.is_false() { Ok(None) } else { field.integer(1..=MAX_SECONDS).map(Some) }
+    })?;
+    let access_check = access_check.unwrap_or(Some(DAY)).map(|s| Duration::from_secs(u64::from(s)));
     let max_entries = section.read("maxEntries", |f| f.integer(1..=10_000_000))?.unwrap_or(10_000);
     let refresh_ahead = section.read("refreshAhead", Field::bool)?.unwrap_or(true);
     let snapshot = section.read("snapshotPath", Field::string)?.map(|path| ambient.working_directory.join(path));
@@ -68,6 +75,7 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
         ttl,
         max_entries: max_entries as usize,
         max_stale,
+        access_check,
         negative_ttl: negative,
         refresh_ahead,
         snapshot,

@@ -1,4 +1,4 @@
-//! Options to [`Config`]: one function a section, in the order of the documented shape.
+//! Turns options into a [`Config`], with one function for each section.
 
 mod alerts;
 mod audit;
@@ -151,7 +151,7 @@ fn pattern(field: Field) -> Result<Regex> {
     })
 }
 
-/// An array of top-level fields, empty for JSON of any shape; `false` for any text.
+/// `tools.*.secrets.*.json`: an array of top-level fields, which is empty for JSON of any shape; `false` for any text.
 fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
     if field.is_false() {
         return Ok(None);
@@ -186,7 +186,7 @@ fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> R
     section.finish(&["path", "directory", "syntax"])?;
     let directory = directory
         .map_or_else(|| ambient.working_directory.clone(), |directory| ambient.working_directory.join(directory));
-    // A path that is asked for by name is used in production too; the preset only decides the default.
+    // A path that the caller gives is used in production too. The preset decides only the default.
     let Some(path) = path.or_else(|| preset.env_file.map(PathBuf::from)) else {
         return Ok(None);
     };
@@ -199,7 +199,7 @@ fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeSettings> {
     let precedence = section
         .read("precedence", |f| f.one_of(&[("last", Precedence::Last), ("override", Precedence::Override)]))?
         .unwrap_or(Precedence::Last);
-    // The variables themselves stay on the JavaScript side, which reads them at each call; here they are checked.
+    // Only checks the variables. JavaScript keeps them, and reads them at each call.
     if let Some(field) = section.take("variables") {
         for (_, variable) in field.section()?.entries() {
             variable.text_or_empty()?;

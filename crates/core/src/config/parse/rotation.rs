@@ -16,7 +16,7 @@ use secret::error::{Result, SecretError};
 
 const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
 const DEFAULT_JITTER_SECONDS: u32 = 300;
-/// Ten years.
+/// The longest interval between rotations: ten years.
 const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
 pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSettings> {
@@ -33,7 +33,7 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSet
             policies.set(secret_type, policy);
         }
     }
-    // JavaScript keeps the functions and hands over their names.
+    // JavaScript keeps the functions and passes only their names.
     let choices = Hook::ALL.map(|hook| (hook.as_str(), hook));
     let hooks = section.read("hooks", |field| field.list()?.into_iter().map(|item| item.one_of(&choices)).collect())?;
     let hook_timeout = section.read("hookTimeoutMs", |f| f.integer(1..=900_000))?.unwrap_or(DEFAULT_HOOK_TIMEOUT_MS);
@@ -49,7 +49,7 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSet
     })
 }
 
-/// A policy; what it leaves out it takes from the documented one of its type.
+/// Reads a policy. Fields that it leaves out are those of the default policy of its type.
 fn policy(field: Field, known: &Policies) -> Result<(String, Policy)> {
     let mut section = field.section()?;
     let path = section.path().to_owned();
@@ -96,7 +96,7 @@ fn policy(field: Field, known: &Policies) -> Result<(String, Policy)> {
     Ok((secret_type, policy))
 }
 
-/// Characters to choose from, each once.
+/// Reads `passwordAlphabet`: characters, each once.
 fn alphabet(field: Field) -> Result<String> {
     let path = field.path().to_owned();
     let text = field.string()?;

@@ -3,14 +3,14 @@
 pub(crate) mod grammar;
 
 use std::collections::HashMap;
-use std::fs::Metadata;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
-use files::{is_absent, loose_mode, off_thread, read_regular, reason};
+use files::{File, LooseMode, Stamp, reason};
 use parking_lot::Mutex;
+use secret::clock::{Clock, Moment};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
@@ -47,49 +47,51 @@ pub struct EnvFile {
     config: EnvFileSettings,
     notices: Arc<dyn Notices>,
     state: Arc<Mutex<State>>,
+    clock: Clock,
 }
 
 #[derive(Default)]
 struct State {
-    loaded: Option<(Stamp, Values)>,
+    loaded: Option<Loaded>,
     warned_lines: Vec<usize>,
     warned_deprecated: bool,
     warned_mode: bool,
 }
 
-/// Tells one version of a file from another. Size and change time catch a rewrite inside one tick of `modified`.
-#[derive(Clone, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    #[cfg(unix)]
-    inode: (u64, u64, i64, i64),
+/// The values of one version of the file.
+struct Loaded {
+    stamp: Stamp,
+    /// When this stamp was seen first.
+    seen: Moment,
+    /// When the file was read last.
+    read: Moment,
+    values: Values,
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt as _;
-        Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
-        }
+impl Loaded {
+    /// Whether the values stay those of the file for as long as it has this stamp. A file that is written twice within one
+    /// tick of its file system's clock, to the same length, keeps its stamp. So the file is read until the stamp is older
+    /// than any tick: from then on a change gives it another one. That time is measured here, because the clock of a file
+    /// server may be wrong.
+    fn is_settled(&self) -> bool {
+        self.read.since(self.seen) >= COARSEST_TICK
     }
 }
 
-/// What a look at the file found.
-enum Look {
-    Absent,
-    Unchanged,
-    Read { stamp: Stamp, values: HashMap<String, SecretValue>, skipped: Vec<usize>, loose: Option<String> },
-}
+/// FAT's time stamps are two seconds apart; those of other file systems up to one.
+const COARSEST_TICK: Duration = Duration::from_secs(2);
+
+/// A file of more bytes than this is parsed off the async threads.
+const LONG: usize = 64 * 1024;
+
+/// A file's values, and the lines that hold none.
+type Parsed = (HashMap<String, SecretValue>, Vec<usize>);
 
 impl EnvFile {
     /// Nothing is read until the first question.
     pub fn new(config: EnvFileSettings, notices: Arc<dyn Notices>) -> Self {
-        Self { config, notices, state: Arc::default() }
+        // Real time, whatever clock the delivery has: the ticks of file systems are.
+        Self { config, notices, state: Arc::default(), clock: Clock::system() }
     }
 
     /// The file's path, for reports.
@@ -121,27 +123,51 @@ impl EnvFile {
     /// # Errors
     /// `ENV_FILE_INVALID`.
     pub async fn values(&self) -> Result<Values> {
-        let known = self.state.lock().loaded.as_ref().map(|(stamp, _)| stamp.clone());
-        let config = self.config.clone();
-        let look = off_thread(move || look(&config, known.as_ref())).await;
-        match look {
-            Ok(Look::Absent) => {
-                self.state.lock().loaded = None;
-                Ok(Values::default())
+        self.load().await.map_err(|error| {
+            let why = format!("env file {} cannot be used: {}", self.path(), reason(&error));
+            SecretError::new(ErrorCode::EnvFileInvalid, why)
+        })
+    }
+
+    async fn load(&self) -> io::Result<Values> {
+        let path = &self.config.path;
+        let now = self.clock.now();
+        let Some(stamp) = (*files::request::<Option<Stamp>>(path).await?).clone() else { return Ok(self.absent()) };
+        let mut seen = now;
+        if let Some(loaded) = self.state.lock().loaded.as_ref().filter(|loaded| loaded.stamp == stamp) {
+            if loaded.is_settled() {
+                return Ok(loaded.values.clone());
             }
-            Ok(Look::Unchanged) => {
-                Ok(self.state.lock().loaded.as_ref().map(|(_, values)| values.clone()).unwrap_or_default())
-            }
-            Ok(Look::Read { stamp, values, skipped, loose }) => {
-                let values = Arc::new(values);
-                self.state.lock().loaded = Some((stamp, values.clone()));
-                self.warn(&skipped, loose);
-                Ok(values)
-            }
-            Err(error) => Err(SecretError::new(
-                ErrorCode::EnvFileInvalid,
-                format!("env file {} cannot be used: {}", self.path(), reason(&error)),
-            )),
+            seen = loaded.seen;
+        }
+        // Read after the stamp was: what is written between the two gives the file another stamp.
+        let file = files::request::<File>(path).await?;
+        let Some(bytes) = file.0.as_ref() else { return Ok(self.absent()) };
+        let syntax = self.config.syntax;
+        let (values, skipped) = if bytes.len() > LONG {
+            let parsed =
+                tokio::task::spawn_blocking(move || parse(file.0.as_deref().map_or(&[], Vec::as_slice), syntax));
+            parsed.await.map_err(|_| io::Error::other("the file reader was stopped"))??
+        } else {
+            parse(bytes, syntax)?
+        };
+        let loose = if self.config.private { files::request::<LooseMode>(path).await?.0.clone() } else { None };
+        let values = Arc::new(values);
+        self.store(Loaded { stamp, seen, read: now, values: values.clone() });
+        self.warn(&skipped, loose);
+        Ok(values)
+    }
+
+    fn absent(&self) -> Values {
+        self.forget();
+        Values::default()
+    }
+
+    /// Keeps what was read, unless a read that began later was faster.
+    fn store(&self, loaded: Loaded) {
+        let mut state = self.state.lock();
+        if state.loaded.as_ref().is_none_or(|other| other.read <= loaded.read) {
+            state.loaded = Some(loaded);
         }
     }
 
@@ -179,31 +205,16 @@ impl EnvFile {
     }
 }
 
-fn look(config: &EnvFileSettings, known: Option<&Stamp>) -> io::Result<Look> {
-    let metadata = match std::fs::metadata(&config.path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(Look::Absent),
-        Err(error) => return Err(error),
-    };
-    if metadata.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-    }
-    let stamp = Stamp::of(&metadata);
-    if known == Some(&stamp) {
-        return Ok(Look::Unchanged);
-    }
-    let Some(bytes) = read_regular(&config.path)? else { return Ok(Look::Absent) };
-    let text = std::str::from_utf8(&bytes)
+fn parse(bytes: &[u8], syntax: EnvFileSyntax) -> io::Result<Parsed> {
+    let text = std::str::from_utf8(bytes)
         .map_err(|error| io::Error::other(format!("it is not UTF-8 (byte {})", error.valid_up_to())))?;
-    let (values, skipped) = match config.syntax {
+    Ok(match syntax {
         EnvFileSyntax::Dotenv => {
             let parsed = grammar::parse(text);
             (parsed.assignments.into_iter().collect(), parsed.skipped_lines)
         }
-        EnvFileSyntax::Dotenvy => (dotenvy_values(&bytes)?, Vec::new()),
-    };
-    let loose = if config.private { loose_mode(&config.path) } else { None };
-    Ok(Look::Read { stamp, values, skipped, loose })
+        EnvFileSyntax::Dotenvy => (dotenvy_values(bytes)?, Vec::new()),
+    })
 }
 
 /// dotenvy's own grammar, for files shared with Rust services. Its error text holds the line, so it is dropped.
@@ -213,3 +224,6 @@ pub(crate) fn dotenvy_values(bytes: &[u8]) -> io::Result<HashMap<String, SecretV
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| io::Error::other("dotenvy refuses a line (try syntax 'dotenv')"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,12 +11,13 @@ use std::time::Duration;
 use aws_endpoint::{AwsEndpoint, Fault};
 use cache::memory::Epoch;
 use parking_lot::Mutex;
-use secret::clock::Clock;
+use secret::clock::{Clock, Moment};
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::audit::Shipper;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::explain::Explanation;
@@ -165,6 +166,11 @@ impl World {
 
     /// A delivery in `environment`, with `more` options over the ones that lead to this world.
     pub fn deliver(&self, environment: &str, more: Json) -> Service<'_> {
+        self.deliver_shipping(environment, more, None)
+    }
+
+    /// [`World::deliver`], with a function that takes the lines of the audit log.
+    pub fn deliver_shipping(&self, environment: &str, more: Json, shipper: Option<Shipper>) -> Service<'_> {
         let mut all = json!({
             "environment": environment,
             "aws": {
@@ -181,8 +187,9 @@ impl World {
             Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
-        let delivery = Delivery::new(config, self.heard.clone(), self.hooks.clone(), None, self.clock.clone(), runtime)
-            .expect("a delivery");
+        let delivery =
+            Delivery::new(config, self.heard.clone(), self.hooks.clone(), shipper, self.clock.clone(), runtime)
+                .expect("a delivery");
         Service { delivery: Arc::new(delivery), world: self }
     }
 
@@ -198,7 +205,7 @@ impl World {
     }
 }
 
-fn merge(into: &mut Json, more: Json) {
+pub fn merge(into: &mut Json, more: Json) {
     match (into, more) {
         (Json::Object(into), Json::Object(more)) => {
             for (name, value) in more {
@@ -252,9 +259,9 @@ impl Service<'_> {
         Some(entry.value.expose().to_owned())
     }
 
-    /// When the copy that the hot path gives was fetched, in milliseconds since 1970.
-    pub fn fetched_at(&self, name: &str) -> u64 {
-        self.delivery.hot_path().read(name).expect("a copy").fetched_unix_ms
+    /// When the copy that the hot path gives was asked for.
+    pub fn asked_at(&self, name: &str) -> Moment {
+        self.delivery.hot_path().read(name).expect("a copy").asked.at()
     }
 
     /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.

@@ -60,9 +60,9 @@ impl RedisServer {
         asked.query(&mut self.connection().expect("a connection")).expect("an answer")
     }
 
-    /// Whether `key` is there.
+    /// Whether there is a copy under `key`. A drop is remembered there as well, and is none.
     pub fn has(&self, key: &str) -> bool {
-        self.ask(&format!("EXISTS {key}"))
+        self.ask::<String>(&format!("GETRANGE {key} 0 1")) == "2c"
     }
 
     /// Options of a service over this server, with `more` about its cache.

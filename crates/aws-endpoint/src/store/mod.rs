@@ -5,56 +5,44 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{now, unix_seconds};
 
-/// The live version's label.
-pub const CURRENT: &str = "AWSCURRENT";
-/// The one before it.
-pub const PREVIOUS: &str = "AWSPREVIOUS";
-/// The one that is being tried.
-pub const PENDING: &str = "AWSPENDING";
+pub(crate) const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+const PENDING: &str = "AWSPENDING";
 /// AWS's limit for a value, in bytes.
-pub const MAX_VALUE: usize = 65_536;
+const MAX_VALUE: usize = 65_536;
 
-/// Text or bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// `SecretString`.
+pub(crate) enum Value {
     Text(String),
     /// `SecretBinary`, as base64.
     Binary(String),
 }
 
-/// One version.
 #[derive(Clone, Debug)]
-pub struct Version {
-    /// Its value; a version made for staging may have none.
-    pub value: Value,
-    /// Its labels.
-    pub stages: BTreeSet<String>,
+pub(crate) struct Version {
+    pub(crate) value: Value,
+    pub(crate) stages: BTreeSet<String>,
     /// Seconds since 1970.
-    pub created: f64,
-    /// Whether it ever was the current one.
-    pub was_live: bool,
+    pub(crate) created: f64,
+    /// Whether this version ever had the label `AWSCURRENT`.
+    pub(crate) was_live: bool,
 }
 
-/// One secret.
 #[derive(Clone, Debug)]
-pub struct Secret {
-    /// Its ARN.
-    pub arn: String,
-    /// Versions by id.
-    pub versions: BTreeMap<String, Version>,
-    /// Tags by key.
-    pub tags: BTreeMap<String, String>,
-    /// Marked for deletion.
-    pub deleted: bool,
-    /// What rotates it.
-    pub function: Option<RotationFunction>,
-    /// Reads of the live version still give this one until then.
+pub(crate) struct Secret {
+    pub(crate) arn: String,
+    /// By version id.
+    pub(crate) versions: BTreeMap<String, Version>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Marked for deletion, as `DeleteSecret` does; `RestoreSecret` takes the mark away.
+    pub(crate) deleted: bool,
+    pub(crate) function: Option<RotationFunction>,
+    /// Reads of the live version return this older version until that time.
     lagging: Option<(String, Instant)>,
 }
 
 impl Secret {
-    /// Reads of the live version give the one that it is now for a while longer.
+    /// For this long, reads of the live version return the version that is live now.
     fn lag_behind(&mut self, lag: Duration) {
         let live = self.versions.iter().find(|(_, version)| version.stages.contains(CURRENT));
         self.lagging = live.filter(|_| !lag.is_zero()).map(|(id, _)| (id.clone(), now() + lag));
@@ -63,35 +51,32 @@ impl Secret {
 
 /// A rotation function, as AWS would call it.
 #[derive(Clone, Copy, Debug)]
-pub struct RotationFunction {
-    /// How long it takes.
-    pub takes: Duration,
-    /// Whether the new version is given up in the end.
-    pub gives_up: bool,
+pub(crate) struct RotationFunction {
+    pub(crate) takes: Duration,
+    /// The rotation fails at its end: the new version never becomes the live one.
+    pub(crate) gives_up: bool,
     /// When the rotation under way ends.
     ends: Option<Instant>,
 }
 
 impl RotationFunction {
-    /// A function that is not at work.
-    pub fn new(takes: Duration, gives_up: bool) -> Self {
+    pub(crate) fn new(takes: Duration, gives_up: bool) -> Self {
         Self { takes, gives_up, ends: None }
     }
 }
 
-/// An API error: code and message.
+/// The code and the message of an API error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError(pub &'static str, pub String);
+pub(crate) struct ApiError(pub(crate) &'static str, pub(crate) String);
 
-/// What an operation gives.
-pub type ApiResult<T> = Result<T, ApiError>;
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
-/// All secrets, by name.
 #[derive(Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
+    /// By name.
     secrets: BTreeMap<String, Secret>,
-    /// How long reads of the live version give the one before, after its label moved.
-    pub lag: Duration,
+    /// How long reads of the live version return the one before it, after the label `AWSCURRENT` moved.
+    pub(crate) lag: Duration,
 }
 
 fn error<T>(code: &'static str, message: &str) -> ApiResult<T> {
@@ -99,23 +84,21 @@ fn error<T>(code: &'static str, message: &str) -> ApiResult<T> {
 }
 
 impl Store {
-    /// All names.
-    pub fn names(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         self.secrets.keys()
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.secrets.clear();
     }
 
-    /// Removes a secret at once.
-    pub fn remove(&mut self, name: &str) -> bool {
+    /// Removes a secret at once; false when there was none.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
         self.secrets.remove(name).is_some()
     }
 
-    /// The name and secret of an id (name or ARN).
-    pub fn find(&self, id: &str) -> ApiResult<(&String, &Secret)> {
+    /// Finds a secret by its name or its ARN.
+    pub(crate) fn find(&self, id: &str) -> ApiResult<(&String, &Secret)> {
         let name = name_of(id);
         self.secrets.get_key_value(name).filter(|(_, secret)| !id.starts_with("arn:") || secret.arn == id).ok_or_else(
             || ApiError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.".into()),
@@ -131,8 +114,13 @@ impl Store {
         }
     }
 
-    /// A version by id or label; the current one by default.
-    pub fn read(&self, id: &str, version: Option<&str>, stage: Option<&str>) -> ApiResult<(&String, &Secret, &String)> {
+    /// Finds a version by its id or a label; by default the one with the label `AWSCURRENT`.
+    pub(crate) fn read(
+        &self,
+        id: &str,
+        version: Option<&str>,
+        stage: Option<&str>,
+    ) -> ApiResult<(&String, &Secret, &String)> {
         let (name, secret) = self.find(id)?;
         if secret.deleted {
             return Err(marked_for_deletion());
@@ -161,8 +149,8 @@ impl Store {
         }
     }
 
-    /// Makes a secret with a first version, if a value is given.
-    pub fn create(
+    /// Creates a secret, with a first version when a value is given. Returns the ARN and the id of that version.
+    pub(crate) fn create(
         &mut self,
         name: &str,
         value: Option<Value>,
@@ -202,15 +190,14 @@ impl Store {
         Ok((arn, version))
     }
 
-    /// Tags a secret that was made.
-    pub fn tag(&mut self, name: &str, tags: BTreeMap<String, String>) {
+    pub(crate) fn tag(&mut self, name: &str, tags: BTreeMap<String, String>) {
         if let Some(secret) = self.secrets.get_mut(name) {
             secret.tags = tags;
         }
     }
 
     /// Adds a version. Without `stages` it becomes the current one at once.
-    pub fn put(&mut self, id: &str, value: Value, token: Option<&str>, stages: &[String]) -> ApiResult<String> {
+    pub(crate) fn put(&mut self, id: &str, value: Value, token: Option<&str>, stages: &[String]) -> ApiResult<String> {
         check_size(&value)?;
         let lag = self.lag;
         let secret = self.live(id)?;
@@ -237,7 +224,13 @@ impl Store {
     }
 
     /// Moves a label, as `UpdateSecretVersionStage` does.
-    pub fn move_stage(&mut self, id: &str, stage: &str, from: Option<&str>, to: Option<&str>) -> ApiResult<String> {
+    pub(crate) fn move_stage(
+        &mut self,
+        id: &str,
+        stage: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> ApiResult<String> {
         let lag = self.lag;
         let secret = self.live(id)?;
         let holder = secret.versions.iter().find(|(_, v)| v.stages.contains(stage)).map(|(id, _)| id.clone());
@@ -263,8 +256,8 @@ impl Store {
         Ok(secret.arn.clone())
     }
 
-    /// Dates the live version, in seconds since 1970.
-    pub fn date(&mut self, id: &str, unix_seconds: u64) -> ApiResult<()> {
+    /// Sets when the live version was created, in seconds since 1970.
+    pub(crate) fn date(&mut self, id: &str, unix_seconds: u64) -> ApiResult<()> {
         let live = self.live(id)?.versions.values_mut().find(|version| version.stages.contains(CURRENT));
         if let Some(version) = live {
             #[expect(clippy::cast_precision_loss, reason = "exact for millions of years")]
@@ -274,14 +267,13 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a secret a rotation function.
-    pub fn set_function(&mut self, id: &str, function: RotationFunction) -> ApiResult<()> {
+    pub(crate) fn set_function(&mut self, id: &str, function: RotationFunction) -> ApiResult<()> {
         self.live(id)?.function = Some(function);
         Ok(())
     }
 
-    /// Begins a rotation by the secret's function, as `RotateSecret` does. Gives the new version.
-    pub fn rotate(&mut self, id: &str, token: &str) -> ApiResult<String> {
+    /// Begins a rotation by the secret's function, as `RotateSecret` does. Returns the id of the new version.
+    pub(crate) fn rotate(&mut self, id: &str, token: &str) -> ApiResult<String> {
         let secret = self.live(id)?;
         let holder =
             |label: &str| secret.versions.iter().find(|(_, v)| v.stages.contains(label)).map(|(id, _)| id.clone());
@@ -298,8 +290,8 @@ impl Store {
         self.put(id, Value::Text(format!("by-function-{token}")), Some(token), &[PENDING.to_owned()])
     }
 
-    /// Lets rotation functions end whose time has come.
-    pub fn run_functions(&mut self) {
+    /// Ends the rotations whose functions have run for as long as they take.
+    pub(crate) fn run_functions(&mut self) {
         for secret in self.secrets.values_mut() {
             let Some(function) = &mut secret.function else { continue };
             if function.ends.is_none_or(|ends| now() < ends) {
@@ -316,8 +308,8 @@ impl Store {
         }
     }
 
-    /// Marks a secret for deletion, or removes it at once.
-    pub fn delete(&mut self, id: &str, force: bool) -> ApiResult<String> {
+    /// Marks a secret for deletion, or removes it at once with `force`. Returns its ARN.
+    pub(crate) fn delete(&mut self, id: &str, force: bool) -> ApiResult<String> {
         let secret = self.live(id)?;
         let arn = secret.arn.clone();
         secret.deleted = true;
@@ -327,8 +319,8 @@ impl Store {
         Ok(arn)
     }
 
-    /// Takes the mark back.
-    pub fn restore(&mut self, id: &str) -> ApiResult<String> {
+    /// Takes the mark for deletion away. Returns the ARN.
+    pub(crate) fn restore(&mut self, id: &str) -> ApiResult<String> {
         let name = self.find(id)?.0.clone();
         match self.secrets.get_mut(&name) {
             Some(secret) => {
@@ -339,8 +331,8 @@ impl Store {
         }
     }
 
-    /// Makes the secret or gives it another version, whatever it was.
-    pub fn upsert(&mut self, name: &str, value: Value) -> ApiResult<()> {
+    /// Creates the secret or gives it another version, even when it is marked for deletion.
+    pub(crate) fn upsert(&mut self, name: &str, value: Value) -> ApiResult<()> {
         if self.secrets.get(name).is_some_and(|secret| secret.deleted) {
             self.remove(name);
         }
@@ -391,16 +383,15 @@ fn marked_for_deletion() -> ApiError {
     )
 }
 
-/// The name inside an id.
-pub fn name_of(id: &str) -> &str {
+/// The name of a secret whose name or ARN is given.
+pub(crate) fn name_of(id: &str) -> &str {
     match id.rsplit_once(":secret:") {
         Some((_, tail)) => tail.rsplit_once('-').map_or(tail, |(name, _)| name),
         None => id,
     }
 }
 
-/// A random version id.
-pub fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     let n = fastrand::u128(..);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
@@ -413,60 +404,4 @@ pub fn uuid() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(value: &str) -> Value {
-        Value::Text(value.into())
-    }
-
-    #[test]
-    fn a_put_without_stages_moves_current_and_keeps_previous() {
-        let mut store = Store::default();
-        store.create("A", Some(text("1")), Some("v1")).expect("created");
-        store.put("A", text("2"), Some("v2"), &[]).expect("put");
-        assert_eq!(store.read("A", None, None).expect("current").2, "v2");
-        assert_eq!(store.read("A", None, Some(PREVIOUS)).expect("previous").2, "v1");
-    }
-
-    #[test]
-    fn a_token_is_idempotent_and_refuses_other_data() {
-        let mut store = Store::default();
-        store.create("A", Some(text("1")), Some("v1")).expect("created");
-        assert!(store.put("A", text("1"), Some("v1"), &[]).is_ok());
-        assert_eq!(store.put("A", text("2"), Some("v1"), &[]).expect_err("refused").0, "ResourceExistsException");
-    }
-
-    #[test]
-    fn a_pending_version_is_not_live_until_its_label_moves() {
-        let mut store = Store::default();
-        store.create("A", Some(text("1")), Some("v1")).expect("created");
-        store.put("A", text("2"), Some("v2"), &["AWSPENDING".into()]).expect("pending");
-        assert_eq!(store.read("A", None, None).expect("current").2, "v1");
-        assert!(store.move_stage("A", CURRENT, None, Some("v2")).is_err(), "must say whom it leaves");
-        store.move_stage("A", CURRENT, Some("v1"), Some("v2")).expect("moved");
-        assert_eq!(store.read("A", None, None).expect("current").2, "v2");
-    }
-
-    #[test]
-    fn a_deleted_secret_says_so_and_can_be_restored() {
-        let mut store = Store::default();
-        store.create("A", Some(text("1")), None).expect("created");
-        store.delete("A", false).expect("deleted");
-        let refused = store.read("A", None, None).expect_err("deleted");
-        assert!(refused.1.contains("marked for deletion"));
-        store.restore("A").expect("restored");
-        assert!(store.read("A", None, None).is_ok());
-    }
-
-    #[test]
-    fn limits_are_aws_limits() {
-        let mut store = Store::default();
-        assert!(store.create("A", Some(text(&"x".repeat(MAX_VALUE))), None).is_ok());
-        assert_eq!(
-            store.create("B", Some(text(&"x".repeat(MAX_VALUE + 1))), None).expect_err("large").0,
-            "InvalidParameterException"
-        );
-        assert!(store.create("bad name", None, None).is_err());
-    }
-}
+mod tests;

@@ -1,0 +1,187 @@
+//! A copy of a secret in this process, and what is known of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use secret::clock::{AtomicMoment, Moment};
+use secret::found::{Found, Origin};
+use secret::value::SecretValue;
+
+use crate::order::Stamp;
+
+/// A refresh that was begun and never ended is begun again after this long.
+const REFRESH_LEASE: Duration = Duration::from_secs(1);
+
+/// When an entry changes its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From then on another one's refresh takes it along.
+    pub soft_at: Moment,
+    /// From then on a read begins a refresh in the background.
+    pub refresh_at: Moment,
+    /// From then on it must be asked for again.
+    pub fresh_until: Moment,
+    /// From then on it may not even answer for a failing AWS.
+    pub stale_until: Moment,
+    /// While AWS is known to fail, the stale copy answers without waiting for AWS until then.
+    pub hold_until: Option<Moment>,
+    /// What its next refresh waits for, before jitter, since its last one failed; zero when none failed.
+    pub retry: Duration,
+}
+
+/// A value and what is known of it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The secret.
+    pub value: SecretValue,
+    /// AWS's version id; `None` for values put by hand.
+    pub version_id: Option<Arc<str>>,
+    /// When AWS made this version, in milliseconds since 1970, where AWS said so.
+    pub created_unix_ms: Option<u64>,
+    /// When AWS was asked for it: the copy is as old as the question.
+    pub asked: Stamp,
+    /// When it changes its state.
+    pub deadlines: Deadlines,
+    /// Until then its refresh is another's.
+    claimed_until: AtomicMoment,
+    /// Whether anyone read it: what nobody reads is not refreshed.
+    used: AtomicBool,
+    /// An older version that AWS gave once after this one. It counts when AWS gives it again (decision D19).
+    pub doubted_by: Option<Arc<str>>,
+    /// The memory's epoch when it was asked for.
+    epoch: AtomicU64,
+}
+
+impl Entry {
+    /// An entry that is not in memory yet.
+    pub fn new(
+        value: SecretValue,
+        version_id: Option<Arc<str>>,
+        created_unix_ms: Option<u64>,
+        asked: Stamp,
+        deadlines: Deadlines,
+    ) -> Arc<Self> {
+        Arc::new(Self::built(value, version_id, created_unix_ms, asked, deadlines, None))
+    }
+
+    fn built(
+        value: SecretValue,
+        version_id: Option<Arc<str>>,
+        created_unix_ms: Option<u64>,
+        asked: Stamp,
+        deadlines: Deadlines,
+        doubted_by: Option<Arc<str>>,
+    ) -> Self {
+        let claimed_until = AtomicMoment::new(Moment::FIRST);
+        let (used, epoch) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { value, version_id, created_unix_ms, asked, deadlines, claimed_until, used, doubted_by, epoch }
+    }
+
+    /// The same value with other deadlines.
+    pub fn with(&self, deadlines: Deadlines) -> Arc<Self> {
+        self.doubted(deadlines, self.doubted_by.clone())
+    }
+
+    /// The same value with other deadlines, doubted by an older version.
+    pub fn doubted(&self, deadlines: Deadlines, by: Option<Arc<str>>) -> Arc<Self> {
+        let (value, version) = (self.value.clone(), self.version_id.clone());
+        Arc::new(Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by))
+    }
+
+    /// Its version, when AWS gave it.
+    pub fn known(&self) -> Option<Known> {
+        let version = self.version_id.clone()?;
+        Some(Known { version, value: Some(self.value.clone()) })
+    }
+
+    /// Whether AWS made `version` before the version of this copy, so that it is a late answer or a version gone back to.
+    pub fn is_newer_than(&self, version: Option<&str>, created_unix_ms: Option<u64>) -> bool {
+        let (Some(mine), Some(own), Some(theirs)) = (self.created_unix_ms, self.version_id.as_deref(), version) else {
+            return false;
+        };
+        own != theirs && created_unix_ms.is_some_and(|created| created < mine)
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The value, as read from `origin`.
+    pub fn found(&self, origin: Origin, stale: bool) -> Found {
+        Found { value: self.value.clone(), origin, version_id: self.version_id.clone(), stale }
+    }
+
+    /// Whether it may be returned without asking anyone.
+    pub fn is_fresh(&self, now: Moment) -> bool {
+        now < self.deadlines.fresh_until
+    }
+
+    /// Whether it may answer for a failing AWS.
+    pub fn is_usable(&self, now: Moment) -> bool {
+        now < self.deadlines.stale_until
+    }
+
+    pub(crate) fn is_held(&self, now: Moment) -> bool {
+        self.is_usable(now) && self.deadlines.hold_until.is_some_and(|until| now < until)
+    }
+
+    #[inline]
+    pub(crate) fn note_use(&self) {
+        // Read first: the line stays shared between cores.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another one's refresh is to take it along: it was read, and is past the beginning of its soft TTL.
+    pub fn is_due(&self, now: Moment) -> bool {
+        now >= self.deadlines.soft_at && self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether the caller is to refresh it in the background: `true` for one reader after `refresh_at`, and for one
+    /// more each second until it is replaced.
+    #[inline]
+    pub fn claim_refresh(&self, now: Moment) -> bool {
+        now >= self.deadlines.refresh_at && self.claim(now)
+    }
+
+    /// Claims its refresh, due or not; `false` when one was begun moments ago.
+    pub fn claim(&self, now: Moment) -> bool {
+        let until = self.claimed_until.get();
+        now >= until && self.claimed_until.advance(until, now.plus(REFRESH_LEASE))
+    }
+}
+
+/// A version that is, or was, in memory.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub(crate) version: Arc<str>,
+    /// `None` once it was dropped.
+    pub(crate) value: Option<SecretValue>,
+}
+
+impl Known {
+    /// Whether it is `version`.
+    pub fn is(&self, version: &str) -> bool {
+        &*self.version == version
+    }
+
+    /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
+    pub fn is_outdated_by(&self, version: Option<&str>, value: &SecretValue) -> bool {
+        let Some(version) = version else { return false };
+        let region = |version: &str| version.split_once('@').map(|(_, region)| region.to_owned());
+        if *self.version == *version {
+            false
+        } else if region(&self.version) == region(version) {
+            true
+        } else {
+            self.value.as_ref().is_some_and(|known| known != value)
+        }
+    }
+}

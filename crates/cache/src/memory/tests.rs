@@ -1,0 +1,212 @@
+use super::*;
+use crate::entry::Deadlines;
+use secret::clock::Clock;
+use secret::error::ErrorCode;
+use secret::value::SecretValue;
+
+const KEEP: Duration = Duration::from_mins(1);
+
+fn entry(cache: &MemoryCache, now: Moment) -> Arc<Entry> {
+    let deadlines = Deadlines {
+        soft_at: now.plus(Duration::from_secs(7)),
+        refresh_at: now.plus(Duration::from_secs(8)),
+        fresh_until: now.plus(Duration::from_secs(10)),
+        stale_until: now.plus(Duration::from_secs(30)),
+        hold_until: None,
+        retry: Duration::ZERO,
+    };
+    Entry::new(SecretValue::copied("v"), Some("v-1".into()), None, cache.ask(now), deadlines)
+}
+
+#[test]
+fn an_entry_is_fresh_then_stale_then_gone() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Fresh(_)));
+    clock.advance(Duration::from_secs(10));
+    assert!(cache.serve("A", clock.now()).is_none());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Stale(_)));
+    clock.advance(Duration::from_secs(20));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+}
+
+#[test]
+fn one_reader_after_the_soft_ttl_is_to_refresh_and_another_one_a_second_later() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    let claims = || {
+        let (entry, _) = cache.serve("A", clock.now()).expect("fresh");
+        (0..5).filter(|_| entry.claim_refresh(clock.now())).count()
+    };
+    assert_eq!(claims(), 0);
+    clock.advance(Duration::from_secs(8));
+    assert_eq!(claims(), 1);
+    assert_eq!(claims(), 0);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(claims(), 1);
+}
+
+#[test]
+fn what_was_read_is_due_from_the_beginning_of_its_soft_ttl_and_in_the_order_of_names() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(8, KEEP));
+    for name in ["C", "A", "B"] {
+        cache.put(&name.into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    }
+    let names = |which: fn(&Entry, Moment) -> bool| {
+        let entries = cache.entries(clock.now()).into_iter();
+        let named = entries.filter(|(_, entry)| which(entry, clock.now()));
+        named.map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    let due = || names(Entry::is_due);
+    assert_eq!(names(|_, _| true), ["A", "B", "C"]);
+    cache.serve("C", clock.now());
+    cache.lookup("A", clock.now());
+    clock.advance(Duration::from_secs(6));
+    assert_eq!(due(), [""; 0]);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(due(), ["A", "C"]);
+}
+
+#[test]
+fn a_held_entry_answers_at_once_although_it_is_stale() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let fetched = entry(&cache, clock.now());
+    clock.advance(Duration::from_secs(11));
+    let hold_until = Some(clock.now().plus(Duration::from_secs(5)));
+    cache.put(&"A".into(), fetched.with(Deadlines { hold_until, ..fetched.deadlines }), cache.epoch(), clock.now());
+    assert!(cache.serve("A", clock.now()).is_some_and(|(_, stale)| stale));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Held(_)));
+    clock.advance(Duration::from_secs(5));
+    assert!(cache.serve("A", clock.now()).is_none());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Stale(_)));
+}
+
+#[test]
+fn distrusted_entries_answer_only_for_a_failing_aws_until_they_are_put_again() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let asked = cache.epoch();
+    cache.put(&"A".into(), entry(&cache, clock.now()), asked, clock.now());
+    cache.distrust();
+    assert!(cache.serve("A", clock.now()).is_none());
+    // What was asked for before is no better when it arrives after.
+    cache.put(&"A".into(), entry(&cache, clock.now()), asked, clock.now());
+    assert!(cache.serve("A", clock.now()).is_none());
+    let Lookup::Stale(again) = cache.lookup("A", clock.now()) else { panic!("not distrusted") };
+    cache.put(&"A".into(), again.with(again.deadlines), cache.epoch(), clock.now());
+    assert!(cache.serve("A", clock.now()).is_some());
+}
+
+#[test]
+fn a_dropped_value_leaves_its_version_id() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    cache.drop_value(&"A".into(), cache.ask(clock.now()), clock.now());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    assert!(cache.known("A").is_some_and(|known| &*known.version == "v-1" && known.value.is_none()));
+    cache.drop_value(&"B".into(), cache.ask(clock.now()), clock.now());
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn versions_of_one_region_are_compared_and_of_two_their_values() {
+    let known = |version: &str| Known { version: version.into(), value: Some(SecretValue::copied("v")) };
+    let outdated = |known: &Known, version, value| known.is_outdated_by(Some(version), &SecretValue::copied(value));
+    assert!(!outdated(&known("1"), "1", "v"));
+    assert!(outdated(&known("1"), "2", "v"));
+    assert!(!outdated(&known("1"), "1@west", "v") && !outdated(&known("1@west"), "2", "v"));
+    assert!(outdated(&known("1"), "2@west", "w"));
+    let dropped = Known { value: None, ..known("1") };
+    assert!(outdated(&dropped, "2", "w") && !outdated(&dropped, "2@west", "w"));
+    assert!(!known("1").is_outdated_by(None, &SecretValue::copied("w")));
+}
+
+#[test]
+fn an_absence_and_a_refusal_are_believed_only_for_their_time() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let five = Duration::from_secs(5);
+    let denied = SecretError::new(ErrorCode::SecretAccessDenied, "denied");
+    cache.put_absent(&"A".into(), cache.ask(clock.now()), clock.now(), five);
+    cache.put_denied(&"B".into(), cache.ask(clock.now()), clock.now(), five, &denied);
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
+    assert!(matches!(cache.lookup("B", clock.now()), Lookup::Denied(_)));
+    assert!(cache.serve("A", clock.now()).is_none() && cache.serve("B", clock.now()).is_none());
+    clock.advance(five);
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    assert!(matches!(cache.lookup("B", clock.now()), Lookup::Miss));
+}
+
+#[test]
+fn a_zero_negative_ttl_remembers_nothing() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    cache.put_absent(&"A".into(), cache.ask(clock.now()), clock.now(), Duration::ZERO);
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+}
+
+#[test]
+fn the_number_of_entries_is_bounded() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(100, KEEP));
+    for i in 0..10_000 {
+        cache.put(&format!("N{i}").into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    }
+    assert!(cache.len() <= 100, "{}", cache.len());
+}
+
+#[test]
+fn a_late_answer_finds_what_was_asked_for_later() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (now, name) = (clock.now(), Arc::from("A"));
+    let five = Duration::from_secs(5);
+    let (late, later) = (entry(&cache, now), entry(&cache, now));
+    let late_stamp = late.asked;
+    assert!(matches!(cache.put(&name, later.clone(), cache.epoch(), now), Stored::Newest(None)));
+    for stored in [
+        cache.put(&name, late, cache.epoch(), now),
+        cache.put_absent(&name, late_stamp, now, five),
+        cache.put_denied(&name, late_stamp, now, five, &SecretError::new(ErrorCode::SecretAccessDenied, "denied")),
+    ] {
+        assert!(matches!(stored, Stored::Newer(entry) if Arc::ptr_eq(&entry, &later)));
+    }
+    assert!(cache.serve("A", now).is_some());
+}
+
+#[test]
+fn a_late_value_does_not_come_back_after_a_later_absence_a_drop_or_a_clearing() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let (now, name) = (clock.now(), Arc::from("A"));
+    let late = || entry(&cache, now);
+    let refused = |entry| matches!(cache.put(&name, entry, cache.epoch(), now), Stored::Outdated);
+    let before_absence = late();
+    cache.put_absent(&name, cache.ask(now), now, Duration::from_secs(5));
+    assert!(refused(before_absence));
+    let before_drop = late();
+    cache.drop_value(&name, cache.ask(now), now);
+    assert!(refused(before_drop));
+    let before_clearing = late();
+    cache.clear(cache.ask(now));
+    assert!(refused(before_clearing));
+    assert!(matches!(cache.put(&name, late(), cache.epoch(), now), Stored::Newest(_)));
+}
+
+#[test]
+fn an_older_answer_does_not_come_back_after_a_newer_one_was_evicted() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(1, KEEP));
+    let now = clock.now();
+    let late = entry(&cache, now);
+    cache.put(&"A".into(), entry(&cache, now), cache.epoch(), now);
+    for i in 0..10 {
+        cache.put(&format!("N{i}").into(), entry(&cache, now), cache.epoch(), now);
+    }
+    assert!(!cache.has("A"), "evicted");
+    assert!(matches!(cache.put(&"A".into(), late, cache.epoch(), now), Stored::Outdated));
+}
+
+#[test]
+fn an_answer_that_took_too_long_is_not_cached_and_a_held_copy_may_be_old() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, Duration::from_hours(1)));
+    let (asked, name) = (entry(&cache, clock.now()), Arc::from("A"));
+    clock.advance(Duration::from_secs(61));
+    let now = clock.now();
+    assert!(matches!(cache.put(&name, asked.clone(), cache.epoch(), now), Stored::Outdated));
+    assert!(matches!(cache.renew(&name, asked, cache.epoch(), now), Stored::Newest(_)));
+}

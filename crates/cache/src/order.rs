@@ -1,0 +1,166 @@
+//! The order of answers: everything that comes back is as old as the moment it was asked for (decision D19).
+//!
+//! An answer never replaces what was asked for later. [`Marks`] remember, by name, the newest question whose answer was
+//! applied and the newest drop, also when the memory cache has evicted the entry.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secret::clock::Moment;
+
+/// When something was asked for. Questions of this process are in the order in which they were asked; what another process
+/// asked for is placed by its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    at: Moment,
+    /// Tells questions of this process within one tick of the clock from each other. 0: another process asked.
+    number: u64,
+}
+
+impl Stamp {
+    /// Older than everything.
+    pub const FIRST: Self = Self { at: Moment::FIRST, number: 0 };
+
+    /// A question of this process.
+    pub fn own(at: Moment, number: u64) -> Self {
+        Self { at, number }
+    }
+
+    /// A question of another process, asked at `at` by this process's clock, or a little later.
+    pub fn foreign(at: Moment) -> Self {
+        Self { at, number: 0 }
+    }
+
+    /// Whether this process asked.
+    pub fn is_own(self) -> bool {
+        self.number > 0
+    }
+
+    /// When it was asked.
+    pub fn at(self) -> Moment {
+        self.at
+    }
+}
+
+/// An answer takes less than this: the longest deadline of a call, with room for a process that was stopped. An answer that
+/// is older is not cached.
+pub const LONGEST_ANSWER: Duration = Duration::from_mins(1);
+/// Names whose drop is remembered one by one.
+const MOST_DROPPED: usize = 10_000;
+/// Names whose last stored answer is remembered; pruned by age.
+const FIRST_PRUNE: usize = 1024;
+
+/// The newest question that was applied, and the newest drop, by name.
+#[derive(Debug)]
+pub struct Marks {
+    /// How long a copy may live anywhere: a drop is remembered for as long.
+    keep: Duration,
+    stored: HashMap<Arc<str>, Stamp>,
+    dropped: HashMap<Arc<str>, Stamp>,
+    /// Every name was dropped then.
+    floor: Stamp,
+    prune_at: usize,
+}
+
+impl Marks {
+    /// Nothing happened yet.
+    pub fn new(keep: Duration) -> Self {
+        let (stored, dropped) = (HashMap::new(), HashMap::new());
+        Self { keep, stored, dropped, floor: Stamp::FIRST, prune_at: FIRST_PRUNE }
+    }
+
+    /// Whether an answer to a question of then may still be applied to `name`.
+    pub fn allow(&self, name: &str, asked: Stamp) -> bool {
+        let newer = |marks: &HashMap<Arc<str>, Stamp>| marks.get(name).is_some_and(|mark| asked < *mark);
+        asked >= self.floor && !newer(&self.dropped) && !newer(&self.stored)
+    }
+
+    /// An answer was applied.
+    pub fn store(&mut self, name: &Arc<str>, asked: Stamp, now: Moment) {
+        if self.stored.len() >= self.prune_at {
+            self.stored.retain(|_, mark| now.since(mark.at) < LONGEST_ANSWER);
+            self.prune_at = FIRST_PRUNE.max(2 * self.stored.len());
+        }
+        self.stored.insert(name.clone(), asked);
+    }
+
+    /// The copies of `name` were dropped: what was asked for before is outdated.
+    pub fn drop_name(&mut self, name: &Arc<str>, stamp: Stamp, now: Moment) {
+        if self.dropped.len() >= MOST_DROPPED {
+            self.dropped.retain(|_, mark| now.since(mark.at) < self.keep);
+        }
+        if self.dropped.len() >= MOST_DROPPED {
+            // Too many to remember one by one: all names count as dropped with the newest of them.
+            let newest = self.dropped.drain().map(|(_, mark)| mark).max();
+            self.floor = self.floor.max(newest.unwrap_or(Stamp::FIRST));
+        }
+        let mark = self.dropped.entry(name.clone()).or_insert(stamp);
+        *mark = stamp.max(*mark);
+    }
+
+    /// All copies were dropped.
+    pub fn drop_all(&mut self, stamp: Stamp) {
+        self.dropped.clear();
+        self.stored.clear();
+        self.floor = self.floor.max(stamp);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secret::clock::Clock;
+
+    fn stamps(clock: &Clock) -> impl FnMut() -> Stamp {
+        let mut number = 0;
+        move || {
+            number += 1;
+            Stamp::own(clock.now(), number)
+        }
+    }
+
+    #[test]
+    fn an_older_answer_is_refused_after_a_newer_one_or_a_drop() {
+        let clock = Clock::test();
+        let mut ask = stamps(&clock);
+        let (mut marks, name) = (Marks::new(Duration::from_mins(1)), Arc::from("A"));
+        let (first, second) = (ask(), ask());
+        assert!(marks.allow("A", first));
+        marks.store(&name, second, clock.now());
+        assert!(!marks.allow("A", first));
+        assert!(marks.allow("A", second));
+        marks.drop_name(&name, ask(), clock.now());
+        assert!(!marks.allow("A", second));
+        assert!(marks.allow("A", ask()));
+        assert!(marks.allow("B", first));
+        marks.drop_all(ask());
+        assert!(!marks.allow("B", first));
+        assert!(marks.allow("B", ask()));
+    }
+
+    #[test]
+    fn a_drop_of_one_name_never_hides_an_answer_of_another() {
+        let clock = Clock::test();
+        let mut ask = stamps(&clock);
+        let mut marks = Marks::new(Duration::from_mins(1));
+        let mine = ask();
+        for i in 0..1000 {
+            marks.drop_name(&format!("N{i}").into(), ask(), clock.now());
+        }
+        assert!(marks.allow("MINE", mine));
+    }
+
+    #[test]
+    fn drops_beyond_the_bound_are_not_forgotten() {
+        let clock = Clock::test();
+        let mut ask = stamps(&clock);
+        let mut marks = Marks::new(Duration::from_hours(1));
+        let before = ask();
+        for i in 0..=MOST_DROPPED {
+            marks.drop_name(&format!("N{i}").into(), ask(), clock.now());
+        }
+        assert!(marks.dropped.len() <= MOST_DROPPED);
+        assert!((0..=MOST_DROPPED).all(|i| !marks.allow(&format!("N{i}"), before)));
+    }
+}

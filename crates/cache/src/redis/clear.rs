@@ -1,0 +1,73 @@
+//! Clears the copies of one environment, and nothing else.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{RedisCache, SCAN_DEADLINE, record, scripts};
+use crate::coherence::Message;
+use secret::clock::millis;
+use secret::error::Result;
+use secret::name::AwsIds;
+
+impl RedisCache {
+    /// When `environment` was cleared, by the server's clock.
+    pub async fn cleared_ms(&self, environment: &str) -> Result<Option<u64>> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.cleared_key(environment));
+        let text: Option<String> = self.run(command).await?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+
+    /// Marks `environment` as cleared, and removes its copies by SCAN: never FLUSHDB, never KEYS. What is not a copy of this
+    /// environment stays: leases, locks, drops, and other environments, whatever the ids look like.
+    pub async fn clear(&self, ids: &AwsIds, keep: Duration, environment: &str, message: &Message) -> Result<()> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(scripts::CLEAR).arg(1).arg(self.cleared_key(environment)).arg(self.test_time());
+        command.arg(millis(keep).max(1)).arg(self.channel(environment)).arg(&message.beginning).arg(&message.old);
+        self.run::<Value>(command).await?;
+        let pattern = format!("{}*{}", glob_literal(&self.key(&ids.before).to_string()), glob_literal(&ids.after));
+        let tag = record::tag(environment);
+        let link = self.link(SCAN_DEADLINE).await?;
+        for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {
+            let mut cursor: u64 = 0;
+            loop {
+                let step = link.scan_step(&node, cursor, &pattern);
+                let (next, keys) = self.bounded(step, SCAN_DEADLINE).await?;
+                let removals = keys.into_iter().map(|key| {
+                    let mut command = redis::cmd("EVAL");
+                    command.arg(scripts::REMOVE).arg(1).arg(key).arg(&tag);
+                    command
+                });
+                self.bounded(link.query_all::<i64>(removals.collect()), SCAN_DEADLINE).await?;
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Escapes what SCAN's MATCH would read as a pattern.
+fn glob_literal(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '^' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(c);
+    }
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_cannot_become_a_pattern() {
+        assert_eq!(glob_literal("a*b[c]?\\"), "a\\*b\\[c\\]\\?\\\\");
+    }
+}

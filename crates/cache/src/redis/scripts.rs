@@ -1,0 +1,81 @@
+//! The scripts that change the shared cache: each compares and writes in one step, on the server.
+
+/// The beginning of every script: `now`, in milliseconds on the server's clock. A test gives its own time as `ARGV[1]`.
+macro_rules! script {
+    ($body:literal) => {
+        concat!(
+            "if redis.replicate_commands then redis.replicate_commands() end\n",
+            "local now = tonumber(ARGV[1])\n",
+            "if now == 0 then local t = redis.call('TIME'); now = t[1] * 1000 + math.floor(t[2] / 1000) end\n",
+            $body
+        )
+    };
+}
+
+/// Stores a copy unless a newer one stands there, or the secret was dropped later. Publishes a version that no record had.
+/// Returns 1 when the copy was stored.
+///
+/// `KEYS`: the copy's, the drop's (left out while a cluster moves their slot, since it then takes one key only); `ARGV`: now or
+/// 0, age in ms, tail of the head, envelope, how long to keep it in ms, channel,
+/// beginning and end of the message, the message for version 0.1.0.
+pub const SHARE: &str = script!(
+    "local asked = now - tonumber(ARGV[2])
+local dropped = KEYS[2] and redis.pcall('GET', KEYS[2])
+if type(dropped) == 'string' and (tonumber(dropped) or 0) >= asked then return 0 end
+local current = redis.pcall('GETRANGE', KEYS[1], 0, 47)
+if type(current) ~= 'string' then redis.call('UNLINK', KEYS[1]); current = '' end
+local is_copy = string.sub(current, 1, 2) == '2c'
+if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) >= asked then return 0 end
+local at = string.format('%015.0f', asked)
+redis.call('SET', KEYS[1], '2c' .. at .. ARGV[3] .. ARGV[4], 'PX', ARGV[5])
+if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[3], 16, 31) then
+  redis.call('PUBLISH', ARGV[6], ARGV[7] .. at .. ARGV[8])
+  redis.call('PUBLISH', ARGV[6], ARGV[9])
+end
+return 1"
+);
+
+/// Drops the copy of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as
+/// after a late "not there". Returns 1 when it was dropped.
+///
+/// `KEYS`: the copy's, the drop's; `ARGV`: now or 0, age of the drop in ms, how long to remember it in ms, channel, beginning
+/// and end of the message, the message for version 0.1.0.
+pub const DROP: &str = script!(
+    "local dropped = now - tonumber(ARGV[2])
+local current = redis.pcall('GETRANGE', KEYS[1], 0, 16)
+local is_copy = type(current) == 'string' and string.sub(current, 1, 2) == '2c'
+if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) > dropped then return 0 end
+local at = string.format('%015.0f', dropped)
+redis.call('UNLINK', KEYS[1])
+if KEYS[2] then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
+redis.call('PUBLISH', ARGV[4], ARGV[5] .. at .. ARGV[6])
+redis.call('PUBLISH', ARGV[4], ARGV[7])
+return 1"
+);
+
+/// Marks an environment as cleared. Returns the time.
+///
+/// `KEYS[1]` the mark; `ARGV`: now or 0, how long to remember it in ms, channel, beginning of the message, the message for
+/// version 0.1.0.
+pub const CLEAR: &str = script!(
+    "local at = string.format('%015.0f', now)
+redis.call('SET', KEYS[1], at, 'PX', ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[4] .. at)
+redis.call('PUBLISH', ARGV[3], ARGV[5])
+return at"
+);
+
+/// Removes a copy of one environment. `KEYS[1]` the key; `ARGV[1]` the environment's tag.
+pub const REMOVE: &str = "local current = redis.pcall('GETRANGE', KEYS[1], 0, 63)
+if type(current) == 'string' and string.sub(current, 1, 2) == '2c' and string.sub(current, 49, 64) == ARGV[1] then
+  return redis.call('UNLINK', KEYS[1])
+end
+return 0";
+
+/// Prolongs a lease that is still its holder's. `KEYS[1]` the lease; `ARGV`: token, term in ms.
+pub const KEEP_LEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+                              return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
+
+/// Ends a lease that is still its holder's. `KEYS[1]` the lease; `ARGV[1]` the token.
+pub const END_LEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+                             return redis.call('UNLINK', KEYS[1]) else return 0 end";

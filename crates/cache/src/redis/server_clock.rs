@@ -1,0 +1,58 @@
+//! The clock of the server, which places copies in time: no machine's wrong clock makes a copy look young.
+
+use std::time::Duration;
+
+use super::{OPERATION_DEADLINE, RedisCache};
+use secret::clock::Moment;
+use secret::error::Result;
+
+/// The difference to the server's clock is read again after this long.
+const SERVER_CLOCK_FOR: Duration = Duration::from_mins(1);
+
+/// How the server's clock and this process's differ.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerClock {
+    ahead_ms: i64,
+}
+
+impl ServerClock {
+    fn new(server_ms: u64, now: Moment) -> Self {
+        Self { ahead_ms: server_ms.cast_signed().saturating_sub(now.as_millis().cast_signed()) }
+    }
+
+    /// The moment at which the server's clock shows `ms`, by this process's clock.
+    pub fn moment_of(self, ms: u64) -> Moment {
+        let moment = ms.min(i64::MAX as u64).cast_signed().saturating_sub(self.ahead_ms);
+        Moment::from_millis(moment.max(0).cast_unsigned())
+    }
+
+    /// What the server's clock shows at `moment`.
+    pub fn ms_at(self, moment: Moment) -> u64 {
+        moment.as_millis().saturating_add_signed(self.ahead_ms)
+    }
+}
+
+impl RedisCache {
+    /// The server's clock, as far as this process knows it.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE`.
+    pub async fn server_clock(&self) -> Result<ServerClock> {
+        if self.clock.is_test() {
+            return Ok(ServerClock::new(self.clock.unix_ms(), self.clock.now()));
+        }
+        let known = *self.server_clock.lock();
+        if let Some((clock, read_at)) = known
+            && self.clock.now().since(read_at) < SERVER_CLOCK_FOR
+        {
+            return Ok(clock);
+        }
+        let read_at = self.clock.now();
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let ms = self.bounded(link.time_ms(), OPERATION_DEADLINE).await?;
+        // The server read its clock after `read_at`, so copies may look older, never younger.
+        let clock = ServerClock::new(ms, read_at);
+        *self.server_clock.lock() = Some((clock, read_at));
+        Ok(clock)
+    }
+}

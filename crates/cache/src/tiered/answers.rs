@@ -1,0 +1,99 @@
+//! What AWS's answers do to the copies.
+
+use std::sync::Arc;
+
+use super::{DOUBT, HOLD, LONGEST_RETRY, RETRY, TieredCache, Want};
+use crate::entry::{Deadlines, Entry};
+use crate::envelope::Contents;
+use crate::memory::Stored;
+use secret::clock::millis;
+use secret::error::{Result, SecretError};
+use secret::found::Fetched;
+use secret::name::SecretName;
+
+impl TieredCache {
+    pub(super) fn keep_in_snapshot(&self, name: &SecretName, entry: &Entry) {
+        let Some(snapshot) = &self.snapshot else { return };
+        // What was put by hand ends with its TTL, and nothing backs it.
+        if entry.version_id.is_none() {
+            return;
+        }
+        let age = millis(self.clock.now().since(entry.asked.at()));
+        let contents = Contents {
+            value: entry.value.clone(),
+            version_id: entry.version_id.clone(),
+            fetched_unix_ms: self.clock.unix_ms().saturating_sub(age),
+            fresh_for_ms: millis(self.ttl),
+        };
+        snapshot.put(&self.id(name), &contents);
+    }
+
+    /// Remembers what AWS gave, unless something newer is known.
+    pub fn store(&self, want: &Want, fetched: &Fetched) -> Stored {
+        self.denied.lock().remove(&want.name);
+        let deadlines = self.deadlines(self.ttl, want.asked.at());
+        let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
+        let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
+        let stored = self.remember(&want.name, &entry, want.epoch);
+        if matches!(stored, Stored::Newest(_)) {
+            self.keep_in_snapshot(&want.name, &entry);
+        }
+        stored
+    }
+
+    /// AWS gave an older version than the one of `copy`: the copy answers for another moment, and the older version counts
+    /// when AWS gives it again (decision D19).
+    pub fn doubt(&self, want: &Want, copy: &Arc<Entry>, older: Option<Arc<str>>) {
+        let now = self.clock.now();
+        let deadlines = Deadlines {
+            refresh_at: now.plus(DOUBT / 2),
+            fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
+            ..copy.deadlines
+        };
+        drop(self.memory.renew(&want.name.text(), copy.doubted(deadlines, older), want.epoch, now));
+    }
+
+    /// Remembers that AWS has no such secret, and drops the copies of it where there may be some, unless something newer is
+    /// known.
+    ///
+    /// # Errors
+    /// As [`TieredCache::invalidate`].
+    pub async fn store_absent(&self, want: &Want, may_have_copies: bool) -> (Stored, Result<()>) {
+        self.denied.lock().remove(&want.name);
+        let (name, now) = (want.name.text(), self.clock.now());
+        let stored = self.memory.put_absent(&name, want.asked, now, self.negative_ttl);
+        if !matches!(stored, Stored::Newest(_)) || !may_have_copies {
+            return (stored, Ok(()));
+        }
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.remove(&self.id(&want.name));
+        }
+        let dropped = self.drop_shared(&want.name, now.since(want.asked.at()), None).await;
+        (stored, dropped)
+    }
+
+    /// Remembers that AWS refused this identity, and drops the copies of this process. Those of others stay: they have rights
+    /// of their own (decision D20).
+    pub fn store_denied(&self, want: &Want, error: &SecretError) -> Stored {
+        let (name, now) = (want.name.text(), self.clock.now());
+        let stored = self.memory.put_denied(&name, want.asked, now, self.negative_ttl, error);
+        if matches!(stored, Stored::Newest(_)) {
+            self.denied.lock().insert(want.name.clone());
+            if let Some(snapshot) = &self.snapshot {
+                snapshot.remove(&self.id(&want.name));
+            }
+        }
+        stored
+    }
+
+    /// Lets a copy answer for a while without waiting for AWS, which failed with `error`.
+    pub fn hold(&self, want: &Want, copy: &Arc<Entry>, error: &SecretError) {
+        let before = copy.deadlines.retry;
+        let longer = if error.is_about_one_request() { before * 2 } else { before };
+        let retry = longer.clamp(RETRY, LONGEST_RETRY);
+        let refresh_at = self.clock.now().plus(retry.mul_f64(1.0 + fastrand::f64()));
+        let held =
+            copy.with(Deadlines { refresh_at, hold_until: Some(refresh_at.plus(HOLD)), retry, ..copy.deadlines });
+        drop(self.memory.renew(&want.name.text(), held, want.epoch, self.clock.now()));
+    }
+}

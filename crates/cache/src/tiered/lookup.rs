@@ -1,0 +1,132 @@
+//! What the shared cache knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{SAME_COPY, Shared, SharedCache, TieredCache, Want};
+use crate::entry::Entry;
+use crate::envelope::Contents;
+use crate::memory::Stored;
+use crate::order::Stamp;
+use crate::redis::ServerClock;
+use crate::redis::record::{HEAD, Record};
+use secret::error::{ErrorCode, SecretError};
+use secret::name::SecretName;
+
+impl TieredCache {
+    /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
+    /// What AWS denied this process is not asked for.
+    pub async fn lookup_shared(&self, wants: &[Want]) -> Vec<Shared> {
+        self.look_into_shared(wants, true).await
+    }
+
+    /// What the shared cache knows of `name`, leaving memory as it is.
+    pub async fn peek_shared(&self, name: &SecretName) -> Shared {
+        let want = self.want(name);
+        self.look_into_shared(std::slice::from_ref(&want), false).await.pop().unwrap_or(Shared::Miss)
+    }
+
+    async fn look_into_shared(&self, wants: &[Want], remember: bool) -> Vec<Shared> {
+        let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
+        let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
+        let looked = async {
+            let found = match &ids[..] {
+                [] => Vec::new(),
+                [id] => vec![shared.redis.get(id).await?],
+                ids => shared.redis.get_many(ids).await?,
+            };
+            Ok::<_, SecretError>((found, shared.redis.server_clock().await?))
+        };
+        match looked.await {
+            Ok((found, server)) if found.len() == wants.len() => {
+                let found = wants.iter().zip(&ids).zip(found);
+                found.map(|((want, id), found)| self.opened(shared, want, id, found, server, remember)).collect()
+            }
+            Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
+            Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
+        }
+    }
+
+    /// Judges a record of the shared cache.
+    pub(super) fn opened(
+        &self,
+        shared: &SharedCache,
+        want: &Want,
+        id: &str,
+        record: Option<Vec<u8>>,
+        server: ServerClock,
+        remember: bool,
+    ) -> Shared {
+        let Some(record) = record else { return Shared::Miss };
+        let mut record = Zeroizing::new(record);
+        let (asked_ms, created_unix_ms) = match Record::parse(&record) {
+            Record::Copy { asked_ms, created_unix_ms } => (asked_ms, created_unix_ms),
+            // Its age is by the clock of the machine that wrote it.
+            Record::Old => return Shared::Miss,
+            Record::Garbage => return Shared::Failed(unknown_format(id)),
+        };
+        if self.is_denied(&want.name) {
+            return Shared::Miss;
+        }
+        let contents = match shared.envelopes.open_in_place(id, &mut record[HEAD..]) {
+            Ok(contents) => contents,
+            Err(error) => return Shared::Failed(error),
+        };
+        // The head is as easily changed as the whole record; what is sealed is not.
+        let asked = Stamp::foreign(server.moment_of(asked_ms.min(contents.fetched_unix_ms)));
+        if want.newer_than.is_some_and(|than| asked.at() < than.plus(SAME_COPY)) {
+            return Shared::Miss;
+        }
+        let now = self.clock.now();
+        let held = self.memory.held(want.name.as_str());
+        let entry = match held {
+            // The copy that memory holds, seen again: its own place in time is more exact.
+            Some(held)
+                if contents.version_id.is_some()
+                    && held.version_id == contents.version_id
+                    && asked.at() < held.asked.at().plus(SAME_COPY) =>
+            {
+                held.with(self.deadlines(Duration::from_millis(contents.fresh_for_ms).min(self.ttl), held.asked.at()))
+            }
+            _ => self.entry_of(contents, created_unix_ms, asked),
+        };
+        if !entry.is_usable(now) {
+            return Shared::Miss;
+        }
+        let entry = if remember && entry.is_fresh(now) {
+            match self.remember(&want.name, &entry, want.epoch) {
+                Stored::Newest(_) => {
+                    self.keep_in_snapshot(&want.name, &entry);
+                    entry
+                }
+                Stored::Newer(newer) => {
+                    // A drop after it would stand in its place.
+                    self.memory.trust_one(want.name.as_str());
+                    newer
+                }
+                Stored::Outdated => return Shared::Miss,
+            }
+        } else {
+            entry
+        };
+        if entry.is_fresh(now) { Shared::Fresh(entry) } else { Shared::Stale(entry) }
+    }
+
+    /// An entry from a copy that was made elsewhere, as old as it is.
+    pub(super) fn entry_of(&self, contents: Contents, created_unix_ms: Option<u64>, asked: Stamp) -> Arc<Entry> {
+        let fresh_for = Duration::from_millis(contents.fresh_for_ms);
+        let deadlines = match contents.version_id {
+            // Another instance may have a longer TTL; the shorter of both holds.
+            Some(_) => self.deadlines(fresh_for.min(self.ttl), asked.at()),
+            None => Self::deadlines_by_hand(fresh_for, asked.at()),
+        };
+        Entry::new(contents.value, contents.version_id, created_unix_ms, asked, deadlines)
+    }
+}
+
+fn unknown_format(id: &str) -> SecretError {
+    let why = format!("{id}: the shared cache entry is of an unknown format; it is ignored");
+    SecretError::new(ErrorCode::CacheEntryCorrupt, why)
+}

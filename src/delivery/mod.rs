@@ -1,0 +1,15 @@
+//! The native class, divided as the package divides its face: `native` holds it and what its methods share, `open` makes
+//! one, and each other file adds the methods of one class or object.
+
+mod audit;
+mod cache;
+mod diagnosis;
+mod events;
+mod metrics;
+mod migration;
+mod native;
+mod open;
+mod reads;
+mod rotation;
+mod sources;
+mod validation;

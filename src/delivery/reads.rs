@@ -1,0 +1,119 @@
+//! `getSecret`, `getToolSecret` and `getToolSecrets`: the reads that the caches, then every source, answer.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use delivery_core::delivery::Delivery;
+use delivery_core::resolver::Freshness;
+use delivery_core::source::runtime::Variables;
+use napi::bindgen_prelude::spawn;
+use napi_derive::napi;
+use secret::error::SecretError;
+use secret::name::SecretName;
+use secret::value::SecretValue;
+
+use super::native::NativeDelivery;
+use crate::completions::{Portion, ReadAnswer};
+use crate::messages::Outcome;
+use crate::raw::{CachedReader, Names, SecretMap};
+
+impl NativeDelivery {
+    /// What JavaScript read when the call was made; what it did not read is asked for.
+    fn variables(&self, read: Option<HashMap<String, String>>) -> Variables {
+        read.map_or_else(|| Variables::asked(self.variables.clone()), Variables::new)
+    }
+}
+
+#[napi]
+impl NativeDelivery {
+    /// The function of cached reads; see `raw`.
+    #[napi(ts_return_type = "(toolOrName: string, secretType?: string) => string | [string] | undefined", catch_unwind)]
+    pub fn cached_reader(&self) -> CachedReader {
+        CachedReader(self.delivery.hot_path().clone())
+    }
+
+    /// A declared tool's secrets when all of them are fresh in memory.
+    #[napi(ts_return_type = "Record<string, string> | null", catch_unwind)]
+    pub fn cached_tool(&self, tool: String) -> Option<SecretMap> {
+        let entries = self.delivery.tool_in_memory(&tool)?;
+        Some(SecretMap(entries.into_iter().map(|(kind, entry)| (kind, entry.value.clone())).collect()))
+    }
+
+    /// `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
+    /// one's; variables that are not given are asked for when they are needed.
+    #[napi(catch_unwind)]
+    pub fn get_secrets(
+        &self,
+        id: u32,
+        #[napi(ts_arg_type = "Array<string>")] names: Names,
+        variables: Option<Vec<HashMap<String, String>>>,
+    ) {
+        let count = names.0.len();
+        let mut given = variables.map(Vec::into_iter);
+        let reads: Vec<_> = names
+            .0
+            .into_iter()
+            .map(|name| (name, self.variables(given.as_mut().map(|given| given.next().unwrap_or_default()))))
+            .collect();
+        self.completions.begin();
+        let left = Arc::new(AtomicUsize::new(count));
+        let mut reads = reads.into_iter();
+        let mut first = 0;
+        for size in Delivery::portions(count) {
+            let portion = Portion::new(id, first, size, left.clone(), self.completions.clone());
+            first += size;
+            let reads: Vec<_> = reads.by_ref().take(size).collect();
+            let delivery = self.delivery.clone();
+            spawn(async move { portion.finish(read(&delivery, reads).await) });
+        }
+    }
+
+    /// `getToolSecrets`.
+    #[napi(catch_unwind)]
+    pub fn get_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
+        let variables = Variables::new(variables);
+        self.start(id, |delivery| async move {
+            let found = delivery.get_tool(&tool, &variables).await?;
+            Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
+        });
+    }
+
+    /// Whether a read needs the process variables at once.
+    #[napi(catch_unwind)]
+    pub fn variables_come_first(&self) -> bool {
+        self.delivery.variables_come_first()
+    }
+
+    /// The variables that were asked for; unset when they could not be read.
+    #[napi(catch_unwind)]
+    pub fn variables_are(&self, id: u32, variables: Option<HashMap<String, String>>) {
+        let secret = |(name, value)| (name, SecretValue::new(value));
+        self.variables.answer(id, variables.map(|read| read.into_iter().map(secret).collect()));
+    }
+}
+
+/// The answers of a portion, in its order. A name that is none has the error that it rejects with.
+async fn read(
+    delivery: &Delivery,
+    reads: Vec<(std::result::Result<SecretName, SecretError>, Variables)>,
+) -> Vec<ReadAnswer> {
+    let (mut names, mut variables) = (Vec::with_capacity(reads.len()), Vec::with_capacity(reads.len()));
+    let mut refused = Vec::new();
+    for (at, (name, read)) in reads.into_iter().enumerate() {
+        match name {
+            Ok(name) => {
+                names.push(name);
+                variables.push(read);
+            }
+            Err(error) => refused.push((at, error)),
+        }
+    }
+    let answers = delivery.read(&names, &variables, Freshness::Cached).await.into_iter();
+    let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
+    for (at, error) in refused {
+        answers.insert(at, Err(error));
+    }
+    answers
+}

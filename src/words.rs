@@ -1,0 +1,48 @@
+//! Words that JavaScript asks the addon for, so that they stand in one place.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
+
+use delivery_core::delivery::parse_environment;
+use delivery_core::export::text;
+use delivery_core::rotation::hooks::Hook;
+use napi::bindgen_prelude::Either;
+use napi_derive::napi;
+use secret::name::SecretName;
+
+use crate::failure::NativeFailure;
+use crate::reports::preset::EnvironmentDefaults;
+
+/// The version of this addon, which the package that loads it compares with its own.
+#[napi]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The content type of `metrics.prometheus()`.
+#[napi]
+pub const PROMETHEUS_CONTENT_TYPE: &str = text::PROMETHEUS;
+
+/// The content type of `metrics.openMetrics()`.
+#[napi]
+pub const OPENMETRICS_CONTENT_TYPE: &str = text::OPENMETRICS;
+
+/// The names of the rotation hooks, in the order in which a rotation calls them.
+#[napi]
+pub fn hook_names() -> Vec<&'static str> {
+    Hook::ALL.into_iter().map(Hook::as_str).collect()
+}
+
+/// The documented preset of an environment, or why there is none.
+#[napi(catch_unwind)]
+pub fn environment_defaults(environment: String) -> Either<EnvironmentDefaults, NativeFailure> {
+    match parse_environment("environment", &environment) {
+        Ok(environment) => Either::A(environment.into()),
+        Err(error) => Either::B(error.into()),
+    }
+}
+
+/// The name of a tool's secret, or why it has none.
+#[napi(catch_unwind)]
+pub fn secret_name(tool: String, secret_type: String) -> Either<String, NativeFailure> {
+    match SecretName::of_tool(&tool, &secret_type) {
+        Ok(name) => Either::A(name.as_str().to_owned()),
+        Err(error) => Either::B(error.into()),
+    }
+}
