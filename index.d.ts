@@ -1,3 +1,13 @@
+declare global {
+  // For services that compile without the library `esnext.disposable`; the same declaration as there.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol
+  }
+}
+
+/** What an option may be to have its default, beside being left out. */
+export type Unset = null | undefined
+
 /** The four environments. Aliases `dev`, `stage` and `prod` are accepted where an environment is given. */
 export type Environment = 'development' | 'test' | 'staging' | 'production'
 
@@ -39,7 +49,9 @@ export type SecretErrorCode =
 
 /** Every error of this package. Its message names the secret and the reason, never a value. */
 export class SecretError extends Error {
+  /** Always `'SecretError'`. */
   readonly name: 'SecretError'
+  /** The stable code of the error: compare this and not the message. */
   readonly code: SecretErrorCode
 }
 
@@ -60,7 +72,9 @@ export type AwsAction =
 
 /** An error in a report. Its message names the secret and the reason, never a value. */
 export interface ReportedError {
+  /** The stable code of the error. */
   code: SecretErrorCode
+  /** Names the secret and the reason, never a value. */
   message: string
   /** The permission that is missing, where AWS named it. */
   action?: AwsAction
@@ -69,46 +83,62 @@ export interface ReportedError {
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
   /** If it is missing, validation reports an error instead of a warning. Default: `false`. */
-  required?: boolean
+  required?: boolean | Unset
   /** A regular expression that must match some part of the value (Rust syntax: no look-around, no back-references). */
-  pattern?: string
+  pattern?: string | Unset
   /** Minimum length of the value. In characters. */
-  minLength?: number
+  minLength?: number | Unset
   /** The value must be a JSON object with these fields; `[]` accepts any JSON. Default: `false`. */
-  json?: string[] | false
+  json?: readonly string[] | false | Unset
   /** Which rotation policy applies. A type without a policy follows the environment's interval. */
-  rotationType?: string
+  rotationType?: string | Unset
   /**
    * The phase in which the secret is [moved to AWS](docs/migration.md). Default: `'critical'` for the tools database,
    * db, redis and session, else `'tool'`.
    */
-  phase?: 'critical' | 'tool' | 'other'
+  phase?: 'critical' | 'tool' | 'other' | Unset
 }
 
 /** The secrets of one tool, by secret type (`api_token`). */
 export interface ToolSpec {
   /** The tool's secrets. As an object by type. */
-  secrets?: Record<string, SecretSpec>
+  secrets?: Record<string, SecretSpec> | Unset
 }
 
 /** Tools by name. */
 export type Tools = Record<string, ToolSpec>
 
 /**
- * `T` with `never` for each member that `ToolSpec` or `SecretSpec` does not have, so that a misspelt one does not
- * compile.
+ * `T` with an unusable type in place of each member that `ToolSpec` or `SecretSpec` does not have: a misspelt one does not compile,
+ * and the compiler's error lists the right ones.
  */
 export type KnownMembers<T> = {
   [Tool in keyof T]: {
     [Member in keyof T[Tool]]: Member extends 'secrets'
-      ? {
-          [Type in keyof T[Tool][Member]]: {
-            [Rule in keyof T[Tool][Member][Type]]: Rule extends keyof SecretSpec ? SecretSpec[Rule] : never
-          }
-        }
-      : never
+      ? KnownRules<T[Tool][Member]>
+      : Refused<`'${Member & string}' is not a member of a tool; the only one is 'secrets'`>
   }
 }
+
+/** The secrets of a tool with an unusable type in place of each rule that `SecretSpec` does not have. */
+export type KnownRules<Secrets> = Secrets extends Unset
+  ? Secrets
+  : {
+      [Type in keyof Secrets]: {
+        [Rule in keyof Secrets[Type]]: Rule extends keyof SecretSpec
+          ? SecretSpec[Rule]
+          : Refused<`'${Rule & string}' is not a rule; the rules are ${RuleNames}`>
+      }
+    }
+
+/** What no value is: the compiler shows the text in its error. */
+export interface Refused<Text extends string> {
+  /** What is wrong. */
+  readonly refused: Text
+}
+
+/** The rules of a secret, for the error of a misspelt one. */
+export type RuleNames = 'required, pattern, minLength, json, rotationType, phase'
 
 /** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
@@ -124,10 +154,12 @@ export type ToolSecrets<T, Tool extends keyof T> =
 
 /** Explicit AWS credentials, instead of the standard chain. */
 export interface AwsCredentials {
+  /** The id of the access key, such as `AKIA…`. */
   accessKeyId: string
+  /** The secret part of the access key. */
   secretAccessKey: string
   /** For temporary credentials. */
-  sessionToken?: string
+  sessionToken?: string | Unset
 }
 
 /** A region that holds replicas. */
@@ -135,45 +167,45 @@ export interface FailoverRegion {
   /** The region of the replica. */
   region: string
   /** The endpoint of that region. As a URL. Default: AWS. */
-  endpoint?: string
+  endpoint?: string | Unset
 }
 
 /** AWS Secrets Manager. */
 export interface AwsOptions {
   /** With `false` AWS is never asked and counts as having no secret. Default: `true`. */
-  enabled?: boolean
+  enabled?: boolean | Unset
   /** The AWS region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile. */
-  region?: string
+  region?: string | Unset
   /**
    * Another endpoint, such as a VPC endpoint or a local stand-in. As a URL. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`,
    * `AWS_ENDPOINT_URL`, AWS.
    */
-  endpoint?: string
+  endpoint?: string | Unset
   /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
-  profile?: string
+  profile?: string | Unset
   /**
    * Explicit credentials. The standard chain is: variables, profile, SSO, web identity, container, instance metadata.
    * Default: the standard chain.
    */
-  credentials?: AwsCredentials
+  credentials?: AwsCredentials | Unset
   /**
    * Deadline for one read, including credentials, connection and retries. In milliseconds, 1 to 600000. Default:
    * `4500`.
    */
-  timeoutMs?: number
+  timeoutMs?: number | Unset
   /** Deadline for opening a connection. In milliseconds, 1 to 600000. Default: `1000`. */
-  connectTimeoutMs?: number
+  connectTimeoutMs?: number | Unset
   /** How often one read may call AWS, including the first attempt. 1 to 10. Default: `3`. */
-  maxAttempts?: number
+  maxAttempts?: number | Unset
   /** Rate limit for this process, including retries. 1 to 1000000. Default: `200`. */
-  requestsPerSecond?: number
+  requestsPerSecond?: number | Unset
   /**
    * Regions with replicas. When a region fails, the next one is asked. Only a value from a replica counts; "not found"
    * or "denied" there says nothing about the primary. Default: `[]`.
    */
-  failoverRegions?: (string | FailoverRegion)[]
+  failoverRegions?: readonly (string | FailoverRegion)[] | Unset
   /** How a secret name becomes an AWS id. Must contain `{name}` exactly once. Default: `'{name}_{environment}'`. */
-  secretIdTemplate?: string
+  secretIdTemplate?: string | Unset
 }
 
 /** The env file. */
@@ -182,24 +214,24 @@ export interface EnvFileOptions {
    * File name or path. A file that is named here is used in production too. Default: `.env.dev`, `.env.test`,
    * `.env.staging`.
    */
-  path?: string
+  path?: string | Unset
   /** Directory that a relative path starts from. Default: the working directory. */
-  directory?: string
+  directory?: string | Unset
   /**
    * `'dotenv'` parses as npm `dotenv` does. `'dotenvy'` parses as the Rust crate does, which substitutes `$VAR`.
    * Default: `'dotenv'`.
    */
-  syntax?: 'dotenv' | 'dotenvy'
+  syntax?: 'dotenv' | 'dotenvy' | Unset
 }
 
 /** The runtime environment: process variables, `NAME_FILE`, Docker secrets, Kubernetes mounts. */
 export interface RuntimeOptions {
   /** `'override'`: the runtime environment is asked before AWS and its caches. Default: `'last'`. */
-  precedence?: 'last' | 'override'
+  precedence?: 'last' | 'override' | Unset
   /** Used instead of `process.env`. Default: `process.env`, at each read that needs it. */
-  variables?: Record<string, string>
+  variables?: Readonly<Record<string, string | undefined>> | Unset
   /** Directories with mounted secrets, searched in order. Default: `['/run/secrets']`. */
-  secretDirectories?: string[]
+  secretDirectories?: readonly string[] | Unset
 }
 
 /** A key for values in the shared cache. */
@@ -210,6 +242,16 @@ export interface EncryptionKey {
   key: string | Uint8Array
 }
 
+/** Certificates for TLS connections to Redis. */
+export interface RedisTls {
+  /** Certificate authorities to trust instead of Mozilla's. As PEM. */
+  ca?: string | Unset
+  /** Client certificate; needs `key`. As PEM. */
+  cert?: string | Unset
+  /** Client key; needs `cert`. As PEM. */
+  key?: string | Unset
+}
+
 /** The shared cache. */
 export interface RedisOptions {
   /**
@@ -217,55 +259,48 @@ export interface RedisOptions {
    * `redis+sentinel://host:port,host:port/service`; the last two also with `rediss+`. Put `user:password@` before the
    * first host. As a URL. Default: `REDIS_URL`.
    */
-  url?: string
+  url?: string | Unset
   /** Prefix of each key, before the AWS id. Default: `'secret:'`. */
-  keyPrefix?: string
+  keyPrefix?: string | Unset
   /** Certificates for TLS connections (`rediss`). Default: Mozilla's root certificates. */
-  tls?: {
-    /** Certificate authorities to trust instead of Mozilla's. As PEM. */
-    ca?: string
-    /** Client certificate; needs `key`. As PEM. */
-    cert?: string
-    /** Client key; needs `cert`. As PEM. */
-    key?: string
-  }
+  tls?: RedisTls | Unset
 }
 
 /** The caches: a bounded one in the process, and a shared one in Redis behind it. */
 export interface CacheOptions {
   /** How long a copy is fresh. In seconds, 1 to 8640000. Default: 60 in test, 300 in staging and production. */
-  ttlSeconds?: number
+  ttlSeconds?: number | Unset
   /** Maximum number of entries in the in-process cache. 1 to 10000000. Default: `10000`. */
-  maxEntries?: number
+  maxEntries?: number | Unset
   /**
    * How long past its TTL a copy may answer while AWS fails. In seconds, 0 to 8640000. Default: 3600 in staging and
    * production, else 0.
    */
-  maxStaleSeconds?: number
+  maxStaleSeconds?: number | Unset
   /** How long this process remembers "not in AWS" and "access denied". In seconds, 0 to 8640000. Default: `5`. */
-  negativeTtlSeconds?: number
+  negativeTtlSeconds?: number | Unset
   /**
    * With Redis: how often this process asks AWS itself for each secret that it takes from the copies of other instances, so
    * that a revoked right ends. `false`: never. In seconds, 1 to 8640000. Default: `86400`.
    */
-  accessCheckSeconds?: number | false
+  accessCheckSeconds?: number | false | Unset
   /**
    * Refreshes a copy in the background when it is read in the last fifth of its TTL, so that no reader of a hot secret
    * waits for AWS. Default: `true`.
    */
-  refreshAhead?: boolean
+  refreshAhead?: boolean | Unset
   /**
    * A file with encrypted last-known-good copies (mode 0600), so that a process can start while AWS and Redis are both
    * down. Needs `encryptionKeys`.
    */
-  snapshotPath?: string
+  snapshotPath?: string | Unset
   /** `false` turns the shared cache off, even if `REDIS_URL` is set. Default: the one at `REDIS_URL`, if set. */
-  redis?: RedisOptions | false
+  redis?: RedisOptions | false | Unset
   /**
    * Keys for the entries in Redis: the first encrypts, all decrypt. Required with Redis in staging and production.
    * Default: `TCS_CACHE_KEYS`.
    */
-  encryptionKeys?: EncryptionKey[]
+  encryptionKeys?: readonly EncryptionKey[] | Unset
 }
 
 /** The documented rotation policy, and how generated values look. */
@@ -275,28 +310,34 @@ export interface SecretRotationPolicy {
   /** Time from one rotation to the next. In days, 1 to 3650. */
   rotationInterval: number
   /** Time of day of the rotation. As `HH:MM` UTC. Default: `'02:00'`. */
-  rotationTime?: string
+  rotationTime?: string | Unset
   /** How many days ahead `rotation.onNotice` announces the rotation. In days, 0 to 3650. Default: `0`. */
-  notificationDays?: number
+  notificationDays?: number | Unset
   /** Whether the old value is made live again when the `verify` hook refuses the new one. Default: `true`. */
-  rollbackEnabled?: boolean
+  rollbackEnabled?: boolean | Unset
   /** Length of a generated value. In characters, 8 to 1024. Default: `32`. */
-  passwordLength?: number
+  passwordLength?: number | Unset
   /** Characters of a generated value: at least 10, each listed once. Default: letters and digits. */
-  passwordAlphabet?: string
+  passwordAlphabet?: string | Unset
   /** The field of a JSON secret that a rotation replaces. Default: `'password'`. */
-  passwordField?: string
+  passwordField?: string | Unset
 }
 
 /** What a rotation hook receives. The values are methods, so that printing the context does not print them. */
 export interface RotationContext {
+  /** Name of the secret, such as `DATABASE_PASSWORD`. */
   readonly name: string
+  /** The environment whose secret is rotated. */
   readonly environment: Environment
+  /** Id of the secret in AWS, such as `DATABASE_PASSWORD_production`. */
   readonly awsId: string
   /** Lower-cased; `null` when the name has no type part. */
   readonly tool: string | null
+  /** The part of the name after the tool, lower-cased; `null` when the name has no type part. */
   readonly secretType: string | null
+  /** The declared `rotationType` of the secret; `null` when it has none. */
   readonly rotationType: string | null
+  /** Id of the version that was live when the rotation began. */
   readonly previousVersionId: string
   /** `null` in `create`. */
   readonly versionId: string | null
@@ -313,18 +354,18 @@ export interface RotationContext {
  */
 export interface RotationHooks {
   /** Makes the new value. Default: a generated one. */
-  create?(context: RotationContext): Promise<string> | string
+  create?: ((context: RotationContext) => Promise<string> | string) | Unset
   /** Applies the new value to the target system. */
-  set?(context: RotationContext): Promise<void> | void
+  set?: ((context: RotationContext) => Promise<void> | void) | Unset
   /** Tries the new value before it is live. */
-  test?(context: RotationContext): Promise<void> | void
+  test?: ((context: RotationContext) => Promise<void> | void) | Unset
   /** Checks the value after it became live. */
-  verify?(context: RotationContext): Promise<void> | void
+  verify?: ((context: RotationContext) => Promise<void> | void) | Unset
   /**
    * Restores the old value in the target system. Without this hook, a value that was `set` and then refused stays
    * AWSPENDING, and the next rotation tries it again.
    */
-  undo?(context: RotationContext): Promise<void> | void
+  undo?: ((context: RotationContext) => Promise<void> | void) | Unset
 }
 
 /** Rotation. */
@@ -333,137 +374,155 @@ export interface RotationOptions {
    * Added to the three default policies. A policy for one of the default types replaces only the fields it gives.
    * Default: `database-credentials`, `api-tokens`, `oauth-credentials`.
    */
-  policies?: SecretRotationPolicy[]
+  policies?: readonly SecretRotationPolicy[] | Unset
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
-  hooks?: RotationHooks
+  hooks?: RotationHooks | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */
-  hookTimeoutMs?: number
+  hookTimeoutMs?: number | Unset
   /**
    * Time over which `rotation.start()` spreads rotations that are due at the same moment. In seconds, 0 to 86400.
    * Default: `300`.
    */
-  jitterSeconds?: number
+  jitterSeconds?: number | Unset
   /** Where passwords come from: random numbers of this machine, or AWS's `GetRandomPassword`. Default: `'local'`. */
-  generator?: 'local' | 'aws'
+  generator?: 'local' | 'aws' | Unset
 }
 
 /** How this instance learns of changed secrets, in addition to `handleSecretEvent`. */
 export interface EventsOptions {
   /** An SQS queue that EventBridge writes to. Use one queue for each environment. */
-  sqsQueueUrl?: string
+  sqsQueueUrl?: string | Unset
   /**
    * How often secrets that this instance knows, and has not fetched for that long, are compared with their version in
    * AWS. In seconds, 1 to 86400. Default: `900` with a queue or a callback of `onSecretRotated`, else never.
    */
-  pollSeconds?: number
+  pollSeconds?: number | Unset
 }
 
 /** The audit log: one record for each value, written before the value is delivered. See docs/audit.md. */
 export interface AuditOptions {
   /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
-  path?: string
+  path?: string | Unset
   /**
    * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them with a warning. Default: `'deny'`
    * in staging and production, else `'warn'`.
    */
-  onFailure?: 'deny' | 'warn'
+  onFailure?: 'deny' | 'warn' | Unset
   /** Receives whole lines, in order, instead of the file. If it throws, the same lines are offered again. */
-  sink?: (lines: string) => Promise<void> | void
+  sink?: ((lines: string) => Promise<void> | void) | Unset
   /** Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. */
-  key?: string | Uint8Array
+  key?: string | Uint8Array | Unset
   /** Size in MiB at which a new file is started. 1 to 1048576. Default: `256`. */
-  maxMegabytes?: number
+  maxMegabytes?: number | Unset
   /** Age in hours at which a new file is started. 1 to 8760. Default: never. */
-  rotateHours?: number
+  rotateHours?: number | Unset
   /** Label that every record carries as `caller`. Up to 255 bytes. */
-  label?: string
+  label?: string | Unset
   /**
    * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
    */
-  journalDirectory?: string
+  journalDirectory?: string | Unset
 }
 
 /** When `onAlert` is called. A threshold that is `false` is not watched. */
 export interface AlertOptions {
   /** Fires when the 99th percentile of retrieval times is longer, in seconds. 0.001 to 600. Default: `5`. */
-  latencySeconds?: number | false
+  latencySeconds?: number | false | Unset
   /** Fires when caches answer a smaller share of lookups. 0 to 1. Default: `0.8` in production, else not watched. */
-  minHitRate?: number | false
+  minHitRate?: number | false | Unset
   /** Fires when more rotations failed within a day. 0 to 1000000. Default: `0`. */
-  rotationFailuresPerDay?: number | false
+  rotationFailuresPerDay?: number | false | Unset
   /** Fires when AWS refused this identity more often. 0 to 1000000. Default: `0`. */
-  unauthorizedAccess?: number | false
+  unauthorizedAccess?: number | false | Unset
   /** Fires when more secrets are missing in AWS and have a value in a later source. 0 to 1000000. Default: `0`. */
-  secretsNotInAws?: number | false
+  secretsNotInAws?: number | false | Unset
   /** Period that the thresholds look back over, except for rotations. In seconds, 1 to 86400. Default: `300`. */
-  windowSeconds?: number
+  windowSeconds?: number | Unset
   /** How often the thresholds are checked. In seconds, 1 to 86400. Default: `10`. */
-  intervalSeconds?: number
+  intervalSeconds?: number | Unset
 }
 
 /** Receives warnings and, if it can, internal activity. `console`, pino and winston loggers fit. */
 export interface SecretLogger {
+  /** Receives each warning, as `CODE: message`. */
   warn(message: string): void
+  /** Receives what happens rarely, such as a rotation. Default: `log`, where the logger has that. */
   info?(message: string): void
+  /** Receives what `info` would, where the logger has no `info` (Nest). */
+  log?(message: string): void
+  /** Receives what happens often, such as each call to AWS. */
   debug?(message: string): void
 }
 
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
 export interface SecretDeliveryOptions {
   /** Chooses the [preset](docs/behaviour.md#environments). Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
-  environment?: Environment | 'dev' | 'stage' | 'prod'
+  environment?: Environment | 'dev' | 'stage' | 'prod' | Unset
   /**
    * Declares tools. A declared tool is read in batches without `ListSecrets`, is checked by validations, and owns its
    * names: with `git_hub` declared, `git` never sees `GIT_HUB_TOKEN`. As an object by tool.
    */
-  tools?: Record<string, ToolSpec>
+  tools?: Record<string, ToolSpec> | Unset
   /** AWS Secrets Manager. */
-  aws?: AwsOptions
+  aws?: AwsOptions | Unset
   /** `false` turns the env file off. Default: the preset's file. */
-  envFile?: EnvFileOptions | false
+  envFile?: EnvFileOptions | false | Unset
   /** The runtime environment: process variables and mounted secrets. */
-  runtime?: RuntimeOptions
+  runtime?: RuntimeOptions | Unset
   /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
-  cache?: CacheOptions | false
+  cache?: CacheOptions | false | Unset
   /** See [Rotation](docs/rotation.md). */
-  rotation?: RotationOptions
+  rotation?: RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
-  events?: EventsOptions
+  events?: EventsOptions | Unset
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
-  alerts?: AlertOptions | false
+  alerts?: AlertOptions | false | Unset
   /**
    * The [audit log](docs/audit.md): one record for each value, written before the value is delivered. Default: off in
    * development, on elsewhere.
    */
-  audit?: AuditOptions | false
+  audit?: AuditOptions | false | Unset
   /**
    * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
    */
-  logLevel?: 'debug' | 'info' | 'warn' | 'silent'
+  logLevel?: 'debug' | 'info' | 'warn' | 'silent' | Unset
   /**
    * Where warnings go. `console`, pino and winston loggers fit. As an object with `warn(message)`. Default:
    * `process.emitWarning`.
    */
-  logger?: SecretLogger
+  logger?: SecretLogger | Unset
 }
 
 /** The defaults of an environment, used where no option is given. */
 export interface EnvironmentDefaults {
+  /** The environment that these defaults are for. */
   environment: Environment
+  /** The first source of every environment. */
   source: 'aws-secrets-manager'
   /** `null`: no env file. */
   fallback: string | null
+  /** Whether using the env file causes a warning. */
   fallbackDeprecated: boolean
+  /** Whether copies of values are cached. */
   cache: boolean
+  /** How long a copy is fresh, in seconds; `null` where nothing is cached. */
   cacheTtlSeconds: number | null
+  /** How long past its TTL a copy may answer while AWS fails, in seconds. */
   maxStaleSeconds: number
+  /** Whether there is an audit log. */
   audit: boolean
+  /** How often secrets without a policy of their own are rotated. */
   rotation: 'manual' | 'weekly' | 'bi-weekly'
+  /** Days between two rotations; `null` where secrets are rotated by hand. */
   rotationIntervalDays: number | null
+  /** Whether values in Redis have to be encrypted. */
   encryption: boolean
+  /** The compliance profile; `null` where there is none. */
   compliance: 'soc2' | null
+  /** Whether the documented preset asks for monitoring. */
   monitoring: boolean
+  /** Whether the documented preset asks for alerts. */
   alerting: boolean
   /** What a read does when AWS fails and no stale copy is usable. */
   onAwsFailure: 'next-source' | 'reject'
@@ -480,12 +539,13 @@ export interface SecretCache {
    * @throws CACHE_UNAVAILABLE when Redis did not drop its copy
    */
   invalidate(secretName: string): Promise<void>
-  /** Drops every cached copy of this environment. @throws CACHE_UNAVAILABLE as `invalidate`. */
+  /** Drops every cached copy of this environment. @throws CACHE_UNAVAILABLE when Redis did not drop its copies */
   clear(): Promise<void>
 }
 
 /** One problem a validation found. */
 export interface ValidationIssue {
+  /** The kind of problem. */
   code:
     | 'MISSING'
     | 'EMPTY'
@@ -506,6 +566,7 @@ export interface ValidationIssue {
     | 'ONLY_IN_ENV_FILE'
     | 'SOURCE_ERROR'
     | 'CHECK_FAILED'
+  /** An `error` makes the result invalid, a `warning` does not. */
   severity: 'error' | 'warning'
   /** Names the secret and the reason, never a value. */
   message: string
@@ -515,25 +576,33 @@ export interface ValidationIssue {
 
 /** What a validation found out about one secret. */
 export interface ValidatedSecret {
+  /** Name of the secret. */
   name: string
   /** Lower-cased; `null` when the name has no type part. */
   secretType: string | null
+  /** Whether some source has the secret. */
   present: boolean
+  /** The source that has it; `null` when none has. */
   source: SecretSource | null
+  /** Id of the version in AWS; `null` when the value is from another source. */
   versionId: string | null
   /** Age of the version in AWS. */
   ageSeconds: number | null
+  /** The problems of this secret; empty when there are none. */
   issues: ValidationIssue[]
 }
 
 /** The result of a validation. `valid` is true when no issue has severity `error`. */
 export interface ValidationResult {
+  /** Whether no issue has severity `error`. */
   valid: boolean
   /** `null` when all declared tools were checked. */
   tool: string | null
+  /** The environment that was validated. */
   environment: Environment
   /** ISO 8601, UTC. */
   checkedAt: string
+  /** One entry for each secret that was checked. */
   secrets: ValidatedSecret[]
   /** Results of the service's own checks, if `validateApplicationFunctionality` was given any. */
   checks?: CheckResult[]
@@ -541,11 +610,13 @@ export interface ValidationResult {
 
 /** The result of `validateSecretAccess`. */
 export interface AccessValidationResult extends ValidationResult {
+  /** One entry for each permission that the package uses. */
   permissions: PermissionState[]
 }
 
 /** Whether this identity has a permission, as far as AWS's answers show. */
 export interface PermissionState {
+  /** The action of AWS IAM. */
   action: AwsAction
   /**
    * `denied`: AWS refused the action for at least one secret. `unknown`: there was no secret to try it on, AWS did not
@@ -558,7 +629,9 @@ export interface PermissionState {
 
 /** The result of one of the service's own checks. */
 export interface CheckResult {
+  /** Name of the check, as it was given. */
   name: string
+  /** Whether the check ended in time without throwing. */
   passed: boolean
   /** `CHECK_FAILED`, with only the class of the error and a plain `code`. */
   issue: ValidationIssue | null
@@ -567,24 +640,32 @@ export interface CheckResult {
 /** Options of `validateApplicationFunctionality`. */
 export interface FunctionalityOptions extends MigrationScope {
   /** The service's own checks, run one after the other. A check fails if it throws or does not end in time. */
-  checks?: Record<string, () => Promise<void> | void>
-  /** Deadline for each check, in milliseconds. Default `30000`. */
-  timeoutMs?: number
+  checks?: Record<string, () => Promise<void> | void> | undefined
+  /** Deadline for each check, in milliseconds. Default: `30000`. */
+  timeoutMs?: number | undefined
 }
 
 /** Latencies of one layer, in milliseconds. */
 export interface LatencySummary {
+  /** The layer that was read. */
   layer: 'memory' | 'redis' | 'aws' | 'env-file'
+  /** Number of reads that were measured. */
   reads: number
+  /** The median, in milliseconds. */
   p50Ms: number
+  /** The 95th percentile, in milliseconds. */
   p95Ms: number
+  /** The 99th percentile, in milliseconds. */
   p99Ms: number
 }
 
 /** How long reads take in each layer, compared with the bound of 5 seconds. */
 export interface PerformanceMetrics {
+  /** The environment whose secrets were read. */
   environment: Environment
+  /** When the measurement ended. ISO 8601, UTC. */
   measuredAt: string
+  /** One entry for each layer that has declared secrets. */
   layers: LatencySummary[]
   /** 5000. */
   thresholdMs: number
@@ -597,29 +678,39 @@ export type SecretSource = 'memory' | 'redis' | 'snapshot' | 'aws' | 'env-file' 
 
 /** One layer's part of an explanation. */
 export interface LayerExplanation {
+  /** The layer. */
   layer: SecretSource
   /** `skipped`: not asked, because an earlier layer had a fresh answer. */
   state: 'hit' | 'stale' | 'miss' | 'error' | 'disabled' | 'skipped'
   /** File path, process variable or AWS id, where there is one. */
   place: string | null
+  /** Id of the version that this layer has; `null` when it has none, or does not know. */
   versionId: string | null
+  /** Age of this layer's copy or version, in seconds; `null` when it has none. */
   ageSeconds: number | null
   /** ISO 8601, UTC. */
   freshUntil: string | null
+  /** Until when the copy may answer while AWS fails. ISO 8601, UTC; `null` when it may not. */
   staleUntil: string | null
   /** From when on a read refreshes the copy in the background; `null` if nothing refreshes it. */
   refreshAt: string | null
+  /** Why this layer failed; `null` when it did not. */
   error: ReportedError | null
 }
 
 /** Where the value of a secret comes from, and why. Never the value. */
 export interface SecretExplanation {
+  /** Name of the secret. */
   name: string
+  /** The environment that the explanation is for. */
   environment: Environment
+  /** Id of the secret in AWS. */
   awsId: string
   /** The layer whose value a read would return now; `null` if the read would return `null` or reject. */
   answeredBy: SecretSource | null
+  /** Whether the value that a read would return is past its TTL. */
   stale: boolean
+  /** Id of the version that a read would return; `null` when the answering layer knows none. */
   versionId: string | null
   /** The error a read would reject with now. */
   error: ReportedError | null
@@ -631,11 +722,17 @@ export interface SecretExplanation {
    * Estimated cost of the secret in a month at AWS's list prices, if this instance alone reads it all the time; `null`
    * where nothing is cached, so that every read is a call.
    */
-  estimate: { awsCallsPerMonth: number; costPerMonthUsd: number } | null
+  estimate: {
+    /** Calls to AWS in a month of 30 days. */
+    awsCallsPerMonth: number
+    /** Storage and calls in a month, in US dollars. */
+    costPerMonthUsd: number
+  } | null
 }
 
 /** State of one source or cache. */
 export interface HealthCheck {
+  /** `disabled`: switched off by an option or by the environment. */
   status: 'ok' | 'degraded' | 'down' | 'disabled'
   /** `null` when ok. */
   reason: string | null
@@ -643,17 +740,25 @@ export interface HealthCheck {
 
 /** State of every source and cache. `status` is the worst that matters to reads. */
 export interface HealthReport {
+  /** The worst state that matters to reads. */
   status: 'ok' | 'degraded' | 'down'
+  /** The environment of this delivery. */
   environment: Environment
+  /** ISO 8601, UTC. */
   checkedAt: string
+  /** State of each source, each cache and the audit log. */
   checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
 }
 
 /** The report of a rotation: how it ended, and each step. Never a value. */
 export interface RotationReport {
+  /** Name of the secret. */
   name: string
+  /** The environment whose secret was rotated. */
   environment: Environment
+  /** Id of the secret in AWS. */
   awsId: string
+  /** The declared `rotationType` of the secret; `null` when it has none. */
   rotationType: string | null
   /**
    * `finished`: the new value is live. `unverified`: the new value is live although `verify` refused it, because the
@@ -669,14 +774,22 @@ export interface RotationReport {
   byAnotherInstance: boolean
   /** ISO 8601, UTC. */
   startedAt: string
+  /** ISO 8601, UTC. */
   endedAt: string
+  /** The steps that were taken, in order. */
   steps: {
+    /** The step: a hook of this name, or the change of labels in AWS (`finish`, `rollback`). */
     step: 'create' | 'set' | 'test' | 'finish' | 'verify' | 'undo' | 'rollback'
+    /** ISO 8601, UTC. */
     startedAt: string
+    /** How long the step took, in milliseconds. */
     durationMs: number
+    /** Why the step failed; `null` when it succeeded. */
     error: ReportedError | null
   }[]
+  /** Id of the version that was live before; `null` when that is not known. */
   previousVersionId: string | null
+  /** Id of the new version; `null` when none was made. */
   versionId: string | null
   /** `ROTATION_FAILED` or `ROTATION_ROLLED_BACK`, with the reason. */
   error: ReportedError | null
@@ -684,9 +797,13 @@ export interface RotationReport {
 
 /** When a declared secret is due for rotation. */
 export interface RotationDue {
+  /** Name of the secret. */
   name: string
+  /** The declared tool. */
   tool: string
+  /** The declared secret type. */
   secretType: string
+  /** The declared `rotationType` of the secret; `null` when it has none. */
   rotationType: string | null
   /** The `secretType` of the policy that applies; `null`: the environment's interval applies. */
   policy: string | null
@@ -694,31 +811,49 @@ export interface RotationDue {
    * `manual`: secrets are rotated by hand in this environment. `unknown`: AWS has no such secret, or did not answer.
    */
   state: 'due' | 'announced' | 'later' | 'manual' | 'unknown'
+  /** Id of the live version; `null` when AWS has none, or did not answer. */
   versionId: string | null
   /** When the live version was created. ISO 8601, UTC. */
   rotatedAt: string | null
+  /** From when on the rotation is announced. ISO 8601, UTC; `null` when it has no date. */
   noticeAt: string | null
+  /** When the rotation is due. ISO 8601, UTC; `null` when it has no date. */
   dueAt: string | null
+  /** Why AWS could not be asked; `null` when it answered. */
   error: ReportedError | null
 }
 
 /** A rotation that is announced for a later date, or that has ended. */
 export type RotationNotice =
   | {
+      /** A rotation will be due. */
       kind: 'announced'
+      /** Name of the secret. */
       name: string
+      /** The declared tool. */
       tool: string
+      /** The declared secret type. */
       secretType: string
+      /** The declared `rotationType` of the secret; `null` when it has none. */
       rotationType: string | null
+      /** When the rotation is due. ISO 8601, UTC. */
       dueAt: string
+      /** Whole days until the rotation is due. */
       daysLeft: number
     }
-  | { kind: 'ended'; report: RotationReport }
+  | {
+      /** A rotation ended. */
+      kind: 'ended'
+      /** How the rotation ended. */
+      report: RotationReport
+    }
 
 /** Rotation. */
 export interface SecretRotationManager {
   /** The policies in force, by type. */
-  readonly policies: readonly Readonly<Required<SecretRotationPolicy>>[]
+  readonly policies: readonly {
+    readonly [Member in keyof SecretRotationPolicy]-?: NonNullable<SecretRotationPolicy[Member]>
+  }[]
   /**
    * Gives the secret a new value. The value is stored as AWSPENDING, set and tested by the hooks, made AWSCURRENT, and
    * verified by a hook. A rotation that fails resolves too; its report has the reason.
@@ -726,7 +861,10 @@ export interface SecretRotationManager {
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
   rotate(secretName: string, environment?: string): Promise<RotationReport>
-  /** Like `rotate`, but returns only whether the new value is live. */
+  /**
+   * Gives the secret a new value and returns whether it is live.
+   * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
+   */
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /** All declared secrets, the earliest due first. */
   due(): Promise<RotationDue[]>
@@ -735,6 +873,7 @@ export interface SecretRotationManager {
    * at a time. In development it does nothing: returns `false` and warns with `ROTATION_MANUAL`.
    */
   start(): boolean
+  /** Stops the scheduler. A rotation that has begun is finished. */
   stop(): void
   /** Called for announced and ended rotations. @returns A function that unsubscribes. */
   onNotice(callback: (notice: RotationNotice) => void): () => void
@@ -745,27 +884,32 @@ export type MigrationPhase = 'critical' | 'tool' | 'other'
 
 /** Limits a migration command or validation. Default: everything that is declared or in the env file. */
 export interface MigrationScope {
-  phase?: MigrationPhase
+  /** Only the secrets of this phase. Default: all phases. */
+  phase?: MigrationPhase | undefined
   /** Secret names, declared or not. */
-  names?: string[]
+  names?: readonly string[] | undefined
 }
 
 /** A secret of a plan. Never its value. */
 export interface PlannedSecret {
+  /** Name of the secret. */
   name: string
+  /** The phase in which the secret is moved. */
   phase: MigrationPhase
   /**
    * `create`: only the file has it. `update`: AWS has another value. `keep`: AWS has the same value. `only-in-aws`:
-   * only AWS has it. `missing`: neither has it. `unknown`: AWS did not answer, see `error`.
+   * only AWS has it. `missing`: neither has it. `unknown`: AWS did not answer, with the reason in `error`.
    */
   action: 'create' | 'update' | 'keep' | 'only-in-aws' | 'missing' | 'unknown'
   /** The live version in AWS. */
   versionId: string | null
+  /** Why AWS did not answer; `null` when it did. */
   error: ReportedError | null
 }
 
 /** What is left to do to move the secrets of the env file to AWS. */
 export interface MigrationPlan {
+  /** The environment that the plan is for. */
   environment: Environment
   /** ISO 8601, UTC. */
   plannedAt: string
@@ -773,6 +917,7 @@ export interface MigrationPlan {
   file: string | null
   /** Whether every secret is in AWS and the file has no different value. */
   complete: boolean
+  /** The secrets of each phase. */
   phases: Record<MigrationPhase, PlannedSecret[]>
   /** Names in the file that are not valid secret names. */
   skippedNames: string[]
@@ -780,13 +925,16 @@ export interface MigrationPlan {
 
 /** What `apply` did with a secret. Never its value. */
 export interface AppliedSecret {
+  /** Name of the secret. */
   name: string
+  /** The phase in which the secret is moved. */
   phase: MigrationPhase
   /**
    * `kept`: AWS already had the value. `different`: AWS has another value, and `overwrite` is not set. `absent`: the
    * file has no value.
    */
   outcome: 'created' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
+  /** Id of the live version in AWS; `null` when AWS has none. */
   versionId: string | null
   /**
    * Why it failed. With another outcome: what was left undone, such as a cached copy not dropped or a record not
@@ -797,58 +945,76 @@ export interface AppliedSecret {
 
 /** Progress of an `apply`. */
 export interface MigrationProgress {
+  /** Number of secrets that are done. */
   done: number
+  /** Number of secrets in all. */
   total: number
+  /** The secret that was done last. */
   secret: AppliedSecret
 }
 
 /** Options of `migration.apply`. */
 export interface ApplyOptions extends MigrationScope {
-  /** Overwrites a different value in AWS with the one in the file. Default `false`. */
-  overwrite?: boolean
+  /** Overwrites a different value in AWS with the one in the file. Default: `false`. */
+  overwrite?: boolean | undefined
   /** Called after each secret. */
-  onProgress?: (progress: MigrationProgress) => void
+  onProgress?: ((progress: MigrationProgress) => void) | undefined
 }
 
 /** What an `apply` did. */
 export interface ApplyReport {
+  /** The environment that was applied to. */
   environment: Environment
   /** ISO 8601, UTC. */
   appliedAt: string
   /** Whether nothing failed and no value is different. */
   complete: boolean
+  /** One entry for each secret. */
   secrets: AppliedSecret[]
 }
 
 /** Options of `migration.retire`. */
 export interface RetireOptions extends MigrationScope {
-  /** What replaces an assignment: the comment `# moved to AWS: NAME`, or nothing. Default `'comment'`. */
-  mode?: 'comment' | 'remove'
+  /** What replaces an assignment: the comment `# moved to AWS: NAME`, or nothing. Default: `'comment'`. */
+  mode?: 'comment' | 'remove' | undefined
 }
 
 /** What `retire` did with a secret. Never its value. */
 export interface RetiredSecret {
+  /** Name of the secret. */
   name: string
+  /**
+   * `retired`: removed from the file. `different`, `not-in-aws`: kept, because AWS has another value or none.
+   * `absent`: the file does not have it. `failed`: kept, with the reason in `error`.
+   */
   outcome: 'retired' | 'different' | 'not-in-aws' | 'absent' | 'failed'
+  /** Id of the live version in AWS; `null` when AWS has none, or did not answer. */
   versionId: string | null
   /** Lines of the new file that still contain the value: in comments, or in values of other secrets. */
   stillInLines: number[]
+  /** Why it failed; `null` when it did not. */
   error: ReportedError | null
 }
 
 /** What a `retire` did. */
 export interface RetireReport {
+  /** The environment whose file was changed. */
   environment: Environment
+  /** Path of the env file. */
   file: string
   /** The saved previous file; `null` if the file was not changed. */
   backup: string | null
+  /** One entry for each secret. */
   secrets: RetiredSecret[]
 }
 
 /** What a `rollback` did. */
 export interface RollbackReport {
+  /** The environment whose file was restored. */
   environment: Environment
+  /** Path of the env file. */
   file: string
+  /** Path of the backup that was restored. */
   backup: string
   /** Where the replaced file was saved; `null` if it was identical to the backup, or did not exist. */
   replaced: string | null
@@ -861,25 +1027,30 @@ export interface SecretMigrationManager {
   /**
    * Creates in AWS what only the file has, and reads it back. A failed secret has an `error` in its entry, such as
    * SOURCE_RESPONSE_INVALID for a value over 65,536 bytes.
-   * @throws as `plan`
+   * @throws ENV_FILE_INVALID, CONFIG_INVALID, CLOSED
    */
   apply(options?: ApplyOptions): Promise<ApplyReport>
   /**
    * Removes from the file the secrets that AWS has with the same value, after a backup (`<file>.<time>.bak`, mode
    * 0600).
-   * @throws ENV_FILE_INVALID when the file cannot be edited or changed meanwhile; as `plan`
+   * @throws ENV_FILE_INVALID when the file cannot be edited or changed meanwhile; CONFIG_INVALID, CLOSED
    */
   retire(options?: RetireOptions): Promise<RetireReport>
   /**
    * Restores the newest backup, or the named one. The replaced file is kept as `<file>.<time>.replaced`.
    * @throws ENV_FILE_INVALID when there is no backup
    */
-  rollback(options?: { backup?: string }): Promise<RollbackReport>
+  rollback(options?: {
+    /** Path of the backup to restore. Default: the newest one. */
+    backup?: string | undefined
+  }): Promise<RollbackReport>
 }
 
 /** One version of a secret. */
 export interface SecretVersion {
+  /** The value of this version. */
   value: string
+  /** Id of the version in AWS. */
   versionId: string
   /** ISO 8601, UTC. */
   createdAt: string | null
@@ -887,7 +1058,9 @@ export interface SecretVersion {
 
 /** The live version of a secret, and those before and after it, by AWS's labels. */
 export interface SecretVersions {
+  /** The live version (`AWSCURRENT`); `null` when AWS has none. */
   current: SecretVersion | null
+  /** The version that was live before (`AWSPREVIOUS`); `null` when there is none. */
   previous: SecretVersion | null
   /** `null` unless a rotation is under way. */
   pending: SecretVersion | null
@@ -899,9 +1072,9 @@ export interface WithSecretOptions {
    * Whether an error means that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
    * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
    */
-  isAuthError?: (error: unknown) => boolean
-  /** How long `withSecret` tries other values, in milliseconds. Default `10000`. */
-  timeoutMs?: number
+  isAuthError?: ((error: unknown) => boolean) | Unset
+  /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
+  timeoutMs?: number | Unset
 }
 
 /** Counters since construction. */
@@ -912,6 +1085,7 @@ export interface MetricsSnapshot {
   absent: number
   /** Lookups that a cache answered. */
   cacheHits: number
+  /** Lookups that no cache answered. */
   cacheMisses: number
   /** hits ÷ lookups, 0 to 1; `null` before the first lookup. */
   cacheHitRate: number | null
@@ -919,55 +1093,102 @@ export interface MetricsSnapshot {
   cacheEfficiency: number | null
   /** Number of secrets that, when last read, were missing in AWS and found in a later source. */
   secretsNotInAws: number
+  /** Number of entries in the in-process cache now. */
   cacheEntries: number
+  /** Reads that a copy past its TTL answered because AWS failed. */
   staleServed: number
   /** Refreshes started in the background, before a copy's TTL ended or to find out whether AWS answers again. */
   backgroundRefreshes: number
+  /** How often AWS refused access or decryption. */
   unauthorizedAccess: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
-  awsCalls: Record<string, { ok: number; denied: number; failed: number }>
+  awsCalls: Record<
+    string,
+    {
+      /** Calls that AWS answered. */
+      ok: number
+      /** Calls that AWS refused for want of a permission. */
+      denied: number
+      /** Calls that failed in another way. */
+      failed: number
+    }
+  >
   /** Rotations by outcome; includes AWS's own rotations if an event reported their failure. */
   rotations: Record<RotationReport['outcome'], number>
   /** Retrievals reported through `recordSecretRetrieval`. */
-  recorded: { count: number; failures: number; totalLatencyMs: number }
+  recorded: {
+    /** Number of retrievals. */
+    count: number
+    /** Number of those that failed. */
+    failures: number
+    /** Sum of their latencies, in milliseconds. */
+    totalLatencyMs: number
+  }
 }
 
 /** A metric as `prom-client` holds it. */
 export interface PromClientMetric {
+  /** Name of the metric. */
   name: string
+  /** Its description. */
   help: string
+  /** Its type. */
   type: 'counter' | 'gauge' | 'histogram'
+  /** How `prom-client` adds up the values of several workers. */
   aggregator: string
-  values: { labels: Record<string, string | number>; value: number; metricName?: string }[]
+  /** Its samples. */
+  values: {
+    /** The labels of the sample. */
+    labels: Record<string, string | number>
+    /** The value of the sample. */
+    value: number
+    /** The name of the sample, where it differs from that of the metric (histograms). */
+    metricName?: string
+  }[]
 }
 
 /** What `prom-client`'s `Registry.merge` asks of a registry. */
 export interface PromClientRegistry {
-  readonly contentType: 'text/plain; version=0.0.4; charset=utf-8'
+  /** The format that this registry is in. */
+  readonly contentType:
+    'text/plain; version=0.0.4; charset=utf-8' | 'application/openmetrics-text; version=1.0.0; charset=utf-8'
+  /** All metrics. Each reads its samples when `get` is called. */
   getMetricsAsArray(): {
+    /** Name of the metric. */
     name: string
+    /** Its description. */
     help: string
+    /** Its type. */
     type: PromClientMetric['type']
+    /** How `prom-client` adds up the values of several workers. */
     aggregator: string
+    /** The metric with its samples as they are now. */
     get(): Promise<PromClientMetric | undefined>
   }[]
+  /** All metrics with their samples as they are now. */
   getMetricsAsJSON(): Promise<PromClientMetric[]>
+  /** The metric of this name; `undefined` when there is none. */
   getSingleMetric(name: string): ReturnType<PromClientRegistry['getMetricsAsArray']>[number] | undefined
+  /** All metrics as text, in this registry's format. */
   metrics(): Promise<string>
 }
 
 /** A threshold that was crossed, or is no longer crossed. */
 export interface Alert {
+  /** The metric that is watched. */
   metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
+  /** Whether the threshold is crossed now, or no longer. */
   state: 'firing' | 'resolved'
+  /** The environment of this delivery. */
   environment: Environment
   /**
    * The measured value: seconds (the upper bound of the histogram bucket with the 99th percentile), a ratio, or a
    * count.
    */
   value: number | null
+  /** The threshold, in the unit of `value`. */
   threshold: number
   /** What to do, such as `Alert DevOps`. */
   action: string
@@ -977,23 +1198,43 @@ export interface Alert {
   at: string
 }
 
+/** Options of `metrics.registry`. */
+export interface RegistryOptions {
+  /**
+   * Whether the registry is in the OpenMetrics format: `prom-client` merges only registries of one format. Default
+   * `false`.
+   */
+  openMetrics?: boolean | Unset
+  /** Value of the label `delivery` of this delivery's samples. Default: no label, or `'default'` where there are others. */
+  name?: string | Unset
+  /**
+   * Other deliveries of the process, whose samples are added with their names as the label `delivery`. Without this, the
+   * metrics of two deliveries have the same names and cannot be merged. Default: none.
+   */
+  others?: Readonly<Record<string, SecretDelivery<any>>> | Unset
+}
+
 /** Counters of this delivery, and a way to add retrievals of your own. */
 export interface MetricsCollector {
   /** @param latency Milliseconds. */
   recordSecretRetrieval(secretName: string, source: string, latency: number, success: boolean): Promise<void>
+  /** The counters as they are now. */
   snapshot(): MetricsSnapshot
   /** All metrics as Prometheus text; see docs/observability.md. No label holds a secret's name. */
   prometheus(): string
+  /** The content type of what `prometheus` returns. */
   readonly contentType: string
-  /** The same in the OpenMetrics format. */
+  /** All metrics as text in the OpenMetrics format. No label holds a secret's name. */
   openMetrics(): string
+  /** The content type of what `openMetrics` returns. */
   readonly openMetricsContentType: string
   /**
    * All metrics for a service that has `prom-client`: `Registry.merge([register, delivery.metrics.registry()])`.
    * @typeParam Registry The type that the result should have. Give prom-client's own type where it is expected: its
    *   class has methods that `merge` never calls and that this object lacks. Default: `PromClientRegistry`.
+   * @throws CONFIG_INVALID
    */
-  registry<Registry = PromClientRegistry>(): Registry
+  registry<Registry = PromClientRegistry>(options?: RegistryOptions): Registry
 }
 
 /**
@@ -1013,11 +1254,21 @@ export class SecretDelivery<T extends Tools = Tools> {
    * Synchronous, no I/O.
    * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
    */
-  constructor(options?: SecretDeliveryOptions & { tools?: T & KnownMembers<T> })
+  constructor(
+    options?: SecretDeliveryOptions & {
+      /** The declared tools, whose names TypeScript then knows. */
+      tools?: (T & KnownMembers<T>) | Unset
+    },
+  )
+  /** The environment that this delivery reads the secrets of. */
   readonly environment: Environment
+  /** The copies in memory and in Redis. */
   readonly cache: SecretCache
+  /** Counters, and all metrics for Prometheus. */
   readonly metrics: MetricsCollector
+  /** Rotates secrets, on demand or when they are due. */
   readonly rotation: SecretRotationManager
+  /** Moves secrets from the env file to AWS. */
   readonly migration: SecretMigrationManager
 
   /**
@@ -1028,10 +1279,13 @@ export class SecretDelivery<T extends Tools = Tools> {
   /**
    * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
-   * @throws as `getToolSecret`
+   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   getToolSecrets<Tool extends ToolName<T>>(toolName: Tool): Promise<ToolSecrets<T, Tool>>
-  /** The secret with exactly this name, or `null` when no source has it. @throws as `getToolSecret` */
+  /**
+   * The secret with exactly this name, or `null` when no source has it.
+   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
+   */
   getSecret(secretName: string): Promise<string | null>
   /** The value that AWS has now; uses no cache and no other source. @param environment Default: this delivery's. */
   getSecretFromAWS(secretName: string, environment?: string): Promise<string | null>
@@ -1050,19 +1304,28 @@ export class SecretDelivery<T extends Tools = Tools> {
    * @param options `otherEnvironments`: also reports secrets that have the same value there in AWS. That needs
    *   permission to read there; without it, the issue is `NOT_COMPARED`.
    */
-  validateToolSecrets(toolName: ToolName<T>, options?: { otherEnvironments?: string[] }): Promise<ValidationResult>
+  validateToolSecrets(
+    toolName: ToolName<T>,
+    options?: {
+      /** Environments to compare the values with. Default: `[]`. */
+      otherEnvironments?: readonly string[] | undefined
+    },
+  ): Promise<ValidationResult>
   /**
    * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased.
    * @returns A function that unsubscribes.
    */
   onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void
-  /** Like `rotation.rotate`, but returns only whether the new value is live. */
+  /**
+   * Gives the secret a new value and returns whether it is live.
+   * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
+   */
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
    * also with the pending and the previous version, because the target system may be ahead of AWS or behind it. Any
    * other error of `use` is thrown.
-   * @throws as `getToolSecret`; SOURCE_UNAVAILABLE when no source has the secret
+   * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(
     toolName: Tool,
@@ -1072,7 +1335,8 @@ export class SecretDelivery<T extends Tools = Tools> {
   ): Promise<Result>
   /**
    * The live, the previous and the pending version, for services that verify what others signed. Remembered for up to a
-   * minute where caching is on. @throws as `getSecretFromAWS`
+   * minute where caching is on.
+   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, CLOSED
    */
   getSecretVersions(secretName: string): Promise<SecretVersions>
   /**
@@ -1096,7 +1360,7 @@ export class SecretDelivery<T extends Tools = Tools> {
   validateSecretAccess(options?: MigrationScope): Promise<AccessValidationResult>
   /**
    * Whether the env file and AWS have the same value of each declared secret and each name in the file.
-   * @throws as `migration.plan`
+   * @throws ENV_FILE_INVALID, CONFIG_INVALID, CLOSED
    */
   validateSecretConsistency(options?: MigrationScope): Promise<ValidationResult>
   /** Whether each declared secret can be read as the service will read it, and looks right. */
@@ -1107,6 +1371,7 @@ export class SecretDelivery<T extends Tools = Tools> {
   health(): Promise<HealthReport>
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
+  /** Closes the delivery at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -1118,30 +1383,53 @@ export interface AuditVerification {
   untampered: boolean
   /** The first fault. */
   fault: {
+    /** What is wrong. */
     kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'bad-checkpoint' | 'torn-tail'
+    /** Path of the file. */
     file: string
     /** Line number, starting at 1. */
     line: number
+    /** Where the line begins in the file, in bytes. */
     byteOffset: number
+    /** Describes the fault in a sentence. */
     message: string
   } | null
+  /** Number of files that were read. */
   files: number
+  /** Their size in bytes. */
   bytes: number
   /** Number of the first record; above 1 if older files are elsewhere. */
   firstSequence: number
+  /** Number of the last record. */
   lastSequence: number
   /** Whether the state file beside the log confirms that nothing is missing at the end. */
   endConfirmed: boolean
   /** Number of journals of ended processes whose records are not in the log yet; opening the log takes them over. */
   unrecoveredJournals: number
-  outcomes: { ok: number; absent: number; denied: number; failed: number }
+  /** Number of records by outcome. */
+  outcomes: {
+    /** A value was delivered. */
+    ok: number
+    /** No source had the secret. */
+    absent: number
+    /** The secret was refused. */
+    denied: number
+    /** The read failed. */
+    failed: number
+  }
 }
 
 /**
  * Verifies an audit log, including its older, rotated files. May run while the log is written.
  * @throws SOURCE_UNAVAILABLE when the log cannot be read; CONFIG_INVALID
  */
-export function verifyAuditLog(path: string, options?: { key?: string | Uint8Array }): Promise<AuditVerification>
+export function verifyAuditLog(
+  path: string,
+  options?: {
+    /** The key that the log was written with, as bytes or as base64 text. Default: none. */
+    key?: string | Uint8Array
+  },
+): Promise<AuditVerification>
 
 /** The defaults of an environment. @throws CONFIG_INVALID */
 export function environmentDefaults(environment: string): EnvironmentDefaults

@@ -3,13 +3,9 @@
 // Checks of arguments and options that have to happen in JavaScript, before anything reaches the addon.
 
 const { SecretError } = require('./errors')
-
-/** Options are at most this deep: `options.rotation.policies[0].…`. */
-const MAX_DEPTH = 8
+const { plainOptions } = require('./options')
 
 const { isWellFormed } = /** @type {any} */ (String.prototype)
-
-/** @typedef {import('../index').SecretDeliveryOptions} Options */
 
 /**
  * Refuses what is not a string before it reaches the addon, whose own message would not say which argument it was.
@@ -50,82 +46,6 @@ function assertEnvironment(environment) {
 }
 
 /**
- * Checks that options are an object and that the logger can log. The addon checks everything else.
- *
- * @param {Options | undefined} options
- * @returns {Options}
- */
-function checkedOptions(options) {
-  if (options === undefined || options === null) return {}
-  if (typeof options !== 'object' || Array.isArray(options)) {
-    throw new SecretError(
-      'CONFIG_INVALID',
-      `options must be an object, got ${Array.isArray(options) ? 'an array' : typeof options}`,
-    )
-  }
-  assertOwnMembers('options', options, MAX_DEPTH)
-  const { logger } = options
-  if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
-    throw new SecretError('CONFIG_INVALID', 'options.logger must have a warn(message) method')
-  }
-  return { ...options, logger: logger ?? undefined, logLevel: logLevel(options) }
-}
-
-/**
- * Options are copied member by member, and only an object's own enumerable members are copied. So a getter of a class, an
- * inherited member or an entry of a Map would silently be ignored: they are refused. Inherited methods are no options.
- *
- * @param {string} path
- * @param {unknown} value
- * @param {number} depth How many levels below are looked at.
- * @returns {void}
- */
-function assertOwnMembers(path, value, depth) {
-  if (Array.isArray(value)) value.forEach((item, i) => assertOwnMembers(`${path}[${i}]`, item, depth - 1))
-  // What is not meant as options (a Buffer, a RegExp, a URL) is the addon's to take or to refuse.
-  const tag = Object.prototype.toString.call(value)
-  if (depth === 0 || (tag !== '[object Object]' && tag !== '[object Map]')) return
-  const object = /** @type {object} */ (value)
-  const ignored = ignoredMember(object)
-  if (ignored !== undefined) {
-    const why = `${path} has the member '${ignored}', which is inherited or not enumerable and would be ignored`
-    throw new SecretError('CONFIG_INVALID', `${why}: give a plain object, such as { ...options }`)
-  }
-  for (const [key, member] of Object.entries(object)) {
-    if (key !== 'logger') assertOwnMembers(`${path}.${key}`, member, depth - 1)
-  }
-}
-
-/** @param {object} object @returns {string | undefined} */
-function ignoredMember(object) {
-  const names = (/** @type {object} */ owner) => Object.entries(Object.getOwnPropertyDescriptors(owner))
-  const hidden = names(object).find(([, { enumerable }]) => !enumerable)
-  if (hidden !== undefined) return hidden[0]
-  for (
-    let owner = Object.getPrototypeOf(object);
-    owner !== null && !Object.hasOwn(owner, 'isPrototypeOf');
-    owner = Object.getPrototypeOf(owner)
-  ) {
-    const inherited = names(owner).find(([, { value }]) => typeof value !== 'function')
-    if (inherited !== undefined) return inherited[0]
-  }
-  return undefined
-}
-
-/**
- * The level of the log: the option's, else that of the logger itself (pino, winston), else warnings.
- *
- * @param {Options} options
- */
-function logLevel({ logLevel, logger }) {
-  if (logLevel !== undefined && logLevel !== null) return logLevel
-  if (logger === undefined || logger === null) return 'silent'
-  const { level } = /** @type {{ level?: unknown }} */ (logger)
-  if (level === 'trace' || level === 'debug' || level === 'verbose' || level === 'silly') return 'debug'
-  return level === 'info' || level === 'silent' ? level : 'warn'
-}
-
-/**
  * Takes the function out of the audit options: it stays in JavaScript, and the addon gets `true` in its place.
  *
  * @param {any} audit
@@ -146,13 +66,11 @@ function checkedSink(audit) {
  * @returns {Record<string, any>}
  */
 function checked(options, known) {
-  if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new SecretError('CONFIG_INVALID', 'options must be an object')
-  }
-  const unknown = Object.keys(options).find((key) => !known.includes(key))
+  if (options === null) throw new SecretError('CONFIG_INVALID', 'options must be an object')
+  const given = plainOptions(options)
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw new SecretError('CONFIG_INVALID', `options has an unknown key (${known.join(', ')})`)
-  return options
+  return given
 }
 
 /** @param {unknown} options */
@@ -194,7 +112,6 @@ module.exports = {
   assertName,
   assertText,
   checked,
-  checkedOptions,
   checkedScope,
   checkedSink,
   eventText,

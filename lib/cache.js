@@ -4,6 +4,7 @@
 
 const { assertName, assertText } = require('./arguments')
 const { SecretError } = require('./errors')
+const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -19,6 +20,7 @@ class SecretCache {
    * @param {import('../native').NativeDelivery} nativeDelivery
    */
   constructor(start, forgetFlights, nativeDelivery) {
+    identify(this)
     this.#start = start
     this.#forgetFlights = forgetFlights
     this.#native = nativeDelivery
@@ -69,5 +71,7 @@ class SecretCache {
     return 'SecretCache {}'
   }
 }
+
+guard(SecretCache, 'delivery.cache')
 
 module.exports = { SecretCache }

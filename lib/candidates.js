@@ -3,9 +3,8 @@
 // The values that `withSecret` may try: looked up in AWS with backoff, shared by all callers of a delivery.
 
 const { setMaxListeners } = require('node:events')
-// Not the global ones, which a service's tests may replace (Jest's fake timers).
-const { setTimeout } = require('node:timers/promises')
 const { SecretError } = require('./errors')
+const { now, pause } = require('./real-time')
 
 /** The pause between two lookups of one secret. It doubles while no value is accepted. */
 const FIRST_WAIT_MS = 100
@@ -70,16 +69,16 @@ class Candidates {
     if (lookup.underWay !== undefined) return lookup.underWay
     const at = Math.max(lookup.notBefore, lookup.restUntil)
     if (at > end) return undefined
-    const pause = at - performance.now()
+    const wait = at - now()
     const { signal } = this.#closing
-    lookup.underWay = (pause > 0 ? setTimeout(pause, undefined, { signal }) : Promise.resolve())
+    lookup.underWay = (wait > 0 ? pause(wait, signal) : Promise.resolve())
       .then(() => this.#read(name))
       .catch((error) => {
         throw signal.aborted ? signal.reason : error
       })
       .finally(() => {
         lookup.underWay = undefined
-        lookup.notBefore = performance.now() + lookup.wait * (0.5 + Math.random())
+        lookup.notBefore = now() + lookup.wait * (0.5 + Math.random())
         lookup.wait = Math.min(lookup.wait * 2, LONGEST_WAIT_MS)
       })
     return lookup.underWay
@@ -105,7 +104,7 @@ class Candidates {
    */
   gaveUp(name) {
     const lookup = this.#lookups.get(name)
-    if (lookup && lookup.restUntil < performance.now()) lookup.restUntil = performance.now() + REST_MS
+    if (lookup && lookup.restUntil < now()) lookup.restUntil = now() + REST_MS
   }
 
   /** Ends the lookups that wait, and forgets all values. */

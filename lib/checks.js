@@ -2,10 +2,9 @@
 
 // The service's own checks, which `validateApplicationFunctionality` runs.
 
-// Not the global ones, which a service's tests may replace (Jest's fake timers).
-const { clearTimeout, setTimeout } = require('node:timers')
 const { checked, scopeOf } = require('./arguments')
 const { SecretError, describe } = require('./errors')
+const { clearTimeout, setTimeout } = require('./real-time')
 
 /** @typedef {Record<string, () => Promise<void> | void>} Checks */
 /** @typedef {import('../index').CheckResult} CheckResult */

@@ -2,7 +2,7 @@
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
 
-const { assertEnvironment, assertName, checkedOptions, checkedScope, checkedSink, eventText } = require('./arguments')
+const { assertEnvironment, assertName, checkedScope, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
@@ -16,7 +16,9 @@ const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
 const { Operations } = require('./operations')
+const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
@@ -43,7 +45,8 @@ class SecretDelivery {
 
   /** @param {Options} [options] */
   constructor(options) {
-    const { logger, ...given } = checkedOptions(options)
+    identify(this)
+    const { logger, options: given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
@@ -383,5 +386,7 @@ class SecretDelivery {
     return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
   }
 }
+
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
 
 module.exports = { SecretDelivery }

@@ -4,7 +4,7 @@
 
 const { copyOf } = require('./copy')
 const { SecretError } = require('./errors')
-const { queueMicrotask } = require('./microtask')
+const { queueMicrotask } = require('./real-time')
 
 /**
  * Adds a listener; gives the function that removes it. The listener is a wrapper of its own, so that the same function

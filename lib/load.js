@@ -1,54 +1,75 @@
 'use strict'
 
-/**
- * Finds the binary of this platform, checks it before it is loaded (loading a truncated one would crash the process), and
- * says what to do when it is missing or is the wrong one.
- */
+// Finds the binary of this platform, also in a bundle (docs/bundlers.md), checks it before it is loaded (loading a truncated
+// one would crash the process), and says what to do when it is missing or is the wrong one.
 
 const fs = require('node:fs')
+const { createRequire } = require('node:module')
 const path = require('node:path')
+const { fileURLToPath } = require('node:url')
 const { version } = require('../package.json')
 
 const OVERRIDE = 'TCS_SECRET_DELIVERY_BINARY'
+const PLATFORMS = [
+  'linux-x64-gnu',
+  'linux-arm64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64-msvc',
+  'win32-arm64-msvc',
+]
 
-/**
- * Resolves the binary by platform, architecture and C library. Each package's name is written out, so that bundlers find
- * it.
- *
- * @type {Record<string, () => string>}
- */
-const PACKAGES = {
-  'linux-x64-gnu': () => require.resolve('tcs-secret-delivery-linux-x64-gnu'),
-  'linux-arm64-gnu': () => require.resolve('tcs-secret-delivery-linux-arm64-gnu'),
-  'linux-x64-musl': () => require.resolve('tcs-secret-delivery-linux-x64-musl'),
-  'linux-arm64-musl': () => require.resolve('tcs-secret-delivery-linux-arm64-musl'),
-  'darwin-x64': () => require.resolve('tcs-secret-delivery-darwin-x64'),
-  'darwin-arm64': () => require.resolve('tcs-secret-delivery-darwin-arm64'),
-  'win32-x64-msvc': () => require.resolve('tcs-secret-delivery-win32-x64-msvc'),
-  'win32-arm64-msvc': () => require.resolve('tcs-secret-delivery-win32-arm64-msvc'),
-}
+/** @typedef {typeof import('../native')} Native */
 
-/** @returns {typeof import('../native')} */
+/** @returns {Native} */
 function load() {
   const override = process.env[OVERRIDE]
-  const file = override ? overridden(override) : installed()
-  const advice = override
-    ? `It is named by ${OVERRIDE}: let that name the binary for ${here()}, or unset it.`
-    : `Install it anew: remove node_modules, then run 'npm install' on this machine.`
+  if (override) {
+    const advice = `It is named by ${OVERRIDE}: let that name the binary for ${here()}, or unset it.`
+    return fromFile(overridden(override), advice)
+  }
+  const wanted = here()
+  if (!PLATFORMS.includes(wanted)) {
+    const known = PLATFORMS.join(', ')
+    fail(`there is no binary for ${wanted}.`, `There are: ${known}. Build one: 'npm run build' in the sources.`)
+  }
+  // Only a module that Node itself loaded from a file has a `filename`. A bundler's `module` object has none.
+  const { filename } = /** @type {{ filename?: unknown }} */ (module)
+  return typeof filename === 'string' && path.isAbsolute(filename) ? installed(wanted, filename) : bundled(wanted)
+}
+
+/**
+ * Checks a file, and loads it.
+ *
+ * @param {string} file
+ * @param {string} advice What to do when the file is not the right one.
+ * @returns {Native}
+ */
+function fromFile(file, advice) {
   const wrong = defect(file)
   if (wrong !== undefined) fail(`${file} ${wrong}.`, advice)
-  /** @type {any} */
   let native
   try {
-    native = require(file)
+    // Not this module's own `require`: bundlers replace that one, and cannot replace this one.
+    native = createRequire(file)(file)
   } catch (cause) {
     fail(`${file} could not be loaded: ${/** @type {Error} */ (cause).message}`, advice, cause)
   }
-  if (native.VERSION !== version) {
-    const found = native.VERSION === undefined ? 'is another addon' : `is of version ${native.VERSION}`
-    fail(`${file} ${found}; version ${version} of the package needs its own.`, advice)
-  }
-  return native
+  return ofThisVersion(native, file, advice)
+}
+
+/**
+ * @param {any} native
+ * @param {string} where
+ * @param {string} advice
+ * @returns {Native}
+ */
+function ofThisVersion(native, where, advice) {
+  if (native.VERSION === version) return native
+  const found = native.VERSION === undefined ? 'is another addon' : `is of version ${native.VERSION}`
+  return fail(`${where} ${found}; version ${version} of the package needs its own.`, advice)
 }
 
 /** @param {string} file */
@@ -59,28 +80,155 @@ function overridden(file) {
   return file
 }
 
-/** The binary that was built in this checkout, else that of the platform's package. */
-function installed() {
-  const wanted = here()
-  const built = path.join(__dirname, '..', `tcs-secret-delivery.${wanted}.node`)
-  if (fs.existsSync(built)) return built
-  const resolve = PACKAGES[wanted]
-  if (resolve === undefined) {
-    const known = Object.keys(PACKAGES).join(', ')
-    fail(`there is no binary for ${wanted}.`, `There are: ${known}. Build one: 'npm run build' in the sources.`)
+/**
+ * The binary that was built in this checkout, else that of the platform's package.
+ *
+ * @param {string} wanted
+ * @param {string} filename This file.
+ */
+function installed(wanted, filename) {
+  const { resolve } = createRequire(filename)
+  const built = path.join(path.dirname(filename), '..', binaryOf(wanted))
+  let file = built
+  if (!fs.existsSync(built)) {
+    try {
+      file = resolve(packageOf(wanted))
+    } catch (cause) {
+      fail(
+        `no binary for ${wanted} is installed (Node ${process.versions.node}).`,
+        missing(wanted, (name) => resolve(packageOf(name))),
+        cause,
+      )
+    }
   }
+  return fromFile(file, `Install it anew: remove node_modules, then run 'npm install' on this machine.`)
+}
+
+/**
+ * In a bundle, the binary is what the bundler put there; else it is a file beside the bundle, or in a `node_modules`
+ * folder that the bundle can see.
+ *
+ * @param {string} wanted
+ * @returns {Native}
+ */
+function bundled(wanted) {
+  const advice = [
+    'Make the bundle anew with the binary of this version; docs/bundlers.md of the package has a recipe for each bundler.',
+    'A webpack rule for .node files (node-loader) has to leave this package out: exclude: /tcs-secret-delivery/.',
+  ].join('\n')
+  const { given, cause } = packed(wanted)
+  const name = given && nameOf(given)
+  if (given !== undefined && name === undefined) {
+    return ofThisVersion(given, `the binary for ${wanted} in this bundle`, advice)
+  }
+  for (const file of [name, binaryOf(wanted)].flatMap((file) => (file === undefined ? [] : candidates(file)))) {
+    if (fs.existsSync(file)) return fromFile(file, advice)
+  }
+  for (const place of places()) {
+    let file
+    try {
+      file = createRequire(path.join(place, 'bundle.js')).resolve(packageOf(wanted))
+    } catch {
+      continue
+    }
+    return fromFile(file, advice)
+  }
+  const why = cause instanceof Error ? `\nThe bundler's own require said: ${cause.message.split('\n', 1)[0]}` : ''
+  return fail(`this bundle has no binary for ${wanted} (Node ${process.versions.node}).`, leftOut(wanted) + why, cause)
+}
+
+/**
+ * What a bundler puts into the bundle. Bundlers read these calls: each name stands here in full, and all of them inside
+ * one `try`, so that the packages of other platforms may be missing.
+ *
+ * @param {string} wanted
+ * @returns {{ given?: any, cause?: unknown }}
+ */
+function packed(wanted) {
   try {
-    return resolve()
+    switch (wanted) {
+      case 'linux-x64-gnu':
+        return { given: require('tcs-secret-delivery-linux-x64-gnu') }
+      case 'linux-arm64-gnu':
+        return { given: require('tcs-secret-delivery-linux-arm64-gnu') }
+      case 'linux-x64-musl':
+        return { given: require('tcs-secret-delivery-linux-x64-musl') }
+      case 'linux-arm64-musl':
+        return { given: require('tcs-secret-delivery-linux-arm64-musl') }
+      case 'darwin-x64':
+        return { given: require('tcs-secret-delivery-darwin-x64') }
+      case 'darwin-arm64':
+        return { given: require('tcs-secret-delivery-darwin-arm64') }
+      case 'win32-x64-msvc':
+        return { given: require('tcs-secret-delivery-win32-x64-msvc') }
+      default:
+        return { given: require('tcs-secret-delivery-win32-arm64-msvc') }
+    }
   } catch (cause) {
-    return fail(`no binary for ${wanted} is installed (Node ${process.versions.node}).`, missing(wanted), cause)
+    return { cause }
   }
 }
 
+/**
+ * The name of a file that the bundler wrote beside the bundle, where its `require` gives that in place of the binary:
+ * webpack gives a URL (`webpack.mjs` of the platform's package), esbuild's loader `file` a relative path.
+ *
+ * @param {any} given
+ * @returns {string | undefined}
+ */
+function nameOf(given) {
+  const name = given.default ?? given
+  if (name instanceof URL || /^file:/.test(name)) return fileURLToPath(name)
+  return typeof name === 'string' ? name : undefined
+}
+
+/**
+ * Where a file of this name can be.
+ *
+ * @param {string} name
+ */
+const candidates = (name) => places().map((place) => path.resolve(place, name))
+
+/** Folders that a bundle's files can lie in: that of the bundle, of the script that was started, and of an executable. */
+function places() {
+  const found = new Set()
+  // Bun writes the path of this source file, as it was on the machine that made the bundle, in place of `__filename`.
+  if (typeof __filename === 'string' && path.isAbsolute(__filename) && path.basename(__filename) !== 'load.js') {
+    found.add(path.dirname(__filename))
+  }
+  const [, script] = process.argv
+  if (typeof script === 'string' && path.isAbsolute(script)) found.add(path.dirname(script))
+  if (!/^(node|bun|deno)/i.test(path.basename(process.execPath))) found.add(path.dirname(process.execPath))
+  return [...found]
+}
+
+/** @param {string} platform */
+const packageOf = (platform) => `tcs-secret-delivery-${platform}`
+
+/** @param {string} platform */
+const binaryOf = (platform) => `tcs-secret-delivery.${platform}.node`
+
 /** @param {string} wanted */
-function missing(wanted) {
-  const others = Object.keys(PACKAGES).filter((name) => {
+function leftOut(wanted) {
+  return [
+    `The bundler left it out, or the bundle was made on another kind of machine. One of these helps; docs/bundlers.md of`,
+    `the package has a recipe for each bundler:`,
+    `  1. keep the package out of the bundle (esbuild and Bun: --external, webpack: externals, Next.js:`,
+    `     serverExternalPackages), and deploy node_modules with it`,
+    `  2. let the bundler copy .node files (esbuild: --loader:.node=copy, webpack: node-loader)`,
+    `  3. put ${binaryOf(wanted)} of the package ${packageOf(wanted)} beside the bundle`,
+    `  4. let ${OVERRIDE} name that file`,
+  ].join('\n')
+}
+
+/**
+ * @param {string} wanted
+ * @param {(platform: string) => string} resolve
+ */
+function missing(wanted, resolve) {
+  const others = PLATFORMS.filter((name) => {
     try {
-      return PACKAGES[name]()
+      return resolve(name)
     } catch {
       return false
     }

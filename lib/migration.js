@@ -4,6 +4,7 @@
 
 const { checked, checkedScope, scopeOf } = require('./arguments')
 const { SecretError } = require('./errors')
+const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -19,6 +20,7 @@ class SecretMigrationManager {
    * @param {import('../native').NativeDelivery} nativeDelivery
    */
   constructor(start, nativeDelivery) {
+    identify(this)
     this.#start = start
     this.#native = nativeDelivery
   }
@@ -75,5 +77,7 @@ class SecretMigrationManager {
     return 'SecretMigrationManager {}'
   }
 }
+
+guard(SecretMigrationManager, 'delivery.migration')
 
 module.exports = { SecretMigrationManager }

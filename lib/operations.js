@@ -2,11 +2,10 @@
 
 // Pending operations of one delivery: their promises settle when the addon says how they ended.
 
-// Not the global one, which a service's tests may replace (Jest's fake timers).
-const { setImmediate } = require('node:timers')
 const { SecretError } = require('./errors')
 const { callOutside } = require('./listeners')
 const { MessageKind } = require('./load')
+const { setImmediate } = require('./real-time')
 
 /** @typedef {import('../native').NativeDelivery} NativeDelivery */
 

@@ -3,7 +3,7 @@
 // Joins equal reads, and hands those of one turn of the loop over together.
 
 const { SecretError } = require('./errors')
-const { queueMicrotask } = require('./microtask')
+const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
 /** @typedef {import('../native').NativeDelivery} NativeDelivery */

@@ -4,6 +4,7 @@
 
 const { assertEnvironment, assertName } = require('./arguments')
 const { listen } = require('./listeners')
+const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -19,6 +20,7 @@ class SecretRotationManager {
    * @param {InstanceType<typeof import('./listeners').Listeners>} listeners
    */
   constructor(start, nativeDelivery, listeners) {
+    identify(this)
     this.#start = start
     this.#native = nativeDelivery
     this.#listeners = listeners
@@ -73,5 +75,7 @@ class SecretRotationManager {
     return 'SecretRotationManager {}'
   }
 }
+
+guard(SecretRotationManager, 'delivery.rotation', ['start', 'stop', 'onNotice'])
 
 module.exports = { SecretRotationManager }

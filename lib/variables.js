@@ -31,7 +31,7 @@ function forConfiguration() {
 class VariableSource {
   #given
 
-  /** @param {Variables | undefined} given Used instead of `process.env`. */
+  /** @param {Readonly<Variables> | null | undefined} given Used instead of `process.env`. */
   constructor(given) {
     this.#given = given
   }

@@ -3,6 +3,8 @@
 // `withSecret`: which errors mean that the credentials are wrong, and which value is tried next.
 
 const { SecretError } = require('./errors')
+const { plainOptions } = require('./options')
+const { now } = require('./real-time')
 
 const DEFAULT_TIMEOUT_MS = 10_000
 
@@ -49,9 +51,10 @@ function isAuthError(error) {
  * @param {import('../index').WithSecretOptions} [options]
  * @returns {Promise<T>}
  */
-async function withSecret({ name, read, candidates }, use, options = {}) {
-  const { isAuthError: isAuth = isAuthError, timeoutMs = DEFAULT_TIMEOUT_MS } = checked(use, options)
-  const end = performance.now() + timeoutMs
+async function withSecret({ name, read, candidates }, use, options) {
+  const given = checked(use, options)
+  const isAuth = given.isAuthError ?? isAuthError
+  const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
   const first = await read()
   if (first === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
   let live = first
@@ -96,21 +99,22 @@ async function withSecret({ name, read, candidates }, use, options = {}) {
 }
 
 /**
- * @template {import('../index').WithSecretOptions} O
  * @param {unknown} use
- * @param {O} options
- * @returns {O}
+ * @param {unknown} options
+ * @returns {import('../index').WithSecretOptions}
  */
 function checked(use, options) {
-  const { isAuthError: isAuth, timeoutMs } = options
+  const given = plainOptions(options)
+  const { isAuthError: isAuth, timeoutMs } = given
   if (typeof use !== 'function') throw new SecretError('CONFIG_INVALID', 'withSecret needs a function')
-  if (isAuth !== undefined && typeof isAuth !== 'function') {
+  if (isAuth !== undefined && isAuth !== null && typeof isAuth !== 'function') {
     throw new SecretError('CONFIG_INVALID', 'isAuthError must be a function')
   }
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= 600_000)) {
+  const isTime = Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= 600_000
+  if (timeoutMs !== undefined && timeoutMs !== null && !isTime) {
     throw new SecretError('CONFIG_INVALID', 'timeoutMs must be a number from 0 to 600000')
   }
-  return options
+  return given
 }
 
 module.exports = { withSecret }

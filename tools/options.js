@@ -74,6 +74,19 @@ function parts(text, separator) {
 }
 
 /**
+ * A type without what holds for nearly every option: that it may be unset, and that its lists and objects may be read-only.
+ *
+ * @param {string} type
+ */
+function essence(type) {
+  const set = type.replace(/ \| (?:Unset|undefined)$/, '').replaceAll(/\breadonly /g, '')
+  return set
+    .replace(/^Readonly<(.*)>$/, '$1')
+    .replace(/^Record<string, string \| undefined>$/, 'Record<string, string>')
+    .replace(/^\((\(.*\) => .*)\)$/, '$1')
+}
+
+/**
  * The members of an interface or of an object type.
  *
  * @param {string} body What is between its braces.
@@ -94,7 +107,7 @@ function membersOf(body) {
     const [, name, optional, rest] = /^(\w+)(\??)([:(][^]*)$/.exec(part) ?? []
     if (name === undefined) throw new Error(`not a member: ${part}`)
     const type = rest.startsWith(':') ? rest.slice(1).trim() : `(${rest.slice(1).replace('):', ') =>')}`
-    members.push({ name, needed: optional === '', type, documentation })
+    members.push({ name, needed: optional === '', type: essence(type), documentation })
     documentation = ''
   }
   return members

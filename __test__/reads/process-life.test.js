@@ -72,10 +72,11 @@ test('an unhandled rejection of one read does not touch another', () => {
 test('a callback that throws is an uncaught error of the service, and reads still settle', () => {
   const { status, stdout } = script(`
     process.on('uncaughtException', (error) => console.log('uncaught', error.message))
-    const delivery = new SecretDelivery({ ...options, environment: 'dev', envFile: { path: ${library} }, logger: { warn() { throw new Error('logger') } } })
+    const delivery = new SecretDelivery({ ...options, environment: 'dev', envFile: { path: ${library} } })
+    delivery.rotation.onNotice(() => { throw new Error('listener') })
     delivery.rotateSecret('NO_SUCH', 'production').then((done) => console.log(done))`)
   expect(status).toBe(0)
-  expect(stdout.split('\n').sort()).toEqual(['false', 'uncaught logger'])
+  expect(stdout.split('\n').sort()).toEqual(['false', 'uncaught listener'])
 })
 
 test('a logger whose method cannot even be got keeps no read from settling', () => {

@@ -108,3 +108,172 @@ test('fake timers do not stop it', async () => {
     jest.useRealTimers()
   }
 })
+
+describe('names of one word, and others that have no tool', () => {
+  test('are given by their full name, and set like the others', async () => {
+    const delivery = deliver({ names: { SENDGRID: 'first', A_B: 'x' }, secrets: { a: { c: 'y' } } })
+    expect(await Promise.all(['SENDGRID', 'A_B', 'A_C'].map((name) => delivery.getSecret(name)))).toEqual([
+      'first',
+      'x',
+      'y',
+    ])
+    delivery.setSecret('SENDGRID', 'second')
+    expect(await delivery.getSecret('SENDGRID')).toBe('second')
+    delivery.setSecret('SENDGRID', null)
+    expect(await delivery.getSecret('SENDGRID')).toBeNull()
+    expect(await delivery.getToolSecrets('a')).toEqual({ b: 'x', c: 'y' })
+  })
+
+  test.each([
+    [{ names: { SENDGRID: 1 } }, 'value must be a string or null'],
+    [{ ttlSeconds: -1 }, 'ttlSeconds must be a number of seconds'],
+    [{ maxStaleSeconds: '1' }, 'maxStaleSeconds must be a number of seconds'],
+  ])('%j is refused', (options, message) => {
+    expect(() => deliver(/** @type {any} */ (options))).toThrow(message)
+  })
+})
+
+describe('with a TTL', () => {
+  const name = 'SLACK_BOT_TOKEN'
+  const cached = (options = {}) => deliver({ secrets: { slack: { bot_token: 'one' } }, ttlSeconds: 60, ...options })
+  const read = (delivery) => delivery.getToolSecret('slack', 'bot_token')
+
+  test('a copy answers until its TTL ends', async () => {
+    const delivery = cached()
+    expect(await read(delivery)).toBe('one')
+    delivery.setToolSecret('slack', 'bot_token', 'two')
+    delivery.advance(59)
+    expect([await read(delivery), await delivery.getSecret(name)]).toEqual(['one', 'one'])
+    expect(await delivery.getToolSecrets('slack')).toEqual({ bot_token: 'one' })
+    expect(await delivery.cache.get(name)).toBe('one')
+    delivery.advance(1)
+    expect(await delivery.cache.get(name)).toBeNull()
+    expect(await read(delivery)).toBe('two')
+    expect(await delivery.getToolSecrets('slack')).toEqual({ bot_token: 'two' })
+  })
+
+  test.each([
+    ['refresh', (delivery) => delivery.refresh(name)],
+    ['cache.invalidate', (delivery) => delivery.cache.invalidate(name)],
+    ['cache.clear', (delivery) => delivery.cache.clear()],
+  ])('%s makes the next read see the change', async (_, act) => {
+    const delivery = cached()
+    await read(delivery)
+    delivery.setToolSecret('slack', 'bot_token', 'two')
+    await act(delivery)
+    expect(await read(delivery)).toBe('two')
+  })
+
+  test('listeners hear of a new value when a read learns of it, once', async () => {
+    const delivery = cached()
+    const heard = jest.fn()
+    delivery.onSecretRotated(heard)
+    await read(delivery)
+    delivery.setToolSecret('slack', 'bot_token', 'two')
+    await read(delivery)
+    expect(heard).not.toHaveBeenCalled()
+    delivery.advance(60)
+    await read(delivery)
+    await delivery.refresh(name)
+    expect(heard.mock.calls).toEqual([['slack', 'bot_token']])
+  })
+
+  test.each(['SOURCE_UNAVAILABLE', 'SOURCE_TIMEOUT'])(
+    'while reads fail with %s, a stale copy answers until it is too old',
+    async (code) => {
+      const delivery = cached({ maxStaleSeconds: 300 })
+      await read(delivery)
+      delivery.failWith(code)
+      expect(await read(delivery)).toBe('one')
+      delivery.advance(60 + 299)
+      expect([await read(delivery), await delivery.getToolSecrets('slack')]).toEqual(['one', { bot_token: 'one' }])
+      // What was never read has no copy.
+      await expect(delivery.getSecret('SLACK_OTHER')).rejects.toMatchObject({ code })
+      await expect(delivery.refresh(name)).rejects.toMatchObject({ code })
+      delivery.advance(1)
+      await expect(read(delivery)).rejects.toMatchObject({ code })
+      delivery.failWith(null)
+      expect(await read(delivery)).toBe('one')
+    },
+  )
+
+  test('a denial drops the copy, and no stale one answers', async () => {
+    const delivery = cached({ maxStaleSeconds: 300 })
+    await read(delivery)
+    delivery.failWith('SECRET_ACCESS_DENIED')
+    // A fresh copy answers without asking, as that of a real delivery does.
+    expect(await read(delivery)).toBe('one')
+    delivery.advance(60)
+    await expect(read(delivery)).rejects.toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+    delivery.failWith('SOURCE_UNAVAILABLE')
+    await expect(read(delivery)).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  })
+
+  test('withSecret gets past a copy that the target refuses', async () => {
+    const delivery = cached()
+    await read(delivery)
+    delivery.setToolSecret('slack', 'bot_token', 'two')
+    const used = await delivery.withSecret('slack', 'bot_token', async (token) => {
+      if (token !== 'two') throw Object.assign(new Error('no'), { status: 401 })
+      return token
+    })
+    expect(used).toBe('two')
+  })
+
+  test('closing forgets the copies', async () => {
+    const delivery = cached()
+    await read(delivery)
+    await delivery.close()
+    await expect(read(delivery)).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+})
+
+describe('versions', () => {
+  const name = 'DB_PASSWORD'
+  const shown = async (delivery) => {
+    const { current, previous, pending } = await delivery.getSecretVersions(name)
+    return [current, previous, pending].map((version) => version && [version.value, version.versionId])
+  }
+
+  test('follow what the test sets: live, previous, pending', async () => {
+    const delivery = deliver()
+    expect(await shown(delivery)).toEqual([null, null, null])
+    delivery.setToolSecret('db', 'password', 'one')
+    expect(await shown(delivery)).toEqual([['one', 'version-1'], null, null])
+    delivery.setToolSecret('db', 'password', 'one')
+    delivery.setPending(name, 'two')
+    expect(await shown(delivery)).toEqual([['one', 'version-1'], null, ['two', 'version-2']])
+    // The pending version becomes the live one: it is the same version.
+    delivery.setToolSecret('db', 'password', 'two')
+    expect(await shown(delivery)).toEqual([['two', 'version-2'], ['one', 'version-1'], null])
+    delivery.setPending(name, 'three')
+    delivery.setPending(name, null)
+    expect(await shown(delivery)).toEqual([['two', 'version-2'], ['one', 'version-1'], null])
+    delivery.setToolSecret('db', 'password', null)
+    expect(await shown(delivery)).toEqual([null, null, null])
+  })
+
+  test.each([
+    ['the pending version, which the target already has', 'pending'],
+    ['the previous version, which the target still has', 'previous'],
+  ])('withSecret tries %s', async (_, accepted) => {
+    const delivery = deliver({ names: { [name]: 'previous' } })
+    delivery.setSecret(name, 'live')
+    delivery.setPending(name, 'pending')
+    const tried = []
+    const used = await delivery.withSecret('db', 'password', async (secret) => {
+      tried.push(secret)
+      if (secret !== accepted) throw Object.assign(new Error('no'), { code: '28P01' })
+      return secret
+    })
+    expect([used, tried[0]]).toEqual([accepted, 'live'])
+  })
+
+  test('cannot be read while reads fail', async () => {
+    const delivery = deliver({ names: { [name]: 'x' } })
+    delivery.failWith('SOURCE_TIMEOUT')
+    await expect(delivery.getSecretVersions(name)).rejects.toMatchObject({ code: 'SOURCE_TIMEOUT' })
+    delivery.failWith(null)
+    await expect(delivery.getSecretVersions('no name')).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' })
+  })
+})

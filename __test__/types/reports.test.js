@@ -124,7 +124,7 @@ test('a report has the keys of each documented union of texts', async () => {
 
 test('the names of the hooks are those of RotationHooks', () => {
   const [hooks] = documented.match(/^export interface RotationHooks [\s\S]*?^}/m) ?? ['']
-  const names = [...hooks.matchAll(/^ {2}(\w+)\?\(context/gm)].map((match) => match[1])
+  const names = [...hooks.matchAll(/^ {2}(\w+)\?: \(\(context/gm)].map((match) => match[1])
   expect(names.length).toBeGreaterThan(3)
   expect(native.hookNames()).toEqual(names)
 })

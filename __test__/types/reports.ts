@@ -79,7 +79,7 @@ interface Reports {
   ]
   RotationReport: [documented.RotationReport, native.RotationReport]
   SecretExplanation: [documented.SecretExplanation, native.SecretExplanation]
-  SecretRotationPolicy: [Required<documented.SecretRotationPolicy>, native.SecretRotationPolicy]
+  SecretRotationPolicy: [documented.SecretRotationManager['policies'][number], native.SecretRotationPolicy]
   SecretVersion: [documented.SecretVersion, native.SecretVersion]
   SecretVersions: [documented.SecretVersions, native.SecretVersions]
   ValidatedSecret: [documented.ValidatedSecret, native.ValidatedSecret]

@@ -107,12 +107,12 @@ async function gather(delivery, config, named) {
  * @returns {Promise<Audit>}
  */
 async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
-  const { path: configured, key: configuredKey } = typeof options.audit === 'object' ? options.audit : {}
+  const { path: configured, key: configuredKey } = options.audit || {}
   const given = auditLog ?? configured ?? defaultLog()
   const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
   const nothing = { log: null, verification: null, traffic: null, error: null }
   if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
-  const key = auditKeyFile === undefined ? configuredKey : readKey(auditKeyFile)
+  const key = auditKeyFile === undefined ? (configuredKey ?? undefined) : readKey(auditKeyFile)
   try {
     const verification = await library().verifyAuditLog(log, { key })
     return { log, verification, traffic: await trafficOf(log, environment), error: null }

@@ -12,7 +12,7 @@ const { finding } = require('./finding')
 function cacheFindings({ checks: { redis, memory } }, { options: { cache } }) {
   if (memory.status === 'disabled') return [finding('cache', 'note', 'off, so that each read asks the sources')]
   if (redis.status === 'disabled') return [finding('Redis', 'note', 'none configured: copies are in the process only')]
-  return [redisFinding(redis), keysFinding(cache === false ? undefined : cache?.encryptionKeys)]
+  return [redisFinding(redis), keysFinding((cache || {}).encryptionKeys ?? undefined)]
 }
 
 /** @param {import('../../index').HealthReport} health @returns {Finding[]} */
@@ -30,7 +30,7 @@ function redisFinding({ status, reason }) {
   return finding('Redis', status === 'down' ? 'error' : 'warning', reason ?? status, fix)
 }
 
-/** Shows key ids only. @param {import('../../index').EncryptionKey[] | undefined} given @returns {Finding} */
+/** Shows key ids only. @param {readonly import('../../index').EncryptionKey[] | undefined} given @returns {Finding} */
 function keysFinding(given) {
   const variable = process.env.TCS_CACHE_KEYS
   const ids = given?.map(({ id }) => id) ?? variable?.split(',').map((key) => key.split(':', 1)[0]?.trim()) ?? []

@@ -16,7 +16,7 @@ const { finding } = require('./finding')
  */
 function fileFindings({ environment, checks: { envFile } }, config) {
   const { cache } = config.options
-  const snapshot = cache === false ? undefined : cache?.snapshotPath
+  const snapshot = (cache || {}).snapshotPath ?? undefined
   return [
     ...envFileFindings(envFilePath(config, environment), envFile),
     ...(snapshot === undefined ? [] : modeFindings('snapshot', path.resolve(config.directory, snapshot))),

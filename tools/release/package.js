@@ -11,6 +11,8 @@ const path = require('node:path')
 const root = path.resolve(__dirname, '..', '..')
 /** The size limit of an installed platform package. */
 const MOST_MIB = 13
+/** The licences of all that is linked into the addon; tools/release/licenses.js writes it. */
+const LICENSES = 'THIRD-PARTY-LICENSES'
 const windows = process.platform === 'win32'
 
 /** @param {string} file */
@@ -30,7 +32,10 @@ function pack(into) {
   const platforms = Object.fromEntries(
     built.map((manifest) => {
       const from = path.join(directory, manifest.name.slice('tcs-secret-delivery-'.length))
-      return [manifest.name, tarball(into, manifest, [[path.join(root, manifest.main), manifest.main]], from)]
+      const extra = [manifest.main, LICENSES].map(
+        (name) => /** @type {[string, string]} */ ([path.join(root, name), name]),
+      )
+      return [manifest.name, tarball(into, { ...manifest, files: [...manifest.files, LICENSES] }, extra, from)]
     }),
   )
   const published = readJson(path.join(root, 'package.json'))
@@ -51,10 +56,13 @@ function tarball(into, manifest, extra, from) {
   const stage = path.join(into, manifest.name)
   fs.mkdirSync(stage, { recursive: true })
   const wanted = [...manifest.files, 'README.md'].filter((name) => fs.existsSync(path.join(from, name)))
-  for (const name of wanted) fs.cpSync(path.join(from, name), path.join(stage, name), { recursive: true })
+  for (const name of wanted)
+    fs.cpSync(path.join(from, name), path.join(stage, name), { recursive: true, filter: isSource })
   fs.copyFileSync(path.join(root, 'LICENSE'), path.join(stage, 'LICENSE'))
   for (const [source, name] of extra) fs.copyFileSync(source, path.join(stage, name))
-  fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...manifest, ...repository() }, null, 2)}\n`)
+  const described = { ...manifest, ...project() }
+  fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify(described, null, 2)}\n`)
+  linkOutside(stage, described)
   const printed = execFileSync('npm', ['pack', '--json', '--pack-destination', into, '--loglevel=error'], {
     cwd: stage,
     encoding: 'utf8',
@@ -66,11 +74,43 @@ function tarball(into, manifest, extra, from) {
   return path.join(into, filename)
 }
 
-/** The repository of the release workflow. npm compares it with the provenance of published packages. */
-function repository() {
+/** Not what builds and examples leave behind. @param {string} file */
+const isSource = (file) => !/[/\\](?:dist|node_modules)$|\.jsonl$|\.log$/.test(file)
+
+/** The repository and its pages: those of the release workflow where that runs. npm compares them with the provenance. */
+function project() {
+  const { repository, homepage, bugs } = readJson(path.join(root, 'package.json'))
   const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
-  if (GITHUB_REPOSITORY === undefined) return {}
-  return { repository: { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` } }
+  if (GITHUB_REPOSITORY === undefined) return { repository, homepage, bugs }
+  const url = `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}`
+  return {
+    repository: { type: 'git', url: `git+${url}.git` },
+    homepage: `${url}#readme`,
+    bugs: { url: `${url}/issues` },
+  }
+}
+
+/**
+ * Lets the links of packed pages that lead out of the package lead to the repository, at the tag of this version.
+ *
+ * @param {string} stage
+ * @param {any} manifest
+ */
+function linkOutside(stage, { repository, version }) {
+  const base = `${repository.url.replace(/^git\+|\.git$/g, '')}/blob/v${version}`
+  const pages = fs.readdirSync(stage, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+  for (const page of pages) {
+    const file = path.join(stage, page)
+    const text = fs
+      .readFileSync(file, 'utf8')
+      .replaceAll(/\]\(([^)\s#:]+)(#[^)\s]*)?\)/g, (whole, target, anchor = '') => {
+        const linked = path.join(path.dirname(page), target)
+        if (fs.existsSync(path.join(stage, linked))) return whole
+        if (!fs.existsSync(path.join(root, linked))) throw new Error(`${page} links to ${target}, which does not exist`)
+        return `](${base}/${linked.split(path.sep).join('/')}${anchor})`
+      })
+    fs.writeFileSync(file, text)
+  }
 }
 
 if (require.main === module) {
@@ -78,4 +118,4 @@ if (require.main === module) {
   console.log([main, ...Object.values(platforms)].join('\n'))
 }
 
-module.exports = { MOST_MIB, pack }
+module.exports = { LICENSES, MOST_MIB, pack }

@@ -53,7 +53,12 @@ function problems(root, tag) {
       name: `${name}-${suffix}`,
       version,
       main,
-      files: [main],
+      exports: {
+        '.': { webpack: './webpack.mjs', default: `./${main}` },
+        [`./${main}`]: `./${main}`,
+        './package.json': './package.json',
+      },
+      files: [main, 'webpack.mjs'],
       os: [os],
       cpu: [cpu],
       libc,
@@ -63,6 +68,9 @@ function problems(root, tag) {
     for (const [key, value] of Object.entries(expected))
       same(`${key} in npm/${suffix}/package.json`, manifest[key], value)
     same(`scripts in npm/${suffix}/package.json`, manifest.scripts, undefined)
+    const webpack = read('npm', suffix, 'webpack.mjs')
+    if (!webpack.includes(`new URL('./${main}', import.meta.url)`))
+      found.push(`npm/${suffix}/webpack.mjs does not name ${main}`)
   }
 
   const changelog = read('CHANGELOG.md')

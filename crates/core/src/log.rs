@@ -13,8 +13,13 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use secret::notice::{LogLevel, Notice, Notices};
 
-/// The beginning of the targets of this package's events: all its crates are named so.
+/// The beginning of the targets of this package's events: the name of the addon's crate, with which those of all others begin.
 const OWN: &str = "tcs_secret_delivery";
+
+/// Whether a target is a module of one of this package's crates, such as `tcs_secret_delivery_aws::call`.
+fn is_own(target: &str) -> bool {
+    target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']))
+}
 
 /// A dispatcher that sends events up to `level` to `notices`.
 pub fn dispatch(level: LevelFilter, notices: Arc<dyn Notices>) -> Dispatch {
@@ -32,7 +37,7 @@ struct Log {
 
 impl Log {
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && metadata.target().starts_with(OWN)
+        *metadata.level() <= self.level && is_own(metadata.target())
     }
 }
 
@@ -121,6 +126,36 @@ mod tests {
         });
         tracing::warn!("outside");
         assert_eq!(*heard.0.lock(), ["debug it failed code=X attempt=2", "warn look", "info another crate"]);
+    }
+
+    #[test]
+    fn events_of_each_crate_of_the_package_become_lines() {
+        let heard = Arc::new(Heard::default());
+        let log = dispatch(LevelFilter::DEBUG, heard.clone());
+        tracing::dispatcher::with_default(&log, || {
+            tracing::debug!(target: "tcs_secret_delivery", "addon");
+            tracing::debug!(target: "tcs_secret_delivery_aws::call", "aws");
+            tracing::debug!(target: "tcs_secret_delivery_audit_log", "audit log");
+            tracing::debug!(target: "tcs_secret_deliverer", "not ours");
+            tracing::debug!(target: "aws_config::tcs_secret_delivery", "not ours");
+        });
+        assert_eq!(*heard.0.lock(), ["debug addon", "debug aws", "debug audit log"]);
+    }
+
+    #[test]
+    fn the_name_of_each_crate_begins_as_that_of_the_package() {
+        // The path of a type begins with the name of its crate, as the targets of its events do.
+        for path in [
+            std::any::type_name::<Log>(),
+            std::any::type_name::<audit_log::AuditLog>(),
+            std::any::type_name::<aws::settings::AwsSettings>(),
+            std::any::type_name::<cache::settings::CacheSettings>(),
+            std::any::type_name::<files::Directory>(),
+            std::any::type_name::<secret::notice::LogLevel>(),
+        ] {
+            assert!(is_own(path), "{path}");
+        }
+        assert!(!is_own(std::any::type_name::<LevelFilter>()));
     }
 
     #[test]
