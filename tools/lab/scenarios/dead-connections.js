@@ -11,6 +11,8 @@ const { names, stored, valueOf } = require('../values')
 
 /** After this long without a word a read is sent once more, on a new connection. */
 const RETRY_MS = 1000
+/** A connection that answered less than a second ago is not suspected. */
+const IDLE_MS = 1_500
 const TOGETHER = 20
 /** Reads at once are made in batches of 20, so as many connections are open as there are batches. */
 const CONNECTIONS = 5
@@ -40,7 +42,7 @@ async function readOverDead(stage, { frozen }) {
     seen.killed = Math.max(seen.killed, proxy.accepted)
     if (frozen) service.freeze()
     await proxy.halfOpen()
-    await sleep(frozen ? 3_000 : 200)
+    await sleep(frozen ? 3_000 : IDLE_MS)
     service.thaw()
     const before = proxy.requests
     const of = take(TOGETHER)
