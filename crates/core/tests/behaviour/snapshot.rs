@@ -13,8 +13,8 @@ pub fn with_snapshot(world: &World) -> Json {
     json!({ "cache": { "snapshotPath": path, "encryptionKeys": [{ "id": "k", "key": ENCRYPTION_KEY }] } })
 }
 
-#[tokio::test]
-async fn a_fresh_process_serves_the_snapshot_while_aws_is_down() {
+/// The file has a copy of A_B, which is past its TTL, and AWS is down.
+async fn world_with_last_known_good() -> World {
     let world = World::new().await;
     world.aws.put("A_B_production", "v");
     let first = world.deliver("production", with_snapshot(&world));
@@ -22,6 +22,12 @@ async fn a_fresh_process_serves_the_snapshot_while_aws_is_down() {
     first.delivery.close().await;
     world.aws.fault(outage());
     world.wait(1000);
+    world
+}
+
+#[tokio::test]
+async fn a_fresh_process_serves_the_snapshot_while_aws_is_down() {
+    let world = world_with_last_known_good().await;
     let second = world.deliver("production", with_snapshot(&world));
     assert_eq!(second.value("A_B").await, "v");
     assert_eq!(second.delivery.metrics().stale.load(Ordering::Relaxed), 1);
@@ -34,13 +40,7 @@ async fn a_fresh_process_serves_the_snapshot_while_aws_is_down() {
 
 #[tokio::test]
 async fn explain_names_the_snapshot_where_a_read_takes_it() {
-    let world = World::new().await;
-    world.aws.put("A_B_production", "v");
-    let first = world.deliver("production", with_snapshot(&world));
-    first.value("A_B").await;
-    first.delivery.close().await;
-    world.aws.fault(outage());
-    world.wait(1000);
+    let world = world_with_last_known_good().await;
     let second = world.deliver("production", with_snapshot(&world));
     let explanation = second.explain("A_B").await;
     assert_eq!(explanation.answered_by, Some(Origin::Snapshot));
