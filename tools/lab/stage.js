@@ -23,7 +23,7 @@ const DEADLINE_MS = 150_000
 const isAwsRequest = (/** @type {Buffer} */ chunk) => chunk.subarray(0, 5).toString('latin1') === 'POST '
 
 /** @typedef {{ redis?: boolean, password?: string, postgres?: boolean }} Wanted */
-/** @typedef {{ aws?: object, cache?: object, rotation?: object, tools?: object }} StageOptions */
+/** @typedef {{ aws?: object, cache?: object, rotation?: object, tools?: object, audit?: object }} StageOptions */
 
 /** The servers of one scenario, with a proxy before each, and the services that read from them. */
 class Stage {
@@ -116,7 +116,7 @@ class Stage {
    * @param {StageOptions} options
    * @returns {import('../..').SecretDeliveryOptions}
    */
-  options({ aws = {}, cache = {}, rotation, tools }) {
+  options({ aws = {}, cache = {}, rotation, tools, audit }) {
     const { awsProxy, redis, redisProxy } = this
     const auth = redis?.password === undefined ? '' : `:${redis.password}@`
     const shared = redisProxy && { url: `redis://${auth}127.0.0.1:${redisProxy.port}` }
@@ -124,7 +124,7 @@ class Stage {
       environment: 'production',
       aws: { ...this.aws.options, endpoint: `http://127.0.0.1:${awsProxy?.port}`, ...aws },
       runtime: { variables: {}, secretDirectories: [] },
-      audit: { path: this.#audit },
+      audit: audit ?? { path: this.#audit },
       cache: { redis: shared ?? false, encryptionKeys: this.#keys, maxStaleSeconds: 600, ...cache },
       ...(rotation && { rotation }),
       ...(tools && { tools }),

@@ -78,7 +78,9 @@ const freezeRhythm = ({ short }) => ({
         await stage.aws.put(stored(of, 1))
         return Promise.all(
           rhythms.map(async (rhythmMs, i) => {
-            const service = await stage.service({ cache: { ttlSeconds: TTL_SECONDS } })
+            // On such platforms every instance has a file system of its own. In a shared log a frozen writer stops the others.
+            const audit = { path: stage.file('audit.jsonl') }
+            const service = await stage.service({ audit, cache: { ttlSeconds: TTL_SECONDS } })
             return readFrozen(stage, service, { name: of[i], rhythmMs, durationMs })
           }),
         )
