@@ -33,6 +33,8 @@ mod region;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulated;
+#[cfg(feature = "simulation")]
+mod simulated_call;
 mod source;
 mod staging;
 

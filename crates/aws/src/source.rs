@@ -8,6 +8,8 @@ use tokio::sync::Semaphore;
 use crate::operation::AwsCalls;
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
+#[cfg(feature = "simulation")]
+use crate::simulated::SimulatedAws;
 use secret::clock::Clock;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
@@ -30,7 +32,7 @@ pub struct Aws {
     account: OnceLock<String>,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
-    pub(crate) simulated: Option<Arc<dyn crate::simulated::SimulatedAws>>,
+    pub(crate) simulated: Option<Arc<dyn SimulatedAws>>,
 }
 
 impl Aws {

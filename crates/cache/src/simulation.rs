@@ -13,8 +13,6 @@ use std::time::Duration;
 use redis::{Cmd, PushInfo, RedisResult, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use crate::redis::scripts;
-
 /// An answer on its way.
 pub type Answering<T> = Pin<Box<dyn Future<Output = RedisResult<T>> + Send>>;
 

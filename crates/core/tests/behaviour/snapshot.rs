@@ -13,7 +13,7 @@ pub fn with_snapshot(world: &World) -> Json {
     json!({ "cache": { "snapshotPath": path, "encryptionKeys": [{ "id": "k", "key": ENCRYPTION_KEY }] } })
 }
 
-/// The file has a copy of A_B, which is past its TTL, and AWS is down.
+/// The file has a copy of `A_B`, which is past its TTL, and AWS is down.
 async fn world_with_last_known_good() -> World {
     let world = World::new().await;
     world.aws.put("A_B_production", "v");

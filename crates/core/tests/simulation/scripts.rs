@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use cache::simulation::scripts;
+use cache::redis::scripts;
 use fastrand::Rng;
 use redis::{Cmd, Value};
 use secret::clock::Stopwatch;

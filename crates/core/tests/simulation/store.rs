@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cache::simulation::scripts;
+use cache::redis::scripts;
 use redis::{Arg, Cmd, ErrorKind, RedisError, RedisResult, Value};
 
 /// A server's keys.
