@@ -31,7 +31,7 @@ pub struct Aws {
     pub(crate) clock: Clock,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
-    pub(crate) simulated: Option<Arc<dyn crate::simulated::SimulatedAws>>,
+    pub(crate) simulated: Option<(Arc<dyn crate::simulated::SimulatedAws>, Freezes)>,
 }
 
 impl Aws {

@@ -40,6 +40,8 @@ fn main() -> ExitCode {
     let count = given.next().unwrap_or(1000);
     let first = given.next().unwrap_or(1);
     let (next, judged, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
+    // Of all schedules together: two runs that went the same way have the same one.
+    let traces = AtomicU64::new(0);
     let watch = Stopwatch::start();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
                     let schedule = Schedule::of(first + number);
                     let outcome = run(&schedule, None, false);
                     judged.fetch_add(outcome.judged, Ordering::Relaxed);
+                    traces.fetch_xor(outcome.hash.rotate_left((number % 64) as u32), Ordering::Relaxed);
                     if outcome.violations.is_empty() {
                         continue;
                     }
@@ -73,9 +76,10 @@ fn main() -> ExitCode {
     let seconds = watch.took().as_secs_f64();
     let mut failed = failed.into_inner().expect("a lock");
     failed.sort_unstable();
+    let traces = traces.into_inner();
     let (judged, rate) = (judged.into_inner(), count as f64 / seconds);
     println!(
-        r#"{{"schedules":{count},"firstSeed":{first},"answers":{judged},"seconds":{seconds:.1},"perSecond":{rate:.1},"failed":{},"seeds":{:?}}}"#,
+        r#"{{"schedules":{count},"firstSeed":{first},"answers":{judged},"seconds":{seconds:.1},"perSecond":{rate:.1},"traces":"{traces:016x}","failed":{},"seeds":{:?}}}"#,
         failed.len(),
         &failed[..failed.len().min(100)]
     );
