@@ -37,7 +37,7 @@ impl Aws {
     pub async fn fetch_batch(&self, ids: &[String]) -> Result<BatchAnswer> {
         debug_assert!(ids.len() <= MAX_BATCH);
         #[cfg(feature = "simulation")]
-        if let Some(simulated) = &self.simulated {
+        if let Some((simulated, _)) = &self.simulated {
             let about = ids.first().map_or("", String::as_str);
             return self.ask_simulated(about, || simulated.batch(ids)).await;
         }
@@ -62,7 +62,7 @@ impl Aws {
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
         #[cfg(feature = "simulation")]
-        if let Some(simulated) = &self.simulated {
+        if let Some((simulated, _)) = &self.simulated {
             return self.ask_simulated(prefix, || simulated.list(prefix)).await;
         }
         let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;

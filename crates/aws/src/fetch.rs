@@ -19,7 +19,7 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
     pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
         #[cfg(feature = "simulation")]
-        if let Some(simulated) = &self.simulated {
+        if let Some((simulated, _)) = &self.simulated {
             return self.ask_simulated(id, || simulated.fetch(id)).await;
         }
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {

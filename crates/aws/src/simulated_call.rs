@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use crate::awake::{Attempt, attempt as one};
 use crate::settings::AwsSettings;
 use crate::simulated::{Answering, SimulatedAws};
 use crate::source::Aws;
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::freeze::Freezes;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -20,7 +22,7 @@ impl Aws {
     /// A source that asks `simulated`.
     pub fn simulated(config: &Arc<AwsSettings>, clock: &Clock, simulated: Arc<dyn SimulatedAws>) -> Self {
         let mut aws = Self::new(config, clock);
-        aws.simulated = Some(simulated);
+        aws.simulated = Some((simulated, Freezes::new(clock.clone())));
         aws
     }
 
@@ -36,17 +38,20 @@ impl Aws {
                 let limited =
                     || SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: the rate limit is used up"));
                 sleep(wait.ok_or_else(limited)?).await;
-                let error = match timeout(self.attempt_timeout, begin()).await {
-                    Ok(Ok(answer)) => {
+                let freezes = self.simulated.as_ref().map_or(self.freezes, |(_, freezes)| freezes);
+                let error = match one(freezes, self.attempt_timeout, begin()).await {
+                    Attempt::Ended(Ok(answer)) => {
                         breaker.succeeded();
                         return Ok(answer);
                     }
-                    Ok(Err(error)) if error.is_denied() => {
+                    Attempt::Ended(Err(error)) if error.is_denied() => {
                         breaker.succeeded();
                         return Err(error);
                     }
-                    Ok(Err(error)) => error,
-                    Err(_) => SecretError::new(ErrorCode::SourceTimeout, format!("{id}: no answer in time")),
+                    Attempt::Ended(Err(error)) => error,
+                    // Asked again, as real calls are.
+                    Attempt::Frozen => continue,
+                    Attempt::TimedOut => SecretError::new(ErrorCode::SourceTimeout, format!("{id}: no answer in time")),
                 };
                 breaker.failed(&error);
                 if attempt >= self.max_attempts {

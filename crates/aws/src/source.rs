@@ -32,7 +32,7 @@ pub struct Aws {
     account: OnceLock<String>,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
-    pub(crate) simulated: Option<Arc<dyn SimulatedAws>>,
+    pub(crate) simulated: Option<(Arc<dyn SimulatedAws>, Freezes)>,
 }
 
 impl Aws {

@@ -126,6 +126,11 @@ impl Entry {
         }
     }
 
+    /// Whether it was first seen after a question of then was asked, so that neither is later than the other.
+    pub fn was_seen_since(&self, asked: Moment) -> bool {
+        self.seen.get() >= asked
+    }
+
     pub(crate) fn note_seen(&self, now: Moment) {
         self.seen.advance(Moment::FIRST, now);
     }

@@ -1,5 +1,6 @@
 //! Receives what other instances publish, on a connection of its own that is monitored and renewed.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use redis::{FromRedisValue as _, PushInfo, PushKind};
@@ -89,20 +90,38 @@ async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMu
 /// Passes messages on until the connection is lost.
 async fn listen(link: &Link, channel: &str, received: &mut UnboundedReceiver<PushInfo>, heard: &mut impl FnMut(Heard)) {
     loop {
-        match timeout(PING_EVERY, received.recv()).await {
-            Ok(None | Some(PushInfo { kind: PushKind::Disconnection, .. })) => return,
-            Ok(Some(PushInfo { kind: PushKind::Message, data })) => {
-                if let Some(message) = message_of(channel, data) {
-                    heard(Heard::Message(message));
-                }
+        if let Ok(push) = timeout(PING_EVERY, received.recv()).await {
+            if !pass_on(channel, push, heard) {
+                return;
             }
-            Ok(Some(_)) => {}
-            // No message for a while: check the connection.
-            Err(_) => match timeout(PING_DEADLINE, link.query::<String>(redis::cmd("PING"))).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return,
-            },
+            continue;
         }
+        // No message for a while: check the connection. What comes meanwhile is heard at once.
+        let mut ping = pin!(timeout(PING_DEADLINE, link.query::<String>(redis::cmd("PING"))));
+        loop {
+            tokio::select! {
+                biased;
+                push = received.recv() => if !pass_on(channel, push, heard) { return },
+                answered = &mut ping => match answered {
+                    Ok(Ok(_)) => break,
+                    Ok(Err(_)) | Err(_) => return,
+                },
+            }
+        }
+    }
+}
+
+/// Passes a message on; `false` when the connection is lost.
+fn pass_on(channel: &str, push: Option<PushInfo>, heard: &mut impl FnMut(Heard)) -> bool {
+    match push {
+        None | Some(PushInfo { kind: PushKind::Disconnection, .. }) => false,
+        Some(PushInfo { kind: PushKind::Message, data }) => {
+            if let Some(message) = message_of(channel, data) {
+                heard(Heard::Message(message));
+            }
+            true
+        }
+        Some(_) => true,
     }
 }
 

@@ -155,12 +155,13 @@ impl Reads {
             match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
                     let is_it = any || fetched.primary_version().is_some_and(|version| versions.contains(&version));
-                    if is_it {
+                    // An older version than one that came meanwhile may be gone again: the next answer tells.
+                    if is_it && !self.is_overtaken(&want, fetched) {
                         self.adopt_everywhere(&want, fetched.clone()).await;
                         return Ok(true);
                     }
                     // Another new version: the one announced may have been replaced since, or is no version at all.
-                    if self.copies.is_news(name, fetched) && !self.is_doubtful(name, &said) {
+                    if !is_it && self.copies.is_news(name, fetched) && !self.is_doubtful(name, &said) {
                         self.adopt_everywhere(&want, fetched.clone()).await;
                     }
                 }
@@ -181,6 +182,15 @@ impl Reads {
             }
             sleep(polls.next_wait()).await;
         }
+    }
+
+    /// Whether a newer version than `fetched` was seen after the question of `want`.
+    fn is_overtaken(&self, want: &Want, fetched: &Fetched) -> bool {
+        let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
+        held.is_some_and(|held| {
+            held.was_seen_since(want.asked.at())
+                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        })
     }
 
     /// Puts what AWS gave into every cache, and notifies all instances that did not know that version. The shared copy

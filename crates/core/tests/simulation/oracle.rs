@@ -27,6 +27,9 @@ struct Known {
     place: usize,
     /// From the first on, values must have been live at the second or later.
     floors: Vec<(u64, u64)>,
+    /// The same for what is not known for certain, because a message may be forged and Redis may not answer: flagged copies may be
+    /// older.
+    hints: Vec<(u64, u64)>,
     /// When AWS was asked, and when it said, that this identity is denied; nothing newer is known.
     denied: Option<(u64, u64)>,
     /// The newest question that AWS answered otherwise.
@@ -47,6 +50,8 @@ pub struct Oracle {
     known: Vec<Vec<Known>>,
     /// When AWS last failed an instance, or the instance stood still.
     disturbed: Vec<u64>,
+    /// When each instance stood still last. An answer that came meanwhile counts once: the second read sees what is new (D29).
+    thawed: Vec<u64>,
     calls: Vec<VecDeque<u64>>,
     pub violations: Vec<String>,
     /// Answers that were judged.
@@ -60,6 +65,7 @@ pub struct Begun {
     stood: u64,
     place: usize,
     floor: u64,
+    hinted: u64,
 }
 
 impl Oracle {
@@ -68,6 +74,7 @@ impl Oracle {
             setting: setting.clone(),
             known: vec![vec![Known::default(); setting.names]; setting.instances],
             disturbed: vec![0; setting.instances],
+            thawed: vec![0; setting.instances],
             calls: vec![VecDeque::new(); setting.instances],
             violations: Vec::new(),
             judged: 0,
@@ -81,8 +88,11 @@ impl Oracle {
     /// A read begins; `stood`: how long the instance stood still so far.
     pub fn begin(&self, instance: usize, name: usize, now: u64, stood: u64) -> Begun {
         let known = &self.known[instance][name];
-        let floor = known.floors.iter().filter(|(from, _)| *from < now).map(|(_, floor)| *floor).max();
-        Begun { at: now, stood, place: known.place, floor: floor.unwrap_or(0) }
+        let newest = |floors: &[(u64, u64)]| {
+            floors.iter().filter(|(from, _)| *from < now).map(|(_, floor)| *floor).max().unwrap_or(0)
+        };
+        let (floor, hinted) = (newest(&known.floors), newest(&known.hints));
+        Begun { at: now, stood, place: known.place, floor, hinted }
     }
 
     /// A read, or a refresh, has ended.
@@ -118,21 +128,26 @@ impl Oracle {
         let known = &mut self.known[instance][name];
         known.place = known.place.max(place);
         if let Some((asked, told)) = known.denied
-            && told < begun.at
+            // It is known once the calls that were made together with it have ended.
+            && told + TIMEOUT_MS < begun.at
         {
             self.wrong(now, instance, name, &format!("{version} although AWS, asked at {asked}, denied it at {told}"));
         }
-        if ended.saturating_add(lag + SLACK_MS) < begun.floor {
-            let floor = begun.floor;
+        let floor = if found.stale { begun.floor } else { begun.floor.max(begun.hinted) };
+        if ended.saturating_add(lag + SLACK_MS) < floor {
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, after a drop at {floor}"));
         }
         let stale = if found.stale { self.setting.max_stale_ms } else { 0 };
         let oldest = begun.at.saturating_sub(self.setting.ttl_ms + stale + DOUBT_MS + lag + SLACK_MS);
-        if ended < oldest {
+        if ended < oldest && !self.just_thawed(instance, begun) {
             let flagged = found.stale;
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, is too old (stale: {flagged})"));
         }
         self.check_right((instance, name), begun, now, &version);
+    }
+
+    fn just_thawed(&self, instance: usize, begun: Begun) -> bool {
+        self.thawed[instance] > 0 && begun.at < self.thawed[instance] + TIMEOUT_MS
     }
 
     /// Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
@@ -153,7 +168,7 @@ impl Oracle {
         self.judged += 1;
         let since = begun.at.saturating_sub(self.setting.negative_ttl_ms + 2 * TIMEOUT_MS + self.setting.lag_ms);
         let was_absent = (since..=now).step_by(1).any(|at| history.at(at).is_none());
-        if !was_absent {
+        if !was_absent && !self.just_thawed(instance, begun) {
             self.wrong(now, instance, name, "nothing, although there was a version all the time");
         }
     }
@@ -185,7 +200,7 @@ impl Oracle {
             }
             ["2", _, "clear", _] => {
                 for known in &mut self.known[instance] {
-                    known.floors.push((effective, before));
+                    known.hints.push((effective, before));
                 }
             }
             _ => {}
@@ -195,9 +210,10 @@ impl Oracle {
     /// The instance stands still from now on: what it has not seen yet it sees afterwards.
     pub fn frozen(&mut self, instance: usize, now: u64, until: u64) {
         self.disturbed[instance] = self.disturbed[instance].max(until);
+        self.thawed[instance] = self.thawed[instance].max(until);
         self.excuse(instance, None, until + 5000);
         for known in &mut self.known[instance] {
-            for (effective, _) in &mut known.floors {
+            for (effective, _) in known.floors.iter_mut().chain(&mut known.hints) {
                 if *effective >= now {
                     *effective = until + 2;
                 }
