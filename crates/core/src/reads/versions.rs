@@ -16,7 +16,7 @@ use secret::found::Fetched;
 use secret::name::SecretName;
 use secret::rate_limit::TokenBucket;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::Reads;
 use super::table::Course;
@@ -43,9 +43,8 @@ pub struct Pace {
 
 impl Pace {
     /// Waits until AWS may be asked; `None` when that is not before `end`.
-    async fn turn(&self, is_first: bool, end: Instant) -> Option<SemaphorePermit<'_>> {
-        let left = end.saturating_duration_since(Instant::now());
-        let wait = if is_first { self.first_looks.take(Duration::MAX) } else { self.further_looks.take(left) };
+    async fn turn(&self, is_first: bool, end: Deadline) -> Option<SemaphorePermit<'_>> {
+        let wait = if is_first { self.first_looks.take(Duration::MAX) } else { self.further_looks.take(end.left()) };
         sleep(wait?).await;
         self.slots.acquire().await.ok()
     }
@@ -135,15 +134,14 @@ impl Reads {
     /// AWS's, after ten seconds where a version is waited for; the caches stay as they are.
     pub async fn catch_up(self: &Arc<Self>, name: &SecretName, versions: &[&str], pace: Option<&Pace>) -> Result<bool> {
         let (end, mut polls) = (Deadline::after(CATCH_UP), Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around));
-        let (last_look, mut is_first) = (Instant::now() + CATCH_UP, true);
-        let any = versions.is_empty();
+        let (any, mut is_first) = (versions.is_empty(), true);
         loop {
             let turn = match pace {
                 Some(pace) => {
-                    let turn = pace.turn(is_first, last_look).await;
+                    let turn = pace.turn(is_first, end).await;
                     if turn.is_none() {
                         // Too many catch-ups wait for versions that AWS does not have. The caller's next look decides.
-                        sleep_until(last_look).await;
+                        sleep(end.left()).await;
                         return Ok(false);
                     }
                     turn
