@@ -56,11 +56,6 @@ impl Deadline {
         now() >= self.extended(Freezes::process())
     }
 
-    /// The time until the deadline.
-    pub fn left(self) -> Duration {
-        self.extended(Freezes::process()).saturating_duration_since(now())
-    }
-
     /// Runs `work` until it ends or the deadline passes.
     ///
     /// # Errors
