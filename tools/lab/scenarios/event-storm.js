@@ -7,6 +7,7 @@ const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { goal, number } = require('../../report')
 const { until } = require('../../../__test__/support/until')
+const { MACHINE_MS } = require('../fault')
 const { KNOWN, Stage } = require('../stage')
 const { idOf, names, stored, valueOf } = require('../values')
 
@@ -78,12 +79,14 @@ const eventStorm = ({ short }) => ({
         /** @type {import('../load').Report} */ during,
         /** @type {import('../load').Report} */ before,
       ) => Math.max(0, during.worstMs - before.worstMs)
+      // The short run shares the machine with a whole test run.
+      const delay = short ? DELAY_MS + MACHINE_MS : DELAY_MS
       return [
         goal(`${what} (${JSON.stringify(answers)}): AWS calls`, calls, 'under', MOST_CALLS, number),
         goal(`${what}: the rotation is followed after`, followedMs, 'under', FOLLOWED_MS, milliseconds),
-        goal(`${what}: known reads waited longer by`, delayed(known, quiet.known), 'under', DELAY_MS, milliseconds),
-        goal(`${what}: cold reads waited longer by`, delayed(cold, quiet.cold), 'under', DELAY_MS, milliseconds),
-        goal(`${what}: the event loop was blocked for`, handedOverMs, 'under', DELAY_MS, milliseconds),
+        goal(`${what}: known reads waited longer by`, delayed(known, quiet.known), 'under', delay, milliseconds),
+        goal(`${what}: cold reads waited longer by`, delayed(cold, quiet.cold), 'under', delay, milliseconds),
+        goal(`${what}: the event loop was blocked for`, handedOverMs, 'under', delay, milliseconds),
         goal(`${what}: failed or wrong reads`, lost, 'at most', 0, number),
       ]
     }),
