@@ -43,11 +43,7 @@ impl Aws {
         aws
     }
 
-    pub(crate) async fn ask_simulated<'a, T>(
-        &'a self,
-        id: &str,
-        begin: impl Fn() -> Answering<'a, T>,
-    ) -> Result<T> {
+    pub(crate) async fn ask_simulated<'a, T>(&'a self, id: &str, begin: impl Fn() -> Answering<'a, T>) -> Result<T> {
         let breaker = &self.regions[0].breaker;
         let answered = async {
             let _slot = self.in_flight.acquire().await;
@@ -56,7 +52,8 @@ impl Aws {
             loop {
                 breaker.admit()?;
                 let wait = self.rate_limit.take(self.timeout);
-                let limited = || SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: the rate limit is used up"));
+                let limited =
+                    || SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: the rate limit is used up"));
                 sleep(wait.ok_or_else(limited)?).await;
                 let freezes = self.simulated.as_ref().map_or(self.freezes, |(_, freezes)| freezes);
                 let error = match one(freezes, self.attempt_timeout, begin()).await {

@@ -135,7 +135,6 @@ impl Entry {
         self.seen.advance(Moment::FIRST, now);
     }
 
-
     /// Its version, when AWS gave it.
     pub fn known(&self) -> Option<Known> {
         let version = self.version_id.clone()?;

@@ -320,9 +320,8 @@ impl TieredCache {
         let now = self.clock.now();
         let held = self.memory.held(want.name.as_str());
         // AWS tells which of the two is live.
-        let is_overtaken = |known: Known| {
-            known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at())
-        };
+        let is_overtaken =
+            |known: Known| known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at());
         if self.known(&want.name).is_some_and(is_overtaken) {
             return Shared::Miss;
         }

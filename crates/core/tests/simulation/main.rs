@@ -36,7 +36,8 @@ fn the_same_seed_gives_the_same_run() {
         let schedule = Schedule::of(seed);
         let (one, other) = (run(&schedule, None, true), run(&schedule, None, true));
         assert!(one.lines > 20, "seed {seed}: nothing happened");
-        let pairs = one.trace.iter().flat_map(|text| text.lines()).zip(other.trace.iter().flat_map(|text| text.lines()));
+        let pairs =
+            one.trace.iter().flat_map(|text| text.lines()).zip(other.trace.iter().flat_map(|text| text.lines()));
         let apart = pairs.enumerate().find(|(_, (one, other))| one != other);
         assert_eq!(apart, None, "seed {seed}");
         assert_eq!(one.hash, other.hash, "seed {seed}");
@@ -64,7 +65,8 @@ fn each_defect_is_found_within_a_minute() {
         let (watch, mut seed) = (Stopwatch::start(), FIRST_SEED);
         // Found: a schedule that goes wrong with the defect, and well without it.
         let finds = |schedule: &Schedule| {
-            !run(schedule, Some(defect), false).violations.is_empty() && run(schedule, None, false).violations.is_empty()
+            !run(schedule, Some(defect), false).violations.is_empty()
+                && run(schedule, None, false).violations.is_empty()
         };
         while !finds(&Schedule::of(seed)) {
             assert!(watch.took() < Duration::from_secs(60), "{defect:?} was not found with {seed} schedules");

@@ -85,6 +85,12 @@ impl Oracle {
         self.violations.push(format!("at {now} ms, instance {instance}, {}: {what}", secret_name(name)));
     }
 
+    /// Redis let an older copy replace a newer one, or a drop.
+    pub fn went_back(&mut self, now: u64, key: &str) {
+        self.violations
+            .push(format!("at {now} ms, Redis, {key}: something older took the place of a newer copy, or of a drop"));
+    }
+
     /// A read begins; `stood`: how long the instance stood still so far.
     pub fn begin(&self, instance: usize, name: usize, now: u64, stood: u64) -> Begun {
         let known = &self.known[instance][name];
@@ -104,7 +110,14 @@ impl Oracle {
     }
 
     /// A read gave a value.
-    pub fn value(&mut self, (instance, name): (usize, usize), begun: Begun, now: u64, found: &Found, history: &History) {
+    pub fn value(
+        &mut self,
+        (instance, name): (usize, usize),
+        begun: Begun,
+        now: u64,
+        found: &Found,
+        history: &History,
+    ) {
         self.judged += 1;
         let lag = self.setting.lag_ms;
         let version = found.version_id.as_deref().unwrap_or_default().to_owned();
@@ -233,7 +246,8 @@ impl Oracle {
         let known = &mut self.known[instance][name];
         // To the instance an answer is as old as the first attempt, which may be older than the one that was answered.
         let first = asked.saturating_sub(TIMEOUT_MS);
-        if known.allowed.is_none_or(|allowed| allowed < first) && known.denied.is_none_or(|(denied, _)| denied < asked) {
+        if known.allowed.is_none_or(|allowed| allowed < first) && known.denied.is_none_or(|(denied, _)| denied < asked)
+        {
             known.denied = Some((asked, known.denied.map_or(now, |(_, told)| told)));
         }
     }

@@ -30,30 +30,81 @@ pub struct Setting {
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub enum Act {
-    Read { instance: usize, names: Vec<usize> },
-    Refresh { instance: usize, name: usize },
-    Invalidate { instance: usize, name: usize },
-    Clear { instance: usize },
-    List { instance: usize },
+    Read {
+        instance: usize,
+        names: Vec<usize>,
+    },
+    Refresh {
+        instance: usize,
+        name: usize,
+    },
+    Invalidate {
+        instance: usize,
+        name: usize,
+    },
+    Clear {
+        instance: usize,
+    },
+    List {
+        instance: usize,
+    },
     /// A new version; `hear`: instances that get the event, each after so many ms, each so many times.
-    Rotate { name: usize, hear: Vec<(usize, u64, u8)> },
+    Rotate {
+        name: usize,
+        hear: Vec<(usize, u64, u8)>,
+    },
     /// The version before the live one is live again.
-    Rollback { name: usize, hear: Vec<(usize, u64, u8)> },
-    Delete { name: usize, hear: Vec<(usize, u64, u8)> },
-    Deny { instance: usize, name: usize },
-    Grant { instance: usize, name: usize },
-    ForgedEvent { instance: usize, name: usize },
-    ForgedMessage { name: usize, kind: u8 },
-    RedisDown { ms: u64 },
+    Rollback {
+        name: usize,
+        hear: Vec<(usize, u64, u8)>,
+    },
+    Delete {
+        name: usize,
+        hear: Vec<(usize, u64, u8)>,
+    },
+    Deny {
+        instance: usize,
+        name: usize,
+    },
+    Grant {
+        instance: usize,
+        name: usize,
+    },
+    ForgedEvent {
+        instance: usize,
+        name: usize,
+    },
+    ForgedMessage {
+        name: usize,
+        kind: u8,
+    },
+    RedisDown {
+        ms: u64,
+    },
     RedisFlush,
-    RedisSlow { ms: u64 },
+    RedisSlow {
+        ms: u64,
+    },
     /// The instance's connections are dead without a word.
-    Cut { instance: usize },
-    AwsDown { ms: u64 },
-    AwsHangs { ms: u64 },
-    AwsSlow { ms: u64 },
-    Freeze { instance: usize, ms: u64 },
-    Restart { instance: usize },
+    Cut {
+        instance: usize,
+    },
+    AwsDown {
+        ms: u64,
+    },
+    AwsHangs {
+        ms: u64,
+    },
+    AwsSlow {
+        ms: u64,
+    },
+    Freeze {
+        instance: usize,
+        ms: u64,
+    },
+    Restart {
+        instance: usize,
+    },
 }
 
 /// An act, and how long after the one before.
