@@ -85,6 +85,12 @@ impl Oracle {
         self.violations.push(format!("at {now} ms, instance {instance}, {}: {what}", secret_name(name)));
     }
 
+    /// Redis let an older copy replace a newer one, or a drop.
+    pub fn went_back(&mut self, now: u64, key: &str) {
+        self.violations
+            .push(format!("at {now} ms, Redis, {key}: something older took the place of a newer copy, or of a drop"));
+    }
+
     /// A read begins; `stood`: how long the instance stood still so far.
     pub fn begin(&self, instance: usize, name: usize, now: u64, stood: u64) -> Begun {
         let known = &self.known[instance][name];

@@ -10,8 +10,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::store::{Published, words};
-use super::world::World;
+use super::store::{Published, asked_of, number, words};
+use super::world::{State, World};
 
 /// The server, as one instance reaches it.
 pub struct Reached {
@@ -99,12 +99,39 @@ fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value
     let (now, mut published) = (world.redis_now(), Published::new());
     let answers = {
         let mut state = world.state.lock();
-        commands.iter().map(|command| state.store.run(now, &words(command), &mut published)).collect()
+        let state = &mut *state;
+        let true_now = world.now();
+        let ran = commands.iter().map(|command| {
+            let words = words(command);
+            let before = shared(state, now, &words);
+            let answer = state.store.run(now, &words, &mut published);
+            // A newer copy, or a drop, is never replaced by an older copy.
+            if let (Some((copy, dropped)), Some((after, _))) = (before, shared(state, now, &words))
+                && after != copy
+                // A drop leaves no copy, but its time.
+                && if after == 0 { copy > shared(state, now, &words).map_or(0, |(_, at)| at) } else { after <= copy.max(dropped) }
+            {
+                state.oracle.went_back(true_now, &String::from_utf8_lossy(&words[3]));
+            }
+            answer
+        });
+        ran.collect()
     };
     for (channel, message) in published {
         world.publish(&channel, &message, world.now() - sent);
     }
     answers
+}
+
+/// When the copy that a command shares over, or drops, was asked for, and when it was dropped last; zeros for neither.
+fn shared(state: &mut State, now: u64, words: &[Vec<u8>]) -> Option<(i64, i64)> {
+    let [_, script, _, key, drop_key, ..] = words else { return None };
+    let scripts = [cache::simulation::scripts::SHARE, cache::simulation::scripts::DROP];
+    if !scripts.iter().any(|one| one.as_bytes() == script) {
+        return None;
+    }
+    let copy = state.store.get(now, key).and_then(asked_of).unwrap_or(0);
+    Some((copy, state.store.get(now, drop_key).map_or(0, number)))
 }
 
 impl Line {

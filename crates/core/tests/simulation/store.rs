@@ -32,7 +32,8 @@ pub fn words(command: &Cmd) -> Words {
     command.args_iter().map(word).collect()
 }
 
-fn number(bytes: &[u8]) -> i64 {
+/// A number written as text; 0 for other text.
+pub fn number(bytes: &[u8]) -> i64 {
     std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
@@ -40,7 +41,8 @@ fn part(bytes: &[u8], from: usize, to: usize) -> &[u8] {
     &bytes[from.min(bytes.len())..to.min(bytes.len())]
 }
 
-fn asked_of(copy: &[u8]) -> Option<i64> {
+/// When the copy in a record was asked for.
+pub fn asked_of(copy: &[u8]) -> Option<i64> {
     copy.starts_with(b"2c").then(|| number(part(copy, 2, 17)))
 }
 
@@ -50,7 +52,8 @@ impl Store {
         self.keys.clear();
     }
 
-    fn get(&mut self, now: u64, key: &[u8]) -> Option<&[u8]> {
+    /// What stands under a key.
+    pub fn get(&mut self, now: u64, key: &[u8]) -> Option<&[u8]> {
         if self.keys.get(key)?.until_ms.is_some_and(|until| until <= now) {
             self.keys.remove(key);
         }
