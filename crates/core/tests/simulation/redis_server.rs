@@ -126,7 +126,7 @@ fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value
 /// When the copy that a command shares over, or drops, was asked for, and when it was dropped last; zeros for neither.
 fn shared(state: &mut State, now: u64, words: &[Vec<u8>]) -> Option<(i64, i64)> {
     let [_, script, _, key, drop_key, ..] = words else { return None };
-    let scripts = [cache::simulation::scripts::SHARE, cache::simulation::scripts::DROP];
+    let scripts = [cache::redis::scripts::SHARE, cache::redis::scripts::DROP];
     if !scripts.iter().any(|one| one.as_bytes() == script) {
         return None;
     }
