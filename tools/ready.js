@@ -37,7 +37,16 @@ const checks = {
     setup.run('cargo', ['doc', '--locked', '--workspace', '--no-deps', '--quiet'], {
       env: { RUSTDOCFLAGS: '-D warnings' },
     })
-    const options = ['--entryPoints', 'index.d.ts', '--emit', 'none', '--treatWarningsAsErrors', '--logLevel', 'Warn']
+    const options = [
+      '--entryPoints',
+      'index.d.ts',
+      '--emit',
+      'none',
+      '--disableSources',
+      '--treatWarningsAsErrors',
+      '--logLevel',
+      'Warn',
+    ]
     setup.run(process.execPath, [setup.typedoc(), ...options])
   },
   deny() {

@@ -43,8 +43,16 @@ impl Aws {
         }
         let about = ids.first().map_or("", String::as_str);
         let read = |output, region: Option<&str>| {
-            let mut answers = BatchAnswer::new();
-            self.collect(output, region, |id, answer| drop(answers.insert(id, answer)));
+            let (mut answers, mut twice) = (BatchAnswer::new(), Vec::new());
+            self.collect(output, region, |id, answer| {
+                if answers.insert(id.clone(), answer).is_some() {
+                    twice.push(id);
+                }
+            });
+            // Which of the two is true is not known here: left out, so that the caller asks for the name alone.
+            for id in &twice {
+                answers.remove(id);
+            }
             Ok(answers)
         };
         let answered = self

@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_value_and_an_error_in_one_batch_has_no_answer() {
+        let canned = Canned::default();
+        let body = br#"{"SecretValues":[{"Name":"A","SecretString":"a"},{"Name":"B","SecretString":"b"}],
+            "Errors":[{"SecretId":"A","ErrorCode":"ResourceNotFoundException"}]}"#;
+        canned.set(200, "", body);
+        let asked = ["A".to_owned(), "B".to_owned()];
+        let answers = RUNTIME.block_on(async { canned.source(&AWS).fetch_batch(&asked).await }).expect("a batch");
+        assert_eq!(answers.keys().collect::<Vec<_>>(), ["B"]);
+    }
+
+    #[test]
     fn every_file_of_the_corpus_and_what_is_near_it_holds() {
         let mut random = fastrand::Rng::with_seed(1);
         for (name, target) in TARGETS {

@@ -70,7 +70,7 @@ impl AtomicMoment {
 /// Reads monotonic and wall-clock time; tests replace it with one they move by hand.
 ///
 /// Monotonic time counts the time in which the machine slept or the process was stopped: a copy grows old meanwhile. It
-/// is coarse (a few milliseconds) because it is read on every cached read: see [`suspended`](crate::suspended) for how
+/// is coarse (a few milliseconds) because it is read on every cached read: see `suspended` for how
 /// and what it costs. Nothing here needs more: TTLs are seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<TestTime>>);
