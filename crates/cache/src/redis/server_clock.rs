@@ -13,11 +13,18 @@ const SERVER_CLOCK_FOR: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug)]
 pub struct ServerClock {
     ahead_ms: i64,
+    /// How long it took to read the server's clock: the difference may be smaller by as much.
+    took: Duration,
 }
 
 impl ServerClock {
-    fn new(server_ms: u64, now: Moment) -> Self {
-        Self { ahead_ms: server_ms.cast_signed().saturating_sub(now.as_millis().cast_signed()) }
+    fn new(server_ms: u64, now: Moment, took: Duration) -> Self {
+        Self { ahead_ms: server_ms.cast_signed().saturating_sub(now.as_millis().cast_signed()), took }
+    }
+
+    /// The latest moment at which the server's clock may have shown `ms`. A drop counts from then on.
+    pub fn latest_moment_of(self, ms: u64) -> Moment {
+        self.moment_of(ms).plus(self.took)
     }
 
     /// The moment at which the server's clock shows `ms`, by this process's clock.
@@ -39,7 +46,7 @@ impl RedisCache {
     /// `CACHE_UNAVAILABLE`.
     pub async fn server_clock(&self) -> Result<ServerClock> {
         if self.clock.is_test() {
-            return Ok(ServerClock::new(self.clock.unix_ms(), self.clock.now()));
+            return Ok(ServerClock::new(self.clock.unix_ms(), self.clock.now(), Duration::ZERO));
         }
         let known = *self.server_clock.lock();
         if let Some((clock, read_at)) = known
@@ -51,7 +58,7 @@ impl RedisCache {
         let link = self.link(OPERATION_DEADLINE).await?;
         let ms = self.bounded(link.time_ms(), OPERATION_DEADLINE).await?;
         // The server read its clock after `read_at`, so copies may look older, never younger.
-        let clock = ServerClock::new(ms, read_at);
+        let clock = ServerClock::new(ms, read_at, self.clock.now().since(read_at));
         *self.server_clock.lock() = Some((clock, read_at));
         Ok(clock)
     }

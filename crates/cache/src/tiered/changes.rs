@@ -193,7 +193,7 @@ impl TieredCache {
         let cleared = async {
             let at = shared.redis.cleared_ms(shared.environment).await?;
             match at {
-                Some(ms) => shared.redis.server_clock().await.map(|server| Some(server.moment_of(ms))),
+                Some(ms) => shared.redis.server_clock().await.map(|server| Some(server.latest_moment_of(ms))),
                 None => Ok(None),
             }
         };
@@ -231,7 +231,7 @@ impl TieredCache {
         };
         for (((name, id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
             let held = self.memory.held(name.as_str());
-            if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.moment_of(ms)))
+            if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.latest_moment_of(ms)))
                 && held.as_ref().is_none_or(|held| held.asked <= at)
             {
                 self.memory.drop_value(&name.text(), at, self.clock.now());

@@ -156,14 +156,15 @@ impl Oracle {
         self.thawed[instance] > 0 && begun.at < self.thawed[instance] + TIMEOUT_MS
     }
 
-    /// Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
+    /// The last check may have come a period before the first copy of another instance is used, and the next one comes within a
+    /// period after it. Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
     fn check_right(&mut self, (instance, name): (usize, usize), begun: Begun, now: u64, version: &str) {
         let Some(every) = self.setting.access_check_ms else { return };
         let known = &mut self.known[instance][name];
         let begin = known.used.filter(|(_, last)| last + every > begun.at).map_or(begun.at, |(begin, _)| begin);
         known.used = Some((begin, begun.at));
         if let Some(since) = known.truly_denied
-            && begun.at > since.max(self.disturbed[instance]).max(begin) + every + 2 * TIMEOUT_MS
+            && begun.at > since.max(self.disturbed[instance]).max(begin) + 2 * every + 2 * TIMEOUT_MS
         {
             self.wrong(now, instance, name, &format!("{version} although AWS denies it since {since}"));
         }
@@ -243,6 +244,10 @@ impl Oracle {
 
     /// AWS, asked then, denied the secret.
     pub fn denied(&mut self, instance: usize, name: usize, asked: u64, now: u64) {
+        // A failure that came while the instance stood still is asked for again.
+        if self.thawed[instance] >= asked && self.thawed[instance] > 0 {
+            return;
+        }
         let known = &mut self.known[instance][name];
         // To the instance an answer is as old as the first attempt, which may be older than the one that was answered.
         let first = asked.saturating_sub(TIMEOUT_MS);
