@@ -114,9 +114,10 @@ impl Store {
         published: &mut Published,
     ) -> RedisResult<Value> {
         if script == scripts::REMOVE.as_bytes() {
-            let is_its = self
-                .get(clock, &keys[0])
-                .is_some_and(|copy| copy.starts_with(b"2c") && part(copy, 48, 64) == &arguments[0][..]);
+            let is_its = self.get(clock, &keys[0]).is_some_and(|copy| {
+                copy.first().is_some_and(|first| *first <= 1)
+                    || (copy.starts_with(b"2c") && part(copy, 48, 64) == &arguments[0][..])
+            });
             if is_its {
                 self.keys.remove(&keys[0]);
             }
