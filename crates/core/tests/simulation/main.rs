@@ -23,6 +23,8 @@ use shrink::{described, shrink};
 
 /// Where the short form begins; the long one begins elsewhere each time.
 const FIRST_SEED: u64 = 1;
+/// The short form runs the same schedules on every machine, however fast it is; slow ones run fewer.
+const MOST_SEEDS: u64 = 3000;
 
 fn report(schedule: &Schedule, defect: Option<Defect>) -> String {
     let short = shrink(schedule, defect);
@@ -48,7 +50,7 @@ fn the_same_seed_gives_the_same_run() {
 fn no_schedule_breaks_a_promise() {
     let (watch, mut seed) = (Stopwatch::start(), FIRST_SEED);
     let mut judged = 0;
-    while watch.took() < Duration::from_secs(20) {
+    while seed < FIRST_SEED + MOST_SEEDS && watch.took() < Duration::from_secs(20) {
         let schedule = Schedule::of(seed);
         let outcome = run(&schedule, None, false);
         assert!(outcome.violations.is_empty(), "{}", report(&schedule, None));
