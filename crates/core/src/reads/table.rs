@@ -5,6 +5,7 @@
 //! refreshes, events and `explain` all go through it, so they cannot disagree.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache::entry::Entry;
 use cache::memory::Lookup;
@@ -12,6 +13,9 @@ use cache::tiered::Shared;
 use secret::clock::Moment;
 use secret::error::{Result, SecretError};
 use secret::found::{Fetched, Found, Origin};
+
+/// After a rotation, some of AWS's hosts may go on giving the version before for this long. Seconds were seen, never more.
+const LAG: Duration = Duration::from_secs(5);
 
 /// A value, "AWS has no such secret" (`None`), or why neither is known.
 pub type Answer = Result<Option<Found>>;
@@ -131,8 +135,8 @@ impl Course {
     /// AWS answered or failed. `held` is what memory holds by then. An empty secret counts as absent (decision D4).
     ///
     /// AWS may go on giving an old version for a moment after a rotation, and going back to an older version is legal: an older
-    /// version than the one held counts when AWS gives it twice, and at once where the held copy is past its TTL: AWS does not
-    /// lag behind for so long.
+    /// version than the one held counts when AWS gives it twice, and at once where the held copy is past its TTL and older than
+    /// AWS lags behind.
     pub fn aws(self, said: Result<Option<Fetched>>, held: Option<Arc<Entry>>, now: Moment) -> Step {
         let had_copies = self.stale.is_some();
         let newer = |fetched: &Fetched, held: &Entry| {
@@ -141,7 +145,7 @@ impl Course {
         };
         let verdict = match (said, held) {
             (Ok(Some(fetched)), Some(held))
-                if self.doubts && !fetched.value.is_empty() && held.is_fresh(now) && newer(&fetched, &held) =>
+                if self.doubts && !fetched.value.is_empty() && may_lag(&held, now) && newer(&fetched, &held) =>
             {
                 let answer = Ok(Some(held.found(Origin::Memory, false)));
                 Verdict { answer, fate: Fate::Doubt { copy: held, older: fetched.version_id } }
@@ -190,9 +194,13 @@ impl Course {
     }
 }
 
+/// Whether AWS, which gave `held`, may still give the version before somewhere.
+fn may_lag(held: &Entry, now: Moment) -> bool {
+    held.is_usable(now) && (held.is_fresh(now) || now.since(held.asked.at()) < LAG)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use cache::entry::Deadlines;
     use cache::order::Stamp;
@@ -385,7 +393,13 @@ mod tests {
             told(&end(read().aws(older(), Some(doubted), clock.now()))).map(|told| told.0),
             Some("older".into())
         );
-        clock.advance(Duration::from_secs(11));
+        clock.advance(Duration::from_secs(2));
+        // A short TTL: AWS may still lag behind what it gave two seconds ago.
+        let fresh_until = made.plus(Duration::from_secs(1));
+        let short = held.with(Deadlines { fresh_until, ..held.deadlines });
+        let verdict = end(read().aws(older(), Some(short), clock.now()));
+        assert_eq!(told(&verdict).map(|told| told.0), Some("held".into()));
+        clock.advance(Duration::from_secs(9));
         let past_ttl = read().aws(older(), Some(held.clone()), clock.now());
         assert_eq!(told(&end(past_ttl)).map(|told| told.0), Some("older".into()));
         let confirmed = read().confirmed().aws(older(), Some(held.clone()), clock.now());
