@@ -79,16 +79,17 @@ test('a callback that throws is an uncaught error of the service, and reads stil
   expect(stdout.split('\n').sort()).toEqual(['false', 'uncaught listener'])
 })
 
-test('a logger whose method cannot even be got keeps no read from settling', () => {
+test('a logger whose method cannot even be got keeps no read from settling, and a warning says so', () => {
   const { status, stdout } = script(`
     const seen = new Set()
     process.on('uncaughtException', (error) => seen.add(error.message))
+    process.on('warning', (warning) => seen.add(warning.code))
     const logger = { warn() {}, get debug() { throw new Error('getter') } }
     const aws = { ...options.aws, endpoint: 'http://127.0.0.1:9', maxAttempts: 2 }
     const delivery = new SecretDelivery({ ...options, aws, cache: false, logger, logLevel: 'debug' })
     const reads = Array.from({ length: 100 }, (_, i) => delivery.refresh('A_N' + i).catch((error) => error.code))
     Promise.all(reads).then((codes) => setImmediate(() => console.log(codes.length, ...new Set(codes), ...seen)))`)
-  expect({ status, stdout }).toEqual({ status: 0, stdout: '100 SOURCE_UNAVAILABLE getter' })
+  expect({ status, stdout }).toEqual({ status: 0, stdout: '100 SOURCE_UNAVAILABLE LOGGER_FAILED' })
 })
 
 test('unused instances are collected', () => {
