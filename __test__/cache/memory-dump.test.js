@@ -83,7 +83,9 @@ afterEach(async () => {
 
 /** A process with a delivery. @param {object} options @param {Record<string, string>} [env] */
 function start(options, env = {}) {
-  const more = { runtime: { variables: {}, secretDirectories: [] }, audit: false, ...options }
+  // Declared: events about other names are not followed.
+  const tools = { a: { secrets: { b: {} } } }
+  const more = { tools, runtime: { variables: {}, secretDirectories: [] }, audit: false, ...options }
   const child = fork(path.join(__dirname, '..', 'fixtures', 'memory-dump.js'), {
     env: { ...process.env, ...env, TEST_OPTIONS: JSON.stringify(more) },
   })
