@@ -23,15 +23,22 @@ impl Reads {
 
     fn changed(&self, changed: &Changed<'_>) {
         match changed {
-            Changed::Dropped(name) => self.forget(name),
+            Changed::Dropped(name) => {
+                self.forget(name);
+                self.versions.forget(name);
+            }
             Changed::Replaced(name) => {
                 self.forget(name);
+                self.versions.forget(name);
                 // Its reads find the copy of the other instance in memory.
                 if self.copies.is_held(name) {
                     self.access_checks.used(name, self.copies.clock.now());
                 }
             }
-            Changed::All => self.forget_all(),
+            Changed::All => {
+                self.forget_all();
+                self.forget_versions();
+            }
             Changed::Unheard(why) => self.copies.warn_unsubscribed(why),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
@@ -65,6 +66,8 @@ pub struct Versions {
 #[derive(Default)]
 pub struct VersionCache {
     by_name: Mutex<HashMap<SecretName, Remembered>>,
+    /// Changes of other instances that were heard of. What was asked for before one is not remembered after it.
+    changes: AtomicU64,
 }
 
 struct Remembered {
@@ -83,8 +86,18 @@ impl VersionCache {
         is_current.then(|| found.versions.clone())
     }
 
-    fn remember(&self, name: &SecretName, remembered: Remembered) {
+    /// Another instance changed `name`.
+    pub(super) fn forget(&self, name: &SecretName) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.by_name.lock().remove(name);
+    }
+
+    /// Remembers what was asked for when `changes` had been heard of.
+    fn remember(&self, name: &SecretName, remembered: Remembered, changes: u64) {
         let mut by_name = self.by_name.lock();
+        if self.changes.load(Ordering::Acquire) != changes {
+            return;
+        }
         if by_name.len() >= MAX_REMEMBERED {
             by_name.clear();
         }
@@ -222,20 +235,21 @@ impl Reads {
         {
             return Ok(remembered);
         }
-        let id = self.id(name);
+        let (id, changes) = (self.id(name), self.versions.changes.load(Ordering::Acquire));
         let read = |label| aws.version(&id, Which::Label(label));
         let (current, previous, pending) = try_join3(read(CURRENT), read(PREVIOUS), read(PENDING)).await?;
         let pending = pending.filter(|pending| !pending.has(CURRENT));
         let versions = Arc::new(Versions { current, previous, pending });
         if let Some(cache) = self.cache() {
             let until = self.copies.clock.now().plus(cache.ttl().min(REMEMBERED_FOR));
-            self.versions.remember(name, Remembered { versions: versions.clone(), until, asked });
+            self.versions.remember(name, Remembered { versions: versions.clone(), until, asked }, changes);
         }
         Ok(versions)
     }
 
     /// Forgets the remembered versions.
     pub fn forget_versions(&self) {
+        self.versions.changes.fetch_add(1, Ordering::AcqRel);
         self.versions.by_name.lock().clear();
     }
 }
