@@ -18,7 +18,7 @@ class Messages {
   #native
 
   /**
-   * @param {{ warn(message: string): void } | undefined} logger
+   * @param {import('./logger').Logger | undefined} logger That breaks nothing: lib/logger.js.
    * @param {import('../index').RotationHooks} hooks
    * @param {((lines: string) => Promise<void> | void) | undefined} sink
    * @param {InstanceType<typeof import('./variables').VariableSource>} variables
@@ -76,17 +76,12 @@ class Messages {
   /**
    * Passes a line to the logger. The addon has filtered it by level already.
    *
-   * @param {string} level
+   * @param {import('./logger').Level} level
    * @param {string} message
    */
   #log(level, message) {
-    const logger = /** @type {any} */ (this.#logger)
-    if (logger === undefined) return
-    // A getter of the logger may throw as well: that must not keep the answers behind this line from their readers.
-    callOutside(() => {
-      const method = logger[level]
-      if (typeof method === 'function') method.call(logger, message)
-    })
+    const logger = this.#logger
+    if (logger !== undefined) callOutside(() => logger[level](message))
   }
 
   /**

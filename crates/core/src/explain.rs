@@ -233,7 +233,7 @@ impl Recorder<'_> {
                         None => Ok(None),
                     };
                     self.called(reads, name, &said);
-                    course.aws(said, reads.cache().and_then(|cache| cache.memory().held(name.as_str())), now)
+                    course.aws(said, reads.copies().held(name), now)
                 }
                 Step::AskSnapshot(course, error) => {
                     let copy = match reads.cache() {

@@ -165,6 +165,11 @@ impl Copies {
         known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
     }
 
+    /// What memory holds of `name`, whatever its age.
+    pub fn held(&self, name: &SecretName) -> Option<Arc<Entry>> {
+        self.cache.as_ref()?.memory().held(name.as_str())
+    }
+
     /// Whether memory knows something about `name`.
     pub(super) fn is_held(&self, name: &SecretName) -> bool {
         self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))

@@ -23,15 +23,11 @@ impl Reads {
 
     fn changed(&self, changed: &Changed<'_>) {
         match changed {
-            Changed::Dropped(name) => {
-                self.forget(name);
-                self.versions.forget(name);
-            }
-            Changed::Replaced(name) => {
+            Changed::Dropped(name) | Changed::Replaced(name) => {
                 self.forget(name);
                 self.versions.forget(name);
                 // Its reads find the copy of the other instance in memory.
-                if self.copies.is_held(name) {
+                if matches!(changed, Changed::Replaced(_)) && self.copies.is_held(name) {
                     self.access_checks.used(name, self.copies.clock.now());
                 }
             }

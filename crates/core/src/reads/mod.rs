@@ -169,8 +169,7 @@ impl Reads {
     }
 
     /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches
-    /// of
-    /// 20. A name that is being fetched already is not fetched again.
+    /// of 20. A name that is being fetched already is not fetched again.
     ///
     /// # Errors
     /// Each answer is AWS's error when no stale copy may answer for it.
@@ -315,8 +314,7 @@ impl Reads {
         if said.is_ok() {
             self.access_checks.answered(&want.name, self.copies.clock.now());
         }
-        let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
-        let held = held.map(|held| held.for_question_of(want.asked.at()));
+        let held = self.copies.held(&want.name).map(|held| held.for_question_of(want.asked.at()));
         let step = course.aws(said, held, self.copies.clock.now());
         self.copies.conclude(want, step).await
     }
@@ -356,7 +354,7 @@ impl Reads {
 
     /// Whether AWS gave an older version than the one held.
     fn is_doubtful(&self, name: &SecretName, said: &Said) -> bool {
-        let held = self.cache().and_then(|cache| cache.memory().held(name.as_str()));
+        let held = self.copies.held(name);
         let Ok(Some(fetched)) = said else { return false };
         held.is_some_and(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms))
     }

@@ -199,8 +199,7 @@ impl Reads {
 
     /// Whether a newer version than `fetched` was seen after the question of `want`.
     fn is_overtaken(&self, want: &Want, fetched: &Fetched) -> bool {
-        let held = self.cache().and_then(|cache| cache.memory().held(want.name.as_str()));
-        held.is_some_and(|held| {
+        self.copies.held(&want.name).is_some_and(|held| {
             held.was_seen_since(want.asked.at())
                 && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
         })
