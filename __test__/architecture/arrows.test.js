@@ -22,6 +22,7 @@ const RUST = {
     'suspended',
     'clock',
     'freeze',
+    'json_field',
     'backoff',
     'breaker',
     'rate_limit',

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod error;
 pub mod found;
 pub mod freeze;
+pub mod json_field;
 pub mod manifest;
 pub mod name;
 pub mod notice;
