@@ -94,11 +94,13 @@ export interface SecretReference {
 }
 
 /**
- * Where AWS has a secret: `'prod/github/token'`, `'rds!db-1111#password'`, an ARN, or an object. By environment
- * (`{ staging: …, production: … }`), an environment without an entry is refused with `CONFIG_INVALID`.
+ * Where AWS has a secret: `'prod/github/token'`, `'rds!db-1111#password'`, an ARN, an object, or one of these for each
+ * environment.
  */
-export type AwsPlace =
-  string | SecretReference | Partial<Record<Environment | 'dev' | 'stage' | 'prod', string | SecretReference>>
+export type AwsPlace = string | SecretReference | ByEnvironment
+
+/** A place in AWS for each environment. An environment without an entry is refused with `CONFIG_INVALID`. */
+export type ByEnvironment = Partial<Record<Environment, string | SecretReference>>
 
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
