@@ -100,7 +100,6 @@ impl Delivery {
         let hot_memory = hot_memory.map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
-            elsewhere: aws.as_ref().map(|config| Aws::elsewhere(config, &ids, &clock)).unwrap_or_default(),
             cache,
             access_check,
             names,
