@@ -26,7 +26,7 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `CACHE_UNAVAILABLE` | the shared cache did not carry out `cache.invalidate`, `cache.clear` or `cache.set` |
  * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (only `explain` reports it; reads go on to AWS) |
  * | `ENCRYPTION_KEY_INVALID` | a cache key is missing where it is required, malformed or given twice |
- * | `SECRET_MISSING` | a secret that is declared as `required` is in no source |
+ * | `SECRET_MISSING` | a required secret is in no source |
  * | `ROTATION_FAILED` | a rotation failed, and the old value is still live |
  * | `ROTATION_ROLLED_BACK` | a rotation made the new value live and then took it back |
  * | `AUDIT_WRITE_FAILED` | the audit record could not be written |
@@ -113,7 +113,7 @@ export interface ReadSignal {
   /** Why it was aborted: the `cause` of `ABORTED`. */
   readonly reason: any
   /** Calls `listener` when it is aborted. */
-  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+  addEventListener(type: 'abort', listener: () => void): void
   /** Calls it no more. */
   removeEventListener(type: 'abort', listener: () => void): void
 }
@@ -1375,7 +1375,7 @@ export class SecretDelivery<const T extends Tools = Tools> {
   ): Promise<SecretText<T, Tool, Type>>
   /**
    * The secret parsed as JSON, or `null` when no source has it. With `json: ['username']` declared its type has these fields.
-   * @throws SOURCE_RESPONSE_INVALID when it is not JSON; and as `getToolSecret`
+   * @throws SOURCE_RESPONSE_INVALID when it is not JSON; SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, ENV_FILE_INVALID, ABORTED, CLOSED
    */
   getToolSecretJson<
     Value = never,
@@ -1408,7 +1408,10 @@ export class SecretDelivery<const T extends Tools = Tools> {
   getSecretFromEnvFile(secretName: string, options?: ReadOptions): Promise<string | null>
   /** The value that the runtime environment has now. */
   getSecretFromRuntime(secretName: string, options?: ReadOptions): Promise<string | null>
-  /** Reads past the caches, and replaces the cached copies. @throws SECRET_MISSING; and as `getSecret` */
+  /**
+   * Reads past the caches, and replaces the cached copies.
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
   refresh(secretName: string, options?: ReadOptions): Promise<string | null>
   /** Which layer would answer a read of the secret now, and why. Changes nothing, and never contains the value. */
   explain(secretName: string): Promise<SecretExplanation>

@@ -57,7 +57,7 @@ function limited(what, { signal, timeoutMs }, begin) {
         reject(new SecretError('SOURCE_TIMEOUT', `${what}: no answer within ${timeoutMs} ms (timeoutMs of this read)`)),
       )
     const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
-    signal?.addEventListener('abort', abort, { once: true })
+    signal?.addEventListener('abort', abort)
     /** @param {() => void} settle */
     function end(settle) {
       if (timer !== undefined) clearTimeout(timer)
