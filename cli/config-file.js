@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { CliError, EXIT, oneLine } = require('./exit')
+const { readText } = require('./read-file')
 
 const STEM = 'tcs-secrets.config'
 const NAMES = ['.json', '.js', '.cjs', '.mjs', '.ts'].map((extension) => STEM + extension)
@@ -77,7 +78,7 @@ function filesIn(directory) {
 /** @param {string} manifest */
 function hasKey(manifest) {
   try {
-    return Object.hasOwn(JSON.parse(fs.readFileSync(manifest, 'utf8')), KEY)
+    return Object.hasOwn(JSON.parse(readText(manifest, MOST_BYTES)), KEY)
   } catch {
     // npm reports a broken package.json itself.
     return false
@@ -98,20 +99,26 @@ function assertOwner(file) {
 
 /** @param {string} file @returns {Promise<unknown>} */
 async function read(file) {
-  const stat = fs.statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined) throw invalid(`${file} does not exist`)
-  if (!stat.isFile()) throw invalid(`${file} is not a file`)
-  if (stat.size > MOST_BYTES) throw invalid(`${file} has ${stat.size} bytes, ${MOST_BYTES} are allowed`)
+  if (!fs.existsSync(file)) throw invalid(`${file} does not exist`)
+  const text = textOf(file)
   const extension = path.extname(file)
-  if (path.basename(file) === 'package.json') return parse(file)[KEY]
-  if (extension === '.json') return parse(file)
+  if (path.basename(file) === 'package.json') return parse(text, file)[KEY]
+  if (extension === '.json') return parse(text, file)
   if (['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts'].includes(extension)) return run(file)
   throw invalid(`${file}: a configuration file ends in .json, .js, .cjs, .mjs or .ts`)
 }
 
 /** @param {string} file */
-function parse(file) {
-  const text = fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
+function textOf(file) {
+  try {
+    return readText(file, MOST_BYTES).replace(/^\uFEFF/, '')
+  } catch (error) {
+    throw invalid(/** @type {Error} */ (error).message)
+  }
+}
+
+/** @param {string} text @param {string} file */
+function parse(text, file) {
   try {
     return JSON.parse(text)
   } catch (error) {

@@ -2,7 +2,9 @@
 
 const { nameOf } = require('./config-file')
 const { declaredTools, noToolsDeclared } = require('./context')
+const { namesInEnvFile } = require('./env-file')
 const { CliError, EXIT } = require('./exit')
+const { didYouMean } = require('./suggest')
 
 /** @typedef {import('./context').SecretDelivery} SecretDelivery */
 /** @typedef {import('./context').Config} Config */
@@ -17,10 +19,36 @@ function namedBy(first, secretType) {
   return secretType === undefined ? first : nameOf(first, secretType)
 }
 
-/** @param {string} name @param {SecretDelivery} delivery */
-function notFound(name, { environment }) {
-  const message = `${name}: no source has it in ${environment}; 'tcs-secrets explain ${name}' shows where it was looked for`
+/** @param {string} name @param {SecretDelivery} delivery @param {Config} config */
+function notFound(name, { environment }, config) {
+  const meant = didYouMean(name.toUpperCase(), knownNames(config, environment))
+  const message = `${name}: no source has it in ${environment}${meant || `; 'tcs-secrets explain ${name}' shows where it was looked for`}`
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+/**
+ * The names that are declared or in the env file, for suggestions.
+ *
+ * @param {Config} config
+ * @param {import('../index').Environment} environment
+ */
+function knownNames(config, environment) {
+  const declared = config.declared.map(({ name }) => name)
+  try {
+    return [...declared, ...namesInEnvFile(config, environment)]
+  } catch {
+    return declared
+  }
+}
+
+/** A question for a tool that nothing is known of; empty if there is nothing to suggest. @param {string} tool @param {Config} config */
+function toolMeant(tool, config) {
+  return isDeclared(tool, config) ? '' : didYouMean(tool, declaredTools(config))
+}
+
+/** @param {string} tool @param {Config} config */
+function isDeclared(tool, config) {
+  return declaredTools(config).some((known) => known.toUpperCase() === tool.toUpperCase())
 }
 
 /**
@@ -35,6 +63,8 @@ async function readTools(delivery, config, tools) {
   const wanted = tools.length > 0 ? tools : declaredTools(config)
   if (wanted.length === 0) throw noToolsDeclared(config)
   const results = await Promise.all(wanted.map((tool) => delivery.getToolSecrets(tool)))
+  const unknown = wanted.filter((tool, i) => !isDeclared(tool, config) && Object.keys(results[i] ?? {}).length === 0)
+  if (unknown[0] !== undefined) throw nothingOf(unknown[0], delivery, config)
   /** @type {Map<string, string>} */
   const values = new Map()
   results.forEach((secrets, i) => {
@@ -51,4 +81,10 @@ async function readTools(delivery, config, tools) {
   return values
 }
 
-module.exports = { namedBy, notFound, readTools }
+/** @param {string} tool @param {SecretDelivery} delivery @param {Config} config */
+function nothingOf(tool, { environment }, config) {
+  const message = `no source has a secret of ${tool} in ${environment}${toolMeant(tool, config)}`
+  return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+module.exports = { namedBy, notFound, nothingOf, readTools, toolMeant }

@@ -6,7 +6,7 @@ const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { FORMATS } = require('../formats')
 const { assertPrivate, refused, writeAtomically } = require('../private-file')
-const { readTools } = require('../secrets')
+const { nothingOf, readTools } = require('../secrets')
 
 /** @typedef {{ format: string, out?: string, reveal?: boolean, name?: string, namespace?: string }} Options */
 
@@ -18,7 +18,7 @@ module.exports = (program, handle) => {
       "Reads a tool's secrets as the service would and writes them to a file with mode 0600, atomically. The file holds the values in readable form: prefer 'run', which needs no file.",
     examples: [
       'export github --format dotenv --out github.env',
-      'export database --format k8s --name shop --namespace shop-staging --out secret.yaml',
+      'export database --format k8s --namespace shop --out secret.yaml',
       'export github --format shell --reveal',
     ],
     exits: {
@@ -56,18 +56,19 @@ async function exportTool(context, tool, { format, out, reveal, name, namespace 
   return context.withDelivery(async (delivery, config) => {
     const values = await readTools(delivery, config, [tool])
     const { environment } = delivery
-    if (values.size === 0) {
-      throw new CliError('SECRET_NOT_FOUND', EXIT.no, `no source has a secret of ${tool} in ${environment}`)
-    }
+    if (values.size === 0) throw nothingOf(tool, delivery, config)
     const app = name ?? tool.toLowerCase().replaceAll('_', '-')
     const text = /** @type {(typeof FORMATS)[string]} */ (FORMATS[format])(values, { app, environment, namespace })
     if (file === undefined) {
-      terminal.write(text)
+      terminal.reveal(text)
       return EXIT.ok
     }
     writeAtomically(file, text)
     const secrets = [...values.keys()]
-    terminal.result({ tool, environment, format, file, secrets }, () => `${file}: ${secrets.join(', ')}\n`)
+    terminal.result(
+      { tool, environment, format, file, secrets },
+      ({ file, secrets }) => `${file}: ${secrets.join(', ')}\n`,
+    )
     return EXIT.ok
   })
 }

@@ -3,6 +3,7 @@
 const { define } = require('../define')
 const { namesInEnvFile } = require('../env-file')
 const { EXIT } = require('../exit')
+const { toolMeant } = require('../secrets')
 
 /** How many undeclared names are looked up at once; each may cost an AWS call. */
 const AT_ONCE = 8
@@ -37,7 +38,11 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery, config }, tool) => {
         const secrets = [...(await known(delivery, config, tool)), ...(await undeclared(delivery, config, tool))]
         const { environment } = delivery
-        terminal.result({ environment, tool: tool ?? null, secrets }, () => shown(secrets, environment, terminal))
+        terminal.result({ environment, tool: tool ?? null, secrets }, ({ secrets }) =>
+          secrets.length > 0
+            ? shown(secrets, terminal)
+            : `No secrets are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
+        )
         return EXIT.ok
       }),
     )
@@ -94,11 +99,9 @@ async function undeclared(delivery, config, tool) {
 
 /**
  * @param {Listed[]} secrets
- * @param {string} environment
  * @param {import('../terminal').Terminal} terminal
  */
-function shown(secrets, environment, terminal) {
-  if (secrets.length === 0) return `No secrets are declared or found in ${environment}.\n`
+function shown(secrets, terminal) {
   const rows = secrets.map(({ name, source, ...secret }) => [name, source ?? '–', stateOf(secret)])
   return terminal.table(['NAME', 'SOURCE', 'STATE'], rows, (text, row, column) => {
     const { state, required } = /** @type {Listed} */ (secrets[row])

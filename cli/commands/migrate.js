@@ -32,7 +32,7 @@ module.exports = (program, _, handleOpen) => {
   }).action(
     handleOpen(async ({ terminal, delivery }, options) => {
       const plan = await delivery.migration.plan(scope(options))
-      terminal.result(plan, () => planned(plan, terminal))
+      terminal.result(plan, (plan) => planned(plan, terminal))
       return plan.complete ? EXIT.ok : EXIT.no
     }),
   )
@@ -53,7 +53,7 @@ module.exports = (program, _, handleOpen) => {
         needsYes(options, 'apply', 'migrate plan')
         const { overwrite = false } = options
         const report = await delivery.migration.apply({ ...scope(options), overwrite })
-        terminal.result(report, () => outcomes(report.secrets, terminal))
+        terminal.result(report, (report) => outcomes(report.secrets, terminal))
         return report.complete ? EXIT.ok : EXIT.no
       }),
     )
@@ -71,7 +71,7 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'retire', 'migrate plan')
         const report = await delivery.migration.retire({ ...scope(options), mode: options.mode })
-        terminal.result(report, () => {
+        terminal.result(report, (report) => {
           const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
           return outcomes(report.secrets, terminal) + backup
         })
@@ -84,8 +84,8 @@ module.exports = (program, _, handleOpen) => {
     description:
       "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret exists and is plausible, and the service's own checks), performance (the latency of each layer, measured on all declared secrets). The service's own checks are the functions that a module exports. Each is called with a SecretDelivery, and fails if it throws or does not end within 30 seconds.",
     examples: [
-      'migrate validate --environment staging --checks secrets.checks.mjs',
-      'migrate validate --only access consistency --phase critical --json',
+      'migrate validate -e staging --checks secrets.checks.mjs',
+      'migrate validate --only access consistency --json',
     ],
     exits: {
       0: 'every validation passed; there may be warnings',
@@ -104,8 +104,9 @@ module.exports = (program, _, handleOpen) => {
         const checks = file === null || !only.includes('functionality') ? {} : await loadChecks(file)
         const { environment } = delivery
         const { validations, exit } = await validate(delivery, { only, scope: scope(options), checks })
-        terminal.result({ environment, valid: exit === EXIT.ok, ...validations }, () =>
-          shown(environment, validations, terminal),
+        terminal.result(
+          { environment, valid: exit === EXIT.ok, ...validations },
+          ({ environment, valid: _, ...validations }) => shown(environment, validations, terminal),
         )
         // A check that did not end, or left a connection open, must not keep this process alive.
         setTimeout(() => process.exit(), GRACE_MS).unref()
@@ -124,7 +125,7 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'rollback', 'migrate plan')
         const report = await delivery.migration.rollback({ backup: options.backup })
-        terminal.result(report, () => `${report.file} is ${report.backup} again\n`)
+        terminal.result(report, (report) => `${report.file} is ${report.backup} again\n`)
         return EXIT.ok
       }),
     )

@@ -36,7 +36,7 @@ module.exports = (program, _, handleOpen) => {
           tool === undefined
             ? await validateAll(delivery, config, otherEnvironments)
             : await delivery.validateToolSecrets(tool, { otherEnvironments })
-        terminal.result(result, () => shown(result, terminal))
+        terminal.result(result, (result) => shown(result, terminal))
         return result.valid ? EXIT.ok : EXIT.no
       }),
     )
