@@ -29,11 +29,14 @@ const MOST_BYTES = 4 * 1024 * 1024
  * @param {object} where
  * @param {string} [where.file] `--config`.
  * @param {string} [where.from] Where the search begins. Default: the working directory.
+ * @param {boolean} [where.runsCode] Whether a file of code is run, or taken for an empty one. Default: it is run.
  * @returns {Promise<Config>}
  */
-async function loadConfig({ file, from = process.cwd() }) {
+async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
   const found = file === undefined ? search(from) : path.resolve(from, file)
-  if (found === null) return { file: null, directory: from, options: {}, declared: [], checks: null }
+  if (found === null || !(runsCode || found.endsWith('.json'))) {
+    return { file: null, directory: from, options: {}, declared: [], checks: null }
+  }
   const { $schema: _, checks, ...options } = plainObject(await read(found), found)
   const directory = path.dirname(found)
   if (checks !== undefined && typeof checks !== 'string')

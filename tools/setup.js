@@ -162,6 +162,8 @@ const SERVERS = {
   postgres,
   chromium,
   ministack,
+  'python-dotenv': pythonDotenv,
+  shells,
   runtimes,
   bundlers,
   compilers,
@@ -198,6 +200,16 @@ function systemPackage(debian, brew) {
 /** MiniStack, the AWS stand-in of tests and demo. */
 function ministack() {
   pythonPackages(path.join(__dirname, 'requirements.txt'))
+}
+
+/** The env file reader of Python services. */
+function pythonDotenv() {
+  pythonPackages(path.join(__dirname, 'requirements-dotenv.txt'))
+}
+
+/** The shells that completions are tried in. Tests of one that cannot be installed are skipped, except in CI. */
+function shells() {
+  for (const shell of ['bash', 'zsh', 'fish']) optional(shell, () => has(shell), shell, shell)
 }
 
 /** Zig and cargo-zigbuild, which link for systems older than this one. */

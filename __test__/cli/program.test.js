@@ -32,7 +32,8 @@ describe('the program', () => {
       'list --nope',
       '--environment qa list',
       'export github',
-      'run env',
+      'run',
+      'run --nope env',
       'report',
     ]
     const outcomes = await Promise.all(wrong.map((args) => cli.run(args === '' ? [] : args)))
