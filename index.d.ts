@@ -80,6 +80,28 @@ export interface ReportedError {
   action?: AwsAction
 }
 
+/** A secret as it stands in AWS: any name or ARN, the field of a JSON secret, another version than the live one. */
+export interface SecretReference {
+  /**
+   * The name of the secret, its ARN, or its ARN without the random ending. `{environment}` stands for the environment's name;
+   * `#` and a field may follow.
+   */
+  id: string
+  /** The field of a JSON secret: the exact key, else a path of keys with dots between them. Default: the whole secret. */
+  field?: string | Unset
+  /** A staging label, such as `AWSPREVIOUS`. Default: `AWSCURRENT`, the live version. */
+  versionStage?: string | Unset
+}
+
+/**
+ * Where AWS has a secret: `'prod/github/token'`, `'rds!db-1111#password'`, an ARN, an object, or one of these for each
+ * environment.
+ */
+export type AwsPlace = string | SecretReference | ByEnvironment
+
+/** A place in AWS for each environment. An environment without an entry is refused with `CONFIG_INVALID`. */
+export type ByEnvironment = Partial<Record<Environment, string | SecretReference>>
+
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
   /** If it is missing, validation reports an error instead of a warning. Default: `false`. */
@@ -97,10 +119,17 @@ export interface SecretSpec {
    * db, redis and session, else `'tool'`.
    */
   phase?: 'critical' | 'tool' | 'other' | Unset
+  /**
+   * [The secret in AWS](docs/references.md): a name or an ARN, and `#` with a field of a JSON secret. Default: the tool's
+   * `aws` with the type as the field, else `aws.secretIdTemplate`.
+   */
+  aws?: AwsPlace | Unset
 }
 
 /** The secrets of one tool, by secret type (`api_token`). */
 export interface ToolSpec {
+  /** One JSON secret for the tool, with a field for each type. Default: each type is a secret of its own. */
+  aws?: AwsPlace | Unset
   /** The tool's secrets. As an object by type. */
   secrets?: Record<string, SecretSpec> | Unset
 }
@@ -116,7 +145,9 @@ export type KnownMembers<T> = {
   [Tool in keyof T]: {
     [Member in keyof T[Tool]]: Member extends 'secrets'
       ? KnownRules<T[Tool][Member]>
-      : Refused<`'${Member & string}' is not a member of a tool; the only one is 'secrets'`>
+      : Member extends 'aws'
+        ? AwsPlace | Unset
+        : Refused<`'${Member & string}' is not a member of a tool; there are 'secrets' and 'aws'`>
   }
 }
 
@@ -138,7 +169,7 @@ export interface Refused<Text extends string> {
 }
 
 /** The rules of a secret, for the error of a misspelt one. */
-export type RuleNames = 'required, pattern, minLength, json, rotationType, phase'
+export type RuleNames = 'required, pattern, minLength, json, rotationType, phase, aws'
 
 /** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
@@ -204,7 +235,11 @@ export interface AwsOptions {
    * or "denied" there says nothing about the primary. Default: `[]`.
    */
   failoverRegions?: readonly (string | FailoverRegion)[] | Unset
-  /** How a secret name becomes an AWS id. Must contain `{name}` exactly once. Default: `'{name}_{environment}'`. */
+  /**
+   * How a secret name becomes a secret in AWS: `{name}` once, or tool and type once each (`{tool}`, `{type}`, `{TOOL}`,
+   * `{TYPE}`), and `{environment}`. What follows a `#` is the field of a JSON secret: `'{environment}/{tool}#{type}'` is one
+   * secret for each tool. Default: `'{name}_{environment}'`.
+   */
   secretIdTemplate?: string | Unset
 }
 
@@ -464,6 +499,10 @@ export interface SecretDeliveryOptions {
    * names: with `git_hub` declared, `git` never sees `GIT_HUB_TOKEN`. As an object by tool.
    */
   tools?: Record<string, ToolSpec> | Unset
+  /**
+   * Declares secrets whose names have no tool, such as `SENDGRID`. They are read with `getSecret`. As an object by name.
+   */
+  secrets?: Record<string, SecretSpec> | Unset
   /** AWS Secrets Manager. */
   aws?: AwsOptions | Unset
   /** `false` turns the env file off. Default: the preset's file. */
@@ -707,6 +746,8 @@ export interface SecretExplanation {
   environment: Environment
   /** Id of the secret in AWS. */
   awsId: string
+  /** The field of the secret in AWS that it is; `null` for the whole secret. */
+  field: string | null
   /** The layer whose value a read would return now; `null` if the read would return `null` or reject. */
   answeredBy: SecretSource | null
   /** Whether the value that a read would return is past its TTL. */

@@ -495,6 +495,7 @@ export interface SecretExplanation {
   name: string
   environment: string
   awsId: string
+  field: string | null
   answeredBy: string | null
   stale: boolean
   versionId: string | null

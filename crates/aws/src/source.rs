@@ -1,5 +1,6 @@
 //! AWS Secrets Manager as a source: its regions, its limits, and what it was asked so far.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
 use crate::simulated::SimulatedAws;
+use secret::aws_ids::AwsIds;
 use secret::clock::Clock;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
+use secret::reference::Arn;
 
 /// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
 /// reads opened hundreds of them.
@@ -58,6 +61,15 @@ impl Aws {
         }
     }
 
+    /// The other regions that ARNs of `ids` name. AWS does not route by ARN: the region of an ARN has to be asked.
+    pub fn elsewhere(config: &Arc<AwsSettings>, ids: &AwsIds, clock: &Clock) -> Vec<(Box<str>, Self)> {
+        let own = config.own_region();
+        let named = ids.declared().filter_map(|secret| Some(Arn::parse(secret.aws_id()?.0)?.region));
+        let regions: BTreeSet<&str> = named.filter(|region| own != Some(*region)).collect();
+        let source = |region: &str| (region.into(), Self::new(&Arc::new(config.of_region(region)), clock));
+        regions.into_iter().map(source).collect()
+    }
+
     /// Calls so far.
     pub fn calls(&self) -> &AwsCalls {
         &self.calls
@@ -73,9 +85,10 @@ impl Aws {
         self.account.get().map(String::as_str)
     }
 
-    /// An ARN names the account: `arn:aws:secretsmanager:region:account:secret:…`.
-    pub(crate) fn note_account(&self, arn: Option<&str>) {
+    /// The ARN of a secret that was asked for by name has the own account: `arn:aws:secretsmanager:region:account:secret:…`.
+    pub(crate) fn note_account(&self, asked: &str, arn: Option<&str>) {
         if self.account.get().is_none()
+            && !asked.starts_with("arn:")
             && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
         {
             self.account.get_or_init(|| account.to_owned());

@@ -12,6 +12,7 @@ use secret::value::SecretValue;
 
 use crate::metrics::Metrics;
 use crate::reads::Reads;
+use crate::reads::fields::Wanted;
 use crate::reads::table::Answer;
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Precedence, Runtime, Variables};
@@ -102,11 +103,22 @@ impl Resolver {
     /// Each answer by itself. In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the
     /// answer only when no other source has a value.
     pub async fn resolve(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
-        self.resolve_from(names, variables, async |names| match freshness {
-            Freshness::Cached => self.reads.read(names).await,
-            Freshness::Fresh => join_all(names.iter().map(|name| self.reads.refresh(name))).await,
-        })
-        .await
+        self.resolve_from(names, variables, async |names| self.ask_aws(names, freshness).await).await
+    }
+
+    /// AWS's answers behind its caches: of each name's secret, or of the part that it is.
+    pub async fn ask_aws(&self, names: &[SecretName], freshness: Freshness) -> Vec<Answer> {
+        let read = async |secrets: &[SecretName]| match freshness {
+            Freshness::Cached => self.reads.read(secrets).await,
+            Freshness::Fresh => join_all(secrets.iter().map(|secret| self.reads.refresh(secret))).await,
+        };
+        if self.reads.ids().is_plain() {
+            return read(names).await;
+        }
+        let wanted = Wanted::of(self.reads.ids(), names);
+        let secrets = wanted.secrets();
+        let answers = read(&secrets).await;
+        wanted.parts(&secrets, answers)
     }
 
     /// [`Resolver::resolve`] with AWS's answers from `ask_aws`.

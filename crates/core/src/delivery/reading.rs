@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use audit_log::{Cache as AuditCache, Outcome};
-use aws::MAX_BATCH;
+use aws::{MAX_BATCH, Version};
 use cache::entry::Entry;
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
@@ -19,6 +19,7 @@ use crate::audit::Access;
 use crate::explain::{Explanation, explain};
 use crate::metrics::add;
 use crate::reads::Versions;
+use crate::reads::fields::part_of;
 use crate::reads::table::Answer;
 use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
@@ -67,11 +68,13 @@ impl Delivery {
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
-        let (id, watch) = (self.aws_id(name, environment), Stopwatch::start());
+        let watch = Stopwatch::start();
+        let ids = self.aws_ids.of(environment.as_str());
         let fetched = self
             .audited(async {
-                let Some(aws) = self.reads().aws() else { return Ok(None) };
-                Ok(aws.fetch(&id).await?.filter(|fetched| !fetched.value.is_empty()))
+                let place = ids.place(name)?;
+                let fetched = part_of(&ids, name, &place, self.reads().fetch_id(&ids.id(&place.secret)).await)?;
+                Ok(fetched.filter(|fetched| !fetched.value.is_empty()))
             })
             .await;
         if fetched.as_ref().is_err_and(SecretError::is_denied) {
@@ -142,6 +145,10 @@ impl Delivery {
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
     pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
         let watch = Stopwatch::start();
+        // What is not declared comes along as well.
+        if self.reads().ids().object_of_tool(tool).is_some() {
+            return None;
+        }
         let names = declared_names(&self.tools, tool).ok().flatten()?;
         let entries = names
             .into_iter()
@@ -176,7 +183,7 @@ impl Delivery {
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
     pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
-        let versions = self.audited(self.reads().versions(name, fresh)).await;
+        let versions = self.audited(self.versions_of(name, fresh)).await;
         match &versions {
             Ok(versions) => {
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
@@ -188,5 +195,19 @@ impl Delivery {
             Err(error) => drop(self.record(&Access::ended(name.as_str(), Some(error), watch.took())).await),
         }
         versions
+    }
+
+    /// The versions of the secret that `name` is, or of the part of it that it is.
+    async fn versions_of(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        let ids = self.reads().ids();
+        let place = ids.place(name)?;
+        let whole = self.reads().versions(&place.secret, fresh).await?;
+        if place.field.is_none() {
+            return Ok(whole);
+        }
+        let part = |version: &Option<Version>| part_of(ids, name, &place, Ok(version.clone()));
+        // Only the live version has to be readable.
+        let (previous, pending) = (part(&whole.previous).ok().flatten(), part(&whole.pending).ok().flatten());
+        Ok(Arc::new(Versions { current: part(&whole.current)?, previous, pending }))
     }
 }

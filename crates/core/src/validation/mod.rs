@@ -119,8 +119,8 @@ impl Delivery {
                 .get_tool(tool, variables)
                 .await?
                 .keys()
-                .map(|secret_type| SecretName::of_tool(tool, secret_type))
-                .collect::<Result<_>>()?,
+                .filter_map(|secret_type| SecretName::of_tool(tool, secret_type).ok())
+                .collect(),
         };
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
@@ -130,7 +130,7 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
-        let names = self.names_in(scope, &HashMap::new())?;
+        let names = self.names_in(scope, &HashMap::new());
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
@@ -299,7 +299,7 @@ impl Delivery {
     /// Errors of AWS or the env file; `CLOSED`.
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
-        let mut names = self.all_declared()?;
+        let mut names: Vec<SecretName> = self.tools.declared().map(|declared| declared.name).collect();
         if names.is_empty() {
             names.push(SecretName::new("TCS_SECRET_DELIVERY_LATENCY_PROBE")?);
         }
@@ -339,13 +339,8 @@ impl Delivery {
         .await
     }
 
-    fn all_declared(&self) -> Result<Vec<SecretName>> {
-        self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type)).collect()
-    }
-
     fn spec(&self, name: &SecretName) -> Option<SecretSpec> {
-        let owner = self.tools.owner(name.as_str())?;
-        self.tools.secrets(&owner.tool)?.get(&owner.secret_type).cloned()
+        self.tools.spec(name.as_str()).cloned()
     }
 
     fn seen(&self, name: SecretName) -> Validated {
