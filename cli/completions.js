@@ -75,10 +75,15 @@ async function possible(program, command, given, open, typed) {
 async function valuesOf(choices, what, given) {
   if (choices !== undefined) return choices.map((value) => ({ value, description: '' }))
   if (/file|module|command/.test(what)) return FILES
-  const declared = (await declaredInJson()).filter(({ tool, secretType }) => PLAIN.test(tool) && PLAIN.test(secretType))
-  const tools = [...new Set(declared.map(({ tool }) => tool))].map((value) => ({ value, description: 'tool' }))
+  const declared = (await declaredInJson()).filter(
+    ({ tool, secretType }) => PLAIN.test(tool ?? 'x') && PLAIN.test(secretType),
+  )
+  const tools = [...new Set(declared.flatMap(({ tool }) => tool ?? []))].map((value) => ({
+    value,
+    description: 'tool',
+  }))
   if (/^type$/.test(what)) {
-    const own = declared.filter(({ tool }) => tool.toUpperCase() === given[0]?.toUpperCase())
+    const own = declared.filter(({ tool }) => tool !== null && tool.toUpperCase() === given[0]?.toUpperCase())
     return own.map(({ secretType, name }) => ({ value: secretType, description: name }))
   }
   if (/tool/.test(what)) return tools

@@ -15,7 +15,14 @@ const KEY = 'tcs-secrets'
 const MOST_BYTES = 4 * 1024 * 1024
 
 /** @typedef {import('../index').SecretDeliveryOptions} Options */
-/** @typedef {{ tool: string, secretType: string, name: string, required: boolean, phase: string | null }} Declared */
+/**
+ * @typedef {object} Declared
+ * @property {string | null} tool `null`: its name has no tool.
+ * @property {string} secretType The name, where there is no tool.
+ * @property {string} name
+ * @property {boolean} required
+ * @property {string | null} phase
+ */
 /**
  * @typedef {object} Config
  * @property {string | null} file Its path; `null` if there is no file.
@@ -184,14 +191,21 @@ function plainObject(value, file) {
  * @param {Record<string, any>} options
  * @returns {Declared[]}
  */
-function declaredIn({ tools }) {
-  if (!isObject(tools)) return []
-  return Object.entries(tools).flatMap(([tool, spec]) =>
+function declaredIn({ tools, secrets }) {
+  const alone = Object.entries(isObject(secrets) ? secrets : {}).map(([name, rules]) => {
+    return { tool: null, secretType: name, name: name.toUpperCase(), ...ofRules(rules) }
+  })
+  const ofTools = Object.entries(isObject(tools) ? tools : {}).flatMap(([tool, spec]) =>
     Object.entries(isObject(spec?.secrets) ? spec.secrets : {}).map(([secretType, rules]) => {
-      const name = nameOf(tool, secretType)
-      return { tool, secretType, name, required: rules?.required === true, phase: rules?.phase ?? null }
+      return { tool, secretType, name: nameOf(tool, secretType), ...ofRules(rules) }
     }),
   )
+  return [...ofTools, ...alone]
+}
+
+/** @param {any} rules */
+function ofRules(rules) {
+  return { required: rules?.required === true, phase: rules?.phase ?? null }
 }
 
 /** @param {unknown} value @returns {value is Record<string, any>} */

@@ -61,6 +61,7 @@ function describe(error) {
 /** @param {string} code @returns {ExitCode} */
 function exitFor(code) {
   if (CONFIGURATION.has(code)) return EXIT.configuration
+  if (code === 'SECRET_MISSING') return EXIT.no
   return code === 'SECRET_NAME_INVALID' ? EXIT.usage : EXIT.source
 }
 

@@ -61,7 +61,8 @@ function isDeclared(tool, config) {
  */
 async function readTools(delivery, config, tools) {
   const wanted = tools.length > 0 ? tools : declaredTools(config)
-  if (wanted.length === 0) throw noToolsDeclared(config)
+  const alone = tools.length > 0 ? [] : namesAlone(config)
+  if (wanted.length + alone.length === 0) throw noToolsDeclared(config)
   const results = await Promise.all(wanted.map((tool) => delivery.getToolSecrets(tool)))
   const unknown = wanted.filter((tool, i) => !isDeclared(tool, config) && Object.keys(results[i] ?? {}).length === 0)
   if (unknown[0] !== undefined) throw nothingOf(unknown[0], delivery, config)
@@ -70,9 +71,15 @@ async function readTools(delivery, config, tools) {
   results.forEach((secrets, i) => {
     for (const [type, value] of Object.entries(secrets)) values.set(nameOf(wanted[i] ?? '', type), value)
   })
+  const withoutTool = await Promise.all(alone.map((name) => delivery.getSecret(name)))
+  withoutTool.forEach((value, i) => {
+    if (value !== null) values.set(alone[i] ?? '', value)
+  })
   const asked = new Set(wanted.map((tool) => tool.toUpperCase()))
+  const isAsked = (/** @type {string | null} */ tool) =>
+    tool === null ? alone.length > 0 : asked.has(tool.toUpperCase())
   const missing = config.declared
-    .filter(({ tool, required, name }) => required && asked.has(tool.toUpperCase()) && !values.has(name))
+    .filter(({ tool, required, name }) => required && isAsked(tool) && !values.has(name))
     .map(({ name }) => name)
   if (missing.length > 0) {
     const message = `no source has ${missing.join(', ')} in ${delivery.environment}, which ${missing.length > 1 ? 'are' : 'is'} required; 'tcs-secrets explain ${missing[0]}' shows where it was looked for`
@@ -81,10 +88,15 @@ async function readTools(delivery, config, tools) {
   return values
 }
 
+/** The declared names that have no tool. @param {Config} config */
+function namesAlone({ declared }) {
+  return declared.filter(({ tool }) => tool === null).map(({ name }) => name)
+}
+
 /** @param {string} tool @param {SecretDelivery} delivery @param {Config} config */
 function nothingOf(tool, { environment }, config) {
   const message = `no source has a secret of ${tool} in ${environment}${toolMeant(tool, config)}`
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
 }
 
-module.exports = { namedBy, notFound, nothingOf, readTools, toolMeant }
+module.exports = { namedBy, notFound, namesAlone, nothingOf, readTools, toolMeant }

@@ -9,6 +9,12 @@ const { cliWorld, error } = require('../support/cli-world')
 const world = cliWorld()
 const { canary, cli, config, file, write } = world
 
+/** That no source has a required secret. @param {string} name */
+const missingOf = (name) => ({
+  code: expect.stringMatching(/^SECRET_(NOT_FOUND|MISSING)$/),
+  message: expect.stringContaining(name),
+})
+
 describe('export', () => {
   const left = () => fs.readdirSync(world.directory).sort()
 
@@ -73,6 +79,28 @@ describe('export', () => {
     expect([unnamed.status, unnamed.document]).toEqual([2, error('USAGE', '--name')])
   })
 
+  test('names without a tool are exported, listed, and passed to a command', async () => {
+    write('alone.json', { ...config, secrets: { SENDGRID: { required: true }, OTHER: {} } })
+    await world.aws.put({ SENDGRID_staging: `${canary}-alone` })
+    const { document } = await cli.json('export -c alone.json -f json -o out.json')
+    expect(document.secrets).toEqual(['GITHUB_API_TOKEN', 'DATABASE_PASSWORD', 'SENDGRID'])
+    expect(JSON.parse(fs.readFileSync(file('out.json'), 'utf8')).SENDGRID).toBe(`${canary}-alone`)
+    const listed = await cli.json('list -c alone.json')
+    expect(listed.document.secrets).toContainEqual(
+      expect.objectContaining({ name: 'SENDGRID', declared: true, required: true, state: 'present' }),
+    )
+    const passed = await cli.run(
+      ['run', '-c', 'alone.json', '--only', 'SENDGRID', '--', 'sh', '-c', 'printf %s "$SENDGRID"'],
+      {
+        reveals: true,
+      },
+    )
+    expect(passed.stdout).toBe(`${canary}-alone`)
+    await world.aws.remove('SENDGRID_staging')
+    const missing = await cli.json('export -c alone.json -f json -o out.json')
+    expect([missing.status, missing.document]).toEqual([1, { error: missingOf('SENDGRID') }])
+  })
+
   test('warns of values that not everybody reads alike, without them', async () => {
     await world.aws.put({ GITHUB_API_TOKEN_staging: `${canary}\\\\ x` })
     const { status, stderr } = await cli.run('export github -f dotenv -o out.env')
@@ -107,10 +135,8 @@ describe('export', () => {
 
   test('ends with 1 when a required secret is missing, or nothing is found', async () => {
     await world.aws.remove('GITHUB_API_TOKEN_staging')
-    expect(await cli.json('export github -f json -o out.json')).toMatchObject({
-      status: 1,
-      document: error('SECRET_NOT_FOUND', 'GITHUB_API_TOKEN'),
-    })
+    const missing = await cli.json('export github -f json -o out.json')
+    expect([missing.status, missing.document]).toEqual([1, { error: missingOf('GITHUB_API_TOKEN') }])
     expect(await cli.json('export nothing -f json -o out.json')).toMatchObject({
       status: 1,
       document: error('SECRET_NOT_FOUND'),

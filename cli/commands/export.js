@@ -8,7 +8,7 @@ const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { FORMATS, asVariables, externalSecret, maskLines } = require('../formats')
 const { assertPrivate, refused, writeAtomically } = require('../private-file')
-const { nothingOf, readTools } = require('../secrets')
+const { namesAlone, nothingOf, readTools } = require('../secrets')
 
 /**
  * @typedef {object} Options
@@ -92,11 +92,12 @@ async function exportTools(context, named, options) {
   if (file !== undefined) assertPrivate(file)
   return context.withDelivery(async (delivery, config) => {
     const tools = named.length > 0 ? named : declaredTools(config)
-    if (tools.length === 0) throw noToolsDeclared(config)
+    const isNothing = tools.length === 0 && namesAlone(config).length === 0
+    if (isNothing) throw noToolsDeclared(config)
     const about = describe(tools, delivery, options)
-    const places = format === EXTERNAL ? await placesOf(delivery, config, tools) : undefined
-    const values = places ?? (await readTools(delivery, config, tools))
-    if (values.size === 0) throw nothingOf(tools.join(', '), delivery, config)
+    const places = format === EXTERNAL ? await placesOf(delivery, config, named) : undefined
+    const values = places ?? (await readTools(delivery, config, named))
+    if (values.size === 0) throw nothingOf(tools.join(', ') || 'those declared', delivery, config)
     const warn = (/** @type {string} */ message) => terminal.warn(message)
     const text =
       places === undefined
@@ -120,13 +121,13 @@ async function exportTools(context, named, options) {
 function describe(tools, { environment }, { format, name, namespace, keys, store = '', storeKind }) {
   const ofKubernetes = format === 'k8s' || format === EXTERNAL
   const [only, ...others] = tools
-  if (ofKubernetes && name === undefined && others.length > 0) {
-    throw new CliError('USAGE', EXIT.usage, 'several tools are exported: name the Secret with --name')
+  if (ofKubernetes && name === undefined && (only === undefined || others.length > 0)) {
+    throw new CliError('USAGE', EXIT.usage, 'not one tool is exported: name the Secret with --name')
   }
   if (format === EXTERNAL && store === '') {
     throw new CliError('USAGE', EXIT.usage, 'name the SecretStore with --store')
   }
-  const app = name ?? /** @type {string} */ (only).toLowerCase().replaceAll('_', '-')
+  const app = name ?? (only ?? '').toLowerCase().replaceAll('_', '-')
   return { app, environment, namespace, keys, store, storeKind }
 }
 
@@ -135,12 +136,13 @@ function describe(tools, { environment }, { format, name, namespace, keys, store
  *
  * @param {import('../context').SecretDelivery} delivery
  * @param {import('../context').Config} config
- * @param {string[]} tools
+ * @param {string[]} tools None: all that are declared.
  * @returns {Promise<Map<string, string>>}
  */
 async function placesOf(delivery, { declared }, tools) {
   const wanted = new Set(tools.map((tool) => tool.toUpperCase()))
-  const names = declared.filter(({ tool }) => wanted.has(tool.toUpperCase())).map(({ name }) => name)
+  const isWanted = (/** @type {string | null} */ tool) => tools.length === 0 || wanted.has(tool?.toUpperCase() ?? '')
+  const names = declared.filter(({ tool }) => isWanted(tool)).map(({ name }) => name)
   /** @type {Map<string, string>} */
   const places = new Map()
   for (const name of names) {

@@ -77,7 +77,7 @@ async function known(delivery, { declared }, tool) {
 async function undeclared(delivery, config, tool) {
   const declared = new Set(config.declared.map(({ name }) => name))
   // `known` has already found the secrets of a tool without declarations.
-  if (tool !== undefined && !config.declared.some((secret) => secret.tool.toUpperCase() === tool.toUpperCase()))
+  if (tool !== undefined && !config.declared.some((secret) => secret.tool?.toUpperCase() === tool.toUpperCase()))
     return []
   const prefix = tool === undefined ? '' : `${tool.toUpperCase()}_`
   const names = namesInEnvFile(config, delivery.environment).filter(

@@ -31,7 +31,8 @@ module.exports = (program, _, handleOpen) => {
     )
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
-        if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
+        if (tool === undefined && config.declared.length === 0 && declaredTools(config).length === 0)
+          throw noToolsDeclared(config)
         const result =
           tool === undefined
             ? await validateAll(delivery, config, otherEnvironments)
@@ -50,7 +51,7 @@ module.exports = (program, _, handleOpen) => {
  */
 async function validateAll(delivery, { declared }, otherEnvironments) {
   if (otherEnvironments === undefined) return delivery.validateApplicationFunctionality()
-  const tools = [...new Set(declared.map(({ tool }) => tool))]
+  const tools = [...new Set(declared.map(({ tool }) => tool ?? []).flat())]
   const all = await Promise.all(tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })))
   return {
     valid: all.every(({ valid }) => valid),
