@@ -59,6 +59,20 @@ class Terminal {
     print(this.#err, `${message}\n`)
   }
 
+  /**
+   * Shows how far a long work is: on a terminal in one line that changes, elsewhere in a line now and then.
+   *
+   * @param {string} what
+   * @param {number} done
+   * @param {number} total
+   */
+  progress(what, done, total) {
+    if (this.json) return
+    const isLast = done === total
+    if (this.#err.isTTY) this.#err.write(`\r${what}: ${done} of ${total}${isLast ? '\n' : ''}`)
+    else if (done % 100 === 0 || (isLast && total >= 100)) this.note(`${what}: ${done} of ${total}`)
+  }
+
   /** @param {string} message */
   warn(message) {
     this.note(`${paint(this.#err, 'yellow', 'warning:')} ${visible(message)}`)

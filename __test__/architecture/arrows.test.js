@@ -188,6 +188,8 @@ const JAVASCRIPT = {
     'context',
     'formats',
     'env-file',
+    'glob',
+    'judgement',
     'secrets',
     'validations',
     'doctor',

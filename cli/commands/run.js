@@ -5,6 +5,7 @@ const { Command, endLike, tooLong, variables } = require('../child')
 const { define } = require('../define')
 const { CliError, EXIT, describe } = require('../exit')
 const { asVariables } = require('../formats')
+const { matcher } = require('../glob')
 const { SecretFiles } = require('../secret-files')
 const { readTools } = require('../secrets')
 const { plural } = require('../words')
@@ -132,12 +133,6 @@ async function read(delivery, config, { tool = [], only, prefix = '', files }) {
     if (why !== undefined) throw new CliError('FORMAT_UNFIT', EXIT.no, `${why}; --files gives files instead`)
   }
   return values
-}
-
-/** @param {string} pattern */
-function matcher(pattern) {
-  const parts = pattern.split('*').map((part) => part.replace(/[^\w]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, 'i')
 }
 
 /**

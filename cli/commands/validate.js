@@ -5,6 +5,8 @@ const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
 const { ENVIRONMENTS } = require('../environments')
 const { EXIT } = require('../exit')
+const { judge } = require('../judgement')
+const { warnOf } = require('../validations')
 const { plural } = require('../words')
 
 /** @typedef {import('../../index').ValidationResult} ValidationResult */
@@ -31,6 +33,7 @@ module.exports = (program, _, handleOpen) => {
     )
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
+        warnOf(judge(config, delivery.environment, {})?.doubtful ?? [], terminal)
         if (tool === undefined && config.declared.length === 0 && declaredTools(config).length === 0)
           throw noToolsDeclared(config)
         const result =

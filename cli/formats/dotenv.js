@@ -97,4 +97,4 @@ function isAlone(line, name, value) {
   })
 }
 
-module.exports = { format, parse }
+module.exports = { LINE, format, parse, unquoted }
