@@ -514,7 +514,8 @@ export interface AuditOptions {
   /** Label that every record carries as `caller`. Up to 255 bytes. */
   label?: string | Unset
   /**
-   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
+   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR`, else `/tmp` or
+   * `/dev/shm`, whichever can be written to (Windows: the user's temporary directory).
    */
   journalDirectory?: string | Unset
 }
