@@ -147,6 +147,9 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'define-tools',
+    'read-file',
+    'config-file',
+    'open',
     'trace',
     'arguments',
     'flights',
@@ -184,7 +187,6 @@ const JAVASCRIPT = {
     'child',
     'separator',
     'audit-log',
-    'config-file',
     'completions',
     'context',
     'formats',
@@ -206,7 +208,11 @@ const JAVASCRIPT = {
 const requires = (name, by = 'require') => `${by}('${name}')`
 
 /** What a folder of JavaScript may require of the rest of the package. */
-const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
+const OUTSIDE = {
+  lib: ['../package.json'],
+  // What needs no addon: the command line also says why one cannot be loaded.
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+}
 
 /**
  * The sources below a folder, by path.
