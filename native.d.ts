@@ -137,6 +137,14 @@ export interface ApplyReport {
   secrets: Array<AppliedSecret>
 }
 
+/** Records that must be there. */
+export interface AuditExpected {
+  firstSequence?: number
+  lastSequence?: number
+  /** The link of the record `last_sequence`, as 64 hexadecimal digits. */
+  lastLink?: string
+}
+
 /** The first fault of an audit log. */
 export interface AuditFault {
   kind: string
@@ -166,6 +174,11 @@ export interface AuditVerification {
   endConfirmed: boolean
   unrecoveredJournals: number
   outcomes: AuditOutcomes
+  deliveries: number
+  missedDeliveries: number
+  firstFile: number
+  expiredFiles: number
+  lastLink: string
 }
 
 /** Calls of one AWS operation by outcome. */
@@ -310,6 +323,12 @@ export interface NativeAmbient {
   variables: Record<string, string>
   /** `process.cwd()`. */
   workingDirectory: string
+  /** The name of the machine. */
+  host?: string
+  /** The number of the user. */
+  uid?: number
+  /** The name of the script. */
+  program?: string
 }
 
 /** A refusal that JavaScript turns into a `SecretError`. */
@@ -563,7 +582,7 @@ export interface ValidationResult {
 }
 
 /** Verifies the log at `path`. Resolves to why not when it cannot be read. */
-export declare function verifyAuditLog(path: string, key?: Uint8Array | undefined | null): Promise<AuditVerification | NativeFailure>
+export declare function verifyAuditLog(path: string, key?: Uint8Array | undefined | null, expected?: AuditExpected | undefined | null): Promise<AuditVerification | NativeFailure>
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string

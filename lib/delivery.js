@@ -2,6 +2,7 @@
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
 
+const { actor } = require('./actor')
 const { assertEnvironment, assertName, checkedScope, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates } = require('./candidates')
@@ -50,7 +51,7 @@ class SecretDelivery {
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
-    const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
+    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory: process.cwd() }
     this.#variables = new VariableSource(rest.runtime?.variables)
     const messages = new Messages(logger, hooks, sink, this.#variables)
     this.#listeners = messages.listeners

@@ -6,7 +6,17 @@
  */
 
 const FILE_SUFFIX = '_FILE'
-const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
+const CONFIGURATION = [
+  'NODE_ENV',
+  'REDIS_URL',
+  'HOME',
+  'USERPROFILE',
+  'SSL_CERT_FILE',
+  'TMPDIR',
+  'TEMP',
+  'TMP',
+  'SUDO_USER',
+]
 
 /** @typedef {Record<string, string | undefined>} Variables */
 

@@ -91,6 +91,7 @@ const RUST = {
     'link',
     'line',
     'ring',
+    'tally',
     'packed',
     'forms',
     'chain',
@@ -134,6 +135,7 @@ const crates = () => table('ARCHITECTURE.md', 'crate').map(([crate, , uses]) => 
 
 const JAVASCRIPT = {
   lib: [
+    'actor',
     'errors',
     'load',
     'copy',

@@ -174,15 +174,24 @@ impl Names {
 
     /// The rotated files, oldest first.
     pub fn list_rotated(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.list_ended()?.into_iter().map(|(path, ..)| path).collect())
+    }
+
+    /// The rotated files, oldest first, with the time at which they ended and their numbers.
+    pub fn list_ended(&self) -> Result<Vec<(PathBuf, String, u64)>> {
         let directory = self.log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (stem, extension) = self.parts();
-        let number = |name: &str| {
+        let parse = |name: &str| {
             let middle = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(extension)?;
             let (stamp, number) = middle.split_once('-')?;
-            (stamp.len() == 16 && number.len() >= 6).then(|| number.parse::<u64>().ok())?
+            let number = (stamp.len() == 16 && number.len() >= 6).then(|| number.parse::<u64>().ok())??;
+            Some((stamp.to_owned(), number))
         };
-        let mut found = list(directory, |name| number(name).is_some())?;
-        found.sort_by_key(|path| path.file_name().and_then(|name| number(name.to_str()?)));
+        let of = |path: &PathBuf| path.file_name().and_then(|name| parse(name.to_str()?));
+        let found = list(directory, |name| parse(name).is_some())?;
+        let mut found: Vec<_> =
+            found.into_iter().filter_map(|path| of(&path).map(|(stamp, number)| (path, stamp, number))).collect();
+        found.sort_by_key(|(.., number)| *number);
         Ok(found)
     }
 

@@ -183,8 +183,7 @@ impl World {
             "runtime": { "secretDirectories": [self.directory.path().join("mounted")] },
         });
         merge(&mut all, more);
-        let ambient =
-            Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
+        let ambient = Ambient { working_directory: self.directory.path().into(), ..Ambient::default() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
         let delivery =
