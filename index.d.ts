@@ -769,6 +769,20 @@ export interface HealthReport {
   checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
 }
 
+/** Whether an instance should get traffic. */
+export interface Readiness {
+  /** `false` with the status `not-ready`. */
+  ready: boolean
+  /**
+   * `ready`: every required declared secret can be delivered. `degraded`: the same, but from copies while AWS fails, or an
+   * optional secret cannot be delivered. `not-ready`: a required one cannot be delivered. If no secret is required: no
+   * source is usable.
+   */
+  status: 'ready' | 'degraded' | 'not-ready'
+  /** Each thing that fails, as a sentence with the name of the secret. Empty with the status `ready`. */
+  reasons: string[]
+}
+
 /** The report of a rotation: how it ended, and each step. Never a value. */
 export interface RotationReport {
   /** Name of the secret. */
@@ -1386,8 +1400,13 @@ export class SecretDelivery<T extends Tools = Tools> {
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
   /** How long reads of the declared secrets take in each layer. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
-  /** State of every source and cache, with the reason. Never rejects, except with CLOSED. */
+  /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
+  /**
+   * Whether this instance should get traffic, for a readiness probe. Answers within a second, never rejects, and asks AWS
+   * at most once in ten seconds.
+   */
+  ready(): Promise<Readiness>
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   /** Closes the delivery at the end of an `await using` block. */

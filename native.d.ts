@@ -17,6 +17,8 @@ export declare class NativeDelivery {
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
   health(id: number): void
+  /** `ready`. */
+  ready(id: number, variables: Record<string, string>): void
   /** `handleSecretEvent`. */
   handleEvent(id: number, event: string): void
   /** Starts to look for changed secrets, unless that has started already. */
@@ -397,6 +399,13 @@ export interface PromClientValue {
 
 /** The content type of `metrics.prometheus()`. */
 export declare const PROMETHEUS_CONTENT_TYPE: string
+
+/** Whether this instance should get traffic. */
+export interface Readiness {
+  ready: boolean
+  status: string
+  reasons: Array<string>
+}
 
 /** Retrievals that the service reported. */
 export interface RecordedRetrievals {

@@ -21,6 +21,7 @@ const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
+const { downReport } = require('./reports')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -188,7 +189,21 @@ class SecretDelivery {
 
   /** @returns {Promise<import('../index').HealthReport>} */
   async health() {
-    return this.#start((id) => this.#native.health(id))
+    try {
+      return await this.#start((id) => this.#native.health(id))
+    } catch (error) {
+      return downReport(this.environment, error)
+    }
+  }
+
+  /** @returns {Promise<import('../index').Readiness>} */
+  async ready() {
+    try {
+      const found = this.#variables.all()
+      return await this.#start((id) => this.#native.ready(id, found))
+    } catch (error) {
+      return { ready: false, status: 'not-ready', reasons: [/** @type {Error} */ (error).message] }
+    }
   }
 
   /**

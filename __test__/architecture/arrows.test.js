@@ -136,6 +136,7 @@ const crates = () => table('ARCHITECTURE.md', 'crate').map(([crate, , uses]) => 
 const JAVASCRIPT = {
   lib: [
     'actor',
+    'reports',
     'errors',
     'load',
     'copy',

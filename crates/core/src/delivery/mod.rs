@@ -3,6 +3,7 @@
 mod changing;
 mod hot;
 mod life;
+mod readiness;
 mod reading;
 mod recording;
 
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use hot::HotPath;
+pub use readiness::Readiness;
 
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
@@ -55,6 +57,7 @@ pub struct Delivery {
     alerts: Option<AlertsSettings>,
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
+    probes: readiness::Probes,
 }
 
 impl Delivery {
@@ -169,6 +172,7 @@ impl Delivery {
             alerts,
             watching_alerts: false.into(),
             audit,
+            probes: readiness::Probes::default(),
         })
     }
 
