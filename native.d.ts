@@ -53,11 +53,14 @@ export declare class NativeDelivery {
   cachedTool(tool: string): Record<string, string> | null
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
-   * one's; variables that are not given are asked for when they are needed.
+   * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
+   * callers share each of them.
    */
-  getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null): void
+  getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getToolSecrets`. */
-  getToolSecrets(id: number, tool: string, variables: Record<string, string>): void
+  getToolSecrets(id: number, tool: string, variables: Record<string, string>, readers: number): void
+  /** Whether there is an audit log. */
+  isAudited(): boolean
   /** Whether a read needs the process variables at once. */
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
@@ -87,7 +90,7 @@ export declare class NativeDelivery {
   /** `getSecretFromRuntime`. */
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
-  getSecretVersions(id: number, name: string, fresh: boolean): void
+  getSecretVersions(id: number, name: string, fresh: boolean, readers: number): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */

@@ -38,7 +38,10 @@ class SecretDelivery {
   #reads
   #readCached
   #listeners
-  #flights = new Flights((begin, landed) => this.#start(begin, landed))
+  #flights = new Flights(
+    (begin, landed) => this.#start(begin, landed),
+    () => this.#native.isAudited(),
+  )
   #variables
   #variablesComeFirst
   /** @type {Promise<void> | undefined} */
@@ -133,8 +136,8 @@ class SecretDelivery {
     if (cached !== null) return cached
     const found = this.#variables.forTool(toolName)
     /** @type {Record<string, string>} */
-    const shared = await this.#flights.join(`tool ${toolName}`, found, (id) =>
-      this.#native.getToolSecrets(id, toolName, found),
+    const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
+      this.#native.getToolSecrets(id, toolName, found, callers),
     )
     return copyOf(shared)
   }
@@ -274,8 +277,8 @@ class SecretDelivery {
   async getSecretVersions(secretName) {
     assertName('secretName', secretName)
     /** @type {import('../index').SecretVersions} */
-    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id) =>
-      this.#native.getSecretVersions(id, secretName, false),
+    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id, callers) =>
+      this.#native.getSecretVersions(id, secretName, false, callers),
     )
     return copyOf(shared)
   }
@@ -395,7 +398,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     /** @type {Promise<import('../index').SecretVersions>} */
-    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true))
+    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true, 1))
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]

@@ -35,11 +35,29 @@ impl Delivery {
     /// # Errors
     /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
     pub async fn read(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
+        self.read_for(names, variables, &[], freshness).await
+    }
+
+    /// [`Delivery::read`], each answer for as many readers as `readers` says.
+    ///
+    /// # Errors
+    /// As [`Delivery::read`].
+    pub async fn read_shared(&self, names: &[SecretName], variables: &[Variables], readers: &[u32]) -> Vec<Answer> {
+        self.read_for(names, variables, readers, Freshness::Cached).await
+    }
+
+    async fn read_for(
+        &self,
+        names: &[SecretName],
+        variables: &[Variables],
+        readers: &[u32],
+        freshness: Freshness,
+    ) -> Vec<Answer> {
         let watch = Stopwatch::start();
         let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
         let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
         let took = watch.took();
-        let answers = self.recorded_many(names, answers, took).await;
+        let answers = self.recorded_many(names, readers, answers, took).await;
         for answer in &answers {
             self.count(answer, took);
         }
@@ -116,15 +134,15 @@ impl Delivery {
         Ok(found.map(|found| found.value))
     }
 
-    /// Every secret of `tool`.
+    /// Every secret of `tool`, for as many readers as `readers` says.
     ///
     /// # Errors
     /// As a single read of any of them.
-    pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+    pub async fn get_tool(&self, tool: &str, variables: &Variables, readers: u32) -> Result<ToolSecrets> {
         let watch = Stopwatch::start();
         let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables)).await;
         let result = match result {
-            Ok(found) => self.recorded_tool(tool, found, watch).await,
+            Ok(found) => self.recorded_tool(tool, found, (readers, watch)).await,
             Err(error) => Err(error),
         };
         match &result {
@@ -170,17 +188,18 @@ impl Delivery {
         self.open(async { Ok(explain(&self.resolver, name, variables, &self.clock).await) }).await
     }
 
-    /// The live version of `name` and those around it; past the copies of them when `fresh`.
+    /// The live version of `name` and those around it, for as many readers as `readers` says; past the copies of them
+    /// when `fresh`.
     ///
     /// # Errors
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
-    pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+    pub async fn versions(&self, name: &SecretName, fresh: bool, readers: u32) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.reads().versions(name, fresh)).await;
         match &versions {
             Ok(versions) => {
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
-                    let access = Access::of(name.as_str(), Outcome::Ok, watch.took());
+                    let access = Access { count: readers, ..Access::of(name.as_str(), Outcome::Ok, watch.took()) };
                     self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
                 }
             }

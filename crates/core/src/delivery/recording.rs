@@ -1,6 +1,7 @@
 //! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is
 //! there.
 
+use std::iter;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -40,18 +41,30 @@ impl Delivery {
         result: Result<Option<Found>>,
         took: Duration,
     ) -> Result<Option<Found>> {
+        self.recorded_for(name, result, (1, took)).await
+    }
+
+    async fn recorded_for(
+        &self,
+        name: &SecretName,
+        result: Result<Option<Found>>,
+        (readers, took): (u32, Duration),
+    ) -> Result<Option<Found>> {
         let access = match &result {
             Ok(Some(found)) => Access::found(name.as_str(), found, took),
             other => Self::access(name, other, took),
         };
+        let access = Access { count: readers, ..access };
         let recorded = self.record(&access).await;
         unless_unrecorded(result, recorded)
     }
 
-    /// The results of reads that were begun together, once the record of each is written.
+    /// The results of reads that were begun together, once the record of each is written. `readers` says for how many
+    /// readers each of them is; where it is empty, for one.
     pub(super) async fn recorded_many(
         &self,
         names: &[SecretName],
+        readers: &[u32],
         results: Vec<Result<Option<Found>>>,
         took: Duration,
     ) -> Vec<Result<Option<Found>>> {
@@ -59,8 +72,9 @@ impl Delivery {
             return results;
         }
         let mut recorded = Vec::with_capacity(results.len());
-        for (name, result) in names.iter().zip(results) {
-            recorded.push(self.recorded(name, result, took).await);
+        let readers = readers.iter().copied().chain(iter::repeat(1));
+        for ((name, result), readers) in names.iter().zip(results).zip(readers) {
+            recorded.push(self.recorded_for(name, result, (readers, took)).await);
         }
         recorded
     }
@@ -96,11 +110,17 @@ impl Delivery {
         }
     }
 
-    pub(super) async fn recorded_tool(&self, tool: &str, found: ToolSecrets, watch: Stopwatch) -> Result<ToolSecrets> {
+    pub(super) async fn recorded_tool(
+        &self,
+        tool: &str,
+        found: ToolSecrets,
+        (readers, watch): (u32, Stopwatch),
+    ) -> Result<ToolSecrets> {
         if self.audit.is_some() {
             for (secret_type, found) in &found {
                 let name = SecretName::of_tool(tool, secret_type)?;
-                self.record(&Access::found(name.as_str(), found, watch.took())).await?;
+                let access = Access { count: readers, ..Access::found(name.as_str(), found, watch.took()) };
+                self.record(&access).await?;
             }
         }
         Ok(found)

@@ -116,7 +116,7 @@ impl Delivery {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
             None => self
-                .get_tool(tool, variables)
+                .get_tool(tool, variables, 1)
                 .await?
                 .keys()
                 .map(|secret_type| SecretName::of_tool(tool, secret_type))
