@@ -99,12 +99,10 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// The log is opened by [`Audit::ready`].
+    /// The log of a delivery in an environment, with its tools and notices. It is opened by [`Audit::ready`].
     pub fn new(
         config: AuditSettings,
-        environment: &'static str,
-        tools: Arc<Manifest>,
-        notices: Arc<dyn Notices>,
+        (environment, tools, notices): (&'static str, Arc<Manifest>, Arc<dyn Notices>),
         shipper: Option<Shipper>,
         clock: Clock,
     ) -> Arc<Self> {
@@ -266,6 +264,21 @@ impl Audit {
     /// `AUDIT_WRITE_FAILED` where nothing is delivered without its record.
     pub async fn access(&self, access: &Access<'_>) -> Result<()> {
         self.write(&self.record(access)).await
+    }
+
+    /// Records that AWS was asked about a secret for `what` (such as `plan` or `explain`), and nothing was delivered. Does
+    /// not wait, and a record that has no place changes nothing.
+    pub fn inspected(&self, what: &str, access: &Access<'_>) {
+        let record = Record { event: Event::Inspect, source: what, ..self.record(access) };
+        match self.log() {
+            Some(log) => {
+                if let Err(error) = log.try_append(&record) {
+                    tracing::debug!("an inspection was not recorded: {error}");
+                }
+            }
+            None if !self.opening.is_closed() => self.early.lock().keep(&record),
+            None => {}
+        }
     }
 
     /// Records an act: what was done to `name` (empty: to everything).

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use audit_log::{Cache, Outcome};
 
-use secret::error::SecretError;
-use secret::found::{Found, Origin};
+use secret::error::{Result, SecretError};
+use secret::found::{Fetched, Found, Origin};
 
 /// One value that was delivered or refused.
 pub struct Access<'a> {
@@ -46,6 +46,28 @@ impl<'a> Access<'a> {
     pub fn ended(name: &'a str, error: Option<&SecretError>, took: Duration) -> Self {
         let (outcome, code) = error.map_or((Outcome::Absent, ""), refusal);
         Self { code, ..Self::of(name, outcome, took) }
+    }
+
+    /// What AWS said of `name`: the version of its value, that it has none, or an error.
+    pub fn answered(name: &'a str, answer: std::result::Result<Option<&'a str>, &'a SecretError>) -> Self {
+        let ended = |error| Self::ended(name, error, Duration::ZERO);
+        match answer {
+            Ok(Some(version)) => Self { version, ..Self::of(name, Outcome::Ok, Duration::ZERO) },
+            Ok(None) => ended(None),
+            Err(error) => ended(Some(error)),
+        }
+    }
+
+    /// What AWS said of `name` when it was fetched.
+    pub fn fetched(name: &'a str, answer: &'a Result<Option<Fetched>>) -> Self {
+        let version = |fetched: &'a Fetched| fetched.version_id.as_deref().unwrap_or_default();
+        Self::answered(name, answer.as_ref().map(|fetched| fetched.as_ref().map(version)))
+    }
+
+    /// What a read of `name` ended with.
+    pub fn read(name: &'a str, answer: &'a Result<Option<Found>>) -> Self {
+        let version = |found: &'a Found| found.version_id.as_deref().unwrap_or_default();
+        Self::answered(name, answer.as_ref().map(|found| found.as_ref().map(version)))
     }
 
     /// A read of `name` past the caches.

@@ -99,6 +99,8 @@ impl Delivery {
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
         let hot_memory = hot_memory.map(|cache| cache.memory().clone());
+        let audited = (environment.as_str(), tools.clone(), notices.clone());
+        let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
@@ -110,9 +112,7 @@ impl Delivery {
             tools: tools.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
-        });
-        let audit = audit.map(|config| {
-            Audit::new(config, environment.as_str(), tools.clone(), notices.clone(), shipper, clock.clone())
+            audit: audit.clone(),
         });
         let hot = Arc::new(HotPath {
             audit: audit.clone(),
@@ -137,6 +137,7 @@ impl Delivery {
             stop: stop.clone(),
         });
         let events = Events::new(EventParts {
+            audit: audit.clone(),
             queue: events.queue_url.zip(aws).map(|(url, aws)| Queue::new(url, aws)),
             poll_every: events.poll_every,
             reads: reads.clone(),

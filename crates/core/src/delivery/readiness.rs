@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::Delivery;
+use crate::audit::Access;
 use crate::reads::table::Answer;
-use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
 use crate::timer::Deadline;
 use cache::entry::Entry;
@@ -165,8 +165,7 @@ impl Delivery {
         variables: &Variables,
         probes_aws: bool,
     ) -> (Vec<Answer>, Option<Result<()>>) {
-        let variables = vec![variables.clone(); names.len()];
-        let answers = self.resolver.resolve(names, &variables, Freshness::Cached);
+        let answers = self.read_inspecting("probe", names, variables);
         let aws = async { if probes_aws { self.probe_aws().await } else { None } };
         tokio::join!(answers, aws)
     }
@@ -176,7 +175,9 @@ impl Delivery {
     pub(crate) async fn probe_aws(&self) -> Option<Result<()>> {
         let (aws, name) = (self.reads().aws()?, SecretName::new(PROBE).ok()?);
         aws.probe_now();
-        match aws.fetch(&self.reads().id(&name)).await {
+        let answer = aws.fetch(&self.reads().id(&name)).await;
+        self.inspected("probe", vec![Access::fetched(PROBE, &answer)]).await;
+        match answer {
             Ok(_) => Some(Ok(())),
             Err(error) if error.is_denied() => Some(Ok(())),
             Err(error) => self.resolver.unless_optional(error).map(Err),

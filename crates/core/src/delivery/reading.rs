@@ -9,7 +9,7 @@ use cache::entry::Entry;
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
-use secret::found::Origin;
+use secret::found::{Fetched, Origin};
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
@@ -85,16 +85,8 @@ impl Delivery {
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
-        let (id, watch) = (self.aws_id(name, environment), Stopwatch::start());
-        let fetched = self
-            .audited(async {
-                let Some(aws) = self.reads().aws() else { return Ok(None) };
-                Ok(aws.fetch(&id).await?.filter(|fetched| !fetched.value.is_empty()))
-            })
-            .await;
-        if fetched.as_ref().is_err_and(SecretError::is_denied) {
-            add(&self.metrics.unauthorized);
-        }
+        let watch = Stopwatch::start();
+        let fetched = self.audited(self.fetch_from_aws(name, environment)).await;
         let version = fetched.as_ref().ok().and_then(|fetched| fetched.as_ref()?.version_id.clone());
         let access = Access {
             environment: if environment == self.environment { "" } else { environment.as_str() },
@@ -105,6 +97,16 @@ impl Delivery {
         };
         let recorded = self.record(&access).await;
         Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
+    }
+
+    /// What AWS has of `name` in `environment`, past all caches and without a record.
+    pub(crate) async fn fetch_from_aws(&self, name: &SecretName, environment: Environment) -> Result<Option<Fetched>> {
+        let Some(aws) = self.reads().aws() else { return Ok(None) };
+        let fetched = aws.fetch(&self.aws_id(name, environment)).await;
+        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+        }
+        Ok(fetched?.filter(|fetched| !fetched.value.is_empty()))
     }
 
     /// The AWS id of `name` in any environment.
@@ -185,7 +187,15 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
-        self.open(async { Ok(explain(&self.resolver, name, variables, &self.clock).await) }).await
+        self.open(async {
+            let explanation = explain(&self.resolver, name, variables, &self.clock).await;
+            let version = explanation.version_id.as_deref();
+            let answered = explanation.answered_by.map(|_| version.unwrap_or_default());
+            let access = Access::answered(name.as_str(), explanation.error.as_ref().map_or(Ok(answered), Err));
+            self.inspected("explain", vec![access]).await;
+            Ok(explanation)
+        })
+        .await
     }
 
     /// The live version of `name` and those around it, for as many readers as `readers` says; past the copies of them

@@ -9,6 +9,8 @@ use audit_log::{Event, Outcome};
 
 use super::Delivery;
 use crate::audit::Access;
+use crate::resolver::Freshness;
+use crate::source::runtime::Variables;
 use crate::tool_secrets::ToolSecrets;
 use secret::clock::Stopwatch;
 use secret::error::Result;
@@ -85,6 +87,36 @@ impl Delivery {
             Some(audit) => audit.access(access).await,
             None => Ok(()),
         }
+    }
+
+    /// Records that AWS was asked about secrets for `what`, and nothing was delivered. Opens the log if need be.
+    pub(crate) async fn inspected(&self, what: &str, accesses: Vec<Access<'_>>) {
+        let Some(audit) = &self.audit else { return };
+        // What is looked at to find out why the log cannot be written must not depend on it.
+        if let Err(error) = audit.ready().await {
+            tracing::debug!(code = %error.code(), "an inspection is not recorded");
+        }
+        for access in &accesses {
+            audit.inspected(what, access);
+        }
+    }
+
+    /// Reads `names` like any read, for `what` and not for a caller: nothing is delivered.
+    pub(crate) async fn read_inspecting(
+        &self,
+        what: &str,
+        names: &[SecretName],
+        variables: &Variables,
+    ) -> Vec<Result<Option<Found>>> {
+        let (watch, variables) = (Stopwatch::start(), vec![variables.clone(); names.len()]);
+        let answers = self.resolver.resolve(names, &variables, Freshness::Cached).await;
+        let took = watch.took();
+        for answer in &answers {
+            self.count(answer, took);
+        }
+        let accesses = names.iter().zip(&answers).map(|(name, answer)| Access::read(name.as_str(), answer));
+        self.inspected(what, accesses.collect()).await;
+        answers
     }
 
     /// Does what changes something, and writes into the audit log that it was done.

@@ -50,6 +50,7 @@ use self::refresher::Refresher;
 use self::table::{Answer, Course, Step};
 use self::versions::VersionCache;
 pub use self::versions::{Pace, Versions};
+use crate::audit::Audit;
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
@@ -77,6 +78,7 @@ pub struct Reads {
     /// Names that were asked for, where nothing is cached that would tell.
     asked: Mutex<HashSet<SecretName>>,
     metrics: Arc<Metrics>,
+    audit: Option<Arc<Audit>>,
 }
 
 /// What [`Reads`] are made of.
@@ -101,12 +103,14 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Ends them.
     pub stop: CancellationToken,
+    /// What is read in the background is recorded there; `None` when nothing is audited.
+    pub audit: Option<Arc<Audit>>,
 }
 
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, cache, access_check, ids, clock, metrics, notices, tools, tasks, stop } = parts;
+        let Parts { aws, cache, access_check, ids, clock, metrics, notices, tools, tasks, stop, audit } = parts;
         let calls = Arc::new(Calls::new(aws, ids, clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, tools, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
@@ -122,6 +126,7 @@ impl Reads {
             following: Once::new(),
             asked: Mutex::default(),
             metrics,
+            audit,
         })
     }
 

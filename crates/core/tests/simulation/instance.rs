@@ -82,8 +82,10 @@ impl Instance {
             tools,
             tasks: tasks.clone(),
             stop: stop.clone(),
+            audit: None,
         });
         let events = Events::new(EventParts {
+            audit: None,
             queue: None,
             poll_every: None,
             reads: reads.clone(),
