@@ -57,8 +57,10 @@ export declare class NativeDelivery {
    * callers share each of them.
    */
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
+  /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
+  getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
   /** `getToolSecrets`. */
-  getToolSecrets(id: number, tool: string, variables: Record<string, string>, readers: number): void
+  getToolSecrets(id: number, tool: string, variables: Record<string, string>, readers: number, maxAgeSeconds?: number | undefined | null): void
   /** Whether there is an audit log. */
   isAudited(): boolean
   /** Whether a read needs the process variables at once. */
@@ -85,6 +87,8 @@ export declare class NativeDelivery {
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
   getSecretFromAws(id: number, name: string, environment?: string | undefined | null): void
+  /** `getSecretFromAWS` of a reference. */
+  getReferenceFromAws(id: number, reference: string, field?: string | undefined | null, versionStage?: string | undefined | null, environment?: string | undefined | null): void
   /** `getSecretFromEnvFile`. */
   getSecretFromEnvFile(id: number, name: string): void
   /** `getSecretFromRuntime`. */
@@ -526,6 +530,7 @@ export interface SecretExplanation {
   name: string
   environment: string
   awsId: string
+  field: string | null
   answeredBy: string | null
   stale: boolean
   versionId: string | null

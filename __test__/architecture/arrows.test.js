@@ -11,13 +11,16 @@ const { code, read, root, table } = require('../support/pages')
 /** @type {Record<string, string[]>} */
 const RUST = {
   'crates/secret/src': [
+    'json_field',
     'value',
     'error',
     'environment',
     'report',
     'notice',
     'found',
+    'reference',
     'name',
+    'aws_ids',
     'manifest',
     'suspended',
     'clock',
@@ -150,6 +153,7 @@ const JAVASCRIPT = {
     'trace',
     'arguments',
     'flights',
+    'limits',
     'listeners',
     'hooks',
     'messages',

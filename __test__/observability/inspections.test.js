@@ -43,7 +43,7 @@ test.each([
   ['validateToolSecrets', 'validate', (delivery) => delivery.validateToolSecrets('a')],
   ['validateApplicationFunctionality', 'validate', (delivery) => delivery.validateApplicationFunctionality()],
   ['assessPerformanceImpact', 'measure', (delivery) => delivery.assessPerformanceImpact()],
-  ['ready', 'probe', (delivery) => delivery.ready()],
+  ['ready', 'probe', (delivery) => until('ready', async () => (await delivery.ready()).ready)],
 ])('%s delivers nothing and is recorded', async (_, source, call) => {
   const delivery = service({}, { tools })
   await call(delivery)

@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use delivery_core::delivery::Delivery;
+use delivery_core::resolver::Freshness;
 use delivery_core::source::runtime::Variables;
 use napi::bindgen_prelude::spawn;
 use napi_derive::napi;
@@ -13,7 +15,7 @@ use secret::error::SecretError;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-use super::native::NativeDelivery;
+use super::native::{NativeDelivery, secret};
 use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
 use crate::raw::{CachedReader, Names, SecretMap};
@@ -76,12 +78,28 @@ impl NativeDelivery {
         }
     }
 
+    /// `getSecret` and `getToolSecret` with `maxAgeSeconds`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_within(&self, id: u32, name: String, variables: HashMap<String, String>, max_age_seconds: f64) {
+        let (variables, freshness) = (Variables::new(variables), within(Some(max_age_seconds)));
+        self.start_named(id, &name, |delivery, name| async move {
+            Ok(secret(delivery.read_one(&name, &variables, freshness).await?.map(|found| found.value)))
+        });
+    }
+
     /// `getToolSecrets`.
     #[napi(catch_unwind)]
-    pub fn get_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>, readers: u32) {
-        let variables = Variables::new(variables);
+    pub fn get_tool_secrets(
+        &self,
+        id: u32,
+        tool: String,
+        variables: HashMap<String, String>,
+        readers: u32,
+        max_age_seconds: Option<f64>,
+    ) {
+        let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
         self.start(id, |delivery| async move {
-            let found = delivery.get_tool(&tool, &variables, readers).await?;
+            let found = delivery.get_tool(&tool, &variables, freshness, readers).await?;
             Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
         });
     }
@@ -106,6 +124,12 @@ impl NativeDelivery {
     }
 }
 
+/// How old a copy may be that answers. JavaScript has checked the number.
+fn within(max_age_seconds: Option<f64>) -> Freshness {
+    max_age_seconds
+        .map_or(Freshness::Cached, |age| Freshness::Within(Duration::try_from_secs_f64(age).unwrap_or(Duration::MAX)))
+}
+
 /// The answers of a portion, in its order. A name that is none has the error that it rejects with.
 async fn read(
     delivery: &Delivery,
@@ -123,7 +147,7 @@ async fn read(
             Err(error) => refused.push((at, error)),
         }
     }
-    let answers = delivery.read_shared(&names, &variables, &readers).await.into_iter();
+    let answers = delivery.read_shared(&names, &variables, &readers, Freshness::Cached).await.into_iter();
     let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
     for (at, error) in refused {
         answers.insert(at, Err(error));

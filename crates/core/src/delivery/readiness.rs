@@ -83,6 +83,8 @@ enum Said {
 /// A declared secret.
 struct Declared {
     name: SecretName,
+    /// The secret that it is a field of, or itself.
+    secret: SecretName,
     required: bool,
 }
 
@@ -107,20 +109,22 @@ impl Delivery {
     }
 
     fn declared(&self) -> Vec<Declared> {
-        let all = self.tools.all().filter_map(|(tool, secret_type, spec)| {
-            let name = SecretName::of_tool(tool, secret_type).ok()?;
-            Some(Declared { name, required: spec.required })
+        let ids = self.reads().ids();
+        let all = self.tools.declared().map(|declared| {
+            // A field is in the copy of its secret.
+            let secret = ids.place(&declared.name).map_or_else(|_| declared.name.clone(), |place| place.secret);
+            Declared { name: declared.name.clone(), secret, required: declared.spec.required }
         });
         all.collect()
     }
 
-    fn copy(&self, name: &SecretName) -> Option<Arc<Entry>> {
+    fn copy(&self, secret: &SecretName) -> Option<Arc<Entry>> {
         let cache = self.reads().cache()?;
-        if cache.is_denied(name) { None } else { cache.memory().held(name.as_str()) }
+        if cache.is_denied(secret) { None } else { cache.memory().held(secret.as_str()) }
     }
 
-    fn is_fresh(&self, name: &SecretName) -> bool {
-        self.copy(name).is_some_and(|entry| entry.is_fresh(self.clock.now()))
+    fn is_fresh(&self, secret: &SecretName) -> bool {
+        self.copy(secret).is_some_and(|entry| entry.is_fresh(self.clock.now()))
     }
 
     /// Begins a question if one is due, and gives until when to wait for the one under way.
@@ -136,7 +140,7 @@ impl Delivery {
         let is_due = |secret: &&Declared| {
             let before = known.answers.get(&secret.name);
             let is_old = before.is_none_or(|(at, _)| secret.required || now >= at.plus(OPTIONAL_EVERY));
-            is_old && !self.is_fresh(&secret.name)
+            is_old && !self.is_fresh(&secret.secret)
         };
         let names: Vec<SecretName> = declared.iter().filter(is_due).map(|secret| secret.name.clone()).collect();
         let probes_aws = self.reads().aws().is_some() && !declared.iter().any(|secret| secret.required);
@@ -234,9 +238,9 @@ impl Delivery {
         (state, said.into_iter().map(|(_, why)| why).collect())
     }
 
-    fn judge_one(&self, Declared { name, required }: &Declared, known: &Known) -> Option<(Readiness, String)> {
+    fn judge_one(&self, Declared { name, secret, required }: &Declared, known: &Known) -> Option<(Readiness, String)> {
         let missing = if *required { Readiness::NotReady } else { Readiness::Degraded };
-        let copy = self.copy(name);
+        let copy = self.copy(secret);
         let (key, name) = (name, name.as_str());
         if copy.as_ref().is_some_and(|entry| entry.is_fresh(self.clock.now())) {
             return None;

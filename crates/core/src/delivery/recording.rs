@@ -150,8 +150,10 @@ impl Delivery {
     ) -> Result<ToolSecrets> {
         if self.audit.is_some() {
             for (secret_type, found) in &found {
-                let name = SecretName::of_tool(tool, secret_type)?;
-                let access = Access { count: readers, ..Access::found(name.as_str(), found, watch.took()) };
+                // Not every key of a JSON secret makes a name.
+                let name = SecretName::of_tool(tool, secret_type);
+                let name = name.map_or_else(|_| format!("{tool}_{secret_type}"), |name| name.as_str().to_owned());
+                let access = Access { count: readers, ..Access::found(&name, found, watch.took()) };
                 self.record(&access).await?;
             }
         }

@@ -15,6 +15,7 @@ use crate::audit::Access as Recorded;
 use crate::delivery::{Delivery, parse_environment};
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::reads::table::Answer;
+use crate::resolver::Freshness;
 use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{declared_names, read_tool};
@@ -125,16 +126,17 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
-        let names = self.names_in(scope, &HashMap::new())?;
+        let names = self.names_in(scope, &HashMap::new());
         self.audited(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
     /// The secrets of a tool that declares none.
     async fn types_of(&self, tool: &str, variables: &Variables) -> Result<Vec<SecretName>> {
-        let found = self.audited(read_tool(&self.resolver, &self.tools, tool, variables)).await?;
-        let names: Vec<SecretName> =
-            found.keys().map(|secret_type| SecretName::of_tool(tool, secret_type)).collect::<Result<_>>()?;
-        let accesses = names.iter().zip(found.values()).map(|(name, found)| {
+        let read = read_tool(&self.resolver, &self.tools, tool, variables, Freshness::Cached);
+        let found = self.audited(read).await?;
+        let named = found.iter().filter_map(|(kind, found)| Some((SecretName::of_tool(tool, kind).ok()?, found)));
+        let (names, found): (Vec<SecretName>, Vec<_>) = named.unzip();
+        let accesses = names.iter().zip(found).map(|(name, found)| {
             Recorded::answered(name.as_str(), Ok(Some(found.version_id.as_deref().unwrap_or_default())))
         });
         self.inspected("validate", accesses.collect()).await;
@@ -311,7 +313,7 @@ impl Delivery {
     /// Errors of AWS or the env file; `CLOSED`.
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
-        let mut names = self.all_declared()?;
+        let mut names: Vec<SecretName> = self.tools.declared().map(|declared| declared.name).collect();
         if names.is_empty() {
             names.push(SecretName::new("TCS_SECRET_DELIVERY_LATENCY_PROBE")?);
         }
@@ -335,7 +337,7 @@ impl Delivery {
             if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
-                    let fetched = timed.wait(self.fetch_from_aws(name, self.environment())).await;
+                    let fetched = timed.wait(self.fetch_from_aws(name)).await;
                     self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
                     fetched?;
                 }
@@ -353,13 +355,8 @@ impl Delivery {
         .await
     }
 
-    fn all_declared(&self) -> Result<Vec<SecretName>> {
-        self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type)).collect()
-    }
-
     fn spec(&self, name: &SecretName) -> Option<SecretSpec> {
-        let owner = self.tools.owner(name.as_str())?;
-        self.tools.secrets(&owner.tool)?.get(&owner.secret_type).cloned()
+        self.tools.spec(name.as_str()).cloned()
     }
 
     fn seen(&self, name: SecretName) -> Validated {
