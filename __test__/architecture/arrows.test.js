@@ -180,6 +180,7 @@ const JAVASCRIPT = {
     'git',
     'private-file',
     'audit-log',
+    'audit-questions',
     'config-file',
     'context',
     'secrets',

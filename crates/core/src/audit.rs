@@ -52,6 +52,8 @@ pub struct AuditSettings {
     pub keep: Duration,
     /// Whether each cached read has a record of its own, and is not only counted.
     pub is_each: bool,
+    /// Whether the log is another program's: no file of it is ended, and none deleted.
+    pub is_guest: bool,
     /// Who writes: the detail of the instance's first record.
     pub actor: Actor,
     /// Stands in every record.
@@ -184,7 +186,7 @@ impl Audit {
             }
             (AuditSink::Stdout | AuditSink::Shipper, _) => Destination::Stdout,
         };
-        let notices = self.notices.clone();
+        let (notices, is_guest) = (self.notices.clone(), self.config.is_guest);
         let listener = move |notice: LogNotice| {
             notices.notice(match notice {
                 LogNotice::Failing { message, .. } => Notice::warning("AUDIT_FAILING", message),
@@ -205,9 +207,9 @@ impl Audit {
         Options {
             key: self.config.key.as_ref().and_then(|key| Key::new(key)),
             journals: self.config.journals.clone(),
-            max_bytes: self.config.max_bytes,
-            max_age: self.config.max_age,
-            keep: self.config.keep,
+            max_bytes: if is_guest { u64::MAX } else { self.config.max_bytes },
+            max_age: if is_guest { Duration::MAX } else { self.config.max_age },
+            keep: if is_guest { Duration::MAX } else { self.config.keep },
             actor: self.config.actor.text(),
             listener: Box::new(listener),
             ..Options::new(destination, self.environment)

@@ -49,6 +49,8 @@ pub(super) fn audit(
     let keep =
         section.read("keepDays", |f| f.integer(1..=36_500))?.map(|days| Duration::from_hours(24 * u64::from(days)));
     let program = section.read("program", Field::string)?;
+    // Set by the command line.
+    let is_guest = section.read("isGuest", Field::bool)?.unwrap_or(false);
     section.finish(&[
         "path",
         "onFailure",
@@ -61,6 +63,7 @@ pub(super) fn audit(
         "hits",
         "keepDays",
         "program",
+        "isGuest",
     ])?;
     let from_variable = ambient.variable("TCS_AUDIT_LOG").map(str::to_owned);
     let sink = match path.or(from_variable) {
@@ -88,6 +91,7 @@ pub(super) fn audit(
         journals,
         keep: keep.unwrap_or(Duration::MAX),
         is_each: is_each.unwrap_or(false),
+        is_guest,
         actor: actor(program, ambient),
     }))
 }
