@@ -486,7 +486,7 @@ export interface EventsOptions {
   pollSeconds?: number | Unset
 }
 
-/** The audit log: one record for each value, written before the value is delivered. See docs/audit.md. */
+/** The audit log, which accounts for each value before it is delivered. See docs/audit.md. */
 export interface AuditOptions {
   /**
    * A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory; in test a file
@@ -588,7 +588,7 @@ export interface SecretDeliveryOptions {
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
   /**
-   * The [audit log](docs/audit.md): one record for each value, written before the value is delivered. Default: off in
+   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. Default: off in
    * development, on elsewhere.
    */
   audit?: AuditOptions | false | Unset

@@ -255,6 +255,7 @@ impl Audit {
             code: access.code,
             version: access.version,
             count: access.count,
+            request: access.request,
             caller: &self.config.label,
             ..Record::new(Event::Access)
         }

@@ -23,6 +23,8 @@ pub struct Access<'a> {
     pub code: &'a str,
     /// The version that left.
     pub version: &'a str,
+    /// The id of the request with which AWS was asked.
+    pub request: &'a str,
     /// How many readers it stands for.
     pub count: u32,
     /// How long it took.
@@ -39,7 +41,8 @@ impl<'a> Access<'a> {
             Origin::EnvFile | Origin::Runtime => Cache::None,
         };
         let version = found.version_id.as_deref().unwrap_or_default();
-        Self { source: found.origin.as_str(), cache, version, ..Self::of(name, Outcome::Ok, took) }
+        let request = found.request_id.as_deref().unwrap_or_default();
+        Self { source: found.origin.as_str(), cache, version, request, ..Self::of(name, Outcome::Ok, took) }
     }
 
     /// A read of `name` that ended without a value.
@@ -61,19 +64,23 @@ impl<'a> Access<'a> {
     /// What AWS said of `name` when it was fetched.
     pub fn fetched(name: &'a str, answer: &'a Result<Option<Fetched>>) -> Self {
         let version = |fetched: &'a Fetched| fetched.version_id.as_deref().unwrap_or_default();
-        Self::answered(name, answer.as_ref().map(|fetched| fetched.as_ref().map(version)))
+        let request = answer.as_ref().ok().and_then(|fetched| fetched.as_ref()?.request_id.as_deref());
+        let answered = Self::answered(name, answer.as_ref().map(|fetched| fetched.as_ref().map(version)));
+        Self { request: request.unwrap_or_default(), ..answered }
     }
 
     /// What a read of `name` ended with.
     pub fn read(name: &'a str, answer: &'a Result<Option<Found>>) -> Self {
         let version = |found: &'a Found| found.version_id.as_deref().unwrap_or_default();
-        Self::answered(name, answer.as_ref().map(|found| found.as_ref().map(version)))
+        let request = answer.as_ref().ok().and_then(|found| found.as_ref()?.request_id.as_deref());
+        let answered = Self::answered(name, answer.as_ref().map(|found| found.as_ref().map(version)));
+        Self { request: request.unwrap_or_default(), ..answered }
     }
 
     /// A read of `name` past the caches.
     pub fn of(name: &'a str, outcome: Outcome, took: Duration) -> Self {
         let (environment, source, code, version) = ("", "", "", "");
-        Self { name, environment, source, cache: Cache::None, outcome, code, version, count: 1, took }
+        Self { name, environment, source, cache: Cache::None, outcome, code, version, request: "", count: 1, took }
     }
 }
 
