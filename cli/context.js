@@ -31,10 +31,12 @@ class Context {
    *
    * @template T
    * @param {(delivery: SecretDelivery, config: Config) => Promise<T>} use
+   * @param {(options: Config['options']) => Config['options']} [changed] Options that the command needs.
    * @returns {Promise<T>}
    */
-  async withDelivery(use) {
-    const config = await this.config()
+  async withDelivery(use, changed = (options) => options) {
+    const found = await this.config()
+    const config = { ...found, options: changed(found.options) }
     const delivery = openDelivery(config, { warn: (message) => this.terminal.warn(message) })
     try {
       return await use(delivery, config)
