@@ -175,6 +175,7 @@ const JAVASCRIPT = {
     'terminal',
     'define',
     'read-file',
+    'json-fault',
     'suggest',
     'environments',
     'git',
