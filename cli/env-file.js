@@ -29,7 +29,7 @@ function envFilePath({ directory, options: { envFile } }, environment) {
 function namesInEnvFile(config, environment) {
   const file = envFilePath(config, environment)
   if (file === null || !fs.existsSync(file)) return []
-  return [...parse(readText(file)).keys()].filter((name) => NAME.test(name))
+  return [...parse(readText(file).replace(/^\uFEFF/, '')).keys()].filter((name) => NAME.test(name))
 }
 
 module.exports = { envFilePath, namesInEnvFile }
