@@ -17,7 +17,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
  */
 function envFilePath({ directory, options: { envFile } }, environment) {
   if (envFile === false) return null
-  const name = envFile?.path ?? library().environmentDefaults(environment).fallback
+  const given = envFile?.path ?? library().environmentDefaults(environment).fallback
+  const name = typeof given === 'string' || given === null ? given : given[0]
   return name === null ? null : path.resolve(directory, envFile?.directory ?? '', name)
 }
 

@@ -227,7 +227,7 @@ function shownType(declared, { type, unit, form }) {
   const [first, ...others] = words
   // An alias stands for literals: those beside it are listed after it.
   const joined = declared.aliases.has(unionOf(type)[0])
-    ? `${first} or ${others.join(', ')}`
+    ? [first, others.join(', ')].filter((part) => part !== '').join(' or ')
     : words.join(', ').replace(/, ([^,]*)$/, ' or $1')
   const units = /** @type {Record<string, string>} */ ({ milliseconds: 'ms', seconds: 's' })
   if (unit !== undefined) return `${joined}, ${units[unit] ?? unit}`

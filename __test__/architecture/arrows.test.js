@@ -150,6 +150,7 @@ const JAVASCRIPT = {
     'trace',
     'arguments',
     'flights',
+    'limits',
     'listeners',
     'hooks',
     'messages',

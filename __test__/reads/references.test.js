@@ -159,3 +159,112 @@ test.each([
     expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(path) }),
   )
 })
+
+describe('a required secret', () => {
+  const tools = { t: { secrets: { a: { required: true }, b: {} } } }
+
+  test('that no source has rejects, and says where it was looked for', async () => {
+    const delivery = deliver({ tools })
+    const missing = { code: 'SECRET_MISSING', message: expect.stringMatching(/T_A .*AWS \(T_A_production\)/) }
+    await expect(delivery.getToolSecret('t', 'a')).rejects.toMatchObject(missing)
+    await expect(delivery.getSecret('T_A')).rejects.toMatchObject(missing)
+    await expect(delivery.refresh('T_A')).rejects.toMatchObject(missing)
+    await expect(delivery.getToolSecrets('t')).rejects.toMatchObject(missing)
+    expect((await delivery.explain('T_A')).error).toMatchObject({ code: 'SECRET_MISSING' })
+    expect(await delivery.getToolSecret('t', 'b')).toBeNull()
+    const { secrets } = await delivery.validateToolSecrets('t')
+    expect(secrets.find(({ name }) => name === 'T_A').issues).toEqual([expect.objectContaining({ code: 'MISSING' })])
+  })
+
+  test('that is there is read', async () => {
+    await aws.put({ T_A_production: 'v' })
+    expect(await deliver({ tools }).getToolSecrets('t')).toEqual({ a: 'v' })
+  })
+})
+
+describe('a read with limits of its own', () => {
+  test('ends when its signal aborts, and the others go on', async () => {
+    await aws.put({ T_A_production: 'v' })
+    await aws.fault({ action: { delayMs: 500 } })
+    const delivery = deliver({})
+    const controller = new AbortController()
+    const aborted = delivery.getToolSecret('t', 'a', { signal: controller.signal })
+    const other = delivery.getToolSecret('t', 'a')
+    const reason = new Error('no longer needed')
+    controller.abort(reason)
+    await expect(aborted).rejects.toMatchObject({ name: 'SecretError', code: 'ABORTED', cause: reason })
+    expect(await other).toBe('v')
+    await expect(delivery.getSecret('T_A', { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(delivery.getToolSecrets('t', { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+  })
+
+  test('ends at its deadline', async () => {
+    await aws.put({ T_A_production: 'v' })
+    await aws.fault({ action: { delayMs: 1000 } })
+    const delivery = deliver({})
+    for (const read of [
+      () => delivery.getToolSecret('t', 'a', { timeoutMs: 50 }),
+      () => delivery.getToolSecrets('t', { timeoutMs: 50 }),
+      () => delivery.refresh('T_A', { timeoutMs: 50 }),
+      () => delivery.getSecretFromAWS('T_A', undefined, { timeoutMs: 50 }),
+    ]) {
+      const begun = performance.now()
+      await expect(read()).rejects.toMatchObject({ code: 'SOURCE_TIMEOUT', message: expect.stringContaining('50 ms') })
+      expect(performance.now() - begun).toBeLessThan(500)
+    }
+  })
+
+  test('takes no copy that is older than it wants', async () => {
+    await aws.put({ T_A_production: 'v' })
+    const delivery = deliver({})
+    await delivery.getToolSecret('t', 'a')
+    await aws.put({ T_A_production: 'w' })
+    expect(await delivery.getToolSecret('t', 'a', { maxAgeSeconds: 60 })).toBe('v')
+    expect(await delivery.getToolSecret('t', 'a', { maxAgeSeconds: 0 })).toBe('w')
+    expect(await delivery.getToolSecret('t', 'a')).toBe('w')
+    await aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
+    await expect(delivery.getToolSecret('t', 'a', { maxAgeSeconds: 0 })).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+    })
+    await expect(delivery.getToolSecrets('t', { maxAgeSeconds: 0 })).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+    })
+  })
+
+  test.each([
+    [{ timeoutMs: 0 }],
+    [{ timeoutMs: '5' }],
+    [{ signal: {} }],
+    [{ maxAgeSeconds: -1 }],
+    [{ maxAge: 1 }],
+    [7],
+  ])('refuses %j', async (options) => {
+    const delivery = deliver({})
+    for (const read of ['getToolSecret', 'getToolSecrets']) {
+      const given = read === 'getToolSecret' ? ['t', 'a', options] : ['t', options]
+      await expect(delivery[read](...given)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    }
+  })
+})
+
+test('what is declared nowhere is read from AWS by its reference', async () => {
+  await aws.put({ 'prod/x': '{"a":{"b":"c"}}' })
+  const delivery = deliver({})
+  const arn = await arnOf('prod/x')
+  expect(await delivery.getSecretFromAWS('prod/x')).toBe('{"a":{"b":"c"}}')
+  expect(await delivery.getSecretFromAWS('prod/x#a.b')).toBe('c')
+  expect(await delivery.getSecretFromAWS({ id: arn, field: 'a' })).toBe('{"b":"c"}')
+  expect(await delivery.getSecretFromAWS({ id: 'prod/x', versionStage: 'AWSPREVIOUS' })).toBeNull()
+  await aws.put({ 'prod/x': '{"a":1}' })
+  expect(await delivery.getSecretFromAWS({ id: 'prod/x', versionStage: 'AWSPREVIOUS' })).toBe('{"a":{"b":"c"}}')
+  await expect(delivery.getSecretFromAWS('a b')).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' })
+})
+
+test('JSON comes parsed, and what is none is not quoted', async () => {
+  await aws.put({ T_A_production: '{"a":[1]}', T_B_production: 'canary-4711' })
+  const delivery = deliver({})
+  expect(await delivery.getToolSecretJson('t', 'a')).toEqual({ a: [1] })
+  expect(await delivery.getToolSecretJson('t', 'c')).toBeNull()
+  const error = await delivery.getToolSecretJson('t', 'b').catch((error) => error)
+  expect(error).toMatchObject({ code: 'SOURCE_RESPONSE_INVALID', message: 'T_B is not JSON' })
+})

@@ -1,9 +1,10 @@
 //! AWS Secrets Manager as a source: its regions, its limits, and what it was asked so far.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::operation::AwsCalls;
@@ -11,7 +12,6 @@ use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
 use crate::simulated::SimulatedAws;
-use secret::aws_ids::AwsIds;
 use secret::clock::Clock;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
@@ -31,8 +31,12 @@ pub struct Aws {
     pub(crate) rate_limit: TokenBucket,
     per_second: u32,
     pub(crate) in_flight: Semaphore,
-    pub(crate) calls: AwsCalls,
+    pub(crate) calls: Arc<AwsCalls>,
     account: OnceLock<String>,
+    config: Arc<AwsSettings>,
+    clock: Clock,
+    /// Other regions that ARNs named.
+    elsewhere: Mutex<BTreeMap<Box<str>, Arc<Self>>>,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
     pub(crate) simulated: Option<(Arc<dyn SimulatedAws>, Freezes)>,
@@ -53,21 +57,35 @@ impl Aws {
             rate_limit,
             per_second: config.requests_per_second,
             in_flight,
-            calls: AwsCalls::default(),
+            calls: Arc::default(),
             account: OnceLock::new(),
+            config: config.clone(),
+            clock: clock.clone(),
+            elsewhere: Mutex::default(),
             freezes: Freezes::process(),
             #[cfg(feature = "simulation")]
             simulated: None,
         }
     }
 
-    /// The other regions that ARNs of `ids` name. AWS does not route by ARN: the region of an ARN has to be asked.
-    pub fn elsewhere(config: &Arc<AwsSettings>, ids: &AwsIds, clock: &Clock) -> Vec<(Box<str>, Self)> {
-        let own = config.own_region();
-        let named = ids.declared().filter_map(|secret| Some(Arn::parse(secret.aws_id()?.0)?.region));
-        let regions: BTreeSet<&str> = named.filter(|region| own != Some(*region)).collect();
-        let source = |region: &str| (region.into(), Self::new(&Arc::new(config.of_region(region)), clock));
-        regions.into_iter().map(source).collect()
+    /// The client of another region, where `id` is an ARN that names one. AWS does not route by ARN: elsewhere the answer is that
+    /// there is no such secret, or that it is denied. It has limits and breakers of its own.
+    pub(crate) fn elsewhere(&self, id: &str) -> Option<Arc<Self>> {
+        let region = Arn::parse(id)?.region;
+        if self.config.own_region() == Some(region) {
+            return None;
+        }
+        let mut elsewhere = self.elsewhere.lock();
+        let other = elsewhere.entry(region.into()).or_insert_with(|| {
+            let settings = Arc::new(self.config.of_region(region));
+            Arc::new(Self { calls: self.calls.clone(), ..Self::new(&settings, &self.clock) })
+        });
+        Some(other.clone())
+    }
+
+    /// Whether an ARN is of the own account, as far as that is known, and of the own region.
+    pub fn is_own(&self, arn: &Arn<'_>) -> bool {
+        self.account() == Some(arn.account) && self.config.own_region() == Some(arn.region)
     }
 
     /// Calls so far.
@@ -110,14 +128,17 @@ impl Aws {
         usize::try_from(self.per_second).unwrap_or(usize::MAX)
     }
 
-    /// The state of each region, the primary first.
+    /// The state of each region, the primary first, then its replicas, then those that ARNs named.
     pub fn regions(&self) -> Vec<RegionState> {
-        self.regions.iter().map(Region::state).collect()
+        let own = self.regions.iter().map(Region::state);
+        let elsewhere: Vec<RegionState> = self.elsewhere.lock().values().flat_map(|other| other.regions()).collect();
+        own.chain(elsewhere).collect()
     }
 
     /// Closes every connection. The next call opens one again.
     pub fn disconnect(&self) {
         self.regions.iter().for_each(Region::disconnect);
+        self.elsewhere.lock().values().for_each(|other| other.disconnect());
     }
 
     /// Lets the next call through every region's breaker, whatever happened before.
@@ -125,6 +146,7 @@ impl Aws {
         for region in &self.regions {
             region.breaker.probe_now();
         }
+        self.elsewhere.lock().values().for_each(|other| other.probe_now());
     }
 }
 

@@ -3,6 +3,7 @@
 //! both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use secret::error::{Result, SecretError};
@@ -53,6 +54,8 @@ pub enum Freshness {
     Cached,
     /// Past the caches, replacing their copies.
     Fresh,
+    /// A copy in memory of this age at most may answer, also for a failing AWS; else as [`Freshness::Fresh`].
+    Within(Duration),
 }
 
 /// One secret's way through the sources.
@@ -108,17 +111,35 @@ impl Resolver {
 
     /// AWS's answers behind its caches: of each name's secret, or of the part that it is.
     pub async fn ask_aws(&self, names: &[SecretName], freshness: Freshness) -> Vec<Answer> {
-        let read = async |secrets: &[SecretName]| match freshness {
-            Freshness::Cached => self.reads.read(secrets).await,
-            Freshness::Fresh => join_all(secrets.iter().map(|secret| self.reads.refresh(secret))).await,
-        };
         if self.reads.ids().is_plain() {
-            return read(names).await;
+            return self.read_secrets(names, freshness).await;
         }
         let wanted = Wanted::of(self.reads.ids(), names);
         let secrets = wanted.secrets();
-        let answers = read(&secrets).await;
+        let answers = self.read_secrets(&secrets, freshness).await;
         wanted.parts(&secrets, answers)
+    }
+
+    async fn read_secrets(&self, secrets: &[SecretName], freshness: Freshness) -> Vec<Answer> {
+        match freshness {
+            Freshness::Cached => self.reads.read(secrets).await,
+            Freshness::Fresh => join_all(secrets.iter().map(|secret| self.reads.refresh(secret))).await,
+            Freshness::Within(age) => {
+                join_all(secrets.iter().map(async |secret| {
+                    if self.reads.holds_one_of(secret, age) {
+                        self.reads.read_one(secret).await
+                    } else {
+                        self.reads.refresh(secret).await
+                    }
+                }))
+                .await
+            }
+        }
+    }
+
+    /// [`Resolver::ask_aws`] for one AWS secret, by what its copies go by.
+    pub async fn read_secret(&self, secret: &SecretName, freshness: Freshness) -> Answer {
+        self.read_secrets(std::slice::from_ref(secret), freshness).await.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// [`Resolver::resolve`] with AWS's answers from `ask_aws`.

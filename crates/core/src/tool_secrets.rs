@@ -28,26 +28,33 @@ pub async fn read_tool(
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
+    freshness: Freshness,
 ) -> Result<ToolSecrets> {
     for _ in 1..REPLACED_AT_MOST {
         let variables = variables.in_one_generation();
-        let secrets = read_once(resolver, manifest, tool, &variables).await;
+        let secrets = read_once(resolver, manifest, tool, &variables, freshness).await;
         if !variables.is_outdated() {
             return secrets;
         }
     }
-    read_once(resolver, manifest, tool, &variables.in_one_generation()).await
+    read_once(resolver, manifest, tool, &variables.in_one_generation(), freshness).await
 }
 
-async fn read_once(resolver: &Resolver, manifest: &Manifest, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+async fn read_once(
+    resolver: &Resolver,
+    manifest: &Manifest,
+    tool: &str,
+    variables: &Variables,
+    freshness: Freshness,
+) -> Result<ToolSecrets> {
     let object = resolver.reads.ids().object_of_tool(tool);
     let (names, answers) = match (declared_names(manifest, tool)?, &object) {
         (Some(names), _) => {
-            let answers = resolver.resolve(&names, &each(variables, names.len()), Freshness::Cached).await;
+            let answers = resolver.resolve(&names, &each(variables, names.len()), freshness).await;
             (names, answers)
         }
-        (None, Some(_)) => read_local(resolver, manifest, tool, variables).await?,
-        (None, None) => read_discovered(resolver, manifest, tool, variables).await?,
+        (None, Some(_)) => read_local(resolver, manifest, tool, variables, freshness).await?,
+        (None, None) => read_discovered(resolver, manifest, tool, variables, freshness).await?,
     };
     let mut secrets = ToolSecrets::new();
     for (name, answer) in names.iter().zip(answers) {
@@ -56,16 +63,21 @@ async fn read_once(resolver: &Resolver, manifest: &Manifest, tool: &str, variabl
         }
     }
     if let Some(object) = object {
-        add_undeclared(resolver, &object, tool, &mut secrets).await?;
+        add_undeclared(resolver, (&object, tool), freshness, &mut secrets).await?;
     }
     Ok(secrets)
 }
 
 /// Adds the fields of the tool's JSON secret that no declared name is: lower-cased, or as they are where that would be a key that
 /// is taken.
-async fn add_undeclared(resolver: &Resolver, object: &Place, tool: &str, secrets: &mut ToolSecrets) -> Result<()> {
+async fn add_undeclared(
+    resolver: &Resolver,
+    (object, tool): (&Place, &str),
+    freshness: Freshness,
+    secrets: &mut ToolSecrets,
+) -> Result<()> {
     let ids = resolver.reads.ids();
-    let answer = resolver.reads.read(std::slice::from_ref(&object.secret)).await.into_iter().next().unwrap_or(Ok(None));
+    let answer = resolver.read_secret(&object.secret, freshness).await;
     let whole = match answer.and_then(|whole| part(ids, tool, object, whole)) {
         Ok(Some(whole)) => whole,
         Ok(None) => return Ok(()),
@@ -115,6 +127,7 @@ async fn read_local(
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
+    freshness: Freshness,
 ) -> Result<(Vec<SecretName>, Vec<Answer>)> {
     let names: Vec<SecretName> = local_names(resolver, manifest, tool, variables).await?.into_iter().collect();
     let ids = resolver.reads.ids();
@@ -122,8 +135,7 @@ async fn read_local(
     let answers = resolver
         .resolve_from(&names, &each(variables, names.len()), async |names| {
             let Some(object) = object else { return names.iter().map(|_| Ok(None)).collect() };
-            let whole = resolver.reads.read(std::slice::from_ref(&object.secret)).await.into_iter().next();
-            let whole = whole.unwrap_or(Ok(None));
+            let whole = resolver.read_secret(&object.secret, freshness).await;
             let field = |name: &SecretName| {
                 let secret_type = name.as_str().get(tool.len() + 1..).unwrap_or_default().to_ascii_lowercase();
                 let place = Place { field: Some(secret_type.into()), ..object.clone() };
@@ -172,6 +184,7 @@ async fn read_discovered(
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
+    freshness: Freshness,
 ) -> Result<(Vec<SecretName>, Vec<Answer>)> {
     let prefix = tool_prefix(tool)?;
     let mine = |name: &str| is_of(manifest, tool, name);
@@ -196,7 +209,7 @@ async fn read_discovered(
     let names: Vec<SecretName> = names.into_iter().collect();
     let answers = resolver
         .resolve_from(&names, &each(variables, names.len()), async |names| match &mut from_aws {
-            FromAws::Unknown => resolver.ask_aws(names, Freshness::Cached).await,
+            FromAws::Unknown => resolver.ask_aws(names, freshness).await,
             FromAws::Failed(error) => names.iter().map(|_| Err(error.clone())).collect(),
             // The listing is complete: a name that it lacks is not in AWS.
             FromAws::Listed(listed) => names.iter().map(|name| listed.remove(name).unwrap_or(Ok(None))).collect(),

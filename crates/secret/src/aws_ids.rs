@@ -258,6 +258,11 @@ impl AwsIds {
         Err(SecretError::new(ErrorCode::SecretNameInvalid, why))
     }
 
+    /// Where AWS has what a reference names.
+    pub fn place_of(&self, reference: &Reference) -> Place {
+        self.0.place_of(&reference.of(&self.0.environment))
+    }
+
     /// Whether each name's copy goes by the name itself.
     pub fn is_plain(&self) -> bool {
         self.0.is_plain && self.0.places.is_empty()

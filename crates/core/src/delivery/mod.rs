@@ -34,7 +34,7 @@ use aws::{Aws, Queue};
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
-use secret::environment::{Environment, Preset};
+use secret::environment::{Environment, Environments, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
@@ -42,6 +42,7 @@ use secret::notice::{Notice, Notices};
 /// Delivers secrets. Made without I/O; every method may be called from any task.
 pub struct Delivery {
     environment: Environment,
+    environments: Environments,
     preset: Preset,
     aws_ids: AwsIdTemplate,
     pub(crate) tools: Arc<Manifest>,
@@ -74,6 +75,7 @@ impl Delivery {
     ) -> Result<Self> {
         let Config {
             environment,
+            environments,
             preset,
             tools,
             aws,
@@ -100,7 +102,6 @@ impl Delivery {
         let hot_memory = hot_memory.map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
-            elsewhere: aws.as_ref().map(|config| Aws::elsewhere(config, &ids, &clock)).unwrap_or_default(),
             cache,
             access_check,
             names,
@@ -153,10 +154,11 @@ impl Delivery {
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
             aws_failure_rejects: preset.aws_failure_rejects,
-            aws_is_optional: environment == Environment::Development,
+            aws_is_optional: environment.base() == Environment::Development,
         };
         Ok(Self {
             environment,
+            environments,
             preset,
             aws_ids: aws_id_template,
             tools,
@@ -206,7 +208,16 @@ impl Delivery {
     }
 
     pub(super) fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
-        given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
+        given.map_or(Ok(self.environment), |text| self.parse_environment("environment", text))
+    }
+
+    /// Reads an environment name given to a method.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID`.
+    pub(crate) fn parse_environment(&self, path: &str, text: &str) -> Result<Environment> {
+        let known = || SecretError::config(path, format_args!("must be one of {}", self.environments.names()));
+        self.environments.parse(text).ok_or_else(known)
     }
 
     /// The env file, when there is one.

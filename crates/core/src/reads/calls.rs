@@ -27,8 +27,6 @@ pub type Said = Result<Option<Fetched>>;
 pub struct Calls {
     /// `None` when AWS is switched off: then it has no secret.
     pub aws: Option<Aws>,
-    /// Other regions that declared ARNs name, each with a client, limits and a breaker of its own.
-    pub elsewhere: Vec<(Box<str>, Aws)>,
     /// How names become AWS ids.
     pub ids: AwsIds,
     clock: Clock,
@@ -40,16 +38,9 @@ pub struct Calls {
 
 impl Calls {
     /// Asks nothing yet.
-    pub fn new(
-        aws: Option<Aws>,
-        elsewhere: Vec<(Box<str>, Aws)>,
-        ids: AwsIds,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        notices: Arc<dyn Notices>,
-    ) -> Self {
+    pub fn new(aws: Option<Aws>, ids: AwsIds, clock: Clock, metrics: Arc<Metrics>, notices: Arc<dyn Notices>) -> Self {
         let (batch_refused_until, last_failure) = (Mutex::default(), Mutex::default());
-        Self { aws, elsewhere, ids, clock, metrics, notices, batch_refused_until, last_failure }
+        Self { aws, ids, clock, metrics, notices, batch_refused_until, last_failure }
     }
 
     /// Why AWS failed last; `None` when its last answer was one.
@@ -75,7 +66,7 @@ impl Calls {
     /// # Errors
     /// AWS's.
     pub async fn of_id(&self, id: &str) -> Said {
-        let Some(aws) = self.source(id) else { return Ok(None) };
+        let Some(aws) = &self.aws else { return Ok(None) };
         // No name and no ARN has a question mark: a label other than AWSCURRENT follows it.
         let Some((id, label)) = id.split_once('?') else { return aws.fetch(id).await };
         let version = aws.version(id, Which::Label(label)).await?;
@@ -86,21 +77,11 @@ impl Calls {
         }))
     }
 
-    /// The client of the region that a secret is in. AWS does not route by ARN.
-    pub fn source(&self, id: &str) -> Option<&Aws> {
-        let own = self.aws.as_ref()?;
-        let Some(arn) = Arn::parse(id) else { return Some(own) };
-        Some(self.elsewhere.iter().find(|(region, _)| &**region == arn.region).map_or(own, |(_, aws)| aws))
-    }
-
     /// Whether a secret may be asked for together with others. BatchGetSecretValue gives live versions only, and has no effect
     /// across accounts.
     fn goes_in_batches(&self, id: &str) -> bool {
-        let Some(arn) = Arn::parse(id) else { return !id.contains('?') };
-        let account = self.aws.as_ref().and_then(Aws::account);
-        !id.contains('?')
-            && account == Some(arn.account)
-            && self.elsewhere.iter().all(|(region, _)| &**region != arn.region)
+        let is_own = |arn: Arn<'_>| self.aws.as_ref().is_some_and(|aws| aws.is_own(&arn));
+        !id.contains('?') && Arn::parse(id).is_none_or(is_own)
     }
 
     /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order.

@@ -85,8 +85,6 @@ pub struct Reads {
 pub struct Parts {
     /// `None` when AWS is switched off.
     pub aws: Option<Aws>,
-    /// Other regions that declared ARNs name.
-    pub elsewhere: Vec<(Box<str>, Aws)>,
     /// `None` when nothing is cached.
     pub cache: Option<TieredCache>,
     /// How often this process asks AWS for what it takes from the copies of others.
@@ -108,9 +106,8 @@ pub struct Parts {
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, elsewhere, cache, access_check, names, clock, metrics, notices, tasks, stop } = parts;
-        let calls =
-            Arc::new(Calls::new(aws, elsewhere, names.ids.clone(), clock.clone(), metrics.clone(), notices.clone()));
+        let Parts { aws, cache, access_check, names, clock, metrics, notices, tasks, stop } = parts;
+        let calls = Arc::new(Calls::new(aws, names.ids.clone(), clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, names, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
         Arc::new(Self {
@@ -401,6 +398,19 @@ impl Reads {
     /// (decision D31).
     pub fn concerns(&self, name: &SecretName) -> bool {
         self.copies.concerns(name) || self.asked.lock().contains(name)
+    }
+
+    /// Whether memory has a copy of `secret` that may answer and is not older than `age`.
+    pub fn holds_one_of(&self, secret: &SecretName, age: Duration) -> bool {
+        self.copies.usable(secret).is_some_and(|copy| self.copies.clock.now().since(copy.asked.at()) <= age)
+    }
+
+    /// [`Reads::read`] of a list of one.
+    ///
+    /// # Errors
+    /// As [`Reads::read`].
+    pub async fn read_one(self: &Arc<Self>, secret: &SecretName) -> Answer {
+        self.read(std::slice::from_ref(secret)).await.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// Whether no fetch is under way.

@@ -223,7 +223,7 @@ impl Reads {
     /// AWS's; `SOURCE_UNAVAILABLE` when AWS is switched off.
     pub async fn versions(self: &Arc<Self>, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let id = self.id(name);
-        let Some(aws) = self.calls.source(&id) else {
+        let Some(aws) = self.aws() else {
             let why = format!("{}: versions are AWS's, which is switched off (options.aws.enabled)", name.as_str());
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
         };

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
-use crate::delivery::{Delivery, parse_environment};
+use crate::delivery::Delivery;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::reads::table::Answer;
 use crate::resolver::Freshness;
@@ -116,7 +116,7 @@ impl Delivery {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
             None => self
-                .get_tool(tool, variables)
+                .get_tool(tool, variables, Freshness::Cached)
                 .await?
                 .keys()
                 .filter_map(|secret_type| SecretName::of_tool(tool, secret_type).ok())
@@ -137,7 +137,7 @@ impl Delivery {
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
         // Dates are in the answers of AWS; a refused secret has none.
         let in_aws = self.reads().fetch_all(&names).await;
-        let found = self.read(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
+        let found = self.read_as_it_is(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
         let checks = names.into_iter().zip(in_aws).zip(found).map(|((name, in_aws), found)| {
             let made = in_aws.ok().flatten().and_then(|fetched| fetched.created_unix_ms);
             self.validate_one(name, found, made)
@@ -197,8 +197,10 @@ impl Delivery {
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
-        let others =
-            others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        let others = others
+            .iter()
+            .map(|other| self.parse_environment("otherEnvironments", other))
+            .collect::<Result<Vec<_>>>()?;
         let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
             let Some(aws) = self.reads().aws() else { return Ok(()) };

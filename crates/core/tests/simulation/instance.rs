@@ -77,7 +77,6 @@ impl Instance {
             aws: Some(aws),
             cache: Some(cache),
             access_check,
-            elsewhere: Vec::new(),
             names,
             clock: clock.clone(),
             metrics: metrics.clone(),
