@@ -3,6 +3,7 @@
 // What may stand next on a command line. The scripts of the shells ask with `tcs-secrets complete -- <words>`.
 
 const { loadConfig } = require('./config-file')
+const { environmentsOf } = require('./environments')
 
 /** @typedef {{ value: string, description: string }} Candidate */
 
@@ -74,6 +75,9 @@ async function possible(program, command, given, open, typed) {
  */
 async function valuesOf(choices, what, given) {
   if (choices !== undefined) return choices.map((value) => ({ value, description: '' }))
+  if (/environment|^(first|second)$/.test(what)) {
+    return environmentsOf(await jsonOptions()).map((value) => ({ value, description: '' }))
+  }
   if (/file|module|command/.test(what)) return FILES
   const declared = (await declaredInJson()).filter(
     ({ tool, secretType }) => PLAIN.test(tool ?? 'x') && PLAIN.test(secretType),
@@ -94,11 +98,12 @@ async function valuesOf(choices, what, given) {
 
 /** The declarations, unless the configuration is code: a key press runs none. */
 async function declaredInJson() {
-  try {
-    return (await loadConfig({ runsCode: false })).declared
-  } catch {
-    return []
-  }
+  return (await loadConfig({ runsCode: false }).catch(() => undefined))?.declared ?? []
+}
+
+/** The options, in the same way. */
+async function jsonOptions() {
+  return (await loadConfig({ runsCode: false }).catch(() => undefined))?.options ?? {}
 }
 
 /** @param {import('commander').Command} program @param {import('commander').Command} command */

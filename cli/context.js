@@ -1,5 +1,6 @@
 'use strict'
 
+const { assertEnvironment, defaultsOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
 const { loadConfig } = require('./config-file')
 
@@ -22,7 +23,8 @@ class Context {
   async config() {
     const config = await loadConfig({ file: this.globals.config })
     if (this.globals.environment === undefined) return config
-    const environment = /** @type {Config['options']['environment']} */ (this.globals.environment)
+    const { environment } = this.globals
+    assertEnvironment(environment, config.options)
     return { ...config, options: { ...config.options, environment } }
   }
 
@@ -74,9 +76,11 @@ function openDelivery({ file, directory, options }, logger) {
  * @param {typeof import('../index').environmentDefaults} defaults
  * @returns {Config['options']['audit']}
  */
-function auditOptions({ audit, environment }, defaults) {
+function auditOptions(options, defaults) {
+  const { audit, environment } = options
   const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
-  const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
+  const name = environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')
+  const byDefault = () => defaultsOf(name, options, defaults).audit
   const given = audit ?? (byDefault() ? {} : undefined)
   // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given

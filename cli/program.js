@@ -1,9 +1,8 @@
 'use strict'
 
-const { Command, Help, Option } = require('commander')
+const { Command, Help } = require('commander')
 const { version } = require('../package.json')
 const { Context } = require('./context')
-const { ENVIRONMENTS } = require('./environments')
 
 /** The commands, in the order of the help. */
 const COMMANDS = [
@@ -27,6 +26,8 @@ const COMMANDS = [
   require('./commands/completion'),
 ]
 
+/** The environments, for the help. */
+const NAMES = 'development (dev), test, staging (stage), production (prod), or one that the configuration declares'
 const EXITS = `
 Exit codes:
   0   done
@@ -62,7 +63,7 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .addOption(new Option('-e, --environment <name>', 'environment whose secrets are used').choices(ENVIRONMENTS))
+    .option('-e, --environment <name>', `environment whose secrets are used: ${NAMES}`)
     .option('--json', 'print one JSON document, also for errors')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')

@@ -1,10 +1,9 @@
 'use strict'
 
 const { createHash, timingSafeEqual } = require('node:crypto')
-const { Argument } = require('commander')
 const { noToolsDeclared } = require('../context')
 const { define } = require('../define')
-const { ENVIRONMENTS } = require('../environments')
+const { assertEnvironment, longName } = require('../environments')
 const { CliError, EXIT } = require('../exit')
 const { plural } = require('../words')
 
@@ -22,8 +21,8 @@ module.exports = (program, handle) => {
     examples: ['diff staging production', 'diff staging production --tool github --json', 'diff staging --file'],
     exits: { 0: 'all are equal', 1: 'there are differences', 4: 'AWS failed' },
   })
-    .addArgument(new Argument('<first>', 'an environment').choices(ENVIRONMENTS))
-    .addArgument(new Argument('[second]', 'the environment that it is compared with').choices(ENVIRONMENTS))
+    .argument('<first>', 'an environment')
+    .argument('[second]', 'the environment that it is compared with')
     .option('-t, --tool <name...>', 'only secrets of these tools')
     .option('--file', 'compare the env file of the environment with AWS')
     .action(
@@ -44,7 +43,10 @@ module.exports = (program, handle) => {
             if (names.length === 0 && !file) throw noToolsDeclared(config)
             return file ? fileWithAws(delivery, names, tool) : environments(delivery, names, second)
           },
-          (options) => ({ ...options, environment: first }),
+          (options) => {
+            for (const name of [first, ...(second === undefined ? [] : [second])]) assertEnvironment(name, options)
+            return { ...options, environment: first }
+          },
         )
         const isEqual = secrets.every(({ result }) => result === 'equal' || result === 'absent')
         terminal.result({ sides, equal: isEqual, secrets }, ({ secrets }) => shown(secrets, terminal))
@@ -102,11 +104,6 @@ function comparison(one, other, sides) {
   if (one === null || other === null) return `only in ${sides[one === null ? 1 : 0]}`
   const digest = (/** @type {string} */ value) => createHash('sha256').update(value).digest()
   return timingSafeEqual(digest(one), digest(other)) ? 'equal' : 'different'
-}
-
-/** @param {string} environment */
-function longName(environment) {
-  return { dev: 'development', stage: 'staging', prod: 'production' }[environment] ?? environment
 }
 
 /** @param {Differences['secrets']} secrets @param {import('../terminal').Terminal} terminal */
