@@ -89,8 +89,7 @@ impl Delivery {
             audit,
             log_level,
         } = config;
-        let aws = aws.map(Arc::new);
-        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
+        let (aws, tasks) = (aws.map(Arc::new), Tasks::new(crate::log::dispatch(log_level, notices.clone())));
         let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
@@ -98,8 +97,8 @@ impl Delivery {
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
-        let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
-        let hot_memory = hot_memory.map(|cache| cache.memory().clone());
+        let is_last = runtime.precedence == Precedence::Last;
+        let hot_memory = cache.as_ref().filter(|_| is_last).map(|cache| cache.memory().clone());
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
