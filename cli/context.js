@@ -6,7 +6,7 @@ const { loadConfig } = require('./config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
 /** @typedef {import('./config-file').Config} Config */
-/** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
+/** @typedef {{ config?: string, environment?: string, json?: boolean, verbose?: boolean }} Globals The options that every command has. */
 
 /** The configuration and the delivery of a command. */
 class Context {
@@ -38,13 +38,24 @@ class Context {
    */
   async withDelivery(use, changed = (options) => options) {
     const found = await this.config()
-    const config = { ...found, options: changed(found.options) }
-    const delivery = openDelivery(config, { warn: (message) => this.terminal.warn(message) })
+    const config = { ...found, options: changed(this.#logged(found.options)) }
+    const delivery = openDelivery(config, this.#logger)
     try {
       return await use(delivery, config)
     } finally {
       await delivery.close()
     }
+  }
+
+  /** @param {Config['options']} options @returns {Config['options']} */
+  #logged(options) {
+    return this.globals.verbose ? { ...options, logLevel: 'debug' } : options
+  }
+
+  /** Warnings, and what `logLevel` or --verbose asks for. */
+  get #logger() {
+    const detail = (/** @type {string} */ message) => this.terminal.detail(message)
+    return { warn: (/** @type {string} */ message) => this.terminal.warn(message), info: detail, debug: detail }
   }
 }
 

@@ -65,6 +65,7 @@ function createProgram(terminal, setExit) {
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
     .option('-e, --environment <name>', `environment whose secrets are used: ${NAMES}`)
     .option('--json', 'print one JSON document, also for errors')
+    .option('-v, --verbose', 'show what happens inside, such as attempts that failed, on standard error')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()

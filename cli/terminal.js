@@ -60,6 +60,11 @@ class Terminal {
     print(this.#err, `${message}\n`)
   }
 
+  /** @param {string} message What happened inside, beside the result. */
+  detail(message) {
+    this.note(paint(this.#err, 'dim', visible(message)))
+  }
+
   /**
    * Shows how far a long work is: on a terminal in one line that changes, elsewhere in a line now and then.
    *

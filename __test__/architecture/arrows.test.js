@@ -182,6 +182,7 @@ const JAVASCRIPT = {
     'git',
     'private-file',
     'secret-files',
+    'windows-command',
     'child',
     'separator',
     'audit-log',

@@ -7,6 +7,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { tooLong, variables } = require('../../cli/child')
+const { windowsCommand } = require('../../cli/windows-command')
 const { root, temporaryDirectory } = require('../support/files')
 const { Cli } = require('../support/cli')
 
@@ -40,21 +41,116 @@ test('a value that is too long is named', () => {
   expect(tooLong('A', 'x'.repeat(1_000_000), 'darwin')).toBeUndefined()
 })
 
-test('.cmd files are started by cmd.exe, and no argument becomes a command', () => {
-  fs.writeFileSync(path.join(directory, 'tool.cmd'), '@echo off\r\n')
+/** What cross-spawn makes of a call, on a machine that says it is Windows. @param {[string, string[]][]} calls */
+function byCrossSpawn(calls) {
   const script = `Object.defineProperty(process, 'platform', { value: 'win32' })
     const parse = require('cross-spawn')._parse
-    const { command, args, options } = parse('./tool.cmd', ['a b', 'say "x" & calc.exe', '%PATH%', 'C:\\\\dir\\\\', '^|<>'], { env: process.env })
-    console.log(JSON.stringify({ command, args, verbatim: options.windowsVerbatimArguments }))`
-  const { stdout } = spawnSync(process.execPath, ['-e', script], {
-    cwd: directory,
+    let text = ''
+    process.stdin.on('data', (chunk) => (text += chunk)).on('end', () => {
+      console.log(JSON.stringify(JSON.parse(text).map(([command, args]) => {
+        const parsed = parse(command, args, { env: {} })
+        return { file: parsed.command, args: parsed.args, options: { windowsVerbatimArguments: parsed.options.windowsVerbatimArguments } }
+      })))
+    })`
+  const env = { ...process.env, NODE_PATH: path.join(root, 'node_modules'), comspec: 'cmd.exe' }
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+    input: JSON.stringify(calls),
     encoding: 'utf8',
-    env: { ...process.env, NODE_PATH: path.join(root, 'node_modules'), comspec: 'cmd.exe' },
+    env,
+    cwd: directory,
   })
-  const { command, args, verbatim } = JSON.parse(stdout)
-  expect([command, args.slice(0, 3), verbatim]).toEqual(['cmd.exe', ['/d', '/s', '/c'], true])
-  // Every special character is escaped: no bare & | < > % or quote.
-  expect(args[3].slice(1, -1).replace(/\^./g, '')).not.toMatch(/[&|<>%"]/)
+  expect(stderr).toBe('')
+  return JSON.parse(stdout)
+}
+
+test('.cmd files are started by cmd.exe with the quoting of cross-spawn, and no argument becomes a command', () => {
+  const pieces = [
+    'a',
+    ' ',
+    '"',
+    '\\',
+    '%PATH%',
+    '&',
+    '|',
+    '<',
+    '>',
+    '^',
+    '!',
+    '(',
+    ')',
+    ';',
+    ',',
+    '`',
+    '*',
+    '?',
+    '[x]',
+    'é',
+    '\t',
+  ]
+  let state = 5
+  const next = (/** @type {number} */ below) => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) % below
+  // cross-spawn 7.0.6 doubles only one of several backslashes before a quote; see the next test.
+  const word = () =>
+    Array.from({ length: next(6) }, () => pieces[next(pieces.length)])
+      .join('')
+      .replace(/\\{2,}/g, '\\')
+  const files = [
+    '.\\tool.cmd',
+    'C:\\Program Files (x86)\\a&b\\tool.cmd',
+    'node_modules\\.bin\\jest.cmd',
+    'C:\\x\\tool.bat',
+  ]
+  const calls = Array.from(
+    { length: 500 },
+    (_, i) => /** @type {[string, string[]]} */ ([files[i % 4], [word(), word(), word()]]),
+  )
+  const own = calls.map(([command, args]) =>
+    windowsCommand(command, args, { comspec: 'cmd.exe' }, (file) => file === command),
+  )
+  // It recognises what npm wrote only where it is there. path.normalize of this system leaves slashes as they are.
+  const shim = 'node_modules/.bin/jest.cmd'
+  fs.mkdirSync(path.join(directory, path.dirname(shim)), { recursive: true })
+  fs.writeFileSync(path.join(directory, shim), '')
+  const given = calls.map(([command, args]) => [command.replace(/^\.\\/, '').replace(/^node_modules.*/, shim), args])
+  const theirs = byCrossSpawn(/** @type {[string, string[]][]} */ (given))
+  for (const { args } of theirs) args[3] = args[3].replace(shim, shim.replaceAll('/', '\\'))
+  expect(own).toEqual(theirs)
+  for (const { args } of own) expect((args[3] ?? '').slice(1, -1).replace(/\^./g, '')).not.toMatch(/[&|<>%"]/)
+})
+
+test.each([
+  ['C:\\a\\\\', '"C:\\a\\\\\\\\"'],
+  ['a\\\\"b', '"a\\\\\\\\\\"b"'],
+  ['\\\\server\\share', '"\\\\server\\share"'],
+  ['', '""'],
+])('%j is one argument by the rules of Microsoft', (text, quoted) => {
+  const { args } = windowsCommand('C:\\tool.cmd', [text], {}, () => true)
+  expect(args[3]?.slice(1, -1).replace(/\^(.)/g, '$1')).toBe(`C:\\tool.cmd ${quoted}`)
+})
+
+test('a command is found in PATH by the extensions of PATHEXT, and never in the working directory', () => {
+  const files = new Set([
+    'C:\\nodejs\\npm.cmd',
+    'C:\\nodejs\\node.exe',
+    'C:\\tools\\x.y.exe',
+    'D:\\a\\run.cmd',
+    'npm.cmd',
+  ])
+  const env = { Path: 'C:\\tools;"C:\\nodejs"', PathExt: '.EXE;.CMD', ComSpec: 'C:\\Windows\\cmd.exe' }
+  const start = (/** @type {string} */ command) =>
+    windowsCommand(command, ['--version'], env, (file) =>
+      [...files].some((one) => one.toLowerCase() === file.toLowerCase()),
+    )
+  expect(start('npm')).toEqual({
+    file: 'C:\\Windows\\cmd.exe',
+    args: ['/d', '/s', '/c', '"C:\\nodejs\\npm.CMD ^"--version^""'],
+    options: { windowsVerbatimArguments: true },
+  })
+  expect(start('node')).toEqual({ file: 'C:\\nodejs\\node.EXE', args: ['--version'], options: {} })
+  expect(start('node.exe').file).toBe('C:\\nodejs\\node.exe')
+  expect(start('x.y').file).toBe('C:\\tools\\x.y.EXE')
+  expect(start('D:\\a\\run').args[3]).toBe('"D:\\a\\run.CMD ^"--version^""')
+  expect(start('none')).toEqual({ file: 'none', args: ['--version'], options: {} })
 })
 
 test('arguments arrive as they are', async () => {
