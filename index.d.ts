@@ -1371,6 +1371,24 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
       environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
     },
   )
+  /**
+   * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
+   * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
+   * find it in memory.
+   * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
+   *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
+   *   a required secret
+   */
+  static open<const T extends Tools = Tools, Own extends string = never>(
+    options?: SecretDeliveryOptions & {
+      /** The declared tools, whose names TypeScript then knows. */
+      tools?: (T & KnownMembers<T>) | Unset
+      /** The declared environments, whose names TypeScript then knows. */
+      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
+      /** One of the four, or a declared one. */
+      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
+    },
+  ): Promise<SecretDelivery<T, Own>>
   /** The environment that this delivery reads the secrets of. */
   readonly environment: Environment | Own
   /** The copies in memory and in Redis. */

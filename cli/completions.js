@@ -2,7 +2,7 @@
 
 // What may stand next on a command line. The scripts of the shells ask with `tcs-secrets complete -- <words>`.
 
-const { loadConfig } = require('./config-file')
+const { loadConfig } = require('../lib/config-file')
 const { environmentsOf } = require('./environments')
 
 /** @typedef {{ value: string, description: string }} Candidate */

@@ -1,11 +1,11 @@
 'use strict'
 
-const { assertEnvironment, defaultsOf } = require('./environments')
+const { knownEnvironment, presetOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
-const { loadConfig } = require('./config-file')
+const { loadConfig } = require('../lib/config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
-/** @typedef {import('./config-file').Config} Config */
+/** @typedef {import('../lib/config-file').Config} Config */
 /** @typedef {{ config?: string, environment?: string, json?: boolean, verbose?: boolean }} Globals The options that every command has. */
 
 /** The configuration and the delivery of a command. */
@@ -23,8 +23,7 @@ class Context {
   async config() {
     const config = await loadConfig({ file: this.globals.config })
     if (this.globals.environment === undefined) return config
-    const { environment } = this.globals
-    assertEnvironment(environment, config.options)
+    const environment = knownEnvironment(this.globals.environment, config.options)
     return { ...config, options: { ...config.options, environment } }
   }
 
@@ -91,7 +90,7 @@ function auditOptions(options, defaults) {
   const { audit, environment } = options
   const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
   const name = environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')
-  const byDefault = () => defaultsOf(name, options, defaults).audit
+  const byDefault = () => presetOf(name, options, defaults)?.audit ?? false
   const given = audit ?? (byDefault() ? {} : undefined)
   // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given

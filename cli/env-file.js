@@ -5,8 +5,8 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { library } = require('./context')
-const { defaultsOf } = require('./environments')
 const { parse } = require('./formats/dotenv')
+const { presetOf } = require('./environments')
 const { readText } = require('./read-file')
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
@@ -19,7 +19,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
 function envFilePath({ directory, options }, environment) {
   const { envFile } = options
   if (envFile === false) return null
-  const given = envFile?.path ?? defaultsOf(environment, options, library().environmentDefaults).fallback
+  const given = envFile?.path ?? presetOf(environment, options, library().environmentDefaults)?.fallback ?? null
   const name = typeof given === 'string' || given === null ? given : given[0]
   return name === null ? null : path.resolve(directory, envFile?.directory ?? '', name)
 }
@@ -32,7 +32,7 @@ function envFilePath({ directory, options }, environment) {
 function namesInEnvFile(config, environment) {
   const file = envFilePath(config, environment)
   if (file === null || !fs.existsSync(file)) return []
-  return [...parse(readText(file).replace(/^\uFEFF/, '')).keys()].filter((name) => NAME.test(name))
+  return [...parse(readText(file)).keys()].filter((name) => NAME.test(name))
 }
 
 module.exports = { envFilePath, namesInEnvFile }

@@ -1,49 +1,55 @@
 'use strict'
 
-// Names of environments: the four, their short forms, and those that the configuration declares.
-
 const { CliError, EXIT } = require('./exit')
 const { didYouMean } = require('./suggest')
 
+/** The names that every service knows; its configuration may declare others. */
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
-/** @type {Record<string, string>} */
-const LONG = { dev: 'development', stage: 'staging', prod: 'production' }
 
-/** @typedef {import('../index').SecretDeliveryOptions} Options */
-
-/** The names that may be used. @param {Options} options */
+/** The names that may be used. @param {import('../index').SecretDeliveryOptions} options */
 function environmentsOf({ environments }) {
   return [...ENVIRONMENTS, ...Object.keys(environments ?? {})]
 }
 
-/** Refuses a name that is none of an environment. @param {string} name @param {Options} options */
-function assertEnvironment(name, options) {
-  const known = environmentsOf(options)
-  if (known.includes(name)) return
-  const own = known.slice(ENVIRONMENTS.length)
-  const declared =
-    own.length === 0 ? 'or one that "environments" of the configuration declares' : `or ${own.join(', ')}`
-  const message = `'${name}' is no environment: development, test, staging, production (or dev, stage, prod), ${declared}${didYouMean(name, known)}`
-  throw new CliError('USAGE', EXIT.usage, message)
-}
-
 /** The long name of an environment. @param {string} name */
 function longName(name) {
-  return LONG[name] ?? name
+  return { dev: 'development', stage: 'staging', prod: 'production' }[name] ?? name
 }
 
 /**
- * What an environment has by default. One that is declared is like one of the four, with an env file of its own.
- *
- * @param {string} name
- * @param {Options} options
- * @param {typeof import('../index').environmentDefaults} defaults
+ * @param {string} name What an option of the command line names.
+ * @param {import('../index').SecretDeliveryOptions} options
+ * @returns {any} The name.
  */
-function defaultsOf(name, { environments }, defaults) {
-  const like = environments?.[name]?.like
-  if (like === undefined) return defaults(name)
-  const found = defaults(like)
-  return { ...found, fallback: found.fallback === null ? null : `.env.${name}` }
+function knownEnvironment(name, { environments }) {
+  const known = environmentsOf({ environments })
+  if (known.some((one) => one.toLowerCase() === name.trim().toLowerCase())) return name
+  const choices = known.join(', ')
+  throw new CliError(
+    'USAGE',
+    EXIT.usage,
+    `'${name}' is no environment: there are ${choices} (see "environments" in the configuration file)${didYouMean(name, known)}`,
+  )
 }
 
-module.exports = { ENVIRONMENTS, assertEnvironment, defaultsOf, environmentsOf, longName }
+/**
+ * The preset that applies: that of a declared environment is the one that it is like.
+ *
+ * @param {string} name
+ * @param {import('../index').SecretDeliveryOptions} options
+ * @param {typeof import('../index').environmentDefaults} defaults
+ * @returns {import('../index').EnvironmentDefaults | undefined} Unset where there is no such environment: the delivery says so.
+ */
+function presetOf(name, { environments }, defaults) {
+  const plain = name.trim().toLowerCase()
+  const own = Object.entries(environments ?? {}).find(([one]) => one.toLowerCase() === plain)
+  const like = own === undefined ? plain : (own[1]?.like ?? /** @type {any} */ (own[1]))
+  try {
+    const preset = defaults(String(like))
+    return own === undefined || preset.fallback === null ? preset : { ...preset, fallback: `.env.${plain}` }
+  } catch {
+    return undefined
+  }
+}
+
+module.exports = { ENVIRONMENTS, environmentsOf, knownEnvironment, longName, presetOf }

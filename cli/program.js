@@ -3,6 +3,9 @@
 const { Command, Help } = require('commander')
 const { version } = require('../package.json')
 const { Context } = require('./context')
+const { ENVIRONMENTS } = require('./environments')
+
+const NAMES = ENVIRONMENTS.slice(0, 4).join(', ')
 
 /** The commands, in the order of the help. */
 const COMMANDS = [
@@ -26,8 +29,6 @@ const COMMANDS = [
   require('./commands/completion'),
 ]
 
-/** The environments, for the help. */
-const NAMES = 'development (dev), test, staging (stage), production (prod), or one that the configuration declares'
 const EXITS = `
 Exit codes:
   0   done
@@ -63,7 +64,10 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .option('-e, --environment <name>', `environment whose secrets are used: ${NAMES}`)
+    .option(
+      '-e, --environment <name>',
+      `environment whose secrets are used (${NAMES}, or one that the configuration declares)`,
+    )
     .option('--json', 'print one JSON document, also for errors')
     .option('-v, --verbose', 'show what happens inside, such as attempts that failed, on standard error')
     .helpOption('-h, --help', 'print this help')

@@ -147,6 +147,10 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'define-tools',
+    'read-file',
+    'json-fault',
+    'config-file',
+    'open',
     'trace',
     'arguments',
     'flights',
@@ -176,7 +180,6 @@ const JAVASCRIPT = {
     'terminal',
     'define',
     'read-file',
-    'json-fault',
     'suggest',
     'environments',
     'git',
@@ -186,7 +189,6 @@ const JAVASCRIPT = {
     'child',
     'separator',
     'audit-log',
-    'config-file',
     'completions',
     'context',
     'formats',
@@ -208,7 +210,11 @@ const JAVASCRIPT = {
 const requires = (name, by = 'require') => `${by}('${name}')`
 
 /** What a folder of JavaScript may require of the rest of the package. */
-const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
+const OUTSIDE = {
+  lib: ['../package.json'],
+  // What needs no addon: the command line also says why one cannot be loaded.
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+}
 
 /**
  * The sources below a folder, by path.

@@ -3,7 +3,7 @@
 const { createHash, timingSafeEqual } = require('node:crypto')
 const { noToolsDeclared } = require('../context')
 const { define } = require('../define')
-const { assertEnvironment, longName } = require('../environments')
+const { knownEnvironment, longName } = require('../environments')
 const { CliError, EXIT } = require('../exit')
 const { plural } = require('../words')
 
@@ -44,7 +44,7 @@ module.exports = (program, handle) => {
             return file ? fileWithAws(delivery, names, tool) : environments(delivery, names, second)
           },
           (options) => {
-            for (const name of [first, ...(second === undefined ? [] : [second])]) assertEnvironment(name, options)
+            for (const name of [first, ...(second === undefined ? [] : [second])]) knownEnvironment(name, options)
             return { ...options, environment: first }
           },
         )

@@ -1,6 +1,6 @@
 'use strict'
 
-const { nameOf } = require('../config-file')
+const { nameOf } = require('../../lib/config-file')
 const { define } = require('../define')
 const { namesInEnvFile } = require('../env-file')
 const { EXIT } = require('../exit')

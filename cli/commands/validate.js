@@ -2,7 +2,7 @@
 
 const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
-const { assertEnvironment } = require('../environments')
+const { knownEnvironment } = require('../environments')
 const { EXIT } = require('../exit')
 const { judge } = require('../judgement')
 const { warnOf } = require('../validations')
@@ -27,7 +27,7 @@ module.exports = (program, _, handleOpen) => {
     .option('--other-environments <name...>', 'also check whether these environments have the same values in AWS')
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
-        for (const name of otherEnvironments ?? []) assertEnvironment(name, config.options)
+        for (const name of otherEnvironments ?? []) knownEnvironment(name, config.options)
         warnOf(judge(config, delivery.environment, {})?.doubtful ?? [], terminal)
         if (tool === undefined && config.declared.length === 0 && declaredTools(config).length === 0)
           throw noToolsDeclared(config)
