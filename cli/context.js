@@ -94,9 +94,23 @@ function auditOptions(options, defaults) {
   const given = audit ?? (byDefault() ? {} : undefined)
   // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given
-  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', ...rest } = given
-  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, label }
-  return { ...rest, label, sink: (lines) => void process.stderr.write(lines) }
+  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', program = running, ...rest } = given
+  // The log is the service's: this program neither starts new files nor deletes old ones.
+  const guest = { label, program, isGuest: true }
+  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, ...guest }
+  return { ...rest, ...guest, sink: (lines) => void process.stderr.write(lines) }
+}
+
+/** This program and its command, for the audit log. */
+let running = 'tcs-secrets'
+
+/**
+ * Notes which command runs.
+ *
+ * @param {string[]} names Such as `['migrate', 'plan']`.
+ */
+function nameCommand(names) {
+  running = ['tcs-secrets', ...names].join(' ')
 }
 
 /** The package. It is loaded late, since --help and --version need no addon. @returns {typeof import('../index')} */
@@ -129,5 +143,6 @@ function noToolsDeclared({ file }) {
 exports.Context = Context
 exports.declaredTools = declaredTools
 exports.library = library
+exports.nameCommand = nameCommand
 exports.noToolsDeclared = noToolsDeclared
 exports.openDelivery = openDelivery

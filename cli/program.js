@@ -2,7 +2,7 @@
 
 const { Command, Help } = require('commander')
 const { version } = require('../package.json')
-const { Context } = require('./context')
+const { Context, nameCommand } = require('./context')
 const { ENVIRONMENTS } = require('./environments')
 
 const NAMES = ENVIRONMENTS.slice(0, 4).join(', ')
@@ -86,8 +86,10 @@ function createProgram(terminal, setExit) {
   /** @type {Handle} */
   const handle =
     (handler) =>
-    async (...args) =>
+    async (...args) => {
+      nameCommand(namesOf(args.at(-1)))
       setExit(await handler(new Context(terminal, program.opts()), ...args))
+    }
   /** The delivery is closed when the handler ends. @type {HandleOpen} */
   const handleOpen = (handler) =>
     handle((context, ...args) =>
@@ -95,6 +97,13 @@ function createProgram(terminal, setExit) {
     )
   for (const add of COMMANDS) add(program, handle, handleOpen)
   return program
+}
+
+/** The names of a command and of those that it belongs to, without the program's. @param {Command} command */
+function namesOf(command) {
+  const names = []
+  for (let at = command; at?.parent; at = at.parent) names.unshift(at.name())
+  return names
 }
 
 module.exports = { createProgram }

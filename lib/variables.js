@@ -9,7 +9,17 @@ const fs = require('node:fs')
 const os = require('node:os')
 
 const FILE_SUFFIX = '_FILE'
-const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
+const CONFIGURATION = [
+  'NODE_ENV',
+  'REDIS_URL',
+  'HOME',
+  'USERPROFILE',
+  'SSL_CERT_FILE',
+  'TMPDIR',
+  'TEMP',
+  'TMP',
+  'SUDO_USER',
+]
 
 /** @typedef {Record<string, string | undefined>} Variables */
 

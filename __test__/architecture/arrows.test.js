@@ -94,6 +94,7 @@ const RUST = {
     'link',
     'line',
     'ring',
+    'tally',
     'packed',
     'forms',
     'chain',
@@ -137,6 +138,8 @@ const crates = () => table('ARCHITECTURE.md', 'crate').map(([crate, , uses]) => 
 
 const JAVASCRIPT = {
   lib: [
+    'actor',
+    'reports',
     'errors',
     'load',
     'copy',
@@ -189,6 +192,7 @@ const JAVASCRIPT = {
     'child',
     'separator',
     'audit-log',
+    'audit-questions',
     'completions',
     'context',
     'formats',
