@@ -61,7 +61,9 @@ export declare class NativeDelivery {
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `rotation.rotate`. */
-  rotate(id: number, name: string, environment?: string | undefined | null): void
+  rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
+  /** `rotation.restore`. */
+  rotationRestore(id: number, name: string, version: string, environment?: string | undefined | null): void
   /** `rotation.due`. */
   rotationDue(id: number): void
   /** `rotation.policies`. */
@@ -266,6 +268,8 @@ export declare enum MessageKind {
   AuditLines = 10,
   /** Asks for the variables that may hold a secret: its name. */
   ReadVariables = 11,
+  /** Aborts the signal of the hook that was called with this id. */
+  StopHook = 12,
 }
 
 /** Counters since construction. */
@@ -428,6 +432,8 @@ export interface RotationAnnounced {
   rotationType: string | null
   dueAt: string
   daysLeft: number
+  by: 'scheduler' | 'hand' | 'aws'
+  why: string | null
 }
 
 /** When a declared secret is to be rotated. */
@@ -442,6 +448,8 @@ export interface RotationDue {
   rotatedAt: string | null
   noticeAt: string | null
   dueAt: string | null
+  by: string | null
+  why: string | null
   error: ReportedError | null
 }
 

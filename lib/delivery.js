@@ -36,6 +36,7 @@ class SecretDelivery {
   #reads
   #readCached
   #listeners
+  #messages
   #flights = new Flights((begin, landed) => this.#start(begin, landed))
   #variables
   #variablesComeFirst
@@ -54,6 +55,7 @@ class SecretDelivery {
     this.#variables = new VariableSource(rest.runtime?.variables)
     const messages = new Messages(logger, hooks, sink, this.#variables)
     this.#listeners = messages.listeners
+    this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
@@ -312,6 +314,7 @@ class SecretDelivery {
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
+    this.#messages.close()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }

@@ -13,10 +13,10 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'rotate', {
     summary: 'give a secret a new value in AWS',
     description:
-      "Gives a secret a new value in AWS: staged, tested, then live. Hooks ('rotation.hooks' in a configuration file in JavaScript or TypeScript) apply the value to the target system.",
+      "Gives a secret a new value in AWS: staged, tested, then live. Hooks ('rotation.hooks' in a configuration file in JavaScript or TypeScript) make the value or apply it to the target system. Without them a random value has to be asked for by --generate, and takes the place of a password only: a URL, a key, a token of another service stays. What AWS rotates, AWS is asked to rotate.",
     examples: [
       'rotate GITHUB_API_TOKEN --environment staging',
-      'rotate github api_token --environment production --yes',
+      'rotate session key --environment production --yes --generate',
     ],
     exits: {
       0: 'the new value is live',
@@ -27,6 +27,7 @@ module.exports = (program, _, handleOpen) => {
     .argument('<name>', 'name of the secret, or of its tool')
     .argument('[type]', 'the secret type, if the name is a tool')
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
+    .option('-g, --generate', 'a random value is right, although no hook gives it to the system that the secret opens')
     .action(handleOpen(rotate))
 }
 
@@ -34,13 +35,14 @@ module.exports = (program, _, handleOpen) => {
  * @param {import('../program').Open} open
  * @param {string} first
  * @param {string | undefined} secretType
- * @param {{ yes?: boolean }} options
+ * @param {{ yes?: boolean, generate?: boolean }} options
  */
-async function rotate({ terminal, delivery, config }, first, secretType, { yes }) {
+async function rotate({ terminal, delivery, config }, first, secretType, { yes, generate = false }) {
   const name = namedBy(first, secretType)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
   if (!yes) await confirm(name, delivery.environment, hooks)
-  const report = await delivery.rotation.rotate(name)
+  // Who answered the question has read what happens.
+  const report = await delivery.rotation.rotate(name, undefined, { generate: generate || !yes })
   terminal.result(report, () => shown(report, terminal))
   return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }
@@ -58,7 +60,10 @@ async function confirm(name, environment, hooks) {
       `rotate ${name}: standard input is no terminal to ask at; add --yes to go on`,
     )
   }
-  const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'
+  const target =
+    hooks.length > 0
+      ? ''
+      : ' No hooks are configured: unless AWS rotates it, the value is a random one, and nothing hands it to the target system.'
   // Not in raw mode, so that Ctrl-C ends this process.
   const lines = readline.createInterface({ input: process.stdin, output: process.stderr, terminal: false })
   const question = `${name} gets a new value in ${environment} now.${target} Go on? [y/N] `

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::faults::{Denial, Fault};
 use crate::state::{Calls, Shared, lock};
-use crate::store::{RotationFunction, Value, Version};
+use crate::store::{Keeper, RotationFunction, Value, Version};
 
 /// Returns the HTTP status and the JSON of the answer to a control request.
 pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json) -> (u16, Json) {
@@ -17,7 +17,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     match (method.as_str(), path) {
         ("POST", "reset") => {
             state.store.clear();
-            state.store.lag = Duration::ZERO;
+            (state.store.lag, state.store.late) = (Duration::ZERO, Duration::ZERO);
             state.faults.clear();
             state.faults.allow_all();
             state.calls = Calls::default();
@@ -43,6 +43,26 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                 Ok(()) => done,
                 Err(error) => (400, json!({ "error": error.1 })),
             }
+        }
+        ("POST", "keepers") => {
+            let Some(id) = input.get("secret").and_then(Json::as_str) else {
+                return (400, json!({ "error": "secret" }));
+            };
+            let text = |field| input.get(field).and_then(Json::as_str).map(str::to_owned);
+            let keeper = Keeper {
+                rotates: input.get("rotationEnabled").and_then(Json::as_bool).unwrap_or(false),
+                next_rotation: input.get("nextRotationUnixSeconds").and_then(Json::as_u64),
+                owner: text("owningService"),
+                external_type: text("type"),
+            };
+            match state.store.set_keeper(id, keeper) {
+                Ok(()) => done,
+                Err(error) => (400, json!({ "error": error.1 })),
+            }
+        }
+        ("POST", "late") => {
+            state.store.late = Duration::from_millis(input.get("ms").and_then(Json::as_u64).unwrap_or(0));
+            done
         }
         ("POST", "date") => {
             let dated = (input.get("secret").and_then(Json::as_str), input.get("unixSeconds").and_then(Json::as_u64));

@@ -134,9 +134,10 @@ fn secret_spec(field: Field) -> Result<SecretSpec> {
         min_length: section.read("minLength", |f| f.integer(0..=65_536))?,
         json_fields: section.read("json", json_fields)?.flatten(),
         rotation_type: section.read("rotationType", Field::string)?,
+        generate: section.read("rotate", |f| f.one_of(&[("generate", true)]))?.unwrap_or(false),
         phase: section.read("phase", |f| f.one_of(&Phase::ALL.map(|phase| (phase.as_str(), phase))))?,
     };
-    section.finish(&["required", "pattern", "minLength", "json", "rotationType", "phase"])?;
+    section.finish(&["required", "pattern", "minLength", "json", "rotationType", "rotate", "phase"])?;
     Ok(spec)
 }
 
