@@ -170,14 +170,14 @@ describe.each(Object.entries(COMPILERS))('TypeScript %s', (version, tsc) => {
       const words =
         index % 5 === 4
           ? `'${rule}' does not exist in type 'SecretSpec'`
-          : `'${rule}' is not a rule; the rules are required, pattern, minLength, json, rotationType, rotate, phase`
+          : `'${rule}' is not a rule; the rules are required, pattern, minLength, json, rotationType, rotate, phase, aws`
       expect([use, ofUse(index).join('\n')]).toEqual([use, expect.stringContaining(words)])
     }
   })
 
   test('names the right member where one of a tool is misspelt', async () => {
     const errors = await compile(tsc, `${IMPORT}defineTools({ github: { secrets: {}, secret: {} } })`)
-    expect(errors.join('\n')).toContain("'secret' is not a member of a tool; the only one is 'secrets'")
+    expect(errors.join('\n')).toContain("'secret' is not a member of a tool; there are 'secrets' and 'aws'")
   })
 })
 

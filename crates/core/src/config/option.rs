@@ -223,6 +223,11 @@ impl Section {
         self.take(name).map(read).transpose()
     }
 
+    /// Whether the object has this field.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !matches!(value, OptionValue::Null))
+    }
+
     /// Takes all fields of an object whose keys are names of tools, secrets or variables.
     pub fn entries(self) -> impl Iterator<Item = (String, Field)> {
         let path = self.path;

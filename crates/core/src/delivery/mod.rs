@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use hot::HotPath;
+use hot::Views;
 
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
@@ -20,7 +21,8 @@ use crate::events::{Events, Parts as EventParts};
 use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
-use crate::reads::{Parts, Reads, copies};
+use crate::reads::copies::Names;
+use crate::reads::{Parts, Reads};
 use crate::resolver::Resolver;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::{Parts as RotationParts, RotationManager};
@@ -30,11 +32,11 @@ use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Queue};
 use cache::tiered::TieredCache;
+use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
 use secret::environment::{Environment, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
-use secret::name::AwsIdTemplate;
 use secret::notice::{Notice, Notices};
 
 /// Delivers secrets. Made without I/O; every method may be called from any task.
@@ -89,9 +91,9 @@ impl Delivery {
         let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
         let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
-        let ids = aws_id_template.of(environment.as_str());
-        let access_check = cache.as_ref().and_then(|cache| cache.access_check);
-        let parts = (ids.clone(), environment.as_str(), copies::rotation_notice(&tools, &notices));
+        let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
+        let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
+        let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
         let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
@@ -100,11 +102,10 @@ impl Delivery {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
             access_check,
-            ids,
+            names,
             clock: clock.clone(),
             metrics: metrics.clone(),
             notices: notices.clone(),
-            tools: tools.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
@@ -117,6 +118,7 @@ impl Delivery {
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
+            views: Views::of(&ids),
             runtime: handle,
         });
         let rotation = RotationManager::new(RotationParts {

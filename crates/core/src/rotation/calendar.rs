@@ -89,7 +89,8 @@ impl RotationManager {
             return None;
         }
         let aws = self.parts.reads.aws()?;
-        Some(describe(aws, &self.parts.reads.id(name)).await)
+        let place = self.parts.reads.ids().place(name).ok()?;
+        Some(describe(aws, &self.parts.reads.id(&place.secret)).await)
     }
 
     fn enter(&self, entry: &mut Appointment, fetched: &Fetched, said: Option<Result<Description>>) {
@@ -103,10 +104,11 @@ impl RotationManager {
                 None
             }
         });
-        let keeper = said.as_ref().and_then(|said| Keeper::of(&self.parts.reads.id(&entry.name), said));
+        let Ok(place) = self.place(&entry.name, self.parts.environment) else { return };
+        let keeper = said.as_ref().and_then(|said| Keeper::of(&place.id, said));
         let rules = entry.applied.policy.as_ref().map(|policy| policy.password.clone()).unwrap_or_default();
         let spec = self.spec(&entry.name);
-        let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, &rules);
+        let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, place.rules(&rules));
         if hand == Hand::Aws {
             let due = said.and_then(|said| said.next_rotation_unix_ms).map(|ms| ms / 1000);
             let notice = entry.applied.policy.as_ref().map_or(0, |policy| policy.notice_seconds());

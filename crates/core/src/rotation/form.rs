@@ -29,12 +29,12 @@ pub enum Form {
 
 impl Form {
     /// The form of `value`, whose password is in `field` where it is a JSON object.
-    pub fn of(value: &SecretValue, field: &str) -> Self {
+    pub fn of(value: &SecretValue, field: Option<&str>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: only its form leaves")]
         let text = value.expose();
         let trimmed = text.trim();
-        match json_field::find(text, field) {
-            Ok(Some(found)) if found.kind() == Kind::Text => return Self::Field,
+        match json_field::find(text, field.unwrap_or_default()) {
+            Ok(Some(found)) if field.is_some() && found.kind() == Kind::Text => return Self::Field,
             Ok(_) => {
                 return Self::Foreign {
                     what: "a JSON object whose password field is missing or no string",
@@ -103,7 +103,7 @@ mod tests {
     use secret::value::SecretValue;
 
     fn form(text: &str) -> Form {
-        Form::of(&SecretValue::copied(text), "password")
+        Form::of(&SecretValue::copied(text), Some("password"))
     }
 
     #[test]

@@ -27,6 +27,22 @@ pub fn with_password(current: &SecretValue, password: &str, rules: &PasswordRule
     }
 }
 
+/// The JSON object `current` with the text `new` in its field `field`, and every other byte as it was.
+///
+/// # Errors
+/// `ROTATION_FAILED` where the field is no string.
+pub fn with_field(current: &SecretValue, new: &SecretValue, field: &str) -> Result<SecretValue> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the new value keeps the shape of the old one")]
+    let (text, new) = (current.expose(), new.expose());
+    match json_field::find(text, field) {
+        Ok(Some(found)) if found.kind() == Kind::Text => Ok(SecretValue::copied(&found.with_text(text, new))),
+        _ => {
+            let why = format!("the field '{field}' of the secret is missing or no text; it cannot be replaced");
+            Err(SecretError::new(ErrorCode::RotationFailed, why))
+        }
+    }
+}
+
 /// A random password by the rules, from the machine's random numbers.
 ///
 /// # Errors

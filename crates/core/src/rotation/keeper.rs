@@ -64,7 +64,7 @@ pub fn hand(
     spec: Option<&SecretSpec>,
     hooks: &dyn Hooks,
     live: &SecretValue,
-    rules: &PasswordRules,
+    rules: Option<&PasswordRules>,
 ) -> Hand {
     match keeper {
         Some(Keeper::Aws) => return Hand::Aws,
@@ -85,12 +85,18 @@ pub fn hand(
     }
 }
 
-/// Why no generated text may take the place of `live`; `None` when one may, or when a hook makes the value.
-pub fn refusal(is_declared: bool, hooks: &dyn Hooks, live: &SecretValue, rules: &PasswordRules) -> Option<String> {
+/// Why no generated text may take the place of `live`; `None` when one may, or when a hook makes the value. The rules name
+/// the field of a JSON secret that may be replaced; without them `live` is a field itself.
+pub fn refusal(
+    is_declared: bool,
+    hooks: &dyn Hooks,
+    live: &SecretValue,
+    rules: Option<&PasswordRules>,
+) -> Option<String> {
     if hooks.has(Hook::Create) {
         return None;
     }
-    let Form::Foreign { what, is_text } = Form::of(live, &rules.field) else { return None };
+    let Form::Foreign { what, is_text } = Form::of(live, rules.map(|rules| rules.field.as_str())) else { return None };
     if is_text && is_declared {
         return None;
     }

@@ -72,9 +72,9 @@ impl RotationManager {
     }
 
     async fn put_back(&self, place: &Place, live: &Version, policy: &Policy, candidate: &Candidate, is_undone: bool) {
-        let Ok(aws) = self.aws(&place.id) else { return };
+        let (Ok(aws), Ok(told)) = (self.aws(&place.id), self.told(place, live)) else { return };
         let mut log = StepLog::new(self.parts.clock.clone());
-        let mut job = self.job(aws, place, self.told(place, live), policy, Trigger::Schedule);
+        let mut job = self.job(aws, place, told, policy, Trigger::Schedule);
         let is_undone = is_undone || job.undo(&mut log, candidate).await;
         let is_forgotten = is_undone && job.late.get_mut().is_empty() && job.forget(candidate).await;
         tracing::info!(secret = place.id, is_undone, is_forgotten, "the hooks of a rotation that failed have ended");

@@ -28,6 +28,7 @@ mod steps;
 
 pub(crate) use staged::uuid;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +44,15 @@ use aws::{Aws, Description};
 use hooks::{Hook, Hooks};
 use keeper::Keeper;
 use policy::Policies;
+use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
 use secret::manifest::{Manifest, SecretSpec};
-use secret::name::{AwsIdTemplate, SecretName};
+use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::report::{Ending, Report};
+use secret::value::SecretValue;
 use staged::Source;
 use steps::{StepLog, failed};
 
@@ -106,6 +109,8 @@ pub struct RotationManager {
     parts: Parts,
     /// By AWS id: a second caller waits for the rotation under way.
     flights: Flights<Arc<Report>>,
+    /// By AWS id: fields of one secret are rotated one after the other, and a restore waits for a rotation.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     scheduler: Mutex<Option<CancellationToken>>,
 }
 
@@ -157,7 +162,7 @@ impl RotationManager {
     /// Calls nothing until the first rotation.
     pub fn new(parts: Parts) -> Arc<Self> {
         let flights = Flights::new(parts.tasks.clone(), parts.stop.clone());
-        Arc::new(Self { parts, flights, scheduler: Mutex::new(None) })
+        Arc::new(Self { parts, flights, turns: Mutex::default(), scheduler: Mutex::new(None) })
     }
 
     /// The policies in force.
@@ -176,19 +181,26 @@ impl RotationManager {
         asked: Asked,
         trigger: Trigger,
     ) -> Result<Arc<Report>> {
-        let place = self.place(name, environment);
-        let (manager, key) = (self.clone(), place.id.clone());
+        let place = self.place(name, environment)?;
+        let (manager, key) = (self.clone(), place.key());
         let rotation = move || async move { Ok(Arc::new(manager.run(&place, Wanted::New(asked, trigger)).await)) };
         self.flights.join(&key, rotation).await.1
     }
 
-    fn place(&self, name: &SecretName, environment: Environment) -> Place {
-        let id = self.parts.aws_ids.of(environment.as_str()).id(name);
-        Place { name: name.clone(), environment, id }
+    fn place(&self, name: &SecretName, environment: Environment) -> Result<Place> {
+        let ids = self.parts.aws_ids.of(environment.as_str());
+        let at = ids.place(name)?;
+        let id = ids.id(&at.secret);
+        if let Some((_, Some(stage))) = at.secret.aws_id() {
+            return Err(failed(&id, format_args!("it refers to the label {stage}; only the live version is rotated")));
+        }
+        Ok(Place { name: name.clone(), environment, id, secret: at.secret, field: at.field })
     }
 
     async fn run(self: &Arc<Self>, place: &Place, wanted: Wanted) -> Report {
-        let (parts, Place { name, environment, id }) = (&self.parts, place);
+        let (parts, Place { name, environment, id, .. }) = (&self.parts, place);
+        let turn = self.turns.lock().entry(id.clone()).or_default().clone();
+        let turn = turn.lock().await;
         let started_unix_ms = parts.clock.unix_ms();
         let (mut log, mut previous) = (StepLog::new(parts.clock.clone()), None);
         let ended = match wanted {
@@ -219,6 +231,7 @@ impl RotationManager {
             version: ended.version,
             error: ended.error,
         };
+        drop(turn);
         self.tell(&report);
         if let Some(audit) = &parts.audit {
             audit.rotation(&report).await;
@@ -254,7 +267,7 @@ impl RotationManager {
         let before = staged::live_version(aws, id).await?;
         *previous = Some(before.id.clone());
         match asked {
-            Asked::Of(Some(expected)) if expected != before.id => {
+            Asked::Of(Some(expected)) if expected != before.id && place.is_done(&expected, &before.id) => {
                 *previous = Some(expected);
                 return Ok(StepsEnded::by_another(before.id));
             }
@@ -262,7 +275,7 @@ impl RotationManager {
             Asked::At(unix_ms) => {
                 // Another instance finished the rotation before this one started.
                 if before.created_unix_ms.is_some_and(|made| made > unix_ms)
-                    && let Some(old) = staged::predecessor(aws, id, &before).await?
+                    && let Some(old) = staged::predecessor(aws, (id, &place.key()), &before).await?
                 {
                     *previous = Some(old);
                     return Ok(StepsEnded::by_another(before.id));
@@ -293,7 +306,7 @@ impl RotationManager {
     /// The caches of this environment follow to the version that is live now.
     async fn follow(&self, place: &Place, version: &str) {
         if place.environment == self.parts.environment {
-            self.parts.reads.follow_rotation(&place.name, version).await;
+            self.parts.reads.follow_rotation(&place.secret, version).await;
         }
     }
 
@@ -309,6 +322,36 @@ struct Place {
     name: SecretName,
     environment: Environment,
     id: String,
+    /// What the copies of the AWS secret go by.
+    secret: SecretName,
+    /// The field of a JSON secret that the name is.
+    field: Option<Arc<str>>,
+}
+
+impl Place {
+    /// What is rotated: of two fields of a secret each has rotations of its own.
+    fn key(&self) -> String {
+        self.field.as_ref().map_or_else(|| self.id.clone(), |field| format!("{}#{field}", self.id))
+    }
+
+    /// Whether `live` in the place of `before` means that another instance did what was asked for. Of a field that is so only
+    /// when the version was made by a rotation of that field.
+    fn is_done(&self, before: &str, live: &str) -> bool {
+        self.field.is_none() || staged::follows(&self.key(), before, live)
+    }
+
+    /// The rules of a policy, where they say which part of the secret is the password.
+    fn rules<'r>(&self, rules: &'r policy::PasswordRules) -> Option<&'r policy::PasswordRules> {
+        self.field.is_none().then_some(rules)
+    }
+
+    /// The part of the AWS secret that the name is.
+    fn part(&self, whole: &SecretValue) -> Result<SecretValue> {
+        let Some(field) = &self.field else { return Ok(whole.clone()) };
+        let part =
+            whole.field(field).map_err(|why| failed(&self.id, format_args!("it has no field '{field}': {why}")))?;
+        part.ok_or_else(|| failed(&self.id, format_args!("it has no field '{field}', or an empty one")))
+    }
 }
 
 /// What a rotation is to make live.

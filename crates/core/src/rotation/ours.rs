@@ -28,20 +28,22 @@ impl RotationManager {
         log: &mut StepLog,
     ) -> Result<StepsEnded> {
         let aws = self.aws(&place.id)?;
-        let (lease, live) = match self.wait_for_others(aws, &place.id, before).await? {
+        let (lease, live) = match self.wait_for_others(aws, place, before).await? {
             Turn::Finished(version) => return Ok(StepsEnded::by_another(version)),
             Turn::Ours(lease, live) => (lease, *live),
         };
         let spec = self.spec(&place.name);
         let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
-        let mut job = self.job(aws, place, self.told(place, &live), &policy, trigger);
+        let mut job = self.job(aws, place, self.told(place, &live)?, &policy, trigger);
         match job.make_live(log, &live, said, source).await {
             Ok(made) => {
                 self.follow(place, &made.candidate.version).await;
                 let late = |late| self.settle(place, &live, &policy, late, lease);
                 self.check(place, job, log, &live, made, late).await
             }
-            Err(GivenUp { overtaken: Some(version), .. }) => Ok(StepsEnded::by_another(version)),
+            Err(GivenUp { overtaken: Some(version), .. }) if place.is_done(&live.id, &version) => {
+                Ok(StepsEnded::by_another(version))
+            }
             Err(GivenUp { error, tried, .. }) => {
                 if let Some((candidate, claim)) = tried {
                     let late = late::Late { candidate, claim, hooks: job.late.into_inner() };
@@ -68,6 +70,8 @@ impl RotationManager {
             hooks: &*parts.hooks,
             hook_timeout: parts.config.hook_timeout,
             id: &place.id,
+            key: place.key(),
+            place,
             told,
             policy,
             generate_in_aws: parts.config.generate_in_aws,
@@ -136,7 +140,8 @@ impl RotationManager {
 
     /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
     /// rotate it at the same time; they still make one and the same version ([`staged`]).
-    async fn wait_for_others(&self, aws: &Aws, id: &str, before: Version) -> Result<Turn> {
+    async fn wait_for_others(&self, aws: &Aws, place: &Place, mut before: Version) -> Result<Turn> {
+        let id = &place.id;
         let Some(cache) = self.parts.reads.cache() else { return Ok(Turn::Ours(None, Box::new(before))) };
         let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
         loop {
@@ -151,7 +156,10 @@ impl RotationManager {
             };
             let live = staged::live_version(aws, id).await?;
             if live.id != before.id {
-                return Ok(Turn::Finished(live.id));
+                if place.is_done(&before.id, &live.id) {
+                    return Ok(Turn::Finished(live.id));
+                }
+                before = live.clone();
             }
             match leased {
                 Some(lease) => return Ok(Turn::Ours(lease, Box::new(live))),
@@ -162,10 +170,10 @@ impl RotationManager {
         }
     }
 
-    pub(super) fn told(&self, place: &Place, live: &Version) -> HookContext {
-        let Place { name, environment, id } = place;
+    pub(super) fn told(&self, place: &Place, live: &Version) -> Result<HookContext> {
+        let Place { name, environment, id, .. } = place;
         let owner = self.parts.tools.owner(name.as_str());
-        HookContext {
+        Ok(HookContext {
             name: name.as_str().to_owned(),
             environment: environment.as_str(),
             aws_id: id.to_owned(),
@@ -174,9 +182,9 @@ impl RotationManager {
             rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
             previous_version: live.id.clone(),
             version: None,
-            current: live.value.clone(),
+            current: place.part(&live.value)?,
             pending: None,
-        }
+        })
     }
 }
 

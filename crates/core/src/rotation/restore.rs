@@ -24,7 +24,7 @@ impl RotationManager {
         environment: Environment,
         version: String,
     ) -> Result<Arc<Report>> {
-        let place = self.place(name, environment);
+        let place = self.place(name, environment)?;
         // Not joined with a rotation under way, which makes something else.
         let (manager, key) = (self.clone(), format!("{}\0{version}", place.id));
         let rotation = move || async move { Ok(Arc::new(manager.run(&place, Wanted::Kept(version)).await)) };

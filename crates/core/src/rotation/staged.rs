@@ -27,7 +27,7 @@ use super::keeper::refusal;
 use super::labels::{self, NotMoved};
 use super::policy::Policy;
 use super::steps::{StepLog, failed};
-use super::{Trigger, generator};
+use super::{Place, Trigger, generator};
 use crate::audit::{Access, Audit};
 use crate::reads::Reads;
 use crate::tasks::Tasks;
@@ -53,6 +53,9 @@ pub(super) struct Job<'a> {
     pub(super) hooks: &'a dyn Hooks,
     pub(super) hook_timeout: Duration,
     pub(super) id: &'a str,
+    /// What is rotated: the secret, or a field of it.
+    pub(super) key: String,
+    pub(super) place: &'a Place,
     /// What hooks receive, except the new value.
     pub(super) told: HookContext,
     pub(super) policy: &'a Policy,
@@ -191,7 +194,7 @@ impl Job<'_> {
             return self.take_up(said, version).await;
         }
         for number in 0..MAX_CANDIDATES {
-            let token = token(self.id, &live.id, number);
+            let token = token(&self.key, &live.id, number);
             match self.candidate(&token).await? {
                 CandidateState::Usable(created) => return Ok(created),
                 CandidateState::GivenUp => {}
@@ -244,11 +247,15 @@ impl Job<'_> {
         let rules = &self.policy.password;
         if self.hooks.has(Hook::Create) {
             let made = self.call(Hook::Create, None).await?;
-            return made
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| failed(self.id, "the create hook gave no value"));
+            let made = made.filter(|value| !value.is_empty());
+            let made = made.ok_or_else(|| failed(self.id, "the create hook gave no value"))?;
+            return match &self.place.field {
+                Some(field) => generator::with_field(&live.value, &made, field),
+                None => Ok(made),
+            };
         }
-        if let Some(why) = refusal(self.is_declared, self.hooks, &live.value, rules) {
+        let part = self.place.part(&live.value)?;
+        if let Some(why) = refusal(self.is_declared, self.hooks, &part, self.place.rules(rules)) {
             return Err(failed(self.id, why));
         }
         let is_allowed = self.is_declared || self.hooks.has(Hook::Set);
@@ -264,7 +271,10 @@ impl Job<'_> {
         } else {
             generator::password(rules)?
         };
-        generator::with_password(&live.value, &password, rules)
+        match &self.place.field {
+            Some(field) => generator::with_field(&live.value, &SecretValue::copied(&password), field),
+            None => generator::with_password(&live.value, &password, rules),
+        }
     }
 
     async fn try_out(&mut self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
@@ -330,7 +340,7 @@ impl Job<'_> {
     async fn call(&mut self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
         let context = HookContext {
             version: candidate.map(|candidate| candidate.version.clone()),
-            pending: candidate.map(|candidate| candidate.value.clone()),
+            pending: candidate.map(|candidate| self.place.part(&candidate.value)).transpose()?,
             ..self.told.clone()
         };
         if let Some(audit) = self.audit {
@@ -391,18 +401,22 @@ impl CandidateState {
 /// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the
 /// same live version gets the same id, so two instances, or one before and after a crash, never make two live values.
 /// The due date of a rotation follows from the live version, so the id covers it.
-fn token(id: &str, live: &str, number: u32) -> String {
-    let text = format!("tcs-secret-delivery rotation\0{id}\0{live}\0{number}");
+fn token(key: &str, live: &str, number: u32) -> String {
+    let text = format!("tcs-secret-delivery rotation\0{key}\0{live}\0{number}");
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let number = hash.as_ref().iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     uuid(number)
 }
 
 /// The version that `live` was made from by a rotation of this package; `None` when it was made otherwise.
-pub(super) async fn predecessor(aws: &Aws, id: &str, live: &Version) -> Result<Option<String>> {
+pub(super) async fn predecessor(aws: &Aws, (id, key): (&str, &str), live: &Version) -> Result<Option<String>> {
     let previous = aws.version(id, Which::Label(PREVIOUS)).await?;
-    let is_ours = |old: &Version| (0..MAX_CANDIDATES).any(|number| token(id, &old.id, number) == live.id);
-    Ok(previous.filter(is_ours).map(|old| old.id))
+    Ok(previous.filter(|old| follows(key, &old.id, &live.id)).map(|old| old.id))
+}
+
+/// Whether a rotation of `key` made the version `live` from the version `before`.
+pub(super) fn follows(key: &str, before: &str, live: &str) -> bool {
+    (0..MAX_CANDIDATES).any(|number| token(key, before, number) == live)
 }
 
 /// In the shape of AWS's own version ids.

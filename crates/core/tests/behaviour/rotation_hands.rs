@@ -233,3 +233,41 @@ async fn only_the_bytes_of_the_password_change() {
     assert!(new.starts_with(before) && new.ends_with(after), "{new}");
     assert_eq!(new.len(), before.len() + after.len() + 34);
 }
+
+#[tokio::test]
+async fn of_a_secret_with_several_names_only_the_fields_that_are_rotated_change() {
+    let world = World::new().await;
+    let old =
+        "{ \"user\":\"app\", \"main\" : {\"pw\":\"one\"},\n \"other\":\"two\", \"url\":\"https://h\", \"n\":1.0 }";
+    world.aws.put("shared/db", old);
+    let spec = |aws: &str| json!({ "aws": aws, "rotate": "generate" });
+    let secrets = json!({
+        "main": spec("shared/db#main.pw"), "other": spec("shared/db#other"), "n": spec("shared/db#n"),
+        "url": { "aws": "shared/db#url" },
+    });
+    let service = world.deliver("production", json!({ "tools": { "db": { "secrets": secrets } } }));
+    let seen = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let hook = seen.clone();
+    world.hooks.on(Hook::Test, move |context| {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
+        hook.lock().push(context.pending.expect("the new value").expose().to_owned());
+        Ok(None)
+    });
+    assert_eq!(service.value("DB_MAIN").await, "one");
+    let (main, other) =
+        tokio::join!(rotate(&service, "DB_MAIN", Trigger::SERVICE), rotate(&service, "DB_OTHER", Trigger::SERVICE));
+    assert_eq!((main.ending, other.ending), (Ending::Finished, Ending::Finished), "{} {}", why(&main), why(&other));
+    let (one, two) = (service.value("DB_MAIN").await, service.value("DB_OTHER").await);
+    assert!(one.len() == 32 && two.len() == 32 && one != two);
+    let mut handed = seen.lock().clone();
+    handed.sort();
+    let mut expected = vec![one.clone(), two.clone()];
+    expected.sort();
+    assert_eq!(handed, expected, "hooks get what readers get");
+    let live = world.aws.labels("shared/db").into_iter().find(|(_, labels)| labels.contains(&"AWSCURRENT".to_owned()));
+    let expected = old.replace("\"one\"", &format!("\"{one}\"")).replace("\"two\"", &format!("\"{two}\""));
+    assert_eq!(live.expect("live").0, expected);
+    for name in ["DB_N", "DB_URL"] {
+        assert_eq!(rotate(&service, name, Trigger::SERVICE).await.ending, Ending::Failed, "{name}");
+    }
+}

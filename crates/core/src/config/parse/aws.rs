@@ -7,9 +7,9 @@ use url::Url;
 use super::sub_section;
 use crate::config::{Ambient, Field, Section};
 use aws::settings::{AwsCredentials, AwsSettings, FailoverRegion};
+use secret::aws_ids::AwsIdTemplate;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
-use secret::name::AwsIdTemplate;
 use secret::value::SecretValue;
 
 /// What `timeoutMs` may be at most: a read has one deadline, and nobody waits ten minutes for a secret.

@@ -5,11 +5,11 @@ mod audit;
 mod aws;
 mod cache;
 mod rotation;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
 use super::{Ambient, Config, Field, OptionValue, Section};
@@ -17,12 +17,11 @@ use crate::source::env_file::{EnvFileSettings, EnvFileSyntax};
 use crate::source::runtime::{Precedence, RuntimeSettings};
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
-use secret::manifest::{Manifest, Phase, SecretSpec};
-use secret::name::check_part;
 
 const TOP: &[&str] = &[
     "environment",
     "tools",
+    "secrets",
     "aws",
     "envFile",
     "runtime",
@@ -42,8 +41,9 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let mut top = Field::new("options", options).section()?;
     let environment = environment(&mut top, ambient)?;
     let preset = environment.preset();
-    let tools = top.read("tools", tools)?.unwrap_or_default();
+    let declared = tools::declared(&mut top)?;
     let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
+    let (tools, aws_id_template) = declared.placed(aws_id_template, environment)?;
     let env_file = env_file(&mut top, environment, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
     let cache = cache::cache(&mut top, &preset, ambient)?;
@@ -93,75 +93,6 @@ fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {
         }
     }
     Ok(Environment::Development)
-}
-
-fn tools(field: Field) -> Result<Manifest> {
-    let mut manifest = Manifest::default();
-    for (tool, field) in field.section()?.entries() {
-        check_part("tool name", &tool)
-            .map_err(|error| SecretError::config("options.tools", format_args!("has a bad key: {error}")))?;
-        let path = field.path().to_owned();
-        let mut section = field.section()?;
-        let secrets = section.read("secrets", secrets)?.unwrap_or_default();
-        section.finish(&["secrets"])?;
-        if !manifest.declare(&tool, secrets) {
-            return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
-        }
-    }
-    Ok(manifest)
-}
-
-fn secrets(field: Field) -> Result<BTreeMap<String, SecretSpec>> {
-    let parent = field.path().to_owned();
-    let mut secrets = BTreeMap::new();
-    for (secret_type, field) in field.section()?.entries() {
-        check_part("secret type", &secret_type)
-            .map_err(|error| SecretError::config(&parent, format_args!("has a bad key: {error}")))?;
-        let path = field.path().to_owned();
-        let spec = secret_spec(field)?;
-        if secrets.insert(secret_type.to_ascii_uppercase(), spec).is_some() {
-            return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
-        }
-    }
-    Ok(secrets)
-}
-
-fn secret_spec(field: Field) -> Result<SecretSpec> {
-    let mut section = field.section()?;
-    let spec = SecretSpec {
-        required: section.read("required", Field::bool)?.unwrap_or(false),
-        pattern: section.read("pattern", pattern)?,
-        min_length: section.read("minLength", |f| f.integer(0..=65_536))?,
-        json_fields: section.read("json", json_fields)?.flatten(),
-        rotation_type: section.read("rotationType", Field::string)?,
-        generate: section.read("rotate", |f| f.one_of(&[("generate", true)]))?.unwrap_or(false),
-        phase: section.read("phase", |f| f.one_of(&Phase::ALL.map(|phase| (phase.as_str(), phase))))?,
-    };
-    section.finish(&["required", "pattern", "minLength", "json", "rotationType", "rotate", "phase"])?;
-    Ok(spec)
-}
-
-fn pattern(field: Field) -> Result<Regex> {
-    let path = field.path().to_owned();
-    let text = field.string()?;
-    Regex::new(&text).map_err(|_| {
-        SecretError::config(
-            &path,
-            "is not a regular expression (Rust regex syntax: no look-around, no back-references)",
-        )
-    })
-}
-
-/// `tools.*.secrets.*.json`: an array of top-level fields, which is empty for JSON of any shape; `false` for any text.
-fn json_fields(field: Field) -> Result<Option<Vec<String>>> {
-    if field.is_false() {
-        return Ok(None);
-    }
-    let path = field.path().to_owned();
-    match field.list() {
-        Ok(items) => items.into_iter().map(Field::string).collect::<Result<_>>().map(Some),
-        Err(_) => Err(SecretError::config(&path, "must be an array of field names (empty for any JSON) or false")),
-    }
 }
 
 fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileSettings>> {
