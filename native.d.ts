@@ -66,6 +66,10 @@ export declare class NativeDelivery {
   rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
   /** `rotation.restore`. */
   rotationRestore(id: number, name: string, version: string, environment?: string | undefined | null): void
+  /** The versions that `withSecret` may try; what it hands out is recorded by `handOut`. */
+  versionsToTry(id: number, name: string, fresh: boolean): void
+  /** Records that `withSecret` hands out a version. */
+  handOut(id: number, name: string, version: string): void
   /** `rotation.due`. */
   rotationDue(id: number): void
   /** `rotation.policies`. */

@@ -157,6 +157,7 @@ const JAVASCRIPT = {
     'operations',
     'reads',
     'candidates',
+    'auth-errors',
     'with-secret',
     'checks',
     'audit',

@@ -11,6 +11,7 @@ use super::native::NativeDelivery;
 use crate::messages::Outcome;
 use crate::raw::SecretText;
 use crate::reports::rotation::{RotationDue, RotationReport, SecretRotationPolicy};
+use crate::reports::versions::SecretVersions;
 
 #[napi]
 impl NativeDelivery {
@@ -28,6 +29,23 @@ impl NativeDelivery {
     pub fn rotation_restore(&self, id: u32, name: String, version: String, environment: Option<String>) {
         self.start_named(id, &name, |delivery, name| async move {
             Ok(Outcome::report(RotationReport::from(&*delivery.restore(&name, environment.as_deref(), version).await?)))
+        });
+    }
+
+    /// The versions that `withSecret` may try; what it hands out is recorded by `handOut`.
+    #[napi(catch_unwind)]
+    pub fn versions_to_try(&self, id: u32, name: String, fresh: bool) {
+        self.start_named(id, &name, move |delivery, name| async move {
+            Ok(Outcome::report(SecretVersions::from(&*delivery.versions_to_try(&name, fresh).await?)))
+        });
+    }
+
+    /// Records that `withSecret` hands out a version.
+    #[napi(catch_unwind)]
+    pub fn hand_out(&self, id: u32, name: String, version: String) {
+        self.start_named(id, &name, move |delivery, name| async move {
+            delivery.hand_out(&name, &version).await?;
+            Ok(Outcome::Null)
         });
     }
 
