@@ -584,3 +584,9 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/**
+ * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no
+ * string.
+ */
+export declare function withJsonText(json: string, field: string, text: string): string | null

@@ -13,7 +13,7 @@ const LONGEST_WAIT_MS = 2_000
 /** Log-ins with values that may be wrong, until one is accepted or all callers have given up. */
 const MOST_LOGINS = 5
 /** The pending value is tried again after this long: the target system may just be getting it. */
-const PENDING_AGAIN_MS = 500
+const PENDING_AGAIN_MS = 1000
 /** After all callers have given up nothing is tried for this long. */
 const REST_MS = 30_000
 /** A log-in that was not refused for this long is no reason for others to wait. */

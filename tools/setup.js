@@ -135,6 +135,12 @@ function postgres() {
   return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
 }
 
+/** MariaDB, skipped like PostgreSQL if it cannot be installed. */
+function mariadb() {
+  const { MariadbServer } = require('../__test__/support/servers/mariadb')
+  return optional('MariaDB', () => MariadbServer.isInstalled(), 'mariadb-server', 'mariadb')
+}
+
 /** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
   return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
@@ -160,6 +166,7 @@ const SERVERS = {
   redis,
   prometheus,
   postgres,
+  mariadb,
   chromium,
   ministack,
   runtimes,
