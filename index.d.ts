@@ -148,8 +148,7 @@ export interface SecretSpec {
   rotationType?: string | Unset
   /**
    * `'generate'`: a random text may take the place of the value, also by the scheduler and without hooks. Right for a secret
-   * that only this service knows, such as a session key. Default: only hooks and people replace it, see
-   * [Rotation](docs/rotation.md#what-is-rotated-and-by-whom).
+   * that only this service knows, such as a session key. Default: only hooks and people replace it.
    */
   rotate?: 'generate' | Unset
   /**
@@ -1214,8 +1213,8 @@ export interface SecretVersions {
 /** Options of `withSecret`. */
 export interface WithSecretOptions {
   /**
-   * Whether an error means that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
-   * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
+   * Whether an error means that the credentials are wrong. Default: what the drivers in the table of
+   * [Rotation](docs/rotation.md) say, also as a `cause` or in an `AggregateError`.
    */
   isAuthError?: ((error: unknown) => boolean) | Unset
   /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
@@ -1493,8 +1492,8 @@ export class SecretDelivery<const T extends Tools = Tools> {
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
-   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it. Any
-   * other error of `use` is thrown.
+   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it: five
+   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown.
    * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(

@@ -141,6 +141,12 @@ function mariadb() {
   return optional('MariaDB', () => MariadbServer.isInstalled(), 'mariadb-server', 'mariadb')
 }
 
+/** PgBouncer, skipped like PostgreSQL if it cannot be installed. */
+function pgbouncer() {
+  const { PgBouncer } = require('../__test__/support/servers/pgbouncer')
+  return optional('PgBouncer', () => PgBouncer.isInstalled(), 'pgbouncer', 'pgbouncer')
+}
+
 /** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
   return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
@@ -167,6 +173,7 @@ const SERVERS = {
   prometheus,
   postgres,
   mariadb,
+  pgbouncer,
   chromium,
   ministack,
   runtimes,

@@ -256,6 +256,7 @@ describe('Redis', () => {
       password,
       lazyConnect: true,
       retryStrategy: () => null,
+      disconnectTimeout: 50,
     }
     const connection = new Redis({ ...options, maxRetriesPerRequest: 0 })
     // What the server said of the login is told by an event, and not by the call.

@@ -93,6 +93,13 @@ impl RotationManager {
         Some(describe(aws, &self.parts.reads.id(&place.secret)).await)
     }
 
+    /// When AWS rotates `name` by a schedule of its own, in seconds since 1970; `Some(None)` when it shows no date, and
+    /// `None` when AWS does not rotate it, or does not say.
+    pub async fn next_by_aws(&self, name: &SecretName) -> Option<Option<u64>> {
+        let said = self.described(name, true).await?.ok()?;
+        said.is_rotated_by_aws.then(|| said.next_rotation_unix_ms.map(|ms| ms / 1000))
+    }
+
     fn enter(&self, entry: &mut Appointment, fetched: &Fetched, said: Option<Result<Description>>) {
         entry.version = fetched.version_id.as_deref().map(str::to_owned);
         entry.rotated = fetched.created_unix_ms.map(|ms| ms / 1000);
