@@ -94,6 +94,7 @@ const RUST = {
     'link',
     'line',
     'ring',
+    'tally',
     'packed',
     'forms',
     'chain',
@@ -137,6 +138,8 @@ const crates = () => table('ARCHITECTURE.md', 'crate').map(([crate, , uses]) => 
 
 const JAVASCRIPT = {
   lib: [
+    'actor',
+    'reports',
     'errors',
     'load',
     'copy',
@@ -147,6 +150,9 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'define-tools',
+    'read-file',
+    'config-file',
+    'open',
     'trace',
     'arguments',
     'flights',
@@ -177,17 +183,27 @@ const JAVASCRIPT = {
     'exit',
     'words',
     'times',
+    'visible',
+    'layout',
     'terminal',
     'define',
+    'read-file',
+    'suggest',
     'environments',
     'git',
     'private-file',
+    'secret-files',
+    'child',
+    'separator',
     'audit-log',
-    'config-file',
+    'audit-questions',
+    'completions',
     'context',
-    'secrets',
     'formats',
     'env-file',
+    'glob',
+    'judgement',
+    'secrets',
     'validations',
     'doctor',
     'report',
@@ -202,7 +218,11 @@ const JAVASCRIPT = {
 const requires = (name, by = 'require') => `${by}('${name}')`
 
 /** What a folder of JavaScript may require of the rest of the package. */
-const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
+const OUTSIDE = {
+  lib: ['../package.json'],
+  // What needs no addon: the command line also says why one cannot be loaded.
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+}
 
 /**
  * The sources below a folder, by path.

@@ -77,6 +77,7 @@ interface Reports {
     Omit<documented.RotationContext, 'currentValue' | 'newValue' | 'signal'>,
     Omit<native.RotationHookContext, 'hook'>,
   ]
+  Readiness: [documented.Readiness, native.Readiness]
   RotationReport: [documented.RotationReport, native.RotationReport]
   SecretExplanation: [documented.SecretExplanation, native.SecretExplanation]
   SecretRotationPolicy: [documented.SecretRotationManager['policies'][number], native.SecretRotationPolicy]

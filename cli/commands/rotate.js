@@ -1,6 +1,5 @@
 'use strict'
 
-const readline = require('node:readline')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { namedBy } = require('../secrets')
@@ -40,10 +39,15 @@ module.exports = (program, _, handleOpen) => {
 async function rotate({ terminal, delivery, config }, first, secretType, { yes, generate = false }) {
   const name = namedBy(first, secretType)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
-  if (!yes) await confirm(name, delivery.environment, hooks)
+  if (!yes) await confirm(name, delivery.environment, hooks, terminal)
   // Who answered the question has read what happens.
-  const report = await delivery.rotation.rotate(name, undefined, { generate: generate || !yes })
-  terminal.result(report, () => shown(report, terminal))
+  const options = { generate: generate || !yes }
+  const report = await delivery.rotation.rotate(name, undefined, options).catch((error) => {
+    // Nothing is rotated without its record: the new value is not live.
+    if (error.code === 'AUDIT_WRITE_FAILED') throw new CliError(error.code, EXIT.no, `${name}: ${error.message}`)
+    throw error
+  })
+  terminal.result(report, (report) => shown(report, terminal))
   return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }
 
@@ -51,8 +55,9 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes, 
  * @param {string} name
  * @param {string} environment
  * @param {string[]} hooks
+ * @param {import('../terminal').Terminal} terminal
  */
-async function confirm(name, environment, hooks) {
+async function confirm(name, environment, hooks, terminal) {
   if (!process.stdin.isTTY) {
     throw new CliError(
       'CONFIRMATION_NEEDED',
@@ -64,21 +69,7 @@ async function confirm(name, environment, hooks) {
     hooks.length > 0
       ? ''
       : ' No hooks are configured: unless AWS rotates it, the value is a random one, and nothing hands it to the target system.'
-  // Not in raw mode, so that Ctrl-C ends this process.
-  const lines = readline.createInterface({ input: process.stdin, output: process.stderr, terminal: false })
-  const question = `${name} gets a new value in ${environment} now.${target} Go on? [y/N] `
-  const answer = await new Promise((resolve) => {
-    const unanswered = () => {
-      process.stderr.write('\n')
-      resolve('')
-    }
-    lines.once('close', unanswered)
-    lines.question(question, (answer) => {
-      lines.off('close', unanswered)
-      resolve(answer)
-    })
-  })
-  lines.close()
+  const answer = await terminal.ask(`${name} gets a new value in ${environment} now.${target} Go on? [y/N] `)
   if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('NOT_CONFIRMED', EXIT.no, `${name} was not rotated`)
 }
 

@@ -8,6 +8,7 @@ use audit_log::Outcome;
 use super::Delivery;
 use crate::audit::Access;
 use crate::reads::Versions;
+use secret::clock::Stopwatch;
 use secret::error::Result;
 use secret::found::Origin;
 use secret::name::SecretName;
@@ -18,7 +19,15 @@ impl Delivery {
     /// # Errors
     /// As `Delivery::versions`.
     pub async fn versions_to_try(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
-        self.audited(self.versions_of(name, fresh)).await
+        let watch = Stopwatch::start();
+        let versions = self.audited(self.versions_of(name, fresh)).await;
+        if let Some(audit) = &self.audit
+            && fresh
+        {
+            let ended = Access::ended(name.as_str(), versions.as_ref().err(), watch.took());
+            audit.inspected("withSecret", &Access { source: Origin::Aws.as_str(), ..ended });
+        }
+        versions
     }
 
     /// Records that `version` of `name` is handed out.

@@ -4,6 +4,7 @@ mod changing;
 mod handing;
 mod hot;
 mod life;
+mod readiness;
 mod reading;
 mod recording;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use hot::HotPath;
 use hot::Views;
+pub use readiness::Readiness;
 
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
@@ -32,10 +34,11 @@ use crate::source::runtime::Precedence;
 use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Queue};
+use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
-use secret::environment::{Environment, Preset};
+use secret::environment::{Environment, Environments, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
@@ -43,6 +46,7 @@ use secret::notice::{Notice, Notices};
 /// Delivers secrets. Made without I/O; every method may be called from any task.
 pub struct Delivery {
     environment: Environment,
+    environments: Environments,
     preset: Preset,
     aws_ids: AwsIdTemplate,
     pub(crate) tools: Arc<Manifest>,
@@ -58,6 +62,7 @@ pub struct Delivery {
     alerts: Option<AlertsSettings>,
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
+    probes: readiness::Probes,
 }
 
 impl Delivery {
@@ -65,6 +70,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
+    #[expect(clippy::too_many_lines, reason = "the parts, one after the other, each handed to those that use it")]
     pub fn new(
         config: Config,
         notices: Arc<dyn Notices>,
@@ -75,6 +81,7 @@ impl Delivery {
     ) -> Result<Self> {
         let Config {
             environment,
+            environments,
             preset,
             tools,
             aws,
@@ -89,16 +96,15 @@ impl Delivery {
             log_level,
         } = config;
         let aws = aws.map(Arc::new);
-        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
-        let stop = CancellationToken::new();
+        let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
-        // Overriding sources must be asked first, so no read ends in memory.
-        let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
-        let hot_memory = hot_memory.map(|cache| cache.memory().clone());
+        let memory = hot_memory(cache.as_ref(), runtime.precedence);
+        let audited = (environment.as_str(), tools.clone(), notices.clone());
+        let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
             aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
             cache,
@@ -109,13 +115,11 @@ impl Delivery {
             notices: notices.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
-        });
-        let audit = audit.map(|config| {
-            Audit::new(config, environment.as_str(), tools.clone(), notices.clone(), shipper, clock.clone())
+            audit: audit.clone(),
         });
         let hot = Arc::new(HotPath {
             audit: audit.clone(),
-            memory: hot_memory,
+            memory,
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
@@ -137,6 +141,7 @@ impl Delivery {
             stop: stop.clone(),
         });
         let events = Events::new(EventParts {
+            audit: audit.clone(),
             queue: events.queue_url.zip(aws).map(|(url, aws)| Queue::new(url, aws)),
             poll_every: events.poll_every,
             reads: reads.clone(),
@@ -153,10 +158,11 @@ impl Delivery {
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
             aws_failure_rejects: preset.aws_failure_rejects,
-            aws_is_optional: environment == Environment::Development,
+            aws_is_optional: environment.base() == Environment::Development,
         };
         Ok(Self {
             environment,
+            environments,
             preset,
             aws_ids: aws_id_template,
             tools,
@@ -172,6 +178,7 @@ impl Delivery {
             alerts,
             watching_alerts: false.into(),
             audit,
+            probes: readiness::Probes::default(),
         })
     }
 
@@ -206,7 +213,16 @@ impl Delivery {
     }
 
     pub(super) fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
-        given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
+        given.map_or(Ok(self.environment), |text| self.parse_environment("environment", text))
+    }
+
+    /// Reads an environment name given to a method.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID`.
+    pub(crate) fn parse_environment(&self, path: &str, text: &str) -> Result<Environment> {
+        let known = || SecretError::config(path, format_args!("must be one of {}", self.environments.names()));
+        self.environments.parse(text).ok_or_else(known)
     }
 
     /// The env file, when there is one.
@@ -238,6 +254,11 @@ impl Delivery {
     pub fn metric_families(&self) -> Vec<Family> {
         families(&self.metrics, self.reads(), self.environment)
     }
+}
+
+/// The memory in which a read may end. Overriding sources must be asked first, so then there is none.
+fn hot_memory(cache: Option<&TieredCache>, precedence: Precedence) -> Option<Arc<MemoryCache>> {
+    cache.filter(|_| precedence == Precedence::Last).map(|cache| cache.memory().clone())
 }
 
 /// Reads an environment name given to a method.

@@ -5,6 +5,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::keeper::{self, Hand, Keeper};
 use super::policy::{Applied, Dates, Standing};
 use super::{RotationManager, describe};
+use crate::audit::Access;
 use aws::Description;
 use secret::error::{Result, SecretError};
 use secret::found::Fetched;
@@ -69,6 +70,13 @@ impl RotationManager {
         let mut calendar = declared.collect::<Result<Vec<_>>>()?;
         let names: Vec<SecretName> = calendar.iter().map(|entry| entry.name.clone()).collect();
         let answers = self.parts.reads.fetch_all(&names).await;
+        if let Some(audit) = &self.parts.audit {
+            // What is due must be told even while the log cannot be written.
+            drop(audit.ready().await);
+            for (name, said) in names.iter().zip(&answers) {
+                audit.inspected("due", &Access::fetched(name.as_str(), said));
+            }
+        }
         let described =
             names.iter().zip(&answers).map(|(name, answer)| self.described(name, matches!(answer, Ok(Some(_)))));
         let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
