@@ -103,7 +103,7 @@ test('while a rotation is stuck each value is tried once, and the pending one tw
   await world.aws.put({ [ID]: 'live' })
   await delivery.refresh('DB_PASSWORD')
   const target = new Target('none of them')
-  const call = () => delivery.withSecret('db', 'password', target.connect, { timeoutMs: 1500 })
+  const call = () => delivery.withSecret('db', 'password', target.connect, { timeoutMs: 4000 })
   await expect(call()).rejects.toMatchObject({ code: '28P01' })
   const times = (/** @type {string} */ value) => target.tries.filter((tried) => tried === value).length
   expect(['live', 'old', pending].map(times)).toEqual([1, 1, 2])

@@ -45,7 +45,8 @@ class MariadbServer {
     fs.writeFileSync(init, statements.map((statement) => `${statement};\n`).join(''))
     if (owner.uid !== undefined) for (const own of [directory, data, init]) fs.chownSync(own, owner.uid, owner.gid)
     const as = { ...owner, cwd: directory }
-    const place = ['--no-defaults', `--datadir=${data}`]
+    // Servers that run at the same time would remove each other's temporary tables.
+    const place = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${directory}`]
     await promisify(execFile)(install, [...place, '--auth-root-authentication-method=normal', '--skip-test-db'], as)
     const socket = path.join(directory, 's')
     const settings = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socket}`, `--init-file=${init}`]
