@@ -119,7 +119,7 @@ impl AwsEndpoint {
         lock(&self.shared).store.lag = lag;
     }
 
-    /// For this long after a write, reads by id and by label, and DescribeSecret, show what was there before it.
+    /// For this long after a write, reads by id and by label, and `DescribeSecret`, show what was there before it.
     pub fn late(&self, late: Duration) {
         lock(&self.shared).store.late = late;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{ApiResult, Secret, Version, error};
 use crate::clock::now;
 
-/// What DescribeSecret says of a secret that AWS, a partner or another service takes care of.
+/// What `DescribeSecret` says of a secret that AWS, a partner or another service takes care of.
 #[derive(Clone, Debug, Default)]
 pub struct Keeper {
     /// `RotationEnabled`.
@@ -20,7 +20,7 @@ pub struct Keeper {
 }
 
 /// The versions as they were before each of the last writes. AWS is eventually consistent: for a while after a write,
-/// reads and DescribeSecret may show what was there before.
+/// reads and `DescribeSecret` may show what was there before.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Past(VecDeque<(Instant, BTreeMap<String, Version>)>);
 

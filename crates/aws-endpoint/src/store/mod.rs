@@ -83,7 +83,7 @@ pub(crate) struct Store {
     secrets: BTreeMap<String, Secret>,
     /// How long reads of the live version return the one before it, after the label `AWSCURRENT` moved.
     pub(crate) lag: Duration,
-    /// How long reads by id and label, and DescribeSecret, show what was there before a write.
+    /// How long reads by id and label, and `DescribeSecret`, show what was there before a write.
     pub(crate) late: Duration,
 }
 

@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt as _};
 
 use super::keeper::{self, Hand, Keeper};
-use super::policy::{Applied, Dates, Standing};
+use super::policy::{Applied, Dates, Policy, Standing};
 use super::{RotationManager, describe};
 use crate::audit::Access;
 use aws::Description;
@@ -126,7 +126,7 @@ impl RotationManager {
         let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, place.rules(&rules));
         if hand == Hand::Aws {
             let due = said.and_then(|said| said.next_rotation_unix_ms).map(|ms| ms / 1000);
-            let notice = entry.applied.policy.as_ref().map_or(0, |policy| policy.notice_seconds());
+            let notice = entry.applied.policy.as_ref().map_or(0, Policy::notice_seconds);
             entry.dates = due.map(|due| Dates { notice: due.saturating_sub(notice), due });
         }
         entry.hand = Some(hand);

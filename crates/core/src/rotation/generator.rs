@@ -17,14 +17,12 @@ pub fn with_password(current: &SecretValue, password: &str, rules: &PasswordRule
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: the new value keeps the shape of the old one")]
     let text = current.expose();
     let Ok(found) = json_field::find(text, &rules.field) else { return Ok(SecretValue::copied(password)) };
-    match found.filter(|field| field.kind() == Kind::Text) {
-        Some(field) => Ok(SecretValue::copied(&field.with_text(text, password))),
-        None => {
-            let field = &rules.field;
-            let why = format!("the secret is JSON without a text '{field}'; which part to rotate is not known");
-            Err(SecretError::new(ErrorCode::RotationFailed, why))
-        }
+    if let Some(field) = found.filter(|field| field.kind() == Kind::Text) {
+        return Ok(SecretValue::copied(&field.with_text(text, password)));
     }
+    let field = &rules.field;
+    let why = format!("the secret is JSON without a text '{field}'; which part to rotate is not known");
+    Err(SecretError::new(ErrorCode::RotationFailed, why))
 }
 
 /// The JSON object `current` with the text `new` in its field `field`, and every other byte as it was.

@@ -95,10 +95,10 @@ impl RotationManager {
         let now = self.parts.clock.unix_ms() / 1000;
         diary.forget_all_but(&calendar);
         for entry in &calendar {
-            let is_time = match (entry.standing(now), &entry.hand) {
-                (Some(Standing::Announced), _) => true,
-                // People have to hear of it also when there is no time of notice.
-                (Some(Standing::Due), Some(Hand::People(_))) => true,
+            // People have to hear of it also when there is no time of notice.
+            let is_time = match entry.standing(now) {
+                Some(Standing::Announced) => true,
+                Some(Standing::Due) => matches!(entry.hand, Some(Hand::People(_))),
                 _ => false,
             };
             if is_time && diary.announce(entry) {

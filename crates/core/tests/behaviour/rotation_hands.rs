@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Service, World, secret, until};
 use aws_endpoint::Keeper;
+use secret::error::SecretError;
 use secret::report::{Ending, Report};
 use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
@@ -197,7 +198,7 @@ async fn without_describe_secret_nothing_is_rotated_and_the_permission_is_named(
     let report = rotate(&service, "DB_PASSWORD", Trigger::SERVICE).await;
     assert_eq!(report.ending, Ending::Failed);
     assert!(why(&report).contains("grant this identity secretsmanager:DescribeSecret"), "{}", why(&report));
-    assert_eq!(report.error.as_ref().and_then(|error| error.action()), Some("secretsmanager:DescribeSecret"));
+    assert_eq!(report.error.as_ref().and_then(SecretError::action), Some("secretsmanager:DescribeSecret"));
     let entry = &service.delivery.calendar().await.expect("a calendar")[0];
     assert_eq!(entry.standing(START), Some(Standing::Due));
     assert!(entry.error.as_ref().expect("an error").to_string().contains("DescribeSecret"));
