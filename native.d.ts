@@ -5,6 +5,8 @@
 export declare class NativeDelivery {
   /** Audit lines were taken, or refused with a reason. */
   auditLinesDone(id: number, refused?: string | undefined | null): void
+  /** The credentials that were asked for, or why there are none. */
+  credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */
@@ -244,7 +246,7 @@ export interface LayerExplanation {
 
 /** The kinds of message that do not end an operation with a plain value (`lib/messages.js`). */
 export declare enum MessageKind {
-  /** Operation `id` failed: code, message. */
+  /** Operation `id` failed: a `NativeFailure`. */
   Failed = 1,
   /** Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`. */
   Report = 2,
@@ -266,6 +268,8 @@ export declare enum MessageKind {
   AuditLines = 10,
   /** Asks for the variables that may hold a secret: its name. */
   ReadVariables = 11,
+  /** Asks for AWS credentials. */
+  AskCredentials = 12,
 }
 
 /** Counters since construction. */
@@ -312,12 +316,37 @@ export interface NativeAmbient {
   workingDirectory: string
 }
 
+/** What was below a failure. */
+export interface NativeCause {
+  /** A code of AWS's or Node's. */
+  code: string
+  /** In words. */
+  message: string
+  /** The host that could not be reached. */
+  host?: string
+  /** Its port. */
+  port?: number
+}
+
+/** Credentials as the function gave them. */
+export interface NativeCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+  /** When they end, in milliseconds since 1970. */
+  expiresAt?: number
+}
+
 /** A refusal that JavaScript turns into a `SecretError`. */
 export interface NativeFailure {
   /** The stable code. */
   code: string
   /** What, why and what to do. */
   message: string
+  /** AWS's id of the request. */
+  requestId?: string
+  /** What was below it. */
+  cause?: NativeCause
 }
 
 /** `MigrationScope`. */

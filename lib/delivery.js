@@ -7,6 +7,7 @@ const { SecretCache } = require('./cache')
 const { Candidates } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
 const { copyOf } = require('./copy')
+const { splitCredentials } = require('./credentials')
 const { SecretError, orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
@@ -49,10 +50,11 @@ class SecretDelivery {
     const { logger, options: given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
-    const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
+    const { aws, credentials } = splitCredentials(given.aws)
+    const rest = { ...given, ...(aws !== undefined && { aws }), audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
     const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
     this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables)
+    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
     this.#listeners = messages.listeners
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (

@@ -2,7 +2,7 @@
 
 // Joins equal reads, and hands those of one turn of the loop over together.
 
-const { SecretError } = require('./errors')
+const { callSite, failed } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
@@ -18,6 +18,7 @@ class Read {
   constructor(name, variables) {
     this.name = name
     this.variables = variables
+    this.site = callSite(Reads.prototype.read)
     /** @type {Promise<string | null>} */
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve
@@ -69,7 +70,7 @@ class Reads {
     // Removed before anyone goes on: a reader that asks from then on gets a read of its own.
     if (this.#underWay.get(read.name) === read) this.#underWay.delete(read.name)
     if (typeof answer !== 'object' || answer === null) return read.resolve?.(answer)
-    read.reject?.(answer instanceof Error ? answer : new SecretError(answer.code, answer.message))
+    read.reject?.(answer instanceof Error ? answer : failed(answer, read.site))
   }
 
   /**

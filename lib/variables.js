@@ -6,12 +6,26 @@
  */
 
 const FILE_SUFFIX = '_FILE'
-const CONFIGURATION = ['NODE_ENV', 'REDIS_URL', 'HOME', 'USERPROFILE', 'SSL_CERT_FILE', 'TMPDIR']
+const CONFIGURATION = new Set([
+  'HOME',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'NODE_ENV',
+  'NODE_EXTRA_CA_CERTS',
+  'NO_PROXY',
+  'REDIS_URL',
+  'SSL_CERT_FILE',
+  'TMPDIR',
+  'USERPROFILE',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+])
 
 /** @typedef {Record<string, string | undefined>} Variables */
 
 /**
- * The variables that configuration may read.
+ * The variables that configuration may read. One that is set and empty counts as unset.
  *
  * @returns {Record<string, string>}
  */
@@ -19,9 +33,9 @@ function forConfiguration() {
   /** @type {Record<string, string>} */
   const found = {}
   for (const name of Object.keys(process.env)) {
-    if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.includes(name)) {
+    if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.has(name)) {
       const value = process.env[name]
-      if (value !== undefined) found[name] = value
+      if (value) found[name] = value
     }
   }
   return found

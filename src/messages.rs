@@ -67,12 +67,15 @@ pub enum Message {
         id: u32,
         name: String,
     },
+    AskCredentials {
+        id: u32,
+    },
 }
 
 /// The kinds of message that do not end an operation with a plain value (`lib/messages.js`).
 #[napi]
 pub enum MessageKind {
-    /// Operation `id` failed: code, message.
+    /// Operation `id` failed: a `NativeFailure`.
     Failed = 1,
     /// Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`.
     Report = 2,
@@ -94,6 +97,8 @@ pub enum MessageKind {
     AuditLines = 10,
     /// Asks for the variables that may hold a secret: its name.
     ReadVariables = 11,
+    /// Asks for AWS credentials.
+    AskCredentials = 12,
 }
 
 impl Message {

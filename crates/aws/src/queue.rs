@@ -14,7 +14,9 @@ use url::Url;
 
 use crate::classify::{Failure, classify};
 use crate::client;
+use crate::identity::Identity;
 use crate::settings::AwsSettings;
+use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// SQS's longest.
@@ -35,13 +37,14 @@ pub struct Message {
 pub struct Queue {
     url: String,
     config: Arc<AwsSettings>,
+    identity: Identity,
     client: OnceCell<Client>,
 }
 
 impl Queue {
     /// The queue at `url`, with the credentials of the delivery.
-    pub fn new(url: String, config: Arc<AwsSettings>) -> Self {
-        Self { url, config, client: OnceCell::new() }
+    pub fn new(url: String, aws: &Aws) -> Self {
+        Self { url, config: aws.config.clone(), identity: aws.identity.clone(), client: OnceCell::new() }
     }
 
     /// Waits for messages, up to 20 seconds.
@@ -85,7 +88,7 @@ impl Queue {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let (shared, _) = client::shared(&self.config, None).await?;
+        let (shared, _) = client::shared(&self.config, &self.identity, None).await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(POLL_DEADLINE)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::identity::Identity;
 use crate::operation::AwsCalls;
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
@@ -20,6 +21,8 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
 pub struct Aws {
+    pub(crate) config: Arc<AwsSettings>,
+    pub(crate) identity: Identity,
     /// The primary, then those that hold replicas.
     pub(crate) regions: Vec<Region>,
     pub(crate) timeout: Duration,
@@ -40,9 +43,12 @@ impl Aws {
     pub fn new(config: &Arc<AwsSettings>, clock: &Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
-        let regions = Region::all(config, clock);
+        let identity = Identity::new(config.clone(), clock.clone());
+        let regions = Region::all(config, &identity, clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
+            config: config.clone(),
+            identity,
             regions,
             timeout,
             attempt_timeout: attempt_timeout(config),
@@ -105,6 +111,7 @@ impl Aws {
     /// Closes every connection. The next call opens one again.
     pub fn disconnect(&self) {
         self.regions.iter().for_each(Region::disconnect);
+        self.identity.close();
     }
 
     /// Lets the next call through every region's breaker, whatever happened before.

@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod caught;
 pub mod clock;
 pub mod environment;
 pub mod error;

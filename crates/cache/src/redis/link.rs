@@ -131,11 +131,21 @@ impl Link {
         }
     }
 
+    /// Whether this connection leads to one of several servers that share the keys.
+    pub(super) async fn other_masters(&self) -> RedisResult<bool> {
+        if matches!(self, Self::Single(_)) { Ok(self.masters().await?.len() > 1) } else { Ok(false) }
+    }
+
     /// The servers that together hold all keys.
     pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
-        if !matches!(self, Self::Cluster(_)) {
-            return Ok(vec![Node::Only]);
+        if matches!(self, Self::Cluster(_)) {
+            let masters = self.masters().await?.into_iter();
+            return Ok(masters.map(|(host, port)| Node::Master { host, port }).collect());
         }
+        Ok(vec![Node::Only])
+    }
+
+    async fn masters(&self) -> RedisResult<Vec<(String, u16)>> {
         let mut command = redis::cmd("CLUSTER");
         command.arg("SLOTS");
         // Each slot range: first slot, last slot, master (host, port, …), replicas.
@@ -150,7 +160,7 @@ impl Link {
                 masters.push(address);
             }
         }
-        Ok(masters.into_iter().map(|(host, port)| Node::Master { host, port }).collect())
+        Ok(masters)
     }
 
     /// One step of a scan of `node`: the next cursor and some keys.

@@ -97,6 +97,11 @@ impl Field {
         matches!(self.value, OptionValue::Bool(false))
     }
 
+    /// Whether the value is exactly `true`.
+    pub fn is_true(&self) -> bool {
+        matches!(self.value, OptionValue::Bool(true))
+    }
+
     /// Whether the value is a text.
     pub fn is_text(&self) -> bool {
         matches!(self.value, OptionValue::Text(_))
@@ -213,6 +218,11 @@ impl Section {
             None | Some(OptionValue::Null) => None,
             Some(value) => Some(Field::new(format!("{}.{name}", self.path), value)),
         }
+    }
+
+    /// Whether a field is given.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !matches!(value, OptionValue::Null))
     }
 
     /// Takes a field and reads it with `read`.

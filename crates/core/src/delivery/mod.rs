@@ -84,9 +84,10 @@ impl Delivery {
             alerts,
             audit,
             log_level,
+            trust,
         } = config;
-        let aws = aws.map(Arc::new);
-        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
+        trust.warn_to(&notices);
+        let (aws, tasks) = (aws.map(Arc::new), Tasks::new(crate::log::dispatch(log_level, notices.clone())));
         let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let ids = aws_id_template.of(environment.as_str());
@@ -134,7 +135,7 @@ impl Delivery {
             stop: stop.clone(),
         });
         let events = Events::new(EventParts {
-            queue: events.queue_url.zip(aws).map(|(url, aws)| Queue::new(url, aws)),
+            queue: events.queue_url.zip(reads.aws()).map(|(url, aws)| Queue::new(url, aws)),
             poll_every: events.poll_every,
             reads: reads.clone(),
             clock: clock.clone(),

@@ -8,7 +8,9 @@ mod rotation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use network::Trust;
 use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
@@ -43,10 +45,11 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let environment = environment(&mut top, ambient)?;
     let preset = environment.preset();
     let tools = top.read("tools", tools)?.unwrap_or_default();
-    let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
+    let trust = Arc::new(Trust::new(aws::bundle(ambient, "NODE_EXTRA_CA_CERTS")));
+    let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient, &trust)?;
     let env_file = env_file(&mut top, environment, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
-    let cache = cache::cache(&mut top, &preset, ambient)?;
+    let cache = cache::cache(&mut top, &preset, ambient, &trust)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
@@ -73,6 +76,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         alerts,
         audit,
         log_level,
+        trust,
     })
 }
 
