@@ -5,6 +5,8 @@
 export declare class NativeDelivery {
   /** Audit lines were taken, or refused with a reason. */
   auditLinesDone(id: number, refused?: string | undefined | null): void
+  /** `identity`. */
+  identity(id: number): void
   /** The credentials that were asked for, or why there are none. */
   credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
@@ -175,6 +177,12 @@ export interface AwsCallCounts {
   ok: number
   denied: number
   failed: number
+}
+
+/** Who AWS takes this process for. */
+export interface AwsIdentity {
+  account: string
+  arn: string
 }
 
 /** What a secret costs in a month. */

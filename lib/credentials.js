@@ -29,7 +29,10 @@ function splitCredentials(aws) {
 function checkedCredentials(given) {
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = given ?? {}
   if (!isText(accessKeyId) || !isText(secretAccessKey)) {
-    throw new SecretError('CONFIG_INVALID', 'must resolve to { accessKeyId, secretAccessKey, sessionToken?, expiration? }')
+    throw new SecretError(
+      'CONFIG_INVALID',
+      'must resolve to { accessKeyId, secretAccessKey, sessionToken?, expiration? }',
+    )
   }
   if (sessionToken !== undefined && sessionToken !== null && typeof sessionToken !== 'string') {
     throw new SecretError('CONFIG_INVALID', 'resolved to a sessionToken that is no string')

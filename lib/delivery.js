@@ -51,7 +51,12 @@ class SecretDelivery {
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const { aws, credentials } = splitCredentials(given.aws)
-    const rest = { ...given, ...(aws !== undefined && { aws }), audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
+    const rest = {
+      ...given,
+      ...(aws !== undefined && { aws }),
+      audit,
+      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+    }
     const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
     this.#variables = new VariableSource(rest.runtime?.variables)
     const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
@@ -185,6 +190,11 @@ class SecretDelivery {
   async explain(secretName) {
     assertName('secretName', secretName)
     return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
+  }
+
+  /** @returns {Promise<import('../index').AwsIdentity | null>} */
+  async identity() {
+    return this.#start((id) => this.#native.identity(id))
   }
 
   /** @returns {Promise<import('../index').HealthReport>} */

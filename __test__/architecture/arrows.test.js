@@ -55,6 +55,7 @@ const RUST = {
     'staging',
     'fetch',
     'create',
+    'caller',
     'queue',
     'canned',
   ],

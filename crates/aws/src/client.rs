@@ -11,8 +11,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::connections::Connections;
 use crate::identity::Identity;
-use crate::sdk::{self, Profiles};
-use crate::settings::{AwsSettings, FailoverRegion};
+use crate::sdk::{self, Place, Profiles};
+use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// Makes the client of the primary region, or of a replica's, and the connections that it uses.
@@ -22,9 +22,9 @@ use secret::error::{ErrorCode, Result, SecretError};
 pub(super) async fn build(
     config: &AwsSettings,
     identity: &Identity,
-    replica: Option<&FailoverRegion>,
+    place: Place<'_>,
 ) -> Result<(Client, Connections)> {
-    let (shared, connections) = shared(config, identity, replica).await?;
+    let (shared, connections) = shared(config, identity, place).await?;
     let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
     if shared.region().is_none() {
         let is_placed = shared.endpoint_url().is_some() || config.variables.contains_key(OWN_ENDPOINT);
@@ -47,11 +47,11 @@ const NO_REGION: &str = "no AWS region is set: set aws.region or AWS_REGION (or 
 pub(super) async fn shared(
     config: &AwsSettings,
     identity: &Identity,
-    replica: Option<&FailoverRegion>,
+    place: Place<'_>,
 ) -> Result<(SdkConfig, Connections)> {
     let profiles = Profiles::load(config).await?;
     let connections = sdk::connections(config, &profiles).await;
-    let loader = sdk::loader(config, &connections, replica)
+    let loader = sdk::loader(config, &connections, place)
         .credentials_provider(identity.clone())
         // The identity keeps them, for all clients together.
         .identity_cache(IdentityCache::no_cache());

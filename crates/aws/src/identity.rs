@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 
 use crate::identity_problem::{Problem, has_keys};
-use crate::sdk::{self, Profiles};
+use crate::sdk::{self, Place, Profiles};
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
 
@@ -154,7 +154,7 @@ impl Identity {
             return Err(problem);
         }
         let connections = sdk::connections(config, &profiles).await;
-        let loaded = Box::pin(sdk::loader(config, &connections, None).load()).await;
+        let loaded = Box::pin(sdk::loader(config, &connections, Place::Other).load()).await;
         let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
         match Box::pin(chain.provide_credentials()).await {
             Ok(credentials) => Ok(credentials),

@@ -16,6 +16,7 @@
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
 //! - `fetch`, `batch`, `staging`, `create`: the operations
+//! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod awake;
 mod batch;
 mod body;
 mod call;
+mod caller;
 #[cfg(any(feature = "canned", fuzzing))]
 mod canned;
 mod classify;
@@ -52,6 +54,7 @@ mod unreached;
 
 pub use answer::{MANAGED_BY, name_in};
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use operation::{AwsCalls, Operation, OperationCounts};

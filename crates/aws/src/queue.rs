@@ -15,6 +15,7 @@ use url::Url;
 use crate::classify::{Failure, classify};
 use crate::client;
 use crate::identity::Identity;
+use crate::sdk::Place;
 use crate::settings::AwsSettings;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -88,7 +89,7 @@ impl Queue {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let (shared, _) = client::shared(&self.config, &self.identity, None).await?;
+        let (shared, _) = client::shared(&self.config, &self.identity, Place::Other).await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(POLL_DEADLINE)

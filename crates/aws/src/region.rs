@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::client;
 use crate::connections::Connections;
 use crate::identity::Identity;
+use crate::sdk::Place;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
@@ -57,9 +58,8 @@ impl Region {
     /// When it cannot be made now.
     pub(super) async fn client(&self) -> Result<(Client, Connections)> {
         let cell = self.client.lock().clone();
-        cell.get_or_try_init(|| Box::pin(client::build(&self.config, &self.identity, self.replica.as_ref())))
-            .await
-            .cloned()
+        let place = self.replica.as_ref().map_or(Place::Primary, Place::Replica);
+        cell.get_or_try_init(|| Box::pin(client::build(&self.config, &self.identity, place))).await.cloned()
     }
 
     /// Closes its connections: their buffers hold the last answers.

@@ -74,20 +74,28 @@ impl Profiles {
     }
 }
 
-/// A loader of the SDK's configuration for the primary region, or a replica's.
-pub(crate) fn loader(
-    config: &AwsSettings,
-    connections: &Connections,
-    replica: Option<&FailoverRegion>,
-) -> ConfigLoader {
+/// Which service is asked, and where.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Secrets Manager, in the primary region.
+    Primary,
+    /// Secrets Manager, in a region that holds replicas.
+    Replica(&'a FailoverRegion),
+    /// Another service, in the primary region: `aws.endpoint` is not its own.
+    Other,
+}
+
+/// A loader of the SDK's configuration.
+pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Place<'_>) -> ConfigLoader {
     // `call` limits each attempt itself: its clock stands still while this process does.
     let timeouts = TimeoutConfig::builder().connect_timeout(config.connect_timeout).build();
-    let (region, endpoint) = match replica {
-        Some(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
-        None => (config.region.as_ref(), config.endpoint.as_ref()),
+    let (region, endpoint) = match place {
+        Place::Primary => (config.region.as_ref(), config.endpoint.as_ref()),
+        Place::Replica(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
+        Place::Other => (config.region.as_ref(), None),
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .env(environment(config, replica.is_some()))
+        .env(environment(config, matches!(place, Place::Replica(_))))
         .http_client(connections.clone())
         .timeout_config(timeouts)
         // `call` asks again: one place for retries, limits and breakers.

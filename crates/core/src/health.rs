@@ -1,6 +1,7 @@
 //! State of every source and cache (`health`).
 
 use crate::delivery::Delivery;
+use secret::caught::caught;
 use secret::error::{ErrorCode, Result};
 use secret::name::SecretName;
 
@@ -51,18 +52,27 @@ const PROBE: &str = "TCS_SECRET_DELIVERY_HEALTH_PROBE";
 pub async fn health(delivery: &Delivery) -> Result<(Status, Vec<Check>)> {
     delivery
         .open(async {
-            let (aws, env_file, runtime, redis) =
-                tokio::join!(aws(delivery), env_file(delivery), runtime(delivery), redis(delivery));
+            let (aws, env_file, runtime, redis) = tokio::join!(
+                answered("aws", aws(delivery)),
+                answered("envFile", env_file(delivery)),
+                answered("runtime", runtime(delivery)),
+                answered("redis", redis(delivery))
+            );
             let memory = match delivery.reads().cache() {
                 Some(_) => check("memory", Status::Ok, None),
                 None => check("memory", Status::Disabled, None),
             };
             let whole = overall(delivery, &aws, &env_file, &redis, &runtime);
-            let audit = audit(delivery).await;
+            let audit = answered("audit", audit(delivery)).await;
             let whole = whole.max(audit_matters(delivery, &audit));
             Ok((whole, vec![aws, env_file, runtime, memory, redis, audit]))
         })
         .await
+}
+
+/// What `look` finds. A part whose check panics does not work; the others are reported all the same.
+async fn answered(part: &'static str, look: impl Future<Output = Check>) -> Check {
+    caught(look).await.unwrap_or_else(|| check(part, Status::Down, Some("an internal error; please report it".into())))
 }
 
 fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, runtime: &Check) -> Status {

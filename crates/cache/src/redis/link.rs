@@ -131,21 +131,16 @@ impl Link {
         }
     }
 
-    /// Whether this connection leads to one of several servers that share the keys.
-    pub(super) async fn other_masters(&self) -> RedisResult<bool> {
-        if matches!(self, Self::Single(_)) { Ok(self.masters().await?.len() > 1) } else { Ok(false) }
+    /// Whether this client knows the servers of a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
     }
 
     /// The servers that together hold all keys.
     pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
-        if matches!(self, Self::Cluster(_)) {
-            let masters = self.masters().await?.into_iter();
-            return Ok(masters.map(|(host, port)| Node::Master { host, port }).collect());
+        if !self.is_cluster() {
+            return Ok(vec![Node::Only]);
         }
-        Ok(vec![Node::Only])
-    }
-
-    async fn masters(&self) -> RedisResult<Vec<(String, u16)>> {
         let mut command = redis::cmd("CLUSTER");
         command.arg("SLOTS");
         // Each slot range: first slot, last slot, master (host, port, …), replicas.
@@ -160,7 +155,7 @@ impl Link {
                 masters.push(address);
             }
         }
-        Ok(masters)
+        Ok(masters.into_iter().map(|(host, port)| Node::Master { host, port }).collect())
     }
 
     /// One step of a scan of `node`: the next cursor and some keys.

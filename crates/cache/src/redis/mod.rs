@@ -47,6 +47,8 @@ const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
 
 const MGET: &str = "MGET";
+/// So many keys lie on one of two servers with a chance of 1 in 65,536.
+const PROBES: u32 = 16;
 
 /// A key that is put together where the command is written.
 struct Key<'a> {
@@ -79,6 +81,8 @@ pub struct RedisCache {
     place: String,
     /// Whether it refuses commands with keys of several slots: then it is a node of a cluster.
     has_slots: AtomicBool,
+    /// Whether it is a node of a cluster of several, where that was asked.
+    one_of_many: Mutex<Option<bool>>,
 }
 
 /// A copy on its way to the shared cache.
@@ -105,6 +109,7 @@ impl RedisCache {
         Self {
             place: target::place(&config.url),
             has_slots: AtomicBool::new(false),
+            one_of_many: Mutex::default(),
             config,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
@@ -242,10 +247,7 @@ impl RedisCache {
     pub async fn ping(&self) -> Result<()> {
         self.breaker.probe_now();
         self.run::<String>(redis::cmd("PING")).await?;
-        let link = self.link(OPERATION_DEADLINE).await?;
-        // A server without a cluster refuses to say, and so may the rights of this user.
-        let others = tokio::time::timeout(OPERATION_DEADLINE, link.other_masters()).await;
-        if matches!(others, Ok(Ok(true))) {
+        if self.is_one_of_many().await {
             let why = "it is one of several nodes of a Redis Cluster, and only its own part of the keys is used: begin \
                        cache.redis.url with redis+cluster:// (rediss+cluster://)";
             return Err(unavailable(&self.place, why));
@@ -262,6 +264,24 @@ impl RedisCache {
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         *self.link.lock().await = None;
+    }
+
+    /// Whether this is a node of a cluster of several, behind a URL of a single server: it sends clients elsewhere for some of
+    /// the keys. Asked once in a connection, with no more rights than reads need.
+    async fn is_one_of_many(&self) -> bool {
+        let Ok(link) = self.link(OPERATION_DEADLINE).await else { return false };
+        let known = *self.one_of_many.lock();
+        if let Some(known) = known {
+            return known;
+        }
+        if link.is_cluster() {
+            return false;
+        }
+        let keys = (0..PROBES).map(|number| get(format!("{}probe:{number}", self.config.key_prefix)));
+        let asked = link.query_all::<redis::Value>(keys.collect());
+        let Ok(asked) = tokio::time::timeout(OPERATION_DEADLINE, asked).await else { return false };
+        let is_moved = asked.is_err_and(|error| server_code(&error).as_deref() == Some("MOVED"));
+        *self.one_of_many.lock().insert(is_moved)
     }
 
     async fn run<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T> {
@@ -310,6 +330,7 @@ impl RedisCache {
             let Some(opener) = opener.as_mut() else { return Err(unavailable(&self.place, "no client")) };
             let link = Link::open(opener).await.map_err(|error| failed(&self.place, &error))?;
             *held = Some(link.clone());
+            *self.one_of_many.lock() = None;
             Ok(link)
         };
         let limit = CONNECT_DEADLINE.max(deadline);

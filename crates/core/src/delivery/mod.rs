@@ -28,7 +28,7 @@ use crate::source::env_file::EnvFile;
 use crate::source::runtime::Precedence;
 use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
-use aws::{Aws, Queue};
+use aws::{Aws, Caller, Queue};
 use cache::tiered::TieredCache;
 use secret::clock::Clock;
 use secret::environment::{Environment, Preset};
@@ -196,6 +196,15 @@ impl Delivery {
     /// AWS and its caches.
     pub fn reads(&self) -> &Arc<Reads> {
         &self.resolver.reads
+    }
+
+    /// Who AWS takes this process for; `None` where AWS is off, or cannot be asked.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`, `CLOSED`.
+    pub async fn identity(&self) -> Result<Option<Caller>> {
+        let Some(aws) = self.reads().aws() else { return Ok(None) };
+        self.open(aws.caller()).await
     }
 
     /// Rotation.

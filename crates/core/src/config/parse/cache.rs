@@ -64,7 +64,9 @@ pub(super) fn cache(
     let snapshot = section.read("snapshotPath", Field::string)?.map(|path| ambient.working_directory.join(path));
     let is_asked_for = section.has("redis");
     let redis = redis(&mut section, ambient, trust)?;
-    let keys = keys(&mut section, ambient)?;
+    // Nobody needs the variable's keys without a place for what they encrypt.
+    let needs_variable = redis.is_some() || snapshot.is_some();
+    let keys = keys(&mut section, needs_variable.then_some(ambient))?;
     section.finish(KNOWN)?;
     // The variable may be there for another library, which must not stop this service.
     let needs_keys = redis.is_some() && keys.is_empty() && preset.encryption_required;
@@ -173,7 +175,7 @@ fn redis_tls(field: Field, ambient: &Ambient) -> Result<RedisTls> {
     Ok(RedisTls { ca, identity })
 }
 
-fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
+fn keys(cache: &mut Section, ambient: Option<&Ambient>) -> Result<Vec<EncryptionKey>> {
     let mut keys = Vec::new();
     if let Some(field) = cache.take("encryptionKeys") {
         for item in field.list()? {
@@ -185,7 +187,7 @@ fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
             section.finish(&["id", "key"])?;
             keys.push(key(&path, &id, bytes, is_text)?);
         }
-    } else if let Some(variable) = ambient.variable("TCS_CACHE_KEYS") {
+    } else if let Some(variable) = ambient.and_then(|ambient| ambient.variable("TCS_CACHE_KEYS")) {
         for (index, item) in variable.split(',').enumerate() {
             let path = format!("TCS_CACHE_KEYS entry {}", index + 1);
             let (id, text) = item.trim().split_once(':').ok_or_else(|| key_error(&path, "must be id:base64"))?;

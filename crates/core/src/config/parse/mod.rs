@@ -91,7 +91,10 @@ fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {
             return Environment::parse(value).ok_or_else(|| {
                 SecretError::config(
                     "options.environment",
-                    format_args!("is not given and the variable {variable} {known}"),
+                    format_args!(
+                        "is not given and the variable {variable} {known}. If {variable} is there for something else, set \
+                         TCS_ENVIRONMENT, which goes first"
+                    ),
                 )
             });
         }
