@@ -133,7 +133,6 @@ describe('AWS', () => {
     expect((await delivery.health()).checks.aws).toEqual({ status: 'ok', reason: null })
     expect(warnings).toEqual([expect.stringMatching(/^CERTIFICATES_UNUSABLE: AWS_CA_BUNDLE \(/)])
     expect(warnings[0]).toContain(why)
-    // eslint-disable-next-line no-control-regex
     expect(warnings[0]).not.toMatch(/[\u0000-\u001f]/)
     if (fs.existsSync(named)) expect(warnings[0]).toContain(named)
   })
