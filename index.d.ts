@@ -5,6 +5,12 @@ declare global {
   }
 }
 
+/** An environment of a service's own. */
+export interface OwnEnvironment {
+  /** The environment whose preset it has. */
+  like: Environment
+}
+
 /** What an option may be to have its default, beside being left out. */
 export type Unset = null | undefined
 
@@ -26,9 +32,11 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `CACHE_UNAVAILABLE` | the shared cache did not carry out `cache.invalidate`, `cache.clear` or `cache.set` |
  * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (only `explain` reports it; reads go on to AWS) |
  * | `ENCRYPTION_KEY_INVALID` | a cache key is missing where it is required, malformed or given twice |
+ * | `SECRET_MISSING` | a required secret is in no source |
  * | `ROTATION_FAILED` | a rotation failed, and the old value is still live |
  * | `ROTATION_ROLLED_BACK` | a rotation made the new value live and then took it back |
  * | `AUDIT_WRITE_FAILED` | the audit record could not be written |
+ * | `ABORTED` | the signal of the read ended it; `cause` is the signal's reason |
  * | `CLOSED` | the delivery was closed |
  */
 export type SecretErrorCode =
@@ -42,9 +50,11 @@ export type SecretErrorCode =
   | 'CACHE_UNAVAILABLE'
   | 'CACHE_ENTRY_CORRUPT'
   | 'ENCRYPTION_KEY_INVALID'
+  | 'SECRET_MISSING'
   | 'ROTATION_FAILED'
   | 'ROTATION_ROLLED_BACK'
   | 'AUDIT_WRITE_FAILED'
+  | 'ABORTED'
   | 'CLOSED'
 
 /** Every error of this package. Its message names the secret and the reason, never a value. */
@@ -100,9 +110,61 @@ export interface ReportedError {
   action?: AwsAction
 }
 
+/** A secret as it stands in AWS: any name or ARN, the field of a JSON secret, another version than the live one. */
+export interface SecretReference {
+  /**
+   * The name of the secret, its ARN, or its ARN without the random ending. `{environment}` stands for the environment's name;
+   * `#` and a field may follow.
+   */
+  id: string
+  /** The field of a JSON secret: the exact key, else a path of keys with dots between them. Default: the whole secret. */
+  field?: string | Unset
+  /** A staging label, such as `AWSPREVIOUS`. Default: `AWSCURRENT`, the live version. */
+  versionStage?: string | Unset
+}
+
+/**
+ * Where AWS has a secret: `'prod/github/token'`, `'rds!db-1111#password'`, an ARN, an object, or one of these for each
+ * environment.
+ */
+export type AwsPlace = string | SecretReference | ByEnvironment
+
+/** A place in AWS for each environment, by its name. The environment of a delivery must be among them: else `CONFIG_INVALID`. */
+export interface ByEnvironment {
+  readonly [environment: string]: string | SecretReference | undefined
+}
+
+/** An `AbortSignal`; its type is written out for services that compile without the library `dom` and without Node's types. */
+export interface ReadSignal {
+  /** Whether it was aborted. */
+  readonly aborted: boolean
+  /** Why it was aborted: the `cause` of `ABORTED`. */
+  readonly reason: any
+  /** Calls `listener` when it is aborted. */
+  addEventListener(type: 'abort', listener: () => void): void
+  /** Calls it no more. */
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** What one read may ask for itself. Reads of the same secret by others go on. */
+export interface ReadOptions {
+  /** Ends the wait: the read rejects with `ABORTED`, whose `cause` is the signal's reason. Default: none. */
+  signal?: ReadSignal | Unset
+  /** Deadline of this read: it rejects with `SOURCE_TIMEOUT`. In milliseconds, 1 to 600000. Default: `aws.timeoutMs` and the deadlines of the other sources. */
+  timeoutMs?: number | Unset
+  /**
+   * A copy that is older does not answer, also while AWS fails. `0` asks AWS each time. In seconds. Default: `cache.ttlSeconds`, and
+   * `cache.maxStaleSeconds` more while AWS fails.
+   */
+  maxAgeSeconds?: number | Unset
+}
+
 /** What a declared secret must look like; checked by `validateToolSecrets`. */
 export interface SecretSpec {
-  /** If it is missing, validation reports an error instead of a warning. Default: `false`. */
+  /**
+   * A read of it rejects with `SECRET_MISSING` where no source has it, and validation reports an error instead of a warning.
+   * Default: `false`.
+   */
   required?: boolean | Unset
   /** A regular expression that must match some part of the value (Rust syntax: no look-around, no back-references). */
   pattern?: string | Unset
@@ -117,10 +179,17 @@ export interface SecretSpec {
    * db, redis and session, else `'tool'`.
    */
   phase?: 'critical' | 'tool' | 'other' | Unset
+  /**
+   * [The secret in AWS](docs/references.md): a name or an ARN, and `#` with a field of a JSON secret. Default: the tool's
+   * `aws` with the type as the field, else `aws.secretIdTemplate`.
+   */
+  aws?: AwsPlace | Unset
 }
 
 /** The secrets of one tool, by secret type (`api_token`). */
 export interface ToolSpec {
+  /** One JSON secret for the tool, with a field for each type. Default: each type is a secret of its own. */
+  aws?: AwsPlace | Unset
   /** The tool's secrets. As an object by type. */
   secrets?: Record<string, SecretSpec> | Unset
 }
@@ -136,7 +205,9 @@ export type KnownMembers<T> = {
   [Tool in keyof T]: {
     [Member in keyof T[Tool]]: Member extends 'secrets'
       ? KnownRules<T[Tool][Member]>
-      : Refused<`'${Member & string}' is not a member of a tool; the only one is 'secrets'`>
+      : Member extends 'aws'
+        ? AwsPlace | Unset
+        : Refused<`'${Member & string}' is not a member of a tool; there are 'secrets' and 'aws'`>
   }
 }
 
@@ -158,7 +229,7 @@ export interface Refused<Text extends string> {
 }
 
 /** The rules of a secret, for the error of a misspelt one. */
-export type RuleNames = 'required, pattern, minLength, json, rotationType, phase'
+export type RuleNames = 'required, pattern, minLength, json, rotationType, phase, aws'
 
 /** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
@@ -171,6 +242,26 @@ export type SecretType<T, Tool extends keyof T> = T[Tool] extends { secrets: inf
 /** The secrets of a tool by lower-cased type. */
 export type ToolSecrets<T, Tool extends keyof T> =
   string extends SecretType<T, Tool> ? Record<string, string> : { [Type in Lowercase<SecretType<T, Tool>>]?: string }
+
+/** The rules of a declared secret; `SecretSpec` for one that is not declared. */
+export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: infer Secrets }
+  ? Type extends keyof Secrets
+    ? Secrets[Type]
+    : SecretSpec
+  : SecretSpec
+
+/** What a read of a secret gives: never `null` where it is declared with `required: true`. */
+export type SecretText<T, Tool extends keyof T, Type> =
+  SpecOf<T, Tool, Type> extends { readonly required: true } ? string : string | null
+
+/** What a secret is as JSON: `Value`, where it is given, else an object with the declared `json` fields. */
+export type SecretJson<T, Tool extends keyof T, Type, Value> =
+  | ([Value] extends [never]
+      ? SpecOf<T, Tool, Type> extends { readonly json: readonly (infer Field extends string)[] }
+        ? { [Key in Field]: unknown } & Record<string, unknown>
+        : unknown
+      : Value)
+  | (SpecOf<T, Tool, Type> extends { readonly required: true } ? never : null)
 
 /** Explicit AWS credentials, instead of the standard chain. */
 export interface AwsCredentials {
@@ -256,17 +347,21 @@ export interface AwsOptions {
    * or "denied" there says nothing about the primary. Default: `[]`.
    */
   failoverRegions?: readonly (string | FailoverRegion)[] | Unset
-  /** How a secret name becomes an AWS id. Must contain `{name}` exactly once. Default: `'{name}_{environment}'`. */
+  /**
+   * How a secret name becomes a secret in AWS: `{name}` once, or tool and type once each (`{tool}`, `{type}`, `{TOOL}`,
+   * `{TYPE}`), and `{environment}`. What follows a `#` is the field of a JSON secret: `'{environment}/{tool}#{type}'` is one
+   * secret for each tool. Default: `'{name}_{environment}'`.
+   */
   secretIdTemplate?: string | Unset
 }
 
 /** The env file. */
 export interface EnvFileOptions {
   /**
-   * File name or path. A file that is named here is used in production too. Default: `.env.dev`, `.env.test`,
-   * `.env.staging`.
+   * File name or path, or a list of them: the first file that has a name gives its value. A file that is named here is
+   * used in production too. Default: `.env.dev`, `.env.test`, `.env.staging`.
    */
-  path?: string | Unset
+  path?: string | readonly string[] | Unset
   /** Directory that a relative path starts from. Default: the working directory. */
   directory?: string | Unset
   /**
@@ -487,7 +582,8 @@ export interface AuditOptions {
   /** Label that every record carries as `caller`. Up to 255 bytes. */
   label?: string | Unset
   /**
-   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
+   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR`, else `/tmp` or
+   * `/dev/shm`, whichever can be written to (Windows: the user's temporary directory).
    */
   journalDirectory?: string | Unset
 }
@@ -525,12 +621,21 @@ export interface SecretLogger {
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
 export interface SecretDeliveryOptions {
   /** Chooses the [preset](docs/behaviour.md#environments). Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
-  environment?: Environment | 'dev' | 'stage' | 'prod' | Unset
+  environment?: Environment | 'dev' | 'stage' | 'prod' | (string & {}) | Unset
+  /**
+   * Declares environments beyond the four: each has the preset of the one that it is `like`, its own name in AWS ids, and the
+   * env file `.env.<name>` (none where it is like production). As an object by name.
+   */
+  environments?: Record<string, OwnEnvironment> | Unset
   /**
    * Declares tools. A declared tool is read in batches without `ListSecrets`, is checked by validations, and owns its
    * names: with `git_hub` declared, `git` never sees `GIT_HUB_TOKEN`. As an object by tool.
    */
   tools?: Record<string, ToolSpec> | Unset
+  /**
+   * Declares secrets whose names have no tool, such as `SENDGRID`. They are read with `getSecret`. As an object by name.
+   */
+  secrets?: Record<string, SecretSpec> | Unset
   /** AWS Secrets Manager. */
   aws?: AwsOptions | Unset
   /** `false` turns the env file off. Default: the preset's file. */
@@ -774,6 +879,8 @@ export interface SecretExplanation {
   environment: Environment
   /** Id of the secret in AWS. */
   awsId: string
+  /** The field of the secret in AWS that it is; `null` for the whole secret. */
+  field: string | null
   /** The layer whose value a read would return now; `null` if the read would return `null` or reject. */
   answeredBy: SecretSource | null
   /** Whether the value that a read would return is past its TTL. */
@@ -1317,7 +1424,7 @@ export interface MetricsCollector {
  * const delivery = new SecretDelivery()
  * const token = await delivery.getToolSecret('github', 'api_token')
  */
-export class SecretDelivery<T extends Tools = Tools> {
+export class SecretDelivery<const T extends Tools = Tools, Own extends string = never> {
   /**
    * Synchronous, no I/O.
    * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
@@ -1326,10 +1433,14 @@ export class SecretDelivery<T extends Tools = Tools> {
     options?: SecretDeliveryOptions & {
       /** The declared tools, whose names TypeScript then knows. */
       tools?: (T & KnownMembers<T>) | Unset
+      /** The declared environments, whose names TypeScript then knows. */
+      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
+      /** One of the four, or a declared one. */
+      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
     },
   )
   /** The environment that this delivery reads the secrets of. */
-  readonly environment: Environment
+  readonly environment: Environment | Own
   /** The copies in memory and in Redis. */
   readonly cache: SecretCache
   /** Counters, and all metrics for Prometheus. */
@@ -1341,28 +1452,53 @@ export class SecretDelivery<T extends Tools = Tools> {
 
   /**
    * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
-   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
    */
-  getToolSecret<Tool extends ToolName<T>>(toolName: Tool, secretType: SecretType<T, Tool>): Promise<string | null>
+  getToolSecret<Tool extends ToolName<T>, Type extends SecretType<T, Tool>>(
+    toolName: Tool,
+    secretType: Type,
+    options?: ReadOptions,
+  ): Promise<SecretText<T, Tool, Type>>
+  /**
+   * The secret parsed as JSON, or `null` when no source has it. With `json: ['username']` declared its type has these fields.
+   * @throws SOURCE_RESPONSE_INVALID when it is not JSON; SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
+  getToolSecretJson<
+    Value = never,
+    Tool extends ToolName<T> = ToolName<T>,
+    Type extends SecretType<T, Tool> = SecretType<T, Tool>,
+  >(toolName: Tool, secretType: Type, options?: ReadOptions): Promise<SecretJson<T, Tool, Type, Value>>
   /**
    * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
-   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
    */
-  getToolSecrets<Tool extends ToolName<T>>(toolName: Tool): Promise<ToolSecrets<T, Tool>>
+  getToolSecrets<Tool extends ToolName<T>>(toolName: Tool, options?: ReadOptions): Promise<ToolSecrets<T, Tool>>
   /**
    * The secret with exactly this name, or `null` when no source has it.
-   * @throws SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
    */
-  getSecret(secretName: string): Promise<string | null>
-  /** The value that AWS has now; uses no cache and no other source. @param environment Default: this delivery's. */
-  getSecretFromAWS(secretName: string, environment?: string): Promise<string | null>
+  getSecret(secretName: string, options?: ReadOptions): Promise<string | null>
+  /**
+   * The value that AWS has now; uses no cache and no other source.
+   * @param secret A secret's name, or a reference, which need not be declared: an object, or a text with a character that no name
+   *   has (`'prod/github/token'`, `'rds!db-1#password'`, an ARN).
+   * @param environment Default: this delivery's.
+   */
+  getSecretFromAWS(
+    secret: string | SecretReference,
+    environment?: string,
+    options?: ReadOptions,
+  ): Promise<string | null>
   /** The value that the env file has now. @throws ENV_FILE_INVALID */
-  getSecretFromEnvFile(secretName: string): Promise<string | null>
+  getSecretFromEnvFile(secretName: string, options?: ReadOptions): Promise<string | null>
   /** The value that the runtime environment has now. */
-  getSecretFromRuntime(secretName: string): Promise<string | null>
-  /** Reads past the caches, and replaces the cached copies. */
-  refresh(secretName: string): Promise<string | null>
+  getSecretFromRuntime(secretName: string, options?: ReadOptions): Promise<string | null>
+  /**
+   * Reads past the caches, and replaces the cached copies.
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
+  refresh(secretName: string, options?: ReadOptions): Promise<string | null>
   /** Which layer would answer a read of the secret now, and why. Changes nothing, and never contains the value. */
   explain(secretName: string): Promise<SecretExplanation>
   /**

@@ -58,8 +58,10 @@ export declare class NativeDelivery {
    * one's; variables that are not given are asked for when they are needed.
    */
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null): void
+  /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
+  getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
   /** `getToolSecrets`. */
-  getToolSecrets(id: number, tool: string, variables: Record<string, string>): void
+  getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
   /** Whether a read needs the process variables at once. */
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
@@ -84,6 +86,8 @@ export declare class NativeDelivery {
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
   getSecretFromAws(id: number, name: string, environment?: string | undefined | null): void
+  /** `getSecretFromAWS` of a reference. */
+  getReferenceFromAws(id: number, reference: string, field?: string | undefined | null, versionStage?: string | undefined | null, environment?: string | undefined | null): void
   /** `getSecretFromEnvFile`. */
   getSecretFromEnvFile(id: number, name: string): void
   /** `getSecretFromRuntime`. */
@@ -532,6 +536,7 @@ export interface SecretExplanation {
   name: string
   environment: string
   awsId: string
+  field: string | null
   answeredBy: string | null
   stale: boolean
   versionId: string | null

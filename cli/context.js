@@ -55,7 +55,8 @@ function openDelivery({ file, directory, options }, logger) {
   try {
     // Relative paths in the file start at the directory of the file, not at the working directory.
     process.chdir(directory)
-    return new SecretDelivery({ ...options, audit: auditOptions(options, environmentDefaults), logger })
+    const given = /** @type {any} */ ({ ...options, audit: auditOptions(options, environmentDefaults), logger })
+    return /** @type {SecretDelivery} */ (new SecretDelivery(given))
   } catch (error) {
     if (file !== null) /** @type {Error} */ (error).message += ` (in ${file})`
     throw error

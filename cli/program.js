@@ -20,6 +20,7 @@ const COMMANDS = [
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
+  require('./commands/completion'),
 ]
 
 const EXITS = `
@@ -60,7 +61,7 @@ function createProgram(terminal, setExit) {
     .addOption(new Option('-e, --environment <name>', 'environment whose secrets are used').choices(ENVIRONMENTS))
     .option('--json', 'print one JSON document, also for errors')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     // main() prints errors, as JSON with --json.
     .configureOutput({ writeErr: () => {} })

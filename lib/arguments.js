@@ -107,6 +107,37 @@ function eventText(event) {
   throw new SecretError('SOURCE_RESPONSE_INVALID', 'the event is not JSON')
 }
 
+/** What a secret's name is made of (`SecretName` in crates/secret checks it). */
+const NAME = /^[A-Za-z0-9_-]*$/
+
+/**
+ * The reference that was given in place of a secret's name: an object, or a text with a character that no name has.
+ *
+ * @param {unknown} secret
+ * @returns {import('../index').SecretReference | undefined} Unset for a name.
+ */
+function referenceOf(secret) {
+  if (typeof secret === 'string') {
+    if (NAME.test(secret)) return undefined
+    const [, id, field] = /^([^#]*)(?:#([^]*))?$/.exec(secret) ?? []
+    return { id, field }
+  }
+  if (typeof secret !== 'object' || secret === null) {
+    throw new SecretError(
+      'SECRET_NAME_INVALID',
+      `secretName must be a string or a reference, got ${secret === null ? 'null' : typeof secret}`,
+    )
+  }
+  const { id, field, versionStage } = /** @type {Record<string, any>} */ (
+    checked(secret, ['id', 'field', 'versionStage'])
+  )
+  assertName('id of the reference', id)
+  if (field !== undefined && field !== null) assertName('field of the reference', field)
+  if (versionStage !== undefined && versionStage !== null) assertName('versionStage of the reference', versionStage)
+  const [, plain, behind] = /^([^#]*)(?:#([^]*))?$/.exec(id) ?? []
+  return { id: plain, field: field ?? behind, versionStage }
+}
+
 module.exports = {
   assertEnvironment,
   assertName,
@@ -115,5 +146,6 @@ module.exports = {
   checkedScope,
   checkedSink,
   eventText,
+  referenceOf,
   scopeOf,
 }

@@ -2,7 +2,7 @@
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
 
-const { assertEnvironment, assertName, checkedScope, checkedSink, eventText } = require('./arguments')
+const { assertEnvironment, assertName, checkedScope, checkedSink, eventText, referenceOf } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
@@ -11,6 +11,7 @@ const { splitCredentials } = require('./credentials')
 const { SecretError, orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
+const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
 const native = require('./load')
 const { Messages } = require('./messages')
@@ -97,10 +98,17 @@ class SecretDelivery {
   /**
    * @param {string} toolName
    * @param {string} secretType
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  getToolSecret(toolName, secretType) {
+  getToolSecret(toolName, secretType, options) {
     try {
+      if (options !== undefined) {
+        assertName('toolName', toolName)
+        assertName('secretType', secretType)
+        const name = orThrow(native.secretName(toolName, secretType))
+        return this.#readWithin(name, options, () => this.getToolSecret(toolName, secretType))
+      }
       // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
@@ -115,10 +123,15 @@ class SecretDelivery {
 
   /**
    * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  getSecret(secretName) {
+  getSecret(secretName, options) {
     try {
+      if (options !== undefined) {
+        assertName('secretName', secretName)
+        return this.#readWithin(secretName, options, () => this.getSecret(secretName))
+      }
       const cached = this.#readCached(secretName)
       if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
@@ -130,57 +143,89 @@ class SecretDelivery {
 
   /**
    * @param {string} toolName
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<Record<string, string>>}
    */
-  async getToolSecrets(toolName) {
+  async getToolSecrets(toolName, options) {
     assertName('toolName', toolName)
-    const cached = this.#native.cachedTool(toolName)
-    if (cached !== null) return cached
-    const found = this.#variables.forTool(toolName)
-    /** @type {Record<string, string>} */
-    const shared = await this.#flights.join(`tool ${toolName}`, found, (id) =>
-      this.#native.getToolSecrets(id, toolName, found),
-    )
-    return copyOf(shared)
+    const limits = checkedLimits(options)
+    return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
   }
 
   /**
-   * @param {string} secretName
+   * The secret parsed as JSON.
+   *
+   * @param {string} toolName
+   * @param {string} secretType
+   * @param {import('../index').ReadOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async getToolSecretJson(toolName, secretType, options) {
+    const text = await this.getToolSecret(toolName, secretType, options)
+    if (text === null) return null
+    try {
+      return JSON.parse(text)
+    } catch {
+      // The parser's message quotes the text.
+      const name = orThrow(native.secretName(toolName, secretType))
+      throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
+    }
+  }
+
+  /**
+   * @param {string | import('../index').SecretReference} secret
    * @param {string} [environment]
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  async getSecretFromAWS(secretName, environment) {
-    assertName('secretName', secretName)
+  async getSecretFromAWS(secret, environment, options) {
+    const reference = referenceOf(secret)
     if (environment !== undefined) assertEnvironment(environment)
-    return this.#start((id) => this.#native.getSecretFromAws(id, secretName, environment))
+    const what = typeof secret === 'string' ? secret : reference?.id
+    return limited(`${what}`, checkedLimits(options), () =>
+      this.#start((id) => {
+        if (reference === undefined)
+          return this.#native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
+        const { id: aws, field, versionStage } = reference
+        return this.#native.getReferenceFromAws(id, aws, field ?? undefined, versionStage ?? undefined, environment)
+      }),
+    )
   }
 
   /**
    * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  async getSecretFromEnvFile(secretName) {
+  async getSecretFromEnvFile(secretName, options) {
     assertName('secretName', secretName)
-    return this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
+    const read = () => this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
+    return limited(secretName, checkedLimits(options), read)
   }
 
   /**
    * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  async getSecretFromRuntime(secretName) {
+  async getSecretFromRuntime(secretName, options) {
     assertName('secretName', secretName)
-    return this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, this.#variables.forName(secretName)))
+    const found = this.#variables.forName(secretName)
+    const read = () => this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, found))
+    return limited(secretName, checkedLimits(options), read)
   }
 
   /**
    * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<string | null>}
    */
-  async refresh(secretName) {
+  async refresh(secretName, options) {
     assertName('secretName', secretName)
-    this.#forgetFlights()
-    return this.#start((id) => this.#native.refresh(id, secretName, this.#variables.forName(secretName)))
+    return limited(secretName, checkedLimits(options), () => {
+      this.#forgetFlights()
+      return this.#start((id) => this.#native.refresh(id, secretName, this.#variables.forName(secretName)))
+    })
   }
 
   /**
@@ -352,6 +397,46 @@ class SecretDelivery {
    */
   #readNow(name) {
     return this.#reads.read(name, this.#variablesComeFirst ? this.#variables.forName(name) : undefined)
+  }
+
+  /**
+   * A read with limits of its own.
+   *
+   * @param {string} name
+   * @param {import('../index').ReadOptions} options
+   * @param {() => Promise<string | null>} read Without limits.
+   * @returns {Promise<string | null>}
+   */
+  #readWithin(name, options, read) {
+    const limits = checkedLimits(options)
+    const { maxAgeSeconds } = limits
+    if (maxAgeSeconds === undefined) return limited(name, limits, read)
+    const young = () => {
+      const found = this.#variables.forName(name)
+      return /** @type {Promise<string | null>} */ (
+        this.#start((id) => this.#native.getSecretWithin(id, name, found, maxAgeSeconds))
+      )
+    }
+    return limited(name, limits, young)
+  }
+
+  /**
+   * @param {string} toolName
+   * @param {number} [maxAgeSeconds]
+   * @returns {Promise<Record<string, string>>}
+   */
+  async #readTool(toolName, maxAgeSeconds) {
+    const found = this.#variables.forTool(toolName)
+    if (maxAgeSeconds !== undefined) {
+      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
+    }
+    const cached = this.#native.cachedTool(toolName)
+    if (cached !== null) return cached
+    /** @type {Record<string, string>} */
+    const shared = await this.#flights.join(`tool ${toolName}`, found, (id) =>
+      this.#native.getToolSecrets(id, toolName, found, undefined),
+    )
+    return copyOf(shared)
   }
 
   /**

@@ -46,6 +46,24 @@ const OF_THE_FILE = {
   },
 }
 
+/** A place in AWS: the schema of the alias of that name. */
+const REFERENCE = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { id: { type: 'string' }, field: { type: 'string' }, versionStage: { type: 'string' } },
+  required: ['id'],
+}
+const PLACE = { anyOf: [{ type: 'string' }, { $ref: '#/definitions/SecretReference' }] }
+const DEFINITIONS = {
+  SecretReference: REFERENCE,
+  ByEnvironment: {
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(['development', 'test', 'staging', 'production'].map((name) => [name, PLACE])),
+  },
+  AwsPlace: { anyOf: [...PLACE.anyOf, { $ref: '#/definitions/ByEnvironment' }] },
+}
+
 /**
  * @typedef {{ name: string, needed: boolean, type: string, documentation: string }} Member
  *
@@ -209,7 +227,7 @@ function shownType(declared, { type, unit, form }) {
   const [first, ...others] = words
   // An alias stands for literals: those beside it are listed after it.
   const joined = declared.aliases.has(unionOf(type)[0])
-    ? `${first} or ${others.join(', ')}`
+    ? [first, others.join(', ')].filter((part) => part !== '').join(' or ')
     : words.join(', ').replace(/, ([^,]*)$/, ' or $1')
   const units = /** @type {Record<string, string>} */ ({ milliseconds: 'ms', seconds: 's' })
   if (unit !== undefined) return `${joined}, ${units[unit] ?? unit}`
@@ -300,6 +318,10 @@ function propertiesOf(declared, options) {
   /** @type {Record<string, any>} */
   const properties = {}
   for (const option of options) {
+    if (option.type in DEFINITIONS) {
+      properties[lastStep(option.path)] = { ...described(option), allOf: [{ $ref: `#/definitions/${option.type}` }] }
+      continue
+    }
     const given = unionOf(option.type).flatMap((part) => unionOf(declared.aliases.get(part) ?? part))
     const literals = given.filter((part) => part.startsWith("'")).map((part) => part.slice(1, -1))
     const others = given.filter((part) => !part.startsWith("'")).map((part) => schemaOf(declared, part, option))
@@ -318,6 +340,7 @@ function schemaFor({ declared, options }) {
       'Configuration of tcs-secret-delivery and its command line tcs-secrets: the options of a SecretDelivery that a file can hold.',
     type: 'object',
     additionalProperties: false,
+    definitions: DEFINITIONS,
     properties: { ...OF_THE_FILE, ...propertiesOf(declared, options) },
   }
 }

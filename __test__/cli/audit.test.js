@@ -7,14 +7,14 @@ const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
 const { SecretDelivery } = require('../..')
 const { trafficOf } = require('../../cli/report/traffic')
-const { evaluated, hasChromium } = require('../support/chromium')
+const { evaluated, inChromium: inChromiumIfThere } = require('../support/chromium')
 const { RedisServer } = require('../support/servers/redis')
 const { cliWorld } = require('../support/cli-world')
 
 const world = cliWorld()
 const { canary, cli, file, write } = world
 
-const inChromium = hasChromium() || process.env.CI ? test : test.skip
+const inChromium = inChromiumIfThere()
 
 /** @type {RedisServer} */
 let redis

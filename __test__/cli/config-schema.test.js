@@ -33,6 +33,7 @@ function propertiesOf(node, prefix = '') {
 /** The words of index.d.ts for what the schema accepts. */
 function wordsOf(node) {
   return forms(node).flatMap((form) => {
+    if (form.allOf) return form.allOf.map(({ $ref }) => $ref.replace('#/definitions/', ''))
     if ('const' in form) return [JSON.stringify(form.const)]
     if (form.enum) return form.enum.map((value) => `'${value}'`)
     return [form.type]
@@ -41,6 +42,7 @@ function wordsOf(node) {
 
 /** The same for a type of index.d.ts. */
 function wordsFor(type) {
+  if (type in schema.definitions) return [type]
   if (type.startsWith('{') || type.startsWith('Record<')) return ['object']
   if (type.endsWith('[]')) return ['array']
   return type
@@ -78,6 +80,11 @@ test('a whole configuration is accepted', () => {
     rotation: { policies: [{ secretType: 'api-tokens', rotationInterval: 30 }] },
     alerts: { minHitRate: false },
     audit: { path: 'stdout', onFailure: 'deny', label: 'orders' },
+    secrets: {
+      A: { aws: 'x#y' },
+      B: { aws: { id: 'x', field: 'y' } },
+      C: { aws: { production: 'x', staging: { id: 'y' } } },
+    },
   }
   expect([validate(config), validate.errors]).toEqual([true, null])
 })
@@ -85,6 +92,8 @@ test('a whole configuration is accepted', () => {
 test.each([
   ['an unknown option', { colour: 'red' }],
   ['an unknown environment', { environment: 'qa' }],
+  ['a reference without an id', { secrets: { A: { aws: { field: 'x' } } } }],
+  ['an unknown environment of a reference', { secrets: { A: { aws: { qa: 'x' } } } }],
   ['an unknown rule', { tools: { github: { secrets: { api_token: { requird: true } } } } }],
   ['an unknown phase', { tools: { github: { secrets: { api_token: { phase: 'later' } } } } }],
   ['a name that no source accepts', { tools: { 'git hub': {} } }],

@@ -109,7 +109,7 @@ test('what is not JSON is refused without repeating it', async () => {
 test('a file that is missing, huge, no file or of another kind is refused', async () => {
   const load = (file) => loadConfig({ from: directory, file })
   await expect(load('none.json')).rejects.toEqual(refused('does not exist'))
-  await expect(load('.')).rejects.toEqual(refused('is not a file'))
+  await expect(load('.')).rejects.toEqual(refused('is a directory, not a file'))
   write('config.yaml', 'a: b')
   await expect(load('config.yaml')).rejects.toEqual(refused('.json, .js, .cjs, .mjs or .ts'))
   write('huge.json', `"${'x'.repeat(5_000_000)}"`)

@@ -47,7 +47,7 @@ describe('the options table', () => {
     if (type.startsWith('{')) return ['object']
     if (type.startsWith('(') && type.includes('=>')) return ['function']
     return type.split(' | ').map((part) => {
-      if (/^('.*'|false|boolean|number|string|string\[\]|Uint8Array|Environment)$/.test(part)) return part
+      if (/^('.*'|false|boolean|number|string|string\[\]|Uint8Array|Environment|AwsPlace)$/.test(part)) return part
       return part.endsWith('[]') ? 'list' : 'object'
     })
   }

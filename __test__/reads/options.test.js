@@ -163,7 +163,7 @@ describe('every option that index.d.ts declares', () => {
 
   test('is known, and refuses a value of another type', () => {
     const accepted = options.flatMap(({ path, type }) => {
-      const takesText = /^(string|'|Environment)/.test(type) && !type.startsWith('string[]')
+      const takesText = /^(string|'|Environment|AwsPlace)/.test(type) && !type.startsWith('string[]')
       const message = refusal(path, takesText ? 1 : 'wrong')
       const refused = /^(CONFIG|ENCRYPTION_KEY)_INVALID (\S+?):? (?!is not an option)/.exec(message)
       return refused?.[2] === shown(path) ? [] : [[path, message]]

@@ -177,7 +177,7 @@ describe.each(Object.entries(COMPILERS))('TypeScript %s', (version, tsc) => {
 
   test('names the right member where one of a tool is misspelt', async () => {
     const errors = await compile(tsc, `${IMPORT}defineTools({ github: { secrets: {}, secret: {} } })`)
-    expect(errors.join('\n')).toContain("'secret' is not a member of a tool; the only one is 'secrets'")
+    expect(errors.join('\n')).toContain("'secret' is not a member of a tool; there are 'secrets' and 'aws'")
   })
 })
 

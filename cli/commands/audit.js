@@ -25,7 +25,7 @@ module.exports = (program, handle) => {
         const log = logOf(file)
         const key = keyFile === undefined ? undefined : readKey(keyFile)
         const found = await verifyAuditLog(log, { key })
-        context.terminal.result({ file: log, ...found }, () => verdict(log, found, context.terminal))
+        context.terminal.result({ file: log, ...found }, ({ file, ...found }) => verdict(file, found, context.terminal))
         return found.untampered ? EXIT.ok : EXIT.no
       }),
     )
@@ -48,7 +48,7 @@ module.exports = (program, handle) => {
         const wanted = (/** @type {any} */ record) =>
           (secret === undefined || record.secret === secret) && (outcome === undefined || record.outcome === outcome)
         const found = await last(logOf(file), most, wanted)
-        context.terminal.result({ records: found }, () => table(found, context.terminal))
+        context.terminal.result({ records: found }, ({ records }) => table(records, context.terminal))
         return EXIT.ok
       }),
     )

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use delivery_core::delivery::Delivery;
 use delivery_core::resolver::Freshness;
@@ -14,7 +15,7 @@ use secret::error::SecretError;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-use super::native::NativeDelivery;
+use super::native::{NativeDelivery, secret};
 use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
 use crate::raw::{CachedReader, Names, SecretMap};
@@ -70,12 +71,27 @@ impl NativeDelivery {
         }
     }
 
+    /// `getSecret` and `getToolSecret` with `maxAgeSeconds`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_within(&self, id: u32, name: String, variables: HashMap<String, String>, max_age_seconds: f64) {
+        let (variables, freshness) = (Variables::new(variables), within(Some(max_age_seconds)));
+        self.start_named(id, &name, |delivery, name| async move {
+            Ok(secret(delivery.read_one(&name, &variables, freshness).await?.map(|found| found.value)))
+        });
+    }
+
     /// `getToolSecrets`.
     #[napi(catch_unwind)]
-    pub fn get_tool_secrets(&self, id: u32, tool: String, variables: HashMap<String, String>) {
-        let variables = Variables::new(variables);
+    pub fn get_tool_secrets(
+        &self,
+        id: u32,
+        tool: String,
+        variables: HashMap<String, String>,
+        max_age_seconds: Option<f64>,
+    ) {
+        let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
         self.start(id, |delivery| async move {
-            let found = delivery.get_tool(&tool, &variables).await?;
+            let found = delivery.get_tool(&tool, &variables, freshness).await?;
             Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
         });
     }
@@ -92,6 +108,12 @@ impl NativeDelivery {
         let secret = |(name, value)| (name, SecretValue::new(value));
         self.variables.answer(id, variables.map(|read| read.into_iter().map(secret).collect()));
     }
+}
+
+/// How old a copy may be that answers. JavaScript has checked the number.
+fn within(max_age_seconds: Option<f64>) -> Freshness {
+    max_age_seconds
+        .map_or(Freshness::Cached, |age| Freshness::Within(Duration::try_from_secs_f64(age).unwrap_or(Duration::MAX)))
 }
 
 /// The answers of a portion, in its order. A name that is none has the error that it rejects with.

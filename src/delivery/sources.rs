@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use delivery_core::resolver::Freshness;
 use delivery_core::source::runtime::Variables;
 use napi_derive::napi;
+use secret::error::{ErrorCode, SecretError};
+use secret::reference::Reference;
 
 use super::native::{NativeDelivery, secret};
 use crate::messages::Outcome;
@@ -27,6 +29,23 @@ impl NativeDelivery {
     pub fn get_secret_from_aws(&self, id: u32, name: String, environment: Option<String>) {
         self.start_named(id, &name, |delivery, name| async move {
             delivery.get_from_aws(&name, environment.as_deref()).await.map(secret)
+        });
+    }
+
+    /// `getSecretFromAWS` of a reference.
+    #[napi(catch_unwind)]
+    pub fn get_reference_from_aws(
+        &self,
+        id: u32,
+        reference: String,
+        field: Option<String>,
+        version_stage: Option<String>,
+        environment: Option<String>,
+    ) {
+        let reference = Reference::new(&reference, field.as_deref(), version_stage.as_deref())
+            .map_err(|why| SecretError::new(ErrorCode::SecretNameInvalid, format!("the reference {why}")));
+        self.start(id, |delivery| async move {
+            delivery.get_reference_from_aws(&reference?, environment.as_deref()).await.map(secret)
         });
     }
 

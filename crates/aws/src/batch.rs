@@ -13,6 +13,7 @@ use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
+use secret::reference::Arn;
 
 /// AWS's limit for ids and for results a page.
 pub const MAX_BATCH: usize = 20;
@@ -44,9 +45,12 @@ impl Aws {
         let about = ids.first().map_or("", String::as_str);
         let read = |output, region: Option<&str>| {
             let (mut answers, mut twice) = (BatchAnswer::new(), Vec::new());
-            self.collect(output, region, |id, answer| {
-                if answers.insert(id.clone(), answer).is_some() {
-                    twice.push(id);
+            self.collect(output, region, |name, arn, answer| {
+                // A name and an ARN of one secret may both be asked for: each has the answer.
+                for id in ids.iter().filter(|id| is_asked(id, &name, arn.as_deref())) {
+                    if answers.insert(id.clone(), answer.clone()).is_some() {
+                        twice.push(id.clone());
+                    }
                 }
             });
             // Which of the two is true is not known here: left out, so that the caller asks for the name alone.
@@ -85,7 +89,7 @@ impl Aws {
         for _ in 0..MAX_PAGES {
             let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
                 let (mut found, next) = (Listing::new(), output.next_token.take());
-                self.collect(output, region, |id, answer| drop(found.insert(id, answer)));
+                self.collect(output, region, |name, _, answer| drop(found.insert(name, answer)));
                 Ok((found, next))
             };
             let page = self
@@ -126,24 +130,34 @@ impl Aws {
         &self,
         output: BatchGetSecretValueOutput,
         region: Option<&str>,
-        mut add: impl FnMut(String, Result<Option<Fetched>>),
+        mut add: impl FnMut(String, Option<String>, Result<Option<Fetched>>),
     ) {
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
-            self.note_account(entry.arn.as_deref());
+            // Batches are about the own account only.
+            self.note_account(&name, entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
-            add(name, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
+            add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };
-            let id = name_in(&id).to_owned();
+            let (name, arn) = (name_in(&id).to_owned(), id.starts_with("arn:").then_some(id));
             let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
                 None => Ok(None),
-                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &id)),
+                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &name)),
             };
-            add(id, answer);
+            add(name, arn, answer);
         }
+    }
+}
+
+/// Whether an entry of an answer is about `id`: a complete ARN is compared as a whole, a partial one by partition, region, account
+/// and name, and a name with the name.
+fn is_asked(id: &str, name: &str, arn: Option<&str>) -> bool {
+    match Arn::parse(id) {
+        Some(asked) => arn.is_some_and(|arn| arn == id || Arn::parse(arn).is_some_and(|given| asked.names(&given))),
+        None => id == name,
     }
 }
 

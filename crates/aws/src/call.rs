@@ -66,15 +66,21 @@ impl Aws {
     {
         let others = regions.len() > 1;
         let question = Question { operation, id, others, last_failure: Mutex::default() };
+        let other = self.elsewhere(id);
+        let (aws, regions) = match &other {
+            Some(other) if others => (&**other, &other.regions[..]),
+            Some(other) => (&**other, other.primary()),
+            None => (self, regions),
+        };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
-            let _slot = self.in_flight.acquire().await;
+            let _slot = aws.in_flight.acquire().await;
             let mut first_failure = None;
             for (index, region) in regions.iter().enumerate() {
                 if let Some(replica) = region.replica() {
                     tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
                 }
-                match self.ask(region, &question, &read, &send).await {
+                match aws.ask(region, &question, &read, &send).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),

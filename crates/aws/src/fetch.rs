@@ -26,7 +26,7 @@ impl Aws {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let created = unix_ms(output.created_date.as_ref());
-            self.note_account(output.arn.as_deref());
+            self.note_account(id, output.arn.as_deref());
             let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, ..fetched })
         };

@@ -127,6 +127,8 @@ pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Pla
 /// there, where the signature for its region would be refused.
 fn environment(config: &AwsSettings, is_replica: bool) -> Env {
     const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    let is_named = || config.variables.keys().any(|name| name.starts_with("AWS_ENDPOINT_URL"));
+    let is_replica = is_replica || (config.is_elsewhere && !is_named());
     let given = config.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let given = given.filter(|(name, _)| !is_replica || *name != IGNORE);
     let ignored = is_replica.then_some((IGNORE, "true"));

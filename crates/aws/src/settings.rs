@@ -13,6 +13,7 @@ use secret::error::Result;
 use secret::value::SecretValue;
 
 /// AWS Secrets Manager.
+#[derive(Clone)]
 pub struct AwsSettings {
     /// Region; `None` leaves it to the variables and the profile.
     pub region: Option<String>,
@@ -50,6 +51,8 @@ pub struct AwsSettings {
     pub last_bundle: Option<Bundle>,
     /// Which requests go through a proxy.
     pub proxies: Proxies,
+    /// Whether an endpoint that the profile names is another region's.
+    pub is_elsewhere: bool,
 }
 
 impl Default for AwsSettings {
@@ -73,6 +76,7 @@ impl Default for AwsSettings {
             bundles: Vec::new(),
             last_bundle: None,
             proxies: Proxies::default(),
+            is_elsewhere: false,
         }
     }
 }
@@ -95,6 +99,36 @@ pub type AskedCredentials<'a> = Pin<Box<dyn Future<Output = Result<AwsCredential
 pub trait AskCredentials: Send + Sync {
     /// The credentials as they are now.
     fn ask(&self) -> AskedCredentials<'_>;
+}
+
+impl AwsSettings {
+    /// The region that is asked, where options or variables name it; a profile may name it as well.
+    pub fn own_region(&self) -> Option<&str> {
+        let variable = |name: &str| self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        self.region.as_deref().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+    }
+
+    /// The same for another region. An endpoint belongs to its own region, unless it is on this machine: a stand-in answers for
+    /// all of them.
+    #[must_use]
+    pub fn of_region(&self, region: &str) -> Self {
+        let mut other = Self { region: Some(region.to_owned()), failover: Vec::new(), ..self.clone() };
+        other.is_elsewhere = true;
+        other.endpoint = other.endpoint.filter(|endpoint| is_on_this_machine(endpoint));
+        for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+            if other.variables.get(variable).is_some_and(|endpoint| !is_on_this_machine(endpoint)) {
+                other.variables.remove(variable);
+            }
+        }
+        other
+    }
+}
+
+/// Whether the host of a URL is the loopback interface.
+fn is_on_this_machine(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]")
 }
 
 /// A region that holds replicas.

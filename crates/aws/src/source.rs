@@ -1,8 +1,10 @@
 //! AWS Secrets Manager as a source: its regions, its limits, and what it was asked so far.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::identity::Identity;
@@ -14,6 +16,7 @@ use crate::simulated::SimulatedAws;
 use secret::clock::Clock;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
+use secret::reference::Arn;
 
 /// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
 /// reads opened hundreds of them.
@@ -21,7 +24,6 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
 pub struct Aws {
-    pub(crate) config: Arc<AwsSettings>,
     pub(crate) identity: Identity,
     /// The primary, then those that hold replicas.
     pub(crate) regions: Vec<Region>,
@@ -31,8 +33,12 @@ pub struct Aws {
     pub(crate) rate_limit: TokenBucket,
     per_second: u32,
     pub(crate) in_flight: Semaphore,
-    pub(crate) calls: AwsCalls,
+    pub(crate) calls: Arc<AwsCalls>,
     account: OnceLock<String>,
+    pub(crate) config: Arc<AwsSettings>,
+    clock: Clock,
+    /// Other regions that ARNs named.
+    elsewhere: Mutex<BTreeMap<Box<str>, Arc<Self>>>,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
     pub(crate) simulated: Option<(Arc<dyn SimulatedAws>, Freezes)>,
@@ -41,13 +47,15 @@ pub struct Aws {
 impl Aws {
     /// Makes the source. AWS is not called until the first read.
     pub fn new(config: &Arc<AwsSettings>, clock: &Clock) -> Self {
+        Self::of(config, Identity::new(config.clone(), clock.clone()), clock)
+    }
+
+    fn of(config: &Arc<AwsSettings>, identity: Identity, clock: &Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
-        let identity = Identity::new(config.clone(), clock.clone());
         let regions = Region::all(config, &identity, clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
-            config: config.clone(),
             identity,
             regions,
             timeout,
@@ -56,12 +64,35 @@ impl Aws {
             rate_limit,
             per_second: config.requests_per_second,
             in_flight,
-            calls: AwsCalls::default(),
+            calls: Arc::default(),
             account: OnceLock::new(),
+            config: config.clone(),
+            clock: clock.clone(),
+            elsewhere: Mutex::default(),
             freezes: Freezes::process(),
             #[cfg(feature = "simulation")]
             simulated: None,
         }
+    }
+
+    /// The client of another region, where `id` is an ARN that names one. AWS does not route by ARN: elsewhere the answer is that
+    /// there is no such secret, or that it is denied. It has limits and breakers of its own.
+    pub(crate) fn elsewhere(&self, id: &str) -> Option<Arc<Self>> {
+        let region = Arn::parse(id)?.region;
+        if self.config.own_region() == Some(region) {
+            return None;
+        }
+        let mut elsewhere = self.elsewhere.lock();
+        let other = elsewhere.entry(region.into()).or_insert_with(|| {
+            let settings = Arc::new(self.config.of_region(region));
+            Arc::new(Self { calls: self.calls.clone(), ..Self::of(&settings, self.identity.clone(), &self.clock) })
+        });
+        Some(other.clone())
+    }
+
+    /// Whether an ARN is of the own account, as far as that is known, and of the own region.
+    pub fn is_own(&self, arn: &Arn<'_>) -> bool {
+        self.account() == Some(arn.account) && self.config.own_region() == Some(arn.region)
     }
 
     /// Calls so far.
@@ -79,9 +110,10 @@ impl Aws {
         self.account.get().map(String::as_str)
     }
 
-    /// An ARN names the account: `arn:aws:secretsmanager:region:account:secret:…`.
-    pub(crate) fn note_account(&self, arn: Option<&str>) {
+    /// The ARN of a secret that was asked for by name has the own account: `arn:aws:secretsmanager:region:account:secret:…`.
+    pub(crate) fn note_account(&self, asked: &str, arn: Option<&str>) {
         if self.account.get().is_none()
+            && !asked.starts_with("arn:")
             && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
         {
             self.account.get_or_init(|| account.to_owned());
@@ -103,15 +135,18 @@ impl Aws {
         usize::try_from(self.per_second).unwrap_or(usize::MAX)
     }
 
-    /// The state of each region, the primary first.
+    /// The state of each region, the primary first, then its replicas, then those that ARNs named.
     pub fn regions(&self) -> Vec<RegionState> {
-        self.regions.iter().map(Region::state).collect()
+        let own = self.regions.iter().map(Region::state);
+        let elsewhere: Vec<RegionState> = self.elsewhere.lock().values().flat_map(|other| other.regions()).collect();
+        own.chain(elsewhere).collect()
     }
 
     /// Closes every connection. The next call opens one again.
     pub fn disconnect(&self) {
         self.regions.iter().for_each(Region::disconnect);
         self.identity.close();
+        self.elsewhere.lock().values().for_each(|other| other.disconnect());
     }
 
     /// Lets the next call through every region's breaker, whatever happened before.
@@ -119,6 +154,7 @@ impl Aws {
         for region in &self.regions {
             region.breaker.probe_now();
         }
+        self.elsewhere.lock().values().for_each(|other| other.probe_now());
     }
 }
 

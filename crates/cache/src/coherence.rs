@@ -94,7 +94,7 @@ impl Hint {
             return None;
         }
         let hint = match words.next()? {
-            DROP => Self::Dropped(SecretName::new(words.next()?).ok()?),
+            DROP => Self::Dropped(SecretName::of_copy(words.next()?).ok()?),
             CLEAR => Self::Cleared,
             _ => return None,
         };

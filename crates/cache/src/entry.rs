@@ -1,7 +1,7 @@
 //! A copy of a secret in this process, and what is known of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use secret::clock::{AtomicMoment, Moment};
@@ -57,6 +57,8 @@ pub struct Entry {
     seen: AtomicMoment,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
+    /// The declared fields of its value, each as an entry: made when the first of them is read.
+    fields: OnceLock<Box<[Option<Arc<Entry>>]>>,
 }
 
 impl Entry {
@@ -81,7 +83,7 @@ impl Entry {
     ) -> Self {
         let claimed_until = AtomicMoment::new(Moment::FIRST);
         let (doubted_at, seen) = (AtomicMoment::new(Moment::FIRST), AtomicMoment::new(Moment::FIRST));
-        let (used, epoch) = (AtomicBool::new(false), AtomicU64::new(0));
+        let (used, epoch, fields) = (AtomicBool::new(false), AtomicU64::new(0), OnceLock::new());
         Self {
             value,
             version_id,
@@ -94,7 +96,24 @@ impl Entry {
             doubted_at,
             seen,
             epoch,
+            fields,
         }
+    }
+
+    /// The field of its value at `index` of `names`, which is the same list at each call; `None` when the value has no such
+    /// field.
+    #[inline]
+    pub fn field(&self, index: usize, names: &[Arc<str>]) -> Option<&Arc<Self>> {
+        self.fields.get_or_init(|| self.all_fields(names)).get(index)?.as_ref()
+    }
+
+    #[cold]
+    fn all_fields(&self, names: &[Arc<str>]) -> Box<[Option<Arc<Self>>]> {
+        let field = |name: &Arc<str>| {
+            let value = self.value.field(name).ok()??;
+            Some(Self::new(value, self.version_id.clone(), self.created_unix_ms, self.asked, self.deadlines))
+        };
+        names.iter().map(field).collect()
     }
 
     /// The same value with other deadlines.

@@ -13,6 +13,7 @@ use secret::found::{Fetched, Origin};
 use secret::name::SecretName;
 
 use crate::reads::Reads;
+use crate::reads::fields::part_of;
 use crate::reads::table::{Answer, Course, Step};
 use crate::resolver::{Progress, Resolver, Source, local};
 use crate::source::runtime::Variables;
@@ -103,6 +104,8 @@ pub struct Explanation {
     pub name: String,
     /// Its AWS id.
     pub aws_id: String,
+    /// The field of the AWS secret that it is; `None`: the whole.
+    pub field: Option<Arc<str>>,
     /// The layer whose value a read returns now.
     pub answered_by: Option<Origin>,
     /// Whether that value is past its TTL.
@@ -126,11 +129,15 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
     for source in resolver.order() {
         let asked = progress.is_open();
         match source {
-            Source::Aws => {
-                if let Some(said) = report.aws(&resolver.reads, name, asked).await {
-                    progress.hear(resolver, source, said);
+            Source::Aws => match resolver.reads.ids().place(name) {
+                Ok(place) => {
+                    if let Some(said) = report.aws(&resolver.reads, &place.secret, asked).await {
+                        progress.hear(resolver, source, part_of(resolver.reads.ids(), name, &place, said));
+                    }
                 }
-            }
+                Err(error) if asked => progress.hear(resolver, source, Err(error)),
+                Err(_) => {}
+            },
             Source::EnvFile => {
                 let Some(file) = &resolver.env_file else {
                     report.add(Origin::EnvFile, LayerState::Disabled);
@@ -159,6 +166,7 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
     Explanation {
         name: name.as_str().to_owned(),
         aws_id: resolver.reads.id(name),
+        field: resolver.reads.ids().place(name).ok().and_then(|place| place.field),
         answered_by: found.map(|found| found.origin),
         stale: found.is_some_and(|found| found.stale),
         version_id: found.and_then(|found| found.version_id.clone()),
@@ -228,10 +236,7 @@ impl Recorder<'_> {
                     course.shared(shared)
                 }
                 Step::AskAws(course) => {
-                    let said = match reads.aws() {
-                        Some(aws) => aws.fetch(&reads.id(name)).await,
-                        None => Ok(None),
-                    };
+                    let said = reads.fetch_id(&reads.id(name)).await;
                     self.called(reads, name, &said);
                     course.aws(said, reads.copies().held(name), now)
                 }

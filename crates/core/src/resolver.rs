@@ -3,6 +3,7 @@
 //! both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use secret::error::{Result, SecretError};
@@ -12,6 +13,7 @@ use secret::value::SecretValue;
 
 use crate::metrics::Metrics;
 use crate::reads::Reads;
+use crate::reads::fields::Wanted;
 use crate::reads::table::Answer;
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::{Precedence, Runtime, Variables};
@@ -52,6 +54,8 @@ pub enum Freshness {
     Cached,
     /// Past the caches, replacing their copies.
     Fresh,
+    /// A copy in memory of this age at most may answer, also for a failing AWS; else as [`Freshness::Fresh`].
+    Within(Duration),
 }
 
 /// One secret's way through the sources.
@@ -102,11 +106,40 @@ impl Resolver {
     /// Each answer by itself. In production AWS's failure. Elsewhere the next source is asked, and AWS's failure is the
     /// answer only when no other source has a value.
     pub async fn resolve(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
-        self.resolve_from(names, variables, async |names| match freshness {
-            Freshness::Cached => self.reads.read(names).await,
-            Freshness::Fresh => join_all(names.iter().map(|name| self.reads.refresh(name))).await,
-        })
-        .await
+        self.resolve_from(names, variables, async |names| self.ask_aws(names, freshness).await).await
+    }
+
+    /// AWS's answers behind its caches: of each name's secret, or of the part that it is.
+    pub async fn ask_aws(&self, names: &[SecretName], freshness: Freshness) -> Vec<Answer> {
+        if self.reads.ids().is_plain() {
+            return self.read_secrets(names, freshness).await;
+        }
+        let wanted = Wanted::of(self.reads.ids(), names);
+        let secrets = wanted.secrets();
+        let answers = self.read_secrets(&secrets, freshness).await;
+        wanted.parts(&secrets, answers)
+    }
+
+    async fn read_secrets(&self, secrets: &[SecretName], freshness: Freshness) -> Vec<Answer> {
+        match freshness {
+            Freshness::Cached => self.reads.read(secrets).await,
+            Freshness::Fresh => join_all(secrets.iter().map(|secret| self.reads.refresh(secret))).await,
+            Freshness::Within(age) => {
+                join_all(secrets.iter().map(async |secret| {
+                    if self.reads.holds_one_of(secret, age) {
+                        self.reads.read_one(secret).await
+                    } else {
+                        self.reads.refresh(secret).await
+                    }
+                }))
+                .await
+            }
+        }
+    }
+
+    /// [`Resolver::ask_aws`] for one AWS secret, by what its copies go by.
+    pub async fn read_secret(&self, secret: &SecretName, freshness: Freshness) -> Answer {
+        self.read_secrets(std::slice::from_ref(secret), freshness).await.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// [`Resolver::resolve`] with AWS's answers from `ask_aws`.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use secret::aws_ids::{AwsIds, Place};
 use secret::error::Result;
 use secret::found::Found;
 use secret::manifest::Manifest;
 use secret::name::{SecretName, tool_prefix};
 
 use crate::reads::ListedNow;
+use crate::reads::fields::{no_fields, part_of};
 use crate::reads::table::Answer;
 use crate::resolver::{Freshness, Resolver};
 use crate::source::runtime::{REPLACED_AT_MOST, Variables};
@@ -26,24 +28,33 @@ pub async fn read_tool(
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
+    freshness: Freshness,
 ) -> Result<ToolSecrets> {
     for _ in 1..REPLACED_AT_MOST {
         let variables = variables.in_one_generation();
-        let secrets = read_once(resolver, manifest, tool, &variables).await;
+        let secrets = read_once(resolver, manifest, tool, &variables, freshness).await;
         if !variables.is_outdated() {
             return secrets;
         }
     }
-    read_once(resolver, manifest, tool, &variables.in_one_generation()).await
+    read_once(resolver, manifest, tool, &variables.in_one_generation(), freshness).await
 }
 
-async fn read_once(resolver: &Resolver, manifest: &Manifest, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
-    let (names, answers) = match declared_names(manifest, tool)? {
-        Some(names) => {
-            let answers = resolver.resolve(&names, &each(variables, names.len()), Freshness::Cached).await;
+async fn read_once(
+    resolver: &Resolver,
+    manifest: &Manifest,
+    tool: &str,
+    variables: &Variables,
+    freshness: Freshness,
+) -> Result<ToolSecrets> {
+    let object = resolver.reads.ids().object_of_tool(tool);
+    let (names, answers) = match (declared_names(manifest, tool)?, &object) {
+        (Some(names), _) => {
+            let answers = resolver.resolve(&names, &each(variables, names.len()), freshness).await;
             (names, answers)
         }
-        None => read_discovered(resolver, manifest, tool, variables).await?,
+        (None, Some(_)) => read_local(resolver, manifest, tool, variables, freshness).await?,
+        (None, None) => read_discovered(resolver, manifest, tool, variables, freshness).await?,
     };
     let mut secrets = ToolSecrets::new();
     for (name, answer) in names.iter().zip(answers) {
@@ -51,7 +62,110 @@ async fn read_once(resolver: &Resolver, manifest: &Manifest, tool: &str, variabl
             secrets.insert(secret_type.to_ascii_lowercase(), found);
         }
     }
+    if let Some(object) = object {
+        add_undeclared(resolver, (&object, tool), freshness, &mut secrets).await?;
+    }
     Ok(secrets)
+}
+
+/// Adds the fields of the tool's JSON secret that no declared name is: lower-cased, or as they are where that would be a key that
+/// is taken.
+async fn add_undeclared(
+    resolver: &Resolver,
+    (object, tool): (&Place, &str),
+    freshness: Freshness,
+    secrets: &mut ToolSecrets,
+) -> Result<()> {
+    let ids = resolver.reads.ids();
+    let answer = resolver.read_secret(&object.secret, freshness).await;
+    let whole = match answer.and_then(|whole| part(ids, tool, object, whole)) {
+        Ok(Some(whole)) => whole,
+        Ok(None) => return Ok(()),
+        Err(error) if resolver.rejects(&error) => return Err(error),
+        // The declared names were read, or come from another source.
+        Err(error) => {
+            return if secrets.is_empty() { resolver.unless_optional(error).map_or(Ok(()), Err) } else { Ok(()) };
+        }
+    };
+    let keys = whole.value.keys().map_err(|why| no_fields(tool, &ids.id(&object.secret), "*", why))?;
+    let declared: BTreeSet<String> = ids
+        .places()
+        .filter(|(_, place)| place.secret == object.secret)
+        .filter_map(|(_, place)| {
+            place.field.as_deref().map(|field| field.rsplit('.').next().unwrap_or(field).to_owned())
+        })
+        .collect();
+    let keys: BTreeSet<String> = keys.into_iter().filter(|key| !declared.contains(key)).collect();
+    let mut lower: BTreeMap<String, usize> = BTreeMap::new();
+    for key in &keys {
+        *lower.entry(key.to_lowercase()).or_default() += 1;
+    }
+    for key in keys {
+        let name = key.to_lowercase();
+        let is_clear = lower.get(&name) == Some(&1) && !secrets.contains_key(&name);
+        let name = if is_clear { name } else { key.clone() };
+        if let Ok(Some(value)) = whole.value.field(&key)
+            && !secrets.contains_key(&name)
+        {
+            secrets.insert(name, Found { value, ..whole.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// What is at `object`, of an answer about its secret.
+fn part(ids: &AwsIds, tool: &str, object: &Place, whole: Option<Found>) -> Result<Option<Found>> {
+    match SecretName::new(tool) {
+        Ok(tool) => part_of(ids, &tool, object, Ok(whole)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names of an undeclared tool that the local sources know, for a tool whose AWS secret is one JSON object.
+async fn read_local(
+    resolver: &Resolver,
+    manifest: &Manifest,
+    tool: &str,
+    variables: &Variables,
+    freshness: Freshness,
+) -> Result<(Vec<SecretName>, Vec<Answer>)> {
+    let names: Vec<SecretName> = local_names(resolver, manifest, tool, variables).await?.into_iter().collect();
+    let ids = resolver.reads.ids();
+    let object = ids.object_of_tool(tool);
+    let answers = resolver
+        .resolve_from(&names, &each(variables, names.len()), async |names| {
+            let Some(object) = object else { return names.iter().map(|_| Ok(None)).collect() };
+            let whole = resolver.read_secret(&object.secret, freshness).await;
+            let field = |name: &SecretName| {
+                let secret_type = name.as_str().get(tool.len() + 1..).unwrap_or_default().to_ascii_lowercase();
+                let place = Place { field: Some(secret_type.into()), ..object.clone() };
+                part_of(ids, name, &place, whole.clone())
+            };
+            names.iter().map(field).collect()
+        })
+        .await;
+    Ok((names, answers))
+}
+
+/// The names of an undeclared tool in the env file and the runtime environment.
+async fn local_names(
+    resolver: &Resolver,
+    manifest: &Manifest,
+    tool: &str,
+    variables: &Variables,
+) -> Result<BTreeSet<SecretName>> {
+    let prefix = tool_prefix(tool)?;
+    let mut local: BTreeSet<String> = resolver.runtime.names(&prefix, variables).await?;
+    if let Some(file) = &resolver.env_file {
+        local.extend(file.values().await?.keys().filter(|name| name.starts_with(&prefix)).cloned());
+    }
+    let names = local.into_iter().filter(|name| is_of(manifest, tool, name));
+    Ok(names.filter_map(|name| SecretName::new(&name).ok()).collect())
+}
+
+/// Whether a name is a secret of `tool` that can be reached by tool and type.
+fn is_of(manifest: &Manifest, tool: &str, name: &str) -> bool {
+    !name.bytes().any(|b| b.is_ascii_lowercase()) && manifest.type_of(tool, name).is_some()
 }
 
 /// The names of a declared tool; `None` when it declares no secrets.
@@ -70,18 +184,11 @@ async fn read_discovered(
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
+    freshness: Freshness,
 ) -> Result<(Vec<SecretName>, Vec<Answer>)> {
     let prefix = tool_prefix(tool)?;
-    let mut local: BTreeSet<String> = resolver.runtime.names(&prefix, variables).await?;
-    if let Some(file) = &resolver.env_file {
-        local.extend(file.values().await?.keys().filter(|name| name.starts_with(&prefix)).cloned());
-    }
-    let mine = |name: &str| {
-        let reachable = !name.bytes().any(|b| b.is_ascii_lowercase());
-        reachable && manifest.type_of(tool, name).is_some()
-    };
-    let mut names: BTreeSet<SecretName> =
-        local.into_iter().filter(|name| mine(name)).filter_map(|name| SecretName::new(&name).ok()).collect();
+    let mine = |name: &str| is_of(manifest, tool, name);
+    let mut names = local_names(resolver, manifest, tool, variables).await?;
     let mut from_aws = match resolver.reads.list(&prefix).await {
         Ok(ListedNow::Complete(listed)) => {
             names.extend(listed.iter().map(|(name, _)| name.clone()).filter(|name| mine(name.as_str())));
@@ -102,7 +209,7 @@ async fn read_discovered(
     let names: Vec<SecretName> = names.into_iter().collect();
     let answers = resolver
         .resolve_from(&names, &each(variables, names.len()), async |names| match &mut from_aws {
-            FromAws::Unknown => resolver.reads.read(names).await,
+            FromAws::Unknown => resolver.ask_aws(names, freshness).await,
             FromAws::Failed(error) => names.iter().map(|_| Err(error.clone())).collect(),
             // The listing is complete: a name that it lacks is not in AWS.
             FromAws::Listed(listed) => names.iter().map(|name| listed.remove(name).unwrap_or(Ok(None))).collect(),

@@ -27,19 +27,23 @@ pub enum ErrorCode {
     CacheEntryCorrupt,
     /// A cache encryption key is missing, malformed or duplicated.
     EncryptionKeyInvalid,
+    /// A secret that is declared as required is in no source.
+    SecretMissing,
     /// A rotation ended with the old value live.
     RotationFailed,
     /// A rotation was finished and then taken back.
     RotationRolledBack,
     /// The audit record could not be written.
     AuditWriteFailed,
+    /// The caller's signal ended the wait.
+    Aborted,
     /// The delivery was closed.
     Closed,
 }
 
 impl ErrorCode {
     /// Every code, in the documented order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ConfigInvalid,
         Self::SecretNameInvalid,
         Self::SecretAccessDenied,
@@ -50,9 +54,11 @@ impl ErrorCode {
         Self::CacheUnavailable,
         Self::CacheEntryCorrupt,
         Self::EncryptionKeyInvalid,
+        Self::SecretMissing,
         Self::RotationFailed,
         Self::RotationRolledBack,
         Self::AuditWriteFailed,
+        Self::Aborted,
         Self::Closed,
     ];
 
@@ -69,9 +75,11 @@ impl ErrorCode {
             Self::CacheUnavailable => "CACHE_UNAVAILABLE",
             Self::CacheEntryCorrupt => "CACHE_ENTRY_CORRUPT",
             Self::EncryptionKeyInvalid => "ENCRYPTION_KEY_INVALID",
+            Self::SecretMissing => "SECRET_MISSING",
             Self::RotationFailed => "ROTATION_FAILED",
             Self::RotationRolledBack => "ROTATION_ROLLED_BACK",
             Self::AuditWriteFailed => "AUDIT_WRITE_FAILED",
+            Self::Aborted => "ABORTED",
             Self::Closed => "CLOSED",
         }
     }
@@ -221,6 +229,8 @@ impl SecretError {
             | ErrorCode::EnvFileInvalid
             | ErrorCode::CacheEntryCorrupt
             | ErrorCode::EncryptionKeyInvalid
+            | ErrorCode::SecretMissing
+            | ErrorCode::Aborted
             | ErrorCode::RotationFailed
             | ErrorCode::RotationRolledBack
             | ErrorCode::Closed => false,

@@ -2,6 +2,7 @@
 //! I/O, no async runtime.
 #![forbid(unsafe_code)]
 
+pub mod aws_ids;
 pub mod backoff;
 pub mod breaker;
 pub mod caught;
@@ -10,10 +11,12 @@ pub mod environment;
 pub mod error;
 pub mod found;
 pub mod freeze;
+pub mod json_field;
 pub mod manifest;
 pub mod name;
 pub mod notice;
 pub mod rate_limit;
+pub mod reference;
 pub mod report;
 mod suspended;
 pub mod value;

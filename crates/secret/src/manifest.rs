@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use crate::name::SecretName;
+
 /// When a secret is moved to AWS (the document's migration phases 2 to 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -49,10 +51,21 @@ pub struct SecretSpec {
     pub phase: Option<Phase>,
 }
 
-/// All declared tools, by upper-cased tool name; secrets by upper-cased type.
+/// All declared tools, by upper-cased tool name, with their secrets by upper-cased type; and the declared secrets without a
+/// tool.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     tools: BTreeMap<String, BTreeMap<String, SecretSpec>>,
+    names: BTreeMap<SecretName, SecretSpec>,
+}
+
+/// A declared secret.
+#[derive(Clone, Debug)]
+pub struct Declared<'a> {
+    /// Its name.
+    pub name: SecretName,
+    /// Its rules.
+    pub spec: &'a SecretSpec,
 }
 
 /// Whose secret a name is.
@@ -68,6 +81,25 @@ impl Manifest {
     /// Adds a tool; both names are upper-cased. Returns whether it is new.
     pub fn declare(&mut self, tool: &str, secrets: BTreeMap<String, SecretSpec>) -> bool {
         self.tools.insert(tool.to_ascii_uppercase(), secrets).is_none()
+    }
+
+    /// Adds a secret without a tool. Returns whether it is new.
+    pub fn declare_name(&mut self, name: SecretName, spec: SecretSpec) -> bool {
+        !self.declares(name.as_str()) && self.names.insert(name, spec).is_none()
+    }
+
+    /// The rules of a declared secret.
+    pub fn spec(&self, name: &str) -> Option<&SecretSpec> {
+        let of_tool = self.owner(name).and_then(|owner| self.tools.get(&owner.tool)?.get(&owner.secret_type));
+        of_tool.or_else(|| self.names.get(name))
+    }
+
+    /// Every declared secret: those of the tools, then those without one.
+    pub fn declared(&self) -> impl Iterator<Item = Declared<'_>> {
+        let of_tools = self.all().filter_map(|(tool, secret_type, spec)| {
+            Some(Declared { name: SecretName::of_tool(tool, secret_type).ok()?, spec })
+        });
+        of_tools.chain(self.names.iter().map(|(name, spec)| Declared { name: name.clone(), spec }))
     }
 
     /// The declared secrets of a tool by upper-cased type; `None` when the tool or its secrets are not declared.
@@ -91,19 +123,16 @@ impl Manifest {
 
     /// Whether `name` is a declared secret.
     pub fn declares(&self, name: &str) -> bool {
-        let owner = self.owner(name);
-        owner.is_some_and(|owner| {
-            self.tools.get(&owner.tool).is_some_and(|types| types.contains_key(&owner.secret_type))
-        })
+        self.spec(name).is_some()
     }
 
     /// When `name` is moved to AWS.
     pub fn phase(&self, name: &str) -> Phase {
-        let Some(owner) = self.owner(name) else { return Phase::Other };
-        let spec = self.tools.get(&owner.tool).and_then(|secrets| secrets.get(&owner.secret_type));
+        let spec = self.spec(name);
+        let owner = self.owner(name);
         match spec.and_then(|spec| spec.phase) {
             Some(phase) => phase,
-            None if CRITICAL_TOOLS.contains(&owner.tool.as_str()) => Phase::Critical,
+            None if owner.is_some_and(|owner| CRITICAL_TOOLS.contains(&owner.tool.as_str())) => Phase::Critical,
             None if spec.is_some() => Phase::Tool,
             None => Phase::Other,
         }

@@ -1,18 +1,23 @@
-//! Names: what a caller may ask for, and what each source calls it (decision D2).
+//! Names: what a caller may ask for, and what the sources other than AWS call it (decision D2).
 
 use std::sync::Arc;
 
 use crate::error::{ErrorCode, Result, SecretError};
+use crate::reference::Reference;
+
+/// What stands before an AWS id that copies go by. No name has a colon.
+const OF_AWS: &str = "aws:";
 
 /// Longest tool or type name, in bytes.
 pub const MAX_PART: usize = 128;
 /// Longest secret name: a tool, an underscore and a type.
 pub const MAX_NAME: usize = 2 * MAX_PART + 1;
 
-/// A secret's name as every source understands it, such as `GITHUB_API_TOKEN`.
+/// A secret's name as every source understands it, such as `GITHUB_API_TOKEN`; or what the copies of an AWS secret go by that
+/// has a reference, such as `aws:prod/github`.
 ///
-/// Only letters, digits, `_` and `-`, starting with a letter or digit: it can go into a path, a key or a URL as it is.
-/// A clone is another reference to the same text.
+/// A name has only letters, digits, `_` and `-`, starting with a letter or digit: it can go into a path, a key or a URL as it
+/// is. A clone is another reference to the same text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretName(Arc<str>);
 
@@ -39,6 +44,38 @@ impl SecretName {
         name.push_str(secret_type);
         name.make_ascii_uppercase();
         Ok(Self(name.into()))
+    }
+
+    /// What the copies of the AWS secret `id` go by, of its live version or of the one labelled `stage`.
+    pub fn of_aws(id: &str, stage: Option<&str>) -> Self {
+        Self(match stage {
+            Some(stage) => format!("{OF_AWS}{id}?{stage}").into(),
+            None => format!("{OF_AWS}{id}").into(),
+        })
+    }
+
+    /// Reads what another instance, or a memory of copies, calls a secret: a name, or the form of [`SecretName::of_aws`].
+    ///
+    /// # Errors
+    /// `SECRET_NAME_INVALID`.
+    pub fn of_copy(text: &str) -> Result<Self> {
+        let Some(id) = text.strip_prefix(OF_AWS) else { return Self::new(text) };
+        let (id, stage) = id.split_once('?').map_or((id, None), |(id, stage)| (id, Some(stage)));
+        match Reference::new(id, None, stage) {
+            Ok(_) => Ok(Self(text.into())),
+            Err(why) => Err(SecretError::new(ErrorCode::SecretNameInvalid, format!("secret {} {why}", shown(text)))),
+        }
+    }
+
+    /// The AWS id, and the label of another version than the live one, where copies go by them.
+    pub fn aws_id(&self) -> Option<(&str, Option<&str>)> {
+        let id = self.0.strip_prefix(OF_AWS)?;
+        Some(id.split_once('?').map_or((id, None), |(id, stage)| (id, Some(stage))))
+    }
+
+    /// Whether it is an AWS id rather than a name.
+    pub fn is_of_aws(&self) -> bool {
+        self.0.starts_with(OF_AWS)
     }
 
     /// The text.
@@ -70,6 +107,12 @@ impl SecretName {
             }
         }
         names
+    }
+}
+
+impl std::borrow::Borrow<str> for SecretName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -120,71 +163,6 @@ fn shown(text: &str) -> String {
     format!("'{out}'")
 }
 
-/// How a secret name becomes an AWS secret id, such as `{name}_{environment}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AwsIdTemplate {
-    before: Box<str>,
-    after: Box<str>,
-}
-
-impl AwsIdTemplate {
-    /// The documented form, `SecretId: ${secretName}_${environment}`.
-    pub const DEFAULT: &'static str = "{name}_{environment}";
-
-    /// Reads a template: `{name}` exactly once, `{environment}` any number of times, otherwise AWS's name characters.
-    ///
-    /// # Errors
-    /// What is wrong with it, for a message after the option's path.
-    pub fn parse(template: &str) -> std::result::Result<Self, String> {
-        let (before, after) =
-            template.split_once("{name}").ok_or("must contain {name}, as in '{name}_{environment}'")?;
-        if after.contains("{name}") {
-            return Err("must contain {name} only once".into());
-        }
-        for literal in [before, after] {
-            let literal = literal.replace("{environment}", "");
-            if let Some(wrong) = literal.chars().find(|c| !is_aws_name_char(*c)) {
-                return Err(format!("holds {wrong:?}; AWS secret names use letters, digits and /_+=.@-"));
-            }
-        }
-        if template.len() > 200 {
-            return Err("is longer than 200 characters".into());
-        }
-        Ok(Self { before: before.into(), after: after.into() })
-    }
-
-    /// The ids of `environment`.
-    pub fn of(&self, environment: &str) -> AwsIds {
-        let [before, after] = [&self.before, &self.after].map(|part| part.replace("{environment}", environment).into());
-        AwsIds { before, after }
-    }
-}
-
-/// The AWS secret ids of one environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AwsIds {
-    /// What stands before the name.
-    pub before: Box<str>,
-    /// What stands after it.
-    pub after: Box<str>,
-}
-
-impl AwsIds {
-    /// The AWS secret id of `name`.
-    pub fn id(&self, name: &SecretName) -> String {
-        [&self.before, name.as_str(), &self.after].concat()
-    }
-
-    /// The secret name inside an AWS id; `None` when the id is not of this environment.
-    pub fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
-        id.strip_prefix(&*self.before)?.strip_suffix(&*self.after)
-    }
-}
-
-fn is_aws_name_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "/_+=.@-".contains(c)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,25 +198,5 @@ mod tests {
         }
         assert!(SecretName::of_tool(&"x".repeat(128), &"y".repeat(128)).is_ok());
         assert!(SecretName::of_tool(&"x".repeat(129), "y").is_err());
-    }
-
-    #[test]
-    fn the_default_template_gives_the_documented_id() {
-        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
-        let name = SecretName::of_tool("github", "api_token").expect("valid");
-        let ids = template.of("production");
-        assert_eq!(ids.id(&name), "GITHUB_API_TOKEN_production");
-        assert_eq!(ids.name_in("GITHUB_API_TOKEN_production"), Some("GITHUB_API_TOKEN"));
-        assert_eq!(ids.name_in("GITHUB_API_TOKEN_staging"), None);
-    }
-
-    #[test]
-    fn templates_are_checked() {
-        let template = AwsIdTemplate::parse("tcs/{environment}/{name}").expect("valid");
-        let name = SecretName::new("A").expect("valid");
-        assert_eq!(template.of("test").id(&name), "tcs/test/A");
-        for wrong in ["", "x", "{name}{name}", "{name} ", "{name}_{env}"] {
-            assert!(AwsIdTemplate::parse(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::json_field::{self, Unreadable};
+
 /// A secret value. It can be cloned cheaply and never printed.
 ///
 /// All clones share one allocation, which is overwritten when the last of them is dropped. There is no `Display`,
@@ -44,6 +46,26 @@ impl SecretValue {
     pub fn expose(&self) -> &str {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: the one door; its own callers are checked in turn")]
         self.0.text.expose_secret()
+    }
+
+    /// The field `name` of a JSON object, as a secret (decision D16); `None` when it is missing, `null` or empty.
+    ///
+    /// # Errors
+    /// When this is no JSON object.
+    pub fn field(&self, name: &str) -> Result<Option<Self>, Unreadable> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a part of it becomes another secret")]
+        let text = self.expose();
+        let value = json_field::find(text, name)?.and_then(|field| field.value(text));
+        Ok(value.map(|value| Self::copied(&value)))
+    }
+
+    /// The keys of a JSON object, in their order.
+    ///
+    /// # Errors
+    /// When this is no JSON object.
+    pub fn keys(&self) -> Result<Vec<String>, Unreadable> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: only its keys are taken")]
+        json_field::keys(self.expose())
     }
 
     /// Whether every byte is ASCII.

@@ -97,12 +97,16 @@ impl Store {
         self.secrets.remove(name).is_some()
     }
 
-    /// Finds a secret by its name or its ARN.
+    /// Finds a secret by its name, its ARN, or its ARN without the random ending.
     pub(crate) fn find(&self, id: &str) -> ApiResult<(&String, &Secret)> {
-        let name = name_of(id);
-        self.secrets.get_key_value(name).filter(|(_, secret)| !id.starts_with("arn:") || secret.arn == id).ok_or_else(
-            || ApiError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.".into()),
-        )
+        let found = if id.starts_with("arn:") {
+            self.secrets.iter().find(|(_, secret)| secret.arn == id || without_ending(&secret.arn) == id)
+        } else {
+            self.secrets.get_key_value(id)
+        };
+        found.ok_or_else(|| {
+            ApiError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.".into())
+        })
     }
 
     fn live(&mut self, id: &str) -> ApiResult<&mut Secret> {
@@ -386,9 +390,15 @@ fn marked_for_deletion() -> ApiError {
 /// The name of a secret whose name or ARN is given.
 pub(crate) fn name_of(id: &str) -> &str {
     match id.rsplit_once(":secret:") {
-        Some((_, tail)) => tail.rsplit_once('-').map_or(tail, |(name, _)| name),
+        Some((_, tail)) => without_ending(tail),
         None => id,
     }
+}
+
+/// What stands before `-` and the six random characters of a complete ARN; all of it, where it has none.
+fn without_ending(text: &str) -> &str {
+    let is_random = |end: &str| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric());
+    text.rsplit_once('-').filter(|(_, end)| is_random(end)).map_or(text, |(start, _)| start)
 }
 
 pub(crate) fn uuid() -> String {

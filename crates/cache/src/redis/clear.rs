@@ -6,9 +6,9 @@ use redis::Value;
 
 use super::{RedisCache, SCAN_DEADLINE, record, scripts};
 use crate::coherence::Message;
+use secret::aws_ids::AwsIds;
 use secret::clock::millis;
 use secret::error::Result;
-use secret::name::AwsIds;
 
 impl RedisCache {
     /// When `environment` was cleared, by the server's clock.
@@ -26,7 +26,7 @@ impl RedisCache {
         command.arg(scripts::CLEAR).arg(1).arg(self.cleared_key(environment)).arg(self.test_time());
         command.arg(millis(keep).max(1)).arg(self.channel(environment)).arg(&message.beginning).arg(&message.old);
         self.run::<Value>(command).await?;
-        let pattern = format!("{}*{}", glob_literal(&self.key(&ids.before).to_string()), glob_literal(&ids.after));
+        let pattern = format!("{}*{}", glob_literal(&self.key(ids.before()).to_string()), glob_literal(ids.after()));
         let tag = record::tag(environment);
         let link = self.link(SCAN_DEADLINE).await?;
         for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {

@@ -202,7 +202,7 @@ impl TieredCache {
             self.clear_memory(Stamp::foreign(at));
             // What was asked for afterwards stays.
             for (name, entry) in self.memory.entries(self.clock.now()) {
-                if let Ok(name) = SecretName::new(&name) {
+                if let Ok(name) = SecretName::of_copy(&name) {
                     self.keep_in_snapshot(&name, &entry);
                 }
             }

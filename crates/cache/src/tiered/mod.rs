@@ -32,9 +32,10 @@ pub use changes::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
 use rights::Rights;
+use secret::aws_ids::AwsIds;
 use secret::clock::{Clock, Moment};
 use secret::error::{Result, SecretError};
-use secret::name::{AwsIds, SecretName};
+use secret::name::SecretName;
 use secret::notice::Notices;
 
 /// After AWS failed, stale copies answer at once until this long after the next refresh is due. Each further failure prolongs
@@ -228,7 +229,7 @@ impl TieredCache {
             .memory
             .entries(now)
             .into_iter()
-            .filter_map(|(name, entry)| Some((SecretName::new(&name).ok()?, entry)))
+            .filter_map(|(name, entry)| Some((SecretName::of_copy(&name).ok()?, entry)))
             .collect();
         let parts = copies.chunks(size).filter(|part| part.iter().any(|(name, _)| names.contains_key(name)));
         parts.flatten().filter(|(_, entry)| entry.is_due(now)).cloned().collect()

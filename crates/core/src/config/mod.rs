@@ -20,9 +20,9 @@ use crate::source::env_file::EnvFileSettings;
 use crate::source::runtime::RuntimeSettings;
 use aws::settings::AwsSettings;
 use cache::settings::CacheSettings;
-use secret::environment::{Environment, Preset};
+use secret::aws_ids::AwsIdTemplate;
+use secret::environment::{Environment, Environments, Preset};
 use secret::manifest::Manifest;
-use secret::name::AwsIdTemplate;
 
 /// The variables and the working directory of the process when the delivery was created. JavaScript reads them on its
 /// thread and passes them on, since reading the C environment from another thread races with writes to `process.env`
@@ -47,6 +47,8 @@ impl Ambient {
 pub struct Config {
     /// The environment in which the service runs.
     pub environment: Environment,
+    /// The environments that the service knows.
+    pub environments: Environments,
     /// The preset of the environment.
     pub preset: Preset,
     /// The declared tools.

@@ -220,17 +220,17 @@ impl Section {
         }
     }
 
-    /// Whether a field is given.
-    pub fn has(&self, name: &str) -> bool {
-        self.fields.get(name).is_some_and(|value| !matches!(value, OptionValue::Null))
-    }
-
     /// Takes a field and reads it with `read`.
     ///
     /// # Errors
     /// Those of `read`.
     pub fn read<T>(&mut self, name: &str, read: impl FnOnce(Field) -> Result<T>) -> Result<Option<T>> {
         self.take(name).map(read).transpose()
+    }
+
+    /// Whether the object has this field.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !matches!(value, OptionValue::Null))
     }
 
     /// Takes all fields of an object whose keys are names of tools, secrets or variables.

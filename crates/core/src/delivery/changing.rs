@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use audit_log::{Cache as AuditCache, Event};
 use secret::clock::Stopwatch;
-use secret::error::Result;
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Origin;
 use secret::name::SecretName;
 use secret::notice::Notice;
 use secret::report::Report;
@@ -14,6 +15,8 @@ use secret::value::SecretValue;
 use super::Delivery;
 use super::recording::unless_unrecorded;
 use crate::audit::Access;
+use crate::reads::fields::part_of;
+use crate::resolver::local;
 use crate::rotation::Asked;
 use crate::rotation::calendar::Appointment;
 
@@ -26,10 +29,10 @@ impl Delivery {
         let watch = Stopwatch::start();
         let found = self
             .audited(async {
-                match self.reads().cache() {
-                    Some(cache) => Ok(cache.get(name).await),
-                    None => Ok(None),
-                }
+                let (Some(cache), ids) = (self.reads().cache(), self.reads().ids()) else { return Ok(None) };
+                let place = ids.place(name)?;
+                let whole = cache.get(&place.secret).await.map(|value| local(value, Origin::Memory));
+                Ok(part_of(ids, name, &place, Ok(whole))?.map(|found| found.value))
             })
             .await;
         let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };
@@ -40,29 +43,34 @@ impl Delivery {
     /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
     ///
     /// # Errors
-    /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    /// `SECRET_NAME_INVALID` for a name that is a field of an AWS secret; `CACHE_UNAVAILABLE`, `CLOSED`.
     pub async fn cache_set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
         self.acted(Event::Set, name.as_str(), async {
-            match self.reads().cache() {
-                Some(cache) => {
-                    self.reads().forget(name);
-                    cache.set(name, value, ttl).await
-                }
-                None => Ok(()),
+            let Some(cache) = self.reads().cache() else { return Ok(()) };
+            let place = self.reads().ids().place(name)?;
+            if let Some(field) = &place.field {
+                let (name, id) = (name.as_str(), self.reads().id(&place.secret));
+                let why = format!(
+                    "{name}: it is the field '{field}' of the secret {id}, and only whole secrets are put by hand"
+                );
+                return Err(SecretError::new(ErrorCode::SecretNameInvalid, why));
             }
+            self.reads().forget(&place.secret);
+            cache.set(&place.secret, value, ttl).await
         })
         .await
     }
 
-    /// Drops the copies of `name` (`cache.invalidate`).
+    /// Drops the copies of `name` (`cache.invalidate`), and of all names that are parts of the same AWS secret.
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
     pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
         self.acted(Event::Invalidate, name.as_str(), async {
-            self.reads().forget(name);
+            let secret = self.reads().ids().place(name)?.secret;
+            self.reads().forget(&secret);
             match self.reads().cache() {
-                Some(cache) => cache.invalidate(name).await,
+                Some(cache) => cache.invalidate(&secret).await,
                 None => Ok(()),
             }
         })

@@ -1,5 +1,6 @@
 //! Cached reads.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use crate::metrics::Metrics;
 use crate::reads::Reads;
 use cache::entry::Entry;
 use cache::memory::MemoryCache;
+use secret::aws_ids::AwsIds;
 use secret::clock::{Clock, Stopwatch};
+use secret::name::SecretName;
 
 /// What a cached read needs and nothing more: no task, no lock held across anything, no allocation.
 pub struct HotPath {
@@ -19,6 +22,8 @@ pub struct HotPath {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) reads: Weak<Reads>,
+    /// `None` where each name has a secret of its own.
+    pub(super) views: Option<Views>,
     pub(super) runtime: Handle,
 }
 
@@ -45,6 +50,9 @@ impl HotPath {
     /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
     #[inline]
     pub(super) fn peek(&self, name: &str) -> Option<(Arc<Entry>, bool)> {
+        if let Some(view) = self.views.as_ref().and_then(|views| views.0.get(name)) {
+            return self.peek_at(view);
+        }
         let now = self.clock.now();
         let (entry, stale) = self.memory.as_ref()?.serve(name, now)?;
         if entry.claim_refresh(now) {
@@ -53,10 +61,57 @@ impl HotPath {
         Some((entry, stale))
     }
 
+    /// The part of a secret that a name is.
+    fn peek_at(&self, view: &View) -> Option<(Arc<Entry>, bool)> {
+        let now = self.clock.now();
+        let (whole, stale) = self.memory.as_ref()?.serve(&view.secret, now)?;
+        if whole.claim_refresh(now) {
+            self.refresh_ahead(&view.secret, &whole);
+        }
+        match view.index {
+            Some(index) => Some((whole.field(index, &view.fields)?.clone(), stale)),
+            None => Some((whole, stale)),
+        }
+    }
+
     #[cold]
     fn refresh_ahead(&self, name: &str, entry: &Arc<Entry>) {
         if let Some(reads) = self.reads.upgrade() {
             reads.refresh_ahead(name, entry, &self.runtime);
         }
+    }
+}
+
+/// The declared names that are references: each a view on the copy of its secret.
+pub struct Views(HashMap<Box<str>, View>);
+
+struct View {
+    /// What the copy of its secret goes by.
+    secret: Arc<str>,
+    /// All fields of the secret that are declared.
+    fields: Arc<[Arc<str>]>,
+    /// The place of this one among them; `None`: the whole secret.
+    index: Option<usize>,
+}
+
+impl Views {
+    /// `None` where no name is a reference.
+    pub(super) fn of(ids: &AwsIds) -> Option<Self> {
+        let mut fields: HashMap<&SecretName, Vec<Arc<str>>> = HashMap::new();
+        for (_, place) in ids.places() {
+            let known = fields.entry(&place.secret).or_default();
+            known.extend(place.field.iter().filter(|field| !known.contains(field)).cloned().collect::<Vec<_>>());
+        }
+        let fields: HashMap<&SecretName, Arc<[Arc<str>]>> =
+            fields.into_iter().map(|(secret, fields)| (secret, fields.into())).collect();
+        let views = ids.places().filter_map(|(name, place)| {
+            let fields = fields.get(&place.secret)?.clone();
+            let index = match &place.field {
+                Some(field) => Some(fields.iter().position(|known| known == field)?),
+                None => None,
+            };
+            Some((name.as_str().into(), View { secret: place.secret.text(), fields, index }))
+        });
+        (!ids.is_plain()).then(|| Self(views.collect()))
     }
 }

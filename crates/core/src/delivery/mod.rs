@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use hot::HotPath;
+use hot::Views;
 
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
@@ -20,26 +21,29 @@ use crate::events::{Events, Parts as EventParts};
 use crate::export::{Family, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
-use crate::reads::{Parts, Reads, copies};
+use crate::reads::copies::Names;
+use crate::reads::{Parts, Reads};
 use crate::resolver::Resolver;
 use crate::rotation::hooks::Hooks;
 use crate::rotation::{Parts as RotationParts, RotationManager};
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::Precedence;
-use crate::source::runtime::Runtime;
+use crate::source::runtime::{Runtime, RuntimeSettings};
 use crate::tasks::Tasks;
 use aws::{Aws, Caller, Queue};
+use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
+use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
-use secret::environment::{Environment, Preset};
+use secret::environment::{Environment, Environments, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
-use secret::name::AwsIdTemplate;
 use secret::notice::{Notice, Notices};
 
 /// Delivers secrets. Made without I/O; every method may be called from any task.
 pub struct Delivery {
     environment: Environment,
+    environments: Environments,
     preset: Preset,
     aws_ids: AwsIdTemplate,
     pub(crate) tools: Arc<Manifest>,
@@ -57,6 +61,11 @@ pub struct Delivery {
     audit: Option<Arc<Audit>>,
 }
 
+/// The memory that reads may end in: overriding sources must be asked first.
+fn hot_memory(cache: Option<&TieredCache>, runtime: &RuntimeSettings) -> Option<Arc<MemoryCache>> {
+    cache.filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone())
+}
+
 impl Delivery {
     /// Puts the parts together. Background work that cached reads ask for runs on `handle`.
     ///
@@ -72,6 +81,7 @@ impl Delivery {
     ) -> Result<Self> {
         let Config {
             environment,
+            environments,
             preset,
             tools,
             aws,
@@ -87,25 +97,21 @@ impl Delivery {
             trust,
         } = config;
         trust.warn_to(&notices);
-        let (aws, tasks) = (aws.map(Arc::new), Tasks::new(crate::log::dispatch(log_level, notices.clone())));
-        let stop = CancellationToken::new();
-        let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
-        let ids = aws_id_template.of(environment.as_str());
-        let access_check = cache.as_ref().and_then(|cache| cache.access_check);
-        let parts = (ids.clone(), environment.as_str(), copies::rotation_notice(&tools, &notices));
+        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
+        let (stop, metrics, tools) = (CancellationToken::new(), Arc::new(Metrics::default()), Arc::new(tools));
+        let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
+        let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
+        let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
-        // Overriding sources must be asked first, so no read ends in memory.
-        let hot_memory = if runtime.precedence == Precedence::Last { cache.as_ref() } else { None };
-        let hot_memory = hot_memory.map(|cache| cache.memory().clone());
+        let hot_memory = hot_memory(cache.as_ref(), &runtime);
         let reads = Reads::new(Parts {
-            aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
+            aws: aws.map(|config| Aws::new(&Arc::new(config), &clock)),
             cache,
             access_check,
-            ids,
+            names,
             clock: clock.clone(),
             metrics: metrics.clone(),
             notices: notices.clone(),
-            tools: tools.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
@@ -118,6 +124,7 @@ impl Delivery {
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
+            views: Views::of(&ids),
             runtime: handle,
         });
         let rotation = RotationManager::new(RotationParts {
@@ -151,10 +158,11 @@ impl Delivery {
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
             aws_failure_rejects: preset.aws_failure_rejects,
-            aws_is_optional: environment == Environment::Development,
+            aws_is_optional: environment.base() == Environment::Development,
         };
         Ok(Self {
             environment,
+            environments,
             preset,
             aws_ids: aws_id_template,
             tools,
@@ -213,7 +221,16 @@ impl Delivery {
     }
 
     pub(super) fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
-        given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
+        given.map_or(Ok(self.environment), |text| self.parse_environment("environment", text))
+    }
+
+    /// Reads an environment name given to a method.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID`.
+    pub(crate) fn parse_environment(&self, path: &str, text: &str) -> Result<Environment> {
+        let known = || SecretError::config(path, format_args!("must be one of {}", self.environments.names()));
+        self.environments.parse(text).ok_or_else(known)
     }
 
     /// The env file, when there is one.

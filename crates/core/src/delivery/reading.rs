@@ -4,13 +4,15 @@ use std::slice;
 use std::sync::Arc;
 
 use audit_log::{Cache as AuditCache, Outcome};
-use aws::MAX_BATCH;
+use aws::{MAX_BATCH, Version};
 use cache::entry::Entry;
+use secret::aws_ids::{AwsIds, Place};
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
-use secret::error::{Result, SecretError};
+use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Origin;
 use secret::name::SecretName;
+use secret::reference::Reference;
 use secret::value::SecretValue;
 
 use super::Delivery;
@@ -19,8 +21,9 @@ use crate::audit::Access;
 use crate::explain::{Explanation, explain};
 use crate::metrics::add;
 use crate::reads::Versions;
+use crate::reads::fields::part_of;
 use crate::reads::table::Answer;
-use crate::resolver::Freshness;
+use crate::resolver::{Freshness, Resolver};
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
 
@@ -33,8 +36,34 @@ impl Delivery {
     /// secret is a read of a list of one.
     ///
     /// # Errors
-    /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
+    /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `SECRET_MISSING` where a required
+    /// secret is in no source; `CLOSED`.
     pub async fn read(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
+        let answers = self.read_as_it_is(names, variables, freshness).await;
+        names.iter().zip(answers).map(|(name, answer)| self.unless_required(name, answer)).collect()
+    }
+
+    /// Absence, unless the secret is declared as required (decision D4).
+    fn unless_required(&self, name: &SecretName, answer: Answer) -> Answer {
+        let Ok(None) = answer else { return answer };
+        self.missing_if_required(name).map_or(Ok(None), |missing| {
+            self.metrics.failed(missing.code());
+            Err(missing)
+        })
+    }
+
+    fn missing_if_required(&self, name: &SecretName) -> Option<SecretError> {
+        let is_required = self.tools.spec(name.as_str()).is_some_and(|spec| spec.required);
+        is_required.then(|| missing(&self.resolver, name))
+    }
+
+    /// [`Delivery::read`] in which a required secret may be absent.
+    pub(crate) async fn read_as_it_is(
+        &self,
+        names: &[SecretName],
+        variables: &[Variables],
+        freshness: Freshness,
+    ) -> Vec<Answer> {
         let watch = Stopwatch::start();
         let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
         let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
@@ -67,11 +96,39 @@ impl Delivery {
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
-        let (id, watch) = (self.aws_id(name, environment), Stopwatch::start());
+        let ids = self.aws_ids.of(environment.as_str());
+        self.get_at(&ids, name, || ids.place(name), environment).await
+    }
+
+    /// [`Delivery::get_from_aws`] of a secret that need not be declared.
+    ///
+    /// # Errors
+    /// As [`Delivery::get_from_aws`].
+    pub async fn get_reference_from_aws(
+        &self,
+        reference: &Reference,
+        environment: Option<&str>,
+    ) -> Result<Option<SecretValue>> {
+        let environment = self.environment_or_own(environment)?;
+        let ids = self.aws_ids.of(environment.as_str());
+        let place = ids.place_of(reference);
+        let name = place.secret.clone();
+        self.get_at(&ids, &name, || Ok(place.clone()), environment).await
+    }
+
+    async fn get_at(
+        &self,
+        ids: &AwsIds,
+        name: &SecretName,
+        place: impl FnOnce() -> Result<Place> + Send,
+        environment: Environment,
+    ) -> Result<Option<SecretValue>> {
+        let watch = Stopwatch::start();
         let fetched = self
             .audited(async {
-                let Some(aws) = self.reads().aws() else { return Ok(None) };
-                Ok(aws.fetch(&id).await?.filter(|fetched| !fetched.value.is_empty()))
+                let place = place()?;
+                let fetched = part_of(ids, name, &place, self.reads().fetch_id(&ids.id(&place.secret)).await)?;
+                Ok(fetched.filter(|fetched| !fetched.value.is_empty()))
             })
             .await;
         if fetched.as_ref().is_err_and(SecretError::is_denied) {
@@ -120,13 +177,14 @@ impl Delivery {
     ///
     /// # Errors
     /// As a single read of any of them.
-    pub async fn get_tool(&self, tool: &str, variables: &Variables) -> Result<ToolSecrets> {
+    pub async fn get_tool(&self, tool: &str, variables: &Variables, freshness: Freshness) -> Result<ToolSecrets> {
         let watch = Stopwatch::start();
-        let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables)).await;
+        let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables, freshness)).await;
         let result = match result {
             Ok(found) => self.recorded_tool(tool, found, watch).await,
             Err(error) => Err(error),
         };
+        let result = result.and_then(|found| self.with_required(tool, found));
         match &result {
             Ok(found) => {
                 let took = watch.took();
@@ -139,9 +197,23 @@ impl Delivery {
         result
     }
 
+    /// The secrets of a tool, none of the required ones missing.
+    fn with_required(&self, tool: &str, found: ToolSecrets) -> Result<ToolSecrets> {
+        for (secret_type, spec) in self.tools.secrets(tool).into_iter().flatten() {
+            if spec.required && !found.contains_key(&secret_type.to_ascii_lowercase()) {
+                return Err(missing(&self.resolver, &SecretName::of_tool(tool, secret_type)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
     pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
         let watch = Stopwatch::start();
+        // What is not declared comes along as well.
+        if self.reads().ids().object_of_tool(tool).is_some() {
+            return None;
+        }
         let names = declared_names(&self.tools, tool).ok().flatten()?;
         let entries = names
             .into_iter()
@@ -167,7 +239,14 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
-        self.open(async { Ok(explain(&self.resolver, name, variables, &self.clock).await) }).await
+        self.open(async {
+            let mut explanation = explain(&self.resolver, name, variables, &self.clock).await;
+            if explanation.answered_by.is_none() && explanation.error.is_none() {
+                explanation.error = self.missing_if_required(name);
+            }
+            Ok(explanation)
+        })
+        .await
     }
 
     /// The live version of `name` and those around it; past the copies of them when `fresh`.
@@ -176,7 +255,7 @@ impl Delivery {
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
     pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
-        let versions = self.audited(self.reads().versions(name, fresh)).await;
+        let versions = self.audited(self.versions_of(name, fresh)).await;
         match &versions {
             Ok(versions) => {
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
@@ -189,4 +268,31 @@ impl Delivery {
         }
         versions
     }
+
+    /// The versions of the secret that `name` is, or of the part of it that it is.
+    async fn versions_of(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        let ids = self.reads().ids();
+        let place = ids.place(name)?;
+        let whole = self.reads().versions(&place.secret, fresh).await?;
+        if place.field.is_none() {
+            return Ok(whole);
+        }
+        let part = |version: &Option<Version>| part_of(ids, name, &place, Ok(version.clone()));
+        // Only the live version has to be readable.
+        let (previous, pending) = (part(&whole.previous).ok().flatten(), part(&whole.pending).ok().flatten());
+        Ok(Arc::new(Versions { current: part(&whole.current)?, previous, pending }))
+    }
+}
+
+/// `SECRET_MISSING`, with where a secret was looked for.
+fn missing(resolver: &Resolver, name: &SecretName) -> SecretError {
+    let aws = resolver.reads.aws().is_some().then(|| {
+        let field = resolver.reads.ids().place(name).ok().and_then(|place| place.field);
+        let field = field.map(|field| format!(", field '{field}'")).unwrap_or_default();
+        format!("AWS ({}{field})", resolver.reads.id(name))
+    });
+    let file = resolver.env_file.as_ref().map(|file| format!("the env file {}", file.path()));
+    let looked: Vec<String> = aws.into_iter().chain(file).chain(["the runtime environment".to_owned()]).collect();
+    let why = format!("{} is required, and no source has it: {}", name.as_str(), looked.join(", "));
+    SecretError::new(ErrorCode::SecretMissing, why)
 }

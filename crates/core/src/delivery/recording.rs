@@ -99,8 +99,10 @@ impl Delivery {
     pub(super) async fn recorded_tool(&self, tool: &str, found: ToolSecrets, watch: Stopwatch) -> Result<ToolSecrets> {
         if self.audit.is_some() {
             for (secret_type, found) in &found {
-                let name = SecretName::of_tool(tool, secret_type)?;
-                self.record(&Access::found(name.as_str(), found, watch.took())).await?;
+                // Not every key of a JSON secret makes a name.
+                let name = SecretName::of_tool(tool, secret_type);
+                let name = name.map_or_else(|_| format!("{tool}_{secret_type}"), |name| name.as_str().to_owned());
+                self.record(&Access::found(&name, found, watch.took())).await?;
             }
         }
         Ok(found)

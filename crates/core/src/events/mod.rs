@@ -124,7 +124,10 @@ impl Events {
     /// `SOURCE_RESPONSE_INVALID` for text that is no event. After AWS's errors, hand the event over again.
     pub async fn handle(&self, text: &str) -> Result<bool> {
         let Some(event) = parse::parse(text)? else { return Ok(false) };
-        let Some(name) = self.name_of(&event) else { return Ok(false) };
+        let secrets = self.secrets_of(&event);
+        if secrets.is_empty() {
+            return Ok(false);
+        }
         match &event.happened {
             Happened::Nothing => {}
             Happened::OtherLabel => self.parts.reads.forget_versions(),
@@ -133,22 +136,24 @@ impl Events {
                 let message = format!("{}: AWS's rotation function failed; the old value stays live", event.aws_id);
                 self.parts.notices.notice(Notice::warning("ROTATION_FAILED", message));
             }
-            Happened::Live(version) => self.follow(&name, version.as_deref(), &event).await?,
+            Happened::Live(version) => {
+                for secret in &secrets {
+                    self.follow(secret, version.as_deref(), &event).await?;
+                }
+            }
         }
         Ok(true)
     }
 
-    /// The secret that an event is about, when it is one of this environment and account, and this process declared it, holds it
-    /// or was asked for it (decision D31).
-    fn name_of(&self, event: &SecretEvent) -> Option<SecretName> {
+    /// The secret that an event is about, when it is one of this environment, and this process declared it, holds it or was asked
+    /// for it (decision D31). A plain name is one of the own account. More than one, where it is declared as a name and as an ARN.
+    fn secrets_of(&self, event: &SecretEvent) -> Vec<SecretName> {
         let own = self.parts.reads.aws().and_then(|aws| aws.account());
-        if let (Some(own), Some(account)) = (own, &event.account)
-            && own != account
-        {
-            return None;
-        }
-        let name = SecretName::new(self.parts.reads.ids().name_in(&event.aws_id)?).ok()?;
-        self.parts.reads.concerns(&name).then_some(name)
+        let is_own = own.zip(event.account.as_deref()).is_none_or(|(own, account)| own == account);
+        let ids = self.parts.reads.ids();
+        let mut secrets = ids.secrets_with(event.arn.as_deref().unwrap_or(&event.aws_id));
+        secrets.retain(|secret| (is_own || is_arn(secret)) && self.parts.reads.concerns(secret));
+        secrets
     }
 
     async fn follow(&self, name: &SecretName, version: Option<&str>, event: &SecretEvent) -> Result<()> {
@@ -213,4 +218,9 @@ impl Events {
         }
         failure.map_or(Ok(()), Err)
     }
+}
+
+/// Whether its copies go by an ARN, which names an account.
+fn is_arn(secret: &SecretName) -> bool {
+    secret.aws_id().is_some_and(|(id, _)| id.starts_with("arn:"))
 }

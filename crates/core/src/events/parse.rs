@@ -29,8 +29,10 @@ pub enum Happened {
 /// One event about one secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretEvent {
-    /// The AWS id that it is about.
+    /// The name of the AWS secret that it is about.
     pub aws_id: String,
+    /// Its ARN, where the event has it.
+    pub arn: Option<String>,
     /// Whose secret it is.
     pub account: Option<String>,
     /// When it happened, in milliseconds since 1970.
@@ -62,11 +64,14 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
         return Err(invalid("is not an object"));
     }
     let kind = text(event, &["detail-type"]).ok_or_else(|| invalid("has no detail-type"))?;
-    let about = |aws_id: Option<String>, happened| {
+    let about = |id: Option<&str>, arn: Option<&str>, happened| {
+        let aws_id = id.or(arn).map(|id| name_in(id).to_owned());
         let aws_id =
             aws_id.filter(|id| !id.is_empty()).ok_or_else(|| invalid("does not say which secret it is about"))?;
+        let arn = arn.filter(|arn| arn.starts_with("arn:")).map(str::to_owned);
         let named = text(event, &["account"]).map(str::to_owned);
-        Ok(Some(SecretEvent { account: named, unix_ms: text(event, &["time"]).and_then(unix_ms), aws_id, happened }))
+        let at = text(event, &["time"]).and_then(unix_ms);
+        Ok(Some(SecretEvent { account: named, unix_ms: at, aws_id, arn, happened }))
     };
     if text(event, &["source"]) != Some("aws.secretsmanager") {
         return Ok(None);
@@ -74,13 +79,13 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
     match kind {
         "Secret Label Updated" => {
             let arn = event.get("resources").and_then(|all| all.get(0)).and_then(Json::as_str);
-            let id = text(event, &["detail", "name"]).or(arn).map(|id| name_in(id).to_owned());
+            let id = text(event, &["detail", "name"]);
             let happened = match text(event, &["detail", "labelUpdated"]) {
                 Some(CURRENT) => Happened::Live(text(event, &["detail", "versionId"]).map(str::to_owned)),
                 Some(_) => Happened::OtherLabel,
                 None => return Err(invalid("does not say which label moved")),
             };
-            about(id, happened)
+            about(id, arn, happened)
         }
         "AWS Service Event via CloudTrail" | "AWS API Call via CloudTrail" => {
             let detail = event.get("detail").ok_or_else(|| invalid("has no detail"))?;
@@ -92,10 +97,11 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
                 &["responseElements", "name"],
                 &["requestParameters", "name"],
             ];
-            let id = places.into_iter().find_map(|place| text(detail, place)).map(|id| name_in(id).to_owned());
+            let said = || places.into_iter().filter_map(|place| text(detail, place));
+            let (id, arn) = (said().next(), said().find(|id| id.starts_with("arn:")));
             match happened(detail) {
                 Happened::Nothing if id.is_none() => Ok(None),
-                happened => about(id, happened),
+                happened => about(id, arn, happened),
             }
         }
         _ => Ok(None),

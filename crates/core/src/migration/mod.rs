@@ -120,7 +120,7 @@ impl Delivery {
 
     /// The plan for the secrets of `scope`, from the file's `values` and the current answers of AWS.
     async fn compared(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<Planned>> {
-        let names = self.names_in(scope, values)?;
+        let names = self.names_in(scope, values);
         let in_aws = self.in_aws(&names).await?;
         let compare = |(name, in_aws): (SecretName, Result<Option<Fetched>>)| {
             let value = in_file(values, &name).map(|(_, value)| value.clone());
@@ -164,23 +164,22 @@ impl Delivery {
     }
 
     /// The names of `scope`: the given ones, or else all declared names and all names in the file.
-    pub(crate) fn names_in(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Result<Vec<SecretName>> {
+    pub(crate) fn names_in(&self, scope: &Scope, values: &HashMap<String, SecretValue>) -> Vec<SecretName> {
         let names = match &scope.names {
             Some(names) => names.iter().cloned().collect(),
-            None => self.candidates(values)?,
+            None => self.candidates(values),
         };
         let wanted = |name: &SecretName| scope.phase.is_none_or(|phase| phase == self.tools.phase(name.as_str()));
-        Ok(names.into_iter().filter(wanted).collect())
+        names.into_iter().filter(wanted).collect()
     }
 
-    fn candidates(&self, values: &HashMap<String, SecretValue>) -> Result<BTreeSet<SecretName>> {
-        let declared = self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type));
-        let mut names: BTreeSet<SecretName> = declared.collect::<Result<_>>()?;
+    fn candidates(&self, values: &HashMap<String, SecretValue>) -> BTreeSet<SecretName> {
+        let mut names: BTreeSet<SecretName> = self.tools.declared().map(|declared| declared.name).collect();
         // `A-B` may be written as `A_B` in the file: both are one secret.
         let taken: BTreeSet<String> = names.iter().flat_map(SecretName::variable_names).collect();
         let others = values.keys().filter(|name| !taken.contains(*name));
         names.extend(others.filter_map(|name| SecretName::new(name).ok()));
-        Ok(names)
+        names
     }
 
     pub(crate) fn migrating_aws(&self) -> Result<&Aws> {

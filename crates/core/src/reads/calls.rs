@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws::{Aws, MAX_BATCH};
+use aws::{Aws, BatchAnswer, MAX_BATCH, Which};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use secret::aws_ids::AwsIds;
 use secret::clock::{Clock, Moment};
 use secret::error::{Result, SecretError};
 use secret::found::Fetched;
-use secret::name::{AwsIds, SecretName};
+use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
+use secret::reference::Arn;
 
 use crate::metrics::Metrics;
 
@@ -56,39 +58,85 @@ impl Calls {
     /// # Errors
     /// AWS's.
     pub async fn one(&self, name: &SecretName) -> Said {
-        match &self.aws {
-            Some(aws) => aws.fetch(&self.ids.id(name)).await,
-            None => Ok(None),
-        }
+        self.of_id(&self.ids.id(name)).await
+    }
+
+    /// Asks for one secret by its AWS id.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn of_id(&self, id: &str) -> Said {
+        let Some(aws) = &self.aws else { return Ok(None) };
+        // No name and no ARN has a question mark: a label other than AWSCURRENT follows it.
+        let Some((id, label)) = id.split_once('?') else { return aws.fetch(id).await };
+        let version = aws.version(id, Which::Label(label)).await?;
+        Ok(version.map(|version| Fetched {
+            value: version.value,
+            version_id: Some(version.id.into()),
+            created_unix_ms: version.created_unix_ms,
+        }))
+    }
+
+    /// Whether a secret may be asked for together with others. BatchGetSecretValue gives live versions only, and has no effect
+    /// across accounts.
+    fn goes_in_batches(&self, id: &str) -> bool {
+        let is_own = |arn: Arn<'_>| self.aws.as_ref().is_some_and(|aws| aws.is_own(&arn));
+        !id.contains('?') && Arn::parse(id).is_none_or(is_own)
     }
 
     /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order.
     pub async fn batch(&self, names: &[&SecretName]) -> Vec<Said> {
         let Some(aws) = &self.aws else { return names.iter().map(|_| Ok(None)).collect() };
         let ids: Vec<String> = names.iter().map(|name| self.ids.id(name)).collect();
-        if ids.len() > 1 && !self.batch_is_refused() {
-            match aws.fetch_batch(&ids).await {
-                Ok(mut answers) => {
-                    self.metrics.shared_calls.fetch_add(ids.len() as u64, Ordering::Relaxed);
-                    let answered = ids.iter().map(|id| answers.remove(id));
-                    return join_all(ids.iter().zip(answered).map(|(id, answer)| async move {
-                        match answer {
-                            Some(answer) if !asks_alone(&answer) => answer,
-                            // A batch may leave names out; alone they are answered.
-                            None | Some(_) => aws.fetch(id).await,
-                        }
-                    }))
-                    .await;
-                }
-                // Not granted: one by one.
-                Err(error) if error.is_denied() => self.refuse_batches(),
-                // AWS took offence at one of the ids, or the quota of batches is used up; single reads have a hundred times
-                // as many.
-                Err(error) if error.is_about_one_request() || error.is_throttled() => {}
-                Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
+        let together: Vec<String> = ids.iter().filter(|id| self.goes_in_batches(id)).cloned().collect();
+        let answers = async {
+            if together.len() > 1 && !self.batch_is_refused() {
+                self.together(aws, &together).await
+            } else {
+                Ok(BatchAnswer::new())
             }
+        };
+        // What has to be asked for alone does not wait for the batch.
+        let alone = join_all(
+            ids.iter().map(|id| async { if together.contains(id) { None } else { Some(self.of_id(id).await) } }),
+        );
+        let (answers, alone) = tokio::join!(answers, alone);
+        let mut answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => {
+                let failed = alone.into_iter().map(|alone| alone.unwrap_or_else(|| Err(error.clone())));
+                return failed.collect();
+            }
+        };
+        let answered: Vec<Option<Said>> = ids.iter().map(|id| answers.remove(id)).collect();
+        join_all(ids.iter().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
+            match (alone, answer) {
+                (Some(said), _) => said,
+                (None, Some(answer)) if !asks_alone(&answer) => answer,
+                // A batch may leave names out; alone they are answered.
+                (None, _) => self.of_id(id).await,
+            }
+        }))
+        .await
+    }
+
+    /// The answers of one call about `ids`; none where they are to be asked for one by one.
+    async fn together(&self, aws: &Aws, ids: &[String]) -> Result<BatchAnswer> {
+        match aws.fetch_batch(ids).await {
+            Ok(answers) => {
+                self.metrics.shared_calls.fetch_add(ids.len() as u64, Ordering::Relaxed);
+                Ok(answers)
+            }
+            // Not granted: one by one.
+            Err(error) if error.is_denied() => {
+                self.refuse_batches();
+                Ok(BatchAnswer::new())
+            }
+            // AWS took offence at one of the ids, or the quota of batches is used up; single reads have a hundred times
+            // as many.
+            Err(error) if error.is_about_one_request() || error.is_throttled() => Ok(BatchAnswer::new()),
+            Err(error) => Err(error),
         }
-        join_all(ids.iter().map(|id| aws.fetch(id))).await
     }
 
     /// What AWS says about `name` after it said `entry` inside an answer about many.

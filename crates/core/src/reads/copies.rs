@@ -7,6 +7,7 @@ use std::time::Duration;
 use cache::entry::Entry;
 use cache::memory::{Lookup, Stored};
 use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
+use secret::aws_ids::AwsIds;
 use secret::clock::Clock;
 use secret::error::Result;
 use secret::found::{Fetched, Origin};
@@ -44,7 +45,7 @@ pub struct Copies {
     pub(super) stop: CancellationToken,
     metrics: Arc<Metrics>,
     notices: Arc<dyn Notices>,
-    tools: Arc<Manifest>,
+    names: Names,
     snapshot_is_due: AtomicBool,
 }
 
@@ -54,12 +55,12 @@ impl Copies {
         clock: Clock,
         metrics: Arc<Metrics>,
         notices: Arc<dyn Notices>,
-        tools: Arc<Manifest>,
+        names: Names,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Arc<Self> {
         let snapshot_is_due = AtomicBool::new(false);
-        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, tools, snapshot_is_due })
+        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due })
     }
 
     /// The cache, where copies are shared in Redis.
@@ -175,9 +176,9 @@ impl Copies {
         self.cache.as_ref().is_some_and(|cache| cache.memory().has(name.as_str()))
     }
 
-    /// Whether the service declares `name`, or memory knows something about it.
-    pub(super) fn concerns(&self, name: &SecretName) -> bool {
-        self.tools.declares(name.as_str()) || self.is_held(name)
+    /// Whether the service declares a name of `secret`, or memory knows something about it.
+    pub(super) fn concerns(&self, secret: &SecretName) -> bool {
+        self.names.declare(secret) || self.is_held(secret)
     }
 
     /// Reports a shared copy that should be gone and may still be there.
@@ -199,7 +200,7 @@ impl Copies {
 
     /// Reports that `name` has another version.
     pub fn notify_rotated(&self, name: &SecretName) {
-        notify_rotated(&self.tools, &*self.notices, name);
+        self.names.notify_rotated(&*self.notices, name);
     }
 
     /// Writes the snapshot within a second, once for all changes until then.
@@ -224,18 +225,34 @@ impl Copies {
     }
 }
 
-/// What the caches call when a secret has another version than the one known.
-pub fn rotation_notice(tools: &Arc<Manifest>, notices: &Arc<dyn Notices>) -> Rotated {
-    let (tools, notices) = (tools.clone(), notices.clone());
-    Box::new(move |name| notify_rotated(&tools, &*notices, name))
+/// Whose secret a name is, and which names an AWS secret has.
+#[derive(Clone)]
+pub struct Names {
+    /// The declared secrets.
+    pub tools: Arc<Manifest>,
+    /// The AWS secrets that names are parts of.
+    pub ids: AwsIds,
 }
 
-/// Reports that `name` has another version, where a tool owns it.
-fn notify_rotated(tools: &Manifest, notices: &dyn Notices, name: &SecretName) {
-    if let Some(owner) = tools.owner(name.as_str()) {
-        notices.notice(Notice::Rotated {
-            tool: owner.tool.to_ascii_lowercase(),
-            secret_type: owner.secret_type.to_ascii_lowercase(),
-        });
+impl Names {
+    /// What the caches call when a secret has another version than the one known.
+    pub fn rotation_notice(&self, notices: &Arc<dyn Notices>) -> Rotated {
+        let (names, notices) = (self.clone(), notices.clone());
+        Box::new(move |secret| names.notify_rotated(&*notices, secret))
+    }
+
+    /// Reports that `secret` has another version, for each of its names that a tool owns.
+    fn notify_rotated(&self, notices: &dyn Notices, secret: &SecretName) {
+        for owner in self.ids.names_of(secret).iter().filter_map(|name| self.tools.owner(name.as_str())) {
+            notices.notice(Notice::Rotated {
+                tool: owner.tool.to_ascii_lowercase(),
+                secret_type: owner.secret_type.to_ascii_lowercase(),
+            });
+        }
+    }
+
+    /// Whether a name of `secret` is declared.
+    fn declare(&self, secret: &SecretName) -> bool {
+        self.ids.names_of(secret).iter().any(|name| self.tools.declares(name.as_str()))
     }
 }

@@ -11,6 +11,7 @@ mod access_checks;
 pub mod batcher;
 pub mod calls;
 pub mod copies;
+pub mod fields;
 mod fleet;
 pub mod flights;
 mod follower;
@@ -29,19 +30,20 @@ use cache::memory::Lookup;
 use cache::tiered::{TieredCache, Want};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use secret::aws_ids::AwsIds;
 use secret::breaker::BreakerState;
 use secret::clock::Clock;
 use secret::error::SecretError;
 use secret::found::Found;
-use secret::manifest::Manifest;
-use secret::name::{AwsIds, SecretName};
+use secret::name::SecretName;
 use secret::notice::Notices;
 use tokio_util::sync::CancellationToken;
 
 use self::access_checks::AccessChecks;
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
-use self::copies::{Copies, Followed};
+use self::copies::{Copies, Followed, Names};
+use self::fields::Wanted;
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, Flights, Role};
 pub use self::listings::ListedNow;
@@ -87,16 +89,14 @@ pub struct Parts {
     pub cache: Option<TieredCache>,
     /// How often this process asks AWS for what it takes from the copies of others.
     pub access_check: Option<Duration>,
-    /// How names become AWS ids.
-    pub ids: AwsIds,
+    /// Whose secret a name is, and how names become AWS secrets.
+    pub names: Names,
     /// Reads time.
     pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Hears of rotations.
     pub notices: Arc<dyn Notices>,
-    /// Says whose secret a name is.
-    pub tools: Arc<Manifest>,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Ends them.
@@ -106,9 +106,9 @@ pub struct Parts {
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, cache, access_check, ids, clock, metrics, notices, tools, tasks, stop } = parts;
-        let calls = Arc::new(Calls::new(aws, ids, clock.clone(), metrics.clone(), notices.clone()));
-        let copies = Copies::new(cache, clock, metrics.clone(), notices, tools, tasks.clone(), stop.clone());
+        let Parts { aws, cache, access_check, names, clock, metrics, notices, tasks, stop } = parts;
+        let calls = Arc::new(Calls::new(aws, names.ids.clone(), clock.clone(), metrics.clone(), notices.clone()));
+        let copies = Copies::new(cache, clock, metrics.clone(), notices, names, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
         Arc::new(Self {
             calls,
@@ -366,9 +366,23 @@ impl Reads {
         (want, said)
     }
 
+    /// What AWS has now under an id, past the caches and leaving them alone.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn fetch_id(&self, id: &str) -> Said {
+        self.calls.of_id(id).await
+    }
+
     /// AWS's answers for `names`, past the caches and leaving them alone.
     pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
-        self.calls.all(names).await
+        if self.ids().is_plain() {
+            return self.calls.all(names).await;
+        }
+        let wanted = Wanted::of(self.ids(), names);
+        let secrets = wanted.secrets();
+        let said = self.calls.all(&secrets).await;
+        wanted.parts(&secrets, said)
     }
 
     fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
@@ -384,6 +398,19 @@ impl Reads {
     /// (decision D31).
     pub fn concerns(&self, name: &SecretName) -> bool {
         self.copies.concerns(name) || self.asked.lock().contains(name)
+    }
+
+    /// Whether memory has a copy of `secret` that may answer and is not older than `age`.
+    pub fn holds_one_of(&self, secret: &SecretName, age: Duration) -> bool {
+        self.copies.usable(secret).is_some_and(|copy| self.copies.clock.now().since(copy.asked.at()) <= age)
+    }
+
+    /// [`Reads::read`] of a list of one.
+    ///
+    /// # Errors
+    /// As [`Reads::read`].
+    pub async fn read_one(self: &Arc<Self>, secret: &SecretName) -> Answer {
+        self.read(std::slice::from_ref(secret)).await.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// Whether no fetch is under way.

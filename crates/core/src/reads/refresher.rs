@@ -24,7 +24,7 @@ pub struct Refresher {
 impl Reads {
     /// Refreshes a copy that is still served, in the background, and with it what else is due. Called from any thread.
     pub fn refresh_ahead(self: &Arc<Self>, name: &str, entry: &Arc<Entry>, runtime: &Handle) {
-        let Ok(name) = SecretName::new(name) else { return };
+        let Ok(name) = SecretName::of_copy(name) else { return };
         let is_first = {
             let mut due = self.refresher.due.lock();
             due.insert(name, entry.clone());

@@ -123,7 +123,7 @@ impl Reads {
         let before = self.copies.clock.now().minus(how_long);
         let copies = cache.memory().entries(self.copies.clock.now()).into_iter();
         let unseen = copies.filter(|(_, entry)| entry.version_id.is_some() && entry.asked.at() < before);
-        unseen.filter_map(|(name, _)| SecretName::new(&name).ok()).collect()
+        unseen.filter_map(|(name, _)| SecretName::of_copy(&name).ok()).collect()
     }
 
     /// After `version` of `name` was made live here: the caches of every instance follow to it.
@@ -222,6 +222,7 @@ impl Reads {
     /// # Errors
     /// AWS's; `SOURCE_UNAVAILABLE` when AWS is switched off.
     pub async fn versions(self: &Arc<Self>, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+        let id = self.id(name);
         let Some(aws) = self.aws() else {
             let why = format!("{}: versions are AWS's, which is switched off (options.aws.enabled)", name.as_str());
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
@@ -234,7 +235,7 @@ impl Reads {
         {
             return Ok(remembered);
         }
-        let (id, changes) = (self.id(name), self.versions.changes.load(Ordering::Acquire));
+        let changes = self.versions.changes.load(Ordering::Acquire);
         let read = |label| aws.version(&id, Which::Label(label));
         let (current, previous, pending) = try_join3(read(CURRENT), read(PREVIOUS), read(PENDING)).await?;
         let pending = pending.filter(|pending| !pending.has(CURRENT));

@@ -97,7 +97,7 @@ impl Delivery {
     /// # Errors
     /// `CONFIG_INVALID` where AWS is switched off, `CLOSED`.
     pub async fn validate_access(&self, scope: &Scope) -> Result<Access> {
-        let names = self.names_in(scope, &HashMap::new())?;
+        let names = self.names_in(scope, &HashMap::new());
         self.open(async {
             let answers = self.in_aws(&names).await?;
             let (mut get, mut decrypt) = (Tried::of(GET), Tried::of(DECRYPT));

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
-use crate::delivery::{Delivery, parse_environment};
+use crate::delivery::Delivery;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::reads::table::Answer;
 use crate::resolver::Freshness;
@@ -116,11 +116,11 @@ impl Delivery {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
             None => self
-                .get_tool(tool, variables)
+                .get_tool(tool, variables, Freshness::Cached)
                 .await?
                 .keys()
-                .map(|secret_type| SecretName::of_tool(tool, secret_type))
-                .collect::<Result<_>>()?,
+                .filter_map(|secret_type| SecretName::of_tool(tool, secret_type).ok())
+                .collect(),
         };
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
@@ -130,14 +130,14 @@ impl Delivery {
     /// # Errors
     /// `CLOSED`.
     pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
-        let names = self.names_in(scope, &HashMap::new())?;
+        let names = self.names_in(scope, &HashMap::new());
         self.open(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
         // Dates are in the answers of AWS; a refused secret has none.
         let in_aws = self.reads().fetch_all(&names).await;
-        let found = self.read(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
+        let found = self.read_as_it_is(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
         let checks = names.into_iter().zip(in_aws).zip(found).map(|((name, in_aws), found)| {
             let made = in_aws.ok().flatten().and_then(|fetched| fetched.created_unix_ms);
             self.validate_one(name, found, made)
@@ -197,8 +197,10 @@ impl Delivery {
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
-        let others =
-            others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        let others = others
+            .iter()
+            .map(|other| self.parse_environment("otherEnvironments", other))
+            .collect::<Result<Vec<_>>>()?;
         let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
             let Some(aws) = self.reads().aws() else { return Ok(()) };
@@ -299,7 +301,7 @@ impl Delivery {
     /// Errors of AWS or the env file; `CLOSED`.
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
-        let mut names = self.all_declared()?;
+        let mut names: Vec<SecretName> = self.tools.declared().map(|declared| declared.name).collect();
         if names.is_empty() {
             names.push(SecretName::new("TCS_SECRET_DELIVERY_LATENCY_PROBE")?);
         }
@@ -339,13 +341,8 @@ impl Delivery {
         .await
     }
 
-    fn all_declared(&self) -> Result<Vec<SecretName>> {
-        self.tools.all().map(|(tool, secret_type, _)| SecretName::of_tool(tool, secret_type)).collect()
-    }
-
     fn spec(&self, name: &SecretName) -> Option<SecretSpec> {
-        let owner = self.tools.owner(name.as_str())?;
-        self.tools.secrets(&owner.tool)?.get(&owner.secret_type).cloned()
+        self.tools.spec(name.as_str()).cloned()
     }
 
     fn seen(&self, name: SecretName) -> Validated {

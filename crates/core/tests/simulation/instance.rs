@@ -8,14 +8,15 @@ use aws::Aws;
 use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use cache::settings::{CacheSettings, EncryptionKey, RedisSettings};
 use cache::tiered::TieredCache;
+use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
 use secret::manifest::Manifest;
-use secret::name::AwsIdTemplate;
 use secret::notice::{Notices, Silent};
 use secret::value::SecretValue;
 use tcs_secret_delivery_core::events::{Events, Parts as EventParts};
 use tcs_secret_delivery_core::metrics::Metrics;
-use tcs_secret_delivery_core::reads::{Parts, Reads, copies};
+use tcs_secret_delivery_core::reads::copies::Names;
+use tcs_secret_delivery_core::reads::{Parts, Reads};
 use tcs_secret_delivery_core::tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -66,7 +67,8 @@ impl Instance {
             keys: vec![EncryptionKey { id: "k1".into(), key: Zeroizing::new([7; 32]) }],
         };
         let ids = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("a template").of(ENVIRONMENT);
-        let parts = (ids.clone(), ENVIRONMENT, copies::rotation_notice(&tools, &notices));
+        let names = Names { tools, ids: ids.clone() };
+        let parts = (ids.clone(), ENVIRONMENT, names.rotation_notice(&notices));
         let access_check = settings.access_check;
         let cache = TieredCache::new(settings, parts, clock.clone(), notices.clone()).expect("a cache");
         let service = Arc::new(Service { world: world.clone(), instance: number });
@@ -77,11 +79,10 @@ impl Instance {
             aws: Some(aws),
             cache: Some(cache),
             access_check,
-            ids,
+            names,
             clock: clock.clone(),
             metrics: metrics.clone(),
             notices: notices.clone(),
-            tools,
             tasks: tasks.clone(),
             stop: stop.clone(),
         });

@@ -11,9 +11,9 @@ use crate::config::{Ambient, Field, Section};
 use aws::proxy::{Proxies, Proxy};
 use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource, FailoverRegion};
 use network::{Bundle, Trust, named_bundle};
+use secret::aws_ids::AwsIdTemplate;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
-use secret::name::AwsIdTemplate;
 use secret::value::SecretValue;
 
 /// What `timeoutMs` may be at most: a read has one deadline, and nobody waits ten minutes for a secret.
@@ -104,6 +104,7 @@ pub(super) fn aws(
         bundles: ca.into_iter().chain(bundle(ambient, "AWS_CA_BUNDLE")).collect(),
         last_bundle: bundle(ambient, "SSL_CERT_FILE"),
         proxies: proxies(proxy, ambient, trust),
+        is_elsewhere: false,
     };
     Ok((Some(config), template))
 }

@@ -288,7 +288,7 @@ impl Service<'_> {
 
     /// The texts of a tool's secrets.
     pub async fn tool(&self, tool: &str) -> Result<Vec<(String, String)>> {
-        let found = self.delivery.get_tool(tool, &self.variables()).await?;
+        let found = self.delivery.get_tool(tool, &self.variables(), Freshness::Cached).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.into_iter().map(|(kind, found)| (kind, found.value.expose().to_owned())).collect())
     }

@@ -1,0 +1,114 @@
+//! Names as parts of AWS secrets: one fetch, one copy and one version for all names of a secret (decision D15).
+
+use std::collections::BTreeMap;
+
+use aws::Version;
+use secret::aws_ids::{AwsIds, Place};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::{Fetched, Found};
+use secret::json_field::Unreadable;
+use secret::name::SecretName;
+use secret::value::SecretValue;
+
+/// The AWS secrets that names are parts of.
+pub struct Wanted<'a> {
+    ids: &'a AwsIds,
+    names: &'a [SecretName],
+    places: Vec<Result<Place>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Those of `names`.
+    pub fn of(ids: &'a AwsIds, names: &'a [SecretName]) -> Self {
+        Self { ids, names, places: names.iter().map(|name| ids.place(name)).collect() }
+    }
+
+    /// Each secret once, in the order of the names.
+    pub fn secrets(&self) -> Vec<SecretName> {
+        let mut secrets: Vec<SecretName> = Vec::with_capacity(self.places.len());
+        let mut seen = std::collections::HashSet::new();
+        for place in self.places.iter().flatten() {
+            if seen.insert(&place.secret) {
+                secrets.push(place.secret.clone());
+            }
+        }
+        secrets
+    }
+
+    /// The answers about `secrets`, for each name its part.
+    pub fn parts<T: Part>(self, secrets: &[SecretName], answers: Vec<Result<Option<T>>>) -> Vec<Result<Option<T>>> {
+        let answers: BTreeMap<&SecretName, Result<Option<T>>> = secrets.iter().zip(answers).collect();
+        let part = |(place, name): (Result<Place>, &SecretName)| {
+            let place = place?;
+            let answer = answers.get(&place.secret).cloned().unwrap_or(Ok(None));
+            part_of(self.ids, name, &place, answer)
+        };
+        self.places.into_iter().zip(self.names).map(part).collect()
+    }
+}
+
+/// Something with a value of which a part can be taken.
+pub trait Part: Clone {
+    /// The value.
+    fn value(&self) -> &SecretValue;
+    /// The same with another value.
+    #[must_use]
+    fn with_value(self, value: SecretValue) -> Self;
+}
+
+impl Part for Found {
+    fn value(&self) -> &SecretValue {
+        &self.value
+    }
+
+    fn with_value(self, value: SecretValue) -> Self {
+        Self { value, ..self }
+    }
+}
+
+impl Part for Fetched {
+    fn value(&self) -> &SecretValue {
+        &self.value
+    }
+
+    fn with_value(self, value: SecretValue) -> Self {
+        Self { value, ..self }
+    }
+}
+
+impl Part for Version {
+    fn value(&self) -> &SecretValue {
+        &self.value
+    }
+
+    fn with_value(self, value: SecretValue) -> Self {
+        Self { value, is_binary: false, ..self }
+    }
+}
+
+/// Of an answer about a whole secret what is at `place`.
+///
+/// # Errors
+/// That of the answer; `SOURCE_RESPONSE_INVALID` when the secret has no fields (decision D16).
+pub fn part_of<T: Part>(
+    ids: &AwsIds,
+    name: &SecretName,
+    place: &Place,
+    answer: Result<Option<T>>,
+) -> Result<Option<T>> {
+    let Some(whole) = answer? else { return Ok(None) };
+    let Some(field) = &place.field else { return Ok(Some(whole)) };
+    if whole.value().is_empty() {
+        return Ok(None);
+    }
+    let part =
+        whole.value().field(field).map_err(|why| no_fields(name.as_str(), &ids.id(&place.secret), field, why))?;
+    Ok(part.map(|value| whole.with_value(value)))
+}
+
+/// `SOURCE_RESPONSE_INVALID`: the secret has no fields, and `name` would be one.
+pub fn no_fields(name: &str, id: &str, field: &str, why: Unreadable) -> SecretError {
+    let field: String = field.chars().take(100).flat_map(char::escape_default).collect();
+    let message = format!("{name}: the field '{field}' cannot be read from the secret {id}: {why}");
+    SecretError::new(ErrorCode::SourceResponseInvalid, message).about_one_request()
+}

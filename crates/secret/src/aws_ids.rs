@@ -1,0 +1,485 @@
+//! How names become AWS secrets: the template, the references of declared names, and the way back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::error::{ErrorCode, Result, SecretError};
+use crate::name::SecretName;
+use crate::reference::{Arn, Reference, References, is_aws_name_char};
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Box<str>),
+    Environment,
+    Name,
+    /// Upper-cased or not.
+    Tool(bool),
+    Type(bool),
+}
+
+/// How a secret name becomes an AWS secret, such as `{name}_{environment}`, with the references of declared names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsIdTemplate {
+    id: Vec<Piece>,
+    field: Option<Vec<Piece>>,
+    declared: Arc<[Declared]>,
+    tools: Arc<[(Box<str>, References)]>,
+}
+
+/// A declared name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The name.
+    pub name: SecretName,
+    /// Its tool, as it was declared.
+    pub tool: Box<str>,
+    /// Its type, as it was declared.
+    pub secret_type: Box<str>,
+    /// Where AWS has it; `None`: the template says.
+    pub references: Option<References>,
+}
+
+impl AwsIdTemplate {
+    /// The documented form, `SecretId: ${secretName}_${environment}`.
+    pub const DEFAULT: &'static str = "{name}_{environment}";
+
+    /// Reads a template: `{name}` once, or tool and type once each (`{tool}`, `{TOOL}`, `{type}`, `{TYPE}`), `{environment}`
+    /// any number of times, otherwise AWS's name characters. What follows a `#` is the field of a JSON secret.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a message after the option's path.
+    pub fn parse(template: &str) -> std::result::Result<Self, String> {
+        if template.len() > 200 {
+            return Err("is longer than 200 characters".into());
+        }
+        let (id, field) = match template.split_once('#') {
+            Some((_, "")) => return Err("has a '#' and no field after it".into()),
+            Some((id, field)) => (pieces(id, true)?, Some(pieces(field, false)?)),
+            None => (pieces(template, true)?, None),
+        };
+        if id.is_empty() {
+            return Err("names no secret".into());
+        }
+        let all = || id.iter().chain(field.iter().flatten());
+        let count = |fits: fn(&Piece) -> bool| all().filter(|piece| fits(piece)).count();
+        let names = count(|piece| *piece == Piece::Name);
+        let tools = count(|piece| matches!(piece, Piece::Tool(_)));
+        let types = count(|piece| matches!(piece, Piece::Type(_)));
+        match (names, tools, types) {
+            (1, 0, 0) | (0, 1, 1) => Ok(Self { id, field, declared: Arc::default(), tools: Arc::default() }),
+            (0, 0, 0) => Err("must contain {name}, as in '{name}_{environment}', or {tool} and {type}".into()),
+            (2.., ..) => Err("must contain {name} only once".into()),
+            _ => Err("must contain either {name} once, or {tool} and {type} once each".into()),
+        }
+    }
+
+    /// The same template, with declared names and where AWS has them, and the JSON secrets of whole tools, which are in upper
+    /// case.
+    #[must_use]
+    pub fn with(self, declared: Vec<Declared>, tools: Vec<(Box<str>, References)>) -> Self {
+        Self { declared: declared.into(), tools: tools.into(), ..self }
+    }
+
+    /// Whether a name has to be divided into a tool and a type.
+    pub fn asks_for_tool(&self) -> bool {
+        self.id.iter().chain(self.field.iter().flatten()).any(|piece| matches!(piece, Piece::Tool(_)))
+    }
+
+    /// The AWS secrets of `environment`.
+    pub fn of(&self, environment: &str) -> AwsIds {
+        let literal = |piece: &Piece| match piece {
+            Piece::Text(text) => Some(text.to_string()),
+            Piece::Environment => Some(environment.to_owned()),
+            Piece::Name | Piece::Tool(_) | Piece::Type(_) => None,
+        };
+        let before: String = self.id.iter().map_while(literal).collect();
+        let behind: Vec<String> = self.id.iter().rev().map_while(literal).collect();
+        let after = if behind.len() == self.id.len() { String::new() } else { behind.into_iter().rev().collect() };
+        let mut ids = Inner {
+            before: before.into(),
+            after: after.into(),
+            is_plain: self.field.is_none() && self.id.contains(&Piece::Name),
+            environment: environment.into(),
+            template: (self.id.clone(), self.field.clone()),
+            places: HashMap::new(),
+            secrets: BTreeMap::new(),
+            tools: HashMap::new(),
+        };
+        for (tool, references) in &*self.tools {
+            if let Some(reference) = references.of(environment) {
+                let place = ids.place_of(&reference);
+                ids.secrets.entry(place.secret.clone()).or_default();
+                ids.tools.insert(tool.clone(), place);
+            }
+        }
+        for declared in &*self.declared {
+            ids.declare(declared);
+        }
+        AwsIds(Arc::new(ids))
+    }
+}
+
+fn pieces(text: &str, is_id: bool) -> std::result::Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let Some((word, after)) = behind.split_once('}') else { return Err("has a '{' without its '}'".into()) };
+        push(&mut pieces, before, is_id)?;
+        pieces.push(match word {
+            "name" => Piece::Name,
+            "environment" => Piece::Environment,
+            "tool" => Piece::Tool(false),
+            "TOOL" => Piece::Tool(true),
+            "type" => Piece::Type(false),
+            "TYPE" => Piece::Type(true),
+            _ => {
+                return Err(
+                    "has a placeholder that is none of {name}, {environment}, {tool}, {type}, {TOOL}, {TYPE}".into()
+                );
+            }
+        });
+        rest = after;
+    }
+    push(&mut pieces, rest, is_id)?;
+    Ok(pieces)
+}
+
+fn push(pieces: &mut Vec<Piece>, text: &str, is_id: bool) -> std::result::Result<(), String> {
+    let wrong = text.chars().find(|c| if is_id { !is_aws_name_char(*c) } else { c.is_control() || *c == '#' });
+    if let Some(wrong) = wrong {
+        return Err(format!("holds {wrong:?}; AWS secret names use letters, digits and /_+=.@-!"));
+    }
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text.into()));
+    }
+    Ok(())
+}
+
+/// Where AWS has a secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// What the copies of the AWS secret go by: all names that are fields of one secret share it (decision D15).
+    pub secret: SecretName,
+    /// The field of it; `None`: the whole.
+    pub field: Option<Arc<str>>,
+}
+
+/// The AWS secrets of one environment. A clone is another reference to the same.
+#[derive(Clone, Debug)]
+pub struct AwsIds(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    before: Box<str>,
+    after: Box<str>,
+    /// `{name}` and no field: the copies go by the name itself.
+    is_plain: bool,
+    environment: Box<str>,
+    template: (Vec<Piece>, Option<Vec<Piece>>),
+    /// The declared names whose copies do not go by the name itself; `None`: not declared for this environment.
+    places: HashMap<SecretName, Option<Place>>,
+    /// The declared AWS secrets, with their names.
+    secrets: BTreeMap<SecretName, Vec<SecretName>>,
+    /// The JSON secrets of whole tools.
+    tools: HashMap<Box<str>, Place>,
+}
+
+impl Inner {
+    fn declare(&mut self, declared: &Declared) {
+        let place = match &declared.references {
+            Some(references) => references.of(&self.environment).map(|reference| self.place_of(&reference)),
+            None if self.is_plain => return,
+            None => Some(self.expand(declared.name.as_str(), (&declared.tool, &declared.secret_type))),
+        };
+        if let Some(place) = &place {
+            self.secrets.entry(place.secret.clone()).or_default().push(declared.name.clone());
+        }
+        self.places.insert(declared.name.clone(), place);
+    }
+
+    fn place_of(&self, reference: &Reference) -> Place {
+        let field = reference.field.as_deref().map(Arc::from);
+        let plain = self.name_in(&reference.id).filter(|_| self.is_plain && reference.stage.is_none());
+        // A name that the template gives the same id to: one copy.
+        let secret = plain.and_then(|name| SecretName::new(name).ok());
+        let secret = secret.unwrap_or_else(|| SecretName::of_aws(&reference.id, reference.stage.as_deref()));
+        Place { secret, field }
+    }
+
+    /// What the template says of a name, its tool and its type.
+    fn expand(&self, name: &str, (tool, secret_type): (&str, &str)) -> Place {
+        let cased = |text: &str, upper: bool| if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() };
+        let fill = |pieces: &[Piece]| -> String {
+            let filled = pieces.iter().map(|piece| match piece {
+                Piece::Text(text) => text.to_string(),
+                Piece::Environment => self.environment.to_string(),
+                Piece::Name => name.to_owned(),
+                Piece::Tool(upper) => cased(tool, *upper),
+                Piece::Type(upper) => cased(secret_type, *upper),
+            });
+            filled.collect()
+        };
+        let (id, field) = &self.template;
+        Place { secret: SecretName::of_aws(&fill(id), None), field: field.as_deref().map(|field| fill(field).into()) }
+    }
+
+    fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
+        id.strip_prefix(&*self.before)?.strip_suffix(&*self.after)
+    }
+}
+
+impl AwsIds {
+    /// Where AWS has `name`.
+    ///
+    /// # Errors
+    /// `SECRET_NAME_INVALID` where the template asks for a tool and a type, and `name` is not declared. `CONFIG_INVALID` where
+    /// `name` is declared by environment and not for this one.
+    pub fn place(&self, name: &SecretName) -> Result<Place> {
+        let ids = &*self.0;
+        if let Some(place) = ids.places.get(name) {
+            let (name, environment) = (name.as_str(), &ids.environment);
+            return place.clone().ok_or_else(|| {
+                let why = format!("{name}: its option 'aws' has no entry for the environment '{environment}'");
+                SecretError::new(ErrorCode::ConfigInvalid, why)
+            });
+        }
+        if ids.is_plain || name.is_of_aws() {
+            return Ok(Place { secret: name.clone(), field: None });
+        }
+        if ids.template.0.iter().chain(ids.template.1.iter().flatten()).any(|piece| *piece == Piece::Name) {
+            return Ok(ids.expand(name.as_str(), ("", "")));
+        }
+        let why = format!(
+            "{}: options.aws.secretIdTemplate asks for its tool and its type, which cannot be told from the name: declare the \
+             secret under options.tools",
+            name.as_str()
+        );
+        Err(SecretError::new(ErrorCode::SecretNameInvalid, why))
+    }
+
+    /// Where AWS has what a reference names.
+    pub fn place_of(&self, reference: &Reference) -> Place {
+        self.0.place_of(&reference.of(&self.0.environment))
+    }
+
+    /// Whether each name's copy goes by the name itself.
+    pub fn is_plain(&self) -> bool {
+        self.0.is_plain && self.0.places.is_empty()
+    }
+
+    /// The JSON object whose fields are the types of `tool`, where its declaration or the template says so.
+    pub fn object_of_tool(&self, tool: &str) -> Option<Place> {
+        if let Some(place) = self.0.tools.get(&*tool.to_ascii_uppercase()) {
+            return Some(place.clone());
+        }
+        let (id, field) = &self.0.template;
+        let by_type = matches!(field.as_deref(), Some([Piece::Type(_)]));
+        let has_tool = id.iter().any(|piece| matches!(piece, Piece::Tool(_)));
+        (by_type && has_tool).then(|| Place { field: None, ..self.0.expand("", (tool, "")) })
+    }
+
+    /// The AWS secret id of a name, or of what copies go by.
+    pub fn id(&self, name: &SecretName) -> String {
+        match name.aws_id() {
+            Some((id, None)) => id.to_owned(),
+            Some((id, Some(stage))) => format!("{id}?{stage}"),
+            None => match self.place(name) {
+                Ok(place) if place.secret != *name => self.id(&place.secret),
+                _ => [&self.0.before, name.as_str(), &self.0.after].concat(),
+            },
+        }
+    }
+
+    /// What stands before a name in an id of the template.
+    pub fn before(&self) -> &str {
+        &self.0.before
+    }
+
+    /// What stands after it.
+    pub fn after(&self) -> &str {
+        &self.0.after
+    }
+
+    /// The secret name inside an AWS id of the template; `None` when the id is not of this environment, or the copies do not go
+    /// by names.
+    pub fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
+        self.0.name_in(id).filter(|_| self.0.is_plain)
+    }
+
+    /// What the copies of the AWS secret with this name or ARN go by. More than one, where it is declared in several ways.
+    pub fn secrets_with(&self, id: &str) -> Vec<SecretName> {
+        let given = Arn::parse(id);
+        let aws_name = given.map_or(id, |arn| arn.name());
+        let mut found: Vec<SecretName> = Vec::new();
+        if let Some(name) = self.name_in(aws_name).and_then(|name| SecretName::new(name).ok())
+            && !self.0.places.contains_key(&name)
+        {
+            found.push(name);
+        }
+        for secret in self.0.secrets.keys() {
+            let Some((own, _)) = secret.aws_id() else { continue };
+            let fits = match (Arn::parse(own), given) {
+                (Some(own), Some(given)) => own.names(&given),
+                (Some(own), None) => own.name() == id,
+                (None, _) => own == aws_name,
+            };
+            if fits {
+                found.push(secret.clone());
+            }
+        }
+        found
+    }
+
+    /// The names whose copies go by `secret`.
+    pub fn names_of(&self, secret: &SecretName) -> Vec<SecretName> {
+        let mut names = self.0.secrets.get(secret).cloned().unwrap_or_default();
+        if secret.aws_id().is_none() && !self.0.places.contains_key(secret) && !names.contains(secret) {
+            names.push(secret.clone());
+        }
+        names
+    }
+
+    /// The AWS secrets that are declared by a reference, or by a template with fields.
+    pub fn declared(&self) -> impl Iterator<Item = &SecretName> {
+        self.0.secrets.keys()
+    }
+
+    /// Every declared name whose copy goes by another name, and where it is.
+    pub fn places(&self) -> impl Iterator<Item = (&SecretName, &Place)> {
+        self.0.places.iter().filter_map(|(name, place)| Some((name, place.as_ref()?)))
+    }
+
+    /// The first declared name that is declared by environment, and not for this one.
+    pub fn without_place(&self) -> Option<&SecretName> {
+        self.0.places.iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SecretName {
+        SecretName::new(text).expect(text)
+    }
+
+    fn declared(tool: &str, secret_type: &str, reference: Option<&str>) -> Declared {
+        let references = reference.map(|text| References::Everywhere(Reference::parse(text).expect(text)));
+        let name = SecretName::of_tool(tool, secret_type).expect("valid");
+        Declared { name, tool: tool.into(), secret_type: secret_type.into(), references }
+    }
+
+    fn place(ids: &AwsIds, text: &str) -> (String, Option<String>) {
+        let place = ids.place(&name(text)).expect(text);
+        (ids.id(&place.secret), place.field.map(|field| field.to_string()))
+    }
+
+    #[test]
+    fn the_default_template_gives_the_documented_id() {
+        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
+        let name = SecretName::of_tool("github", "api_token").expect("valid");
+        let ids = template.of("production");
+        assert_eq!(ids.id(&name), "GITHUB_API_TOKEN_production");
+        assert_eq!(ids.name_in("GITHUB_API_TOKEN_production"), Some("GITHUB_API_TOKEN"));
+        assert_eq!(ids.name_in("GITHUB_API_TOKEN_staging"), None);
+        assert!(ids.is_plain());
+    }
+
+    #[test]
+    fn templates_are_checked() {
+        let template = AwsIdTemplate::parse("tcs/{environment}/{name}").expect("valid");
+        assert_eq!(template.of("test").id(&name("A")), "tcs/test/A");
+        for right in ["{environment}/{tool}#{type}", "{TOOL}/{TYPE}", "{environment}/all#{name}", "{tool}!{type}"] {
+            assert!(AwsIdTemplate::parse(right).is_ok(), "{right:?}");
+        }
+        let wrongs = [
+            "",
+            "x",
+            "{name}{name}",
+            "{name} ",
+            "{name}_{env}",
+            "{tool}",
+            "{tool}{type}{name}",
+            "#{name}",
+            "{name}#",
+            "{name",
+        ];
+        for wrong in wrongs {
+            assert!(AwsIdTemplate::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_tool_and_type_places_declared_names_only() {
+        let template = AwsIdTemplate::parse("{environment}/{tool}#{type}").expect("valid");
+        let ids = template.with(vec![declared("Git_Hub", "API_token", None)], Vec::new()).of("staging");
+        assert_eq!(place(&ids, "GIT_HUB_API_TOKEN"), ("staging/git_hub".into(), Some("api_token".into())));
+        let error = ids.place(&name("OTHER_TOKEN")).expect_err("cannot be split");
+        assert_eq!(error.code(), ErrorCode::SecretNameInvalid);
+        assert_eq!(ids.object_of_tool("jira").map(|place| ids.id(&place.secret)), Some("staging/jira".into()));
+    }
+
+    #[test]
+    fn names_that_are_fields_of_one_secret_share_its_copy() {
+        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
+        let ids = template
+            .with(
+                vec![
+                    declared("db", "user", Some("rds!db-1#username")),
+                    declared("db", "password", Some("rds!db-1#password")),
+                    declared("app", "key", None),
+                    declared("old", "key", Some("APP_KEY_production")),
+                ],
+                Vec::new(),
+            )
+            .of("production");
+        let user = ids.place(&name("DB_USER")).expect("declared");
+        let password = ids.place(&name("DB_PASSWORD")).expect("declared");
+        assert_eq!(user.secret, password.secret);
+        assert_eq!(ids.id(&user.secret), "rds!db-1");
+        assert_eq!(ids.names_of(&user.secret), [name("DB_USER"), name("DB_PASSWORD")]);
+        assert_eq!(ids.secrets_with("rds!db-1"), [user.secret]);
+        // The template and a reference name the same secret.
+        assert_eq!(ids.place(&name("OLD_KEY")).expect("declared").secret, name("APP_KEY"));
+        assert_eq!(ids.names_of(&name("APP_KEY")), [name("OLD_KEY"), name("APP_KEY")]);
+        assert_eq!(ids.secrets_with("APP_KEY_production"), [name("APP_KEY")]);
+        assert_eq!(ids.id(&name("DB_USER")), "rds!db-1", "a name has the id of its secret");
+    }
+
+    #[test]
+    fn an_arn_is_found_by_its_name_and_by_itself_only() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shared/db-AbCdEf";
+        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
+        let ids = template.with(vec![declared("db", "url", Some(&format!("{arn}#url")))], Vec::new()).of("production");
+        assert_eq!(ids.secrets_with(arn).len(), 1);
+        assert_eq!(ids.secrets_with("shared/db").len(), 1);
+        assert_eq!(ids.secrets_with(&arn.replace("123456789012", "999999999999")).len(), 0);
+    }
+
+    #[test]
+    fn a_secret_declared_by_environment_is_missing_elsewhere() {
+        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
+        let each = [("staging".into(), Reference::parse("s/x").expect("valid"))];
+        let mut declared = declared("a", "b", None);
+        declared.references = Some(References::ByEnvironment(each.into()));
+        let template = template.with(vec![declared], Vec::new());
+        assert_eq!(place(&template.of("staging"), "A_B"), ("s/x".into(), None));
+        let error = template.of("production").place(&name("A_B")).expect_err("not declared there");
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert_eq!(template.of("production").without_place(), Some(&name("A_B")));
+    }
+
+    #[test]
+    fn another_stage_of_a_secret_has_a_copy_of_its_own() {
+        let template = AwsIdTemplate::parse(AwsIdTemplate::DEFAULT).expect("valid");
+        let mut before = declared("a", "before", None);
+        before.references =
+            Some(References::Everywhere(Reference::new("a/b", None, Some("AWSPREVIOUS")).expect("valid")));
+        let ids = template.with(vec![before, declared("a", "now", Some("a/b"))], Vec::new()).of("production");
+        let [before, now] = ["A_BEFORE", "A_NOW"].map(|text| ids.place(&name(text)).expect("declared").secret);
+        assert_ne!(before, now);
+        assert_eq!(before.aws_id(), Some(("a/b", Some("AWSPREVIOUS"))));
+        assert_eq!((ids.id(&before), ids.id(&now)), ("a/b?AWSPREVIOUS".into(), "a/b".into()));
+    }
+}
