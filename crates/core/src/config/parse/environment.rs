@@ -14,15 +14,17 @@ pub(super) fn environment(top: &mut Section, ambient: &Ambient) -> Result<(Envir
         let path = field.path().to_owned();
         let text = field.string()?;
         let found = environments.parse(&text);
-        let environment = found.ok_or_else(|| SecretError::config(&path, unknown(&environments, &text, &path)))?;
+        let must = || format!("must be one of {}, and {}", environments.names(), ways_out(&text));
+        let environment = found.ok_or_else(|| SecretError::config(&path, must()))?;
         return Ok((environments, environment));
     }
     for variable in ["TCS_ENVIRONMENT", "NODE_ENV"] {
         if let Some(text) = ambient.variable(variable).filter(|text| !text.trim().is_empty()) {
             let found = environments.parse(text);
             let environment = found.ok_or_else(|| {
-                let why = unknown(&environments, text, &format!("the variable {variable}"));
-                SecretError::config("options.environment", format_args!("is not given, and {why}"))
+                let (known, why) = (environments.names(), ways_out(text));
+                let why = format_args!("is not given, and the variable {variable} is none of {known}: it {why}");
+                SecretError::config("options.environment", why)
             })?;
             return Ok((environments, environment));
         }
@@ -30,14 +32,13 @@ pub(super) fn environment(top: &mut Section, ambient: &Ambient) -> Result<(Envir
     Ok((environments, Environment::Development))
 }
 
-/// What is said of a text that is none.
-fn unknown(environments: &Environments, text: &str, from: &str) -> String {
+/// What is said of a text that names no environment.
+fn ways_out(text: &str) -> String {
     let shown: String = text.chars().take(60).flat_map(char::escape_default).collect();
-    let known = environments.names();
     let declared = if shown.is_empty() { "qa" } else { &shown };
     format!(
-        "'{shown}' (from {from}) is none of {known}; say which one this is (TCS_ENVIRONMENT=staging), or declare it: \
-         environments: {{ {declared}: {{ like: 'staging' }} }}"
+        "is '{shown}'; say which one this is (TCS_ENVIRONMENT=staging), or declare it (environments: {{ {declared}: {{ like: \
+         'staging' }} }})"
     )
 }
 

@@ -78,7 +78,15 @@ struct Loaded {
     seen: Moment,
     /// When the file was read last.
     read: Moment,
+    contents: Contents,
+}
+
+/// What a file has.
+#[derive(Clone, Default)]
+struct Contents {
     values: Values,
+    /// Names whose values are not UTF-8.
+    foreign: Arc<[String]>,
 }
 
 impl Loaded {
@@ -97,8 +105,8 @@ const COARSEST_TICK: Duration = Duration::from_secs(2);
 /// A file of more bytes than this is parsed off the async threads.
 const LONG: usize = 64 * 1024;
 
-/// A file's values, and the lines that hold none.
-type Parsed = (HashMap<String, SecretValue>, Vec<usize>);
+/// A file's values, the names of those that are not UTF-8, and the lines that hold none.
+type Parsed = (HashMap<String, SecretValue>, Vec<String>, Vec<usize>);
 
 impl EnvFile {
     /// Nothing is read until the first question.
@@ -141,8 +149,12 @@ impl EnvFile {
     /// `ENV_FILE_INVALID` when the file exists and cannot be used.
     pub async fn get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         for file in &self.files {
-            let values = file.values().await?;
-            let found = name.variable_names().find_map(|name| values.get(&name).cloned());
+            let contents = file.contents().await?;
+            if let Some(name) = name.variable_names().find(|name| contents.foreign.contains(name)) {
+                let why = format!("env file {}: the value of {name} is not UTF-8", file.path());
+                return Err(SecretError::new(ErrorCode::EnvFileInvalid, why));
+            }
+            let found = name.variable_names().find_map(|name| contents.values.get(&name).cloned());
             if let Some(value) = found.filter(|value| !value.is_empty()) {
                 return Ok(Some(value));
             }
@@ -206,20 +218,24 @@ impl OneFile {
     }
 
     async fn values(&self) -> Result<Values> {
+        Ok(self.contents().await?.values)
+    }
+
+    async fn contents(&self) -> Result<Contents> {
         self.load().await.map_err(|error| {
             let why = format!("env file {} cannot be used: {}", self.path(), reason(&error));
             SecretError::new(ErrorCode::EnvFileInvalid, why)
         })
     }
 
-    async fn load(&self) -> io::Result<Values> {
+    async fn load(&self) -> io::Result<Contents> {
         let path = &self.path;
         let now = self.clock.now();
         let Some(stamp) = (*files::request::<Option<Stamp>>(path).await?).clone() else { return Ok(self.absent()) };
         let mut seen = now;
         if let Some(loaded) = self.state.lock().loaded.as_ref().filter(|loaded| loaded.stamp == stamp) {
             if loaded.is_settled() {
-                return Ok(loaded.values.clone());
+                return Ok(loaded.contents.clone());
             }
             seen = loaded.seen;
         }
@@ -227,7 +243,7 @@ impl OneFile {
         let file = files::request::<File>(path).await?;
         let Some(bytes) = file.0.as_ref() else { return Ok(self.absent()) };
         let syntax = self.config.syntax;
-        let (values, skipped) = if bytes.len() > LONG {
+        let (values, foreign, skipped) = if bytes.len() > LONG {
             let parsed =
                 tokio::task::spawn_blocking(move || parse(file.0.as_deref().map_or(&[], Vec::as_slice), syntax));
             parsed.await.map_err(|_| io::Error::other("the file reader was stopped"))??
@@ -235,15 +251,15 @@ impl OneFile {
             parse(bytes, syntax)?
         };
         let loose = if self.config.private { files::request::<LooseMode>(path).await?.0.clone() } else { None };
-        let values = Arc::new(values);
-        self.store(Loaded { stamp, seen, read: now, values: values.clone() });
+        let contents = Contents { values: Arc::new(values), foreign: foreign.into() };
+        self.store(Loaded { stamp, seen, read: now, contents: contents.clone() });
         self.warn(&skipped, loose);
-        Ok(values)
+        Ok(contents)
     }
 
-    fn absent(&self) -> Values {
+    fn absent(&self) -> Contents {
         self.forget();
-        Values::default()
+        Contents::default()
     }
 
     /// Keeps what was read, unless a read that began later was faster.
@@ -294,18 +310,19 @@ fn parse(bytes: &[u8], syntax: EnvFileSyntax) -> io::Result<Parsed> {
     Ok(match syntax {
         EnvFileSyntax::Dotenv => {
             let parsed = grammar::parse(&text.text);
-            let (mut values, mut skipped) = (HashMap::new(), parsed.skipped_lines);
+            let (mut values, mut foreign, mut skipped) = (HashMap::new(), Vec::new(), parsed.skipped_lines);
             for (name, value) in parsed.assignments {
                 if text.is_foreign(&value) {
                     skipped.extend(text.line_of(&name));
+                    foreign.push(name);
                 } else {
                     values.insert(name, value);
                 }
             }
             skipped.sort_unstable();
-            (values, skipped)
+            (values, foreign, skipped)
         }
-        EnvFileSyntax::Dotenvy => (dotenvy_values(text.text.as_bytes())?, Vec::new()),
+        EnvFileSyntax::Dotenvy => (dotenvy_values(text.text.as_bytes())?, Vec::new(), Vec::new()),
     })
 }
 

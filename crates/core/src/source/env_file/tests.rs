@@ -28,7 +28,7 @@ async fn value(file: &EnvFile) -> String {
 /// What is in memory differs from the file from now on, as after a rewrite that kept the stamp.
 fn rewritten_within_a_tick(file: &EnvFile) {
     let remembered = HashMap::from([("A".to_owned(), SecretValue::new("old".to_owned()))]);
-    file.files[0].state.lock().loaded.as_mut().expect("a copy").values = Arc::new(remembered);
+    file.files[0].state.lock().loaded.as_mut().expect("a copy").contents.values = Arc::new(remembered);
 }
 
 #[tokio::test]
@@ -128,5 +128,7 @@ async fn bytes_that_are_no_utf_8_take_nothing_away_but_the_value_that_they_are_i
     let file = env_file(path);
     assert_eq!(value(&file).await, "a");
     assert!(!file.values().await.expect("read").contains_key("B"));
+    let error = file.get(&SecretName::new("B").expect("a name")).await.expect_err("not UTF-8");
+    assert_eq!(error.code(), ErrorCode::EnvFileInvalid);
     assert_eq!(file.files[0].state.lock().warned_lines, [2]);
 }
