@@ -84,6 +84,21 @@ function failed(failure, site) {
 }
 
 /**
+ * The same error for another caller.
+ *
+ * @param {unknown} error
+ * @param {{ stack?: unknown }} site
+ */
+function againAt(error, site) {
+  if (!(error instanceof SecretError)) return error
+  const { code, message, requestId, cause } = /** @type {any} */ (error)
+  const again = new SecretError(code, message, { requestId })
+  if (cause !== undefined) Object.defineProperty(again, 'cause', { value: cause, writable: true, configurable: true })
+  replaceStack(again, site.stack)
+  return again
+}
+
+/**
  * Throws what the addon refused.
  *
  * @template T
@@ -113,4 +128,4 @@ function describe(error) {
   }
 }
 
-module.exports = { SecretError, callSite, describe, failed, orThrow }
+module.exports = { SecretError, againAt, callSite, describe, failed, orThrow }

@@ -2,7 +2,7 @@
 
 // Joins equal reads, and hands those of one turn of the loop over together.
 
-const { callSite, failed } = require('./errors')
+const { againAt, callSite, failed } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
@@ -25,6 +25,18 @@ class Read {
       this.reject = reject
     })
   }
+}
+
+/**
+ * A promise of its own: each reader that does not handle a rejection hears of it, with its own frames.
+ *
+ * @param {Promise<string | null>} shared
+ * @param {{ stack?: unknown }} site
+ */
+function joined(shared, site) {
+  return shared.then(undefined, (error) => {
+    throw againAt(error, site)
+  })
 }
 
 /** The reads of one turn: one operation of the addon, whose answers come in portions. */
@@ -94,8 +106,7 @@ class Reads {
     const isShared = variables === undefined || isEmpty(variables)
     if (isShared) {
       const other = this.#underWay.get(name)
-      // A promise of its own: each reader that does not handle a rejection hears of it.
-      if (other !== undefined) return other.promise.then()
+      if (other !== undefined) return joined(other.promise, callSite(this.read))
     }
     const read = new Read(name, variables)
     if (isShared) this.#underWay.set(name, read)

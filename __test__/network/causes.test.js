@@ -162,10 +162,10 @@ describe('AWS', () => {
   test('doctor and the command line say the same', async () => {
     const env = { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_REGION: 'eu-central-1' }
     const cli = new Cli(directory, { ...env, AWS_ENDPOINT_URL: await tlsWith(await issued(await authority())) })
-    const { stdout } = await cli.run('doctor', '-e', 'production')
+    const { stdout } = await cli.run('doctor -e production')
     expect(stdout).toMatch(/^error +AWS +.*localhost:\d+ cannot be reached: its TLS certificate is not trusted/m)
     expect(stdout).toMatch(/→ name the root certificate in AWS_CA_BUNDLE/)
-    const { stderr } = await cli.run('get', 'a', 'b', '-e', 'production')
+    const { stderr } = await cli.run('get A_B -e production')
     expect(stderr).toMatch(/localhost:\d+ cannot be reached/)
   })
 })
@@ -224,8 +224,8 @@ describe('an error', () => {
     const first = async () => delivery.getSecret('A_B').catch((reason) => reason)
     const second = async () => delivery.getSecret('A_B').catch((reason) => reason)
     const [one, other] = await Promise.all([first(), second()])
-    expect(one.stack).toContain('at first')
-    expect(other.stack).toContain('at second')
+    expect(one.stack).toMatch(/at .*\bfirst\b/)
+    expect(other.stack).toMatch(/at .*\bsecond\b/)
   })
 })
 
@@ -274,7 +274,7 @@ describe('Redis', () => {
     [
       'no answer',
       async () => [`redis://127.0.0.1:${started(await Listening.start(net.createServer(() => undefined))).port}`],
-      /127\.0\.0\.1:\d+: no (connection|answer) within \d+ ms/,
+      /127\.0\.0\.1:\d+: (no (connection|answer) within \d+ ms|it does not answer in time)/,
     ],
     [
       'an HTTP server',
@@ -284,7 +284,7 @@ describe('Redis', () => {
     [
       'no TLS',
       async () => [`rediss://127.0.0.1:${started(await RedisServer.start()).port}`, { tls: { ca: company.cert } }],
-      /does not speak TLS|connection was/,
+      /127\.0\.0\.1:\d+: .*\(does it speak TLS there\?\)/,
     ],
     [
       'a certificate that nobody knows',

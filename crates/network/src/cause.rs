@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError};
 
@@ -54,10 +55,17 @@ impl fmt::Display for Cause {
     }
 }
 
-/// `error` and everything that it is made of. An `io::Error` does not name what it wraps as its source.
+/// What libraries share an error by.
+type Shared = Arc<dyn Error + Send + Sync>;
+
+/// `error` and everything that it is made of. An `io::Error` does not name what it wraps as its source, and neither does an
+/// error that is shared.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         let error: &'a (dyn Error + 'static) = *error;
+        if let Some(shared) = error.downcast_ref::<Shared>() {
+            return Some(&**shared);
+        }
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),

@@ -29,7 +29,7 @@ use crate::coherence::Message;
 use crate::settings::RedisSettings;
 use link::Link;
 use parking_lot::Mutex;
-use reason::{failed, late, reason, server_code, unavailable};
+use reason::{Place, failed, late, reason, server_code, unavailable};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::caught::caught;
 use secret::clock::{Clock, Moment, millis};
@@ -78,7 +78,7 @@ pub struct RedisCache {
     clock: Clock,
     server_clock: Mutex<Option<(ServerClock, Moment)>>,
     /// The hosts and ports of the URL, for messages.
-    place: String,
+    place: Place,
     /// Whether it refuses commands with keys of several slots: then it is a node of a cluster.
     has_slots: AtomicBool,
     /// Whether it is a node of a cluster of several, where that was asked.

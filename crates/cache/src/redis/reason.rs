@@ -4,27 +4,46 @@ use network::{Remedy, cause_of};
 use redis::{ErrorKind, RedisError};
 use secret::error::{Cause, ErrorCode, SecretError};
 
-/// The error of a command; `place` is the host and port that was asked, where there is one.
-pub(super) fn unavailable(place: &str, why: &str) -> SecretError {
-    let at = if place.is_empty() { String::new() } else { format!("{place}: ") };
+/// Who is asked.
+pub(super) struct Place {
+    /// Hosts and ports, or a socket.
+    pub(super) shown: String,
+    /// Whether TLS is spoken. A server without it waits for the end of what it takes for a command.
+    pub(super) is_tls: bool,
+}
+
+impl Place {
+    fn why_late(&self) -> &'static str {
+        if self.is_tls { " (does it speak TLS there?)" } else { "" }
+    }
+}
+
+/// The error of a command.
+pub(super) fn unavailable(place: &Place, why: &str) -> SecretError {
+    let at = if place.shown.is_empty() { String::new() } else { format!("{}: ", place.shown) };
     SecretError::new(ErrorCode::CacheUnavailable, format!("Redis is not available: {at}{why}"))
 }
 
 /// That `place` did not answer in time.
-pub(super) fn late(place: &str, why: &str) -> SecretError {
-    let cause = Cause { code: "ETIMEDOUT".into(), message: format!("{place}: {why}"), place: split(place) };
-    unavailable(place, why).caused_by(Some(cause))
+pub(super) fn late(place: &Place, why: &str) -> SecretError {
+    let why = format!("{why}{}", place.why_late());
+    let message = format!("{}: {why}", place.shown);
+    let cause = Cause { code: "ETIMEDOUT".into(), message, place: split(&place.shown) };
+    unavailable(place, &why).caused_by(Some(cause))
 }
 
 /// The error that `error` of `place` is.
-pub(super) fn failed(place: &str, error: &RedisError) -> SecretError {
-    let why = reason(error);
+pub(super) fn failed(place: &Place, error: &RedisError) -> SecretError {
+    let mut why = reason(error);
+    if network_cause(error).is_some_and(|cause| cause.code == "ETIMEDOUT") {
+        why.push_str(place.why_late());
+    }
     let cause = match (server_code(error), network_cause(error)) {
         (Some(code), _) if is_plain(&code) => Some((code.into(), None)),
-        (_, Some(cause)) => Some((cause.code.into(), split(place))),
+        (_, Some(cause)) => Some((cause.code.into(), split(&place.shown))),
         _ => None,
     };
-    let cause = cause.map(|(code, at)| Cause { code, message: format!("{place}: {why}"), place: at });
+    let cause = cause.map(|(code, at)| Cause { code, message: format!("{}: {why}", place.shown), place: at });
     unavailable(place, &why).caused_by(cause)
 }
 
@@ -101,11 +120,15 @@ mod tests {
     use super::*;
     use std::io;
 
+    fn place(shown: &str) -> Place {
+        Place { shown: shown.to_owned(), is_tls: false }
+    }
+
     #[test]
     fn nothing_of_the_server_is_repeated() {
         let parse = redis::parse_redis_value(b"-WRONGPASS canary\r\n");
         let error = parse.and_then(redis::Value::extract_error).expect_err("an error");
-        let told = failed("h:6379", &error);
+        let told = failed(&place("h:6379"), &error);
         assert!(told.to_string().contains("WRONGPASS: the user or the password"), "{told}");
         assert!(!format!("{told:?}").contains("canary"));
     }
@@ -113,7 +136,7 @@ mod tests {
     #[test]
     fn a_failure_of_the_network_names_the_place() {
         let refused = RedisError::from(io::Error::from(io::ErrorKind::ConnectionRefused));
-        let told = failed("[::1]:6379", &refused);
+        let told = failed(&place("[::1]:6379"), &refused);
         assert_eq!(told.to_string(), "Redis is not available: [::1]:6379: connection refused (nothing listens there)");
         assert_eq!(told.cause().and_then(|cause| cause.place.clone()), Some(("::1".into(), 6379)));
     }

@@ -10,6 +10,7 @@ use redis::{
 use zeroize::Zeroizing;
 
 use super::link::Pushes;
+use super::reason::Place;
 use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
 use crate::settings::{RedisSettings, SentinelUser};
 
@@ -37,18 +38,17 @@ pub fn check_url(url: &str, has_tls_options: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// The hosts and ports of a URL, without user and password.
-pub(super) fn place(url: &str) -> String {
-    match Target::parse(url) {
-        Ok(Target::Standalone(info)) => match info.addr() {
+/// Who is asked at a URL, without user and password.
+pub(super) fn place(url: &str) -> Place {
+    let Ok(target) = Target::parse(url) else { return Place { shown: String::new(), is_tls: false } };
+    let shown = match &target {
+        Target::Standalone(info) => match info.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => at(host, *port),
             other => other.to_string(),
         },
-        Ok(Target::Nodes(nodes)) => {
-            nodes.hosts.iter().map(|(host, port)| at(host, *port)).collect::<Vec<_>>().join(", ")
-        }
-        Err(_) => String::new(),
-    }
+        Target::Nodes(nodes) => nodes.hosts.iter().map(|(host, port)| at(host, *port)).collect::<Vec<_>>().join(", "),
+    };
+    Place { shown, is_tls: target.is_tls() }
 }
 
 fn at(host: &str, port: u16) -> String {
