@@ -215,9 +215,10 @@ impl Aws {
                 Attempt::TimedOut => {
                     // The connection may be dead, and with it those that were idle as long.
                     connections.renew(pool);
-                    return Ok(Err(match trace.unanswered() {
-                        Some(destination) => SdkError::timeout_error(Unreached::late(destination)),
-                        None => SdkError::timeout_error("no answer in time"),
+                    return Ok(Err(match (trace.unanswered(), self.identity.late()) {
+                        (Some(destination), _) => SdkError::timeout_error(Unreached::late(destination)),
+                        (None, Some(problem)) => SdkError::timeout_error(problem),
+                        (None, None) => SdkError::timeout_error("no answer in time"),
                     }));
                 }
                 Attempt::Frozen => {

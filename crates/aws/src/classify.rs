@@ -110,7 +110,8 @@ where
         },
         other => match chain(other).find_map(|link| link.downcast_ref::<Problem>()) {
             Some(problem) => {
-                let meaning = (ErrorCode::SourceUnavailable, problem.message.clone(), Nature::Systemic);
+                let code = if problem.is_late { ErrorCode::SourceTimeout } else { ErrorCode::SourceUnavailable };
+                let meaning = (code, problem.message.clone(), Nature::Systemic);
                 let (cause, sort) = (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.is_missing });
                 Refusal { cause, sort, ..Refusal::new(meaning) }
             }

@@ -26,6 +26,11 @@ pub(super) async fn build(
 ) -> Result<(Client, Connections)> {
     let (shared, connections) = shared(config, identity, place).await?;
     let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
+    if let Some(region) = shared.region().map(Region::as_ref).filter(|region| !is_region(region)) {
+        let shown: String = region.escape_debug().take(60).collect();
+        let why = format!("'{shown}' is no AWS region, such as eu-central-1 (aws.region, AWS_REGION, the profile)");
+        return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+    }
     if shared.region().is_none() {
         let is_placed = shared.endpoint_url().is_some() || config.variables.contains_key(OWN_ENDPOINT);
         if !is_placed {
@@ -39,6 +44,11 @@ pub(super) async fn build(
 
 const OWN_ENDPOINT: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
 const NO_REGION: &str = "no AWS region is set: set aws.region or AWS_REGION (or region in the profile)";
+
+/// Whether a text may be a region. The SDK would make a host name of it.
+fn is_region(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
 
 /// Loads what the clients of all services have in common.
 ///

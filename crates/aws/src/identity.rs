@@ -64,6 +64,11 @@ impl Identity {
         self.0.held.lock().credentials = None;
     }
 
+    /// That the credentials did not arrive in time, where there are none.
+    pub(crate) fn late(&self) -> Option<Problem> {
+        self.0.held.lock().credentials.is_none().then(|| Problem::late(&self.0.config))
+    }
+
     /// Ends what is under way, and forgets everything.
     pub(crate) fn close(&self) {
         let held = std::mem::take(&mut *self.0.held.lock());

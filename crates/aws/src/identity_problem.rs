@@ -26,6 +26,8 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// Whether nothing at all names any.
     pub(crate) is_missing: bool,
+    /// Whether they did not arrive in time.
+    pub(crate) is_late: bool,
     pub(crate) cause: Option<Cause>,
 }
 
@@ -39,7 +41,16 @@ impl Error for Problem {}
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_missing: false, cause: None }
+        Self { message: message.into(), is_missing: false, is_late: false, cause: None }
+    }
+
+    /// They did not arrive in time.
+    pub(crate) fn late(config: &AwsSettings) -> Self {
+        let from = match &config.credentials {
+            Some(_) => "aws.credentials, the service's own function, did not settle".to_owned(),
+            None => "no place that names some answered (a credential_process, SSO, STS, a container or EC2)".to_owned(),
+        };
+        Self { is_late: true, ..Self::new(format!("AWS credentials did not arrive in time: {from} (aws.timeoutMs)")) }
     }
 
     /// The chosen profile is not there, or cannot be read.
@@ -90,7 +101,7 @@ impl Problem {
             }
         };
         let asked_for = profiles.chosen.is_some() && !has_keys(config);
-        Self { message, is_missing: is_missing && !asked_for, cause }
+        Self { message, is_missing: is_missing && !asked_for, is_late: false, cause }
     }
 }
 
@@ -190,16 +201,18 @@ impl Failed<'_> {
     }
 
     fn of_process(&self, name: &str) -> String {
-        let code = self.text.split("exited with code ").nth(1);
+        let code = self.text.split("exited with code exit status: ").nth(1);
         let code: String = code.unwrap_or_default().chars().take_while(char::is_ascii_digit).take(10).collect();
         let how = if self.text.contains("timed out") || self.text.contains("timeout") {
             "did not end in time".to_owned()
         } else if !code.is_empty() {
             format!("ended with code {code}")
-        } else if self.text.contains("Error retrieving credentials from external process") {
-            "could not be run, or did not print credentials".to_owned()
-        } else {
+        } else if self.text.contains("exited with code signal: ") {
+            "was ended by a signal".to_owned()
+        } else if self.text.contains("could not parse response") || self.text.contains("could not decode output") {
             "did not print credentials in AWS's form".to_owned()
+        } else {
+            "could not be run".to_owned()
         };
         format!("the credential_process of the profile '{name}' {how}; run its command by hand to see why")
     }
