@@ -562,25 +562,44 @@ export interface EventsOptions {
   pollSeconds?: number | Unset
 }
 
-/** The audit log: one record for each value, written before the value is delivered. See docs/audit.md. */
+/** The audit log, which accounts for each value before it is delivered. See docs/audit.md. */
 export interface AuditOptions {
-  /** A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory. */
+  /**
+   * A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory; in test a file
+   * in the system's temporary directory.
+   */
   path?: string | Unset
   /**
-   * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them with a warning. Default: `'deny'`
-   * in staging and production, else `'warn'`.
+   * `'counted'` writes one record a second for the cached reads of one version, with their number; `'each'` writes a
+   * record for each of them. Default: `'counted'`.
+   */
+  hits?: 'counted' | 'each' | Unset
+  /**
+   * `'deny'` refuses secrets while records cannot be written; `'warn'` delivers them with a warning, and does not wait
+   * for the log. Default: `'deny'` in staging and production, else `'warn'`.
    */
   onFailure?: 'deny' | 'warn' | Unset
   /** Receives whole lines, in order, instead of the file. If it throws, the same lines are offered again. */
   sink?: ((lines: string) => Promise<void> | void) | Unset
-  /** Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. */
+  /**
+   * Key that makes every link of the chain an HMAC: at least 16 random bytes, or their base64 text. Default:
+   * `TCS_AUDIT_KEY`, else none.
+   */
   key?: string | Uint8Array | Unset
   /** Size in MiB at which a new file is started. 1 to 1048576. Default: `256`. */
   maxMegabytes?: number | Unset
-  /** Age in hours at which a new file is started. 1 to 8760. Default: never. */
+  /** Age in hours at which a new file is started. 1 to 8760. Default: `24` with `keepDays`, else never. */
   rotateHours?: number | Unset
+  /**
+   * Days after its end at which an older file is deleted, which a record in the log says. 1 to 36500. Default: never.
+   */
+  keepDays?: number | Unset
   /** Label that every record carries as `caller`. Up to 255 bytes. */
   label?: string | Unset
+  /**
+   * Name of the program in the records that say who writes; further words are its command. Default: the script's name.
+   */
+  program?: string | Unset
   /**
    * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR`, else `/tmp` or
    * `/dev/shm`, whichever can be written to (Windows: the user's temporary directory).
@@ -651,7 +670,7 @@ export interface SecretDeliveryOptions {
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
   /**
-   * The [audit log](docs/audit.md): one record for each value, written before the value is delivered. Default: off in
+   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. Default: off in
    * development, on elsewhere.
    */
   audit?: AuditOptions | false | Unset
@@ -923,6 +942,20 @@ export interface HealthReport {
   checkedAt: string
   /** State of each source, each cache and the audit log. */
   checks: Record<'aws' | 'envFile' | 'runtime' | 'memory' | 'redis' | 'audit', HealthCheck>
+}
+
+/** Whether an instance should get traffic. */
+export interface Readiness {
+  /** `false` with the status `not-ready`. */
+  ready: boolean
+  /**
+   * `ready`: every required declared secret can be delivered. `degraded`: the same, but from copies while AWS fails, or an
+   * optional secret cannot be delivered. `not-ready`: a required one cannot be delivered. If no secret is required: no
+   * source is usable.
+   */
+  status: 'ready' | 'degraded' | 'not-ready'
+  /** Each thing that fails, as a sentence with the name of the secret. Empty with the status `ready`. */
+  reasons: string[]
 }
 
 /** The report of a rotation: how it ended, and each step. Never a value. */
@@ -1439,6 +1472,24 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
       environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
     },
   )
+  /**
+   * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
+   * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
+   * find it in memory.
+   * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
+   *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
+   *   a required secret
+   */
+  static open<const T extends Tools = Tools, Own extends string = never>(
+    options?: SecretDeliveryOptions & {
+      /** The declared tools, whose names TypeScript then knows. */
+      tools?: (T & KnownMembers<T>) | Unset
+      /** The declared environments, whose names TypeScript then knows. */
+      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
+      /** One of the four, or a declared one. */
+      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
+    },
+  ): Promise<SecretDelivery<T, Own>>
   /** The environment that this delivery reads the secrets of. */
   readonly environment: Environment | Own
   /** The copies in memory and in Redis. */
@@ -1579,8 +1630,13 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    *   `CLOSED`
    */
   identity(): Promise<AwsIdentity | null>
-  /** State of every source and cache, with the reason. Never rejects, except with CLOSED. */
+  /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
+  /**
+   * Whether this instance should get traffic, for a readiness probe. Answers within a second, never rejects, and asks AWS
+   * at most once in ten seconds.
+   */
+  ready(): Promise<Readiness>
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   /** Closes the delivery at the end of an `await using` block. */
@@ -1612,13 +1668,26 @@ export interface AuditVerification {
   bytes: number
   /** Number of the first record; above 1 if older files are elsewhere. */
   firstSequence: number
+  /** Number of the first file; above 1 if older files are elsewhere. */
+  firstFile: number
+  /** Number of the youngest file of which a record says that it was deleted because of `audit.keepDays`; 0 if none. */
+  expiredFiles: number
   /** Number of the last record. */
   lastSequence: number
+  /** Link of the last record, as 64 hexadecimal digits. Note it elsewhere, and expect it in a later verification. */
+  lastLink: string
   /** Whether the state file beside the log confirms that nothing is missing at the end. */
   endConfirmed: boolean
   /** Number of journals of ended processes whose records are not in the log yet; opening the log takes them over. */
   unrecoveredJournals: number
-  /** Number of records by outcome. */
+  /**
+   * Number of values that were delivered, as the log accounts for them: the sum of `count`, or 1, over the records of the
+   * event `access` with the outcome `ok`.
+   */
+  deliveries: number
+  /** Number of values that were delivered without a place for their records (`onFailure: 'warn'`). */
+  missedDeliveries: number
+  /** Number of records by outcome. A record may stand for several deliveries. */
   outcomes: {
     /** A value was delivered. */
     ok: number
@@ -1640,6 +1709,12 @@ export function verifyAuditLog(
   options?: {
     /** The key that the log was written with, as bytes or as base64 text. Default: none. */
     key?: string | Uint8Array
+    /** Number of the record with which the log must begin, at the latest. Default: any. */
+    firstSequence?: number
+    /** Number of a record that must be there. Default: none. */
+    lastSequence?: number
+    /** Link of the record `lastSequence`, as an earlier verification gave it. Default: any. */
+    lastLink?: string
   },
 ): Promise<AuditVerification>
 

@@ -21,6 +21,8 @@ export declare class NativeDelivery {
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
   health(id: number): void
+  /** `ready`. */
+  ready(id: number, variables: Record<string, string>): void
   /** `handleSecretEvent`. */
   handleEvent(id: number, event: string): void
   /** Starts to look for changed secrets, unless that has started already. */
@@ -55,13 +57,16 @@ export declare class NativeDelivery {
   cachedTool(tool: string): Record<string, string> | null
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
-   * one's; variables that are not given are asked for when they are needed.
+   * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
+   * callers share each of them.
    */
-  getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null): void
+  getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
   /** `getToolSecrets`. */
-  getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
+  getToolSecrets(id: number, tool: string, variables: Record<string, string>, readers: number, maxAgeSeconds?: number | undefined | null): void
+  /** Whether there is an audit log. */
+  isAudited(): boolean
   /** Whether a read needs the process variables at once. */
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
@@ -93,7 +98,7 @@ export declare class NativeDelivery {
   /** `getSecretFromRuntime`. */
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
-  getSecretVersions(id: number, name: string, fresh: boolean): void
+  getSecretVersions(id: number, name: string, fresh: boolean, readers: number): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
@@ -145,6 +150,14 @@ export interface ApplyReport {
   secrets: Array<AppliedSecret>
 }
 
+/** Records that must be there. */
+export interface AuditExpected {
+  firstSequence?: number
+  lastSequence?: number
+  /** The link of the record `last_sequence`, as 64 hexadecimal digits. */
+  lastLink?: string
+}
+
 /** The first fault of an audit log. */
 export interface AuditFault {
   kind: string
@@ -174,6 +187,11 @@ export interface AuditVerification {
   endConfirmed: boolean
   unrecoveredJournals: number
   outcomes: AuditOutcomes
+  deliveries: number
+  missedDeliveries: number
+  firstFile: number
+  expiredFiles: number
+  lastLink: string
 }
 
 /** Calls of one AWS operation by outcome. */
@@ -326,6 +344,12 @@ export interface NativeAmbient {
   variables: Record<string, string>
   /** `process.cwd()`. */
   workingDirectory: string
+  /** The name of the machine. */
+  host?: string
+  /** The number of the user. */
+  uid?: number
+  /** The name of the script. */
+  program?: string
 }
 
 /** What was below a failure. */
@@ -419,6 +443,13 @@ export interface PromClientValue {
 
 /** The content type of `metrics.prometheus()`. */
 export declare const PROMETHEUS_CONTENT_TYPE: string
+
+/** Whether this instance should get traffic. */
+export interface Readiness {
+  ready: boolean
+  status: string
+  reasons: Array<string>
+}
 
 /** Retrievals that the service reported. */
 export interface RecordedRetrievals {
@@ -605,7 +636,7 @@ export interface ValidationResult {
 }
 
 /** Verifies the log at `path`. Resolves to why not when it cannot be read. */
-export declare function verifyAuditLog(path: string, key?: Uint8Array | undefined | null): Promise<AuditVerification | NativeFailure>
+export declare function verifyAuditLog(path: string, key?: Uint8Array | undefined | null, expected?: AuditExpected | undefined | null): Promise<AuditVerification | NativeFailure>
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string

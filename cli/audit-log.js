@@ -3,6 +3,7 @@
 // Reads an audit log line by line, since it may have gigabytes.
 
 const fs = require('node:fs')
+const path = require('node:path')
 const readline = require('node:readline')
 const { CliError, EXIT } = require('./exit')
 
@@ -47,6 +48,56 @@ async function* records(file) {
   }
 }
 
+/**
+ * The files of a log that are there, oldest first.
+ *
+ * @param {string} log
+ * @returns {string[]}
+ */
+function filesOf(log) {
+  const { dir, name, ext } = path.parse(log)
+  const rotated = new RegExp(`^${escaped(name)}-\\d{8}T\\d{6}Z-(\\d{6,})${escaped(ext)}$`)
+  /** @param {string} file */
+  const number = (file) => Number(rotated.exec(path.basename(file))?.[1])
+  let older
+  try {
+    older = fs.readdirSync(dir || '.').filter((file) => rotated.test(file))
+  } catch (error) {
+    throw notRead(log, error)
+  }
+  older.sort((a, b) => number(a) - number(b))
+  const found = older.map((file) => path.join(dir, file))
+  return fs.existsSync(log) || found.length === 0 ? [...found, log] : found
+}
+
+/** @param {string} text */
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
+/**
+ * The records of a log with its older files, each with the actor of its instance: `host`, `user`, `program`, …
+ *
+ * @param {string} log
+ * @returns {AsyncGenerator<{ record: any, actor: Record<string, string> }>}
+ */
+async function* allRecords(log) {
+  /** @type {Map<string, Record<string, string>>} */
+  const actors = new Map()
+  for (const file of filesOf(log)) {
+    for await (const record of records(file)) {
+      if (record.event === 'open' || record.event === 'session') actors.set(record.instance, pairs(record.detail))
+      yield { record, actor: actors.get(record.instance) ?? {} }
+    }
+  }
+}
+
+/** The `name=value` pairs of a detail. @param {string} [detail] @returns {Record<string, string>} */
+function pairs(detail = '') {
+  const split = detail.split(' ').map((pair) => pair.split('='))
+  return Object.fromEntries(split.filter(([, value]) => value !== undefined))
+}
+
 /** @param {string} line */
 function parsed(line) {
   try {
@@ -62,4 +113,4 @@ function notRead(file, error) {
   return new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
 }
 
-module.exports = { DEFAULT_FILE, defaultLog, logOf, readKey, records }
+module.exports = { DEFAULT_FILE, allRecords, defaultLog, filesOf, logOf, parsed, readKey, records }

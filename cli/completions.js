@@ -2,7 +2,8 @@
 
 // What may stand next on a command line. The scripts of the shells ask with `tcs-secrets complete -- <words>`.
 
-const { loadConfig } = require('./config-file')
+const { loadConfig } = require('../lib/config-file')
+const { ENVIRONMENTS } = require('./environments')
 
 /** @typedef {{ value: string, description: string }} Candidate */
 
@@ -73,7 +74,8 @@ async function possible(program, command, given, open, typed) {
  * @returns {Promise<Candidate[] | typeof FILES>}
  */
 async function valuesOf(choices, what, given) {
-  if (choices !== undefined) return choices.map((value) => ({ value, description: '' }))
+  const words = what.includes('--environment') ? ENVIRONMENTS : choices
+  if (words !== undefined) return words.map((value) => ({ value, description: '' }))
   if (/file|module|command/.test(what)) return FILES
   const declared = (await declaredInJson()).filter(
     ({ tool, secretType }) => PLAIN.test(tool ?? 'x') && PLAIN.test(secretType),

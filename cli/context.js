@@ -1,10 +1,11 @@
 'use strict'
 
+const { knownEnvironment, presetOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
-const { loadConfig } = require('./config-file')
+const { loadConfig } = require('../lib/config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
-/** @typedef {import('./config-file').Config} Config */
+/** @typedef {import('../lib/config-file').Config} Config */
 /** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
 
 /** The configuration and the delivery of a command. */
@@ -22,7 +23,7 @@ class Context {
   async config() {
     const config = await loadConfig({ file: this.globals.config })
     if (this.globals.environment === undefined) return config
-    const environment = /** @type {Config['options']['environment']} */ (this.globals.environment)
+    const environment = knownEnvironment(this.globals.environment, config.options)
     return { ...config, options: { ...config.options, environment } }
   }
 
@@ -72,15 +73,31 @@ function openDelivery({ file, directory, options }, logger) {
  * @param {typeof import('../index').environmentDefaults} defaults
  * @returns {Config['options']['audit']}
  */
-function auditOptions({ audit, environment }, defaults) {
+function auditOptions(options, defaults) {
+  const { audit, environment } = options
   const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
-  const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
+  const name = environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')
+  const byDefault = () => presetOf(name, options, defaults)?.audit ?? false
   const given = audit ?? (byDefault() ? {} : undefined)
   // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given
-  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', ...rest } = given
-  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, label }
-  return { ...rest, label, sink: (lines) => void process.stderr.write(lines) }
+  const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', program = running, ...rest } = given
+  // The log is the service's: this program neither starts new files nor deletes old ones.
+  const guest = { label, program, isGuest: true }
+  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, ...guest }
+  return { ...rest, ...guest, sink: (lines) => void process.stderr.write(lines) }
+}
+
+/** This program and its command, for the audit log. */
+let running = 'tcs-secrets'
+
+/**
+ * Notes which command runs.
+ *
+ * @param {string[]} names Such as `['migrate', 'plan']`.
+ */
+function nameCommand(names) {
+  running = ['tcs-secrets', ...names].join(' ')
 }
 
 /** The package. It is loaded late, since --help and --version need no addon. @returns {typeof import('../index')} */
@@ -113,5 +130,6 @@ function noToolsDeclared({ file }) {
 exports.Context = Context
 exports.declaredTools = declaredTools
 exports.library = library
+exports.nameCommand = nameCommand
 exports.noToolsDeclared = noToolsDeclared
 exports.openDelivery = openDelivery

@@ -2,8 +2,10 @@
 
 const { Command, Help, Option } = require('commander')
 const { version } = require('../package.json')
-const { Context } = require('./context')
+const { Context, nameCommand } = require('./context')
 const { ENVIRONMENTS } = require('./environments')
+
+const NAMES = ENVIRONMENTS.slice(0, 4).join(', ')
 
 /** The commands, in the order of the help. */
 const COMMANDS = [
@@ -58,7 +60,10 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .addOption(new Option('-e, --environment <name>', 'environment whose secrets are used').choices(ENVIRONMENTS))
+    .option(
+      '-e, --environment <name>',
+      `environment whose secrets are used (${NAMES}, or one that the configuration declares)`,
+    )
     .option('--json', 'print one JSON document, also for errors')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
@@ -76,8 +81,10 @@ function createProgram(terminal, setExit) {
   /** @type {Handle} */
   const handle =
     (handler) =>
-    async (...args) =>
+    async (...args) => {
+      nameCommand(namesOf(args.at(-1)))
       setExit(await handler(new Context(terminal, program.opts()), ...args))
+    }
   /** The delivery is closed when the handler ends. @type {HandleOpen} */
   const handleOpen = (handler) =>
     handle((context, ...args) =>
@@ -85,6 +92,13 @@ function createProgram(terminal, setExit) {
     )
   for (const add of COMMANDS) add(program, handle, handleOpen)
   return program
+}
+
+/** The names of a command and of those that it belongs to, without the program's. @param {Command} command */
+function namesOf(command) {
+  const names = []
+  for (let at = command; at?.parent; at = at.parent) names.unshift(at.name())
+  return names
 }
 
 module.exports = { createProgram }

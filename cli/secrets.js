@@ -1,6 +1,6 @@
 'use strict'
 
-const { nameOf } = require('./config-file')
+const { nameOf } = require('../lib/config-file')
 const { declaredTools, noToolsDeclared } = require('./context')
 const { namesInEnvFile } = require('./env-file')
 const { CliError, EXIT } = require('./exit')

@@ -25,4 +25,21 @@ function relative(iso, now) {
   return seconds >= 0 ? `in ${duration(seconds)}` : `${duration(-seconds)} ago`
 }
 
-module.exports = { duration, moment, relative }
+/** Seconds of the units that a span may have. */
+const SPANS = { m: 60, h: 3_600, d: 86_400, w: 604_800 }
+
+/**
+ * The moment that a user names: ISO 8601, or a span such as `90m`, `24h`, `7d` before now. `undefined` if it is neither.
+ *
+ * @param {string} text
+ * @param {number} now Milliseconds since 1970.
+ * @returns {number | undefined} Milliseconds since 1970.
+ */
+function momentNamed(text, now) {
+  const span = /^(\d{1,6})([mhdw])$/.exec(text)
+  if (span !== null) return now - Number(span[1]) * SPANS[/** @type {keyof typeof SPANS} */ (span[2])] * 1000
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : NaN
+  return Number.isNaN(at) ? undefined : at
+}
+
+module.exports = { duration, moment, momentNamed, relative }

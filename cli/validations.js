@@ -2,7 +2,7 @@
 
 // Runs the four validations of a migration. The result contains no values.
 
-const { functionsOf } = require('./config-file')
+const { functionsOf } = require('../lib/config-file')
 const { CliError, EXIT, describe } = require('./exit')
 const { plural, told } = require('./words')
 

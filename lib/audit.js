@@ -7,17 +7,31 @@ const native = require('./load')
 
 /**
  * @param {string} path
- * @param {{ key?: string | Uint8Array }} [options]
+ * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string }} [options]
  * @returns {Promise<import('../index').AuditVerification>}
  */
 async function verifyAuditLog(path, options = {}) {
   if (typeof path !== 'string' || path === '') throw new SecretError('CONFIG_INVALID', 'path must be a file name')
-  const { key } = options
+  const { key, firstSequence, lastSequence, lastLink } = options
   if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
   }
+  for (const [name, number] of Object.entries({ firstSequence, lastSequence })) {
+    if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
+      throw new SecretError('CONFIG_INVALID', `${name} must be a whole number`)
+    }
+  }
+  if (lastLink !== undefined && !(typeof lastLink === 'string' && /^[0-9a-f]{64}$/.test(lastLink))) {
+    throw new SecretError('CONFIG_INVALID', 'lastLink must have 64 hexadecimal digits')
+  }
+  if (lastLink !== undefined && lastSequence === undefined) {
+    throw new SecretError('CONFIG_INVALID', 'lastLink needs lastSequence')
+  }
+  const expected = { firstSequence, lastSequence, lastLink }
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
-  return /** @type {import('../index').AuditVerification} */ (orThrow(await native.verifyAuditLog(path, bytes)))
+  return /** @type {import('../index').AuditVerification} */ (
+    orThrow(await native.verifyAuditLog(path, bytes, expected))
+  )
 }
 
 module.exports = { verifyAuditLog }

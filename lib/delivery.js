@@ -2,6 +2,7 @@
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
 
+const { actor } = require('./actor')
 const { assertEnvironment, assertName, checkedScope, checkedSink, eventText, referenceOf } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates } = require('./candidates')
@@ -17,11 +18,13 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { loadedOptions, readAll } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
+const { downReport } = require('./reports')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -38,12 +41,39 @@ class SecretDelivery {
   #reads
   #readCached
   #listeners
-  #flights = new Flights((begin, landed) => this.#start(begin, landed))
+  #flights = new Flights(
+    (begin, landed) => this.#start(begin, landed),
+    () => this.#native.isAudited(),
+  )
   #variables
   #variablesComeFirst
   /** @type {Promise<void> | undefined} */
   #closing
   #candidates = new Candidates((name) => this.#allValues(name))
+  /** Where relative paths start while `open` makes a delivery. @type {string | undefined} */
+  static #directory
+
+  /**
+   * @param {any} [options]
+   * @returns {Promise<any>}
+   */
+  static async open(options) {
+    const { options: all, directory, names, required } = await loadedOptions(options)
+    let delivery
+    try {
+      SecretDelivery.#directory = directory
+      delivery = new this(all)
+    } finally {
+      SecretDelivery.#directory = undefined
+    }
+    try {
+      await readAll(delivery, names, required)
+    } catch (error) {
+      await delivery.close()
+      throw error
+    }
+    return delivery
+  }
 
   /** @param {Options} [options] */
   constructor(options) {
@@ -58,7 +88,8 @@ class SecretDelivery {
       audit,
       ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
     }
-    const ambient = { variables: forConfiguration(), workingDirectory: process.cwd() }
+    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
+    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
     this.#variables = new VariableSource(rest.runtime?.variables)
     const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
     this.#listeners = messages.listeners
@@ -244,7 +275,21 @@ class SecretDelivery {
 
   /** @returns {Promise<import('../index').HealthReport>} */
   async health() {
-    return this.#start((id) => this.#native.health(id))
+    try {
+      return await this.#start((id) => this.#native.health(id))
+    } catch (error) {
+      return downReport(this.environment, error)
+    }
+  }
+
+  /** @returns {Promise<import('../index').Readiness>} */
+  async ready() {
+    try {
+      const found = this.#variables.all()
+      return await this.#start((id) => this.#native.ready(id, found))
+    } catch (error) {
+      return { ready: false, status: 'not-ready', reasons: [/** @type {Error} */ (error).message] }
+    }
   }
 
   /**
@@ -315,8 +360,8 @@ class SecretDelivery {
   async getSecretVersions(secretName) {
     assertName('secretName', secretName)
     /** @type {import('../index').SecretVersions} */
-    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id) =>
-      this.#native.getSecretVersions(id, secretName, false),
+    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id, callers) =>
+      this.#native.getSecretVersions(id, secretName, false, callers),
     )
     return copyOf(shared)
   }
@@ -428,13 +473,13 @@ class SecretDelivery {
   async #readTool(toolName, maxAgeSeconds) {
     const found = this.#variables.forTool(toolName)
     if (maxAgeSeconds !== undefined) {
-      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
+      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, 1, maxAgeSeconds))
     }
     const cached = this.#native.cachedTool(toolName)
     if (cached !== null) return cached
     /** @type {Record<string, string>} */
-    const shared = await this.#flights.join(`tool ${toolName}`, found, (id) =>
-      this.#native.getToolSecrets(id, toolName, found, undefined),
+    const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
+      this.#native.getToolSecrets(id, toolName, found, callers, undefined),
     )
     return copyOf(shared)
   }
@@ -476,7 +521,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     /** @type {Promise<import('../index').SecretVersions>} */
-    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true))
+    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true, 1))
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]

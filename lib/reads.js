@@ -19,6 +19,10 @@ class Read {
     this.name = name
     this.variables = variables
     this.site = callSite(Reads.prototype.read)
+    /** How many readers share it. */
+    this.readers = 1
+    /** Whether it was handed over to the addon. */
+    this.hasBegun = false
     /** @type {Promise<string | null>} */
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve
@@ -66,6 +70,7 @@ class Turn {
 class Reads {
   #native
   #operations
+  #isAudited
   /** By name: readers of one secret share one read. @type {Map<string, Read>} */
   #underWay = new Map()
   /** The turn that is not handed over yet. @type {Turn | undefined} */
@@ -75,8 +80,10 @@ class Reads {
     if (turn === undefined) return
     this.#turn = undefined
     const names = turn.reads.map(({ name }) => name)
+    for (const read of turn.reads) read.hasBegun = true
+    const readers = turn.reads.some((read) => read.readers > 1) ? turn.reads.map((read) => read.readers) : undefined
     const variables = turn.reads[0].variables === undefined ? undefined : turn.reads.map((read) => read.variables ?? {})
-    this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables), turn)
+    this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables, readers), turn)
   }
   #end = (/** @type {Read} */ read, /** @type {any} */ answer) => {
     // Removed before anyone goes on: a reader that asks from then on gets a read of its own.
@@ -92,11 +99,13 @@ class Reads {
   constructor(native, operations) {
     this.#native = native
     this.#operations = operations
+    this.#isAudited = native.isAudited()
   }
 
   /**
    * Joins the read of `name` under way or begins one. A read that was given variables is not shared: each such read sees
-   * them as they are at its own time.
+   * them as they are at its own time. With an audit log a read that has begun is not joined here: the addon writes down,
+   * before it answers, for how many readers that is. It joins equal reads itself, so AWS is asked once all the same.
    *
    * @param {string} name
    * @param {Found | undefined} variables Unset where the addon asks for them when it needs them.
@@ -106,7 +115,10 @@ class Reads {
     const isShared = variables === undefined || isEmpty(variables)
     if (isShared) {
       const other = this.#underWay.get(name)
-      if (other !== undefined) return joined(other.promise, callSite(this.read))
+      if (other !== undefined && !(other.hasBegun && this.#isAudited)) {
+        other.readers++
+        return joined(other.promise, callSite(this.read))
+      }
     }
     const read = new Read(name, variables)
     if (isShared) this.#underWay.set(name, read)

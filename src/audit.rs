@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use delivery_core::audit::log::{Key, VerifyOptions, verify};
+use delivery_core::audit::log::{Hash, Key, VerifyOptions, parse_hex, verify};
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Result, Task, Uint8Array};
 use napi_derive::napi;
 use secret::error::{ErrorCode, SecretError};
@@ -15,6 +15,30 @@ use crate::reports::audit::AuditVerification;
 pub struct Verify {
     path: PathBuf,
     key: Option<Vec<u8>>,
+    expected: AuditExpected,
+}
+
+/// Records that must be there.
+#[napi(object)]
+#[derive(Default)]
+pub struct AuditExpected {
+    pub first_sequence: Option<i64>,
+    pub last_sequence: Option<i64>,
+    /// The link of the record `last_sequence`, as 64 hexadecimal digits.
+    pub last_link: Option<String>,
+}
+
+impl AuditExpected {
+    /// Adds them to `options`; `None` if the link is none.
+    fn add_to(&self, options: VerifyOptions) -> Option<VerifyOptions> {
+        let number = |given: Option<i64>| given.and_then(|number| u64::try_from(number).ok());
+        let (first, last) = (number(self.first_sequence), number(self.last_sequence));
+        let link: Option<Hash> = match &self.last_link {
+            Some(text) => Some(parse_hex(text.as_bytes())?),
+            None => None,
+        };
+        Some(VerifyOptions { first, last, anchor: last.zip(link), ..options })
+    }
 }
 
 type Verified = Either<AuditVerification, NativeFailure>;
@@ -32,7 +56,9 @@ impl Task for Verify {
                 some => some,
             },
         };
-        let options = VerifyOptions { key, ..VerifyOptions::default() };
+        let Some(options) = self.expected.add_to(VerifyOptions { key, ..VerifyOptions::default() }) else {
+            return Ok(unreadable("the expected link must have 64 hexadecimal digits".into()));
+        };
         let verified = verify(&self.path, &options, &mut |_| ControlFlow::Continue(()));
         Ok(verified.map_or_else(|failure| unreadable(failure.message), |verification| Either::A(verification.into())))
     }
@@ -44,6 +70,7 @@ impl Task for Verify {
 
 /// Verifies the log at `path`. Resolves to why not when it cannot be read.
 #[napi(ts_return_type = "Promise<AuditVerification | NativeFailure>")]
-pub fn verify_audit_log(path: String, key: Option<Uint8Array>) -> AsyncTask<Verify> {
-    AsyncTask::new(Verify { path: PathBuf::from(path), key: key.map(|key| key.to_vec()) })
+pub fn verify_audit_log(path: String, key: Option<Uint8Array>, expected: Option<AuditExpected>) -> AsyncTask<Verify> {
+    let expected = expected.unwrap_or_default();
+    AsyncTask::new(Verify { path: PathBuf::from(path), key: key.map(|key| key.to_vec()), expected })
 }

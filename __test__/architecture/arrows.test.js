@@ -104,6 +104,7 @@ const RUST = {
     'link',
     'line',
     'ring',
+    'tally',
     'packed',
     'forms',
     'chain',
@@ -148,6 +149,8 @@ const crates = () => table('ARCHITECTURE.md', 'crate').map(([crate, , uses]) => 
 
 const JAVASCRIPT = {
   lib: [
+    'actor',
+    'reports',
     'errors',
     'load',
     'copy',
@@ -158,6 +161,9 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'define-tools',
+    'read-file',
+    'config-file',
+    'open',
     'trace',
     'arguments',
     'flights',
@@ -196,7 +202,7 @@ const JAVASCRIPT = {
     'child',
     'separator',
     'audit-log',
-    'config-file',
+    'audit-questions',
     'completions',
     'context',
     'formats',
@@ -218,7 +224,11 @@ const JAVASCRIPT = {
 const requires = (name, by = 'require') => `${by}('${name}')`
 
 /** What a folder of JavaScript may require of the rest of the package. */
-const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
+const OUTSIDE = {
+  lib: ['../package.json'],
+  // What needs no addon: the command line also says why one cannot be loaded.
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+}
 
 /**
  * The sources below a folder, by path.

@@ -6,10 +6,12 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
 const { SecretDelivery } = require('../..')
+const { follow } = require('../../cli/audit-questions')
 const { trafficOf } = require('../../cli/report/traffic')
 const { evaluated, inChromium: inChromiumIfThere } = require('../support/chromium')
 const { RedisServer } = require('../support/servers/redis')
 const { cliWorld } = require('../support/cli-world')
+const { until } = require('../support/until')
 
 const world = cliWorld()
 const { canary, cli, file, write } = world
@@ -43,6 +45,96 @@ describe('audit', () => {
     const missing = await cli.json('audit verify none.jsonl', { env })
     expect([missing.status, missing.document.error.code]).toEqual([4, 'SOURCE_UNAVAILABLE'])
     expect((await cli.json('audit tail --lines 0', { env })).status).toBe(2)
+  })
+
+  test('query finds records by secret, tool, time, actor and outcome, and adds up deliveries', async () => {
+    const log = path.join(world.logs, 'queried.jsonl')
+    const env = { TCS_AUDIT_LOG: log }
+    for (let i = 0; i < 2; i++) await cli.run('get DATABASE_PASSWORD', { env })
+    await cli.run('explain GITHUB_API_TOKEN', { env })
+    const found = async (question) => (await cli.json(`audit query ${question}`, { env })).document
+    expect(await found('--secret DATABASE_PASSWORD --event access')).toMatchObject({ matched: 2, deliveries: 2 })
+    const [record] = (await found('--tool database --outcome ok --since 1h --lines 1')).records
+    expect(record.actor).toMatchObject({ program: 'tcs-secrets', command: 'get', uid: String(process.getuid?.()) })
+    expect(await found('--event inspect --actor command=explain')).toMatchObject({ matched: 1, deliveries: 0 })
+    expect(await found('--actor tcs-secrets --event access')).toMatchObject({ matched: 2 })
+    expect(await found('--actor user=nobody-else')).toMatchObject({ matched: 0 })
+    expect(await found('--until 2020-01-01')).toMatchObject({ matched: 0 })
+    expect((await cli.run('audit query --secret DATABASE_PASSWORD --event access', { env })).stdout).toMatch(
+      /2 records; 2 values were delivered/,
+    )
+    expect((await cli.json('audit query --since yesterday', { env })).document.error.code).toBe('USAGE')
+  })
+
+  test('query, unused and verify look at the older files as well', async () => {
+    const log = path.join(world.logs, 'rotated.jsonl')
+    const env = { TCS_AUDIT_LOG: log }
+    await cli.run('get DATABASE_PASSWORD', { env })
+    // As logrotate does: the log goes on in a new file.
+    fs.renameSync(log, path.join(world.logs, 'rotated-20260101T000000Z-000001.jsonl'))
+    await cli.run('get GITHUB_API_TOKEN', { env })
+    expect((await cli.json('audit query --event access', { env })).document).toMatchObject({ matched: 2 })
+    const { document } = await cli.json('audit unused --days 30', { env })
+    expect(document.secrets.map(({ name }) => name)).toEqual(['GITHUB_WEBHOOK_SECRET'])
+    expect(document.isComplete).toBe(false)
+    expect((await cli.run('audit unused', { env })).stdout).toMatch(/never in this log[^]*so it does not say/)
+    fs.rmSync(path.join(world.logs, 'rotated-20260101T000000Z-000001.jsonl'))
+    const verified = (await cli.run('audit verify', { env })).stdout
+    expect(verified).toMatch(/begins with record \d+, in file 2; file 1 is not here, and no record says why/)
+    expect(verified).toContain('without a key this proves little')
+  })
+
+  test('verify takes expected records, and the key from TCS_AUDIT_KEY', async () => {
+    const log = path.join(world.logs, 'expected.jsonl')
+    const env = { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: Buffer.alloc(32, 9).toString('base64') }
+    await cli.run('get DATABASE_PASSWORD', { env })
+    const { stdout } = await cli.run('audit verify', { env })
+    expect(stdout).not.toContain('proves little')
+    const [, noted] = /--expect-last (\d+:[0-9a-f]{64})/.exec(stdout) ?? []
+    await cli.run('get DATABASE_PASSWORD', { env })
+    expect((await cli.run(`audit verify --expect-first 1 --expect-last ${noted}`, { env })).status).toBe(0)
+    const other = noted.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'))
+    expect((await cli.run(`audit verify --expect-last ${other}`, { env })).status).toBe(1)
+    expect((await cli.run('audit verify --expect-last 1000', { env })).status).toBe(1)
+    expect((await cli.run('audit verify', { env: { ...env, TCS_AUDIT_KEY: '' } })).status).toBe(4)
+  })
+
+  test('follow prints what is written later, over a new file, and ends on a signal', async () => {
+    const log = path.join(world.logs, 'followed.jsonl')
+    const seen = []
+    const stop = new AbortController()
+    const following = follow(log, ({ event, secret }) => seen.push(`${event} ${secret ?? ''}`), stop.signal)
+    const env = { TCS_AUDIT_LOG: log }
+    await cli.run('get DATABASE_PASSWORD', { env })
+    await until('the first read', () => seen.includes('access DATABASE_PASSWORD'))
+    fs.renameSync(log, path.join(world.logs, 'followed-20260101T000000Z-000001.jsonl'))
+    await cli.run('get GITHUB_API_TOKEN', { env })
+    await until('the second read', () => seen.includes('access GITHUB_API_TOKEN'))
+    stop.abort()
+    await following
+    expect(seen.filter((line) => line === 'access DATABASE_PASSWORD')).toHaveLength(1)
+  })
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip
+  asRoot("run by root, it leaves the files of a service's log to the service", async () => {
+    const directory = path.join(world.logs, 'of-nobody')
+    fs.mkdirSync(directory)
+    fs.chownSync(directory, 65534, 65534)
+    const log = path.join(directory, 'audit.jsonl')
+    expect((await cli.run('get DATABASE_PASSWORD', { env: { TCS_AUDIT_LOG: log } })).status).toBe(0)
+    const owners = fs.readdirSync(directory).map((name) => [name, fs.statSync(path.join(directory, name)).uid])
+    expect(owners).toEqual([
+      ['audit.jsonl', 65534],
+      ['audit.jsonl.state', 65534],
+    ])
+    fs.rmSync(directory, { recursive: true })
+  })
+
+  test('a rotation that is refused because it could not be recorded ends with 1', async () => {
+    const env = { TCS_AUDIT_LOG: path.join(world.logs, 'none', 'audit.jsonl') }
+    const { status, document } = await cli.json('rotate DATABASE_PASSWORD --yes', { env })
+    expect([status, document.error.code]).toEqual([1, 'AUDIT_WRITE_FAILED'])
+    expect(document.error.message).toMatch(/none.*TCS_AUDIT_LOG.*audit\.onFailure.*audit: false/)
   })
 })
 

@@ -112,7 +112,7 @@ if (!installed) console.warn('PostgreSQL is not installed (npm test says how): t
     const metrics = await get(`${url}/metrics`)
     expect([metrics.status, metrics.type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
     expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total /m)
-    expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ok"') })
+    expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ready"') })
     // AWS is slow to tell the next password, so the request is under way when the signal comes.
     await aws.fault({ action: { delayMs: 500 } })
     await rotate(`${CANARY}-3`)
@@ -152,7 +152,7 @@ describe('the Nest service', () => {
     const metrics = await get(`${url}/metrics`)
     expect([metrics.status, metrics.type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
     expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total /m)
-    expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ok"') })
+    expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ready"') })
     service.signal('SIGTERM')
     // Nest ends as the signal would have ended it.
     expect(await ended(service)).toEqual([null, 'SIGTERM'])

@@ -28,7 +28,7 @@ const service = (audit, options) => world.deliver({}, { audit: { path: log, ...a
 /** The records of the log, but for its own. */
 function records(file = log) {
   const all = fs.readFileSync(file, 'utf8').trimEnd().split('\n')
-  const own = ['begin', 'end', 'open', 'close', 'checkpoint', 'recover']
+  const own = ['begin', 'end', 'open', 'close', 'checkpoint', 'recover', 'session', 'missed', 'expire']
   return all.map((line) => JSON.parse(line)).filter(({ event }) => !own.includes(event))
 }
 
@@ -36,7 +36,7 @@ const shown = ({ event, tool, secret, source, cache, outcome, code }) =>
   [event, tool, secret, source, cache, outcome, code].map((part) => part ?? '').join(' ')
 
 test('every value that is delivered, and every refusal, has its record', async () => {
-  const delivery = service({ label: 'billing' })
+  const delivery = service({ label: 'billing', hits: 'each' })
   for (let i = 0; i < 3; i++) await delivery.getSecret('A_B')
   await delivery.getToolSecret('a', 'nothing')
   await delivery.getSecretFromAWS('A_B')
@@ -100,22 +100,28 @@ test('it is on where the document says so, and a hook is handed no value without
     'rotate A A_B finished  ok ',
   ])
   const cwd = process.cwd()
-  const variable = process.env.TCS_AUDIT_LOG
+  const { TCS_AUDIT_LOG, TMPDIR } = process.env
+  const temporary = path.join(directory, 'tmp')
+  fs.mkdirSync(temporary)
   try {
     process.chdir(directory)
     delete process.env.TCS_AUDIT_LOG
+    process.env.TMPDIR = temporary
     for (const [environment, expected] of [
-      ['development', false],
-      ['test', true],
+      ['development', []],
+      ['test', ['secret-audit-test-*.jsonl', 'secret-audit-test-*.jsonl.state']],
     ]) {
       const quiet = new SecretDelivery({ environment, aws: { enabled: false }, runtime: { variables: { X_Y: 'v' } } })
       expect(await quiet.getSecret('X_Y')).toBe('v')
       await quiet.close()
-      expect([environment, fs.existsSync('secret-audit.jsonl')]).toEqual([environment, expected])
+      const made = fs.readdirSync(temporary).map((name) => name.replace(/[0-9a-f]{16}/, '*'))
+      expect([environment, fs.existsSync('secret-audit.jsonl'), made.sort()]).toEqual([environment, false, expected])
     }
   } finally {
     process.chdir(cwd)
-    process.env.TCS_AUDIT_LOG = variable
+    process.env.TCS_AUDIT_LOG = TCS_AUDIT_LOG
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
   }
 })
 
@@ -209,18 +215,16 @@ async function killed(enough, env = {}) {
   return told()
 }
 
-/** @returns {Map<string, any[]>} Records by caller. */
-function byCaller() {
-  const all = new Map()
-  for (const record of records()) all.set(record.caller, [...(all.get(record.caller) ?? []), record])
-  return all
-}
+/** How many deliveries records stand for. */
+const sum = (all) => all.reduce((total, { count = 1 }) => total + count, 0)
 
 test.each([
-  ['one thread', {}],
-  ['four worker threads', { TEST_THREADS: '4' }],
+  ['one thread, counted', {}],
+  ['one thread, each', { TEST_HITS: 'each' }],
+  ['four worker threads, counted', { TEST_THREADS: '4' }],
+  ['four worker threads, each', { TEST_THREADS: '4', TEST_HITS: 'each' }],
 ])(
-  'after SIGKILL no record of a delivered value is missing, and none is there twice: %s',
+  'after SIGKILL every delivered value is accounted for, and none twice: %s',
   async (_, env) => {
     let expected = 0
     for (let round = 0; round < 2; round++) {
@@ -234,9 +238,10 @@ test.each([
     const verification = await verifyAuditLog(log)
     expect([verification.fault, verification.unrecoveredJournals]).toEqual([null, 0])
     const all = records()
-    expect(all.length - 1).toBeGreaterThanOrEqual(expected)
+    expect(verification.deliveries).toBe(sum(all))
+    expect(sum(all) - 1).toBeGreaterThanOrEqual(expected)
     // Told every 500, so each thread of each round may have delivered a few more, and written one more.
-    expect(all.length - 1).toBeLessThanOrEqual(expected + 2 * Math.max(1, Number(env.TEST_THREADS ?? 1)) * 501)
+    expect(sum(all) - 1).toBeLessThanOrEqual(expected + 2 * Math.max(1, Number(env.TEST_THREADS ?? 1)) * 501)
     expect(new Set(all.map(({ seq }) => seq)).size).toBe(all.length)
   },
   60_000,
@@ -248,9 +253,44 @@ test('a process that ends without close() loses nothing', async () => {
   const next = service({ label: 'next' })
   await next.getSecret('A_B')
   await next.close()
-  expect(byCaller().get('thread-0')).toHaveLength(3000)
-  expect((await verifyAuditLog(log)).valid).toBe(true)
+  expect(sum(records().filter(({ caller }) => caller === 'thread-0'))).toBe(3000)
+  expect(await verifyAuditLog(log)).toMatchObject({ valid: true, deliveries: 3001, missedDeliveries: 0 })
 })
+
+test('cached reads of one version are one record a second, with their number and the last time', async () => {
+  const delivery = service()
+  await delivery.getSecret('A_B')
+  for (let i = 0; i < 1000; i++) await delivery.getToolSecret('a', 'b')
+  await delivery.close()
+  const hits = records().filter(({ cache }) => cache === 'hit')
+  expect(sum(hits)).toBe(1000)
+  expect(hits.length).toBeLessThan(20)
+  const { time, last, version, secret } = hits.find(({ count }) => count > 1)
+  expect([typeof version, secret]).toEqual(['string', 'A_B'])
+  expect(last === undefined || Date.parse(last) >= Date.parse(time)).toBe(true)
+})
+
+test('a closed delivery gives back its journal and its descriptors at once', async () => {
+  const descriptors = () => fs.readdirSync('/proc/self/fd').length
+  const mapped = () =>
+    fs
+      .readFileSync('/proc/self/maps', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(directory))
+  const once = async () => {
+    const delivery = service({ path: path.join(directory, 'often.jsonl') })
+    await delivery.getSecret('A_B')
+    await delivery.close()
+    return delivery
+  }
+  const kept = [await once()]
+  const before = descriptors()
+  // They are kept: nothing depends on the garbage collector.
+  for (let i = 0; i < 20; i++) kept.push(await once())
+  expect(descriptors()).toBeLessThanOrEqual(before + 5)
+  expect(mapped()).toEqual([])
+  await expect(kept[0].getSecret('A_B')).rejects.toMatchObject({ code: 'CLOSED' })
+}, 30_000)
 
 test('a function of the service takes the lines in order, and again when it failed', async () => {
   const batches = []
@@ -260,6 +300,7 @@ test('a function of the service takes the lines in order, and again when it fail
   const delivery = service(
     {
       path: undefined,
+      hits: 'each',
       journalDirectory: journals,
       sink: async (lines) => {
         if (failures-- > 0) throw new Error('the shipper is down')
@@ -282,8 +323,42 @@ test('a function of the service takes the lines in order, and again when it fail
   expect(fs.readdirSync(journals)).toEqual([])
 })
 
-test('verification names what was done to a log', async () => {
+test('without a directory for the journal it is in memory, with one warning', async () => {
+  const batches = []
+  const warnings = []
+  const audit = {
+    path: undefined,
+    journalDirectory: path.join(directory, 'none'),
+    sink: (lines) => void batches.push(lines),
+  }
+  const delivery = service(audit, { logger: { warn: (message) => warnings.push(message) } })
+  for (let i = 0; i < 10; i++) expect(await delivery.getSecret('A_B')).toBe('value')
+  await delivery.close()
+  const lines = batches.join('').trimEnd().split('\n')
+  expect(sum(lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'access'))).toBe(10)
+  expect(warnings).toEqual([expect.stringMatching(/^AUDIT_JOURNAL_IN_MEMORY: .*none.*audit\.journalDirectory/)])
+})
+
+test('verification says what is missing at both ends, and what the log adds up to', async () => {
   const delivery = service()
+  for (let i = 0; i < 5; i++) await delivery.getSecret('A_B')
+  await delivery.close()
+  const found = await verifyAuditLog(log)
+  expect(found).toMatchObject({ valid: true, firstFile: 1, expiredFiles: 0, deliveries: 5, missedDeliveries: 0 })
+  const { lastSequence, lastLink } = found
+  expect(await verifyAuditLog(log, { firstSequence: 1, lastSequence, lastLink })).toMatchObject({ valid: true })
+  for (const expected of [
+    { firstSequence: 0 },
+    { lastSequence: lastSequence + 1 },
+    { lastSequence, lastLink: 'a'.repeat(64) },
+  ]) {
+    expect((await verifyAuditLog(log, expected)).untampered).toBe(false)
+  }
+  await expect(verifyAuditLog(log, { lastLink })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+})
+
+test('verification names what was done to a log', async () => {
+  const delivery = service({ hits: 'each' })
   for (let i = 0; i < 20; i++) await delivery.getSecret('A_B')
   await delivery.close()
   const original = fs.readFileSync(log, 'utf8')

@@ -228,15 +228,15 @@ test('a real Prometheus scrapes a service, and every panel and rule of ours has 
           .on('error', reject)
       })
     expect(await get('/')).toEqual([200, 'has a token'])
-    expect(await get('/ready')).toEqual([200, expect.stringContaining('"status":"ok"')])
+    expect(await get('/ready')).toEqual([200, expect.stringContaining('"status":"ready"')])
     // Rates need two scrapes with something between them; errors and outages something to be seen.
     await until('two scrapes', async () => {
-      await Promise.all([get('/'), get('/ready')])
+      await Promise.all([get('/'), get('/health')])
       const [count] = await prometheus.query('count_over_time(secret_delivery_build_info[1m])')
       return Number(count?.value[1] ?? 0) >= 3
     })
     await world.aws.fault(OUTAGE)
-    await get('/ready')
+    await get('/health')
     await world.aws.clearFaults()
 
     const dashboard = shipped()

@@ -196,7 +196,6 @@ test('CLOSED: after close, and for reads under way', async () => {
     () => delivery.getToolSecrets('a'),
     () => delivery.refresh('A_B'),
     () => delivery.explain('A_B'),
-    () => delivery.health(),
     () => delivery.cache.get('A_B'),
     () => delivery.rotateSecret('A_B', 'production'),
   ]) {

@@ -78,6 +78,7 @@ interface Reports {
     Omit<documented.RotationContext, 'currentValue' | 'newValue'>,
     Omit<native.RotationHookContext, 'hook'>,
   ]
+  Readiness: [documented.Readiness, native.Readiness]
   RotationReport: [documented.RotationReport, native.RotationReport]
   SecretExplanation: [documented.SecretExplanation, native.SecretExplanation]
   SecretRotationPolicy: [documented.SecretRotationManager['policies'][number], native.SecretRotationPolicy]

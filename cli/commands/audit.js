@@ -1,9 +1,11 @@
 'use strict'
 
 const { DEFAULT_FILE, logOf, readKey, records } = require('../audit-log')
+const { fitting, follow, query, unused } = require('../audit-questions')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { moment } = require('../times')
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
@@ -18,40 +20,147 @@ module.exports = (program, handle) => {
     exits: { 0: 'no record was changed', 1: 'a record was changed', 4: 'the log cannot be read' },
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
-    .option('--key-file <file>', 'file with the key of a keyed chain, as base64 text')
+    .option('--key-file <file>', 'file with the key of a keyed chain, as base64 text (default: TCS_AUDIT_KEY)')
+    .option('--expect-first <number>', 'number of the record with which the log must begin, at the latest')
+    .option('--expect-last <number[:link]>', 'number, and link, of a record that must be there')
     .action(
-      handle(async (context, file, { keyFile }) => {
+      handle(async (context, file, { keyFile, expectFirst, expectLast }) => {
         const { verifyAuditLog } = library()
         const log = logOf(file)
-        const key = keyFile === undefined ? undefined : readKey(keyFile)
-        const found = await verifyAuditLog(log, { key })
-        context.terminal.result({ file: log, ...found }, ({ file, ...found }) => verdict(file, found, context.terminal))
+        const key = keyFile === undefined ? process.env.TCS_AUDIT_KEY || undefined : readKey(keyFile)
+        const [lastSequence, lastLink] = expectLast?.split(':') ?? []
+        const found = await verifyAuditLog(log, {
+          key,
+          firstSequence: numberOf('--expect-first', expectFirst),
+          lastSequence: numberOf('--expect-last', lastSequence),
+          lastLink,
+        })
+        const isKeyed = key !== undefined
+        context.terminal.result({ file: log, isKeyed, ...found }, ({ file, ...found }) =>
+          verdict(file, found, context.terminal),
+        )
         return found.untampered ? EXIT.ok : EXIT.no
+      }),
+    )
+
+  define(audit, 'query', {
+    summary: 'find records, also in older files',
+    description:
+      'Finds records of the log and its older files, and says how many deliveries they stand for. A time is ISO 8601, or a span before now such as 24h or 7d. An actor is a label (caller), user, host, program, process id or instance, or one of them by name, such as user=root.',
+    examples: [
+      'audit query --secret GITHUB_API_TOKEN --since 7d',
+      'audit query --tool database --outcome denied --since 2026-01-01 --json',
+      'audit query --actor user=root --since 24h',
+    ],
+    exits: { 0: 'the records were printed', 4: 'the log cannot be read' },
+  })
+    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .option('--secret <name>', 'only records of this secret')
+    .option('--tool <name>', 'only records of this tool')
+    .option('--since <time>', 'only records from this time on')
+    .option('--until <time>', 'only records up to this time')
+    .option('--actor <who>', 'only records by this caller, user, host, program, process or instance')
+    .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
+    .option('--event <event>', 'only records of this event, such as access, rotate or inspect')
+    .option('-n, --lines <count>', 'the most records to print; all are counted', '1000')
+    .action(
+      handle(async ({ terminal }, file, { lines, ...question }) => {
+        const found = await query(logOf(file), fitting(question, Date.now()), wholeNumber('--lines', lines))
+        terminal.result(found, (found) => table(found.records, terminal) + summary(found))
+        return EXIT.ok
+      }),
+    )
+
+  define(audit, 'unused', {
+    summary: 'list secrets that were not delivered for a time',
+    description:
+      'Lists the declared secrets, and those in the log, that were not delivered within the last days. Says so if the log is younger than that.',
+    examples: ['audit unused --days 90', 'audit unused /var/log/secret-audit.jsonl --days 30 --json'],
+    exits: { 0: 'the list was printed', 4: 'the log cannot be read' },
+  })
+    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .option('--days <count>', 'number of days', '90')
+    .action(
+      handle(async (context, file, { days }) => {
+        const names = (await context.config()).declared.map(({ name }) => name)
+        const found = await unused(logOf(file), names, wholeNumber('--days', days), Date.now())
+        context.terminal.result(found, (found) => idle(found, context.terminal))
+        return EXIT.ok
       }),
     )
 
   define(audit, 'tail', {
     summary: 'show the last records',
-    examples: ['audit tail', 'audit tail --lines 100 --secret GITHUB_API_TOKEN', 'audit tail --outcome denied --json'],
+    examples: [
+      'audit tail',
+      'audit tail -f --outcome denied',
+      'audit tail --lines 100 --secret GITHUB_API_TOKEN',
+      'audit tail --outcome denied --json',
+    ],
     exits: { 0: 'the records were printed', 4: 'the log cannot be read' },
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
     .option('-n, --lines <count>', 'number of records', '20')
+    .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C; with --json one document a line')
     .option('--secret <name>', 'only records of this secret')
     .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
     .action(
-      handle(async (context, file, { lines, secret, outcome }) => {
-        const most = Number(lines)
-        if (!(Number.isInteger(most) && most > 0)) {
-          throw new CliError('USAGE', EXIT.usage, '--lines must be a whole number above 0')
+      handle(async (context, file, { lines, follow: follows, secret, outcome }) => {
+        const log = logOf(file)
+        const fits = fitting({ secret, outcome }, Date.now())
+        const { terminal } = context
+        const wanted = (/** @type {any} */ record) => fits(record, {})
+        const found = await last(log, wholeNumber('--lines', lines), wanted)
+        if (!follows) {
+          terminal.result({ records: found }, ({ records }) => table(records, terminal))
+          return EXIT.ok
         }
-        const wanted = (/** @type {any} */ record) =>
-          (secret === undefined || record.secret === secret) && (outcome === undefined || record.outcome === outcome)
-        const found = await last(logOf(file), most, wanted)
-        context.terminal.result({ records: found }, ({ records }) => table(records, context.terminal))
+        const print = (/** @type {any} */ record) => terminal.entry(record, row)
+        found.forEach(print)
+        const stop = new AbortController()
+        const onSignal = () => stop.abort()
+        process.once('SIGINT', onSignal)
+        process.once('SIGTERM', onSignal)
+        await follow(log, (record) => wanted(record) && print(record), stop.signal)
         return EXIT.ok
       }),
     )
+}
+
+/** @param {string} option @param {string} text */
+function wholeNumber(option, text) {
+  const number = Number(text)
+  if (Number.isInteger(number) && number > 0) return number
+  throw new CliError('USAGE', EXIT.usage, `${option} must be a whole number above 0`)
+}
+
+/** @param {string} option @param {string | undefined} text */
+function numberOf(option, text) {
+  return text === undefined ? undefined : wholeNumber(option, text)
+}
+
+/** @param {{ matched: number, deliveries: number, records: any[] }} found */
+function summary({ matched, deliveries, records }) {
+  const cut = records.length < matched ? `, of which the last ${records.length} are shown` : ''
+  return `${matched} ${matched === 1 ? 'record' : 'records'}${cut}; ${deliveries} ${deliveries === 1 ? 'value was' : 'values were'} delivered\n`
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof unused>>} found
+ * @param {import('../terminal').Terminal} terminal
+ */
+function idle({ days, logBegins, isComplete, secrets }, terminal) {
+  const rows = secrets.map(({ name, lastDelivered }) => [
+    name,
+    lastDelivered === null ? 'never in this log' : moment(lastDelivered),
+  ])
+  const list =
+    rows.length === 0
+      ? `Every secret was delivered within ${days} days.\n`
+      : terminal.table(['SECRET', 'LAST DELIVERED'], rows)
+  if (isComplete) return list
+  const begins = logBegins === null ? 'the log is empty' : `the log begins at ${moment(logBegins)}`
+  return `${list}${begins}, so it does not say what happened within ${days} days\n`
 }
 
 /**
@@ -72,22 +181,83 @@ async function last(file, most, wanted) {
 
 /**
  * @param {string} log
- * @param {import('../../index').AuditVerification} found
+ * @param {import('../../index').AuditVerification & { isKeyed: boolean }} found
  * @param {import('../terminal').Terminal} terminal
  */
-function verdict(log, { valid, untampered, fault, files, lastSequence, endConfirmed, unrecoveredJournals }, terminal) {
+function verdict(log, found, terminal) {
+  const { valid, untampered, fault, files, lastSequence, lastLink, endConfirmed, unrecoveredJournals } = found
   const lines = [
     valid
       ? `${terminal.style('green', 'intact')}   ${log}`
       : `${terminal.style('red', untampered ? 'torn' : 'tampered with')}   ${log}`,
   ]
   if (fault !== null) lines.push(`  ${fault.kind} at line ${fault.line} of ${fault.file}: ${fault.message}`)
-  lines.push(`  records up to number ${lastSequence}, in ${files} ${files === 1 ? 'file' : 'files'}`)
+  lines.push(
+    `  records up to number ${lastSequence}, in ${files} ${files === 1 ? 'file' : 'files'}`,
+    ...beginning(found),
+  )
+  lines.push(`  ${found.deliveries} values were delivered`)
+  if (found.missedDeliveries > 0) {
+    lines.push(
+      `  ${found.missedDeliveries} more were delivered while their records had no place (audit.onFailure: 'warn')`,
+    )
+  }
   if (!endConfirmed) lines.push('  the state file beside the log is missing, so its end is not confirmed')
   if (unrecoveredJournals > 0) {
     lines.push(`  ${unrecoveredJournals} ended processes left records, which the next one that writes takes over`)
   }
+  if (!found.isKeyed) {
+    lines.push(
+      '  without a key this proves little: whoever can write the log and its state file can write another one that verifies',
+      '  (audit.key or TCS_AUDIT_KEY makes a forger need the key; --expect-last shows that the end is an old one)',
+    )
+  }
+  if (valid) lines.push(`  to note elsewhere: --expect-last ${lastSequence}:${lastLink}`)
   return lines.join('\n') + '\n'
+}
+
+/** Where the log begins, and why. @param {import('../../index').AuditVerification} found */
+function beginning({ firstSequence, firstFile, expiredFiles }) {
+  if (firstFile <= 1) return []
+  const missing = firstFile === 2 ? 'file 1 is' : `files 1 to ${firstFile - 1} are`
+  const why =
+    expiredFiles >= firstFile - 1
+      ? 'records in the log say that they were deleted (audit.keepDays)'
+      : 'no record says why: were they moved elsewhere?'
+  return [`  the log begins with record ${firstSequence}, in file ${firstFile}; ${missing} not here, and ${why}`]
+}
+
+/** @param {any} record */
+function cells({
+  time,
+  last,
+  event,
+  secret = '',
+  source = '',
+  cache = '',
+  outcome = '',
+  code = '',
+  count,
+  caller = '',
+  actor,
+  detail = '',
+}) {
+  const by = [caller, ...['user', 'host', 'program', 'command'].map((name) => actor?.[name])].filter(Boolean).join(' ')
+  return [
+    time,
+    event,
+    secret === '' && actor === undefined ? detail : secret,
+    [source, cache].filter(Boolean).join(' '),
+    [outcome, code].filter(Boolean).join(' ') +
+      (count === undefined ? '' : ` ×${count}`) +
+      (last === undefined ? '' : ` until ${last}`),
+    by,
+  ]
+}
+
+/** A record on a line of its own. @param {any} record */
+function row(record) {
+  return cells(record).filter(Boolean).join('  ') + '\n'
 }
 
 /**
@@ -96,15 +266,5 @@ function verdict(log, { valid, untampered, fault, files, lastSequence, endConfir
  */
 function table(found, terminal) {
   if (found.length === 0) return 'No record fits.\n'
-  const rows = found.map(
-    ({ time, event, secret = '', source = '', cache = '', outcome = '', code = '', caller = '' }) => [
-      time,
-      event,
-      secret,
-      [source, cache].filter(Boolean).join(' '),
-      [outcome, code].filter(Boolean).join(' '),
-      caller,
-    ],
-  )
-  return terminal.table(['TIME', 'EVENT', 'SECRET', 'SOURCE', 'OUTCOME', 'CALLER'], rows)
+  return terminal.table(['TIME', 'EVENT', 'SECRET', 'SOURCE', 'OUTCOME', 'BY'], found.map(cells))
 }

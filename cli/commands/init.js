@@ -2,7 +2,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { filesIn } = require('../config-file')
+const { filesIn } = require('../../lib/config-file')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { isIgnored } = require('../git')

@@ -39,7 +39,11 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes }
   const name = namedBy(first, secretType)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
   if (!yes) await confirm(name, delivery.environment, hooks, terminal)
-  const report = await delivery.rotation.rotate(name)
+  const report = await delivery.rotation.rotate(name).catch((error) => {
+    // Nothing is rotated without its record: the new value is not live.
+    if (error.code === 'AUDIT_WRITE_FAILED') throw new CliError(error.code, EXIT.no, `${name}: ${error.message}`)
+    throw error
+  })
   terminal.result(report, (report) => shown(report, terminal))
   return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }

@@ -40,13 +40,13 @@ class Counts {
   latencies = new Map()
 
   /** @param {any} record */
-  add({ cache, latency_us: latency }) {
-    this.reads += 1
+  add({ cache, latency_us: latency, count = 1 }) {
+    this.reads += count
     const answered = ANSWERED[cache]
-    if (answered !== undefined) this.lookups += 1
-    if (answered) this.hits += 1
+    if (answered !== undefined) this.lookups += count
+    if (answered) this.hits += count
     const place = Math.ceil(Math.log(Math.max(Number(latency) || 1, 1)) / WIDTH)
-    this.latencies.set(place, (this.latencies.get(place) ?? 0) + 1)
+    this.latencies.set(place, (this.latencies.get(place) ?? 0) + count)
   }
 
   /** @param {Counts} other */

@@ -32,8 +32,8 @@ async function main() {
     response.set('content-type', delivery.metrics.contentType).end(delivery.metrics.prometheus())
   })
   app.get('/ready', async (_request, response) => {
-    const { status, checks } = await delivery.health()
-    response.status(status === 'down' ? 503 : 200).json({ status, checks })
+    const { ready, status, reasons } = await delivery.ready()
+    response.status(ready ? 200 : 503).json({ status, reasons })
   })
   app.use(
     /** @type {express.ErrorRequestHandler} */

@@ -20,9 +20,12 @@ function serve(delivery) {
         response.setHeader('content-type', metrics.contentType)
         response.end(await metrics.metrics())
       } else if (pathname === '/ready') {
-        const { status, checks } = await delivery.health()
-        response.statusCode = status === 'down' ? 503 : 200
-        response.end(JSON.stringify({ status, checks }))
+        const { ready, status, reasons } = await delivery.ready()
+        response.statusCode = ready ? 200 : 503
+        response.end(JSON.stringify({ status, reasons }))
+      } else if (pathname === '/health') {
+        // For people who look for a cause; it asks AWS each time, so it is not for a probe.
+        response.end(JSON.stringify(await delivery.health()))
       } else {
         const token = await delivery.getToolSecret('github', 'api_token')
         response.end(token === null ? 'no token' : 'has a token')

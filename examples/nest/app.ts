@@ -47,9 +47,9 @@ export class ServiceController {
 
   @Get('ready')
   async ready() {
-    const { status, checks } = await this.secrets.health()
-    if (status === 'down') throw new ServiceUnavailableException({ status, checks })
-    return { status, checks }
+    const { ready, status, reasons } = await this.secrets.ready()
+    if (!ready) throw new ServiceUnavailableException({ status, reasons })
+    return { status, reasons }
   }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws::settings::CredentialsSource;
+use delivery_core::audit::Actor;
 use delivery_core::config::{Ambient, Config};
 use delivery_core::delivery::Delivery;
 use napi::Env;
@@ -30,6 +31,12 @@ pub struct NativeAmbient {
     pub variables: HashMap<String, String>,
     /// `process.cwd()`.
     pub working_directory: String,
+    /// The name of the machine.
+    pub host: Option<String>,
+    /// The number of the user.
+    pub uid: Option<u32>,
+    /// The name of the script.
+    pub program: Option<String>,
 }
 
 /// Opens a delivery, or says why not.
@@ -44,7 +51,9 @@ pub fn open_delivery(
     target: Object<'_>,
 ) -> Result<Either<NativeDelivery, NativeFailure>> {
     let options = options::read(options)?;
-    let ambient = Ambient { variables: ambient.variables, working_directory: PathBuf::from(ambient.working_directory) };
+    let NativeAmbient { variables, working_directory, host, uid, program } = ambient;
+    let actor = Actor { host, uid, program, sudo_user: None };
+    let ambient = Ambient { variables, working_directory: PathBuf::from(working_directory), actor };
     let completions = Completions::new(env, target)?;
     let handle = within_runtime_if_available(Handle::try_current)
         .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;

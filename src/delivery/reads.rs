@@ -43,20 +43,27 @@ impl NativeDelivery {
     }
 
     /// `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
-    /// one's; variables that are not given are asked for when they are needed.
+    /// one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
+    /// callers share each of them.
     #[napi(catch_unwind)]
     pub fn get_secrets(
         &self,
         id: u32,
         #[napi(ts_arg_type = "Array<string>")] names: Names,
         variables: Option<Vec<HashMap<String, String>>>,
+        readers: Option<Vec<u32>>,
     ) {
         let count = names.0.len();
+        let mut readers = readers.map(Vec::into_iter);
+        let mut next_readers = || readers.as_mut().and_then(Iterator::next).unwrap_or(1);
         let mut given = variables.map(Vec::into_iter);
         let reads: Vec<_> = names
             .0
             .into_iter()
-            .map(|name| (name, self.variables(given.as_mut().map(|given| given.next().unwrap_or_default()))))
+            .map(|name| {
+                let variables = self.variables(given.as_mut().map(|given| given.next().unwrap_or_default()));
+                (name, variables, next_readers())
+            })
             .collect();
         self.completions.begin();
         let left = Arc::new(AtomicUsize::new(count));
@@ -87,13 +94,20 @@ impl NativeDelivery {
         id: u32,
         tool: String,
         variables: HashMap<String, String>,
+        readers: u32,
         max_age_seconds: Option<f64>,
     ) {
         let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
         self.start(id, |delivery| async move {
-            let found = delivery.get_tool(&tool, &variables, freshness).await?;
+            let found = delivery.get_tool(&tool, &variables, freshness, readers).await?;
             Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
         });
+    }
+
+    /// Whether there is an audit log.
+    #[napi(catch_unwind)]
+    pub fn is_audited(&self) -> bool {
+        self.delivery.audit().is_some()
     }
 
     /// Whether a read needs the process variables at once.
@@ -119,20 +133,21 @@ fn within(max_age_seconds: Option<f64>) -> Freshness {
 /// The answers of a portion, in its order. A name that is none has the error that it rejects with.
 async fn read(
     delivery: &Delivery,
-    reads: Vec<(std::result::Result<SecretName, SecretError>, Variables)>,
+    reads: Vec<(std::result::Result<SecretName, SecretError>, Variables, u32)>,
 ) -> Vec<ReadAnswer> {
     let (mut names, mut variables) = (Vec::with_capacity(reads.len()), Vec::with_capacity(reads.len()));
-    let mut refused = Vec::new();
-    for (at, (name, read)) in reads.into_iter().enumerate() {
+    let (mut readers, mut refused) = (Vec::with_capacity(reads.len()), Vec::new());
+    for (at, (name, read, count)) in reads.into_iter().enumerate() {
         match name {
             Ok(name) => {
                 names.push(name);
                 variables.push(read);
+                readers.push(count);
             }
             Err(error) => refused.push((at, error)),
         }
     }
-    let answers = delivery.read(&names, &variables, Freshness::Cached).await.into_iter();
+    let answers = delivery.read_shared(&names, &variables, &readers, Freshness::Cached).await.into_iter();
     let mut answers: Vec<_> = answers.map(|answer| Ok(answer?.map(|found| found.value))).collect();
     for (at, error) in refused {
         answers.insert(at, Err(error));

@@ -1,6 +1,6 @@
 //! `AuditVerification`.
 
-use delivery_core::audit::log::{FaultKind, Verification};
+use delivery_core::audit::log::{FaultKind, Verification, hex};
 use napi_derive::napi;
 
 use super::count;
@@ -18,6 +18,11 @@ pub struct AuditVerification {
     pub end_confirmed: bool,
     pub unrecovered_journals: i64,
     pub outcomes: AuditOutcomes,
+    pub deliveries: i64,
+    pub missed_deliveries: i64,
+    pub first_file: i64,
+    pub expired_files: i64,
+    pub last_link: String,
 }
 
 /// The first fault of an audit log.
@@ -66,6 +71,11 @@ impl From<Verification> for AuditVerification {
             last_sequence: count(verification.last.0),
             end_confirmed: verification.end_confirmed,
             unrecovered_journals: count(verification.unrecovered),
+            deliveries: count(verification.sums.deliveries),
+            missed_deliveries: count(verification.sums.missed),
+            first_file: count(verification.sums.first_file),
+            expired_files: count(verification.sums.expired_through),
+            last_link: hex(&verification.last.1),
             outcomes: AuditOutcomes {
                 ok: count(verification.counts.ok),
                 absent: count(verification.counts.absent),

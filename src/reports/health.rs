@@ -1,4 +1,4 @@
-//! `HealthReport`.
+//! `HealthReport` and `Readiness`.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,14 @@ pub struct HealthReport {
 pub struct HealthCheck {
     pub status: &'static str,
     pub reason: Option<String>,
+}
+
+/// Whether this instance should get traffic.
+#[napi(object, object_from_js = false, js_name = "Readiness")]
+pub struct ReadinessReport {
+    pub ready: bool,
+    pub status: &'static str,
+    pub reasons: Vec<String>,
 }
 
 impl HealthReport {

@@ -2,7 +2,8 @@
 
 // `npm run lab`: sets up what is missing, then runs the failure lab. `-- --write` puts the tables into
 // docs/reliability.md, `-- --only NAME` (may be repeated) runs a part, `-- --short` what `npm test` runs.
-// `-- --simulate COUNT [FIRST_SEED]` runs simulated schedules instead.
+// `-- --simulate COUNT [FIRST_SEED]` runs simulated schedules instead, and `-- --accounting [ROUNDS] [ACCESSES]` compares
+// what JavaScript received with the audit log.
 
 const path = require('node:path')
 const setup = require('../setup')
@@ -22,6 +23,13 @@ function simulate(args) {
   setup.run(path.join(target, 'release', 'examples', 'simulate'), args)
 }
 
+/** Compares what JavaScript received with the audit log. @param {string[]} args */
+function accounting(args) {
+  setup.addon()
+  setup.awsEndpoint('release')
+  setup.run(process.execPath, [path.join(__dirname, '..', 'accounting', 'index.js'), ...args])
+}
+
 function scenarios() {
   setup.rust()
   setup.nodeModules()
@@ -36,4 +44,5 @@ function scenarios() {
 
 const [first, ...rest] = process.argv.slice(2)
 if (first === '--simulate') simulate(rest)
+else if (first === '--accounting') accounting(rest)
 else scenarios()

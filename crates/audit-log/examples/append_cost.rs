@@ -15,6 +15,7 @@ const RECORD: Record<'static> = Record {
     cache: Cache::Hit,
     outcome: Outcome::Ok,
     latency_us: 1,
+    count: 1,
     environment: "",
     tool: "GITHUB",
     secret: "GITHUB_API_TOKEN",
@@ -22,6 +23,7 @@ const RECORD: Record<'static> = Record {
     code: "",
     version: "7f3a1c52-9d0e-4b8a-a6c4-0d9f5e2b1c77",
     caller: "",
+    request: "",
 };
 
 /// Bursts that fit into the journal, so that the cost of the call is measured and not the speed of the disk.

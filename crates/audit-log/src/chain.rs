@@ -1,6 +1,6 @@
 //! The chain: numbered lines, each with the hash of the line before, and counts of their outcomes.
 
-use crate::line::{Form, Line, detail_number, write_line};
+use crate::line::{Form, Line, Varying, detail_number, write_line};
 use crate::link::{FIRST, Hash, Link, Unlinked, hex};
 use crate::record::Outcome;
 use crate::time::TimeText;
@@ -126,10 +126,10 @@ impl LineWriter {
     }
 
     /// Appends the next line of `chain`. [`LineWriter::connect`] fills in its link and the chain's.
-    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, (time_us, latency_us): (u64, u32)) {
+    pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, varying: Varying) {
         chain.seq += 1;
         chain.counts.count(form.outcome);
-        self.drafts.push(write_line(out, &mut self.times, chain.seq, time_us, latency_us, form));
+        self.drafts.push(write_line(out, &mut self.times, chain.seq, varying, form));
         out.push(b'\n');
     }
 
@@ -149,7 +149,7 @@ impl LineWriter {
 
     /// Appends a record of the log itself.
     pub fn own(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, time_us: u64) {
-        self.draft(out, chain, form, (time_us, 0));
+        self.draft(out, chain, form, Varying::one(time_us, 0));
         self.connect(out, chain);
     }
 }
@@ -218,6 +218,7 @@ mod tests {
                     cache: Cache::Hit,
                     outcome: Outcome::Ok,
                     latency_us: latency.pow(4),
+                    count: 1,
                     environment: if length % 3 == 0 { "" } else { "staging" },
                     tool: "GITHUB",
                     secret: "GITHUB_API_TOKEN",
@@ -225,12 +226,13 @@ mod tests {
                     code: "",
                     version: "7f3a1c52-9d0e-4b8a-a6c4-0d9f5e2b1c77",
                     caller: &text[..length],
+                    request: "",
                 };
                 let time_us = 1_767_225_599_999_990 + 7_003 * u64::from(latency);
                 let form = Form::new(&who, &record, "");
-                writer.draft(&mut out, &mut chain, &form, (time_us, record.latency_us));
+                writer.draft(&mut out, &mut chain, &form, Varying::one(time_us, record.latency_us));
                 let before = chain;
-                writer.draft(&mut out, &mut chain, &form, (0, 0));
+                writer.draft(&mut out, &mut chain, &form, Varying::one(0, 0));
                 writer.take_back(&mut out, &mut chain, before);
                 // Drafts of different sizes: 1, 2, 3… lines.
                 if out.len() % 3 == 0 {

@@ -14,10 +14,37 @@ use crate::files::{Create, find, open};
 use crate::forms::Forms;
 use crate::journal::{Dead, Journal, Progress};
 use crate::line::Line;
-use crate::packed::Packed;
+use crate::packed::{Packed, counter_of, time_of};
 use crate::record::Event;
-use crate::ring::Ring;
+use crate::ring::{Counter, Ring};
+use crate::tally::WINDOW_US;
 use crate::walk::Lines;
+
+/// Whose journal is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner {
+    /// A dead owner's: nothing in it changes any more.
+    Dead,
+    /// A live owner's: a record whose counter is younger than [`WINDOW_US`] at `now_us` is left to be counted in.
+    Live {
+        /// The time now.
+        now_us: u64,
+        /// Whether such records are taken as well, because somebody waits, or the journal fills up.
+        all: bool,
+    },
+}
+
+impl Owner {
+    fn is_dead(self) -> bool {
+        matches!(self, Self::Dead)
+    }
+
+    /// Whether a record with an open counter from `time_us` is left to be counted in.
+    fn leaves(self, time_us: u64) -> bool {
+        // A clock that went back makes the difference large.
+        matches!(self, Self::Live { now_us, all: false } if now_us.wrapping_sub(time_us) < WINDOW_US)
+    }
+}
 
 /// A batch is written once it has this many bytes.
 const BATCH: usize = 256 * 1024;
@@ -58,30 +85,37 @@ impl Batch {
     pub fn collect(
         &mut self,
         journal: &Journal,
-        dead: bool,
+        from: Owner,
         writer: &mut LineWriter,
         chain: &mut Chain,
         (limit, most): (usize, usize),
     ) -> Collected {
         let ring = journal.ring();
-        let (mut at, last) = (ring.tail(), end_of(ring, dead));
+        let (mut at, last) = (ring.tail(), end_of(ring, from.is_dead()));
         let mut collected = Collected { end: at, ..Collected::default() };
         self.lines.clear();
         self.forms.belong_to(journal.who());
         while at < last {
             let Some(slots) = ring.get(at, &mut self.words) else {
-                if !dead {
+                if !from.is_dead() {
                     break;
                 }
                 at += 1;
                 continue;
             };
+            if !from.is_dead() && counter_of(&self.words).is_some_and(|counter| !counter.is_sealed()) {
+                if from.leaves(time_of(&self.words)) {
+                    break;
+                }
+                let sealed = ring.seal(at + slots - 1);
+                self.words.last_mut().into_iter().for_each(|word| *word = sealed);
+            }
             at += slots;
             let packed = Packed::new(&self.words);
-            match packed.and_then(|packed| Some((packed.times(), self.forms.of(journal.who(), packed)?))) {
-                Some((times, form)) => {
+            match packed.and_then(|packed| Some((packed.varying(), self.forms.of(journal.who(), packed)?))) {
+                Some((varying, form)) => {
                     let (before, length) = (*chain, self.lines.len());
-                    writer.draft(&mut self.lines, chain, form, times);
+                    writer.draft(&mut self.lines, chain, form, varying);
                     if self.lines.len() > most && length > 0 {
                         writer.take_back(&mut self.lines, chain, before);
                         collected.more = true;
@@ -124,10 +158,13 @@ fn end_of(ring: &Ring, dead: bool) -> u64 {
 }
 
 /// Writes the next records of a journal into the log.
-pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<Collected> {
+pub fn deliver(session: &mut Session<'_>, journal: &Journal, from: Owner, batch: &mut Batch) -> Result<Collected> {
     resolve(session, journal, batch)?;
+    if !from.is_dead() && !is_idle(journal.ring(), from) {
+        session.introduce()?;
+    }
     let mut chain = session.head.chain;
-    let collected = batch.collect(journal, dead, session.writer(), &mut chain, (batch.limit, usize::MAX));
+    let collected = batch.collect(journal, from, session.writer(), &mut chain, (batch.limit, usize::MAX));
     let mut progress = journal.progress();
     if collected.records > 0 {
         progress.end = collected.end;
@@ -138,7 +175,22 @@ pub fn deliver(session: &mut Session<'_>, journal: &Journal, dead: bool, batch: 
         written?;
     }
     done(journal, &mut progress, collected.end, collected.records);
+    let missed = journal.missed();
+    if missed > 0 && !collected.more {
+        session.own(Event::Missed, "", &format!("of={} deliveries={missed}", journal.who().instance))?;
+        journal.told_missed(missed);
+    }
     Ok(collected)
+}
+
+/// Whether a ring holds nothing that is to be written now: it is empty, or its next record is left to be counted in.
+pub fn is_idle(ring: &Ring, from: Owner) -> bool {
+    ring.tail() == ring.head() || {
+        let (mut words, tail) = (Vec::new(), ring.tail());
+        ring.get(tail, &mut words).is_some()
+            && counter_of(&words).is_some_and(|counter: Counter| !counter.is_sealed())
+            && from.leaves(time_of(&words))
+    }
 }
 
 fn done(journal: &Journal, progress: &mut Progress, end: u64, records: u64) {
@@ -204,7 +256,7 @@ pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Not
         };
         let mut damaged = 0;
         loop {
-            let collected = deliver(session, &journal, true, batch)?;
+            let collected = deliver(session, &journal, Owner::Dead, batch)?;
             damaged += collected.damaged;
             if !collected.more {
                 break;
@@ -212,7 +264,9 @@ pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Not
         }
         let (instance, records) = (journal.who().instance.clone(), journal.progress().records);
         let code = if journal.is_of_this_boot() { "" } else { "POWER_CUT" };
-        session.own(Event::Recover, code, &format!("of={instance} records={records} damaged={damaged}"))?;
+        let actor = &journal.who().actor;
+        let actor = if actor.is_empty() { String::new() } else { format!(" {actor}") };
+        session.own(Event::Recover, code, &format!("of={instance} records={records} damaged={damaged}{actor}"))?;
         journal.remove()?;
         notices.push(Notice::Recovered { instance, records });
     }

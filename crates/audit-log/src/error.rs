@@ -133,6 +133,12 @@ pub enum Notice {
         /// The number of records.
         records: u64,
     },
+    /// The journal could not be made in its directory and is in memory: what is not written yet is lost if the process
+    /// is killed.
+    InMemory {
+        /// Why.
+        message: String,
+    },
     /// Another program changed the log. The code is also in the log, in a record `tamper`, `recover` or `begin`.
     Changed {
         /// A code such as `LOG_TRUNCATED`.

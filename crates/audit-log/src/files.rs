@@ -63,9 +63,33 @@ pub fn open_to_read(path: &Path) -> Result<Option<File>> {
 }
 
 /// Opens a regular file for reading, and for appending (`append`) or writing in place. A file that is created here is
-/// readable by its owner only.
+/// readable by its owner only, and belongs to the owner of the log ([`give`]).
 pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
+    let failed = |error: io::Error| Failure::io("open", path, &error);
+    if create != Create::Never {
+        match open_with(path, true, append) {
+            Ok(file) => {
+                return give(&file, path).map(|()| file).map_err(|error| {
+                    // A file that the service cannot write would stop it.
+                    drop(std::fs::remove_file(path));
+                    Failure::io("give to the owner of the log", path, &error)
+                });
+            }
+            Err(error) if create == Create::Missing && error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                look(path)?;
+                return Err(failed(error));
+            }
+        }
+    }
     look(path)?;
+    let file = open_with(path, false, append).map_err(failed)?;
+    let metadata = file.metadata().map_err(|error| Failure::io("look at", path, &error))?;
+    regular(path, &metadata)?;
+    Ok(file)
+}
+
+fn open_with(path: &Path, is_new: bool, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     if append {
@@ -73,10 +97,8 @@ pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
     } else {
         options.write(true)
     };
-    match create {
-        Create::Never => {}
-        Create::Missing => _ = options.create(true),
-        Create::New => _ = options.create_new(true),
+    if is_new {
+        options.create_new(true);
     }
     #[cfg(unix)]
     {
@@ -86,10 +108,38 @@ pub fn open(path: &Path, create: Create, append: bool) -> Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    let file = options.open(path).map_err(|error| Failure::io("open", path, &error))?;
-    let metadata = file.metadata().map_err(|error| Failure::io("look at", path, &error))?;
-    regular(path, &metadata)?;
-    Ok(file)
+    options.open(path)
+}
+
+/// Gives a file that the superuser has just created to the owner of the log beside it, or else of the directory: the
+/// service, which runs as another user, has to go on writing. Others create files of their own, which they cannot give
+/// away.
+#[cfg(unix)]
+fn give(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let log = name.strip_suffix(".state").or_else(|| Some(name.strip_suffix(".journal")?.rsplit_once('.')?.0));
+    let log = directory.join(log.unwrap_or(name));
+    let state = log.with_file_name(format!("{}.state", log.file_name().unwrap_or_default().to_string_lossy()));
+    let mut beside = [log, state].into_iter().filter(|other| other != path);
+    let owner = beside.find_map(|other| std::fs::symlink_metadata(other).ok());
+    let owner = owner.map_or_else(|| std::fs::metadata(directory), Ok)?;
+    let (uid, gid) = (owner.uid(), owner.gid());
+    if uid == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+    Ok(rustix::fs::fchown(file, Some(uid), Some(gid))?)
+}
+
+/// Does nothing: files have owners of this kind on Unix only.
+#[cfg(not(unix))]
+fn give(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Syncs the directory of `path`, so that the names in it survive a power cut.
@@ -174,15 +224,24 @@ impl Names {
 
     /// The rotated files, oldest first.
     pub fn list_rotated(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.list_ended()?.into_iter().map(|(path, ..)| path).collect())
+    }
+
+    /// The rotated files, oldest first, with the time at which they ended and their numbers.
+    pub fn list_ended(&self) -> Result<Vec<(PathBuf, String, u64)>> {
         let directory = self.log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (stem, extension) = self.parts();
-        let number = |name: &str| {
+        let parse = |name: &str| {
             let middle = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(extension)?;
             let (stamp, number) = middle.split_once('-')?;
-            (stamp.len() == 16 && number.len() >= 6).then(|| number.parse::<u64>().ok())?
+            let number = (stamp.len() == 16 && number.len() >= 6).then(|| number.parse::<u64>().ok())??;
+            Some((stamp.to_owned(), number))
         };
-        let mut found = list(directory, |name| number(name).is_some())?;
-        found.sort_by_key(|path| path.file_name().and_then(|name| number(name.to_str()?)));
+        let of = |path: &PathBuf| path.file_name().and_then(|name| parse(name.to_str()?));
+        let found = list(directory, |name| parse(name).is_some())?;
+        let mut found: Vec<_> =
+            found.into_iter().filter_map(|path| of(&path).map(|(stamp, number)| (path, stamp, number))).collect();
+        found.sort_by_key(|(.., number)| *number);
         Ok(found)
     }
 

@@ -58,14 +58,14 @@ fn place(first: u64, rest: &[u64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::write_line;
+    use crate::line::{Varying, write_line};
     use crate::packed::pack;
     use crate::record::{Cache, Event, Outcome, Record};
     use crate::time::TimeText;
 
     fn line(form: &Form, latency_us: u32) -> String {
         let mut out = Vec::new();
-        write_line(&mut out, &mut TimeText::default(), 1, 2, latency_us, form);
+        write_line(&mut out, &mut TimeText::default(), 1, Varying::one(2, latency_us), form);
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -88,7 +88,7 @@ mod tests {
                     Record { secret: other, cache: Cache::Hit, event: Event::Rotate, ..record },
                     Record { environment: "other", version: name, ..record },
                 ] {
-                    let words = pack(&record, 2, <[u64]>::to_vec).expect("short enough");
+                    let words = pack(&record, 2, false, |words| words.to_vec()).expect("short enough");
                     let form = forms.of(&who, Packed::new(&words).expect("whole")).expect("a record");
                     assert_eq!(line(form, record.latency_us), line(&Form::new(&who, &record, ""), record.latency_us));
                     assert_eq!(form.outcome, record.outcome);
@@ -104,7 +104,7 @@ mod tests {
         forms.belong_to(&who);
         for caller in ["a", "a\0", "", "\0"] {
             let record = Record { caller, ..Record::new(Event::Access) };
-            let words = pack(&record, 2, <[u64]>::to_vec).expect("short enough");
+            let words = pack(&record, 2, false, |words| words.to_vec()).expect("short enough");
             let form = forms.of(&who, Packed::new(&words).expect("whole")).expect("a record");
             assert_eq!(line(form, 0), line(&Form::new(&who, &record, ""), 0));
         }

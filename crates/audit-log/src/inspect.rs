@@ -37,10 +37,41 @@ pub struct Verdict {
     pub fault: Option<(FaultKind, Place, String)>,
     /// All records by outcome.
     pub counts: Counts,
+    /// What the records add up to.
+    pub sums: Sums,
     /// The number of the first record.
     pub first_seq: u64,
     /// The last record before the fault.
     pub last: (u64, Hash),
+}
+
+/// What the records of a log add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Values that were delivered: the counts of all records `access` with the outcome `ok`.
+    pub deliveries: u64,
+    /// Values that were delivered while their records had no place, as the records `missed` say.
+    pub missed: u64,
+    /// The number of the first file that is there.
+    pub first_file: u64,
+    /// The highest number of a file that was deleted because it was kept long enough.
+    pub expired_through: u64,
+}
+
+impl Sums {
+    fn add(&mut self, line: &Line<'_>) {
+        match line.event {
+            b"access" if line.outcome == b"ok" => self.deliveries = self.deliveries.saturating_add(line.count),
+            b"missed" => {
+                self.missed = self.missed.saturating_add(detail_number(line.detail, "deliveries").unwrap_or(0));
+            }
+            b"begin" if self.first_file == 0 => self.first_file = detail_number(line.detail, "file").unwrap_or(0),
+            b"expire" => {
+                self.expired_through = self.expired_through.max(detail_number(line.detail, "number").unwrap_or(0));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// How many lines before a suspect are remembered.
@@ -53,6 +84,7 @@ pub struct Inspector {
     chain: Option<Chain>,
     first_seq: u64,
     counts: Counts,
+    sums: Sums,
     /// The lines before, with their hashes.
     memory: VecDeque<(Hash, Place)>,
     at_beginning: bool,
@@ -90,6 +122,7 @@ impl Inspector {
             chain: None,
             first_seq: 0,
             counts: Counts::default(),
+            sums: Sums::default(),
             memory: VecDeque::with_capacity(MEMORY),
             at_beginning: true,
             suspect: None,
@@ -109,6 +142,9 @@ impl Inspector {
     pub fn line(&mut self, place: Place, bytes: &[u8]) -> Result<()> {
         let line = Line::parse(bytes);
         self.counts.add(line.map_or(b"", |line| line.outcome));
+        if let Some(line) = &line {
+            self.sums.add(line);
+        }
         let first_of_file = std::mem::take(&mut self.at_beginning);
         if self.fault.is_some() {
             return Ok(());
@@ -210,7 +246,7 @@ impl Inspector {
             self.fault = Some(suspect.verdict(&self.memory, confirmed));
         }
         let last = self.chain.map_or((0, FIRST), |chain| (chain.seq, chain.last));
-        Verdict { fault: self.fault, counts: self.counts, first_seq: self.first_seq, last }
+        Verdict { fault: self.fault, counts: self.counts, sums: self.sums, first_seq: self.first_seq, last }
     }
 }
 

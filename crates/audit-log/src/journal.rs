@@ -4,6 +4,8 @@
 //! words 0…     magic, slots, instance, pid, boot, environment
 //! word 64      generation: which of the two progress cells is valid
 //! words 72…    two progress cells
+//! word 120     deliveries whose records had no place
+//! word 128…    who the owner is: the length of a text, and the text
 //! word 512…    the slots of the ring
 //! ```
 //!
@@ -34,6 +36,11 @@ const ENVIRONMENT: usize = 6;
 const GENERATION: usize = 64;
 const CELLS: usize = 72;
 const CELL: usize = 24;
+const MISSED: usize = 120;
+const ACTOR_LENGTH: usize = 128;
+const ACTOR: usize = 129;
+/// The longest text that says who the owner is, in bytes.
+pub const MAX_ACTOR: usize = 1024;
 /// The smallest memory page, in words.
 const PAGE: usize = 512;
 
@@ -60,8 +67,8 @@ pub struct Progress {
 /// An open journal, whose lock is held.
 pub struct Journal {
     ring: Ring,
-    file: File,
-    path: PathBuf,
+    /// The file and its path; `None` if the journal is in memory only.
+    file: Option<(File, PathBuf)>,
     who: Identity,
     same_boot: bool,
 }
@@ -86,7 +93,7 @@ impl Journal {
         match made {
             Ok(map) => {
                 let ring = Ring::new(map, HEADER, slots, 0);
-                Ok(Self { ring, file, path: path.to_owned(), who, same_boot: true })
+                Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot: true })
             }
             Err(error) => {
                 // Report the first failure, not that of the clean-up.
@@ -94,6 +101,21 @@ impl Journal {
                 Err(Failure::io("make the audit journal", path, &error))
             }
         }
+    }
+
+    /// A journal in memory: what is in it is lost when the process is killed.
+    pub fn in_memory(who: Identity, slots: u64) -> Result<Self> {
+        let slots = slots.next_power_of_two().clamp(*SLOT_RANGE.start(), *SLOT_RANGE.end());
+        let map = usize::try_from(slots)
+            .map_err(io::Error::other)
+            .and_then(|slots| Map::anonymous(HEADER + Ring::words(slots)))
+            .map_err(|error| Failure::io("make the audit journal", Path::new("in memory"), &error))?;
+        Ok(Self { ring: Ring::new(map, HEADER, slots, 0), file: None, who, same_boot: true })
+    }
+
+    /// Whether it is in memory only.
+    pub fn is_in_memory(&self) -> bool {
+        self.file.is_none()
     }
 
     fn fill(file: &mut File, who: &Identity, slots: u64) -> io::Result<()> {
@@ -106,11 +128,10 @@ impl Journal {
         header[PID] = who.pid.into();
         header[BOOT] = boot();
         header[ENVIRONMENT_LENGTH] = environment.len() as u64;
-        for (word, part) in header[ENVIRONMENT..GENERATION].iter_mut().zip(environment.chunks(8)) {
-            let mut bytes = [0; 8];
-            bytes[..part.len()].copy_from_slice(part);
-            *word = u64::from_le_bytes(bytes);
-        }
+        put_text(&mut header[ENVIRONMENT..GENERATION], environment);
+        let actor = &who.actor.as_bytes()[..who.actor.len().min(MAX_ACTOR)];
+        header[ACTOR_LENGTH] = actor.len() as u64;
+        put_text(&mut header[ACTOR..], actor);
         let header: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
         file.write_all(&header)?;
         let empty = vec![0; 1 << 16];
@@ -162,17 +183,18 @@ impl Journal {
         if word(&header, 0) != MAGIC || !slots.is_power_of_two() || !SLOT_RANGE.contains(&slots) {
             return Err(invalid());
         }
-        let length = usize::try_from(word(&header, ENVIRONMENT_LENGTH)).map_err(|_| invalid())?;
-        if length > MAX_TEXT {
-            return Err(invalid());
-        }
-        let bytes = (ENVIRONMENT..GENERATION).flat_map(|at| word(&header, at).to_le_bytes()).take(length).collect();
-        let environment = String::from_utf8(bytes).map_err(|_| invalid())?;
+        let text = |at: usize, length: usize, most: usize| {
+            let length = usize::try_from(word(&header, length)).ok().filter(|length| *length <= most)?;
+            let bytes = (at..at + length.div_ceil(8)).flat_map(|at| word(&header, at).to_le_bytes()).take(length);
+            String::from_utf8(bytes.collect()).ok()
+        };
+        let environment = text(ENVIRONMENT, ENVIRONMENT_LENGTH, MAX_TEXT).ok_or_else(invalid)?;
+        let actor = text(ACTOR, ACTOR_LENGTH, MAX_ACTOR).ok_or_else(invalid)?;
         let pid = u32::try_from(word(&header, PID)).map_err(|_| invalid())?;
-        let who = Identity::new(format!("{:016x}", word(&header, INSTANCE)), pid, environment);
+        let who = Identity::new(format!("{:016x}", word(&header, INSTANCE)), pid, environment).acting(actor);
         let same_boot = word(&header, BOOT) == boot();
         let ring = Ring::new(Self::map(&file, slots)?, HEADER, slots, read_progress(header.words()).tail);
-        Ok(Self { ring, file, path: path.to_owned(), who, same_boot })
+        Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot })
     }
 
     /// Writes to each page once, so that no append has to wait for a page fault. Replaces a zero by a zero only, so it
@@ -215,14 +237,38 @@ impl Journal {
         header[GENERATION].store(next, Ordering::Release);
     }
 
+    /// Notes that `deliveries` were made whose records had no place.
+    pub fn miss(&self, deliveries: u64) {
+        self.ring.header()[MISSED].fetch_add(deliveries, Ordering::Relaxed);
+    }
+
+    /// The number of deliveries whose records had no place.
+    pub fn missed(&self) -> u64 {
+        self.ring.header()[MISSED].load(Ordering::Relaxed)
+    }
+
+    /// Notes that the log says of `deliveries` that they were missed.
+    pub fn told_missed(&self, deliveries: u64) {
+        self.ring.header()[MISSED].fetch_sub(deliveries, Ordering::Relaxed);
+    }
+
     /// Removes the file, whose records are all written.
     pub fn remove(&self) -> Result<()> {
-        match std::fs::remove_file(&self.path) {
+        let Some((file, path)) = &self.file else { return Ok(()) };
+        match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io("remove the audit journal", &self.path, &error))
+                Err(Failure::io("remove the audit journal", path, &error))
             }
-            _ => self.file.unlock().map_err(|error| Failure::io("unlock the audit journal", &self.path, &error)),
+            _ => file.unlock().map_err(|error| Failure::io("unlock the audit journal", path, &error)),
         }
+    }
+}
+
+fn put_text(words: &mut [u64], text: &[u8]) {
+    for (word, part) in words.iter_mut().zip(text.chunks(8)) {
+        let mut bytes = [0; 8];
+        bytes[..part.len()].copy_from_slice(part);
+        *word = u64::from_le_bytes(bytes);
     }
 }
 
@@ -268,7 +314,7 @@ mod tests {
     fn progress_is_read_back_whole() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.journal");
-        let who = Identity::new("00000000000000ff".into(), 7, "staging".into());
+        let who = Identity::new("00000000000000ff".into(), 7, "staging".into()).acting("host=h".into());
         let journal = Journal::create(&path, who, 100).expect("made");
         assert_eq!(journal.progress(), Progress::default());
         for turn in 1..5 {
@@ -281,10 +327,12 @@ mod tests {
         let open = || Journal::open_dead(&path).expect("looked at");
         assert!(matches!(open(), Dead::Not), "its owner lives");
         let progress = journal.progress();
+        journal.miss(7);
         drop(journal);
         let Dead::Journal(dead) = open() else { panic!("its owner is dead") };
         assert_eq!(dead.progress(), progress);
         assert_eq!((dead.who().instance.as_str(), dead.who().environment.as_str()), ("00000000000000ff", "staging"));
+        assert_eq!((dead.who().actor.as_str(), dead.missed()), ("host=h", 7));
         assert_eq!((dead.ring().slots(), dead.ring().tail()), (128, 4));
         dead.remove().expect("removed");
         assert!(matches!(open(), Dead::Not), "it is gone");

@@ -13,6 +13,8 @@ pub struct Identity {
     pub pid: u32,
     /// The environment of records that do not name one.
     pub environment: String,
+    /// Who the instance is, as the detail of its first record: `host=… user=… program=…`.
+    pub actor: String,
     before_environment: Vec<u8>,
 }
 
@@ -20,7 +22,13 @@ impl Identity {
     /// Prepares the fixed part of the lines.
     pub fn new(instance: String, pid: u32, environment: String) -> Self {
         let before_environment = format!("Z\",\"instance\":\"{instance}\",\"pid\":{pid}").into_bytes();
-        Self { instance, pid, environment, before_environment }
+        Self { instance, pid, environment, actor: String::new(), before_environment }
+    }
+
+    /// The same writer, with the text that says who it is.
+    #[must_use]
+    pub fn acting(self, actor: String) -> Self {
+        Self { actor, ..self }
     }
 }
 
@@ -62,21 +70,36 @@ impl Form {
             text.len()
         });
         field(text, b",\"caller\":\"", record.caller);
+        field(text, b",\"request\":\"", record.request);
         field(text, b",\"detail\":\"", detail);
         text.extend_from_slice(PREV);
         self.outcome = record.outcome;
     }
 }
 
+/// The fields that differ between two records of one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Varying {
+    /// The time in µs since 1970.
+    pub time_us: u64,
+    /// The latency in µs.
+    pub latency_us: u32,
+    /// How many deliveries the record stands for.
+    pub count: u32,
+    /// How many µs after the first delivery the last one was.
+    pub last_after_us: u32,
+}
+
+impl Varying {
+    /// Those of a record that stands for one delivery.
+    pub fn one(time_us: u64, latency_us: u32) -> Self {
+        Self { time_us, latency_us, count: 1, last_after_us: 0 }
+    }
+}
+
 /// Appends a line without its newline and without its link. The order of the fields is part of the format.
-pub fn write_line(
-    out: &mut Vec<u8>,
-    times: &mut TimeText,
-    seq: u64,
-    time_us: u64,
-    latency_us: u32,
-    form: &Form,
-) -> Unlinked {
+pub fn write_line(out: &mut Vec<u8>, times: &mut TimeText, seq: u64, varying: Varying, form: &Form) -> Unlinked {
+    let Varying { time_us, latency_us, count, last_after_us } = varying;
     let start = out.len();
     let mut numbers = itoa::Buffer::new();
     out.extend_from_slice(b"{\"seq\":");
@@ -87,6 +110,15 @@ pub fn write_line(
     if !before.is_empty() {
         out.extend_from_slice(before);
         out.extend_from_slice(numbers.format(latency_us).as_bytes());
+        if count != 1 {
+            out.extend_from_slice(b",\"count\":");
+            out.extend_from_slice(numbers.format(count).as_bytes());
+        }
+        if last_after_us > 0 {
+            out.extend_from_slice(b",\"last\":\"");
+            out.extend_from_slice(&times.of(time_us + u64::from(last_after_us))[..26]);
+            out.extend_from_slice(b"Z\"");
+        }
     }
     out.extend_from_slice(after);
     let link = out.len();
@@ -100,7 +132,7 @@ const END: &[u8] = b"\"}";
 
 /// Whether only the log itself writes this event.
 pub fn is_own(event: Event) -> bool {
-    event as u8 >= Event::Begin as u8
+    event as u8 >= Event::Begin as u8 && event != Event::Inspect
 }
 
 fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {
@@ -145,6 +177,8 @@ pub struct Line<'a> {
     pub outcome: &'a [u8],
     /// The field `detail`, still escaped; empty if it is missing.
     pub detail: &'a [u8],
+    /// How many deliveries the record stands for: the field `count`, 1 if it is missing.
+    pub count: u64,
     /// The link to the record before.
     pub prev: Hash,
 }
@@ -157,13 +191,18 @@ impl<'a> Line<'a> {
         let prev = crate::link::parse_hex(prev)?;
         let body = body.strip_suffix(PREV)?;
         let (seq, mut rest) = number(body)?;
-        let mut parsed = Self { seq, instance: b"", event: b"", outcome: b"", detail: b"", prev };
+        let mut parsed = Self { seq, instance: b"", event: b"", outcome: b"", detail: b"", count: 1, prev };
         while !rest.is_empty() {
             let (name, after) = text(rest.strip_prefix(b",\"")?)?;
             let after = after.strip_prefix(b":")?;
-            let (value, after) = match after.strip_prefix(b"\"") {
-                Some(after) => text(after)?,
-                None => (&b""[..], number(after)?.1),
+            let (value, after) = if let Some(after) = after.strip_prefix(b"\"") {
+                text(after)?
+            } else {
+                let (value, after) = number(after)?;
+                if name == b"count" {
+                    parsed.count = value;
+                }
+                (&b""[..], after)
             };
             match name {
                 b"instance" => parsed.instance = value,
@@ -179,7 +218,19 @@ impl<'a> Line<'a> {
 
     /// Whether the log itself wrote it.
     pub fn is_own(&self) -> bool {
-        matches!(self.event, b"begin" | b"end" | b"open" | b"close" | b"checkpoint" | b"recover" | b"tamper")
+        matches!(
+            self.event,
+            b"begin"
+                | b"end"
+                | b"open"
+                | b"close"
+                | b"checkpoint"
+                | b"recover"
+                | b"tamper"
+                | b"session"
+                | b"missed"
+                | b"expire"
+        )
     }
 }
 
@@ -219,8 +270,9 @@ mod tests {
     fn line(record: &Record<'_>, detail: &str) -> String {
         let who = Identity::new("0123456789abcdef".into(), 77, "production".into());
         let mut out = Vec::new();
-        let (time_us, form) = (1_767_225_600_000_001, Form::new(&who, record, detail));
-        write_line(&mut out, &mut TimeText::default(), 12, time_us, record.latency_us, &form);
+        let form = Form::new(&who, record, detail);
+        let varying = Varying { count: record.count, ..Varying::one(1_767_225_600_000_001, record.latency_us) };
+        write_line(&mut out, &mut TimeText::default(), 12, varying, &form);
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -231,6 +283,7 @@ mod tests {
             cache: Cache::Hit,
             outcome: Outcome::Ok,
             latency_us: 3,
+            count: 1,
             environment: "",
             tool: "GITHUB",
             secret: "GITHUB_API_TOKEN",
@@ -238,6 +291,7 @@ mod tests {
             code: "X",
             version: "v1",
             caller: "job",
+            request: "",
         };
         assert_eq!(
             line(&record, ""),

@@ -11,13 +11,14 @@ use crate::drain::{Batch, take_over};
 use crate::error::{AppendError, Failure, Notice, Reason, Result, State};
 use crate::file_sink::{FileSink, Limits};
 use crate::files::{Names, look};
-use crate::journal::Journal;
+use crate::journal::{Journal, MAX_ACTOR};
 use crate::line::{Identity, is_own};
 use crate::link::{Key, Link};
 use crate::packed::pack;
-use crate::record::{Event, MAX_TEXT, Record};
+use crate::record::{MAX_TEXT, Record};
 use crate::ring::NoPlace;
 use crate::stream_sink::{Output, Receiver, StreamSink};
+use crate::tally::{Counted, Tally};
 use crate::time::{Clock, now, system_clock};
 use crate::worker::{BOUND, Listener, Shared, Sink, Worker};
 
@@ -38,6 +39,9 @@ pub struct Options {
     pub destination: Destination,
     /// The environment of records that do not name one; at most [`MAX_TEXT`] bytes.
     pub environment: String,
+    /// Who writes, as `name=value` pairs that a space separates: the detail of the instance's first record, which is
+    /// repeated in each file. At most 1,024 bytes; more is cut off.
+    pub actor: String,
     /// With a key every link is an HMAC, so that the chain can be forged only by those who know the key. All writers of
     /// a file need the same key.
     pub key: Option<Key>,
@@ -49,6 +53,8 @@ pub struct Options {
     pub max_bytes: u64,
     /// A file of this age is rotated. Default: never.
     pub max_age: Duration,
+    /// A rotated file is deleted this long after its end. Default: never.
+    pub keep: Duration,
     /// Counts are written after this many records. Default 10,000.
     pub checkpoint_records: u64,
     /// Counts are written this long after the last ones, if there were records since. Default 60 s.
@@ -65,11 +71,13 @@ impl Options {
         Self {
             destination,
             environment: environment.into(),
+            actor: String::new(),
             key: None,
             journals: None,
             journal_bytes: 4 << 20,
             max_bytes: 256 << 20,
             max_age: Duration::MAX,
+            keep: Duration::MAX,
             checkpoint_records: 10_000,
             checkpoint_after: Duration::from_mins(1),
             clock: system_clock,
@@ -98,6 +106,7 @@ pub struct AuditLog {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
     clock: Clock,
+    tally: Tally,
 }
 
 impl AuditLog {
@@ -112,7 +121,8 @@ impl AuditLog {
         if options.environment.len() > MAX_TEXT {
             return Err(Failure::new(Reason::Foreign, "the name of the environment is too long"));
         }
-        let who = Identity::new(new_instance(), std::process::id(), options.environment);
+        let actor = cut(options.actor, MAX_ACTOR);
+        let who = Identity::new(new_instance(), std::process::id(), options.environment).acting(actor);
         let slots = options.journal_bytes.div_ceil(128);
         let output = match options.destination {
             Destination::File(path) => {
@@ -121,6 +131,7 @@ impl AuditLog {
                     max_age: options.max_age,
                     checkpoint_records: options.checkpoint_records,
                     checkpoint_after: options.checkpoint_after,
+                    keep: options.keep,
                 };
                 let names = Names::new(&path, options.journals.as_deref())?;
                 let mut sink = FileSink::new(names, link, who.clone(), clock, limits);
@@ -134,7 +145,13 @@ impl AuditLog {
             Failure::new(Reason::Missing, "an audit log without a file needs a directory for its journals")
         })?;
         let names = Names::new(&directory.join("audit-stream"), Some(&directory))?;
-        let journal = Journal::create(&names.journal(&who.instance), who, slots)?;
+        let journal = match Journal::create(&names.journal(&who.instance), who.clone(), slots) {
+            Ok(journal) => journal,
+            Err(failure) => {
+                (options.listener)(Notice::InMemory { message: failure.message });
+                Journal::in_memory(who, slots)?
+            }
+        };
         let mut sink = StreamSink::new(names, link, clock, output);
         if let Err(failure) = sink.open(&journal) {
             journal.remove()?;
@@ -146,10 +163,11 @@ impl AuditLog {
     fn start(journal: Journal, sink: Sink, listener: Listener, clock: Clock) -> Result<Self> {
         let shared = Arc::new(Shared::new(journal));
         let theirs = Arc::clone(&shared);
-        let spawned =
-            std::thread::Builder::new().name("audit-log".into()).spawn(move || Worker::run(&theirs, sink, listener));
+        let spawned = std::thread::Builder::new()
+            .name("audit-log".into())
+            .spawn(move || Worker::run(&theirs, sink, listener, clock));
         match spawned {
-            Ok(thread) => Ok(Self { shared, thread, clock }),
+            Ok(thread) => Ok(Self { shared, thread, clock, tally: Tally::default() }),
             Err(error) => {
                 shared.journal.remove()?;
                 Err(Failure::io("start the thread of", Path::new("the audit log"), &error))
@@ -169,10 +187,23 @@ impl AuditLog {
             return Err(AppendError::Reserved);
         }
         let ring = self.shared.journal.ring();
-        match pack(record, (self.clock)(), |words| ring.put(words)) {
+        let is_counted = record.count != 1;
+        let put = |words: &mut [u64]| {
+            if is_counted {
+                ring.put_counted(words, record.count, true).map(|(filled, _)| filled)
+            } else {
+                ring.put(words)
+            }
+        };
+        self.appended(pack(record, (self.clock)(), is_counted, put))
+    }
+
+    #[inline]
+    fn appended(&self, put: Option<std::result::Result<u64, NoPlace>>) -> std::result::Result<(), AppendError> {
+        match put {
             None => Err(AppendError::TooLong),
             Some(Ok(filled)) => {
-                if filled > ring.slots() / 2 {
+                if filled > self.shared.journal.ring().slots() / 2 {
                     self.wake();
                 }
                 Ok(())
@@ -183,6 +214,47 @@ impl AuditLog {
                 Err(AppendError::Full)
             }
         }
+    }
+
+    /// Counts one delivery: in the record of the same secret, version and cache, if that was appended less than a
+    /// second ago, else in a new one, which `record` makes. As fast as [`AuditLog::try_append`], and as safe: the
+    /// counter is in the mapped journal. While the journal is full, the old record goes on counting.
+    ///
+    /// # Errors
+    /// Those of [`AuditLog::try_append`].
+    #[inline]
+    pub fn try_count<'a>(
+        &self,
+        counted: Counted<'_>,
+        record: impl FnOnce() -> Record<'a>,
+    ) -> std::result::Result<(), AppendError> {
+        let now_us = (self.clock)();
+        // Another thread uses the place. It is quick, but this thread does not wait.
+        let Some(mut kept) = self.tally.place(counted) else { return self.try_append(&record()) };
+        let ring = self.shared.journal.ring();
+        if kept.add(ring, counted, now_us) {
+            return Ok(());
+        }
+        let mut last = 0;
+        let put = pack(&record(), now_us, true, |words| {
+            let (filled, position) = ring.put_counted(words, 1, false)?;
+            last = position;
+            Ok(filled)
+        });
+        match self.appended(put) {
+            Ok(()) => {
+                kept.set(counted, last, now_us);
+                Ok(())
+            }
+            Err(AppendError::Full) if kept.add_late(ring, counted, now_us) => Ok(()),
+            refused => refused,
+        }
+    }
+
+    /// Notes that `deliveries` were made whose records had no place. The log says so in a record, as soon as it can
+    /// be written again.
+    pub fn miss(&self, deliveries: u64) {
+        self.shared.journal.miss(deliveries);
     }
 
     /// Does the same as [`AuditLog::try_append`], but waits up to `timeout` for space in the journal. Not for the
@@ -277,7 +349,7 @@ fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> 
     let path = sink.names.journal(&who.instance);
     let mut session = sink.session(now() + Duration::from_secs(2))?;
     let journal = Journal::create(&path, who, slots)?;
-    match session.own(Event::Open, "", "").and_then(|()| session.finish()) {
+    match session.open().and_then(|()| session.finish()) {
         Ok(_) => Ok(journal),
         Err(failure) => {
             journal.remove()?;
@@ -309,6 +381,7 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
         max_age: Duration::MAX,
         checkpoint_records: defaults.checkpoint_records,
         checkpoint_after: defaults.checkpoint_after,
+        keep: Duration::MAX,
     };
     let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits);
     let mut session = sink.session(now() + BOUND)?;
@@ -323,6 +396,13 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
         }
     }
     Ok(recovery)
+}
+
+/// `text`, cut off after `most` bytes.
+fn cut(mut text: String, most: usize) -> String {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    text
 }
 
 /// 64 random bits. The keys of a `RandomState` come from the system; the cipher library's generator takes 30 ms to

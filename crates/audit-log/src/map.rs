@@ -26,6 +26,15 @@ impl Map {
         Ok(Self { map: MmapOptions::new().len(bytes).map_raw(file)?, words })
     }
 
+    /// `words` words of memory, without a file.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn anonymous(words: usize) -> io::Result<Self> {
+        let map = MmapOptions::new().len(words * size_of::<AtomicU64>()).map_anon()?;
+        Ok(Self { map: map.into(), words })
+    }
+
     /// The words.
     #[inline]
     pub fn words(&self) -> &[AtomicU64] {

@@ -1,6 +1,6 @@
 //! The fields of a record: the event, what the caches knew, and the outcome.
 
-/// What happened. The log itself writes the last seven events.
+/// What happened. The log itself writes the events from `Begin` on, except `Inspect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Event {
@@ -34,10 +34,18 @@ pub enum Event {
     Recover,
     /// Another program shortened, replaced or extended the log.
     Tamper,
+    /// AWS was asked about a secret, and no value was delivered.
+    Inspect,
+    /// Who the instance is, repeated in each file that it writes to.
+    Session,
+    /// Values were delivered whose records had no place.
+    Missed,
+    /// Old files of the log were deleted.
+    Expire,
 }
 
 impl Event {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 19] = [
         Self::Access,
         Self::Rotate,
         Self::Invalidate,
@@ -53,6 +61,10 @@ impl Event {
         Self::Checkpoint,
         Self::Recover,
         Self::Tamper,
+        Self::Inspect,
+        Self::Session,
+        Self::Missed,
+        Self::Expire,
     ];
 
     /// The text of the field `event`.
@@ -73,6 +85,10 @@ impl Event {
             Self::Checkpoint => "checkpoint",
             Self::Recover => "recover",
             Self::Tamper => "tamper",
+            Self::Inspect => "inspect",
+            Self::Session => "session",
+            Self::Missed => "missed",
+            Self::Expire => "expire",
         }
     }
 
@@ -169,6 +185,8 @@ pub struct Record<'a> {
     pub outcome: Outcome,
     /// The duration, in microseconds.
     pub latency_us: u32,
+    /// How many deliveries or refusals the record stands for. A record of one has no field `count`.
+    pub count: u32,
     /// The environment, if it differs from that of the log.
     pub environment: &'a str,
     /// The tool that the secret belongs to.
@@ -183,6 +201,8 @@ pub struct Record<'a> {
     pub version: &'a str,
     /// The label of the caller, which the service chooses (`audit.label`).
     pub caller: &'a str,
+    /// The id of the request with which AWS was asked.
+    pub request: &'a str,
 }
 
 impl Record<'_> {
@@ -193,6 +213,7 @@ impl Record<'_> {
             cache: Cache::None,
             outcome: Outcome::None,
             latency_us: 0,
+            count: 1,
             environment: "",
             tool: "",
             secret: "",
@@ -200,6 +221,7 @@ impl Record<'_> {
             code: "",
             version: "",
             caller: "",
+            request: "",
         }
     }
 }
@@ -221,6 +243,7 @@ mod tests {
             assert!(Outcome::from_byte(byte).is_none_or(|outcome| outcome as u8 == byte));
         }
         assert_eq!(Event::from_byte(Event::Tamper as u8), Some(Event::Tamper));
+        assert_eq!(Event::from_byte(Event::Expire as u8), Some(Event::Expire));
         assert_eq!(Cache::from_byte(Cache::Bypass as u8), Some(Cache::Bypass));
         assert_eq!(Outcome::from_byte(Outcome::Failed as u8), Some(Outcome::Failed));
     }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::chain::{LineWriter, counted};
-use crate::drain::{Batch, set_aside};
+use crate::drain::{Batch, Owner, set_aside};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::Names;
 use crate::journal::{Dead, Journal};
@@ -61,7 +61,8 @@ impl StreamSink {
 
     /// The first record of an instance.
     pub fn open(&mut self, journal: &Journal) -> Result<()> {
-        let detail = format!("chain={}", self.writer.link().method());
+        let (method, actor) = (self.writer.link().method(), &journal.who().actor);
+        let detail = format!("chain={method}{}{actor}", if actor.is_empty() { "" } else { " " });
         self.own(journal, Event::Open, "", &detail)
     }
 
@@ -72,13 +73,13 @@ impl StreamSink {
     }
 
     /// Writes the next records of a journal; returns whether there are more.
-    pub fn deliver(&mut self, journal: &Journal, dead: bool, batch: &mut Batch) -> Result<bool> {
+    pub fn deliver(&mut self, journal: &Journal, from: Owner, batch: &mut Batch) -> Result<bool> {
         let mut progress = journal.progress();
         let limit = match self.output {
             Output::Stdout => (PIPE, PIPE),
             Output::Receiver(_) => (PORTION, usize::MAX),
         };
-        let collected = batch.collect(journal, dead, &mut self.writer, &mut progress.chain, limit);
+        let collected = batch.collect(journal, from, &mut self.writer, &mut progress.chain, limit);
         if collected.records > 0 {
             self.output.take(&batch.lines)?;
         }
@@ -88,12 +89,20 @@ impl StreamSink {
             journal.publish(&progress);
             journal.ring().release(collected.end);
         }
+        let missed = journal.missed();
+        if missed > 0 && !collected.more {
+            self.own(journal, Event::Missed, "", &format!("of={} deliveries={missed}", journal.who().instance))?;
+            journal.told_missed(missed);
+        }
         Ok(collected.more)
     }
 
     /// Writes the journals of dead instances, each in its own chain.
     pub fn take_over(&mut self, own: &Journal, batch: &mut Batch) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
+        if own.is_in_memory() {
+            return Ok(notices);
+        }
         for path in self.names.list_journals()? {
             let journal = match Journal::open_dead(&path) {
                 Ok(Dead::Journal(journal)) => journal,
@@ -107,7 +116,7 @@ impl StreamSink {
                     continue;
                 }
             };
-            while self.deliver(&journal, true, batch)? {}
+            while self.deliver(&journal, Owner::Dead, batch)? {}
             let (instance, records) = (journal.who().instance.clone(), journal.progress().records);
             journal.remove()?;
             self.own(own, Event::Recover, "", &format!("of={instance} records={records}"))?;

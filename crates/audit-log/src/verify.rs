@@ -11,7 +11,7 @@ use crate::error::{Failure, Reason, Result};
 use crate::fault::{Fault, FaultKind};
 use crate::files::{FileId, Names, open_to_read};
 use crate::head::{Head, LENGTH, ParsedHead};
-use crate::inspect::{Anchor, Inspector, Place};
+use crate::inspect::{Anchor, Inspector, Place, Sums};
 use crate::link::{Hash, Key, Link};
 use crate::time::now;
 use crate::walk::Lines;
@@ -26,6 +26,10 @@ pub struct VerifyOptions {
     /// The `seq` and link of a record that was noted elsewhere, such as [`Verification::last`] of an earlier
     /// verification.
     pub anchor: Option<(u64, Hash)>,
+    /// The number of the record that must be the first one, or before it.
+    pub first: Option<u64>,
+    /// The number of a record that must be there.
+    pub last: Option<u64>,
 }
 
 /// The result of a verification.
@@ -35,6 +39,8 @@ pub struct Verification {
     pub fault: Option<Fault>,
     /// Records by outcome, over all files.
     pub counts: Counts,
+    /// What the records add up to.
+    pub sums: Sums,
     /// The number of files read.
     pub files: u64,
     /// The number of bytes read.
@@ -116,8 +122,15 @@ pub fn verify(
     }
     let after = Place { line: place.line + 1, ..place };
     let mut verdict = inspector.finish();
+    if complete
+        && verdict.fault.is_none()
+        && let Some(first) = options.first.filter(|first| verdict.first_seq > *first)
+    {
+        let message = format!("records {first} to {} are missing at the beginning", verdict.first_seq - 1);
+        verdict.fault = Some((FaultKind::Removed, Place { file: 0, line: 1, offset: 0 }, message));
+    }
     if complete && verdict.fault.is_none() {
-        verdict.fault = end.missing(&verdict.last, options.anchor, torn, after);
+        verdict.fault = end.missing(&verdict.last, options.anchor.map(|(seq, _)| seq).max(options.last), torn, after);
     }
     Ok(Verification {
         fault: verdict.fault.map(|(kind, place, message)| Fault {
@@ -128,6 +141,7 @@ pub fn verify(
             message,
         }),
         counts: verdict.counts,
+        sums: verdict.sums,
         files: files.len() as u64,
         bytes: done,
         first_seq: verdict.first_seq,
@@ -201,11 +215,11 @@ impl End {
     fn missing(
         &self,
         (seq, _): &(u64, Hash),
-        anchor: Option<(u64, Hash)>,
+        noted: Option<u64>,
         torn: Option<Place>,
         after: Place,
     ) -> Option<(FaultKind, Place, String)> {
-        if let Some((noted, _)) = anchor
+        if let Some(noted) = noted
             && noted > *seq
         {
             return Some((FaultKind::Removed, after, format!("records {} to {noted} are missing at the end", seq + 1)));

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::drain::{Batch, deliver, take_over};
+use crate::drain::{Batch, Owner, deliver, is_idle, take_over};
 use crate::error::{Failure, Notice, Reason, Result, State};
 use crate::file_sink::FileSink;
 use crate::journal::Journal;
 use crate::record::Event;
 use crate::stream_sink::StreamSink;
-use crate::time::{now, since};
+use crate::time::{Clock, now, since};
 
 /// How often the thread checks the log file, and looks for journals of dead processes, when it has nothing to write.
 const TICK: Duration = Duration::from_secs(5);
@@ -148,11 +148,12 @@ pub struct Worker<'a> {
     sync_begun: u64,
     size: u64,
     told: Vec<Notice>,
+    clock: Clock,
 }
 
 impl<'a> Worker<'a> {
     /// Runs until the log is closed.
-    pub fn run(shared: &'a Shared, sink: Sink, listener: Listener) {
+    pub fn run(shared: &'a Shared, sink: Sink, listener: Listener, clock: Clock) {
         let mut guard = Ended(shared, None);
         let mut worker = Self {
             shared,
@@ -165,6 +166,7 @@ impl<'a> Worker<'a> {
             sync_begun: 0,
             size: 0,
             told: Vec::new(),
+            clock,
         };
         shared.journal.touch();
         guard.1 = Some(worker.rounds());
@@ -233,13 +235,23 @@ impl<'a> Worker<'a> {
         ring.tail() == ring.head()
     }
 
+    /// Which records are taken. Those that are still counted in are left alone, unless somebody waits for them or the
+    /// journal fills up.
+    fn taken(&self, all: bool) -> Owner {
+        let ring = self.shared.journal.ring();
+        let fills = ring.head().saturating_sub(ring.tail()) > ring.slots() / 2;
+        Owner::Live { now_us: (self.clock)(), all: all || fills }
+    }
+
     /// One round. With `asked` a caller waits for it, so the round does every task and syncs.
     fn round(&mut self, asked: bool, closing: Option<Instant>) -> Result<()> {
         let tick = asked || self.last_tick.is_none_or(|last| since(last) >= TICK);
-        if tick || !self.is_empty() {
+        let all = asked || closing.is_some();
+        if tick || closing.is_some() || !is_idle(self.shared.journal.ring(), self.taken(all)) {
             let deadline = now() + LOCK;
             let deadline = closing.map_or(deadline, |closing| closing.min(deadline));
             loop {
+                let from = self.taken(all);
                 let more = match &mut self.sink {
                     Sink::File(sink) => {
                         let mut session = sink.session(deadline)?;
@@ -247,7 +259,7 @@ impl<'a> Worker<'a> {
                         let notices = if tick { take_over(&mut session, &mut self.batch)? } else { Vec::new() };
                         for _ in 0..BATCHES {
                             session.housekeeping()?;
-                            more = deliver(&mut session, &self.shared.journal, false, &mut self.batch)?.more;
+                            more = deliver(&mut session, &self.shared.journal, from, &mut self.batch)?.more;
                             if !more {
                                 break;
                             }
@@ -263,7 +275,7 @@ impl<'a> Worker<'a> {
                     Sink::Stream(sink) => {
                         let own = &self.shared.journal;
                         let notices = if tick { sink.take_over(own, &mut self.batch)? } else { Vec::new() };
-                        let more = sink.deliver(own, false, &mut self.batch)?;
+                        let more = sink.deliver(own, from, &mut self.batch)?;
                         self.tell(notices);
                         more
                     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
 use aws_sdk_secretsmanager::types::Tag;
 use base64::Engine as _;
@@ -19,6 +20,14 @@ const MAX_VALUE: usize = 65_536 / 3 * 4 + 4;
 
 /// The key of the tag that says who manages a secret.
 pub const MANAGED_BY: &str = "managed-by";
+
+/// The id of a request, as AWS gives it. What does not look like one is left out: what answers in AWS's place must not
+/// choose what stands in a log.
+pub(crate) fn request_id(answer: &impl RequestId) -> Option<Arc<str>> {
+    let id = answer.request_id()?;
+    let looks_like_one = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    looks_like_one.then(|| id.into())
+}
 
 impl Aws {
     /// A value with its version. A version read from a replica is marked with `region`: its ids are the replica's own.
@@ -42,7 +51,7 @@ impl Aws {
             None => Arc::from(version),
             Some(region) => Arc::from(format!("{version}@{region}")),
         });
-        Ok(Fetched { value, version_id, created_unix_ms: None })
+        Ok(Fetched { value, version_id, created_unix_ms: None, request_id: None })
     }
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretVal
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use crate::answer::{name_in, unix_ms};
+use crate::answer::{name_in, request_id, unix_ms};
 use crate::awake::within;
 use crate::classify::batch_entry;
 use crate::operation::Operation;
@@ -132,13 +132,15 @@ impl Aws {
         region: Option<&str>,
         mut add: impl FnMut(String, Option<String>, Result<Option<Fetched>>),
     ) {
+        let request_id = request_id(&output);
         for entry in output.secret_values.unwrap_or_default() {
             let Some(name) = entry.name else { continue };
             // Batches are about the own account only.
             self.note_account(&name, entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
-            add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, ..fetched })));
+            let request_id = request_id.clone();
+            add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, request_id, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };

@@ -2,7 +2,7 @@
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 
-use crate::answer::unix_ms;
+use crate::answer::{request_id, unix_ms};
 use crate::operation::Operation;
 use crate::source::Aws;
 use crate::staging::CURRENT;
@@ -25,10 +25,11 @@ impl Aws {
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
+            let request_id = request_id(&output);
             let created = unix_ms(output.created_date.as_ref());
             self.note_account(id, output.arn.as_deref());
             let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
-            Ok(Fetched { created_unix_ms: created, ..fetched })
+            Ok(Fetched { created_unix_ms: created, request_id, ..fetched })
         };
         self.call(&self.regions, Operation::Get, id, read, |client| {
             // Policies may demand that the stage is named (decision D30).

@@ -178,7 +178,7 @@ impl Entry {
 
     /// The value, as read from `origin`.
     pub fn found(&self, origin: Origin, stale: bool) -> Found {
-        Found { value: self.value.clone(), origin, version_id: self.version_id.clone(), stale }
+        Found { value: self.value.clone(), origin, version_id: self.version_id.clone(), stale, request_id: None }
     }
 
     /// Whether it may be returned without asking anyone.

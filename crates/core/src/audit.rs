@@ -3,27 +3,34 @@
 //! The log itself is the crate `audit-log`. Here is when it is opened, what is denied while it fails, and what a record
 //! of this delivery says.
 
+mod access;
+mod actor;
+mod early;
 mod opening;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use audit_log as log;
 use audit_log::{
-    AppendError, AuditLog, Cache, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record,
-    State,
+    AppendError, AuditLog, Cache, Counted, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome,
+    Record, State,
 };
+use parking_lot::{Mutex, RwLock};
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+pub use self::access::Access;
+use self::access::refusal;
+pub use self::actor::Actor;
+use self::early::Early;
 use self::opening::Opening;
 use crate::timer::Deadline;
 use files::loose_mode;
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
-use secret::found::Found;
 use secret::found::Origin;
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
@@ -41,6 +48,14 @@ pub struct AuditSettings {
     pub max_bytes: u64,
     /// A file of this age is rotated away.
     pub max_age: Duration,
+    /// A rotated file is deleted this long after its end.
+    pub keep: Duration,
+    /// Whether each cached read has a record of its own, and is not only counted.
+    pub is_each: bool,
+    /// Whether the log is another program's: no file of it is ended, and none deleted.
+    pub is_guest: bool,
+    /// Who writes: the detail of the instance's first record.
+    pub actor: Actor,
     /// Stands in every record.
     pub label: String,
     /// The directory of the journals; `None`: beside the file.
@@ -73,7 +88,10 @@ pub type Shipper = Arc<dyn Fn(String) -> std::result::Result<(), String> + Send 
 pub struct Audit {
     config: AuditSettings,
     environment: &'static str,
-    log: OnceLock<AuditLog>,
+    /// Given back by [`Audit::close`], with its journal and its files.
+    log: RwLock<Option<Arc<AuditLog>>>,
+    /// What is recorded before the log is open.
+    early: Mutex<Early>,
     opening: Opening,
     told: AtomicBool,
     tools: Arc<Manifest>,
@@ -82,66 +100,19 @@ pub struct Audit {
     clock: Clock,
 }
 
-/// One value that was delivered or refused.
-pub struct Access<'a> {
-    /// The secret.
-    pub name: &'a str,
-    /// The environment, where it is not the delivery's.
-    pub environment: &'a str,
-    /// The source that answered.
-    pub source: &'a str,
-    /// Whether a cache had it.
-    pub cache: Cache,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The error's code.
-    pub code: &'a str,
-    /// The version that left.
-    pub version: &'a str,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl<'a> Access<'a> {
-    /// The value `found` of `name`.
-    pub fn found(name: &'a str, found: &'a Found, took: Duration) -> Self {
-        let cache = match found.origin {
-            _ if found.stale => Cache::Stale,
-            Origin::Memory | Origin::Redis | Origin::Snapshot => Cache::Hit,
-            Origin::Aws => Cache::Miss,
-            Origin::EnvFile | Origin::Runtime => Cache::None,
-        };
-        let version = found.version_id.as_deref().unwrap_or_default();
-        Self { source: found.origin.as_str(), cache, version, ..Self::of(name, Outcome::Ok, took) }
-    }
-
-    /// A read of `name` that ended without a value.
-    pub fn ended(name: &'a str, error: Option<&SecretError>, took: Duration) -> Self {
-        let (outcome, code) = error.map_or((Outcome::Absent, ""), refusal);
-        Self { code, ..Self::of(name, outcome, took) }
-    }
-
-    /// A read of `name` past the caches.
-    pub fn of(name: &'a str, outcome: Outcome, took: Duration) -> Self {
-        let (environment, source, code, version) = ("", "", "", "");
-        Self { name, environment, source, cache: Cache::None, outcome, code, version, took }
-    }
-}
-
 impl Audit {
-    /// The log is opened by [`Audit::ready`].
+    /// The log of a delivery in an environment, with its tools and notices. It is opened by [`Audit::ready`].
     pub fn new(
         config: AuditSettings,
-        environment: &'static str,
-        tools: Arc<Manifest>,
-        notices: Arc<dyn Notices>,
+        (environment, tools, notices): (&'static str, Arc<Manifest>, Arc<dyn Notices>),
         shipper: Option<Shipper>,
         clock: Clock,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
             environment,
-            log: OnceLock::new(),
+            log: RwLock::default(),
+            early: Mutex::default(),
             opening: Opening::default(),
             told: false.into(),
             tools,
@@ -161,15 +132,19 @@ impl Audit {
     /// # Errors
     /// `AUDIT_WRITE_FAILED`.
     pub async fn ready(self: &Arc<Self>) -> Result<()> {
-        if let Some(log) = self.log.get() {
-            return self.judge(log);
+        if let Some(log) = self.log() {
+            return self.judge(&log);
         }
         let opened = self.open().await;
-        match (opened, self.log.get()) {
-            (_, Some(log)) => self.judge(log),
+        match (opened, self.log()) {
+            (_, Some(log)) => self.judge(&log),
             (Err(error), None) => self.unless_needed(error),
             (Ok(()), None) => Ok(()),
         }
+    }
+
+    fn log(&self) -> Option<Arc<AuditLog>> {
+        self.log.read().clone()
     }
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
@@ -211,13 +186,18 @@ impl Audit {
             }
             (AuditSink::Stdout | AuditSink::Shipper, _) => Destination::Stdout,
         };
-        let notices = self.notices.clone();
+        let (notices, is_guest) = (self.notices.clone(), self.config.is_guest);
         let listener = move |notice: LogNotice| {
             notices.notice(match notice {
                 LogNotice::Failing { message, .. } => Notice::warning("AUDIT_FAILING", message),
                 LogNotice::Healthy => Notice::warning("AUDIT_RECOVERED", "the audit log is written again"),
                 LogNotice::Changed { code, message } => {
                     Notice::warning("AUDIT_LOG_CHANGED", format!("{code}: {message}"))
+                }
+                LogNotice::InMemory { message } => {
+                    let lost = "records wait in memory, and a process that is killed loses those of its last second";
+                    let remedy = "set audit.journalDirectory to a directory that can be written";
+                    Notice::warning("AUDIT_JOURNAL_IN_MEMORY", format!("{message}: {lost}; {remedy}"))
                 }
                 LogNotice::Recovered { instance, records } => {
                     return tracing::info!("{records} audit records of the ended instance {instance} were taken over");
@@ -227,8 +207,10 @@ impl Audit {
         Options {
             key: self.config.key.as_ref().and_then(|key| Key::new(key)),
             journals: self.config.journals.clone(),
-            max_bytes: self.config.max_bytes,
-            max_age: self.config.max_age,
+            max_bytes: if is_guest { u64::MAX } else { self.config.max_bytes },
+            max_age: if is_guest { Duration::MAX } else { self.config.max_age },
+            keep: if is_guest { Duration::MAX } else { self.config.keep },
+            actor: self.config.actor.text(),
             listener: Box::new(listener),
             ..Options::new(destination, self.environment)
         }
@@ -237,14 +219,28 @@ impl Audit {
     /// Records a cached read, without waiting. `false`: the read takes the slow path, which says why.
     #[inline]
     pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
-        let Some(log) = self.log.get() else { return false };
-        if log.state() != State::Healthy && self.config.denies {
+        // The lock is held for writing only while the log is opened or closed.
+        let Some(held) = self.log.try_read() else { return false };
+        let Some(log) = held.as_deref() else { return false };
+        if self.config.denies && log.state() != State::Healthy {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
         let version = version.unwrap_or_default();
         let access = Access { source: Origin::Memory.as_str(), cache, version, ..Access::of(name, Outcome::Ok, took) };
-        log.try_append(&self.record(&access)).is_ok()
+        let recorded = if self.config.is_each {
+            log.try_append(&self.record(&access))
+        } else {
+            log.try_count(Counted { secret: name, version, cache }, || self.record(&access))
+        };
+        match recorded {
+            Ok(()) => true,
+            Err(AppendError::Full) if !self.config.denies => {
+                log.miss(1);
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     fn record<'a>(&'a self, access: &Access<'a>) -> Record<'a> {
@@ -258,6 +254,8 @@ impl Audit {
             source: access.source,
             code: access.code,
             version: access.version,
+            count: access.count,
+            request: access.request,
             caller: &self.config.label,
             ..Record::new(Event::Access)
         }
@@ -269,6 +267,21 @@ impl Audit {
     /// `AUDIT_WRITE_FAILED` where nothing is delivered without its record.
     pub async fn access(&self, access: &Access<'_>) -> Result<()> {
         self.write(&self.record(access)).await
+    }
+
+    /// Records that AWS was asked about a secret for `what` (such as `plan` or `explain`), and nothing was delivered. Does
+    /// not wait, and a record that has no place changes nothing.
+    pub fn inspected(&self, what: &str, access: &Access<'_>) {
+        let record = Record { event: Event::Inspect, source: what, ..self.record(access) };
+        match self.log() {
+            Some(log) => {
+                if let Err(error) = log.try_append(&record) {
+                    tracing::debug!("an inspection was not recorded: {error}");
+                }
+            }
+            None if !self.opening.is_closed() => self.early.lock().keep(&record),
+            None => {}
+        }
     }
 
     /// Records an act: what was done to `name` (empty: to everything).
@@ -323,24 +336,45 @@ impl Audit {
     }
 
     async fn write(&self, record: &Record<'_>) -> Result<()> {
-        let Some(log) = self.log.get() else {
-            let why = "the audit log is not open";
-            return self.unless_needed(SecretError::new(ErrorCode::AuditWriteFailed, why));
+        let Some(log) = self.log() else {
+            return self.without_log(record);
         };
-        self.judge(log)?;
+        self.judge(&log)?;
         let end = Deadline::after(SPACE_TIMEOUT);
         loop {
             match log.try_append(record) {
                 Ok(()) => return Ok(()),
-                Err(AppendError::Full) if !end.has_passed() => sleep(SPACE_POLL).await,
+                Err(AppendError::Full) if self.config.denies && !end.has_passed() => sleep(SPACE_POLL).await,
                 Err(AppendError::Closed) => return self.unless_needed(SecretError::closed()),
                 Err(error) => {
+                    log.miss(u64::from(record.count));
                     let error = SecretError::new(ErrorCode::AuditWriteFailed, error.to_string());
                     self.tell_once(&error);
                     return self.unless_needed(error);
                 }
             }
         }
+    }
+
+    /// What becomes of a record while the log is not open: where nothing waits for the log, it is kept until then.
+    fn without_log(&self, record: &Record<'_>) -> Result<()> {
+        if self.opening.is_closed() {
+            return self.unless_needed(SecretError::closed());
+        }
+        if self.config.denies {
+            return Err(SecretError::new(ErrorCode::AuditWriteFailed, "the audit log is not open"));
+        }
+        let mut early = self.early.lock();
+        match self.log() {
+            // It was opened meanwhile.
+            Some(log) => {
+                if log.try_append(record).is_err() {
+                    log.miss(u64::from(record.count));
+                }
+            }
+            None => early.keep(record),
+        }
+        Ok(())
     }
 
     fn unless_needed(&self, error: SecretError) -> Result<()> {
@@ -353,20 +387,31 @@ impl Audit {
     /// `AUDIT_WRITE_FAILED`.
     pub async fn check(self: &Arc<Self>) -> Result<()> {
         self.open().await?;
-        match self.log.get() {
-            Some(log) if log.state() != State::Healthy => Err(Self::failing(log)),
+        match self.log() {
+            Some(log) if log.state() != State::Healthy => Err(Self::failing(&log)),
+            None if !self.opening.is_closed() => Err(self.opening.failure()),
             _ => Ok(()),
         }
     }
 
-    /// Writes what is left, and ends the log.
+    /// Writes what is left, ends the log, and gives back its journal and its files.
     ///
     /// # Errors
     /// `AUDIT_WRITE_FAILED`; the records stay in the journal, for the next process.
     pub async fn close(self: &Arc<Self>) -> Result<()> {
+        if self.early.lock().len() > 0 {
+            self.opening.wait(CLOSE).await;
+        }
         self.opening.close();
-        let audit = self.clone();
-        let closed = tokio::task::spawn_blocking(move || audit.log.get().map_or(Ok(()), |log| log.close(CLOSE))).await;
+        let Some(log) = self.log.write().take() else {
+            let lost = std::mem::take(&mut *self.early.lock()).len();
+            if lost == 0 {
+                return Ok(());
+            }
+            let why = format!("{lost} records were not written: the audit log could not be opened");
+            return Err(SecretError::new(ErrorCode::AuditWriteFailed, why));
+        };
+        let closed = tokio::task::spawn_blocking(move || log.close(CLOSE)).await;
         match closed {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(unwritable(&failure)),
@@ -375,13 +420,8 @@ impl Audit {
     }
 }
 
-/// What a record says of an error.
-fn refusal(error: &SecretError) -> (Outcome, &'static str) {
-    let outcome = if error.is_denied() { Outcome::Denied } else { Outcome::Failed };
-    (outcome, error.code().as_str())
-}
-
 fn unwritable(failure: &Failure) -> SecretError {
-    let what_to_do = "set audit.path, TCS_AUDIT_LOG (a path or 'stdout') or audit: false";
+    let what_to_do = "make the path writable for this user, set audit.path or TCS_AUDIT_LOG (a path or 'stdout'), \
+                      audit.onFailure: 'warn' (values are delivered without their records) or audit: false";
     SecretError::new(ErrorCode::AuditWriteFailed, format!("{failure}; {what_to_do}"))
 }

@@ -119,7 +119,7 @@ pub fn config(data: &[u8]) {
     let named = names_hold(&options, CANARY);
     let variables = variables.as_object().into_iter().flatten();
     let variables = variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    let ambient = Ambient { variables: variables.collect(), working_directory: "/work".into() };
+    let ambient = Ambient { variables: variables.collect(), working_directory: "/work".into(), ..Ambient::default() };
     if let Err(error) = Config::from_options(option(options), &ambient) {
         assert!(named || !error.to_string().contains(CANARY), "{error}");
     }

@@ -1,9 +1,11 @@
 //! State of every source and cache (`health`).
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+
 use crate::delivery::Delivery;
-use secret::caught::caught;
-use secret::error::{ErrorCode, Result};
-use secret::name::SecretName;
+use secret::error::ErrorCode;
 
 /// The state of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,38 +43,37 @@ pub struct Check {
     pub reason: Option<String>,
 }
 
-/// The name that is read to see whether AWS answers. No secret has it.
-const PROBE: &str = "TCS_SECRET_DELIVERY_HEALTH_PROBE";
-
 /// Returns the state of every part, and that of the delivery, which is `Down` if reads of secrets that are not cached
-/// would reject.
-///
-/// # Errors
-/// `CLOSED`.
-pub async fn health(delivery: &Delivery) -> Result<(Status, Vec<Check>)> {
-    delivery
+/// would reject. Never fails: a part whose check panics is `Down`, and so is everything once the delivery is closed.
+pub async fn health(delivery: &Delivery) -> (Status, Vec<Check>) {
+    let checked = delivery
         .open(async {
             let (aws, env_file, runtime, redis) = tokio::join!(
-                answered("aws", aws(delivery)),
-                answered("envFile", env_file(delivery)),
-                answered("runtime", runtime(delivery)),
-                answered("redis", redis(delivery))
+                guarded("aws", aws(delivery)),
+                guarded("envFile", env_file(delivery)),
+                guarded("runtime", runtime(delivery)),
+                guarded("redis", redis(delivery))
             );
             let memory = match delivery.reads().cache() {
                 Some(_) => check("memory", Status::Ok, None),
                 None => check("memory", Status::Disabled, None),
             };
             let whole = overall(delivery, &aws, &env_file, &redis, &runtime);
-            let audit = answered("audit", audit(delivery)).await;
+            let audit = guarded("audit", audit(delivery)).await;
             let whole = whole.max(audit_matters(delivery, &audit));
             Ok((whole, vec![aws, env_file, runtime, memory, redis, audit]))
         })
-        .await
+        .await;
+    checked.unwrap_or_else(|error| {
+        let down = |part| check(part, Status::Down, Some(error.to_string()));
+        (Status::Down, ["aws", "envFile", "runtime", "memory", "redis", "audit"].map(down).into())
+    })
 }
 
-/// What `look` finds. A part whose check panics does not work; the others are reported all the same.
-async fn answered(part: &'static str, look: impl Future<Output = Check>) -> Check {
-    caught(look).await.unwrap_or_else(|| check(part, Status::Down, Some("an internal error; please report it".into())))
+/// A check that panics says so, instead of leaving the caller without an answer.
+async fn guarded(part: &'static str, checking: impl Future<Output = Check>) -> Check {
+    let checked = AssertUnwindSafe(checking).catch_unwind().await;
+    checked.unwrap_or_else(|_| check(part, Status::Down, Some("its check panicked; please report this".into())))
 }
 
 fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, runtime: &Check) -> Status {
@@ -88,20 +89,13 @@ fn overall(delivery: &Delivery, aws: &Check, env_file: &Check, redis: &Check, ru
 }
 
 async fn aws(delivery: &Delivery) -> Check {
-    let reads = delivery.reads();
-    let Some(aws) = reads.aws() else {
+    if delivery.reads().aws().is_none() {
         return check("aws", Status::Disabled, Some("options.aws.enabled is false".into()));
-    };
-    aws.probe_now();
-    let Ok(name) = SecretName::new(PROBE) else { return check("aws", Status::Ok, None) };
-    match aws.fetch(&reads.id(&name)).await {
-        // AWS refuses a secret that does not exist to an identity with narrow permissions. That is a normal answer.
-        Ok(_) => check("aws", Status::Ok, None),
-        Err(error) if error.is_denied() => check("aws", Status::Ok, None),
-        Err(error) if delivery.resolver.unless_optional(error.clone()).is_none() => {
-            check("aws", Status::Disabled, Some("no AWS credentials were found".into()))
-        }
-        Err(error) => check("aws", Status::Down, Some(error.to_string())),
+    }
+    match delivery.probe_aws().await {
+        Some(Ok(())) => check("aws", Status::Ok, None),
+        Some(Err(error)) => check("aws", Status::Down, Some(error.to_string())),
+        None => check("aws", Status::Disabled, Some("no AWS credentials were found".into())),
     }
 }
 

@@ -217,5 +217,5 @@ impl Resolver {
 
 /// A value of a local source.
 pub fn local(value: SecretValue, origin: Origin) -> Found {
-    Found { value, origin, version_id: None, stale: false }
+    Found { value, origin, version_id: None, stale: false, request_id: None }
 }

@@ -49,6 +49,8 @@ pub struct Found {
     pub version_id: Option<Arc<str>>,
     /// Past its TTL, returned because AWS failed.
     pub stale: bool,
+    /// The id of the request with which AWS was asked for this answer.
+    pub request_id: Option<Arc<str>>,
 }
 
 /// A secret as AWS has it.
@@ -60,6 +62,8 @@ pub struct Fetched {
     pub version_id: Option<Arc<str>>,
     /// When AWS got this version, in milliseconds since 1970.
     pub created_unix_ms: Option<u64>,
+    /// The id of the request that AWS answered.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl Fetched {

@@ -32,6 +32,7 @@ impl World {
             max_age: Duration::MAX,
             checkpoint_records: 1000,
             checkpoint_after: Duration::from_hours(1),
+            keep: Duration::MAX,
         };
         FileSink::new(names(&self.path), Link::default(), who(instance), system_clock, limits)
     }
@@ -82,7 +83,7 @@ fn journal(world: &World) -> Journal {
         // Some records take two slots.
         let (caller, version) = (format!("c{n}"), "v".repeat(50 * (n % 3)));
         let record = Record { caller: &caller, version: &version, ..Record::new(Event::Access) };
-        pack(&record, 0, |words| journal.ring().put(words)).expect("short").expect("a place");
+        pack(&record, 0, false, |words| journal.ring().put(words)).expect("short").expect("a place");
     }
     journal
 }
@@ -93,7 +94,13 @@ fn die(world: &World, bytes: impl Fn(&str) -> usize) {
     let mut sink = world.sink("a", u64::MAX);
     let mut session = sink.session(soon()).expect("a session");
     let (mut batch, mut chain) = (Batch::default(), session.head.chain);
-    let collected = batch.collect(&journal, false, session.writer(), &mut chain, (BATCH, usize::MAX));
+    let collected = batch.collect(
+        &journal,
+        Owner::Live { now_us: 0, all: true },
+        session.writer(),
+        &mut chain,
+        (BATCH, usize::MAX),
+    );
     let mut progress = journal.progress();
     progress.end = collected.end;
     (progress.file, progress.offset) = (session.head.file, session.head.size);
@@ -149,7 +156,7 @@ fn a_death_while_taking_over_is_taken_over() {
         let Ok(Dead::Journal(journal)) = Journal::open_dead(&path) else { panic!("dead") };
         let mut sink = world.sink("b", u64::MAX);
         let mut session = sink.session(soon()).expect("a session");
-        deliver(&mut session, &journal, true, &mut Batch::default()).expect("delivered");
+        deliver(&mut session, &journal, Owner::Dead, &mut Batch::default()).expect("delivered");
     }
     world.next("c", u64::MAX);
     world.assert_whole();

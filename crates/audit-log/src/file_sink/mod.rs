@@ -1,5 +1,6 @@
 //! Writes lines into a file that several processes share: under a lock, all of them or none.
 
+mod expire;
 mod mend;
 
 use std::fs::{File, TryLockError};
@@ -29,6 +30,8 @@ pub struct Limits {
     pub checkpoint_records: u64,
     /// Counts are written after this time, if there were records.
     pub checkpoint_after: Duration,
+    /// A rotated file is deleted this long after its end.
+    pub keep: Duration,
 }
 
 /// A log file, and its state as far as this process knows it.
@@ -49,6 +52,9 @@ pub struct FileSink {
     /// The number of bytes that were synced without the lock.
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
+    last_expiry: Option<Instant>,
+    /// The number of the file in which the writer said last who it is.
+    introduced: u64,
     /// The boot of the machine.
     boot: u64,
     notices: Vec<Notice>,
@@ -83,6 +89,8 @@ impl FileSink {
             syncing: None,
             synced: None,
             last_checkpoint: now(),
+            last_expiry: None,
+            introduced: 0,
             boot: boot(),
             notices: Vec::new(),
         }
@@ -282,6 +290,21 @@ impl Session<'_> {
         self.sink.own(&mut self.head, event, code, detail)
     }
 
+    /// The first record of an instance.
+    pub fn open(&mut self) -> Result<()> {
+        self.sink.introduced = self.head.number;
+        self.own(Event::Open, "", &self.sink.who.actor.clone())
+    }
+
+    /// Says in each further file who the writer is: the file of its first record may be gone.
+    pub fn introduce(&mut self) -> Result<()> {
+        if self.sink.introduced == self.head.number || self.sink.who.actor.is_empty() {
+            return Ok(());
+        }
+        self.sink.introduced = self.head.number;
+        self.own(Event::Session, "", &self.sink.who.actor.clone())
+    }
+
     /// Appends a record of the log itself with counts.
     pub fn count(&mut self, event: Event, what: &str) -> Result<()> {
         let what = format!("{what}{}file={}", if what.is_empty() { "" } else { " " }, self.head.number);
@@ -296,6 +319,7 @@ impl Session<'_> {
     pub fn housekeeping(&mut self) -> Result<()> {
         let (now, limits) = ((self.sink.clock)(), self.sink.limits.clone());
         let age = Duration::from_micros(now.saturating_sub(self.head.began_us));
+        self.expire(now)?;
         let used = self.head.chain.counts.records > 1;
         if used && (self.head.size >= limits.max_bytes || age >= limits.max_age) {
             return self.rotate(now);

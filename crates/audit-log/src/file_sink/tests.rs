@@ -24,6 +24,7 @@ fn limits() -> Limits {
         max_age: Duration::MAX,
         checkpoint_records: u64::MAX,
         checkpoint_after: Duration::MAX,
+        keep: Duration::MAX,
     }
 }
 

@@ -3,14 +3,15 @@
 //! `audit-log-child <destination> <name> <threads> <records> [setting=value…]`: each thread appends records whose
 //! `caller` is `name-thread-number`, and after each says so on standard output (on standard error when the log goes to
 //! standard output): two little-endian words, thread and number. Then it closes the log and ends. With `wait=1` it
-//! first waits for the end of its standard input.
+//! first waits for the end of its standard input. With `counted=1` its records count deliveries of three secrets, and all
+//! have the caller `name-thread`.
 
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{AuditLog, Cache, Destination, Event, Options, Outcome, Record};
+use tcs_secret_delivery_audit_log::{AuditLog, Cache, Counted, Destination, Event, Options, Outcome, Record};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (threads, records) = (threads.parse::<u32>()?, records.parse::<u32>()?);
     let destination = if to_stdout { Destination::Stdout } else { Destination::File(PathBuf::from(destination)) };
     let mut options = Options::new(destination, "test");
-    let mut wait = false;
+    let (mut wait, mut counted) = (false, false);
     for setting in settings {
         let (setting, value) = setting.split_once('=').ok_or("a setting is name=value")?;
         match setting {
@@ -29,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "max_bytes" => options.max_bytes = value.parse()?,
             "checkpoint_records" => options.checkpoint_records = value.parse()?,
             "journals" => options.journals = Some(PathBuf::from(value)),
+            "counted" => counted = value == "1",
             "wait" => wait = value == "1",
             _ => return Err(format!("unknown setting {setting}").into()),
         }
@@ -40,16 +42,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let log = &log;
-            scope.spawn(move || run(log, name, thread, records, to_stdout));
+            scope.spawn(move || run(log, name, (thread, records), to_stdout, counted));
         }
     });
     log.close(Duration::from_secs(5))?;
     Ok(())
 }
 
-fn run(log: &AuditLog, name: &str, thread: u32, records: u32, to_stdout: bool) {
+fn run(log: &AuditLog, name: &str, (thread, records): (u32, u32), to_stdout: bool, counted: bool) {
     for number in 0..records {
-        let caller = format!("{name}-{thread}-{number}");
+        // A record stands for several deliveries, all of which have its caller.
+        let caller = if counted { format!("{name}-{thread}") } else { format!("{name}-{thread}-{number}") };
         // Some records take two places in the journal.
         let version = if number % 7 == 0 { "v".repeat(100) } else { "v1".to_owned() };
         let record = Record {
@@ -62,7 +65,14 @@ fn run(log: &AuditLog, name: &str, thread: u32, records: u32, to_stdout: bool) {
             caller: &caller,
             ..Record::new(Event::Access)
         };
-        if log.append(&record, Duration::from_secs(30)).is_err() {
+        let secret = format!("SECRET_{thread}_{}", number % 3);
+        let one = Counted { secret: &secret, version: "v1", cache: Cache::Hit };
+        let appended = if counted {
+            log.try_count(one, || Record { secret: &secret, version: "v1", ..record })
+        } else {
+            log.append(&record, Duration::from_secs(30))
+        };
+        if appended.is_err() {
             return;
         }
         let told = [thread.to_le_bytes(), number.to_le_bytes()].concat();

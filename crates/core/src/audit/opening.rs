@@ -17,6 +17,8 @@ use secret::error::{ErrorCode, Result, SecretError};
 
 /// How long a read waits for the log to be opened. Above the two seconds for which another process may hold its lock.
 const PATIENCE: Duration = Duration::from_millis(2500);
+/// How long it waits where no delivery depends on the log: a working log is opened within that time.
+const SHORT_PATIENCE: Duration = Duration::from_millis(100);
 /// How long to wait before the log is opened again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -32,6 +34,8 @@ pub(super) struct Opening {
 struct Progress {
     /// Until when readers wait for the attempt that is under way; `None` when none is.
     under_way: Option<Deadline>,
+    /// Until when the attempt that is under way is not reported.
+    overdue: Option<Deadline>,
     /// How the last attempt ended.
     failed: Option<SecretError>,
     /// Whether an attempt took longer than readers wait. They do not wait for the next one.
@@ -41,7 +45,7 @@ struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { under_way: None, failed: None, was_late: false, retry_at: Moment::FIRST }
+        Self { under_way: None, overdue: None, failed: None, was_late: false, retry_at: Moment::FIRST }
     }
 }
 
@@ -50,10 +54,31 @@ impl Opening {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
+
+    /// Whether the delivery was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no attempt is under way, for `limit` at most.
+    pub(super) async fn wait(&self, limit: Duration) {
+        let mut ended = self.ended.subscribe();
+        let is_under_way = self.progress.lock().under_way.is_some();
+        if is_under_way {
+            // Either way the caller looks at the log next.
+            drop(Deadline::after(limit).limit(ended.changed()).await);
+        }
+    }
+
+    /// Why the log is not open.
+    pub(super) fn failure(&self) -> SecretError {
+        let failed = self.progress.lock().failed.clone();
+        failed.unwrap_or_else(|| SecretError::new(ErrorCode::AuditWriteFailed, "the audit log is not open yet"))
+    }
 }
 
 impl Audit {
-    /// Waits until the log is open, for 2.5 seconds at most. One attempt is under way at a time, for as long as it takes.
+    /// Waits until the log is open, for 2.5 seconds at most, and for 0.1 seconds where no delivery depends on it. One attempt is under way at a time, for as long as it takes.
     ///
     /// # Errors
     /// `AUDIT_WRITE_FAILED`, also while an attempt takes too long.
@@ -61,7 +86,7 @@ impl Audit {
         let mut ended = self.opening.ended.subscribe();
         let deadline = {
             let mut progress = self.opening.progress.lock();
-            if self.log.get().is_some() {
+            if self.log().is_some() {
                 return Ok(());
             }
             if progress.under_way.is_none() && self.clock.now() >= progress.retry_at {
@@ -75,17 +100,34 @@ impl Audit {
         };
         if deadline.limit(ended.changed()).await.is_err() {
             let late = late();
-            self.tell_once(&late);
+            if self.config.denies {
+                self.tell_once(&late);
+            }
             let mut progress = self.opening.progress.lock();
             if progress.under_way == Some(deadline) {
                 (progress.was_late, progress.failed) = (true, Some(late.clone()));
             }
             return Err(late);
         }
-        if self.log.get().is_some() {
+        if self.log().is_some() {
             return Ok(());
         }
         self.opening.progress.lock().failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Reports an attempt that is still under way after 2.5 seconds, where no reader has waited that long.
+    fn tell_when_overdue(self: &Arc<Self>, overdue: Deadline) {
+        let audit = Arc::downgrade(self);
+        let mut ended = self.opening.ended.subscribe();
+        // It ends by itself, 2.5 seconds from now at the latest.
+        tokio::spawn(async move {
+            if overdue.limit(ended.changed()).await.is_err()
+                && let Some(audit) = audit.upgrade()
+                && audit.opening.progress.lock().overdue == Some(overdue)
+            {
+                audit.tell_once(&late());
+            }
+        });
     }
 
     fn begin(self: &Arc<Self>, progress: &mut Progress) -> Result<()> {
@@ -100,19 +142,28 @@ impl Audit {
         let spawned = thread::Builder::new().name("audit-open".into()).spawn(attempt);
         spawned
             .map_err(|error| SecretError::new(ErrorCode::AuditWriteFailed, format!("no thread: {}", error.kind())))?;
-        progress.under_way = Some(Deadline::after(PATIENCE));
+        let overdue = Deadline::after(PATIENCE);
+        progress.overdue = Some(overdue);
+        if self.config.denies {
+            progress.under_way = Some(overdue);
+        } else {
+            progress.under_way = Some(Deadline::after(SHORT_PATIENCE));
+            self.tell_when_overdue(overdue);
+        }
         Ok(())
     }
 
     /// Ends an attempt.
     fn opened(&self, opened: Result<AuditLog>) {
         let mut progress = self.opening.progress.lock();
-        progress.under_way = None;
+        (progress.under_way, progress.overdue) = (None, None);
         match opened {
             Ok(log) => {
                 progress.failed = None;
-                // One attempt at a time opens it, and none once it is open.
-                drop(self.log.set(log));
+                // Locked until the log is in its place: no record may come between the early ones and the log.
+                let mut early = self.early.lock();
+                early.move_to(&log);
+                *self.log.write() = Some(Arc::new(log));
             }
             Err(error) => {
                 self.tell_once(&error);
@@ -122,8 +173,8 @@ impl Audit {
         }
         drop(progress);
         self.opening.ended.send_replace(());
-        if self.opening.closed.load(Ordering::SeqCst)
-            && let Some(Err(failure)) = self.log.get().map(|log| log.close(CLOSE))
+        if self.opening.is_closed()
+            && let Some(Err(failure)) = self.log.write().take().map(|log| log.close(CLOSE))
         {
             tracing::warn!("the audit log was opened after close() and could not be closed: {failure}");
         }

@@ -34,6 +34,8 @@ pub struct Ambient {
     pub variables: HashMap<String, String>,
     /// The working directory: `process.cwd()`.
     pub working_directory: PathBuf,
+    /// Who runs this process.
+    pub actor: crate::audit::Actor,
 }
 
 impl Ambient {

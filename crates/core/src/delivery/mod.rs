@@ -3,6 +3,7 @@
 mod changing;
 mod hot;
 mod life;
+mod readiness;
 mod reading;
 mod recording;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use hot::HotPath;
 use hot::Views;
+pub use readiness::Readiness;
 
 use crate::audit::{Audit, Shipper};
 use crate::config::Config;
@@ -28,7 +30,7 @@ use crate::rotation::hooks::Hooks;
 use crate::rotation::{Parts as RotationParts, RotationManager};
 use crate::source::env_file::EnvFile;
 use crate::source::runtime::Precedence;
-use crate::source::runtime::{Runtime, RuntimeSettings};
+use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Caller, Queue};
 use cache::memory::MemoryCache;
@@ -59,11 +61,7 @@ pub struct Delivery {
     alerts: Option<AlertsSettings>,
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
-}
-
-/// The memory that reads may end in: overriding sources must be asked first.
-fn hot_memory(cache: Option<&TieredCache>, runtime: &RuntimeSettings) -> Option<Arc<MemoryCache>> {
-    cache.filter(|_| runtime.precedence == Precedence::Last).map(|cache| cache.memory().clone())
+    probes: readiness::Probes,
 }
 
 impl Delivery {
@@ -71,6 +69,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
+    #[expect(clippy::too_many_lines, reason = "the parts, one after the other, each handed to those that use it")]
     pub fn new(
         config: Config,
         notices: Arc<dyn Notices>,
@@ -97,13 +96,15 @@ impl Delivery {
             trust,
         } = config;
         trust.warn_to(&notices);
-        let tasks = Tasks::new(crate::log::dispatch(log_level, notices.clone()));
-        let (stop, metrics, tools) = (CancellationToken::new(), Arc::new(Metrics::default()), Arc::new(tools));
+        let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
+        let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
-        let hot_memory = hot_memory(cache.as_ref(), &runtime);
+        let memory = hot_memory(cache.as_ref(), runtime.precedence);
+        let audited = (environment.as_str(), tools.clone(), notices.clone());
+        let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
             aws: aws.map(|config| Aws::new(&Arc::new(config), &clock)),
             cache,
@@ -114,13 +115,11 @@ impl Delivery {
             notices: notices.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
-        });
-        let audit = audit.map(|config| {
-            Audit::new(config, environment.as_str(), tools.clone(), notices.clone(), shipper, clock.clone())
+            audit: audit.clone(),
         });
         let hot = Arc::new(HotPath {
             audit: audit.clone(),
-            memory: hot_memory,
+            memory,
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
@@ -142,6 +141,7 @@ impl Delivery {
             stop: stop.clone(),
         });
         let events = Events::new(EventParts {
+            audit: audit.clone(),
             queue: events.queue_url.zip(reads.aws()).map(|(url, aws)| Queue::new(url, aws)),
             poll_every: events.poll_every,
             reads: reads.clone(),
@@ -178,6 +178,7 @@ impl Delivery {
             alerts,
             watching_alerts: false.into(),
             audit,
+            probes: readiness::Probes::default(),
         })
     }
 
@@ -262,6 +263,11 @@ impl Delivery {
     pub fn metric_families(&self) -> Vec<Family> {
         families(&self.metrics, self.reads(), self.environment)
     }
+}
+
+/// The memory in which a read may end. Overriding sources must be asked first, so then there is none.
+fn hot_memory(cache: Option<&TieredCache>, precedence: Precedence) -> Option<Arc<MemoryCache>> {
+    cache.filter(|_| precedence == Precedence::Last).map(|cache| cache.memory().clone())
 }
 
 /// Reads an environment name given to a method.

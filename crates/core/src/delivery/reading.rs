@@ -10,7 +10,7 @@ use secret::aws_ids::{AwsIds, Place};
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
 use secret::error::{ErrorCode, Result, SecretError};
-use secret::found::Origin;
+use secret::found::{Fetched, Origin};
 use secret::name::SecretName;
 use secret::reference::Reference;
 use secret::value::SecretValue;
@@ -39,7 +39,28 @@ impl Delivery {
     /// Each answer by itself: see [`Resolver::resolve`](crate::resolver::Resolver::resolve); `SECRET_MISSING` where a required
     /// secret is in no source; `CLOSED`.
     pub async fn read(&self, names: &[SecretName], variables: &[Variables], freshness: Freshness) -> Vec<Answer> {
-        let answers = self.read_as_it_is(names, variables, freshness).await;
+        self.read_shared(names, variables, &[], freshness).await
+    }
+
+    /// [`Delivery::read`], each answer for as many readers as `readers` says; where it is empty, for one.
+    ///
+    /// # Errors
+    /// As [`Delivery::read`].
+    pub async fn read_shared(
+        &self,
+        names: &[SecretName],
+        variables: &[Variables],
+        readers: &[u32],
+        freshness: Freshness,
+    ) -> Vec<Answer> {
+        let watch = Stopwatch::start();
+        let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
+        let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
+        let took = watch.took();
+        let answers = self.recorded_many(names, readers, answers, took).await;
+        for answer in &answers {
+            self.count(answer, took);
+        }
         names.iter().zip(answers).map(|(name, answer)| self.unless_required(name, answer)).collect()
     }
 
@@ -55,24 +76,6 @@ impl Delivery {
     fn missing_if_required(&self, name: &SecretName) -> Option<SecretError> {
         let is_required = self.tools.spec(name.as_str()).is_some_and(|spec| spec.required);
         is_required.then(|| missing(&self.resolver, name))
-    }
-
-    /// [`Delivery::read`] in which a required secret may be absent.
-    pub(crate) async fn read_as_it_is(
-        &self,
-        names: &[SecretName],
-        variables: &[Variables],
-        freshness: Freshness,
-    ) -> Vec<Answer> {
-        let watch = Stopwatch::start();
-        let answers = self.audited(async { Ok(self.resolver.resolve(names, variables, freshness).await) }).await;
-        let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
-        let took = watch.took();
-        let answers = self.recorded_many(names, answers, took).await;
-        for answer in &answers {
-            self.count(answer, took);
-        }
-        answers
     }
 
     /// The sizes of the portions into which `count` reads that are asked for together are divided, to be worked on side
@@ -124,16 +127,7 @@ impl Delivery {
         environment: Environment,
     ) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
-        let fetched = self
-            .audited(async {
-                let place = place()?;
-                let fetched = part_of(ids, name, &place, self.reads().fetch_id(&ids.id(&place.secret)).await)?;
-                Ok(fetched.filter(|fetched| !fetched.value.is_empty()))
-            })
-            .await;
-        if fetched.as_ref().is_err_and(SecretError::is_denied) {
-            add(&self.metrics.unauthorized);
-        }
+        let fetched = self.audited(async { self.fetch_part(ids, name, &place()?).await }).await;
         let version = fetched.as_ref().ok().and_then(|fetched| fetched.as_ref()?.version_id.clone());
         let access = Access {
             environment: if environment == self.environment { "" } else { environment.as_str() },
@@ -144,6 +138,22 @@ impl Delivery {
         };
         let recorded = self.record(&access).await;
         Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
+    }
+
+    /// What AWS has of `name` here, past all caches and without a record.
+    pub(crate) async fn fetch_from_aws(&self, name: &SecretName) -> Result<Option<Fetched>> {
+        let ids = self.aws_ids.of(self.environment.as_str());
+        let place = ids.place(name)?;
+        self.fetch_part(&ids, name, &place).await
+    }
+
+    async fn fetch_part(&self, ids: &AwsIds, name: &SecretName, place: &Place) -> Result<Option<Fetched>> {
+        let fetched = self.reads().fetch_id(&ids.id(&place.secret)).await;
+        let fetched = part_of(ids, name, place, fetched);
+        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+        }
+        Ok(fetched?.filter(|fetched| !fetched.value.is_empty()))
     }
 
     /// The AWS id of `name` in any environment.
@@ -173,15 +183,21 @@ impl Delivery {
         Ok(found.map(|found| found.value))
     }
 
-    /// Every secret of `tool`.
+    /// Every secret of `tool`, for as many readers as `readers` says.
     ///
     /// # Errors
     /// As a single read of any of them.
-    pub async fn get_tool(&self, tool: &str, variables: &Variables, freshness: Freshness) -> Result<ToolSecrets> {
+    pub async fn get_tool(
+        &self,
+        tool: &str,
+        variables: &Variables,
+        freshness: Freshness,
+        readers: u32,
+    ) -> Result<ToolSecrets> {
         let watch = Stopwatch::start();
         let result = self.audited(read_tool(&self.resolver, &self.tools, tool, variables, freshness)).await;
         let result = match result {
-            Ok(found) => self.recorded_tool(tool, found, watch).await,
+            Ok(found) => self.recorded_tool(tool, found, (readers, watch)).await,
             Err(error) => Err(error),
         };
         let result = result.and_then(|found| self.with_required(tool, found));
@@ -244,22 +260,27 @@ impl Delivery {
             if explanation.answered_by.is_none() && explanation.error.is_none() {
                 explanation.error = self.missing_if_required(name);
             }
+            let version = explanation.version_id.as_deref();
+            let answered = explanation.answered_by.map(|_| version.unwrap_or_default());
+            let access = Access::answered(name.as_str(), explanation.error.as_ref().map_or(Ok(answered), Err));
+            self.inspected("explain", vec![access]).await;
             Ok(explanation)
         })
         .await
     }
 
-    /// The live version of `name` and those around it; past the copies of them when `fresh`.
+    /// The live version of `name` and those around it, for as many readers as `readers` says; past the copies of them
+    /// when `fresh`.
     ///
     /// # Errors
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
-    pub async fn versions(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+    pub async fn versions(&self, name: &SecretName, fresh: bool, readers: u32) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.versions_of(name, fresh)).await;
         match &versions {
             Ok(versions) => {
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
-                    let access = Access::of(name.as_str(), Outcome::Ok, watch.took());
+                    let access = Access { count: readers, ..Access::of(name.as_str(), Outcome::Ok, watch.took()) };
                     self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
                 }
             }

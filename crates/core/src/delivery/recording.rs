@@ -1,6 +1,7 @@
 //! What is written down of every operation: counts, latencies, and audit records. A value leaves when its record is
 //! there.
 
+use std::iter;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use audit_log::{Event, Outcome};
 
 use super::Delivery;
 use crate::audit::Access;
+use crate::resolver::Freshness;
+use crate::source::runtime::Variables;
 use crate::tool_secrets::ToolSecrets;
 use secret::clock::Stopwatch;
 use secret::error::Result;
@@ -40,18 +43,30 @@ impl Delivery {
         result: Result<Option<Found>>,
         took: Duration,
     ) -> Result<Option<Found>> {
+        self.recorded_for(name, result, (1, took)).await
+    }
+
+    async fn recorded_for(
+        &self,
+        name: &SecretName,
+        result: Result<Option<Found>>,
+        (readers, took): (u32, Duration),
+    ) -> Result<Option<Found>> {
         let access = match &result {
             Ok(Some(found)) => Access::found(name.as_str(), found, took),
             other => Self::access(name, other, took),
         };
+        let access = Access { count: readers, ..access };
         let recorded = self.record(&access).await;
         unless_unrecorded(result, recorded)
     }
 
-    /// The results of reads that were begun together, once the record of each is written.
+    /// The results of reads that were begun together, once the record of each is written. `readers` says for how many
+    /// readers each of them is; where it is empty, for one.
     pub(super) async fn recorded_many(
         &self,
         names: &[SecretName],
+        readers: &[u32],
         results: Vec<Result<Option<Found>>>,
         took: Duration,
     ) -> Vec<Result<Option<Found>>> {
@@ -59,8 +74,9 @@ impl Delivery {
             return results;
         }
         let mut recorded = Vec::with_capacity(results.len());
-        for (name, result) in names.iter().zip(results) {
-            recorded.push(self.recorded(name, result, took).await);
+        let readers = readers.iter().copied().chain(iter::repeat(1));
+        for ((name, result), readers) in names.iter().zip(results).zip(readers) {
+            recorded.push(self.recorded_for(name, result, (readers, took)).await);
         }
         recorded
     }
@@ -71,6 +87,36 @@ impl Delivery {
             Some(audit) => audit.access(access).await,
             None => Ok(()),
         }
+    }
+
+    /// Records that AWS was asked about secrets for `what`, and nothing was delivered. Opens the log if need be.
+    pub(crate) async fn inspected(&self, what: &str, accesses: Vec<Access<'_>>) {
+        let Some(audit) = &self.audit else { return };
+        // What is looked at to find out why the log cannot be written must not depend on it.
+        if let Err(error) = audit.ready().await {
+            tracing::debug!(code = %error.code(), "an inspection is not recorded");
+        }
+        for access in &accesses {
+            audit.inspected(what, access);
+        }
+    }
+
+    /// Reads `names` like any read, for `what` and not for a caller: nothing is delivered.
+    pub(crate) async fn read_inspecting(
+        &self,
+        what: &str,
+        names: &[SecretName],
+        variables: &Variables,
+    ) -> Vec<Result<Option<Found>>> {
+        let (watch, variables) = (Stopwatch::start(), vec![variables.clone(); names.len()]);
+        let answers = self.resolver.resolve(names, &variables, Freshness::Cached).await;
+        let took = watch.took();
+        for answer in &answers {
+            self.count(answer, took);
+        }
+        let accesses = names.iter().zip(&answers).map(|(name, answer)| Access::read(name.as_str(), answer));
+        self.inspected(what, accesses.collect()).await;
+        answers
     }
 
     /// Does what changes something, and writes into the audit log that it was done.
@@ -96,13 +142,19 @@ impl Delivery {
         }
     }
 
-    pub(super) async fn recorded_tool(&self, tool: &str, found: ToolSecrets, watch: Stopwatch) -> Result<ToolSecrets> {
+    pub(super) async fn recorded_tool(
+        &self,
+        tool: &str,
+        found: ToolSecrets,
+        (readers, watch): (u32, Stopwatch),
+    ) -> Result<ToolSecrets> {
         if self.audit.is_some() {
             for (secret_type, found) in &found {
                 // Not every key of a JSON secret makes a name.
                 let name = SecretName::of_tool(tool, secret_type);
                 let name = name.map_or_else(|_| format!("{tool}_{secret_type}"), |name| name.as_str().to_owned());
-                self.record(&Access::found(&name, found, watch.took())).await?;
+                let access = Access { count: readers, ..Access::found(&name, found, watch.took()) };
+                self.record(&access).await?;
             }
         }
         Ok(found)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Access, Audit};
 use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
@@ -44,6 +45,8 @@ pub struct EventsSettings {
 
 /// The parts of [`Events`].
 pub struct Parts {
+    /// `None` when nothing is audited.
+    pub audit: Option<Arc<Audit>>,
     /// The queue, where there is one.
     pub queue: Option<Queue>,
     /// How often versions are compared; `None`: only while the service listens for changes.
@@ -202,6 +205,9 @@ impl Events {
         let names = reads.unseen_for(every);
         let mut failure: Option<SecretError> = None;
         for (name, answer) in names.iter().zip(reads.fetch_all(&names).await) {
+            if let Some(audit) = &self.parts.audit {
+                audit.inspected("watch", &Access::fetched(name.as_str(), &answer));
+            }
             match answer {
                 Ok(Some(fetched)) => {
                     // A replica may lag behind, and its ids are its own: what it says is no news.

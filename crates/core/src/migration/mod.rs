@@ -15,6 +15,7 @@ pub use apply::{Applied, Progress};
 pub use edit::Mode;
 pub use retire::{PutBack, RetireReport, Retired};
 
+use crate::audit::Access;
 use crate::delivery::Delivery;
 use crate::source::env_file::{EnvFile, Values};
 use aws::{Aws, MAX_BATCH};
@@ -149,7 +150,11 @@ impl Delivery {
             self.turn(aws).await;
             self.reads().fetch_all(&batch).await
         });
-        Ok(stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await.into_iter().flatten().collect())
+        let answers = stream::iter(asked).buffered(at_once).collect::<Vec<_>>().await;
+        let answers: Vec<Result<Option<Fetched>>> = answers.into_iter().flatten().collect();
+        let accesses = names.iter().zip(&answers).map(|(name, said)| Access::fetched(name.as_str(), said));
+        self.inspected("compare", accesses.collect()).await;
+        Ok(answers)
     }
 
     /// Waits for the rate limit without a deadline. A call itself waits only within its own deadline.

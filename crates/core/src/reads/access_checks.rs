@@ -10,6 +10,7 @@ use secret::name::SecretName;
 use tokio::sync::Notify;
 
 use super::Reads;
+use crate::audit::Access;
 
 /// Names whose next check is planned; more than any service uses.
 const MOST_NAMES: usize = 10_000;
@@ -71,7 +72,11 @@ impl Reads {
                     continue;
                 }
                 self.access_checks.used(&name, self.copies.clock.now());
-                if let Err(error) = self.refresh(&name).await {
+                let answer = self.refresh(&name).await;
+                if let Some(audit) = &self.audit {
+                    audit.inspected("access-check", &Access::read(name.as_str(), &answer));
+                }
+                if let Err(error) = answer {
                     tracing::debug!(code = %error.code(), "an access check was not answered with the secret");
                 }
             }

@@ -74,6 +74,7 @@ impl Calls {
             value: version.value,
             version_id: Some(version.id.into()),
             created_unix_ms: version.created_unix_ms,
+            request_id: None,
         }))
     }
 

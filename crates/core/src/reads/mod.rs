@@ -52,6 +52,7 @@ use self::refresher::Refresher;
 use self::table::{Answer, Course, Step};
 use self::versions::VersionCache;
 pub use self::versions::{Pace, Versions};
+use crate::audit::Audit;
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
@@ -79,6 +80,7 @@ pub struct Reads {
     /// Names that were asked for, where nothing is cached that would tell.
     asked: Mutex<HashSet<SecretName>>,
     metrics: Arc<Metrics>,
+    audit: Option<Arc<Audit>>,
 }
 
 /// What [`Reads`] are made of.
@@ -101,12 +103,14 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Ends them.
     pub stop: CancellationToken,
+    /// What is read in the background is recorded there; `None` when nothing is audited.
+    pub audit: Option<Arc<Audit>>,
 }
 
 impl Reads {
     /// Asks nothing yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { aws, cache, access_check, names, clock, metrics, notices, tasks, stop } = parts;
+        let Parts { aws, cache, access_check, names, clock, metrics, notices, tasks, stop, audit } = parts;
         let calls = Arc::new(Calls::new(aws, names.ids.clone(), clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, names, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
@@ -122,6 +126,7 @@ impl Reads {
             following: Once::new(),
             asked: Mutex::default(),
             metrics,
+            audit,
         })
     }
 

@@ -13,7 +13,9 @@ use tokio::runtime::Handle;
 
 use super::Reads;
 use super::batcher::WINDOW;
+use super::flights::Role;
 use super::table::{Course, Step};
+use crate::audit::Access;
 
 /// Copies whose refresh is about to begin.
 #[derive(Default)]
@@ -56,16 +58,24 @@ impl Reads {
         let newer = |(name, held): (&SecretName, &Arc<Entry>)| self.copies.want(name).newer_than(held.asked.at());
         let wants: Vec<Want> = due.iter().map(newer).collect();
         let shared = cache.lookup_shared(&wants).await;
-        let (deadline, mut misses) = (self.deadline(), Vec::new());
+        let (deadline, mut misses, mut flights) = (self.deadline(), Vec::new(), Vec::new());
         for ((want, held), shared) in wants.into_iter().zip(due.into_values()).zip(shared) {
             match Course::renew(Some(held)).shared(shared) {
                 // Another instance was faster.
                 Step::End(_) => self.access_checks.used(&want.name, now),
                 Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => {
-                    drop(self.enter(want, course, deadline, &mut misses));
+                    let name = want.name.clone();
+                    if let (Role::Leader, flight) = self.enter(want, course, deadline, &mut misses) {
+                        flights.push((name, flight));
+                    }
                 }
             }
         }
         self.batcher.ask(misses);
+        let Some(audit) = &self.audit else { return };
+        for (name, flight) in flights {
+            let answer = self.flights.outcome(name.as_str(), flight).await;
+            audit.inspected("refresh", &Access::read(name.as_str(), &answer));
+        }
     }
 }

@@ -159,7 +159,8 @@ impl Course {
         let verdict = match said {
             Ok(Some(fetched)) if !fetched.value.is_empty() => {
                 let (value, version_id) = (fetched.value.clone(), fetched.version_id.clone());
-                let found = Found { value, origin: Origin::Aws, version_id, stale: false };
+                let request_id = fetched.request_id.clone();
+                let found = Found { value, origin: Origin::Aws, version_id, stale: false, request_id };
                 Verdict { answer: Ok(Some(found)), fate: Fate::Replace(fetched) }
             }
             Ok(_) => {
@@ -224,7 +225,12 @@ mod tests {
     }
 
     fn fetched(text: &str) -> Fetched {
-        Fetched { value: SecretValue::copied(text), version_id: Some("v-2".into()), created_unix_ms: None }
+        Fetched {
+            value: SecretValue::copied(text),
+            version_id: Some("v-2".into()),
+            created_unix_ms: None,
+            request_id: None,
+        }
     }
 
     fn failure() -> SecretError {

@@ -2,6 +2,7 @@
 
 use super::RotationManager;
 use super::policy::{Applied, Dates, Standing};
+use crate::audit::Access;
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 
@@ -57,6 +58,13 @@ impl RotationManager {
         let mut calendar = declared.collect::<Result<Vec<_>>>()?;
         let names: Vec<SecretName> = calendar.iter().map(|entry| entry.name.clone()).collect();
         let answers = self.parts.reads.fetch_all(&names).await;
+        if let Some(audit) = &self.parts.audit {
+            // What is due must be told even while the log cannot be written.
+            drop(audit.ready().await);
+            for (name, said) in names.iter().zip(&answers) {
+                audit.inspected("due", &Access::fetched(name.as_str(), said));
+            }
+        }
         for (entry, answer) in calendar.iter_mut().zip(answers) {
             match answer {
                 Ok(Some(fetched)) => {

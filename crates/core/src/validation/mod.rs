@@ -11,13 +11,14 @@ use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
 
+use crate::audit::Access as Recorded;
 use crate::delivery::Delivery;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::reads::table::Answer;
 use crate::resolver::Freshness;
 use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
-use crate::tool_secrets::declared_names;
+use crate::tool_secrets::{declared_names, read_tool};
 use aws::Aws;
 use secret::clock::Stopwatch;
 use secret::clock::iso8601;
@@ -115,14 +116,9 @@ impl Delivery {
     pub async fn validate_tool(&self, tool: &str, variables: &Variables) -> Result<Vec<Validated>> {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
-            None => self
-                .get_tool(tool, variables, Freshness::Cached)
-                .await?
-                .keys()
-                .filter_map(|secret_type| SecretName::of_tool(tool, secret_type).ok())
-                .collect(),
+            None => self.types_of(tool, variables).await?,
         };
-        self.open(async { Ok(self.validate_names(names, variables).await) }).await
+        self.audited(async { Ok(self.validate_names(names, variables).await) }).await
     }
 
     /// Checks whether every declared secret of `scope` exists and fits its declaration. Reads it as the service does.
@@ -131,13 +127,28 @@ impl Delivery {
     /// `CLOSED`.
     pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
         let names = self.names_in(scope, &HashMap::new());
-        self.open(async { Ok(self.validate_names(names, variables).await) }).await
+        self.audited(async { Ok(self.validate_names(names, variables).await) }).await
+    }
+
+    /// The secrets of a tool that declares none.
+    async fn types_of(&self, tool: &str, variables: &Variables) -> Result<Vec<SecretName>> {
+        let read = read_tool(&self.resolver, &self.tools, tool, variables, Freshness::Cached);
+        let found = self.audited(read).await?;
+        let named = found.iter().filter_map(|(kind, found)| Some((SecretName::of_tool(tool, kind).ok()?, found)));
+        let (names, found): (Vec<SecretName>, Vec<_>) = named.unzip();
+        let accesses = names.iter().zip(found).map(|(name, found)| {
+            Recorded::answered(name.as_str(), Ok(Some(found.version_id.as_deref().unwrap_or_default())))
+        });
+        self.inspected("validate", accesses.collect()).await;
+        Ok(names)
     }
 
     async fn validate_names(&self, names: Vec<SecretName>, variables: &Variables) -> Vec<Validated> {
         // Dates are in the answers of AWS; a refused secret has none.
         let in_aws = self.reads().fetch_all(&names).await;
-        let found = self.read_as_it_is(&names, &vec![variables.clone(); names.len()], Freshness::Cached).await;
+        let accesses = names.iter().zip(&in_aws).map(|(name, said)| Recorded::fetched(name.as_str(), said));
+        self.inspected("validate", accesses.collect()).await;
+        let found = self.read_inspecting("validate", &names, variables).await;
         let checks = names.into_iter().zip(in_aws).zip(found).map(|((name, in_aws), found)| {
             let made = in_aws.ok().flatten().and_then(|fetched| fetched.created_unix_ms);
             self.validate_one(name, found, made)
@@ -257,7 +268,10 @@ impl Delivery {
         environment: Environment,
     ) -> Result<Option<SecretValue>> {
         self.turn(aws).await;
-        Ok(aws.fetch(&self.aws_id(name, environment)).await?.map(|fetched| fetched.value))
+        let fetched = aws.fetch(&self.aws_id(name, environment)).await;
+        let access = Recorded { environment: environment.as_str(), ..Recorded::fetched(name.as_str(), &fetched) };
+        self.inspected("compare", vec![access]).await;
+        Ok(fetched?.map(|fetched| fetched.value))
     }
 
     /// Checks whether the env file and AWS agree, for each declared secret and each secret-like name in the file.
@@ -266,7 +280,7 @@ impl Delivery {
     /// # Errors
     /// Those of [`Delivery::plan_migration`], whose comparison is used.
     pub async fn validate_consistency(&self, scope: &Scope) -> Result<Vec<Validated>> {
-        let plan = self.open(self.planned(scope)).await?;
+        let plan = self.audited(self.planned(scope)).await?;
         let mut secrets: Vec<Validated> = plan.secrets.into_iter().map(|planned| self.judged(planned)).collect();
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(secrets)
@@ -325,14 +339,16 @@ impl Delivery {
             if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
-                    timed.wait(self.get_from_aws(name, None)).await?;
+                    let fetched = timed.wait(self.fetch_from_aws(name)).await;
+                    self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
+                    fetched?;
                 }
                 layers.push(timed.layer());
             }
             if self.env_file().is_some() {
                 let mut timed = Timed::of(Origin::EnvFile);
                 for name in &names {
-                    timed.wait(self.get_from_env_file(name)).await?;
+                    timed.wait(self.resolver.from_env_file(name)).await?;
                 }
                 layers.push(timed.layer());
             }

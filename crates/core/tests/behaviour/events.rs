@@ -176,7 +176,7 @@ async fn the_versions_around_the_live_one_are_remembered_until_they_change() {
     let service = known(&world, json!({})).await;
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
     let values = async || {
-        let versions = service.delivery.versions(&secret("DB_PASSWORD"), false).await.expect("versions");
+        let versions = service.delivery.versions(&secret("DB_PASSWORD"), false, 1).await.expect("versions");
         [&versions.current, &versions.previous, &versions.pending]
             .map(|version| version.as_ref().map(|version| version.value.expose().to_owned()))
     };

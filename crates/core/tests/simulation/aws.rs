@@ -95,6 +95,7 @@ impl Service {
             value: SecretValue::new(value(name, version)),
             version_id: Some(version_id(name, version).into()),
             created_unix_ms: Some(history.created[version]),
+            request_id: None,
         }))
     }
 

@@ -85,8 +85,10 @@ impl Instance {
             notices: notices.clone(),
             tasks: tasks.clone(),
             stop: stop.clone(),
+            audit: None,
         });
         let events = Events::new(EventParts {
+            audit: None,
             queue: None,
             poll_every: None,
             reads: reads.clone(),

@@ -55,7 +55,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
-    let audit = audit::audit(&mut top, &preset, ambient)?;
+    let audit = audit::audit(&mut top, environment, &preset, ambient)?;
     let levels = [
         ("warn", LevelFilter::WARN),
         ("info", LevelFilter::INFO),

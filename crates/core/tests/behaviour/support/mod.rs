@@ -183,8 +183,7 @@ impl World {
             "runtime": { "secretDirectories": [self.directory.path().join("mounted")] },
         });
         merge(&mut all, more);
-        let ambient =
-            Ambient { variables: std::collections::HashMap::new(), working_directory: self.directory.path().into() };
+        let ambient = Ambient { working_directory: self.directory.path().into(), ..Ambient::default() };
         let config = Config::from_options(options(&all), &ambient).expect("valid options");
         let runtime = tokio::runtime::Handle::current();
         let delivery =
@@ -288,7 +287,7 @@ impl Service<'_> {
 
     /// The texts of a tool's secrets.
     pub async fn tool(&self, tool: &str) -> Result<Vec<(String, String)>> {
-        let found = self.delivery.get_tool(tool, &self.variables(), Freshness::Cached).await?;
+        let found = self.delivery.get_tool(tool, &self.variables(), Freshness::Cached, 1).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.into_iter().map(|(kind, found)| (kind, found.value.expose().to_owned())).collect())
     }

@@ -1,11 +1,13 @@
 'use strict'
 
-// Finds and reads the configuration file.
+// Finds and reads the configuration file of a service, for `SecretDelivery.open` and for the command line.
 
 const fs = require('node:fs')
+const { createRequire } = require('node:module')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { CliError, EXIT, oneLine } = require('./exit')
+const { types } = require('node:util')
+const { SecretError } = require('./errors')
 const { readText } = require('./read-file')
 
 const STEM = 'tcs-secrets.config'
@@ -149,16 +151,47 @@ async function run(file) {
 /** @param {string} file @returns {Promise<{ default?: any }>} */
 async function load(file) {
   try {
-    return await import(pathToFileURL(file).href)
+    if (/\.c?js$/.test(file)) return required(file)
   } catch (error) {
-    const { code, message, name } = /** @type {NodeJS.ErrnoException} */ (error)
-    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    // An ES module, which only an import can load here.
+    if (!isOfModule(error)) throw notLoaded(file, error)
+  }
+  try {
+    return await import(/* webpackIgnore: true */ /* @vite-ignore */ pathToFileURL(file).href)
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw invalid(
         `${file}: Node ${process.version} cannot import TypeScript. Use Node 22.18 or newer, or a loader (NODE_OPTIONS='--import tsx'), or write the file as .mjs or .json`,
       )
     }
-    throw invalid(`${file} could not be loaded: ${name}: ${oneLine(message)}`)
+    throw notLoaded(file, error)
   }
+}
+
+/**
+ * Test runners have a `require` of their own, and not all of them an `import`.
+ *
+ * @param {string} file
+ * @returns {{ default?: any }}
+ */
+function required(file) {
+  const exported = createRequire(file)(file)
+  return types.isModuleNamespaceObject(exported) ? exported : { default: exported }
+}
+
+/** @param {unknown} error */
+function isOfModule(error) {
+  const { code, name } = /** @type {NodeJS.ErrnoException} */ (error)
+  return code === 'ERR_REQUIRE_ESM' || code === 'ERR_REQUIRE_ASYNC_MODULE' || name === 'SyntaxError'
+}
+
+/** @param {string} file @param {unknown} error */
+function notLoaded(file, error) {
+  const { message, name } = /** @type {Error} */ (error)
+  const line = String(message)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+  return invalid(`${file} could not be loaded: ${name}: ${line}`)
 }
 
 /**
@@ -193,7 +226,7 @@ function plainObject(value, file) {
  */
 function declaredIn({ tools, secrets }) {
   const alone = Object.entries(isObject(secrets) ? secrets : {}).map(([name, rules]) => {
-    return { tool: null, secretType: name, name: name.toUpperCase(), ...ofRules(rules) }
+    return { tool: null, secretType: name, name, ...ofRules(rules) }
   })
   const ofTools = Object.entries(isObject(tools) ? tools : {}).flatMap(([tool, spec]) =>
     Object.entries(isObject(spec?.secrets) ? spec.secrets : {}).map(([secretType, rules]) => {
@@ -220,7 +253,7 @@ function nameOf(tool, secretType) {
 
 /** @param {string} message */
 function invalid(message) {
-  return new CliError('CONFIG_INVALID', EXIT.configuration, message)
+  return new SecretError('CONFIG_INVALID', message)
 }
 
-module.exports = { NAMES, filesIn, functionsOf, loadConfig, nameOf }
+module.exports = { NAMES, declaredIn, filesIn, functionsOf, isObject, loadConfig, nameOf }

@@ -1,0 +1,35 @@
+//! Deletes rotated files that were kept long enough, and says so in the log.
+
+use std::time::Duration;
+
+use super::Session;
+use crate::error::{Failure, Result};
+use crate::record::Event;
+use crate::time::{file_stamp, now, since};
+
+/// How often old files are looked for.
+const EVERY: Duration = Duration::from_hours(1);
+
+impl Session<'_> {
+    /// Deletes the rotated files that ended more than `Limits::keep` ago. The record of a deletion is on the disk before
+    /// the file goes. After a kill in between, the next session repeats both.
+    pub(super) fn expire(&mut self, now_us: u64) -> Result<()> {
+        let keep = self.sink.limits.keep;
+        if keep == Duration::MAX || self.sink.last_expiry.is_some_and(|last| since(last) < EVERY) {
+            return Ok(());
+        }
+        self.sink.last_expiry = Some(now());
+        let keep_us = u64::try_from(keep.as_micros()).unwrap_or(u64::MAX);
+        let oldest = file_stamp(now_us.saturating_sub(keep_us));
+        for (path, stamp, number) in self.sink.names.list_ended()? {
+            if stamp >= oldest {
+                continue;
+            }
+            self.own(Event::Expire, "", &format!("number={number}"))?;
+            self.sink.sync_now(&mut self.head)?;
+            self.sink.write_state(&self.head)?;
+            std::fs::remove_file(&path).map_err(|error| Failure::io("delete the old file", &path, &error))?;
+        }
+        Ok(())
+    }
+}
