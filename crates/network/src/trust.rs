@@ -21,8 +21,6 @@ const SYSTEMS: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-/// The code of the warning about a bundle.
-const UNUSABLE: &str = "CERTIFICATES_UNUSABLE";
 /// The longest path that is shown whole.
 const SHOWN: usize = 200;
 
@@ -137,7 +135,10 @@ impl Trust {
                     break;
                 }
                 Err(why) => {
-                    self.warn(UNUSABLE, format!("{} is not used, as if it were not set: {why}", bundle.shown()));
+                    self.warn(
+                        "CERTIFICATES_UNUSABLE",
+                        format!("{} is not used, as if it were not set: {why}", bundle.shown()),
+                    );
                 }
             }
         }
@@ -153,7 +154,7 @@ impl Trust {
                     certificates.extend(found.good);
                     origin = format!("{origin}, and {}", extra.shown());
                 }
-                Err(why) => self.warn(UNUSABLE, format!("{} is not used: {why}", extra.shown())),
+                Err(why) => self.warn("CERTIFICATES_UNUSABLE", format!("{} is not used: {why}", extra.shown())),
             }
         }
         let mut seen = HashSet::new();
@@ -168,7 +169,7 @@ impl Trust {
     pub async fn only(&self, bundle: &Bundle) -> Result<Vec<u8>, String> {
         let found = bundle.certificates().await.map_err(|why| {
             let why = format!("{} has no certificates that can be trusted: {why}", bundle.shown());
-            self.warn(UNUSABLE, why.clone());
+            self.warn("CERTIFICATES_UNUSABLE", why.clone());
             why
         })?;
         self.tell_of_bad_entries(bundle, &found);
@@ -183,7 +184,7 @@ impl Trust {
              {good} are used",
             bundle.shown()
         );
-        self.warn(UNUSABLE, message);
+        self.warn("CERTIFICATES_UNUSABLE", message);
     }
 }
 
