@@ -63,6 +63,26 @@ export class SecretError extends Error {
   readonly name: 'SecretError'
   /** The stable code of the error: compare this and not the message. */
   readonly code: SecretErrorCode
+  /** AWS's id of the request that failed, which CloudTrail has as `requestID`. Unset where AWS did not answer. */
+  readonly requestId?: string
+  /** What was below it, where that is known. */
+  readonly cause?: SecretErrorCause
+  /** What `JSON.stringify` writes: name, code, message, `requestId` and `cause`. */
+  toJSON(): Record<string, unknown>
+}
+
+/** What was below a `SecretError`: a failure of the network, with Node's code for it, or an answer of AWS or Redis. */
+export interface SecretErrorCause extends Error {
+  /**
+   * Of the network: `ENOTFOUND`, `EAI_AGAIN`, `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`,
+   * `UNABLE_TO_GET_ISSUER_CERT_LOCALLY`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `CERT_HAS_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`,
+   * `EPROTO`, `ERR_PROXY_TUNNEL` and others. Else AWS's or Redis's own code, such as `AccessDeniedException` or `WRONGPASS`.
+   */
+  readonly code: string
+  /** The host that could not be reached. */
+  readonly host?: string
+  /** Its port. */
+  readonly port?: number
 }
 
 /** An action of AWS IAM that this package uses. */
@@ -258,6 +278,20 @@ export interface AwsCredentials {
   sessionToken?: string | Unset
 }
 
+/** What a function that gives AWS credentials resolves to. The credentials of AWS's own SDK fit. */
+export interface AwsTemporaryCredentials extends AwsCredentials {
+  /** When they end: a date, or a text or number that `new Date()` takes. Unset: they are asked for again after 15 minutes. */
+  expiration?: Date | string | number | Unset
+}
+
+/** Who AWS takes a process for. */
+export interface AwsIdentity {
+  /** The account's number, such as `123456789012`. */
+  account: string
+  /** The ARN of the user, or of the session of a role. */
+  arn: string
+}
+
 /** A region that holds replicas. */
 export interface FailoverRegion {
   /** The region of the replica. */
@@ -280,10 +314,28 @@ export interface AwsOptions {
   /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
   profile?: string | Unset
   /**
-   * Explicit credentials. The standard chain is: variables, profile, SSO, web identity, container, instance metadata.
-   * Default: the standard chain.
+   * Explicit credentials, or a function that gives them, such as one of `@aws-sdk/credential-providers`. The function is
+   * called at the first request, and again in the background 5 minutes before its `expiration`, or after 15 minutes where it
+   * gives none. The standard chain is: variables, profile, SSO, web identity, container, instance metadata. Default: the
+   * standard chain.
    */
-  credentials?: AwsCredentials | Unset
+  credentials?: AwsCredentials | (() => Promise<AwsTemporaryCredentials>) | Unset
+  /**
+   * Certificate authorities to trust for AWS instead of all others: PEM text, or the path of a PEM file. Where it cannot be
+   * used, the next one counts. Default: `AWS_CA_BUNDLE`, `ca_bundle` of the profile, `SSL_CERT_FILE`, Mozilla's and the
+   * system's; `NODE_EXTRA_CA_CERTS` is always added.
+   */
+  ca?: string | Unset
+  /**
+   * The HTTP proxy for AWS, with `user:password@` where it wants one; `false`: none, whatever the variables say. Hosts of
+   * `NO_PROXY` and services that give the machine's credentials are asked without it. As a URL. Default: `HTTPS_PROXY`, and
+   * `HTTP_PROXY` for an `http://` endpoint.
+   */
+  proxy?: string | false | Unset
+  /** Uses AWS's FIPS endpoints. Not together with `endpoint`. Default: `AWS_USE_FIPS_ENDPOINT`, the profile. */
+  useFipsEndpoint?: boolean | Unset
+  /** Uses AWS's dual-stack endpoints (IPv6). Not together with `endpoint`. Default: `AWS_USE_DUALSTACK_ENDPOINT`, the profile. */
+  useDualstackEndpoint?: boolean | Unset
   /**
    * Deadline for one read, including credentials, connection and retries. In milliseconds, 1 to 600000. Default:
    * `4500`.
@@ -295,6 +347,11 @@ export interface AwsOptions {
   maxAttempts?: number | Unset
   /** Rate limit for this process, including retries. 1 to 1000000. Default: `200`. */
   requestsPerSecond?: number | Unset
+  /**
+   * With `false` secrets are read one by one, and tools whose secrets are not declared are not found in AWS: for identities that
+   * an organization's policy denies `BatchGetSecretValue`. Default: `true`.
+   */
+  batch?: boolean | Unset
   /**
    * Regions with replicas. When a region fails, the next one is asked. Only a value from a replica counts; "not found"
    * or "denied" there says nothing about the primary. Default: `[]`.
@@ -344,12 +401,23 @@ export interface EncryptionKey {
 
 /** Certificates for TLS connections to Redis. */
 export interface RedisTls {
-  /** Certificate authorities to trust instead of Mozilla's. As PEM. */
+  /**
+   * Certificate authorities to trust instead of all others: PEM text, or the path of a PEM file. Default: `SSL_CERT_FILE`,
+   * Mozilla's and the system's; `NODE_EXTRA_CA_CERTS` is added to these.
+   */
   ca?: string | Unset
   /** Client certificate; needs `key`. As PEM. */
   cert?: string | Unset
   /** Client key; needs `cert`. As PEM. */
   key?: string | Unset
+}
+
+/** Who one is for the Sentinels of Redis. */
+export interface RedisSentinelUser {
+  /** The name of an ACL user. */
+  username?: string | Unset
+  /** Its password. Unset: the Sentinels want none. */
+  password?: string | Unset
 }
 
 /** The shared cache. */
@@ -362,8 +430,13 @@ export interface RedisOptions {
   url?: string | Unset
   /** Prefix of each key, before the AWS id. Default: `'secret:'`. */
   keyPrefix?: string | Unset
-  /** Certificates for TLS connections (`rediss`). Default: Mozilla's root certificates. */
+  /** Certificates for TLS connections (`rediss`). Default: Mozilla's and the system's root certificates. */
   tls?: RedisTls | Unset
+  /**
+   * User and password for the Sentinels, where they have others than Redis; `{}`: they want none. Default: those of the
+   * URL.
+   */
+  sentinel?: RedisSentinelUser | Unset
 }
 
 /** The caches: a bounded one in the process, and a shared one in Redis behind it. */
@@ -700,6 +773,7 @@ export interface ValidationIssue {
     | 'TOO_SHORT'
     | 'NOT_JSON'
     | 'JSON_FIELD_MISSING'
+    | 'JSON_FIELD_EMPTY'
     | 'NOT_IN_AWS'
     | 'DIFFERENT'
     | 'ONLY_IN_ENV_FILE'
@@ -1605,6 +1679,14 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
   /** How long reads of the declared secrets take in each layer. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
+  /**
+   * Who AWS takes this process for, as STS says, which needs no permission. `null` where AWS is switched off, and where
+   * `aws.endpoint` is set and neither `AWS_ENDPOINT_URL_STS` nor `AWS_ENDPOINT_URL` is. Within 3 seconds.
+   *
+   * @throws SecretError `SOURCE_UNAVAILABLE` or `SOURCE_TIMEOUT` when there are no credentials, or STS does not answer;
+   *   `CLOSED`
+   */
+  identity(): Promise<AwsIdentity | null>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**

@@ -5,6 +5,10 @@
 export declare class NativeDelivery {
   /** Audit lines were taken, or refused with a reason. */
   auditLinesDone(id: number, refused?: string | undefined | null): void
+  /** `identity`. */
+  identity(id: number): void
+  /** The credentials that were asked for, or why there are none. */
+  credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */
@@ -203,6 +207,12 @@ export interface AwsCallCounts {
   failed: number
 }
 
+/** Who AWS takes this process for. */
+export interface AwsIdentity {
+  account: string
+  arn: string
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
@@ -272,7 +282,7 @@ export interface LayerExplanation {
 
 /** The kinds of message that do not end an operation with a plain value (`lib/messages.js`). */
 export declare enum MessageKind {
-  /** Operation `id` failed: code, message. */
+  /** Operation `id` failed: a `NativeFailure`. */
   Failed = 1,
   /** Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`. */
   Report = 2,
@@ -296,6 +306,8 @@ export declare enum MessageKind {
   ReadVariables = 11,
   /** Aborts the signal of the hook that was called with this id. */
   StopHook = 12,
+  /** Asks for AWS credentials. */
+  AskCredentials = 13,
 }
 
 /** Counters since construction. */
@@ -348,12 +360,37 @@ export interface NativeAmbient {
   program?: string
 }
 
+/** What was below a failure. */
+export interface NativeCause {
+  /** A code of AWS's or Node's. */
+  code: string
+  /** In words. */
+  message: string
+  /** The host that could not be reached. */
+  host?: string
+  /** Its port. */
+  port?: number
+}
+
+/** Credentials as the function gave them. */
+export interface NativeCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+  /** When they end, in milliseconds since 1970. */
+  expiresAt?: number
+}
+
 /** A refusal that JavaScript turns into a `SecretError`. */
 export interface NativeFailure {
   /** The stable code. */
   code: string
   /** What, why and what to do. */
   message: string
+  /** AWS's id of the request. */
+  requestId?: string
+  /** What was below it. */
+  cause?: NativeCause
 }
 
 /** `MigrationScope`. */

@@ -8,6 +8,7 @@ const { SecretCache } = require('./cache')
 const { Candidates, valuesOf } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
 const { copyOf } = require('./copy')
+const { splitCredentials } = require('./credentials')
 const { SecretError, orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
@@ -87,11 +88,17 @@ class SecretDelivery {
     const { logger, options: given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
-    const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
+    const { aws, credentials } = splitCredentials(given.aws)
+    const rest = {
+      ...given,
+      ...(aws !== undefined && { aws }),
+      audit,
+      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+    }
     const workingDirectory = SecretDelivery.#directory ?? process.cwd()
     const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
     this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables)
+    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
     this.#listeners = messages.listeners
     this.#messages = messages
     this.#operations = new Operations(messages)
@@ -267,6 +274,11 @@ class SecretDelivery {
   async explain(secretName) {
     assertName('secretName', secretName)
     return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
+  }
+
+  /** @returns {Promise<import('../index').AwsIdentity | null>} */
+  async identity() {
+    return this.#start((id) => this.#native.identity(id))
   }
 
   /** @returns {Promise<import('../index').HealthReport>} */

@@ -53,6 +53,7 @@ interface Reports {
   AppliedSecret: [documented.AppliedSecret, native.AppliedSecret]
   ApplyReport: [documented.ApplyReport, native.ApplyReport]
   AuditVerification: [documented.AuditVerification, native.AuditVerification]
+  AwsIdentity: [documented.AwsIdentity, native.AwsIdentity]
   EnvironmentDefaults: [documented.EnvironmentDefaults, native.EnvironmentDefaults]
   HealthCheck: [documented.HealthCheck, native.HealthCheck]
   HealthReport: [documented.HealthReport, native.HealthReport]

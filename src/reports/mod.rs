@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod explanation;
 pub mod health;
+pub mod identity;
 pub mod metrics;
 pub mod migration;
 pub mod preset;

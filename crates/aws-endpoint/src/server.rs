@@ -245,6 +245,9 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         return Ok(response(status, json.to_string()));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if bytes.starts_with(b"Action=GetCallerIdentity&") {
+        return Ok(response(200, caller_identity(access_key_id(header("authorization")))));
+    }
     let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
     let secret =
         input.get("SecretId").or_else(|| input.get("Name")).and_then(Json::as_str).map(|id| name_of(id).to_owned());
@@ -290,6 +293,20 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
 fn access_key_id(authorization: &str) -> &str {
     let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
     credential.split('/').next().unwrap_or_default()
+}
+
+/// The answer of STS, whose protocol is another one.
+///
+/// # Source
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
+fn caller_identity(access_key_id: &str) -> String {
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::000000000000:user/{access_key_id}</Arn><UserId>AIDA</UserId><Account>000000000000</Account>\
+         </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata>\
+         </GetCallerIdentityResponse>",
+        uuid()
+    )
 }
 
 fn failure(status: u16, error: &ApiError) -> Response<Body> {
