@@ -77,6 +77,8 @@ test('every value that is delivered, and every refusal, has its record', async (
   expect(all[5].environment).toBe('staging')
   expect(new Set(all.map(({ caller }) => caller))).toEqual(new Set(['billing']))
   expect(all[0]).toMatchObject({ environment: 'production', pid: process.pid, version: expect.any(String) })
+  // AWS's id of the request, as CloudTrail has it; a cached read asked nothing.
+  expect([all[0].request, all[1].request]).toEqual([expect.stringMatching(/^[0-9a-f-]{8,64}$/), undefined])
   expect(all.at(-2).version).toBe(versionId)
   expect(fs.readFileSync(log, 'utf8')).not.toMatch(/value|by-hand/)
   expect(fs.statSync(log).mode & 0o777).toBe(0o600)
