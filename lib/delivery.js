@@ -435,13 +435,13 @@ class SecretDelivery {
   async #readTool(toolName, maxAgeSeconds) {
     const found = this.#variables.forTool(toolName)
     if (maxAgeSeconds !== undefined) {
-      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, 1, maxAgeSeconds))
+      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
     const cached = this.#native.cachedTool(toolName)
     if (cached !== null) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
-      this.#native.getToolSecrets(id, toolName, found, callers, undefined),
+      this.#native.getToolSecrets(id, toolName, found, undefined, callers),
     )
     return copyOf(shared)
   }
@@ -483,7 +483,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     /** @type {Promise<import('../index').SecretVersions>} */
-    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true, 1))
+    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true))
     const [current, others] = await Promise.allSettled([this.refresh(name), versions])
     const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
     const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
