@@ -5,6 +5,12 @@ declare global {
   }
 }
 
+/** An environment of a service's own. */
+export interface OwnEnvironment {
+  /** The environment whose preset it has. */
+  like: Environment
+}
+
 /** What an option may be to have its default, beside being left out. */
 export type Unset = null | undefined
 
@@ -103,8 +109,10 @@ export interface SecretReference {
  */
 export type AwsPlace = string | SecretReference | ByEnvironment
 
-/** A place in AWS for each environment. An environment without an entry is refused with `CONFIG_INVALID`. */
-export type ByEnvironment = Partial<Record<Environment, string | SecretReference>>
+/** A place in AWS for each environment, by its name. The environment of a delivery must be among them: else `CONFIG_INVALID`. */
+export interface ByEnvironment {
+  readonly [environment: string]: string | SecretReference | undefined
+}
 
 /** An `AbortSignal`; its type is written out for services that compile without the library `dom` and without Node's types. */
 export interface ReadSignal {
@@ -298,10 +306,10 @@ export interface AwsOptions {
 /** The env file. */
 export interface EnvFileOptions {
   /**
-   * File name or path. A file that is named here is used in production too. Default: `.env.dev`, `.env.test`,
-   * `.env.staging`.
+   * File name or path, or a list of them: the first file that has a name gives its value. A file that is named here is
+   * used in production too. Default: `.env.dev`, `.env.test`, `.env.staging`.
    */
-  path?: string | Unset
+  path?: string | readonly string[] | Unset
   /** Directory that a relative path starts from. Default: the working directory. */
   directory?: string | Unset
   /**
@@ -525,7 +533,8 @@ export interface AuditOptions {
    */
   program?: string | Unset
   /**
-   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR` or `/tmp`.
+   * Directory where records wait until they are written. Default: beside the file; without a file, `TMPDIR`, else `/tmp` or
+   * `/dev/shm`, whichever can be written to (Windows: the user's temporary directory).
    */
   journalDirectory?: string | Unset
 }
@@ -563,7 +572,12 @@ export interface SecretLogger {
 /** All options; each has a default, and `new SecretDelivery()` works in development. */
 export interface SecretDeliveryOptions {
   /** Chooses the [preset](docs/behaviour.md#environments). Default: `TCS_ENVIRONMENT`, `NODE_ENV`, `'development'`. */
-  environment?: Environment | 'dev' | 'stage' | 'prod' | Unset
+  environment?: Environment | 'dev' | 'stage' | 'prod' | (string & {}) | Unset
+  /**
+   * Declares environments beyond the four: each has the preset of the one that it is `like`, its own name in AWS ids, and the
+   * env file `.env.<name>` (none where it is like production). As an object by name.
+   */
+  environments?: Record<string, OwnEnvironment> | Unset
   /**
    * Declares tools. A declared tool is read in batches without `ListSecrets`, is checked by validations, and owns its
    * names: with `git_hub` declared, `git` never sees `GIT_HUB_TOKEN`. As an object by tool.
@@ -1375,7 +1389,7 @@ export interface MetricsCollector {
  * const delivery = new SecretDelivery()
  * const token = await delivery.getToolSecret('github', 'api_token')
  */
-export class SecretDelivery<const T extends Tools = Tools> {
+export class SecretDelivery<const T extends Tools = Tools, Own extends string = never> {
   /**
    * Synchronous, no I/O.
    * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
@@ -1384,10 +1398,32 @@ export class SecretDelivery<const T extends Tools = Tools> {
     options?: SecretDeliveryOptions & {
       /** The declared tools, whose names TypeScript then knows. */
       tools?: (T & KnownMembers<T>) | Unset
+      /** The declared environments, whose names TypeScript then knows. */
+      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
+      /** One of the four, or a declared one. */
+      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
     },
   )
+  /**
+   * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
+   * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
+   * find it in memory.
+   * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
+   *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
+   *   a required secret
+   */
+  static open<const T extends Tools = Tools, Own extends string = never>(
+    options?: SecretDeliveryOptions & {
+      /** The declared tools, whose names TypeScript then knows. */
+      tools?: (T & KnownMembers<T>) | Unset
+      /** The declared environments, whose names TypeScript then knows. */
+      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
+      /** One of the four, or a declared one. */
+      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
+    },
+  ): Promise<SecretDelivery<T, Own>>
   /** The environment that this delivery reads the secrets of. */
-  readonly environment: Environment
+  readonly environment: Environment | Own
   /** The copies in memory and in Redis. */
   readonly cache: SecretCache
   /** Counters, and all metrics for Prometheus. */

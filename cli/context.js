@@ -1,10 +1,11 @@
 'use strict'
 
+const { knownEnvironment, presetOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
-const { loadConfig } = require('./config-file')
+const { loadConfig } = require('../lib/config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
-/** @typedef {import('./config-file').Config} Config */
+/** @typedef {import('../lib/config-file').Config} Config */
 /** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
 
 /** The configuration and the delivery of a command. */
@@ -22,7 +23,7 @@ class Context {
   async config() {
     const config = await loadConfig({ file: this.globals.config })
     if (this.globals.environment === undefined) return config
-    const environment = /** @type {Config['options']['environment']} */ (this.globals.environment)
+    const environment = knownEnvironment(this.globals.environment, config.options)
     return { ...config, options: { ...config.options, environment } }
   }
 
@@ -55,7 +56,8 @@ function openDelivery({ file, directory, options }, logger) {
   try {
     // Relative paths in the file start at the directory of the file, not at the working directory.
     process.chdir(directory)
-    return new SecretDelivery({ ...options, audit: auditOptions(options, environmentDefaults), logger })
+    const given = /** @type {any} */ ({ ...options, audit: auditOptions(options, environmentDefaults), logger })
+    return /** @type {SecretDelivery} */ (new SecretDelivery(given))
   } catch (error) {
     if (file !== null) /** @type {Error} */ (error).message += ` (in ${file})`
     throw error
@@ -71,9 +73,11 @@ function openDelivery({ file, directory, options }, logger) {
  * @param {typeof import('../index').environmentDefaults} defaults
  * @returns {Config['options']['audit']}
  */
-function auditOptions({ audit, environment }, defaults) {
+function auditOptions(options, defaults) {
+  const { audit, environment } = options
   const { TCS_ENVIRONMENT, NODE_ENV, TCS_AUDIT_LOG } = process.env
-  const byDefault = () => defaults(environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')).audit
+  const name = environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development')
+  const byDefault = () => presetOf(name, options, defaults)?.audit ?? false
   const given = audit ?? (byDefault() ? {} : undefined)
   // Switched off, or invalid; the delivery reports the latter.
   if (typeof given !== 'object') return given

@@ -1,5 +1,10 @@
 'use strict'
 
+const { hanging } = require('./layout')
+
+/** The width of a terminal, for the lines that Commander does not break. */
+const WIDTH = 80
+
 /**
  * Adds a command with its help: what it does, examples, and exit codes.
  *
@@ -14,7 +19,7 @@
  */
 function define(parent, name, { summary, description = summary, examples, exits }) {
   const shown = examples.map((example) => `  $ tcs-secrets ${example}`)
-  const codes = Object.entries(exits).map(([code, meaning]) => `  ${code.padEnd(3)}  ${meaning}`)
+  const codes = Object.entries(exits).map(([code, meaning]) => hanging(`  ${code.padEnd(3)}  `, meaning, WIDTH))
   return parent
     .command(name)
     .summary(summary)

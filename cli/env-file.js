@@ -6,6 +6,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { library } = require('./context')
 const { parse } = require('./formats/dotenv')
+const { presetOf } = require('./environments')
+const { readText } = require('./read-file')
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
 
@@ -14,9 +16,11 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
  * @param {import('../index').Environment} environment
  * @returns {string | null} The path; `null`: none is used.
  */
-function envFilePath({ directory, options: { envFile } }, environment) {
+function envFilePath({ directory, options }, environment) {
+  const { envFile } = options
   if (envFile === false) return null
-  const name = envFile?.path ?? library().environmentDefaults(environment).fallback
+  const given = envFile?.path ?? presetOf(environment, options, library().environmentDefaults)?.fallback ?? null
+  const name = typeof given === 'string' || given === null ? given : given[0]
   return name === null ? null : path.resolve(directory, envFile?.directory ?? '', name)
 }
 
@@ -28,7 +32,7 @@ function envFilePath({ directory, options: { envFile } }, environment) {
 function namesInEnvFile(config, environment) {
   const file = envFilePath(config, environment)
   if (file === null || !fs.existsSync(file)) return []
-  return [...parse(fs.readFileSync(file, 'utf8')).keys()].filter((name) => NAME.test(name))
+  return [...parse(readText(file)).keys()].filter((name) => NAME.test(name))
 }
 
 module.exports = { envFilePath, namesInEnvFile }

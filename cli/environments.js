@@ -1,6 +1,44 @@
 'use strict'
 
-/** The values of an option that names an environment. */
+const { CliError, EXIT } = require('./exit')
+
+/** The names that every service knows; its configuration may declare others. */
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
 
-module.exports = { ENVIRONMENTS }
+/**
+ * @param {string} name What an option of the command line names.
+ * @param {import('../index').SecretDeliveryOptions} options
+ * @returns {any} The name.
+ */
+function knownEnvironment(name, { environments }) {
+  const known = [...ENVIRONMENTS, ...Object.keys(environments ?? {})]
+  if (known.some((one) => one.toLowerCase() === name.trim().toLowerCase())) return name
+  const choices = known.join(', ')
+  throw new CliError(
+    'USAGE',
+    EXIT.usage,
+    `'${name}' is no environment: there are ${choices} (see "environments" in the configuration file)`,
+  )
+}
+
+/**
+ * The preset that applies: that of a declared environment is the one that it is like.
+ *
+ * @param {string} name
+ * @param {import('../index').SecretDeliveryOptions} options
+ * @param {typeof import('../index').environmentDefaults} defaults
+ * @returns {import('../index').EnvironmentDefaults | undefined} Unset where there is no such environment: the delivery says so.
+ */
+function presetOf(name, { environments }, defaults) {
+  const plain = name.trim().toLowerCase()
+  const own = Object.entries(environments ?? {}).find(([one]) => one.toLowerCase() === plain)
+  const like = own === undefined ? plain : (own[1]?.like ?? /** @type {any} */ (own[1]))
+  try {
+    const preset = defaults(String(like))
+    return own === undefined || preset.fallback === null ? preset : { ...preset, fallback: `.env.${plain}` }
+  } catch {
+    return undefined
+  }
+}
+
+module.exports = { ENVIRONMENTS, knownEnvironment, presetOf }

@@ -41,11 +41,16 @@ const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID'])
  * @returns {{ code: string, message: string, exit: ExitCode }}
  */
 function describe(error) {
-  const { name, code, message } = /** @type {Error & { code?: string }} */ (error)
+  const { name, code, message, syscall } = /** @type {NodeJS.ErrnoException} */ (error)
   const line = oneLine(message)
   if (error instanceof CliError) return { code: error.code, message: line, exit: error.exit }
   // Recognised by its name: the addon, which has the class, may not be loaded.
   if (name === 'SecretError' && code !== undefined) return { code, message: line, exit: exitFor(code) }
+  // What the operating system refuses is no defect.
+  if (syscall === 'uv_cwd') {
+    return { code: 'SYSTEM_ERROR', message: 'the working directory does not exist any more', exit: EXIT.source }
+  }
+  if (typeof syscall === 'string') return { code: 'SYSTEM_ERROR', message: line, exit: EXIT.source }
   return {
     code: 'INTERNAL',
     message: `${line} (this is a defect of tcs-secrets: please report it)`,
@@ -56,6 +61,7 @@ function describe(error) {
 /** @param {string} code @returns {ExitCode} */
 function exitFor(code) {
   if (CONFIGURATION.has(code)) return EXIT.configuration
+  if (code === 'SECRET_MISSING') return EXIT.no
   return code === 'SECRET_NAME_INVALID' ? EXIT.usage : EXIT.source
 }
 

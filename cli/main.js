@@ -3,15 +3,23 @@
 const { CommanderError } = require('commander')
 const { EXIT, describe } = require('./exit')
 const { createProgram } = require('./program')
+const { separated } = require('./separator')
 const { Terminal } = require('./terminal')
 
 /**
  * Runs the command line.
  *
- * @param {string[]} argv As `process.argv`.
+ * @param {string[]} given As `process.argv`.
  * @returns {Promise<number>} The exit code.
  */
-async function main(argv) {
+async function main(given) {
+  // The program is made twice for `run` only.
+  const argv = given.includes('run')
+    ? separated(
+        given,
+        createProgram(new Terminal({ json: false }), () => {}),
+      )
+    : given
   const terminal = new Terminal({ json: asksForJson(argv) })
   /** @type {number} */
   let exit = EXIT.ok

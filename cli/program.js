@@ -5,6 +5,8 @@ const { version } = require('../package.json')
 const { Context, nameCommand } = require('./context')
 const { ENVIRONMENTS } = require('./environments')
 
+const NAMES = ENVIRONMENTS.slice(0, 4).join(', ')
+
 /** The commands, in the order of the help. */
 const COMMANDS = [
   require('./commands/init'),
@@ -20,6 +22,7 @@ const COMMANDS = [
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
+  require('./commands/completion'),
 ]
 
 const EXITS = `
@@ -57,10 +60,13 @@ function createProgram(terminal, setExit) {
     .description('Secrets from AWS Secrets Manager, the env file and the runtime environment, for people and scripts.')
     .version(version, '-V, --version', 'print the version')
     .option('-c, --config <file>', 'configuration file (default: searched upward from the working directory)')
-    .addOption(new Option('-e, --environment <name>', 'environment whose secrets are used').choices(ENVIRONMENTS))
+    .option(
+      '-e, --environment <name>',
+      `environment whose secrets are used (${NAMES}, or one that the configuration declares)`,
+    )
     .option('--json', 'print one JSON document, also for errors')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     // main() prints errors, as JSON with --json.
     .configureOutput({ writeErr: () => {} })

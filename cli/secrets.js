@@ -1,8 +1,10 @@
 'use strict'
 
-const { nameOf } = require('./config-file')
+const { nameOf } = require('../lib/config-file')
 const { declaredTools, noToolsDeclared } = require('./context')
+const { namesInEnvFile } = require('./env-file')
 const { CliError, EXIT } = require('./exit')
+const { didYouMean } = require('./suggest')
 
 /** @typedef {import('./context').SecretDelivery} SecretDelivery */
 /** @typedef {import('./context').Config} Config */
@@ -17,10 +19,36 @@ function namedBy(first, secretType) {
   return secretType === undefined ? first : nameOf(first, secretType)
 }
 
-/** @param {string} name @param {SecretDelivery} delivery */
-function notFound(name, { environment }) {
-  const message = `${name}: no source has it in ${environment}; 'tcs-secrets explain ${name}' shows where it was looked for`
+/** @param {string} name @param {SecretDelivery} delivery @param {Config} config */
+function notFound(name, { environment }, config) {
+  const meant = didYouMean(name.toUpperCase(), knownNames(config, environment))
+  const message = `${name}: no source has it in ${environment}${meant || `; 'tcs-secrets explain ${name}' shows where it was looked for`}`
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+/**
+ * The names that are declared or in the env file, for suggestions.
+ *
+ * @param {Config} config
+ * @param {import('../index').Environment} environment
+ */
+function knownNames(config, environment) {
+  const declared = config.declared.map(({ name }) => name)
+  try {
+    return [...declared, ...namesInEnvFile(config, environment)]
+  } catch {
+    return declared
+  }
+}
+
+/** A question for a tool that nothing is known of; empty if there is nothing to suggest. @param {string} tool @param {Config} config */
+function toolMeant(tool, config) {
+  return isDeclared(tool, config) ? '' : didYouMean(tool, declaredTools(config))
+}
+
+/** @param {string} tool @param {Config} config */
+function isDeclared(tool, config) {
+  return declaredTools(config).some((known) => known.toUpperCase() === tool.toUpperCase())
 }
 
 /**
@@ -33,16 +61,25 @@ function notFound(name, { environment }) {
  */
 async function readTools(delivery, config, tools) {
   const wanted = tools.length > 0 ? tools : declaredTools(config)
-  if (wanted.length === 0) throw noToolsDeclared(config)
+  const alone = tools.length > 0 ? [] : namesAlone(config)
+  if (wanted.length + alone.length === 0) throw noToolsDeclared(config)
   const results = await Promise.all(wanted.map((tool) => delivery.getToolSecrets(tool)))
+  const unknown = wanted.filter((tool, i) => !isDeclared(tool, config) && Object.keys(results[i] ?? {}).length === 0)
+  if (unknown[0] !== undefined) throw nothingOf(unknown[0], delivery, config)
   /** @type {Map<string, string>} */
   const values = new Map()
   results.forEach((secrets, i) => {
     for (const [type, value] of Object.entries(secrets)) values.set(nameOf(wanted[i] ?? '', type), value)
   })
+  const withoutTool = await Promise.all(alone.map((name) => delivery.getSecret(name)))
+  withoutTool.forEach((value, i) => {
+    if (value !== null) values.set(alone[i] ?? '', value)
+  })
   const asked = new Set(wanted.map((tool) => tool.toUpperCase()))
+  const isAsked = (/** @type {string | null} */ tool) =>
+    tool === null ? alone.length > 0 : asked.has(tool.toUpperCase())
   const missing = config.declared
-    .filter(({ tool, required, name }) => required && asked.has(tool.toUpperCase()) && !values.has(name))
+    .filter(({ tool, required, name }) => required && isAsked(tool) && !values.has(name))
     .map(({ name }) => name)
   if (missing.length > 0) {
     const message = `no source has ${missing.join(', ')} in ${delivery.environment}, which ${missing.length > 1 ? 'are' : 'is'} required; 'tcs-secrets explain ${missing[0]}' shows where it was looked for`
@@ -51,4 +88,15 @@ async function readTools(delivery, config, tools) {
   return values
 }
 
-module.exports = { namedBy, notFound, readTools }
+/** The declared names that have no tool. @param {Config} config */
+function namesAlone({ declared }) {
+  return declared.filter(({ tool }) => tool === null).map(({ name }) => name)
+}
+
+/** @param {string} tool @param {SecretDelivery} delivery @param {Config} config */
+function nothingOf(tool, { environment }, config) {
+  const message = `no source has a secret of ${tool} in ${environment}${toolMeant(tool, config)}`
+  return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+module.exports = { namedBy, notFound, namesAlone, nothingOf, readTools, toolMeant }

@@ -1,6 +1,15 @@
 'use strict'
 
+// The one place that prints. What comes from elsewhere is made visible here; only values that --reveal asks for are printed
+// as they are.
+
+const readline = require('node:readline')
+const { fitted, hanging, table } = require('./layout')
+const { visible, visibleCopy, visibleJson, visibleLines } = require('./visible')
+
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
+/** The escape sequences that `style` makes. */
+const OWN = new RegExp(`(\u001b\\[(?:0|${Object.values(CODES).join('|')})m)`)
 
 /** @typedef {keyof typeof CODES} Style */
 
@@ -31,37 +40,82 @@ class Terminal {
   /**
    * Prints a result: the document with `--json`, else the text.
    *
-   * @param {unknown} document
-   * @param {() => string} text
+   * @template T
+   * @param {T} document
+   * @param {(shown: T) => string} text Made of a copy of the document in which every text is visible.
    */
   result(document, text) {
-    this.write(this.json ? `${JSON.stringify(document, null, 2)}\n` : text())
+    if (this.json) this.#out.write(`${visibleJson(document)}\n`)
+    else print(this.#out, text(visibleCopy(document)))
   }
 
-  /** @param {string} text As it is. */
-  write(text) {
+  /** @param {string} text Values, as they are. */
+  reveal(text) {
     this.#out.write(text)
   }
 
-  /** @param {string} message A line for people, beside the result. */
+  /** @param {string} message Lines for people, beside the result. */
   note(message) {
-    this.#err.write(`${message}\n`)
+    print(this.#err, `${message}\n`)
+  }
+
+  /**
+   * Shows how far a long work is: on a terminal in one line that changes, elsewhere in a line now and then.
+   *
+   * @param {string} what
+   * @param {number} done
+   * @param {number} total
+   */
+  progress(what, done, total) {
+    if (this.json) return
+    const isLast = done === total
+    if (this.#err.isTTY) this.#err.write(`\r${what}: ${done} of ${total}${isLast ? '\n' : ''}`)
+    else if (done % 100 === 0 || (isLast && total >= 100)) this.note(`${what}: ${done} of ${total}`)
   }
 
   /** @param {string} message */
   warn(message) {
-    this.note(`${paint(this.#err, 'yellow', 'warning:')} ${message}`)
+    this.note(`${paint(this.#err, 'yellow', 'warning:')} ${visible(message)}`)
   }
 
   /** @param {{ code: string, message: string }} error */
   error({ code, message }) {
-    if (this.json) this.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`)
-    else this.note(`${paint(this.#err, 'red', 'error:')} ${message}`)
+    if (this.json) this.#out.write(`${visibleJson({ error: { code, message } })}\n`)
+    else this.note(`${paint(this.#err, 'red', 'error:')} ${visible(message)}`)
+  }
+
+  /**
+   * Asks a question on standard error. `''`: there was no answer.
+   *
+   * @param {string} question
+   * @returns {Promise<string>}
+   */
+  async ask(question) {
+    // Not in raw mode, so that Ctrl-C ends this process.
+    const lines = readline.createInterface({ input: process.stdin, output: this.#err, terminal: false })
+    const answer = await new Promise((resolve) => {
+      const unanswered = () => {
+        this.#err.write('\n')
+        resolve('')
+      }
+      lines.once('close', unanswered)
+      lines.question(visible(question), (answer) => {
+        lines.off('close', unanswered)
+        resolve(answer)
+      })
+    })
+    lines.close()
+    return answer
   }
 
   /** @param {Style} style @param {string} text For standard output. */
   style(style, text) {
     return paint(this.#out, style, text)
+  }
+
+  /** A text behind a beginning. Further lines start below it. @param {string} start @param {string} text */
+  hanging(start, text) {
+    return hanging(start, text, columnsOf(this.#out))
   }
 
   /**
@@ -79,25 +133,29 @@ class Terminal {
   }
 
   /**
-   * Formats a table. Columns are as wide as their widest cell; the last one is not padded.
+   * Formats a table. Columns are as wide as their widest cell; the last one is not padded. On a terminal it fits the width.
    *
    * @param {string[]} headings
    * @param {string[][]} rows
-   * @param {(text: string, row: number, column: number) => string} [styled] Applied after padding.
+   * @param {(text: string, row: number, column: number) => string} [styled] Applied after the layout, to each line of a cell.
    */
   table(headings, rows, styled = (text) => text) {
-    const widths = headings.map((heading, column) =>
-      Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
-    )
-    const line = (/** @type {string[]} */ cells, /** @type {(cell: string, column: number) => string} */ style) =>
-      cells
-        .map((cell, column) => style(cell, column) + ' '.repeat((widths[column] ?? 0) - cell.length))
-        .join('  ')
-        .trimEnd()
-    const head = line(headings, (heading) => this.style('dim', heading))
-    const body = rows.map((cells, row) => line(cells, (cell, column) => styled(cell, row, column)))
-    return `${[head, ...body].join('\n')}\n`
+    const heading = (/** @type {string} */ text) => this.style('dim', text)
+    const cells = rows.map((row) => row.map((cell) => visible(String(cell ?? ''))))
+    return table(headings, cells, columnsOf(this.#out), { heading, cell: styled })
   }
+}
+
+/** Prints lines, without escape sequences other than our own. @param {NodeJS.WriteStream} stream @param {string} text */
+function print(stream, text) {
+  const parts = hasColours(stream) ? text.split(OWN) : [text]
+  const shown = parts.map((part, i) => (i % 2 === 1 ? part : visibleLines(part))).join('')
+  stream.write(fitted(shown, columnsOf(stream)))
+}
+
+/** The width of a terminal; no end where there is none, so that what scripts read has one line for each row. @param {NodeJS.WriteStream} stream */
+function columnsOf({ isTTY, columns }) {
+  return isTTY && columns > 0 ? columns : Infinity
 }
 
 /**

@@ -2,7 +2,7 @@
 
 // Runs the four validations of a migration. The result contains no values.
 
-const { functionsOf } = require('./config-file')
+const { functionsOf } = require('../lib/config-file')
 const { CliError, EXIT, describe } = require('./exit')
 const { plural, told } = require('./words')
 
@@ -25,14 +25,15 @@ const VALIDATIONS = /** @type {const} */ (['access', 'consistency', 'functionali
  * @param {object} wanted
  * @param {readonly Validation[]} wanted.only
  * @param {import('../index').MigrationScope} wanted.scope
+ * @param {import('../index').MigrationScope} wanted.inFile For the validations of the env file.
  * @param {Checks} wanted.checks
  * @returns {Promise<{ validations: Validations, exit: import('./exit').ExitCode }>}
  */
-async function validate(delivery, { only, scope, checks }) {
+async function validate(delivery, { only, scope, inFile, checks }) {
   const bound = Object.entries(checks).map(([name, check]) => [name, () => check(delivery)])
   const calls = {
-    access: () => delivery.validateSecretAccess(scope),
-    consistency: () => delivery.validateSecretConsistency(scope),
+    access: () => delivery.validateSecretAccess(inFile),
+    consistency: () => delivery.validateSecretConsistency(inFile),
     functionality: () => delivery.validateApplicationFunctionality({ ...scope, checks: Object.fromEntries(bound) }),
     performance: () => delivery.assessPerformanceImpact(),
   }
@@ -123,6 +124,8 @@ function verdict(result) {
     return [result.withinThreshold ? 'passed' : 'failed', figures]
   }
   const { valid, secrets, checks } = result
+  // Nothing was found wrong, because nothing was looked at.
+  if (secrets.length === 0 && !(checks?.length ?? 0)) return ['unchecked', 'there is no secret to check']
   const looked = plural(secrets.length, 'secret')
   if (checks === undefined) return [valid ? 'passed' : 'failed', looked]
   const passed = checks.filter(({ passed }) => passed).length
@@ -145,4 +148,14 @@ function issuesOf(validation, result) {
   return [...ofSecrets, ...ofChecks]
 }
 
-module.exports = { VALIDATIONS, loadChecks, shown, validate }
+/**
+ * Warns of values that dotenv reads otherwise than it seems.
+ *
+ * @param {import('./judgement').Judged[]} doubtful
+ * @param {import('./terminal').Terminal} terminal
+ */
+function warnOf(doubtful, terminal) {
+  for (const { name, line, why } of doubtful) terminal.warn(`line ${line} of the env file, ${name}: ${why}`)
+}
+
+module.exports = { VALIDATIONS, loadChecks, shown, validate, warnOf }

@@ -128,10 +128,11 @@ function referenceOf(secret) {
       `secretName must be a string or a reference, got ${secret === null ? 'null' : typeof secret}`,
     )
   }
+  const given = /** @type {Record<string, any>} */ (secret)
+  assertName('id of the reference', given.id)
   const { id, field, versionStage } = /** @type {Record<string, any>} */ (
     checked(secret, ['id', 'field', 'versionStage'])
   )
-  assertName('id of the reference', id)
   if (field !== undefined && field !== null) assertName('field of the reference', field)
   if (versionStage !== undefined && versionStage !== null) assertName('versionStage of the reference', versionStage)
   const [, plain, behind] = /^([^#]*)(?:#([^]*))?$/.exec(id) ?? []

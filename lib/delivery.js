@@ -17,6 +17,7 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { loadedOptions, readAll } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
@@ -48,6 +49,30 @@ class SecretDelivery {
   /** @type {Promise<void> | undefined} */
   #closing
   #candidates = new Candidates((name) => this.#allValues(name))
+  /** Where relative paths start while `open` makes a delivery. @type {string | undefined} */
+  static #directory
+
+  /**
+   * @param {any} [options]
+   * @returns {Promise<any>}
+   */
+  static async open(options) {
+    const { options: all, directory, names, required } = await loadedOptions(options)
+    let delivery
+    try {
+      SecretDelivery.#directory = directory
+      delivery = new this(all)
+    } finally {
+      SecretDelivery.#directory = undefined
+    }
+    try {
+      await readAll(delivery, names, required)
+    } catch (error) {
+      await delivery.close()
+      throw error
+    }
+    return delivery
+  }
 
   /** @param {Options} [options] */
   constructor(options) {
@@ -56,7 +81,8 @@ class SecretDelivery {
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
     const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
-    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory: process.cwd() }
+    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
+    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
     this.#variables = new VariableSource(rest.runtime?.variables)
     const messages = new Messages(logger, hooks, sink, this.#variables)
     this.#listeners = messages.listeners

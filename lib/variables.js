@@ -5,6 +5,9 @@
  * `process.env`, and a worker has an environment of its own.
  */
 
+const fs = require('node:fs')
+const os = require('node:os')
+
 const FILE_SUFFIX = '_FILE'
 const CONFIGURATION = [
   'NODE_ENV',
@@ -34,7 +37,25 @@ function forConfiguration() {
       if (value !== undefined) found[name] = value
     }
   }
+  // Where the journal of an audit log without a file goes.
+  if (!found.TMPDIR) found.TMPDIR = temporaryDirectory()
   return found
+}
+
+/** A directory that this process may write to, where `TMPDIR` names none. Containers may have no `/tmp`, or one that is read-only. */
+function temporaryDirectory() {
+  if (process.platform === 'win32') return os.tmpdir()
+  return ['/tmp', '/dev/shm'].find(isWritable) ?? '/tmp'
+}
+
+/** @param {string} directory */
+function isWritable(directory) {
+  try {
+    fs.accessSync(directory, fs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The variables that one delivery reads. */

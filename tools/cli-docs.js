@@ -28,7 +28,9 @@ function helps() {
     })
     command.outputHelp()
     found.set(words, text.trim())
-    for (const child of command.commands) visit(child, `${words} ${child.name()}`.trim())
+    const shown = command.createHelp().visibleCommands(command)
+    for (const child of command.commands.filter((one) => shown.includes(one)))
+      visit(child, `${words} ${child.name()}`.trim())
   }
   visit(
     createProgram(new Terminal({ json: false }), () => {}),

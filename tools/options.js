@@ -99,6 +99,7 @@ function parts(text, separator) {
 function essence(type) {
   const set = type.replace(/ \| (?:Unset|undefined)$/, '').replaceAll(/\breadonly /g, '')
   return set
+    .replace('(string & {})', 'string')
     .replace(/^Readonly<(.*)>$/, '$1')
     .replace(/^Record<string, string \| undefined>$/, 'Record<string, string>')
     .replace(/^\((\(.*\) => .*)\)$/, '$1')

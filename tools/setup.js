@@ -11,6 +11,23 @@ const root = path.resolve(__dirname, '..')
 const windows = process.platform === 'win32'
 const pythonPrograms = path.join(root, '.venv', windows ? 'Scripts' : 'bin')
 
+/** On Windows `npm` and others are `.cmd` files, which only a shell can start. A path names a program. @param {string} command */
+function needsShell(command, isWindows = windows) {
+  return { shell: isWindows && !path.win32.isAbsolute(command) }
+}
+
+/**
+ * What `spawn` is given. A shell gets one text, in which words with blanks are quoted.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {[string, string[]]}
+ */
+function line(command, args, isWindows = windows) {
+  if (!needsShell(command, isWindows).shell) return [command, args]
+  return [[command, ...args].map((word) => (/[\s&|<>^%"]/.test(word) ? `"${word}"` : word)).join(' '), []]
+}
+
 /**
  * Runs a command with its output shown; a failure ends this process with the same status.
  *
@@ -20,11 +37,11 @@ const pythonPrograms = path.join(root, '.venv', windows ? 'Scripts' : 'bin')
  */
 function run(command, args, options = {}) {
   console.log(`> ${[command, ...args].join(' ')}`)
-  const { status, error, signal } = spawnSync(command, args, {
+  const { status, error, signal } = spawnSync(...line(command, args), {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'inherit', 'inherit'],
-    shell: windows,
+    ...needsShell(command),
   })
   if (error !== undefined) fail(`${command} could not be started: ${error.message}`)
   if (status !== 0) fail(`${command} ${args[0] ?? ''} ended with ${signal ?? `status ${status}`}`)
@@ -41,7 +58,7 @@ async function beside(command, args) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-output-'))
   const log = path.join(directory, 'output')
   const output = fs.openSync(log, 'w')
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output], shell: windows })
+  const child = spawn(...line(command, args), { cwd: root, stdio: ['ignore', output, output], ...needsShell(command) })
   const kill = () => child.kill()
   process.once('exit', kill)
   const failure = await new Promise((resolve) => {
@@ -66,7 +83,9 @@ function fail(message) {
 
 /** @param {string} command */
 function has(command) {
-  return spawnSync(command, ['--version'], { stdio: 'ignore', shell: windows }).error === undefined
+  // A shell starts in any case.
+  const { error, status } = spawnSync(...line(command, ['--version']), { stdio: 'ignore', ...needsShell(command) })
+  return windows ? status === 0 : error === undefined
 }
 
 const NPM_CI = ['ci', '--loglevel=error']
@@ -137,7 +156,8 @@ function postgres() {
 
 /** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
-  return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium')
+  // There is no Chromium for Linux on arm64 in the images of the workflows.
+  return optional('Chromium', () => has('chromium'), 'chromium', '--cask chromium', process.arch === 'x64')
 }
 
 /**
@@ -145,12 +165,13 @@ function chromium() {
  * @param {() => boolean} isThere
  * @param {string} debian
  * @param {string} brew
+ * @param {boolean} [isNeeded] Whether CI fails without it.
  */
-function optional(what, isThere, debian, brew) {
+function optional(what, isThere, debian, brew, isNeeded = true) {
   if (!isThere() && mayInstall()) systemPackage(debian, brew)
   if (isThere()) return true
   const missing = `${what} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`
-  if (process.env.CI) fail(missing)
+  if (process.env.CI && isNeeded) fail(missing)
   console.warn(`${missing}; what needs it is skipped`)
   return false
 }
@@ -162,6 +183,8 @@ const SERVERS = {
   postgres,
   chromium,
   ministack,
+  'python-dotenv': pythonDotenv,
+  shells,
   runtimes,
   bundlers,
   compilers,
@@ -198,6 +221,16 @@ function systemPackage(debian, brew) {
 /** MiniStack, the AWS stand-in of tests and demo. */
 function ministack() {
   pythonPackages(path.join(__dirname, 'requirements.txt'))
+}
+
+/** The env file reader of Python services. */
+function pythonDotenv() {
+  pythonPackages(path.join(__dirname, 'requirements-dotenv.txt'))
+}
+
+/** The shells that completions are tried in. Tests of one that cannot be installed are skipped, except in CI. */
+function shells() {
+  for (const shell of ['bash', 'zsh', 'fish']) optional(shell, () => has(shell), shell, shell)
 }
 
 /** Zig and cargo-zigbuild, which link for systems older than this one. */
@@ -310,6 +343,7 @@ module.exports = {
   coreExample,
   fail,
   forTests,
+  line,
   ministack,
   nodeModules,
   nodeModulesBeside,

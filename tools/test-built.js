@@ -8,9 +8,13 @@ const path = require('node:path')
 const setup = require('./setup')
 
 /** Suites that run on every system. */
-const PORTABLE = ['reads/env-grammar', 'reads/options', 'package/loader', 'package/package'].map(
-  (name) => `__test__/${name}.test.js`,
-)
+const PORTABLE = [
+  'reads/env-grammar',
+  'reads/options',
+  'package/loader',
+  'package/package',
+  'observability/audit-file',
+].map((name) => `__test__/${name}.test.js`)
 
 const args = process.argv.slice(2)
 const forJest = args.filter((argument) => argument !== '--portable')

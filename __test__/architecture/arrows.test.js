@@ -150,6 +150,9 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'define-tools',
+    'read-file',
+    'config-file',
+    'open',
     'trace',
     'arguments',
     'flights',
@@ -174,18 +177,27 @@ const JAVASCRIPT = {
     'exit',
     'words',
     'times',
+    'visible',
+    'layout',
     'terminal',
     'define',
+    'read-file',
+    'suggest',
     'environments',
     'git',
     'private-file',
+    'secret-files',
+    'child',
+    'separator',
     'audit-log',
     'audit-questions',
-    'config-file',
+    'completions',
     'context',
-    'secrets',
     'formats',
     'env-file',
+    'glob',
+    'judgement',
+    'secrets',
     'validations',
     'doctor',
     'report',
@@ -200,7 +212,11 @@ const JAVASCRIPT = {
 const requires = (name, by = 'require') => `${by}('${name}')`
 
 /** What a folder of JavaScript may require of the rest of the package. */
-const OUTSIDE = { lib: ['../package.json'], cli: ['..', '../package.json'] }
+const OUTSIDE = {
+  lib: ['../package.json'],
+  // What needs no addon: the command line also says why one cannot be loaded.
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+}
 
 /**
  * The sources below a folder, by path.

@@ -44,7 +44,7 @@ function wordsOf(node) {
 function wordsFor(type) {
   if (type in schema.definitions) return [type]
   if (type.startsWith('{') || type.startsWith('Record<')) return ['object']
-  if (type.endsWith('[]')) return ['array']
+  if (type.endsWith('[]') && !type.startsWith('string | ')) return ['array']
   return type
     .replace('Environment', "'development' | 'test' | 'staging' | 'production'")
     .split(' | ')
@@ -91,7 +91,7 @@ test('a whole configuration is accepted', () => {
 
 test.each([
   ['an unknown option', { colour: 'red' }],
-  ['an unknown environment', { environment: 'qa' }],
+  ['an environment that is no text', { environment: 5 }],
   ['a reference without an id', { secrets: { A: { aws: { field: 'x' } } } }],
   ['an unknown environment of a reference', { secrets: { A: { aws: { qa: 'x' } } } }],
   ['an unknown rule', { tools: { github: { secrets: { api_token: { requird: true } } } } }],

@@ -5,7 +5,7 @@
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { loadConfig } = require('../../cli/config-file')
+const { loadConfig } = require('../../lib/config-file')
 const { root, temporaryDirectory } = require('../support/files')
 
 /** @type {string} */
@@ -25,7 +25,7 @@ function write(name, content) {
 
 /** What files give, in a process of its own: Jest has no `import()` of files. @param {string[]} names */
 function loaded(...names) {
-  const script = `const { loadConfig } = require(${JSON.stringify(path.join(root, 'cli', 'config-file.js'))})
+  const script = `const { loadConfig } = require(${JSON.stringify(path.join(root, 'lib', 'config-file.js'))})
     Promise.all(process.argv.slice(1).map((file) => loadConfig({ file }).then(
       ({ options }) => ({ ...options, hooks: typeof options.rotation?.hooks?.set }),
       ({ code, message }) => ({ code, message }))))
@@ -34,7 +34,7 @@ function loaded(...names) {
 }
 
 const refused = (message) =>
-  expect.objectContaining({ code: 'CONFIG_INVALID', exit: 3, message: expect.stringContaining(message) })
+  expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) })
 
 test('without a file there are no options', async () => {
   fs.mkdirSync(path.join(directory, '.git'))
@@ -109,7 +109,7 @@ test('what is not JSON is refused without repeating it', async () => {
 test('a file that is missing, huge, no file or of another kind is refused', async () => {
   const load = (file) => loadConfig({ from: directory, file })
   await expect(load('none.json')).rejects.toEqual(refused('does not exist'))
-  await expect(load('.')).rejects.toEqual(refused('is not a file'))
+  await expect(load('.')).rejects.toEqual(refused('is a directory, not a file'))
   write('config.yaml', 'a: b')
   await expect(load('config.yaml')).rejects.toEqual(refused('.json, .js, .cjs, .mjs or .ts'))
   write('huge.json', `"${'x'.repeat(5_000_000)}"`)

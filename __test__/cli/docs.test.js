@@ -33,11 +33,11 @@ test('docs/cli.md lists every error code that the command line makes itself', ()
   expect([...new Set(made)].filter((code) => !listed.includes(code))).toEqual([])
 })
 
-test('every line of help fits a terminal of 100 columns', () => {
+test('every line of help fits a terminal of 80 columns', () => {
   const wide = [...helps()].flatMap(([words, text]) =>
     text
       .split('\n')
-      .filter((line) => line.length > 100)
+      .filter((line) => line.length > 80)
       .map((line) => [words, line]),
   )
   expect(wide).toEqual([])

@@ -9,6 +9,12 @@ const { cliWorld, error } = require('../support/cli-world')
 const world = cliWorld()
 const { canary, cli, config, file, write } = world
 
+/** That no source has a required secret. @param {string} name */
+const missingOf = (name) => ({
+  code: expect.stringMatching(/^SECRET_(NOT_FOUND|MISSING)$/),
+  message: expect.stringContaining(name),
+})
+
 describe('export', () => {
   const left = () => fs.readdirSync(world.directory).sort()
 
@@ -65,12 +71,72 @@ describe('export', () => {
     expect(stdout).toBe(`export DATABASE_PASSWORD='${canary} '\\''quoted'\\'' $x'\n`)
   })
 
+  test('exports all declared tools when none is named', async () => {
+    const { status, document } = await cli.json('export -f json -o out.json')
+    expect([status, document.tool, document.secrets]).toEqual([0, null, ['GITHUB_API_TOKEN', 'DATABASE_PASSWORD']])
+    expect(Object.keys(JSON.parse(fs.readFileSync(file('out.json'), 'utf8')))).toEqual(document.secrets)
+    const unnamed = await cli.json('export -f k8s -o secret.yaml')
+    expect([unnamed.status, unnamed.document]).toEqual([2, error('USAGE', '--name')])
+  })
+
+  test('names without a tool are exported, listed, and passed to a command', async () => {
+    write('alone.json', { ...config, secrets: { SENDGRID: { required: true }, OTHER: {} } })
+    await world.aws.put({ SENDGRID_staging: `${canary}-alone` })
+    const { document } = await cli.json('export -c alone.json -f json -o out.json')
+    expect(document.secrets).toEqual(['GITHUB_API_TOKEN', 'DATABASE_PASSWORD', 'SENDGRID'])
+    expect(JSON.parse(fs.readFileSync(file('out.json'), 'utf8')).SENDGRID).toBe(`${canary}-alone`)
+    const listed = await cli.json('list -c alone.json')
+    expect(listed.document.secrets).toContainEqual(
+      expect.objectContaining({ name: 'SENDGRID', declared: true, required: true, state: 'present' }),
+    )
+    const passed = await cli.run(
+      ['run', '-c', 'alone.json', '--only', 'SENDGRID', '--', 'sh', '-c', 'printf %s "$SENDGRID"'],
+      {
+        reveals: true,
+      },
+    )
+    expect(passed.stdout).toBe(`${canary}-alone`)
+    await world.aws.remove('SENDGRID_staging')
+    const missing = await cli.json('export -c alone.json -f json -o out.json')
+    expect([missing.status, missing.document]).toEqual([1, { error: missingOf('SENDGRID') }])
+  })
+
+  test('warns of values that not everybody reads alike, without them', async () => {
+    await world.aws.put({ GITHUB_API_TOKEN_staging: `${canary}\\\\ x` })
+    const { status, stderr } = await cli.run('export github -f dotenv -o out.env')
+    expect([status, stderr]).toEqual([
+      0,
+      'warning: GITHUB_API_TOKEN: npm dotenv reads the value, Python would read another one from this file\n',
+    ])
+    await world.aws.put({ GITHUB_API_TOKEN_staging: `${canary}'$(id)` })
+    const refused = await cli.json('export github -f dotenv -o out.env')
+    expect([refused.status, refused.document]).toEqual([1, error('FORMAT_UNFIT', 'GITHUB_API_TOKEN')])
+  })
+
+  test('github-actions masks the values, then hands them to the further steps', async () => {
+    write('github.env', 'BEFORE=1\n')
+    const env = { GITHUB_ACTIONS: 'true', GITHUB_ENV: file('github.env') }
+    const { status, stdout, stderr } = await cli.run('export github -f github-actions', { env, reveals: true })
+    expect([status, stdout]).toEqual([0, `::add-mask::${canary}-token\n`])
+    expect(stderr).toBe('GITHUB_API_TOKEN: variables of the further steps\n')
+    expect(fs.readFileSync(file('github.env'), 'utf8')).toMatch(
+      new RegExp(`^BEFORE=1\nGITHUB_API_TOKEN<<(\\w+)\n${canary}-token\n\\1\n$`),
+    )
+    const elsewhere = await cli.json('export github -f github-actions')
+    expect([elsewhere.status, elsewhere.document]).toEqual([5, error('REFUSED', 'GitHub Actions')])
+  })
+
+  test('external-secret names the places in AWS', async () => {
+    const { status, stdout } = await cli.run('export github -f external-secret --store aws')
+    expect([status, stdout]).toEqual([0, expect.stringContaining('key: "GITHUB_API_TOKEN_staging"')])
+    expect(stdout).toContain('key: "GITHUB_WEBHOOK_SECRET_staging"')
+    expect((await cli.json('export github -f external-secret -o x.yaml')).document).toEqual(error('USAGE', '--store'))
+  })
+
   test('ends with 1 when a required secret is missing, or nothing is found', async () => {
     await world.aws.remove('GITHUB_API_TOKEN_staging')
-    expect(await cli.json('export github -f json -o out.json')).toMatchObject({
-      status: 1,
-      document: error('SECRET_NOT_FOUND', 'GITHUB_API_TOKEN'),
-    })
+    const missing = await cli.json('export github -f json -o out.json')
+    expect([missing.status, missing.document]).toEqual([1, { error: missingOf('GITHUB_API_TOKEN') }])
     expect(await cli.json('export nothing -f json -o out.json')).toMatchObject({
       status: 1,
       document: error('SECRET_NOT_FOUND'),

@@ -6,6 +6,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const Ajv = require('ajv').default
+const { closest } = require('../../cli/suggest')
 const { version } = require('../../package.json')
 const { temporaryDirectory } = require('../support/files')
 const { cliWorld, error } = require('../support/cli-world')
@@ -31,7 +32,8 @@ describe('the program', () => {
       'list --nope',
       '--environment qa list',
       'export github',
-      'run env',
+      'run',
+      'run --nope env',
       'report',
     ]
     const outcomes = await Promise.all(wrong.map((args) => cli.run(args === '' ? [] : args)))
@@ -166,6 +168,37 @@ describe('get', () => {
     const { status, stdout, stderr } = await cli.run('get github none --reveal')
     expect([status, stdout]).toEqual([1, ''])
     expect(stderr).toMatch(/^error: GITHUB_NONE: no source has it in staging; .*explain.*\n$/)
+  })
+})
+
+describe('suggestions', () => {
+  test('a misspelt name, type or tool is suggested, and nothing for a name that is like none', async () => {
+    write('.env.staging', 'LEGACY_PASSPHRASE=x\n')
+    const said = async (/** @type {string} */ args) => {
+      const { status, stderr } = await cli.run(args)
+      return [status, /did you mean (\S+)\?/.exec(stderr)?.[1]]
+    }
+    expect(await said('get github webhook_secrte')).toEqual([1, 'GITHUB_WEBHOOK_SECRET'])
+    expect(await said('get DATABSE_PASSWORD')).toEqual([1, 'DATABASE_PASSWORD'])
+    expect(await said('get LEGACY_PASPHRASE')).toEqual([1, 'LEGACY_PASSPHRASE'])
+    expect(await said('get paypal client')).toEqual([1, undefined])
+    expect(await said('get A_B')).toEqual([1, undefined])
+    expect(await said('export githb -f json -o out.json')).toEqual([1, 'github'])
+    expect(await said('run -t databse -- true')).toEqual([1, 'database'])
+    expect((await cli.run('list githb')).stdout).toBe(
+      'No secrets are declared or found in staging; did you mean github?\n',
+    )
+    expect(await cli.json('get github api_tokn')).toMatchObject({
+      status: 1,
+      document: error('SECRET_NOT_FOUND', 'did you mean GITHUB_API_TOKEN?'),
+    })
+  })
+
+  test('swapped letters are one change, and names of very different lengths are not compared', () => {
+    expect(closest('API_TOKNE', ['API_TOKEN', 'APE_TAKEN'])).toBe('API_TOKEN')
+    expect(closest('api_tokn', ['API_TOKEN'])).toBe('API_TOKEN')
+    expect(closest('ABC', ['ABD'])).toBeUndefined()
+    expect(closest('x'.repeat(100_000), ['y'.repeat(100_000)])).toBeUndefined()
   })
 })
 

@@ -140,6 +140,33 @@ describe('the workflows', () => {
       expect(fs.existsSync(path.join(root, '__test__', `${suite}.test.js`))).toBe(true)
   })
 
+  test('run the tests of the audit log and of the core on each kind of runner, and publish only after them', () => {
+    const [ci, release] = ['ci.yml', 'release.yml'].map(
+      (name) => parse(workflows.find(([one]) => one === name)[1]).jobs,
+    )
+    const commands = (job) => job.steps.map(({ run = '' }) => run).join('\n')
+    for (const job of [ci.native, release['test-rust']]) {
+      expect(commands(job)).toContain('cargo test --locked -p tcs-secret-delivery-audit-log')
+      expect(commands(job)).toContain('cargo test --locked -p tcs-secret-delivery-core --lib')
+    }
+    expect(ci.native.strategy.matrix.runner).toEqual(
+      expect.arrayContaining(['windows-2022', 'windows-2025', 'macos-15']),
+    )
+    const runners = release.test.strategy.matrix.include.map(({ runner }) => runner)
+    expect(release['test-rust'].strategy.matrix.runner).toEqual(expect.arrayContaining(runners))
+    expect(release['test-windows-2022']['runs-on']).toBe('windows-2022')
+    const tests = Object.keys(release).filter((name) => name.startsWith('test'))
+    expect(release.publish.needs.toSorted()).toEqual(tests.toSorted())
+    expect(commands(release.build)).toContain('-- --locked')
+  })
+
+  test('check texts out with the same line ends everywhere', () => {
+    const attributes = fs.readFileSync(path.join(root, '.gitattributes'), 'utf8').split('\n')
+    expect(attributes.filter((line) => line !== '' && !line.startsWith('#'))[0]).toBe('* text=auto eol=lf')
+    const listed = execFileSync('git', ['ls-files', '--eol'], { cwd: root, encoding: 'utf8' }).split('\n')
+    expect(listed.filter((line) => /^i\/(crlf|mixed)/.test(line) && !line.includes('attr/-text'))).toEqual([])
+  })
+
   test('build and test every target of package.json, and run scripts that exist', () => {
     const { jobs } = parse(workflows.find(([name]) => name === 'release.yml')[1])
     const targets = napi.targets.toSorted()

@@ -223,7 +223,8 @@ describe('names', () => {
       () => delivery.getToolSecrets(name),
       () => delivery.validateToolSecrets(name),
       () => delivery.getSecret(name),
-      () => delivery.getSecretFromAWS(name),
+      // These are references: names that AWS allows.
+      ...(['../secret', 'a/b'].includes(name) ? [] : [() => delivery.getSecretFromAWS(name)]),
       () => delivery.getSecretFromEnvFile(name),
       () => delivery.getSecretFromRuntime(name),
       () => delivery.refresh(name),

@@ -20,6 +20,7 @@ const NEEDED = {
   'aws.credentials': { accessKeyId: 'a', secretAccessKey: 'b' },
   'rotation.policies[]': { secretType: 'a', rotationInterval: 7 },
   'cache.encryptionKeys[]': { id: 'a', key: KEY },
+  'environments.*': { like: 'test' },
 }
 const REQUIRED = Object.entries(NEEDED).flatMap(([place, members]) =>
   Object.keys(members).map((name) => `${place}.${name}`),

@@ -30,6 +30,11 @@ export async function typed(): Promise<void> {
   const jira = new SecretDelivery({ tools })
   const name = await jira.getToolSecret('jira', 'user')
   is<Same<typeof name, string>>()
-  // @ts-expect-error a reference has no such member
-  void new SecretDelivery({ tools: { a: { secrets: { b: { aws: { name: 'x' } } } } } })
+  // @ts-expect-error a place in AWS is no number
+  void new SecretDelivery({ tools: { a: { secrets: { b: { aws: 5 } } } } })
+
+  const own = new SecretDelivery({ environments: { qa: { like: 'staging' } }, environment: 'qa' })
+  is<Same<typeof own.environment, 'development' | 'test' | 'staging' | 'production' | 'qa'>>()
+  // @ts-expect-error an environment that is not declared
+  void new SecretDelivery({ environments: { qa: { like: 'staging' } }, environment: 'qb' })
 }

@@ -36,8 +36,8 @@ module.exports = (program, handle) => {
           lastLink,
         })
         const isKeyed = key !== undefined
-        context.terminal.result({ file: log, isKeyed, ...found }, () =>
-          verdict(log, { ...found, isKeyed }, context.terminal),
+        context.terminal.result({ file: log, isKeyed, ...found }, ({ file, ...found }) =>
+          verdict(file, found, context.terminal),
         )
         return found.untampered ? EXIT.ok : EXIT.no
       }),
@@ -66,7 +66,7 @@ module.exports = (program, handle) => {
     .action(
       handle(async ({ terminal }, file, { lines, ...question }) => {
         const found = await query(logOf(file), fitting(question, Date.now()), wholeNumber('--lines', lines))
-        terminal.result(found, () => table(found.records, terminal) + summary(found))
+        terminal.result(found, (found) => table(found.records, terminal) + summary(found))
         return EXIT.ok
       }),
     )
@@ -84,7 +84,7 @@ module.exports = (program, handle) => {
       handle(async (context, file, { days }) => {
         const names = declaredNames(await context.config())
         const found = await unused(logOf(file), names, wholeNumber('--days', days), Date.now())
-        context.terminal.result(found, () => idle(found, context.terminal))
+        context.terminal.result(found, (found) => idle(found, context.terminal))
         return EXIT.ok
       }),
     )
@@ -101,7 +101,7 @@ module.exports = (program, handle) => {
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
     .option('-n, --lines <count>', 'number of records', '20')
-    .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C; with --json one document a line')
+    .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C')
     .option('--secret <name>', 'only records of this secret')
     .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
     .action(
@@ -112,12 +112,10 @@ module.exports = (program, handle) => {
         const wanted = (/** @type {any} */ record) => fits(record, {})
         const found = await last(log, wholeNumber('--lines', lines), wanted)
         if (!follows) {
-          terminal.result({ records: found }, () => table(found, terminal))
+          terminal.result({ records: found }, ({ records }) => table(records, terminal))
           return EXIT.ok
         }
-        const isJson = context.globals.json === true
-        const print = (/** @type {any} */ record) =>
-          terminal.write(isJson ? JSON.stringify(record) + '\n' : row(record))
+        const print = (/** @type {any} */ record) => terminal.result(record, row)
         found.forEach(print)
         const stop = new AbortController()
         const onSignal = () => stop.abort()
@@ -141,7 +139,7 @@ function numberOf(option, text) {
   return text === undefined ? undefined : wholeNumber(option, text)
 }
 
-/** The names of all declared secrets. @param {import('../config-file').Config} config */
+/** The names of all declared secrets. @param {import('../context').Config} config */
 function declaredNames({ options: { tools = {}, secrets = {} } }) {
   const ofTools = Object.entries(tools ?? {}).flatMap(([tool, { secrets: types }]) =>
     Object.keys(types ?? {}).map((type) => `${tool}_${type}`.toUpperCase()),

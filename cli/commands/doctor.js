@@ -21,7 +21,7 @@ module.exports = (program, handle) => {
     handle(async (context) => {
       const findings = await examine(context)
       const healthy = findings.every(({ status }) => status !== 'error')
-      context.terminal.result({ healthy, findings }, () => shown(findings, context.terminal))
+      context.terminal.result({ healthy, findings }, ({ findings }) => shown(findings, context.terminal))
       return healthy ? EXIT.ok : EXIT.no
     }),
   )
@@ -34,8 +34,8 @@ module.exports = (program, handle) => {
 function shown(findings, terminal) {
   const width = Math.max(...findings.map(({ check }) => check.length))
   const lines = findings.flatMap(({ check, status, message, fix }) => [
-    `${terminal.style(COLOURS[status], status.padEnd(7))}  ${check.padEnd(width)}  ${message}`,
-    ...(fix === null ? [] : [`${' '.repeat(9 + width + 2)}${terminal.style('cyan', `→ ${fix}`)}`]),
+    terminal.hanging(`${terminal.style(COLOURS[status], status.padEnd(7))}  ${check.padEnd(width)}  `, message),
+    ...(fix === null ? [] : [terminal.hanging(`${' '.repeat(9 + width + 2)}`, terminal.style('cyan', `→ ${fix}`))]),
   ])
   const errors = findings.filter(({ status }) => status === 'error').length
   const warnings = findings.filter(({ status }) => status === 'warning').length

@@ -21,18 +21,17 @@ module.exports = (program, _, handleOpen) => {
     handleOpen(async ({ terminal, delivery }) => {
       const secrets = await delivery.rotation.due()
       const { environment } = delivery
-      terminal.result({ environment, secrets }, () => shown(secrets, environment, terminal))
+      terminal.result({ environment, secrets }, (shown) => table(shown, terminal))
       return EXIT.ok
     }),
   )
 }
 
 /**
- * @param {RotationDue[]} secrets
- * @param {string} environment
+ * @param {{ environment: string, secrets: RotationDue[] }} due
  * @param {import('../terminal').Terminal} terminal
  */
-function shown(secrets, environment, terminal) {
+function table({ environment, secrets }, terminal) {
   if (secrets.length === 0) return `No secrets are declared, so none is due in ${environment}.\n`
   const now = Date.now()
   const rows = secrets.map(({ name, state, dueAt, rotatedAt, policy, error }) => [

@@ -21,7 +21,7 @@ module.exports = (program, _, handleOpen) => {
     .action(
       handleOpen(async ({ terminal, delivery }, first, secretType) => {
         const explanation = await delivery.explain(namedBy(first, secretType))
-        terminal.result(explanation, () => shown(explanation, terminal))
+        terminal.result(explanation, (explanation) => shown(explanation, terminal))
         return EXIT.ok
       }),
     )

@@ -25,21 +25,21 @@ module.exports = (program, _, handleOpen) => {
  * @param {string | undefined} secretType
  * @param {{ reveal?: boolean }} options
  */
-async function get({ terminal, delivery }, first, secretType, { reveal }) {
+async function get({ terminal, delivery, config }, first, secretType, { reveal }) {
   const name = namedBy(first, secretType)
   // Explain first: a read leaves a copy in the caches, and `explain` would then show that copy.
   const { answeredBy: source, layers, versionId, stale } = await delivery.explain(name)
   const value = await delivery.getSecret(name)
-  if (value === null) throw notFound(name, delivery)
+  if (value === null) throw notFound(name, delivery, config)
   if (reveal && !terminal.json) {
-    terminal.write(terminal.isTerminal ? `${value}\n` : value)
+    terminal.reveal(terminal.isTerminal ? `${value}\n` : value)
     return EXIT.ok
   }
   const place = layers.find(({ layer }) => layer === source)?.place ?? null
   const { length } = [...value]
   const { environment } = delivery
   const found = { name, environment, source, place, stale, versionId, length, ...(reveal && { value }) }
-  terminal.result(found, () =>
+  terminal.result(found, ({ name, source, place, stale, versionId, length }) =>
     [
       `${terminal.style('bold', name)} in ${environment}`,
       `  source   ${source}${place === null ? '' : ` (${place})`}${stale ? ', stale: AWS fails' : ''}`,

@@ -2,7 +2,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { filesIn } = require('../config-file')
+const { filesIn } = require('../../lib/config-file')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { isIgnored } = require('../git')
@@ -55,7 +55,7 @@ function init(directory, terminal) {
     `put a secret into ${ENV_FILE}`,
     'npx tcs-secrets get github api_token --environment development --reveal',
   ]
-  terminal.result({ directory, files, next }, () =>
+  terminal.result({ directory, files, next }, ({ files, next }) =>
     [
       ...files.map(({ file, done }) => `${done.padEnd(7)}  ${terminal.style('bold', file)}`),
       '',
@@ -81,8 +81,14 @@ function create(directory, file, text, mode) {
   } catch (error) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error)
     if (code === 'EEXIST') return { file, done: 'kept' }
-    throw new CliError('FILE_NOT_WRITTEN', EXIT.refused, `${file} could not be written (${code}); check ${directory}`)
+    throw notWritten(file, directory, error)
   }
+}
+
+/** @param {string} file @param {string} directory @param {unknown} error */
+function notWritten(file, directory, error) {
+  const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+  return new CliError('FILE_NOT_WRITTEN', EXIT.refused, `${file} could not be written (${code}); check ${directory}`)
 }
 
 /** @param {string} directory */
@@ -90,6 +96,10 @@ function ignoreEnvFiles(directory) {
   if (isIgnored(path.join(directory, ENV_FILE)) !== false) return []
   const file = path.join(directory, IGNORE)
   const done = fs.existsSync(file) ? 'changed' : 'written'
-  fs.appendFileSync(file, done === 'changed' ? ignore : ignore.trimStart())
+  try {
+    fs.appendFileSync(file, done === 'changed' ? ignore : ignore.trimStart())
+  } catch (error) {
+    throw notWritten(IGNORE, directory, error)
+  }
   return [{ file: IGNORE, done }]
 }

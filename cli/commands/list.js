@@ -3,6 +3,7 @@
 const { define } = require('../define')
 const { namesInEnvFile } = require('../env-file')
 const { EXIT } = require('../exit')
+const { toolMeant } = require('../secrets')
 
 /** How many undeclared names are looked up at once; each may cost an AWS call. */
 const AT_ONCE = 8
@@ -37,7 +38,11 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery, config }, tool) => {
         const secrets = [...(await known(delivery, config, tool)), ...(await undeclared(delivery, config, tool))]
         const { environment } = delivery
-        terminal.result({ environment, tool: tool ?? null, secrets }, () => shown(secrets, environment, terminal))
+        terminal.result({ environment, tool: tool ?? null, secrets }, ({ secrets }) =>
+          secrets.length > 0
+            ? shown(secrets, terminal)
+            : `No secrets are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
+        )
         return EXIT.ok
       }),
     )
@@ -72,7 +77,7 @@ async function known(delivery, { declared }, tool) {
 async function undeclared(delivery, config, tool) {
   const declared = new Set(config.declared.map(({ name }) => name))
   // `known` has already found the secrets of a tool without declarations.
-  if (tool !== undefined && !config.declared.some((secret) => secret.tool.toUpperCase() === tool.toUpperCase()))
+  if (tool !== undefined && !config.declared.some((secret) => secret.tool?.toUpperCase() === tool.toUpperCase()))
     return []
   const prefix = tool === undefined ? '' : `${tool.toUpperCase()}_`
   const names = namesInEnvFile(config, delivery.environment).filter(
@@ -94,11 +99,9 @@ async function undeclared(delivery, config, tool) {
 
 /**
  * @param {Listed[]} secrets
- * @param {string} environment
  * @param {import('../terminal').Terminal} terminal
  */
-function shown(secrets, environment, terminal) {
-  if (secrets.length === 0) return `No secrets are declared or found in ${environment}.\n`
+function shown(secrets, terminal) {
   const rows = secrets.map(({ name, source, ...secret }) => [name, source ?? '–', stateOf(secret)])
   return terminal.table(['NAME', 'SOURCE', 'STATE'], rows, (text, row, column) => {
     const { state, required } = /** @type {Listed} */ (secrets[row])

@@ -1,15 +1,21 @@
 'use strict'
 
+const { constants } = require('node:os')
 const path = require('node:path')
 const { Option } = require('commander')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { judge } = require('../judgement')
 const { told } = require('../words')
-const { VALIDATIONS, loadChecks, shown, validate } = require('../validations')
+const { VALIDATIONS, loadChecks, shown, validate, warnOf } = require('../validations')
 
 /** How long the process waits for its output to be read, in milliseconds. */
 const GRACE_MS = 2_000
 const PHASES = ['critical', 'tool', 'other']
+const REMEDY = 'Correct the line, or move the value as it is read with --include.\n'
+const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM'])
+
+/** @typedef {import('../judgement').Judged} Judged */
 
 /** @typedef {import('../terminal').Terminal} Terminal */
 
@@ -17,23 +23,32 @@ const PHASES = ['critical', 'tool', 'other']
 module.exports = (program, _, handleOpen) => {
   const migrate = program.command('migrate').summary('move secrets from the env file to AWS')
   migrate.description(
-    'Moves secrets from the env file to AWS, in phases. Each command may be interrupted and run again; docs/migration.md has all steps.',
+    'Moves secrets from the env file to AWS, in phases. What looks like configuration stays in the file, and so does a value that dotenv reads otherwise than it seems. Each command may be interrupted and run again; docs/migration.md has all steps.',
   )
   /** @param {string} name @param {Parameters<typeof define>[2]} texts */
   const step = (name, texts) =>
     define(migrate, name, texts)
       .option('--phase <phase>', 'only secrets of this phase: critical, tool or other')
-      .option('--name <name...>', 'only these secrets')
+      .option('--name <name...>', 'only these names, whatever they look like')
+      .option(
+        '--include <name...>',
+        "these names as well, although they do not look like secrets; '*' stands for any characters",
+      )
+      .option('--exclude <name...>', 'not these names')
+      .option('--declared', 'only declared secrets')
 
   step('plan', {
     summary: 'compare the env file with AWS; changes nothing',
     examples: ['migrate plan --environment staging', 'migrate plan --phase critical --json'],
     exits: { 0: 'everything is in AWS', 1: 'there are secrets to move' },
   }).action(
-    handleOpen(async ({ terminal, delivery }, options) => {
-      const plan = await delivery.migration.plan(scope(options))
-      terminal.result(plan, () => planned(plan, terminal))
-      return plan.complete ? EXIT.ok : EXIT.no
+    handleOpen(async (open, options) => {
+      const { terminal, delivery } = open
+      const { scope, stays, doubtful } = chosen(open, options)
+      const plan = await delivery.migration.plan(scope)
+      const complete = plan.complete && doubtful.length === 0
+      terminal.result({ ...plan, complete, stays, doubtful }, (plan) => planned(plan, terminal) + left(plan, terminal))
+      return complete ? EXIT.ok : EXIT.no
     }),
   )
 
@@ -49,11 +64,18 @@ module.exports = (program, _, handleOpen) => {
     .option('--overwrite', 'also overwrite secrets that have another value in AWS')
     .option('-y, --yes', 'needed, since it writes to AWS')
     .action(
-      handleOpen(async ({ terminal, delivery }, options) => {
+      handleOpen(async (open, options) => {
+        const { terminal, delivery } = open
         needsYes(options, 'apply', 'migrate plan')
         const { overwrite = false } = options
-        const report = await delivery.migration.apply({ ...scope(options), overwrite })
-        terminal.result(report, () => outcomes(report.secrets, terminal))
+        const { scope, stays, doubtful } = chosen(open, options)
+        const stopping = stopped(terminal)
+        const report = await delivery.migration.apply({ ...scope, overwrite, onProgress: stopping.onProgress })
+        stopping.end()
+        terminal.result(
+          { ...report, stays, doubtful },
+          (report) => outcomes(report.secrets, terminal) + left(report, terminal),
+        )
         return report.complete ? EXIT.ok : EXIT.no
       }),
     )
@@ -68,12 +90,14 @@ module.exports = (program, _, handleOpen) => {
     .option('--mode <mode>', "what replaces an assignment: a 'comment' with the name, or nothing: 'remove'", 'comment')
     .option('-y, --yes', 'needed, since it changes the file')
     .action(
-      handleOpen(async ({ terminal, delivery }, options) => {
+      handleOpen(async (open, options) => {
+        const { terminal, delivery } = open
         needsYes(options, 'retire', 'migrate plan')
-        const report = await delivery.migration.retire({ ...scope(options), mode: options.mode })
-        terminal.result(report, () => {
+        const { scope, stays, doubtful } = chosen(open, options)
+        const report = await delivery.migration.retire({ ...scope, mode: options.mode })
+        terminal.result({ ...report, stays, doubtful }, (report) => {
           const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
-          return outcomes(report.secrets, terminal) + backup
+          return outcomes(report.secrets, terminal) + backup + left(report, terminal)
         })
         return report.secrets.some(({ outcome }) => outcome === 'failed') ? EXIT.no : EXIT.ok
       }),
@@ -84,8 +108,8 @@ module.exports = (program, _, handleOpen) => {
     description:
       "Runs the four validations of a migration: access (whether AWS lets this identity read each secret, and which permissions it has), consistency (whether the env file and AWS have the same values), functionality (whether each secret exists and is plausible, and the service's own checks), performance (the latency of each layer, measured on all declared secrets). The service's own checks are the functions that a module exports. Each is called with a SecretDelivery, and fails if it throws or does not end within 30 seconds.",
     examples: [
-      'migrate validate --environment staging --checks secrets.checks.mjs',
-      'migrate validate --only access consistency --phase critical --json',
+      'migrate validate -e staging --checks secrets.checks.mjs',
+      'migrate validate --only access consistency --json',
     ],
     exits: {
       0: 'every validation passed; there may be warnings',
@@ -98,14 +122,18 @@ module.exports = (program, _, handleOpen) => {
     )
     .option('--checks <module>', "module with the service's own checks (default: 'checks' of the configuration file)")
     .action(
-      handleOpen(async ({ terminal, delivery, config }, options) => {
+      handleOpen(async (open, options) => {
+        const { terminal, delivery, config } = open
         const { only } = options
+        const { scope, doubtful } = chosen(open, options)
+        warnOf(doubtful, terminal)
         const file = options.checks === undefined ? config.checks : path.resolve(options.checks)
         const checks = file === null || !only.includes('functionality') ? {} : await loadChecks(file)
         const { environment } = delivery
-        const { validations, exit } = await validate(delivery, { only, scope: scope(options), checks })
-        terminal.result({ environment, valid: exit === EXIT.ok, ...validations }, () =>
-          shown(environment, validations, terminal),
+        const { validations, exit } = await validate(delivery, { only, scope: scopeOf(options), inFile: scope, checks })
+        terminal.result(
+          { environment, valid: exit === EXIT.ok, ...validations },
+          ({ environment, valid: _, ...validations }) => shown(environment, validations, terminal),
         )
         // A check that did not end, or left a connection open, must not keep this process alive.
         setTimeout(() => process.exit(), GRACE_MS).unref()
@@ -124,14 +152,52 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery }, options) => {
         needsYes(options, 'rollback', 'migrate plan')
         const report = await delivery.migration.rollback({ backup: options.backup })
-        terminal.result(report, () => `${report.file} is ${report.backup} again\n`)
+        terminal.result(report, (report) => `${report.file} is ${report.backup} again\n`)
         return EXIT.ok
       }),
     )
 }
 
+/**
+ * What a step is about: the names that are given, or those of the env file that look like secrets, and the declared ones.
+ *
+ * @param {import('../program').Open} open
+ * @param {{ phase?: string, name?: string[] } & import('../judgement').Wishes} options
+ * @returns {{ scope: ReturnType<typeof scopeOf>, stays: Judged[], doubtful: Judged[] }}
+ */
+function chosen({ delivery, config }, options) {
+  const scope = scopeOf(options)
+  const judged = options.name === undefined ? judge(config, delivery.environment, options) : null
+  if (judged === null) return { scope, stays: [], doubtful: [] }
+  const { names, stays, doubtful } = judged
+  return { scope: { ...scope, names }, stays, doubtful }
+}
+
+/**
+ * Reports progress, and on Ctrl-C what was done: the step goes on where it was when it is run again.
+ *
+ * @param {Terminal} terminal
+ */
+function stopped(terminal) {
+  let last = { done: 0, total: 0 }
+  const stop = (/** @type {NodeJS.Signals} */ signal) => {
+    terminal.note(`\nstopped: ${last.done} of ${last.total} secrets are done; run the command again to go on`)
+    process.exit(128 + constants.signals[signal])
+  }
+  for (const signal of SIGNALS) process.once(signal, stop)
+  return {
+    onProgress: (/** @type {import('../../index').MigrationProgress} */ { done, total }) => {
+      last = { done, total }
+      terminal.progress('moved', done, total)
+    },
+    end: () => {
+      for (const signal of SIGNALS) process.off(signal, stop)
+    },
+  }
+}
+
 /** @param {{ phase?: string, name?: string[] }} options */
-function scope({ phase, name }) {
+function scopeOf({ phase, name }) {
   if (phase !== undefined && !PHASES.includes(phase)) {
     throw new CliError('USAGE', EXIT.usage, `--phase must be one of ${PHASES.join(', ')}`)
   }
@@ -163,4 +229,15 @@ function outcomes(secrets, terminal) {
   if (secrets.length === 0) return 'Nothing to do.\n'
   const rows = secrets.map(({ name, outcome, error }) => [name, outcome, told(error)])
   return terminal.table(['NAME', 'OUTCOME', ''], rows)
+}
+
+/** What stays in the file, and why. @param {{ stays: Judged[], doubtful: Judged[] }} judged @param {Terminal} terminal */
+function left({ stays, doubtful }, terminal) {
+  const rows = (/** @type {Judged[]} */ judged) => judged.map(({ name, line, why }) => [name, String(line), why])
+  return [
+    ...(doubtful.length === 0
+      ? []
+      : [`\n${terminal.table(['NOT MOVED UNASKED', 'LINE', 'WHY'], rows(doubtful))}`, REMEDY]),
+    ...(stays.length === 0 ? [] : [`\n${terminal.table(['STAYS IN THE FILE', 'LINE', 'WHY'], rows(stays))}`]),
+  ].join('')
 }

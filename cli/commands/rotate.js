@@ -1,6 +1,5 @@
 'use strict'
 
-const readline = require('node:readline')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { namedBy } = require('../secrets')
@@ -39,13 +38,13 @@ module.exports = (program, _, handleOpen) => {
 async function rotate({ terminal, delivery, config }, first, secretType, { yes }) {
   const name = namedBy(first, secretType)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
-  if (!yes) await confirm(name, delivery.environment, hooks)
+  if (!yes) await confirm(name, delivery.environment, hooks, terminal)
   const report = await delivery.rotation.rotate(name).catch((error) => {
     // Nothing is rotated without its record: the new value is not live.
     if (error.code === 'AUDIT_WRITE_FAILED') throw new CliError(error.code, EXIT.no, `${name}: ${error.message}`)
     throw error
   })
-  terminal.result(report, () => shown(report, terminal))
+  terminal.result(report, (report) => shown(report, terminal))
   return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }
 
@@ -53,8 +52,9 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes }
  * @param {string} name
  * @param {string} environment
  * @param {string[]} hooks
+ * @param {import('../terminal').Terminal} terminal
  */
-async function confirm(name, environment, hooks) {
+async function confirm(name, environment, hooks, terminal) {
   if (!process.stdin.isTTY) {
     throw new CliError(
       'CONFIRMATION_NEEDED',
@@ -63,21 +63,7 @@ async function confirm(name, environment, hooks) {
     )
   }
   const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'
-  // Not in raw mode, so that Ctrl-C ends this process.
-  const lines = readline.createInterface({ input: process.stdin, output: process.stderr, terminal: false })
-  const question = `${name} gets a new value in ${environment} now.${target} Go on? [y/N] `
-  const answer = await new Promise((resolve) => {
-    const unanswered = () => {
-      process.stderr.write('\n')
-      resolve('')
-    }
-    lines.once('close', unanswered)
-    lines.question(question, (answer) => {
-      lines.off('close', unanswered)
-      resolve(answer)
-    })
-  })
-  lines.close()
+  const answer = await terminal.ask(`${name} gets a new value in ${environment} now.${target} Go on? [y/N] `)
   if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('NOT_CONFIRMED', EXIT.no, `${name} was not rotated`)
 }
 

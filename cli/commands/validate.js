@@ -5,6 +5,8 @@ const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
 const { ENVIRONMENTS } = require('../environments')
 const { EXIT } = require('../exit')
+const { judge } = require('../judgement')
+const { warnOf } = require('../validations')
 const { plural } = require('../words')
 
 /** @typedef {import('../../index').ValidationResult} ValidationResult */
@@ -31,12 +33,14 @@ module.exports = (program, _, handleOpen) => {
     )
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
-        if (tool === undefined && declaredTools(config).length === 0) throw noToolsDeclared(config)
+        warnOf(judge(config, delivery.environment, {})?.doubtful ?? [], terminal)
+        if (tool === undefined && config.declared.length === 0 && declaredTools(config).length === 0)
+          throw noToolsDeclared(config)
         const result =
           tool === undefined
             ? await validateAll(delivery, config, otherEnvironments)
             : await delivery.validateToolSecrets(tool, { otherEnvironments })
-        terminal.result(result, () => shown(result, terminal))
+        terminal.result(result, (result) => shown(result, terminal))
         return result.valid ? EXIT.ok : EXIT.no
       }),
     )
@@ -50,7 +54,7 @@ module.exports = (program, _, handleOpen) => {
  */
 async function validateAll(delivery, { declared }, otherEnvironments) {
   if (otherEnvironments === undefined) return delivery.validateApplicationFunctionality()
-  const tools = [...new Set(declared.map(({ tool }) => tool))]
+  const tools = [...new Set(declared.map(({ tool }) => tool ?? []).flat())]
   const all = await Promise.all(tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })))
   return {
     valid: all.every(({ valid }) => valid),

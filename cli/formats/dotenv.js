@@ -24,33 +24,61 @@ function unquoted(value) {
 }
 
 /**
- * An env file with these values. The grammar cannot escape every character, so each line is parsed again and compared.
+ * @typedef {object} Form One way to write an assignment that npm dotenv can read.
+ * @property {string} line
+ * @property {Reader[]} others Those who read another value from it.
+ */
+/** @typedef {'a shell' | 'Python' | 'Docker Compose'} Reader Who else reads env files. */
+
+/**
+ * An env file with these values. What npm dotenv, python-dotenv, Docker Compose and a shell read alike comes first. A form in
+ * which a shell would run a part of the value is never used.
  *
- * @param {Map<string, string>} values
+ * @param {Map<string, string>} values By names of variables.
+ * @param {(message: string) => void} warn
  * @returns {string}
  */
-function format(values) {
+function format(values, warn) {
+  /** @type {Map<string, string[]>} */
+  const differing = new Map()
   const lines = [...values].map(([name, value]) => {
-    const line = candidates(name, value).find((candidate) => isAlone(candidate, name, value))
-    if (line !== undefined) return line
-    const message = `${name} cannot be written as dotenv: its mix of quotes and line ends has no form there; use --format json, shell or k8s`
-    throw new CliError('FORMAT_UNFIT', EXIT.no, message)
+    const fitting = forms(name, value).filter(({ line }) => isAlone(line, name, value))
+    const best = fitting.sort((a, b) => a.others.length - b.others.length)[0]
+    if (best === undefined) throw unfit(name)
+    const readers = best.others.join(' and ')
+    if (readers !== '') differing.set(readers, [...(differing.get(readers) ?? []), name])
+    return best.line
   })
+  for (const [readers, names] of differing) {
+    warn(`${names.join(', ')}: npm dotenv reads the value, ${readers} would read another one from this file`)
+  }
   return `${lines.join('\n')}\n`
 }
 
-/** The ways to write a value, the simplest first. @param {string} name @param {string} value */
-function candidates(name, value) {
-  const plain = /^[\w./:@%+,=-]+$/.test(value) ? [`${name}=${value}`] : []
+/** @param {string} name */
+function unfit(name) {
+  const message = `${name} cannot be written as dotenv: no form of its quotes, '$', backslashes and line ends is read alike and run by no shell; use --format json, shell or k8s`
+  return new CliError('FORMAT_UNFIT', EXIT.no, message)
+}
+
+/** @param {string} name @param {string} value @returns {Form[]} */
+function forms(name, value) {
+  if (/^[\w./:@%+,=-]+$/.test(value)) return [{ line: `${name}=${value}`, others: [] }]
+  // python-dotenv replaces this in every kind of quotes.
+  const replaced = /\$\{/.test(value) ? /** @type {const} */ (['Python']) : []
+  /** @type {Form[]} */
+  const found = []
+  if (!value.includes("'")) {
+    found.push({ line: `${name}='${value}'`, others: /\\\\/.test(value) ? ['Python'] : [...replaced] })
+  }
+  // Between double quotes a shell runs these.
+  if (/["$`]/.test(value)) return found
+  const escapes = /\\[\\'"abfnrtv\r\n]/.test(value) ? /** @type {const} */ (['Python', 'Docker Compose']) : []
+  const shell = /\\[\\\n]/.test(value) ? /** @type {const} */ (['a shell']) : []
   const escaped = value.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-  return [
-    ...plain,
-    `${name}='${value}'`,
-    `${name}=\`${value}\``,
-    `${name}="${value}"`,
-    `${name}="${escaped}"`,
-    `${name}=${value}`,
-  ]
+  found.push({ line: `${name}="${value}"`, others: [...shell, ...escapes] })
+  if (escaped !== value) found.push({ line: `${name}="${escaped}"`, others: ['a shell', ...escapes] })
+  return found
 }
 
 /**
@@ -69,4 +97,4 @@ function isAlone(line, name, value) {
   })
 }
 
-module.exports = { format, parse }
+module.exports = { LINE, format, parse, unquoted }

@@ -3,7 +3,10 @@
 // The formats of `export`. Each takes values by secret name and returns the text of the file.
 
 const { CliError, EXIT } = require('../exit')
+const docker = require('./docker')
 const dotenv = require('./dotenv')
+const { externalSecret } = require('./external-secret')
+const githubActions = require('./github-actions')
 const { manifest } = require('./k8s')
 
 /**
@@ -11,14 +14,17 @@ const { manifest } = require('./k8s')
  * @property {string} app
  * @property {import('../../index').Environment} environment
  * @property {string | undefined} namespace
+ * @property {'variable' | 'kebab'} keys The spelling of the keys of a Kubernetes Secret.
  */
 
-/** @type {Record<string, (values: Map<string, string>, about: About) => string>} */
+/** @type {Record<string, (values: Map<string, string>, about: About, warn: (message: string) => void) => string>} */
 const FORMATS = {
-  dotenv: dotenv.format,
+  dotenv: (values, _, warn) => dotenv.format(asVariables(values), warn),
   json: (values) => `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`,
   shell: (values) => [...asVariables(values)].map(([name, value]) => `export ${name}=${quoted(value)}\n`).join(''),
-  k8s: manifest,
+  docker: (values, _, warn) => docker.format(asVariables(values), warn),
+  k8s: (values, about) => manifest(about.keys === 'kebab' ? values : asVariables(values), about),
+  'github-actions': (values) => githubActions.format(asVariables(values)),
 }
 
 /** Quotes a value for `sh`: no character is special between single quotes. @param {string} value */
@@ -55,4 +61,4 @@ function asVariables(values) {
   return variables
 }
 
-module.exports = { FORMATS, asVariables }
+module.exports = { FORMATS, asVariables, externalSecret, maskLines: githubActions.maskLines }

@@ -7,20 +7,20 @@ const SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])
 const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 
 /**
- * A Kubernetes Secret: base64 data under kebab-case keys, which a delivery also looks for in a mounted directory.
+ * A Kubernetes Secret with base64 data. Its keys are names of variables, so that a delivery finds them as mounted files and
+ * through `envFrom`; or in kebab case, which is found in mounted files only.
  *
  * @param {Map<string, string>} values
  * @param {import('./index').About} about
  * @returns {string}
  */
-function manifest(values, { app, environment, namespace }) {
-  const name = `${app}-${environment}-secrets`
-  assertName('--name', SUBDOMAIN, 253, name)
-  if (namespace !== undefined) assertName('--namespace', LABEL, 63, namespace)
+function manifest(values, about) {
+  const { namespace, keys } = about
+  const name = assertNames(about)
   /** @type {Map<string, string>} */
   const data = new Map()
   for (const [secret, value] of values) {
-    const key = secret.toLowerCase().replaceAll('_', '-')
+    const key = keys === 'kebab' ? secret.toLowerCase().replaceAll('_', '-') : secret
     if (data.has(key))
       throw new CliError('FORMAT_UNFIT', EXIT.no, `two secrets would both be the key ${key}; rename one of them`)
     data.set(key, Buffer.from(value, 'utf8').toString('base64'))
@@ -39,6 +39,14 @@ function manifest(values, { app, environment, namespace }) {
   ].join('\n')
 }
 
+/** The name of the Secret, if Kubernetes accepts it and the namespace. @param {import('./index').About} about */
+function assertNames({ app, environment, namespace }) {
+  const name = `${app}-${environment}-secrets`
+  assertName('--name', SUBDOMAIN, 253, name)
+  if (namespace !== undefined) assertName('--namespace', LABEL, 63, namespace)
+  return name
+}
+
 /**
  * @param {string} option
  * @param {RegExp} pattern
@@ -51,4 +59,4 @@ function assertName(option, pattern, longest, name) {
   throw new CliError('USAGE', EXIT.usage, message)
 }
 
-module.exports = { manifest }
+module.exports = { assertNames, manifest }

@@ -22,7 +22,7 @@ class AwsEndpoint {
   static async start({ profile = 'debug', port } = {}) {
     const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
     const args = ['--exit-with-stdin', ...(port === undefined ? [] : ['--port', String(port)])]
-    const program = path.join(target, profile, 'aws-endpoint')
+    const program = path.join(target, profile, process.platform === 'win32' ? 'aws-endpoint.exe' : 'aws-endpoint')
     if (!fs.existsSync(program)) throw new Error(`${program} is not there: cargo build -p aws-endpoint`)
     const server = new Server(program, args, { stdin: 'pipe' })
     const lines = readline.createInterface({ input: /** @type {any} */ (server.process.stdout) })

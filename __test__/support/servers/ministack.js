@@ -1,7 +1,7 @@
 'use strict'
 
 const path = require('node:path')
-const { root } = require('../files')
+const { pythonPrograms } = require('../../../tools/setup')
 const { Server, accepts, freePort } = require('./server')
 
 /** MiniStack, an AWS stand-in from PyPI; tools/setup.js installs it. */
@@ -16,7 +16,7 @@ class MiniStack {
   static async start() {
     const port = await freePort()
     const env = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port) }
-    const server = new Server(path.join(root, '.venv', 'bin', 'ministack'), [], { env })
+    const server = new Server(path.join(pythonPrograms, 'ministack'), [], { env })
     await server.ready(() => accepts(port))
     return new MiniStack(server, `http://127.0.0.1:${port}`)
   }

@@ -1,6 +1,10 @@
-//! The four environments and their documented presets.
+//! The four environments and their documented presets, and environments of a service's own that are like one of them
+//! (decision D23).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Where the service runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,15 +17,109 @@ pub enum Environment {
     Staging,
     /// `production`, alias `prod`.
     Production,
+    /// One that the service declares.
+    Own(Own),
+}
+
+/// An environment that the service declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Own {
+    name: &'static str,
+    env_file: &'static str,
+    like: Base,
+}
+
+/// One of the four, in an environment that is like it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Base {
+    Development,
+    Test,
+    Staging,
+    Production,
+}
+
+impl Base {
+    const fn environment(self) -> Environment {
+        match self {
+            Self::Development => Environment::Development,
+            Self::Test => Environment::Test,
+            Self::Staging => Environment::Staging,
+            Self::Production => Environment::Production,
+        }
+    }
+}
+
+/// The names of declared environments: they live as long as the process, each once however often it is declared.
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+fn lasting(text: &str) -> &'static str {
+    let mut names = NAMES.lock();
+    if let Some(known) = names.get(text) {
+        return known;
+    }
+    let name: &'static str = Box::leak(text.into());
+    names.insert(name);
+    name
+}
+
+/// The environments that a delivery knows: the four, and those that its service declares.
+#[derive(Clone, Debug, Default)]
+pub struct Environments {
+    own: BTreeMap<String, Environment>,
+}
+
+impl Environments {
+    /// Adds an environment that is like one of the four.
+    ///
+    /// # Errors
+    /// What is wrong with its name, for a message after the option's path.
+    pub fn declare(&mut self, name: &str, like: Environment) -> Result<(), String> {
+        let plain = plain(name);
+        let fits = plain.len() <= 64
+            && plain.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !fits {
+            return Err("is no name of an environment: letters, digits, '-' and '_', 64 at most".into());
+        }
+        if Environment::parse(&plain).is_some() {
+            return Err("is one of the four environments, whose presets stay as they are".into());
+        }
+        let like = match like {
+            Environment::Development => Base::Development,
+            Environment::Test => Base::Test,
+            Environment::Staging => Base::Staging,
+            Environment::Production => Base::Production,
+            Environment::Own(own) => own.like,
+        };
+        let own = Own { name: lasting(&plain), env_file: lasting(&format!(".env.{plain}")), like };
+        self.own.insert(plain, Environment::Own(own));
+        Ok(())
+    }
+
+    /// Reads a name or alias; `None` when it is neither one of the four nor declared.
+    pub fn parse(&self, text: &str) -> Option<Environment> {
+        Environment::parse(text).or_else(|| self.own.get(&plain(text)).copied())
+    }
+
+    /// All names, for messages.
+    pub fn names(&self) -> String {
+        let four = Environment::ALL.map(Environment::as_str).into_iter();
+        four.chain(self.own.keys().map(String::as_str)).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Case and white space around a name are forgiven.
+fn plain(text: &str) -> String {
+    text.trim().to_ascii_lowercase()
 }
 
 impl Environment {
     /// Every environment, from the loosest to the strictest.
     pub const ALL: [Self; 4] = [Self::Development, Self::Test, Self::Staging, Self::Production];
 
-    /// Reads a name or alias (decision D3); `None` when it is neither.
+    /// Reads a name or alias of one of the four (decision D3); `None` when it is neither.
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
+        match &*plain(text) {
             "development" | "dev" => Some(Self::Development),
             "test" => Some(Self::Test),
             "staging" | "stage" => Some(Self::Staging),
@@ -37,6 +135,16 @@ impl Environment {
             Self::Test => "test",
             Self::Staging => "staging",
             Self::Production => "production",
+            Self::Own(own) => own.name,
+        }
+    }
+
+    /// The one of the four whose preset applies.
+    #[must_use]
+    pub const fn base(self) -> Self {
+        match self {
+            Self::Own(own) => own.like.environment(),
+            own => own,
         }
     }
 
@@ -87,6 +195,12 @@ impl Environment {
                 aws_failure_rejects: true,
                 ..Self::Staging.preset()
             },
+            Self::Own(own) => {
+                let preset = own.like.environment().preset();
+                // Where the preset has no file, this environment has none either.
+                let env_file = if preset.env_file.is_some() { Some(own.env_file) } else { None };
+                Preset { env_file, ..preset }
+            }
         }
     }
 }
@@ -135,8 +249,26 @@ mod tests {
         assert_eq!(Environment::parse("dev"), Some(Environment::Development));
         assert_eq!(Environment::parse("stage"), Some(Environment::Staging));
         assert_eq!(Environment::parse("prod"), Some(Environment::Production));
-        for wrong in ["", "Production", "qa", "prod ", "dev\0"] {
+        assert_eq!(Environment::parse(" Production\t"), Some(Environment::Production));
+        for wrong in ["", "qa", "dev\0", "pro duction"] {
             assert_eq!(Environment::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_environment_of_ones_own_has_the_preset_of_another_and_its_own_name() {
+        let mut environments = Environments::default();
+        environments.declare("QA", Environment::Staging).expect("a name");
+        environments.declare("live-eu", Environment::Production).expect("a name");
+        let qa = environments.parse(" qa ").expect("declared");
+        assert_eq!((qa.as_str(), qa.base(), qa.preset().env_file), ("qa", Environment::Staging, Some(".env.qa")));
+        assert_eq!(qa.preset().cache_ttl, Environment::Staging.preset().cache_ttl);
+        let live = environments.parse("LIVE-EU").expect("declared");
+        assert_eq!((live.preset().env_file, live.preset().aws_failure_rejects), (None, true));
+        assert_eq!(environments.parse("other"), None);
+        assert!(environments.names().ends_with("'live-eu', 'qa'"), "{}", environments.names());
+        for wrong in ["", "production", "dev", "a b", "-a", "a/b", &"x".repeat(65)] {
+            assert!(environments.declare(wrong, Environment::Test).is_err(), "{wrong:?}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::source::runtime::RuntimeSettings;
 use aws::settings::AwsSettings;
 use cache::settings::CacheSettings;
 use secret::aws_ids::AwsIdTemplate;
-use secret::environment::{Environment, Preset};
+use secret::environment::{Environment, Environments, Preset};
 use secret::manifest::Manifest;
 
 /// The variables and the working directory of the process when the delivery was created. JavaScript reads them on its
@@ -46,6 +46,8 @@ impl Ambient {
 pub struct Config {
     /// The environment in which the service runs.
     pub environment: Environment,
+    /// The environments that the service knows.
+    pub environments: Environments,
     /// The preset of the environment.
     pub preset: Preset,
     /// The declared tools.

@@ -36,7 +36,7 @@ use aws::{Aws, Queue};
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
-use secret::environment::{Environment, Preset};
+use secret::environment::{Environment, Environments, Preset};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
@@ -44,6 +44,7 @@ use secret::notice::{Notice, Notices};
 /// Delivers secrets. Made without I/O; every method may be called from any task.
 pub struct Delivery {
     environment: Environment,
+    environments: Environments,
     preset: Preset,
     aws_ids: AwsIdTemplate,
     pub(crate) tools: Arc<Manifest>,
@@ -77,6 +78,7 @@ impl Delivery {
     ) -> Result<Self> {
         let Config {
             environment,
+            environments,
             preset,
             tools,
             aws,
@@ -90,16 +92,16 @@ impl Delivery {
             audit,
             log_level,
         } = config;
-        let aws = aws.map(Arc::new);
-        let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
+        let (aws, tasks) = (aws.map(Arc::new), Tasks::new(crate::log::dispatch(log_level, notices.clone())));
+        let stop = CancellationToken::new();
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         // Overriding sources must be asked first, so no read ends in memory.
-        let memory = cache.as_ref().map(|cache| cache.memory().clone());
-        let memory = memory.filter(|_| runtime.precedence == Precedence::Last);
+        let is_last = runtime.precedence == Precedence::Last;
+        let memory = cache.as_ref().filter(|_| is_last).map(|cache| cache.memory().clone());
         let audited = (environment.as_str(), tools.clone(), notices.clone());
         let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
@@ -155,10 +157,11 @@ impl Delivery {
             runtime: Runtime::new(&runtime),
             precedence: runtime.precedence,
             aws_failure_rejects: preset.aws_failure_rejects,
-            aws_is_optional: environment == Environment::Development,
+            aws_is_optional: environment.base() == Environment::Development,
         };
         Ok(Self {
             environment,
+            environments,
             preset,
             aws_ids: aws_id_template,
             tools,
@@ -209,7 +212,16 @@ impl Delivery {
     }
 
     pub(super) fn environment_or_own(&self, given: Option<&str>) -> Result<Environment> {
-        given.map_or(Ok(self.environment), |text| parse_environment("environment", text))
+        given.map_or(Ok(self.environment), |text| self.parse_environment("environment", text))
+    }
+
+    /// Reads an environment name given to a method.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID`.
+    pub(crate) fn parse_environment(&self, path: &str, text: &str) -> Result<Environment> {
+        let known = || SecretError::config(path, format_args!("must be one of {}", self.environments.names()));
+        self.environments.parse(text).ok_or_else(known)
     }
 
     /// The env file, when there is one.

@@ -66,7 +66,7 @@ impl Delivery {
         if file.config().syntax != EnvFileSyntax::Dotenv {
             return Err(SecretError::config("options.envFile.syntax", "must be 'dotenv' for an edit of the file"));
         }
-        let path = file.config().path.clone();
+        let path = file.main().await;
         let held = self.on_disk(move || Held::open(&path)).await?;
         let held = held.ok_or_else(|| unusable(&file.path(), "it is not there"))?;
         let text = std::str::from_utf8(&held.bytes).map_err(|_| unusable(&file.path(), "it is not UTF-8"))?;
@@ -131,7 +131,7 @@ impl Delivery {
     /// `ENV_FILE_INVALID`, `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
     pub async fn roll_back_migration(&self, backup: Option<PathBuf>) -> Result<PutBack> {
         let file = self.migrating_file()?;
-        let (path, now) = (file.config().path.clone(), self.clock().unix_ms());
+        let (path, now) = (file.main().await, self.clock().unix_ms());
         let restored = self.audited(self.on_disk(move || put_back(&path, backup.as_deref(), now))).await;
         file.forget();
         if let Some(audit) = self.audit() {

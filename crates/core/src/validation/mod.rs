@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, stream};
 pub use access::{Access, Granted, Permission};
 
 use crate::audit::Access as Recorded;
-use crate::delivery::{Delivery, parse_environment};
+use crate::delivery::Delivery;
 use crate::migration::{AT_ONCE, Action, Planned, Scope};
 use crate::reads::table::Answer;
 use crate::resolver::Freshness;
@@ -208,8 +208,10 @@ impl Delivery {
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
-        let others =
-            others.iter().map(|other| parse_environment("otherEnvironments", other)).collect::<Result<Vec<_>>>()?;
+        let others = others
+            .iter()
+            .map(|other| self.parse_environment("otherEnvironments", other))
+            .collect::<Result<Vec<_>>>()?;
         let others: Vec<Environment> = others.into_iter().filter(|other| *other != self.environment()).collect();
         self.open(async {
             let Some(aws) = self.reads().aws() else { return Ok(()) };

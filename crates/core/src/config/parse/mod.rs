@@ -4,6 +4,7 @@ mod alerts;
 mod audit;
 mod aws;
 mod cache;
+mod environment;
 mod rotation;
 mod tools;
 
@@ -20,6 +21,7 @@ use secret::error::{Result, SecretError};
 
 const TOP: &[&str] = &[
     "environment",
+    "environments",
     "tools",
     "secrets",
     "aws",
@@ -39,9 +41,9 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         given => given,
     };
     let mut top = Field::new("options", options).section()?;
-    let environment = environment(&mut top, ambient)?;
+    let (environments, environment) = environment::environment(&mut top, ambient)?;
     let preset = environment.preset();
-    let declared = tools::declared(&mut top)?;
+    let declared = tools::declared(&mut top, &environments)?;
     let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
     let (tools, aws_id_template) = declared.placed(aws_id_template, environment)?;
     let env_file = env_file(&mut top, environment, ambient)?;
@@ -61,6 +63,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     top.finish(TOP)?;
     Ok(Config {
         environment,
+        environments,
         preset,
         tools,
         aws,
@@ -76,31 +79,13 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     })
 }
 
-fn environment(top: &mut Section, ambient: &Ambient) -> Result<Environment> {
-    let known = "must be 'development', 'test', 'staging' or 'production'";
-    if let Some(field) = top.take("environment") {
-        let path = field.path().to_owned();
-        return Environment::parse(&field.string()?).ok_or_else(|| SecretError::config(&path, known));
-    }
-    for variable in ["TCS_ENVIRONMENT", "NODE_ENV"] {
-        if let Some(value) = ambient.variable(variable) {
-            return Environment::parse(value).ok_or_else(|| {
-                SecretError::config(
-                    "options.environment",
-                    format_args!("is not given and the variable {variable} {known}"),
-                )
-            });
-        }
-    }
-    Ok(Environment::Development)
-}
-
 fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileSettings>> {
     let preset = environment.preset();
-    let private = matches!(environment, Environment::Staging | Environment::Production);
+    let private = matches!(environment.base(), Environment::Staging | Environment::Production);
     let Some(field) = top.take("envFile") else {
         return Ok(preset.env_file.map(|name| EnvFileSettings {
-            path: ambient.working_directory.join(name),
+            paths: vec![ambient.working_directory.join(name)],
+            expected: Some(ambient.working_directory.join(".env")),
             syntax: EnvFileSyntax::Dotenv,
             deprecated: preset.env_file_deprecated,
             private,
@@ -110,7 +95,7 @@ fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> R
         return Ok(None);
     }
     let mut section = field.section()?;
-    let path = section.read("path", Field::string)?.map(PathBuf::from);
+    let paths = section.read("path", env_paths)?;
     let directory = section.read("directory", Field::string)?;
     let syntax = section
         .read("syntax", |f| f.one_of(&[("dotenv", EnvFileSyntax::Dotenv), ("dotenvy", EnvFileSyntax::Dotenvy)]))?
@@ -119,11 +104,22 @@ fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> R
     let directory = directory
         .map_or_else(|| ambient.working_directory.clone(), |directory| ambient.working_directory.join(directory));
     // A path that the caller gives is used in production too. The preset decides only the default.
-    let Some(path) = path.or_else(|| preset.env_file.map(PathBuf::from)) else {
+    let expected = paths.is_none().then(|| directory.join(".env"));
+    let Some(paths) = paths.or_else(|| preset.env_file.map(|name| vec![PathBuf::from(name)])) else {
         return Ok(None);
     };
-    let deprecated = preset.env_file_deprecated;
-    Ok(Some(EnvFileSettings { path: directory.join(path), syntax, deprecated, private }))
+    let (deprecated, paths) = (preset.env_file_deprecated, paths.iter().map(|path| directory.join(path)).collect());
+    Ok(Some(EnvFileSettings { paths, expected, syntax, deprecated, private }))
+}
+
+/// A path, or a list of paths.
+fn env_paths(field: Field) -> Result<Vec<PathBuf>> {
+    if field.is_text() {
+        return Ok(vec![field.string()?.into()]);
+    }
+    let path = field.path().to_owned();
+    let paths = field.list()?.into_iter().map(|item| item.string().map(PathBuf::from)).collect::<Result<Vec<_>>>()?;
+    if paths.is_empty() { Err(SecretError::config(&path, "names no file")) } else { Ok(paths) }
 }
 
 fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeSettings> {

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::config::{Field, Section};
 use secret::aws_ids::{AwsIdTemplate, Declared, Place};
-use secret::environment::Environment;
+use secret::environment::{Environment, Environments};
 use secret::error::{Result, SecretError};
 use secret::manifest::{Manifest, Phase, SecretSpec};
 use secret::name::{SecretName, check_part};
@@ -28,13 +28,13 @@ pub(super) struct Declarations {
 ///
 /// # Errors
 /// `CONFIG_INVALID`.
-pub(super) fn declared(top: &mut Section) -> Result<Declarations> {
+pub(super) fn declared(top: &mut Section, environments: &Environments) -> Result<Declarations> {
     let mut declared = Declarations::default();
     if let Some(field) = top.take("tools") {
         for (tool, field) in field.section()?.entries() {
             check_part("tool name", &tool)
                 .map_err(|error| SecretError::config("options.tools", format_args!("has a bad key: {error}")))?;
-            declared.tool(&tool, field)?;
+            declared.tool(&tool, field, environments)?;
         }
     }
     if let Some(field) = top.take("secrets") {
@@ -42,7 +42,7 @@ pub(super) fn declared(top: &mut Section) -> Result<Declarations> {
             let name = SecretName::new(&name)
                 .map_err(|error| SecretError::config("options.secrets", format_args!("has a bad key: {error}")))?;
             let path = field.path().to_owned();
-            let (spec, references) = secret_spec(field)?;
+            let (spec, references) = secret_spec(field, environments)?;
             if !declared.manifest.declare_name(name.clone(), spec) {
                 return Err(SecretError::config(&path, "is declared twice: under options.tools as well"));
             }
@@ -54,10 +54,10 @@ pub(super) fn declared(top: &mut Section) -> Result<Declarations> {
 }
 
 impl Declarations {
-    fn tool(&mut self, tool: &str, field: Field) -> Result<()> {
+    fn tool(&mut self, tool: &str, field: Field, environments: &Environments) -> Result<()> {
         let path = field.path().to_owned();
         let mut section = field.section()?;
-        let whole = section.read("aws", references)?;
+        let whole = section.read("aws", |field| references(field, environments))?;
         let mut secrets = BTreeMap::new();
         if let Some(field) = section.take("secrets") {
             let parent = field.path().to_owned();
@@ -65,7 +65,7 @@ impl Declarations {
                 check_part("secret type", &secret_type)
                     .map_err(|error| SecretError::config(&parent, format_args!("has a bad key: {error}")))?;
                 let path = field.path().to_owned();
-                let (spec, own) = secret_spec(field)?;
+                let (spec, own) = secret_spec(field, environments)?;
                 if secrets.insert(secret_type.to_ascii_uppercase(), spec).is_some() {
                     return Err(SecretError::config(&path, "is declared twice (names differ only in case)"));
                 }
@@ -119,7 +119,7 @@ impl Declarations {
     }
 }
 
-fn secret_spec(field: Field) -> Result<(SecretSpec, Option<References>)> {
+fn secret_spec(field: Field, environments: &Environments) -> Result<(SecretSpec, Option<References>)> {
     let mut section = field.section()?;
     let spec = SecretSpec {
         required: section.read("required", Field::bool)?.unwrap_or(false),
@@ -129,13 +129,13 @@ fn secret_spec(field: Field) -> Result<(SecretSpec, Option<References>)> {
         rotation_type: section.read("rotationType", Field::string)?,
         phase: section.read("phase", |f| f.one_of(&Phase::ALL.map(|phase| (phase.as_str(), phase))))?,
     };
-    let references = section.read("aws", references)?;
+    let references = section.read("aws", |field| references(field, environments))?;
     section.finish(SPEC)?;
     Ok((spec, references))
 }
 
 /// A reference, or one for each environment (decision D14).
-fn references(field: Field) -> Result<References> {
+fn references(field: Field, environments: &Environments) -> Result<References> {
     if field.is_text() {
         return reference(field).map(References::Everywhere);
     }
@@ -146,7 +146,7 @@ fn references(field: Field) -> Result<References> {
     let path = section.path().to_owned();
     let mut each = Vec::new();
     for (environment, field) in section.entries() {
-        let Some(known) = Environment::parse(&environment) else {
+        let Some(known) = environments.parse(&environment) else {
             let why = "is none of the environments, and no part of a reference (id, field, versionStage)";
             return Err(SecretError::config(field.path(), why));
         };

@@ -1,11 +1,13 @@
 //! The env file: `.env.dev`, `.env.test`, `.env.staging` or a file named by option.
 
 pub(crate) mod grammar;
+mod text;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use files::{File, LooseMode, Stamp, reason};
@@ -25,11 +27,13 @@ pub enum EnvFileSyntax {
     Dotenvy,
 }
 
-/// The env file.
+/// The env files.
 #[derive(Clone, Debug)]
 pub struct EnvFileSettings {
-    /// Absolute path.
-    pub path: PathBuf,
+    /// Absolute paths: the first that has a name gives its value.
+    pub paths: Vec<PathBuf>,
+    /// A file that is not read, and that people expect to be read where none of `paths` is there.
+    pub expected: Option<PathBuf>,
     /// Grammar.
     pub syntax: EnvFileSyntax,
     /// Whether to warn that the file exists (staging).
@@ -42,8 +46,17 @@ pub struct EnvFileSettings {
 /// The parsed values of a file, by name.
 pub type Values = Arc<HashMap<String, SecretValue>>;
 
-/// Reads the env file, and again when it has changed.
+/// Reads the env files, each again when it has changed.
 pub struct EnvFile {
+    config: EnvFileSettings,
+    files: Vec<OneFile>,
+    notices: Arc<dyn Notices>,
+    told: AtomicBool,
+}
+
+/// One of the files.
+struct OneFile {
+    path: PathBuf,
     config: EnvFileSettings,
     notices: Arc<dyn Notices>,
     state: Arc<Mutex<State>>,
@@ -65,7 +78,15 @@ struct Loaded {
     seen: Moment,
     /// When the file was read last.
     read: Moment,
+    contents: Contents,
+}
+
+/// What a file has.
+#[derive(Clone, Default)]
+struct Contents {
     values: Values,
+    /// Names whose values are not UTF-8.
+    foreign: Arc<[String]>,
 }
 
 impl Loaded {
@@ -84,19 +105,27 @@ const COARSEST_TICK: Duration = Duration::from_secs(2);
 /// A file of more bytes than this is parsed off the async threads.
 const LONG: usize = 64 * 1024;
 
-/// A file's values, and the lines that hold none.
-type Parsed = (HashMap<String, SecretValue>, Vec<usize>);
+/// A file's values, the names of those that are not UTF-8, and the lines that hold none.
+type Parsed = (HashMap<String, SecretValue>, Vec<String>, Vec<usize>);
 
 impl EnvFile {
     /// Nothing is read until the first question.
     pub fn new(config: EnvFileSettings, notices: Arc<dyn Notices>) -> Self {
-        // Real time, whatever clock the delivery has: the ticks of file systems are.
-        Self { config, notices, state: Arc::default(), clock: Clock::system() }
+        let file = |path: &PathBuf| OneFile {
+            path: path.clone(),
+            config: config.clone(),
+            notices: notices.clone(),
+            state: Arc::default(),
+            // Real time, whatever clock the delivery has: the ticks of file systems are.
+            clock: Clock::system(),
+        };
+        let files = config.paths.iter().map(file).collect();
+        Self { files, config, notices, told: false.into() }
     }
 
-    /// The file's path, for reports.
+    /// The paths, for reports.
     pub fn path(&self) -> String {
-        self.config.path.display().to_string()
+        self.config.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     }
 
     /// How it is read.
@@ -104,39 +133,109 @@ impl EnvFile {
         &self.config
     }
 
+    /// The file that a migration edits: the first one that is there.
+    pub(crate) async fn main(&self) -> PathBuf {
+        for path in &self.config.paths {
+            if files::request::<Option<Stamp>>(path).await.is_ok_and(|stamp| stamp.is_some()) {
+                return path.clone();
+            }
+        }
+        self.config.paths.first().cloned().unwrap_or_default()
+    }
+
     /// The value of `name`, under the name itself or its `-` to `_` form. A file that does not exist is empty.
     ///
     /// # Errors
     /// `ENV_FILE_INVALID` when the file exists and cannot be used.
     pub async fn get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
-        let values = self.values().await?;
-        Ok(name.variable_names().find_map(|name| values.get(&name).cloned()).filter(|value| !value.is_empty()))
+        for file in &self.files {
+            let contents = file.contents().await?;
+            if let Some(name) = name.variable_names().find(|name| contents.foreign.contains(name)) {
+                let why = format!("env file {}: the value of {name} is not UTF-8", file.path());
+                return Err(SecretError::new(ErrorCode::EnvFileInvalid, why));
+            }
+            let found = name.variable_names().find_map(|name| contents.values.get(&name).cloned());
+            if let Some(value) = found.filter(|value| !value.is_empty()) {
+                return Ok(Some(value));
+            }
+        }
+        self.tell_expected().await;
+        Ok(None)
     }
 
-    /// Wipes what is held; the next question reads the file again.
+    /// Wipes what is held; the next question reads the files again.
     pub fn forget(&self) {
-        self.state.lock().loaded = None;
+        self.files.iter().for_each(OneFile::forget);
     }
 
-    /// All values as the file is now.
+    /// All values as the files are now: of each name that of the first file that has one.
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`.
     pub async fn values(&self) -> Result<Values> {
+        if let [file] = &self.files[..] {
+            return file.values().await;
+        }
+        let mut values = HashMap::new();
+        for file in self.files.iter().rev() {
+            let own = file.values().await?;
+            let given = own.iter().filter(|(name, value)| !value.is_empty() || !values.contains_key(*name));
+            let given: Vec<_> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+            values.extend(given);
+        }
+        Ok(Arc::new(values))
+    }
+
+    /// Says once that a file is there which is not read, where none that is read is there.
+    async fn tell_expected(&self) {
+        let Some(expected) = &self.config.expected else { return };
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_there =
+            async |path: &PathBuf| files::request::<Option<Stamp>>(path).await.is_ok_and(|stamp| stamp.is_some());
+        for path in &self.config.paths {
+            if is_there(path).await {
+                return;
+            }
+        }
+        if is_there(expected).await {
+            let (expected, path) = (expected.display(), self.path());
+            let message =
+                format!("{path} is not there, and {expected}, which is there, is not read: name it in envFile.path");
+            self.notices.notice(Notice::warning("ENV_FILE_NOT_READ", message));
+        }
+    }
+}
+
+impl OneFile {
+    fn forget(&self) {
+        self.state.lock().loaded = None;
+    }
+
+    fn path(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    async fn values(&self) -> Result<Values> {
+        Ok(self.contents().await?.values)
+    }
+
+    async fn contents(&self) -> Result<Contents> {
         self.load().await.map_err(|error| {
             let why = format!("env file {} cannot be used: {}", self.path(), reason(&error));
             SecretError::new(ErrorCode::EnvFileInvalid, why)
         })
     }
 
-    async fn load(&self) -> io::Result<Values> {
-        let path = &self.config.path;
+    async fn load(&self) -> io::Result<Contents> {
+        let path = &self.path;
         let now = self.clock.now();
         let Some(stamp) = (*files::request::<Option<Stamp>>(path).await?).clone() else { return Ok(self.absent()) };
         let mut seen = now;
         if let Some(loaded) = self.state.lock().loaded.as_ref().filter(|loaded| loaded.stamp == stamp) {
             if loaded.is_settled() {
-                return Ok(loaded.values.clone());
+                return Ok(loaded.contents.clone());
             }
             seen = loaded.seen;
         }
@@ -144,7 +243,7 @@ impl EnvFile {
         let file = files::request::<File>(path).await?;
         let Some(bytes) = file.0.as_ref() else { return Ok(self.absent()) };
         let syntax = self.config.syntax;
-        let (values, skipped) = if bytes.len() > LONG {
+        let (values, foreign, skipped) = if bytes.len() > LONG {
             let parsed =
                 tokio::task::spawn_blocking(move || parse(file.0.as_deref().map_or(&[], Vec::as_slice), syntax));
             parsed.await.map_err(|_| io::Error::other("the file reader was stopped"))??
@@ -152,15 +251,15 @@ impl EnvFile {
             parse(bytes, syntax)?
         };
         let loose = if self.config.private { files::request::<LooseMode>(path).await?.0.clone() } else { None };
-        let values = Arc::new(values);
-        self.store(Loaded { stamp, seen, read: now, values: values.clone() });
+        let contents = Contents { values: Arc::new(values), foreign: foreign.into() };
+        self.store(Loaded { stamp, seen, read: now, contents: contents.clone() });
         self.warn(&skipped, loose);
-        Ok(values)
+        Ok(contents)
     }
 
-    fn absent(&self) -> Values {
+    fn absent(&self) -> Contents {
         self.forget();
-        Values::default()
+        Contents::default()
     }
 
     /// Keeps what was read, unless a read that began later was faster.
@@ -196,7 +295,8 @@ impl EnvFile {
             self.notices.notice(Notice::warning(
                 "ENV_FILE_LINE_SKIPPED",
                 format!(
-                    "{}: {} line(s) are neither an assignment nor a comment and were skipped: {lines}",
+                    "{}: {} line(s) are neither an assignment nor a comment, or have a value that is not UTF-8, and were \
+                     skipped: {lines}",
                     self.path(),
                     skipped.len()
                 ),
@@ -206,14 +306,23 @@ impl EnvFile {
 }
 
 fn parse(bytes: &[u8], syntax: EnvFileSyntax) -> io::Result<Parsed> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| io::Error::other(format!("it is not UTF-8 (byte {})", error.valid_up_to())))?;
+    let text = text::decoded(bytes)?;
     Ok(match syntax {
         EnvFileSyntax::Dotenv => {
-            let parsed = grammar::parse(text);
-            (parsed.assignments.into_iter().collect(), parsed.skipped_lines)
+            let parsed = grammar::parse(&text.text);
+            let (mut values, mut foreign, mut skipped) = (HashMap::new(), Vec::new(), parsed.skipped_lines);
+            for (name, value) in parsed.assignments {
+                if text.is_foreign(&value) {
+                    skipped.extend(text.line_of(&name));
+                    foreign.push(name);
+                } else {
+                    values.insert(name, value);
+                }
+            }
+            skipped.sort_unstable();
+            (values, foreign, skipped)
         }
-        EnvFileSyntax::Dotenvy => (dotenvy_values(bytes)?, Vec::new()),
+        EnvFileSyntax::Dotenvy => (dotenvy_values(text.text.as_bytes())?, Vec::new(), Vec::new()),
     })
 }
 

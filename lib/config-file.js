@@ -1,11 +1,14 @@
 'use strict'
 
-// Finds and reads the configuration file.
+// Finds and reads the configuration file of a service, for `SecretDelivery.open` and for the command line.
 
 const fs = require('node:fs')
+const { createRequire } = require('node:module')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { CliError, EXIT, oneLine } = require('./exit')
+const { types } = require('node:util')
+const { SecretError } = require('./errors')
+const { readText } = require('./read-file')
 
 const STEM = 'tcs-secrets.config'
 const NAMES = ['.json', '.js', '.cjs', '.mjs', '.ts'].map((extension) => STEM + extension)
@@ -14,7 +17,14 @@ const KEY = 'tcs-secrets'
 const MOST_BYTES = 4 * 1024 * 1024
 
 /** @typedef {import('../index').SecretDeliveryOptions} Options */
-/** @typedef {{ tool: string, secretType: string, name: string, required: boolean, phase: string | null }} Declared */
+/**
+ * @typedef {object} Declared
+ * @property {string | null} tool `null`: its name has no tool.
+ * @property {string} secretType The name, where there is no tool.
+ * @property {string} name
+ * @property {boolean} required
+ * @property {string | null} phase
+ */
 /**
  * @typedef {object} Config
  * @property {string | null} file Its path; `null` if there is no file.
@@ -28,11 +38,14 @@ const MOST_BYTES = 4 * 1024 * 1024
  * @param {object} where
  * @param {string} [where.file] `--config`.
  * @param {string} [where.from] Where the search begins. Default: the working directory.
+ * @param {boolean} [where.runsCode] Whether a file of code is run, or taken for an empty one. Default: it is run.
  * @returns {Promise<Config>}
  */
-async function loadConfig({ file, from = process.cwd() }) {
+async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
   const found = file === undefined ? search(from) : path.resolve(from, file)
-  if (found === null) return { file: null, directory: from, options: {}, declared: [], checks: null }
+  if (found === null || !(runsCode || found.endsWith('.json'))) {
+    return { file: null, directory: from, options: {}, declared: [], checks: null }
+  }
   const { $schema: _, checks, ...options } = plainObject(await read(found), found)
   const directory = path.dirname(found)
   if (checks !== undefined && typeof checks !== 'string')
@@ -77,7 +90,7 @@ function filesIn(directory) {
 /** @param {string} manifest */
 function hasKey(manifest) {
   try {
-    return Object.hasOwn(JSON.parse(fs.readFileSync(manifest, 'utf8')), KEY)
+    return Object.hasOwn(JSON.parse(readText(manifest, MOST_BYTES)), KEY)
   } catch {
     // npm reports a broken package.json itself.
     return false
@@ -98,20 +111,26 @@ function assertOwner(file) {
 
 /** @param {string} file @returns {Promise<unknown>} */
 async function read(file) {
-  const stat = fs.statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined) throw invalid(`${file} does not exist`)
-  if (!stat.isFile()) throw invalid(`${file} is not a file`)
-  if (stat.size > MOST_BYTES) throw invalid(`${file} has ${stat.size} bytes, ${MOST_BYTES} are allowed`)
+  if (!fs.existsSync(file)) throw invalid(`${file} does not exist`)
+  const text = textOf(file)
   const extension = path.extname(file)
-  if (path.basename(file) === 'package.json') return parse(file)[KEY]
-  if (extension === '.json') return parse(file)
+  if (path.basename(file) === 'package.json') return parse(text, file)[KEY]
+  if (extension === '.json') return parse(text, file)
   if (['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts'].includes(extension)) return run(file)
   throw invalid(`${file}: a configuration file ends in .json, .js, .cjs, .mjs or .ts`)
 }
 
 /** @param {string} file */
-function parse(file) {
-  const text = fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
+function textOf(file) {
+  try {
+    return readText(file, MOST_BYTES).replace(/^\uFEFF/, '')
+  } catch (error) {
+    throw invalid(/** @type {Error} */ (error).message)
+  }
+}
+
+/** @param {string} text @param {string} file */
+function parse(text, file) {
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -132,16 +151,47 @@ async function run(file) {
 /** @param {string} file @returns {Promise<{ default?: any }>} */
 async function load(file) {
   try {
-    return await import(pathToFileURL(file).href)
+    if (/\.c?js$/.test(file)) return required(file)
   } catch (error) {
-    const { code, message, name } = /** @type {NodeJS.ErrnoException} */ (error)
-    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    // An ES module, which only an import can load here.
+    if (!isOfModule(error)) throw notLoaded(file, error)
+  }
+  try {
+    return await import(/* webpackIgnore: true */ /* @vite-ignore */ pathToFileURL(file).href)
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw invalid(
         `${file}: Node ${process.version} cannot import TypeScript. Use Node 22.18 or newer, or a loader (NODE_OPTIONS='--import tsx'), or write the file as .mjs or .json`,
       )
     }
-    throw invalid(`${file} could not be loaded: ${name}: ${oneLine(message)}`)
+    throw notLoaded(file, error)
   }
+}
+
+/**
+ * Test runners have a `require` of their own, and not all of them an `import`.
+ *
+ * @param {string} file
+ * @returns {{ default?: any }}
+ */
+function required(file) {
+  const exported = createRequire(file)(file)
+  return types.isModuleNamespaceObject(exported) ? exported : { default: exported }
+}
+
+/** @param {unknown} error */
+function isOfModule(error) {
+  const { code, name } = /** @type {NodeJS.ErrnoException} */ (error)
+  return code === 'ERR_REQUIRE_ESM' || code === 'ERR_REQUIRE_ASYNC_MODULE' || name === 'SyntaxError'
+}
+
+/** @param {string} file @param {unknown} error */
+function notLoaded(file, error) {
+  const { message, name } = /** @type {Error} */ (error)
+  const line = String(message)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+  return invalid(`${file} could not be loaded: ${name}: ${line}`)
 }
 
 /**
@@ -174,14 +224,21 @@ function plainObject(value, file) {
  * @param {Record<string, any>} options
  * @returns {Declared[]}
  */
-function declaredIn({ tools }) {
-  if (!isObject(tools)) return []
-  return Object.entries(tools).flatMap(([tool, spec]) =>
+function declaredIn({ tools, secrets }) {
+  const alone = Object.entries(isObject(secrets) ? secrets : {}).map(([name, rules]) => {
+    return { tool: null, secretType: name, name, ...ofRules(rules) }
+  })
+  const ofTools = Object.entries(isObject(tools) ? tools : {}).flatMap(([tool, spec]) =>
     Object.entries(isObject(spec?.secrets) ? spec.secrets : {}).map(([secretType, rules]) => {
-      const name = nameOf(tool, secretType)
-      return { tool, secretType, name, required: rules?.required === true, phase: rules?.phase ?? null }
+      return { tool, secretType, name: nameOf(tool, secretType), ...ofRules(rules) }
     }),
   )
+  return [...ofTools, ...alone]
+}
+
+/** @param {any} rules */
+function ofRules(rules) {
+  return { required: rules?.required === true, phase: rules?.phase ?? null }
 }
 
 /** @param {unknown} value @returns {value is Record<string, any>} */
@@ -196,7 +253,7 @@ function nameOf(tool, secretType) {
 
 /** @param {string} message */
 function invalid(message) {
-  return new CliError('CONFIG_INVALID', EXIT.configuration, message)
+  return new SecretError('CONFIG_INVALID', message)
 }
 
-module.exports = { NAMES, filesIn, functionsOf, loadConfig, nameOf }
+module.exports = { NAMES, declaredIn, filesIn, functionsOf, isObject, loadConfig, nameOf }

@@ -1,0 +1,99 @@
+'use strict'
+
+// Files that are none: each command says what is wrong with which file, at once, and never takes it for a defect of its own.
+
+const { execFileSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { temporaryDirectory } = require('../support/files')
+const { unprivileged } = require('../support/unprivileged')
+const { Cli } = require('../support/cli')
+
+const onUnix = process.platform === 'win32' ? test.skip : test
+const AT_ONCE_MS = 5_000
+
+/** Makes a file that is none. @type {Record<string, (file: string) => void>} */
+const KINDS = {
+  'a directory': (file) => fs.mkdirSync(file),
+  'a pipe that nobody writes to': (file) => void execFileSync('mkfifo', [file]),
+  'a device without an end': (file) => fs.symlinkSync('/dev/zero', file),
+  '200 MB': (file) => {
+    fs.writeFileSync(file, '')
+    fs.truncateSync(file, 200 * 1024 * 1024)
+  },
+  'a file that may not be read': (file) => fs.writeFileSync(file, 'A_B=x\n', { mode: 0o000 }),
+  'a circle of links': (file) => fs.symlinkSync(file, file),
+}
+
+/** @type {string} */
+let directory
+/** @type {Cli} */
+let cli
+beforeEach(() => {
+  directory = fs.realpathSync(temporaryDirectory('tcs-bad-'))
+  fs.chmodSync(directory, 0o755)
+  fs.mkdirSync(path.join(directory, '.git'))
+  cli = new Cli(directory, { AWS_ACCESS_KEY_ID: '' })
+})
+afterEach(() => fs.rmSync(directory, { recursive: true }))
+
+/** Runs a call as somebody who has no rights of root. @param {string} args */
+async function run(args) {
+  const { uid, gid } = unprivileged()
+  const become = uid === undefined ? '' : `process.setgroups([]); process.setgid(${gid}); process.setuid(${uid});`
+  const entry = JSON.stringify(require.resolve('../../cli'))
+  const script = `${become} process.argv.splice(1, 0, ${entry}); require(${entry})`
+  const begun = performance.now()
+  const outcome = await cli.run(args, { command: [process.execPath, '-e', script, '--'] })
+  return { ...outcome, ms: performance.now() - begun, all: outcome.stdout + outcome.stderr }
+}
+
+describe.each(Object.entries(KINDS))('%s', (kind, make) => {
+  onUnix('as the env file', async () => {
+    const file = path.join(directory, '.env.dev')
+    make(file)
+    const tools = { github: { secrets: { api_token: { required: true } } } }
+    fs.writeFileSync(path.join(directory, 'tcs-secrets.config.json'), JSON.stringify({ tools }))
+    const calls = ['list', 'list github', 'get github api_token', 'validate', 'doctor', 'run -- true', 'migrate plan']
+    const outcomes = await Promise.all(calls.map(run))
+    outcomes.forEach(({ status, signal, ms, all }, i) => {
+      const isRight = signal === null && status !== 70 && ms < AT_ONCE_MS && !/defect/.test(all)
+      expect([calls[i], isRight, all]).toEqual([calls[i], true, all])
+    })
+    // A link that leads nowhere is a file that does not exist.
+    if (kind === 'a circle of links') return
+    expect(outcomes[0]).toMatchObject({ status: 4, stderr: expect.stringContaining(file) })
+    expect(
+      outcomes[0].stderr
+        .trim()
+        .split('\n')
+        .filter((line) => line.startsWith('error: ')),
+    ).toHaveLength(1)
+  })
+
+  onUnix('as the configuration', async () => {
+    const file = path.join(directory, 'tcs-secrets.config.json')
+    make(file)
+    const { status, ms, stderr } = await run(`list --config ${file}`)
+    expect({ status, stderr, isSoon: ms < AT_ONCE_MS }).toEqual({
+      status: 3,
+      stderr: expect.stringContaining(file),
+      isSoon: true,
+    })
+  })
+})
+
+onUnix('a working directory that is no more is no defect', async () => {
+  const gone = path.join(directory, 'gone')
+  const line = `mkdir ${gone}; cd ${gone}; rmdir ${gone}; exec ${process.execPath} ${require.resolve('../../cli')} list`
+  const { status, stderr } = await cli.run(['-c', line], { command: ['sh'] })
+  expect([status, stderr]).toEqual([4, 'error: the working directory does not exist any more\n'])
+})
+
+onUnix('init says which file it could not write', async () => {
+  fs.rmSync(path.join(directory, '.git'), { recursive: true })
+  execFileSync('git', ['init', '--quiet', '.'], { cwd: directory })
+  fs.mkdirSync(path.join(directory, '.gitignore'))
+  const { status, stderr } = await cli.run('init')
+  expect([status, stderr]).toEqual([5, expect.stringMatching(/^error: \.gitignore could not be written \(EISDIR\)/)])
+})

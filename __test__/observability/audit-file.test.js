@@ -1,0 +1,131 @@
+'use strict'
+
+// The audit log as a file on every system: rotated, written by several processes, taken over from a killed one, mended, and
+// verified. Needs no server, so the workflows run it on each platform.
+
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { SecretDelivery, verifyAuditLog } = require('../..')
+const { addonVariable } = require('../support/addon')
+const { temporaryDirectory } = require('../support/files')
+const { until } = require('../support/until')
+
+/** @type {string} */
+let directory
+/** @type {string} */
+let log
+beforeEach(() => {
+  directory = temporaryDirectory()
+  log = path.join(directory, 'audit.jsonl')
+})
+afterEach(() => fs.rmSync(directory, { recursive: true, maxRetries: 10 }))
+
+/** @param {object} [audit] */
+const service = (audit) =>
+  new SecretDelivery({
+    environment: 'production',
+    aws: { enabled: false },
+    runtime: { variables: {}, secretDirectories: [] },
+    audit: { path: log, ...audit },
+  })
+
+/** One record for each. @param {SecretDelivery} delivery @param {number} count @param {string} [name] */
+async function record(delivery, count, name = 'A') {
+  for (let i = 0; i < count; i++) await delivery.cache.set(`${name}_${i}`, 'value')
+}
+
+/** The records that are not the log's own, of all its files. */
+function records() {
+  const files = fs.readdirSync(directory).filter((name) => name.endsWith('.jsonl'))
+  const lines = files.flatMap((name) => fs.readFileSync(path.join(directory, name), 'utf8').trimEnd().split('\n'))
+  return lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'set')
+}
+
+/**
+ * A process that writes `count` records, says so, and waits.
+ *
+ * @param {string} name
+ * @param {number} count
+ */
+function writer(name, count) {
+  const script = `
+    const { SecretDelivery } = require(${JSON.stringify(path.resolve(__dirname, '..', '..'))})
+    const delivery = new SecretDelivery({
+      environment: 'production', aws: { enabled: false }, runtime: { variables: {}, secretDirectories: [] },
+      audit: { path: ${JSON.stringify(log)}, maxMegabytes: 1 },
+    })
+    ;(async () => {
+      for (let i = 0; i < ${count}; i++) await delivery.cache.set('${name}_' + i, 'value')
+      console.log('written')
+      process.stdin.resume().on('end', () => delivery.close())
+    })()`
+  const child = spawn(process.execPath, ['-e', script], { env: { ...process.env, ...addonVariable() } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  return {
+    child,
+    written: () =>
+      until(`${name} has written`, () => {
+        if (child.exitCode !== null) throw new Error(output)
+        return output.includes('written')
+      }),
+    ended: new Promise((resolve) => child.once('close', resolve)),
+  }
+}
+
+test('rotated files are one chain, and no journal stays', async () => {
+  const delivery = service({ maxMegabytes: 1 })
+  await record(delivery, 8_000)
+  await delivery.close()
+  const files = fs.readdirSync(directory)
+  expect(files.filter((name) => name.endsWith('.jsonl')).length).toBeGreaterThan(1)
+  expect(files.filter((name) => name.endsWith('.journal'))).toEqual([])
+  const found = await verifyAuditLog(log)
+  expect(found).toMatchObject({ valid: true, untampered: true, endConfirmed: true, unrecoveredJournals: 0 })
+  expect(found.files).toBe(files.filter((name) => name.endsWith('.jsonl')).length)
+  expect(new Set(records().map(({ secret }) => secret)).size).toBe(8_000)
+})
+
+test('processes that write and rotate at the same time make one chain', async () => {
+  const writers = ['A', 'B', 'C'].map((name) => writer(name, 4_000))
+  await Promise.all(writers.map(({ written }) => written()))
+  for (const { child } of writers) child.stdin.end()
+  expect(await Promise.all(writers.map(({ ended }) => ended))).toEqual([0, 0, 0])
+  expect(await verifyAuditLog(log)).toMatchObject({ valid: true, endConfirmed: true, unrecoveredJournals: 0 })
+  const secrets = records().map(({ secret }) => secret)
+  expect([secrets.length, new Set(secrets).size]).toEqual([12_000, 12_000])
+})
+
+test('the next instance takes over what a killed process left, once', async () => {
+  const { child, written, ended } = writer('K', 3_000)
+  await written()
+  child.kill('SIGKILL')
+  await ended
+  const next = service()
+  await record(next, 1)
+  await until('the journal is taken over', () => records().length === 3_001)
+  await next.close()
+  expect(await verifyAuditLog(log)).toMatchObject({ valid: true, unrecoveredJournals: 0 })
+  expect(fs.readdirSync(directory).filter((name) => name.endsWith('.journal'))).toEqual([])
+})
+
+test('half a line at the end is cut off, and the chain goes on', async () => {
+  const first = service()
+  await record(first, 3)
+  await first.close()
+  fs.appendFileSync(log, '{"seq":99,"event":"se')
+  const next = service()
+  await record(next, 2, 'B')
+  await next.close()
+  expect(records().map(({ secret }) => secret)).toEqual(['A_0', 'A_1', 'A_2', 'B_0', 'B_1'])
+  expect((await verifyAuditLog(log)).lastSequence).toBeGreaterThan(5)
+})
+
+test('a record that was changed is found', async () => {
+  const delivery = service()
+  await record(delivery, 5)
+  await delivery.close()
+  fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"A_2"', '"A_9"'))
+  expect(await verifyAuditLog(log)).toMatchObject({ valid: false, untampered: false })
+})

@@ -1,0 +1,111 @@
+'use strict'
+
+// `SecretDelivery.open`: the configuration file, and a start that fails early.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { SecretDelivery } = require('../..')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+
+/** @type {AwsEndpoint} */
+let aws
+const before = process.cwd()
+
+/** A working directory with these files. */
+function within(files) {
+  const directory = temporaryDirectory()
+  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(directory, name), text)
+  process.chdir(directory)
+  return directory
+}
+
+const production = () => ({ environment: 'production', audit: false, aws: aws.options })
+
+beforeAll(async () => {
+  aws = await AwsEndpoint.start()
+})
+beforeEach(() => aws.reset())
+afterEach(() => process.chdir(before))
+afterAll(() => aws.stop())
+
+test('reads the configuration file, and what is declared in one call', async () => {
+  const types = Array.from({ length: 20 }, (_, i) => `s${i}`)
+  await aws.put(Object.fromEntries(types.map((type) => [`T_${type.toUpperCase()}_production`, type])))
+  const secrets = Object.fromEntries(types.map((type) => [type, { required: true }]))
+  within({ 'tcs-secrets.config.json': JSON.stringify({ tools: { t: { secrets } }, aws: { region: 'eu-west-1' } }) })
+  await aws.resetCalls()
+  const delivery = await SecretDelivery.open(production())
+  expect(await Promise.all(types.map((type) => delivery.getToolSecret('t', type)))).toEqual(types)
+  expect((await aws.calls()).total).toBe(1)
+  await delivery.close()
+})
+
+test.each([
+  ['tcs-secrets.config.cjs', "module.exports = { secrets: { A: { required: true, aws: 'x/a' } } }"],
+  ['tcs-secrets.config.json', '{ "secrets": { "A": { "required": true, "aws": "x/a" } } }'],
+  ['package.json', '{ "tcs-secrets": { "secrets": { "A": { "required": true, "aws": "x/a" } } } }'],
+])('%s', async (name, text) => {
+  await aws.put({ 'x/a': 'v' })
+  within({ [name]: text })
+  const delivery = await SecretDelivery.open(production())
+  expect(await delivery.getSecret('A')).toBe('v')
+  await delivery.close()
+})
+
+test('names every required secret that no source has, and where it was looked for', async () => {
+  await aws.put({ T_B_production: 'v' })
+  within({})
+  const tools = { t: { secrets: { a: { required: true }, b: { required: true }, c: {}, d: { required: true } } } }
+  const error = await SecretDelivery.open({ ...production(), tools }).catch((error) => error)
+  expect(error).toMatchObject({ name: 'SecretError', code: 'SECRET_MISSING' })
+  expect(error.message).toMatch(/T_A .*T_A_production.*; T_D .*T_D_production/)
+  expect(error.message).not.toMatch(/T_[BC]/)
+})
+
+test('rejects with the failure of a required secret, and not with that of another', async () => {
+  await aws.put({ T_B_production: 'v' })
+  await aws.deny({ actions: ['GetSecretValue'], secrets: ['T_A_production'] })
+  within({})
+  const open = (required) =>
+    SecretDelivery.open({ ...production(), tools: { t: { secrets: { a: { required }, b: {} } } } })
+  await expect(open(true)).rejects.toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+  await (await open(false)).close()
+})
+
+test('a file that is wrong is refused as by the command line', async () => {
+  within({ 'tcs-secrets.config.json': '{ "tools": 5, ' })
+  await expect(SecretDelivery.open()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(/not valid JSON/),
+  })
+  within({ 'tcs-secrets.config.json': '{}', 'tcs-secrets.config.cjs': 'module.exports = {}' })
+  await expect(SecretDelivery.open()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  within({ 'tcs-secrets.config.json': '{ "tulls": {} }' })
+  await expect(SecretDelivery.open()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('tulls'),
+  })
+})
+
+test('paths in the file start at the file, and options go first key by key', async () => {
+  const directory = within({
+    '.env.own': 'A=1\nB=2',
+    '.env.other': 'A=3',
+    'tcs-secrets.config.json':
+      '{ "environment": "development", "aws": { "enabled": false }, "envFile": { "path": ".env.own" } }',
+  })
+  fs.mkdirSync(path.join(directory, 'inside'))
+  process.chdir(path.join(directory, 'inside'))
+  const delivery = await SecretDelivery.open()
+  expect(await delivery.getSecret('B')).toBe('2')
+  await delivery.close()
+  const other = await SecretDelivery.open({ envFile: { path: '../.env.other' } })
+  expect([await other.getSecret('A'), await other.getSecret('B')]).toEqual(['3', null])
+  await other.close()
+})
+
+test('the constructor reads no file', () => {
+  within({ 'tcs-secrets.config.json': '{ "tulls": {} }' })
+  return new SecretDelivery({ environment: 'development' }).close()
+})

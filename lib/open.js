@@ -1,0 +1,80 @@
+'use strict'
+
+// `SecretDelivery.open`: the options of the configuration file and of the call together, and what is declared read at once.
+
+const path = require('node:path')
+const { declaredIn, isObject, loadConfig } = require('./config-file')
+const { SecretError } = require('./errors')
+const { plainOptions } = require('./options')
+
+/** The options that are paths. A path in the file starts at the file's directory, one in the call at the working directory. */
+const PATHS = [
+  ['envFile', 'directory'],
+  ['envFile', 'path'],
+  ['runtime', 'secretDirectories'],
+  ['cache', 'snapshotPath'],
+  ['audit', 'path'],
+]
+
+/**
+ * The options of the configuration file, those of the call going first, key by key.
+ *
+ * @param {unknown} given
+ * @returns {Promise<{ options: any, directory: string, names: string[], required: Set<string> }>}
+ */
+async function loadedOptions(given) {
+  const { directory, options: inFile } = await loadConfig({})
+  const own = plainOptions(given)
+  if (directory !== process.cwd()) absolute(own)
+  const options = merged(plainOptions(inFile), own)
+  const declared = declaredIn(options)
+  const required = declared.filter((secret) => secret.required).map(({ name }) => name)
+  return { options, directory, names: declared.map(({ name }) => name), required: new Set(required) }
+}
+
+/** @param {any} options */
+function absolute(options) {
+  for (const [section, name] of PATHS) {
+    const value = options[section]?.[name]
+    const isPath = typeof value === 'string' && value !== 'stdout'
+    // A path below a directory that is given starts there.
+    if (section === 'envFile' && name === 'path' && typeof options.envFile?.directory === 'string') continue
+    if (isPath) options[section][name] = path.resolve(value)
+    if (Array.isArray(value))
+      options[section][name] = value.map((one) => (typeof one === 'string' ? path.resolve(one) : one))
+  }
+}
+
+/**
+ * @param {any} under
+ * @param {any} over
+ * @returns {any}
+ */
+function merged(under, over) {
+  if (over === undefined || over === null) return under
+  if (!isObject(under) || !isObject(over) || ArrayBuffer.isView(over)) return over
+  const names = new Set([...Object.keys(under), ...Object.keys(over)])
+  return Object.fromEntries(
+    [...names].map((name) => [name, name === 'logger' ? (over[name] ?? under[name]) : merged(under[name], over[name])]),
+  )
+}
+
+/**
+ * Reads what is declared: together, so that twenty secrets cost one call.
+ *
+ * @param {{ getSecret(name: string): Promise<string | null> }} delivery
+ * @param {string[]} names
+ * @param {Set<string>} required
+ * @returns {Promise<void>} Rejects with what a required secret rejects with; with `SECRET_MISSING` that names each one.
+ */
+async function readAll(delivery, names, required) {
+  const reads = await Promise.allSettled(names.map((name) => delivery.getSecret(name)))
+  const failures = reads.flatMap((read, at) =>
+    read.status === 'rejected' && required.has(names[at]) ? [read.reason] : [],
+  )
+  const missing = failures.filter(({ code }) => code === 'SECRET_MISSING')
+  if (missing.length > 0) throw new SecretError('SECRET_MISSING', missing.map(({ message }) => message).join('; '))
+  if (failures.length > 0) throw failures[0]
+}
+
+module.exports = { loadedOptions, readAll }
