@@ -230,7 +230,8 @@ test.each([
   async (_, env) => {
     let expected = 0
     for (let round = 0; round < 2; round++) {
-      const told = await killed(20_000, env)
+      // Taking over records takes a while on a busy machine: fewer of them, where each read has one.
+      const told = await killed(env.TEST_HITS === 'each' ? 5_000 : 20_000, env)
       expected += [...told.values()].reduce((a, b) => a + b, 0)
     }
     // The next process that opens the log takes over what the dead ones left.
