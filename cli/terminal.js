@@ -49,6 +49,18 @@ class Terminal {
     else print(this.#out, text(visibleCopy(document)))
   }
 
+  /**
+   * Prints one of many results, as they come: with `--json` one document a line.
+   *
+   * @template T
+   * @param {T} document
+   * @param {(shown: T) => string} text As for {@link Terminal.result}.
+   */
+  entry(document, text) {
+    if (this.json) this.#out.write(`${visibleJson(document, 0)}\n`)
+    else print(this.#out, text(visibleCopy(document)))
+  }
+
   /** @param {string} text Values, as they are. */
   reveal(text) {
     this.#out.write(text)

@@ -47,9 +47,14 @@ function visibleCopy(data) {
   return /** @type {T} */ (copy(data))
 }
 
-/** JSON that a terminal shows, with the same meaning: `JSON.stringify` leaves some of these characters as they are. @param {unknown} data */
-function visibleJson(data) {
-  return JSON.stringify(data, null, 2).replace(UNSEEN_IN_LINES, (character) =>
+/**
+ * JSON that a terminal shows, with the same meaning: `JSON.stringify` leaves some of these characters as they are.
+ *
+ * @param {unknown} data
+ * @param {number} [indent] `0`: one line.
+ */
+function visibleJson(data, indent = 2) {
+  return JSON.stringify(data, null, indent).replace(UNSEEN_IN_LINES, (character) =>
     character
       .split('')
       .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -82,7 +82,7 @@ module.exports = (program, handle) => {
     .option('--days <count>', 'number of days', '90')
     .action(
       handle(async (context, file, { days }) => {
-        const names = declaredNames(await context.config())
+        const names = (await context.config()).declared.map(({ name }) => name)
         const found = await unused(logOf(file), names, wholeNumber('--days', days), Date.now())
         context.terminal.result(found, (found) => idle(found, context.terminal))
         return EXIT.ok
@@ -115,7 +115,7 @@ module.exports = (program, handle) => {
           terminal.result({ records: found }, ({ records }) => table(records, terminal))
           return EXIT.ok
         }
-        const print = (/** @type {any} */ record) => terminal.result(record, row)
+        const print = (/** @type {any} */ record) => terminal.entry(record, row)
         found.forEach(print)
         const stop = new AbortController()
         const onSignal = () => stop.abort()
@@ -137,14 +137,6 @@ function wholeNumber(option, text) {
 /** @param {string} option @param {string | undefined} text */
 function numberOf(option, text) {
   return text === undefined ? undefined : wholeNumber(option, text)
-}
-
-/** The names of all declared secrets. @param {import('../context').Config} config */
-function declaredNames({ options: { tools = {}, secrets = {} } }) {
-  const ofTools = Object.entries(tools ?? {}).flatMap(([tool, { secrets: types }]) =>
-    Object.keys(types ?? {}).map((type) => `${tool}_${type}`.toUpperCase()),
-  )
-  return [...ofTools, ...Object.keys(secrets ?? {})]
 }
 
 /** @param {{ matched: number, deliveries: number, records: any[] }} found */

@@ -33,6 +33,7 @@ use crate::source::runtime::Precedence;
 use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Queue};
+use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
@@ -68,6 +69,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
+    #[expect(clippy::too_many_lines, reason = "the parts, one after the other, each handed to those that use it")]
     pub fn new(
         config: Config,
         notices: Arc<dyn Notices>,
@@ -92,16 +94,14 @@ impl Delivery {
             audit,
             log_level,
         } = config;
-        let (aws, tasks) = (aws.map(Arc::new), Tasks::new(crate::log::dispatch(log_level, notices.clone())));
-        let stop = CancellationToken::new();
+        let aws = aws.map(Arc::new);
+        let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
-        // Overriding sources must be asked first, so no read ends in memory.
-        let is_last = runtime.precedence == Precedence::Last;
-        let memory = cache.as_ref().filter(|_| is_last).map(|cache| cache.memory().clone());
+        let memory = hot_memory(cache.as_ref(), runtime.precedence);
         let audited = (environment.as_str(), tools.clone(), notices.clone());
         let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
@@ -253,6 +253,11 @@ impl Delivery {
     pub fn metric_families(&self) -> Vec<Family> {
         families(&self.metrics, self.reads(), self.environment)
     }
+}
+
+/// The memory in which a read may end. Overriding sources must be asked first, so then there is none.
+fn hot_memory(cache: Option<&TieredCache>, precedence: Precedence) -> Option<Arc<MemoryCache>> {
+    cache.filter(|_| precedence == Precedence::Last).map(|cache| cache.memory().clone())
 }
 
 /// Reads an environment name given to a method.
