@@ -100,6 +100,7 @@ pub fn source_with(url: &str, timeout: Duration, max_attempts: u32, variables: H
         connect_timeout: Duration::from_secs(1),
         max_attempts,
         requests_per_second: 1000,
+        batch: true,
         failover: Vec::new(),
         instance_metadata: false,
         variables,

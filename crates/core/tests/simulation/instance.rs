@@ -114,6 +114,7 @@ fn aws_settings() -> AwsSettings {
         connect_timeout: Duration::from_millis(500),
         max_attempts: 3,
         requests_per_second: CALLS_PER_SECOND,
+        batch: true,
         failover: Vec::new(),
         instance_metadata: false,
         variables: HashMap::new(),
