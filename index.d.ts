@@ -343,6 +343,11 @@ export interface AwsOptions {
   /** Rate limit for this process, including retries. 1 to 1000000. Default: `200`. */
   requestsPerSecond?: number | Unset
   /**
+   * With `false` secrets are read one by one, and tools whose secrets are not declared are not found in AWS: for identities that
+   * an organization's policy denies `BatchGetSecretValue`. Default: `true`.
+   */
+  batch?: boolean | Unset
+  /**
    * Regions with replicas. When a region fails, the next one is asked. Only a value from a replica counts; "not found"
    * or "denied" there says nothing about the primary. Default: `[]`.
    */
@@ -753,6 +758,7 @@ export interface ValidationIssue {
     | 'TOO_SHORT'
     | 'NOT_JSON'
     | 'JSON_FIELD_MISSING'
+    | 'JSON_FIELD_EMPTY'
     | 'NOT_IN_AWS'
     | 'DIFFERENT'
     | 'ONLY_IN_ENV_FILE'

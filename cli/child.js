@@ -5,6 +5,7 @@
 const { spawn } = require('node:child_process')
 const { constants } = require('node:os')
 const { CliError } = require('./exit')
+const { windowsCommand } = require('./windows-command')
 
 /** Signals that are passed on to the command. */
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'])
@@ -44,7 +45,8 @@ class Command {
   run(env) {
     const [file = '', ...args] = this.#command
     return new Promise((resolve, reject) => {
-      const child = program()(file, args, { env, stdio: 'inherit' })
+      const started = process.platform === 'win32' ? windowsCommand(file, args, env) : { file, args, options: {} }
+      const child = spawn(started.file, started.args, { ...started.options, env, stdio: 'inherit' })
       this.#child = child
       child.once('error', (error) => reject(notStarted(file, /** @type {NodeJS.ErrnoException} */ (error))))
       child.once('exit', (code, signal) => {
@@ -97,11 +99,6 @@ function endLike({ code, signal }) {
   if (signal === null) return Promise.resolve(code ?? 0)
   process.kill(process.pid, signal)
   return new Promise((resolve) => setImmediate(resolve, 128 + (constants.signals[signal] ?? 0)))
-}
-
-/** On Windows `npm` and others are `.cmd` files, which need a shell and its way of quoting. */
-function program() {
-  return process.platform === 'win32' ? require('cross-spawn').spawn : spawn
 }
 
 /**

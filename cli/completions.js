@@ -3,7 +3,7 @@
 // What may stand next on a command line. The scripts of the shells ask with `tcs-secrets complete -- <words>`.
 
 const { loadConfig } = require('../lib/config-file')
-const { ENVIRONMENTS } = require('./environments')
+const { environmentsOf } = require('./environments')
 
 /** @typedef {{ value: string, description: string }} Candidate */
 
@@ -74,8 +74,10 @@ async function possible(program, command, given, open, typed) {
  * @returns {Promise<Candidate[] | typeof FILES>}
  */
 async function valuesOf(choices, what, given) {
-  const words = what.includes('--environment') ? ENVIRONMENTS : choices
-  if (words !== undefined) return words.map((value) => ({ value, description: '' }))
+  if (choices !== undefined) return choices.map((value) => ({ value, description: '' }))
+  if (/environment|^(first|second)$/.test(what)) {
+    return environmentsOf(await jsonOptions()).map((value) => ({ value, description: '' }))
+  }
   if (/file|module|command/.test(what)) return FILES
   const declared = (await declaredInJson()).filter(
     ({ tool, secretType }) => PLAIN.test(tool ?? 'x') && PLAIN.test(secretType),
@@ -96,11 +98,12 @@ async function valuesOf(choices, what, given) {
 
 /** The declarations, unless the configuration is code: a key press runs none. */
 async function declaredInJson() {
-  try {
-    return (await loadConfig({ runsCode: false })).declared
-  } catch {
-    return []
-  }
+  return (await loadConfig({ runsCode: false }).catch(() => undefined))?.declared ?? []
+}
+
+/** The options, in the same way. */
+async function jsonOptions() {
+  return (await loadConfig({ runsCode: false }).catch(() => undefined))?.options ?? {}
 }
 
 /** @param {import('commander').Command} program @param {import('commander').Command} command */

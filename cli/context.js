@@ -6,7 +6,7 @@ const { loadConfig } = require('../lib/config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
 /** @typedef {import('../lib/config-file').Config} Config */
-/** @typedef {{ config?: string, environment?: string, json?: boolean }} Globals The options that every command has. */
+/** @typedef {{ config?: string, environment?: string, json?: boolean, verbose?: boolean }} Globals The options that every command has. */
 
 /** The configuration and the delivery of a command. */
 class Context {
@@ -32,16 +32,29 @@ class Context {
    *
    * @template T
    * @param {(delivery: SecretDelivery, config: Config) => Promise<T>} use
+   * @param {(options: Config['options']) => Config['options']} [changed] Options that the command needs.
    * @returns {Promise<T>}
    */
-  async withDelivery(use) {
-    const config = await this.config()
-    const delivery = openDelivery(config, { warn: (message) => this.terminal.warn(message) })
+  async withDelivery(use, changed = (options) => options) {
+    const found = await this.config()
+    const config = { ...found, options: changed(this.#logged(found.options)) }
+    const delivery = openDelivery(config, this.#logger)
     try {
       return await use(delivery, config)
     } finally {
       await delivery.close()
     }
+  }
+
+  /** @param {Config['options']} options @returns {Config['options']} */
+  #logged(options) {
+    return this.globals.verbose ? { ...options, logLevel: 'debug' } : options
+  }
+
+  /** Warnings, and what `logLevel` or --verbose asks for. */
+  get #logger() {
+    const detail = (/** @type {string} */ message) => this.terminal.detail(message)
+    return { warn: (/** @type {string} */ message) => this.terminal.warn(message), info: detail, debug: detail }
   }
 }
 

@@ -1,9 +1,20 @@
 'use strict'
 
 const { CliError, EXIT } = require('./exit')
+const { didYouMean } = require('./suggest')
 
 /** The names that every service knows; its configuration may declare others. */
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']
+
+/** The names that may be used. @param {import('../index').SecretDeliveryOptions} options */
+function environmentsOf({ environments }) {
+  return [...ENVIRONMENTS, ...Object.keys(environments ?? {})]
+}
+
+/** The long name of an environment. @param {string} name */
+function longName(name) {
+  return { dev: 'development', stage: 'staging', prod: 'production' }[name] ?? name
+}
 
 /**
  * @param {string} name What an option of the command line names.
@@ -11,13 +22,13 @@ const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'st
  * @returns {any} The name.
  */
 function knownEnvironment(name, { environments }) {
-  const known = [...ENVIRONMENTS, ...Object.keys(environments ?? {})]
+  const known = environmentsOf({ environments })
   if (known.some((one) => one.toLowerCase() === name.trim().toLowerCase())) return name
   const choices = known.join(', ')
   throw new CliError(
     'USAGE',
     EXIT.usage,
-    `'${name}' is no environment: there are ${choices} (see "environments" in the configuration file)`,
+    `'${name}' is no environment: there are ${choices} (see "environments" in the configuration file)${didYouMean(name, known)}`,
   )
 }
 
@@ -41,4 +52,4 @@ function presetOf(name, { environments }, defaults) {
   }
 }
 
-module.exports = { ENVIRONMENTS, knownEnvironment, presetOf }
+module.exports = { ENVIRONMENTS, environmentsOf, knownEnvironment, longName, presetOf }

@@ -1,6 +1,6 @@
 'use strict'
 
-const { Command, Help, Option } = require('commander')
+const { Command, Help } = require('commander')
 const { version } = require('../package.json')
 const { Context, nameCommand } = require('./context')
 const { ENVIRONMENTS } = require('./environments')
@@ -14,11 +14,15 @@ const COMMANDS = [
   require('./commands/get'),
   require('./commands/list'),
   require('./commands/explain'),
+  require('./commands/history'),
+  require('./commands/diff'),
   require('./commands/validate'),
   require('./commands/run'),
   require('./commands/export'),
   require('./commands/rotate'),
   require('./commands/due'),
+  require('./commands/refresh'),
+  require('./commands/cache'),
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
@@ -65,6 +69,7 @@ function createProgram(terminal, setExit) {
       `environment whose secrets are used (${NAMES}, or one that the configuration declares)`,
     )
     .option('--json', 'print one JSON document, also for errors')
+    .option('-v, --verbose', 'show what happens inside, such as attempts that failed, on standard error')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()

@@ -4,6 +4,7 @@
 // as they are.
 
 const readline = require('node:readline')
+const { CliError, EXIT } = require('./exit')
 const { fitted, hanging, table } = require('./layout')
 const { visible, visibleCopy, visibleJson, visibleLines } = require('./visible')
 
@@ -71,6 +72,11 @@ class Terminal {
     print(this.#err, `${message}\n`)
   }
 
+  /** @param {string} message What happened inside, beside the result. */
+  detail(message) {
+    this.note(paint(this.#err, 'dim', visible(message)))
+  }
+
   /**
    * Shows how far a long work is: on a terminal in one line that changes, elsewhere in a line now and then.
    *
@@ -94,6 +100,22 @@ class Terminal {
   error({ code, message }) {
     if (this.json) this.#out.write(`${visibleJson({ error: { code, message } })}\n`)
     else this.note(`${paint(this.#err, 'red', 'error:')} ${visible(message)}`)
+  }
+
+  /**
+   * Asks whether to go on. Rejects if the answer is not yes, or nobody can be asked.
+   *
+   * @param {string} what The command, with its subject.
+   * @param {string} consequence A sentence.
+   * @param {string} [otherwise] What is said if the answer is not yes.
+   */
+  async confirm(what, consequence, otherwise = `${what}: nothing was changed`) {
+    if (!process.stdin.isTTY) {
+      const message = `${what}: standard input is no terminal to ask at; add --yes to go on`
+      throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, message)
+    }
+    const answer = await this.ask(`${consequence} Go on? [y/N] `)
+    if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('NOT_CONFIRMED', EXIT.no, otherwise)
   }
 
   /**

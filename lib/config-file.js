@@ -8,6 +8,7 @@ const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { types } = require('node:util')
 const { SecretError } = require('./errors')
+const { faultOf } = require('./json-fault')
 const { readText } = require('./read-file')
 
 const STEM = 'tcs-secrets.config'
@@ -133,11 +134,10 @@ function textOf(file) {
 function parse(text, file) {
   try {
     return JSON.parse(text)
-  } catch (error) {
-    // The message of the parser would repeat a part of the file, which may be a credential.
-    const at = /at position (\d+)/.exec(/** @type {Error} */ (error).message)?.[1]
-    const line = at === undefined ? '' : ` (line ${text.slice(0, Number(at)).split('\n').length})`
-    throw invalid(`${file} is not valid JSON${line}`)
+  } catch {
+    const fault = faultOf(text)
+    const why = fault === null ? '' : ` (line ${fault.line}, column ${fault.column}): ${fault.reason}`
+    throw invalid(`${file} is not valid JSON${why}`)
   }
 }
 

@@ -22,7 +22,7 @@ function readText(file, most = MOST_BYTES) {
     if (stat.isDirectory()) throw notRead(`${file} is a directory, not a file`)
     if (!stat.isFile()) throw notRead(`${file} is no regular file`)
     if (stat.size > most) throw notRead(`${file} has ${stat.size} bytes, ${most} are allowed`)
-    return fs.readFileSync(handle, 'utf8')
+    return decoded(fs.readFileSync(handle))
   } catch (error) {
     if (error instanceof FileNotRead) throw error
     const { code } = /** @type {NodeJS.ErrnoException} */ (error)
@@ -30,6 +30,13 @@ function readText(file, most = MOST_BYTES) {
   } finally {
     if (handle !== undefined) fs.closeSync(handle)
   }
+}
+
+/** UTF-8, or UTF-16 with its mark, as PowerShell writes it. @param {Buffer} bytes */
+function decoded(bytes) {
+  const mark = bytes.length % 2 === 0 && bytes.length > 1 ? bytes.readUInt16BE(0) : 0
+  if (mark === 0xfffe) return bytes.toString('utf16le')
+  return mark === 0xfeff ? bytes.swap16().toString('utf16le') : bytes.toString('utf8')
 }
 
 /** @type {Partial<Record<string, string>>} */

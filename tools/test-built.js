@@ -14,6 +14,7 @@ const PORTABLE = [
   'package/loader',
   'package/package',
   'observability/audit-file',
+  'cli/windows',
 ].map((name) => `__test__/${name}.test.js`)
 
 const args = process.argv.slice(2)

@@ -2,6 +2,7 @@
 
 // `tcs-secrets audit` and `report` as processes of their own, over the in-repo AWS endpoint and a real Redis.
 
+const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
@@ -158,6 +159,10 @@ describe('report', () => {
       3,
     ])
     const page = fs.readFileSync(file('report.html'), 'utf8')
+    // As `grep -v page-hash report.html | sha256sum` does.
+    const [, hash] = /id="page-hash">.*<code>([\da-f]{64})<\/code>/.exec(page) ?? []
+    const others = page.split('\n').filter((line) => !line.includes('page-hash'))
+    expect(createHash('sha256').update(others.join('\n')).digest('hex')).toBe(hash)
     for (const name of ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET', 'DATABASE_PASSWORD']) expect(page).toContain(name)
     for (const { layer } of document.performance.layers)
       expect([layer, page.includes(`>${layer}</text`)]).toEqual([layer, true])
@@ -197,7 +202,7 @@ describe('report', () => {
     expect([none.status, none.document.audit.error.code]).toEqual([0, 'SOURCE_UNAVAILABLE'])
   })
 
-  inChromium.each([600, 1400])('fits a window of %i pixels and draws every chart', async (width) => {
+  inChromium.each([390, 600, 1400])('fits a window of %i pixels and draws every chart', async (width) => {
     const log = file('secret-audit.jsonl')
     const service = new SecretDelivery({ environment: 'staging', aws: world.aws.options, audit: { path: log } })
     for (let i = 0; i < 10; i++) await service.getSecret('GITHUB_API_TOKEN')
@@ -216,12 +221,19 @@ describe('report', () => {
         charts: [...document.querySelectorAll('svg')].map((svg) => {
           const outer = svg.getBoundingClientRect()
           const inside = [...svg.querySelectorAll('rect, circle, line, text')].map((shape) => shape.getBoundingClientRect())
-          return outer.width > 100 && inside.length > 0 && inside.every((at) => at.top >= outer.top - 1 && at.bottom <= outer.bottom + 1)
+          return outer.width > 550 && inside.length > 0 && inside.every((at) => at.top >= outer.top - 1 && at.bottom <= outer.bottom + 1)
         }),
+        tables: [...document.querySelectorAll('section')].filter((section) => section.scrollWidth > section.clientWidth).length,
+        text: Math.min(...[...document.querySelectorAll('svg text')].map((text) => text.getBoundingClientRect().height)),
+        headings: getComputedStyle(document.querySelector('td'), '::before').content,
         fetched: performance.getEntriesByType('resource').length,
       }`,
     )
     expect(measured).toMatchObject({ width, overflow: 0, fetched: 0 })
+    expect(measured.tables).toBe(0)
+    // Text that can be read, at every width.
+    expect(measured.text).toBeGreaterThan(8)
+    expect(measured.headings.includes('Required')).toBe(width < 640)
     expect(measured.charts.length).toBeGreaterThanOrEqual(3)
     expect(measured.charts).not.toContain(false)
   })
@@ -249,6 +261,24 @@ describe('report', () => {
     expect(last?.p50Ms).toBeLessThan(0.111)
     expect(last?.p99Ms).toBeGreaterThanOrEqual(5)
     expect(last?.p99Ms).toBeLessThan(5.51)
+    const who = (/** @type {object} */ more) => JSON.stringify(record(1, { secret: 'A_B', ...more }))
+    const told = [{ outcome: 'ok', caller: 'billing' }, { outcome: 'ok', caller: 'billing' }, { outcome: 'ok' }]
+    const refused = [
+      { outcome: 'denied', caller: 'shop' },
+      { outcome: 'denied', secret: 'C_D' },
+    ]
+    write('who.jsonl', [...told, ...refused, { outcome: 'ok', caller: 'tcs-secrets' }].map(who).join('\n'))
+    const at = '2026-01-01T01:00:00.000Z'
+    expect((await trafficOf(file('who.jsonl'), 'staging')).secrets).toEqual({
+      A_B: {
+        lastReadAt: at,
+        callers: ['billing', 'without a label'],
+        denied: 1,
+        lastDeniedAt: at,
+        deniedCallers: ['shop'],
+      },
+      C_D: { lastReadAt: null, callers: [], denied: 1, lastDeniedAt: at, deniedCallers: ['without a label'] },
+    })
     write('empty.jsonl', '')
     expect(await trafficOf(file('empty.jsonl'), 'staging')).toMatchObject({ spans: [], reads: 0 })
   })

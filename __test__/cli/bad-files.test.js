@@ -5,6 +5,8 @@
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { parse } = require('../../cli/formats/dotenv')
+const { readText } = require('../../cli/read-file')
 const { temporaryDirectory } = require('../support/files')
 const { unprivileged } = require('../support/unprivileged')
 const { Cli } = require('../support/cli')
@@ -81,6 +83,14 @@ describe.each(Object.entries(KINDS))('%s', (kind, make) => {
       isSoon: true,
     })
   })
+})
+
+test('an env file in UTF-16, as PowerShell writes it, has names', () => {
+  const wide = () => Buffer.from('\ufeffA_B=x\r\n', 'utf16le')
+  for (const bytes of [wide(), wide().swap16(), Buffer.from('\ufeffA_B=x\n')]) {
+    fs.writeFileSync(path.join(directory, '.env.dev'), bytes)
+    expect([...parse(readText(path.join(directory, '.env.dev')).replace(/^\ufeff/, ''))]).toEqual([['A_B', 'x']])
+  }
 })
 
 onUnix('a working directory that is no more is no defect', async () => {

@@ -6,6 +6,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { loadConfig } = require('../../lib/config-file')
+const { faultOf } = require('../../lib/json-fault')
 const { root, temporaryDirectory } = require('../support/files')
 
 /** @type {string} */
@@ -104,6 +105,68 @@ test('what is not JSON is refused without repeating it', async () => {
     expect(error).toEqual(refused('is not valid JSON'))
     expect(error.message).not.toContain('topsecret')
   }
+})
+
+test.each([
+  ['{ "a": "topsecret" x }', 1, 20, "a comma or '}' is missing before this"],
+  ['{\n  "a": topsecret\n}', 2, 8, 'this is no value: a text needs double quotes'],
+  ['{ "a": "topsecret', 1, 8, 'a text does not end in its line'],
+  ['{\n  "a": 1,\n}', 2, 9, "there is a comma before '}'"],
+  ['{\n  // topsecret\n  "a": 1 }', 2, 3, 'JSON has no comments'],
+  ["{ 'a': 1 }", 1, 3, 'names have double quotes'],
+  ['{ "a": \'topsecret\' }', 1, 8, 'texts have double quotes'],
+  ['{ a: 1 }', 1, 3, 'a name in double quotes is missing'],
+  ['{ "a" 1 }', 1, 7, "':' is missing after a name"],
+  ['{ "a": 1', 1, 9, "the document ends before '}'"],
+  ['', 1, 1, 'the document ends too early'],
+  ['{} {}', 1, 4, 'something follows the end of the document'],
+  ['{ "a": "\\x" }', 1, 8, 'a text has a control character or an escape that JSON does not have'],
+  ['[1,,2]', 1, 4, 'a value is missing'],
+  ['{ "a": 01 }', 1, 9, "a comma or '}' is missing before this"],
+])('%j is told by line, column and reason', async (text, line, column, reason) => {
+  write('tcs-secrets.config.json', text)
+  const error = await loadConfig({ from: directory }).catch((thrown) => thrown)
+  expect(error).toEqual(refused(`is not valid JSON (line ${line}, column ${column}): ${reason}`))
+  expect(error.message).not.toContain('topsecret')
+})
+
+test('what is said to be no JSON is none, and the other way round', () => {
+  const pieces = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"a"',
+    '"',
+    '1',
+    '-0.5e3',
+    'true',
+    'nul',
+    ' ',
+    '\n',
+    '//',
+    "'",
+    '\\u00e9',
+    '\t',
+  ]
+  let state = 3
+  const next = (/** @type {number} */ below) => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) % below
+  let valid = 0
+  for (let round = 0; round < 30_000; round++) {
+    const text = Array.from({ length: 1 + next(7) }, () => pieces[next(pieces.length)]).join('')
+    let isJson = true
+    try {
+      JSON.parse(text)
+    } catch {
+      isJson = false
+    }
+    expect([text, faultOf(text) === null]).toEqual([text, isJson])
+    if (isJson) valid++
+  }
+  expect(valid).toBeGreaterThan(100)
+  expect(faultOf('['.repeat(100_000))).toMatchObject({ reason: expect.stringContaining('nested') })
 })
 
 test('a file that is missing, huge, no file or of another kind is refused', async () => {

@@ -3,8 +3,10 @@
 // A migration with judgement: a file of sixty mixed entries, walked from plan to retire, in which every byte is compared.
 
 const fs = require('node:fs')
-const { cliWorld } = require('../support/cli-world')
+const { cliWorld, error } = require('../support/cli-world')
 const { until } = require('../support/until')
+
+const onLinux = process.platform === 'linux' ? test : test.skip
 
 const world = cliWorld()
 const { canary, cli, file, write } = world
@@ -188,6 +190,33 @@ test('a file of configuration only is done at once, and a validation of nothing 
   expect((await cli.run('migrate apply --yes')).status).toBe(0)
   const { stdout } = await cli.run('migrate validate --only consistency access')
   expect(stdout).toMatch(/^consistency +unchecked +there is no secret to check$/m)
+})
+
+onLinux('on a terminal it asks, and lets one choose from a list', async () => {
+  env(`PORT=3000\nCUT_TOKEN=${canary}#x\nLEGACY_TOKEN=${canary}\nOTHER_TOKEN=${canary}\n`)
+  write('tcs-secrets.config.json', {})
+  const line = `exec '${process.execPath}' '${require.resolve('../../cli')}' migrate apply`
+  const refused = cli.start(['-qec', line, '/dev/null'], { command: ['script'] })
+  await until('it asks', () => refused.outcome.stdout.includes('Go on? [y/N]'))
+  refused.child.stdin.write('n\n')
+  expect(await refused.ended).toMatchObject({ status: 1, stdout: expect.stringContaining('nothing was changed') })
+  const { child, outcome, ended } = cli.start(['-qec', `${line} --choose`, '/dev/null'], { command: ['script'] })
+  await until('it shows the list', () => /4 +no +PORT/.test(outcome.stdout.replace(/\u001b\[\d+m/g, '')))
+  child.stdin.write('2,3\n')
+  await until('it shows the list again', () =>
+    /2 +no +OTHER_TOKEN[^]*3 +yes +CUT_TOKEN/.test(outcome.stdout.replace(/\u001b\[\d+m/g, '')),
+  )
+  child.stdin.write('\n')
+  await until('it asks', () => outcome.stdout.includes('Go on? [y/N]'))
+  child.stdin.write('y\n')
+  expect((await ended).status).toBe(0)
+  for (const name of ['LEGACY_TOKEN', 'CUT_TOKEN']) expect(await world.aws.versions(`${name}_staging`)).toHaveLength(1)
+  for (const name of ['OTHER_TOKEN', 'PORT'])
+    expect(await world.aws.versions(`${name}_staging`).catch(() => [])).toEqual([])
+  expect(await cli.json('migrate apply --choose')).toMatchObject({
+    status: 2,
+    document: error('USAGE', '--choose needs a terminal'),
+  })
 })
 
 test('long work shows its progress, and Ctrl-C says what was done', async () => {

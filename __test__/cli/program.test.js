@@ -68,6 +68,19 @@ describe('the program', () => {
     expect([status, document.place]).toEqual([0, file('.env.staging')])
   })
 
+  test('--verbose shows what happens inside, without values, and logLevel does the same', async () => {
+    const throttled = { times: 1, action: { error: { status: 400, code: 'ThrottlingException' } } }
+    const get = async (/** @type {string} */ more) => {
+      await world.aws.fault(throttled)
+      const { status, stdout, stderr } = await cli.run(`get github api_token${more}`)
+      expect([status, stdout]).toEqual([0, expect.stringContaining('GITHUB_API_TOKEN_staging')])
+      return stderr
+    }
+    write('loud.json', { ...config, logLevel: 'debug' })
+    expect(await get('')).toBe('')
+    for (const more of [' --verbose', ' -c loud.json']) expect(await get(more)).toMatch(/Throttling|throttl/i)
+  })
+
   onLinux('has colours on a terminal only, and never with NO_COLOR', async () => {
     const [terminal, plain, piped] = await Promise.all([
       cli.terminal('list'),

@@ -6,8 +6,7 @@ const { spawnSync } = require('node:child_process')
 const { createHash, randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
-const { tooLong, variables } = require('../../cli/child')
-const { root, temporaryDirectory } = require('../support/files')
+const { temporaryDirectory } = require('../support/files')
 const { until } = require('../support/until')
 const { Cli } = require('../support/cli')
 
@@ -275,38 +274,6 @@ describe('--watch', () => {
     await until('it looked again', () => outcome.stdout === '1\n2\n')
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ signal: 'SIGTERM' })
-  })
-})
-
-describe('Windows', () => {
-  test('variables differ in more than case, so that no secret hides behind another spelling', () => {
-    const base = { Path: 'C:\\', Github_Api_Token: 'old' }
-    const over = new Map([['GITHUB_API_TOKEN', 'new']])
-    expect(variables(base, over, 'win32')).toEqual({ Path: 'C:\\', GITHUB_API_TOKEN: 'new' })
-    expect(variables(base, over, 'linux')).toEqual({ ...base, GITHUB_API_TOKEN: 'new' })
-  })
-
-  test('a value that is too long is named', () => {
-    expect(tooLong('A', 'x'.repeat(32_767), 'win32')).toBe('A has 32767 characters, and a variable at most 32766')
-    expect(tooLong('A', 'x'.repeat(32_766), 'win32')).toBeUndefined()
-    expect(tooLong('A', 'x'.repeat(1_000_000), 'darwin')).toBeUndefined()
-  })
-
-  test('.cmd files are started by cmd.exe, and no argument becomes a command', () => {
-    fs.writeFileSync(path.join(directory, 'tool.cmd'), '@echo off\r\n')
-    const script = `Object.defineProperty(process, 'platform', { value: 'win32' })
-      const parse = require('cross-spawn')._parse
-      const { command, args, options } = parse('./tool.cmd', ['a b', 'say "x" & calc.exe', '%PATH%', 'C:\\\\dir\\\\', '^|<>'], { env: process.env })
-      console.log(JSON.stringify({ command, args, verbatim: options.windowsVerbatimArguments }))`
-    const { stdout } = spawnSync(process.execPath, ['-e', script], {
-      cwd: directory,
-      encoding: 'utf8',
-      env: { ...process.env, NODE_PATH: path.join(root, 'node_modules'), comspec: 'cmd.exe' },
-    })
-    const { command, args, verbatim } = JSON.parse(stdout)
-    expect([command, args.slice(0, 3), verbatim]).toEqual(['cmd.exe', ['/d', '/s', '/c'], true])
-    // Every special character is escaped: no bare & | < > % or quote.
-    expect(args[3].slice(1, -1).replace(/\^./g, '')).not.toMatch(/[&|<>%"]/)
   })
 })
 

@@ -109,7 +109,7 @@ test('the hostile text is shown, and JSON means the same', async () => {
 test('arguments, and records of a log that somebody wrote, are no exception', async () => {
   fs.writeFileSync(
     path.join(directory, 'forged.jsonl'),
-    `${JSON.stringify({ time: EVIL, event: EVIL, secret: EVIL, caller: EVIL, outcome: 5 })}\n{"event":null}\n`,
+    `${JSON.stringify({ time: '2026-01-01T00:00:00.000Z', event: EVIL, secret: EVIL, caller: EVIL, outcome: 5 })}\n{"event":null}\n`,
   )
   const outcomes = await Promise.all([
     cli.run(['get', EVIL]),

@@ -268,3 +268,41 @@ test('JSON comes parsed, and what is none is not quoted', async () => {
   const error = await delivery.getToolSecretJson('t', 'b').catch((error) => error)
   expect(error).toMatchObject({ code: 'SOURCE_RESPONSE_INVALID', message: 'T_B is not JSON' })
 })
+
+describe('a secret that AWS denies and never gave', () => {
+  const denied = async () => {
+    await aws.deny({ actions: ['GetSecretValue'], secrets: ['T_A_production'] })
+    const warnings = []
+    const logger = { warn: (message) => warnings.push(message) }
+    return { warnings, logger }
+  }
+
+  test('comes from another source, in production too, with a warning', async () => {
+    const { warnings, logger } = await denied()
+    const delivery = deliver({ logger, runtime: { variables: { T_A: 'v' } } })
+    expect([await delivery.getToolSecret('t', 'a'), await delivery.getSecret('T_A')]).toEqual(['v', 'v'])
+    expect((await delivery.explain('T_A')).answeredBy).toBe('runtime')
+    expect(warnings.filter((warning) => /T_A: AWS denies it, and has it or not/.test(String(warning)))).toHaveLength(1)
+  })
+
+  test('is denied, or not there, where no source has it', async () => {
+    const { logger } = await denied()
+    const delivery = deliver({ logger })
+    const error = { code: 'SECRET_ACCESS_DENIED', message: expect.stringContaining('denied, or not there') }
+    await expect(delivery.getToolSecret('t', 'a')).rejects.toMatchObject(error)
+    await expect(delivery.getToolSecret('t', 'a')).rejects.toMatchObject(error)
+    expect(delivery.metrics.prometheus()).toMatch(/^secret_delivery_not_shown_total.* 2$/m)
+  })
+
+  test('is denied, whatever other sources have, once AWS gave it', async () => {
+    await aws.put({ T_A_production: 'v' })
+    const { logger } = { logger: { warn() {} } }
+    const delivery = deliver({ logger, runtime: { variables: { T_A: 'other' } }, cache: { ttlSeconds: 1 } })
+    expect(await delivery.getToolSecret('t', 'a')).toBe('v')
+    await denied()
+    await expect(delivery.refresh('T_A')).rejects.toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+    const error = await delivery.getToolSecret('t', 'a').catch((error) => error)
+    expect(error).toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+    expect(error.message).not.toContain('not there')
+  })
+})

@@ -8,6 +8,8 @@ const path = require('node:path')
 const { temporaryDirectory } = require('./files')
 
 const DEADLINE_MS = 60_000
+/** The narrowest window of Chromium. */
+const LEAST_WIDTH = 500
 
 const hasChromium = () => spawnSync('chromium', ['--version']).error === undefined
 
@@ -56,17 +58,20 @@ function open(page, { width, height }, flags) {
  * @returns {any}
  */
 function evaluated(page, size, expression) {
-  const script = `<script>document.title = 'MEASURED' + JSON.stringify(${expression}) + 'END'</script>`
-  const stdout = open(
-    page.replace('</body>', () => `${script}</body>`),
-    size,
-    ['--dump-dom'],
-  )
+  const script = `<script>parent.document.title = 'MEASURED' + JSON.stringify(${expression}) + 'END'</script>`
+  const whole = page.replace('</body>', () => `${script}</body>`)
+  const stdout = open(size.width < LEAST_WIDTH ? framed(whole, size) : whole, size, ['--dump-dom'])
   const [, text] = /<title>MEASURED(.*?)END</s.exec(stdout) ?? []
   if (text === undefined) throw new Error('the page measured nothing')
   return JSON.parse(
     text.replaceAll('&quot;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'),
   )
+}
+
+/** A page in a frame, which may be narrower than a window. @param {string} page @param {{ width: number, height: number }} size */
+function framed(page, { width, height }) {
+  const escaped = page.replaceAll('&', '&amp;').replaceAll('"', '&quot;')
+  return `<title></title><body><iframe style="width:${width}px;height:${height}px;border:0" srcdoc="${escaped}"></iframe></body>`
 }
 
 /**
@@ -75,7 +80,7 @@ function evaluated(page, size, expression) {
  * @param {string} picture The PNG file to write.
  */
 function photographed(page, size, picture) {
-  open(page, size, [`--screenshot=${picture}`])
+  open(size.width < LEAST_WIDTH ? framed(page, size) : page, size, [`--screenshot=${picture}`])
 }
 
 module.exports = { evaluated, inChromium, photographed }

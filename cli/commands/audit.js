@@ -49,7 +49,7 @@ module.exports = (program, handle) => {
       'Finds records of the log and its older files, and says how many deliveries they stand for. A time is ISO 8601, or a span before now such as 24h or 7d. An actor is a label (caller), user, host, program, process id or instance, or one of them by name, such as user=root.',
     examples: [
       'audit query --secret GITHUB_API_TOKEN --since 7d',
-      'audit query --tool database --outcome denied --since 2026-01-01 --json',
+      'audit query --tool database --outcome denied --since 2026-01-01',
       'audit query --actor user=root --since 24h',
     ],
     exits: { 0: 'the records were printed', 4: 'the log cannot be read' },

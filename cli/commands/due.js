@@ -7,6 +7,8 @@ const { told } = require('../words')
 
 /** @typedef {import('../../index').RotationDue} RotationDue */
 
+/** States that need somebody. */
+const NEEDY = new Set(['due', 'unknown'])
 const COLOURS = /** @type {const} */ ({ due: 'red', announced: 'yellow', unknown: 'red', manual: 'dim' })
 
 /** @type {import('../program').AddCommand} */
@@ -15,16 +17,29 @@ module.exports = (program, _, handleOpen) => {
     summary: 'show when declared secrets are due for rotation',
     description:
       "Shows when each declared secret is due for rotation, by its policy or the environment's interval. 'manual': no automatic rotation in this environment; 'unknown': AWS has no such secret, or did not answer.",
-    examples: ['due --environment production', 'due --json | jq \'.secrets[] | select(.state == "due") | .name\''],
-    exits: { 0: 'the dates were printed, even if secrets are due', 3: 'the configuration is wrong' },
-  }).action(
-    handleOpen(async ({ terminal, delivery }) => {
-      const secrets = await delivery.rotation.due()
-      const { environment } = delivery
-      terminal.result({ environment, secrets }, (shown) => table(shown, terminal))
-      return EXIT.ok
-    }),
-  )
+    examples: [
+      'due --environment production',
+      'due --check || mail -s "secrets are due" ops@example.com',
+      'due --json | jq \'.secrets[] | select(.state == "due") | .name\'',
+    ],
+    exits: {
+      0: 'the dates were printed; with --check: no secret is due',
+      1: 'with --check: a secret is due, or its date is unknown',
+      3: 'the configuration is wrong',
+    },
+  })
+    .option('--check', 'for cron: print only what needs somebody, and end with 1 if there is something')
+    .action(
+      handleOpen(async ({ terminal, delivery }, { check }) => {
+        const all = await delivery.rotation.due()
+        const secrets = check ? all.filter(({ state }) => NEEDY.has(state)) : all
+        const { environment } = delivery
+        if (!check || terminal.json || secrets.length > 0) {
+          terminal.result({ environment, secrets }, (shown) => table(shown, terminal))
+        }
+        return check && secrets.length > 0 ? EXIT.no : EXIT.ok
+      }),
+    )
 }
 
 /**

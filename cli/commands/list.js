@@ -1,12 +1,15 @@
 'use strict'
 
+const { nameOf } = require('../../lib/config-file')
 const { define } = require('../define')
 const { namesInEnvFile } = require('../env-file')
 const { EXIT } = require('../exit')
 const { toolMeant } = require('../secrets')
 
-/** How many undeclared names are looked up at once; each may cost an AWS call. */
+/** How many explanations are made at once. */
 const AT_ONCE = 8
+/** How long the copies of this run are kept. */
+const KEPT_SECONDS = 600
 
 /** @typedef {import('../context').SecretDelivery} SecretDelivery */
 /** @typedef {import('../context').Config} Config */
@@ -22,11 +25,11 @@ const AT_ONCE = 8
  */
 
 /** @type {import('../program').AddCommand} */
-module.exports = (program, _, handleOpen) => {
+module.exports = (program, handle) => {
   define(program, 'list', {
     summary: 'list secrets with their source and state',
     description:
-      'Lists the declared secrets and the names of the env file that are not declared; for a tool without declared secrets, the secrets that the sources have. Values are not printed.',
+      'Lists the declared secrets and the names of the env file that are not declared; for a tool without declared secrets, the secrets that the sources have. Values are not printed. Twenty names cost one AWS call.',
     examples: ['list', 'list github --environment staging', 'list --json'],
     exits: {
       0: 'the list was printed, whatever the state of the secrets',
@@ -35,66 +38,73 @@ module.exports = (program, _, handleOpen) => {
   })
     .argument('[tool]', 'only the secrets of this tool')
     .action(
-      handleOpen(async ({ terminal, delivery, config }, tool) => {
-        const secrets = [...(await known(delivery, config, tool)), ...(await undeclared(delivery, config, tool))]
-        const { environment } = delivery
-        terminal.result({ environment, tool: tool ?? null, secrets }, ({ secrets }) =>
-          secrets.length > 0
-            ? shown(secrets, terminal)
-            : `No secrets are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
-        )
-        return EXIT.ok
-      }),
+      handle((context, tool) =>
+        context.withDelivery((delivery, config) => list(context, delivery, config, tool), cached),
+      ),
     )
 }
 
-/**
- * @param {SecretDelivery} delivery
- * @param {Config} config
- * @param {string | undefined} tool
- * @returns {Promise<Listed[]>}
- */
-async function known(delivery, { declared }, tool) {
-  const byName = new Map(declared.map((secret) => [secret.name, secret]))
-  const { secrets } =
-    tool === undefined ? await delivery.validateApplicationFunctionality() : await delivery.validateToolSecrets(tool)
-  return secrets.map(({ name, present, source, versionId, issues }) => {
-    const error = issues.find(({ code }) => code === 'SOURCE_ERROR')?.message ?? null
-    const { required = false } = byName.get(name) ?? {}
-    const state = error === null ? (present ? 'present' : 'absent') : 'error'
-    // A copy in memory was made a moment ago: the search for the secrets of a tool has read them.
-    const from = source === 'memory' ? 'aws' : source
-    return { name, declared: byName.has(name), required, source: from, versionId, state, error }
-  })
+/** With copies in memory, so that an explanation of what was read asks nobody. @param {Config['options']} options */
+function cached(options) {
+  const { cache } = options
+  return { ...options, cache: { ttlSeconds: KEPT_SECONDS, ...(cache || {}), negativeTtlSeconds: KEPT_SECONDS } }
 }
 
 /**
+ * @param {import('../context').Context} context
  * @param {SecretDelivery} delivery
  * @param {Config} config
  * @param {string | undefined} tool
- * @returns {Promise<Listed[]>}
  */
-async function undeclared(delivery, config, tool) {
-  const declared = new Set(config.declared.map(({ name }) => name))
-  // `known` has already found the secrets of a tool without declarations.
-  if (tool !== undefined && !config.declared.some((secret) => secret.tool?.toUpperCase() === tool.toUpperCase()))
-    return []
-  const prefix = tool === undefined ? '' : `${tool.toUpperCase()}_`
-  const names = namesInEnvFile(config, delivery.environment).filter(
-    (name) => name.startsWith(prefix) && !declared.has(name),
-  )
+async function list({ terminal }, delivery, config, tool) {
+  const known = new Map(config.declared.map((secret) => [secret.name, secret]))
+  const names = await namesOf(delivery, config, tool)
+  // Read together, in calls of twenty. An error is told by the explanation.
+  await Promise.all(names.map((name) => delivery.getSecret(name).catch(() => null)))
   /** @type {Listed[]} */
-  const listed = []
-  while (names.length > 0) listed.push(...(await Promise.all(names.splice(0, AT_ONCE).map(found))))
-  return listed
+  const secrets = []
+  while (names.length > 0) secrets.push(...(await Promise.all(names.splice(0, AT_ONCE).map(found))))
+  const { environment } = delivery
+  terminal.result({ environment, tool: tool ?? null, secrets }, ({ secrets }) =>
+    secrets.length > 0
+      ? shown(secrets, terminal)
+      : `No secrets are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
+  )
+  return EXIT.ok
 
   /** @param {string} name @returns {Promise<Listed>} */
   async function found(name) {
-    const { answeredBy: source, versionId, error } = await delivery.explain(name)
-    const state = error === null ? (source === null ? 'absent' : 'present') : 'error'
-    const message = error && `${error.code}: ${error.message}`
-    return { name, declared: false, required: false, source, versionId, state, error: message }
+    const { answeredBy, versionId, error: failure } = await delivery.explain(name)
+    const { required = false } = known.get(name) ?? {}
+    const error =
+      failure === null || String(failure.code) === 'SECRET_MISSING' ? null : `${failure.code}: ${failure.message}`
+    const state = error === null ? (answeredBy === null ? 'absent' : 'present') : 'error'
+    // A copy in memory was made a moment ago.
+    const source = answeredBy === 'memory' ? 'aws' : answeredBy
+    return { name, declared: known.has(name), required, source, versionId, state, error }
   }
+}
+
+/**
+ * The names to list: those that are declared, then those of the env file; for a tool without declarations those that are found.
+ *
+ * @param {SecretDelivery} delivery
+ * @param {Config} config
+ * @param {string | undefined} tool
+ * @returns {Promise<string[]>}
+ */
+async function namesOf(delivery, config, tool) {
+  const isAsked = (/** @type {string | null} */ of) => tool === undefined || of?.toUpperCase() === tool.toUpperCase()
+  const declared = config.declared.filter((secret) => isAsked(secret.tool)).map(({ name }) => name)
+  if (tool !== undefined && declared.length === 0) {
+    return Object.keys(await delivery.getToolSecrets(tool)).map((type) => nameOf(tool, type))
+  }
+  const known = new Set(config.declared.flatMap(({ name }) => [name, name.replaceAll('-', '_')]))
+  const prefix = tool === undefined ? '' : `${tool.toUpperCase()}_`
+  const others = namesInEnvFile(config, delivery.environment).filter(
+    (name) => name.startsWith(prefix) && !known.has(name),
+  )
+  return [...declared.sort(), ...others]
 }
 
 /**

@@ -6,7 +6,7 @@ const { Option } = require('commander')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { judge } = require('../judgement')
-const { told } = require('../words')
+const { plural, told } = require('../words')
 const { VALIDATIONS, loadChecks, shown, validate, warnOf } = require('../validations')
 
 /** How long the process waits for its output to be read, in milliseconds. */
@@ -58,17 +58,17 @@ module.exports = (program, _, handleOpen) => {
     exits: {
       0: 'no secret failed, and none has another value in AWS',
       1: 'a secret failed or has another value in AWS',
-      2: '--yes is missing',
+      2: 'there is no terminal to ask on, and --yes is missing',
     },
   })
+    .option('--choose', 'choose from a list on the terminal')
     .option('--overwrite', 'also overwrite secrets that have another value in AWS')
-    .option('-y, --yes', 'needed, since it writes to AWS')
+    .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async (open, options) => {
         const { terminal, delivery } = open
-        needsYes(options, 'apply', 'migrate plan')
         const { overwrite = false } = options
-        const { scope, stays, doubtful } = chosen(open, options)
+        const { scope, stays, doubtful } = await decided(open, options, 'apply', 'are written to AWS')
         const stopping = stopped(terminal)
         const report = await delivery.migration.apply({ ...scope, overwrite, onProgress: stopping.onProgress })
         stopping.end()
@@ -85,15 +85,19 @@ module.exports = (program, _, handleOpen) => {
     description:
       'Removes from the env file the secrets that AWS has with the same value, compared now. Keeps a backup beside the file with mode 0600; delete it once it is not needed.',
     examples: ['migrate retire --yes', 'migrate retire --phase critical --mode remove --yes'],
-    exits: { 0: 'done', 1: 'a secret could not be compared', 2: '--yes is missing' },
+    exits: {
+      0: 'done',
+      1: 'a secret could not be compared',
+      2: 'there is no terminal to ask on, and --yes is missing',
+    },
   })
+    .option('--choose', 'choose from a list on the terminal')
     .option('--mode <mode>', "what replaces an assignment: a 'comment' with the name, or nothing: 'remove'", 'comment')
-    .option('-y, --yes', 'needed, since it changes the file')
+    .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async (open, options) => {
         const { terminal, delivery } = open
-        needsYes(options, 'retire', 'migrate plan')
-        const { scope, stays, doubtful } = chosen(open, options)
+        const { scope, stays, doubtful } = await decided(open, options, 'retire', 'are taken out of the file')
         const report = await delivery.migration.retire({ ...scope, mode: options.mode })
         terminal.result({ ...report, stays, doubtful }, (report) => {
           const backup = report.backup === null ? '' : `The file as it was: ${report.backup}\n`
@@ -144,13 +148,17 @@ module.exports = (program, _, handleOpen) => {
   define(migrate, 'rollback', {
     summary: 'restore the env file as it was before retire',
     examples: ['migrate rollback --yes'],
-    exits: { 0: 'the file is restored', 2: '--yes is missing', 4: 'there is no backup' },
+    exits: {
+      0: 'the file is restored',
+      2: 'there is no terminal to ask on, and --yes is missing',
+      4: 'there is no backup',
+    },
   })
     .option('--backup <name>', 'name of the backup (default: the newest)')
-    .option('-y, --yes', 'needed, since it changes the file')
+    .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async ({ terminal, delivery }, options) => {
-        needsYes(options, 'rollback', 'migrate plan')
+        await confirmed(terminal, options, 'rollback', 'The env file becomes what it was before retire.')
         const report = await delivery.migration.rollback({ backup: options.backup })
         terminal.result(report, (report) => `${report.file} is ${report.backup} again\n`)
         return EXIT.ok
@@ -204,11 +212,59 @@ function scopeOf({ phase, name }) {
   return { phase: /** @type {import('../../index').MigrationPhase | undefined} */ (phase), names: name }
 }
 
-/** @param {{ yes?: boolean }} options @param {string} command @param {string} instead */
-function needsYes({ yes }, command, instead) {
+/**
+ * What a step that changes something is about, once somebody has agreed.
+ *
+ * @param {import('../program').Open} open
+ * @param {Parameters<typeof chosen>[1] & { yes?: boolean, choose?: boolean }} options
+ * @param {string} step
+ * @param {string} consequence
+ */
+async function decided(open, options, step, consequence) {
+  const { terminal, delivery } = open
+  const found = chosen(open, options)
+  const { scope, stays, doubtful } = found
+  if (options.choose && scope.names !== undefined) {
+    const names = await picked(terminal, scope.names, [...doubtful, ...stays])
+    const isLeft = (/** @type {Judged} */ { name }) => !names.includes(name)
+    Object.assign(found, { scope: { ...scope, names }, stays: stays.filter(isLeft), doubtful: doubtful.filter(isLeft) })
+  }
+  const count = found.scope.names === undefined ? 'Secrets' : plural(found.scope.names.length, 'name')
+  const question = `${count} of ${delivery.environment}: those that fit ${consequence}.`
+  await confirmed(terminal, options, step, question)
+  return found
+}
+
+/** @param {Terminal} terminal @param {{ yes?: boolean }} options @param {string} step @param {string} question */
+async function confirmed(terminal, { yes }, step, question) {
   if (yes) return
-  const message = `migrate ${command} changes something; see 'tcs-secrets ${instead}', then add --yes`
+  if (process.stdin.isTTY) return terminal.confirm(`migrate ${step}`, question)
+  const message = `migrate ${step} changes something; see 'tcs-secrets migrate plan', then add --yes`
   throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, message)
+}
+
+/**
+ * Lets somebody choose from a list.
+ *
+ * @param {Terminal} terminal
+ * @param {string[]} names Chosen so far.
+ * @param {Judged[]} others
+ * @returns {Promise<string[]>}
+ */
+async function picked(terminal, names, others) {
+  if (!process.stdin.isTTY)
+    throw new CliError('USAGE', EXIT.usage, '--choose needs a terminal; use --include and --exclude')
+  const list = [...names.map((name) => ({ name, why: '' })), ...others]
+  const isOn = list.map((_, i) => i < names.length)
+  for (;;) {
+    const rows = list.map(({ name, why }, i) => [String(i + 1), isOn[i] ? 'yes' : 'no', name, why])
+    terminal.note(terminal.table(['NUMBER', 'MOVES', 'NAME', 'WHY NOT'], rows).trimEnd())
+    const answer = await terminal.ask('Numbers to change, such as 2 or 4-6 (Enter: go on): ')
+    if (answer.trim() === '') return list.filter((_, i) => isOn[i]).map(({ name }) => name)
+    for (const [, from = '', to = from] of answer.matchAll(/(\d+)(?:-(\d+))?/g)) {
+      for (let i = Number(from); i <= Math.min(Number(to), list.length); i++) isOn[i - 1] = !isOn[i - 1]
+    }
+  }
 }
 
 /** @param {import('../../index').MigrationPlan} plan @param {Terminal} terminal */

@@ -18,7 +18,7 @@ module.exports = (program, handle) => {
   define(program, 'report', {
     summary: 'write an HTML page for auditors',
     description:
-      'Writes one HTML page without external resources: where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, and the hit rate and latency of the reads in it. It contains no values. --json prints the same as data.',
+      'Writes one HTML page without external resources: where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, the hit rate and latency of the reads in it, and who read and who was refused each secret. It contains no values, and ends with a hash of itself. --json prints the same as data.',
     examples: [
       'report --out report.html --environment production',
       'report --out report.html --audit-log /var/log/secret-audit.jsonl',

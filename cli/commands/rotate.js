@@ -55,16 +55,9 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes }
  * @param {import('../terminal').Terminal} terminal
  */
 async function confirm(name, environment, hooks, terminal) {
-  if (!process.stdin.isTTY) {
-    throw new CliError(
-      'CONFIRMATION_NEEDED',
-      EXIT.usage,
-      `rotate ${name}: standard input is no terminal to ask at; add --yes to go on`,
-    )
-  }
   const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'
-  const answer = await terminal.ask(`${name} gets a new value in ${environment} now.${target} Go on? [y/N] `)
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('NOT_CONFIRMED', EXIT.no, `${name} was not rotated`)
+  const question = `${name} gets a new value in ${environment} now.${target}`
+  await terminal.confirm(`rotate ${name}`, question, `${name} was not rotated`)
 }
 
 /**

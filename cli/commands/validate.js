@@ -1,9 +1,8 @@
 'use strict'
 
-const { Option } = require('commander')
 const { declaredTools, noToolsDeclared } = require('../context')
 const { define } = require('../define')
-const { ENVIRONMENTS } = require('../environments')
+const { knownEnvironment } = require('../environments')
 const { EXIT } = require('../exit')
 const { judge } = require('../judgement')
 const { warnOf } = require('../validations')
@@ -25,14 +24,10 @@ module.exports = (program, _, handleOpen) => {
     exits: { 0: 'there are no errors; there may be warnings', 1: 'there are errors', 3: 'no tools are declared' },
   })
     .argument('[tool]', 'only this tool (default: all declared tools)')
-    .addOption(
-      new Option(
-        '--other-environments <name...>',
-        'also check whether these environments have the same values in AWS',
-      ).choices(ENVIRONMENTS),
-    )
+    .option('--other-environments <name...>', 'also check whether these environments have the same values in AWS')
     .action(
       handleOpen(async ({ terminal, delivery, config }, tool, { otherEnvironments }) => {
+        for (const name of otherEnvironments ?? []) knownEnvironment(name, config.options)
         warnOf(judge(config, delivery.environment, {})?.doubtful ?? [], terminal)
         if (tool === undefined && config.declared.length === 0 && declaredTools(config).length === 0)
           throw noToolsDeclared(config)

@@ -35,10 +35,27 @@ function envFileFindings(file, { status, reason }) {
   const found =
     status === 'down' || status === 'degraded'
       ? [finding('env file', 'error', reason ?? status, `repair or remove ${file}`)]
-      : modeFindings('env file', file)
+      : [...modeFindings('env file', file), ...encodingFindings(file)]
   if (isIgnored(file) !== false) return found
   const fix = `echo '${path.basename(file)}' >> ${path.join(path.dirname(file), '.gitignore')}`
   return [...found, finding('env file', 'warning', `git does not ignore ${file}`, fix)]
+}
+
+/**
+ * PowerShell's `>` writes UTF-16, which is read here and by few other programs.
+ *
+ * @param {string} file
+ */
+function encodingFindings(file) {
+  const start = Buffer.alloc(2)
+  const handle = fs.openSync(file, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0))
+  try {
+    fs.readSync(handle, start, 0, 2, 0)
+  } finally {
+    fs.closeSync(handle)
+  }
+  const isUtf16 = ['fffe', 'feff'].includes(start.toString('hex'))
+  return isUtf16 ? [finding('env file', 'warning', `${file} is UTF-16`, 'save it as UTF-8, for other programs')] : []
 }
 
 /** @param {string} check @param {string} file @returns {Finding[]} */

@@ -2,6 +2,7 @@
 
 // The report as one HTML page: no scripts, no external resources, no values.
 
+const { createHash } = require('node:crypto')
 const { moment, relative } = require('../times')
 const { DAYS, calendarChart, hitRateChart, latencyChart, readLatencyChart } = require('./charts')
 const { Html, html } = require('./html')
@@ -23,6 +24,9 @@ const MARKS = /** @type {Record<string, string>} */ ({
   manual: 'quiet',
   unknown: 'warn',
 })
+
+/** Where the hash of the page goes, on a line of its own. */
+const HASH_LINE = '<!-- hash -->'
 
 const PARTS = /** @type {const} */ ([
   ['aws', 'AWS Secrets Manager'],
@@ -55,11 +59,26 @@ function page(report) {
           <h1>Secrets in ${environment}</h1>
           <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
           ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
-          ${trafficSection(report)} ${auditSection(report)} ${healthSection(report)}
+          ${trafficSection(report)} ${denialsSection(report)} ${auditSection(report)} ${healthSection(report)}
+          ${new Html(HASH_LINE)}
         </main>
       </body>
     </html> `
-  return body.text
+  return sealed(body.text)
+}
+
+/**
+ * The page with the hash of everything but the line that has it.
+ *
+ * @param {string} text
+ */
+function sealed(text) {
+  const lines = text.split('\n')
+  const place = lines.findIndex((line) => line.includes(HASH_LINE))
+  const others = lines.filter((_, i) => i !== place).join('\n')
+  const hash = createHash('sha256').update(`${others}\n`).digest('hex')
+  lines[place] = `<p class="quiet" id="page-hash">SHA-256 of this page without this line: <code>${hash}</code></p>`
+  return `${lines.join('\n')}\n`
 }
 
 /** @param {Report} report */
@@ -85,7 +104,8 @@ function isAws(source) {
 }
 
 /** @param {Report} report */
-function secretsSection({ secrets }) {
+function secretsSection({ secrets, audit: { traffic } }) {
+  const readers = traffic?.secrets ?? {}
   const rows = secrets.map(
     ({ name, required, source, versionId, issues }) =>
       html`<tr>
@@ -93,6 +113,8 @@ function secretsSection({ secrets }) {
         <td>${required ? 'yes' : 'no'}</td>
         <td>${source ?? '–'}</td>
         <td class="name">${versionId ?? '–'}</td>
+        <td>${readers[name]?.lastReadAt ? moment(readers[name].lastReadAt) : '–'}</td>
+        <td>${readers[name]?.callers.join(', ') || '–'}</td>
         <td>
           ${
             issues.length === 0
@@ -107,8 +129,8 @@ function secretsSection({ secrets }) {
   return section(
     'Where secrets come from',
     table(
-      'Every declared secret, read as the service reads it.',
-      ['Secret', 'Required', 'Source', 'Version', 'Validation'],
+      'Every declared secret, read as the service reads it. The last read, and by whom, is from the audit log.',
+      ['Secret', 'Required', 'Source', 'Version', 'Last read', 'By', 'Validation'],
       rows,
     ),
   )
@@ -129,7 +151,7 @@ function rotationSection({ rotation, generatedAt }) {
   )
   return section(
     'Rotation calendar',
-    html`${calendarChart(rotation, now) ?? html`<p class="quiet">No secret has a date in the next ${DAYS} days.</p>`}
+    html`${chart(calendarChart(rotation, now)) ?? html`<p class="quiet">No secret has a date in the next ${DAYS} days.</p>`}
     ${table('All declared secrets.', ['Secret', 'State', 'Due', 'Last rotated', 'Policy'], rows)}`,
   )
 }
@@ -158,7 +180,7 @@ function latencySection({ performance, performanceError }) {
     : html`<p>${mark('error')} The 99th percentile of a layer is over the bound of ${seconds} seconds.</p>`
   return section(
     'Latency of each layer',
-    html`${verdict} ${latencyChart(performance)}
+    html`${verdict} ${chart(latencyChart(performance))}
       <p class="quiet">
         Percentiles: ${['p50', 'p95', 'p99'].map((name) => html`<span class="legend ${name}"></span>${name}`)}; dashed:
         the bound.
@@ -181,13 +203,30 @@ function trafficSection({ audit: { traffic } }) {
     'Reads of the service',
     html`<p>${reads} reads since ${since}${rate}. From the audit log, without those of tcs-secrets.</p>
       <h3>Cache hit rate by the ${by}; dashed: the goal of 80 %</h3>
-      ${lookups === 0 ? html`<p class="quiet">No cache was asked.</p>` : hitRateChart(traffic)}
+      ${lookups === 0 ? html`<p class="quiet">No cache was asked.</p>` : chart(hitRateChart(traffic))}
       <h3>Latency by the ${by}</h3>
-      ${readLatencyChart(traffic)}
+      ${chart(readLatencyChart(traffic))}
       <p class="quiet">
         Percentiles: ${['p50', 'p99'].map((name) => html`<span class="legend ${name}"></span>${name}`)}
       </p>`,
   )
+}
+
+/** @param {Report} report */
+function denialsSection({ audit: { traffic } }) {
+  if (traffic === null) return null
+  const denied = Object.entries(traffic.secrets).filter(([, { denied }]) => denied > 0)
+  if (denied.length === 0) return section('Refused reads', html`<p>${mark('ok')} The audit log has none.</p>`)
+  const rows = denied.map(
+    ([name, { denied, lastDeniedAt, deniedCallers }]) =>
+      html`<tr>
+        <th scope="row" class="name">${name}</th>
+        <td class="number">${denied}</td>
+        <td>${lastDeniedAt === null ? '–' : moment(lastDeniedAt)}</td>
+        <td>${deniedCallers.join(', ')}</td>
+      </tr> `,
+  )
+  return section('Refused reads', table('From the audit log.', ['Secret', '#Times', 'Last', 'By'], rows))
 }
 
 /** @param {Report} report */
@@ -269,9 +308,25 @@ function table(caption, headings, rows) {
       </tr>
     </thead>
     <tbody>
-      ${rows}
+      ${rows.map((row) => labelled(row, headings))}
     </tbody>
   </table>`
+}
+
+/** A row whose cells have their headings, for narrow screens. @param {Html} row @param {string[]} headings */
+function labelled({ text }, headings) {
+  let column = 0
+  return new Html(
+    text.replace(/<(td|th)\b/g, (_, tag) => {
+      const heading = (headings[column++] ?? '').replace(/^#/, '')
+      return html`<${new Html(tag)} data-label="${heading}"`.text
+    }),
+  )
+}
+
+/** @param {Html | null} svg */
+function chart(svg) {
+  return svg === null ? null : html`<div class="chart">${svg}</div>`
 }
 
 /** @param {string} state */

@@ -33,6 +33,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 td.number { font-variant-numeric: tabular-nums; text-align: right; padding-right: 24px; }
 thead th.number { text-align: right; padding-right: 24px; }
 .name, code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
+tbody th.name { overflow-wrap: break-word; }
 .mark { font-weight: 600; white-space: nowrap; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 ul { margin: 0; padding: 0; list-style: none; }
@@ -50,7 +51,21 @@ svg .p50 { fill: var(--accent); } svg .p95 { fill: var(--quiet); } svg .p99 { fi
 svg .due { fill: var(--bad); } svg .announced { fill: var(--warn); } svg .later { fill: var(--accent); }
 svg .hits { fill: var(--accent); } svg .below { fill: var(--warn); } svg .tick-y { fill: var(--quiet); font-size: 11px; }
 svg .manual, svg .unknown { fill: var(--quiet); }
-@media print { body { background: none; } section, .tile { break-inside: avoid; } }
+/* A chart keeps the size of its text, and scrolls by itself where it has no room. */
+.chart { overflow-x: auto; }
+.chart svg { min-width: 600px; }
+@media screen and (max-width: 640px) {
+  main { padding: 20px 12px 32px; }
+  section { padding: 16px 14px; }
+  /* Each cell has its line, behind its heading. */
+  table, caption, tbody, tbody tr, tbody th, tbody td { display: block; }
+  thead { display: none; }
+  tbody tr { padding: 10px 0; border-bottom: 1px solid var(--line); }
+  tbody tr:last-child { border-bottom: 0; }
+  tbody th, tbody td, td.number { padding: 2px 0; border: 0; text-align: left; }
+  tbody td::before { content: attr(data-label) ': '; color: var(--quiet); }
+}
+@media print { .chart svg { min-width: 0; } body { background: none; } section, .tile { break-inside: avoid; } }
 `
 
 module.exports = { style }

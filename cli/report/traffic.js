@@ -30,7 +30,19 @@ const ANSWERED = { hit: true, stale: true, miss: false }
  * @property {number} reads
  * @property {number} lookups
  * @property {number} hits
+ * @property {Record<string, Readers>} secrets By name.
  */
+/**
+ * @typedef {object} Readers Who read a secret, and who was refused it.
+ * @property {string | null} lastReadAt ISO 8601, UTC.
+ * @property {string[]} callers Labels of the services that got it, at most ten.
+ * @property {number} denied
+ * @property {string | null} lastDeniedAt
+ * @property {string[]} deniedCallers
+ */
+
+/** The most labels that are listed for a secret. */
+const MOST_CALLERS = 10
 
 class Counts {
   reads = 0
@@ -77,10 +89,14 @@ class Counts {
 async function trafficOf(file, environment) {
   /** @type {Map<number, Counts>} */
   let spans = new Map()
+  /** @type {Map<string, Readers>} */
+  const secrets = new Map()
   for await (const record of records(file)) {
     const time = Date.parse(record.time)
     if (record.event !== 'access' || record.caller === 'tcs-secrets' || Number.isNaN(time)) continue
-    if (record.environment === environment) at(spans, time, HOUR_MS).add(record)
+    if (record.environment !== environment) continue
+    at(spans, time, HOUR_MS).add(record)
+    note(secrets, record)
   }
   const times = [...spans.keys()]
   const isLong = Math.max(...times) - Math.min(...times) >= MOST_BARS * HOUR_MS
@@ -107,6 +123,32 @@ async function trafficOf(file, environment) {
     reads: all.reads,
     lookups: all.lookups,
     hits: all.hits,
+    secrets: Object.fromEntries([...secrets].sort(([a], [b]) => (a < b ? -1 : 1))),
+  }
+}
+
+/** @param {Map<string, Readers>} secrets @param {any} record */
+function note(secrets, { secret, time, outcome, caller }) {
+  if (typeof secret !== 'string') return
+  const found = secrets.get(secret) ?? {
+    lastReadAt: null,
+    callers: [],
+    denied: 0,
+    lastDeniedAt: null,
+    deniedCallers: [],
+  }
+  secrets.set(secret, found)
+  const add = (/** @type {string[]} */ callers) => {
+    const label = typeof caller === 'string' ? caller : 'without a label'
+    if (callers.length < MOST_CALLERS && !callers.includes(label)) callers.push(label)
+  }
+  if (outcome === 'ok') {
+    found.lastReadAt = time
+    add(found.callers)
+  } else if (outcome === 'denied') {
+    found.denied += 1
+    found.lastDeniedAt = time
+    add(found.deniedCallers)
   }
 }
 

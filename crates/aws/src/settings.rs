@@ -29,6 +29,8 @@ pub struct AwsSettings {
     pub connect_timeout: Duration,
     /// Calls a read may cost, the first one included.
     pub max_attempts: u32,
+    /// Whether several secrets are asked for in one call.
+    pub batch: bool,
     /// Calls this process makes at most in a second.
     pub requests_per_second: u32,
     /// Asked in order when the region before fails.
@@ -66,6 +68,7 @@ impl Default for AwsSettings {
             connect_timeout: Duration::from_secs(1),
             max_attempts: 3,
             requests_per_second: 200,
+            batch: true,
             failover: Vec::new(),
             instance_metadata: true,
             use_fips: None,

@@ -100,6 +100,11 @@ impl Aws {
         &self.calls
     }
 
+    /// Whether several secrets may be asked for in one call.
+    pub fn batches(&self) -> bool {
+        self.config.batch
+    }
+
     /// One deadline for a whole read.
     pub fn timeout(&self) -> Duration {
         self.timeout

@@ -132,10 +132,10 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
             Source::Aws => match resolver.reads.ids().place(name) {
                 Ok(place) => {
                     if let Some(said) = report.aws(&resolver.reads, &place.secret, asked).await {
-                        progress.hear(resolver, source, part_of(resolver.reads.ids(), name, &place, said));
+                        progress.hear(resolver, name, source, part_of(resolver.reads.ids(), name, &place, said));
                     }
                 }
-                Err(error) if asked => progress.hear(resolver, source, Err(error)),
+                Err(error) if asked => progress.hear(resolver, name, source, Err(error)),
                 Err(_) => {}
             },
             Source::EnvFile => {
@@ -146,7 +146,7 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
                 let said = if asked { Some(resolver.from_env_file(name).await) } else { None };
                 report.local(Origin::EnvFile, Some(file.path()), said.as_ref());
                 if let Some(said) = said {
-                    progress.hear(resolver, source, said);
+                    progress.hear(resolver, name, source, said);
                 }
             }
             Source::Runtime => {
@@ -156,7 +156,7 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
                 let said = located.map(|located| located.map(|located| local(located.value, Origin::Runtime)));
                 report.local(Origin::Runtime, place, asked.then_some(&said));
                 if asked {
-                    progress.hear(resolver, source, said);
+                    progress.hear(resolver, name, source, said);
                 }
             }
         }

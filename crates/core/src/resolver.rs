@@ -65,6 +65,8 @@ pub struct Progress {
     /// AWS's failure: the answer if no later source has a value.
     failure: Option<SecretError>,
     aws_has_none: bool,
+    /// AWS denied a secret that it never gave this process: denied, or not there.
+    is_not_shown: bool,
 }
 
 impl Progress {
@@ -73,9 +75,14 @@ impl Progress {
         self.end.is_none()
     }
 
-    /// Takes what a source said.
-    pub fn hear(&mut self, resolver: &Resolver, source: Source, said: Answer) {
+    /// Takes what a source said about `name`.
+    pub fn hear(&mut self, resolver: &Resolver, name: &SecretName, source: Source, said: Answer) {
         match (source, said) {
+            (Source::Aws, Err(error)) if error.is_denied() && !resolver.reads.was_given(name) => {
+                let why = format!("{error}; denied, or not there: AWS does not tell this identity which");
+                self.failure = Some(error.instead(why));
+                self.is_not_shown = true;
+            }
             (_, Ok(Some(found))) => self.end = Some(Ok(Some(found))),
             (Source::Aws, Ok(None)) => self.aws_has_none = true,
             (_, Ok(None)) => {}
@@ -173,12 +180,16 @@ impl Resolver {
                 if source == Source::Aws && matches!(said, Ok(Some(_))) {
                     self.metrics.note_not_in_aws(&names[i], false);
                 }
-                progress[i].hear(self, source, said);
+                progress[i].hear(self, &names[i], source, said);
             }
         }
         let ended = progress.into_iter().zip(names).map(|(progress, name)| {
-            let aws_has_none = progress.aws_has_none;
+            let (aws_has_none, is_not_shown) = (progress.aws_has_none, progress.is_not_shown);
             let answer = progress.answer();
+            if is_not_shown && matches!(answer, Ok(Some(_))) {
+                self.reads.warn_not_shown(name);
+                self.metrics.note_not_in_aws(name, true);
+            }
             if aws_has_none && let Ok(found) = &answer {
                 self.metrics.note_not_in_aws(name, found.is_some());
             }

@@ -78,6 +78,11 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
             series: Series::Counter(single(read(&metrics.unauthorized))),
         },
         Family {
+            name: "secret_delivery_not_shown",
+            help: "Of these, refusals of secrets that AWS never gave this process: denied, or not there",
+            series: Series::Counter(single(read(&metrics.not_shown))),
+        },
+        Family {
             name: "secret_delivery_rotation_failures",
             help: "Rotations that ended with the old value live",
             series: Series::Counter(single(failures)),

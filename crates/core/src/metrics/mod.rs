@@ -44,6 +44,8 @@ pub struct Metrics {
     pub refreshes: AtomicU64,
     /// How often AWS refused this identity.
     pub unauthorized: AtomicU64,
+    /// Of these, refusals of secrets that AWS never gave this process: they may not be there at all.
+    pub not_shown: AtomicU64,
     /// Retrievals that the service reported (`recordSecretRetrieval`).
     pub recorded: AtomicU64,
     /// Reported retrievals that failed.

@@ -91,7 +91,7 @@ impl Calls {
         let ids: Vec<String> = names.iter().map(|name| self.ids.id(name)).collect();
         let together: Vec<String> = ids.iter().filter(|id| self.goes_in_batches(id)).cloned().collect();
         let answers = async {
-            if together.len() > 1 && !self.batch_is_refused() {
+            if together.len() > 1 && aws.batches() && !self.batch_is_refused() {
                 self.together(aws, &together).await
             } else {
                 Ok(BatchAnswer::new())

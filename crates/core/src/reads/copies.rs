@@ -1,5 +1,6 @@
 //! The copies of secrets in the caches follow what the table says.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use cache::entry::Entry;
 use cache::memory::{Lookup, Stored};
 use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
+use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
 use secret::clock::Clock;
 use secret::error::Result;
@@ -20,6 +22,8 @@ use super::table::{Answer, Fate, Step, Verdict};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 
+/// Secrets that are remembered as given.
+const MOST_GIVEN: usize = 10_000;
 /// Writes of the snapshot are at least this far apart.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,6 +51,10 @@ pub struct Copies {
     notices: Arc<dyn Notices>,
     names: Names,
     snapshot_is_due: AtomicBool,
+    /// Secrets that AWS, or another instance's copy, ever gave this process.
+    given: Mutex<HashSet<SecretName>>,
+    /// Secrets of which it was told that AWS does not show them.
+    told: Mutex<HashSet<SecretName>>,
 }
 
 impl Copies {
@@ -59,8 +67,8 @@ impl Copies {
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let snapshot_is_due = AtomicBool::new(false);
-        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due })
+        let (snapshot_is_due, given, told) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due, given, told })
     }
 
     /// The cache, where copies are shared in Redis.
@@ -118,9 +126,7 @@ impl Copies {
     /// Does to the copies what the verdict says.
     async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Followed {
         let name = &want.name;
-        if verdict.answer.as_ref().is_err_and(secret::error::SecretError::is_denied) {
-            add(&self.metrics.unauthorized);
-        }
+        self.count_denied(name, &verdict.answer);
         let Some(cache) = &self.cache else { return Followed::current(verdict.answer) };
         let stored = match verdict.fate {
             Fate::Stay => return Followed::current(verdict.answer),
@@ -158,6 +164,43 @@ impl Copies {
             Stored::Newer(entry) => Followed::current(Ok(Some(entry.found(Origin::Memory, false)))),
             Stored::Outdated => Followed { answer: verdict.answer, is_outdated: true },
         }
+    }
+
+    /// Counts an answer that is a denial.
+    pub(super) fn count_denied(&self, secret: &SecretName, answer: &Answer) {
+        if answer.as_ref().is_err_and(secret::error::SecretError::is_denied) {
+            add(&self.metrics.unauthorized);
+            if !self.was_given(secret) {
+                add(&self.metrics.not_shown);
+            }
+        }
+    }
+
+    /// AWS, or the copy of another instance, gave `secret`.
+    pub(super) fn note_given(&self, secret: &SecretName) {
+        let mut given = self.given.lock();
+        if given.len() < MOST_GIVEN && !given.contains(secret) {
+            given.insert(secret.clone());
+        }
+    }
+
+    /// Whether this process ever had `secret` from AWS, or from a copy.
+    pub(super) fn was_given(&self, secret: &SecretName) -> bool {
+        self.given.lock().contains(secret) || self.cache.as_ref().is_some_and(|cache| cache.known(secret).is_some())
+    }
+
+    /// Says once that a value of another source answers for a secret that AWS does not show.
+    pub(super) fn warn_not_shown(&self, name: &SecretName) {
+        let mut told = self.told.lock();
+        if told.len() >= MOST_GIVEN || !told.insert(name.clone()) {
+            return;
+        }
+        drop(told);
+        let name = name.as_str();
+        let message = format!(
+            "{name}: AWS denies it, and has it or not: it does not tell this identity which; the value of another source answers"
+        );
+        self.notices.notice(Notice::warning("SECRET_NOT_SHOWN", message));
     }
 
     /// Whether `fetched` is another version than the one known here before.

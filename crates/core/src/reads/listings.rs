@@ -58,6 +58,10 @@ impl Reads {
     /// are not granted.
     pub async fn list(self: &Arc<Self>, prefix: &str) -> Result<ListedNow> {
         let Some(aws) = self.aws() else { return Ok(ListedNow::Complete(Vec::new())) };
+        if !aws.batches() {
+            // Nothing is known of them: what the other sources name is read one by one.
+            return Ok(ListedNow::Remembered(self.with_known(Vec::new(), prefix)));
+        }
         let known = self.listings.by_prefix.lock().get(prefix).cloned();
         let is_fresh = |list: &&Listed| self.copies.clock.now() < list.fresh_until;
         if let Some(list) = known.as_ref().filter(is_fresh) {

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use aws::Aws;
 use cache::memory::Lookup;
-use cache::tiered::{TieredCache, Want};
+use cache::tiered::{Shared, TieredCache, Want};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
@@ -209,8 +209,11 @@ impl Reads {
         let denied = self.cache().is_some_and(|cache| cache.is_denied(name));
         match Course::begin(lookup, denied) {
             Step::End(verdict) => {
-                let denied = verdict.answer.as_ref().is_err_and(SecretError::is_denied);
-                add(if denied { &self.metrics.unauthorized } else { &self.metrics.hits });
+                if verdict.answer.as_ref().is_err_and(SecretError::is_denied) {
+                    self.copies.count_denied(name, &verdict.answer);
+                } else {
+                    add(&self.metrics.hits);
+                }
                 Begun::Answered(verdict.answer)
             }
             Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _) => Begun::Missed(course),
@@ -227,6 +230,9 @@ impl Reads {
         let shared = self.copies.lookup_shared(&wants).await;
         let (mut answers, mut misses, mut flights) = (Vec::with_capacity(missed.len()), Vec::new(), Vec::new());
         for (((i, course), want), shared) in missed.into_iter().zip(wants).zip(shared) {
+            if matches!(shared, Shared::Fresh(_) | Shared::Stale(_)) {
+                self.copies.note_given(&want.name);
+            }
             match course.shared(shared) {
                 Step::End(verdict) => {
                     add(&self.metrics.hits);
@@ -316,6 +322,9 @@ impl Reads {
     /// What the table says, done.
     async fn follow(&self, want: &Want, course: Course, said: Said) -> Followed {
         self.calls.note(&said);
+        if matches!(said, Ok(Some(_))) {
+            self.copies.note_given(&want.name);
+        }
         if said.is_ok() {
             self.access_checks.answered(&want.name, self.copies.clock.now());
         }
@@ -416,6 +425,17 @@ impl Reads {
     /// As [`Reads::read`].
     pub async fn read_one(self: &Arc<Self>, secret: &SecretName) -> Answer {
         self.read(std::slice::from_ref(secret)).await.into_iter().next().unwrap_or(Ok(None))
+    }
+
+    /// Whether this process ever had the secret of `name` from AWS or from a copy. Where it did not, a denial does not tell
+    /// whether there is such a secret (decision D30).
+    pub fn was_given(&self, name: &SecretName) -> bool {
+        self.ids().place(name).is_ok_and(|place| self.copies.was_given(&place.secret))
+    }
+
+    /// Says once that a value of another source answers for a secret that AWS does not show.
+    pub fn warn_not_shown(&self, name: &SecretName) {
+        self.copies.warn_not_shown(name);
     }
 
     /// Whether no fetch is under way.

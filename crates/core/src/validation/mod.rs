@@ -168,7 +168,7 @@ impl Delivery {
                     seen.age = made_unix_ms.map(|made| Duration::from_millis(now.saturating_sub(made)));
                     self.check_rotation(&mut seen, spec.as_ref(), made_unix_ms, now);
                 }
-                value::check(&mut seen, &found.value, spec.as_ref(), now / 1000);
+                value::check(&mut seen, &found.value, spec.as_ref(), (self.environment(), now / 1000));
                 if matches!(found.origin, Origin::EnvFile | Origin::Runtime) {
                     let message = format!("it comes from the {} and not from AWS", found.origin.as_str());
                     seen.add("NOT_IN_AWS", Severity::Warning, message);

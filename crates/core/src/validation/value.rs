@@ -1,6 +1,5 @@
 //! Checks a value on its own. Returns only what is wrong, never the value.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -9,6 +8,7 @@ use regex::Regex;
 use x509_parser::pem::Pem;
 
 use super::{Severity, Validated};
+use secret::environment::Environment;
 use secret::manifest::SecretSpec;
 use secret::value::SecretValue;
 
@@ -18,17 +18,29 @@ static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
                  password|token|none|null|undefined|foo|bar|test|my[-_ ]?(secret|password|token|key)|\
                  your[-_ ].*|insert[-_ ].*|put[-_ ].*[-_ ]here";
     let shapes = r"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<.*>|\{\{.*\}\}|\$\{.*\}|\[.*\]";
-    Regex::new(&format!("(?is)^\\s*(?:{words}|{shapes})\\s*$")).ok()
+    // Passwords that installations begin with, and those that are guessed first.
+    let known = "admin(istrator)?|root|toor|guest|default|user|postgres|mysql|mariadb|redis|mongo(db)?|rabbitmq|minio(admin)?|\
+                 elastic|(admin|root|user|test|password|passw0rd|p@ssw(or|0r)d|welcome|qwerty|letmein)[0-9]{0,4}!?|qwertyuiop|\
+                 1q2w3e4r.*|abc123|iloveyou|s3cr3t|super[-_ ]?secret|change[-_ ]?it|0?12345(6(7(89?)?)?)?0?";
+    Regex::new(&format!("(?is)^\\s*(?:{words}|{known}|{shapes})\\s*$")).ok()
 });
 /// A certificate or token that expires sooner gets a warning.
 const SOON_SECONDS: u64 = 14 * 86_400;
 
 /// Checks a value against its declaration, and for placeholders, blanks and expired tokens.
-pub(super) fn check(seen: &mut Validated, value: &SecretValue, spec: Option<&SecretSpec>, now_seconds: u64) {
+pub(super) fn check(
+    seen: &mut Validated,
+    value: &SecretValue,
+    spec: Option<&SecretSpec>,
+    (environment, now_seconds): (Environment, u64),
+) {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: only verdicts leave")]
     let text = value.expose();
     if PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
-        seen.add("PLACEHOLDER", Severity::Error, "it looks like a placeholder".into());
+        // People work with them; nobody runs a service with them.
+        let is_lenient = matches!(environment.base(), Environment::Development | Environment::Test);
+        let severity = if is_lenient { Severity::Warning } else { Severity::Error };
+        seen.add("PLACEHOLDER", severity, "it looks like a placeholder, or is a well-known password".into());
     }
     if text.trim() != text {
         seen.add("SURROUNDING_WHITESPACE", Severity::Warning, "it begins or ends with white space".into());
@@ -44,11 +56,13 @@ pub(super) fn check(seen: &mut Validated, value: &SecretValue, spec: Option<&Sec
         expiry(seen, "the certificate", ends, now_seconds);
     }
     if let Some(spec) = spec {
-        declared(seen, text, spec);
+        declared(seen, value, spec);
     }
 }
 
-fn declared(seen: &mut Validated, text: &str, spec: &SecretSpec) {
+fn declared(seen: &mut Validated, value: &SecretValue, spec: &SecretSpec) {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: looked at, nothing is kept")]
+    let text = value.expose();
     if spec.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
         seen.add("PATTERN_MISMATCH", Severity::Error, "it does not match the declared pattern".into());
     }
@@ -57,13 +71,14 @@ fn declared(seen: &mut Validated, text: &str, spec: &SecretSpec) {
         seen.add("TOO_SHORT", Severity::Error, format!("it has fewer than {least} characters"));
     }
     let Some(fields) = &spec.json_fields else { return };
-    // Only the names of the fields are kept.
-    #[expect(clippy::zero_sized_map_values, reason = "serde reads an object into a map")]
-    let object = serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text);
-    match object {
-        Ok(object) => {
-            for field in fields.iter().filter(|field| !object.contains_key(field.as_str())) {
-                seen.add("JSON_FIELD_MISSING", Severity::Error, format!("its JSON has no field '{field}'"));
+    match value.keys() {
+        Ok(keys) => {
+            for field in fields {
+                if !keys.contains(field) {
+                    seen.add("JSON_FIELD_MISSING", Severity::Error, format!("its JSON has no field '{field}'"));
+                } else if !matches!(value.field(field), Ok(Some(_))) {
+                    seen.add("JSON_FIELD_EMPTY", Severity::Error, format!("the field '{field}' of its JSON is empty"));
+                }
             }
         }
         Err(_) if fields.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {}
@@ -117,7 +132,7 @@ mod tests {
 
     fn codes(text: &str, spec: &SecretSpec) -> Vec<&'static str> {
         let mut seen = Validated::of(SecretName::new("A_B").expect("a name"), None);
-        check(&mut seen, &SecretValue::copied(text), Some(spec), NOW);
+        check(&mut seen, &SecretValue::copied(text), Some(spec), (Environment::Production, NOW));
         seen.issues.iter().map(|issue| issue.code).collect()
     }
 
@@ -190,5 +205,25 @@ mod tests {
         assert_eq!(codes("short", &spec), ["PATTERN_MISMATCH", "TOO_SHORT", "NOT_JSON"]);
         let json = SecretSpec { json_fields: Some(vec!["user".into(), "password".into()]), ..SecretSpec::default() };
         assert_eq!(codes(r#"{"user":"a"}"#, &json), ["JSON_FIELD_MISSING"]);
+        for empty in ["null", "\"\""] {
+            assert_eq!(codes(&format!(r#"{{"user":"a","password":{empty}}}"#), &json), ["JSON_FIELD_EMPTY"]);
+        }
+    }
+
+    #[test]
+    fn a_well_known_password_is_an_error_where_a_service_runs_with_it() {
+        for (environment, severity) in [
+            (Environment::Development, Severity::Warning),
+            (Environment::Test, Severity::Warning),
+            (Environment::Staging, Severity::Error),
+            (Environment::Production, Severity::Error),
+        ] {
+            for text in ["password", "Admin123", "postgres", "qwerty1", "123456", "P@ssw0rd!", "guest", "changeit"] {
+                let mut seen = Validated::of(SecretName::new("A_B").expect("a name"), None);
+                check(&mut seen, &SecretValue::copied(text), None, (environment, NOW));
+                let found: Vec<_> = seen.issues.iter().map(|issue| (issue.code, issue.severity)).collect();
+                assert_eq!(found, [("PLACEHOLDER", severity)], "{text} in {environment:?}");
+            }
+        }
     }
 }

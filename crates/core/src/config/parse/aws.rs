@@ -36,6 +36,7 @@ pub(super) fn aws(
         "maxAttempts",
         "secretIdTemplate",
         "requestsPerSecond",
+        "batch",
         "failoverRegions",
         "ca",
         "proxy",
@@ -57,6 +58,7 @@ pub(super) fn aws(
             .map_err(|why| SecretError::config("options.aws.secretIdTemplate", why))?,
     };
     let requests_per_second = section.read("requestsPerSecond", |f| f.integer(1..=1_000_000))?.unwrap_or(200);
+    let batch = section.read("batch", Field::bool)?.unwrap_or(true);
     let failover = section.read("failoverRegions", failover_regions)?.unwrap_or_default();
     let region = section.read("region", region)?;
     let endpoint = section.read("endpoint", http_url)?;
@@ -93,6 +95,7 @@ pub(super) fn aws(
         timeout: Duration::from_millis(u64::from(timeout)),
         connect_timeout: Duration::from_millis(u64::from(connect)),
         max_attempts,
+        batch,
         requests_per_second,
         failover,
         instance_metadata,

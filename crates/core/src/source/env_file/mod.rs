@@ -69,6 +69,7 @@ struct State {
     warned_lines: Vec<usize>,
     warned_deprecated: bool,
     warned_mode: bool,
+    warned_utf16: bool,
 }
 
 /// The values of one version of the file.
@@ -242,7 +243,7 @@ impl OneFile {
         // Read after the stamp was: what is written between the two gives the file another stamp.
         let file = files::request::<File>(path).await?;
         let Some(bytes) = file.0.as_ref() else { return Ok(self.absent()) };
-        let syntax = self.config.syntax;
+        let (syntax, is_utf16) = (self.config.syntax, text::is_utf16(bytes));
         let (values, foreign, skipped) = if bytes.len() > LONG {
             let parsed =
                 tokio::task::spawn_blocking(move || parse(file.0.as_deref().map_or(&[], Vec::as_slice), syntax));
@@ -254,6 +255,11 @@ impl OneFile {
         let contents = Contents { values: Arc::new(values), foreign: foreign.into() };
         self.store(Loaded { stamp, seen, read: now, contents: contents.clone() });
         self.warn(&skipped, loose);
+        if is_utf16 && !std::mem::replace(&mut self.state.lock().warned_utf16, true) {
+            let message =
+                format!("{} is UTF-16, which it is read as; other programs need UTF-8: save it as that", self.path());
+            self.notices.notice(Notice::warning("ENV_FILE_UTF16", message));
+        }
         Ok(contents)
     }
 

@@ -51,6 +51,11 @@ impl Decoded<'_> {
     }
 }
 
+/// Whether bytes begin with UTF-16's byte order mark.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+}
+
 /// Reads UTF-8, and UTF-16 with a byte order mark.
 ///
 /// # Errors
