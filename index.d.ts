@@ -175,6 +175,11 @@ export interface SecretSpec {
   /** Which rotation policy applies. A type without a policy follows the environment's interval. */
   rotationType?: string | Unset
   /**
+   * `'generate'`: a random text may take the place of the value, also by the scheduler and without hooks. Right for a secret
+   * that only this service knows, such as a session key. Default: only hooks and people replace it.
+   */
+  rotate?: 'generate' | Unset
+  /**
    * The phase in which the secret is [moved to AWS](docs/migration.md). Default: `'critical'` for the tools database,
    * db, redis and session, else `'tool'`.
    */
@@ -229,7 +234,7 @@ export interface Refused<Text extends string> {
 }
 
 /** The rules of a secret, for the error of a misspelt one. */
-export type RuleNames = 'required, pattern, minLength, json, rotationType, phase, aws'
+export type RuleNames = 'required, pattern, minLength, json, rotationType, rotate, phase, aws'
 
 /** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
@@ -491,6 +496,11 @@ export interface SecretRotationPolicy {
   passwordField?: string | Unset
 }
 
+/** The global `AbortSignal`, where the compiler knows it. */
+export type HookSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+  ? Signal
+  : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }
+
 /** What a rotation hook receives. The values are methods, so that printing the context does not print them. */
 export interface RotationContext {
   /** Name of the secret, such as `DATABASE_PASSWORD`. */
@@ -509,6 +519,11 @@ export interface RotationContext {
   readonly previousVersionId: string
   /** `null` in `create`. */
   readonly versionId: string | null
+  /**
+   * Aborted when `hookTimeoutMs` has passed, and by `close()`. A hook that ends then tells which value the target system
+   * has; until it ends, no other instance calls hooks for this secret.
+   */
+  readonly signal: HookSignal
   /** The value that was live when the rotation began. */
   currentValue(): string
   /** The new value. @throws CLOSED in `create`, and after the hook ended. */
@@ -521,9 +536,9 @@ export interface RotationContext {
  * the same value.
  */
 export interface RotationHooks {
-  /** Makes the new value. Default: a generated one. */
+  /** Makes the new value. Default: a generated one, where the old one looks like a password. */
   create?: ((context: RotationContext) => Promise<string> | string) | Unset
-  /** Applies the new value to the target system. */
+  /** Applies the new value to the target system. Runs in one instance at a time. */
   set?: ((context: RotationContext) => Promise<void> | void) | Unset
   /** Tries the new value before it is live. */
   test?: ((context: RotationContext) => Promise<void> | void) | Unset
@@ -982,7 +997,7 @@ export interface RotationReport {
   outcome: 'finished' | 'unverified' | 'failed' | 'rolled-back'
   /** Whether it continued an interrupted rotation with the same value. */
   resumed: boolean
-  /** Whether AWS's own rotation function did it. */
+  /** Whether AWS did it, which rotates this secret by a schedule of its own. */
   byAws: boolean
   /** Whether another instance did it at the same time. */
   byAnotherInstance: boolean
@@ -1033,7 +1048,14 @@ export interface RotationDue {
   noticeAt: string | null
   /** When the rotation is due. ISO 8601, UTC; `null` when it has no date. */
   dueAt: string | null
-  /** Why AWS could not be asked; `null` when it answered. */
+  /**
+   * Who rotates it then. `scheduler`: `rotation.start()`. `hand`: people, for the reason in `why`. `aws`: AWS, by a
+   * schedule of its own, whose date `dueAt` is. `null` when AWS has no such secret, or did not answer.
+   */
+  by: 'scheduler' | 'hand' | 'aws' | null
+  /** Why it is left to people; `null` when it is not. */
+  why: string | null
+  /** Why AWS could not be asked, or why a rotation will fail; `null` otherwise. */
   error: ReportedError | null
 }
 
@@ -1054,6 +1076,10 @@ export type RotationNotice =
       dueAt: string
       /** Whole days until the rotation is due. */
       daysLeft: number
+      /** Who rotates it, as in `rotation.due()`. */
+      by: 'scheduler' | 'hand' | 'aws'
+      /** Why it is left to people; `null` when it is not. */
+      why: string | null
     }
   | {
       /** A rotation ended. */
@@ -1061,6 +1087,23 @@ export type RotationNotice =
       /** How the rotation ended. */
       report: RotationReport
     }
+
+/** Options of `rotation.rotate`. */
+export interface RotateOptions {
+  /**
+   * `false`: refuse to generate a value that neither `rotate: 'generate'` nor a `set` or `create` hook speaks for.
+   * Default: `true`.
+   */
+  generate?: boolean | Unset
+}
+
+/** Options of `rotation.restore`. */
+export interface RestoreOptions {
+  /** Id of the version in AWS, as in `previousVersionId` of a report. */
+  versionId: string
+  /** The environment whose secret is restored. Default: this delivery's. */
+  environment?: string | Unset
+}
 
 /** Rotation. */
 export interface SecretRotationManager {
@@ -1070,11 +1113,18 @@ export interface SecretRotationManager {
   }[]
   /**
    * Gives the secret a new value. The value is stored as AWSPENDING, set and tested by the hooks, made AWSCURRENT, and
-   * verified by a hook. A rotation that fails resolves too; its report has the reason.
+   * verified by a hook. A rotation that fails resolves too; its report has the reason. What AWS rotates, AWS is asked to
+   * rotate; what another service owns, and what no generated text may replace, is refused.
    * @param environment Default: this delivery's.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
-  rotate(secretName: string, environment?: string): Promise<RotationReport>
+  rotate(secretName: string, environment?: string, options?: RotateOptions): Promise<RotationReport>
+  /**
+   * Makes a version live again that AWS still has: its value goes through the hooks as a new one does, then AWSCURRENT
+   * moves, and caches and `onSecretRotated` follow. One that fails resolves too; its report has the reason.
+   * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
+   */
+  restore(secretName: string, options: RestoreOptions): Promise<RotationReport>
   /**
    * Gives the secret a new value and returns whether it is live.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
@@ -1083,7 +1133,8 @@ export interface SecretRotationManager {
   /** All declared secrets, the earliest due first. */
   due(): Promise<RotationDue[]>
   /**
-   * Starts the scheduler, which rotates declared secrets when they are due. With Redis, one instance of a fleet does so
+   * Starts the scheduler, which rotates declared secrets when they are due: those with `rotate: 'generate'`, and those with a
+   * `rotationType` when there is a `set` or `create` hook. Others are announced only. With Redis, one instance of a fleet does so
    * at a time. In development it does nothing: returns `false` and warns with `ROTATION_MANUAL`.
    */
   start(): boolean
@@ -1283,8 +1334,8 @@ export interface SecretVersions {
 /** Options of `withSecret`. */
 export interface WithSecretOptions {
   /**
-   * Whether an error means that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
-   * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
+   * Whether an error means that the credentials are wrong. Default: what the drivers in the table of
+   * [Rotation](docs/rotation.md) say, also as a `cause` or in an `AggregateError`.
    */
   isAuthError?: ((error: unknown) => boolean) | Unset
   /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
@@ -1584,8 +1635,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
-   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it. Any
-   * other error of `use` is thrown.
+   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it: five
+   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown.
    * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(

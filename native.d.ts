@@ -72,7 +72,13 @@ export declare class NativeDelivery {
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `rotation.rotate`. */
-  rotate(id: number, name: string, environment?: string | undefined | null): void
+  rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
+  /** `rotation.restore`. */
+  rotationRestore(id: number, name: string, version: string, environment?: string | undefined | null): void
+  /** The versions that `withSecret` may try; what it hands out is recorded by `handOut`. */
+  versionsToTry(id: number, name: string, fresh: boolean): void
+  /** Records that `withSecret` hands out a version. */
+  handOut(id: number, name: string, version: string): void
   /** `rotation.due`. */
   rotationDue(id: number): void
   /** `rotation.policies`. */
@@ -298,8 +304,10 @@ export declare enum MessageKind {
   AuditLines = 10,
   /** Asks for the variables that may hold a secret: its name. */
   ReadVariables = 11,
+  /** Aborts the signal of the hook that was called with this id. */
+  StopHook = 12,
   /** Asks for AWS credentials. */
-  AskCredentials = 12,
+  AskCredentials = 13,
 }
 
 /** Counters since construction. */
@@ -500,6 +508,8 @@ export interface RotationAnnounced {
   rotationType: string | null
   dueAt: string
   daysLeft: number
+  by: 'scheduler' | 'hand' | 'aws'
+  why: string | null
 }
 
 /** When a declared secret is to be rotated. */
@@ -514,6 +524,8 @@ export interface RotationDue {
   rotatedAt: string | null
   noticeAt: string | null
   dueAt: string | null
+  by: string | null
+  why: string | null
   error: ReportedError | null
 }
 
@@ -640,3 +652,9 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/**
+ * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no
+ * string.
+ */
+export declare function withJsonText(json: string, field: string, text: string): string | null

@@ -3,7 +3,7 @@
 // What the addon says without being asked, and the questions that it asks: each message goes where it belongs.
 
 const { checkedCredentials, credentialsProblem } = require('./credentials')
-const { runHook } = require('./hooks')
+const { HookCalls } = require('./hooks')
 const { Listeners, callOutside, tell } = require('./listeners')
 const { MessageKind } = require('./load')
 
@@ -28,11 +28,16 @@ class Messages {
    */
   constructor(logger, hooks, sink, variables, credentials) {
     this.#logger = logger
-    this.#hooks = hooks
+    this.#hooks = new HookCalls(hooks)
     this.#sink = sink
     this.#variables = variables
     this.#credentials = credentials
     this.listeners = new Listeners()
+  }
+
+  /** Asks the hooks that run to end. */
+  close() {
+    this.#hooks.close()
   }
 
   /** @param {WeakRef<NativeDelivery>} native */
@@ -59,7 +64,9 @@ class Messages {
       case MessageKind.Alert:
         return this.#alert(first)
       case MessageKind.CallHook:
-        return void runHook(this.#hooks, this.#native, id, first)
+        return void this.#hooks.run(this.#native, id, first)
+      case MessageKind.StopHook:
+        return this.#hooks.stop(id)
       case MessageKind.AuditLines:
         return void this.#ship(id, first)
       case MessageKind.ReadVariables:

@@ -72,6 +72,7 @@ impl Batch {
             Message::Alert(alert) => self.report(Kind::Alert, 0, alert),
             Message::Progress { id, progress } => self.report(Kind::Progress, id, progress),
             Message::CallHook { id, context } => self.report(Kind::CallHook, id, context),
+            Message::StopHook { id } => self.texts(Kind::StopHook, id, String::new(), String::new()),
             Message::AuditLines { id, lines } => self.texts(Kind::AuditLines, id, lines, String::new()),
             Message::ReadVariables { id, name } => self.texts(Kind::ReadVariables, id, name, String::new()),
             Message::AskCredentials { id } => self.texts(Kind::AskCredentials, id, String::new(), String::new()),

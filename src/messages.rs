@@ -59,6 +59,10 @@ pub enum Message {
         id: u32,
         context: AnyReport,
     },
+    /// Aborts the signal of a hook.
+    StopHook {
+        id: u32,
+    },
     AuditLines {
         id: u32,
         lines: String,
@@ -97,8 +101,10 @@ pub enum MessageKind {
     AuditLines = 10,
     /// Asks for the variables that may hold a secret: its name.
     ReadVariables = 11,
+    /// Aborts the signal of the hook that was called with this id.
+    StopHook = 12,
     /// Asks for AWS credentials.
-    AskCredentials = 12,
+    AskCredentials = 13,
 }
 
 impl Message {

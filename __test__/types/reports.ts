@@ -73,9 +73,9 @@ interface Reports {
   RotationAnnounced: [Extract<documented.RotationNotice, { kind: 'announced' }>, native.RotationAnnounced]
   RotationDue: [documented.RotationDue, native.RotationDue]
   RotationEnded: [Extract<documented.RotationNotice, { kind: 'ended' }>, native.RotationEnded]
-  /** The values are methods, which lib/hooks.js adds, and `hook` says which function to call. */
+  /** The values are methods, which lib/hooks.js adds with the signal, and `hook` says which function to call. */
   RotationHookContext: [
-    Omit<documented.RotationContext, 'currentValue' | 'newValue'>,
+    Omit<documented.RotationContext, 'currentValue' | 'newValue' | 'signal'>,
     Omit<native.RotationHookContext, 'hook'>,
   ]
   Readiness: [documented.Readiness, native.Readiness]

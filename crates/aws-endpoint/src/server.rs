@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Denial, Fault};
 use crate::state::{Calls, Shared, lock};
-use crate::store::{ApiError, CURRENT, RotationFunction, Value, Version, name_of, uuid};
+use crate::store::{ApiError, CURRENT, Keeper, RotationFunction, Value, Version, name_of, uuid};
 use crate::{control, operations};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -117,6 +117,22 @@ impl AwsEndpoint {
     /// Makes reads of live versions return the version before for this long after the label moved, as AWS's caches do.
     pub fn lag(&self, lag: Duration) {
         lock(&self.shared).store.lag = lag;
+    }
+
+    /// For this long after a write, reads by id and by label, and `DescribeSecret`, show what was there before it.
+    pub fn late(&self, late: Duration) {
+        lock(&self.shared).store.late = late;
+    }
+
+    /// Says who takes care of a secret.
+    ///
+    /// # Panics
+    /// When there is no such secret.
+    #[expect(clippy::panic, reason = "a test that describes what is not there is wrong")]
+    pub fn keeper(&self, name: &str, keeper: Keeper) {
+        if let Err(error) = lock(&self.shared).store.set_keeper(name, keeper) {
+            panic!("{}", error.1);
+        }
     }
 
     /// Gives a secret a rotation function that takes this long and may fail at its end.

@@ -1,6 +1,7 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod handing;
 mod hot;
 mod life;
 mod readiness;
