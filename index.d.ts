@@ -517,7 +517,12 @@ export interface SecretRotationPolicy {
 }
 
 /** The global `AbortSignal`, where the compiler knows it. */
-export type HookSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+export type HookSignal = typeof globalThis extends {
+  AbortSignal: {
+    /** What each signal is. */
+    prototype: infer Signal
+  }
+}
   ? Signal
   : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }
 

@@ -152,7 +152,7 @@ onLinux('a value of AWS, over TLS, is gone after invalidate() and close()', asyn
   const aws = await awsWith({ A_B_production: value })
   const { port, certificate } = await overTls(Number(new URL(aws.url).port))
   const options = { environment: 'production', aws: { ...aws.options, endpoint: `https://localhost:${port}` } }
-  const service = start(options, { SSL_CERT_FILE: certificate })
+  const service = start(options, { AWS_CA_BUNDLE: certificate })
   await service.do('fetch', 'A_B')
   // It is looked for in the right place.
   expect(search(service.pid, pieces)).not.toEqual([])

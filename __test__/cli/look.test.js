@@ -28,7 +28,7 @@ test('list of 1,000 names costs 50 calls, with and without a cache', async () =>
 })
 
 test('history shows the versions that have labels, and who made them, without values', async () => {
-  await cli.run('rotate database password --yes')
+  await cli.run('rotate database password --yes --generate')
   const { status, document } = await cli.json('history database password')
   expect([status, document.versions.map(({ label }) => label)]).toEqual([0, ['AWSCURRENT', 'AWSPREVIOUS']])
   const live = (await world.aws.versions('DATABASE_PASSWORD_staging')).find(({ labels }) =>

@@ -33,7 +33,9 @@ beforeAll(async () => {
     let body = ''
     request.on('data', (chunk) => (body += chunk))
     request.on('end', () =>
-      response.end(JSON.stringify(answer(request.headers['x-amz-target'], JSON.parse(body || '{}')))),
+      response.end(
+        JSON.stringify(answer(request.headers['x-amz-target'], JSON.parse(body.startsWith('{') ? body : '{}'))),
+      ),
     )
   })
   await new Promise((resolve) => aws.listen(0, '127.0.0.1', () => resolve(undefined)))

@@ -103,7 +103,7 @@ test('prom-client shows both in one', async () => {
     [...alone.values()].reduce((a, b) => a + b),
     6,
   )
-  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(16)
+  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(17)
 })
 
 test('the text of ten thousand secrets takes less than a millisecond', async () => {

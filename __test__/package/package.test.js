@@ -80,9 +80,9 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'lib',
     'ops',
     'package.json',
-    'tcs-secrets.schema.json',
     'rotation.d.ts',
     'rotation.js',
+    'tcs-secrets.schema.json',
     'testing.d.ts',
     'testing.js',
   ])

@@ -34,7 +34,12 @@ pub(super) async fn build(
     if shared.region().is_none() {
         let is_placed = shared.endpoint_url().is_some() || config.variables.contains_key(OWN_ENDPOINT);
         if !is_placed {
-            return Err(SecretError::new(ErrorCode::SourceUnavailable, NO_REGION));
+            return Err(if identity.is_missing().await {
+                // Neither: this process has no AWS, which is no failure where people develop.
+                SecretError::without_credentials(format!("no AWS credentials were found, and {NO_REGION}"))
+            } else {
+                SecretError::new(ErrorCode::SourceUnavailable, NO_REGION)
+            });
         }
         // An endpoint of one's own needs no region, but the signature names one.
         service = service.region(Region::from_static("us-east-1"));

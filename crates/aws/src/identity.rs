@@ -77,6 +77,11 @@ impl Identity {
         }
     }
 
+    /// Whether nothing names any credentials.
+    pub(crate) async fn is_missing(&self) -> bool {
+        Box::pin(self.credentials()).await.is_err_and(|problem| problem.is_missing)
+    }
+
     async fn credentials(&self) -> Result<Credentials, Problem> {
         if let Some(held) = self.held() {
             return held;

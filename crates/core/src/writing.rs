@@ -77,7 +77,7 @@ pub enum How {
     Kept,
 }
 
-/// Writes `value` as the AWS secret `id`, or as the field `field` of it.
+/// Writes `value` as the AWS secret `id`, or as the field `field` of it. `is_absent`: there was no such secret a moment ago.
 ///
 /// # Errors
 /// AWS's; `SECRET_ACCESS_DENIED` for a secret that something else takes care of; `SOURCE_RESPONSE_INVALID` for a value that is too
@@ -87,13 +87,18 @@ pub async fn write(
     id: &str,
     field: Option<&str>,
     value: &SecretValue,
-    new: &NewSecret,
+    (new, mut is_absent): (&NewSecret, bool),
 ) -> Result<Written> {
     let aws = &Paced { aws, clock };
     let (deadline, mut waits) = (Deadline::after(PATIENCE), Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Full));
     let mut may_write = false;
     loop {
-        let live = aws.turn().await.version(id, Which::Label(CURRENT)).await?;
+        // What was not there a moment ago is made without another look.
+        let live = if std::mem::take(&mut is_absent) {
+            None
+        } else {
+            aws.turn().await.version(id, Which::Label(CURRENT)).await?
+        };
         let text = changed(id, live.as_ref(), field, value)?;
         let token = uuid(fastrand::u128(..));
         let written = match &live {

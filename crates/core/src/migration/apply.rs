@@ -100,7 +100,7 @@ impl Delivery {
         name: &SecretName,
         value: &SecretValue,
     ) -> (&'static str, Option<String>, Option<SecretError>) {
-        let result = self.audited(self.write(name, value)).await;
+        let result = self.audited(self.write(name, value, outcome == "created")).await;
         let creates = result.as_ref().map_or(outcome == "created", |written| written.how == How::Created);
         let mut left_undone = None;
         if result.is_ok() {
@@ -130,7 +130,7 @@ impl Delivery {
         }
     }
 
-    async fn write(&self, name: &SecretName, value: &SecretValue) -> Result<Written> {
+    async fn write(&self, name: &SecretName, value: &SecretValue, is_absent: bool) -> Result<Written> {
         let aws = self.migrating_aws()?;
         let place = self.reads().ids().place(name)?;
         let id = self.reads().id(&place.secret);
@@ -149,7 +149,7 @@ impl Delivery {
                 new.tags.push((key.to_owned(), value.to_owned()));
             }
         }
-        let written = write((aws, self.clock()), &id, place.field.as_deref(), value, &new).await?;
+        let written = write((aws, self.clock()), &id, place.field.as_deref(), value, (&new, is_absent)).await?;
         // A write of AWS may show for seconds what was there before it.
         let mut waits = Backoff::new(FIRST_LOOK, LAST_LOOK, Jitter::Around);
         for _ in 0..LOOKS {
