@@ -63,6 +63,26 @@ export class SecretError extends Error {
   readonly name: 'SecretError'
   /** The stable code of the error: compare this and not the message. */
   readonly code: SecretErrorCode
+  /** AWS's id of the request that failed, which CloudTrail has as `requestID`. Unset where AWS did not answer. */
+  readonly requestId?: string
+  /** What was below it, where that is known. */
+  readonly cause?: SecretErrorCause
+  /** What `JSON.stringify` writes: name, code, message, `requestId` and `cause`. */
+  toJSON(): Record<string, unknown>
+}
+
+/** What was below a `SecretError`: a failure of the network, with Node's code for it, or an answer of AWS or Redis. */
+export interface SecretErrorCause extends Error {
+  /**
+   * Of the network: `ENOTFOUND`, `EAI_AGAIN`, `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`,
+   * `UNABLE_TO_GET_ISSUER_CERT_LOCALLY`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `CERT_HAS_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`,
+   * `EPROTO`, `ERR_PROXY_TUNNEL` and others. Else AWS's or Redis's own code, such as `AccessDeniedException` or `WRONGPASS`.
+   */
+  readonly code: string
+  /** The host that could not be reached. */
+  readonly host?: string
+  /** Its port. */
+  readonly port?: number
 }
 
 /** An action of AWS IAM that this package uses. */
@@ -155,6 +175,11 @@ export interface SecretSpec {
   /** Which rotation policy applies. A type without a policy follows the environment's interval. */
   rotationType?: string | Unset
   /**
+   * `'generate'`: a random text may take the place of the value, also by the scheduler and without hooks. Right for a secret
+   * that only this service knows, such as a session key. Default: only hooks and people replace it.
+   */
+  rotate?: 'generate' | Unset
+  /**
    * The phase in which the secret is [moved to AWS](docs/migration.md). Default: `'critical'` for the tools database,
    * db, redis and session, else `'tool'`.
    */
@@ -209,7 +234,7 @@ export interface Refused<Text extends string> {
 }
 
 /** The rules of a secret, for the error of a misspelt one. */
-export type RuleNames = 'required, pattern, minLength, json, rotationType, phase, aws'
+export type RuleNames = 'required, pattern, minLength, json, rotationType, rotate, phase, aws'
 
 /** The declared names of tools; any text if the tools are not known at compile time. */
 export type ToolName<T> = keyof T & string
@@ -253,6 +278,20 @@ export interface AwsCredentials {
   sessionToken?: string | Unset
 }
 
+/** What a function that gives AWS credentials resolves to. The credentials of AWS's own SDK fit. */
+export interface AwsTemporaryCredentials extends AwsCredentials {
+  /** When they end: a date, or a text or number that `new Date()` takes. Unset: they are asked for again after 15 minutes. */
+  expiration?: Date | string | number | Unset
+}
+
+/** Who AWS takes a process for. */
+export interface AwsIdentity {
+  /** The account's number, such as `123456789012`. */
+  account: string
+  /** The ARN of the user, or of the session of a role. */
+  arn: string
+}
+
 /** A region that holds replicas. */
 export interface FailoverRegion {
   /** The region of the replica. */
@@ -275,10 +314,28 @@ export interface AwsOptions {
   /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
   profile?: string | Unset
   /**
-   * Explicit credentials. The standard chain is: variables, profile, SSO, web identity, container, instance metadata.
-   * Default: the standard chain.
+   * Explicit credentials, or a function that gives them, such as one of `@aws-sdk/credential-providers`. The function is
+   * called at the first request, and again in the background 5 minutes before its `expiration`, or after 15 minutes where it
+   * gives none. The standard chain is: variables, profile, SSO, web identity, container, instance metadata. Default: the
+   * standard chain.
    */
-  credentials?: AwsCredentials | Unset
+  credentials?: AwsCredentials | (() => Promise<AwsTemporaryCredentials>) | Unset
+  /**
+   * Certificate authorities to trust for AWS instead of all others: PEM text, or the path of a PEM file. Where it cannot be
+   * used, the next one counts. Default: `AWS_CA_BUNDLE`, `ca_bundle` of the profile, `SSL_CERT_FILE`, Mozilla's and the
+   * system's; `NODE_EXTRA_CA_CERTS` is always added.
+   */
+  ca?: string | Unset
+  /**
+   * The HTTP proxy for AWS, with `user:password@` where it wants one; `false`: none, whatever the variables say. Hosts of
+   * `NO_PROXY` and services that give the machine's credentials are asked without it. As a URL. Default: `HTTPS_PROXY`, and
+   * `HTTP_PROXY` for an `http://` endpoint.
+   */
+  proxy?: string | false | Unset
+  /** Uses AWS's FIPS endpoints. Not together with `endpoint`. Default: `AWS_USE_FIPS_ENDPOINT`, the profile. */
+  useFipsEndpoint?: boolean | Unset
+  /** Uses AWS's dual-stack endpoints (IPv6). Not together with `endpoint`. Default: `AWS_USE_DUALSTACK_ENDPOINT`, the profile. */
+  useDualstackEndpoint?: boolean | Unset
   /**
    * Deadline for one read, including credentials, connection and retries. In milliseconds, 1 to 600000. Default:
    * `4500`.
@@ -344,12 +401,23 @@ export interface EncryptionKey {
 
 /** Certificates for TLS connections to Redis. */
 export interface RedisTls {
-  /** Certificate authorities to trust instead of Mozilla's. As PEM. */
+  /**
+   * Certificate authorities to trust instead of all others: PEM text, or the path of a PEM file. Default: `SSL_CERT_FILE`,
+   * Mozilla's and the system's; `NODE_EXTRA_CA_CERTS` is added to these.
+   */
   ca?: string | Unset
   /** Client certificate; needs `key`. As PEM. */
   cert?: string | Unset
   /** Client key; needs `cert`. As PEM. */
   key?: string | Unset
+}
+
+/** Who one is for the Sentinels of Redis. */
+export interface RedisSentinelUser {
+  /** The name of an ACL user. */
+  username?: string | Unset
+  /** Its password. Unset: the Sentinels want none. */
+  password?: string | Unset
 }
 
 /** The shared cache. */
@@ -362,8 +430,13 @@ export interface RedisOptions {
   url?: string | Unset
   /** Prefix of each key, before the AWS id. Default: `'secret:'`. */
   keyPrefix?: string | Unset
-  /** Certificates for TLS connections (`rediss`). Default: Mozilla's root certificates. */
+  /** Certificates for TLS connections (`rediss`). Default: Mozilla's and the system's root certificates. */
   tls?: RedisTls | Unset
+  /**
+   * User and password for the Sentinels, where they have others than Redis; `{}`: they want none. Default: those of the
+   * URL.
+   */
+  sentinel?: RedisSentinelUser | Unset
 }
 
 /** The caches: a bounded one in the process, and a shared one in Redis behind it. */
@@ -423,6 +496,11 @@ export interface SecretRotationPolicy {
   passwordField?: string | Unset
 }
 
+/** The global `AbortSignal`, where the compiler knows it. */
+export type HookSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+  ? Signal
+  : { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }
+
 /** What a rotation hook receives. The values are methods, so that printing the context does not print them. */
 export interface RotationContext {
   /** Name of the secret, such as `DATABASE_PASSWORD`. */
@@ -441,6 +519,11 @@ export interface RotationContext {
   readonly previousVersionId: string
   /** `null` in `create`. */
   readonly versionId: string | null
+  /**
+   * Aborted when `hookTimeoutMs` has passed, and by `close()`. A hook that ends then tells which value the target system
+   * has; until it ends, no other instance calls hooks for this secret.
+   */
+  readonly signal: HookSignal
   /** The value that was live when the rotation began. */
   currentValue(): string
   /** The new value. @throws CLOSED in `create`, and after the hook ended. */
@@ -453,9 +536,9 @@ export interface RotationContext {
  * the same value.
  */
 export interface RotationHooks {
-  /** Makes the new value. Default: a generated one. */
+  /** Makes the new value. Default: a generated one, where the old one looks like a password. */
   create?: ((context: RotationContext) => Promise<string> | string) | Unset
-  /** Applies the new value to the target system. */
+  /** Applies the new value to the target system. Runs in one instance at a time. */
   set?: ((context: RotationContext) => Promise<void> | void) | Unset
   /** Tries the new value before it is live. */
   test?: ((context: RotationContext) => Promise<void> | void) | Unset
@@ -914,7 +997,7 @@ export interface RotationReport {
   outcome: 'finished' | 'unverified' | 'failed' | 'rolled-back'
   /** Whether it continued an interrupted rotation with the same value. */
   resumed: boolean
-  /** Whether AWS's own rotation function did it. */
+  /** Whether AWS did it, which rotates this secret by a schedule of its own. */
   byAws: boolean
   /** Whether another instance did it at the same time. */
   byAnotherInstance: boolean
@@ -965,7 +1048,14 @@ export interface RotationDue {
   noticeAt: string | null
   /** When the rotation is due. ISO 8601, UTC; `null` when it has no date. */
   dueAt: string | null
-  /** Why AWS could not be asked; `null` when it answered. */
+  /**
+   * Who rotates it then. `scheduler`: `rotation.start()`. `hand`: people, for the reason in `why`. `aws`: AWS, by a
+   * schedule of its own, whose date `dueAt` is. `null` when AWS has no such secret, or did not answer.
+   */
+  by: 'scheduler' | 'hand' | 'aws' | null
+  /** Why it is left to people; `null` when it is not. */
+  why: string | null
+  /** Why AWS could not be asked, or why a rotation will fail; `null` otherwise. */
   error: ReportedError | null
 }
 
@@ -986,6 +1076,10 @@ export type RotationNotice =
       dueAt: string
       /** Whole days until the rotation is due. */
       daysLeft: number
+      /** Who rotates it, as in `rotation.due()`. */
+      by: 'scheduler' | 'hand' | 'aws'
+      /** Why it is left to people; `null` when it is not. */
+      why: string | null
     }
   | {
       /** A rotation ended. */
@@ -993,6 +1087,23 @@ export type RotationNotice =
       /** How the rotation ended. */
       report: RotationReport
     }
+
+/** Options of `rotation.rotate`. */
+export interface RotateOptions {
+  /**
+   * `false`: refuse to generate a value that neither `rotate: 'generate'` nor a `set` or `create` hook speaks for.
+   * Default: `true`.
+   */
+  generate?: boolean | Unset
+}
+
+/** Options of `rotation.restore`. */
+export interface RestoreOptions {
+  /** Id of the version in AWS, as in `previousVersionId` of a report. */
+  versionId: string
+  /** The environment whose secret is restored. Default: this delivery's. */
+  environment?: string | Unset
+}
 
 /** Rotation. */
 export interface SecretRotationManager {
@@ -1002,11 +1113,18 @@ export interface SecretRotationManager {
   }[]
   /**
    * Gives the secret a new value. The value is stored as AWSPENDING, set and tested by the hooks, made AWSCURRENT, and
-   * verified by a hook. A rotation that fails resolves too; its report has the reason.
+   * verified by a hook. A rotation that fails resolves too; its report has the reason. What AWS rotates, AWS is asked to
+   * rotate; what another service owns, and what no generated text may replace, is refused.
    * @param environment Default: this delivery's.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
-  rotate(secretName: string, environment?: string): Promise<RotationReport>
+  rotate(secretName: string, environment?: string, options?: RotateOptions): Promise<RotationReport>
+  /**
+   * Makes a version live again that AWS still has: its value goes through the hooks as a new one does, then AWSCURRENT
+   * moves, and caches and `onSecretRotated` follow. One that fails resolves too; its report has the reason.
+   * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
+   */
+  restore(secretName: string, options: RestoreOptions): Promise<RotationReport>
   /**
    * Gives the secret a new value and returns whether it is live.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
@@ -1015,7 +1133,8 @@ export interface SecretRotationManager {
   /** All declared secrets, the earliest due first. */
   due(): Promise<RotationDue[]>
   /**
-   * Starts the scheduler, which rotates declared secrets when they are due. With Redis, one instance of a fleet does so
+   * Starts the scheduler, which rotates declared secrets when they are due: those with `rotate: 'generate'`, and those with a
+   * `rotationType` when there is a `set` or `create` hook. Others are announced only. With Redis, one instance of a fleet does so
    * at a time. In development it does nothing: returns `false` and warns with `ROTATION_MANUAL`.
    */
   start(): boolean
@@ -1215,8 +1334,8 @@ export interface SecretVersions {
 /** Options of `withSecret`. */
 export interface WithSecretOptions {
   /**
-   * Whether an error means that the credentials are wrong. Default: PostgreSQL 28P01 and 28000, MySQL 1045, MongoDB 18,
-   * Redis WRONGPASS and NOAUTH, HTTP 401 and 403, also as a `cause`.
+   * Whether an error means that the credentials are wrong. Default: what the drivers in the table of
+   * [Rotation](docs/rotation.md) say, also as a `cause` or in an `AggregateError`.
    */
   isAuthError?: ((error: unknown) => boolean) | Unset
   /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
@@ -1516,8 +1635,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   rotateSecret(secretName: string, environment: string): Promise<boolean>
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
-   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it. Any
-   * other error of `use` is thrown.
+   * also with the pending and the previous version, because the target system may be ahead of AWS or behind it: five
+   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown.
    * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(
@@ -1560,6 +1679,14 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
   /** How long reads of the declared secrets take in each layer. */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
+  /**
+   * Who AWS takes this process for, as STS says, which needs no permission. `null` where AWS is switched off, and where
+   * `aws.endpoint` is set and neither `AWS_ENDPOINT_URL_STS` nor `AWS_ENDPOINT_URL` is. Within 3 seconds.
+   *
+   * @throws SecretError `SOURCE_UNAVAILABLE` or `SOURCE_TIMEOUT` when there are no credentials, or STS does not answer;
+   *   `CLOSED`
+   */
+  identity(): Promise<AwsIdentity | null>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**

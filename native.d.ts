@@ -5,6 +5,10 @@
 export declare class NativeDelivery {
   /** Audit lines were taken, or refused with a reason. */
   auditLinesDone(id: number, refused?: string | undefined | null): void
+  /** `identity`. */
+  identity(id: number): void
+  /** The credentials that were asked for, or why there are none. */
+  credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */
@@ -68,7 +72,13 @@ export declare class NativeDelivery {
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
   /** `rotation.rotate`. */
-  rotate(id: number, name: string, environment?: string | undefined | null): void
+  rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
+  /** `rotation.restore`. */
+  rotationRestore(id: number, name: string, version: string, environment?: string | undefined | null): void
+  /** The versions that `withSecret` may try; what it hands out is recorded by `handOut`. */
+  versionsToTry(id: number, name: string, fresh: boolean): void
+  /** Records that `withSecret` hands out a version. */
+  handOut(id: number, name: string, version: string): void
   /** `rotation.due`. */
   rotationDue(id: number): void
   /** `rotation.policies`. */
@@ -197,6 +207,12 @@ export interface AwsCallCounts {
   failed: number
 }
 
+/** Who AWS takes this process for. */
+export interface AwsIdentity {
+  account: string
+  arn: string
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
@@ -266,7 +282,7 @@ export interface LayerExplanation {
 
 /** The kinds of message that do not end an operation with a plain value (`lib/messages.js`). */
 export declare enum MessageKind {
-  /** Operation `id` failed: code, message. */
+  /** Operation `id` failed: a `NativeFailure`. */
   Failed = 1,
   /** Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`. */
   Report = 2,
@@ -288,6 +304,10 @@ export declare enum MessageKind {
   AuditLines = 10,
   /** Asks for the variables that may hold a secret: its name. */
   ReadVariables = 11,
+  /** Aborts the signal of the hook that was called with this id. */
+  StopHook = 12,
+  /** Asks for AWS credentials. */
+  AskCredentials = 13,
 }
 
 /** Counters since construction. */
@@ -340,12 +360,37 @@ export interface NativeAmbient {
   program?: string
 }
 
+/** What was below a failure. */
+export interface NativeCause {
+  /** A code of AWS's or Node's. */
+  code: string
+  /** In words. */
+  message: string
+  /** The host that could not be reached. */
+  host?: string
+  /** Its port. */
+  port?: number
+}
+
+/** Credentials as the function gave them. */
+export interface NativeCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+  /** When they end, in milliseconds since 1970. */
+  expiresAt?: number
+}
+
 /** A refusal that JavaScript turns into a `SecretError`. */
 export interface NativeFailure {
   /** The stable code. */
   code: string
   /** What, why and what to do. */
   message: string
+  /** AWS's id of the request. */
+  requestId?: string
+  /** What was below it. */
+  cause?: NativeCause
 }
 
 /** `MigrationScope`. */
@@ -463,6 +508,8 @@ export interface RotationAnnounced {
   rotationType: string | null
   dueAt: string
   daysLeft: number
+  by: 'scheduler' | 'hand' | 'aws'
+  why: string | null
 }
 
 /** When a declared secret is to be rotated. */
@@ -477,6 +524,8 @@ export interface RotationDue {
   rotatedAt: string | null
   noticeAt: string | null
   dueAt: string | null
+  by: string | null
+  why: string | null
   error: ReportedError | null
 }
 
@@ -603,3 +652,9 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/**
+ * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no
+ * string.
+ */
+export declare function withJsonText(json: string, field: string, text: string): string | null

@@ -1,7 +1,7 @@
 'use strict'
 
 const { assertName } = require('./lib/arguments')
-const { Candidates } = require('./lib/candidates')
+const { Candidates, valuesOf } = require('./lib/candidates')
 const { Copies } = require('./lib/copies')
 const { SecretDelivery } = require('./lib/delivery')
 const { SecretError, orThrow } = require('./lib/errors')
@@ -38,7 +38,11 @@ class TestDelivery extends SecretDelivery {
   /** @type {InstanceType<typeof SecretError> | undefined} */
   #failure
   #copies
-  #candidates = new Candidates((name) => this.#allValues(name))
+  #candidates = new Candidates({
+    look: (name) => this.#allValues(name),
+    known: async (name) => this.#triable(name),
+    handOut: async () => {},
+  })
 
   /** @param {import('./testing').TestDeliveryOptions<any>} [options] */
   constructor(options) {
@@ -259,12 +263,16 @@ class TestDelivery extends SecretDelivery {
     if (tool !== '') for (const callback of this.#listeners) callback(tool, type)
   }
 
-  /** @param {string} name @returns {Promise<import('./lib/candidates').Found>} */
+  /** @param {string} name @returns {Promise<import('./lib/candidates').Candidate[]>} */
   async #allValues(name) {
-    const { pending, previous } = this.#versionsOf(name)
-    const current = await this.refresh(name).catch(() => null)
-    const values = [current, pending?.value, previous?.value].filter((value) => typeof value === 'string')
-    return { values, isPending: pending !== undefined }
+    const live = await this.refresh(name).catch(() => null)
+    return live === null ? this.#triable(name).filter(({ label }) => label !== 'live') : this.#triable(name)
+  }
+
+  /** @param {string} name @returns {import('./lib/candidates').Candidate[]} */
+  #triable(name) {
+    const { current, pending, previous } = this.#versionsOf(name)
+    return valuesOf({ current: current ?? null, pending: pending ?? null, previous: previous ?? null })
   }
 
   /** @param {string} name */

@@ -1,6 +1,7 @@
 'use strict'
 
-// The values that `withSecret` may try: looked up in AWS with backoff, shared by all callers of a delivery.
+// The values that `withSecret` may try. All callers of a delivery share what was refused: a wrong password must neither become
+// a load on AWS nor lock an account.
 
 const { setMaxListeners } = require('node:events')
 const { SecretError } = require('./errors')
@@ -9,109 +10,328 @@ const { now, pause } = require('./real-time')
 /** The pause between two lookups of one secret. It doubles while no value is accepted. */
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 2_000
-/** How long no lookup begins after no version of a secret was accepted in time. */
+/** Log-ins with values that may be wrong, until one is accepted or all callers have given up. */
+const MOST_LOGINS = 5
+/** The pending value is tried again after this long: the target system may just be getting it. */
+const PENDING_AGAIN_MS = 1000
+/** After all callers have given up nothing is tried for this long. */
 const REST_MS = 30_000
+/** A log-in that was not refused for this long is no reason for others to wait. */
+const NOT_REFUSED_MS = 2_000
 
 /**
- * The values of a secret in AWS, the likeliest first, and whether a rotation is under way.
+ * A value to try. `label`: what it is in AWS. `liveId`: the version that is live then. `isTurn`: nobody else tries one.
  *
- * @typedef {{ values: string[], isPending: boolean }} Found
+ * @typedef {{ value: string, versionId: string | null, label: 'live' | 'pending' | 'previous', liveId?: string | null, isTurn?: boolean }} Candidate
  *
- * When AWS may be asked again for the values of one secret, and the lookup that is under way.
+ * A caller's turn to try a value.
  *
- * @typedef {{ notBefore: number, wait: number, restUntil: number, underWay: Promise<Found> | undefined }} Lookup
+ * @typedef {{ candidate: Candidate, release: () => void }} Turn
+ *
+ * What is asked of the delivery.
+ *
+ * @typedef {object} Delivery
+ * @property {(name: string) => Promise<Candidate[]>} look Asks AWS. None while AWS fails.
+ * @property {(name: string) => Promise<Candidate[]>} known As `look`, from what is remembered for a minute.
+ * @property {(name: string, versionId: string | null) => Promise<void>} handOut Records that a version is handed out.
  */
 
-/**
- * The values to try for each secret. Callers share the lookups, and these back off: a password that is wrong everywhere
- * must not become a load on AWS.
- */
-class Candidates {
-  /** @type {Map<string, Lookup>} */
-  #lookups = new Map()
+/** The time from the first refusal of a secret until a value of it is accepted. */
+class Episode {
   /**
-   * The value that the target system accepted instead of the live one, because the target is ahead of AWS or behind it.
+   * How often each value was refused, in which state of AWS, and when last.
    *
-   * @type {Map<string, { live: string, value: string }>}
+   * @type {Map<string, { times: number, state: string | undefined, at: number }>}
    */
-  #accepted = new Map()
-  #closing = new AbortController()
-  #read
+  #refused = new Map()
+  /** The ids of the versions that AWS has. @type {string | undefined} */
+  #state
+  /** Log-ins that were refused. Those of callers that began together count once. */
+  #logins = 0
+  /** The value that was accepted, or has not been refused for a while. @type {Candidate | undefined} */
+  accepted
+  /** What the target system said last. @type {unknown} */
+  failure
+  /** When AWS may be asked again, and how long to wait after that. */
+  notBefore = 0
+  wait = FIRST_WAIT_MS
+  restUntil = 0
+  /** Ends when the caller whose turn it is has released it. */
+  tail = Promise.resolve()
+  waiting = 0
 
-  /** @param {(name: string) => Promise<Found>} read */
-  constructor(read) {
-    this.#read = read
-    // Each lookup that waits adds a listener.
-    setMaxListeners(0, this.#closing.signal)
+  /** @param {string} value */
+  isRefused(value) {
+    return this.#refused.has(value)
+  }
+
+  /** @param {Candidate} candidate @param {unknown} failure */
+  refuse({ value, isTurn = false }, failure) {
+    this.failure = failure
+    if (this.accepted?.value === value) this.accepted = undefined
+    const before = this.#refused.get(value)
+    if (before === undefined || isTurn) this.#logins++
+    const times = isTurn ? (before?.times ?? 0) + 1 : (before?.times ?? 1)
+    this.#refused.set(value, { times, state: this.#state, at: now() })
   }
 
   /**
-   * The value to try first: the one that was accepted last while `live` was the live value, else `live`.
+   * The value to try next, if one may be tried now.
+   *
+   * @param {Candidate[]} found
+   * @returns {Candidate | undefined}
+   */
+  pick(found) {
+    const state = found.map(({ label, versionId }) => `${label} ${versionId}`).join()
+    // What was refused before AWS was asked was refused in this state.
+    if (this.#state === undefined) for (const refused of this.#refused.values()) refused.state = state
+    this.#state = state
+    const fresh = found.find(({ value }) => !this.#refused.has(value))
+    // A new live value is a new chance, however many were refused.
+    if (this.#logins >= MOST_LOGINS) return fresh?.label === 'live' ? fresh : undefined
+    return fresh ?? found.find((candidate) => this.#mayBeTriedAgain(candidate, state))
+  }
+
+  /**
+   * In another state, since the target system was set or put back between; in the same one only the pending value, once.
+   *
+   * @param {Candidate} candidate
+   * @param {string} state
+   */
+  #mayBeTriedAgain({ value, label }, state) {
+    const refused = this.#refused.get(value)
+    if (refused === undefined || refused.state !== state) return true
+    return label === 'pending' && refused.times < 2 && now() - refused.at >= PENDING_AGAIN_MS
+  }
+}
+
+/**
+ * The versions of a secret, the likeliest first.
+ *
+ * @param {Record<'current' | 'pending' | 'previous', { value: string, versionId: string } | null>} versions
+ * @returns {Candidate[]}
+ */
+function valuesOf({ current, pending, previous }) {
+  const found = /** @type {const} */ ([
+    ['live', current],
+    ['pending', pending],
+    ['previous', previous],
+  ])
+  return found.flatMap(([label, version]) =>
+    version === null ? [] : [{ value: version.value, versionId: version.versionId, label }],
+  )
+}
+
+/** The values to try for each secret. */
+class Candidates {
+  /** @type {Map<string, Episode>} */
+  #episodes = new Map()
+  /**
+   * The version that the target system accepted instead of the live one, because the target is ahead of AWS or behind it.
+   * Only ids are kept: whatever is dropped meanwhile is not handed out.
+   *
+   * @type {Map<string, { liveId: string, versionId: string }>}
+   */
+  #ahead = new Map()
+  #closing = new AbortController()
+  /** @type {Promise<never>} */
+  #closed
+  #delivery
+
+  /** @param {Delivery} delivery */
+  constructor(delivery) {
+    this.#delivery = delivery
+    const { signal } = this.#closing
+    // Each lookup that waits adds a listener.
+    setMaxListeners(0, signal)
+    this.#closed = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    this.#closed.catch(() => {})
+  }
+
+  /**
+   * The value to begin with: the live one, or the one that was accepted instead of it. `undefined` when it is known to be
+   * refused.
    *
    * @param {string} name
    * @param {string} live
+   * @returns {Promise<Candidate | undefined>}
    */
-  likeliest(name, live) {
-    const accepted = this.#accepted.get(name)
-    return accepted?.live === live ? accepted.value : live
+  async first(name, live) {
+    this.#closing.signal.throwIfAborted()
+    const instead = await this.#instead(name, live)
+    const first = instead ?? { value: live, versionId: null, label: /** @type {const} */ ('live') }
+    return this.#episode(name)?.isRefused(first.value) ? undefined : first
+  }
+
+  /** @param {string} name @param {string} live @returns {Promise<Candidate | undefined>} */
+  async #instead(name, live) {
+    const ahead = this.#ahead.get(name)
+    if (ahead === undefined) return undefined
+    const known = await this.#delivery.known(name)
+    const current = known.find(({ label }) => label === 'live')
+    const found = known.find(({ versionId }) => versionId === ahead.versionId)
+    if (current?.versionId !== ahead.liveId || current.value !== live || found === undefined) {
+      this.#ahead.delete(name)
+      return undefined
+    }
+    await this.#delivery.handOut(name, found.versionId)
+    return { ...found, liveId: ahead.liveId }
   }
 
   /**
-   * The values of `name` in AWS, or `undefined` when the next lookup may not begin before `end`.
+   * Waits for this caller's turn and for a value that may be tried. Rejects with the refusal when there is none before `end`.
    *
    * @param {string} name
    * @param {number} end
+   * @returns {Promise<Turn>}
    */
-  async values(name, end) {
-    const lookup = this.#lookups.get(name) ?? { notBefore: 0, wait: FIRST_WAIT_MS, restUntil: 0, underWay: undefined }
-    this.#lookups.set(name, lookup)
-    this.#closing.signal.throwIfAborted()
-    if (lookup.underWay !== undefined) return lookup.underWay
-    const at = Math.max(lookup.notBefore, lookup.restUntil)
-    if (at > end) return undefined
-    const wait = at - now()
+  async next(name, end) {
+    const episode = this.#episode(name) ?? new Episode()
+    this.#episodes.set(name, episode)
+    const release = await this.#turn(episode, end)
+    try {
+      const candidate = episode.accepted ?? (await this.#find(name, episode, end))
+      await this.#delivery.handOut(name, candidate.versionId)
+      return this.#begun(episode, candidate, release)
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /**
+   * @param {Episode} episode
+   * @param {Candidate} candidate
+   * @param {() => void} release
+   * @returns {Turn}
+   */
+  #begun(episode, candidate, release) {
+    // What was accepted already may be used by all at once.
+    if (episode.accepted !== undefined) release()
+    const waiting = new AbortController()
+    pause(NOT_REFUSED_MS, waiting.signal).then(
+      () => {
+        episode.accepted ??= candidate
+        release()
+      },
+      () => {},
+    )
+    return {
+      candidate,
+      release: () => {
+        waiting.abort()
+        release()
+      },
+    }
+  }
+
+  /**
+   * Waits until no other caller tries a value. Gives the function that ends the turn.
+   *
+   * @param {Episode} episode
+   * @param {number} end
+   * @returns {Promise<() => void>}
+   */
+  async #turn(episode, end) {
+    if (episode.accepted !== undefined) return () => {}
+    /** @type {() => void} */
+    let release = () => {}
+    const before = episode.tail
+    episode.tail = new Promise((resolve) => (release = resolve))
+    episode.waiting++
+    const timer = new AbortController()
+    const late = pause(Math.max(0, end - now()), timer.signal).then(() => 'late')
+    try {
+      if ((await Promise.race([before, late, this.#closed])) === 'late') throw episode.failure
+      return release
+    } catch (error) {
+      // Whoever comes next waits for the one before.
+      before.then(release)
+      throw error
+    } finally {
+      episode.waiting--
+      timer.abort()
+      late.catch(() => {})
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {Episode} episode
+   * @param {number} end
+   * @returns {Promise<Candidate>}
+   */
+  async #find(name, episode, end) {
     const { signal } = this.#closing
-    lookup.underWay = (wait > 0 ? pause(wait, signal) : Promise.resolve())
-      .then(() => this.#read(name))
-      .catch((error) => {
-        throw signal.aborted ? signal.reason : error
+    for (;;) {
+      const at = Math.max(episode.notBefore, now())
+      if (at > end || episode.restUntil !== 0) {
+        if (episode.waiting === 0 && episode.restUntil === 0) episode.restUntil = now() + REST_MS
+        throw episode.failure
+      }
+      if (at > now()) await pause(at - now(), signal)
+      signal.throwIfAborted()
+      const found = await this.#delivery.look(name).finally(() => {
+        episode.notBefore = now() + episode.wait * (0.5 + Math.random())
+        episode.wait = Math.min(episode.wait * 2, LONGEST_WAIT_MS)
       })
-      .finally(() => {
-        lookup.underWay = undefined
-        lookup.notBefore = now() + lookup.wait * (0.5 + Math.random())
-        lookup.wait = Math.min(lookup.wait * 2, LONGEST_WAIT_MS)
-      })
-    return lookup.underWay
+      signal.throwIfAborted()
+      if (found.length === 0) continue
+      const picked = episode.pick(found)
+      const liveId = found.find(({ label }) => label === 'live')?.versionId
+      if (picked !== undefined) return { ...picked, liveId, isTurn: true }
+    }
   }
 
   /**
-   * Notes that the target system accepted `value` while `live` was the live value.
+   * The episode of a secret. One whose rest is over is forgotten.
    *
    * @param {string} name
-   * @param {string} live
-   * @param {string} value
    */
-  accepted(name, live, value) {
-    this.#lookups.delete(name)
-    if (value === live) this.#accepted.delete(name)
-    else this.#accepted.set(name, { live, value })
+  #episode(name) {
+    const episode = this.#episodes.get(name)
+    if (episode === undefined || episode.restUntil === 0 || now() < episode.restUntil) return episode
+    this.#episodes.delete(name)
+    return undefined
   }
 
   /**
-   * Notes that no value was accepted in time. Lookups pause then; other callers do not make the pause longer.
+   * Notes that the target system accepted a value.
    *
    * @param {string} name
+   * @param {Candidate} candidate
    */
-  gaveUp(name) {
-    const lookup = this.#lookups.get(name)
-    if (lookup && lookup.restUntil < now()) lookup.restUntil = now() + REST_MS
+  accepted(name, candidate) {
+    const episode = this.#episodes.get(name)
+    if (episode !== undefined) {
+      episode.accepted = candidate
+      this.#episodes.delete(name)
+    }
+    const { label, versionId, liveId } = candidate
+    if (label === 'live' || typeof versionId !== 'string' || typeof liveId !== 'string') this.#ahead.delete(name)
+    else this.#ahead.set(name, { liveId, versionId })
+  }
+
+  /**
+   * Notes that the target system refused a value.
+   *
+   * @param {string} name
+   * @param {Candidate} candidate
+   * @param {unknown} failure
+   */
+  refused(name, candidate, failure) {
+    this.#ahead.delete(name)
+    const episode = this.#episode(name) ?? new Episode()
+    this.#episodes.set(name, episode)
+    episode.refuse(candidate, failure)
   }
 
   /** Ends the lookups that wait, and forgets all values. */
   close() {
-    this.#accepted.clear()
+    this.#episodes.clear()
+    this.#ahead.clear()
     this.#closing.abort(new SecretError('CLOSED', 'this SecretDelivery was closed; create a new one to read secrets'))
   }
 }
 
-module.exports = { Candidates }
+module.exports = { Candidates, valuesOf }

@@ -5,9 +5,10 @@
 const { actor } = require('./actor')
 const { assertEnvironment, assertName, checkedScope, checkedSink, eventText, referenceOf } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates } = require('./candidates')
+const { Candidates, valuesOf } = require('./candidates')
 const { checkedChecks, runChecks } = require('./checks')
 const { copyOf } = require('./copy')
+const { splitCredentials } = require('./credentials')
 const { SecretError, orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
@@ -40,6 +41,7 @@ class SecretDelivery {
   #reads
   #readCached
   #listeners
+  #messages
   #flights = new Flights(
     (begin, landed) => this.#start(begin, landed),
     () => this.#native.isAudited(),
@@ -48,7 +50,13 @@ class SecretDelivery {
   #variablesComeFirst
   /** @type {Promise<void> | undefined} */
   #closing
-  #candidates = new Candidates((name) => this.#allValues(name))
+  #candidates = new Candidates({
+    look: (name) => this.#allValues(name),
+    known: async (name) => valuesOf(await this.#versionsToTry(name, false)),
+    handOut: async (name, versionId) => {
+      if (versionId !== null) await this.#start((id) => this.#native.handOut(id, name, versionId))
+    },
+  })
   /** Where relative paths start while `open` makes a delivery. @type {string | undefined} */
   static #directory
 
@@ -80,12 +88,19 @@ class SecretDelivery {
     const { logger, options: given } = checkedOptions(options)
     const { hooks, names } = checkedHooks(given.rotation?.hooks)
     const { sink, audit } = checkedSink(given.audit)
-    const rest = { ...given, audit, ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }) }
+    const { aws, credentials } = splitCredentials(given.aws)
+    const rest = {
+      ...given,
+      ...(aws !== undefined && { aws }),
+      audit,
+      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+    }
     const workingDirectory = SecretDelivery.#directory ?? process.cwd()
     const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
     this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables)
+    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
     this.#listeners = messages.listeners
+    this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
       orThrow(native.openDelivery(rest, ambient, this.#operations))
@@ -261,6 +276,11 @@ class SecretDelivery {
     return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
   }
 
+  /** @returns {Promise<import('../index').AwsIdentity | null>} */
+  async identity() {
+    return this.#start((id) => this.#native.identity(id))
+  }
+
   /** @returns {Promise<import('../index').HealthReport>} */
   async health() {
     try {
@@ -402,6 +422,7 @@ class SecretDelivery {
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
+    this.#messages.close()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -505,15 +526,24 @@ class SecretDelivery {
    * All values of a secret that a target system may accept during a rotation, the likeliest first. None while AWS fails.
    *
    * @param {string} name
-   * @returns {Promise<import('./candidates').Found>}
+   * @returns {Promise<import('./candidates').Candidate[]>}
    */
   async #allValues(name) {
-    /** @type {Promise<import('../index').SecretVersions>} */
-    const versions = this.#start((id) => this.#native.getSecretVersions(id, name, true, 1))
-    const [current, others] = await Promise.allSettled([this.refresh(name), versions])
-    const { pending, previous } = others.status === 'fulfilled' ? others.value : { pending: null, previous: null }
-    const values = [current.status === 'fulfilled' ? current.value : null, pending?.value, previous?.value]
-    return { values: values.filter((value) => typeof value === 'string'), isPending: pending !== null }
+    const [current, others] = await Promise.allSettled([this.refresh(name), this.#versionsToTry(name, true)])
+    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
+    const live = current.status === 'fulfilled' ? current.value : null
+    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
+    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
+    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+  }
+
+  /**
+   * @param {string} name
+   * @param {boolean} fresh
+   * @returns {Promise<import('../index').SecretVersions>}
+   */
+  #versionsToTry(name, fresh) {
+    return this.#start((id) => this.#native.versionsToTry(id, name, fresh))
   }
 }
 

@@ -2,32 +2,112 @@
 
 // The errors of this package, and what it may repeat of the errors of others.
 
+/** @typedef {import('../native').NativeFailure} NativeFailure */
+
 /** Every error of this package: an `Error` with a stable `code`. Its message never holds a value. */
 class SecretError extends Error {
   /**
    * @param {import('../index').SecretErrorCode} code
    * @param {string} message
+   * @param {Pick<NativeFailure, 'requestId' | 'cause'>} [more]
    */
-  constructor(code, message) {
-    super(message)
+  constructor(code, message, more) {
+    super(message, more?.cause && { cause: causeOf(more.cause) })
     this.code = code
+    if (more?.requestId) this.requestId = more.requestId
+    // A copy (structuredClone, a message to another thread) keeps the stack and not the code.
+    replaceStack(this, this.stack)
   }
 
   get name() {
     return 'SecretError'
   }
+
+  /** What `JSON.stringify` writes; without it the message would be missing. */
+  toJSON() {
+    const { name, code, message, requestId, cause } = /** @type {any} */ (this)
+    return { name, code, message, requestId, cause: cause && { ...cause, message: cause.message } }
+  }
+}
+
+/**
+ * @param {NonNullable<NativeFailure['cause']>} cause
+ * @returns {Error}
+ */
+function causeOf({ code, message, host, port }) {
+  const error = Object.assign(new Error(message), { code }, host !== undefined && { host, port })
+  // It has none of its own: it was made where the failure became known, and not where it happened.
+  error.stack = `Error [${code}]: ${message}`
+  return error
+}
+
+/**
+ * Gives an error the frames of another stack, below its own name, code and message.
+ *
+ * @param {SecretError} error
+ * @param {unknown} stack
+ */
+function replaceStack(error, stack) {
+  // Whoever sets Error.prepareStackTrace may have anything there.
+  if (typeof stack !== 'string') return
+  const at = stack.search(/^ +at /m)
+  const frames = at < 0 ? '' : `\n${stack.slice(at)}`
+  Object.defineProperty(error, 'stack', {
+    value: `SecretError [${error.code}]: ${error.message}${frames}`,
+    writable: true,
+    configurable: true,
+  })
+}
+
+/**
+ * Where an operation was called: a failure that comes later has these frames.
+ *
+ * @param {Function} below The function of this package that was called.
+ * @returns {{ stack?: unknown }}
+ */
+function callSite(below) {
+  const site = {}
+  Error.captureStackTrace(site, below)
+  return site
+}
+
+/**
+ * The error of an operation that failed, with the frames of its caller.
+ *
+ * @param {NativeFailure} failure
+ * @param {{ stack?: unknown }} [site]
+ */
+function failed(failure, site) {
+  const error = new SecretError(/** @type {any} */ (failure.code), failure.message, failure)
+  if (site !== undefined) replaceStack(error, site.stack)
+  return error
+}
+
+/**
+ * The same error for another caller.
+ *
+ * @param {unknown} error
+ * @param {{ stack?: unknown }} site
+ */
+function againAt(error, site) {
+  if (!(error instanceof SecretError)) return error
+  const { code, message, requestId, cause } = /** @type {any} */ (error)
+  const again = new SecretError(code, message, { requestId })
+  if (cause !== undefined) Object.defineProperty(again, 'cause', { value: cause, writable: true, configurable: true })
+  replaceStack(again, site.stack)
+  return again
 }
 
 /**
  * Throws what the addon refused.
  *
  * @template T
- * @param {T | { code: string, message: string }} answer
+ * @param {T | NativeFailure} answer
  * @returns {T}
  */
 function orThrow(answer) {
   if (typeof answer === 'object' && answer !== null && 'code' in answer && 'message' in answer) {
-    throw new SecretError(/** @type {import('../index').SecretErrorCode} */ (answer.code), answer.message)
+    throw failed(/** @type {NativeFailure} */ (answer))
   }
   return /** @type {T} */ (answer)
 }
@@ -48,4 +128,4 @@ function describe(error) {
   }
 }
 
-module.exports = { SecretError, orThrow, describe }
+module.exports = { SecretError, againAt, callSite, describe, failed, orThrow }

@@ -2,6 +2,7 @@
 
 // Operations that several callers share: a caller joins the one under way that reads the same.
 
+const { againAt, callSite } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
@@ -37,13 +38,27 @@ class Flights {
    * @returns {Promise<T>}
    */
   join(key, variables, begin) {
+    const site = callSite(this.join)
+    return this.#join(key, variables, begin).catch((error) => {
+      throw againAt(error, site)
+    })
+  }
+
+  /**
+   * @template T
+   * @param {string} key
+   * @param {Record<string, string>} variables
+   * @param {(id: number, callers: number) => void} begin
+   * @returns {Promise<T>}
+   */
+  #join(key, variables, begin) {
     if (!isEmpty(variables)) return this.#start((id) => begin(id, 1))
     const other = this.#underWay.get(key)
     if (other !== undefined && !(other.hasBegun && this.#isAudited())) {
       other.callers++
       return other.promise
     }
-    if (other !== undefined) return other.promise.then(() => this.join(key, variables, begin))
+    if (other !== undefined) return other.promise.then(() => this.#join(key, variables, begin))
     /** @type {Flight} */
     const flight = { callers: 1, hasBegun: false, promise: Promise.resolve() }
     // Removed before any caller continues: a caller that asks after that begins an operation of its own.

@@ -4,6 +4,7 @@
 
 const { assertText } = require('./arguments')
 const { SecretError, describe } = require('./errors')
+const { callOutside } = require('./listeners')
 const { hookNames } = require('./load')
 
 const HOOKS = hookNames()
@@ -13,15 +14,22 @@ const HOOKS = hookNames()
 /** The argument of a hook. The values are methods, so that printing the context does not print them. */
 class RotationContext {
   #value
+  #signal
 
   /**
    * @param {import('../native').RotationHookContext} told
    * @param {(pending: boolean) => string | null | undefined} value
+   * @param {AbortSignal} signal
    */
-  constructor(told, value) {
+  constructor(told, value, signal) {
     const { hook: _, ...rest } = told
     Object.assign(this, rest)
     this.#value = value
+    this.#signal = signal
+  }
+
+  get signal() {
+    return this.#signal
   }
 
   currentValue() {
@@ -62,26 +70,57 @@ function checkedHooks(given) {
   return { hooks, names }
 }
 
-/**
- * Calls a hook and tells the addon how it ended. Never rejects. Of what the hook throws only the class and the code are
- * passed on.
- *
- * @param {RotationHooks} hooks
- * @param {WeakRef<import('../native').NativeDelivery> | undefined} unheld
- * @param {number} id
- * @param {import('../native').RotationHookContext} told
- */
-async function runHook(hooks, unheld, id, told) {
-  const context = new RotationContext(told, (pending) => unheld?.deref()?.hookValue(id, pending))
-  try {
-    const all = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (hooks)
-    const made = await all[told.hook]?.call(hooks, context)
-    if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
-    unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
-  } catch (error) {
-    const { name, code } = describe(error)
-    unheld?.deref()?.hookFailed(id, name, code)
+/** The calls of hooks that have not ended. */
+class HookCalls {
+  #hooks
+  /** @type {Map<number, AbortController>} */
+  #running = new Map()
+
+  /** @param {RotationHooks} hooks */
+  constructor(hooks) {
+    this.#hooks = hooks
+  }
+
+  /**
+   * Calls a hook and tells the addon how it ended. Never rejects. Of what the hook throws only the class and the code are
+   * passed on.
+   *
+   * @param {WeakRef<import('../native').NativeDelivery> | undefined} unheld
+   * @param {number} id
+   * @param {import('../native').RotationHookContext} told
+   */
+  async run(unheld, id, told) {
+    const controller = new AbortController()
+    this.#running.set(id, controller)
+    const context = new RotationContext(told, (pending) => unheld?.deref()?.hookValue(id, pending), controller.signal)
+    try {
+      const all = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (this.#hooks)
+      const made = await all[told.hook]?.call(this.#hooks, context)
+      if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
+      unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
+    } catch (error) {
+      const { name, code } = describe(error)
+      unheld?.deref()?.hookFailed(id, name, code)
+    } finally {
+      this.#running.delete(id)
+    }
+  }
+
+  /**
+   * Asks a hook to end: its deadline has passed. A listener of the signal that throws concerns nobody else.
+   *
+   * @param {number} id
+   */
+  stop(id) {
+    const reason = new SecretError('ROTATION_FAILED', 'the hook did not end in time (rotation.hookTimeoutMs)')
+    callOutside(() => this.#running.get(id)?.abort(reason))
+  }
+
+  /** Asks all hooks to end: the delivery is closed. */
+  close() {
+    const reason = new SecretError('CLOSED', 'this SecretDelivery was closed')
+    for (const controller of this.#running.values()) callOutside(() => controller.abort(reason))
   }
 }
 
-module.exports = { checkedHooks, runHook }
+module.exports = { HookCalls, checkedHooks }

@@ -2,7 +2,8 @@
 
 // What the addon says without being asked, and the questions that it asks: each message goes where it belongs.
 
-const { runHook } = require('./hooks')
+const { checkedCredentials, credentialsProblem } = require('./credentials')
+const { HookCalls } = require('./hooks')
 const { Listeners, callOutside, tell } = require('./listeners')
 const { MessageKind } = require('./load')
 
@@ -14,6 +15,7 @@ class Messages {
   #hooks
   #sink
   #variables
+  #credentials
   /** Answers to the addon's questions go there. @type {WeakRef<NativeDelivery> | undefined} */
   #native
 
@@ -22,13 +24,20 @@ class Messages {
    * @param {import('../index').RotationHooks} hooks
    * @param {((lines: string) => Promise<void> | void) | undefined} sink
    * @param {InstanceType<typeof import('./variables').VariableSource>} variables
+   * @param {(() => unknown) | undefined} credentials
    */
-  constructor(logger, hooks, sink, variables) {
+  constructor(logger, hooks, sink, variables, credentials) {
     this.#logger = logger
-    this.#hooks = hooks
+    this.#hooks = new HookCalls(hooks)
     this.#sink = sink
     this.#variables = variables
+    this.#credentials = credentials
     this.listeners = new Listeners()
+  }
+
+  /** Asks the hooks that run to end. */
+  close() {
+    this.#hooks.close()
   }
 
   /** @param {WeakRef<NativeDelivery>} native */
@@ -55,11 +64,15 @@ class Messages {
       case MessageKind.Alert:
         return this.#alert(first)
       case MessageKind.CallHook:
-        return void runHook(this.#hooks, this.#native, id, first)
+        return void this.#hooks.run(this.#native, id, first)
+      case MessageKind.StopHook:
+        return this.#hooks.stop(id)
       case MessageKind.AuditLines:
         return void this.#ship(id, first)
       case MessageKind.ReadVariables:
         return this.#readVariables(id, first)
+      case MessageKind.AskCredentials:
+        return void this.#askCredentials(id)
     }
   }
 
@@ -110,6 +123,20 @@ class Messages {
       // The service's own object (`runtime.variables`) threw. Without variables the addon rejects the read and says why.
     }
     this.#native?.deref()?.variablesAre(id, found)
+  }
+
+  /**
+   * Asks the service for AWS credentials.
+   *
+   * @param {number} id
+   */
+  async #askCredentials(id) {
+    try {
+      const given = checkedCredentials(await this.#credentials?.())
+      this.#native?.deref()?.credentialsAre(id, given)
+    } catch (error) {
+      this.#native?.deref()?.credentialsAre(id, undefined, credentialsProblem(error))
+    }
   }
 
   /**

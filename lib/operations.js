@@ -2,7 +2,7 @@
 
 // Pending operations of one delivery: their promises settle when the addon says how they ended.
 
-const { SecretError } = require('./errors')
+const { callSite, failed } = require('./errors')
 const { callOutside } = require('./listeners')
 const { MessageKind } = require('./load')
 const { setImmediate } = require('./real-time')
@@ -14,7 +14,8 @@ const { setImmediate } = require('./real-time')
  * `progress` is called while it runs.
  *
  * @typedef {{
- *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (report: any) => void
+ *   resolve: (value: any) => void, reject: (error: Error) => void, landed?: () => void, progress?: (report: any) => void,
+ *   site: { stack?: unknown }
  * }} Operation
  */
 
@@ -53,8 +54,9 @@ class Operations {
    * @returns {Promise<T>}
    */
   start(native, begin, landed, progress) {
+    const site = callSite(this.start)
     return new Promise((resolve, reject) => {
-      this.begin(native, begin, { resolve, reject, landed, progress })
+      this.begin(native, begin, { resolve, reject, landed, progress, site })
     })
   }
 
@@ -150,7 +152,10 @@ class Operations {
    */
   deliver(kind, id, first, second) {
     if (kind === MessageKind.Report) return this.take(id)?.resolve(first)
-    if (kind === MessageKind.Failed) return this.take(id)?.reject(new SecretError(first, second))
+    if (kind === MessageKind.Failed) {
+      const operation = this.take(id)
+      return operation?.reject(failed(first, operation.site))
+    }
     if (kind === MessageKind.Progress) return this.progressed(id, first)
     this.messages.deliver(kind, id, first, second)
   }

@@ -2,7 +2,7 @@
 
 // Joins equal reads, and hands those of one turn of the loop over together.
 
-const { SecretError } = require('./errors')
+const { againAt, callSite, failed } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 const { isEmpty } = require('./variables')
 
@@ -18,6 +18,7 @@ class Read {
   constructor(name, variables) {
     this.name = name
     this.variables = variables
+    this.site = callSite(Reads.prototype.read)
     /** How many readers share it. */
     this.readers = 1
     /** Whether it was handed over to the addon. */
@@ -28,6 +29,18 @@ class Read {
       this.reject = reject
     })
   }
+}
+
+/**
+ * A promise of its own: each reader that does not handle a rejection hears of it, with its own frames.
+ *
+ * @param {Promise<string | null>} shared
+ * @param {{ stack?: unknown }} site
+ */
+function joined(shared, site) {
+  return shared.then(undefined, (error) => {
+    throw againAt(error, site)
+  })
 }
 
 /** The reads of one turn: one operation of the addon, whose answers come in portions. */
@@ -76,7 +89,7 @@ class Reads {
     // Removed before anyone goes on: a reader that asks from then on gets a read of its own.
     if (this.#underWay.get(read.name) === read) this.#underWay.delete(read.name)
     if (typeof answer !== 'object' || answer === null) return read.resolve?.(answer)
-    read.reject?.(answer instanceof Error ? answer : new SecretError(answer.code, answer.message))
+    read.reject?.(answer instanceof Error ? answer : failed(answer, read.site))
   }
 
   /**
@@ -102,10 +115,9 @@ class Reads {
     const isShared = variables === undefined || isEmpty(variables)
     if (isShared) {
       const other = this.#underWay.get(name)
-      // A promise of its own: each reader that does not handle a rejection hears of it.
       if (other !== undefined && !(other.hasBegun && this.#isAudited)) {
         other.readers++
-        return other.promise.then()
+        return joined(other.promise, callSite(this.read))
       }
     }
     const read = new Read(name, variables)

@@ -3,7 +3,9 @@
 // `delivery.rotation`: gives secrets new values, by hand and on schedule.
 
 const { assertEnvironment, assertName } = require('./arguments')
+const { SecretError } = require('./errors')
 const { listen } = require('./listeners')
+const { plainOptions } = require('./options')
 const { guard, identify } = require('./receiver')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -30,12 +32,30 @@ class SecretRotationManager {
   /**
    * @param {string} secretName
    * @param {string} [environment]
+   * @param {import('../index').RotateOptions} [options]
    * @returns {Promise<import('../index').RotationReport>}
    */
-  async rotate(secretName, environment) {
+  async rotate(secretName, environment, options) {
     assertName('secretName', secretName)
     if (environment !== undefined) assertEnvironment(environment)
-    return this.#start((id) => this.#native.rotate(id, secretName, environment))
+    const { generate } = plainOptions(options)
+    if (generate !== undefined && generate !== null && typeof generate !== 'boolean') {
+      throw new SecretError('CONFIG_INVALID', 'generate must be true or false')
+    }
+    return this.#start((id) => this.#native.rotate(id, secretName, environment, generate ?? true))
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {import('../index').RestoreOptions} options
+   * @returns {Promise<import('../index').RotationReport>}
+   */
+  async restore(secretName, options) {
+    assertName('secretName', secretName)
+    const { versionId, environment } = plainOptions(options)
+    assertName('versionId', versionId)
+    if (environment !== undefined && environment !== null) assertEnvironment(environment)
+    return this.#start((id) => this.#native.rotationRestore(id, secretName, versionId, environment))
   }
 
   /**

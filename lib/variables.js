@@ -9,22 +9,29 @@ const fs = require('node:fs')
 const os = require('node:os')
 
 const FILE_SUFFIX = '_FILE'
-const CONFIGURATION = [
-  'NODE_ENV',
-  'REDIS_URL',
+const CONFIGURATION = new Set([
   'HOME',
-  'USERPROFILE',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'NODE_ENV',
+  'NODE_EXTRA_CA_CERTS',
+  'NO_PROXY',
+  'REDIS_URL',
   'SSL_CERT_FILE',
-  'TMPDIR',
+  'SUDO_USER',
   'TEMP',
   'TMP',
-  'SUDO_USER',
-]
+  'TMPDIR',
+  'USERPROFILE',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+])
 
 /** @typedef {Record<string, string | undefined>} Variables */
 
 /**
- * The variables that configuration may read.
+ * The variables that configuration may read. One that is set and empty counts as unset.
  *
  * @returns {Record<string, string>}
  */
@@ -32,9 +39,9 @@ function forConfiguration() {
   /** @type {Record<string, string>} */
   const found = {}
   for (const name of Object.keys(process.env)) {
-    if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.includes(name)) {
+    if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.has(name)) {
       const value = process.env[name]
-      if (value !== undefined) found[name] = value
+      if (value) found[name] = value
     }
   }
   // Where the journal of an audit log without a file goes.

@@ -1,45 +1,13 @@
 'use strict'
 
-// `withSecret`: which errors mean that the credentials are wrong, and which value is tried next.
+// `withSecret`: calls the service's function with the secret, and again with another value while it is refused.
 
+const { isAuthError } = require('./auth-errors')
 const { SecretError } = require('./errors')
 const { plainOptions } = require('./options')
 const { now } = require('./real-time')
 
 const DEFAULT_TIMEOUT_MS = 10_000
-
-/** The codes with which drivers and clients say that credentials are wrong. */
-const CODES = new Set([
-  '28P01', // PostgreSQL: invalid_password
-  '28000', // PostgreSQL: invalid_authorization_specification
-  'ER_ACCESS_DENIED_ERROR', // MySQL
-  'ER_DBACCESS_DENIED_ERROR',
-  'EAUTH', // nodemailer
-  'ELOGIN', // mssql
-  'WRONGPASS', // Redis
-  'NOAUTH',
-  'ERR_HTTP_401',
-])
-const NUMBERS = new Set([
-  1045, // MySQL
-  18, // MongoDB: AuthenticationFailed
-])
-const STATUSES = new Set([401, 403])
-
-/**
- * @param {any} error
- * @returns {boolean}
- */
-function isAuthError(error) {
-  for (let cause = error, depth = 0; typeof cause === 'object' && cause !== null && depth < 5; depth++) {
-    const { code, errno, status, statusCode, response, message } = cause
-    if (CODES.has(code) || NUMBERS.has(errno) || NUMBERS.has(code)) return true
-    if (STATUSES.has(status) || STATUSES.has(statusCode) || STATUSES.has(response?.status)) return true
-    if (typeof message === 'string' && /^(WRONGPASS|NOAUTH)\b/.test(message)) return true
-    cause = cause.cause
-  }
-  return false
-}
 
 /**
  * @template T
@@ -55,45 +23,29 @@ async function withSecret({ name, read, candidates }, use, options) {
   const given = checked(use, options)
   const isAuth = given.isAuthError ?? isAuthError
   const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
-  const first = await read()
-  if (first === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
-  let live = first
-  /** @type {unknown} */
-  let failure
-  /** @type {Set<string>} */
-  const tried = new Set()
-  /** @param {string} secret */
-  const attempt = async (secret) => {
-    tried.add(secret)
+  const live = await read()
+  if (live === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
+  /** @param {import('./candidates').Candidate} candidate */
+  const attempt = async (candidate) => {
     try {
-      const result = await use(secret)
-      candidates.accepted(name, live, secret)
+      const result = await use(candidate.value)
+      candidates.accepted(name, candidate)
       return { result }
     } catch (error) {
       if (!isAuth(error)) throw error
-      failure = error
+      candidates.refused(name, candidate, error)
       return undefined
     }
   }
-  /** @param {string[]} values */
-  const tryEach = async (values) => {
-    for (const value of values) {
-      const done = tried.has(value) ? undefined : await attempt(value)
-      if (done !== undefined) return done
-    }
-    return undefined
-  }
-  let done = await tryEach([candidates.likeliest(name, first), first])
+  const first = await candidates.first(name, live)
+  let done = first === undefined ? undefined : await attempt(first)
   while (done === undefined) {
-    const found = await candidates.values(name, end)
-    if (found === undefined) {
-      candidates.gaveUp(name)
-      throw failure
+    const turn = await candidates.next(name, end)
+    try {
+      done = await attempt(turn.candidate)
+    } finally {
+      turn.release()
     }
-    live = found.values[0] ?? live
-    done = await tryEach(found.values)
-    // During a rotation a value can be refused and accepted a moment later: the target is set, and put back.
-    if (found.isPending || live !== first) tried.clear()
   }
   return done.result
 }

@@ -59,7 +59,7 @@ impl Batch {
                 self.values.push(value);
             }
             Message::Done { id, result: Err(error) } => {
-                self.texts(Kind::Failed, id, error.code().as_str().to_owned(), error.to_string());
+                self.report(Kind::Failed, id, AnyReport::new(NativeFailure::from(error)));
             }
             Message::Read { id, first, answers, .. } => {
                 let answers = answers.into_iter().map(answer).collect();
@@ -72,8 +72,10 @@ impl Batch {
             Message::Alert(alert) => self.report(Kind::Alert, 0, alert),
             Message::Progress { id, progress } => self.report(Kind::Progress, id, progress),
             Message::CallHook { id, context } => self.report(Kind::CallHook, id, context),
+            Message::StopHook { id } => self.texts(Kind::StopHook, id, String::new(), String::new()),
             Message::AuditLines { id, lines } => self.texts(Kind::AuditLines, id, lines, String::new()),
             Message::ReadVariables { id, name } => self.texts(Kind::ReadVariables, id, name, String::new()),
+            Message::AskCredentials { id } => self.texts(Kind::AskCredentials, id, String::new(), String::new()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
+use delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks, Stop};
 use secret::value::SecretValue;
 
 use crate::completions::Completions;
@@ -43,11 +43,23 @@ impl Hooks for JsHooks {
         self.given.contains(&hook)
     }
 
-    fn call(&self, hook: Hook, context: HookContext) -> HookAnswer {
+    fn call(&self, hook: Hook, context: HookContext, stop: Stop) -> HookAnswer {
         let crossing = AnyReport::new(RotationHookContext::of(hook, &context));
         let (id, answered) = self.calls.open(context);
         self.completions.push(Message::CallHook { id, context: crossing });
-        // No answer comes when JavaScript's environment has ended.
-        Box::pin(async move { answered.wait().await.unwrap_or_else(|| Err(HookFailure::new("Closed", None))) })
+        let completions = self.completions.clone();
+        Box::pin(async move {
+            let mut answer = std::pin::pin!(answered.wait());
+            let answer = tokio::select! {
+                biased;
+                answer = &mut answer => answer,
+                () = stop.cancelled() => {
+                    completions.push(Message::StopHook { id });
+                    answer.await
+                }
+            };
+            // No answer comes when JavaScript's environment has ended.
+            answer.unwrap_or_else(|| Err(HookFailure::new("Closed", None)))
+        })
     }
 }

@@ -26,6 +26,7 @@ mod batch;
 mod completions;
 mod questions;
 
+mod credentials;
 mod hooks;
 mod notices;
 mod sink;

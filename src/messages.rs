@@ -59,6 +59,10 @@ pub enum Message {
         id: u32,
         context: AnyReport,
     },
+    /// Aborts the signal of a hook.
+    StopHook {
+        id: u32,
+    },
     AuditLines {
         id: u32,
         lines: String,
@@ -67,12 +71,15 @@ pub enum Message {
         id: u32,
         name: String,
     },
+    AskCredentials {
+        id: u32,
+    },
 }
 
 /// The kinds of message that do not end an operation with a plain value (`lib/messages.js`).
 #[napi]
 pub enum MessageKind {
-    /// Operation `id` failed: code, message.
+    /// Operation `id` failed: a `NativeFailure`.
     Failed = 1,
     /// Operation `id` ended with a report. Not among the plain values, so that it comes after its `Progress`.
     Report = 2,
@@ -94,6 +101,10 @@ pub enum MessageKind {
     AuditLines = 10,
     /// Asks for the variables that may hold a secret: its name.
     ReadVariables = 11,
+    /// Aborts the signal of the hook that was called with this id.
+    StopHook = 12,
+    /// Asks for AWS credentials.
+    AskCredentials = 13,
 }
 
 impl Message {

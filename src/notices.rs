@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use secret::clock::iso8601;
 use secret::environment::Environment;
 use secret::notice::{Notice, Notices};
 
 use crate::completions::Completions;
 use crate::messages::Message;
-use crate::reports::AnyReport;
 use crate::reports::metrics::Alert;
 use crate::reports::rotation::{RotationAnnounced, RotationEnded};
+use crate::reports::{AnyReport, count};
 
 /// Passes on the notices of a delivery.
 pub struct JsNotices {
@@ -23,8 +24,11 @@ impl Notices for JsNotices {
             Notice::Warning { code, message } => Message::Warning { code, message },
             Notice::Log { level, message } => Message::Log { level: level.as_str(), message },
             Notice::Rotated { tool, secret_type } => Message::Rotated { tool, secret_type },
-            Notice::RotationAnnounced { name, tool, secret_type, rotation_type, due_unix_ms, days_left } => {
-                let announced = RotationAnnounced::new(name, tool, secret_type, rotation_type, due_unix_ms, days_left);
+            Notice::RotationAnnounced { name, tool, secret_type, rotation_type, due_unix_ms, days_left, by, why } => {
+                let (due_at, days_left) = (iso8601(due_unix_ms), count(days_left));
+                let kind = "announced";
+                let announced =
+                    RotationAnnounced { kind, name, tool, secret_type, rotation_type, due_at, days_left, by, why };
                 Message::RotationNotice(AnyReport::new(announced))
             }
             Notice::RotationEnded(report) => Message::RotationNotice(AnyReport::new(RotationEnded::from(&*report))),

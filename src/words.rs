@@ -6,7 +6,9 @@ use delivery_core::export::text;
 use delivery_core::rotation::hooks::Hook;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
+use secret::json_field::{self, Kind};
 use secret::name::SecretName;
+use zeroize::Zeroizing;
 
 use crate::failure::NativeFailure;
 use crate::reports::preset::EnvironmentDefaults;
@@ -27,6 +29,15 @@ pub const OPENMETRICS_CONTENT_TYPE: &str = text::OPENMETRICS;
 #[napi]
 pub fn hook_names() -> Vec<&'static str> {
     Hook::ALL.into_iter().map(Hook::as_str).collect()
+}
+
+/// The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no
+/// string.
+#[napi(catch_unwind)]
+pub fn with_json_text(json: String, field: String, text: String) -> Option<String> {
+    let (json, text) = (Zeroizing::new(json), Zeroizing::new(text));
+    let found = json_field::find(&json, &field).ok()??;
+    (found.kind() == Kind::Text).then(|| found.with_text(&json, &text).to_string())
 }
 
 /// The documented preset of an environment, or why there is none.

@@ -154,6 +154,18 @@ function postgres() {
   return optional('PostgreSQL', () => PostgresServer.programs() !== undefined, 'postgresql', 'postgresql')
 }
 
+/** MariaDB, skipped like PostgreSQL if it cannot be installed. */
+function mariadb() {
+  const { MariadbServer } = require('../__test__/support/servers/mariadb')
+  return optional('MariaDB', () => MariadbServer.isInstalled(), 'mariadb-server', 'mariadb')
+}
+
+/** PgBouncer, skipped like PostgreSQL if it cannot be installed. */
+function pgbouncer() {
+  const { PgBouncer } = require('../__test__/support/servers/pgbouncer')
+  return optional('PgBouncer', () => PgBouncer.isInstalled(), 'pgbouncer', 'pgbouncer')
+}
+
 /** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
   // There is no Chromium for Linux on arm64 in the images of the workflows.
@@ -181,6 +193,8 @@ const SERVERS = {
   redis,
   prometheus,
   postgres,
+  mariadb,
+  pgbouncer,
   chromium,
   ministack,
   moto,

@@ -13,7 +13,10 @@ describe('rotate and due', () => {
   test('rotate gives a new value, when nobody has to be asked', async () => {
     const refused = await cli.json('rotate database password')
     expect([refused.status, refused.document]).toEqual([2, error('CONFIRMATION_NEEDED', '--yes')])
-    const { status, document } = await cli.json('rotate database password --yes')
+    const madeUp = await cli.json('rotate database password --yes')
+    expect([madeUp.status, madeUp.document.outcome]).toEqual([1, 'failed'])
+    expect(madeUp.document.error.message).toContain('--generate')
+    const { status, document } = await cli.json('rotate database password --yes --generate')
     expect([status, document.name, document.outcome]).toEqual([0, 'DATABASE_PASSWORD', 'finished'])
     const { stdout } = await cli.run('get database password --reveal', { reveals: true })
     expect(stdout).toMatch(/^[A-Za-z0-9]{32}$/)

@@ -21,7 +21,9 @@ test('the table of warnings has every warning that is sent, and no other', () =>
     .filter((name) => /^[\w-]+[\\/]src[\\/].*\.rs$/.test(name))
     .map((name) => fs.readFileSync(path.join(crates, name), 'utf8'))
   const byCore = sources
-    .flatMap((text) => [...text.matchAll(/Notice::warning\(\s*(?:"(\w+)"|ErrorCode::(\w+)\.as_str\(\))/g)])
+    .flatMap((text) => [
+      ...text.matchAll(/(?:Notice::warning|\btrust\.warn|\bself\.warn)\(\s*(?:"(\w+)"|ErrorCode::(\w+)\.as_str\(\))/g),
+    ])
     .map(([, text, variant]) => text ?? variant.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase())
   const library = fs.readdirSync(path.join(root, 'lib')).map((name) => read('lib', name))
   const byLibrary = library.flatMap((text) => [...text.matchAll(/\.#?warn\('([A-Z_]+)'/g)].map(([, name]) => name))

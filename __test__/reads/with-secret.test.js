@@ -69,14 +69,79 @@ async function halfWay() {
 }
 
 test('a target that is put back while the pending version is tried lets in with the live one after all', async () => {
-  const { delivery, pending } = await halfWay()
-  const target = new Target(pending)
+  const target = new Target('old')
+  /** @type {(value?: unknown) => void} */
+  let tried = () => {}
+  const whenTried = new Promise((resolve) => (tried = resolve))
+  const hooks = {
+    set: async (/** @type {any} */ context) => void (target.accepted = context.newValue()),
+    test: async () => {
+      await whenTried
+      throw new Error('refused')
+    },
+    undo: async () => {},
+  }
+  const delivery = world.deliver({}, { rotation: { hooks }, logger: { warn() {} } })
+  const rotation = delivery.rotation.rotate('DB_PASSWORD')
+  await until('the target has the new value', () => target.accepted !== 'old')
+  const pending = target.accepted
   const connect = (/** @type {string} */ password) => {
-    if (password === pending) target.accepted = 'old'
+    if (password === pending) {
+      target.accepted = 'old'
+      tried()
+    }
     return target.connect(password)
   }
-  expect(await delivery.withSecret('db', 'password', connect, { timeoutMs: 3000 })).toBe('connected')
-  expect(target.tries).toEqual(['old', pending, 'old'])
+  expect(await delivery.withSecret('db', 'password', connect, { timeoutMs: 5000 })).toBe('connected')
+  expect(target.tries.length).toBeLessThanOrEqual(5)
+  expect([target.tries.slice(0, 2), target.tries.at(-1)]).toEqual([['old', pending], 'old'])
+  expect((await rotation).outcome).toBe('failed')
+})
+
+test('while a rotation is stuck each value is tried once, and the pending one twice, by all callers together', async () => {
+  const { delivery, pending } = await halfWay()
+  await world.aws.put({ [ID]: 'live' })
+  await delivery.refresh('DB_PASSWORD')
+  const target = new Target('none of them')
+  const call = () => delivery.withSecret('db', 'password', target.connect, { timeoutMs: 4000 })
+  await expect(call()).rejects.toMatchObject({ code: '28P01' })
+  const times = (/** @type {string} */ value) => target.tries.filter((tried) => tried === value).length
+  expect(['live', 'old', pending].map(times)).toEqual([1, 1, 2])
+  // For a while it is known to be refused.
+  const more = await Promise.allSettled(Array.from({ length: 50 }, call))
+  expect(new Set(more.map((one) => one.status === 'rejected' && one.reason.code))).toEqual(new Set(['28P01']))
+  expect(target.tries).toHaveLength(4)
+  // A new version ends that.
+  await world.aws.put({ [ID]: 'none of them' })
+  await delivery.refresh('DB_PASSWORD')
+  expect(await call()).toBe('connected')
+})
+
+test('callers that begin while values are tried do not try them as well', async () => {
+  const { delivery, pending } = await halfWay()
+  const target = new Target(pending)
+  const slow = async (/** @type {string} */ password) => {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    return target.connect(password)
+  }
+  const first = delivery.withSecret('db', 'password', slow)
+  await until('the live one was refused', () => target.tries.length === 1)
+  const others = Array.from({ length: 30 }, () => delivery.withSecret('db', 'password', slow))
+  expect(await Promise.all([first, ...others])).toEqual(Array.from({ length: 31 }, () => 'connected'))
+  expect(target.tries.filter((tried) => tried === 'old')).toHaveLength(1)
+})
+
+test('what was accepted instead of the live version is not handed out once it was dropped', async () => {
+  const { delivery, pending } = await halfWay()
+  const target = new Target(pending)
+  await delivery.withSecret('db', 'password', target.connect)
+  await world.aws.remove(ID)
+  await delivery.cache.invalidate('DB_PASSWORD')
+  target.tries = []
+  await expect(delivery.withSecret('db', 'password', target.connect)).rejects.toMatchObject({
+    code: 'SOURCE_UNAVAILABLE',
+  })
+  expect(target.tries).toEqual([])
 })
 
 test('while the target is ahead of AWS, not every caller asks AWS which version it has', async () => {
@@ -112,33 +177,82 @@ test('a secret that is not right yet is waited for', async () => {
   expect(await call).toBe('connected')
 })
 
-test('what drivers call a refusal is one, and nothing else is', async () => {
+const err = (/** @type {string} */ message, /** @type {object} */ members = {}) =>
+  Object.assign(new Error(message), members)
+
+test('what drivers call a refusal is one', async () => {
   const refusals = [
-    { code: '28P01' },
-    { code: '28000' },
-    { errno: 1045 },
-    { code: 'ER_ACCESS_DENIED_ERROR' },
-    { code: 18 },
-    { message: 'WRONGPASS invalid username-password pair or user is disabled.' },
-    { message: 'NOAUTH Authentication required.' },
-    { status: 401 },
-    { statusCode: 403 },
-    { response: { status: 401 } },
-    { cause: { code: '28P01' } },
+    err('x', { code: '28P01' }),
+    err('role "app_2" does not exist', { code: '28000' }),
+    err('FATAL: SASL authentication failed', { code: '08P01' }),
+    err("Access denied for user 'app'@'%'", { errno: 1045 }),
+    err('x', { code: 'ER_ACCESS_DENIED_ERROR' }),
+    err('x', { code: 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', errno: 1698 }),
+    err('Login failed', { number: 18456 }),
+    err('Authentication failed.', { code: 18, codeName: 'AuthenticationFailed' }),
+    err('bad auth : Authentication failed.', { code: 8000, codeName: 'AtlasError' }),
+    err('x', { name: 'PrismaClientInitializationError', errorCode: 'P1000' }),
+    err('WRONGPASS invalid username-password pair or user is disabled.'),
+    err('NOAUTH Authentication required.'),
+    err('16 UNAUTHENTICATED: expired', { code: 16, details: 'expired' }),
+    err(
+      'Handshake terminated by server: 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - Login was refused using …"',
+    ),
+    err('x', { status: 401 }),
+    err('x', { statusCode: 403 }),
+    err('x', { response: { status: 401, headers: new Headers() } }),
+    err('x', { cause: { code: '28P01' } }),
+    err('x', { cause: err('y', { cause: new AggregateError([err('z'), err('z', { code: 'ELOGIN' })]) }) }),
+    new AggregateError([err('Login failed.', { code: 'ELOGIN' })], ''),
   ]
   for (const refusal of refusals) {
     await world.aws.put({ [ID]: 'new' })
     const delivery = world.deliver()
     await delivery.cache.set('DB_PASSWORD', 'old')
-    const target = new Target('new', refusal)
-    expect([refusal, await delivery.withSecret('db', 'password', target.connect)]).toEqual([refusal, 'connected'])
+    const use = async (/** @type {string} */ password) => {
+      if (password !== 'new') throw refusal
+      return 'connected'
+    }
+    expect([refusal, await delivery.withSecret('db', 'password', use)]).toEqual([refusal, 'connected'])
   }
-  for (const failure of [{ code: 'ECONNREFUSED' }, { status: 500 }, { message: 'a WRONGPASS' }, {}]) {
-    const error = Object.assign(new Error('other'), failure)
-    const call = world.deliver().withSecret('db', 'password', () => Promise.reject(error))
+})
+
+test('a refusal for another reason is thrown at once', async () => {
+  const circular = err('x')
+  Object.assign(circular, { cause: circular })
+  const others = [
+    err('other'),
+    err('x', { code: 'ECONNREFUSED' }),
+    err('x', { status: 500 }),
+    err('x', { status: 429 }),
+    err('a WRONGPASS'),
+    err('no pg_hba.conf entry for host "10.0.0.1"', { code: '28000' }),
+    err('invalid frontend message type 80', { code: '08P01' }),
+    err('x', { code: 'ER_DBACCESS_DENIED_ERROR', errno: 1044 }),
+    err('user is not allowed to do action [find]', { code: 8000, codeName: 'AtlasError' }),
+    err('not authorized on shop', { code: 13, codeName: 'Unauthorized' }),
+    err('NOPERM this user has no permissions to run the command'),
+    err('7 PERMISSION_DENIED: no', { code: 7, details: 'no' }),
+    err('8 RESOURCE_EXHAUSTED: quota', { code: 8, details: 'quota' }),
+    err("403 (ACCESS-REFUSED) with message \"ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user\""),
+    err('API rate limit exceeded', { status: 403 }),
+    err('x', { status: 403, response: { headers: { 'x-ratelimit-remaining': '0' } } }),
+    err('x', { response: { status: 403, headers: new Headers({ 'retry-after': '60' }) } }),
+    err('x', { response: { status: 401, headers: { 'www-authenticate': 'Bearer error="insufficient_scope"' } } }),
+    err('Resource not accessible by personal access token', { status: 403 }),
+    circular,
+  ]
+  const delivery = world.deliver()
+  for (const error of others) {
+    let tries = 0
+    const call = delivery.withSecret('db', 'password', () => {
+      tries++
+      return Promise.reject(error)
+    })
     await expect(call).rejects.toBe(error)
+    expect([error, tries]).toEqual([error, 1])
   }
-  const thrown = world.deliver().withSecret('db', 'password', () => {
+  const thrown = delivery.withSecret('db', 'password', () => {
     throw undefined
   })
   await expect(thrown).rejects.toBe(undefined)

@@ -245,6 +245,8 @@ describe('the calendar', () => {
       rotatedAt: expect.any(String),
       noticeAt: new Date(due - 7 * day).toISOString(),
       dueAt: new Date(due).toISOString(),
+      by: 'hand',
+      why: expect.stringContaining('create or set hook'),
       error: null,
     })
   })
@@ -253,7 +255,7 @@ describe('the calendar', () => {
     const long = Math.floor(Date.now() / 1000) - 400 * 86_400
     await request(`${world.aws.url}/_control/date`, 'POST', { secret: ID, unixSeconds: long })
     const notices = []
-    const fleet = Array.from({ length: 3 }, () => service({ jitterSeconds: 0 }))
+    const fleet = Array.from({ length: 3 }, () => service({ jitterSeconds: 0, hooks: { set: async () => {} } }))
     for (const delivery of fleet) {
       delivery.rotation.onNotice((notice) => notices.push(notice))
       expect(delivery.rotation.start()).toBe(true)

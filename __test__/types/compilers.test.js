@@ -170,7 +170,7 @@ describe.each(Object.entries(COMPILERS))('TypeScript %s', (version, tsc) => {
       const words =
         index % 5 === 4
           ? `'${rule}' does not exist in type 'SecretSpec'`
-          : `'${rule}' is not a rule; the rules are required, pattern, minLength, json, rotationType, phase`
+          : `'${rule}' is not a rule; the rules are required, pattern, minLength, json, rotationType, rotate, phase, aws`
       expect([use, ofUse(index).join('\n')]).toEqual([use, expect.stringContaining(words)])
     }
   })

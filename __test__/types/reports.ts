@@ -53,6 +53,7 @@ interface Reports {
   AppliedSecret: [documented.AppliedSecret, native.AppliedSecret]
   ApplyReport: [documented.ApplyReport, native.ApplyReport]
   AuditVerification: [documented.AuditVerification, native.AuditVerification]
+  AwsIdentity: [documented.AwsIdentity, native.AwsIdentity]
   EnvironmentDefaults: [documented.EnvironmentDefaults, native.EnvironmentDefaults]
   HealthCheck: [documented.HealthCheck, native.HealthCheck]
   HealthReport: [documented.HealthReport, native.HealthReport]
@@ -72,9 +73,9 @@ interface Reports {
   RotationAnnounced: [Extract<documented.RotationNotice, { kind: 'announced' }>, native.RotationAnnounced]
   RotationDue: [documented.RotationDue, native.RotationDue]
   RotationEnded: [Extract<documented.RotationNotice, { kind: 'ended' }>, native.RotationEnded]
-  /** The values are methods, which lib/hooks.js adds, and `hook` says which function to call. */
+  /** The values are methods, which lib/hooks.js adds with the signal, and `hook` says which function to call. */
   RotationHookContext: [
-    Omit<documented.RotationContext, 'currentValue' | 'newValue'>,
+    Omit<documented.RotationContext, 'currentValue' | 'newValue' | 'signal'>,
     Omit<native.RotationHookContext, 'hook'>,
   ]
   Readiness: [documented.Readiness, native.Readiness]

@@ -11,12 +11,14 @@ const { told } = require('../words')
 const NEEDY = new Set(['due', 'unknown'])
 const COLOURS = /** @type {const} */ ({ due: 'red', announced: 'yellow', unknown: 'red', manual: 'dim' })
 
+const BY = /** @type {const} */ ({ scheduler: 'the scheduler', hand: 'by hand', aws: 'by AWS' })
+
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
   define(program, 'due', {
     summary: 'show when declared secrets are due for rotation',
     description:
-      "Shows when each declared secret is due for rotation, by its policy or the environment's interval. 'manual': no automatic rotation in this environment; 'unknown': AWS has no such secret, or did not answer.",
+      "Shows when each declared secret is due for rotation, by its policy, the environment's interval or AWS's own schedule, and who rotates it then: the scheduler, people ('by hand', with the reason) or AWS. 'manual': no automatic rotation in this environment; 'unknown': AWS has no such secret, or did not answer.",
     examples: [
       'due --environment production',
       'due --check || mail -s "secrets are due" ops@example.com',
@@ -49,14 +51,15 @@ module.exports = (program, _, handleOpen) => {
 function table({ environment, secrets }, terminal) {
   if (secrets.length === 0) return `No secrets are declared, so none is due in ${environment}.\n`
   const now = Date.now()
-  const rows = secrets.map(({ name, state, dueAt, rotatedAt, policy, error }) => [
+  const rows = secrets.map(({ name, state, dueAt, rotatedAt, policy, by, why, error }) => [
     name,
     state,
     dueAt === null ? '–' : `${moment(dueAt)} (${relative(dueAt, now)})`,
+    by === null ? '–' : BY[by],
     rotatedAt === null ? '–' : moment(rotatedAt),
-    policy ?? `interval of ${environment}`,
+    by === 'aws' ? "AWS's schedule" : (policy ?? `interval of ${environment}`),
     // Where people rotate, it does not matter why AWS does not tell.
-    state !== 'unknown' ? '' : told(error) || 'AWS has no such secret',
+    told(error) || (state === 'unknown' && by === null ? 'AWS has no such secret' : (why ?? '')),
   ])
-  return terminal.table(['NAME', 'STATE', 'DUE', 'LAST ROTATED', 'POLICY', ''], rows, terminal.words(1, COLOURS))
+  return terminal.table(['NAME', 'STATE', 'DUE', 'BY', 'LAST ROTATED', 'POLICY', ''], rows, terminal.words(1, COLOURS))
 }

@@ -12,10 +12,10 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'rotate', {
     summary: 'give a secret a new value in AWS',
     description:
-      "Gives a secret a new value in AWS: staged, tested, then live. Hooks ('rotation.hooks' in a configuration file in JavaScript or TypeScript) apply the value to the target system.",
+      "Gives a secret a new value in AWS: staged, tested, then live. Hooks ('rotation.hooks' in a configuration file in JavaScript or TypeScript) make the value or apply it to the target system. Without them a random value has to be asked for by --generate, and takes the place of a password only: a URL, a key, a token of another service stays. What AWS rotates, AWS is asked to rotate.",
     examples: [
       'rotate GITHUB_API_TOKEN --environment staging',
-      'rotate github api_token --environment production --yes',
+      'rotate session key --environment production --yes --generate',
     ],
     exits: {
       0: 'the new value is live',
@@ -26,6 +26,7 @@ module.exports = (program, _, handleOpen) => {
     .argument('<name>', 'name of the secret, or of its tool')
     .argument('[type]', 'the secret type, if the name is a tool')
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
+    .option('-g, --generate', 'a random value is right, although no hook gives it to the system that the secret opens')
     .action(handleOpen(rotate))
 }
 
@@ -33,13 +34,15 @@ module.exports = (program, _, handleOpen) => {
  * @param {import('../program').Open} open
  * @param {string} first
  * @param {string | undefined} secretType
- * @param {{ yes?: boolean }} options
+ * @param {{ yes?: boolean, generate?: boolean }} options
  */
-async function rotate({ terminal, delivery, config }, first, secretType, { yes }) {
+async function rotate({ terminal, delivery, config }, first, secretType, { yes, generate = false }) {
   const name = namedBy(first, secretType)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
   if (!yes) await confirm(name, delivery.environment, hooks, terminal)
-  const report = await delivery.rotation.rotate(name).catch((error) => {
+  // Who answered the question has read what happens.
+  const options = { generate: generate || !yes }
+  const report = await delivery.rotation.rotate(name, undefined, options).catch((error) => {
     // Nothing is rotated without its record: the new value is not live.
     if (error.code === 'AUDIT_WRITE_FAILED') throw new CliError(error.code, EXIT.no, `${name}: ${error.message}`)
     throw error
@@ -55,7 +58,10 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes }
  * @param {import('../terminal').Terminal} terminal
  */
 async function confirm(name, environment, hooks, terminal) {
-  const target = hooks.length > 0 ? '' : ' No hooks are configured, so nothing hands it to the target system.'
+  const target =
+    hooks.length > 0
+      ? ''
+      : ' No hooks are configured: unless AWS rotates it, the value is a random one, and nothing hands it to the target system.'
   const question = `${name} gets a new value in ${environment} now.${target}`
   await terminal.confirm(`rotate ${name}`, question, `${name} was not rotated`)
 }

@@ -2,6 +2,7 @@
 
 const http = require('node:http')
 const https = require('node:https')
+const { describe } = require('../exit')
 const { finding } = require('./finding')
 
 /** @typedef {import('./finding').Finding} Finding */
@@ -15,9 +16,10 @@ const SUSPICIOUS_SECONDS = 60
 /**
  * @param {import('../../index').HealthReport} health
  * @param {import('../context').Config} config
+ * @param {Pick<import('../context').SecretDelivery, 'identity'>} delivery
  * @returns {Promise<Finding[]>}
  */
-async function awsFindings({ checks: { aws } }, { options }) {
+async function awsFindings({ checks: { aws } }, { options }, delivery) {
   const settings = options.aws ?? {}
   if (settings.enabled === false) return [finding('AWS', 'note', 'switched off by aws.enabled')]
   const region = regionOf(settings)
@@ -29,6 +31,7 @@ async function awsFindings({ checks: { aws } }, { options }) {
       region ?? 'named by no option or variable; perhaps by the profile',
     ),
     finding('AWS credentials', 'note', `asked for in: ${credentialsOf(settings)}`),
+    ...(aws.status === 'disabled' ? [] : await identityFindings(delivery)),
     stateOf(aws, endpoint),
   ]
   return aws.status === 'disabled' || endpoint === null ? found : [...found, ...(await clockFindings(endpoint))]
@@ -56,8 +59,27 @@ function stateOf({ status, reason }, endpoint) {
   return finding('AWS', status === 'down' ? 'error' : 'warning', text, fixFor(text))
 }
 
+/**
+ * Who AWS takes this process for. A note where STS does not say: a network may lead to Secrets Manager only.
+ *
+ * @param {Pick<import('../context').SecretDelivery, 'identity'>} delivery
+ */
+async function identityFindings(delivery) {
+  try {
+    const identity = await delivery.identity()
+    return identity === null ? [] : [finding('AWS identity', 'ok', `${identity.arn}, account ${identity.account}`)]
+  } catch (error) {
+    return [finding('AWS identity', 'note', `unknown: ${describe(error).message}`)]
+  }
+}
+
 /** @param {string} reason */
 function fixFor(reason) {
+  if (/certificate/i.test(reason)) {
+    return 'name the root certificate in AWS_CA_BUNDLE, NODE_EXTRA_CA_CERTS or aws.ca (docs/network.md)'
+  }
+  if (/through the proxy/.test(reason)) return 'check HTTPS_PROXY and NO_PROXY, or set aws.proxy (docs/network.md)'
+  if (/aws (sso )?login|profile '/.test(reason)) return 'do what the message says, then try again'
   if (/region/i.test(reason)) return 'set AWS_REGION, or aws.region'
   if (/credential/i.test(reason)) return 'sign in (aws sso login), or set AWS_PROFILE or the AWS_* variables'
   if (/denied|authorized/i.test(reason)) return 'grant the identity secretsmanager:GetSecretValue on its secrets'
@@ -86,7 +108,23 @@ function credentialsOf({ credentials, profile }) {
 function endpointOf({ endpoint }, region) {
   const { AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL } = process.env
   const given = endpoint ?? (AWS_ENDPOINT_URL_SECRETS_MANAGER || AWS_ENDPOINT_URL)
-  return given ?? (region === null ? null : `https://secretsmanager.${region}.amazonaws.com`)
+  return given ?? (region === null ? null : `https://${hostOf(region)}`)
+}
+
+/** The domains of AWS's partitions, by the beginning of their regions. @type {[string, string][]} */
+const DOMAINS = [
+  ['cn-', 'amazonaws.com.cn'],
+  ['us-isob-', 'sc2s.sgov.gov'],
+  ['us-isof-', 'csp.hci.ic.gov'],
+  ['us-iso-', 'c2s.ic.gov'],
+  ['eu-isoe-', 'cloud.adc-e.uk'],
+  ['eusc-', 'amazonaws.eu'],
+]
+
+/** AWS's host of Secrets Manager in a region. @param {string} region */
+function hostOf(region) {
+  const domain = DOMAINS.find(([beginning]) => region.startsWith(beginning))?.[1] ?? 'amazonaws.com'
+  return `secretsmanager.${region}.${domain}`
 }
 
 /**

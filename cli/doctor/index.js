@@ -39,12 +39,11 @@ async function examine(context) {
   try {
     const health = await delivery.health()
     const secrets = await secretFindings(delivery, config, health, warnings)
-    const from = config.file ?? 'no file: options and declared tools are the defaults'
     return [
       ...installation,
-      finding('configuration', 'ok', from),
+      configurationFinding(config, warnings),
       environmentFinding(delivery.environment, config, context.globals),
-      ...(await awsFindings(health, config)),
+      ...(await awsFindings(health, config, delivery)),
       ...cacheFindings(health, config),
       ...auditFindings(health),
       ...fileFindings(health, config),
@@ -53,6 +52,21 @@ async function examine(context) {
   } finally {
     await delivery.close()
   }
+}
+
+/**
+ * A service starts without the keys of its shared cache, and warns: here that is an error.
+ *
+ * @param {import('../context').Config} config
+ * @param {string[]} warnings
+ */
+function configurationFinding(config, warnings) {
+  const keyless = warnings.find((warning) => warning.startsWith('REDIS_URL_UNUSED:') && /TCS_CACHE_KEYS/.test(warning))
+  if (keyless === undefined) {
+    return finding('configuration', 'ok', config.file ?? 'no file: options and declared tools are the defaults')
+  }
+  const code = 'ENCRYPTION_KEY_INVALID'
+  return finding('configuration', 'error', keyless.replace('REDIS_URL_UNUSED', code), fixFor(code))
 }
 
 /** @param {string} code */

@@ -12,12 +12,15 @@ const FIXES = {
   CHANGES_NOT_HEARD: 'grant the Redis user +subscribe and its channel &secret:events:*',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
+  CERTIFICATES_UNUSABLE: 'name a file with certificates in PEM form, or unset the variable',
+  PROXY_UNUSABLE: 'write it as http://user:password@host:port, or unset the variable',
+  REDIS_URL_UNUSED: 'correct it, or set cache.redis to false',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',
 }
 
-/** Warnings that doctor/files.js reports itself. */
-const TOLD_ELSEWHERE = /^(ENV_FILE|SNAPSHOT)_MODE:/
+/** Warnings that other files of this folder report themselves. */
+const TOLD_ELSEWHERE = /^((ENV_FILE|SNAPSHOT)_MODE:|REDIS_URL_UNUSED:.*TCS_CACHE_KEYS)/
 
 /** Permissions without which reads fail. */
 const READS = new Set(['secretsmanager:GetSecretValue', 'kms:Decrypt'])
@@ -40,6 +43,7 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   if (declared.length === 0) {
     return [
       finding('secrets', 'note', 'none are declared, so permissions were not tried', 'declare tools: tcs-secrets init'),
+      ...warned(warnings),
     ]
   }
   // While AWS is down, every secret would report the same.
@@ -49,10 +53,14 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   return [
     ...access,
     ...(asksAws || checks.aws.status === 'disabled' ? [readFinding(secrets)] : []),
-    ...warnings
-      .filter((warning) => !TOLD_ELSEWHERE.test(warning))
-      .map((warning) => finding('reads', 'warning', warning, fixFor(warning))),
+    ...warned(warnings),
   ]
+}
+
+/** @param {string[]} warnings */
+function warned(warnings) {
+  const told = warnings.filter((warning) => !TOLD_ELSEWHERE.test(warning))
+  return told.map((warning) => finding('reads', 'warning', warning, fixFor(warning)))
 }
 
 /** @param {import('../../index').AccessValidationResult} access @returns {Finding[]} */

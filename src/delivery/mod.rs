@@ -2,6 +2,7 @@
 //! one, and each other file adds the methods of one class or object.
 
 mod audit;
+mod aws;
 mod cache;
 mod diagnosis;
 mod events;

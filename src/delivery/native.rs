@@ -14,6 +14,7 @@ use secret::value::SecretValue;
 
 use crate::batch::Batch;
 use crate::completions::Completions;
+use crate::credentials::JsCredentials;
 use crate::hooks::JsHooks;
 use crate::messages::Outcome;
 use crate::sink::JsSink;
@@ -26,6 +27,7 @@ pub struct NativeDelivery {
     pub(super) completions: Arc<Completions>,
     pub(super) hooks: Arc<JsHooks>,
     pub(super) variables: Arc<JsVariables>,
+    pub(super) credentials: Arc<JsCredentials>,
     pub(super) sink: Arc<JsSink>,
 }
 

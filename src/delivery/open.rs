@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws::settings::CredentialsSource;
 use delivery_core::audit::Actor;
 use delivery_core::config::{Ambient, Config};
 use delivery_core::delivery::Delivery;
@@ -15,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::native::NativeDelivery;
 use crate::completions::Completions;
+use crate::credentials::JsCredentials;
 use crate::failure::NativeFailure;
 use crate::hooks::JsHooks;
 use crate::notices::JsNotices;
@@ -55,7 +57,13 @@ pub fn open_delivery(
     let completions = Completions::new(env, target)?;
     let handle = within_runtime_if_available(Handle::try_current)
         .map_err(|_| napi::Error::from_reason("the addon's runtime is not there (is the environment closing?)"))?;
-    let opened = Config::from_options(options, &ambient).and_then(|config| {
+    let opened = Config::from_options(options, &ambient).and_then(|mut config| {
+        let credentials = Arc::new(JsCredentials::new(completions.clone()));
+        if let Some(aws) = &mut config.aws
+            && let Some(source @ CredentialsSource::Unconnected) = &mut aws.credentials
+        {
+            *source = CredentialsSource::Asked(credentials.clone());
+        }
         let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
         let variables = Arc::new(JsVariables::new(completions.clone()));
         let sink = Arc::new(JsSink::new(completions.clone()));
@@ -65,7 +73,7 @@ pub fn open_delivery(
         };
         let notices = Arc::new(JsNotices { completions: completions.clone(), environment: config.environment });
         let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), Clock::system(), handle)?;
-        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, sink })
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, credentials, sink })
     });
     Ok(match opened {
         Ok(delivery) => Either::A(delivery),

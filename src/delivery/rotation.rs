@@ -1,6 +1,7 @@
 //! `delivery.rotation`, and the values that the service's hooks ask for and give.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
+use delivery_core::rotation::Trigger;
 use delivery_core::rotation::hooks::HookFailure;
 use napi::bindgen_prelude::within_runtime_if_available;
 use napi_derive::napi;
@@ -10,14 +11,41 @@ use super::native::NativeDelivery;
 use crate::messages::Outcome;
 use crate::raw::SecretText;
 use crate::reports::rotation::{RotationDue, RotationReport, SecretRotationPolicy};
+use crate::reports::versions::SecretVersions;
 
 #[napi]
 impl NativeDelivery {
     /// `rotation.rotate`.
     #[napi(catch_unwind)]
-    pub fn rotate(&self, id: u32, name: String, environment: Option<String>) {
+    pub fn rotate(&self, id: u32, name: String, environment: Option<String>, generate: bool) {
+        self.start_named(id, &name, move |delivery, name| async move {
+            let trigger = Trigger::Demand { generate };
+            Ok(Outcome::report(RotationReport::from(&*delivery.rotate(&name, environment.as_deref(), trigger).await?)))
+        });
+    }
+
+    /// `rotation.restore`.
+    #[napi(catch_unwind)]
+    pub fn rotation_restore(&self, id: u32, name: String, version: String, environment: Option<String>) {
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(Outcome::report(RotationReport::from(&*delivery.rotate(&name, environment.as_deref()).await?)))
+            Ok(Outcome::report(RotationReport::from(&*delivery.restore(&name, environment.as_deref(), version).await?)))
+        });
+    }
+
+    /// The versions that `withSecret` may try; what it hands out is recorded by `handOut`.
+    #[napi(catch_unwind)]
+    pub fn versions_to_try(&self, id: u32, name: String, fresh: bool) {
+        self.start_named(id, &name, move |delivery, name| async move {
+            Ok(Outcome::report(SecretVersions::from(&*delivery.versions_to_try(&name, fresh).await?)))
+        });
+    }
+
+    /// Records that `withSecret` hands out a version.
+    #[napi(catch_unwind)]
+    pub fn hand_out(&self, id: u32, name: String, version: String) {
+        self.start_named(id, &name, move |delivery, name| async move {
+            delivery.hand_out(&name, &version).await?;
+            Ok(Outcome::Null)
         });
     }
 

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod explanation;
 pub mod health;
+pub mod identity;
 pub mod metrics;
 pub mod migration;
 pub mod preset;
@@ -39,7 +40,7 @@ impl ReportedError {
 }
 
 /// A count as a JavaScript number: napi turns a `u64` into a `BigInt`.
-fn count(number: impl TryInto<i64>) -> i64 {
+pub(crate) fn count(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 

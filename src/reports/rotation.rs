@@ -2,6 +2,7 @@
 
 use delivery_core::rotation::calendar::Appointment;
 use delivery_core::rotation::hooks::{Hook, HookContext};
+use delivery_core::rotation::keeper::Hand;
 use delivery_core::rotation::policy::Policy;
 use napi_derive::napi;
 use secret::clock::{Clock, iso8601};
@@ -50,6 +51,8 @@ pub struct RotationDue {
     pub rotated_at: Option<String>,
     pub notice_at: Option<String>,
     pub due_at: Option<String>,
+    pub by: Option<&'static str>,
+    pub why: Option<String>,
     pub error: Option<ReportedError>,
 }
 
@@ -77,6 +80,9 @@ pub struct RotationAnnounced {
     pub rotation_type: Option<String>,
     pub due_at: String,
     pub days_left: i64,
+    #[napi(ts_type = "'scheduler' | 'hand' | 'aws'")]
+    pub by: &'static str,
+    pub why: Option<String>,
 }
 
 /// The `RotationNotice` of a rotation that ended.
@@ -152,6 +158,8 @@ impl RotationDue {
             rotated_at: entry.rotated.map(date),
             notice_at: entry.dates.map(|dates| date(dates.notice)),
             due_at: entry.dates.map(|dates| date(dates.due)),
+            by: entry.hand.as_ref().map(Hand::as_str),
+            why: entry.hand.as_ref().and_then(Hand::why).map(str::to_owned),
             error: ReportedError::of(entry.error.as_ref()),
         }
     }
@@ -169,20 +177,6 @@ impl SecretRotationPolicy {
             password_alphabet: policy.password.alphabet.clone(),
             password_field: policy.password.field.clone(),
         }
-    }
-}
-
-impl RotationAnnounced {
-    pub fn new(
-        name: String,
-        tool: String,
-        secret_type: String,
-        rotation_type: Option<String>,
-        due_unix_ms: u64,
-        days_left: u64,
-    ) -> Self {
-        let (due_at, days_left) = (iso8601(due_unix_ms), count(days_left));
-        Self { kind: "announced", name, tool, secret_type, rotation_type, due_at, days_left }
     }
 }
 

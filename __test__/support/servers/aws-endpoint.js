@@ -77,6 +77,25 @@ class AwsEndpoint {
     return request(`${this.url}/_control/lag`, 'POST', { ms })
   }
 
+  /**
+   * For this long after a write, reads by id and by label, and DescribeSecret, show what was there before it.
+   *
+   * @param {number} ms
+   */
+  late(ms) {
+    return request(`${this.url}/_control/late`, 'POST', { ms })
+  }
+
+  /**
+   * Says who takes care of a secret.
+   *
+   * @param {string} secret
+   * @param {{ rotationEnabled?: boolean, nextRotationUnixSeconds?: number, owningService?: string, type?: string }} keeper
+   */
+  keeper(secret, keeper) {
+    return request(`${this.url}/_control/keepers`, 'POST', { secret, ...keeper })
+  }
+
   clearFaults() {
     return request(`${this.url}/_control/faults`, 'DELETE')
   }

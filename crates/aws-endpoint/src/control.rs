@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use crate::faults::{Denial, Fault};
-use crate::state::{Calls, Shared, lock};
-use crate::store::{RotationFunction, Value, Version};
+use crate::state::{Calls, Shared, State, lock};
+use crate::store::{Keeper, RotationFunction, Value, Version};
 
 /// Returns the HTTP status and the JSON of the answer to a control request.
 pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json) -> (u16, Json) {
@@ -17,7 +17,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     match (method.as_str(), path) {
         ("POST", "reset") => {
             state.store.clear();
-            state.store.lag = Duration::ZERO;
+            (state.store.lag, state.store.late) = (Duration::ZERO, Duration::ZERO);
             state.faults.clear();
             state.faults.allow_all();
             state.calls = Calls::default();
@@ -43,6 +43,11 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                 Ok(()) => done,
                 Err(error) => (400, json!({ "error": error.1 })),
             }
+        }
+        ("POST", "keepers") => (keeper(&mut state, input), json!({})),
+        ("POST", "late") => {
+            state.store.late = Duration::from_millis(input.get("ms").and_then(Json::as_u64).unwrap_or(0));
+            done
         }
         ("POST", "date") => {
             let dated = (input.get("secret").and_then(Json::as_str), input.get("unixSeconds").and_then(Json::as_u64));
@@ -107,6 +112,19 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
         }
         _ => (404, json!({ "error": "no such control" })),
     }
+}
+
+/// Says who takes care of a secret. Gives the HTTP status.
+fn keeper(state: &mut State, input: &Json) -> u16 {
+    let text = |field| input.get(field).and_then(Json::as_str).map(str::to_owned);
+    let keeper = Keeper {
+        rotates: input.get("rotationEnabled").and_then(Json::as_bool).unwrap_or(false),
+        next_rotation: input.get("nextRotationUnixSeconds").and_then(Json::as_u64),
+        owner: text("owningService"),
+        external_type: text("type"),
+    };
+    let id = text("secret").unwrap_or_default();
+    if state.store.set_keeper(&id, keeper).is_ok() { 200 } else { 400 }
 }
 
 /// The name in `secrets/…`.

@@ -21,3 +21,4 @@ mod store;
 pub use faults::Fault;
 pub use server::AwsEndpoint;
 pub use state::Calls;
+pub use store::Keeper;

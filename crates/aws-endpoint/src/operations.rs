@@ -72,7 +72,8 @@ fn value(input: &Json) -> Option<Value> {
 }
 
 fn shown(name: &str, secret: &Secret, version_id: &str) -> Json {
-    let version = &secret.versions[version_id];
+    // A version that readers cannot see yet is shown after the write that made it.
+    let version = secret.shown().get(version_id).unwrap_or(&secret.versions[version_id]);
     let mut shown = json!({
         "ARN": secret.arn,
         "Name": name,
@@ -191,6 +192,7 @@ fn put(state: &mut State, input: &Json) -> ApiResult<Json> {
         .map(|stages| stages.iter().filter_map(Json::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
     let token = text(input, "ClientRequestToken").unwrap_or_else(uuid);
+    state.store.check_owner(&id)?;
     let version = state.store.put(&id, value, Some(&token), &stages)?;
     let (name, secret) = state.store.find(&id)?;
     Ok(
@@ -200,6 +202,7 @@ fn put(state: &mut State, input: &Json) -> ApiResult<Json> {
 
 fn update(state: &mut State, input: &Json) -> ApiResult<Json> {
     let id = required(input, "SecretId")?;
+    state.store.check_owner(&id)?;
     let version = match value(input) {
         Some(value) => Some(state.store.put(&id, value, text(input, "ClientRequestToken").as_deref(), &[])?),
         None => None,
@@ -211,6 +214,7 @@ fn update(state: &mut State, input: &Json) -> ApiResult<Json> {
 fn move_stage(state: &mut State, input: &Json) -> ApiResult<Json> {
     let (id, stage) = (required(input, "SecretId")?, required(input, "VersionStage")?);
     let (from, to) = (text(input, "RemoveFromVersionId"), text(input, "MoveToVersionId"));
+    state.store.check_owner(&id)?;
     let arn = state.store.move_stage(&id, &stage, from.as_deref(), to.as_deref())?;
     Ok(json!({ "ARN": arn, "Name": name_of(&id) }))
 }
@@ -218,13 +222,25 @@ fn move_stage(state: &mut State, input: &Json) -> ApiResult<Json> {
 fn describe(state: &State, input: &Json) -> ApiResult<Json> {
     let id = required(input, "SecretId")?;
     let (name, secret) = state.store.find(&id)?;
+    let labelled = secret.shown().iter().filter(|(_, version)| !version.stages.is_empty());
     let stages: serde_json::Map<String, Json> =
-        secret.versions.iter().map(|(id, version)| (id.clone(), json!(version.stages))).collect();
+        labelled.map(|(id, version)| (id.clone(), json!(version.stages))).collect();
     let tags: Json = secret.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     let mut described = json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages, "Tags": tags });
-    if secret.function.is_some() {
+    if secret.function.is_some() || secret.keeper.rotates {
         described["RotationEnabled"] = json!(true);
+    }
+    if secret.function.is_some() && secret.keeper.owner.is_none() && secret.keeper.external_type.is_none() {
         described["RotationLambdaARN"] = json!("arn:aws:lambda:us-east-1:000000000000:function:rotate");
+    }
+    if let Some(next) = secret.keeper.next_rotation {
+        described["NextRotationDate"] = json!(next);
+    }
+    if let Some(owner) = &secret.keeper.owner {
+        described["OwningService"] = json!(owner);
+    }
+    if let Some(external_type) = &secret.keeper.external_type {
+        described["Type"] = json!(external_type);
     }
     Ok(described)
 }

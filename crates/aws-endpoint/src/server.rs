@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Denial, Fault};
 use crate::state::{Calls, Shared, lock};
-use crate::store::{ApiError, CURRENT, RotationFunction, Value, Version, name_of, uuid};
+use crate::store::{ApiError, CURRENT, Keeper, RotationFunction, Value, Version, name_of, uuid};
 use crate::{control, operations};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -117,6 +117,22 @@ impl AwsEndpoint {
     /// Makes reads of live versions return the version before for this long after the label moved, as AWS's caches do.
     pub fn lag(&self, lag: Duration) {
         lock(&self.shared).store.lag = lag;
+    }
+
+    /// For this long after a write, reads by id and by label, and `DescribeSecret`, show what was there before it.
+    pub fn late(&self, late: Duration) {
+        lock(&self.shared).store.late = late;
+    }
+
+    /// Says who takes care of a secret.
+    ///
+    /// # Panics
+    /// When there is no such secret.
+    #[expect(clippy::panic, reason = "a test that describes what is not there is wrong")]
+    pub fn keeper(&self, name: &str, keeper: Keeper) {
+        if let Err(error) = lock(&self.shared).store.set_keeper(name, keeper) {
+            panic!("{}", error.1);
+        }
     }
 
     /// Gives a secret a rotation function that takes this long and may fail at its end.
@@ -229,6 +245,9 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         return Ok(response(status, json.to_string()));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if bytes.starts_with(b"Action=GetCallerIdentity&") {
+        return Ok(response(200, caller_identity(access_key_id(header("authorization")))));
+    }
     let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
     let secret =
         input.get("SecretId").or_else(|| input.get("Name")).and_then(Json::as_str).map(|id| name_of(id).to_owned());
@@ -274,6 +293,20 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
 fn access_key_id(authorization: &str) -> &str {
     let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
     credential.split('/').next().unwrap_or_default()
+}
+
+/// The answer of STS, whose protocol is another one.
+///
+/// # Source
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
+fn caller_identity(access_key_id: &str) -> String {
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::000000000000:user/{access_key_id}</Arn><UserId>AIDA</UserId><Account>000000000000</Account>\
+         </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata>\
+         </GetCallerIdentityResponse>",
+        uuid()
+    )
 }
 
 fn failure(status: u16, error: &ApiError) -> Response<Body> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::awake::{Attempt, attempt, within};
@@ -13,7 +14,9 @@ use crate::classify::{Failure, Nature, classify};
 use crate::operation::Operation;
 use crate::region::Region;
 use crate::source::Aws;
+use crate::unreached::{Trace, Unreached};
 use secret::backoff::{Backoff, Jitter};
+use secret::caught::caught;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// The longest wait before the second attempt; doubles with each further one.
@@ -26,6 +29,16 @@ const ATTEMPTS_WITH_FAILOVER: u32 = 2;
 enum Unanswered {
     Absent,
     Failed(SecretError, Nature),
+}
+
+/// What one call is about.
+struct Question<'a> {
+    operation: Operation,
+    id: &'a str,
+    /// Whether other regions can be asked in place of one that fails.
+    others: bool,
+    /// How the attempt before ended.
+    last_failure: Mutex<Option<SecretError>>,
 }
 
 impl Aws {
@@ -52,6 +65,7 @@ impl Aws {
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
         let others = regions.len() > 1;
+        let question = Question { operation, id, others, last_failure: Mutex::default() };
         let other = self.elsewhere(id);
         let (aws, regions) = match &other {
             Some(other) if others => (&**other, &other.regions[..]),
@@ -66,7 +80,7 @@ impl Aws {
                 if let Some(replica) = region.replica() {
                     tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
                 }
-                match aws.ask(region, others, operation, id, &read, &send).await {
+                match aws.ask(region, &question, &read, &send).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
@@ -76,7 +90,14 @@ impl Aws {
             }
             Err(first_failure.unwrap_or_else(|| unasked(id)))
         };
-        within(self.freezes, self.timeout, answered).await.unwrap_or_else(|| Err(self.timed_out(id)))
+        within(self.freezes, self.timeout, answered).await.unwrap_or_else(|| {
+            let late = self.timed_out(id);
+            Err(match question.last_failure.lock().take() {
+                // What happened to the attempts before says more than that there was no time for another one.
+                Some(last) => late.after(&last),
+                None => late,
+            })
+        })
     }
 
     /// That AWS did not answer about `id` inside the deadline.
@@ -86,13 +107,11 @@ impl Aws {
         SecretError::new(ErrorCode::SourceTimeout, why)
     }
 
-    /// Asks one region, again after transient failures; `others` can be asked in its place.
+    /// Asks one region, again after transient failures.
     async fn ask<O, E, T, F>(
         &self,
         region: &Region,
-        others: bool,
-        operation: Operation,
-        id: &str,
+        question: &Question<'_>,
         read: &impl Fn(O, Option<&str>) -> Result<T>,
         send: &impl Fn(&Client) -> F,
     ) -> std::result::Result<T, Unanswered>
@@ -100,9 +119,10 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
+        let Question { operation, id, others, ref last_failure } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-        let mut attempt = 1;
+        let (mut attempt, mut clock_was_wrong) = (1, false);
         let mut last: Option<SecretError> = None;
         loop {
             if let Err(open) = region.breaker.admit() {
@@ -124,7 +144,24 @@ impl Aws {
                         region.breaker.succeeded();
                         return Err(Unanswered::Absent);
                     }
-                    Failure::Refused(refusal) => (refusal.error(operation.as_str(), id), refusal.nature()),
+                    Failure::Refused(refusal) if refusal.is_skewed() && !clock_was_wrong => {
+                        // No denial: the same client signs the next request with AWS's clock.
+                        tracing::info!("{id}: this machine's clock is minutes off AWS's: the request is signed anew");
+                        clock_was_wrong = true;
+                        continue;
+                    }
+                    Failure::Refused(refusal) => {
+                        let error = refusal.error(operation.as_str(), id);
+                        if refusal.is_unaccepted() {
+                            self.identity.forget();
+                        }
+                        if refusal.is_of_credentials() {
+                            self.calls.count(operation, Some(&error));
+                            // Nothing is known of the region, and another one would not know this identity either.
+                            return Err(Unanswered::Failed(error, Nature::Systemic));
+                        }
+                        (error, refusal.nature())
+                    }
                 },
             };
             self.calls.count(operation, Some(&error));
@@ -138,6 +175,7 @@ impl Aws {
             if nature != Nature::Transient || attempt >= most || hopeless {
                 return Err(Unanswered::Failed(error, nature));
             }
+            *last_failure.lock() = Some(error.clone());
             last = Some(error);
             sleep(backoff.next_wait()).await;
             attempt += 1;
@@ -161,14 +199,27 @@ impl Aws {
         loop {
             self.take_token(id).await?;
             let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
-            let pool = connections.pool();
+            let (pool, trace) = (connections.pool(), Trace::default());
             // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
-            match attempt(self.freezes, self.attempt_timeout, Box::pin(send(&client))).await {
-                Attempt::Ended(answered) => return Ok(answered),
+            let asked = caught(trace.of(Box::pin(send(&client))));
+            let asked =
+                async { asked.await.map_or_else(|| Err(None), |answered| answered.map_err(|e| Some(Box::new(e)))) };
+            match attempt(self.freezes, self.attempt_timeout, asked).await {
+                Attempt::Ended(Ok(answer)) => return Ok(Ok(answer)),
+                Attempt::Ended(Err(Some(error))) => return Ok(Err(*error)),
+                Attempt::Ended(Err(None)) => {
+                    connections.renew(pool);
+                    let why = format!("{id}: the request to AWS ended with an internal error; please report it");
+                    return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+                }
                 Attempt::TimedOut => {
                     // The connection may be dead, and with it those that were idle as long.
                     connections.renew(pool);
-                    return Ok(Err(SdkError::timeout_error("no answer in time")));
+                    return Ok(Err(match (trace.unanswered(), self.identity.late()) {
+                        (Some(destination), _) => SdkError::timeout_error(Unreached::late(destination)),
+                        (None, Some(problem)) => SdkError::timeout_error(problem),
+                        (None, None) => SdkError::timeout_error("no answer in time"),
+                    }));
                 }
                 Attempt::Frozen => {
                     tracing::info!("{id}: this process was stopped while it waited for AWS: AWS is asked again");

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::client::KeepBodiesOutOfLogs;
 use crate::connections::Connections;
+use crate::proxy::Proxies;
 use crate::settings::AwsSettings;
 use crate::source::Aws;
 use secret::clock::Clock;
@@ -33,7 +34,7 @@ impl Canned {
     /// A source that is answered like this and asks once.
     pub fn source(&self, config: &Arc<AwsSettings>) -> Aws {
         let canned = SharedHttpClient::new(self.clone());
-        let connections = Connections::new(move || canned.clone());
+        let connections = Connections::new(move |_| canned.clone(), Proxies::default(), "no".into());
         let service = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))

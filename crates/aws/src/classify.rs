@@ -2,14 +2,18 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::body::TooLong;
-use crate::permission::{self, named_in};
-use secret::error::{ErrorCode, SecretError};
+pub(super) use crate::codes::Nature;
+use crate::codes::{by_code, is_throttling, is_unaccepted, refused_action, shown_code};
+use crate::identity_problem::Problem;
+use crate::skew;
+use crate::unreached::Unreached;
+use network::chain;
+use secret::error::{Cause, ErrorCode, SecretError};
 
 /// Absent, or refused for a reason.
 pub(super) enum Failure {
@@ -17,44 +21,68 @@ pub(super) enum Failure {
     Refused(Refusal),
 }
 
-/// What a failure says about the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nature {
-    /// AWS answered: about this secret, this identity or this request. Asking again would change nothing.
-    Answer,
-    /// Every call fails like this until an operator acts (credentials).
-    Systemic,
-    /// It may pass by itself: throttling, 5xx, timeout, network, half an answer.
-    Transient,
-}
-
 /// Why AWS, or the way to it, refused.
 pub(super) struct Refusal {
     code: ErrorCode,
     why: String,
+    nature: Nature,
     /// The IAM action that was refused.
     action: Option<&'static str>,
     request_id: Option<String>,
-    missing_credentials: bool,
-    throttled: bool,
-    nature: Nature,
+    cause: Option<Cause>,
+    sort: Sort,
+    skewed: bool,
+}
+
+/// What else counts about a refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Other,
+    /// Asked too often.
+    Throttled,
+    /// AWS does not accept the credentials.
+    Unaccepted,
+    /// There are no credentials: nothing names any, or they could not be had.
+    NoCredentials {
+        is_missing: bool,
+    },
 }
 
 impl Refusal {
+    fn new((code, why, nature): (ErrorCode, String, Nature)) -> Self {
+        Self { code, why, nature, action: None, request_id: None, cause: None, sort: Sort::Other, skewed: false }
+    }
+
     /// As an error about the secret `id`.
     pub(super) fn error(&self, operation: &str, id: &str) -> SecretError {
         let request = self.request_id.as_ref().map_or(String::new(), |request| format!(" (request {request})"));
         let message = format!("{id}: AWS {operation} failed: {}{request}", self.why);
-        if self.missing_credentials {
+        if self.sort == (Sort::NoCredentials { is_missing: true }) {
             return SecretError::without_credentials(message);
         }
         let error = SecretError::new(self.code, message).for_want_of(self.action);
-        let error = if self.throttled { error.throttled() } else { error };
+        let error = error.caused_by(self.cause.clone()).of_request(self.request_id.as_deref());
+        let error = if self.sort == Sort::Throttled { error.throttled() } else { error };
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
     pub(super) fn nature(&self) -> Nature {
         self.nature
+    }
+
+    /// Whether there were no credentials to ask AWS with: it says nothing of the region.
+    pub(super) fn is_of_credentials(&self) -> bool {
+        matches!(self.sort, Sort::NoCredentials { .. })
+    }
+
+    /// Whether AWS does not accept the credentials: they may have been replaced.
+    pub(super) fn is_unaccepted(&self) -> bool {
+        self.sort == Sort::Unaccepted
+    }
+
+    /// Whether the reason may be the clock that the request was signed with. The next one is signed with AWS's.
+    pub(super) fn is_skewed(&self) -> bool {
+        self.skewed
     }
 }
 
@@ -63,148 +91,61 @@ pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let mut action = None;
-    let (code, why, nature) = match error {
+    let mut refusal = match error {
         SdkError::ServiceError(service) => {
-            let metadata = service.err().meta();
-            let status = service.raw().status().as_u16();
-            action = metadata.code().and_then(|code| refused_action(code, metadata.message()));
+            let (metadata, raw) = (service.err().meta(), service.raw());
+            let status = raw.status().as_u16();
             match metadata.code() {
                 Some(aws_code) => match by_code(aws_code, metadata.message(), status) {
-                    Some(refused) => refused,
+                    Some(meaning) => of_code(meaning, aws_code, metadata.message(), Some(raw)),
                     None => return Failure::Absent,
                 },
-                None => by_status(status),
+                None => Refusal::new(by_status(status)),
             }
         }
         SdkError::ResponseError(response) => match too_long(error) {
             // The way to AWS is there, and asking again would be as long.
-            Some(too_long) => (ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer),
-            None => by_status(response.raw().status().as_u16()),
+            Some(too_long) => Refusal::new((ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer)),
+            None => Refusal::new(by_status(response.raw().status().as_u16())),
         },
-        SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time".into(), Nature::Transient),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)".into(), Nature::Transient)
-        }
-        other => match credentials_problem(other) {
-            Some((why, missing_credentials)) => {
-                let (code, nature) = (ErrorCode::SourceUnavailable, Nature::Systemic);
-                return Failure::Refused(Refusal {
-                    code,
-                    why,
-                    action: None,
-                    request_id: None,
-                    missing_credentials,
-                    throttled: false,
-                    nature,
-                });
+        other => match chain(other).find_map(|link| link.downcast_ref::<Problem>()) {
+            Some(problem) => {
+                let code = if problem.is_late { ErrorCode::SourceTimeout } else { ErrorCode::SourceUnavailable };
+                let meaning = (code, problem.message.clone(), Nature::Systemic);
+                let (cause, sort) = (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.is_missing });
+                Refusal { cause, sort, ..Refusal::new(meaning) }
             }
-            None => unreachable_endpoint(other),
+            None => unreached(other),
         },
     };
-    let throttled = aws_code_of(error).is_some_and(is_throttling);
-    let (request_id, missing_credentials) = (request_id(error), false);
-    Failure::Refused(Refusal { code, why, action, request_id, missing_credentials, throttled, nature })
+    refusal.request_id = request_id(error);
+    Failure::Refused(refusal)
+}
+
+fn of_code(
+    meaning: (ErrorCode, String, Nature),
+    aws_code: &str,
+    message: Option<&str>,
+    raw: Option<&HttpResponse>,
+) -> Refusal {
+    let sort = match aws_code {
+        code if is_throttling(code) => Sort::Throttled,
+        code if is_unaccepted(code) => Sort::Unaccepted,
+        _ => Sort::Other,
+    };
+    let cause = Cause { code: shown_code(aws_code).to_owned().into(), message: meaning.1.clone(), place: None };
+    Refusal {
+        action: refused_action(aws_code, message),
+        cause: Some(cause),
+        sort,
+        skewed: skew::may_be_meant_by(aws_code) && raw.is_some_and(skew::is_marked),
+        ..Refusal::new(meaning)
+    }
 }
 
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
 pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refusal> {
-    by_code(aws_code, message, 400).map(|(code, why, nature)| Refusal {
-        code,
-        why,
-        action: refused_action(aws_code, message),
-        request_id: None,
-        missing_credentials: false,
-        throttled: is_throttling(aws_code),
-        nature,
-    })
-}
-
-fn aws_code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
-    match error {
-        SdkError::ServiceError(service) => service.err().meta().code(),
-        _ => None,
-    }
-}
-
-/// AWS's quota of an operation is used up.
-fn is_throttling(code: &str) -> bool {
-    matches!(
-        code,
-        "ThrottlingException"
-            | "Throttling"
-            | "ThrottledException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "RequestThrottled"
-            | "RequestThrottledException"
-            | "LimitExceededException"
-    )
-}
-
-/// `None` means absent.
-fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<(ErrorCode, String, Nature)> {
-    let shown = shown_code(code);
-    Some(match code {
-        "ResourceNotFoundException" => return None,
-        // The only difference between "deleted" and any other invalid request is its text.
-        "InvalidRequestException" if message.is_some_and(says_deleted) => return None,
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => {
-            let grant = match refused_action(code, message) {
-                Some(permission::DECRYPT) => "kms:Decrypt on the secret's key, and kms:GenerateDataKey to write",
-                Some(action) => &format!("{action} on the secret"),
-                None => "the action on the secret",
-            };
-            let why = format!("access denied ({shown}); grant this identity {grant}");
-            (ErrorCode::SecretAccessDenied, why, Nature::Answer)
-        }
-        "DecryptionFailure" | "KMSAccessDeniedException" => (
-            ErrorCode::SecretAccessDenied,
-            format!("decryption refused ({shown}); grant this identity kms:Decrypt on the secret's key"),
-            Nature::Answer,
-        ),
-        code if is_throttling(code) => {
-            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient)
-        }
-        "ExpiredTokenException"
-        | "ExpiredToken"
-        | "RequestExpired"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken"
-        | "OptInRequired" => (
-            ErrorCode::SourceUnavailable,
-            format!("credentials not accepted ({shown}); renew them and check the clock"),
-            Nature::Systemic,
-        ),
-        "InternalServiceError" | "InternalServiceErrorException" | "InternalFailure" | "ServiceUnavailable" => {
-            (ErrorCode::SourceUnavailable, shown.into(), Nature::Transient)
-        }
-        _ => {
-            let nature = if status >= 500 { Nature::Transient } else { Nature::Answer };
-            (ErrorCode::SourceUnavailable, shown.into(), nature)
-        }
-    })
-}
-
-/// The IAM action whose want is the reason, where that is known.
-fn refused_action(code: &str, message: Option<&str>) -> Option<&'static str> {
-    match code {
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => named_in(message?),
-        "DecryptionFailure" | "KMSAccessDeniedException" => Some(permission::DECRYPT),
-        _ => None,
-    }
-}
-
-fn says_deleted(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    message.contains("marked for deletion")
-        || message.contains("marked deleted")
-        || message.contains("scheduled for deletion")
+    by_code(aws_code, message, 400).map(|meaning| of_code(meaning, aws_code, message, None))
 }
 
 fn by_status(status: u16) -> (ErrorCode, String, Nature) {
@@ -215,36 +156,47 @@ fn by_status(status: u16) -> (ErrorCode, String, Nature) {
     (code, why, Nature::Transient)
 }
 
-/// Why there are no credentials to sign with, and whether there are none at all; `None` when that is not the problem.
-fn credentials_problem<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<(String, bool)> {
-    const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
-    let mut cause = match error {
-        SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(|e| e.source()),
-        other => other.source(),
-    };
-    while let Some(current) = cause {
-        match current.downcast_ref::<CredentialsError>() {
-            Some(CredentialsError::CredentialsNotLoaded(_)) => {
-                return Some((format!("no AWS credentials were found; {SEE}"), true));
+/// Nothing answered.
+fn unreached<E>(error: &SdkError<E, HttpResponse>) -> Refusal
+where
+    E: Error + Send + Sync + 'static,
+{
+    if let Some(unreached) = Unreached::within(error) {
+        let (code, hint) = match error {
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                (ErrorCode::SourceTimeout, " (aws.connectTimeoutMs)")
             }
-            Some(CredentialsError::ProviderTimedOut(_)) => {
-                return Some((format!("AWS credentials did not arrive in time; {SEE}"), false));
-            }
-            Some(_) => return Some((format!("AWS credentials could not be loaded; {SEE}"), false)),
-            None => cause = current.source(),
-        }
+            SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, " (aws.timeoutMs)"),
+            _ => (ErrorCode::SourceUnavailable, ""),
+        };
+        let meaning = (code, format!("{unreached}{hint}"), Nature::Transient);
+        return Refusal { cause: Some(unreached.as_cause()), ..Refusal::new(meaning) };
     }
-    None
+    let (code, why) = match error {
+        SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, "no answer in time"),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            (ErrorCode::SourceTimeout, "no connection in time (aws.connectTimeoutMs)")
+        }
+        other => (ErrorCode::SourceUnavailable, unbuilt(other)),
+    };
+    Refusal::new((code, why.into(), Nature::Transient))
 }
 
-fn unreachable_endpoint<E>(error: &SdkError<E, HttpResponse>) -> (ErrorCode, String, Nature) {
-    let why = match error {
-        SdkError::ConstructionFailure(_) => {
-            "the request could not be built (is a region set? aws.region or AWS_REGION)"
-        }
-        _ => "the endpoint cannot be reached",
-    };
-    (ErrorCode::SourceUnavailable, why.into(), Nature::Transient)
+/// Why a request could not even be made.
+fn unbuilt(error: &(dyn Error + 'static)) -> &'static str {
+    let says = |what: &str| chain(error).any(|link| link.to_string().contains(what));
+    if says("Missing Region") || says("region must be set") || says("no region") {
+        "no AWS region is set: set aws.region or AWS_REGION (or region in the profile)"
+    } else if says("FIPS and custom endpoint") {
+        "FIPS endpoints and an endpoint of one's own exclude each other (AWS_USE_FIPS_ENDPOINT, aws.useFipsEndpoint)"
+    } else if says("Dualstack and custom endpoint") {
+        "dual-stack endpoints and an endpoint of one's own exclude each other (AWS_USE_DUALSTACK_ENDPOINT, \
+         aws.useDualstackEndpoint)"
+    } else if says("FIPS is enabled but this partition") || says("DualStack is enabled but this partition") {
+        "this partition of AWS has no such endpoint (FIPS, dual-stack)"
+    } else {
+        "the request could not be sent"
+    }
 }
 
 /// That the answer was cut off because of its length.
@@ -267,14 +219,6 @@ where
     let id = raw.headers().get("x-amzn-requestid").or_else(|| error.as_service_error()?.meta().request_id())?;
     let looks_like_one = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     looks_like_one.then(|| id.to_owned())
-}
-
-/// An error code of AWS, for a message. What only claims to be one is not repeated: what answers in AWS's place
-/// must not choose what stands in a log.
-fn shown_code(code: &str) -> &str {
-    const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];
-    let plain = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
-    if plain && ENDINGS.iter().any(|ending| code.ends_with(ending)) { code } else { "an unknown error code" }
 }
 
 #[cfg(test)]
@@ -309,6 +253,35 @@ mod tests {
             code_of("InvalidRequestException", Some("managed by another service")),
             Some(ErrorCode::SourceUnavailable)
         );
+    }
+
+    #[test]
+    fn what_aws_matched_is_shown() {
+        let why = |code| by_code(code, None, 400).expect("a failure").1;
+        for code in ["SlowDown", "ExpiredToken", "SignatureDoesNotMatch", "Throttling", "OptInRequired"] {
+            assert!(why(code).contains(code), "{}", why(code));
+        }
+    }
+
+    #[test]
+    fn messages_of_aws_are_told_in_own_words() {
+        let why = |code, message| by_code(code, Some(message), 400).expect("a failure").1;
+        let managed = "The secret is managed by another service, and you must use that service to update it. canary";
+        assert!(why("InvalidRequestException", managed).starts_with("the secret is managed by another AWS service"));
+        let replica = "Operation not permitted on a replica secret. Call must be made in primary secret's region.";
+        assert!(why("InvalidParameterException", replica).contains("primary region"));
+        let key = "Access to KMS is not allowed. This version of secret is not encrypted with the current KMS key.";
+        assert!(why("AccessDeniedException", key).contains("put the value again"));
+        assert!(!why("InvalidRequestException", "canary").contains("canary"));
+    }
+
+    #[test]
+    fn a_key_that_cannot_decrypt_is_no_missing_permission() {
+        let refused = batch_entry("DecryptionFailure", None).expect("a refusal").error("GetSecretValue", "A_B");
+        assert_eq!((refused.code(), refused.action()), (ErrorCode::SecretAccessDenied, None));
+        assert!(refused.to_string().contains("KMS key is disabled"), "{refused}");
+        let quota = by_code("LimitExceededException", None, 400).expect("a failure");
+        assert_eq!(quota.2, Nature::Answer);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! it. The next request on it gets no answer at all. So a read that hears nothing for a second, on a connection that
 //! answered before and was idle since, is sent once more on a new connection while the first one goes on. The first
 //! answer counts. A write is never sent twice from here.
+//!
+//! Each request goes through the proxy that its URL has, or directly.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,10 +21,15 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use network::Cause;
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use url::Url;
 
 use crate::body::{bounded, limit, operation};
+use crate::proxy::{Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
+use crate::skew;
+use crate::unreached::{Destination, Trace, Unreached};
 use secret::clock::{Clock, Moment};
 
 /// A read that hears nothing for this long may be on a dead connection. AWS answers within tenths of a second.
@@ -31,6 +38,10 @@ const SILENCE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 /// After a suspected connection did answer, AWS is slow: nothing is sent twice for this long.
 const SLOW: Duration = Duration::from_mins(1);
+/// EC2 gives credentials in milliseconds, or not at all: behind a hop limit the answer never comes.
+const EC2_DEADLINE: Duration = Duration::from_secs(1);
+/// An agent in or beside a container may have to ask AWS first.
+const CONTAINER_DEADLINE: Duration = Duration::from_secs(2);
 /// Connections are remembered up to this many.
 const REMEMBERED: usize = 256;
 
@@ -44,8 +55,8 @@ const READS: [&str; 6] = [
     "GetRandomPassword",
 ];
 
-/// Makes a client without connections.
-type Make = dyn Fn() -> SharedHttpClient + Send + Sync;
+/// Makes a client without connections, which uses this proxy.
+type Make = dyn Fn(Option<&Proxy>) -> SharedHttpClient + Send + Sync;
 
 /// The connections of one region. Clones are the same.
 #[derive(Clone)]
@@ -53,6 +64,9 @@ pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
     make: Box<Make>,
+    proxies: Proxies,
+    /// The certificates that are trusted, for messages.
+    trusted: Arc<str>,
     pool: Mutex<Pool>,
     heard: Mutex<Heard>,
     clock: Clock,
@@ -60,7 +74,16 @@ struct Shared {
 
 struct Pool {
     number: u64,
-    client: SharedHttpClient,
+    direct: SharedHttpClient,
+    /// For `https://` and `http://`, where there is a proxy.
+    proxied: (Option<SharedHttpClient>, Option<SharedHttpClient>),
+}
+
+impl Pool {
+    fn new(number: u64, make: &Make, proxies: &Proxies) -> Self {
+        let proxied = |proxy: &Option<Proxy>| proxy.as_ref().map(|proxy| make(Some(proxy)));
+        Self { number, direct: make(None), proxied: (proxied(&proxies.https), proxied(&proxies.http)) }
+    }
 }
 
 /// What is known of the connections in use.
@@ -70,13 +93,20 @@ struct Heard {
     answered: HashMap<SocketAddr, Moment>,
     /// Until then AWS is taken to be slow.
     slow_until: Option<Moment>,
+    /// How a service of the machine that gives credentials failed last; `None` after it answered.
+    metadata: Option<(Destination, Cause)>,
 }
 
 impl Connections {
     /// None yet. `make` makes each pool of them.
-    pub(crate) fn new(make: impl Fn() -> SharedHttpClient + Send + Sync + 'static) -> Self {
-        let pool = Mutex::new(Pool { number: 0, client: make() });
-        Self(Arc::new(Shared { make: Box::new(make), pool, heard: Mutex::default(), clock: Clock::system() }))
+    pub(crate) fn new(
+        make: impl Fn(Option<&Proxy>) -> SharedHttpClient + Send + Sync + 'static,
+        proxies: Proxies,
+        trusted: Arc<str>,
+    ) -> Self {
+        let pool = Mutex::new(Pool::new(0, &make, &proxies));
+        let (make, heard, clock) = (Box::new(make), Mutex::default(), Clock::system());
+        Self(Arc::new(Shared { make, proxies, trusted, pool, heard, clock }))
     }
 
     /// The number of the pool that the next request uses.
@@ -88,14 +118,29 @@ impl Connections {
     pub(crate) fn renew(&self, number: u64) {
         let mut pool = self.0.pool.lock();
         if pool.number == number {
-            *pool = Pool { number: number + 1, client: (self.0.make)() };
+            *pool = Pool::new(number + 1, &*self.0.make, &self.0.proxies);
             self.0.heard.lock().answered.clear();
         }
     }
 
-    fn client(&self) -> (u64, SharedHttpClient) {
+    /// The number of the current pool, and its client for `request`.
+    fn client(&self, request: &HttpRequest) -> (u64, SharedHttpClient) {
+        let url = Url::parse(request.uri()).ok();
+        let is_proxied = url.as_ref().is_some_and(|url| self.0.proxies.of(url).is_some());
+        let is_tls = url.is_some_and(|url| url.scheme() == "https");
         let pool = self.0.pool.lock();
-        (pool.number, pool.client.clone())
+        let proxied = if is_tls { &pool.proxied.0 } else { &pool.proxied.1 };
+        let client = proxied.as_ref().filter(|_| is_proxied).unwrap_or(&pool.direct);
+        (pool.number, client.clone())
+    }
+
+    /// Where `request` goes; `None` when its URL cannot be read.
+    fn destination(&self, request: &HttpRequest) -> Option<Destination> {
+        let url = Url::parse(request.uri()).ok()?;
+        let (host, port) = host_and_port(&url)?;
+        let proxy = self.0.proxies.of(&url).map(Proxy::to_string);
+        let is_metadata = gives_credentials(&host) || self.0.proxies.is_metadata(&host, port);
+        Some(Destination { host, port, proxy, is_metadata, trusted: self.0.trusted.clone() })
     }
 
     fn note_answer(&self, capture: &CaptureSmithyConnection) {
@@ -113,6 +158,17 @@ impl Connections {
         let heard = self.0.heard.lock();
         let slow = heard.slow_until.is_some_and(|end| self.0.clock.now() < end);
         !slow && heard.answered.get(&address).is_some_and(|last| began.since(*last) >= IDLE)
+    }
+
+    /// How a service of the machine that gives credentials failed last; `None` after it answered.
+    pub(crate) fn metadata_problem(&self) -> Option<(Destination, Cause)> {
+        self.0.heard.lock().metadata.clone()
+    }
+
+    fn note_metadata(&self, destination: &Destination, failed: Option<Cause>) {
+        if destination.is_metadata {
+            self.0.heard.lock().metadata = failed.map(|cause| (destination.clone(), cause));
+        }
     }
 
     fn note_slow(&self) {
@@ -155,13 +211,40 @@ impl HttpConnector for Connector {
         let operation = operation(&request);
         let (limit, is_read) = (limit(operation), READS.contains(&operation));
         let again = if is_read { request.try_clone() } else { None };
-        let this = self.clone();
+        let (this, signed) = (self.clone(), skew::signed_at(&request));
+        let destination = self.connections.destination(&request);
         HttpConnectorFuture::new(async move {
-            let response = match again {
-                Some(again) => this.send_read(request, again).await,
-                None => this.send(request).1.await,
+            Trace::note(destination.as_ref());
+            let answer = async {
+                match again {
+                    Some(again) => this.send_read(request, again).await,
+                    None => this.send(request).1.await,
+                }
             };
-            response.map(|response| bounded(response, limit))
+            let Some(destination) = destination else { return answer.await.map(|response| bounded(response, limit)) };
+            let answered = if destination.is_metadata {
+                let deadline = if is_ec2(&destination.host) { EC2_DEADLINE } else { CONTAINER_DEADLINE };
+                let Ok(answered) = timeout(deadline, answer).await else {
+                    this.connections.note_metadata(&destination, Some(Cause::timed_out()));
+                    return Err(ConnectorError::timeout(Box::new(Unreached::late(destination))));
+                };
+                answered
+            } else {
+                answer.await
+            };
+            Trace::note(None);
+            match answered {
+                Ok(response) => {
+                    this.connections.note_metadata(&destination, None);
+                    Ok(bounded(skew::marked(response, signed), limit))
+                }
+                Err(error) => {
+                    let told = Unreached::told(error, destination.clone());
+                    let cause = Unreached::within(&told).map(|unreached| unreached.cause.clone());
+                    this.connections.note_metadata(&destination, cause);
+                    Err(told)
+                }
+            }
         })
     }
 }
@@ -169,7 +252,7 @@ impl HttpConnector for Connector {
 impl Connector {
     /// Sends `request` on a connection of the current pool, whose number is returned as well.
     fn send(&self, request: HttpRequest) -> (u64, HttpConnectorFuture) {
-        let (number, client) = self.connections.client();
+        let (number, client) = self.connections.client(&request);
         (number, client.http_connector(&self.settings, &self.components).call(request))
     }
 

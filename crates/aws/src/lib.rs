@@ -1,16 +1,22 @@
 //! AWS Secrets Manager, through AWS's own SDK. No other crate uses the SDK.
 //!
 //! Each module uses only those before it:
+//! - `proxy`: which requests go through a proxy
 //! - `settings`: the settings, already parsed
-//! - `permission`, `classify`: what AWS's errors mean, and which permission is missing
+//! - `permission`: which permission is missing
 //! - `operation`: AWS's operations and their counters
-//! - `body`, `connections`: the HTTP connections of a region, and how long an answer may be
+//! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
+//!   its request was signed, and why there is none
+//! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
+//! - `identity_problem`, `identity`: the credentials that all clients share, and why there are none
+//! - `codes`, `classify`: what AWS's errors mean
 //! - `client`, `region`: one client for each region, with its breaker
 //! - `source`: the regions and limits together ([`Aws`])
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
 //! - `fetch`, `batch`, `staging`, `create`: the operations
+//! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
 
@@ -19,27 +25,36 @@ mod awake;
 mod batch;
 mod body;
 mod call;
+mod caller;
 #[cfg(any(feature = "canned", fuzzing))]
 mod canned;
 mod classify;
 mod client;
+mod codes;
 mod connections;
 mod create;
 mod fetch;
+mod identity;
+mod identity_problem;
 mod operation;
 pub mod permission;
+pub mod proxy;
 mod queue;
 mod region;
+mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 #[cfg(feature = "simulation")]
 mod simulated_call;
+mod skew;
 mod source;
 mod staging;
+mod unreached;
 
 pub use answer::{MANAGED_BY, name_in};
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};
+pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use operation::{AwsCalls, Operation, OperationCounts};

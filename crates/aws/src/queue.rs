@@ -14,7 +14,10 @@ use url::Url;
 
 use crate::classify::{Failure, classify};
 use crate::client;
+use crate::identity::Identity;
+use crate::sdk::Place;
 use crate::settings::AwsSettings;
+use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// SQS's longest.
@@ -35,13 +38,14 @@ pub struct Message {
 pub struct Queue {
     url: String,
     config: Arc<AwsSettings>,
+    identity: Identity,
     client: OnceCell<Client>,
 }
 
 impl Queue {
     /// The queue at `url`, with the credentials of the delivery.
-    pub fn new(url: String, config: Arc<AwsSettings>) -> Self {
-        Self { url, config, client: OnceCell::new() }
+    pub fn new(url: String, aws: &Aws) -> Self {
+        Self { url, config: aws.config.clone(), identity: aws.identity.clone(), client: OnceCell::new() }
     }
 
     /// Waits for messages, up to 20 seconds.
@@ -85,20 +89,22 @@ impl Queue {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let (shared, _) = client::shared(&self.config, None).await?;
+        let (shared, _) = client::shared(&self.config, &self.identity, Place::Other).await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(POLL_DEADLINE)
             .operation_timeout(POLL_DEADLINE);
         let mut own = aws_sdk_sqs::config::Builder::from(&shared).timeout_config(timeouts.build());
-        // The queue is where its URL says, whatever endpoint Secrets Manager has.
-        if let Some((origin, region)) = place(&self.url) {
-            own = own.endpoint_url(origin);
-            if let Some(region) = region {
-                own = own.region(Region::new(region));
-            } else if shared.region().is_none() {
-                own = own.region(Region::from_static("us-east-1"));
-            }
+        let at = place(&self.url);
+        if let Some(region) = at.region {
+            own = own.region(Region::new(region));
+        } else if shared.region().is_none() {
+            own = own.region(Region::from_static("us-east-1"));
+        }
+        // The queue is where its URL says, whatever endpoint Secrets Manager has. AWS's own hosts are FIPS's or dual-stack's
+        // by themselves, and the SDK refuses to be told so twice.
+        if let Some(origin) = at.origin {
+            own = own.endpoint_url(origin).use_fips(false).use_dual_stack(false);
         }
         Ok(Client::from_conf(own.build()))
     }
@@ -123,13 +129,45 @@ impl Queue {
     }
 }
 
-/// The origin of a queue's URL, and the region that AWS's host names hold (`sqs.eu-central-1.amazonaws.com`).
-fn place(url: &str) -> Option<(String, Option<String>)> {
-    let url = Url::parse(url).ok()?;
+/// Where a queue is.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct At {
+    origin: Option<String>,
+    /// The one that its host names: `sqs.eu-central-1.amazonaws.com`.
+    region: Option<String>,
+}
+
+/// Reads a queue's URL. Each of AWS's hosts names the region, in a label that looks like one: `sqs.REGION.amazonaws.com`, also
+/// with `.cn`, `sqs-fips.REGION…`, `sqs.REGION.api.aws`, `REGION.queue.amazonaws.com`, `vpce-….sqs.REGION.vpce.amazonaws.com`,
+/// and those of the isolated and European partitions.
+fn place(url: &str) -> At {
+    const DOMAINS: [&str; 10] = [
+        ".amazonaws.com",
+        ".amazonaws.com.cn",
+        ".api.aws",
+        ".api.amazonwebservices.com.cn",
+        ".amazonaws.eu",
+        ".c2s.ic.gov",
+        ".sc2s.sgov.gov",
+        ".csp.hci.ic.gov",
+        ".cloud.adc-e.uk",
+        ".api.amazonwebservices.eu",
+    ];
+    let Ok(url) = Url::parse(url) else { return At::default() };
     let host = url.host_str().unwrap_or_default();
-    let region = host.strip_prefix("sqs.").filter(|rest| rest.contains(".amazonaws.com"));
-    let region = region.and_then(|rest| rest.split('.').next()).map(str::to_owned);
-    Some((url.origin().ascii_serialization(), region))
+    let is_aws = DOMAINS.iter().any(|domain| host.ends_with(domain));
+    let region = host.split('.').find(|label| is_aws && looks_like_region(label)).map(str::to_owned);
+    At { origin: Some(url.origin().ascii_serialization()), region }
+}
+
+/// Two letters or more, words, and a number: `eu-central-1`, `us-gov-west-1`, `us-isob-east-1`, `eusc-de-east-1`.
+fn looks_like_region(label: &str) -> bool {
+    let mut parts: Vec<&str> = label.split('-').collect();
+    let number = parts.pop().unwrap_or_default();
+    let is_number = !number.is_empty() && number.len() <= 2 && number.bytes().all(|b| b.is_ascii_digit());
+    is_number
+        && parts.len() >= 2
+        && parts.iter().all(|part| part.len() >= 2 && part.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -138,9 +176,23 @@ mod tests {
 
     #[test]
     fn a_queue_is_where_its_url_says() {
-        let aws = place("https://sqs.eu-central-1.amazonaws.com/123456789012/secrets").expect("a place");
-        assert_eq!(aws, ("https://sqs.eu-central-1.amazonaws.com".into(), Some("eu-central-1".into())));
-        let local = place("http://127.0.0.1:4566/000000000000/secrets").expect("a place");
-        assert_eq!(local, ("http://127.0.0.1:4566".into(), None));
+        for (url, region) in [
+            ("https://sqs.eu-central-1.amazonaws.com/123456789012/secrets", Some("eu-central-1")),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1")),
+            ("https://sqs-fips.us-east-1.amazonaws.com/1/q", Some("us-east-1")),
+            ("https://sqs.us-gov-west-1.amazonaws.com/1/q", Some("us-gov-west-1")),
+            ("https://sqs.eu-west-1.api.aws/1/q", Some("eu-west-1")),
+            ("https://eu-west-2.queue.amazonaws.com/1/q", Some("eu-west-2")),
+            ("https://vpce-0a1b2c3d-abcdefgh.sqs.eu-north-1.vpce.amazonaws.com/1/q", Some("eu-north-1")),
+            ("https://sqs.eusc-de-east-1.amazonaws.eu/1/q", Some("eusc-de-east-1")),
+            ("https://sqs.us-iso-east-1.c2s.ic.gov/1/q", Some("us-iso-east-1")),
+            ("https://queue.amazonaws.com/1/q", None),
+            ("http://127.0.0.1:4566/000000000000/secrets", None),
+            ("http://sqs.eu-central-1.localhost.localstack.cloud:4566/0/q", None),
+        ] {
+            let found = place(url);
+            assert_eq!(found.region.as_deref(), region, "{url}");
+            assert!(found.origin.is_some_and(|origin| url.starts_with(&origin)), "{url}");
+        }
     }
 }

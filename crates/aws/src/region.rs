@@ -9,6 +9,8 @@ use tokio::sync::OnceCell;
 
 use crate::client;
 use crate::connections::Connections;
+use crate::identity::Identity;
+use crate::sdk::Place;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
@@ -20,6 +22,7 @@ const BREAKER: BreakerRules =
 /// One of the regions of a delivery.
 pub(super) struct Region {
     config: Arc<AwsSettings>,
+    identity: Identity,
     /// `None` for the primary, which the configuration names or leaves to the profile.
     replica: Option<FailoverRegion>,
     client: Mutex<Arc<OnceCell<(Client, Connections)>>>,
@@ -37,10 +40,11 @@ pub struct RegionState {
 
 impl Region {
     /// The primary and its replicas, in the order they are asked.
-    pub(super) fn all(config: &Arc<AwsSettings>, clock: &Clock) -> Vec<Self> {
+    pub(super) fn all(config: &Arc<AwsSettings>, identity: &Identity, clock: &Clock) -> Vec<Self> {
         let replicas = config.failover.clone();
         let region = |replica| Self {
             config: config.clone(),
+            identity: identity.clone(),
             replica,
             client: Mutex::default(),
             breaker: Breaker::new(BREAKER, clock.clone()),
@@ -54,7 +58,8 @@ impl Region {
     /// When it cannot be made now.
     pub(super) async fn client(&self) -> Result<(Client, Connections)> {
         let cell = self.client.lock().clone();
-        cell.get_or_try_init(|| Box::pin(client::build(&self.config, self.replica.as_ref()))).await.cloned()
+        let place = self.replica.as_ref().map_or(Place::Primary, Place::Replica);
+        cell.get_or_try_init(|| Box::pin(client::build(&self.config, &self.identity, place))).await.cloned()
     }
 
     /// Closes its connections: their buffers hold the last answers.

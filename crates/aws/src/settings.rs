@@ -1,8 +1,15 @@
 //! What the client of AWS is built from.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use network::{Bundle, Trust};
+
+use crate::proxy::Proxies;
+use secret::error::Result;
 use secret::value::SecretValue;
 
 /// AWS Secrets Manager.
@@ -15,7 +22,7 @@ pub struct AwsSettings {
     /// Profile instead of the default one.
     pub profile: Option<String>,
     /// Credentials instead of the standard chain.
-    pub credentials: Option<AwsCredentials>,
+    pub credentials: Option<CredentialsSource>,
     /// One deadline for a whole read, retries included.
     pub timeout: Duration,
     /// Deadline for opening a connection.
@@ -30,8 +37,71 @@ pub struct AwsSettings {
     pub failover: Vec<FailoverRegion>,
     /// Whether the chain may ask the instance metadata service.
     pub instance_metadata: bool,
-    /// The variables the chain reads.
+    /// FIPS endpoints; `None` leaves it to the variables and the profile.
+    pub use_fips: Option<bool>,
+    /// Dual-stack endpoints; `None` leaves it to the variables and the profile.
+    pub use_dual_stack: Option<bool>,
+    /// The variables the chain reads. None of them is empty.
     pub variables: HashMap<String, String>,
+    /// Relative paths of a profile are relative to it.
+    pub working_directory: PathBuf,
+    /// What is trusted beside the bundles below.
+    pub trust: Arc<Trust>,
+    /// Certificates instead of all others: the first usable bundle counts, `ca_bundle` of the profile comes after them.
+    pub bundles: Vec<Bundle>,
+    /// The certificates that OpenSSL would use, after the profile's.
+    pub last_bundle: Option<Bundle>,
+    /// Which requests go through a proxy.
+    pub proxies: Proxies,
+    /// Whether an endpoint that the profile names is another region's.
+    pub is_elsewhere: bool,
+}
+
+impl Default for AwsSettings {
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            profile: None,
+            credentials: None,
+            timeout: Duration::from_millis(4500),
+            connect_timeout: Duration::from_secs(1),
+            max_attempts: 3,
+            batch: true,
+            requests_per_second: 200,
+            failover: Vec::new(),
+            instance_metadata: true,
+            use_fips: None,
+            use_dual_stack: None,
+            variables: HashMap::new(),
+            working_directory: PathBuf::new(),
+            trust: Arc::default(),
+            bundles: Vec::new(),
+            last_bundle: None,
+            proxies: Proxies::default(),
+            is_elsewhere: false,
+        }
+    }
+}
+
+/// Where credentials come from instead of the standard chain.
+#[derive(Clone)]
+pub enum CredentialsSource {
+    /// They are these.
+    Fixed(AwsCredentials),
+    /// The service is asked for them.
+    Asked(Arc<dyn AskCredentials>),
+    /// The service is to be asked, by what takes this one's place before the first read.
+    Unconnected,
+}
+
+/// The service's answer.
+pub type AskedCredentials<'a> = Pin<Box<dyn Future<Output = Result<AwsCredentials>> + Send + 'a>>;
+
+/// Asks the service for credentials.
+pub trait AskCredentials: Send + Sync {
+    /// The credentials as they are now.
+    fn ask(&self) -> AskedCredentials<'_>;
 }
 
 impl AwsSettings {
@@ -46,6 +116,7 @@ impl AwsSettings {
     #[must_use]
     pub fn of_region(&self, region: &str) -> Self {
         let mut other = Self { region: Some(region.to_owned()), failover: Vec::new(), ..self.clone() };
+        other.is_elsewhere = true;
         other.endpoint = other.endpoint.filter(|endpoint| is_on_this_machine(endpoint));
         for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
             if other.variables.get(variable).is_some_and(|endpoint| !is_on_this_machine(endpoint)) {
@@ -72,7 +143,7 @@ pub struct FailoverRegion {
     pub endpoint: Option<String>,
 }
 
-/// Explicit AWS credentials.
+/// AWS credentials that were given.
 #[derive(Clone)]
 pub struct AwsCredentials {
     /// Access key id.
@@ -81,4 +152,6 @@ pub struct AwsCredentials {
     pub secret_access_key: SecretValue,
     /// Session token of temporary credentials.
     pub session_token: Option<SecretValue>,
+    /// When they end, in milliseconds since 1970.
+    pub ends_unix_ms: Option<u64>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::identity::Identity;
 use crate::operation::AwsCalls;
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
@@ -23,6 +24,7 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
 pub struct Aws {
+    pub(crate) identity: Identity,
     /// The primary, then those that hold replicas.
     pub(crate) regions: Vec<Region>,
     pub(crate) timeout: Duration,
@@ -33,7 +35,7 @@ pub struct Aws {
     pub(crate) in_flight: Semaphore,
     pub(crate) calls: Arc<AwsCalls>,
     account: OnceLock<String>,
-    config: Arc<AwsSettings>,
+    pub(crate) config: Arc<AwsSettings>,
     clock: Clock,
     /// Other regions that ARNs named.
     elsewhere: Mutex<BTreeMap<Box<str>, Arc<Self>>>,
@@ -45,11 +47,16 @@ pub struct Aws {
 impl Aws {
     /// Makes the source. AWS is not called until the first read.
     pub fn new(config: &Arc<AwsSettings>, clock: &Clock) -> Self {
+        Self::of(config, Identity::new(config.clone(), clock.clone()), clock)
+    }
+
+    fn of(config: &Arc<AwsSettings>, identity: Identity, clock: &Clock) -> Self {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
-        let regions = Region::all(config, clock);
+        let regions = Region::all(config, &identity, clock);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
+            identity,
             regions,
             timeout,
             attempt_timeout: attempt_timeout(config),
@@ -78,7 +85,7 @@ impl Aws {
         let mut elsewhere = self.elsewhere.lock();
         let other = elsewhere.entry(region.into()).or_insert_with(|| {
             let settings = Arc::new(self.config.of_region(region));
-            Arc::new(Self { calls: self.calls.clone(), ..Self::new(&settings, &self.clock) })
+            Arc::new(Self { calls: self.calls.clone(), ..Self::of(&settings, self.identity.clone(), &self.clock) })
         });
         Some(other.clone())
     }
@@ -143,6 +150,7 @@ impl Aws {
     /// Closes every connection. The next call opens one again.
     pub fn disconnect(&self) {
         self.regions.iter().for_each(Region::disconnect);
+        self.identity.close();
         self.elsewhere.lock().values().for_each(|other| other.disconnect());
     }
 

@@ -60,8 +60,14 @@ impl Version {
 /// What AWS says of a secret without its value.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
-    /// Whether a rotation function or the owning service rotates it.
-    pub rotated_by_aws: bool,
+    /// Whether AWS rotates it by a schedule of its own, whatever does the work: a function, the owning service, a partner.
+    pub is_rotated_by_aws: bool,
+    /// When AWS rotates it next, in milliseconds since 1970.
+    pub next_rotation_unix_ms: Option<u64>,
+    /// The AWS service that owns it, such as `rds`. Only that service may write it.
+    pub owning_service: Option<String>,
+    /// What a partner's secret is, such as `SalesforceClientSecret`.
+    pub external_type: Option<String>,
     /// The labels of each version that has any.
     pub labels: BTreeMap<String, Vec<String>>,
     /// Who manages it, by its own tag.
@@ -111,10 +117,12 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html>
     pub async fn describe(&self, id: &str) -> Result<Option<Description>> {
         let read = |output: DescribeSecretOutput, _: Option<&str>| {
-            let by_function = output.rotation_lambda_arn.as_ref().is_some_and(|arn| !arn.is_empty());
-            let managed = output.owning_service.as_ref().is_some_and(|service| !service.is_empty());
+            let given = |text: Option<String>| text.filter(|text| !text.is_empty());
             Ok(Description {
-                rotated_by_aws: output.rotation_enabled.unwrap_or(false) && (by_function || managed),
+                is_rotated_by_aws: output.rotation_enabled.unwrap_or(false),
+                next_rotation_unix_ms: unix_ms(output.next_rotation_date.as_ref()),
+                owning_service: given(output.owning_service),
+                external_type: given(output.r#type),
                 managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })
@@ -141,15 +149,15 @@ impl Aws {
         put.await?.ok_or_else(|| missing(id))
     }
 
-    /// Moves `label` from one version to another, or takes it away. When AWSCURRENT moves, AWS labels the version it
-    /// leaves AWSPREVIOUS.
+    /// Moves `label` from one version to another, adds it, or takes it away. AWS refuses to move it when it is not at `from`.
+    /// When AWSCURRENT moves, AWS labels the version it leaves AWSPREVIOUS.
     ///
     /// # Errors
     /// As [`Aws::put_pending`].
     ///
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>
-    pub async fn move_label(&self, id: &str, label: &str, from: &str, to: Option<&str>) -> Result<()> {
+    pub async fn move_label(&self, id: &str, label: &str, from: Option<&str>, to: Option<&str>) -> Result<()> {
         let moved = self.call(
             self.primary(),
             Operation::Label,
@@ -157,7 +165,8 @@ impl Aws {
             |_, _| Ok(()),
             |client| {
                 let request = client.update_secret_version_stage().secret_id(id).version_stage(label);
-                request.remove_from_version_id(from).set_move_to_version_id(to.map(str::to_owned)).send()
+                let request = request.set_remove_from_version_id(from.map(str::to_owned));
+                request.set_move_to_version_id(to.map(str::to_owned)).send()
             },
         );
         moved.await?.ok_or_else(|| missing(id))

@@ -1,8 +1,10 @@
 //! What the caches are built from.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use network::{Bundle, Trust};
 use zeroize::Zeroizing;
 
 /// The caches.
@@ -33,14 +35,28 @@ pub struct RedisSettings {
     pub url: Zeroizing<String>,
     /// Comes before the AWS id in every key.
     pub key_prefix: String,
-    /// Certificates instead of Mozilla's roots.
+    /// Certificates of a TLS connection.
     pub tls: Option<RedisTls>,
+    /// User and password of the Sentinels, where they have others than Redis.
+    pub sentinel: Option<SentinelUser>,
+    /// What is trusted where `tls` names nothing.
+    pub trust: Arc<Trust>,
+    /// Certificates instead of Mozilla's and the system's: those that OpenSSL would use.
+    pub bundle: Option<Bundle>,
+}
+
+/// Who one is for the Sentinels.
+pub struct SentinelUser {
+    /// The name of an ACL user.
+    pub username: Option<String>,
+    /// `None`: the Sentinels want none.
+    pub password: Option<Zeroizing<String>>,
 }
 
 /// PEM texts for a TLS connection to Redis.
 pub struct RedisTls {
-    /// Root certificates.
-    pub ca: Option<Zeroizing<String>>,
+    /// Root certificates, instead of all others.
+    pub ca: Option<Bundle>,
     /// Client certificate and key.
     pub identity: Option<(Zeroizing<String>, Zeroizing<String>)>,
 }

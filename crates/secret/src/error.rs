@@ -1,5 +1,6 @@
 //! One error type with frozen codes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -90,6 +91,17 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// What was below a failure: an error code of AWS, or what Node.js calls a failure of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Such as `AccessDeniedException`, `ECONNREFUSED` or `CERT_HAS_EXPIRED`.
+    pub code: Cow<'static, str>,
+    /// In words.
+    pub message: String,
+    /// The host and the port that could not be reached.
+    pub place: Option<(String, u16)>,
+}
+
 /// Why a call was refused or failed: a code and a message that says what, which secret *name*, why and what to do.
 ///
 /// It never holds a value, a URL with credentials or a server's body, so it may be logged as it is.
@@ -97,6 +109,8 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SecretError {
+    cause: Option<Arc<Cause>>,
+    request_id: Option<Arc<str>>,
     code: ErrorCode,
     message: Arc<str>,
     missing_credentials: bool,
@@ -118,6 +132,8 @@ impl SecretError {
             about_one_request: false,
             throttled: false,
             action: None,
+            cause: None,
+            request_id: None,
         }
     }
 
@@ -144,6 +160,18 @@ impl SecretError {
         Self { action, ..self }
     }
 
+    /// The same failure, with what was below it.
+    #[must_use]
+    pub fn caused_by(self, cause: Option<Cause>) -> Self {
+        Self { cause: cause.map(Arc::new), ..self }
+    }
+
+    /// The same failure, which AWS knows by this id.
+    #[must_use]
+    pub fn of_request(self, id: Option<&str>) -> Self {
+        Self { request_id: id.map(Arc::from), ..self }
+    }
+
     /// The same failure, told with another message.
     #[must_use]
     pub fn instead(&self, message: impl Into<Arc<str>>) -> Self {
@@ -163,6 +191,23 @@ impl SecretError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// What was below it, where that is known.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_deref()
+    }
+
+    /// AWS's id of the request that failed, which CloudTrail has as well.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The same failure, after attempts that ended with `last`.
+    #[must_use]
+    pub fn after(&self, last: &Self) -> Self {
+        let told = self.instead(format!("{self}; the attempt before: {last}"));
+        Self { cause: last.cause.clone(), request_id: last.request_id.clone(), ..told }
     }
 
     /// The IAM action that AWS refused, where its answer names one.

@@ -5,6 +5,7 @@
 pub mod aws_ids;
 pub mod backoff;
 pub mod breaker;
+pub mod caught;
 pub mod clock;
 pub mod environment;
 pub mod error;

@@ -47,6 +47,8 @@ pub struct SecretSpec {
     pub json_fields: Option<Vec<String>>,
     /// The rotation policy that applies.
     pub rotation_type: Option<String>,
+    /// Whether a generated text may take its place (`rotate: 'generate'`).
+    pub generate: bool,
     /// When it is moved to AWS; by default its tool decides.
     pub phase: Option<Phase>,
 }

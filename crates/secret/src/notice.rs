@@ -120,6 +120,10 @@ pub enum Notice {
         due_unix_ms: u64,
         /// Whole days until then.
         days_left: u64,
+        /// Who rotates it: `scheduler`, `hand` or `aws`.
+        by: &'static str,
+        /// Why it is left to people.
+        why: Option<String>,
     },
     /// A threshold was crossed, or is no longer.
     Alert(Alert),

@@ -1,9 +1,13 @@
 //! Secrets, their versions and staging labels.
 
+mod keeper;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::clock::{now, unix_seconds};
+pub use keeper::Keeper;
+use keeper::Past;
 
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -37,6 +41,8 @@ pub(crate) struct Secret {
     /// Marked for deletion, as `DeleteSecret` does; `RestoreSecret` takes the mark away.
     pub(crate) deleted: bool,
     pub(crate) function: Option<RotationFunction>,
+    pub(crate) keeper: Keeper,
+    past: Past,
     /// Reads of the live version return this older version until that time.
     lagging: Option<(String, Instant)>,
 }
@@ -77,6 +83,8 @@ pub(crate) struct Store {
     secrets: BTreeMap<String, Secret>,
     /// How long reads of the live version return the one before it, after the label `AWSCURRENT` moved.
     pub(crate) lag: Duration,
+    /// How long reads by id and label, and `DescribeSecret`, show what was there before a write.
+    pub(crate) late: Duration,
 }
 
 fn error<T>(code: &'static str, message: &str) -> ApiResult<T> {
@@ -137,7 +145,7 @@ impl Store {
         {
             return Ok((name, secret, version_id));
         }
-        let found = secret.versions.iter().find(|(version_id, candidate)| {
+        let found = secret.shown().iter().find(|(version_id, candidate)| {
             version.is_none_or(|wanted| wanted == version_id.as_str())
                 && (version.is_some() && stage.is_none() || candidate.stages.contains(stage.unwrap_or(CURRENT)))
         });
@@ -160,7 +168,7 @@ impl Store {
         value: Option<Value>,
         token: Option<&str>,
     ) -> ApiResult<(String, Option<String>)> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-!".contains(&b);
         if name.is_empty() || name.len() > 512 || !name.bytes().all(allowed) {
             return error(
                 "InvalidParameterException",
@@ -184,8 +192,16 @@ impl Store {
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
         let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}-{suffix}");
-        let (versions, tags) = (BTreeMap::new(), BTreeMap::new());
-        let secret = Secret { arn: arn.clone(), versions, tags, deleted: false, function: None, lagging: None };
+        let secret = Secret {
+            arn: arn.clone(),
+            versions: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            deleted: false,
+            function: None,
+            keeper: Keeper::default(),
+            past: Past::default(),
+            lagging: None,
+        };
         self.secrets.insert(name.to_owned(), secret);
         let version = match value {
             Some(value) => Some(self.put(name, value, token, &[])?),
@@ -203,8 +219,9 @@ impl Store {
     /// Adds a version. Without `stages` it becomes the current one at once.
     pub(crate) fn put(&mut self, id: &str, value: Value, token: Option<&str>, stages: &[String]) -> ApiResult<String> {
         check_size(&value)?;
-        let lag = self.lag;
+        let (lag, late) = (self.lag, self.late);
         let secret = self.live(id)?;
+        secret.before_write(late);
         let version_id = token.map_or_else(uuid, str::to_owned);
         if let Some(existing) = secret.versions.get(&version_id) {
             if existing.value == value {
@@ -217,7 +234,8 @@ impl Store {
         }
         let version = Version { value, stages: BTreeSet::new(), created: unix_seconds(), was_live: false };
         secret.versions.insert(version_id.clone(), version);
-        if stages.is_empty() {
+        // The first version of a secret is live, whatever its labels.
+        if stages.is_empty() || secret.versions.len() == 1 {
             secret.lag_behind(lag);
             move_label(secret, CURRENT, Some(&version_id));
         }
@@ -235,7 +253,7 @@ impl Store {
         from: Option<&str>,
         to: Option<&str>,
     ) -> ApiResult<String> {
-        let lag = self.lag;
+        let (lag, late) = (self.lag, self.late);
         let secret = self.live(id)?;
         let holder = secret.versions.iter().find(|(_, v)| v.stages.contains(stage)).map(|(id, _)| id.clone());
         if holder.is_some() && to.is_some() && holder.as_deref() != from && holder.as_deref() != to {
@@ -253,6 +271,7 @@ impl Store {
         if let Some(to) = to.filter(|to| !secret.versions.contains_key(*to)) {
             return error("ResourceNotFoundException", &format!("Secrets Manager can't find version {to}"));
         }
+        secret.before_write(late);
         if stage == CURRENT {
             secret.lag_behind(lag);
         }
@@ -274,6 +293,16 @@ impl Store {
     pub(crate) fn set_function(&mut self, id: &str, function: RotationFunction) -> ApiResult<()> {
         self.live(id)?.function = Some(function);
         Ok(())
+    }
+
+    pub(crate) fn set_keeper(&mut self, id: &str, keeper: Keeper) -> ApiResult<()> {
+        self.live(id)?.keeper = keeper;
+        Ok(())
+    }
+
+    /// Refuses a write of a user where another service owns the secret.
+    pub(crate) fn check_owner(&self, id: &str) -> ApiResult<()> {
+        self.find(id)?.1.check_owner()
     }
 
     /// Begins a rotation by the secret's function, as `RotateSecret` does. Returns the id of the new version.

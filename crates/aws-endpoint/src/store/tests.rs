@@ -53,3 +53,27 @@ fn limits_are_aws_limits() {
     );
     assert!(store.create("bad name", None, None).is_err());
 }
+
+#[test]
+fn after_a_write_readers_see_what_was_there_before_for_a_while() {
+    let mut store = Store::default();
+    store.create("A", Some(text("1")), Some("v1")).expect("created");
+    store.late = Duration::from_millis(50);
+    store.put("A", text("2"), Some("v2"), &["AWSPENDING".into()]).expect("pending");
+    assert!(store.read("A", Some("v2"), None).is_err(), "not yet by its id");
+    assert!(store.read("A", None, Some(PENDING)).is_err(), "nor by its label");
+    store.move_stage("A", CURRENT, Some("v1"), Some("v2")).expect("writes see what is there");
+    assert_eq!(store.read("A", None, None).expect("current").2, "v1");
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(store.read("A", None, None).expect("current").2, "v2");
+    assert!(store.read("A", Some("v2"), None).is_ok());
+}
+
+#[test]
+fn a_secret_of_another_service_is_not_for_others_to_write() {
+    let mut store = Store::default();
+    store.create("rds!db-1", Some(text("1")), Some("v1")).expect("created");
+    assert!(store.check_owner("rds!db-1").is_ok());
+    store.set_keeper("rds!db-1", Keeper { owner: Some("rds".into()), ..Keeper::default() }).expect("owned");
+    assert_eq!(store.check_owner("rds!db-1").expect_err("refused").0, "InvalidRequestException");
+}

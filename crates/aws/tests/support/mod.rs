@@ -13,7 +13,7 @@ use secret::clock::Clock;
 use secret::value::SecretValue;
 use serde_json::json;
 use tcs_secret_delivery_aws::Aws;
-use tcs_secret_delivery_aws::settings::{AwsCredentials, AwsSettings};
+use tcs_secret_delivery_aws::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 
 /// How a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,20 +90,18 @@ pub fn source_with(url: &str, timeout: Duration, max_attempts: u32, variables: H
     let settings = AwsSettings {
         region: Some("eu-central-1".into()),
         endpoint: Some(url.to_owned()),
-        profile: None,
-        credentials: Some(AwsCredentials {
+        credentials: Some(CredentialsSource::Fixed(AwsCredentials {
             access_key_id: "AKIDEXAMPLE".into(),
             secret_access_key: SecretValue::new("example".to_owned()),
             session_token: None,
-        }),
+            ends_unix_ms: None,
+        })),
         timeout,
-        connect_timeout: Duration::from_secs(1),
         max_attempts,
         requests_per_second: 1000,
-        batch: true,
-        failover: Vec::new(),
         instance_metadata: false,
         variables,
+        ..AwsSettings::default()
     };
     Aws::new(&Arc::new(settings), &Clock::system())
 }

@@ -131,9 +131,14 @@ impl Link {
         }
     }
 
+    /// Whether this client knows the servers of a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
     /// The servers that together hold all keys.
     pub(super) async fn nodes(&self) -> RedisResult<Vec<Node>> {
-        if !matches!(self, Self::Cluster(_)) {
+        if !self.is_cluster() {
             return Ok(vec![Node::Only]);
         }
         let mut command = redis::cmd("CLUSTER");

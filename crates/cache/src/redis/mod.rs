@@ -4,6 +4,7 @@
 mod clear;
 mod leases;
 mod link;
+mod reason;
 pub mod record;
 #[cfg(not(feature = "simulation"))]
 mod scripts;
@@ -28,9 +29,11 @@ use crate::coherence::Message;
 use crate::settings::RedisSettings;
 use link::Link;
 use parking_lot::Mutex;
+use reason::{Place, failed, late, reason, server_code, unavailable};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
+use secret::caught::caught;
 use secret::clock::{Clock, Moment, millis};
-use secret::error::{ErrorCode, Result, SecretError};
+use secret::error::{Result, SecretError};
 use target::Opener;
 
 /// For opening a connection.
@@ -44,6 +47,8 @@ const BREAKER: BreakerRules =
     BreakerRules { threshold: 1, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(5) };
 
 const MGET: &str = "MGET";
+/// So many keys lie on one of two servers with a chance of 1 in 65,536.
+const PROBES: u32 = 16;
 
 /// A key that is put together where the command is written.
 struct Key<'a> {
@@ -72,6 +77,12 @@ pub struct RedisCache {
     closed: AtomicBool,
     clock: Clock,
     server_clock: Mutex<Option<(ServerClock, Moment)>>,
+    /// The hosts and ports of the URL, for messages.
+    place: Place,
+    /// Whether it refuses commands with keys of several slots: then it is a node of a cluster.
+    has_slots: AtomicBool,
+    /// Whether it is a node of a cluster of several, where that was asked.
+    one_of_many: Mutex<Option<bool>>,
 }
 
 /// A copy on its way to the shared cache.
@@ -96,6 +107,9 @@ impl RedisCache {
         // Redis over TLS needs a process-wide cryptography provider; the first one installed is fine.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
+            place: target::place(&config.url),
+            has_slots: AtomicBool::new(false),
+            one_of_many: Mutex::default(),
             config,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
@@ -131,7 +145,8 @@ impl RedisCache {
         for id in ids {
             command.arg(self.drop_key(id));
         }
-        let found: Vec<Option<String>> = self.run(command).await?;
+        let one = |id: &String| get(self.drop_key(id));
+        let found: Vec<Option<String>> = self.run_many(command, || ids.iter().map(one).collect()).await?;
         Ok(found.into_iter().map(|text| text.and_then(|text| text.parse().ok())).collect())
     }
 
@@ -165,7 +180,7 @@ impl RedisCache {
         for id in ids {
             command.arg(self.key(id));
         }
-        self.run(command).await
+        self.run_many(command, || ids.iter().map(|id| get(self.key(id))).collect()).await
     }
 
     /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
@@ -228,10 +243,16 @@ impl RedisCache {
         subscription::follow(&self.config, &self.channel(environment), heard).await;
     }
 
-    /// Asks whether Redis answers, breaker or not.
+    /// Asks whether Redis answers, breaker or not; one node of several is not the whole cluster.
     pub async fn ping(&self) -> Result<()> {
         self.breaker.probe_now();
-        self.run::<String>(redis::cmd("PING")).await.map(drop)
+        self.run::<String>(redis::cmd("PING")).await?;
+        if self.is_one_of_many().await {
+            let why = "it is one of several nodes of a Redis Cluster, and only its own part of the keys is used: begin \
+                       cache.redis.url with redis+cluster:// (rediss+cluster://)";
+            return Err(unavailable(&self.place, why));
+        }
+        Ok(())
     }
 
     /// Whether it is asked at all.
@@ -245,9 +266,45 @@ impl RedisCache {
         *self.link.lock().await = None;
     }
 
+    /// Whether this is a node of a cluster of several, behind a URL of a single server: it sends clients elsewhere for some of
+    /// the keys. Asked once in a connection, with no more rights than reads need.
+    async fn is_one_of_many(&self) -> bool {
+        let Ok(link) = self.link(OPERATION_DEADLINE).await else { return false };
+        let known = *self.one_of_many.lock();
+        if let Some(known) = known {
+            return known;
+        }
+        if link.is_cluster() {
+            return false;
+        }
+        let keys = (0..PROBES).map(|number| get(format!("{}probe:{number}", self.config.key_prefix)));
+        let asked = link.query_all::<redis::Value>(keys.collect());
+        let Ok(asked) = tokio::time::timeout(OPERATION_DEADLINE, asked).await else { return false };
+        let is_moved = asked.is_err_and(|error| server_code(&error).as_deref() == Some("MOVED"));
+        *self.one_of_many.lock().insert(is_moved)
+    }
+
     async fn run<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T> {
         let link = self.link(OPERATION_DEADLINE).await?;
         self.bounded(link.query(command), OPERATION_DEADLINE).await
+    }
+
+    /// Runs `whole`, or its parts where the server wants all keys of a command in one slot.
+    async fn run_many<T: FromRedisValue + Send>(&self, whole: Cmd, parts: impl Fn() -> Vec<Cmd>) -> Result<Vec<T>> {
+        if self.has_slots.load(Ordering::Relaxed) {
+            return self.run_all(parts()).await;
+        }
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let asked = async {
+            match link.query(whole).await {
+                Err(error) if server_code(&error).as_deref() == Some("CROSSSLOT") => {
+                    self.has_slots.store(true, Ordering::Relaxed);
+                    link.query_all(parts()).await
+                }
+                answered => answered,
+            }
+        };
+        self.bounded(asked, OPERATION_DEADLINE).await
     }
 
     async fn run_all<T: FromRedisValue + Send>(&self, commands: Vec<Cmd>) -> Result<Vec<T>> {
@@ -268,17 +325,23 @@ impl RedisCache {
             }
             let mut opener = self.opener.lock().await;
             if opener.is_none() {
-                *opener = Some(target::opener(&self.config).map_err(|why| unavailable(&why))?);
+                *opener = Some(target::opener(&self.config).await.map_err(|why| unavailable(&self.place, &why))?);
             }
-            let Some(opener) = opener.as_mut() else { return Err(unavailable("no client")) };
-            let link = Link::open(opener).await.map_err(|error| unavailable(&reason(&error)))?;
+            let Some(opener) = opener.as_mut() else { return Err(unavailable(&self.place, "no client")) };
+            let link = Link::open(opener).await.map_err(|error| failed(&self.place, &error))?;
             *held = Some(link.clone());
+            *self.one_of_many.lock() = None;
             Ok(link)
         };
-        match tokio::time::timeout(CONNECT_DEADLINE.max(deadline), opening).await {
-            Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) => Err(self.failed(error)),
-            Err(_) => Err(self.failed(unavailable("no connection in time"))),
+        let limit = CONNECT_DEADLINE.max(deadline);
+        match tokio::time::timeout(limit, caught(opening)).await {
+            Ok(Some(Ok(link))) => Ok(link),
+            Ok(Some(Err(error))) => Err(self.failed(error)),
+            Ok(None) => Err(self.failed(unavailable(&self.place, "its client failed; please report it"))),
+            Err(_) => {
+                let why = format!("no connection within {} ms", limit.as_millis());
+                Err(self.failed(late(&self.place, &why)))
+            }
         }
     }
 
@@ -291,10 +354,11 @@ impl RedisCache {
             Ok(Err(error)) => error,
             Err(_) => {
                 *self.link.lock().await = None;
-                return Err(self.failed(unavailable("no answer in time")));
+                let why = format!("no answer within {} ms", deadline.as_millis());
+                return Err(self.failed(late(&self.place, &why)));
             }
         };
-        let unavailable = unavailable(&reason(&error));
+        let unavailable = failed(&self.place, &error);
         match blame(&error) {
             // It answered, so it is there: reads go on.
             Blame::Command => {
@@ -319,6 +383,12 @@ impl RedisCache {
     }
 }
 
+fn get(key: impl ToRedisArgs) -> Cmd {
+    let mut command = redis::cmd("GET");
+    command.arg(key);
+    command
+}
+
 /// What a failure says about the next command.
 enum Blame {
     /// Only this one was refused: an entry of another type, no memory, no right to write.
@@ -332,28 +402,9 @@ enum Blame {
 fn blame(error: &redis::RedisError) -> Blame {
     match server_code(error).as_deref() {
         Some("READONLY") => Blame::Connection,
-        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN") => Blame::Server,
+        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "DENIED") => Blame::Server,
         Some(_) => Blame::Command,
         _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
         _ => Blame::Server,
-    }
-}
-
-fn unavailable(why: &str) -> SecretError {
-    SecretError::new(ErrorCode::CacheUnavailable, format!("Redis is not available: {why}"))
-}
-
-/// The code the server answered with; of several commands sent together, the first one's.
-fn server_code(error: &redis::RedisError) -> Option<String> {
-    let answered = error.clone().into_server_errors();
-    let first = answered.as_ref().and_then(|errors| errors.first()).map(|(_, error)| error.code());
-    first.or_else(|| error.code()).map(str::to_owned)
-}
-
-/// The kind of a failure, never the server's own text.
-fn reason(error: &redis::RedisError) -> String {
-    match server_code(error) {
-        Some(code) if code.bytes().all(|b| b.is_ascii_uppercase()) && code.len() <= 20 => format!("it answered {code}"),
-        _ => error.category().to_owned(),
     }
 }

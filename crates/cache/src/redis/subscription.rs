@@ -65,7 +65,7 @@ enum SubscriptionEnd {
 /// One subscription, from its beginning to its loss.
 async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMut(Heard)) -> SubscriptionEnd {
     let (pushes, mut received) = unbounded_channel();
-    let Ok(mut opener) = subscriber(config, pushes.clone()) else { return SubscriptionEnd::NotBegun };
+    let Ok(mut opener) = subscriber(config, pushes.clone()).await else { return SubscriptionEnd::NotBegun };
     let begun = async {
         let link = Link::open_for_pushes(&mut opener, pushes).await?;
         link.subscribe(channel).await?;

@@ -10,8 +10,9 @@ use redis::{
 use zeroize::Zeroizing;
 
 use super::link::Pushes;
+use super::reason::Place;
 use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
-use crate::settings::{RedisSettings, RedisTls};
+use crate::settings::{RedisSettings, SentinelUser};
 
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
@@ -35,6 +36,23 @@ pub fn check_url(url: &str, has_tls_options: bool) -> Result<(), String> {
         return Err("must begin with rediss when tls options are given".into());
     }
     Ok(())
+}
+
+/// Who is asked at a URL, without user and password.
+pub(super) fn place(url: &str) -> Place {
+    let Ok(target) = Target::parse(url) else { return Place { shown: String::new(), is_tls: false } };
+    let shown = match &target {
+        Target::Standalone(info) => match info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => at(host, *port),
+            other => other.to_string(),
+        },
+        Target::Nodes(nodes) => nodes.hosts.iter().map(|(host, port)| at(host, *port)).collect::<Vec<_>>().join(", "),
+    };
+    Place { shown, is_tls: target.is_tls() }
+}
+
+fn at(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 enum Target {
@@ -123,13 +141,13 @@ fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String>
 }
 
 /// Makes the client for a checked configuration.
-pub(super) fn opener(config: &RedisSettings) -> Result<Opener, String> {
-    opener_for(config, &Purpose::Commands)
+pub(super) async fn opener(config: &RedisSettings) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Commands).await
 }
 
 /// Makes the client of a connection that the server sends messages to.
-pub(super) fn subscriber(config: &RedisSettings, pushes: Pushes) -> Result<Opener, String> {
-    opener_for(config, &Purpose::Subscription(pushes))
+pub(super) async fn subscriber(config: &RedisSettings, pushes: Pushes) -> Result<Opener, String> {
+    opener_for(config, &Purpose::Subscription(pushes)).await
 }
 
 /// What connections are for.
@@ -140,14 +158,17 @@ enum Purpose {
     Subscription(Pushes),
 }
 
-fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener, String> {
+async fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener, String> {
     #[cfg(feature = "simulation")]
     if let Some(server) = crate::simulation::server(&config.url) {
         return Ok(Opener::Simulated(server));
     }
-    let failed = |_: redis::RedisError| "the Redis client could not be made (is the certificate valid PEM?)".to_owned();
-    let certificates = config.tls.as_ref().map(certificates);
-    match Target::parse(&config.url)? {
+    let failed = |_: redis::RedisError| {
+        "the Redis client could not be made (are cache.redis.tls.cert and key in PEM form?)".to_owned()
+    };
+    let target = Target::parse(&config.url)?;
+    let certificates = if target.is_tls() { Some(certificates(config).await?) } else { None };
+    match target {
         Target::Standalone(info) => {
             let info = match purpose {
                 Purpose::Commands => *info,
@@ -163,7 +184,9 @@ fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener, Strin
             .map(|client| Opener::Standalone(Box::new(client)))
             .map_err(failed)
         }
-        Target::Nodes(nodes) if nodes.sentinel => sentinel(&nodes, certificates, purpose).map_err(failed),
+        Target::Nodes(nodes) if nodes.sentinel => {
+            sentinel(&nodes, config.sentinel.as_ref(), certificates, purpose).map_err(failed)
+        }
         Target::Nodes(nodes) => cluster(&nodes, certificates, purpose).map_err(failed),
     }
 }
@@ -192,7 +215,12 @@ fn cluster(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpo
     builder.build().map(|client| Opener::Cluster(Box::new(client)))
 }
 
-fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purpose) -> redis::RedisResult<Opener> {
+fn sentinel(
+    nodes: &Nodes,
+    user: Option<&SentinelUser>,
+    certificates: Option<TlsCertificates>,
+    purpose: &Purpose,
+) -> redis::RedisResult<Opener> {
     let addresses = nodes.hosts.iter().map(|(host, port)| {
         if nodes.tls {
             ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
@@ -206,12 +234,22 @@ fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purp
         builder =
             builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
     }
+    // Sentinels have the same user and password unless others are given: none, perhaps.
+    let (sentinel_username, sentinel_password) = match user {
+        Some(user) => (&user.username, &user.password),
+        None => (&nodes.username, &nodes.password),
+    };
     if let Some(username) = &nodes.username {
-        builder = builder.set_client_to_redis_username(username).set_client_to_sentinel_username(username);
+        builder = builder.set_client_to_redis_username(username);
     }
     if let Some(password) = &nodes.password {
-        builder =
-            builder.set_client_to_redis_password(password.as_str()).set_client_to_sentinel_password(password.as_str());
+        builder = builder.set_client_to_redis_password(password.as_str());
+    }
+    if let Some(username) = sentinel_username {
+        builder = builder.set_client_to_sentinel_username(username);
+    }
+    if let Some(password) = sentinel_password {
+        builder = builder.set_client_to_sentinel_password(password.as_str());
     }
     if let Some(certificates) = certificates {
         builder = builder
@@ -224,14 +262,19 @@ fn sentinel(nodes: &Nodes, certificates: Option<TlsCertificates>, purpose: &Purp
     Ok(Opener::Sentinel(Box::new(builder.build()?)))
 }
 
-fn certificates(tls: &RedisTls) -> TlsCertificates {
-    TlsCertificates {
-        client_tls: tls.identity.as_ref().map(|(cert, key)| ClientTlsConfig {
-            client_cert: cert.as_bytes().to_vec(),
-            client_key: key.as_bytes().to_vec(),
-        }),
-        root_cert: tls.ca.as_ref().map(|ca| ca.as_bytes().to_vec()),
-    }
+/// The certificates of `cache.redis.tls`, or those that everything else trusts.
+async fn certificates(config: &RedisSettings) -> Result<TlsCertificates, String> {
+    let ca = config.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+    let root_cert = match ca {
+        Some(ca) => config.trust.only(ca).await?,
+        None => config.trust.roots(config.bundle.as_slice()).await.pem,
+    };
+    let identity = config.tls.as_ref().and_then(|tls| tls.identity.as_ref());
+    let client_tls = identity.map(|(cert, key)| ClientTlsConfig {
+        client_cert: cert.as_bytes().to_vec(),
+        client_key: key.as_bytes().to_vec(),
+    });
+    Ok(TlsCertificates { client_tls, root_cert: Some(root_cert) })
 }
 
 #[cfg(test)]

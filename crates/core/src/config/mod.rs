@@ -5,7 +5,9 @@ mod parse;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use network::Trust;
 use tracing::level_filters::LevelFilter;
 
 pub use option::{Field, OptionValue, Section};
@@ -27,7 +29,8 @@ use secret::manifest::Manifest;
 /// (`ARCHITECTURE.md`, rule 3).
 #[derive(Default)]
 pub struct Ambient {
-    /// The variables that configuration may read: `AWS_*`, `TCS_*`, `NODE_ENV`, `REDIS_URL`, `HOME`, `SSL_CERT_FILE`.
+    /// The variables that configuration may read: `AWS_*`, `TCS_*`, `NODE_ENV`, `REDIS_URL`, `HOME`, those of
+    /// certificates and proxies.
     pub variables: HashMap<String, String>,
     /// The working directory: `process.cwd()`.
     pub working_directory: PathBuf,
@@ -73,6 +76,8 @@ pub struct Config {
     pub audit: Option<AuditSettings>,
     /// How much internal activity is logged.
     pub log_level: LevelFilter,
+    /// What is trusted on the network, and the settings of it that cannot be used.
+    pub trust: Arc<Trust>,
 }
 
 impl Config {

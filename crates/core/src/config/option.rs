@@ -97,6 +97,11 @@ impl Field {
         matches!(self.value, OptionValue::Bool(false))
     }
 
+    /// Whether the value is exactly `true`.
+    pub fn is_true(&self) -> bool {
+        matches!(self.value, OptionValue::Bool(true))
+    }
+
     /// Whether the value is a text.
     pub fn is_text(&self) -> bool {
         matches!(self.value, OptionValue::Text(_))

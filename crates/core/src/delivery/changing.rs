@@ -17,8 +17,8 @@ use super::recording::unless_unrecorded;
 use crate::audit::Access;
 use crate::reads::fields::part_of;
 use crate::resolver::local;
-use crate::rotation::Asked;
 use crate::rotation::calendar::Appointment;
+use crate::rotation::{Asked, Trigger};
 
 impl Delivery {
     /// The fresh cached value of `name` (`cache.get`).
@@ -106,11 +106,20 @@ impl Delivery {
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A failed rotation is in the report.
-    pub async fn rotate(&self, name: &SecretName, environment: Option<&str>) -> Result<Arc<Report>> {
+    pub async fn rotate(&self, name: &SecretName, environment: Option<&str>, trigger: Trigger) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         // Before anything is waited for.
         let asked = Asked::now();
-        self.audited(self.rotation.rotate(name, environment, asked)).await
+        self.audited(self.rotation.rotate(name, environment, asked, trigger)).await
+    }
+
+    /// Makes a version of `name` that AWS still has live again, and reports how that went.
+    ///
+    /// # Errors
+    /// As [`Delivery::rotate`].
+    pub async fn restore(&self, name: &SecretName, environment: Option<&str>, version: String) -> Result<Arc<Report>> {
+        let environment = self.environment_or_own(environment)?;
+        self.audited(self.rotation.restore(name, environment, version)).await
     }
 
     /// When each declared secret is due.

@@ -1,6 +1,7 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod handing;
 mod hot;
 mod life;
 mod readiness;
@@ -32,7 +33,7 @@ use crate::source::env_file::EnvFile;
 use crate::source::runtime::Precedence;
 use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
-use aws::{Aws, Queue};
+use aws::{Aws, Caller, Queue};
 use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
@@ -93,8 +94,9 @@ impl Delivery {
             alerts,
             audit,
             log_level,
+            trust,
         } = config;
-        let aws = aws.map(Arc::new);
+        trust.warn_to(&notices);
         let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
         let (metrics, tools) = (Arc::new(Metrics::default()), Arc::new(tools));
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
@@ -105,7 +107,7 @@ impl Delivery {
         let audited = (environment.as_str(), tools.clone(), notices.clone());
         let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
-            aws: aws.as_ref().map(|config| Aws::new(config, &clock)),
+            aws: aws.map(|config| Aws::new(&Arc::new(config), &clock)),
             cache,
             access_check,
             names,
@@ -141,7 +143,7 @@ impl Delivery {
         });
         let events = Events::new(EventParts {
             audit: audit.clone(),
-            queue: events.queue_url.zip(aws).map(|(url, aws)| Queue::new(url, aws)),
+            queue: events.queue_url.zip(reads.aws()).map(|(url, aws)| Queue::new(url, aws)),
             poll_every: events.poll_every,
             reads: reads.clone(),
             clock: clock.clone(),
@@ -204,6 +206,15 @@ impl Delivery {
     /// AWS and its caches.
     pub fn reads(&self) -> &Arc<Reads> {
         &self.resolver.reads
+    }
+
+    /// Who AWS takes this process for; `None` where AWS is off, or cannot be asked.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`, `CLOSED`.
+    pub async fn identity(&self) -> Result<Option<Caller>> {
+        let Some(aws) = self.reads().aws() else { return Ok(None) };
+        self.open(aws.caller()).await
     }
 
     /// Rotation.

@@ -291,7 +291,7 @@ impl Delivery {
     }
 
     /// The versions of the secret that `name` is, or of the part of it that it is.
-    async fn versions_of(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
+    pub(super) async fn versions_of(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let ids = self.reads().ids();
         let place = ids.place(name)?;
         let whole = self.reads().versions(&place.secret, fresh).await?;

@@ -136,7 +136,10 @@ impl Events {
             Happened::OtherLabel => self.parts.reads.forget_versions(),
             Happened::RotationFailed => {
                 self.parts.metrics.rotated(Ending::Failed);
-                let message = format!("{}: AWS's rotation function failed; the old value stays live", event.aws_id);
+                let message = format!(
+                    "{}: AWS's rotation of it failed; the old value stays live, and AWS tries again",
+                    event.aws_id
+                );
                 self.parts.notices.notice(Notice::warning("ROTATION_FAILED", message));
             }
             Happened::Live(version) => {

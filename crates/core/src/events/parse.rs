@@ -20,7 +20,7 @@ pub enum Happened {
     Live(Option<String>),
     /// A label other than AWSCURRENT moved.
     OtherLabel,
-    /// AWS's own rotation failed or was given up.
+    /// AWS's own rotation failed. AWS tries it again.
     RotationFailed,
     /// Nothing that a reader would see.
     Nothing,
@@ -115,16 +115,14 @@ fn happened(detail: &Json) -> Happened {
     }
     let owned = |place: &[&str]| text(detail, place).map(str::to_owned);
     match text(detail, &["eventName"]).unwrap_or_default() {
+        // A rotation is abandoned because somebody put a new version meanwhile, and that version is live.
         "RotationSucceeded"
+        | "RotationAbandoned"
         | "DeleteSecret"
         | "CreateSecret"
         | "RestoreSecret"
-        | "SecretVersionDeletion"
-        | "EndSecretVersionDelete"
-        | "CancelSecretDeletion"
-        | "StartSecretDeletion"
         | "ReplicateSecretToRegions" => Happened::Live(None),
-        "RotationFailed" | "RotationAbandoned" => Happened::RotationFailed,
+        "RotationFailed" => Happened::RotationFailed,
         "UpdateSecret" => Happened::Live(owned(&["responseElements", "versionId"])),
         "PutSecretValue" => {
             let labels = detail.get("requestParameters").and_then(|given| given.get("versionStages"));

@@ -10,6 +10,9 @@ use secret::json_field::Unreadable;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
+use super::Reads;
+use super::calls::Said;
+
 /// The AWS secrets that names are parts of.
 pub struct Wanted<'a> {
     ids: &'a AwsIds,
@@ -44,6 +47,38 @@ impl<'a> Wanted<'a> {
             part_of(self.ids, name, &place, answer)
         };
         self.places.into_iter().zip(self.names).map(part).collect()
+    }
+}
+
+impl Reads {
+    /// What AWS has now under an id, past the caches and leaving them alone.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn fetch_id(&self, id: &str) -> Said {
+        self.calls.of_id(id).await
+    }
+
+    /// AWS's answers for `names`, past the caches and leaving them alone.
+    pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
+        if self.ids().is_plain() {
+            return self.calls.all(names).await;
+        }
+        let wanted = Wanted::of(self.ids(), names);
+        let secrets = wanted.secrets();
+        let said = self.calls.all(&secrets).await;
+        wanted.parts(&secrets, said)
+    }
+
+    /// Whether this process ever had the secret of `name` from AWS or from a copy. Where it did not, a denial does not tell
+    /// whether there is such a secret (decision D30).
+    pub fn was_given(&self, name: &SecretName) -> bool {
+        self.ids().place(name).is_ok_and(|place| self.copies.was_given(&place.secret))
+    }
+
+    /// Says once that a value of another source answers for a secret that AWS does not show.
+    pub fn warn_not_shown(&self, name: &SecretName) {
+        self.copies.warn_not_shown(name);
     }
 }
 

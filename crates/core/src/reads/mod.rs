@@ -43,7 +43,6 @@ use self::access_checks::AccessChecks;
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed, Names};
-use self::fields::Wanted;
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, Flights, Role};
 pub use self::listings::ListedNow;
@@ -380,25 +379,6 @@ impl Reads {
         (want, said)
     }
 
-    /// What AWS has now under an id, past the caches and leaving them alone.
-    ///
-    /// # Errors
-    /// AWS's.
-    pub async fn fetch_id(&self, id: &str) -> Said {
-        self.calls.of_id(id).await
-    }
-
-    /// AWS's answers for `names`, past the caches and leaving them alone.
-    pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
-        if self.ids().is_plain() {
-            return self.calls.all(names).await;
-        }
-        let wanted = Wanted::of(self.ids(), names);
-        let secrets = wanted.secrets();
-        let said = self.calls.all(&secrets).await;
-        wanted.parts(&secrets, said)
-    }
-
     fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
         let mut asked = self.asked.lock();
         for name in names {
@@ -425,17 +405,6 @@ impl Reads {
     /// As [`Reads::read`].
     pub async fn read_one(self: &Arc<Self>, secret: &SecretName) -> Answer {
         self.read(std::slice::from_ref(secret)).await.into_iter().next().unwrap_or(Ok(None))
-    }
-
-    /// Whether this process ever had the secret of `name` from AWS or from a copy. Where it did not, a denial does not tell
-    /// whether there is such a secret (decision D30).
-    pub fn was_given(&self, name: &SecretName) -> bool {
-        self.ids().place(name).is_ok_and(|place| self.copies.was_given(&place.secret))
-    }
-
-    /// Says once that a value of another source answers for a secret that AWS does not show.
-    pub fn warn_not_shown(&self, name: &SecretName) {
-        self.copies.warn_not_shown(name);
     }
 
     /// Whether no fetch is under way.

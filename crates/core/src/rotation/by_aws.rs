@@ -22,9 +22,27 @@ const FAILURES: u32 = 10;
 /// Has AWS rotate `id` and waits until its new version is live. Gives that version.
 pub(super) async fn rotate(aws: &Aws, id: &str, before: &Version, log: &mut StepLog) -> Result<String> {
     let token = uuid(fastrand::u128(..));
-    let version = log.step(Step::Create, aws.start_rotation(id, &token)).await?;
+    let started = async {
+        match aws.start_rotation(id, &token).await {
+            Ok(version) => Ok(version),
+            Err(error) => Err(in_the_way(aws, id, error).await),
+        }
+    };
+    let version = log.step(Step::Create, started).await?;
     log.step(Step::Finish, until_live(aws, id, before, &version)).await?;
     Ok(version)
+}
+
+/// `error` with the version that keeps AWS from rotating, where there is one: a rotation before this one stopped half-way.
+async fn in_the_way(aws: &Aws, id: &str, error: SecretError) -> SecretError {
+    let Ok(Some(said)) = aws.describe(id).await else { return error };
+    match said.holder(PENDING).filter(|pending| said.holder(CURRENT) != Some(pending)) {
+        Some(pending) => error.instead(format!(
+            "{error}; version {pending} has the label {PENDING}: an earlier rotation has not ended. If AWS does not go on with \
+             it, remove that label from that version"
+        )),
+        None => error,
+    }
 }
 
 async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Result<()> {
@@ -33,14 +51,20 @@ async fn until_live(aws: &Aws, id: &str, before: &Version, version: &str) -> Res
     loop {
         match progress(aws, id, version).await {
             Ok(AwsRotation::Live) => return Ok(()),
-            Ok(AwsRotation::GivenUp) => return Err(failed(id, "AWS's rotation function gave the new version up")),
+            Ok(AwsRotation::GivenUp) => {
+                let why = format_args!("AWS's rotation gave up version {version}, which it had made");
+                return Err(failed(id, why));
+            }
             Ok(AwsRotation::Pending) => failures = 0,
             Err(error) if failures >= FAILURES => return Err(error),
             Err(_) => failures += 1,
         }
         if end.has_passed() {
             let live = &before.id;
-            let why = format_args!("AWS's rotation function did not end within 15 minutes; version {live} is live");
+            let why = format_args!(
+                "AWS's rotation did not end within 15 minutes: version {live} is live, and version {version} has the label \
+                 {PENDING}"
+            );
             return Err(failed(id, why));
         }
         sleep(polls.next_wait()).await;

@@ -1,10 +1,18 @@
 //! What is due, of all declared secrets (`rotation.due()`).
 
-use super::RotationManager;
-use super::policy::{Applied, Dates, Standing};
+use futures_util::stream::{self, StreamExt as _};
+
+use super::keeper::{self, Hand, Keeper};
+use super::policy::{Applied, Dates, Policy, Standing};
+use super::{RotationManager, describe};
 use crate::audit::Access;
+use aws::Description;
 use secret::error::{Result, SecretError};
+use secret::found::Fetched;
 use secret::name::SecretName;
+
+/// Secrets that AWS is asked about at the same time.
+const AT_ONCE: usize = 16;
 
 /// One declared secret's place in the calendar.
 #[derive(Clone, Debug)]
@@ -25,7 +33,9 @@ pub struct Appointment {
     pub rotated: Option<u64>,
     /// When the next one is due; `None` where people rotate, or nothing is known.
     pub dates: Option<Dates>,
-    /// Why nothing is known.
+    /// Who rotates it then; `None` where nothing is known of it.
+    pub hand: Option<Hand>,
+    /// Why nothing is known, or not enough to rotate it.
     pub error: Option<SecretError>,
 }
 
@@ -37,7 +47,8 @@ impl Appointment {
 }
 
 impl RotationManager {
-    /// The calendar of all declared secrets, the earliest first. Asks AWS, 20 secrets a call.
+    /// The calendar of all declared secrets, the earliest first. Asks AWS for values, 20 secrets a call, and what it says of
+    /// each secret.
     ///
     /// # Errors
     /// `SECRET_NAME_INVALID` cannot happen for declared names; AWS's errors are in the entries.
@@ -52,6 +63,7 @@ impl RotationManager {
                 version: None,
                 rotated: None,
                 dates: None,
+                hand: None,
                 error: None,
             })
         });
@@ -65,18 +77,58 @@ impl RotationManager {
                 audit.inspected("due", &Access::fetched(name.as_str(), said));
             }
         }
-        for (entry, answer) in calendar.iter_mut().zip(answers) {
+        let described =
+            names.iter().zip(&answers).map(|(name, answer)| self.described(name, matches!(answer, Ok(Some(_)))));
+        let described: Vec<_> = stream::iter(described.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+        for ((entry, answer), said) in calendar.iter_mut().zip(answers).zip(described) {
             match answer {
-                Ok(Some(fetched)) => {
-                    entry.version = fetched.version_id.as_deref().map(str::to_owned);
-                    entry.rotated = fetched.created_unix_ms.map(|ms| ms / 1000);
-                    entry.dates = entry.applied.policy.as_ref().zip(entry.rotated).map(|(p, last)| p.dates(last));
-                }
+                Ok(Some(fetched)) => self.enter(entry, &fetched, said),
                 Ok(None) => {}
                 Err(error) => entry.error = Some(error),
             }
         }
         calendar.sort_by_key(|entry| (entry.dates.map_or(u64::MAX, |dates| dates.due), entry.name.clone()));
         Ok(calendar)
+    }
+
+    /// What AWS says of a secret that it has; `None` of any other.
+    async fn described(&self, name: &SecretName, is_in_aws: bool) -> Option<Result<Description>> {
+        if !is_in_aws {
+            return None;
+        }
+        let aws = self.parts.reads.aws()?;
+        let place = self.parts.reads.ids().place(name).ok()?;
+        Some(describe(aws, &self.parts.reads.id(&place.secret)).await)
+    }
+
+    /// When AWS rotates `name` by a schedule of its own, in seconds since 1970; `Some(None)` when it shows no date, and
+    /// `None` when AWS does not rotate it, or does not say.
+    pub async fn next_by_aws(&self, name: &SecretName) -> Option<Option<u64>> {
+        let said = self.described(name, true).await?.ok()?;
+        said.is_rotated_by_aws.then(|| said.next_rotation_unix_ms.map(|ms| ms / 1000))
+    }
+
+    fn enter(&self, entry: &mut Appointment, fetched: &Fetched, said: Option<Result<Description>>) {
+        entry.version = fetched.version_id.as_deref().map(str::to_owned);
+        entry.rotated = fetched.created_unix_ms.map(|ms| ms / 1000);
+        entry.dates = entry.applied.policy.as_ref().zip(entry.rotated).map(|(policy, last)| policy.dates(last));
+        let said = said.and_then(|said| match said {
+            Ok(said) => Some(said),
+            Err(error) => {
+                entry.error = Some(error);
+                None
+            }
+        });
+        let Ok(place) = self.place(&entry.name, self.parts.environment) else { return };
+        let keeper = said.as_ref().and_then(|said| Keeper::of(&place.id, said));
+        let rules = entry.applied.policy.as_ref().map(|policy| policy.password.clone()).unwrap_or_default();
+        let spec = self.spec(&entry.name);
+        let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, place.rules(&rules));
+        if hand == Hand::Aws {
+            let due = said.and_then(|said| said.next_rotation_unix_ms).map(|ms| ms / 1000);
+            let notice = entry.applied.policy.as_ref().map_or(0, Policy::notice_seconds);
+            entry.dates = due.map(|due| Dates { notice: due.saturating_sub(notice), due });
+        }
+        entry.hand = Some(hand);
     }
 }

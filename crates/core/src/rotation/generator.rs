@@ -5,24 +5,40 @@ use zeroize::Zeroizing;
 
 use super::policy::PasswordRules;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::json_field::{self, Kind};
 use secret::value::SecretValue;
 
 /// The new value of a secret that is `current` now: the password, or, in a JSON object, the object with its password
-/// field replaced.
+/// field replaced and every other byte as it was (decision D18).
 ///
 /// # Errors
-/// `ROTATION_FAILED` for a JSON object without the field: what to rotate is not known.
+/// `ROTATION_FAILED` for a JSON object in which the field is no string: what to rotate is not known.
 pub fn with_password(current: &SecretValue, password: &str, rules: &PasswordRules) -> Result<SecretValue> {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: the new value keeps the shape of the old one")]
-    let parsed = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(current.expose());
-    let Ok(mut object) = parsed else { return Ok(SecretValue::copied(password)) };
-    let field = &rules.field;
-    if !object.contains_key(field) {
-        let why = format!("the secret is JSON without a '{field}' field; which part to rotate is not known");
-        return Err(SecretError::new(ErrorCode::RotationFailed, why));
+    let text = current.expose();
+    let Ok(found) = json_field::find(text, &rules.field) else { return Ok(SecretValue::copied(password)) };
+    if let Some(field) = found.filter(|field| field.kind() == Kind::Text) {
+        return Ok(SecretValue::copied(&field.with_text(text, password)));
     }
-    object.insert(field.clone(), serde_json::Value::String(password.to_owned()));
-    Ok(SecretValue::new(serde_json::Value::Object(object).to_string()))
+    let field = &rules.field;
+    let why = format!("the secret is JSON without a text '{field}'; which part to rotate is not known");
+    Err(SecretError::new(ErrorCode::RotationFailed, why))
+}
+
+/// The JSON object `current` with the text `new` in its field `field`, and every other byte as it was.
+///
+/// # Errors
+/// `ROTATION_FAILED` where the field is no string.
+pub fn with_field(current: &SecretValue, new: &SecretValue, field: &str) -> Result<SecretValue> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the new value keeps the shape of the old one")]
+    let (text, new) = (current.expose(), new.expose());
+    match json_field::find(text, field) {
+        Ok(Some(found)) if found.kind() == Kind::Text => Ok(SecretValue::copied(&found.with_text(text, new))),
+        _ => {
+            let why = format!("the field '{field}' of the secret is missing or no text; it cannot be replaced");
+            Err(SecretError::new(ErrorCode::RotationFailed, why))
+        }
+    }
 }
 
 /// A random password by the rules, from the machine's random numbers.
@@ -74,10 +90,10 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: test values")]
     fn a_json_secret_changes_only_its_password() {
-        let old = SecretValue::copied(r#"{"username":"app","password":"old","port":5432}"#);
-        let new = with_password(&old, "new", &PasswordRules::default()).expect("rotated");
-        let new: serde_json::Value = serde_json::from_str(new.expose()).expect("JSON");
-        assert_eq!(new, serde_json::json!({ "username": "app", "password": "new", "port": 5432 }));
+        let old = "{ \"port\":5432.00,\"id\":123456789012345678901,\n\"password\" : \"o\\u006cd\",\"password2\":\"x\",\"a\":\"\\u00e9\\/\" }";
+        let new = with_password(&SecretValue::copied(old), "n\"ew", &PasswordRules::default()).expect("rotated");
+        assert_eq!(new.expose(), old.replace("\"o\\u006cd\"", "\"n\\\"ew\""));
+        let old = SecretValue::copied(r#"{"username":"app","password":"old"}"#);
         let token = PasswordRules { field: "token".into(), ..PasswordRules::default() };
         assert!(with_password(&old, "new", &token).is_err());
         assert_eq!(with_password(&SecretValue::copied("plain"), "new", &token).expect("text").expose(), "new");

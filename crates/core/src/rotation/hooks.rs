@@ -4,6 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+/// Asks a hook to end.
+pub use tokio_util::sync::CancellationToken as Stop;
+
 use secret::value::SecretValue;
 
 /// A part of a rotation that the service may take over.
@@ -34,6 +37,11 @@ impl Hook {
             Self::Verify => "verify",
             Self::Undo => "undo",
         }
+    }
+
+    /// Whether it changes the system that the secret opens.
+    pub const fn changes_target(self) -> bool {
+        matches!(self, Self::Set | Self::Undo)
     }
 }
 
@@ -95,8 +103,9 @@ pub trait Hooks: Send + Sync {
     /// Whether the service has this one.
     fn has(&self, hook: Hook) -> bool;
 
-    /// Calls it. Dropping the future gives it up.
-    fn call(&self, hook: Hook, context: HookContext) -> HookAnswer;
+    /// Calls it. `stop` asks it to end early, which it may ignore; the answer says when it has ended. Dropping the future
+    /// gives it up.
+    fn call(&self, hook: Hook, context: HookContext, stop: Stop) -> HookAnswer;
 }
 
 /// No hooks.
@@ -108,7 +117,7 @@ impl Hooks for NoHooks {
         false
     }
 
-    fn call(&self, _: Hook, _: HookContext) -> HookAnswer {
+    fn call(&self, _: Hook, _: HookContext, _: Stop) -> HookAnswer {
         Box::pin(std::future::ready(Ok(None)))
     }
 }

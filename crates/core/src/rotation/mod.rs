@@ -1,28 +1,38 @@
 //! Rotation: policies and dates, the staged rotation of one secret, and the scheduler.
 //!
 //! - `policy`: when a secret is due
+//! - `form`, `keeper`: what a generated text may replace, and who else takes care of a secret
 //! - `generator`, `hooks`: where a new value comes from, and who applies it
-//! - `staged`, `by_aws`: the steps, taken here or by AWS's own rotation function
+//! - `staged`, `by_aws`: the steps, taken here or by AWS's own rotation function; `ours`: whose turn it is, and what follows
+//! - `labels`, `claim`: AWSCURRENT moves, and one instance at a time calls hooks
+//! - `late`: hooks that end after their deadline
+//! - `restore`: going back to a version that AWS still has
 //! - `calendar`: what is due, of all declared secrets
 //! - `scheduler`: rotates what is due
-//! - `report`: what was done
 
 mod by_aws;
 pub mod calendar;
+mod claim;
+pub mod form;
 pub mod generator;
 pub mod hooks;
+pub mod keeper;
+mod labels;
+mod late;
+mod ours;
 pub mod policy;
+mod restore;
 mod scheduler;
 mod staged;
 mod steps;
 
 pub(crate) use staged::uuid;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
@@ -30,21 +40,20 @@ use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::reads::flights::Flights;
 use crate::tasks::Tasks;
-use crate::timer::Deadline;
-use aws::{Aws, Version};
-use cache::tiered::{Lease, Leased};
-use hooks::{Hook, HookContext, Hooks};
-use policy::{Policies, Policy};
+use aws::{Aws, Description};
+use hooks::{Hook, Hooks};
+use keeper::Keeper;
+use policy::Policies;
 use secret::aws_ids::AwsIdTemplate;
-use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::environment::Environment;
-use secret::error::{ErrorCode, Result, SecretError};
+use secret::error::{Result, SecretError};
 use secret::manifest::{Manifest, SecretSpec};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::report::{Ending, Report};
-use staged::Job;
+use secret::value::SecretValue;
+use staged::Source;
 use steps::{StepLog, failed};
 
 /// Rotation.
@@ -100,6 +109,8 @@ pub struct RotationManager {
     parts: Parts,
     /// By AWS id: a second caller waits for the rotation under way.
     flights: Flights<Arc<Report>>,
+    /// By AWS id: fields of one secret are rotated one after the other, and a restore waits for a rotation.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     scheduler: Mutex<Option<CancellationToken>>,
 }
 
@@ -120,6 +131,23 @@ impl Asked {
     }
 }
 
+/// Who wants a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The scheduler.
+    Schedule,
+    /// People or the service.
+    Demand {
+        /// Whether a value may be generated although no hook and no declaration speaks for it.
+        generate: bool,
+    },
+}
+
+impl Trigger {
+    /// The service's own code.
+    pub const SERVICE: Self = Self::Demand { generate: true };
+}
+
 /// How the steps of a rotation went.
 struct StepsEnded {
     ending: Ending,
@@ -134,7 +162,7 @@ impl RotationManager {
     /// Calls nothing until the first rotation.
     pub fn new(parts: Parts) -> Arc<Self> {
         let flights = Flights::new(parts.tasks.clone(), parts.stop.clone());
-        Arc::new(Self { parts, flights, scheduler: Mutex::new(None) })
+        Arc::new(Self { parts, flights, turns: Mutex::default(), scheduler: Mutex::new(None) })
     }
 
     /// The policies in force.
@@ -151,18 +179,34 @@ impl RotationManager {
         name: &SecretName,
         environment: Environment,
         asked: Asked,
+        trigger: Trigger,
     ) -> Result<Arc<Report>> {
-        let id = self.parts.aws_ids.of(environment.as_str()).id(name);
-        let (manager, name, key) = (self.clone(), name.clone(), id.clone());
-        let rotation = move || async move { Ok(Arc::new(manager.run(&name, environment, &id, asked).await)) };
+        let place = self.place(name, environment)?;
+        let (manager, key) = (self.clone(), place.key());
+        let rotation = move || async move { Ok(Arc::new(manager.run(&place, Wanted::New(asked, trigger)).await)) };
         self.flights.join(&key, rotation).await.1
     }
 
-    async fn run(self: &Arc<Self>, name: &SecretName, environment: Environment, id: &str, asked: Asked) -> Report {
-        let parts = &self.parts;
+    fn place(&self, name: &SecretName, environment: Environment) -> Result<Place> {
+        let ids = self.parts.aws_ids.of(environment.as_str());
+        let at = ids.place(name)?;
+        let id = ids.id(&at.secret);
+        if let Some((_, Some(stage))) = at.secret.aws_id() {
+            return Err(failed(&id, format_args!("it refers to the label {stage}; only the live version is rotated")));
+        }
+        Ok(Place { name: name.clone(), environment, id, secret: at.secret, field: at.field })
+    }
+
+    async fn run(self: &Arc<Self>, place: &Place, wanted: Wanted) -> Report {
+        let (parts, Place { name, environment, id, .. }) = (&self.parts, place);
+        let turn = self.turns.lock().entry(id.clone()).or_default().clone();
+        let turn = turn.lock().await;
         let started_unix_ms = parts.clock.unix_ms();
         let (mut log, mut previous) = (StepLog::new(parts.clock.clone()), None);
-        let ended = self.steps(name, environment, id, asked, &mut log, &mut previous).await;
+        let ended = match wanted {
+            Wanted::New(asked, trigger) => self.steps(place, asked, trigger, &mut log, &mut previous).await,
+            Wanted::Kept(version) => self.go_back(place, &version, &mut log, &mut previous).await,
+        };
         let ended = ended.unwrap_or_else(|error| StepsEnded {
             ending: Ending::Failed,
             resumed: false,
@@ -173,7 +217,7 @@ impl RotationManager {
         });
         let report = Report {
             name: name.as_str().to_owned(),
-            environment,
+            environment: *environment,
             aws_id: id.to_owned(),
             rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
             ending: ended.ending,
@@ -187,6 +231,7 @@ impl RotationManager {
             version: ended.version,
             error: ended.error,
         };
+        drop(turn);
         self.tell(&report);
         if let Some(audit) = &parts.audit {
             audit.rotation(&report).await;
@@ -211,22 +256,18 @@ impl RotationManager {
 
     async fn steps(
         self: &Arc<Self>,
-        name: &SecretName,
-        environment: Environment,
-        id: &str,
+        place: &Place,
         asked: Asked,
+        trigger: Trigger,
         log: &mut StepLog,
         previous: &mut Option<String>,
     ) -> Result<StepsEnded> {
-        let aws = self.parts.reads.aws();
-        let aws = aws.ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))?;
-        let spec = self.spec(name);
-        let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
+        let id = &place.id;
+        let aws = self.aws(id)?;
         let before = staged::live_version(aws, id).await?;
         *previous = Some(before.id.clone());
-        let is_ours = environment == self.parts.environment;
         match asked {
-            Asked::Of(Some(expected)) if expected != before.id => {
+            Asked::Of(Some(expected)) if expected != before.id && place.is_done(&expected, &before.id) => {
                 *previous = Some(expected);
                 return Ok(StepsEnded::by_another(before.id));
             }
@@ -234,139 +275,38 @@ impl RotationManager {
             Asked::At(unix_ms) => {
                 // Another instance finished the rotation before this one started.
                 if before.created_unix_ms.is_some_and(|made| made > unix_ms)
-                    && let Some(old) = staged::predecessor(aws, id, &before).await?
+                    && let Some(old) = staged::predecessor(aws, (id, &place.key()), &before).await?
                 {
                     *previous = Some(old);
                     return Ok(StepsEnded::by_another(before.id));
                 }
             }
         }
-        // Without the permission to describe the secret it is rotated here. If AWS rotates it, AWS refuses the new
-        // version.
-        let described = match aws.describe(id).await {
-            Err(error) if error.is_denied() => None,
-            described => described?,
-        };
-        if described.is_some_and(|described| described.rotated_by_aws) {
-            let version = by_aws::rotate(aws, id, &before, log).await?;
-            self.follow(name, is_ours, &version).await;
-            return Ok(StepsEnded { by_aws: true, version: Some(version), ..StepsEnded::finished() });
+        let said = describe(aws, id).await?;
+        match Keeper::of(id, &said) {
+            // It has a schedule of its own.
+            Some(Keeper::Aws) if trigger == Trigger::Schedule => {
+                return Err(failed(id, "AWS rotates it by a schedule of its own"));
+            }
+            Some(Keeper::Aws) => {
+                let version = by_aws::rotate(aws, id, &before, log).await?;
+                self.follow(place, &version).await;
+                return Ok(StepsEnded { by_aws: true, version: Some(version), ..StepsEnded::finished() });
+            }
+            Some(Keeper::Others(why)) => return Err(failed(id, format_args!("{why}; only that may change it"))),
+            None => {}
         }
-        let (lease, live) = match self.wait_for_others(aws, id, before).await? {
-            Turn::Finished(version) => return Ok(StepsEnded::by_another(version)),
-            Turn::Ours(lease, live) => (lease, *live),
-        };
-        let job = Job {
-            aws,
-            hooks: &*self.parts.hooks,
-            hook_timeout: self.parts.config.hook_timeout,
-            id,
-            told: self.told(name, environment, id, &live),
-            policy: &policy,
-            generate_in_aws: self.parts.config.generate_in_aws,
-            audit: self.parts.audit.as_deref(),
-        };
-        let candidate = job.make_live(log, &live).await?;
-        self.follow(name, is_ours, &candidate.version).await;
-        let ended = self.check(name, &job, log, &live, candidate, is_ours).await;
-        drop(lease);
-        ended
+        self.make_live(place, before, &said, (Source::New, trigger), log).await
     }
 
-    /// Checks the live value, and takes it back where the policy says so.
-    async fn check(
-        &self,
-        name: &SecretName,
-        job: &Job<'_>,
-        log: &mut StepLog,
-        live: &Version,
-        candidate: staged::Candidate,
-        is_ours: bool,
-    ) -> Result<StepsEnded> {
-        let finished = StepsEnded { resumed: candidate.resumed, ..StepsEnded::finished() };
-        let Err(error) = job.verify(log, &candidate).await else {
-            return Ok(StepsEnded { version: Some(candidate.version), ..finished });
-        };
-        if !job.policy.rollback {
-            let why = format!("the new value stays live (the policy takes nothing back): {error}");
-            return Ok(StepsEnded {
-                ending: Ending::Unverified,
-                version: Some(candidate.version),
-                error: Some(error.instead(why)),
-                ..finished
-            });
-        }
-        match job.roll_back(log, &live.id, &candidate).await {
-            Ok(()) => {
-                self.follow(name, is_ours, &live.id).await;
-                let why = format!("{}: the old value is live again: {error}", job.id);
-                let error = SecretError::new(ErrorCode::RotationRolledBack, why);
-                Ok(StepsEnded {
-                    ending: Ending::RolledBack,
-                    version: Some(candidate.version),
-                    error: Some(error),
-                    ..finished
-                })
-            }
-            Err(stuck) => {
-                let why =
-                    format!("{}: the new value is live, was found wrong ({error}) and not taken back: {stuck}", job.id);
-                Ok(StepsEnded {
-                    ending: Ending::Unverified,
-                    version: Some(candidate.version),
-                    error: Some(error.instead(why)),
-                    ..finished
-                })
-            }
-        }
+    fn aws(&self, id: &str) -> Result<&Aws> {
+        self.parts.reads.aws().ok_or_else(|| failed(id, "AWS is switched off (options.aws.enabled)"))
     }
 
     /// The caches of this environment follow to the version that is live now.
-    async fn follow(&self, name: &SecretName, is_ours: bool, version: &str) {
-        if is_ours {
-            self.parts.reads.follow_rotation(name, version).await;
-        }
-    }
-
-    /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
-    /// rotate it at the same time; they still make one and the same version ([`staged`]).
-    async fn wait_for_others(&self, aws: &Aws, id: &str, before: Version) -> Result<Turn> {
-        let Some(cache) = self.parts.reads.cache() else { return Ok(Turn::Ours(None, Box::new(before))) };
-        let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
-        loop {
-            let leased = cache.lease(&format!("rotation:{id}")).await;
-            let live = staged::live_version(aws, id).await?;
-            if live.id != before.id {
-                return Ok(Turn::Finished(live.id));
-            }
-            match leased {
-                Leased::Ours(lease, renewal) => {
-                    self.parts.tasks.spawn(renewal);
-                    return Ok(Turn::Ours(Some(lease), Box::new(live)));
-                }
-                Leased::Nowhere => return Ok(Turn::Ours(None, Box::new(live))),
-                Leased::Theirs if end.has_passed() => {
-                    return Err(failed(id, "another instance is still rotating it"));
-                }
-                Leased::Theirs => {}
-            }
-            sleep(polls.next_wait()).await;
-        }
-    }
-
-    fn told(&self, name: &SecretName, environment: Environment, id: &str, live: &Version) -> HookContext {
-        let owner = self.parts.tools.owner(name.as_str());
-        HookContext {
-            name: name.as_str().to_owned(),
-            environment: environment.as_str(),
-            aws_id: id.to_owned(),
-            tool: owner.as_ref().map(|owner| owner.tool.to_ascii_lowercase()),
-            secret_type: owner.map(|owner| owner.secret_type.to_ascii_lowercase()),
-            rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
-            previous_version: live.id.clone(),
-            version: None,
-            current: live.value.clone(),
-            pending: None,
+    async fn follow(&self, place: &Place, version: &str) {
+        if place.environment == self.parts.environment {
+            self.parts.reads.follow_rotation(&place.secret, version).await;
         }
     }
 
@@ -376,12 +316,70 @@ impl RotationManager {
     }
 }
 
-/// Whether this instance has to rotate the secret.
-enum Turn {
-    /// Yes. Holds the lease, if there is Redis, and the live version.
-    Ours(Option<Lease>, Box<Version>),
-    /// No: another instance has made this version live.
-    Finished(String),
+/// Which secret is rotated.
+#[derive(Clone)]
+struct Place {
+    name: SecretName,
+    environment: Environment,
+    id: String,
+    /// What the copies of the AWS secret go by.
+    secret: SecretName,
+    /// The field of a JSON secret that the name is.
+    field: Option<Arc<str>>,
+}
+
+impl Place {
+    /// What is rotated: of two fields of a secret each has rotations of its own.
+    fn key(&self) -> String {
+        self.field.as_ref().map_or_else(|| self.id.clone(), |field| format!("{}#{field}", self.id))
+    }
+
+    /// Whether `live` in the place of `before` means that another instance did what was asked for. Of a field that is so only
+    /// when the version was made by a rotation of that field.
+    fn is_done(&self, before: &str, live: &str) -> bool {
+        self.field.is_none() || staged::follows(&self.key(), before, live)
+    }
+
+    /// The rules of a policy, where they say which part of the secret is the password.
+    fn rules<'r>(&self, rules: &'r policy::PasswordRules) -> Option<&'r policy::PasswordRules> {
+        self.field.is_none().then_some(rules)
+    }
+
+    /// The part of the AWS secret that the name is.
+    fn part(&self, whole: &SecretValue) -> Result<SecretValue> {
+        let Some(field) = &self.field else { return Ok(whole.clone()) };
+        let part =
+            whole.field(field).map_err(|why| failed(&self.id, format_args!("it has no field '{field}': {why}")))?;
+        part.ok_or_else(|| failed(&self.id, format_args!("it has no field '{field}', or an empty one")))
+    }
+}
+
+/// What a rotation is to make live.
+enum Wanted {
+    /// A new value.
+    New(Asked, Trigger),
+    /// The version with this id.
+    Kept(String),
+}
+
+/// What AWS says of a secret that is to be changed: without it, it is not known whether AWS or somebody else rotates it, and
+/// AWS refuses nobody who overwrites its own rotation.
+async fn describe(aws: &Aws, id: &str) -> Result<Description> {
+    match aws.describe(id).await {
+        Ok(Some(said)) => Ok(said),
+        Ok(None) => Err(failed(id, "AWS does not describe it; it was left alone")),
+        Err(error) if error.is_denied() => {
+            let action = aws::permission::DESCRIBE;
+            let why = format_args!(
+                "without {action} it is not known whether AWS rotates it, so it was left alone; grant this identity {action} \
+                 on the secret"
+            );
+            Err(failed(id, why).for_want_of(Some(action)))
+        }
+        Err(error) => {
+            Err(failed(id, format_args!("it is not known whether AWS rotates it, so it was left alone: {error}")))
+        }
+    }
 }
 
 impl StepsEnded {

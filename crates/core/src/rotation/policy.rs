@@ -200,7 +200,12 @@ impl Policy {
     pub fn dates(&self, last: u64) -> Dates {
         let day = last / DAY + u64::from(self.interval_days);
         let due = day * DAY + self.time.seconds();
-        Dates { notice: due.saturating_sub(u64::from(self.notification_days) * DAY), due }
+        Dates { notice: due.saturating_sub(self.notice_seconds()), due }
+    }
+
+    /// How long ahead a rotation is announced.
+    pub fn notice_seconds(&self) -> u64 {
+        u64::from(self.notification_days) * DAY
     }
 
     /// The last time before or at `now` that was this policy's time of day: a day's attempts begin then.

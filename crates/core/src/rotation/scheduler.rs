@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::calendar::Appointment;
+use super::keeper::Hand;
 use super::policy::Standing;
-use super::{Asked, RotationManager};
+use super::{Asked, RotationManager, Trigger};
 use cache::tiered::{Lease, Leased};
 use secret::backoff::around;
 use secret::error::Result;
 use secret::notice::Notice;
-use secret::report::Ending;
+use secret::report::{Ending, Report};
 
 /// The longest pause between two checks of the calendar: secrets can be rotated elsewhere, and clocks can be changed.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
@@ -94,13 +95,19 @@ impl RotationManager {
         let now = self.parts.clock.unix_ms() / 1000;
         diary.forget_all_but(&calendar);
         for entry in &calendar {
-            if entry.standing(now) == Some(Standing::Announced) && diary.announce(entry) {
+            // People have to hear of it also when there is no time of notice.
+            let is_time = match entry.standing(now) {
+                Some(Standing::Announced) => true,
+                Some(Standing::Due) => matches!(entry.hand, Some(Hand::People(_))),
+                _ => false,
+            };
+            if is_time && diary.announce(entry) {
                 self.announce(entry, now);
             }
         }
-        for entry in &calendar {
+        for entry in calendar.iter().filter(|entry| entry.hand == Some(Hand::Scheduler)) {
             if entry.standing(now) == Some(Standing::Due) && diary.may_try(entry, now, self.jitter()) {
-                let report = self.rotate(&entry.name, self.parts.environment, Asked::Of(entry.version.clone())).await?;
+                let report = self.rotate_due(entry).await?;
                 let retry_at = entry.applied.policy.as_ref().map_or(0, |policy| policy.day_began(now) + 86_400);
                 diary.note(entry, report.ending, self.parts.clock.unix_ms() / 1000, retry_at);
             }
@@ -111,8 +118,17 @@ impl RotationManager {
         Ok(pause.min(LONGEST_PAUSE))
     }
 
+    async fn rotate_due(self: &Arc<Self>, entry: &Appointment) -> Result<Arc<Report>> {
+        // Nothing else may have opened the log so far, and hooks are handed no value without a record.
+        if let Some(audit) = &self.parts.audit {
+            audit.ready().await?;
+        }
+        let asked = Asked::Of(entry.version.clone());
+        self.rotate(&entry.name, self.parts.environment, asked, Trigger::Schedule).await
+    }
+
     fn announce(&self, entry: &Appointment, now: u64) {
-        let Some(dates) = entry.dates else { return };
+        let (Some(dates), Some(hand)) = (entry.dates, &entry.hand) else { return };
         self.parts.notices.notice(Notice::RotationAnnounced {
             name: entry.name.as_str().to_owned(),
             tool: entry.tool.clone(),
@@ -120,6 +136,8 @@ impl RotationManager {
             rotation_type: entry.rotation_type.clone(),
             due_unix_ms: dates.due * 1000,
             days_left: dates.due.saturating_sub(now) / 86_400,
+            by: hand.as_str(),
+            why: hand.why().map(str::to_owned),
         });
     }
 

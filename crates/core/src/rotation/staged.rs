@@ -10,44 +10,65 @@
 //! Every step can be repeated, so any instance can continue an interrupted rotation. All state is in AWS: the version
 //! whose id follows from the live one ([`token`]), and its labels.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use tokio::time::{sleep, timeout};
+use parking_lot::Mutex;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use audit_log::Outcome;
 
-use super::generator;
-use super::hooks::{Hook, HookContext, Hooks};
+use super::claim::{self, Claim, Claimed};
+use super::hooks::{Hook, HookAnswer, HookContext, Hooks};
+use super::keeper::refusal;
+use super::labels::{self, NotMoved};
 use super::policy::Policy;
 use super::steps::{StepLog, failed};
+use super::{Place, Trigger, generator};
 use crate::audit::{Access, Audit};
+use crate::reads::Reads;
+use crate::tasks::Tasks;
 use crate::timer::Deadline;
-use aws::{Aws, CURRENT, PENDING, PREVIOUS, Version, Which};
-use secret::backoff::{Backoff, Jitter};
+use aws::{Aws, CURRENT, Description, PENDING, PREVIOUS, Version, Which};
+use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::report::Step;
 use secret::value::SecretValue;
 
 /// New values that may be given up in a row before the live one changes; AWS itself keeps 100 versions without labels.
 const MAX_CANDIDATES: u32 = 100;
-/// How long to try to find out whether AWSCURRENT moved, when AWS's answer was lost.
-const FIND_OUT: Duration = Duration::from_secs(30);
-const FIRST_POLL: Duration = Duration::from_millis(50);
-const LONGEST_POLL: Duration = Duration::from_secs(2);
+/// How long a hook that ran into its deadline has to heed its signal.
+const GRACE: Duration = Duration::from_secs(2);
+/// After this long no hook that was called with a value is running any more, in whatever instance.
+const HOOKS_HAVE_ENDED: u64 = 3_600_000;
 
 /// One rotation of one secret.
 pub(super) struct Job<'a> {
     pub(super) aws: &'a Aws,
+    pub(super) reads: &'a Arc<Reads>,
+    pub(super) tasks: &'a Tasks,
     pub(super) hooks: &'a dyn Hooks,
     pub(super) hook_timeout: Duration,
     pub(super) id: &'a str,
+    /// What is rotated: the secret, or a field of it.
+    pub(super) key: String,
+    pub(super) place: &'a Place,
     /// What hooks receive, except the new value.
     pub(super) told: HookContext,
     pub(super) policy: &'a Policy,
     /// Whether AWS makes the password.
     pub(super) generate_in_aws: bool,
     pub(super) audit: Option<&'a Audit>,
+    /// Whether the secret is declared with `rotate: 'generate'`.
+    pub(super) is_declared: bool,
+    pub(super) trigger: Trigger,
+    /// Whether a hook that changes the target system runs.
+    pub(super) busy: Arc<AtomicBool>,
+    /// Hooks that change the target system and went on after their deadline: which value it has in the end is not known.
+    pub(super) late: Mutex<Vec<(Hook, HookAnswer)>>,
 }
 
 /// A version that is being tried.
@@ -56,6 +77,37 @@ pub(super) struct Candidate {
     pub(super) value: SecretValue,
     /// An interrupted rotation made it.
     pub(super) resumed: bool,
+    /// When AWS got it, in milliseconds since 1970.
+    pub(super) created_unix_ms: Option<u64>,
+}
+
+/// Where the new value comes from.
+pub(super) enum Source {
+    /// A hook or the generator makes it.
+    New,
+    /// A version that AWS has (`rotation.restore`).
+    Kept(Version),
+}
+
+/// A version that was made live.
+pub(super) struct Made {
+    pub(super) candidate: Candidate,
+    pub(super) claim: Option<Claim>,
+}
+
+/// A rotation that left the old value live.
+pub(super) struct GivenUp {
+    pub(super) error: SecretError,
+    /// What was tried. While hooks are late the claim is kept.
+    pub(super) tried: Option<(Candidate, Option<Claim>)>,
+    /// Another instance made this version live meanwhile.
+    pub(super) overtaken: Option<String>,
+}
+
+impl From<SecretError> for GivenUp {
+    fn from(error: SecretError) -> Self {
+        Self { error, tried: None, overtaken: None }
+    }
 }
 
 /// The result of the step `create`.
@@ -78,29 +130,71 @@ pub(super) async fn live_version(aws: &Aws, id: &str) -> Result<Version> {
 impl Job<'_> {
     /// Everything up to the moment the new value is live. On failure the old one is, or the error says that it is not
     /// known.
-    pub(super) async fn make_live(&self, log: &mut StepLog, live: &Version) -> Result<Candidate> {
-        let created = log.step(Step::Create, self.create(live)).await?;
+    pub(super) async fn make_live(
+        &mut self,
+        log: &mut StepLog,
+        live: &Version,
+        said: &Description,
+        source: Source,
+    ) -> std::result::Result<Made, GivenUp> {
+        let created = log.step(Step::Create, self.create(live, said, source)).await?;
         let candidate = match created {
-            Created::Live(candidate) => return Ok(candidate),
+            Created::Live(candidate) => return Ok(Made { candidate, claim: None }),
             Created::Candidate(candidate) => candidate,
         };
-        let tried = self.try_out(log, &candidate).await;
-        let moved = match tried {
-            Ok(()) => match log.step(Step::Finish, self.finish(live, &candidate)).await {
-                Ok(()) => return Ok(candidate),
-                Err(NotMoved { error, may_be_live: true }) => return Err(error),
-                Err(NotMoved { error, .. }) => error,
-            },
-            Err(error) => error,
+        let claim = match self.claim(live, said, &candidate).await? {
+            Some(Claimed::Overtaken(version)) => {
+                let error = failed(self.id, "another instance rotated it");
+                return Err(GivenUp { error, tried: None, overtaken: Some(version) });
+            }
+            Some(Claimed::Ours(claim)) => Some(claim),
+            None => None,
         };
-        self.give_up(log, &candidate).await;
-        Err(moved)
+        let tried = self.try_out(log, &candidate).await;
+        let (error, may_be_live) = match tried {
+            Ok(()) => {
+                let finish = labels::make_current(self.aws, self.id, &live.id, &candidate.version);
+                match log.step(Step::Finish, finish).await {
+                    Ok(()) => return Ok(Made { candidate, claim }),
+                    Err(NotMoved { error, may_be_live }) => (error, may_be_live),
+                }
+            }
+            Err(error) => (error, false),
+        };
+        let stays = may_be_live || !self.give_up(log, &candidate).await;
+        let error = if stays && !may_be_live {
+            let version = &candidate.version;
+            let why = if self.late.get_mut().is_empty() {
+                "the next rotation tries it again"
+            } else {
+                "which value the target system has is known once the hook has ended"
+            };
+            error.instead(format!("{error}; version {version} keeps the label {PENDING}: {why}"))
+        } else {
+            error
+        };
+        Err(GivenUp { error, tried: Some((candidate, claim)), overtaken: None })
+    }
+
+    /// Whether hooks may be called for `candidate` now. Not needed where no hook changes the target system, unless another
+    /// instance has such hooks and they run.
+    async fn claim(&self, live: &Version, said: &Description, candidate: &Candidate) -> Result<Option<Claimed>> {
+        let has_hooks = self.hooks.has(Hook::Set) || self.hooks.has(Hook::Undo);
+        if !has_hooks && !claim::is_claimed(said, &live.id) {
+            return Ok(None);
+        }
+        let versions = (live.id.as_str(), candidate.version.as_str());
+        let patience = Deadline::after(super::PATIENCE);
+        claim::claim(self.reads, (self.tasks, &self.busy), self.id, versions, patience).await.map(Some)
     }
 
     /// Finds the candidate of an interrupted rotation or makes one.
-    async fn create(&self, live: &Version) -> Result<Created> {
+    async fn create(&mut self, live: &Version, said: &Description, source: Source) -> Result<Created> {
+        if let Source::Kept(version) = source {
+            return self.take_up(said, version).await;
+        }
         for number in 0..MAX_CANDIDATES {
-            let token = token(self.id, &live.id, number);
+            let token = token(&self.key, &live.id, number);
             match self.candidate(&token).await? {
                 CandidateState::Usable(created) => return Ok(created),
                 CandidateState::GivenUp => {}
@@ -110,11 +204,25 @@ impl Job<'_> {
         Err(failed(self.id, format_args!("{MAX_CANDIDATES} new values were given up one after the other")))
     }
 
-    async fn put(&self, live: &Version, token: &str) -> Result<Created> {
+    /// Labels a version that AWS has, so that whoever is refused with the live value finds it while hooks run.
+    async fn take_up(&self, said: &Description, version: Version) -> Result<Created> {
+        if self.hooks.has(Hook::Set) && !version.has(PENDING) {
+            let holder = said.holder(PENDING);
+            self.aws.move_label(self.id, PENDING, holder, Some(&version.id)).await?;
+        }
+        let created_unix_ms = None;
+        Ok(Created::Candidate(Candidate { version: version.id, value: version.value, resumed: false, created_unix_ms }))
+    }
+
+    async fn put(&mut self, live: &Version, token: &str) -> Result<Created> {
         let value = self.new_value(live).await?;
         let put = self.aws.put_pending(self.id, &value, token).await;
-        // AWS's answer may be lost, or another instance may have put its own value first.
-        match (self.candidate(token).await?, put) {
+        // AWS's answer may be lost, or another instance may have put its own value first. What was put may be seen late.
+        let found = match &put {
+            Err(error) if error.is_denied() => self.aws.version(self.id, Which::Id(token)).await?,
+            _ => labels::written(self.aws, self.id, token, PENDING).await?,
+        };
+        match (found.map_or(CandidateState::Missing, CandidateState::of), put) {
             (CandidateState::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
                 Err(failed(self.id, "the staged value reads back differently; it was not made live"))
             }
@@ -123,40 +231,53 @@ impl Job<'_> {
             }
             (CandidateState::Usable(found), _) => Ok(found),
             (_, Err(error)) => Err(error),
-            (_, Ok(_)) => Err(failed(self.id, "the staged version lost its label AWSPENDING at once")),
+            (_, Ok(_)) => Err(failed(
+                self.id,
+                format_args!("version {token} was put and AWS does not show it with the label {PENDING}"),
+            )),
         }
     }
 
     async fn candidate(&self, token: &str) -> Result<CandidateState> {
-        let Some(version) = self.aws.version(self.id, Which::Id(token)).await? else {
-            return Ok(CandidateState::Missing);
-        };
-        let (is_live, is_pending) = (version.has(CURRENT), version.has(PENDING));
-        let candidate = Candidate { version: version.id, value: version.value, resumed: true };
-        Ok(match (is_live, is_pending) {
-            (true, _) => CandidateState::Usable(Created::Live(candidate)),
-            (_, true) => CandidateState::Usable(Created::Candidate(candidate)),
-            _ => CandidateState::GivenUp,
-        })
+        let found = self.aws.version(self.id, Which::Id(token)).await?;
+        Ok(found.map_or(CandidateState::Missing, CandidateState::of))
     }
 
-    async fn new_value(&self, live: &Version) -> Result<SecretValue> {
+    async fn new_value(&mut self, live: &Version) -> Result<SecretValue> {
         let rules = &self.policy.password;
         if self.hooks.has(Hook::Create) {
             let made = self.call(Hook::Create, None).await?;
-            return made
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| failed(self.id, "the create hook gave no value"));
+            let made = made.filter(|value| !value.is_empty());
+            let made = made.ok_or_else(|| failed(self.id, "the create hook gave no value"))?;
+            return match &self.place.field {
+                Some(field) => generator::with_field(&live.value, &made, field),
+                None => Ok(made),
+            };
+        }
+        let part = self.place.part(&live.value)?;
+        if let Some(why) = refusal(self.is_declared, self.hooks, &part, self.place.rules(rules)) {
+            return Err(failed(self.id, why));
+        }
+        let is_allowed = self.is_declared || self.hooks.has(Hook::Set);
+        if self.trigger == (Trigger::Demand { generate: false }) && !is_allowed {
+            return Err(failed(
+                self.id,
+                "no hook makes its value or gives it to the system that it opens; a generated value has to be asked for \
+                 (--generate)",
+            ));
         }
         let password = if self.generate_in_aws {
             self.aws.random_password(rules.length).await?
         } else {
             generator::password(rules)?
         };
-        generator::with_password(&live.value, &password, rules)
+        match &self.place.field {
+            Some(field) => generator::with_field(&live.value, &SecretValue::copied(&password), field),
+            None => generator::with_password(&live.value, &password, rules),
+        }
     }
 
-    async fn try_out(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
+    async fn try_out(&mut self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         for (hook, step) in [(Hook::Set, Step::Set), (Hook::Test, Step::Test)] {
             if self.hooks.has(hook) {
                 log.step(step, self.call(hook, Some(candidate))).await?;
@@ -165,61 +286,39 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn finish(&self, live: &Version, candidate: &Candidate) -> std::result::Result<(), NotMoved> {
-        let Err(error) = self.aws.move_label(self.id, CURRENT, &live.id, Some(&candidate.version)).await else {
-            return Ok(());
-        };
-        // It may have moved in spite of the error: the answer was lost, or another instance moved it.
-        match self.find_live().await {
-            Some(version) if version == candidate.version => Ok(()),
-            Some(_) => Err(NotMoved { error, may_be_live: false }),
-            None => {
-                let why = format_args!("whether the new value is live is not known, AWS does not answer: {error}");
-                Err(NotMoved { error: failed(self.id, why), may_be_live: true })
-            }
-        }
-    }
-
-    /// The id of the live version. Polls until AWS answers, or the timeout has passed.
-    async fn find_live(&self) -> Option<String> {
-        let (end, mut polls) = (Deadline::after(FIND_OUT), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
-        loop {
-            if let Ok(Some(version)) = self.aws.version(self.id, Which::Label(CURRENT)).await {
-                return Some(version.id);
-            }
-            if end.has_passed() {
-                return None;
-            }
-            sleep(polls.next_wait()).await;
-        }
-    }
-
-    /// Undoes the steps for a value that will not be live. If the target system may have the value and cannot be reset,
-    /// the value stays AWSPENDING: the next rotation tries it again, and `withSecret` finds it.
-    async fn give_up(&self, log: &mut StepLog, candidate: &Candidate) {
-        if self.undo(log, candidate).await {
-            self.forget(candidate).await;
-        }
+    /// Undoes the steps for a value that will not be live; `false` when it keeps its label. If the target system may have
+    /// the value and cannot be reset, the value stays AWSPENDING: the next rotation tries it again, and `withSecret` finds
+    /// it.
+    async fn give_up(&mut self, log: &mut StepLog, candidate: &Candidate) -> bool {
+        // A hook that still runs has the last word: undone now, it would be done again.
+        self.late.get_mut().is_empty() && self.undo(log, candidate).await && self.forget(candidate).await
     }
 
     /// Resets the target system. Returns whether it has the old value now.
-    async fn undo(&self, log: &mut StepLog, candidate: &Candidate) -> bool {
+    pub(super) async fn undo(&mut self, log: &mut StepLog, candidate: &Candidate) -> bool {
         if self.hooks.has(Hook::Undo) {
             return log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_ok();
         }
         !self.hooks.has(Hook::Set)
     }
 
-    /// Removes AWSPENDING, so that the next rotation makes another value.
-    async fn forget(&self, candidate: &Candidate) {
+    /// Removes AWSPENDING, so that the next rotation makes another value. `false` when the label stays: a hook of the
+    /// instance that made the value may still be running, and may give the target system that value after all.
+    pub(super) async fn forget(&self, candidate: &Candidate) -> bool {
+        let age = candidate.created_unix_ms.map(|made| Clock::system().unix_ms().saturating_sub(made));
+        let may_be_set = candidate.resumed && self.hooks.has(Hook::Set);
+        if may_be_set && age.is_none_or(|age| age < HOOKS_HAVE_ENDED) {
+            return false;
+        }
         // When this fails the candidate is tried again, which is what an interrupted rotation does as well.
-        if let Err(error) = self.aws.move_label(self.id, PENDING, &candidate.version, None).await {
+        if let Err(error) = self.aws.move_label(self.id, PENDING, Some(&candidate.version), None).await {
             tracing::info!(code = %error.code(), secret = self.id, "a value that was given up stays AWSPENDING");
         }
+        true
     }
 
     /// Checks the live value.
-    pub(super) async fn verify(&self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
+    pub(super) async fn verify(&mut self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         if self.hooks.has(Hook::Verify) {
             log.step(Step::Verify, self.call(Hook::Verify, Some(candidate))).await?;
         }
@@ -227,19 +326,10 @@ impl Job<'_> {
     }
 
     /// Makes the old version live again.
-    pub(super) async fn roll_back(&self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
+    pub(super) async fn roll_back(&mut self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
         // If this fails the report says so. The old value is made live again in any case: it was in use until now.
         let is_undone = self.undo(log, candidate).await;
-        let back = async {
-            let Err(error) = self.aws.move_label(self.id, CURRENT, &candidate.version, Some(live)).await else {
-                return Ok(());
-            };
-            match self.find_live().await {
-                Some(version) if version == live => Ok(()),
-                _ => Err(error),
-            }
-        };
-        log.step(Step::Rollback, back).await?;
+        log.step(Step::Rollback, labels::make_current(self.aws, self.id, &candidate.version, live)).await?;
         // The value was refused. The next rotation does not try it again, unless the target system still has it.
         if is_undone {
             self.forget(candidate).await;
@@ -247,10 +337,10 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn call(&self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
+    async fn call(&mut self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
         let context = HookContext {
             version: candidate.map(|candidate| candidate.version.clone()),
-            pending: candidate.map(|candidate| candidate.value.clone()),
+            pending: candidate.map(|candidate| self.place.part(&candidate.value)).transpose()?,
             ..self.told.clone()
         };
         if let Some(audit) = self.audit {
@@ -260,8 +350,20 @@ impl Job<'_> {
                 audit.access(&Access { source: "hook", version, ..access }).await?;
             }
         }
-        let name = hook.as_str();
-        match timeout(self.hook_timeout, self.hooks.call(hook, context)).await {
+        let (name, stop) = (hook.as_str(), CancellationToken::new());
+        self.busy.store(hook.changes_target(), Ordering::Release);
+        let mut answer = self.hooks.call(hook, context, stop.clone());
+        let answered = timeout(self.hook_timeout, &mut answer).await;
+        let is_late = answered.is_err() && {
+            stop.cancel();
+            timeout(GRACE.min(self.hook_timeout), &mut answer).await.is_err()
+        };
+        if is_late && hook.changes_target() {
+            self.late.get_mut().push((hook, answer));
+        } else {
+            self.busy.store(false, Ordering::Release);
+        }
+        match answered {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => Err(failed(self.id, format_args!("the {name} hook failed: {failure}"))),
             Err(_) => {
@@ -283,34 +385,38 @@ enum CandidateState {
     Missing,
 }
 
-/// AWSCURRENT was not moved, or it is not known whether it was.
-#[derive(Clone)]
-struct NotMoved {
-    error: SecretError,
-    may_be_live: bool,
-}
-
-impl From<NotMoved> for SecretError {
-    fn from(not_moved: NotMoved) -> Self {
-        not_moved.error
+impl CandidateState {
+    fn of(version: Version) -> Self {
+        let (is_live, is_pending) = (version.has(CURRENT), version.has(PENDING));
+        let created_unix_ms = version.created_unix_ms;
+        let candidate = Candidate { version: version.id, value: version.value, resumed: true, created_unix_ms };
+        match (is_live, is_pending) {
+            (true, _) => Self::Usable(Created::Live(candidate)),
+            (_, true) => Self::Usable(Created::Candidate(candidate)),
+            _ => Self::GivenUp,
+        }
     }
 }
 
 /// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the
 /// same live version gets the same id, so two instances, or one before and after a crash, never make two live values.
 /// The due date of a rotation follows from the live version, so the id covers it.
-fn token(id: &str, live: &str, number: u32) -> String {
-    let text = format!("tcs-secret-delivery rotation\0{id}\0{live}\0{number}");
+fn token(key: &str, live: &str, number: u32) -> String {
+    let text = format!("tcs-secret-delivery rotation\0{key}\0{live}\0{number}");
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let number = hash.as_ref().iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     uuid(number)
 }
 
 /// The version that `live` was made from by a rotation of this package; `None` when it was made otherwise.
-pub(super) async fn predecessor(aws: &Aws, id: &str, live: &Version) -> Result<Option<String>> {
+pub(super) async fn predecessor(aws: &Aws, (id, key): (&str, &str), live: &Version) -> Result<Option<String>> {
     let previous = aws.version(id, Which::Label(PREVIOUS)).await?;
-    let is_ours = |old: &Version| (0..MAX_CANDIDATES).any(|number| token(id, &old.id, number) == live.id);
-    Ok(previous.filter(is_ours).map(|old| old.id))
+    Ok(previous.filter(|old| follows(key, &old.id, &live.id)).map(|old| old.id))
+}
+
+/// Whether a rotation of `key` made the version `live` from the version `before`.
+pub(super) fn follows(key: &str, before: &str, live: &str) -> bool {
+    (0..MAX_CANDIDATES).any(|number| token(key, before, number) == live)
 }
 
 /// In the shape of AWS's own version ids.

@@ -166,7 +166,7 @@ impl Delivery {
                 seen.version_id = found.version_id.as_deref().map(str::to_owned);
                 if seen.version_id.is_some() {
                     seen.age = made_unix_ms.map(|made| Duration::from_millis(now.saturating_sub(made)));
-                    self.check_rotation(&mut seen, spec.as_ref(), made_unix_ms, now);
+                    self.check_rotation(&mut seen, spec.as_ref(), made_unix_ms, now).await;
                 }
                 value::check(&mut seen, &found.value, spec.as_ref(), (self.environment(), now / 1000));
                 if matches!(found.origin, Origin::EnvFile | Origin::Runtime) {
@@ -190,14 +190,26 @@ impl Delivery {
         values.is_ok_and(|values| values.get(name.as_str()).is_some_and(SecretValue::is_empty))
     }
 
-    fn check_rotation(&self, seen: &mut Validated, spec: Option<&SecretSpec>, made_unix_ms: Option<u64>, now: u64) {
+    async fn check_rotation(
+        &self,
+        seen: &mut Validated,
+        spec: Option<&SecretSpec>,
+        made_unix_ms: Option<u64>,
+        now: u64,
+    ) {
         let applied = self.rotation().policies().of(spec);
         // Only secrets with a declared rotation can be late.
         let is_declared = spec.is_some_and(|spec| spec.rotation_type.is_some());
         let Some((policy, made)) = applied.policy.zip(made_unix_ms).filter(|_| is_declared) else { return };
         let dates = policy.dates(made / 1000);
         if dates.standing(now / 1000) == Standing::Due {
-            let due = iso8601(dates.due * 1000);
+            // What AWS rotates is late by AWS's own date.
+            let due = match self.rotation().next_by_aws(&seen.name).await {
+                Some(next) if next.is_none_or(|next| next >= now / 1000) => return,
+                Some(next) => next.unwrap_or(dates.due),
+                None => dates.due,
+            };
+            let due = iso8601(due * 1000);
             seen.add("ROTATION_OVERDUE", Severity::Warning, format!("its rotation was due at {due}"));
         }
     }

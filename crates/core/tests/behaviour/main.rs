@@ -12,6 +12,8 @@ mod refresh;
 mod regions;
 mod rights;
 mod rotation;
+mod rotation_hands;
+mod rotation_late;
 mod rotation_schedule;
 mod shared_cache;
 mod snapshot;

@@ -13,8 +13,8 @@ use secret::error::{ErrorCode, SecretError};
 use secret::report::{Ending, Report, Step};
 use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
-use tcs_secret_delivery_core::rotation::Asked;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookContext, HookFailure};
+use tcs_secret_delivery_core::rotation::{Asked, Trigger};
 use tcs_secret_delivery_core::timer::Deadline;
 
 const ID: &str = "DB_PASSWORD_test";
@@ -31,7 +31,7 @@ fn typed(rotation_type: &str) -> Json {
 }
 
 async fn rotate(service: &Service<'_>) -> Arc<Report> {
-    service.delivery.rotate(&secret("DB_PASSWORD"), None).await.expect("a report")
+    service.delivery.rotate(&secret("DB_PASSWORD"), None, Trigger::SERVICE).await.expect("a report")
 }
 
 /// What AWS has with `label`.
@@ -256,7 +256,7 @@ async fn an_interrupted_rotation_goes_on_where_it_stopped() {
     world.hooks.on(Hook::Set, ok);
     let first = world.deliver("test", json!({}));
     let (delivery, name) = (first.delivery.clone(), secret("DB_PASSWORD"));
-    let dying = tokio::spawn(async move { delivery.rotate(&name, None).await });
+    let dying = tokio::spawn(async move { delivery.rotate(&name, None, Trigger::SERVICE).await });
     let end = Deadline::after(Duration::from_secs(10));
     while labelled(&world, "AWSPENDING").is_none() {
         assert!(!end.has_passed());
@@ -297,7 +297,12 @@ async fn an_instance_that_begins_late_does_not_rotate_again() {
     tokio::time::sleep(Duration::from_millis(2)).await;
     let first = rotate(&a).await;
     let environment = b.delivery.environment();
-    let late = b.delivery.rotation().rotate(&secret("DB_PASSWORD"), environment, asked).await.expect("a report");
+    let late = b
+        .delivery
+        .rotation()
+        .rotate(&secret("DB_PASSWORD"), environment, asked, Trigger::SERVICE)
+        .await
+        .expect("a report");
     assert_eq!((late.ending, late.by_another), (Ending::Finished, true));
     assert_eq!(
         (late.version.as_deref(), late.previous_version.as_deref()),
@@ -309,7 +314,12 @@ async fn an_instance_that_begins_late_does_not_rotate_again() {
     let asked = Asked::now();
     tokio::time::sleep(Duration::from_millis(2)).await;
     world.aws.put(ID, "by hand");
-    let report = b.delivery.rotation().rotate(&secret("DB_PASSWORD"), environment, asked).await.expect("a report");
+    let report = b
+        .delivery
+        .rotation()
+        .rotate(&secret("DB_PASSWORD"), environment, asked, Trigger::SERVICE)
+        .await
+        .expect("a report");
     assert!(!report.by_another);
     assert_ne!(live(&world), "by hand");
 }
@@ -350,14 +360,6 @@ async fn a_rotation_function_of_aws_does_it_and_its_outcome_is_followed() {
 }
 
 #[tokio::test]
-async fn describing_need_not_be_granted() {
-    let world = world().await;
-    world.aws.deny(&["DescribeSecret"], None);
-    let service = world.deliver("test", json!({}));
-    assert_eq!(rotate(&service).await.ending, Ending::Finished);
-}
-
-#[tokio::test]
 async fn what_cannot_be_rotated_is_refused_with_the_reason() {
     let world = World::new().await;
     world.aws.put_binary("DB_BINARY_test", &[1, 2, 3]);
@@ -367,19 +369,23 @@ async fn what_cannot_be_rotated_is_refused_with_the_reason() {
     let service = world.deliver("test", json!({}));
     let rows = [
         ("DB_BINARY", "binary"),
-        ("DB_JSON", "without a 'password' field"),
+        ("DB_JSON", "password field is missing"),
         ("DB_DELETED", "no such secret"),
         ("DB_NONE", "no such secret"),
     ];
     for (name, why) in rows {
-        let report = service.delivery.rotate(&secret(name), None).await.expect("a report");
+        let report = service.delivery.rotate(&secret(name), None, Trigger::SERVICE).await.expect("a report");
         let error = report.error.as_ref().expect("an error");
         assert_eq!((report.ending, error.code()), (Ending::Failed, ErrorCode::RotationFailed));
         assert!(error.to_string().contains(why), "{error}");
     }
     let off = world.deliver("test", json!({ "aws": { "enabled": false } }));
     assert_eq!(code(&*rotate(&off).await), Some(ErrorCode::RotationFailed));
-    let unknown = service.delivery.rotate(&secret("DB_PASSWORD"), Some("qa")).await.expect_err("no environment");
+    let unknown = service
+        .delivery
+        .rotate(&secret("DB_PASSWORD"), Some("qa"), Trigger::SERVICE)
+        .await
+        .expect_err("no environment");
     assert_eq!(unknown.code(), ErrorCode::ConfigInvalid);
 }
 
@@ -389,7 +395,8 @@ async fn another_environment_is_rotated_there_and_nothing_here_changes() {
     world.aws.put("DB_PASSWORD_staging", "staged old");
     let service = world.deliver("test", json!({}));
     assert_eq!(service.value("DB_PASSWORD").await, "old");
-    let report = service.delivery.rotate(&secret("DB_PASSWORD"), Some("stage")).await.expect("a report");
+    let report =
+        service.delivery.rotate(&secret("DB_PASSWORD"), Some("stage"), Trigger::SERVICE).await.expect("a report");
     assert_eq!((report.ending, report.aws_id.as_str()), (Ending::Finished, "DB_PASSWORD_staging"));
     assert_eq!((service.value("DB_PASSWORD").await, world.heard.rotated().len()), ("old".into(), 0));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::{Service, World};
+use crate::support::{Service, World, calls, counts};
 use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookFailure};
 use tcs_secret_delivery_core::rotation::policy::Standing;
@@ -18,7 +18,7 @@ const ID: &str = "DB_PASSWORD_production";
 
 fn options(jitter: u64) -> Json {
     json!({
-        "tools": { "db": { "secrets": { "password": { "rotationType": "database-credentials" } } } },
+        "tools": { "db": { "secrets": { "password": { "rotationType": "database-credentials", "rotate": "generate" } } } },
         "rotation": { "jitterSeconds": jitter },
     })
 }
@@ -85,7 +85,7 @@ async fn the_calendar_has_every_declared_secret_the_earliest_first() {
             ("A_FOUR", None, None),
         ]
     );
-    assert_eq!(world.calls(), 1, "one batch");
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("DescribeSecret", 3)]));
     // Three days before it is due at 02:00 UTC.
     assert_eq!(calendar[1].dates.expect("dates").due, START + 2 * DAY + 2 * HOUR);
 }

@@ -1,12 +1,11 @@
 //! One instance: the real reads, caches and events over the simulated world.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws::Aws;
-use aws::settings::{AwsCredentials, AwsSettings};
+use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use cache::settings::{CacheSettings, EncryptionKey, RedisSettings};
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
@@ -52,6 +51,9 @@ impl Instance {
             url: Zeroizing::new(url.clone()),
             key_prefix: "sim:".into(),
             tls: None,
+            sentinel: None,
+            trust: Arc::default(),
+            bundle: None,
         });
         let settings = CacheSettings {
             ttl: Duration::from_millis(setting.ttl_ms),
@@ -103,20 +105,17 @@ impl Instance {
 fn aws_settings() -> AwsSettings {
     AwsSettings {
         region: Some("eu-central-1".into()),
-        endpoint: None,
-        profile: None,
-        credentials: Some(AwsCredentials {
+        credentials: Some(CredentialsSource::Fixed(AwsCredentials {
             access_key_id: "simulated".into(),
             secret_access_key: SecretValue::copied("simulated"),
             session_token: None,
-        }),
+            ends_unix_ms: None,
+        })),
         timeout: Duration::from_millis(TIMEOUT_MS),
         connect_timeout: Duration::from_millis(500),
         max_attempts: 3,
         requests_per_second: CALLS_PER_SECOND,
-        batch: true,
-        failover: Vec::new(),
         instance_metadata: false,
-        variables: HashMap::new(),
+        ..AwsSettings::default()
     }
 }

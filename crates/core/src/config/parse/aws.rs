@@ -1,12 +1,16 @@
 //! `options.aws`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::sub_section;
 use crate::config::{Ambient, Field, Section};
-use aws::settings::{AwsCredentials, AwsSettings, FailoverRegion};
+use aws::proxy::{Proxies, Proxy};
+use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource, FailoverRegion};
+use network::{Bundle, Trust, named_bundle};
 use secret::aws_ids::AwsIdTemplate;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -19,6 +23,7 @@ pub(super) fn aws(
     top: &mut Section,
     environment: Environment,
     ambient: &Ambient,
+    trust: &Arc<Trust>,
 ) -> Result<(Option<AwsSettings>, AwsIdTemplate)> {
     const KNOWN: &[&str] = &[
         "enabled",
@@ -33,6 +38,10 @@ pub(super) fn aws(
         "requestsPerSecond",
         "batch",
         "failoverRegions",
+        "ca",
+        "proxy",
+        "useFipsEndpoint",
+        "useDualstackEndpoint",
     ];
     let mut section = sub_section(top, "aws")?;
     let enabled = section.read("enabled", Field::bool)?.unwrap_or(true);
@@ -55,22 +64,29 @@ pub(super) fn aws(
     let endpoint = section.read("endpoint", http_url)?;
     let profile = section.read("profile", Field::string)?;
     let credentials = section.read("credentials", credentials)?;
+    let ca = section.read("ca", Field::string)?;
+    let proxy = section.read("proxy", proxy)?;
+    let use_fips = section.read("useFipsEndpoint", Field::bool)?;
+    let use_dual_stack = section.read("useDualstackEndpoint", Field::bool)?;
     section.finish(KNOWN)?;
+    for (option, is_set) in [("useFipsEndpoint", use_fips), ("useDualstackEndpoint", use_dual_stack)] {
+        if is_set == Some(true) && endpoint.is_some() {
+            let why = "and aws.endpoint exclude each other: AWS has no such endpoint there";
+            return Err(SecretError::config(&format!("options.aws.{option}"), why));
+        }
+    }
+    if !enabled {
+        return Ok((None, template));
+    }
 
-    let mut variables: std::collections::HashMap<String, String> = ambient
-        .variables
-        .iter()
-        .filter(|(name, _)| {
-            name.starts_with("AWS_") || matches!(name.as_str(), "HOME" | "USERPROFILE" | "SSL_CERT_FILE")
-        })
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut variables = variables(ambient);
     // In development the first read must not wait for a metadata service; AWS_EC2_METADATA_DISABLED=false asks for it.
     let asked = ambient.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("false"));
     let instance_metadata = environment.preset().instance_metadata || asked;
     if !instance_metadata {
         variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
     }
+    let ca = ca.map(|ca| named_bundle("aws.ca", &ca, &ambient.working_directory));
     let config = AwsSettings {
         region,
         endpoint,
@@ -83,9 +99,67 @@ pub(super) fn aws(
         requests_per_second,
         failover,
         instance_metadata,
+        use_fips,
+        use_dual_stack,
         variables,
+        working_directory: ambient.working_directory.clone(),
+        trust: trust.clone(),
+        bundles: ca.into_iter().chain(bundle(ambient, "AWS_CA_BUNDLE")).collect(),
+        last_bundle: bundle(ambient, "SSL_CERT_FILE"),
+        proxies: proxies(proxy, ambient, trust),
+        is_elsewhere: false,
     };
-    Ok((enabled.then_some(config), template))
+    Ok((Some(config), template))
+}
+
+/// Those that the SDK reads.
+fn variables(ambient: &Ambient) -> HashMap<String, String> {
+    let is_read = |name: &str| name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE");
+    let given = ambient.variables.iter().filter(|(name, value)| is_read(name) && !value.is_empty());
+    given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The certificates that a variable names.
+pub(super) fn bundle(ambient: &Ambient, name: &str) -> Option<Bundle> {
+    ambient.variable(name).map(|path| named_bundle(name, path, &ambient.working_directory))
+}
+
+/// `aws.proxy`.
+enum OwnProxy {
+    /// None, whatever the variables say.
+    Off,
+    Url(Proxy),
+}
+
+fn proxy(field: Field) -> Result<OwnProxy> {
+    if field.is_false() {
+        return Ok(OwnProxy::Off);
+    }
+    let path = field.path().to_owned();
+    Proxy::parse("aws.proxy", &field.text()?).map(OwnProxy::Url).map_err(|why| SecretError::config(&path, why))
+}
+
+fn proxies(option: Option<OwnProxy>, ambient: &Ambient, trust: &Trust) -> Proxies {
+    let of_variable = |names: [&str; 2]| {
+        let (name, text) = names.iter().find_map(|name| Some((*name, ambient.variable(name)?)))?;
+        match Proxy::parse(name, text) {
+            Ok(proxy) => Some(proxy),
+            Err(why) => {
+                trust.warn("PROXY_UNUSABLE", format!("{name} is not used, AWS is asked directly: it {why}"));
+                None
+            }
+        }
+    };
+    let (https, http) = match option {
+        Some(OwnProxy::Off) => (None, None),
+        Some(OwnProxy::Url(proxy)) => (Some(proxy.clone()), Some(proxy)),
+        // Lower case wins, as with curl and Node.js.
+        None => (of_variable(["https_proxy", "HTTPS_PROXY"]), of_variable(["http_proxy", "HTTP_PROXY"])),
+    };
+    let exceptions = ambient.variable("no_proxy").or_else(|| ambient.variable("NO_PROXY")).unwrap_or_default();
+    let credentials = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+    let credentials: Vec<&str> = credentials.iter().filter_map(|name| ambient.variable(name)).collect();
+    Proxies::new(https, http, exceptions, &credentials)
 }
 
 fn region(field: Field) -> Result<String> {
@@ -127,7 +201,11 @@ fn failover_regions(field: Field) -> Result<Vec<FailoverRegion>> {
         .collect()
 }
 
-fn credentials(field: Field) -> Result<AwsCredentials> {
+/// `true` stands for a function, which stays in JavaScript.
+fn credentials(field: Field) -> Result<CredentialsSource> {
+    if field.is_true() {
+        return Ok(CredentialsSource::Unconnected);
+    }
     let mut section = field.section()?;
     let path = section.path().to_owned();
     let missing = |name: &str| SecretError::config(&format!("{path}.{name}"), "is missing");
@@ -135,9 +213,10 @@ fn credentials(field: Field) -> Result<AwsCredentials> {
     let secret = section.read("secretAccessKey", Field::text)?.ok_or_else(|| missing("secretAccessKey"))?;
     let token = section.read("sessionToken", Field::text)?;
     section.finish(&["accessKeyId", "secretAccessKey", "sessionToken"])?;
-    Ok(AwsCredentials {
+    Ok(CredentialsSource::Fixed(AwsCredentials {
         access_key_id,
         secret_access_key: SecretValue::copied(&secret),
         session_token: token.map(|token| SecretValue::copied(&token)),
-    })
+        ends_unix_ms: None,
+    }))
 }

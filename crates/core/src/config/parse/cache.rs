@@ -1,15 +1,18 @@
 //! `options.cache`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use super::aws::bundle;
 use super::empty_section;
 use crate::config::{Ambient, Field, Section};
-use cache::settings::{CacheSettings, EncryptionKey, RedisSettings, RedisTls};
+use cache::settings::{CacheSettings, EncryptionKey, RedisSettings, RedisTls, SentinelUser};
+use network::{Trust, named_bundle};
 use secret::environment::Preset;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -18,7 +21,12 @@ const MAX_SECONDS: u32 = 8_640_000;
 /// In seconds.
 const DAY: u32 = 86_400;
 
-pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Result<Option<CacheSettings>> {
+pub(super) fn cache(
+    top: &mut Section,
+    preset: &Preset,
+    ambient: &Ambient,
+    trust: &Arc<Trust>,
+) -> Result<Option<CacheSettings>> {
     const KNOWN: &[&str] = &[
         "ttlSeconds",
         "maxEntries",
@@ -54,9 +62,22 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
     let max_entries = section.read("maxEntries", |f| f.integer(1..=10_000_000))?.unwrap_or(10_000);
     let refresh_ahead = section.read("refreshAhead", Field::bool)?.unwrap_or(true);
     let snapshot = section.read("snapshotPath", Field::string)?.map(|path| ambient.working_directory.join(path));
-    let redis = redis(&mut section, ambient)?;
-    let keys = keys(&mut section, ambient)?;
+    let is_asked_for = section.has("redis");
+    let redis = redis(&mut section, ambient, trust)?;
+    // Nobody needs the variable's keys without a place for what they encrypt.
+    let needs_variable = redis.is_some() || snapshot.is_some();
+    let keys = keys(&mut section, needs_variable.then_some(ambient))?;
     section.finish(KNOWN)?;
+    // The variable may be there for another library, which must not stop this service.
+    let needs_keys = redis.is_some() && keys.is_empty() && preset.encryption_required;
+    let redis = if needs_keys && !is_asked_for {
+        let why = "values in Redis must be encrypted here: set TCS_CACHE_KEYS=id:base64 (32 random bytes) or \
+                   cache.encryptionKeys";
+        warn_of_redis(trust, why);
+        None
+    } else {
+        redis
+    };
     if redis.is_some() && keys.is_empty() && preset.encryption_required {
         return Err(SecretError::new(
             ErrorCode::EncryptionKeyInvalid,
@@ -84,22 +105,40 @@ pub(super) fn cache(top: &mut Section, preset: &Preset, ambient: &Ambient) -> Re
     }))
 }
 
-fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisSettings>> {
+/// That the variable names a server that is not used.
+fn warn_of_redis(trust: &Trust, why: &str) {
+    let message = format!(
+        "REDIS_URL is not used, and this process shares no copies with others: {why}. If the variable is there for another \
+         library, set cache.redis to false"
+    );
+    trust.warn("REDIS_URL_UNUSED", message);
+}
+
+fn redis(cache: &mut Section, ambient: &Ambient, trust: &Arc<Trust>) -> Result<Option<RedisSettings>> {
     const DEFAULT_PREFIX: &str = "secret:";
+    let bundle = bundle(ambient, "SSL_CERT_FILE");
+    let settings = |url, key_prefix, tls, sentinel| {
+        let (trust, bundle) = (trust.clone(), bundle.clone());
+        RedisSettings { url, key_prefix, tls, sentinel, trust, bundle }
+    };
     let Some(field) = cache.take("redis") else {
         let Some(url) = ambient.variable("REDIS_URL") else {
             return Ok(None);
         };
         let url = Zeroizing::new(url.to_owned());
-        cache::redis::check_url(&url, false)
-            .map_err(|why| SecretError::config("options.cache.redis.url", format_args!("(from REDIS_URL) {why}")))?;
-        return Ok(Some(RedisSettings { url, key_prefix: DEFAULT_PREFIX.into(), tls: None }));
+        if let Err(why) = cache::redis::check_url(&url, false) {
+            let hint = "in a user name or password percent-encode what is no letter or digit, such as %23 for #";
+            warn_of_redis(trust, &format!("it {why} ({hint})"));
+            return Ok(None);
+        }
+        return Ok(Some(settings(url, DEFAULT_PREFIX.into(), None, None)));
     };
     if field.is_false() {
         return Ok(None);
     }
     let mut section = field.section()?;
-    let tls = section.read("tls", redis_tls)?;
+    let tls = section.read("tls", |field| redis_tls(field, ambient))?;
+    let sentinel = section.read("sentinel", sentinel)?;
     let path = format!("{}.url", section.path());
     let url = match section.read("url", Field::text)? {
         Some(url) => url,
@@ -110,14 +149,23 @@ fn redis(cache: &mut Section, ambient: &Ambient) -> Result<Option<RedisSettings>
     };
     cache::redis::check_url(&url, tls.is_some()).map_err(|why| SecretError::config(&path, why))?;
     let key_prefix = section.read("keyPrefix", Field::string)?.unwrap_or_else(|| DEFAULT_PREFIX.into());
-    section.finish(&["url", "keyPrefix", "tls"])?;
-    Ok(Some(RedisSettings { url, key_prefix, tls }))
+    section.finish(&["url", "keyPrefix", "tls", "sentinel"])?;
+    Ok(Some(settings(url, key_prefix, tls, sentinel)))
 }
 
-fn redis_tls(field: Field) -> Result<RedisTls> {
+fn sentinel(field: Field) -> Result<SentinelUser> {
+    let mut section = field.section()?;
+    let username = section.read("username", Field::string)?;
+    let password = section.read("password", Field::text)?;
+    section.finish(&["username", "password"])?;
+    Ok(SentinelUser { username, password })
+}
+
+fn redis_tls(field: Field, ambient: &Ambient) -> Result<RedisTls> {
     let mut section = field.section()?;
     let path = section.path().to_owned();
     let ca = section.read("ca", Field::text)?;
+    let ca = ca.map(|ca| named_bundle(&format!("{path}.ca"), &ca, &ambient.working_directory));
     let identity = match (section.read("cert", Field::text)?, section.read("key", Field::text)?) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
@@ -127,7 +175,7 @@ fn redis_tls(field: Field) -> Result<RedisTls> {
     Ok(RedisTls { ca, identity })
 }
 
-fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
+fn keys(cache: &mut Section, ambient: Option<&Ambient>) -> Result<Vec<EncryptionKey>> {
     let mut keys = Vec::new();
     if let Some(field) = cache.take("encryptionKeys") {
         for item in field.list()? {
@@ -139,7 +187,7 @@ fn keys(cache: &mut Section, ambient: &Ambient) -> Result<Vec<EncryptionKey>> {
             section.finish(&["id", "key"])?;
             keys.push(key(&path, &id, bytes, is_text)?);
         }
-    } else if let Some(variable) = ambient.variable("TCS_CACHE_KEYS") {
+    } else if let Some(variable) = ambient.and_then(|ambient| ambient.variable("TCS_CACHE_KEYS")) {
         for (index, item) in variable.split(',').enumerate() {
             let path = format!("TCS_CACHE_KEYS entry {}", index + 1);
             let (id, text) = item.trim().split_once(':').ok_or_else(|| key_error(&path, "must be id:base64"))?;

@@ -10,7 +10,9 @@ mod tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use network::Trust;
 use tracing::level_filters::LevelFilter;
 
 use super::{Ambient, Config, Field, OptionValue, Section};
@@ -44,11 +46,12 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let (environments, environment) = environment::environment(&mut top, ambient)?;
     let preset = environment.preset();
     let declared = tools::declared(&mut top, &environments)?;
-    let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient)?;
+    let trust = Arc::new(Trust::new(aws::bundle(ambient, "NODE_EXTRA_CA_CERTS")));
+    let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient, &trust)?;
     let (tools, aws_id_template) = declared.placed(aws_id_template, environment)?;
     let env_file = env_file(&mut top, environment, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
-    let cache = cache::cache(&mut top, &preset, ambient)?;
+    let cache = cache::cache(&mut top, &preset, ambient, &trust)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
@@ -76,6 +79,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         alerts,
         audit,
         log_level,
+        trust,
     })
 }
 

@@ -12,7 +12,7 @@ use secret::manifest::{Manifest, Phase, SecretSpec};
 use secret::name::{SecretName, check_part};
 use secret::reference::{Reference, References};
 
-const SPEC: &[&str] = &["required", "pattern", "minLength", "json", "rotationType", "phase", "aws"];
+const SPEC: &[&str] = &["required", "pattern", "minLength", "json", "rotationType", "rotate", "phase", "aws"];
 
 /// Everything that is declared.
 #[derive(Default)]
@@ -127,6 +127,7 @@ fn secret_spec(field: Field, environments: &Environments) -> Result<(SecretSpec,
         min_length: section.read("minLength", |f| f.integer(0..=65_536))?,
         json_fields: section.read("json", json_fields)?.flatten(),
         rotation_type: section.read("rotationType", Field::string)?,
+        generate: section.read("rotate", |f| f.one_of(&[("generate", true)]))?.unwrap_or(false),
         phase: section.read("phase", |f| f.one_of(&Phase::ALL.map(|phase| (phase.as_str(), phase))))?,
     };
     let references = section.read("aws", |field| references(field, environments))?;

@@ -22,7 +22,7 @@ use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
 use tcs_secret_delivery_core::delivery::Delivery;
 use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::resolver::Freshness;
-use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks};
+use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks, Stop};
 use tcs_secret_delivery_core::source::runtime::Variables;
 use tcs_secret_delivery_core::timer::Deadline;
 use tempfile::TempDir;
@@ -71,6 +71,16 @@ impl Heard {
         heard.iter().filter_map(rotated).collect()
     }
 
+    /// The announced rotations so far, as name and who rotates it.
+    pub fn announced_by(&self) -> Vec<(String, &'static str)> {
+        let heard = self.0.lock();
+        let announced = |notice: &Notice| match notice {
+            Notice::RotationAnnounced { name, by, .. } => Some((name.clone(), *by)),
+            _ => None,
+        };
+        heard.iter().filter_map(announced).collect()
+    }
+
     /// The announced rotations so far, as name and days left.
     pub fn announced(&self) -> Vec<(String, u64)> {
         let heard = self.0.lock();
@@ -98,6 +108,14 @@ impl TestHooks {
         self.put(hook, Box::new(move |context| Box::pin(std::future::ready(answer(context)))));
     }
 
+    /// Sets or replaces a hook whose answer takes its time.
+    pub fn slow<F>(&self, hook: Hook, answer: F)
+    where
+        F: Fn(HookContext) -> HookAnswer + Send + Sync + 'static,
+    {
+        self.put(hook, Box::new(answer));
+    }
+
     /// Sets or replaces a hook that never ends.
     pub fn hangs(&self, hook: Hook) {
         self.put(hook, Box::new(|_| Box::pin(std::future::pending())));
@@ -119,7 +137,7 @@ impl Hooks for TestHooks {
         self.find(hook).is_some()
     }
 
-    fn call(&self, hook: Hook, context: HookContext) -> HookAnswer {
+    fn call(&self, hook: Hook, context: HookContext, _: Stop) -> HookAnswer {
         (self.find(hook).expect("asked for before"))(context)
     }
 }

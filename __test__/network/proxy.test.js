@@ -1,0 +1,163 @@
+'use strict'
+
+// The way to AWS: HTTPS_PROXY, HTTP_PROXY, NO_PROXY and aws.proxy, with a proxy that alone knows the host.
+
+const http = require('node:http')
+const { SecretDelivery } = require('../..')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { Listening, Proxy, authority, inFrontOf, issued } = require('../support/servers/tls')
+const { withVariables } = require('../support/with-variables')
+
+const HOST = 'secrets.corp.test'
+const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'example', AWS_EC2_METADATA_DISABLED: 'true' }
+
+/** @type {AwsEndpoint} */
+let aws
+/** @type {Proxy} */
+let proxy
+let front, company
+/** @type {SecretDelivery[]} */
+const open = []
+/** @type {string[]} */
+let warnings
+const home = temporaryDirectory()
+
+beforeAll(async () => {
+  ;[aws, company] = await Promise.all([AwsEndpoint.start(), authority()])
+  await aws.put({ A_B_production: 'value' })
+  front = await inFrontOf(aws.url, await issued(company, { host: HOST }))
+})
+beforeEach(async () => {
+  warnings = []
+  proxy = await Proxy.start(front.port)
+})
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
+  await proxy.stop()
+})
+afterAll(() => Promise.all([aws.stop(), front.stop()]))
+
+async function read(variables = {}, options = {}) {
+  const delivery = withVariables({ ...KEYS, HOME: home, ...variables }, () => {
+    const settings = {
+      endpoint: `https://${HOST}:${front.port}`,
+      region: 'eu-central-1',
+      ca: company.cert,
+      maxAttempts: 1,
+    }
+    const logger = { warn: (message) => warnings.push(message) }
+    return new SecretDelivery({
+      environment: 'production',
+      audit: false,
+      alerts: false,
+      aws: { ...settings, ...options },
+      logger,
+    })
+  })
+  open.push(delivery)
+  return delivery.getSecret('A_B').catch((error) => error)
+}
+
+test.each([
+  ['HTTPS_PROXY', () => [{ HTTPS_PROXY: proxy.url() }]],
+  ['https_proxy', () => [{ https_proxy: proxy.url() }]],
+  ['lower case before upper case', () => [{ HTTPS_PROXY: 'http://127.0.0.1:1', https_proxy: proxy.url() }]],
+  ['without a scheme', () => [{ HTTPS_PROXY: proxy.url().slice('http://'.length) }]],
+  ['aws.proxy', () => [{}, { proxy: proxy.url() }]],
+  ['aws.proxy before the variable', () => [{ HTTPS_PROXY: 'http://127.0.0.1:1' }, { proxy: proxy.url() }]],
+  ['NO_PROXY for others', () => [{ HTTPS_PROXY: proxy.url(), NO_PROXY: 'localhost,.other.test' }]],
+  ['an empty NO_PROXY', () => [{ HTTPS_PROXY: proxy.url(), NO_PROXY: '', no_proxy: '' }]],
+])('%s leads through the proxy', async (_, given) => {
+  expect(await read(...given())).toBe('value')
+  expect(proxy.asked).toEqual([`${HOST}:${front.port}`])
+  expect(proxy.credentials).toEqual([undefined])
+})
+
+test('credentials are decoded, and sent to the proxy alone', async () => {
+  expect(await read({ HTTPS_PROXY: proxy.url('us%40er:p%23w%3A@') })).toBe('value')
+  expect(proxy.credentials).toEqual([`Basic ${Buffer.from('us@er:p#w:').toString('base64')}`])
+})
+
+test.each([
+  ['NO_PROXY with the host', () => [{ HTTPS_PROXY: proxy.url(), NO_PROXY: HOST }]],
+  ['no_proxy with its domain', () => [{ HTTPS_PROXY: proxy.url(), no_proxy: 'x.test, .corp.test' }]],
+  ['NO_PROXY with its port', () => [{ HTTPS_PROXY: proxy.url(), NO_PROXY: `${HOST}:${front.port}` }]],
+  ['NO_PROXY with *', () => [{ HTTPS_PROXY: proxy.url(), NO_PROXY: '*' }]],
+  ['NO_PROXY beside aws.proxy', () => [{ NO_PROXY: HOST }, { proxy: proxy.url() }]],
+  ['aws.proxy: false', () => [{ HTTPS_PROXY: proxy.url() }, { proxy: false }]],
+  ['HTTP_PROXY alone', () => [{ HTTP_PROXY: proxy.url() }]],
+])('%s leads directly to the host, which is not known here', async (_, given) => {
+  expect(await read(...given())).toMatchObject({ cause: { host: HOST, port: front.port } })
+  expect(proxy.asked).toEqual([])
+})
+
+test('HTTP_PROXY is for an endpoint without TLS', async () => {
+  await proxy.stop()
+  proxy = await Proxy.start(Number(new URL(aws.url).port))
+  expect(await read({ HTTP_PROXY: proxy.url('a:b@') }, { endpoint: `http://${HOST}` })).toBe('value')
+  expect(proxy.asked).toEqual([`http://${HOST}/`])
+  expect(proxy.credentials).toEqual([`Basic ${Buffer.from('a:b').toString('base64')}`])
+})
+
+test("the container's credentials are asked for directly", async () => {
+  const given = {
+    AccessKeyId: 'AKIDEXAMPLE',
+    SecretAccessKey: 'x',
+    Token: 't',
+    Expiration: new Date(Date.now() + 3.6e6),
+  }
+  const container = await Listening.start(http.createServer((_, answer) => answer.end(JSON.stringify(given))))
+  try {
+    const variables = {
+      AWS_ACCESS_KEY_ID: '',
+      AWS_SECRET_ACCESS_KEY: '',
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${container.port}/c`,
+      HTTP_PROXY: proxy.url(),
+      HTTPS_PROXY: proxy.url(),
+    }
+    expect(await read(variables)).toBe('value')
+    expect(proxy.asked).toEqual([`${HOST}:${front.port}`])
+  } finally {
+    await container.stop()
+  }
+})
+
+test.each([
+  ['wants other credentials', 407, /the proxy wants other credentials \(HTTP 407\)/],
+  ['refuses', 403, /the proxy refuses to connect/],
+])('a proxy that %s is named', async (_, status, words) => {
+  await proxy.stop()
+  proxy = await Proxy.start(front.port, { status })
+  const error = await read({ HTTPS_PROXY: proxy.url('user:canary@') })
+  expect(error).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: 'ERR_PROXY_TUNNEL' } })
+  expect(error.message).toMatch(words)
+  expect(error.message).toContain(
+    `${HOST}:${front.port} through the proxy 127.0.0.1:${proxy.listening.port} (HTTPS_PROXY)`,
+  )
+  expect(JSON.stringify(error) + error.stack).not.toContain('canary')
+})
+
+test('a proxy that is not there is named', async () => {
+  const error = await read({}, { proxy: 'http://127.0.0.1:1' })
+  expect(error.message).toContain('through the proxy 127.0.0.1:1 (aws.proxy) cannot be reached: connection refused')
+})
+
+test.each([
+  ['socks5://canary:1080', 'SOCKS is not supported'],
+  ['http://us:can#ary@h:1x', 'percent-encode'],
+  ['/canary', 'is a path'],
+])('a variable that is no proxy costs one warning: %s', async (HTTPS_PROXY, why) => {
+  expect(await read({ HTTPS_PROXY })).toMatchObject({ cause: { host: HOST } })
+  expect(warnings).toEqual([
+    expect.stringMatching(/^PROXY_UNUSABLE: HTTPS_PROXY is not used, AWS is asked directly: it /),
+  ])
+  expect(warnings[0]).toContain(why)
+  expect(warnings[0]).not.toContain('canary')
+})
+
+test('an option that is no proxy is refused', () => {
+  expect(() => new SecretDelivery({ aws: { proxy: 'socks5://user:canary@h' } })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.not.stringContaining('canary') }),
+  )
+})

@@ -1,0 +1,206 @@
+'use strict'
+
+// Which certificates are trusted, for AWS and for Redis: bundles that options, variables and profiles name.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { SecretDelivery } = require('../..')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { RedisServer } = require('../support/servers/redis')
+const { freePort } = require('../support/servers/server')
+const { authority, inFrontOf, issued } = require('../support/servers/tls')
+const { until } = require('../support/until')
+const { withVariables } = require('../support/with-variables')
+
+const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'example', AWS_EC2_METADATA_DISABLED: 'true' }
+
+/** @type {AwsEndpoint} */
+let aws
+let front, company, other
+/** @type {string} */
+let directory
+/** @type {SecretDelivery[]} */
+const open = []
+/** @type {string[]} */
+let warnings
+
+const file = (name) => path.join(directory, name)
+const write = (name, content) => (fs.writeFileSync(file(name), content), file(name))
+
+beforeAll(async () => {
+  directory = temporaryDirectory()
+  ;[aws, company, other] = await Promise.all([
+    AwsEndpoint.start(),
+    authority('Company root'),
+    authority('Another root'),
+  ])
+  await aws.put({ A_B_production: 'value' })
+  front = await inFrontOf(aws.url, await issued(company))
+  write('company.pem', company.cert)
+  write('other.pem', other.cert)
+  write('config', `[default]\nca_bundle = ${file('company.pem')}\n`)
+  fs.mkdirSync(file('directory'))
+})
+beforeEach(() => (warnings = []))
+afterEach(() => Promise.all(open.splice(0).map((delivery) => delivery.close())))
+afterAll(async () => {
+  await Promise.all([aws.stop(), front.stop()])
+  fs.rmSync(directory, { recursive: true })
+})
+
+/** A delivery in an environment with these variables. */
+function deliver(variables = {}, options = {}, awsOptions = {}) {
+  const { port } = front
+  const delivery = withVariables({ ...KEYS, HOME: directory, ...variables }, () => {
+    const aws = { endpoint: `https://localhost:${port}`, region: 'eu-central-1', maxAttempts: 1, ...awsOptions }
+    const logger = { warn: (message) => warnings.push(message) }
+    return new SecretDelivery({ environment: 'production', audit: false, alerts: false, aws, logger, ...options })
+  })
+  open.push(delivery)
+  return delivery
+}
+
+const read = (delivery) =>
+  delivery.getSecret('A_B').then(
+    (value) => value,
+    (error) => error,
+  )
+
+describe('AWS', () => {
+  test('a certificate of a company is not trusted by itself', async () => {
+    const error = await read(deliver())
+    expect(error).toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+      cause: { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', host: 'localhost', port: front.port },
+    })
+    expect(error.message).toMatch(/localhost:\d+ cannot be reached: its TLS certificate is not trusted/)
+    expect(error.message).toContain('AWS_CA_BUNDLE')
+    expect(error.message).toContain("Mozilla's and the system's")
+  })
+
+  test.each([
+    ['aws.ca, as text', () => [{}, { ca: company.cert }]],
+    ['aws.ca, as a path', () => [{}, { ca: file('company.pem') }]],
+    ['AWS_CA_BUNDLE', () => [{ AWS_CA_BUNDLE: file('company.pem') }]],
+    ['ca_bundle of the profile', () => [{ AWS_CONFIG_FILE: file('config') }]],
+    ['SSL_CERT_FILE', () => [{ SSL_CERT_FILE: file('company.pem') }]],
+    ['NODE_EXTRA_CA_CERTS', () => [{ NODE_EXTRA_CA_CERTS: file('company.pem') }]],
+    [
+      'NODE_EXTRA_CA_CERTS beside AWS_CA_BUNDLE',
+      () => [{ NODE_EXTRA_CA_CERTS: file('company.pem'), AWS_CA_BUNDLE: file('other.pem') }],
+    ],
+    ['an empty variable before it', () => [{ AWS_CA_BUNDLE: '', SSL_CERT_FILE: file('company.pem') }]],
+    [
+      'DER',
+      () => [
+        { AWS_CA_BUNDLE: write('company.der', Buffer.from(company.cert.replace(/-----.*-----|\s/g, ''), 'base64')) },
+      ],
+    ],
+  ])('%s', async (_, given) => {
+    const [variables, options] = given()
+    expect(await read(deliver(variables, {}, options))).toBe('value')
+    expect(warnings).toEqual([])
+  })
+
+  test.each([
+    ['AWS_CA_BUNDLE', 'SSL_CERT_FILE'],
+    ['AWS_CA_BUNDLE', 'AWS_CONFIG_FILE'],
+  ])('%s is instead of %s', async (first, second) => {
+    const variables = {
+      [first]: file('other.pem'),
+      [second]: file(second === 'AWS_CONFIG_FILE' ? 'config' : 'company.pem'),
+    }
+    const error = await read(deliver(variables))
+    expect(error.message).toContain(`trusted now: AWS_CA_BUNDLE (${file('other.pem')})`)
+  })
+
+  const block = (text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`
+  test.each([
+    ['missing', () => file('nothing.pem'), 'there is no such file'],
+    ['empty', () => write('empty.pem', ''), 'it is empty'],
+    ['blank', () => write('blank.pem', ' \n\n'), 'it is empty'],
+    ['garbage', () => write('garbage.pem', 'garbage'), 'it has no certificate'],
+    ['a directory', () => file('directory'), 'it is a directory'],
+    ['1 MiB of nothing', () => write('big.pem', Buffer.alloc(1 << 20)), 'it has no certificate'],
+    ['a key', () => write('key.pem', company.key), 'it has no certificate (but other things in PEM form)'],
+    ['a certificate that is none', () => write('none.pem', block('AAAAAA==')), 'none of its certificates can be read'],
+    ['a path that is none', () => '\u001b[31m/\n', 'there is no such file'],
+  ])('a bundle that is %s costs one warning, and the next one counts', async (_, bundle, why) => {
+    const named = bundle()
+    const delivery = deliver({ AWS_CA_BUNDLE: named, SSL_CERT_FILE: file('company.pem') })
+    expect([await read(delivery), await delivery.refresh('A_B')]).toEqual(['value', 'value'])
+    expect((await delivery.health()).checks.aws).toEqual({ status: 'ok', reason: null })
+    expect(warnings).toEqual([expect.stringMatching(/^CERTIFICATES_UNUSABLE: AWS_CA_BUNDLE \(/)])
+    expect(warnings[0]).toContain(why)
+    expect(warnings[0]).not.toMatch(/[\u0000-\u001f]/)
+    if (fs.existsSync(named)) expect(warnings[0]).toContain(named)
+  })
+
+  test.each([
+    ['before', (bad) => bad + company.cert],
+    ['behind', (bad) => company.cert + bad],
+  ])('a bad certificate %s a good one is left out, with one warning', async (_, bundle) => {
+    for (const bad of [block('AAAAAA=='), block('!!! no base64 !!!'), '-----BEGIN CERTIFICATE-----\n']) {
+      warnings = []
+      const named = write('mixed.pem', bundle(bad))
+      expect(await read(deliver({ AWS_CA_BUNDLE: named }))).toBe('value')
+      expect(warnings).toEqual([expect.stringContaining(`AWS_CA_BUNDLE (${named}): 1 of its entries cannot be read`)])
+    }
+  })
+
+  test('an extra bundle that cannot be used takes nothing away', async () => {
+    const variables = { NODE_EXTRA_CA_CERTS: file('nothing.pem'), AWS_CA_BUNDLE: file('company.pem') }
+    expect(await read(deliver(variables))).toBe('value')
+    expect(warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: NODE_EXTRA_CA_CERTS (')])
+  })
+})
+
+describe('Redis', () => {
+  let redis, port
+  beforeAll(async () => {
+    const { key, cert } = await issued(company)
+    port = await freePort()
+    const files = ['--tls-cert-file', write('redis.pem', cert), '--tls-key-file', write('redis.key', key)]
+    redis = await RedisServer.start({ args: ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no'] })
+  })
+  afterAll(() => redis.stop())
+
+  const cached = (variables, tls) => {
+    const encryptionKeys = [{ id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }]
+    const cache = { redis: { url: `rediss://localhost:${port}`, ...(tls && { tls }) }, encryptionKeys }
+    return deliver({ AWS_CA_BUNDLE: file('company.pem'), ...variables }, { cache })
+  }
+  const state = async (delivery) => (await delivery.health()).checks.redis
+  /** A busy machine may not keep Redis's deadline at the first try. */
+  const works = (delivery) => until('Redis answers', async () => (await state(delivery)).status === 'ok')
+
+  test.each([
+    ['NODE_EXTRA_CA_CERTS', () => [{ NODE_EXTRA_CA_CERTS: file('company.pem') }]],
+    ['SSL_CERT_FILE', () => [{ SSL_CERT_FILE: file('company.pem') }]],
+    ['cache.redis.tls.ca, as text', () => [{}, { ca: company.cert }]],
+    ['cache.redis.tls.ca, as a path', () => [{}, { ca: file('company.pem') }]],
+  ])('%s', async (_, given) => {
+    const [variables, tls] = given()
+    await works(cached(variables, tls))
+    expect(warnings).toEqual([])
+  })
+
+  test('AWS_CA_BUNDLE is for AWS alone, and cache.redis.tls.ca is instead of all others', async () => {
+    for (const delivery of [cached({}), cached({ NODE_EXTRA_CA_CERTS: file('company.pem') }, { ca: other.cert })]) {
+      const { status, reason } = await state(delivery)
+      expect(status).toBe('down')
+      expect(reason).toMatch(
+        /^Redis is not available: localhost:\d+: its TLS certificate is not trusted.*cache\.redis\.tls\.ca/,
+      )
+      expect(await read(delivery)).toBe('value')
+    }
+  })
+
+  test('without a usable certificate nothing else is trusted in its place, and reads go on', async () => {
+    const delivery = cached({ NODE_EXTRA_CA_CERTS: file('company.pem') }, { ca: file('nothing.pem') })
+    expect(await state(delivery)).toEqual({ status: 'down', reason: expect.stringContaining('there is no such file') })
+    expect(await read(delivery)).toBe('value')
+    expect(warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: options.cache.redis.tls.ca (')])
+  })
+})

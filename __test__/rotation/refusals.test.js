@@ -1,0 +1,194 @@
+'use strict'
+
+// What real servers say of a wrong password, through real drivers, leads `withSecret` to the right one; what they say of another
+// reason is thrown at once.
+
+const http = require('node:http')
+const { once } = require('node:events')
+const { MariadbServer } = require('../support/servers/mariadb')
+const { PgBouncer } = require('../support/servers/pgbouncer')
+const { PostgresServer } = require('../support/servers/postgres')
+const { RedisServer } = require('../support/servers/redis')
+const { overRedis } = require('../support/services')
+
+const ID = 'DB_PASSWORD_production'
+const world = overRedis({ [ID]: 'right' })
+const LONG = 60_000
+
+/** Calls with a cached value that is wrong. Gives what was refused, and how often the function was called. */
+async function retried(/** @type {(password: string) => Promise<unknown>} */ enter) {
+  const delivery = world.deliver()
+  await delivery.cache.set('DB_PASSWORD', 'wrong')
+  /** @type {any[]} */
+  const refusals = []
+  const use = (/** @type {string} */ password) =>
+    enter(password).catch((error) => {
+      refusals.push(error)
+      throw error
+    })
+  const outcome = await delivery.withSecret('db', 'password', use, { timeoutMs: 5000 }).then(
+    () => 'connected',
+    (error) => error,
+  )
+  return { outcome, refusals }
+}
+
+/** @param {string} name @param {boolean} isInstalled */
+function where(name, isInstalled) {
+  if (!isInstalled && process.env.CI) throw new Error(`${name} is not installed, and in CI nothing is skipped`)
+  return isInstalled ? test : test.skip
+}
+
+const hasPostgres = PostgresServer.programs() !== undefined
+
+describe('PostgreSQL', () => {
+  /** @type {PostgresServer} */
+  let server
+  beforeAll(async () => {
+    if (!hasPostgres) return
+    server = await PostgresServer.start()
+    await server.query("CREATE ROLE app LOGIN PASSWORD 'right'")
+  }, LONG)
+  afterAll(() => server?.stop())
+  const { Client } = require('pg')
+  const connect = async (/** @type {any} */ options, statement = 'SELECT 1') => {
+    const client = new Client({ connectionTimeoutMillis: 5_000, ...options })
+    client.on('error', () => {})
+    await client.connect()
+    await client.query(statement).finally(() => client.end())
+  }
+
+  where('PostgreSQL', hasPostgres)('a wrong password is refused, a missing right is another reason', async () => {
+    const { outcome, refusals } = await retried((password) => connect(server.options('app', password)))
+    expect([outcome, refusals.map(({ code }) => code)]).toEqual(['connected', ['28P01']])
+    const other = await retried(() => connect(server.options('app', 'right'), 'SELECT * FROM pg_authid'))
+    expect([other.outcome.code, other.refusals.length]).toEqual(['42501', 1])
+    const nologin = await retried(() => connect({ ...server.options('app', 'right'), database: 'none' }))
+    expect([nologin.outcome.code, nologin.refusals.length]).toEqual(['3D000', 1])
+  })
+
+  where('PgBouncer', hasPostgres && PgBouncer.isInstalled())(
+    'through PgBouncer, which refuses a password itself, or is refused by the server',
+    async () => {
+      const { port: at, host } = server.options('', '')
+      const own = await PgBouncer.start('"app" "right"\n', { host, port: at })
+      const shop = (/** @type {number} */ port, /** @type {string} */ user, /** @type {string} */ password) => ({
+        host,
+        port,
+        user,
+        password,
+        database: 'shop',
+      })
+      try {
+        const { outcome, refusals } = await retried((password) => connect(shop(own.port, 'app', password)))
+        expect([outcome, refusals.length]).toEqual(['connected', 1])
+        const nobody = await retried((password) =>
+          connect(shop(own.port, password === 'right' ? 'app' : 'app_2', password)),
+        )
+        expect([nobody.outcome, nobody.refusals.length]).toEqual(['connected', 1])
+      } finally {
+        await own.stop()
+      }
+      // It hands on what the client gave, and the server refuses that.
+      const stale = await PgBouncer.start('"app" "wrong"\n', { host, port: at })
+      try {
+        const enter = (/** @type {string} */ password) =>
+          password === 'wrong' ? connect(shop(stale.port, 'app', 'wrong')) : connect(server.options('app', password))
+        const { outcome, refusals } = await retried(enter)
+        expect([outcome, refusals.length]).toEqual(['connected', 1])
+        const again = await retried(enter)
+        expect([again.outcome, again.refusals.length]).toEqual(['connected', 1])
+      } finally {
+        await stale.stop()
+      }
+    },
+    LONG,
+  )
+})
+
+where('MariaDB', MariadbServer.isInstalled())(
+  'MariaDB: a wrong password is refused, a missing right is another reason',
+  async () => {
+    const server = await MariadbServer.start()
+    try {
+      await server.query("CREATE USER app@'%' IDENTIFIED BY 'right'")
+      const mysql = require('mysql2/promise')
+      const connect = async (/** @type {string} */ password, more = {}) => {
+        const connection = await mysql.createConnection({ ...server.options({ user: 'app', password }), ...more })
+        await connection.end()
+      }
+      const { outcome, refusals } = await retried((password) => connect(password))
+      expect([outcome, refusals.map(({ errno }) => errno)]).toEqual(['connected', [1045]])
+      const other = await retried(() => connect('right', { database: 'mysql' }))
+      expect([other.outcome.errno, other.refusals.length]).toEqual([1044, 1])
+    } finally {
+      await server.stop()
+    }
+  },
+  LONG,
+)
+
+test('Redis: a wrong password is refused, a missing right is another reason', async () => {
+  const server = await RedisServer.start()
+  const { Redis } = require('ioredis')
+  const connect = async (/** @type {string | undefined} */ password, command = ['PING']) => {
+    const login = password === undefined ? {} : { username: 'app', password }
+    const options = {
+      host: '127.0.0.1',
+      port: server.port,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      disconnectTimeout: 50,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      ...login,
+    }
+    const connection = new Redis(options)
+    /** @type {Error | undefined} */
+    let refusal
+    connection.on('error', (error) => (refusal ??= error))
+    try {
+      await connection.connect()
+      await connection.call(.../** @type {[string]} */ (command))
+    } catch (error) {
+      throw refusal ?? error
+    } finally {
+      connection.disconnect()
+    }
+  }
+  try {
+    await server.command('ACL', 'SETUSER', 'app', 'on', '>right', '+ping', '+info', '+hello', '+client')
+    const { outcome, refusals } = await retried((password) => connect(password))
+    expect([outcome, refusals.map(({ message }) => message.split(' ')[0])]).toEqual(['connected', ['WRONGPASS']])
+    const other = await retried(() => connect('right', ['FLUSHALL']))
+    expect([other.outcome.message.split(' ')[0], other.refusals.length]).toEqual(['NOPERM', 1])
+  } finally {
+    await server.stop()
+  }
+})
+
+test('HTTP: a wrong key is refused, a limit is another reason', async () => {
+  const server = http.createServer((request, response) => {
+    const isRight = request.headers.authorization === 'Bearer right'
+    if (request.url === '/limited') response.writeHead(403, { 'retry-after': '60' }).end()
+    else response.writeHead(isRight ? 200 : 401).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  const get = async (/** @type {string} */ url, /** @type {string} */ key) => {
+    const headers = { authorization: `Bearer ${key}` }
+    const response = await fetch(`http://127.0.0.1:${port}${url}`, { headers })
+    await response.arrayBuffer()
+    if (!response.ok) throw Object.assign(new Error('refused'), { response })
+  }
+  try {
+    const { outcome, refusals } = await retried((key) => get('/', key))
+    expect([outcome, refusals.length]).toEqual(['connected', 1])
+    const limited = await retried((key) => get('/limited', key))
+    expect([limited.outcome.message, limited.refusals.length]).toEqual(['refused', 1])
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})

@@ -1,0 +1,198 @@
+//! Whose requests these are: the credentials that all clients of a delivery share. They are renewed before they end, while
+//! reads go on with those that are still good, and read anew after a failure: who signed in meanwhile is let in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::AbortHandle;
+
+use crate::identity_problem::{Problem, has_keys};
+use crate::sdk::{self, Place, Profiles};
+use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
+use secret::clock::{Clock, Moment};
+
+/// This long before they end, credentials are renewed behind the readers.
+const AHEAD: Duration = Duration::from_mins(5);
+/// Credentials that do not say when they end are looked at again after this long.
+const ENDLESS: Duration = Duration::from_mins(15);
+/// While renewing fails, it is tried again after this long.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Without credentials, nothing is asked for this long after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The credentials of a delivery. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<Shared>);
+
+struct Shared {
+    config: Arc<AwsSettings>,
+    clock: Clock,
+    held: Mutex<Held>,
+    /// One load at a time.
+    loading: AsyncMutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    credentials: Option<Loaded>,
+    failed: Option<(Problem, Moment)>,
+    renewal: Option<AbortHandle>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    credentials: Credentials,
+    /// In milliseconds since 1970.
+    renew_at: u64,
+    /// In milliseconds since 1970.
+    ends_at: Option<u64>,
+}
+
+impl Identity {
+    pub(crate) fn new(config: Arc<AwsSettings>, clock: Clock) -> Self {
+        Self(Arc::new(Shared { config, clock, held: Mutex::default(), loading: AsyncMutex::default() }))
+    }
+
+    /// Forgets the credentials: AWS did not accept them, so the next request reads them anew.
+    pub(crate) fn forget(&self) {
+        self.0.held.lock().credentials = None;
+    }
+
+    /// That the credentials did not arrive in time, where there are none.
+    pub(crate) fn late(&self) -> Option<Problem> {
+        self.0.held.lock().credentials.is_none().then(|| Problem::late(&self.0.config))
+    }
+
+    /// Ends what is under way, and forgets everything.
+    pub(crate) fn close(&self) {
+        let held = std::mem::take(&mut *self.0.held.lock());
+        if let Some(renewal) = held.renewal {
+            renewal.abort();
+        }
+    }
+
+    async fn credentials(&self) -> Result<Credentials, Problem> {
+        if let Some(held) = self.held() {
+            return held;
+        }
+        let _one = self.0.loading.lock().await;
+        if let Some(held) = self.held() {
+            return held;
+        }
+        self.renew().await.map(|loaded| loaded.credentials)
+    }
+
+    /// What is known now: good credentials, or a failure a moment ago.
+    fn held(&self) -> Option<Result<Credentials, Problem>> {
+        let (now, mut held) = (self.0.clock.unix_ms(), self.0.held.lock());
+        if let Some(loaded) = held.credentials.clone().filter(|loaded| loaded.ends_at.is_none_or(|end| now < end)) {
+            let is_renewing = held.renewal.as_ref().is_some_and(|renewal| !renewal.is_finished());
+            let is_rested = held.failed.as_ref().is_none_or(|(_, at)| self.0.clock.now().since(*at) >= RENEW_EVERY);
+            if now >= loaded.renew_at && !is_renewing && is_rested {
+                let this = self.clone();
+                let renewal = tokio::spawn(async move {
+                    let _one = this.0.loading.lock().await;
+                    if let Err(problem) = this.renew().await {
+                        tracing::warn!("AWS credentials could not be renewed before they end: {problem}");
+                    }
+                });
+                held.renewal = Some(renewal.abort_handle());
+            }
+            return Some(Ok(loaded.credentials));
+        }
+        let (problem, at) = held.failed.as_ref()?;
+        let is_fresh = self.0.clock.now().since(*at) < PAUSE;
+        if is_fresh { Some(Err(problem.clone())) } else { None }
+    }
+
+    async fn renew(&self) -> Result<Loaded, Problem> {
+        let loaded = self.load().await;
+        let mut held = self.0.held.lock();
+        match loaded {
+            Ok(credentials) => {
+                let loaded = self.loaded(credentials);
+                held.credentials = Some(loaded.clone());
+                held.failed = None;
+                Ok(loaded)
+            }
+            Err(problem) => {
+                held.failed = Some((problem.clone(), self.0.clock.now()));
+                Err(problem)
+            }
+        }
+    }
+
+    fn loaded(&self, credentials: Credentials) -> Loaded {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let now = self.0.clock.unix_ms();
+        let ends_at = credentials.expiry().and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok()).map(millis);
+        let renew_at = match ends_at {
+            // Short ones are renewed when a fifth of their time is left.
+            Some(end) => end.saturating_sub(millis(AHEAD).min(end.saturating_sub(now) / 5)),
+            None => now + millis(ENDLESS),
+        };
+        Loaded { credentials, renew_at, ends_at }
+    }
+
+    /// Reads files and asks services anew: nothing of an earlier load is reused.
+    async fn load(&self) -> Result<Credentials, Problem> {
+        let config = &self.0.config;
+        match &config.credentials {
+            Some(CredentialsSource::Fixed(given)) => return Ok(signing(given)),
+            Some(CredentialsSource::Asked(service)) => {
+                let given = service.ask().await.map_err(|error| Problem::new(error.to_string()))?;
+                return Ok(signing(&given));
+            }
+            Some(CredentialsSource::Unconnected) => return Err(Problem::new("aws.credentials cannot be asked here")),
+            None => {}
+        }
+        let profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
+        if !has_keys(config)
+            && let Some(problem) = Problem::of_profile(&profiles)
+        {
+            return Err(problem);
+        }
+        let connections = sdk::connections(config, &profiles).await;
+        let loaded = Box::pin(sdk::loader(config, &connections, Place::Other).load()).await;
+        let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
+        match Box::pin(chain.provide_credentials()).await {
+            Ok(credentials) => Ok(credentials),
+            Err(error) => Err(Problem::of(&error, config, &profiles, &connections).await),
+        }
+    }
+}
+
+fn signing(given: &AwsCredentials) -> Credentials {
+    let ends = given.ends_unix_ms.and_then(|end| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(end)));
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the SDK signs with it")]
+    Credentials::new(
+        &given.access_key_id,
+        given.secret_access_key.expose(),
+        given.session_token.as_ref().map(|token| token.expose().to_owned()),
+        ends,
+        "options.aws.credentials",
+    )
+}
+
+impl ProvideCredentials for Identity {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            Box::pin(self.credentials()).await.map_err(CredentialsError::provider_error)
+        })
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}

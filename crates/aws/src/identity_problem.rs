@@ -1,0 +1,291 @@
+//! Why there are no credentials, in words that say what to do. What the SDK says is read, and never repeated: it quotes what
+//! processes print and servers send.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use files::File;
+
+use crate::connections::Connections;
+use crate::proxy::is_ec2;
+use crate::sdk::Profiles;
+use crate::settings::AwsSettings;
+use crate::unreached::Unreached;
+use secret::error::Cause;
+
+const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
+/// How many names of profiles a message lists.
+const LISTED: usize = 8;
+
+/// Why there are no credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) message: String,
+    /// Whether nothing at all names any.
+    pub(crate) is_missing: bool,
+    /// Whether they did not arrive in time.
+    pub(crate) is_late: bool,
+    pub(crate) cause: Option<Cause>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Problem {}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_missing: false, is_late: false, cause: None }
+    }
+
+    /// They did not arrive in time.
+    pub(crate) fn late(config: &AwsSettings) -> Self {
+        let from = match &config.credentials {
+            Some(_) => "aws.credentials, the service's own function, did not settle".to_owned(),
+            None => "no place that names some answered (a credential_process, SSO, STS, a container or EC2)".to_owned(),
+        };
+        Self { is_late: true, ..Self::new(format!("AWS credentials did not arrive in time: {from} (aws.timeoutMs)")) }
+    }
+
+    /// The chosen profile is not there, or cannot be read.
+    pub(crate) fn of_profile(profiles: &Profiles) -> Option<Self> {
+        let chosen = profiles.chosen.as_deref()?;
+        if profiles.are_broken {
+            return Some(Self::new(format!(
+                "the profile '{}' cannot be read: AWS's configuration files (AWS_CONFIG_FILE, ~/.aws/config, \
+                 ~/.aws/credentials) are not in their form; try: aws configure list",
+                shown(chosen)
+            )));
+        }
+        if profiles.has_it() {
+            return None;
+        }
+        let names = profiles.names();
+        let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("'{}'", shown(name))).collect();
+        let more = if names.len() > LISTED { ", …" } else { "" };
+        let there =
+            if listed.is_empty() { "there are none".to_owned() } else { format!("there are {}", listed.join(", ")) };
+        Some(Self::new(format!(
+            "there is no profile '{}' in AWS's configuration files ({there}{more}): correct aws.profile or AWS_PROFILE, or \
+             run: aws configure --profile {}",
+            shown(chosen),
+            shown(chosen)
+        )))
+    }
+
+    /// Reads `error`, which the SDK's chain ended with.
+    pub(crate) async fn of(
+        error: &CredentialsError,
+        config: &AwsSettings,
+        profiles: &Profiles,
+        connections: &Connections,
+    ) -> Self {
+        let unreached = Unreached::within(error);
+        let cause = unreached.map(Unreached::as_cause);
+        let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+        let message = if is_missing {
+            not_found(config, profiles, connections)
+        } else {
+            let text = DisplayErrorContext(error).to_string();
+            let way = unreached.map(ToString::to_string);
+            let failed = Failed { config, profiles, text: &text, way };
+            match failed.of_profile() {
+                Some(told) => told,
+                None => failed.of_machine().await,
+            }
+        };
+        let asked_for = profiles.chosen.is_some() && !has_keys(config);
+        Self { message, is_missing: is_missing && !asked_for, is_late: false, cause }
+    }
+}
+
+/// Whether the variables hold keys, which come before any profile.
+pub(crate) fn has_keys(config: &AwsSettings) -> bool {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| config.variables.contains_key(*name))
+}
+
+fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connections) -> String {
+    if let Some(problem) = Problem::of_profile(profiles) {
+        return problem.message;
+    }
+    if let Some(chosen) = &profiles.chosen {
+        let chosen = shown(chosen);
+        return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}");
+    }
+    if config.variables.contains_key("AWS_ACCESS_KEY_ID") != config.variables.contains_key("AWS_SECRET_ACCESS_KEY") {
+        return "no AWS credentials were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together".into();
+    }
+    match connections.metadata_problem() {
+        Some((place, why)) => {
+            format!(
+                "no AWS credentials were found, and {}; {SEE}",
+                metadata(&place.host, &place.to_string(), &why.text)
+            )
+        }
+        None => format!("no AWS credentials were found; {SEE}"),
+    }
+}
+
+fn metadata(host: &str, place: &str, why: &str) -> String {
+    if is_ec2(host) {
+        format!(
+            "EC2's metadata service {place} cannot be reached: {why} (in a container on EC2 the hop limit must be 2: aws ec2 \
+             modify-instance-metadata-options --http-put-response-hop-limit 2; or use IRSA, Pod Identity or a task role)"
+        )
+    } else {
+        format!("the container's credentials service {place} cannot be reached: {why}")
+    }
+}
+
+/// A place that should give credentials, and did not.
+struct Failed<'a> {
+    config: &'a AwsSettings,
+    profiles: &'a Profiles,
+    /// What the SDK says. Never repeated.
+    text: &'a str,
+    /// The host that could not be reached.
+    way: Option<String>,
+}
+
+impl Failed<'_> {
+    /// What the profile's kind of credentials means.
+    fn of_profile(&self) -> Option<String> {
+        let (profiles, name) = (self.profiles, shown(self.profiles.name()));
+        let has = |key: &str| profiles.get(key).is_some();
+        if has("login_session") {
+            return Some(format!(
+                "the profile '{name}' signs in with `aws login`, whose sessions this package cannot read: sign in (aws login \
+                 --profile {name}), and use a profile with: credential_process = aws configure export-credentials --profile \
+                 {name} --format process"
+            ));
+        }
+        if has("sso_session") || has("sso_start_url") {
+            return Some(self.of_sso(&name));
+        }
+        if has("credential_process") {
+            return Some(self.of_process(&name));
+        }
+        if has("role_arn") {
+            let why = self.way.clone().or_else(|| self.code().map(|code| format!("STS refused it ({code})")));
+            let why = why.unwrap_or_else(|| "its source gave no credentials".into());
+            return Some(format!(
+                "the role of the profile '{name}' could not be assumed: {why}; see role_arn and source_profile or \
+                 credential_source there"
+            ));
+        }
+        None
+    }
+
+    fn of_sso(&self, name: &str) -> String {
+        if let Some(way) = &self.way {
+            return format!("the SSO credentials of the profile '{name}' could not be fetched: {way}");
+        }
+        if self.text.contains("ForbiddenException") {
+            return format!(
+                "the SSO session of the profile '{name}' may not use its account and role (sso_account_id, sso_role_name): ask \
+                 who assigns them, or run: aws sso login --profile {name}"
+            );
+        }
+        if self.text.contains("sso-session") && self.text.contains("missing") {
+            return format!("the profile '{name}' names an sso_session that AWS's configuration files do not have");
+        }
+        format!(
+            "the SSO session of the profile '{name}' has expired, or nobody signed in: run: aws sso login --profile {name}"
+        )
+    }
+
+    fn of_process(&self, name: &str) -> String {
+        let code = self.text.split("exited with code exit status: ").nth(1);
+        let code: String = code.unwrap_or_default().chars().take_while(char::is_ascii_digit).take(10).collect();
+        let how = if self.text.contains("timed out") || self.text.contains("timeout") {
+            "did not end in time".to_owned()
+        } else if !code.is_empty() {
+            format!("ended with code {code}")
+        } else if self.text.contains("exited with code signal: ") {
+            "was ended by a signal".to_owned()
+        } else if self.text.contains("could not parse response") || self.text.contains("could not decode output") {
+            "did not print credentials in AWS's form".to_owned()
+        } else {
+            "could not be run".to_owned()
+        };
+        format!("the credential_process of the profile '{name}' {how}; run its command by hand to see why")
+    }
+
+    /// What the machine or the container provides.
+    async fn of_machine(&self) -> String {
+        let variables = &self.config.variables;
+        let is_set = |name: &str| variables.contains_key(name);
+        if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") {
+            if let Some(why) = self.unreadable("AWS_WEB_IDENTITY_TOKEN_FILE").await {
+                return why;
+            }
+            let refused =
+                self.code().map_or_else(|| "STS gave no credentials".into(), |code| format!("STS refused it ({code})"));
+            let why = self.way.clone().unwrap_or(refused);
+            return format!(
+                "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}; see the trust policy \
+                 of the role and the identity provider of the account"
+            );
+        }
+        let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+        if let Some(variable) = container.into_iter().find(|name| is_set(name)) {
+            if let Some(why) = self.unreadable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").await {
+                return why;
+            }
+            let why = self.way.clone().unwrap_or_else(|| {
+                "it refused (is the role allowed for this task or pod, and the token of \
+                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE fresh?)"
+                    .into()
+            });
+            return format!("the container's credentials service ({variable}) gave no credentials: {why}");
+        }
+        match &self.way {
+            Some(way) => format!("AWS credentials could not be fetched: {way}; {SEE}"),
+            None => format!("AWS credentials could not be loaded; {SEE}"),
+        }
+    }
+
+    /// That the file which `variable` names cannot be read.
+    async fn unreadable(&self, variable: &str) -> Option<String> {
+        let path = self.config.variables.get(variable)?;
+        let why = match files::request::<File>(Path::new(path)).await {
+            Ok(file) => match &file.0 {
+                Some(text) if text.iter().all(u8::is_ascii_whitespace) => "it is empty".to_owned(),
+                Some(_) => return None,
+                None => "there is no such file".to_owned(),
+            },
+            Err(error) => files::reason(&error),
+        };
+        Some(format!("the token of {variable} ({}) cannot be read: {why}", shown(path)))
+    }
+
+    /// The code with which STS refused.
+    fn code(&self) -> Option<&'static str> {
+        const CODES: [&str; 8] = [
+            "AccessDenied",
+            "InvalidIdentityToken",
+            "ExpiredToken",
+            "IDPRejectedClaim",
+            "IDPCommunicationError",
+            "InvalidClientTokenId",
+            "SignatureDoesNotMatch",
+            "RegionDisabledException",
+        ];
+        CODES.into_iter().find(|code| self.text.contains(code))
+    }
+}
+
+/// A name or path out of a variable or file: escaped, and cut where nobody would write so much.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.escape_debug().take(120).collect();
+    if text.chars().count() > 120 {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,275 @@
+//! Which proxy a request goes through: the rules of `HTTPS_PROXY` and `NO_PROXY`, as curl and Node.js read them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+/// The longest variable that is read. More is garbage.
+const LONGEST: usize = 64 * 1024;
+
+/// An HTTP proxy.
+#[derive(Clone)]
+pub struct Proxy {
+    /// May hold credentials.
+    url: Zeroizing<String>,
+    /// Host, port, and the option or variable that names it.
+    shown: String,
+}
+
+impl Proxy {
+    /// Reads what the option or variable `name` gives; without a scheme it is an HTTP proxy.
+    ///
+    /// # Errors
+    /// What is wrong, without any part of the text: it may hold a password.
+    pub fn parse(name: &str, text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if text.starts_with(['/', '.']) {
+            return Err("is a path and no URL");
+        }
+        if text.len() > LONGEST {
+            return Err("is too long for a URL");
+        }
+        let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
+        let url = url.map_err(|_| "is no URL (percent-encode special characters of a password)")?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("must begin with http:// or https:// (SOCKS is not supported)");
+        }
+        let host = url.host_str().ok_or("must name a host")?;
+        let shown = format!("{host}:{} ({name})", url.port_or_known_default().unwrap_or(80));
+        Ok(Self { url: Zeroizing::new(url.as_str().to_owned()), shown })
+    }
+
+    /// With its credentials.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The proxies of a delivery, and what is asked without them.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// For `https://`.
+    pub https: Option<Proxy>,
+    /// For `http://`.
+    pub http: Option<Proxy>,
+    exceptions: Vec<Exception>,
+    /// Origins of credentials, which a proxy does not know.
+    direct: Vec<(String, u16)>,
+}
+
+impl Proxies {
+    /// `exceptions` is the text of `NO_PROXY`. `credentials` are URLs at which the machine gives credentials.
+    pub fn new(https: Option<Proxy>, http: Option<Proxy>, exceptions: &str, credentials: &[&str]) -> Self {
+        let exceptions = if exceptions.len() > LONGEST { "" } else { exceptions };
+        let exceptions = exceptions.split([',', ' ', '\t', '\n']).filter_map(Exception::parse).collect();
+        let place = |url: &&str| Url::parse(url).ok().and_then(|url| host_and_port(&url));
+        let direct = credentials.iter().filter_map(place).collect();
+        Self { https, http, exceptions, direct }
+    }
+
+    /// The proxy for a request to `url`.
+    pub(crate) fn of(&self, url: &Url) -> Option<&Proxy> {
+        let proxy = if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()?;
+        let (host, port) = host_and_port(url)?;
+        let is_direct = gives_credentials(&host)
+            || self.is_metadata(&host, port)
+            || self.exceptions.iter().any(|exception| exception.holds(&host, port));
+        (!is_direct).then_some(proxy)
+    }
+}
+
+impl Proxies {
+    /// Whether the machine gives credentials at this place.
+    pub(crate) fn is_metadata(&self, host: &str, port: u16) -> bool {
+        self.direct.iter().any(|(other, at)| other == host && *at == port)
+    }
+}
+
+/// A host without brackets, in lower case, and its port.
+pub(crate) fn host_and_port(url: &Url) -> Option<(String, u16)> {
+    let host = match url.host()? {
+        Host::Domain(name) => name.trim_end_matches('.').to_ascii_lowercase(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    Some((host, url.port_or_known_default()?))
+}
+
+/// Whether `host` is one of the addresses at which EC2, ECS and EKS give credentials, or another link-local one.
+pub(crate) fn gives_credentials(host: &str) -> bool {
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        // fd00:ec2::254 (EC2) and fd00:ec2::23 (EKS).
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
+        Err(_) => false,
+    }
+}
+
+/// Whether `host` is EC2's instance metadata service.
+pub(crate) fn is_ec2(host: &str) -> bool {
+    matches!(host, "169.254.169.254" | "fd00:ec2::254")
+}
+
+/// One entry of `NO_PROXY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Exception {
+    Every,
+    /// A host and its subdomains, on one port where one is given.
+    Name(String, Option<u16>),
+    Address(IpAddr, Option<u16>),
+    /// Addresses whose first bits are those of this one.
+    Network(IpAddr, u32),
+    /// From one address to another.
+    Range(IpAddr, IpAddr),
+}
+
+impl Exception {
+    fn parse(entry: &str) -> Option<Self> {
+        if entry == "*" {
+            return Some(Self::Every);
+        }
+        let entry = entry.to_ascii_lowercase();
+        if let Some((first, last)) = entry.split_once('-')
+            && let (Ok(first), Ok(last)) = (first.parse(), last.parse())
+        {
+            return Some(Self::Range(first, last));
+        }
+        if let Some((address, bits)) = entry.split_once('/')
+            && let (Ok(address), Ok(bits)) = (address.parse(), bits.parse())
+        {
+            return Some(Self::Network(address, bits));
+        }
+        let (host, port) = match entry.rsplit_once(':') {
+            // A bare IPv6 address has colons and no port.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port.parse().ok()?)),
+            _ => (entry.as_str(), None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = host.parse() {
+            return Some(Self::Address(address, port));
+        }
+        let name = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host).trim_end_matches('.');
+        (!name.is_empty()).then(|| Self::Name(name.to_owned(), port))
+    }
+
+    fn holds(&self, host: &str, port: u16) -> bool {
+        let fits = |wanted: &Option<u16>| wanted.is_none_or(|wanted| wanted == port);
+        let address = || host.parse::<IpAddr>().ok();
+        match self {
+            Self::Every => true,
+            Self::Name(name, wanted) => {
+                let is_below = || host.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'));
+                fits(wanted) && (host == name || is_below())
+            }
+            Self::Address(wanted, of_port) => fits(of_port) && address() == Some(*wanted),
+            Self::Network(network, bits) => address().is_some_and(|address| is_in(address, *network, *bits)),
+            Self::Range(first, last) => address().is_some_and(|address| {
+                address.is_ipv4() == first.is_ipv4()
+                    && address.is_ipv4() == last.is_ipv4()
+                    && (*first..=*last).contains(&address)
+            }),
+        }
+    }
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    let same = |a: u128, b: u128, width: u32| {
+        bits <= width && (bits == 0 || (a ^ b).checked_shr(width - bits).unwrap_or(0) == 0)
+    };
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_proxied(exceptions: &str, url: &str) -> bool {
+        let proxy = || Proxy::parse("HTTPS_PROXY", "http://proxy.corp:3128").ok();
+        let credentials = ["http://127.0.0.1:51678/credentials"];
+        let proxies = Proxies::new(proxy(), proxy(), exceptions, &credentials);
+        proxies.of(&Url::parse(url).expect("a URL")).is_some()
+    }
+
+    #[test]
+    fn exceptions_are_read_as_curl_and_node_read_them() {
+        const AWS: &str = "https://secretsmanager.eu-west-1.amazonaws.com/";
+        for (exceptions, url, proxied) in [
+            ("", AWS, true),
+            ("*", AWS, false),
+            ("other.example,amazonaws.com", AWS, false),
+            (".amazonaws.com", AWS, false),
+            ("*.AmazonAWS.com", AWS, false),
+            ("x.test .amazonaws.com", AWS, false),
+            ("azonaws.com", AWS, true),
+            ("secretsmanager.eu-west-1.amazonaws.com:443", AWS, false),
+            ("secretsmanager.eu-west-1.amazonaws.com:8443", AWS, true),
+            ("amazonaws.com.", AWS, false),
+            ("*.*", AWS, true),
+            (",, ,", AWS, true),
+            ("10.0.0.0/8", "https://10.1.2.3/", false),
+            ("10.0.0.0/8", "https://11.1.2.3/", true),
+            ("0.0.0.0/0", "https://11.1.2.3/", false),
+            ("10.0.0.0/99", "https://10.1.2.3/", true),
+            ("10.0.0.1-10.0.0.9", "https://10.0.0.5/", false),
+            ("10.0.0.1-10.0.0.9", "https://10.0.0.10/", true),
+            ("10.0.0.5", "https://10.0.0.5:8443/", false),
+            ("[::1]:8443", "https://[::1]:8443/", false),
+            ("::1", "https://[::1]/", false),
+            ("fd00::/8", "https://[fd00::1]/", false),
+            ("localhost", "http://localhost:4566/", false),
+            ("", "http://localhost:4566/", true),
+        ] {
+            assert_eq!(is_proxied(exceptions, url), proxied, "NO_PROXY={exceptions} {url}");
+        }
+    }
+
+    #[test]
+    fn what_gives_credentials_is_asked_directly() {
+        for url in [
+            "http://169.254.169.254/latest/api/token",
+            "http://169.254.170.2/v2/credentials",
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://[fd00:ec2::254]/latest",
+            "http://127.0.0.1:51678/credentials",
+        ] {
+            assert!(!is_proxied("", url), "{url}");
+        }
+        assert!(is_proxied("", "http://127.0.0.1:51679/"));
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_credentials() {
+        let proxy = Proxy::parse("HTTPS_PROXY", " us%40er:canary@proxy.corp:3128 ").expect("a proxy");
+        assert_eq!(proxy.to_string(), "proxy.corp:3128 (HTTPS_PROXY)");
+        assert!(!format!("{proxy:?}").contains("canary"));
+        assert_eq!(proxy.url(), "http://us%40er:canary@proxy.corp:3128/");
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused_without_repeating_it() {
+        let long = "x".repeat(1 << 20);
+        for text in ["socks5://canary:1", "http://", "http://us:can#ary@h:1x", "/tmp/canary", "\u{1b}canary", &long] {
+            let why = Proxy::parse("HTTPS_PROXY", text).err();
+            assert!(why.is_some_and(|why| !why.contains("canary")), "{}", &text[..text.len().min(40)]);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! AWS's SDK as this package uses it: variables that were handed over, no retries of its own, and one way to AWS.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_config::profile::ProfileSet;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_types::os_shim_internal::{Env, Fs};
+use files::File;
+use network::{Bundle, named_bundle};
+
+use crate::connections::Connections;
+use crate::proxy::Proxy;
+use crate::settings::{AwsSettings, FailoverRegion};
+use secret::error::{ErrorCode, Result, SecretError};
+
+/// The profiles of AWS's configuration files, and which of them counts.
+pub(crate) struct Profiles {
+    set: ProfileSet,
+    /// The name that an option or variable gives.
+    pub(crate) chosen: Option<String>,
+    /// Whether the files are not in their form: they count as empty then.
+    pub(crate) are_broken: bool,
+}
+
+impl Profiles {
+    /// Reads the files. What is not in their form stops nobody who needs no profile.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` when they are on a file system that does not answer.
+    pub(crate) async fn load(config: &AwsSettings) -> Result<Self> {
+        profile_files_answer(&config.variables).await?;
+        let chosen = config.profile.clone().or_else(|| config.variables.get("AWS_PROFILE").cloned());
+        let selected = chosen.clone().map(Cow::Owned);
+        let files = EnvConfigFiles::default();
+        let loaded = aws_config::profile::load(&Fs::real(), &environment(config, false), &files, selected).await;
+        // The SDK's text may repeat what stands in them.
+        let are_broken = loaded.is_err();
+        Ok(Self { set: loaded.unwrap_or_default(), chosen, are_broken })
+    }
+
+    /// The name of the profile that counts.
+    pub(crate) fn name(&self) -> &str {
+        self.chosen.as_deref().unwrap_or("default")
+    }
+
+    /// What that profile says.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.set.get_profile(self.name())?.get(key).filter(|value| !value.is_empty())
+    }
+
+    /// Whether that profile is there.
+    pub(crate) fn has_it(&self) -> bool {
+        self.set.get_profile(self.name()).is_some()
+    }
+
+    /// The names of all profiles, in order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.set.profiles().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Which service is asked, and where.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Secrets Manager, in the primary region.
+    Primary,
+    /// Secrets Manager, in a region that holds replicas.
+    Replica(&'a FailoverRegion),
+    /// Another service, in the primary region: `aws.endpoint` is not its own.
+    Other,
+}
+
+/// A loader of the SDK's configuration.
+pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Place<'_>) -> ConfigLoader {
+    // `call` limits each attempt itself: its clock stands still while this process does.
+    let timeouts = TimeoutConfig::builder().connect_timeout(config.connect_timeout).build();
+    let (region, endpoint) = match place {
+        Place::Primary => (config.region.as_ref(), config.endpoint.as_ref()),
+        Place::Replica(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
+        Place::Other => (config.region.as_ref(), None),
+    };
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .env(environment(config, matches!(place, Place::Replica(_))))
+        .http_client(connections.clone())
+        .timeout_config(timeouts)
+        // `call` asks again: one place for retries, limits and breakers.
+        .retry_config(RetryConfig::disabled());
+    if let Ok(name) = AppName::new(concat!("tcs-secret-delivery-", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &config.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = endpoint {
+        // AWS has no such endpoint of somebody else's.
+        loader = loader.endpoint_url(endpoint).use_fips(false).use_dual_stack(false);
+    } else {
+        if let Some(use_fips) = config.use_fips {
+            loader = loader.use_fips(use_fips);
+        }
+        if let Some(use_dual_stack) = config.use_dual_stack {
+            loader = loader.use_dual_stack(use_dual_stack);
+        }
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader
+}
+
+/// The variables as the SDK sees them. The endpoint that variables and profile name is the primary's: a replica is never asked
+/// there, where the signature for its region would be refused.
+fn environment(config: &AwsSettings, is_replica: bool) -> Env {
+    const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    let is_named = || config.variables.keys().any(|name| name.starts_with("AWS_ENDPOINT_URL"));
+    let is_replica = is_replica || (config.is_elsewhere && !is_named());
+    let given = config.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let given = given.filter(|(name, _)| !is_replica || *name != IGNORE);
+    let ignored = is_replica.then_some((IGNORE, "true"));
+    Env::from_slice(&given.chain(ignored).collect::<Vec<_>>())
+}
+
+/// The connections to AWS: which certificates are trusted and which proxies are on the way.
+pub(crate) async fn connections(config: &AwsSettings, profiles: &Profiles) -> Connections {
+    let profile = profiles.get("ca_bundle").map(|path| {
+        let name = format!("ca_bundle of the profile {}", profiles.name());
+        named_bundle(&name, path, &config.working_directory)
+    });
+    let named: Vec<Bundle> = config.bundles.iter().cloned().chain(profile).chain(config.last_bundle.clone()).collect();
+    let roots = config.trust.roots(&named).await;
+    let store = TrustStore::empty().with_native_roots(roots.of_platform).with_pem_certificate(roots.pem);
+    let context = TlsContext::builder().with_trust_store(store).build().unwrap_or_default();
+    let make = move |proxy: Option<&Proxy>| http_client(context.clone(), proxy);
+    Connections::new(make, config.proxies.clone(), Arc::from(roots.origin))
+}
+
+fn http_client(context: TlsContext, proxy: Option<&Proxy>) -> SharedHttpClient {
+    // A proxy's URL was parsed before.
+    let proxy = proxy.and_then(|proxy| ProxyConfig::all(proxy.url()).ok()).unwrap_or_else(ProxyConfig::disabled);
+    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .proxy_config(proxy.clone())
+            .enable_tcp_nodelay(true);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
+}
+
+/// That AWS's configuration files can be read, or fail at once. The SDK reads them on the async threads, which would wait
+/// for a dead home directory for ever.
+async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()> {
+    let home = variables.get("HOME").map(PathBuf::from);
+    for (variable, default) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")]
+    {
+        let named = variables.get(variable).map(PathBuf::from);
+        let Some(path) = named.or_else(|| Some(home.as_ref()?.join(default))) else { continue };
+        // Any other problem is the SDK's to judge.
+        if let Err(error) = files::request::<File>(&path).await
+            && error.kind() == ErrorKind::TimedOut
+        {
+            let why = format!("AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)");
+            return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! A request that got no answer: which host and port it was for, which way it took, and why it failed.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use network::{Cause, Remedy, cause_of, chain};
+use parking_lot::Mutex;
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The proxy on the way, as it may be shown.
+    pub(crate) proxy: Option<String>,
+    /// Whether the machine gives credentials there.
+    pub(crate) is_metadata: bool,
+    /// The certificates that are trusted, as they may be shown.
+    pub(crate) trusted: Arc<str>,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, proxy, .. } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")?;
+        } else {
+            write!(f, "{host}:{port}")?;
+        }
+        proxy.as_ref().map_or(Ok(()), |proxy| write!(f, " through the proxy {proxy}"))
+    }
+}
+
+/// No answer came, for this reason.
+#[derive(Debug)]
+pub(crate) struct Unreached {
+    pub(crate) destination: Destination,
+    pub(crate) cause: Cause,
+    source: BoxError,
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be reached: {}", self.destination, self.cause)?;
+        if self.cause.remedy == Remedy::Trust {
+            let trusted = &self.destination.trusted;
+            write!(
+                f,
+                "; name the root certificate in aws.ca, AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS (trusted now: {trusted} \
+                 certificates)"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Unreached {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+impl Unreached {
+    /// `error`, told with where the request was for. What the SDK reads out of it stays.
+    pub(crate) fn told(error: ConnectorError, destination: Destination) -> ConnectorError {
+        let (is_timeout, is_io, is_user, kind) = (error.is_timeout(), error.is_io(), error.is_user(), error.as_other());
+        let connection = error.connection_metadata().cloned();
+        let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
+        let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
+        let source = Box::new(Self { destination, cause, source: error.into_source() });
+        let told = match (is_timeout, is_user) {
+            (true, _) => ConnectorError::timeout(source),
+            (_, true) => ConnectorError::user(source),
+            _ if is_io => ConnectorError::io(source),
+            _ => ConnectorError::other(source, kind),
+        };
+        match connection {
+            Some(connection) => told.with_connection(connection),
+            None => told,
+        }
+    }
+
+    /// That the destination did not answer in time.
+    pub(crate) fn late(destination: Destination) -> Self {
+        Self { destination, cause: Cause::timed_out(), source: BoxError::from("no answer in time") }
+    }
+
+    /// For the error that is told of it.
+    pub(crate) fn as_cause(&self) -> secret::error::Cause {
+        cause_at(&self.destination, &self.cause)
+    }
+
+    /// The one that `error` was made of.
+    pub(crate) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        chain(error).find_map(|link| link.downcast_ref())
+    }
+}
+
+/// `cause`, at `destination`, for an error.
+pub(crate) fn cause_at(destination: &Destination, cause: &Cause) -> secret::error::Cause {
+    secret::error::Cause {
+        code: cause.code.into(),
+        message: format!("{destination}: {cause}"),
+        place: Some((destination.host.clone(), destination.port)),
+    }
+}
+
+tokio::task_local! {
+    static LAST: Arc<Mutex<Option<Destination>>>;
+}
+
+/// Where the requests of an attempt went.
+#[derive(Clone, Default)]
+pub(crate) struct Trace(Arc<Mutex<Option<Destination>>>);
+
+impl Trace {
+    /// Runs `attempt`; its requests are noted.
+    pub(crate) async fn of<T>(&self, attempt: impl Future<Output = T>) -> T {
+        LAST.scope(self.0.clone(), attempt).await
+    }
+
+    /// Where the last request went that has no answer yet.
+    pub(crate) fn unanswered(&self) -> Option<Destination> {
+        self.0.lock().clone()
+    }
+
+    /// Notes that a request of this task goes to `destination`, or (`None`) that it was answered.
+    pub(crate) fn note(destination: Option<&Destination>) {
+        // Outside of an attempt nobody asks.
+        LAST.try_with(|last| *last.lock() = destination.cloned()).unwrap_or_default();
+    }
+}

@@ -1,0 +1,197 @@
+//! A rotation that is made here and not by AWS: whose turn it is, the steps, the check of what is live.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use super::hooks::HookContext;
+use super::policy::Policy;
+use super::staged::{self, GivenUp, Job, Made, Source};
+use super::steps::{StepLog, failed};
+use super::{FIRST_POLL, LONGEST_POLL, PATIENCE, Place, RotationManager, StepsEnded, Trigger, late};
+use crate::timer::Deadline;
+use aws::{Aws, Description, Version};
+use cache::tiered::{Lease, Leased};
+use secret::backoff::{Backoff, Jitter};
+use secret::error::{ErrorCode, Result, SecretError};
+use secret::report::Ending;
+
+impl RotationManager {
+    /// The steps that are taken here, once it is clear that they may be.
+    pub(super) async fn make_live(
+        self: &Arc<Self>,
+        place: &Place,
+        before: Version,
+        said: &Description,
+        (source, trigger): (Source, Trigger),
+        log: &mut StepLog,
+    ) -> Result<StepsEnded> {
+        let aws = self.aws(&place.id)?;
+        let (lease, live) = match self.wait_for_others(aws, place, before).await? {
+            Turn::Finished(version) => return Ok(StepsEnded::by_another(version)),
+            Turn::Ours(lease, live) => (lease, *live),
+        };
+        let spec = self.spec(&place.name);
+        let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
+        let mut job = self.job(aws, place, self.told(place, &live)?, &policy, trigger);
+        match job.make_live(log, &live, said, source).await {
+            Ok(made) => {
+                self.follow(place, &made.candidate.version).await;
+                let late = |late| self.settle(place, &live, &policy, late, lease);
+                self.check(place, job, log, &live, made, late).await
+            }
+            Err(GivenUp { overtaken: Some(version), .. }) if place.is_done(&live.id, &version) => {
+                Ok(StepsEnded::by_another(version))
+            }
+            Err(GivenUp { error, tried, .. }) => {
+                if let Some((candidate, claim)) = tried {
+                    let late = late::Late { candidate, claim, hooks: job.late.into_inner() };
+                    self.settle(place, &live, &policy, late, lease).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn job<'a>(
+        &'a self,
+        aws: &'a Aws,
+        place: &'a Place,
+        told: HookContext,
+        policy: &'a Policy,
+        trigger: Trigger,
+    ) -> Job<'a> {
+        let parts = &self.parts;
+        Job {
+            aws,
+            reads: &parts.reads,
+            tasks: &parts.tasks,
+            hooks: &*parts.hooks,
+            hook_timeout: parts.config.hook_timeout,
+            id: &place.id,
+            key: place.key(),
+            place,
+            told,
+            policy,
+            generate_in_aws: parts.config.generate_in_aws,
+            audit: parts.audit.as_deref(),
+            is_declared: self.spec(&place.name).is_some_and(|spec| spec.generate),
+            trigger,
+            busy: Arc::default(),
+            late: Mutex::default(),
+        }
+    }
+
+    /// Checks the live value, and takes it back where the policy says so.
+    async fn check<F>(
+        &self,
+        place: &Place,
+        mut job: Job<'_>,
+        log: &mut StepLog,
+        live: &Version,
+        made: Made,
+        settle: impl FnOnce(late::Late) -> F,
+    ) -> Result<StepsEnded>
+    where
+        F: Future<Output = ()>,
+    {
+        let Made { candidate, mut claim } = made;
+        let version = candidate.version.clone();
+        let ended = StepsEnded { resumed: candidate.resumed, version: Some(version.clone()), ..StepsEnded::finished() };
+        let verified = job.verify(log, &candidate).await;
+        let ended = match verified {
+            Ok(()) => ended,
+            Err(error) if !job.policy.rollback => {
+                let why = format!("the new value stays live (the policy takes nothing back): {error}");
+                StepsEnded { ending: Ending::Unverified, error: Some(error.instead(why)), ..ended }
+            }
+            Err(error) => {
+                let is_free = match &mut claim {
+                    Some(claim) => claim.keep(&live.id).await,
+                    None => true,
+                };
+                let back = if is_free {
+                    job.roll_back(log, &live.id, &candidate).await
+                } else {
+                    Err(failed(job.id, "another rotation has begun since"))
+                };
+                match back {
+                    Ok(()) => {
+                        self.follow(place, &live.id).await;
+                        let why = format!("{}: the old value is live again: {error}", job.id);
+                        let error = SecretError::new(ErrorCode::RotationRolledBack, why);
+                        StepsEnded { ending: Ending::RolledBack, error: Some(error), ..ended }
+                    }
+                    Err(stuck) => {
+                        let why = format!(
+                            "{}: the new value (version {version}) is live, was found wrong ({error}) and not taken back: \
+                             {stuck}",
+                            job.id
+                        );
+                        StepsEnded { ending: Ending::Unverified, error: Some(error.instead(why)), ..ended }
+                    }
+                }
+            }
+        };
+        settle(late::Late { candidate, claim, hooks: job.late.into_inner() }).await;
+        Ok(ended)
+    }
+
+    /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
+    /// rotate it at the same time; they still make one and the same version ([`staged`]).
+    async fn wait_for_others(&self, aws: &Aws, place: &Place, mut before: Version) -> Result<Turn> {
+        let id = &place.id;
+        let Some(cache) = self.parts.reads.cache() else { return Ok(Turn::Ours(None, Box::new(before))) };
+        let (end, mut polls) = (Deadline::after(PATIENCE), Backoff::new(FIRST_POLL, LONGEST_POLL, Jitter::Around));
+        loop {
+            // The renewal also gives the lease back, so it runs in any case.
+            let leased = match cache.lease(&format!("rotation:{id}")).await {
+                Leased::Ours(lease, renewal) => {
+                    self.parts.tasks.spawn(renewal);
+                    Some(Some(lease))
+                }
+                Leased::Nowhere => Some(None),
+                Leased::Theirs => None,
+            };
+            let live = staged::live_version(aws, id).await?;
+            if live.id != before.id {
+                if place.is_done(&before.id, &live.id) {
+                    return Ok(Turn::Finished(live.id));
+                }
+                before = live.clone();
+            }
+            match leased {
+                Some(lease) => return Ok(Turn::Ours(lease, Box::new(live))),
+                None if end.has_passed() => return Err(failed(id, "another instance is still rotating it")),
+                None => {}
+            }
+            sleep(polls.next_wait()).await;
+        }
+    }
+
+    pub(super) fn told(&self, place: &Place, live: &Version) -> Result<HookContext> {
+        let Place { name, environment, id, .. } = place;
+        let owner = self.parts.tools.owner(name.as_str());
+        Ok(HookContext {
+            name: name.as_str().to_owned(),
+            environment: environment.as_str(),
+            aws_id: id.to_owned(),
+            tool: owner.as_ref().map(|owner| owner.tool.to_ascii_lowercase()),
+            secret_type: owner.map(|owner| owner.secret_type.to_ascii_lowercase()),
+            rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
+            previous_version: live.id.clone(),
+            version: None,
+            current: place.part(&live.value)?,
+            pending: None,
+        })
+    }
+}
+
+/// Whether this instance has to rotate the secret.
+enum Turn {
+    /// Yes. Holds the lease, if there is Redis, and the live version.
+    Ours(Option<Lease>, Box<Version>),
+    /// No: another instance has made this version live.
+    Finished(String),
+}

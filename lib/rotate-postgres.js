@@ -1,0 +1,56 @@
+'use strict'
+
+// Ready-made rotation hooks for users of PostgreSQL, over the service's own `pg` or a driver of that form.
+
+const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
+const { promisify } = require('node:util')
+const { alternatingUsers, singleUser } = require('./logins')
+
+const ITERATIONS = 4096
+
+/**
+ * What PostgreSQL keeps of a password. Made here, so that the password is in no statement and thus in no server log.
+ *
+ * @param {string} password
+ * @see https://www.postgresql.org/docs/current/catalog-pg-authid.html
+ */
+async function verifier(password) {
+  const salt = randomBytes(16)
+  const salted = await promisify(pbkdf2)(prepared(password), salt, ITERATIONS, 32, 'sha256')
+  const hmac = (/** @type {string} */ text) => createHmac('sha256', salted).update(text).digest()
+  const stored = createHash('sha256').update(hmac('Client Key')).digest('base64')
+  return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString('base64')}$${stored}:${hmac('Server Key').toString('base64')}`
+}
+
+/**
+ * SASLprep, as far as PostgreSQL's clients apply it: it only matters beyond ASCII.
+ *
+ * @param {string} password
+ */
+function prepared(password) {
+  const spaces = /[\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000]/gu
+  const nothing = /\u00AD|\u034F|\u1806|[\u180B-\u180D]|\u200C|\u200D|\u2060|[\uFE00-\uFE0F]|\uFEFF/gu
+  return password.replace(spaces, ' ').replace(nothing, '').normalize('NFKC')
+}
+
+/** @param {string} name */
+const identifier = (name) => `"${name.replaceAll('"', '""')}"`
+
+/** @type {(connection: any, login: { user: string, password: string }) => Promise<void>} */
+async function change(connection, { user, password }) {
+  // ALTER ROLE takes no parameters. Neither quotes nor backslashes are in a verifier.
+  await connection.query(`ALTER ROLE ${identifier(user)} PASSWORD '${await verifier(password)}'`)
+}
+
+/** @type {(connection: any) => Promise<void>} */
+async function ask(connection) {
+  await connection.query('SELECT 1')
+}
+
+/** @param {import('../rotation').SingleUserOptions} options */
+const postgresSingleUser = (options) => singleUser({ ...options, change, ask })
+
+/** @param {import('../rotation').AlternatingUsersOptions} options */
+const postgresAlternatingUsers = (options) => alternatingUsers({ ...options, change, ask })
+
+module.exports = { postgresAlternatingUsers, postgresSingleUser }

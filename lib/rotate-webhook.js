@@ -1,0 +1,71 @@
+'use strict'
+
+// Ready-made rotation hooks that let another service do the work: each step is a signed POST.
+
+const { createHmac, timingSafeEqual } = require('node:crypto')
+const { SecretError } = require('./errors')
+
+const STEPS = /** @type {const} */ (['set', 'test', 'verify', 'undo'])
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+const TIMESTAMP = 'x-tcs-timestamp'
+const SIGNATURE = 'x-tcs-signature'
+
+/** @param {string} key @param {string} timestamp @param {string} body */
+const signatureOf = (key, timestamp, body) =>
+  `v1=${createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex')}`
+
+/** @param {import('../rotation').WebhookOptions} options @returns {import('../index').RotationHooks} */
+function webhook({ url, signingKey, headers = {}, steps = STEPS, fetch = globalThis.fetch }) {
+  const { href, protocol, hostname } = new URL(url)
+  if (protocol !== 'https:' && !LOOPBACK.has(hostname)) {
+    throw new SecretError('CONFIG_INVALID', 'the URL of the webhook must be https: it is sent secrets')
+  }
+  if (typeof signingKey !== 'string' || signingKey.length < 16) {
+    throw new SecretError('CONFIG_INVALID', 'the webhook needs a signingKey of 16 characters or more')
+  }
+  /** @param {(typeof STEPS)[number]} step @param {import('../rotation').RotationHookContext} context */
+  const post = async (step, context) => {
+    const { name, environment, tool, secretType, rotationType, versionId, previousVersionId, signal } = context
+    const values = { currentValue: context.currentValue(), newValue: context.newValue() }
+    const about = { name, environment, tool, secretType, rotationType, versionId, previousVersionId }
+    const body = JSON.stringify({ step, ...about, ...values })
+    const timestamp = String(Math.floor(Date.now() / 1000))
+    const own = {
+      'content-type': 'application/json',
+      'idempotency-key': `${versionId}-${step}`,
+      [TIMESTAMP]: timestamp,
+      [SIGNATURE]: signatureOf(signingKey, timestamp, body),
+    }
+    const response = await fetch(href, {
+      method: 'POST',
+      headers: { ...headers, ...own },
+      body,
+      signal,
+      redirect: 'error',
+    })
+    await response.body?.cancel()
+    if (!response.ok) throw Object.assign(new Error('the webhook refused'), { code: `HTTP_${response.status}` })
+  }
+  return Object.fromEntries(
+    STEPS.filter((step) => steps.includes(step)).map((step) => [
+      step,
+      (/** @type {import('../rotation').RotationHookContext} */ context) => post(step, context),
+    ]),
+  )
+}
+
+/** @param {import('../rotation').WebhookRequest} request */
+function verifyWebhook({ body, headers, signingKey, toleranceSeconds = 300 }) {
+  const header = (/** @type {string} */ name) => {
+    const value = typeof headers.get === 'function' ? headers.get(name) : /** @type {any} */ (headers)[name]
+    return typeof value === 'string' ? value : ''
+  }
+  const timestamp = header(TIMESTAMP)
+  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > toleranceSeconds) return false
+  const [given, own] = [header(SIGNATURE), signatureOf(signingKey, timestamp, String(body))].map((text) =>
+    Buffer.from(text),
+  )
+  return given.length === own.length && timingSafeEqual(given, own)
+}
+
+module.exports = { verifyWebhook, webhook }

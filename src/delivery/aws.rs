@@ -1,0 +1,27 @@
+//! What AWS is asked for besides secrets.
+
+use napi_derive::napi;
+
+use super::native::NativeDelivery;
+use crate::credentials::NativeCredentials;
+use crate::messages::Outcome;
+use crate::reports::identity::AwsIdentity;
+
+#[napi]
+impl NativeDelivery {
+    /// `identity`.
+    #[napi(catch_unwind)]
+    pub fn identity(&self, id: u32) {
+        self.start(id, |delivery| async move {
+            let caller = delivery.identity().await?;
+            Ok(caller.map_or(Outcome::Null, |caller| Outcome::report(AwsIdentity::from(caller))))
+        });
+    }
+
+    /// The credentials that were asked for, or why there are none.
+    #[napi(catch_unwind)]
+    pub fn credentials_are(&self, id: u32, given: Option<NativeCredentials>, problem: Option<String>) {
+        let why = || problem.unwrap_or_else(|| "aws.credentials gave no credentials".to_owned());
+        self.credentials.answer(id, given.ok_or_else(why));
+    }
+}
