@@ -95,6 +95,28 @@ describe('npm run conformance', () => {
     expect([expected.status, expected.stdout]).toEqual([0, expect.stringContaining('1 differ (1 of them known)')])
   })
 
+  test('a permission that the identity lacks is no difference of AWS, and a throttled call is tried again', async () => {
+    await aws.deny({ actions: ['GetRandomPassword', 'UpdateSecretVersionStage'] })
+    await aws.fault({
+      action: { error: { status: 400, code: 'ThrottlingException' } },
+      match: { operation: 'DescribeSecret' },
+      times: 2,
+    })
+    const only = ['rotate.random-password', 'stage.needs-from', 'write.staged-beside-live'].flatMap((id) => [
+      '--only',
+      id,
+    ])
+    const { status, stdout } = await run(['--endpoint', aws.url, '--json', ...only])
+    await aws.allow()
+    await aws.clearFaults()
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout).rules.map(({ id, result, seen }) => [id, result, seen])).toEqual([
+      ['write.staged-beside-live', 'agrees', 'live: AWSCURRENT, staged: AWSPENDING'],
+      ['stage.needs-from', 'could not be asked', 'AccessDeniedException: this identity may not'],
+      ['rotate.random-password', 'could not be asked', 'GetRandomPassword: AccessDeniedException'],
+    ])
+  })
+
   test('refuses what it does not understand, before it asks', async () => {
     const file = path.join(directory, 'strange.json')
     fs.writeFileSync(file, '{ "no.such-rule": "x" }')

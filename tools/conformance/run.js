@@ -42,8 +42,10 @@ Exit code 0: nothing differs but what --known names. 1: something does, or somet
  */
 async function ask(world, each = () => {}, only = ['']) {
   const rows = []
-  for (const { ask: question, ...rule } of RULES.filter(({ id }) => only.some((start) => id.startsWith(start)))) {
-    const row = { ...rule, ...(await answered(world, question)) }
+  for (const { ask: question, rights, ...rule } of RULES.filter(({ id }) =>
+    only.some((start) => id.startsWith(start)),
+  )) {
+    const row = { ...rule, ...(await answered(world, question, rights)) }
     // Texts of a stand-in may hold names; what is the same in every run is shown.
     row.seen = row.seen.replaceAll(world.prefix, '…/')
     rows.push(row)
@@ -52,10 +54,12 @@ async function ask(world, each = () => {}, only = ['']) {
   return rows
 }
 
-/** @param {World} world @param {import('./verdict').Rule['ask']} question @returns {Promise<import('./verdict').Verdict>} */
-async function answered(world, question) {
+/** @param {World} world @param {import('./verdict').Rule['ask']} question @param {boolean} [rights] @returns {Promise<import('./verdict').Verdict>} */
+async function answered(world, question, rights) {
   try {
-    return await question(world)
+    const verdict = await question(world)
+    if (rights || verdict.result !== 'differs' || !verdict.seen.includes('AccessDeniedException')) return verdict
+    return { result: 'could not be asked', seen: `${verdict.seen}: this identity may not` }
   } catch (error) {
     if (error instanceof Unasked) return { result: 'could not be asked', seen: error.message }
     throw error

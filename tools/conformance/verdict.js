@@ -7,8 +7,9 @@
 /**
  * A rule of AWS that this package relies on.
  *
- * @typedef {{ id: string, parts: string, rule: string, source: string, ask: (world: import('./world').World) => Promise<Verdict> }} Rule
- *   `parts`: where the design's reading of AWS has it: A wrong once, B about to be built wrong, D right, E to be measured.
+ * @typedef {{ id: string, parts: string, rule: string, source: string, rights?: true, ask: (world: import('./world').World) => Promise<Verdict> }} Rule
+ *   `parts`: where the design's reading of AWS has it: A wrong once, B about to be built wrong, D right, E to be measured. `rights`: a denial
+ *   is an answer, and not a permission that this identity lacks.
  */
 
 /** The rule could not be asked here, and why. */

@@ -27,6 +27,13 @@ const UNKNOWN_OPERATION = [
   'UnknownOperation',
   'UnknownOperationException',
 ]
+/** Codes that do not say whether a secret is there. */
+const WHO_KNOWS = ['AccessDeniedException', 'ThrottlingException', 'InternalServiceError']
+/** How often a removal, and a throttled call, is tried. */
+const REMOVALS = 8
+const THROTTLED = 5
+/** "ListSecrets might not reflect changes from the last five minutes", in milliseconds. */
+const LIST_PATIENCE_MS = 330_000
 const NAME_SPACE = 'tcs-conformance/'
 
 /** A call got no answer. */
@@ -78,9 +85,15 @@ class World {
    */
   async call(operation, input, client = this.client) {
     if (this.stopped !== undefined) throw new Interrupted(`ended by ${this.stopped}`)
-    const sent = send(client, operation, input)
-    this.last = sent.catch(() => {})
-    const answer = await sent
+    /** @type {Answer} */
+    let answer
+    for (let attempt = 1; ; attempt++) {
+      const sent = send(client, operation, input)
+      this.last = sent.catch(() => {})
+      answer = await sent
+      if (answer.code !== 'ThrottlingException' || attempt === THROTTLED || this.stopped !== undefined) break
+      await delay(200 * 2 ** attempt)
+    }
     if (answer.status === 501 || UNKNOWN_OPERATION.includes(answer.code ?? '')) {
       throw new Unasked(`${operation} is not there`)
     }
@@ -130,15 +143,21 @@ class World {
    * @template T
    * @param {() => Promise<T>} ask
    * @param {(answer: T) => boolean} fits
+   * @param {number} [patience] In milliseconds.
    * @returns {Promise<T>}
    */
-  async settled(ask, fits) {
-    const end = Date.now() + this.patience
+  async settled(ask, fits, patience = this.patience) {
+    const end = Date.now() + patience
     for (;;) {
       const answer = await ask()
       if (fits(answer) || Date.now() >= end) return answer
       await delay(500)
     }
+  }
+
+  /** How long a list may take to show what was written. */
+  get listPatience() {
+    return this.endpoint === undefined ? LIST_PATIENCE_MS : 0
   }
 
   /** The id of a version of this run's own. */
@@ -274,14 +293,18 @@ async function listedBelow(client, prefix) {
   return names
 }
 
-/** @param {sdk.SecretsManagerClient} client @param {string} SecretId */
+/** Removes a secret. Returns false where it is still there. @param {sdk.SecretsManagerClient} client @param {string} SecretId */
 async function removed(client, SecretId) {
-  for (let attempt = 1; attempt <= 4; attempt++) {
+  for (let attempt = 1; attempt <= REMOVALS; attempt++) {
     const { code } = await send(client, 'DeleteSecret', { SecretId, ForceDeleteWithoutRecovery: true })
     if (code === undefined || code === 'ResourceNotFoundException') return true
+    // Names that AWS refused to create are refused here too.
+    const described = await send(client, 'DescribeSecret', { SecretId })
+    if (described.code !== undefined && !WHO_KNOWS.includes(described.code)) return true
     if (code === 'AccessDeniedException') await send(client, 'DeleteResourcePolicy', { SecretId })
     // Where a secret that is marked for deletion cannot be removed.
     if (code === 'InvalidRequestException') await send(client, 'RestoreSecret', { SecretId })
+    // A replica may still be on its way out.
     await delay(300 * attempt)
   }
   return false

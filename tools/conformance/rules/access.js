@@ -81,6 +81,7 @@ const allow = (/** @type {string} */ Resource, more = {}) => [
 const rules = [
   {
     id: 'denied.code',
+    rights: true,
     parts: 'D',
     rule: 'A denied read is AccessDeniedException with HTTP 400: told apart by the code and not by the status.',
     source: api('CommonErrors'),
@@ -91,6 +92,7 @@ const rules = [
   },
   {
     id: 'denied.in-batch',
+    rights: true,
     parts: 'A3 E',
     rule: 'A secret that is denied is among Errors of a batch, with AccessDeniedException, and the others are answered.',
     source: BATCH,
@@ -105,6 +107,7 @@ const rules = [
   },
   {
     id: 'stage-condition.read',
+    rights: true,
     parts: 'A3',
     rule: 'Under a condition on secretsmanager:VersionStage a read that names no stage is denied, and one with AWSCURRENT is not.',
     source: 'https://github.com/aws/aws-cli/issues/5031',
@@ -116,6 +119,7 @@ const rules = [
   },
   {
     id: 'stage-condition.by-id',
+    rights: true,
     parts: 'A3',
     rule: 'Under that condition a read by version id alone is denied as well, and one that names the label too is not.',
     source: KEYS,
@@ -128,6 +132,7 @@ const rules = [
   },
   {
     id: 'stage-condition.batch',
+    rights: true,
     parts: 'A3 E',
     rule: 'Under that condition a batch, which cannot name a stage, has the secret among Errors as denied, or its value.',
     source: KEYS,
@@ -141,6 +146,7 @@ const rules = [
   },
   {
     id: 'grant.exact-arn',
+    rights: true,
     parts: 'A4 E',
     rule: 'Granted by complete ARNs, a secret that does not exist is denied and not missing.',
     source: MISSING,
@@ -152,6 +158,7 @@ const rules = [
   },
   {
     id: 'grant.prefix',
+    rights: true,
     parts: 'A4 E',
     rule: 'Granted by a prefix and *, a secret that does not exist is ResourceNotFoundException.',
     source: MISSING,
@@ -162,6 +169,7 @@ const rules = [
   },
   {
     id: 'grant.six-wildcards',
+    rights: true,
     parts: 'A4 E',
     rule: 'Granted by NAME-??????, a secret that does not exist is denied or missing: AWS does not document which.',
     source: 'https://github.com/aws/aws-cli/issues/3474',
@@ -173,6 +181,7 @@ const rules = [
   },
   {
     id: 'grant.tag',
+    rights: true,
     parts: 'A4 E',
     rule: 'Granted by a tag of the secret, a secret that does not exist is denied.',
     source: guide('auth-and-access-abac.html'),
@@ -190,6 +199,7 @@ const rules = [
   },
   {
     id: 'grant.batch-on-star',
+    rights: true,
     parts: 'D',
     rule: 'BatchGetSecretValue granted on a secret is of no use: it has to be granted on *.',
     source: KEYS,
@@ -203,6 +213,7 @@ const rules = [
   },
   {
     id: 'grant.create',
+    rights: true,
     parts: 'A4 E',
     rule: 'CreateSecret within a grant tells what exists: ResourceExistsException also where reading is denied.',
     source: api('API_CreateSecret'),

@@ -283,6 +283,7 @@ const rules = [
       const seen = await world.settled(
         async () => [await listed({}), await listed({ IncludePlannedDeletion: true })],
         ([plain, asked]) => !plain && asked,
+        world.listPatience,
       )
       return verdict(!seen[0] && seen[1], `listed: ${seen[0]}, when asked for: ${seen[1]}`)
     },
@@ -307,6 +308,7 @@ async function filtered(world, operation, member) {
         `other case: ${await count(`${world.prefix}THREE/`)}`,
       ].join(', '),
     (now) => now.startsWith('prefix: 3'),
+    world.listPatience,
   )
   return verdict(seen === 'prefix: 3, middle: 0, other case: 0', seen)
 }
@@ -331,7 +333,7 @@ async function paged(world, operation, member) {
     const all = secrets.every(({ Name }) => found.has(Name))
     return `${all ? 'all' : `${found.size} of 3`} in pages of ${sizes.join(', ')}`
   }
-  const seen = await world.settled(walk, (now) => now.startsWith('all'))
+  const seen = await world.settled(walk, (now) => now.startsWith('all'), world.listPatience)
   const sizes = /pages of (.*)$/.exec(seen)?.[1].split(', ').map(Number)
   return verdict(seen.startsWith('all') && sizes !== undefined && sizes.every((size) => size <= 2), seen)
 }
