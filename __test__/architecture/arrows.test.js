@@ -217,6 +217,7 @@ const JAVASCRIPT = {
     'env-file',
     'glob',
     'judgement',
+    'declaration',
     'secrets',
     'validations',
     'doctor',
