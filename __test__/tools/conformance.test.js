@@ -56,10 +56,12 @@ describe('npm run conformance', () => {
     await aws.stop()
   })
 
+  const file = (/** @type {string} */ name) => path.join(directory, name)
+
   /** @param {string[]} args @param {(child: import('node:child_process').ChildProcess, output: () => string) => void} [meanwhile] */
-  async function run(args, meanwhile) {
+  async function run(args, meanwhile, env = {}) {
     const child = spawn(process.execPath, [path.join(root, 'tools', 'conformance'), ...args], {
-      env: { ...process.env, NODE_NO_WARNINGS: '1', AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' },
+      env: { ...process.env, NODE_NO_WARNINGS: '1', AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', ...env },
     })
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (chunk) => {
@@ -159,6 +161,18 @@ describe('npm run conformance', () => {
     expect(status).toBe(0)
     const left = await names()
     expect(left.filter((name) => name?.startsWith('tcs-conformance/'))).toEqual(['tcs-conformance/ba9876543210/a'])
+  })
+
+  test('says what is missing to sign with, before it makes anything', async () => {
+    const nowhere = { AWS_CONFIG_FILE: file('none'), AWS_SHARED_CREDENTIALS_FILE: file('none') }
+    const unset = { AWS_REGION: '', AWS_DEFAULT_REGION: '', AWS_PROFILE: '', AWS_EC2_METADATA_DISABLED: 'true' }
+    const env = { ...nowhere, ...unset, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' }
+    expect(await run([], undefined, env)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^there is no region/),
+    })
+    const { status, stderr } = await run(['--region', 'eu-central-1'], undefined, env)
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^there are no credentials: [^\n]+\n$/)])
   })
 
   test('says that a place which cannot be reached was not asked', async () => {

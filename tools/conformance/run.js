@@ -75,6 +75,7 @@ async function answered(world, question, rights) {
  */
 async function conformance(place, { each, only, started } = {}) {
   const world = new World(place)
+  await world.check()
   started?.(world)
   let left = /** @type {string[]} */ ([])
   let rows = /** @type {Row[]} */ ([])

@@ -75,6 +75,16 @@ class World {
     return client
   }
 
+  /** Rejects where requests cannot even be signed, before anything is made. */
+  async check() {
+    await this.client.config.region().catch(() => {
+      throw new Error('there is no region: give --region, or set AWS_REGION')
+    })
+    await this.client.config.credentials().catch((/** @type {Error} */ { message }) => {
+      throw new Error(`there are no credentials: ${message}`)
+    })
+  }
+
   /**
    * One signed call. A refusal is an answer.
    *
