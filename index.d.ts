@@ -365,6 +365,26 @@ export interface AwsOptions {
   secretIdTemplate?: string | Unset
 }
 
+/** A region that gets replicas of new secrets. */
+export interface ReplicaRegion {
+  /** The region of the replica. */
+  region: string
+  /** The key that encrypts the replica. Default: the key of AWS. */
+  kmsKeyId?: string | Unset
+}
+
+/** What secrets get that a migration makes in AWS. */
+export interface MigrationOptions {
+  /** The key that encrypts them: ARN, id or alias. Readers in other accounts need the ARN. Default: the key of AWS. */
+  kmsKeyId?: string | Unset
+  /** Their description. Default: none. */
+  description?: string | Unset
+  /** Their tags, beside those of this package, which say who manages a secret, its environment and its tool. As an object by key. */
+  tags?: Readonly<Record<string, string>> | Unset
+  /** Regions that get replicas. Default: `[]`. */
+  replicaRegions?: readonly (string | ReplicaRegion)[] | Unset
+}
+
 /** The env file. */
 export interface EnvFileOptions {
   /**
@@ -683,6 +703,8 @@ export interface SecretDeliveryOptions {
   runtime?: RuntimeOptions | Unset
   /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
   cache?: CacheOptions | false | Unset
+  /** What secrets get that a migration makes in AWS. */
+  migration?: MigrationOptions | Unset
   /** See [Rotation](docs/rotation.md). */
   rotation?: RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
@@ -1198,7 +1220,7 @@ export interface AppliedSecret {
    * `kept`: AWS already had the value. `different`: AWS has another value, and `overwrite` is not set. `absent`: the
    * file has no value.
    */
-  outcome: 'created' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
+  outcome: 'created' | 'filled' | 'updated' | 'kept' | 'different' | 'absent' | 'failed'
   /** Id of the live version in AWS; `null` when AWS has none. */
   versionId: string | null
   /**

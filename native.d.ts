@@ -64,7 +64,7 @@ export declare class NativeDelivery {
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
   /** `getToolSecrets`. */
-  getToolSecrets(id: number, tool: string, variables: Record<string, string>, readers: number, maxAgeSeconds?: number | undefined | null): void
+  getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null, readers?: number | undefined | null): void
   /** Whether there is an audit log. */
   isAudited(): boolean
   /** Whether a read needs the process variables at once. */
@@ -104,7 +104,7 @@ export declare class NativeDelivery {
   /** `getSecretFromRuntime`. */
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
-  getSecretVersions(id: number, name: string, fresh: boolean, readers: number): void
+  getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */

@@ -482,13 +482,13 @@ class SecretDelivery {
   async #readTool(toolName, maxAgeSeconds) {
     const found = this.#variables.forTool(toolName)
     if (maxAgeSeconds !== undefined) {
-      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, 1, maxAgeSeconds))
+      return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
     const cached = this.#native.cachedTool(toolName)
     if (cached !== null) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
-      this.#native.getToolSecrets(id, toolName, found, callers, undefined),
+      this.#native.getToolSecrets(id, toolName, found, undefined, callers),
     )
     return copyOf(shared)
   }

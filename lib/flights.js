@@ -66,7 +66,12 @@ class Flights {
     flight.promise = new Promise((resolve, reject) => {
       queueMicrotask(() => {
         flight.hasBegun = true
-        this.#start((id) => begin(id, flight.callers), landed).then(resolve, reject)
+        try {
+          this.#start((id) => begin(id, flight.callers), landed).then(resolve, reject)
+        } catch (error) {
+          landed()
+          reject(error)
+        }
       })
     })
     this.#underWay.set(key, flight)

@@ -88,6 +88,7 @@ const RUST = {
     'export',
     'events',
     'rotation',
+    'writing',
     'config',
     'delivery',
     'health',

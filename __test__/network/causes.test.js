@@ -150,7 +150,7 @@ describe('AWS', () => {
 
   test('the deadline tells of the attempts before', async () => {
     await aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } }, times: 1 })
-    await aws.fault({ action: { delayMs: 5000 } })
+    await aws.fault({ action: { delayMs: 60_000 } })
     const error = await deliver({ timeoutMs: 900, maxAttempts: 3 })
       .getSecret('A_B')
       .catch((reason) => reason)

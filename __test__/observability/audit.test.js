@@ -77,6 +77,8 @@ test('every value that is delivered, and every refusal, has its record', async (
   expect(all[5].environment).toBe('staging')
   expect(new Set(all.map(({ caller }) => caller))).toEqual(new Set(['billing']))
   expect(all[0]).toMatchObject({ environment: 'production', pid: process.pid, version: expect.any(String) })
+  // AWS's id of the request, as CloudTrail has it; a cached read asked nothing.
+  expect([all[0].request, all[1].request]).toEqual([expect.stringMatching(/^[0-9a-f-]{8,64}$/), undefined])
   expect(all.at(-2).version).toBe(versionId)
   expect(fs.readFileSync(log, 'utf8')).not.toMatch(/value|by-hand/)
   expect(fs.statSync(log).mode & 0o777).toBe(0o600)
@@ -228,7 +230,8 @@ test.each([
   async (_, env) => {
     let expected = 0
     for (let round = 0; round < 2; round++) {
-      const told = await killed(20_000, env)
+      // Taking over records takes a while on a busy machine: fewer of them, where each read has one.
+      const told = await killed(env.TEST_HITS === 'each' ? 5_000 : 20_000, env)
       expected += [...told.values()].reduce((a, b) => a + b, 0)
     }
     // The next process that opens the log takes over what the dead ones left.

@@ -81,6 +81,8 @@ test('installs with nothing to compile and nothing but what is published', () =>
     'ops',
     'package.json',
     'tcs-secrets.schema.json',
+    'rotation.d.ts',
+    'rotation.js',
     'testing.d.ts',
     'testing.js',
   ])

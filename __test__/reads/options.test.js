@@ -126,6 +126,7 @@ describe('every option that index.d.ts declares', () => {
     'aws.credentials.accessKeyId': 'a',
     'aws.credentials.secretAccessKey': 'b',
     'aws.failoverRegions[].region': 'eu-west-1',
+    'migration.replicaRegions[].region': 'eu-west-1',
     'cache.redis.url': 'rediss://localhost',
     'cache.encryptionKeys[].id': 'k1',
     'cache.encryptionKeys[].key': KEY,

@@ -101,7 +101,7 @@ module.exports = (program, handle) => {
   })
     .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
     .option('-n, --lines <count>', 'number of records', '20')
-    .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C; with --json one document a line')
+    .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C')
     .option('--secret <name>', 'only records of this secret')
     .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
     .action(

@@ -31,7 +31,10 @@ module.exports = (program, handle) => {
       '--audit-log <file>',
       "the service's log (default: audit.path, else TCS_AUDIT_LOG, else secret-audit.jsonl)",
     )
-    .option('--audit-key-file <file>', 'file with the key of a keyed log, as base64 text (default: audit.key)')
+    .option(
+      '--audit-key-file <file>',
+      'file with the key of a keyed log, as base64 text (default: audit.key, else TCS_AUDIT_KEY)',
+    )
     .action(
       handle(async (context, { out, auditLog, auditKeyFile }) => {
         if (out === undefined && !context.terminal.json) {
@@ -112,7 +115,8 @@ async function audited({ directory, options }, environment, { auditLog, auditKey
   const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
   const nothing = { log: null, verification: null, traffic: null, error: null }
   if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
-  const key = auditKeyFile === undefined ? (configuredKey ?? undefined) : readKey(auditKeyFile)
+  const key =
+    auditKeyFile === undefined ? (configuredKey ?? (process.env.TCS_AUDIT_KEY || undefined)) : readKey(auditKeyFile)
   try {
     const verification = await library().verifyAuditLog(log, { key })
     return { log, verification, traffic: await trafficOf(log, environment), error: null }

@@ -94,12 +94,12 @@ impl NativeDelivery {
         id: u32,
         tool: String,
         variables: HashMap<String, String>,
-        readers: u32,
         max_age_seconds: Option<f64>,
+        readers: Option<u32>,
     ) {
         let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
         self.start(id, |delivery| async move {
-            let found = delivery.get_tool(&tool, &variables, freshness, readers).await?;
+            let found = delivery.get_tool(&tool, &variables, freshness, readers.unwrap_or(1)).await?;
             Ok(Outcome::Secrets(found.into_iter().map(|(kind, found)| (kind, found.value)).collect()))
         });
     }

@@ -70,9 +70,9 @@ impl NativeDelivery {
 
     /// `getSecretVersions`.
     #[napi(catch_unwind)]
-    pub fn get_secret_versions(&self, id: u32, name: String, fresh: bool, readers: u32) {
+    pub fn get_secret_versions(&self, id: u32, name: String, fresh: bool, readers: Option<u32>) {
         self.start_named(id, &name, |delivery, name| async move {
-            Ok(Outcome::report(SecretVersions::from(&*delivery.versions(&name, fresh, readers).await?)))
+            Ok(Outcome::report(SecretVersions::from(&*delivery.versions(&name, fresh, readers.unwrap_or(1)).await?)))
         });
     }
 }

@@ -63,7 +63,7 @@ class AwsEndpoint {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`)
   }
 
-  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret? }, times?, probability? }`, see crates/aws-endpoint. */
+  /** @param {object} fault `{ action: { error: { status, code } } | { delayMs } | …, match?: { operation?, secret?, stage? }, times?, probability? }`, see crates/aws-endpoint. */
   fault(fault) {
     return request(`${this.url}/_control/faults`, 'POST', fault)
   }

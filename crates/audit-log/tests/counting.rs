@@ -204,12 +204,15 @@ fn each_file_says_who_writes_and_old_files_go_with_a_record() {
     }
     let mut second = options(&path);
     second.keep = Duration::ZERO;
+    // A name of an old file that is none is left alone.
+    std::fs::create_dir(directory.path().join("audit-19700101T000000Z-000099.jsonl")).expect("made");
     // The names have whole seconds.
     let begun = common::now();
     common::until("a second has passed", || (common::now() - begun) > SECOND + SECOND / 10);
     let log = AuditLog::open(second).expect("opened");
     append(&log, "c-0-100");
     log.close(SECOND).expect("closed");
+    std::fs::remove_dir(directory.path().join("audit-19700101T000000Z-000099.jsonl")).expect("left alone");
     assert_eq!(common::files(&path), std::slice::from_ref(&path));
     let found = intact(&path);
     assert_eq!((found.sums.first_file, found.sums.expired_through), (files.len() as u64, files.len() as u64 - 1));

@@ -35,13 +35,14 @@ pub struct Fault {
     action: Action,
     operation: Option<String>,
     secret: Option<String>,
+    stage: Option<String>,
     times: Option<u32>,
     probability: f64,
 }
 
 impl Fault {
     fn new(action: Action) -> Self {
-        Self { action, operation: None, secret: None, times: None, probability: 1.0 }
+        Self { action, operation: None, secret: None, stage: None, times: None, probability: 1.0 }
     }
 
     /// Answers with an AWS error.
@@ -98,6 +99,13 @@ impl Fault {
         self
     }
 
+    /// Limits the fault to calls that name one staging label.
+    #[must_use]
+    pub fn stage(mut self, label: &str) -> Self {
+        self.stage = Some(label.into());
+        self
+    }
+
     /// Limits how often the fault happens.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -142,6 +150,7 @@ impl Fault {
             action,
             operation: text(matching, "operation"),
             secret: text(matching, "secret"),
+            stage: text(matching, "stage"),
             times: json.get("times").and_then(Json::as_u64).and_then(|times| u32::try_from(times).ok()),
             probability: json.get("probability").and_then(Json::as_f64).unwrap_or(1.0),
         })
@@ -183,10 +192,11 @@ impl Faults {
     }
 
     /// Returns the first fault that matches, and counts that it happened.
-    pub(crate) fn next(&mut self, operation: &str, secret: Option<&str>) -> Option<Action> {
+    pub(crate) fn next(&mut self, operation: &str, secret: Option<&str>, stage: Option<&str>) -> Option<Action> {
         let rule = self.rules.iter_mut().find(|rule| {
             rule.operation.as_deref().is_none_or(|wanted| wanted == operation)
                 && rule.secret.as_deref().is_none_or(|wanted| Some(wanted) == secret)
+                && rule.stage.as_deref().is_none_or(|wanted| Some(wanted) == stage)
                 && rule.times != Some(0)
                 && fastrand::f64() < rule.probability
         })?;

@@ -255,7 +255,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         let mut state = lock(&shared);
         state.calls.total += 1;
         *state.calls.by_operation.entry(operation.clone()).or_default() += 1;
-        state.faults.next(&operation, secret.as_deref())
+        state.faults.next(&operation, secret.as_deref(), input.get("VersionStage").and_then(Json::as_str))
     };
     if !header("authorization").starts_with("AWS4-HMAC-SHA256") {
         return Ok(failure(

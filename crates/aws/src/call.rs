@@ -6,7 +6,6 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::awake::{Attempt, attempt, within};
@@ -25,6 +24,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// The attempts for a region when another one can be asked after it.
 const ATTEMPTS_WITH_FAILOVER: u32 = 2;
 
+/// Calls whose last failure is remembered.
+const MOST_FAILING: usize = 256;
+
 /// Why an attempt returned no value.
 enum Unanswered {
     Absent,
@@ -37,8 +39,6 @@ struct Question<'a> {
     id: &'a str,
     /// Whether other regions can be asked in place of one that fails.
     others: bool,
-    /// How the attempt before ended.
-    last_failure: Mutex<Option<SecretError>>,
 }
 
 impl Aws {
@@ -65,7 +65,7 @@ impl Aws {
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
         let others = regions.len() > 1;
-        let question = Question { operation, id, others, last_failure: Mutex::default() };
+        let question = Question { operation, id, others };
         let other = self.elsewhere(id);
         let (aws, regions) = match &other {
             Some(other) if others => (&**other, &other.regions[..]),
@@ -90,21 +90,23 @@ impl Aws {
             }
             Err(first_failure.unwrap_or_else(|| unasked(id)))
         };
-        within(self.freezes, self.timeout, answered).await.unwrap_or_else(|| {
-            let late = self.timed_out(id);
-            Err(match question.last_failure.lock().take() {
-                // What happened to the attempts before says more than that there was no time for another one.
-                Some(last) => late.after(&last),
-                None => late,
-            })
-        })
+        let ended = within(self.freezes, self.timeout, answered).await;
+        if ended.is_some() {
+            aws.failing.lock().remove(id);
+        }
+        ended.unwrap_or_else(|| Err(aws.timed_out(id)))
     }
 
     /// That AWS did not answer about `id` inside the deadline.
     pub fn timed_out(&self, id: &str) -> SecretError {
         let after = self.timeout.as_millis();
         let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
-        SecretError::new(ErrorCode::SourceTimeout, why)
+        let late = SecretError::new(ErrorCode::SourceTimeout, why);
+        match self.failing.lock().remove(id) {
+            // What happened to the attempts before says more than that there was no time for another one.
+            Some(last) => late.after(&last),
+            None => late,
+        }
     }
 
     /// Asks one region, again after transient failures.
@@ -119,7 +121,7 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
-        let Question { operation, id, others, ref last_failure } = *question;
+        let Question { operation, id, others } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
         let (mut attempt, mut clock_was_wrong) = (1, false);
@@ -175,7 +177,7 @@ impl Aws {
             if nature != Nature::Transient || attempt >= most || hopeless {
                 return Err(Unanswered::Failed(error, nature));
             }
-            *last_failure.lock() = Some(error.clone());
+            self.note_failing(id, &error);
             last = Some(error);
             sleep(backoff.next_wait()).await;
             attempt += 1;
@@ -227,6 +229,15 @@ impl Aws {
                 }
             }
         }
+    }
+
+    /// Remembers how an attempt ended, for a deadline that comes before the next one does.
+    fn note_failing(&self, id: &str, error: &SecretError) {
+        let mut failing = self.failing.lock();
+        if failing.len() >= MOST_FAILING {
+            failing.clear();
+        }
+        failing.insert(id.into(), error.clone());
     }
 
     async fn take_token(&self, id: &str) -> Result<()> {

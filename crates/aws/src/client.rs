@@ -60,7 +60,7 @@ pub(super) async fn shared(
     place: Place<'_>,
 ) -> Result<(SdkConfig, Connections)> {
     let profiles = Profiles::load(config).await?;
-    let connections = sdk::connections(config, &profiles).await;
+    let connections = sdk::connections(config, &profiles);
     let loader = sdk::loader(config, &connections, place)
         .credentials_provider(identity.clone())
         // The identity keeps them, for all clients together.

@@ -11,9 +11,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -23,6 +25,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use network::Cause;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
@@ -55,8 +58,17 @@ const READS: [&str; 6] = [
     "GetRandomPassword",
 ];
 
-/// Makes a client without connections, which uses this proxy.
-type Make = dyn Fn(Option<&Proxy>) -> SharedHttpClient + Send + Sync;
+/// Makes a client without connections, which uses this proxy and trusts these certificates.
+type Make = dyn Fn(Option<&Proxy>, Option<&TlsContext>) -> SharedHttpClient + Send + Sync;
+/// Reads the certificates that are trusted, and how that is told.
+type Load = dyn Fn() -> Pin<Box<dyn Future<Output = Tls> + Send>> + Send + Sync;
+
+/// The certificates that are trusted.
+pub(crate) struct Tls {
+    pub(crate) context: TlsContext,
+    /// Where they come from, for messages.
+    pub(crate) origin: Arc<str>,
+}
 
 /// The connections of one region. Clones are the same.
 #[derive(Clone)]
@@ -64,26 +76,21 @@ pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
     make: Box<Make>,
+    load: Box<Load>,
+    /// Read at the first request that needs them: an `http://` endpoint needs none.
+    tls: OnceCell<Tls>,
     proxies: Proxies,
-    /// The certificates that are trusted, for messages.
-    trusted: Arc<str>,
     pool: Mutex<Pool>,
     heard: Mutex<Heard>,
     clock: Clock,
 }
 
+/// The clients in use, made when they are needed.
+#[derive(Default)]
 struct Pool {
     number: u64,
-    direct: SharedHttpClient,
-    /// For `https://` and `http://`, where there is a proxy.
-    proxied: (Option<SharedHttpClient>, Option<SharedHttpClient>),
-}
-
-impl Pool {
-    fn new(number: u64, make: &Make, proxies: &Proxies) -> Self {
-        let proxied = |proxy: &Option<Proxy>| proxy.as_ref().map(|proxy| make(Some(proxy)));
-        Self { number, direct: make(None), proxied: (proxied(&proxies.https), proxied(&proxies.http)) }
-    }
+    /// By whether TLS is spoken, and whether a proxy is on the way.
+    clients: [[Option<SharedHttpClient>; 2]; 2],
 }
 
 /// What is known of the connections in use.
@@ -98,15 +105,21 @@ struct Heard {
 }
 
 impl Connections {
-    /// None yet. `make` makes each pool of them.
+    /// None yet.
     pub(crate) fn new(
-        make: impl Fn(Option<&Proxy>) -> SharedHttpClient + Send + Sync + 'static,
+        make: impl Fn(Option<&Proxy>, Option<&TlsContext>) -> SharedHttpClient + Send + Sync + 'static,
+        load: impl Fn() -> Pin<Box<dyn Future<Output = Tls> + Send>> + Send + Sync + 'static,
         proxies: Proxies,
-        trusted: Arc<str>,
     ) -> Self {
-        let pool = Mutex::new(Pool::new(0, &make, &proxies));
-        let (make, heard, clock) = (Box::new(make), Mutex::default(), Clock::system());
-        Self(Arc::new(Shared { make, proxies, trusted, pool, heard, clock }))
+        Self(Arc::new(Shared {
+            make: Box::new(make),
+            load: Box::new(load),
+            tls: OnceCell::new(),
+            proxies,
+            pool: Mutex::default(),
+            heard: Mutex::default(),
+            clock: Clock::system(),
+        }))
     }
 
     /// The number of the pool that the next request uses.
@@ -118,20 +131,30 @@ impl Connections {
     pub(crate) fn renew(&self, number: u64) {
         let mut pool = self.0.pool.lock();
         if pool.number == number {
-            *pool = Pool::new(number + 1, &*self.0.make, &self.0.proxies);
+            *pool = Pool { number: number + 1, ..Pool::default() };
             self.0.heard.lock().answered.clear();
+        }
+    }
+
+    /// Reads the certificates, where a request to `url` needs them.
+    async fn prepare(&self, url: &str) {
+        let Ok(url) = Url::parse(url) else { return };
+        let is_tls = url.scheme() == "https";
+        if is_tls || self.0.proxies.of(&url).is_some_and(|proxy| proxy.url().starts_with("https:")) {
+            self.0.tls.get_or_init(|| (self.0.load)()).await;
         }
     }
 
     /// The number of the current pool, and its client for `request`.
     fn client(&self, request: &HttpRequest) -> (u64, SharedHttpClient) {
         let url = Url::parse(request.uri()).ok();
-        let is_proxied = url.as_ref().is_some_and(|url| self.0.proxies.of(url).is_some());
-        let is_tls = url.is_some_and(|url| url.scheme() == "https");
-        let pool = self.0.pool.lock();
-        let proxied = if is_tls { &pool.proxied.0 } else { &pool.proxied.1 };
-        let client = proxied.as_ref().filter(|_| is_proxied).unwrap_or(&pool.direct);
-        (pool.number, client.clone())
+        let proxy = url.as_ref().and_then(|url| self.0.proxies.of(url));
+        let is_tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let mut pool = self.0.pool.lock();
+        let number = pool.number;
+        let client = &mut pool.clients[usize::from(is_tls)][usize::from(proxy.is_some())];
+        let make = || (self.0.make)(proxy, self.0.tls.get().map(|tls| &tls.context));
+        (number, client.get_or_insert_with(make).clone())
     }
 
     /// Where `request` goes; `None` when its URL cannot be read.
@@ -140,7 +163,8 @@ impl Connections {
         let (host, port) = host_and_port(&url)?;
         let proxy = self.0.proxies.of(&url).map(Proxy::to_string);
         let is_metadata = gives_credentials(&host) || self.0.proxies.is_metadata(&host, port);
-        Some(Destination { host, port, proxy, is_metadata, trusted: self.0.trusted.clone() })
+        let trusted = self.0.tls.get().map_or_else(Arc::default, |tls| tls.origin.clone());
+        Some(Destination { host, port, proxy, is_metadata, trusted })
     }
 
     fn note_answer(&self, capture: &CaptureSmithyConnection) {
@@ -212,8 +236,9 @@ impl HttpConnector for Connector {
         let (limit, is_read) = (limit(operation), READS.contains(&operation));
         let again = if is_read { request.try_clone() } else { None };
         let (this, signed) = (self.clone(), skew::signed_at(&request));
-        let destination = self.connections.destination(&request);
         HttpConnectorFuture::new(async move {
+            this.connections.prepare(request.uri()).await;
+            let destination = this.connections.destination(&request);
             Trace::note(destination.as_ref());
             let answer = async {
                 match again {

@@ -1,14 +1,25 @@
-//! What a migration needs: secrets that AWS does not have yet, and new live versions of those it has.
+//! What a migration needs: secrets that AWS does not have yet.
 
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretOutput;
-use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
 
-use crate::answer::missing;
 use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::value::SecretValue;
+
+/// What a new secret gets beside its value.
+#[derive(Clone, Debug, Default)]
+pub struct NewSecret {
+    /// A customer-managed key, by its ARN, id or alias; `None`: AWS's own.
+    pub kms_key: Option<String>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+    /// Regions that get replicas, each with a key of its own or AWS's.
+    pub replicas: Vec<(String, Option<String>)>,
+}
 
 impl Aws {
     /// Makes the secret `id`. `token` becomes the id of its first version, so that a repeated attempt makes one secret.
@@ -18,13 +29,19 @@ impl Aws {
     ///
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
-    pub async fn create(&self, id: &str, value: &SecretValue, token: &str, tags: &[(&str, &str)]) -> Result<()> {
-        let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+    pub async fn create(&self, id: &str, value: &SecretValue, token: &str, new: &NewSecret) -> Result<()> {
+        let tags: Vec<Tag> = new.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let replica = |(region, key): &(String, Option<String>)| {
+            ReplicaRegionType::builder().region(region).set_kms_key_id(key.clone()).build()
+        };
+        let replicas: Vec<ReplicaRegionType> = new.replicas.iter().map(replica).collect();
         let read = |_: CreateSecretOutput, _: Option<&str>| Ok(());
         let created = self.call(self.primary(), Operation::Create, id, read, |client| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
             let request = client.create_secret().name(id).client_request_token(token);
+            let request = request.set_kms_key_id(new.kms_key.clone()).set_description(new.description.clone());
+            let request = request.set_add_replica_regions((!replicas.is_empty()).then(|| replicas.clone()));
             request.secret_string(text).set_tags(Some(tags.clone())).send()
         });
         let deleted = || {
@@ -32,22 +49,5 @@ impl Aws {
             SecretError::new(ErrorCode::SourceUnavailable, why)
         };
         created.await?.ok_or_else(deleted)
-    }
-
-    /// Adds `value` as the live version of `id`, with `token` as its id.
-    ///
-    /// # Errors
-    /// As [`Aws::put_pending`].
-    ///
-    /// # Source
-    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
-    pub async fn put_live(&self, id: &str, value: &SecretValue, token: &str) -> Result<()> {
-        let read = |_: PutSecretValueOutput, _: Option<&str>| Ok(());
-        let put = self.call(self.primary(), Operation::Put, id, read, |client| {
-            #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
-            let text = value.expose();
-            client.put_secret_value().secret_id(id).client_request_token(token).secret_string(text).send()
-        });
-        put.await?.ok_or_else(|| missing(id))
     }
 }

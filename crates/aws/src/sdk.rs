@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_config::profile::ProfileSet;
@@ -21,7 +22,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use files::File;
 use network::{Bundle, named_bundle};
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Tls};
 use crate::proxy::Proxy;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::error::{ErrorCode, Result, SecretError};
@@ -136,22 +137,33 @@ fn environment(config: &AwsSettings, is_replica: bool) -> Env {
 }
 
 /// The connections to AWS: which certificates are trusted and which proxies are on the way.
-pub(crate) async fn connections(config: &AwsSettings, profiles: &Profiles) -> Connections {
+pub(crate) fn connections(config: &AwsSettings, profiles: &Profiles) -> Connections {
     let profile = profiles.get("ca_bundle").map(|path| {
         let name = format!("ca_bundle of the profile {}", profiles.name());
         named_bundle(&name, path, &config.working_directory)
     });
     let named: Vec<Bundle> = config.bundles.iter().cloned().chain(profile).chain(config.last_bundle.clone()).collect();
-    let roots = config.trust.roots(&named).await;
-    let store = TrustStore::empty().with_native_roots(roots.of_platform).with_pem_certificate(roots.pem);
-    let context = TlsContext::builder().with_trust_store(store).build().unwrap_or_default();
-    let make = move |proxy: Option<&Proxy>| http_client(context.clone(), proxy);
-    Connections::new(make, config.proxies.clone(), Arc::from(roots.origin))
+    let (trust, named) = (config.trust.clone(), Arc::new(named));
+    let load = move || -> Pin<Box<dyn Future<Output = Tls> + Send>> {
+        let (trust, named) = (trust.clone(), named.clone());
+        Box::pin(async move {
+            let roots = trust.roots(&named).await;
+            let store = TrustStore::empty().with_native_roots(roots.of_platform).with_pem_certificate(roots.pem);
+            Tls { context: tls_context(store), origin: Arc::from(roots.origin) }
+        })
+    };
+    Connections::new(http_client, load, config.proxies.clone())
 }
 
-fn http_client(context: TlsContext, proxy: Option<&Proxy>) -> SharedHttpClient {
+/// A context that trusts `store`; building one does not fail.
+pub(crate) fn tls_context(store: TrustStore) -> TlsContext {
+    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
+}
+
+fn http_client(proxy: Option<&Proxy>, context: Option<&TlsContext>) -> SharedHttpClient {
     // A proxy's URL was parsed before.
     let proxy = proxy.and_then(|proxy| ProxyConfig::all(proxy.url()).ok()).unwrap_or_else(ProxyConfig::disabled);
+    let context = context.cloned().unwrap_or_else(|| tls_context(TrustStore::empty()));
     HttpBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))

@@ -14,6 +14,7 @@ use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
 use crate::simulated::SimulatedAws;
 use secret::clock::Clock;
+use secret::error::SecretError;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
 use secret::reference::Arn;
@@ -34,6 +35,8 @@ pub struct Aws {
     per_second: u32,
     pub(crate) in_flight: Semaphore,
     pub(crate) calls: Arc<AwsCalls>,
+    /// How the attempts ended of calls that are under way, by what they ask for.
+    pub(crate) failing: Mutex<BTreeMap<Box<str>, SecretError>>,
     account: OnceLock<String>,
     pub(crate) config: Arc<AwsSettings>,
     clock: Clock,
@@ -65,6 +68,7 @@ impl Aws {
             per_second: config.requests_per_second,
             in_flight,
             calls: Arc::default(),
+            failing: Mutex::default(),
             account: OnceLock::new(),
             config: config.clone(),
             clock: clock.clone(),

@@ -137,6 +137,18 @@ impl Aws {
     /// # Errors
     /// As [`Aws::fetch`], `SOURCE_UNAVAILABLE` when there is no such secret.
     pub async fn put_pending(&self, id: &str, value: &SecretValue, token: &str) -> Result<String> {
+        self.put_labelled(id, value, token, PENDING).await
+    }
+
+    /// Adds `value` as a version with `label`, as [`Aws::put_pending`] does. The first version of a secret is live, whatever its
+    /// label.
+    ///
+    /// # Errors
+    /// As [`Aws::put_pending`].
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
+    pub async fn put_labelled(&self, id: &str, value: &SecretValue, token: &str, label: &str) -> Result<String> {
         let read = |output: PutSecretValueOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Put))
         };
@@ -144,7 +156,7 @@ impl Aws {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
             let request = client.put_secret_value().secret_id(id).client_request_token(token);
-            request.secret_string(text).version_stages(PENDING).send()
+            request.secret_string(text).version_stages(label).send()
         });
         put.await?.ok_or_else(|| missing(id))
     }

@@ -405,11 +405,11 @@ impl Audit {
         self.opening.close();
         let Some(log) = self.log.write().take() else {
             let lost = std::mem::take(&mut *self.early.lock()).len();
-            if lost == 0 {
-                return Ok(());
+            if lost > 0 {
+                let why = format!("{lost} audit records were not written, because the log could not be opened");
+                self.notices.notice(Notice::warning("AUDIT_RECORDS_LOST", why));
             }
-            let why = format!("{lost} records were not written: the audit log could not be opened");
-            return Err(SecretError::new(ErrorCode::AuditWriteFailed, why));
+            return Ok(());
         };
         let closed = tokio::task::spawn_blocking(move || log.close(CLOSE)).await;
         match closed {

@@ -24,3 +24,4 @@ pub mod tasks;
 pub mod timer;
 pub mod tool_secrets;
 pub mod validation;
+pub mod writing;

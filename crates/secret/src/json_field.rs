@@ -113,6 +113,43 @@ pub fn find(text: &str, name: &str) -> Result<Option<Field>, Unreadable> {
     }
 }
 
+/// `text` with `value` as its field `name`: in place of the field that is there, else behind the last one of the object that
+/// the name's path leads to. Every other byte stays. A number or a truth value stays one, where `value` reads as such.
+///
+/// # Errors
+/// [`Unreadable`], when `text` is not a JSON object.
+pub fn with_field(text: &str, name: &str, value: &str) -> Result<Zeroizing<String>, Unreadable> {
+    if let Some(field) = find(text, name)? {
+        let stays = matches!(field.kind, Kind::Number | Kind::Boolean) && is_number_or_truth(value);
+        return Ok(if stays { field.with_raw(text, value) } else { field.with_text(text, value) });
+    }
+    if let Some((head, rest)) = name.split_once('.')
+        && let Some(inner) = find(text, head)?
+        && inner.kind == Kind::Object
+    {
+        let changed = with_field(inner.raw(text), rest, value)?;
+        return Ok(inner.with_raw(text, &changed));
+    }
+    let whole = object(text)?;
+    let is_empty = text.as_bytes().get(after_space(text.as_bytes(), whole.start + 1)) == Some(&b'}');
+    let inside = text.get(..whole.end - 1).unwrap_or_default();
+    // Behind the last value, before the layout that leads to the brace.
+    let behind = if is_empty { inside } else { inside.trim_end_matches([' ', '\t', '\n', '\r']) };
+    let (key, value) = (encode(name), encode(value));
+    let comma = if is_empty { "" } else { "," };
+    let rest = text.get(behind.len()..).unwrap_or_default();
+    let length = text.len() + key.len() + value.len() + 2;
+    let mut changed = Zeroizing::new(String::with_capacity(length));
+    for part in [behind, comma, &key, ":", &value, rest] {
+        changed.push_str(part);
+    }
+    Ok(changed)
+}
+
+fn is_number_or_truth(value: &str) -> bool {
+    matches!(value, "true" | "false") || number_end(value.as_bytes(), 0) == Ok(value.len())
+}
+
 /// The keys of the object `text` itself, decoded, in their order; equal ones more than once. Keys that are no Unicode
 /// text are left out.
 ///

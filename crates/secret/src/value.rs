@@ -59,6 +59,16 @@ impl SecretValue {
         Ok(value.map(|value| Self::copied(&value)))
     }
 
+    /// The JSON object with `value` as its field `name`; every other byte stays.
+    ///
+    /// # Errors
+    /// When this is no JSON object.
+    pub fn with_field(&self, name: &str, value: &Self) -> Result<Self, Unreadable> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: both become a part of another secret")]
+        let changed = json_field::with_field(self.expose(), name, value.expose())?;
+        Ok(Self::copied(&changed))
+    }
+
     /// The keys of a JSON object, in their order.
     ///
     /// # Errors

@@ -215,10 +215,12 @@ const underLoad = ({ short }) => ({
  * @typedef {object} Death
  * @property {string} at
  * @property {Partial<Task>} [task]
- * @property {{ operation: string, done?: boolean, times: number }} [inAws] While AWS is asked for this; `done`: AWS has
+ * @property {{ operation: string, stage?: string, done?: boolean, times: number }} [inAws] While AWS is asked for this; `done`: AWS has
  *   carried it out.
  * @property {boolean} goesOn Whether the next rotation finds its value.
  */
+
+const LABEL = 'UpdateSecretVersionStage'
 
 /** @type {Death[]} */
 const DEATHS = [
@@ -228,15 +230,19 @@ const DEATHS = [
   { at: 'set', task: { dies: { hook: 'set' } }, goesOn: true },
   { at: 'set, carried out', task: { dies: { hook: 'set', after: true } }, goesOn: true },
   { at: 'test', task: { dies: { hook: 'test', after: true } }, goesOn: true },
-  { at: 'finish, not carried out', inAws: { operation: 'UpdateSecretVersionStage', times: 1 }, goesOn: true },
-  { at: 'finish, carried out', inAws: { operation: 'UpdateSecretVersionStage', done: true, times: 2 }, goesOn: false },
+  { at: 'claim, not carried out', inAws: { operation: LABEL, stage: 'tcs-rotation', times: 1 }, goesOn: true },
+  { at: 'claim, carried out', inAws: { operation: LABEL, stage: 'tcs-rotation', done: true, times: 2 }, goesOn: true },
+  // Two moves of the claim come first.
+  { at: 'finish, not carried out', inAws: { operation: LABEL, stage: 'AWSCURRENT', times: 3 }, goesOn: true },
+  { at: 'finish, carried out', inAws: { operation: LABEL, stage: 'AWSCURRENT', done: true, times: 4 }, goesOn: false },
   { at: 'verify', task: { dies: { hook: 'verify' } }, goesOn: false },
   { at: 'undo', task: { refuses: true, dies: { hook: 'undo' } }, goesOn: false },
   { at: 'undo, carried out', task: { refuses: true, dies: { hook: 'undo', after: true } }, goesOn: false },
   {
     at: 'rollback, not carried out',
     task: { refuses: true },
-    inAws: { operation: 'UpdateSecretVersionStage', times: 2 },
+    // After the two moves of the claim, the finish, and a third move of the claim.
+    inAws: { operation: LABEL, stage: 'AWSCURRENT', times: 5 },
     goesOn: false,
   },
 ]
@@ -245,7 +251,8 @@ const DEATHS = [
 async function rotateAndDie(stage, database, name, { at, task = {}, inAws }) {
   const faults = []
   if (inAws !== undefined) {
-    const match = { operation: inAws.operation, secret: idOf(name) }
+    const { operation, stage: label } = inAws
+    const match = { operation, secret: idOf(name), ...(label !== undefined && { stage: label }) }
     if (inAws.done) faults.push({ action: { lose: true }, match, times: 1 })
     faults.push({ action: { hang: true }, match, times: 1 })
   }
@@ -327,8 +334,8 @@ const killed = {
         none(`${what}: secrets that ended neither old nor finished`, between),
         none(`${what}: live values that PostgreSQL refuses`, lost),
         none(`${what}: interrupted values that were not gone on with, or should not have been`, notResumed),
-        // A dead instance's lease lasts for ten seconds.
-        goal(`${what}: all finished after`, took, 'under', 20_000, milliseconds),
+        // The claim of a dead instance is taken over after thirty seconds.
+        goal(`${what}: all finished after`, took, 'under', 60_000, milliseconds),
         ...[...cutOff, ...between, ...lost, ...notResumed].slice(0, 5).map((line) => none(line, [line])),
       ]
     })

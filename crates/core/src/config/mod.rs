@@ -18,6 +18,7 @@ use crate::metrics::alerts::AlertsSettings;
 use crate::rotation::RotationSettings;
 use crate::source::env_file::EnvFileSettings;
 use crate::source::runtime::RuntimeSettings;
+use aws::NewSecret;
 use aws::settings::AwsSettings;
 use cache::settings::CacheSettings;
 use secret::aws_ids::AwsIdTemplate;
@@ -68,6 +69,8 @@ pub struct Config {
     pub cache: Option<CacheSettings>,
     /// Rotation.
     pub rotation: RotationSettings,
+    /// What new secrets in AWS get beside their value.
+    pub migration: NewSecret,
     /// How this instance learns of changed secrets.
     pub events: EventsSettings,
     /// The thresholds of alerts; `None` if alerts are switched off.

@@ -33,7 +33,7 @@ use crate::source::env_file::EnvFile;
 use crate::source::runtime::Precedence;
 use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
-use aws::{Aws, Caller, Queue};
+use aws::{Aws, Caller, NewSecret, Queue};
 use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
 use secret::aws_ids::AwsIdTemplate;
@@ -58,6 +58,7 @@ pub struct Delivery {
     stop: CancellationToken,
     hot: Arc<HotPath>,
     rotation: Arc<RotationManager>,
+    pub(crate) migration: NewSecret,
     events: Arc<Events>,
     alerts: Option<AlertsSettings>,
     watching_alerts: AtomicBool,
@@ -90,6 +91,7 @@ impl Delivery {
             runtime,
             cache,
             rotation,
+            migration,
             events,
             alerts,
             audit,
@@ -175,6 +177,7 @@ impl Delivery {
             stop,
             hot,
             rotation,
+            migration,
             events,
             alerts,
             watching_alerts: false.into(),

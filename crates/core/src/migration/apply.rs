@@ -1,18 +1,24 @@
 //! Writes secrets of a plan into AWS, and verifies them.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
+use tokio::time::sleep;
 
 use super::{AT_ONCE, Action, Delivery, Planned, Scope, unusable};
-use crate::rotation::uuid;
-use aws::{Aws, MANAGED_BY, Which};
+use crate::reads::fields::part_of;
+use crate::writing::{How, PACKAGE, Written, write};
+use aws::{MANAGED_BY, Which};
+use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Phase;
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
-/// The longest value that AWS stores, in bytes.
-const MAX_VALUE: usize = 65_536;
-const PACKAGE: &str = "tcs-secret-delivery";
+/// How often, and how long, what was written is looked for: about ten seconds in all.
+const LOOKS: u32 = 12;
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// The result for one secret.
 #[derive(Clone, Debug)]
@@ -21,7 +27,7 @@ pub struct Applied {
     pub name: SecretName,
     /// The phase in which the secret is moved.
     pub phase: Phase,
-    /// `created`, `updated`, `kept`, `different` (not overwritten), `absent` (not in the file) or `failed`.
+    /// `created`, `filled` (a secret that had no value), `updated`, `kept`, `different` (not overwritten), `absent` (not in the file) or `failed`.
     pub outcome: &'static str,
     /// The id of the live version in AWS.
     pub version: Option<String>,
@@ -94,71 +100,68 @@ impl Delivery {
         name: &SecretName,
         value: &SecretValue,
     ) -> (&'static str, Option<String>, Option<SecretError>) {
-        let creates = outcome == "created";
-        let result = self.audited(self.write(name, value, creates)).await;
+        let result = self.audited(self.write(name, value)).await;
+        let creates = result.as_ref().map_or(outcome == "created", |written| written.how == How::Created);
         let mut left_undone = None;
         if result.is_ok() {
-            self.reads().forget(name);
+            let secret = self.reads().ids().place(name).map_or_else(|_| name.clone(), |place| place.secret);
+            self.reads().forget(&secret);
             if let Some(cache) = self.reads().cache() {
-                left_undone = cache.invalidate(name).await.err();
+                left_undone = cache.invalidate(&secret).await.err();
             }
         }
         if let Some(audit) = self.audit() {
-            let version = result.as_deref().unwrap_or_default();
+            let version = result.as_ref().map_or("", |written| &written.version);
             let what = if creates { "create" } else { "update" };
             let recorded = audit.migration(what, name.as_str(), version, result.as_ref().err()).await;
             left_undone = left_undone.or(recorded.err());
         }
         match result {
-            Ok(version) => (outcome, Some(version), left_undone),
+            Ok(written) => {
+                let outcome = match written.how {
+                    How::Created => "created",
+                    How::Filled => "filled",
+                    How::Updated => "updated",
+                    How::Kept => "kept",
+                };
+                (outcome, Some(written.version), left_undone)
+            }
             Err(error) => ("failed", None, Some(error)),
         }
     }
 
-    async fn write(&self, name: &SecretName, value: &SecretValue, creates: bool) -> Result<String> {
-        let (aws, id) = (self.migrating_aws()?, self.aws_id(name, self.environment()));
-        if value.len() > MAX_VALUE {
-            let why = format!("{id}: its value in the env file has {} bytes, AWS stores {MAX_VALUE}", value.len());
+    async fn write(&self, name: &SecretName, value: &SecretValue) -> Result<Written> {
+        let aws = self.migrating_aws()?;
+        let place = self.reads().ids().place(name)?;
+        let id = self.reads().id(&place.secret);
+        if let Some((_, Some(stage))) = place.secret.aws_id() {
+            let why = format!("{id}: it refers to the label {stage}; only the live version is written");
             return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
         }
-        // A random version id: one that is computed from the value would reveal something about it. AWS is read first,
-        // so a second run does not write again.
-        let token = uuid(fastrand::u128(..));
-        self.turn(aws).await;
-        let written = if creates {
-            let tool = self.tools.tool_of(name.as_str());
-            let mut tags = vec![(MANAGED_BY, PACKAGE), ("environment", self.environment().as_str())];
-            // AWS accepts an empty tag value, but a search for it finds nothing.
-            tags.extend((!tool.is_empty()).then_some(("tool", tool)));
-            aws.create(&id, value, &token, &tags).await
-        } else {
-            refuse_anothers(aws, &id).await?;
-            aws.put_live(&id, value, &token).await
-        };
-        if let Err(error) = &written
-            && error.is_denied()
-        {
-            return Err(error.clone());
-        }
-        // The answer may be lost after AWS has written the value, so AWS is read again.
-        self.turn(aws).await;
-        match (written, aws.version(&id, Which::Id(&token)).await) {
-            (_, Ok(Some(held))) if held.value == *value => Ok(held.id),
-            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-            (Ok(()), Ok(_)) => {
-                let why = format!("{id}: AWS does not give back what was written");
-                Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
+        let tool = self.tools.tool_of(name.as_str());
+        let mut new = self.migration.clone();
+        new.tags.retain(|(key, _)| key != MANAGED_BY);
+        let mut own = vec![(MANAGED_BY, PACKAGE), ("environment", self.environment().as_str())];
+        // AWS accepts an empty tag value, but a search for it finds nothing.
+        own.extend((!tool.is_empty()).then_some(("tool", tool)));
+        for (key, value) in own {
+            if !new.tags.iter().any(|(known, _)| known == key) {
+                new.tags.push((key.to_owned(), value.to_owned()));
             }
         }
+        let written = write((aws, self.clock()), &id, place.field.as_deref(), value, &new).await?;
+        // A write of AWS may show for seconds what was there before it.
+        let mut waits = Backoff::new(FIRST_LOOK, LAST_LOOK, Jitter::Around);
+        for _ in 0..LOOKS {
+            self.turn(aws).await;
+            let held = aws.version(&id, Which::Id(&written.version)).await?;
+            let held = part_of(self.reads().ids(), name, &place, Ok(held))?;
+            if held.is_some_and(|held| held.value == *value) {
+                return Ok(written);
+            }
+            sleep(waits.next_wait()).await;
+        }
+        let why = format!("{id}: AWS does not give back what was written");
+        Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
     }
-}
-
-/// A secret with the tag of another program that manages it is not overwritten.
-async fn refuse_anothers(aws: &Aws, id: &str) -> Result<()> {
-    let described = aws.describe(id).await?.unwrap_or_default();
-    if described.managed_by.is_none_or(|manager| manager == PACKAGE) {
-        return Ok(());
-    }
-    let why = format!("{id}: its tag {MANAGED_BY} says that it is not this package's; it is not overwritten");
-    Err(SecretError::new(ErrorCode::SecretAccessDenied, why))
 }

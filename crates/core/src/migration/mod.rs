@@ -18,6 +18,7 @@ pub use retire::{PutBack, RetireReport, Retired};
 use crate::audit::Access;
 use crate::delivery::Delivery;
 use crate::source::env_file::{EnvFile, Values};
+use crate::writing::turn;
 use aws::{Aws, MAX_BATCH};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
@@ -159,13 +160,7 @@ impl Delivery {
 
     /// Waits for the rate limit without a deadline. A call itself waits only within its own deadline.
     pub(crate) async fn turn(&self, aws: &Aws) {
-        loop {
-            let wait = aws.wait();
-            if wait.is_zero() {
-                return;
-            }
-            crate::timer::sleep(self.clock(), wait).await;
-        }
+        turn(aws, self.clock()).await;
     }
 
     /// The names of `scope`: the given ones, or else all declared names and all names in the file.

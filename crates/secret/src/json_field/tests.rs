@@ -229,3 +229,25 @@ fn write_object(random: &mut fastrand::Rng, text: &mut String, depth: usize) {
 fn space(random: &mut fastrand::Rng) -> &'static str {
     ["", "", " ", "\n\t", "\r\n"][random.usize(0..5)]
 }
+
+#[test]
+fn a_field_is_replaced_where_it_is_and_added_where_it_is_not() {
+    for (text, name, value, changed) in [
+        (r#"{"a":"1"}"#, "a", "2", r#"{"a":"2"}"#),
+        (r#"{"a":"1"}"#, "b", "x\"y", r#"{"a":"1","b":"x\"y"}"#),
+        ("{}", "a", "1", r#"{"a":"1"}"#),
+        ("{ }", "a", "1", r#"{ "a":"1"}"#),
+        ("{\n  \"a\": 1\n}\n", "b", "2", "{\n  \"a\": 1,\"b\":\"2\"\n}\n"),
+        (r#"{"a":{"b":1,"c":2}}"#, "a.b", "12345678901234567890", r#"{"a":{"b":12345678901234567890,"c":2}}"#),
+        (r#"{"a":{"b":1}}"#, "a.d", "x", r#"{"a":{"b":1,"d":"x"}}"#),
+        (r#"{"a":"text"}"#, "a.d", "x", r#"{"a":"text","a.d":"x"}"#),
+        (r#"{"a":1}"#, "a", "one", r#"{"a":"one"}"#),
+        (r#"{"a":true}"#, "a", "false", r#"{"a":false}"#),
+        (r#"{"a":null}"#, "a", "x", r#"{"a":"x"}"#),
+    ] {
+        let found = with_field(text, name, value).expect(text);
+        assert_eq!(*found, changed, "{text} {name}");
+        assert!(find(&found, name).expect("an object").is_some());
+    }
+    assert_eq!(with_field("[1]", "a", "x"), Err(Unreadable::NotAnObject));
+}

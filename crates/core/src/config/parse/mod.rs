@@ -5,6 +5,7 @@ mod audit;
 mod aws;
 mod cache;
 mod environment;
+mod migration;
 mod rotation;
 mod tools;
 
@@ -31,6 +32,7 @@ const TOP: &[&str] = &[
     "runtime",
     "cache",
     "rotation",
+    "migration",
     "events",
     "alerts",
     "audit",
@@ -52,6 +54,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let env_file = env_file(&mut top, environment, ambient)?;
     let runtime = runtime(&mut top, ambient)?;
     let cache = cache::cache(&mut top, &preset, ambient, &trust)?;
+    let migration = migration::migration(&mut top)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?;
@@ -75,6 +78,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         runtime,
         cache,
         rotation,
+        migration,
         events,
         alerts,
         audit,
