@@ -23,6 +23,8 @@ removes them again.
   --region REGION         default: what the SDK finds; us-east-1 with --endpoint
   --role ARN              a role to assume, for the rules about grants
   --replica-region REGION for the rules about replicas
+  --owned NAME            a secret that RDS or another service manages: a version with a label of its own is put, which
+                          AWS refuses; its live value stays in any case
   --known FILE            JSON with expected differences: { "id of a rule": "why" }
   --only ID               the rules whose id begins with this; may be repeated
   --json                  JSON instead of the table
@@ -106,6 +108,7 @@ function options(/** @type {string[]} */ args) {
       region: { type: 'string' },
       role: { type: 'string' },
       'replica-region': { type: 'string' },
+      owned: { type: 'string' },
       known: { type: 'string' },
       only: { type: 'string', multiple: true },
       json: { type: 'boolean', default: false },
@@ -119,7 +122,7 @@ function options(/** @type {string[]} */ args) {
   if (remove !== undefined && !isPrefix(remove)) throw new Error(`--remove takes the prefix of a run, not '${remove}'`)
   const known = values.known === undefined ? {} : knownIn(values.known)
   const region = values.region ?? (endpoint === undefined ? undefined : 'us-east-1')
-  const place = { endpoint, region, role: values.role, replicaRegion: values['replica-region'] }
+  const place = { endpoint, region, role: values.role, replicaRegion: values['replica-region'], owned: values.owned }
   return { ...values, known, place }
 }
 

@@ -12,7 +12,7 @@ const { Interrupted, Unasked } = require('./verdict')
  * @typedef {{ code?: string, message: string, status: number, requestId?: string, date?: string, text: string, output: any }} Answer
  *   `code` is AWS's error code, and missing where the call succeeded; `text` is the body as it came.
  * @typedef {{ accessKeyId: string, secretAccessKey: string, sessionToken?: string }} Credentials
- * @typedef {{ endpoint?: string, region?: string, role?: string, replicaRegion?: string }} Place
+ * @typedef {{ endpoint?: string, region?: string, role?: string, replicaRegion?: string, owned?: string }} Place
  */
 
 /** How long one call may take, in milliseconds. */
@@ -41,11 +41,12 @@ class NoAnswer extends Error {}
 
 class World {
   /** @param {Place} place */
-  constructor({ endpoint, region, role, replicaRegion }) {
+  constructor({ endpoint, region, role, replicaRegion, owned }) {
     this.endpoint = endpoint
     this.region = region
     this.role = role ?? (endpoint === undefined ? undefined : 'arn:aws:iam::000000000000:role/tcs-conformance')
     this.replicaRegion = replicaRegion
+    this.owned = owned
     this.prefix = `${NAME_SPACE}${randomBytes(6).toString('hex')}/`
     this.patience = endpoint === undefined ? PATIENCE_MS : 0
     /** Every name that a call may have created. @type {Set<string>} */

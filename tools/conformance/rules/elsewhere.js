@@ -31,6 +31,15 @@ const replicated = (world) =>
     return { secret, region, client, answer }
   })
 
+/** What AWS says of the secret of another service that the run was given. @param {World} world @returns {Promise<any>} */
+const owned = (world) =>
+  world.once('owned', async () => {
+    if (world.owned === undefined) throw new Unasked('needs --owned, a secret that RDS or another service manages')
+    const described = await world.must('DescribeSecret', { SecretId: world.owned })
+    if (!described.OwningService) throw new Unasked('--owned names a secret that no other service manages')
+    return described
+  })
+
 /** @param {string} id @param {string} parts @param {string} rule @param {string} source @param {string} why @returns {import('../verdict').Rule} */
 const notAsked = (id, parts, rule, source, why) => ({
   id,
@@ -81,20 +90,36 @@ const rules = [
       return verdict(isInvalid(answer), word(answer))
     },
   },
-  notAsked(
-    'owned.refused',
-    'A1 B4',
-    'A secret that another service manages (rds!…) refuses PutSecretValue: InvalidRequestException.',
-    guide('service-linked-secrets.html'),
-    'needs a database that RDS manages',
-  ),
-  notAsked(
-    'owned.schedule',
-    'A2',
-    'DescribeSecret of a secret that AWS rotates has RotationEnabled and NextRotationDate.',
-    api('API_DescribeSecret'),
-    'needs a rotation function',
-  ),
+  {
+    id: 'owned.described',
+    parts: 'A1 A2 B4',
+    rule: 'DescribeSecret of a secret that another service manages (rds!…) has OwningService, and its rotation is on with a date.',
+    source: api('API_DescribeSecret'),
+    async ask(world) {
+      const described = await owned(world)
+      const wanted = ['OwningService', 'RotationEnabled', 'NextRotationDate']
+      const missing = wanted.filter((member) => !described[member])
+      return verdict(missing.length === 0, missing.length === 0 ? 'all three' : `without ${missing.join(', ')}`)
+    },
+  },
+  {
+    id: 'owned.refused',
+    parts: 'A1 B4',
+    rule: 'A secret that another service manages refuses PutSecretValue: InvalidRequestException.',
+    source: guide('service-linked-secrets.html'),
+    async ask(world) {
+      const { Name } = await owned(world)
+      const token = world.token()
+      // With a label of its own: were it taken, the live value would stay.
+      const input = { SecretId: Name, SecretString: 'x', ClientRequestToken: token, VersionStages: ['TCS-CONFORMANCE'] }
+      const answer = await world.call('PutSecretValue', input)
+      if (answer.code === undefined) {
+        const back = { SecretId: Name, VersionStage: 'TCS-CONFORMANCE', RemoveFromVersionId: token }
+        await world.call('UpdateSecretVersionStage', back)
+      }
+      return verdict(answer.code === 'InvalidRequestException', word(answer))
+    },
+  },
   notAsked(
     'rotate.blocked-by-pending',
     'D',
