@@ -145,6 +145,15 @@ describe('npm run conformance', () => {
     expect(await names()).toEqual(['somebody-elses'])
   })
 
+  test('removes its secrets when nobody reads the table any more', async () => {
+    let rows = 0
+    const { status } = await run(['--endpoint', aws.url], (child) => {
+      if (++rows === 3) child.stdout?.destroy()
+    })
+    expect(status).toBe(1)
+    expect((await names()).filter((name) => name?.startsWith('tcs-conformance/'))).toEqual([])
+  })
+
   test('removes its secrets when the server stops answering questions', async () => {
     // Answers once more for what is removed: an error in the middle of the run.
     await aws.fault({ action: { close: true }, match: { operation: 'GetRandomPassword' } })

@@ -141,6 +141,13 @@ async function main(args) {
   const { json, known, only, place } = given
   const started = (/** @type {World} */ world) => {
     console.error(`asks ${place.endpoint ?? 'AWS'}; its secrets are below ${world.prefix}`)
+    // Such as `| head`: an error that nobody handles would end this process at once.
+    for (const stream of [process.stdout, process.stderr]) {
+      stream.on('error', () => {
+        process.exitCode = 1
+        world.stop('SIGPIPE')
+      })
+    }
     for (const signal of /** @type {(keyof typeof SIGNALS)[]} */ (Object.keys(SIGNALS))) {
       process.once(signal, () => {
         console.error(`${signal}: removes ${world.prefix} first`)
