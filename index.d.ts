@@ -598,7 +598,7 @@ export interface RotationOptions {
 
 /** How this instance learns of changed secrets, in addition to `handleSecretEvent`. */
 export interface EventsOptions {
-  /** An SQS queue that EventBridge writes to. Use one queue for each environment. */
+  /** An SQS queue that EventBridge writes to. Use one queue for each service and environment. */
   sqsQueueUrl?: string | Unset
   /**
    * How often secrets that this instance knows, and has not fetched for that long, are compared with their version in

@@ -54,6 +54,7 @@ const BESIDE = [
     ],
   ],
   [/^(examples\/|docs\/start\.md$)/, ['docs/start', 'docs/examples', 'rotation/webhook']],
+  [/^(crates\/aws-endpoint|tools\/conformance)\//, ['tools/conformance']],
   [/^ops\//, ['observability/dashboard', 'observability/metrics']],
   [/^(package\.json|Cargo\.(toml|lock)|npm\/|\.github\/)/, ['package/release']],
 ]

@@ -197,6 +197,7 @@ const SERVERS = {
   pgbouncer,
   chromium,
   ministack,
+  moto,
   'python-dotenv': pythonDotenv,
   shells,
   runtimes,
@@ -235,6 +236,11 @@ function systemPackage(debian, brew) {
 /** MiniStack, the AWS stand-in of tests and demo. */
 function ministack() {
   pythonPackages(path.join(__dirname, 'requirements.txt'))
+}
+
+/** moto, another AWS stand-in, which the conformance suite asks. */
+function moto() {
+  pythonPackages(path.join(__dirname, 'requirements-moto.txt'))
 }
 
 /** The env file reader of Python services. */

@@ -218,6 +218,7 @@ const JAVASCRIPT = {
     'env-file',
     'glob',
     'judgement',
+    'declaration',
     'secrets',
     'validations',
     'doctor',

@@ -3,17 +3,25 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { filesIn } = require('../../lib/config-file')
+const { declarationOf, guessed } = require('../declaration')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { isIgnored } = require('../git')
+const { judge } = require('../judgement')
 const { PRIVATE } = require('../private-file')
+const { readText } = require('../read-file')
+const { visibleCopy } = require('../visible')
+
+/** @typedef {{ name: string, line: number | null, why: string }} Left What is not declared. */
 
 const CONFIG = 'tcs-secrets.config.json'
 const ENV_FILE = '.env.dev'
 const IGNORE = '.gitignore'
 
+const SCHEMA = './node_modules/tcs-secret-delivery/tcs-secrets.schema.json'
+
 const config = {
-  $schema: './node_modules/tcs-secret-delivery/tcs-secrets.schema.json',
+  $schema: SCHEMA,
   tools: { github: { secrets: { api_token: { required: true, minLength: 8 } } } },
 }
 
@@ -32,10 +40,23 @@ secret-audit*.jsonl*
 module.exports = (program, handle) => {
   define(program, 'init', {
     summary: 'write a configuration and a sample .env.dev here',
-    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} if a git repository does not ignore it yet. Existing files are not changed.`,
-    examples: ['init'],
-    exits: { 0: 'all files exist now', 5: 'a file could not be written' },
-  }).action(handle(async (context) => init(process.cwd(), context.terminal)))
+    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} if a git repository does not ignore it yet. Existing files are not changed. With --from the configuration declares the secrets of an env file that exists: it shows them, and what it takes for configuration, before it asks and writes. Values are never shown.`,
+    examples: ['init', 'init --from .env.staging', 'init --from .env.staging --yes'],
+    exits: {
+      0: 'all files exist now',
+      1: 'the file has nothing that looks like a secret',
+      2: 'there is no terminal to ask on, and --yes is missing',
+      4: 'the file of --from could not be read',
+      5: 'a file could not be written',
+    },
+  })
+    .option('--from <file>', 'declare the secrets of this env file')
+    .option('-y, --yes', 'do not ask; needed with --from if standard input is not a terminal')
+    .action(
+      handle(async ({ terminal }, { from, yes = false }) =>
+        from === undefined ? init(process.cwd(), terminal) : initFrom(process.cwd(), from, yes, terminal),
+      ),
+    )
 }
 
 /**
@@ -65,6 +86,75 @@ function init(directory, terminal) {
     ].join('\n'),
   )
   return EXIT.ok
+}
+
+/**
+ * Writes a configuration that declares the secrets of an env file. The file itself stays as it is.
+ *
+ * @param {string} directory
+ * @param {string} from
+ * @param {boolean} yes
+ * @param {import('../terminal').Terminal} terminal
+ */
+async function initFrom(directory, from, yes, terminal) {
+  const file = path.resolve(directory, from)
+  // Says what is wrong with a file that cannot be read.
+  readText(file)
+  const looking = { file: null, directory, options: { envFile: { path: file } }, declared: [], checks: null }
+  const judged = judge(looking, 'development', {})
+  const { names = [], stays = [], doubtful = [] } = judged ?? {}
+  // The package looks for names in upper case.
+  const secrets = guessed(names.filter((name) => name === name.toUpperCase()))
+  const others = names.filter((name) => name !== name.toUpperCase())
+  const left = [...doubtful, ...others.map((name) => ({ name, line: null, why: 'not in upper case: rename it' }))]
+  const declaration = { $schema: SCHEMA, ...declarationOf(secrets) }
+  const found = { directory, from, secrets, doubtful: left, stays, config: declaration }
+  if (secrets.length === 0) {
+    terminal.result(
+      { ...found, files: [] },
+      (shown) => `${lookedAt(shown, terminal)}\nNothing looks like a secret; nothing was written.\n`,
+    )
+    return EXIT.no
+  }
+  const [existing] = filesIn(directory)
+  if (!yes && existing === undefined) {
+    terminal.note(lookedAt(visibleCopy(found), terminal))
+    await terminal.confirm('init', `${CONFIG} declares these secrets.`)
+  }
+  const files = [
+    existing === undefined
+      ? create(directory, CONFIG, `${JSON.stringify(declaration, null, 2)}\n`, 0o666)
+      : { file: path.basename(existing), done: 'kept' },
+    ...ignoreEnvFiles(directory),
+  ]
+  terminal.result({ ...found, files }, (shown) =>
+    [
+      ...(yes || existing !== undefined ? [lookedAt(shown, terminal)] : []),
+      ...shown.files.map(({ file, done }) => `${done.padEnd(7)}  ${terminal.style('bold', file)}`),
+      ...(existing === undefined
+        ? ['', 'Next: npx tcs-secrets doctor']
+        : ['', 'It is there already. What it needs to declare:', '', JSON.stringify(shown.config, null, 2)]),
+      '',
+    ].join('\n'),
+  )
+  return EXIT.ok
+}
+
+/**
+ * What the file has, as tables.
+ *
+ * @param {{ from: string, secrets: import('../declaration').Guess[], doubtful: Left[], stays: Left[] }} found
+ * @param {import('../terminal').Terminal} terminal
+ */
+function lookedAt({ from, secrets, doubtful, stays }, terminal) {
+  const rows = (/** @type {Left[]} */ left) =>
+    left.map(({ name, line, why }) => [name, line === null ? '' : String(line), why])
+  const declared = secrets.map(({ name, tool, type }) => [name, tool ?? '', type ?? ''])
+  return [
+    ...(secrets.length === 0 ? [] : [terminal.table([`SECRET OF ${from}`, 'TOOL', 'TYPE'], declared)]),
+    ...(doubtful.length === 0 ? [] : [terminal.table(['NOT DECLARED', 'LINE', 'WHY'], rows(doubtful))]),
+    ...(stays.length === 0 ? [] : [terminal.table(['CONFIGURATION', 'LINE', 'WHY'], rows(stays))]),
+  ].join('\n')
 }
 
 /**
