@@ -616,7 +616,7 @@ export interface AuditOptions {
   path?: string | Unset
   /**
    * `'counted'` writes one record a second for the cached reads of one version, with their number; `'each'` writes a
-   * record for each of them. Default: `'counted'`.
+   * record for each of them. Default: `'counted'`; `'each'` on standard output, whose readers count lines.
    */
   hits?: 'counted' | 'each' | Unset
   /**

@@ -3,28 +3,28 @@
 // The class of the package: its methods check their arguments and start the operation that does the work.
 
 const { actor } = require('./actor')
-const { assertEnvironment, assertName, checkedScope, checkedSink, eventText, referenceOf } = require('./arguments')
+const { assertName, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates, valuesOf } = require('./candidates')
-const { checkedChecks, runChecks } = require('./checks')
 const { copyOf } = require('./copy')
 const { splitCredentials } = require('./credentials')
 const { SecretError, orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
+const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
 const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
-const { loadedOptions, readAll } = require('./open')
+const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
-const { downReport } = require('./reports')
+const { Sources } = require('./sources')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -32,14 +32,14 @@ const { withSecret } = require('./with-secret')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
 
-/** @typedef {import('../index').SecretDeliveryOptions} Options */
-
 /** See `index.d.ts` for the documentation of every member. */
 class SecretDelivery {
   #native
   #operations
   #reads
   #readCached
+  #inspections
+  #sources
   #listeners
   #messages
   #flights = new Flights(
@@ -52,7 +52,7 @@ class SecretDelivery {
   #closing
   #candidates = new Candidates({
     look: (name) => this.#allValues(name),
-    known: async (name) => valuesOf(await this.#versionsToTry(name, false)),
+    known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
     handOut: async (name, versionId) => {
       if (versionId !== null) await this.#start((id) => this.#native.handOut(id, name, versionId))
     },
@@ -64,25 +64,18 @@ class SecretDelivery {
    * @param {any} [options]
    * @returns {Promise<any>}
    */
-  static async open(options) {
-    const { options: all, directory, names, required } = await loadedOptions(options)
-    let delivery
-    try {
-      SecretDelivery.#directory = directory
-      delivery = new this(all)
-    } finally {
-      SecretDelivery.#directory = undefined
-    }
-    try {
-      await readAll(delivery, names, required)
-    } catch (error) {
-      await delivery.close()
-      throw error
-    }
-    return delivery
+  static open(options) {
+    return opened(options, (directory, all) => {
+      try {
+        SecretDelivery.#directory = directory
+        return new this(all)
+      } finally {
+        SecretDelivery.#directory = undefined
+      }
+    })
   }
 
-  /** @param {Options} [options] */
+  /** @param {import('../index').SecretDeliveryOptions} [options] */
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
@@ -108,6 +101,8 @@ class SecretDelivery {
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
     this.#variablesComeFirst = this.#native.variablesComeFirst()
+    this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
+    this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
     this.#readCached = this.#native.cachedReader()
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
@@ -146,7 +141,7 @@ class SecretDelivery {
         assertName('toolName', toolName)
         assertName('secretType', secretType)
         const name = orThrow(native.secretName(toolName, secretType))
-        return this.#readWithin(name, options, () => this.getToolSecret(toolName, secretType))
+        return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
       }
       // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
@@ -169,7 +164,7 @@ class SecretDelivery {
     try {
       if (options !== undefined) {
         assertName('secretName', secretName)
-        return this.#readWithin(secretName, options, () => this.getSecret(secretName))
+        return this.#sources.within(secretName, options, () => this.getSecret(secretName))
       }
       const cached = this.#readCached(secretName)
       if (typeof cached === 'string') return Promise.resolve(cached)
@@ -211,47 +206,19 @@ class SecretDelivery {
     }
   }
 
-  /**
-   * @param {string | import('../index').SecretReference} secret
-   * @param {string} [environment]
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<string | null>}
-   */
-  async getSecretFromAWS(secret, environment, options) {
-    const reference = referenceOf(secret)
-    if (environment !== undefined) assertEnvironment(environment)
-    const what = typeof secret === 'string' ? secret : reference?.id
-    return limited(`${what}`, checkedLimits(options), () =>
-      this.#start((id) => {
-        if (reference === undefined)
-          return this.#native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
-        const { id: aws, field, versionStage } = reference
-        return this.#native.getReferenceFromAws(id, aws, field ?? undefined, versionStage ?? undefined, environment)
-      }),
-    )
+  /** @param {Parameters<Sources['getSecretFromAWS']>} given */
+  async getSecretFromAWS(...given) {
+    return this.#sources.getSecretFromAWS(...given)
   }
 
-  /**
-   * @param {string} secretName
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<string | null>}
-   */
-  async getSecretFromEnvFile(secretName, options) {
-    assertName('secretName', secretName)
-    const read = () => this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
-    return limited(secretName, checkedLimits(options), read)
+  /** @param {Parameters<Sources['getSecretFromEnvFile']>} given */
+  async getSecretFromEnvFile(...given) {
+    return this.#sources.getSecretFromEnvFile(...given)
   }
 
-  /**
-   * @param {string} secretName
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<string | null>}
-   */
-  async getSecretFromRuntime(secretName, options) {
-    assertName('secretName', secretName)
-    const found = this.#variables.forName(secretName)
-    const read = () => this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, found))
-    return limited(secretName, checkedLimits(options), read)
+  /** @param {Parameters<Sources['getSecretFromRuntime']>} given */
+  async getSecretFromRuntime(...given) {
+    return this.#sources.getSecretFromRuntime(...given)
   }
 
   /**
@@ -267,89 +234,49 @@ class SecretDelivery {
     })
   }
 
-  /**
-   * @param {string} secretName
-   * @returns {Promise<import('../index').SecretExplanation>}
-   */
-  async explain(secretName) {
-    assertName('secretName', secretName)
-    return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
+  /** @param {Parameters<Inspections['explain']>} given */
+  async explain(...given) {
+    return this.#inspections.explain(...given)
   }
 
-  /** @returns {Promise<import('../index').AwsIdentity | null>} */
-  async identity() {
-    return this.#start((id) => this.#native.identity(id))
+  /** @param {Parameters<Inspections['identity']>} given */
+  async identity(...given) {
+    return this.#inspections.identity(...given)
   }
 
-  /** @returns {Promise<import('../index').HealthReport>} */
-  async health() {
-    try {
-      return await this.#start((id) => this.#native.health(id))
-    } catch (error) {
-      return downReport(this.environment, error)
-    }
+  /** @param {Parameters<Inspections['health']>} given */
+  async health(...given) {
+    return this.#inspections.health(...given)
   }
 
-  /** @returns {Promise<import('../index').Readiness>} */
-  async ready() {
-    try {
-      const found = this.#variables.all()
-      return await this.#start((id) => this.#native.ready(id, found))
-    } catch (error) {
-      return { ready: false, status: 'not-ready', reasons: [/** @type {Error} */ (error).message] }
-    }
+  /** @param {Parameters<Inspections['ready']>} given */
+  async ready(...given) {
+    return this.#inspections.ready(...given)
   }
 
-  /**
-   * @param {string} toolName
-   * @param {{ otherEnvironments?: string[] }} [options]
-   * @returns {Promise<import('../index').ValidationResult>}
-   */
-  async validateToolSecrets(toolName, { otherEnvironments = [] } = {}) {
-    assertName('toolName', toolName)
-    if (!Array.isArray(otherEnvironments)) {
-      throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
-    }
-    otherEnvironments.forEach(assertEnvironment)
-    const found = this.#variables.all()
-    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
+  /** @param {Parameters<Inspections['validateToolSecrets']>} given */
+  async validateToolSecrets(...given) {
+    return this.#inspections.validateToolSecrets(...given)
   }
 
-  /**
-   * @param {import('../index').MigrationScope} [options]
-   * @returns {Promise<import('../index').AccessValidationResult>}
-   */
-  async validateSecretAccess(options) {
-    const scope = checkedScope(options)
-    return this.#start((id) => this.#native.validateSecretAccess(id, scope))
+  /** @param {Parameters<Inspections['validateSecretAccess']>} given */
+  async validateSecretAccess(...given) {
+    return this.#inspections.validateSecretAccess(...given)
   }
 
-  /**
-   * @param {import('../index').MigrationScope} [options]
-   * @returns {Promise<import('../index').ValidationResult>}
-   */
-  async validateSecretConsistency(options) {
-    const scope = checkedScope(options)
-    return this.#start((id) => this.#native.validateSecretConsistency(id, scope))
+  /** @param {Parameters<Inspections['validateSecretConsistency']>} given */
+  async validateSecretConsistency(...given) {
+    return this.#inspections.validateSecretConsistency(...given)
   }
 
-  /**
-   * @param {import('../index').FunctionalityOptions} [options]
-   * @returns {Promise<import('../index').ValidationResult>}
-   */
-  async validateApplicationFunctionality(options) {
-    const given = checkedChecks(options)
-    const found = this.#variables.all()
-    /** @type {import('../index').ValidationResult} */
-    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, given.scope, found))
-    if (options?.checks === undefined) return result
-    const checks = await runChecks(given)
-    return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }
+  /** @param {Parameters<Inspections['validateApplicationFunctionality']>} given */
+  async validateApplicationFunctionality(...given) {
+    return this.#inspections.validateApplicationFunctionality(...given)
   }
 
-  /** @returns {Promise<import('../index').PerformanceMetrics>} */
-  async assessPerformanceImpact() {
-    return this.#start((id) => this.#native.assessPerformanceImpact(id))
+  /** @param {Parameters<Inspections['assessPerformanceImpact']>} given */
+  async assessPerformanceImpact(...given) {
+    return this.#inspections.assessPerformanceImpact(...given)
   }
 
   /**
@@ -454,27 +381,6 @@ class SecretDelivery {
   }
 
   /**
-   * A read with limits of its own.
-   *
-   * @param {string} name
-   * @param {import('../index').ReadOptions} options
-   * @param {() => Promise<string | null>} read Without limits.
-   * @returns {Promise<string | null>}
-   */
-  #readWithin(name, options, read) {
-    const limits = checkedLimits(options)
-    const { maxAgeSeconds } = limits
-    if (maxAgeSeconds === undefined) return limited(name, limits, read)
-    const young = () => {
-      const found = this.#variables.forName(name)
-      return /** @type {Promise<string | null>} */ (
-        this.#start((id) => this.#native.getSecretWithin(id, name, found, maxAgeSeconds))
-      )
-    }
-    return limited(name, limits, young)
-  }
-
-  /**
    * @param {string} toolName
    * @param {number} [maxAgeSeconds]
    * @returns {Promise<Record<string, string>>}
@@ -529,21 +435,12 @@ class SecretDelivery {
    * @returns {Promise<import('./candidates').Candidate[]>}
    */
   async #allValues(name) {
-    const [current, others] = await Promise.allSettled([this.refresh(name), this.#versionsToTry(name, true)])
+    const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
     const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
     const live = current.status === 'fulfilled' ? current.value : null
     // The live value of a secret that AWS does not have, or while AWS shows its versions late.
     if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
     return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
-  }
-
-  /**
-   * @param {string} name
-   * @param {boolean} fresh
-   * @returns {Promise<import('../index').SecretVersions>}
-   */
-  #versionsToTry(name, fresh) {
-    return this.#start((id) => this.#native.versionsToTry(id, name, fresh))
   }
 }
 

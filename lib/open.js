@@ -77,4 +77,22 @@ async function readAll(delivery, names, required) {
   if (failures.length > 0) throw failures[0]
 }
 
-module.exports = { loadedOptions, readAll }
+/**
+ * @template {{ getSecret(name: string): Promise<string | null>, close(): Promise<void> }} Delivery
+ * @param {unknown} given
+ * @param {(directory: string, options: any) => Delivery} make
+ * @returns {Promise<Delivery>}
+ */
+async function opened(given, make) {
+  const { options, directory, names, required } = await loadedOptions(given)
+  const delivery = make(directory, options)
+  try {
+    await readAll(delivery, names, required)
+  } catch (error) {
+    await delivery.close()
+    throw error
+  }
+  return delivery
+}
+
+module.exports = { opened }

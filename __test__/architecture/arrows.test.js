@@ -191,6 +191,8 @@ const JAVASCRIPT = {
     'metrics',
     'migration',
     'rotation',
+    'inspections',
+    'sources',
     'delivery',
   ],
   cli: [

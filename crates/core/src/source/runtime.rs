@@ -250,8 +250,13 @@ impl Runtime {
     }
 }
 
-/// The file's text without one line end at its end: editors and `echo` add it, no secret is meant to hold it.
+/// The file's text without a byte order mark and one line end at its end: editors and `echo` add them, no secret is meant to
+/// hold them. A file of line ends alone is an empty one.
 fn text(name: &SecretName, place: &str, bytes: &[u8]) -> Result<Option<SecretValue>> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Ok(None);
+    }
     let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
     let value = SecretValue::from_utf8(bytes).ok_or_else(|| {
         SecretError::new(

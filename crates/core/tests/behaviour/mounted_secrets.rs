@@ -54,6 +54,20 @@ async fn docker_secrets_are_found_by_name_and_lose_one_line_end() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_a_secret_and_line_ends_alone_are_none() {
+    let world = world().await;
+    world.file("mounted/A_B", "\u{feff}value\r\n");
+    for (name, text) in [("E_F", "\n\n"), ("G_H", "\r\n\r\n"), ("I_J", "\u{feff}\n"), ("K_L", "\u{feff}")] {
+        world.file(&format!("mounted/{name}"), text);
+    }
+    let service = world.deliver("development", json!({ "aws": { "enabled": false } }));
+    assert_eq!(service.value("A_B").await, "value");
+    for name in ["E_F", "G_H", "I_J", "K_L"] {
+        assert_eq!(service.read(name).await.expect("no failure"), None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_variable_comes_before_its_file_form_and_that_before_the_mount() {
     let mut world = world().await;
     world.file("mounted/A_B", "mount");

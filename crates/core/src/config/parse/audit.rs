@@ -72,6 +72,8 @@ pub(super) fn audit(
         Some(path) => AuditSink::File(ambient.working_directory.join(path)),
         None => AuditSink::File(default_file(environment, ambient)),
     };
+    // Who reads a stream counts its lines, and its collector has limits and samples of its own.
+    let is_each = is_each.unwrap_or(sink == AuditSink::Stdout);
     let journals = journals.map(|directory| ambient.working_directory.join(directory));
     // A stream has no file beside which a journal could be.
     let journals = match (&sink, journals) {
@@ -90,7 +92,7 @@ pub(super) fn audit(
         label: label.unwrap_or_default(),
         journals,
         keep: keep.unwrap_or(Duration::MAX),
-        is_each: is_each.unwrap_or(false),
+        is_each,
         is_guest,
         actor: actor(program, ambient),
     }))

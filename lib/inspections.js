@@ -1,0 +1,114 @@
+'use strict'
+
+// What looks and changes nothing: `explain`, `health`, `ready`, `identity` and the validations.
+
+const { assertEnvironment, assertName, checkedScope } = require('./arguments')
+const { checkedChecks, runChecks } = require('./checks')
+const { SecretError } = require('./errors')
+const { downReport } = require('./reports')
+
+/** See `index.d.ts` for the documentation of every member. */
+class Inspections {
+  #start
+  #native
+  #variables
+
+  /**
+   * @param {(begin: (id: number) => void) => Promise<any>} start Starts an operation.
+   * @param {import('../native').NativeDelivery} native
+   * @param {InstanceType<typeof import('./variables').VariableSource>} variables
+   */
+  constructor(start, native, variables) {
+    this.#start = start
+    this.#native = native
+    this.#variables = variables
+  }
+
+  /**
+   * @param {string} secretName
+   * @returns {Promise<import('../index').SecretExplanation>}
+   */
+  async explain(secretName) {
+    assertName('secretName', secretName)
+    return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
+  }
+
+  /** @returns {Promise<import('../index').AwsIdentity | null>} */
+  async identity() {
+    return this.#start((id) => this.#native.identity(id))
+  }
+
+  /** @returns {Promise<import('../index').HealthReport>} */
+  async health() {
+    try {
+      return await this.#start((id) => this.#native.health(id))
+    } catch (error) {
+      return downReport(/** @type {import('../index').Environment} */ (this.#native.environment()), error)
+    }
+  }
+
+  /** @returns {Promise<import('../index').Readiness>} */
+  async ready() {
+    try {
+      const found = this.#variables.all()
+      return await this.#start((id) => this.#native.ready(id, found))
+    } catch (error) {
+      return { ready: false, status: 'not-ready', reasons: [/** @type {Error} */ (error).message] }
+    }
+  }
+
+  /**
+   * @param {string} toolName
+   * @param {{ otherEnvironments?: string[] }} [options]
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateToolSecrets(toolName, { otherEnvironments = [] } = {}) {
+    assertName('toolName', toolName)
+    if (!Array.isArray(otherEnvironments)) {
+      throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
+    }
+    otherEnvironments.forEach(assertEnvironment)
+    const found = this.#variables.all()
+    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
+  }
+
+  /**
+   * @param {import('../index').MigrationScope} [options]
+   * @returns {Promise<import('../index').AccessValidationResult>}
+   */
+  async validateSecretAccess(options) {
+    const scope = checkedScope(options)
+    return this.#start((id) => this.#native.validateSecretAccess(id, scope))
+  }
+
+  /**
+   * @param {import('../index').MigrationScope} [options]
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateSecretConsistency(options) {
+    const scope = checkedScope(options)
+    return this.#start((id) => this.#native.validateSecretConsistency(id, scope))
+  }
+
+  /**
+   * @param {import('../index').FunctionalityOptions} [options]
+   * @returns {Promise<import('../index').ValidationResult>}
+   */
+  async validateApplicationFunctionality(options) {
+    const given = checkedChecks(options)
+    const found = this.#variables.all()
+    /** @type {import('../index').ValidationResult} */
+    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, given.scope, found))
+    if (options?.checks === undefined) return result
+    const checks = await runChecks(given)
+    return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }
+  }
+
+  /** @returns {Promise<import('../index').PerformanceMetrics>} */
+  async assessPerformanceImpact() {
+    return this.#start((id) => this.#native.assessPerformanceImpact(id))
+  }
+}
+
+// A named export: as a member of an object literal the class would not be a type.
+exports.Inspections = Inspections

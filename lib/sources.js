@@ -1,0 +1,102 @@
+'use strict'
+
+// Reads of one source, past the caches and the others, and reads with limits of their own.
+
+const { assertEnvironment, assertName, referenceOf } = require('./arguments')
+const { checkedLimits, limited } = require('./limits')
+
+/** See `index.d.ts` for the documentation of every member. */
+class Sources {
+  #start
+  #native
+  #variables
+
+  /**
+   * @param {(begin: (id: number) => void) => Promise<any>} start Starts an operation.
+   * @param {import('../native').NativeDelivery} native
+   * @param {InstanceType<typeof import('./variables').VariableSource>} variables
+   */
+  constructor(start, native, variables) {
+    this.#start = start
+    this.#native = native
+    this.#variables = variables
+  }
+
+  /**
+   * @param {string | import('../index').SecretReference} secret
+   * @param {string} [environment]
+   * @param {import('../index').ReadOptions} [options]
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromAWS(secret, environment, options) {
+    const reference = referenceOf(secret)
+    if (environment !== undefined) assertEnvironment(environment)
+    const what = typeof secret === 'string' ? secret : reference?.id
+    return limited(`${what}`, checkedLimits(options), () =>
+      this.#start((id) => {
+        if (reference === undefined)
+          return this.#native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
+        const { id: aws, field, versionStage } = reference
+        return this.#native.getReferenceFromAws(id, aws, field ?? undefined, versionStage ?? undefined, environment)
+      }),
+    )
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromEnvFile(secretName, options) {
+    assertName('secretName', secretName)
+    const read = () => this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
+    return limited(secretName, checkedLimits(options), read)
+  }
+
+  /**
+   * @param {string} secretName
+   * @param {import('../index').ReadOptions} [options]
+   * @returns {Promise<string | null>}
+   */
+  async getSecretFromRuntime(secretName, options) {
+    assertName('secretName', secretName)
+    const found = this.#variables.forName(secretName)
+    const read = () => this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, found))
+    return limited(secretName, checkedLimits(options), read)
+  }
+
+  /**
+   * A read with limits of its own.
+   *
+   * @param {string} name
+   * @param {import('../index').ReadOptions} options
+   * @param {() => Promise<string | null>} read Without limits.
+   * @returns {Promise<string | null>}
+   */
+  within(name, options, read) {
+    const limits = checkedLimits(options)
+    const { maxAgeSeconds } = limits
+    if (maxAgeSeconds === undefined) return limited(name, limits, read)
+    const young = () => {
+      const found = this.#variables.forName(name)
+      return /** @type {Promise<string | null>} */ (
+        this.#start((id) => this.#native.getSecretWithin(id, name, found, maxAgeSeconds))
+      )
+    }
+    return limited(name, limits, young)
+  }
+
+  /**
+   * All versions of a secret that a target system may accept during a rotation.
+   *
+   * @param {string} name
+   * @param {boolean} fresh
+   * @returns {Promise<import('../index').SecretVersions>}
+   */
+  versionsToTry(name, fresh) {
+    return this.#start((id) => this.#native.versionsToTry(id, name, fresh))
+  }
+}
+
+// A named export: as a member of an object literal the class would not be a type.
+exports.Sources = Sources
