@@ -116,7 +116,11 @@ pub fn config(data: &[u8]) {
         }
         options => (options, Json::Null),
     };
-    let named = names_hold(&options, CANARY);
+    // An unknown environment is named (decision D23).
+    let environments = ["TCS_ENVIRONMENT", "NODE_ENV"].map(|name| variables.get(name));
+    let shown = environments.into_iter().chain([options.get("environment")]).flatten();
+    let is_shown = shown.filter_map(Json::as_str).any(|name| name.contains(CANARY));
+    let named = is_shown || names_hold(&options, CANARY);
     let variables = variables.as_object().into_iter().flatten();
     let variables = variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     let ambient = Ambient { variables: variables.collect(), working_directory: "/work".into(), ..Ambient::default() };
