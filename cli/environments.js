@@ -33,6 +33,19 @@ function knownEnvironment(name, { environments }) {
 }
 
 /**
+ * The one of the four environments whose preset applies.
+ *
+ * @param {string} name
+ * @param {import('../index').SecretDeliveryOptions} options
+ * @returns {string}
+ */
+function baseOf(name, { environments }) {
+  const plain = name.trim().toLowerCase()
+  const own = Object.entries(environments ?? {}).find(([one]) => one.toLowerCase() === plain)?.[1]
+  return own === undefined ? plain : String(own?.like ?? own)
+}
+
+/**
  * The preset that applies: that of a declared environment is the one that it is like.
  *
  * @param {string} name
@@ -42,14 +55,13 @@ function knownEnvironment(name, { environments }) {
  */
 function presetOf(name, { environments }, defaults) {
   const plain = name.trim().toLowerCase()
-  const own = Object.entries(environments ?? {}).find(([one]) => one.toLowerCase() === plain)
-  const like = own === undefined ? plain : (own[1]?.like ?? /** @type {any} */ (own[1]))
+  const base = baseOf(name, { environments })
   try {
-    const preset = defaults(String(like))
-    return own === undefined || preset.fallback === null ? preset : { ...preset, fallback: `.env.${plain}` }
+    const preset = defaults(base)
+    return base === plain || preset.fallback === null ? preset : { ...preset, fallback: `.env.${plain}` }
   } catch {
     return undefined
   }
 }
 
-module.exports = { ENVIRONMENTS, environmentsOf, knownEnvironment, longName, presetOf }
+module.exports = { ENVIRONMENTS, baseOf, environmentsOf, knownEnvironment, longName, presetOf }

@@ -2,9 +2,11 @@
 
 // `tcs-secrets doctor` as a process of its own, over the in-repo AWS endpoint and a real Redis.
 
+const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const http = require('node:http')
 const { clockFindings } = require('../../cli/doctor/aws')
+const { isGuessed } = require('../../cli/doctor/exposure')
 const { RedisServer } = require('../support/servers/redis')
 const { until } = require('../support/until')
 const { cliWorld } = require('../support/cli-world')
@@ -22,8 +24,32 @@ afterAll(() => redis?.stop())
 describe('doctor', () => {
   const findings = (document, check) => document.findings.filter((finding) => finding.check === check)
 
+  test('tells what must not be in production', async () => {
+    const zeros = Buffer.alloc(32).toString('base64')
+    const env = {
+      REDIS_URL: 'redis://cache.invalid:6379',
+      TCS_CACHE_KEYS: `k1:${zeros}`,
+      AWS_ENDPOINT_URL: 'http://192.0.2.2:4566',
+    }
+    const run = await cli.json('doctor', { env })
+    const said = (check) => findings(run.document, check).filter(({ status }) => status !== 'ok')
+    expect(said('Redis').map(({ message }) => message)).toContainEqual(expect.stringMatching(/cache\.invalid in clear/))
+    expect(said('cache keys').map(({ message }) => message)).toContainEqual(expect.stringMatching(/^k1: not random/))
+    expect(JSON.stringify(run.document)).not.toContain(zeros)
+  })
+
+  test.each([
+    [Buffer.alloc(32), true],
+    [Buffer.alloc(32, 7), true],
+    [Buffer.from(Array.from({ length: 32 }, (_, at) => at)), true],
+    [Buffer.from('abcd'.repeat(8)), true],
+    ...Array.from({ length: 20 }, () => [randomBytes(32), false]),
+  ])('a key that is guessed: %j', (bytes, guessed) => {
+    expect([isGuessed(bytes.toString('base64')), isGuessed(bytes)]).toEqual([guessed, guessed])
+  })
+
   test('finds nothing wrong where nothing is', async () => {
-    const env = { REDIS_URL: redis.url, TCS_CACHE_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` }
+    const env = { REDIS_URL: redis.url, TCS_CACHE_KEYS: `k1:${randomBytes(32).toString('base64')}` }
     // Redis has 250 ms to answer, which a busy machine may not keep at the first try.
     const { status, document } = await until('nothing is wrong', async () => {
       const run = await cli.json('doctor', { env })

@@ -3,10 +3,12 @@
 // The checks of `doctor`, in order. Each file of this folder returns findings; none contains a value.
 
 const { openDelivery } = require('../context')
+const { baseOf } = require('../environments')
 const { describe } = require('../exit')
 const { awsFindings } = require('./aws')
 const { auditFindings, cacheFindings } = require('./cache')
 const { fileFindings } = require('./files')
+const { exposureFindings } = require('./exposure')
 const { finding } = require('./finding')
 const { environmentFinding, installationFindings } = require('./installation')
 const { secretFindings } = require('./secrets')
@@ -46,6 +48,7 @@ async function examine(context) {
       ...(await awsFindings(health, config, delivery)),
       ...cacheFindings(health, config),
       ...auditFindings(health),
+      ...exposureFindings(baseOf(delivery.environment, config.options), config),
       ...fileFindings(health, config),
       ...secrets,
     ]
