@@ -119,8 +119,7 @@ const NAME = /^[A-Za-z0-9_-]*$/
 function referenceOf(secret) {
   if (typeof secret === 'string') {
     if (NAME.test(secret)) return undefined
-    const [, id, field] = /^([^#]*)(?:#([^]*))?$/.exec(secret) ?? []
-    return { id, field }
+    return divided(secret)
   }
   if (typeof secret !== 'object' || secret === null) {
     throw new SecretError(
@@ -135,8 +134,20 @@ function referenceOf(secret) {
   )
   if (field !== undefined && field !== null) assertName('field of the reference', field)
   if (versionStage !== undefined && versionStage !== null) assertName('versionStage of the reference', versionStage)
-  const [, plain, behind] = /^([^#]*)(?:#([^]*))?$/.exec(id) ?? []
-  return { id: plain, field: field ?? behind, versionStage }
+  const own = divided(id)
+  if (own.field !== undefined && typeof field === 'string') {
+    throw new SecretError(
+      'SECRET_NAME_INVALID',
+      "the reference has a field twice: in its id, behind '#', and as 'field'",
+    )
+  }
+  return { id: own.id, field: field ?? own.field, versionStage }
+}
+
+/** An id and the field behind its `#`. @param {string} text @returns {{ id: string, field: string | undefined }} */
+function divided(text) {
+  const at = text.indexOf('#')
+  return at < 0 ? { id: text, field: undefined } : { id: text.slice(0, at), field: text.slice(at + 1) }
 }
 
 module.exports = {

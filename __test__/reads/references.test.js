@@ -16,7 +16,7 @@ function deliver(options) {
     audit: false,
     ...options,
     aws: { ...aws.options, ...options.aws },
-    cache: { encryptionKeys: [], ...options.cache },
+    cache: options.cache === false ? false : { encryptionKeys: [], ...options.cache },
   })
   open.push(delivery)
   return delivery
@@ -117,6 +117,18 @@ test('a tool with one JSON secret is read in one call, with what is not declared
   await aws.resetCalls()
   expect(await delivery.getToolSecrets('jira')).toEqual({ user: 'u', api_token: 't', url: 'y', Url: 'x' })
   expect((await aws.calls()).total).toBe(1)
+})
+
+test('a tool with one JSON secret is one call where nothing is cached, and where no copy may answer', async () => {
+  await aws.put({ 'production/jira': '{"user":"u","other":"o"}' })
+  const tools = { jira: { aws: '{environment}/jira', secrets: { user: {} } } }
+  const uncached = deliver({ tools, cache: false })
+  const cached = deliver({ tools })
+  await aws.resetCalls()
+  expect(await uncached.getToolSecrets('jira')).toEqual({ user: 'u', other: 'o' })
+  expect((await aws.calls()).total).toBe(1)
+  expect(await cached.getToolSecrets('jira', { maxAgeSeconds: 0 })).toEqual({ user: 'u', other: 'o' })
+  expect((await aws.calls()).total).toBe(2)
 })
 
 test('one template for all: a JSON secret for each tool', async () => {
@@ -257,7 +269,9 @@ test('what is declared nowhere is read from AWS by its reference', async () => {
   expect(await delivery.getSecretFromAWS({ id: 'prod/x', versionStage: 'AWSPREVIOUS' })).toBeNull()
   await aws.put({ 'prod/x': '{"a":1}' })
   expect(await delivery.getSecretFromAWS({ id: 'prod/x', versionStage: 'AWSPREVIOUS' })).toBe('{"a":{"b":"c"}}')
-  await expect(delivery.getSecretFromAWS('a b')).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' })
+  for (const wrong of ['a b', 'a##b', 'a#', { id: 'prod/x#a', field: 'b' }, 'arn:aws:s3:::b']) {
+    await expect(delivery.getSecretFromAWS(wrong)).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' })
+  }
 })
 
 test('JSON comes parsed, and what is none is not quoted', async () => {

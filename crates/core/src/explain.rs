@@ -132,7 +132,12 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
             Source::Aws => match resolver.reads.ids().place(name) {
                 Ok(place) => {
                     if let Some(said) = report.aws(&resolver.reads, &place.secret, asked).await {
-                        progress.hear(resolver, name, source, part_of(resolver.reads.ids(), name, &place, said));
+                        progress.hear(
+                            resolver,
+                            name,
+                            source,
+                            part_of(resolver.reads.ids(), name.as_str(), &place, said),
+                        );
                     }
                 }
                 Err(error) if asked => progress.hear(resolver, name, source, Err(error)),

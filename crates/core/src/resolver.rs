@@ -127,6 +127,23 @@ impl Resolver {
         wanted.parts(&secrets, answers)
     }
 
+    /// [`Resolver::ask_aws`], with the answer about the whole of `secret` beside it, in the same calls.
+    pub async fn ask_aws_and(
+        &self,
+        names: &[SecretName],
+        secret: &SecretName,
+        freshness: Freshness,
+    ) -> (Vec<Answer>, Answer) {
+        let wanted = Wanted::of(self.reads.ids(), names);
+        let mut secrets = wanted.secrets();
+        if !secrets.contains(secret) {
+            secrets.push(secret.clone());
+        }
+        let answers = self.read_secrets(&secrets, freshness).await;
+        let whole = secrets.iter().zip(&answers).find(|(asked, _)| *asked == secret).map(|(_, answer)| answer.clone());
+        (wanted.parts(&secrets, answers), whole.unwrap_or(Ok(None)))
+    }
+
     async fn read_secrets(&self, secrets: &[SecretName], freshness: Freshness) -> Vec<Answer> {
         match freshness {
             Freshness::Cached => self.reads.read(secrets).await,

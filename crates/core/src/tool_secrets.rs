@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use secret::aws_ids::{AwsIds, Place};
+use secret::aws_ids::Place;
 use secret::error::Result;
 use secret::found::Found;
 use secret::manifest::Manifest;
@@ -48,12 +48,27 @@ async fn read_once(
     freshness: Freshness,
 ) -> Result<ToolSecrets> {
     let object = resolver.reads.ids().object_of_tool(tool);
+    // What AWS said of the tool's JSON secret, once it was asked.
+    let mut whole: Option<Answer> = None;
     let (names, answers) = match (declared_names(manifest, tool)?, &object) {
-        (Some(names), _) => {
+        (Some(names), Some(object)) => {
+            let variables = each(variables, names.len());
+            let answers = resolver.resolve_from(&names, &variables, async |names| {
+                let (answers, said) = resolver.ask_aws_and(names, &object.secret, freshness).await;
+                whole = Some(said);
+                answers
+            });
+            let answers = answers.await;
+            (names, answers)
+        }
+        (Some(names), None) => {
             let answers = resolver.resolve(&names, &each(variables, names.len()), freshness).await;
             (names, answers)
         }
-        (None, Some(_)) => read_local(resolver, manifest, tool, variables, freshness).await?,
+        (None, Some(object)) => {
+            let said = whole.insert(resolver.read_secret(&object.secret, freshness).await);
+            read_local(resolver, manifest, tool, variables, (object, said)).await?
+        }
         (None, None) => read_discovered(resolver, manifest, tool, variables, freshness).await?,
     };
     let mut secrets = ToolSecrets::new();
@@ -63,22 +78,25 @@ async fn read_once(
         }
     }
     if let Some(object) = object {
-        add_undeclared(resolver, (&object, tool), freshness, &mut secrets).await?;
+        let whole = match whole {
+            Some(whole) => whole,
+            None => resolver.read_secret(&object.secret, freshness).await,
+        };
+        add_undeclared(resolver, (&object, tool), whole, &mut secrets)?;
     }
     Ok(secrets)
 }
 
 /// Adds the fields of the tool's JSON secret that no declared name is: lower-cased, or as they are where that would be a key that
 /// is taken.
-async fn add_undeclared(
+fn add_undeclared(
     resolver: &Resolver,
     (object, tool): (&Place, &str),
-    freshness: Freshness,
+    whole: Answer,
     secrets: &mut ToolSecrets,
 ) -> Result<()> {
     let ids = resolver.reads.ids();
-    let answer = resolver.read_secret(&object.secret, freshness).await;
-    let whole = match answer.and_then(|whole| part(ids, tool, object, whole)) {
+    let whole = match part_of(ids, tool, object, whole) {
         Ok(Some(whole)) => whole,
         Ok(None) => return Ok(()),
         Err(error) if resolver.rejects(&error) => return Err(error),
@@ -113,33 +131,22 @@ async fn add_undeclared(
     Ok(())
 }
 
-/// What is at `object`, of an answer about its secret.
-fn part(ids: &AwsIds, tool: &str, object: &Place, whole: Option<Found>) -> Result<Option<Found>> {
-    match SecretName::new(tool) {
-        Ok(tool) => part_of(ids, &tool, object, Ok(whole)),
-        Err(error) => Err(error),
-    }
-}
-
 /// The names of an undeclared tool that the local sources know, for a tool whose AWS secret is one JSON object.
 async fn read_local(
     resolver: &Resolver,
     manifest: &Manifest,
     tool: &str,
     variables: &Variables,
-    freshness: Freshness,
+    (object, whole): (&Place, &Answer),
 ) -> Result<(Vec<SecretName>, Vec<Answer>)> {
     let names: Vec<SecretName> = local_names(resolver, manifest, tool, variables).await?.into_iter().collect();
     let ids = resolver.reads.ids();
-    let object = ids.object_of_tool(tool);
     let answers = resolver
         .resolve_from(&names, &each(variables, names.len()), async |names| {
-            let Some(object) = object else { return names.iter().map(|_| Ok(None)).collect() };
-            let whole = resolver.read_secret(&object.secret, freshness).await;
             let field = |name: &SecretName| {
                 let secret_type = name.as_str().get(tool.len() + 1..).unwrap_or_default().to_ascii_lowercase();
                 let place = Place { field: Some(secret_type.into()), ..object.clone() };
-                part_of(ids, name, &place, whole.clone())
+                part_of(ids, name.as_str(), &place, whole.clone())
             };
             names.iter().map(field).collect()
         })

@@ -32,7 +32,7 @@ impl Delivery {
                 let (Some(cache), ids) = (self.reads().cache(), self.reads().ids()) else { return Ok(None) };
                 let place = ids.place(name)?;
                 let whole = cache.get(&place.secret).await.map(|value| local(value, Origin::Memory));
-                Ok(part_of(ids, name, &place, Ok(whole))?.map(|found| found.value))
+                Ok(part_of(ids, name.as_str(), &place, Ok(whole))?.map(|found| found.value))
             })
             .await;
         let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };

@@ -149,7 +149,7 @@ impl Delivery {
 
     async fn fetch_part(&self, ids: &AwsIds, name: &SecretName, place: &Place) -> Result<Option<Fetched>> {
         let fetched = self.reads().fetch_id(&ids.id(&place.secret)).await;
-        let fetched = part_of(ids, name, place, fetched);
+        let fetched = part_of(ids, name.as_str(), place, fetched);
         if fetched.as_ref().is_err_and(SecretError::is_denied) {
             add(&self.metrics.unauthorized);
         }
@@ -298,7 +298,7 @@ impl Delivery {
         if place.field.is_none() {
             return Ok(whole);
         }
-        let part = |version: &Option<Version>| part_of(ids, name, &place, Ok(version.clone()));
+        let part = |version: &Option<Version>| part_of(ids, name.as_str(), &place, Ok(version.clone()));
         // Only the live version has to be readable.
         let (previous, pending) = (part(&whole.previous).ok().flatten(), part(&whole.pending).ok().flatten());
         Ok(Arc::new(Versions { current: part(&whole.current)?, previous, pending }))

@@ -155,7 +155,7 @@ impl Delivery {
         for _ in 0..LOOKS {
             self.turn(aws).await;
             let held = aws.version(&id, Which::Id(&written.version)).await?;
-            let held = part_of(self.reads().ids(), name, &place, Ok(held))?;
+            let held = part_of(self.reads().ids(), name.as_str(), &place, Ok(held))?;
             if held.is_some_and(|held| held.value == *value) {
                 return Ok(written);
             }

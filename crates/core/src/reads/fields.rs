@@ -44,7 +44,7 @@ impl<'a> Wanted<'a> {
         let part = |(place, name): (Result<Place>, &SecretName)| {
             let place = place?;
             let answer = answers.get(&place.secret).cloned().unwrap_or(Ok(None));
-            part_of(self.ids, name, &place, answer)
+            part_of(self.ids, name.as_str(), &place, answer)
         };
         self.places.into_iter().zip(self.names).map(part).collect()
     }
@@ -125,19 +125,13 @@ impl Part for Version {
 ///
 /// # Errors
 /// That of the answer; `SOURCE_RESPONSE_INVALID` when the secret has no fields (decision D16).
-pub fn part_of<T: Part>(
-    ids: &AwsIds,
-    name: &SecretName,
-    place: &Place,
-    answer: Result<Option<T>>,
-) -> Result<Option<T>> {
+pub fn part_of<T: Part>(ids: &AwsIds, name: &str, place: &Place, answer: Result<Option<T>>) -> Result<Option<T>> {
     let Some(whole) = answer? else { return Ok(None) };
     let Some(field) = &place.field else { return Ok(Some(whole)) };
     if whole.value().is_empty() {
         return Ok(None);
     }
-    let part =
-        whole.value().field(field).map_err(|why| no_fields(name.as_str(), &ids.id(&place.secret), field, why))?;
+    let part = whole.value().field(field).map_err(|why| no_fields(name, &ids.id(&place.secret), field, why))?;
     Ok(part.map(|value| whole.with_value(value)))
 }
 
