@@ -11,6 +11,7 @@ mod recording;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use async_recursion::async_recursion as boxed;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -215,6 +216,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`, `CLOSED`.
+    #[boxed]
     pub async fn identity(&self) -> Result<Option<Caller>> {
         let Some(aws) = self.reads().aws() else { return Ok(None) };
         self.open(aws.caller()).await
