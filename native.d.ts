@@ -52,9 +52,11 @@ export declare class NativeDelivery {
   /** `close`. */
   close(id: number): void
   /** The function of cached reads; see `raw`. */
-  cachedReader(): (toolOrName: string, secretType?: string) => string | [string] | undefined
+  cachedReader(): (toolOrName: string, secretType?: string) => number | [number, string] | [string] | undefined
   /** A declared tool's secrets when all of them are fresh in memory. */
-  cachedTool(tool: string): Record<string, string> | null
+  cachedTool(tool: string): Array<number | [number, string]> | null
+  /** The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared. */
+  toolKeys(tool: string): Array<string> | null
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
    * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
@@ -71,6 +73,8 @@ export declare class NativeDelivery {
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
+  /** `redactor`: whose values are replaced, but for those of the secrets in `except`. */
+  redactor(except: Array<string>): NativeRedactor
   /** `rotation.rotate`. */
   rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
   /** `rotation.restore`. */
@@ -117,6 +121,24 @@ export declare class NativeDelivery {
   assessPerformanceImpact(id: number): void
 }
 
+/** A redactor of one delivery. */
+export declare class NativeRedactor {
+  /** The function that replaces values in a text; see `raw`. */
+  text(): (text: string) => string | undefined
+  /** A new stream. */
+  stream(): NativeRedactorStream
+  /** What is looked for. */
+  watching(): RedactorWatching
+}
+
+/** Text that arrives in pieces. */
+export declare class NativeRedactorStream {
+  /** What can be passed on after `piece`. */
+  push(piece: Buffer): Buffer
+  /** The rest, once nothing comes any more. */
+  end(): Buffer
+}
+
 /** A [`ValidationResult`] with what this identity may do in AWS. */
 export interface AccessValidationResult {
   valid: boolean
@@ -130,6 +152,7 @@ export interface AccessValidationResult {
 /** A threshold was crossed, or is no longer crossed. */
 export interface Alert {
   metric: string
+  secret: string | null
   state: string
   environment: string
   value: number | null
@@ -308,6 +331,8 @@ export declare enum MessageKind {
   StopHook = 12,
   /** Asks for AWS credentials. */
   AskCredentials = 13,
+  /** The string with this number is no longer handed out. */
+  LetGo = 14,
 }
 
 /** Counters since construction. */
@@ -323,6 +348,7 @@ export interface MetricsSnapshot {
   staleServed: number
   backgroundRefreshes: number
   unauthorizedAccess: number
+  valuesRedacted: number
   errors: Record<string, number>
   awsCalls: Record<string, AwsCallCounts>
   rotations: Record<string, number>
@@ -464,6 +490,12 @@ export interface RecordedRetrievals {
   count: number
   failures: number
   totalLatencyMs: number
+}
+
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  values: number
+  leftOut: Array<UnwatchedSecret>
 }
 
 /** An error inside a report. */
@@ -616,6 +648,12 @@ export interface SecretVersions {
   current: SecretVersion | null
   previous: SecretVersion | null
   pending: SecretVersion | null
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  secret: string
+  reason: string
 }
 
 /** A secret as a validation saw it. */

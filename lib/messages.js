@@ -105,8 +105,11 @@ class Messages {
   #alert(alert) {
     tell(this.listeners.alert, alert)
     if (this.listeners.alert.size > 0) return
-    const { metric, state, value, threshold, action, since } = alert
-    this.#warn('ALERT', `${metric} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
+    const { metric, state, value, threshold, action, since, secret } = alert
+    this.#warn(
+      'ALERT',
+      `${metric}${secret === null ? '' : ` of ${secret}`} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`,
+    )
   }
 
   /**

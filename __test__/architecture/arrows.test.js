@@ -74,6 +74,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
+  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger'],
   'crates/core/src': [
     'log',
     'timer',
@@ -175,6 +176,9 @@ const JAVASCRIPT = {
     'credentials',
     'messages',
     'operations',
+    'strings',
+    'redacted',
+    'redactor',
     'reads',
     'candidates',
     'auth-errors',

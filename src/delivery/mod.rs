@@ -11,6 +11,7 @@ mod migration;
 mod native;
 mod open;
 mod reads;
+mod redactor;
 mod rotation;
 mod sources;
 mod validation;
