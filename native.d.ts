@@ -52,7 +52,7 @@ export declare class NativeDelivery {
   /** `close`. */
   close(id: number): void
   /** The function of cached reads; see `raw`. */
-  cachedReader(): (toolOrName: string, secretType?: string) => number | [number, string] | [string] | undefined
+  cachedReader(): (toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined
   /** A declared tool's secrets when all of them are fresh in memory. */
   cachedTool(tool: string): Array<number | [number, string]> | null
   /** The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared. */
@@ -97,6 +97,12 @@ export declare class NativeDelivery {
   hookDone(id: number, value?: string | undefined | null): void
   /** A hook failed with an error of a class and, where there is one, a code. */
   hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** Reads secrets to look for their values. Gives a `WatchedValues`. */
+  watchValues(id: number, names: Array<string>): void
+  /** Searches files and folders for the values that are looked for. Gives a `ScannedFiles`. */
+  scanFiles(id: number, files: Array<string>, folders: Array<string>): void
+  /** Searches bytes that are not in a file. On JavaScript's thread: for the command line. */
+  scanBytes(bytes: Buffer): Array<FoundValue>
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -262,6 +268,23 @@ export interface EnvironmentDefaults {
   monitoring: boolean
   alerting: boolean
   onAwsFailure: string
+}
+
+/** A secret that could not be read. */
+export interface FailedValue {
+  secret: string
+  code: string
+  message: string
+}
+
+/** Where a value stands. */
+export interface FoundValue {
+  /** Missing where it is not in a file. */
+  path?: string
+  secret: string
+  form: string
+  line: number
+  column: number
 }
 
 /** State of one source or cache. */
@@ -606,6 +629,14 @@ export interface RotationStep {
   error: ReportedError | null
 }
 
+/** What was found in files. */
+export interface ScannedFiles {
+  found: Array<FoundValue>
+  files: number
+  bytes: number
+  unread: Array<UnreadFile>
+}
+
 /** Why a secret has the value it has. */
 export interface SecretExplanation {
   name: string
@@ -650,6 +681,12 @@ export interface SecretVersions {
   pending: SecretVersion | null
 }
 
+/** What could not be read. */
+export interface UnreadFile {
+  path: string
+  reason: string
+}
+
 /** A secret whose value is not looked for. */
 export interface UnwatchedSecret {
   secret: string
@@ -690,6 +727,15 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/** Which values a scan looks for. */
+export interface WatchedValues {
+  values: number
+  leftOut: Array<UnwatchedSecret>
+  /** Names that no source has. */
+  absent: Array<string>
+  failed: Array<FailedValue>
+}
 
 /**
  * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no

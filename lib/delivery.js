@@ -25,6 +25,7 @@ const { Reads } = require('./reads')
 const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
+const { SCANNER, scannerOf } = require('./scanner')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
 const { currentTracer, traced } = require('./trace')
@@ -106,6 +107,7 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
     this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
@@ -345,7 +347,6 @@ class SecretDelivery {
     return redactorOf(this.#native, ...given)
   }
 
-  /** @returns {Promise<void>} */
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
@@ -358,7 +359,6 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }

@@ -16,15 +16,46 @@ const NAME = Symbol('name')
  *
  * @param {NativeDelivery} nativeDelivery
  * @param {(string | undefined)[]} held
- * @returns {(toolOrName: string, secretType: string | typeof NAME) => string | [string] | undefined}
+ * @returns {(toolOrName: string, secretType: string | symbol) => string | [string] | undefined}
  */
 function cachedReader(nativeDelivery, held) {
   const read = nativeDelivery.cachedReader()
+  /** The ids of whole names, and of types by tool: the addon need not build a name that it has found once. */
+  const [ids, idsOfTools] = [
+    /** @type {Map<string, number>} */ (new Map()),
+    /** @type {Map<string, Ids>} */ (new Map()),
+  ]
   return (toolOrName, secretType) => {
-    const found = secretType === NAME ? read(toolOrName) : read(toolOrName, /** @type {any} */ (secretType))
+    const id = secretType === NAME ? ids.get(toolOrName) : idsOfTools.get(toolOrName)?.get(secretType)
+    const found =
+      id !== undefined
+        ? read(id)
+        : secretType === NAME
+          ? read(toolOrName)
+          : read(toolOrName, /** @type {any} */ (secretType))
     if (typeof found === 'number') return held[found]
     if (found === undefined || found.length === 1) return /** @type {[string] | undefined} */ (found)
-    return (held[found[0]] = found[1])
+    const [slot, value, newId] = found
+    if (newId !== undefined) {
+      if (secretType === NAME) ids.set(toolOrName, newId)
+      else noteId(idsOfTools, toolOrName, secretType, newId)
+    }
+    return value === undefined ? held[slot] : (held[slot] = value)
+  }
+}
+
+/** @typedef {Map<string | symbol, number>} Ids */
+
+/** However tool and type are written: the addon bounds the names, and this bounds the ways to write them. */
+const MOST_WAYS = 1000
+
+/** @param {Map<string, Ids>} idsOfTools @param {string} tool @param {string | symbol} type @param {number} id */
+function noteId(idsOfTools, tool, type, id) {
+  const ofTool = idsOfTools.get(tool)
+  if (ofTool === undefined) {
+    if (idsOfTools.size < MOST_WAYS) idsOfTools.set(tool, new Map([[type, id]]))
+  } else if (ofTool.size < MOST_WAYS) {
+    ofTool.set(type, id)
   }
 }
 

@@ -74,7 +74,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
-  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger'],
+  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger', 'scanning'],
   'crates/core/src': [
     'log',
     'timer',
@@ -179,6 +179,7 @@ const JAVASCRIPT = {
     'strings',
     'redacted',
     'redactor',
+    'scanner',
     'reads',
     'candidates',
     'auth-errors',
@@ -222,6 +223,9 @@ const JAVASCRIPT = {
     'context',
     'formats',
     'env-file',
+    'declared-names',
+    'sarif',
+    'scanning',
     'glob',
     'judgement',
     'declaration',
@@ -243,7 +247,7 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 const OUTSIDE = {
   lib: ['../package.json'],
   // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file', '../lib/scanner'],
 }
 
 /**

@@ -13,5 +13,6 @@ mod open;
 mod reads;
 mod redactor;
 mod rotation;
+mod scanning;
 mod sources;
 mod validation;

@@ -18,7 +18,7 @@ use secret::value::SecretValue;
 use super::native::{NativeDelivery, secret};
 use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
-use crate::raw::{CachedReader, HeldList, Names};
+use crate::raw::{CachedReader, HeldList, Ids, Names};
 
 impl NativeDelivery {
     /// What JavaScript read when the call was made; what it did not read is asked for.
@@ -31,11 +31,11 @@ impl NativeDelivery {
 impl NativeDelivery {
     /// The function of cached reads; see `raw`.
     #[napi(
-        ts_return_type = "(toolOrName: string, secretType?: string) => number | [number, string] | [string] | undefined",
+        ts_return_type = "(toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined",
         catch_unwind
     )]
     pub fn cached_reader(&self) -> CachedReader {
-        CachedReader { hot: self.delivery.hot_path().clone(), strings: self.strings.clone() }
+        CachedReader { hot: self.delivery.hot_path().clone(), strings: self.strings.clone(), ids: Ids::default() }
     }
 
     /// A declared tool's secrets when all of them are fresh in memory.

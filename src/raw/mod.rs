@@ -10,6 +10,8 @@
 mod redacting;
 mod strings;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -33,12 +35,36 @@ pub use strings::Slots;
 /// fit without saying so; with this room anything cut is recognisably longer than any valid name.
 const ROOM: usize = 5;
 
-/// Becomes a JavaScript function `(tool, type)` or `(name)` that returns the number under which JavaScript holds the fresh
-/// cached value, and the first time both in an array. Where there is no such value it returns the secret's name in an array,
-/// so that the read that follows need not build it again; `undefined` when the arguments name no secret.
+/// Becomes a JavaScript function `(tool, type)`, `(name)` or `(id)` that returns the number under which JavaScript holds the
+/// fresh cached value, and the first time both in an array. With a text it returns in an array that number, the value the
+/// first time, and the id with which the name need not be built again. Where there is no such value it returns the secret's
+/// name in an array; `undefined` when the arguments name no secret.
 pub struct CachedReader {
     pub hot: Arc<HotPath>,
     pub strings: Arc<Strings>,
+    pub ids: Ids,
+}
+
+/// The names that have ids: those that were found in memory. Used on JavaScript's thread only.
+#[derive(Default)]
+pub struct Ids {
+    names: RefCell<Vec<Box<str>>>,
+    by_name: RefCell<HashMap<Box<str>, u32>>,
+}
+
+impl Ids {
+    /// `None` once there are too many.
+    fn of(&self, name: &str) -> Option<u32> {
+        const MOST: usize = 100_000;
+        if let Some(id) = self.by_name.borrow().get(name) {
+            return Some(*id);
+        }
+        let mut names = self.names.borrow_mut();
+        let id = u32::try_from(names.len()).ok().filter(|_| names.len() < MOST)?;
+        names.push(name.into());
+        self.by_name.borrow_mut().insert(name.into(), id);
+        Some(id)
+    }
 }
 
 /// The strings that JavaScript holds.
@@ -76,6 +102,36 @@ impl Strings {
     }
 }
 
+impl CachedReader {
+    /// What [`Strings::held`] gives, the value or `undefined`, and the id of `name`, where it has one.
+    ///
+    /// # Safety
+    /// `env` must be current.
+    unsafe fn with_id(&self, env: sys::napi_env, entry: &Entry, name: &str) -> Result<sys::napi_value> {
+        let (mut all, mut value, mut is_array) = (ptr::null_mut(), ptr::null_mut(), false);
+        // SAFETY: `env` is current, and so are the values.
+        unsafe {
+            let mut held = self.strings.held(env, entry)?;
+            check(sys::napi_is_array(env, held, &raw mut is_array))?;
+            check(sys::napi_get_undefined(env, &raw mut value))?;
+            let mut id = value;
+            if is_array {
+                let both = held;
+                check(sys::napi_get_element(env, both, 0, &raw mut held))?;
+                check(sys::napi_get_element(env, both, 1, &raw mut value))?;
+            }
+            if let Some(number) = self.ids.of(name) {
+                check(sys::napi_create_uint32(env, number, &raw mut id))?;
+            }
+            check(sys::napi_create_array_with_length(env, 3, &raw mut all))?;
+            for (at, one) in (0..).zip([held, value, id]) {
+                check(sys::napi_set_element(env, all, at, one))?;
+            }
+        }
+        Ok(all)
+    }
+}
+
 impl ToNapiValue for CachedReader {
     /// # Safety
     /// `env` must be the current environment.
@@ -110,6 +166,12 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     }
     // SAFETY: `data` is the reader of this function, alive as long as the function.
     let reader = unsafe { &*data.cast_const().cast::<CachedReader>() };
+    let mut id = 0u32;
+    // SAFETY: `env` is current; what is no number is refused.
+    if count == 1 && unsafe { sys::napi_get_value_uint32(env, arguments[0], &raw mut id) } == sys::Status::napi_ok {
+        // SAFETY: `env` is current.
+        return unsafe { read_by_id(env, reader, id) };
+    }
     let mut buffer = [0u8; MAX_NAME + ROOM];
     let (length, at) = if count < 2 {
         // SAFETY: `buffer` is as long as said.
@@ -127,7 +189,7 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
     if let Some(entry) = reader.hot.read(name) {
         // SAFETY: `env` is current.
-        return unsafe { reader.strings.held(env, &entry) }.ok();
+        return unsafe { reader.with_id(env, &entry, name) }.ok();
     }
     let valid = match at {
         Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
@@ -135,6 +197,19 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     };
     // SAFETY: `env` is current.
     unsafe { ToNapiValue::to_napi_value(env, vec![valid.ok()?.as_str()]) }.ok()
+}
+
+/// # Safety
+/// `env` must be current.
+unsafe fn read_by_id(env: sys::napi_env, reader: &CachedReader, id: u32) -> Option<sys::napi_value> {
+    let names = reader.ids.names.borrow();
+    let name = names.get(id as usize)?;
+    match reader.hot.read(name) {
+        // SAFETY: `env` is current.
+        Some(entry) => unsafe { reader.strings.held(env, &entry) }.ok(),
+        // SAFETY: `env` is current.
+        None => unsafe { ToNapiValue::to_napi_value(env, vec![&**name]) }.ok(),
+    }
 }
 
 /// The names of a turn's reads, each valid or with the error that it rejects with.

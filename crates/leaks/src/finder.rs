@@ -164,6 +164,11 @@ impl Finder {
         self.patterns.is_empty()
     }
 
+    /// The bytes of the longest text that is looked for in one piece.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The name of a secret.
     pub fn secret(&self, secret: u32) -> &Arc<str> {
         &self.secrets[secret as usize]

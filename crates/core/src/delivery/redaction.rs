@@ -7,6 +7,7 @@ use std::time::Duration;
 use cache::memory::Watcher;
 use leaks::ledger::{Ledger, Sighted};
 use secret::aws_ids::AwsIds;
+use secret::error::Result;
 use secret::name::SecretName;
 use secret::notice::{Alert, Notice, Watched};
 use secret::value::SecretValue;
@@ -15,6 +16,7 @@ use super::Delivery;
 use crate::reads::Versions;
 use crate::reads::table::Answer;
 use crate::rotation::hooks::{Hook, HookAnswer, HookContext, Hooks, Stop};
+use crate::source::runtime::Variables;
 use crate::tool_secrets::ToolSecrets;
 
 /// How often values whose time is over are forgotten.
@@ -54,6 +56,20 @@ impl Delivery {
                 }
             }
         });
+    }
+
+    /// Reads `names` to look for their values, delivers none, and says what became of each. Called inside a runtime.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub async fn watch_values(&self, names: &[SecretName], variables: &Variables) -> Result<Vec<Result<bool>>> {
+        self.open(async {
+            self.ledger();
+            let answers = self.read_inspecting("scan", names, variables).await;
+            self.note_answers(names, &answers);
+            Ok(answers.into_iter().map(|answer| answer.map(|found| found.is_some())).collect())
+        })
+        .await
     }
 
     /// A redactor replaced values of `secrets`.
