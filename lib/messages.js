@@ -106,10 +106,8 @@ class Messages {
     tell(this.listeners.alert, alert)
     if (this.listeners.alert.size > 0) return
     const { metric, state, value, threshold, action, since, secret } = alert
-    this.#warn(
-      'ALERT',
-      `${metric}${secret === null ? '' : ` of ${secret}`} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`,
-    )
+    const what = secret === null ? metric : `${metric} of ${secret}`
+    this.#warn('ALERT', `${what} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
   }
 
   /**

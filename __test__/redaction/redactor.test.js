@@ -2,12 +2,16 @@
 
 // A redactor on the built addon: pino, winston and console write no value of a secret, in whatever form and shape it comes.
 
+const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
 const { Writable } = require('node:stream')
 const { pipeline } = require('node:stream/promises')
 const util = require('node:util')
 const pino = require('pino')
 const winston = require('winston')
+const { root } = require('../support/files')
 const { overAws } = require('../support/over-aws')
 const { until } = require('../support/until')
 
@@ -265,4 +269,23 @@ test('what is replaced is counted, and an alert names the secret once', async ()
   ])
   expect(delivery.metrics.snapshot().valuesRedacted).toBe(6)
   expect(delivery.metrics.prometheus()).toContain('secret_delivery_values_redacted_total 6\n')
+})
+
+test('the example logs the name and not the value', () => {
+  const value = randomBytes(20).toString('hex')
+  fs.writeFileSync(path.join(world.directory, '.env.dev'), `GITHUB_API_TOKEN=${value}\n`)
+  const service = path.join(root, 'examples', 'logging', 'service.js')
+  // The examples use the package by its name, as services do.
+  fs.mkdirSync(path.join(world.directory, 'node_modules'))
+  fs.symlinkSync(root, path.join(world.directory, 'node_modules', 'tcs-secret-delivery'), 'junction')
+  const run = `require('node:module').globalPaths.push(${JSON.stringify(path.join(world.directory, 'node_modules'))}); require(${JSON.stringify(service)})`
+  const env = {
+    PATH: process.env.PATH,
+    HOME: world.directory,
+    NODE_ENV: 'development',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  }
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', run], { cwd: world.directory, encoding: 'utf8', env })
+  expect(`${stdout}${stderr}`).not.toContain(value)
+  expect(stdout.match(/Bearer \[secret GITHUB_API_TOKEN\]/g)).toHaveLength(2)
 })
