@@ -8,6 +8,7 @@ const DEEPEST = 100
 const TOO_DEEP = '[not searched for secrets: nested too deeply]'
 const UNREADABLE = '[not searched for secrets: it cannot be read]'
 
+/** @typedef {Through & { hidden: (why: string) => string }} Noting */
 /** @typedef {{ text: (text: string) => string, bytes: (bytes: Uint8Array) => Uint8Array }} Through */
 
 /**
@@ -17,12 +18,25 @@ const UNREADABLE = '[not searched for secrets: it cannot be read]'
  * @returns {T}
  */
 function redacted(value, through) {
-  return copied(value, through, new Map(), 0)
+  let isChanged = false
+  /** @template P @param {P} part @param {P} shown @returns {P} */
+  const noted = (part, shown) => {
+    isChanged ||= shown !== part
+    return shown
+  }
+  const noting = {
+    text: (/** @type {string} */ text) => noted(text, through.text(text)),
+    bytes: (/** @type {Uint8Array} */ bytes) => noted(bytes, through.bytes(bytes)),
+    hidden: (/** @type {string} */ why) => noted('', why),
+  }
+  const copy = copied(value, noting, new Map(), 0)
+  // A circle is copied also where there is nothing to replace.
+  return isChanged ? copy : value
 }
 
 /**
  * @param {any} value
- * @param {Through} through
+ * @param {Noting} through
  * @param {Map<object, any>} seen What was begun, with its copy: circles stay circles.
  * @param {number} depth
  * @returns {any}
@@ -31,15 +45,15 @@ function copied(value, through, seen, depth) {
   if (typeof value === 'string') return through.text(value)
   if (typeof value !== 'object' || value === null) return value
   if (seen.has(value)) return seen.get(value)
-  if (depth > DEEPEST) return TOO_DEEP
+  if (depth > DEEPEST) return through.hidden(TOO_DEEP)
   try {
     return copiedObject(value, through, seen, depth + 1)
   } catch {
-    return UNREADABLE
+    return through.hidden(UNREADABLE)
   }
 }
 
-/** @param {any} value @param {Through} through @param {Map<object, any>} seen @param {number} depth */
+/** @param {any} value @param {Noting} through @param {Map<object, any>} seen @param {number} depth */
 function copiedObject(value, through, seen, depth) {
   if (value instanceof Uint8Array) return through.bytes(value)
   if (ArrayBuffer.isView(value) || value instanceof Date || value instanceof RegExp) return value
@@ -72,8 +86,9 @@ function copiedObject(value, through, seen, depth) {
     }
   }
   for (const key of keysOf(value)) {
-    const descriptor = Object.getOwnPropertyDescriptor(value, key)
-    if (descriptor === undefined || (Array.isArray(value) && key === 'length')) continue
+    const own = Object.getOwnPropertyDescriptor(value, key)
+    if ((own === undefined && !(key in value)) || (Array.isArray(value) && key === 'length')) continue
+    const descriptor = own ?? { enumerable: false, value: value[key] }
     // Getters are called: whoever shows the copy would call them.
     const part = 'value' in descriptor ? descriptor.value : value[key]
     const [newKey, newPart] = [typeof key === 'string' ? through.text(key) : key, one(part)]

@@ -152,6 +152,14 @@ test('what has no value is logged as without a redactor', async () => {
   expect(seen).toEqual([['%s', odd, 1, null, undefined], [true]])
   expect(seen[0][1]).toBe(odd)
   expect(redactor.redact(odd)).toBe(odd)
+  /** @type {any} */
+  const circle = new (class Node {
+    text = 'x'
+  })()
+  circle.self = circle
+  expect(redactor.redact(circle)).toBe(circle)
+  target.log(circle)
+  expect(seen[2]).toEqual([circle])
   expect(redactor.redact(7)).toBe(7)
   expect(redactor.redact(null)).toBe(null)
 })

@@ -82,12 +82,19 @@ unsafe fn redacted(env: sys::napi_env, info: sys::napi_callback_info) -> Result<
     // SAFETY: without a buffer the length is returned.
     check(unsafe { sys::napi_get_value_string_utf16(env, text, ptr::null_mut(), 0, &raw mut units) })?;
     // A UTF-16 unit has at most three bytes of UTF-8; Node-API writes a NUL.
-    let most = 3 * units + 1;
+    let mut most = 3 * units + 1;
+    if most > ON_STACK {
+        let mut exact = 0usize;
+        // SAFETY: without a buffer the length is returned.
+        check(unsafe { sys::napi_get_value_string_utf8(env, text, ptr::null_mut(), 0, &raw mut exact) })?;
+        most = exact + 1;
+    }
     let (mut stack, mut heap) = ([const { std::mem::MaybeUninit::<u8>::uninit() }; ON_STACK], Vec::<u8>::new());
     let start: *mut u8 = if most <= ON_STACK {
         stack.as_mut_ptr().cast()
     } else {
-        heap.reserve_exact(most);
+        let too_long = |_| napi::Error::from_reason("there is no memory for the text");
+        heap.try_reserve_exact(most).map_err(too_long)?;
         heap.as_mut_ptr()
     };
     let mut length = 0usize;

@@ -90,7 +90,7 @@ impl Ledger {
 
     /// Takes values from now on; `true` the first time.
     pub fn activate(&self) -> bool {
-        !self.is_active.swap(true, Ordering::SeqCst)
+        !self.is_active() && !self.is_active.swap(true, Ordering::SeqCst)
     }
 
     /// Whether anybody wants to find values.
@@ -144,7 +144,10 @@ impl Ledger {
             Some(same) => same.until = ends,
             None => {
                 if of_name.len() >= MOST_OF_ONE {
-                    of_name.remove(0);
+                    // Never the live one.
+                    if let Some(oldest) = of_name.iter().position(|known| known.until.is_some()) {
+                        of_name.remove(oldest);
+                    }
                 }
                 of_name.push(Known { value: value.clone(), forms: forms(value), until: ends });
                 self.changes.fetch_add(1, Ordering::SeqCst);
