@@ -18,6 +18,7 @@ use crate::completions::Completions;
 use crate::credentials::JsCredentials;
 use crate::hooks::JsHooks;
 use crate::messages::Outcome;
+use crate::raw::Strings;
 use crate::sink::JsSink;
 use crate::variables::JsVariables;
 
@@ -30,6 +31,7 @@ pub struct NativeDelivery {
     pub(super) variables: Arc<JsVariables>,
     pub(super) credentials: Arc<JsCredentials>,
     pub(super) sink: Arc<JsSink>,
+    pub(super) strings: Arc<Strings>,
 }
 
 impl Drop for NativeDelivery {

@@ -39,7 +39,9 @@ impl Delivery {
             .await;
         let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };
         let recorded = self.record(&access).await;
-        unless_unrecorded(found, recorded)
+        let value = unless_unrecorded(found, recorded)?;
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// Puts a value by hand (`cache.set`); nothing happens where caching is off.

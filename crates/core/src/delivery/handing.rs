@@ -23,6 +23,9 @@ impl Delivery {
     pub async fn versions_to_try(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.versions_of(name, fresh)).await;
+        if let Ok(versions) = &versions {
+            self.note_versions(name, versions);
+        }
         if let Some(audit) = &self.audit
             && fresh
         {

@@ -60,6 +60,7 @@ impl Delivery {
         self.stop.cancel();
         self.tasks.close();
         self.wipe();
+        self.ledger.close();
     }
 
     fn wipe(&self) {

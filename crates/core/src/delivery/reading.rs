@@ -60,6 +60,7 @@ impl Delivery {
         let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
         let took = watch.took();
         let answers = self.recorded_many(names, readers, answers, took).await;
+        self.note_answers(names, &answers);
         for answer in &answers {
             self.count(answer, took);
         }
@@ -142,7 +143,9 @@ impl Delivery {
             ..Self::access(name, &fetched, watch.took())
         };
         let recorded = self.record(&access).await;
-        Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
+        let value = unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// What AWS has of `name` here, past all caches and without a record.
@@ -174,8 +177,9 @@ impl Delivery {
     pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_env_file(name)).await;
-        let found = self.recorded(name, found, watch.took()).await?;
-        Ok(found.map(|found| found.value))
+        let value = self.recorded(name, found, watch.took()).await?.map(|found| found.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// What the runtime environment has now.
@@ -186,8 +190,9 @@ impl Delivery {
     pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_runtime(name, variables)).await;
-        let found = self.recorded(name, found, watch.took()).await?;
-        Ok(found.map(|found| found.value))
+        let value = self.recorded(name, found, watch.took()).await?.map(|found| found.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// Every secret of `tool`, for as many readers as `readers` says.
@@ -212,6 +217,7 @@ impl Delivery {
         match &result {
             Ok(found) => {
                 let took = watch.took();
+                self.note_tool(tool, found);
                 for found in found.values() {
                     self.metrics.retrieved(found.origin, found.stale, took);
                 }
@@ -232,7 +238,7 @@ impl Delivery {
     }
 
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
-    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
+    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<Arc<Entry>>> {
         let watch = Stopwatch::start();
         // What is not declared comes along as well.
         if self.reads().ids().object_of_tool(tool).is_some() {
@@ -251,11 +257,17 @@ impl Delivery {
         if !entries.iter().all(|(name, entry, stale)| self.hot.is_recorded(name.as_str(), entry, *stale, took)) {
             return None;
         }
-        let found = entries.into_iter().map(|(name, entry, stale)| {
+        let found = entries.into_iter().map(|(_, entry, stale)| {
             self.metrics.hit_in_memory(stale, took);
-            Some((name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase(), entry))
+            entry
         });
-        found.collect()
+        Some(found.collect())
+    }
+
+    /// The keys of a declared tool's secrets, in the order of [`Delivery::tool_in_memory`].
+    pub fn tool_keys(&self, tool: &str) -> Option<Vec<String>> {
+        let names = declared_names(&self.tools, tool).ok().flatten()?;
+        names.iter().map(|name| Some(name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase())).collect()
     }
 
     /// Why `name` has the value it has.
@@ -289,6 +301,7 @@ impl Delivery {
         let versions = self.audited(self.versions_of(name, fresh)).await;
         match &versions {
             Ok(versions) => {
+                self.note_versions(name, versions);
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
                     let access = Access { count: readers, ..Access::of(name.as_str(), Outcome::Ok, watch.took()) };
                     self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
