@@ -223,6 +223,8 @@ const JAVASCRIPT = {
     'declaration',
     'secrets',
     'validations',
+    'infra',
+    'cloudtrail',
     'doctor',
     'report',
     'commands',
