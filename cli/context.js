@@ -54,7 +54,13 @@ class Context {
   /** Warnings, and what `logLevel` or --verbose asks for. */
   get #logger() {
     const detail = (/** @type {string} */ message) => this.terminal.detail(message)
-    return { warn: (/** @type {string} */ message) => this.terminal.warn(message), info: detail, debug: detail }
+    // doctor and report say what is not met; each other command would repeat it.
+    const isRepeated = (/** @type {string} */ message) => message.startsWith('COMPLIANCE_NOT_MET:')
+    const warn = (/** @type {string} */ message) => {
+      if (!isRepeated(message)) this.terminal.warn(message)
+      else if (this.globals.verbose) detail(message)
+    }
+    return { warn, info: detail, debug: detail }
   }
 }
 

@@ -1,14 +1,13 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-
 const { actor } = require('./actor')
 const { assertName, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
 const { splitCredentials } = require('./credentials')
-const { SecretError, orThrow } = require('./errors')
+const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
@@ -18,13 +17,14 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { monitorOf } = require('./monitoring')
 const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
-const { Sources } = require('./sources')
+const { Sources, parsed } = require('./sources')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -39,6 +39,7 @@ class SecretDelivery {
   #reads
   #readCached
   #inspections
+  #monitor
   #sources
   #listeners
   #messages
@@ -122,7 +123,8 @@ class SecretDelivery {
         return this.#start(begin, undefined, progress)
       }, this.#native),
     )
-    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.#monitor = monitorOf(this.#native)
+    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -195,15 +197,7 @@ class SecretDelivery {
    * @returns {Promise<any>}
    */
   async getToolSecretJson(toolName, secretType, options) {
-    const text = await this.getToolSecret(toolName, secretType, options)
-    if (text === null) return null
-    try {
-      return JSON.parse(text)
-    } catch {
-      // The parser's message quotes the text.
-      const name = orThrow(native.secretName(toolName, secretType))
-      throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
-    }
+    return parsed(await this.getToolSecret(toolName, secretType, options), toolName, secretType)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -252,6 +246,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['ready']>} given */
   async ready(...given) {
     return this.#inspections.ready(...given)
+  }
+
+  /** @param {Parameters<Inspections['compliance']>} given */
+  async compliance(...given) {
+    return this.#inspections.compliance(...given)
   }
 
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
@@ -350,6 +349,7 @@ class SecretDelivery {
     this.#readCached = () => undefined
     this.#candidates.close()
     this.#messages.close()
+    this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -369,7 +369,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = currentTracer()
-    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    return tracer === undefined ? read() : traced(tracer, name, read)
   }
 
   /**

@@ -3,7 +3,9 @@
 // Reads of one source, past the caches and the others, and reads with limits of their own.
 
 const { assertEnvironment, assertName, referenceOf } = require('./arguments')
+const { SecretError, orThrow } = require('./errors')
 const { checkedLimits, limited } = require('./limits')
+const native = require('./load')
 
 /** See `index.d.ts` for the documentation of every member. */
 class Sources {
@@ -98,5 +100,24 @@ class Sources {
   }
 }
 
-// A named export: as a member of an object literal the class would not be a type.
+/**
+ * The secret of a tool, parsed as JSON.
+ *
+ * @param {string | null} text
+ * @param {string} toolName
+ * @param {string} secretType
+ */
+function parsed(text, toolName, secretType) {
+  if (text === null) return null
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The parser's message quotes the text.
+    const name = orThrow(native.secretName(toolName, secretType))
+    throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
+  }
+}
+
+// Named exports: as a member of an object literal the class would not be a type.
 exports.Sources = Sources
+exports.parsed = parsed

@@ -55,7 +55,7 @@ function identityResources({ policies, tags, service, environment }) {
           MaxSessionDuration: HOUR,
           AssumeRolePolicyDocument: trust(),
           ManagedPolicyArns: (policies[role] ?? []).map(ref),
-          ...extra(name, role),
+          Policies: inlinePolicies(name, role),
           Tags: tags,
         },
       },
@@ -63,10 +63,18 @@ function identityResources({ policies, tags, service, environment }) {
   )
 }
 
-/** What only the infrastructure knows: its queue, and the logs of a function. @param {string} name @param {string} role */
-function extra(name, role) {
-  if (role === 'auditor') return { Policies: [inline('Trail', auditing())] }
-  if (role !== 'reader') return {}
+/** What only the infrastructure knows: its key, its queue, its trail, and the logs of a function. @param {string} name @param {string} role */
+function inlinePolicies(name, role) {
+  if (role === 'auditor') return [inline('Trail', auditing())]
+  const key = inline('SecretsKey', [
+    {
+      Effect: 'Allow',
+      Action: role === 'reader' ? ['kms:Decrypt'] : ['kms:Decrypt', 'kms:GenerateDataKey'],
+      Resource: { 'Fn::GetAtt': ['SecretsKey', 'Arn'] },
+      Condition: { StringEquals: { 'kms:ViaService': sub('secretsmanager.${AWS::Region}.${AWS::URLSuffix}') } },
+    },
+  ])
+  if (role !== 'reader') return [key]
   const logs = {
     Effect: 'Allow',
     Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
@@ -80,7 +88,7 @@ function extra(name, role) {
     },
     { Effect: 'Allow', Action: ['kms:Decrypt'], Resource: { 'Fn::GetAtt': ['OperationsKey', 'Arn'] } },
   ]
-  return { Policies: [inline('Queue', name === 'FunctionRole' ? [...queue, logs] : queue)] }
+  return [key, inline('Queue', name === 'FunctionRole' ? [...queue, logs] : queue)]
 }
 
 function auditing() {

@@ -11,12 +11,6 @@ const DEPLOYED = 'Deploy AWS Secrets Manager infrastructure'
 
 /** @param {World} world @returns {Record<string, Resource>} */
 function keyResources({ environment, service, tags }) {
-  const bySecretsManager = {
-    StringEquals: {
-      'kms:CallerAccount': ref('AWS::AccountId'),
-      'kms:ViaService': sub('secretsmanager.${AWS::Region}.${AWS::URLSuffix}'),
-    },
-  }
   const ofService = (/** @type {string} */ name, /** @type {object} */ Condition) =>
     rule('Allow', { Service: name }, ['kms:Decrypt', 'kms:GenerateDataKey'], '*', Condition)
   const here = { StringEquals: { 'aws:SourceAccount': ref('AWS::AccountId') } }
@@ -33,15 +27,7 @@ function keyResources({ environment, service, tags }) {
         Tags: tags,
         KeyPolicy: policy(
           rule('Allow', { AWS: ACCOUNT_ROOT }, 'kms:*', '*', undefined, 'AccountAdministers'),
-          // Who may read a secret may decrypt it: the policy of the secret and of the reader decide.
-          rule(
-            'Allow',
-            { AWS: '*' },
-            ['kms:Decrypt', 'kms:GenerateDataKey', 'kms:DescribeKey'],
-            '*',
-            bySecretsManager,
-            'ThroughSecretsManagerOnly',
-          ),
+          // The roles have their part of it in their own policies.
         ),
       },
     },

@@ -18,7 +18,18 @@ function trailResources({ tags, service, environment }) {
   return {
     TrailBucket: {
       Type: 'AWS::S3::Bucket',
-      Metadata: { Serves: SERVES },
+      Metadata: {
+        Serves: SERVES,
+        checkov: {
+          skip: [
+            {
+              id: 'CKV_AWS_18',
+              comment:
+                'Access logs of the bucket would need another bucket; turn on data events of the trail for it instead',
+            },
+          ],
+        },
+      },
       DeletionPolicy: 'Retain',
       UpdateReplacePolicy: 'Retain',
       Properties: {

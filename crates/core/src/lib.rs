@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod compliance;
 pub mod config;
 pub mod delivery;
 pub mod events;

@@ -19,9 +19,10 @@ use hot::Views;
 pub use readiness::Readiness;
 
 use crate::audit::{Audit, Shipper};
+use crate::compliance::Compliance;
 use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
-use crate::export::{Family, families};
+use crate::export::{Family, State, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
 use crate::reads::copies::Names;
@@ -64,6 +65,8 @@ pub struct Delivery {
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
     probes: readiness::Probes,
+    compliance: Arc<Compliance>,
+    service: Option<String>,
 }
 
 impl Delivery {
@@ -97,6 +100,8 @@ impl Delivery {
             audit,
             log_level,
             trust,
+            compliance,
+            service,
         } = config;
         trust.warn_to(&notices);
         let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
@@ -183,6 +188,8 @@ impl Delivery {
             watching_alerts: false.into(),
             audit,
             probes: readiness::Probes::default(),
+            compliance,
+            service,
         })
     }
 
@@ -258,6 +265,21 @@ impl Delivery {
         &self.clock
     }
 
+    /// What the configuration meets of what `compliance` demands.
+    pub fn compliance(&self) -> &Compliance {
+        &self.compliance
+    }
+
+    /// The service's name, in the labels of metrics.
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// Whether metrics go to the process's meter provider.
+    pub fn is_monitored(&self) -> bool {
+        self.preset.monitoring
+    }
+
     /// The audit log.
     pub fn audit(&self) -> Option<&Arc<Audit>> {
         self.audit.as_ref()
@@ -265,7 +287,17 @@ impl Delivery {
 
     /// Every metric as it is now.
     pub fn metric_families(&self) -> Vec<Family> {
-        families(&self.metrics, self.reads(), self.environment)
+        let state = State {
+            audit_fails: self.audit.as_ref().is_some_and(|audit| audit.is_failing()),
+            not_compliant: self.compliance.unmet().count(),
+        };
+        let found = families(&self.metrics, self.reads(), self.environment, &state);
+        if !self.is_monitored() {
+            return found;
+        }
+        let mut labels = vec![("environment", self.environment.as_str().to_owned())];
+        labels.extend(self.service.clone().map(|service| ("service", service)));
+        found.into_iter().map(|family| family.labelled(&labels)).collect()
     }
 }
 
