@@ -714,7 +714,7 @@ export interface SecretDeliveryOptions {
   /** What secrets get that a migration makes in AWS. */
   migration?: MigrationOptions | Unset
   /** See [Rotation](docs/rotation.md). A text is its `interval`. */
-  rotation?: RotationOptions | 'manual' | 'weekly' | 'bi-weekly' | Unset
+  rotation?: 'manual' | 'weekly' | 'bi-weekly' | RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
   events?: EventsOptions | Unset
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
@@ -751,7 +751,7 @@ export interface SecretDeliveryOptions {
   encryption?: boolean | Unset
   /** The first source, which there is only one of. Default: `'aws-secrets-manager'`. */
   source?: 'aws-secrets-manager' | Unset
-  /** The env file: the same as `envFile.path`. `null`: none. Default: the preset's file. */
+  /** File name or path of the env file, in the words of the specification; `null`: none. Default: the preset's file. */
   fallback?: string | Unset
 }
 

@@ -147,13 +147,10 @@ function withExemplars(text, exemplars) {
     `^${LATENCY}_bucket\\{(?=[^}]*source="aws")(?=[^}]*outcome="ok")[^}]*le="([^"]+)"[^}]*\\} (\\d+)$`,
     'gm',
   )
-  let below = 0
   return text.replace(bucket, (line, le, count) => {
-    const isNew = Number(count) > below
-    below = Number(count)
     const bound = le === '+Inf' ? Infinity : Number(le)
     const at = left.findIndex(({ seconds }) => seconds <= bound)
-    const [found] = isNew && at >= 0 ? left.splice(at, 1) : []
+    const [found] = Number(count) > 0 && at >= 0 ? left.splice(at, 1) : []
     if (found === undefined) return line
     return `${line} # {trace_id="${found.traceId}"} ${found.seconds} ${(found.at / 1000).toFixed(3)}`
   })

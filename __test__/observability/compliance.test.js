@@ -221,7 +221,14 @@ describe('what AWS, files and time decide', () => {
 
   /** @param {object} [options] */
   async function controls(options = {}) {
-    const made = world.deliver({ environment: 'production', tools, audit: audit(), envFile: false, ...options })
+    const made = world.deliver({
+      environment: 'production',
+      compliance: 'soc2',
+      tools,
+      audit: audit(),
+      envFile: false,
+      ...options,
+    })
     await made.getSecret('ORDERS_KEY').catch(() => {})
     const report = await made.compliance()
     await made.close()
@@ -275,6 +282,7 @@ describe('what AWS, files and time decide', () => {
   test('AWS that does not answer leaves nothing met', async () => {
     const made = world.deliver({
       environment: 'production',
+      compliance: 'soc2',
       tools,
       audit: audit(),
       aws: { ...world.aws.options, endpoint: 'http://127.0.0.1:9', maxAttempts: 1, timeoutMs: 500 },

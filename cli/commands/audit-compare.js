@@ -22,7 +22,7 @@ function addCompare(audit, handle) {
       "Joins the reads in CloudTrail with those in the audit logs of all instances, and shows who read the declared secrets past this service: other principals, and, above all, somebody with this service's own role. Single calls are joined by AWS's request id, the secrets of a batch by name, time and session. Reads files of a trail (also .gz), the output of aws cloudtrail lookup-events, and one event a line, in any order. It needs no network.",
     examples: [
       'audit compare --cloudtrail trail/ -e production',
-      'audit compare a/audit.jsonl b/audit.jsonl --cloudtrail trail/2026/',
+      'audit compare a/audit.jsonl b/audit.jsonl --cloudtrail trail/',
       'audit compare logs/ --cloudtrail trail/ --allow Terraform --json',
     ],
     exits: {

@@ -66,4 +66,4 @@ function queueArn(url, home) {
   return `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}`
 }
 
-module.exports = { domainOf, matches, partitionOf, queueArn, secretArn }
+module.exports = { ENDING, domainOf, matches, partitionOf, queueArn, secretArn }

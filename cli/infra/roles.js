@@ -2,7 +2,7 @@
 
 // What each role may do, as statements of IAM. A role gets what its work needs of the declared secrets, and nothing else.
 
-const { domainOf, queueArn, secretArn } = require('./arn')
+const { ENDING, domainOf, queueArn, secretArn } = require('./arn')
 
 /** @typedef {import('./arn').Home} Home */
 /** @typedef {import('./places').Place} Place */
@@ -89,14 +89,16 @@ function statementsOf(role, needs) {
     ],
     migrator: () => [
       ...reads,
-      allow('CreateSecrets', SM('CreateSecret', 'TagResource'), only(written)),
+      // Whether AWS asks for a secret that is not there yet with an ending is not documented: both forms.
+      allow('CreateSecrets', SM('CreateSecret', 'TagResource'), bothForms(only(written))),
       allow('FillSecrets', SM('DescribeSecret', 'PutSecretValue', 'UpdateSecretVersionStage'), only(written)),
       ...key('Decrypt', 'GenerateDataKey'),
     ],
     auditor: () => [
       allow('SeeSecretsWithoutValues', SM('DescribeSecret', 'GetResourcePolicy', 'ListSecretVersionIds'), only(own)),
       allow('FindNames', SM('ListSecrets'), ['*']),
-      allow('SeeWhoDid', ['cloudtrail:LookupEvents', 'cloudtrail:DescribeTrails', 'cloudtrail:GetTrailStatus'], ['*']),
+      allow('SeeWhoDid', ['cloudtrail:LookupEvents', 'cloudtrail:DescribeTrails'], ['*']),
+      allow('SeeTrails', ['cloudtrail:GetTrailStatus'], [`arn:${home.partition}:cloudtrail:*:${home.account}:trail/*`]),
       ...trailStatement(needs, allow),
       // Also where another policy of the same person allows it.
       { Sid: 'NeverAValue', Effect: 'Deny', Action: SM('GetSecretValue', 'BatchGetSecretValue'), Resource: ['*'] },
@@ -107,7 +109,12 @@ function statementsOf(role, needs) {
       allow('StageVersions', SM('PutSecretValue', 'UpdateSecretVersionStage'), rotated),
       allow('RotateByAws', SM('RotateSecret', 'CancelRotateSecret'), byAws),
       allow('BringBackDeletedSecrets', SM('RestoreSecret'), only(written)),
-      allow('SeeAlarms', ['cloudwatch:DescribeAlarms', 'cloudwatch:GetMetricData'], ['*']),
+      allow(
+        'SeeAlarms',
+        ['cloudwatch:DescribeAlarms'],
+        [`arn:${home.partition}:cloudwatch:${home.region}:${home.account}:alarm:*`],
+      ),
+      allow('SeeMetrics', ['cloudwatch:GetMetricData'], ['*']),
       ...key('Decrypt', 'GenerateDataKey'),
     ],
   }
@@ -143,6 +150,12 @@ function arnsOf(ids, { home, otherRegions }) {
 function isOwn(id, { account }) {
   return !id.startsWith('arn:') || id.split(':')[4] === account
 }
+
+/** @param {string[]} arns */
+const bothForms = (arns) => [
+  ...arns,
+  ...arns.filter((arn) => arn.endsWith(ENDING)).map((arn) => arn.slice(0, -ENDING.length)),
+]
 
 /** Whether another service of AWS owns it, such as `rds!db-1`. @param {string} id */
 const isManaged = (id) => id.includes('!')

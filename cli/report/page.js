@@ -64,7 +64,7 @@ function page(report) {
           <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
           ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
           ${trafficSection(report)} ${denialsSection(report)} ${auditSection(report)} ${complianceSection(report)}
-          ${healthSection(report)} ${new Html(HASH_LINE)}
+          ${healthSection(report)} ${new Html(`\n${HASH_LINE}`)}
         </main>
       </body>
     </html> `
