@@ -55,6 +55,7 @@ export type SecretErrorCode =
   | 'CACHE_ENTRY_CORRUPT'
   | 'ENCRYPTION_KEY_INVALID'
   | 'SECRET_MISSING'
+  | 'COMPLIANCE_NOT_MET'
   | 'ROTATION_FAILED'
   | 'ROTATION_ROLLED_BACK'
   | 'AUDIT_WRITE_FAILED'
@@ -582,6 +583,8 @@ export interface RotationHooks {
 
 /** Rotation. */
 export interface RotationOptions {
+  /** How often secrets without a policy of their own are rotated. Default: `'manual'` in development, `'bi-weekly'` in staging, else `'weekly'`. */
+  interval?: 'manual' | 'weekly' | 'bi-weekly' | Unset
   /**
    * Added to the three default policies. A policy for one of the default types replaces only the fields it gives.
    * Default: `database-credentials`, `api-tokens`, `oauth-credentials`.
@@ -710,21 +713,21 @@ export interface SecretDeliveryOptions {
   envFile?: EnvFileOptions | false | Unset
   /** The runtime environment: process variables and mounted secrets. */
   runtime?: RuntimeOptions | Unset
-  /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
-  cache?: CacheOptions | false | Unset
+  /** `false` turns caching off. `true` or an object turns it on, in development too. Default: off in development, else on. */
+  cache?: CacheOptions | boolean | Unset
   /** What secrets get that a migration makes in AWS. */
   migration?: MigrationOptions | Unset
-  /** See [Rotation](docs/rotation.md). */
-  rotation?: RotationOptions | Unset
+  /** See [Rotation](docs/rotation.md). A text is its `interval`. */
+  rotation?: 'manual' | 'weekly' | 'bi-weekly' | RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
   events?: EventsOptions | Unset
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
   /**
-   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. Default: off in
-   * development, on elsewhere.
+   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. `true` turns it on, in
+   * development too. Default: off in development, on elsewhere.
    */
-  audit?: AuditOptions | false | Unset
+  audit?: AuditOptions | boolean | Unset
   /**
    * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
@@ -735,6 +738,69 @@ export interface SecretDeliveryOptions {
    * `process.emitWarning`.
    */
   logger?: SecretLogger | Unset
+  /**
+   * The profile of [compliance](docs/compliance.md). A text watches: what is not met costs one warning, and is in
+   * `compliance()`. An object with `enforce: true` makes the constructor throw `COMPLIANCE_NOT_MET` instead. `false`: nothing is
+   * looked at. Default: `'soc2'` in staging and production.
+   */
+  compliance?: 'soc2' | ComplianceOptions | false | Unset
+  /**
+   * Hands the [metrics](docs/observability.md) to the process's OpenTelemetry meter provider, and puts the labels `environment` and
+   * `service` into every metric. Default: `true` in production.
+   */
+  monitoring?: boolean | Unset
+  /** Whether the thresholds of `alerts` are watched before a callback is registered; `false` turns all alerts off. Default: `true` in production. */
+  alerting?: boolean | Unset
+  /** Whether values in Redis have to be encrypted. Default: `true` in staging and production. */
+  encryption?: boolean | Unset
+  /** The first source, which there is only one of. Default: `'aws-secrets-manager'`. */
+  source?: 'aws-secrets-manager' | Unset
+  /** File name or path of the env file, in the words of the specification; `null`: none. Default: the preset's file. */
+  fallback?: string | Unset
+}
+
+/** A profile of compliance that is enforced, or waived in parts. */
+export interface ComplianceOptions {
+  /** The profile. */
+  profile: 'soc2'
+  /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
+  enforce?: boolean | Unset
+  /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
+  waive?: Record<string, string> | Unset
+}
+
+/** A control of a profile, and how it stands. */
+export interface ComplianceControl {
+  /** Its id, such as `redis-tls`. */
+  control: string
+  /** Trust Services Criteria that it serves, in this package's reading. */
+  criteria: string[]
+  /** `waived`: not met, with a reason. */
+  state: 'met' | 'not-met' | 'waived' | 'not-applicable'
+  /** The option, the variable or the place that decides it. */
+  setting: string
+  /** What was looked at, and found. */
+  evidence: string[]
+  /** What to do; `null` where nothing has to be done. */
+  remedy: string | null
+  /** The reason of its waiver. */
+  waiver: string | null
+}
+
+/** The result of `compliance()`. */
+export interface ComplianceReport {
+  /** `null`: nothing is looked at. */
+  profile: 'soc2' | null
+  /** The environment. */
+  environment: string
+  /** Whether the configuration's controls are enforced. */
+  enforced: boolean
+  /** When it was made, in ISO 8601. */
+  checkedAt: string
+  /** Whether no control is `not-met`. */
+  met: boolean
+  /** Every control of the profile. */
+  controls: ComplianceControl[]
 }
 
 /** The defaults of an environment, used where no option is given. */
@@ -1780,6 +1846,11 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    *   `CLOSED`
    */
   identity(): Promise<AwsIdentity | null>
+  /**
+   * Each control of the [compliance](docs/compliance.md) profile with its evidence. Asks AWS for the declared secrets. Rejects with
+   * `CLOSED` only.
+   */
+  compliance(): Promise<ComplianceReport>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**

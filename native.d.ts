@@ -17,6 +17,16 @@ export declare class NativeDelivery {
   cacheInvalidate(id: number, name: string): void
   /** `cache.clear`. */
   cacheClear(id: number): void
+  /** What the configuration says of the profile, and meets of it. */
+  configuredCompliance(): ConfiguredCompliance
+  /** What AWS says of each declared secret. */
+  secretFacts(id: number): void
+  /** Files of this delivery that only their owner should read. */
+  privateFiles(): Array<string>
+  /** Whether metrics go to the process's meter provider. */
+  isMonitored(): boolean
+  /** The service's name, in the labels of metrics. */
+  service(): string | null
   /** `explain`. */
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
@@ -240,6 +250,25 @@ export interface AwsCallCounts {
 export interface AwsIdentity {
   account: string
   arn: string
+}
+
+/** What the configuration says of the profile. */
+export interface ConfiguredCompliance {
+  profile: string | null
+  enforced: boolean
+  waived: Record<string, string>
+  known: Array<string>
+  controls: Array<ConfiguredControl>
+}
+
+/** A control that the configuration decides. `met` is `null` where there is nothing that it is about. */
+export interface ConfiguredControl {
+  control: string
+  criteria: Array<string>
+  met: boolean | null
+  evidence: string
+  setting: string
+  remedy: string
 }
 
 /** What a secret costs in a month. */
@@ -650,6 +679,18 @@ export interface SecretExplanation {
   layers: Array<LayerExplanation>
   breakers: Record<string, string>
   estimate: CostEstimate | null
+}
+
+/** What AWS says of a declared secret. */
+export interface SecretFacts {
+  due: RotationDue
+  /** Whether AWS has it; `null`: AWS did not say. */
+  inAws: boolean | null
+  /** Whether AWS described it. */
+  described: boolean
+  /** Its customer-managed key; `null`: AWS's own, or not described. */
+  key: string | null
+  error: ReportedError | null
 }
 
 /** The name of a tool's secret, or why it has none. */

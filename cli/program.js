@@ -27,6 +27,8 @@ const COMMANDS = [
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
+  require('./commands/policy'),
+  require('./commands/infra'),
   require('./commands/completion'),
 ]
 

@@ -4,6 +4,7 @@
 mod audit;
 mod aws;
 mod cache;
+mod compliance;
 mod diagnosis;
 mod events;
 mod metrics;

@@ -4,6 +4,7 @@
 //! place for a secret's value, except [`versions::SecretVersions`], which exists to return values.
 
 pub mod audit;
+pub mod compliance;
 pub mod explanation;
 pub mod health;
 pub mod identity;

@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 pub mod audit;
+pub mod compliance;
 pub mod config;
 pub mod delivery;
 pub mod events;
