@@ -25,6 +25,7 @@ const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { Sources } = require('./sources')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -122,6 +123,7 @@ class SecretDelivery {
         return this.#start(begin, undefined, progress)
       }, this.#native),
     )
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     this.metrics = Object.freeze(new MetricsCollector(this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }

@@ -13,4 +13,5 @@ mod open;
 mod reads;
 mod rotation;
 mod sources;
+mod store;
 mod validation;

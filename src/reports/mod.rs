@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod migration;
 pub mod preset;
 pub mod rotation;
+pub mod store;
 pub mod validation;
 pub mod versions;
 

@@ -70,6 +70,8 @@ pub struct Description {
     pub external_type: Option<String>,
     /// The labels of each version that has any.
     pub labels: BTreeMap<String, Vec<String>>,
+    /// Whether it is marked for deletion.
+    pub is_marked: bool,
     /// Who manages it, by its own tag.
     pub managed_by: Option<String>,
 }
@@ -121,6 +123,7 @@ impl Aws {
             Ok(Description {
                 is_rotated_by_aws: output.rotation_enabled.unwrap_or(false),
                 next_rotation_unix_ms: unix_ms(output.next_rotation_date.as_ref()),
+                is_marked: output.deleted_date.is_some(),
                 owning_service: given(output.owning_service),
                 external_type: given(output.r#type),
                 managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
