@@ -125,6 +125,16 @@ export declare class NativeDelivery {
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
   getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
+  /** `store.compare`: names with their values. */
+  storeCompare(id: number, names: Array<string>, values: Array<string>): void
+  /** `store.put`. */
+  storePut(id: number, name: string, value: string, version?: string | undefined | null): void
+  /** `store.generate`. */
+  storeGenerate(id: number, name: string, length: number, alphabet: string, version?: string | undefined | null): void
+  /** `store.delete`. */
+  storeDelete(id: number, name: string, days: number, version?: string | undefined | null): void
+  /** `store.undelete`. */
+  storeUndelete(id: number, name: string): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
@@ -271,6 +281,17 @@ export interface ConfiguredControl {
   remedy: string
 }
 
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
@@ -314,6 +335,13 @@ export interface FoundValue {
   form: string
   line: number
   column: number
+}
+
+/** The fields in which two JSON objects differ. */
+export interface FieldChanges {
+  added: Array<string>
+  changed: Array<string>
+  removed: Array<string>
 }
 
 /** State of one source or cache. */
@@ -732,6 +760,18 @@ export interface UnreadFile {
 export interface UnwatchedSecret {
   secret: string
   reason: string
+}
+
+/** What became of a secret. */
+export interface StoreReport {
+  name: string
+  environment: string
+  awsId: string
+  field: string | null
+  outcome: string
+  versionId: string | null
+  previousVersionId: string | null
+  deletedAt: string | null
 }
 
 /** A secret as a validation saw it. */

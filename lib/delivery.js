@@ -28,6 +28,7 @@ const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -131,6 +132,7 @@ class SecretDelivery {
     )
     this.#monitor = monitorOf(this.#native)
     this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 

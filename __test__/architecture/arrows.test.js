@@ -12,6 +12,7 @@ const { code, read, root, table } = require('../support/pages')
 const RUST = {
   'crates/secret/src': [
     'json_field',
+    'json_change',
     'value',
     'error',
     'environment',
@@ -58,6 +59,7 @@ const RUST = {
     'staging',
     'fetch',
     'create',
+    'remove',
     'caller',
     'queue',
     'canned',
@@ -95,6 +97,7 @@ const RUST = {
     'delivery',
     'health',
     'migration',
+    'store',
     'validation',
     'fuzzing',
   ],
@@ -200,6 +203,7 @@ const JAVASCRIPT = {
     'metrics',
     'migration',
     'rotation',
+    'store',
     'inspections',
     'sources',
     'delivery',
@@ -232,6 +236,13 @@ const JAVASCRIPT = {
     'scanning',
     'glob',
     'judgement',
+    'values',
+    'changes',
+    'progress',
+    'bulk',
+    'import-file',
+    'editor',
+    'rotations',
     'declaration',
     'secrets',
     'validations',
@@ -253,7 +264,7 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 const OUTSIDE = {
   lib: ['../package.json'],
   // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file', '../lib/scanner'],
+  cli: ['..', '../lib/config-file', '../lib/json-fault', '../lib/read-file', '../lib/scanner', '../package.json'],
 }
 
 /**

@@ -16,4 +16,5 @@ mod redactor;
 mod rotation;
 mod scanning;
 mod sources;
+mod store;
 mod validation;

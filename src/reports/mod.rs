@@ -13,6 +13,7 @@ pub mod migration;
 pub mod preset;
 pub mod redaction;
 pub mod rotation;
+pub mod store;
 pub mod validation;
 pub mod versions;
 

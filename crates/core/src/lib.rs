@@ -24,6 +24,7 @@ pub mod reads;
 pub mod resolver;
 pub mod rotation;
 pub mod source;
+pub mod store;
 pub mod tasks;
 pub mod timer;
 pub mod tool_secrets;
