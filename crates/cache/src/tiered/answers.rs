@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{DOUBT, HOLD, LONGEST_RETRY, RETRY, TieredCache, Want};
-use crate::entry::{Deadlines, Entry};
+use crate::entry::{Deadlines, Entry, Known};
 use crate::envelope::Contents;
 use crate::memory::Stored;
 use secret::clock::millis;
@@ -34,9 +34,22 @@ impl TieredCache {
         let deadlines = self.deadlines(self.ttl, want.asked.at());
         let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
         let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
+        let overtook =
+            |known: Known| known.overtook(fetched.version_id.as_deref(), fetched.created_unix_ms, want.asked.at());
+        if self.memory.known_without_copy(want.name.as_str()).is_some_and(overtook) {
+            return Stored::Outdated;
+        }
         let stored = self.remember(&want.name, &entry, want.epoch);
-        if matches!(stored, Stored::Newest(_)) {
-            self.keep_in_snapshot(&want.name, &entry);
+        match &stored {
+            Stored::Newest(_) => self.keep_in_snapshot(&want.name, &entry),
+            // It may be what the reader gets when there is no time to ask again.
+            Stored::Outdated => {
+                if let Some(version) = fetched.version_id.clone() {
+                    let known = Known::without_copy(version, fetched.created_unix_ms, self.clock.now());
+                    self.memory.note_version(&want.name.text(), known);
+                }
+            }
+            Stored::Newer(_) => {}
         }
         stored
     }

@@ -177,10 +177,11 @@ impl Course {
         Step::End(verdict)
     }
 
-    /// The snapshot's copy, if it has one, after AWS failed with `error`.
+    /// The snapshot's copy, if it has one, after AWS failed with `error`. It is flagged, whatever its age: other instances may
+    /// have dropped theirs while this process did not run.
     pub fn snapshot(self, error: SecretError, copy: Option<Arc<Entry>>, now: Moment) -> Verdict {
         match copy {
-            Some(copy) => Self::stand_in(copy, Origin::Snapshot, error, now),
+            Some(copy) => Self::stand_in(copy.unconfirmed(now), Origin::Snapshot, error, now),
             None => Verdict::stays(Err(error)),
         }
     }
@@ -366,6 +367,9 @@ mod tests {
         let (read, error) = asked();
         let verdict = read.snapshot(error, Some(copy("file", 1, made)), now);
         assert_eq!(told(&verdict), Some(("file".into(), Origin::Snapshot, true)));
+        let (read, error) = asked();
+        let within_ttl = read.snapshot(error, Some(copy("file", 1, now)), now);
+        assert_eq!(told(&within_ttl), Some(("file".into(), Origin::Snapshot, true)), "flagged, whatever its age");
         let (read, error) = asked();
         let verdict = read.snapshot(error, None, now);
         assert_eq!(code(&verdict), ErrorCode::SourceUnavailable);

@@ -134,7 +134,12 @@ impl Reads {
         // AWS does not give it yet, or at all. The value before it may open nothing any more.
         self.forget(name);
         if let Some(cache) = self.cache() {
-            self.copies.warn_undropped(name, cache.supersede(name, version).await);
+            let dropped = self.copies.want(name).asked;
+            let told = cache.supersede(name, version).await;
+            if told.is_err() {
+                self.copies.drop_again_soon(name, dropped, Some(version));
+            }
+            self.copies.warn_undropped(name, told);
         }
         self.copies.notify_rotated(name);
     }

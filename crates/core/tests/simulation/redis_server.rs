@@ -57,7 +57,7 @@ impl Server for Reached {
 
 impl Connection for Line {
     fn ask(&self, commands: Vec<Cmd>) -> Answering<Vec<RedisResult<Value>>> {
-        let world = self.world.clone();
+        let (world, instance) = (self.world.clone(), self.instance);
         let (there, back) = (world.redis_latency(), world.redis_latency());
         let now = world.now();
         let run_at = (now + millis(there)).max(self.next_run.load(Ordering::Relaxed));
@@ -80,7 +80,7 @@ impl Connection for Line {
             } else if world.redis_is_down() {
                 Some(Err(broken()))
             } else {
-                Some(Ok(run(&world, &commands, now)))
+                Some(Ok(run(&world, instance, &commands, now)))
             };
             sleep(back).await;
             if let Some(ran) = ran {
@@ -95,7 +95,7 @@ impl Connection for Line {
     }
 }
 
-fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value>> {
+fn run(world: &Arc<World>, instance: usize, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value>> {
     let (now, mut published) = (world.redis_now(), Published::new());
     let answers = {
         let mut state = world.state.lock();
@@ -118,7 +118,7 @@ fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value
         ran.collect()
     };
     for (channel, message) in published {
-        world.publish(&channel, &message, world.now() - sent);
+        world.publish(&channel, &message, world.now() - sent, Some(instance));
     }
     answers
 }
@@ -136,7 +136,7 @@ fn shared(state: &mut State, now: u64, words: &[Vec<u8>]) -> Option<(i64, i64)> 
 
 impl Line {
     /// Sends a message to the instance, if it listens.
-    pub fn tell(self: &Arc<Self>, channel: &[u8], message: &[u8], took: u64) {
+    pub fn tell(self: &Arc<Self>, channel: &[u8], message: &[u8], took: u64, from: Option<usize>) {
         let Some(pushes) = self.pushes.clone() else { return };
         if !self.subscribed.load(Ordering::Relaxed) || self.is_dead.load(Ordering::Relaxed) {
             return;
@@ -153,7 +153,7 @@ impl Line {
                 return;
             }
             if pushes.send(PushInfo { kind: PushKind::Message, data }).is_ok() {
-                world.heard(line.instance, &text, took);
+                world.heard(line.instance, &text, took, from);
             }
         });
     }

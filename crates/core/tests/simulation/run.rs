@@ -233,8 +233,7 @@ impl Course {
             }
             let Some(cache) = reads.cache() else { return };
             let done = if let Some(asked) = &asked {
-                reads.forget(asked);
-                cache.invalidate(asked).await
+                reads.invalidate(asked).await
             } else {
                 reads.forget_all();
                 cache.clear().await
@@ -375,5 +374,5 @@ fn forge(world: &Arc<World>, name: usize, kind: u8) {
         3 => format!("1 {FORGER} drop {name} v-forged"),
         _ => format!("2 {FORGER} drop"),
     };
-    world.publish(format!("sim:events:{ENVIRONMENT}").as_bytes(), message.as_bytes(), 0);
+    world.publish(format!("sim:events:{ENVIRONMENT}").as_bytes(), message.as_bytes(), 0, None);
 }
