@@ -36,7 +36,8 @@ pub enum Changed<'a> {
 
 impl TieredCache {
     /// Follows what the other instances change, until the future is dropped. `changed` is called after memory has followed.
-    pub async fn follow(&self, changed: impl Fn(Changed<'_>)) {
+    /// `is_for_aws`: of which secrets this process may not use the copies of others before AWS has answered it.
+    pub async fn follow(&self, changed: impl Fn(Changed<'_>), is_for_aws: impl Fn(&SecretName) -> bool) {
         let Some(shared) = &self.shared else { return };
         let hints = Hints::default();
         let heard = |heard| match heard {
@@ -78,7 +79,7 @@ impl TieredCache {
                 }
                 let names: Vec<SecretName> = names.into_iter().collect();
                 for names in names.chunks(LOOKED_UP_TOGETHER) {
-                    self.check_dropped(shared, names, looked, &changed).await;
+                    self.check_dropped(shared, names, looked, (&changed, &is_for_aws)).await;
                     shared.settled.notify_waiters();
                 }
                 self.memory.settle_all(looked);
@@ -138,7 +139,7 @@ impl TieredCache {
         shared: &SharedCache,
         names: &[SecretName],
         looked: Stamp,
-        changed: &impl Fn(Changed<'_>),
+        (changed, is_for_aws): (&impl Fn(Changed<'_>), &impl Fn(&SecretName) -> bool),
     ) {
         let ids: Vec<String> = names.iter().map(|name| self.id(name)).collect();
         let looked_up = async {
@@ -169,7 +170,8 @@ impl TieredCache {
                 Some(Record::Copy { .. }) => {
                     // Put into memory, it is reported if it is another version.
                     let is_held = held.is_some() || self.known(name).is_some();
-                    drop(self.opened(shared, &self.want(name), id, record, server, is_held));
+                    let want = self.want(name).for_aws(is_for_aws(name));
+                    drop(self.opened(shared, &want, id, record, server, is_held));
                     changed(Changed::Replaced(name));
                 }
                 // Dropped by version 0.1.0, or forgotten by Redis: nothing says that the copy is right.

@@ -151,3 +151,60 @@ impl Reads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secret::clock::Clock;
+
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(100);
+
+    #[test]
+    fn a_check_comes_within_a_period_after_awss_last_answer() {
+        for _ in 0..100 {
+            let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+            let (name, began) = (SecretName::new("A").expect("a name"), clock.now());
+            checks.answered(&name, began);
+            assert_eq!(checks.take_due(began).1, None, "nothing of others is used");
+            clock.advance(Duration::from_secs(40));
+            checks.used(&name, clock.now());
+            let (due, next) = checks.take_due(clock.now());
+            let next = next.expect("planned");
+            assert!(due.is_empty() && next >= began.plus(EVERY / 2) && next <= began.plus(EVERY));
+            assert!(!checks.is_overdue(&name, began.plus(EVERY)), "it is planned");
+            // Whatever AWS says or not, the one after it is planned.
+            let (due, after) = checks.take_due(next);
+            assert_eq!(due.len(), 1);
+            assert!(after.is_some_and(|after| after <= next.plus(EVERY)));
+        }
+    }
+
+    #[test]
+    fn what_lives_on_its_own_copies_is_overdue_after_a_period_and_a_beginner_after_a_pause() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+        let (name, began) = (SecretName::new("A").expect("a name"), clock.now());
+        assert!(!checks.is_overdue(&name, began), "AWS was not asked yet");
+        checks.answered(&name, began);
+        clock.advance(EVERY / 2);
+        assert!(!checks.is_overdue(&name, clock.now()));
+        clock.advance(EVERY / 2);
+        assert!(checks.is_overdue(&name, clock.now()));
+        checks.used(&name, clock.now());
+        assert_eq!(checks.take_due(clock.now()).0.len(), 1, "at once");
+        checks.end(&name);
+        clock.advance(2 * EVERY);
+        assert!(!checks.is_overdue(&name, clock.now()), "after a pause as at the beginning");
+        checks.used(&name, clock.now());
+        assert!(checks.take_due(clock.now()).1.is_some_and(|due| due <= clock.now().plus(EVERY)));
+    }
+
+    #[test]
+    fn where_rights_are_never_checked_nothing_is_planned() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(None));
+        let name = SecretName::new("A").expect("a name");
+        checks.used(&name, clock.now());
+        checks.answered(&name, clock.now());
+        assert_eq!(checks.take_due(clock.now().plus(EVERY)), (Vec::new(), None));
+    }
+}
