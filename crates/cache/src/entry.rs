@@ -163,11 +163,6 @@ impl Entry {
         Some(doubted)
     }
 
-    /// Whether it was first seen after a question of then was asked, so that neither is later than the other.
-    pub fn was_seen_since(&self, asked: Moment) -> bool {
-        self.seen.get() >= asked
-    }
-
     pub(crate) fn note_seen(&self, now: Moment) {
         self.seen.advance(Moment::FIRST, now);
     }
@@ -280,7 +275,7 @@ impl Known {
 
     /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
     /// overtook, or from a host of AWS that lags behind.
-    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+    pub fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
         let own = (Some(&*self.version), self.created_unix_ms);
         is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }

@@ -24,6 +24,9 @@ enum Slot {
     Dropped(Box<Known>),
 }
 
+/// An absence is remembered as if AWS had been asked when it answered, unless that took longer than this.
+const SLOWEST_ABSENCE: Duration = Duration::from_secs(3);
+
 /// What became of an answer.
 #[derive(Clone, Debug)]
 pub enum Stored {
@@ -239,7 +242,9 @@ impl MemoryCache {
             self.slots.insert(name.clone(), Slot::Absent(now.plus(how_long)));
             return Stored::Newest(known);
         }
-        self.answer(name, asked, now, || Slot::Absent(now.plus(how_long)))
+        // An answer that came while the process was stopped is old by now.
+        let until = now.plus(how_long).min(asked.at().plus(how_long + SLOWEST_ABSENCE));
+        self.answer(name, asked, now, || Slot::Absent(until))
     }
 
     /// Remembers for `how_long` that AWS, asked then, refused `name`. `is_newest`: AWS answered this process nothing later. Then
@@ -356,6 +361,11 @@ impl MemoryCache {
     /// Whether a copy of `name` that was asked for then may have been dropped, as a message says that was not checked yet.
     pub fn suspects(&self, name: &str, asked: Stamp) -> bool {
         self.marks.lock().suspects(name, asked)
+    }
+
+    /// When a message said last that copies of `name` were dropped, which was not checked yet.
+    pub fn suspected_at(&self, name: &str) -> Moment {
+        self.marks.lock().suspected_at(name).at()
     }
 
     /// Whether a copy that was asked for then may answer: it was not dropped, and no unchecked message says so.

@@ -102,6 +102,11 @@ impl Marks {
         asked < self.all_suspected || self.suspected.get(name).is_some_and(|heard| asked < *heard)
     }
 
+    /// When a message said last that copies of `name` were dropped, which was not checked yet.
+    pub fn suspected_at(&self, name: &str) -> Stamp {
+        self.suspected.get(name).map_or(self.all_suspected, |heard| self.all_suspected.max(*heard))
+    }
+
     /// Whether a message that says that all copies were dropped waits to be checked.
     pub fn suspects_all(&self) -> bool {
         self.all_suspected > Stamp::FIRST

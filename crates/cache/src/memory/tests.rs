@@ -302,3 +302,20 @@ fn clearing_as_of_then_leaves_what_was_asked_for_later() {
     assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
     assert!(matches!(cache.lookup("B", clock.now()), Lookup::Fresh(_)));
 }
+
+#[test]
+fn an_absence_that_was_answered_during_a_freeze_is_not_remembered_as_if_it_were_new() {
+    let (clock, cache, name) = (Clock::test(), MemoryCache::new(4, KEEP), Arc::from("A"));
+    let negative_ttl = Duration::from_secs(5);
+    let asked = cache.ask(clock.now());
+    clock.advance(Duration::from_secs(1));
+    cache.put_absent(&name, asked, clock.now(), negative_ttl);
+    clock.advance(Duration::from_secs(4));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent), "AWS may take a second");
+    clock.advance(Duration::from_secs(1));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    let asked = cache.ask(clock.now());
+    clock.advance(Duration::from_secs(20));
+    cache.put_absent(&name, asked, clock.now(), negative_ttl);
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss), "asked for before the freeze");
+}

@@ -54,18 +54,19 @@ impl TieredCache {
         stored
     }
 
-    /// AWS gave an older version than the one of `copy`: the copy answers for another moment, and the older version counts
-    /// when AWS gives it again (decision D19).
-    pub fn doubt(&self, want: &Want, copy: &Arc<Entry>, older: Option<Arc<str>>) {
+    /// AWS gave an older version than the copy in memory: the copy goes on answering, past its TTL flagged and for a moment, and
+    /// the older version counts when AWS gives it again (decision D19).
+    pub fn doubt(&self, name: &SecretName, older: Option<Arc<str>>) {
+        let Some(held) = self.memory.held(name.as_str()) else { return };
+        if held.doubted_by == older {
+            return;
+        }
         let now = self.clock.now();
-        let deadlines = Deadlines {
-            refresh_at: now.plus(DOUBT / 2),
-            fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
-            ..copy.deadlines
-        };
-        let doubted = copy.doubted(deadlines, older);
+        let hold_until = held.deadlines.hold_until.max(Some(now.plus(DOUBT)));
+        let deadlines = Deadlines { refresh_at: now.plus(DOUBT / 2), hold_until, ..held.deadlines };
+        let doubted = held.doubted(deadlines, older);
         doubted.note_doubt(now);
-        drop(self.memory.renew(&want.name.text(), doubted, want.epoch, now));
+        self.memory.doubt(&name.text(), &held, doubted);
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some, unless something newer is

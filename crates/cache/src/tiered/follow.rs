@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{SharedCache, TieredCache};
+use super::{Shared, SharedCache, TieredCache};
 use crate::coherence::Hint;
 use crate::order::Stamp;
 use crate::redis::Heard;
@@ -157,6 +157,10 @@ impl TieredCache {
             return;
         };
         for (((name, id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
+            let is_in_snapshot = match &self.snapshot {
+                Some(snapshot) => snapshot.has(id).await,
+                None => false,
+            };
             let held = self.memory.held(name.as_str());
             if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.latest_moment_of(ms)))
                 && held.as_ref().is_none_or(|held| held.asked <= at)
@@ -169,9 +173,20 @@ impl TieredCache {
             match record.as_deref().map(Record::parse) {
                 Some(Record::Copy { .. }) => {
                     // Put into memory, it is reported if it is another version.
-                    let is_held = held.is_some() || self.known(name).is_some();
+                    let is_held = held.is_some() || self.known(name).is_some() || is_in_snapshot;
                     let want = self.want(name).for_aws(is_for_aws(name));
-                    drop(self.opened(shared, &want, id, record, server, is_held));
+                    let opened = self.opened(shared, &want, id, record, server, is_held);
+                    // It is not used before AWS has answered; what it replaces is not used either.
+                    if let Shared::Stale(copy) = &opened
+                        && held
+                            .as_ref()
+                            .is_some_and(|held| held.version_id != copy.version_id && held.asked < copy.asked)
+                    {
+                        self.memory.drop_value(&name.text(), copy.asked, self.clock.now());
+                    }
+                    if is_in_snapshot && !matches!(opened, Shared::Fresh(_)) {
+                        self.leave_out(name);
+                    }
                     changed(Changed::Replaced(name));
                 }
                 // Dropped by version 0.1.0, or forgotten by Redis: nothing says that the copy is right.

@@ -121,6 +121,13 @@ impl TieredCache {
                     self.keep_in_snapshot(&want.name, &entry);
                     entry
                 }
+                // The server's clock is known only so well: AWS tells which of the two was asked for later.
+                Stored::Newer(newer)
+                    if newer.version_id != entry.version_id
+                        && newer.asked.at() <= server.latest_moment_of(asked_ms) =>
+                {
+                    return Shared::Miss;
+                }
                 Stored::Newer(newer) => {
                     // A drop after it would stand in its place.
                     self.memory.trust_one(want.name.as_str());

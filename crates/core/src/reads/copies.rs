@@ -164,8 +164,8 @@ impl Copies {
                     Stored::Newer(_) | Stored::Outdated => Err(failure),
                 });
             }
-            Fate::Doubt { copy, older } => {
-                cache.doubt(want, &copy, older);
+            Fate::Doubt { older } => {
+                cache.doubt(name, older);
                 return Followed::current(verdict.answer);
             }
             Fate::Replace(fetched) => cache.store(want, &fetched),

@@ -281,7 +281,7 @@ impl Reads {
         let (miss, pending) = Miss::new(want.clone());
         let name = want.name.text();
         let reads = self.clone();
-        let (now, oldest) = self.flights_since();
+        let (now, oldest) = self.flights_since(&want.name);
         let entered = self.flights.enter_since(&name, now, oldest, || reads.land(want, course, pending, deadline));
         if entered.0 == Role::Leader {
             misses.push(miss);
@@ -289,10 +289,13 @@ impl Reads {
         entered
     }
 
-    /// Now, and since when a flight has to have begun to be joined.
-    fn flights_since(&self) -> (Moment, Moment) {
+    /// Now, and since when a flight about `name` has to have begun to be joined: after the last message that its copies were
+    /// dropped, which its answer may be older than.
+    fn flights_since(&self, name: &SecretName) -> (Moment, Moment) {
         let now = self.copies.clock.now();
-        (now, now.minus(self.aws().map(Aws::timeout).unwrap_or_default() + FLIGHT_SPARE))
+        let oldest = now.minus(self.aws().map(Aws::timeout).unwrap_or_default() + FLIGHT_SPARE);
+        let heard = self.cache().map_or(Moment::FIRST, |cache| cache.memory().suspected_at(name.as_str()));
+        (now, oldest.max(heard))
     }
 
     /// Waits for the call that a miss became part of, and concludes.

@@ -92,7 +92,7 @@ impl Reads {
     pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
         self.flights.forget(name.as_str());
         let (reads, wanted) = (self.clone(), name.clone());
-        let (now, oldest) = self.flights_since();
+        let (now, oldest) = self.flights_since(name);
         let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move || async move {
             let deadline = reads.deadline();
             let (mut want, mut said) = reads.ask(&wanted).await;

@@ -53,8 +53,8 @@ pub(crate) enum Fate {
     Absent { had_copies: bool, may_have_copies: bool },
     /// AWS denies this identity the secret: they are dropped, and the denial is remembered.
     Deny(SecretError),
-    /// AWS gave an older version than the one of `copy`, which goes on answering until AWS says so again (decision D19).
-    Doubt { copy: Arc<Entry>, older: Option<Arc<str>> },
+    /// AWS gave an older version than the copy in memory, which goes on answering until AWS says so again (decision D19).
+    Doubt { older: Option<Arc<str>> },
     /// AWS failed: this copy answers until the next refresh, without waiting for AWS.
     Hold { copy: Arc<Entry>, failure: SecretError },
 }
@@ -147,8 +147,8 @@ impl Course {
             (Ok(Some(fetched)), Some(held))
                 if self.doubts && !fetched.value.is_empty() && may_lag(&held, now) && newer(&fetched, &held) =>
             {
-                let answer = Ok(Some(held.found(Origin::Memory, false)));
-                Verdict { answer, fate: Fate::Doubt { copy: held, older: fetched.version_id } }
+                let answer = Ok(Some(held.found(Origin::Memory, !held.is_fresh(now))));
+                Verdict { answer, fate: Fate::Doubt { older: fetched.version_id } }
             }
             (said, _) => return self.aws_said(said, had_copies, now),
         };
@@ -408,7 +408,7 @@ mod tests {
         let fresh_until = made.plus(Duration::from_secs(1));
         let short = held.with(Deadlines { fresh_until, ..held.deadlines });
         let verdict = end(read().aws(older(), Some(short), clock.now()));
-        assert_eq!(told(&verdict).map(|told| told.0), Some("held".into()));
+        assert_eq!(told(&verdict), Some(("held".into(), Origin::Memory, true)), "flagged: it is past its TTL");
         clock.advance(Duration::from_secs(9));
         let past_ttl = read().aws(older(), Some(held.clone()), clock.now());
         assert_eq!(told(&end(past_ttl)).map(|told| told.0), Some("older".into()));

@@ -202,11 +202,11 @@ impl Reads {
         }
     }
 
-    /// Whether a newer version than `fetched` was seen after the question of `want`.
+    /// Whether a newer version than `fetched` was seen after the question of `want`, or so shortly before that a host of AWS may
+    /// not have had it yet.
     fn is_overtaken(&self, want: &Want, fetched: &Fetched) -> bool {
-        self.copies.held(&want.name).is_some_and(|held| {
-            held.was_seen_since(want.asked.at())
-                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        self.copies.held(&want.name).and_then(|held| held.known()).is_some_and(|known| {
+            known.may_be_later_than(fetched.version_id.as_deref(), fetched.created_unix_ms, want.asked.at())
         })
     }
 

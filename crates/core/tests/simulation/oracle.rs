@@ -27,6 +27,9 @@ struct Known {
     place: usize,
     /// From the first on, values must have been live at the second or later.
     floors: Vec<(u64, u64)>,
+    /// The same for going back to an older version, which the third number is: a copy of a newer one answers until AWS says so
+    /// again (decision D19), flagged while it fails.
+    back: Vec<(u64, u64, usize)>,
     /// When AWS was asked, and when it said, that this identity is denied; nothing newer is known.
     denied: Option<(u64, u64)>,
     /// The newest question that AWS answered otherwise.
@@ -136,7 +139,15 @@ impl Oracle {
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, after a drop at {floor}"));
         }
         let stale = if found.stale { self.setting.max_stale_ms } else { 0 };
-        let oldest = begun.at.saturating_sub(self.setting.ttl_ms + stale + DOUBT_MS + lag + SLACK_MS);
+        let back = self.known[instance][name].back.iter().filter(|(from, before, version)| {
+            let until = if *version < number { from + DOUBT_MS } else { *from };
+            until < begun.at && !(found.stale && *version < number) && ended.saturating_add(lag + SLACK_MS) < *before
+        });
+        if let Some((_, before, to)) = back.max().copied() {
+            let what = format!("{version}, live until {ended}, after version {to} was heard to be live at {before}");
+            self.wrong(now, instance, name, &what);
+        }
+        let oldest = begun.at.saturating_sub(self.setting.ttl_ms + stale + lag + SLACK_MS);
         if ended < oldest {
             let flagged = found.stale;
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, is too old (stale: {flagged})"));
@@ -188,8 +199,13 @@ impl Oracle {
             ["2", FORGER, ..] => {}
             ["2", _, "drop", name, _] | ["2", _, "drop", name, _, _] => {
                 let number = (0..self.setting.names).find(|number| secret_name(*number) == name);
-                if let Some(number) = number {
-                    self.known[instance][number].floors.push((effective, before));
+                let version = words.get(5).and_then(|version| version.rsplit('-').next()?.parse().ok());
+                match (number, version) {
+                    (Some(number), Some(version)) => {
+                        self.known[instance][number].back.push((effective, before, version))
+                    }
+                    (Some(number), None) => self.known[instance][number].floors.push((effective, before)),
+                    (None, _) => {}
                 }
             }
             ["2", _, "clear", _] => {
@@ -207,9 +223,10 @@ impl Oracle {
         self.thawed[instance] = self.thawed[instance].max(until);
         self.excuse(instance, None, until + 5000);
         for known in &mut self.known[instance] {
-            for (effective, _) in &mut known.floors {
+            let back = known.back.iter_mut().map(|(effective, ..)| effective);
+            for effective in known.floors.iter_mut().map(|(effective, _)| effective).chain(back) {
                 if *effective >= now {
-                    *effective = until + 2;
+                    *effective = (*effective).max(until + 2);
                 }
             }
         }

@@ -24,7 +24,7 @@ pub struct Line {
     world: Arc<World>,
     pub instance: usize,
     pushes: Option<UnboundedSender<PushInfo>>,
-    subscribed: AtomicBool,
+    subscribed: Arc<AtomicBool>,
     /// Whether it is dead without a word.
     pub is_dead: AtomicBool,
     /// Commands are run in the order in which they were sent, and messages arrive in that in which they were published.
@@ -44,7 +44,7 @@ impl Server for Reached {
                 world: world.clone(),
                 instance,
                 pushes,
-                subscribed: false.into(),
+                subscribed: Arc::default(),
                 is_dead: false.into(),
                 next_run: 0.into(),
                 next_message: 0.into(),
@@ -65,10 +65,12 @@ impl Connection for Line {
         let (answer, answered) = oneshot::channel();
         let is_dead = self.is_dead.load(Ordering::Relaxed);
         if commands.iter().any(|command| words(command)[0] == b"SUBSCRIBE") && !is_dead && !world.redis_is_down() {
-            self.subscribed.store(true, Ordering::Relaxed);
             world.state.lock().oracle.excuse(self.instance, None, now + 5000);
+            let subscribed = self.subscribed.clone();
             return Box::pin(async move {
                 sleep(there + back).await;
+                // What is published before the answer comes after it, and says nothing that the subscription itself does not.
+                subscribed.store(true, Ordering::Relaxed);
                 Ok(vec![Ok(Value::Nil)])
             });
         }

@@ -342,9 +342,14 @@ fn judge(world: &World, (instance, name): (usize, usize), begun: Begun, answer: 
     let got = told(answer);
     state.trace.add(now, format_args!("{what} of {name} by {instance} gives {got} {origin} {stale} {begun:?}"));
     match answer {
-        Ok(Some(found)) => state.oracle.value((instance, name), begun, now, found, &state.secrets[name]),
+        Ok(Some(found)) => {
+            // The call that the read waited for may outlive it.
+            if stale {
+                state.oracle.excuse(instance, Some(name), now + TIMEOUT_MS);
+            }
+            state.oracle.value((instance, name), begun, now, found, &state.secrets[name]);
+        }
         Ok(None) => state.oracle.absent((instance, name), begun, now, &state.secrets[name]),
-        // The call that the read waited for may outlive it.
         Err(_) => state.oracle.excuse(instance, Some(name), now + TIMEOUT_MS),
     }
 }
