@@ -3,6 +3,10 @@ declare global {
   interface SymbolConstructor {
     readonly asyncDispose: unique symbol
   }
+  // For services that compile without Node's types; with them it is theirs.
+  namespace NodeJS {
+    interface ReadWriteStream {}
+  }
 }
 
 /** An environment of a service's own. */
@@ -1393,6 +1397,8 @@ export interface MetricsSnapshot {
   backgroundRefreshes: number
   /** How often AWS refused access or decryption. */
   unauthorizedAccess: number
+  /** Number of values that redactors replaced. */
+  valuesRedacted: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
@@ -1470,7 +1476,15 @@ export interface PromClientRegistry {
 /** A threshold that was crossed, or is no longer crossed. */
 export interface Alert {
   /** The metric that is watched. */
-  metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
+  metric:
+    | 'retrieval-latency'
+    | 'cache-hit-rate'
+    | 'rotation-failures'
+    | 'unauthorized-access'
+    | 'secrets-not-in-aws'
+    | 'secret-in-text'
+  /** The secret whose value a redactor found (`secret-in-text`). `null` for all other metrics. */
+  secret: string | null
   /** Whether the threshold is crossed now, or no longer. */
   state: 'firing' | 'resolved'
   /** The environment of this delivery. */
@@ -1488,6 +1502,58 @@ export interface Alert {
   since: string
   /** When this was noticed. */
   at: string
+}
+
+/** Options of `redactor`. */
+export interface RedactorOptions {
+  /** Names of secrets whose values stay, such as a host name that is kept as a secret. Default: none. */
+  except?: readonly string[] | Unset
+}
+
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  /** Number of values that are looked for, each in all its forms. */
+  values: number
+  /** The secrets whose values are not looked for. */
+  leftOut: UnwatchedSecret[]
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  /** Name of the secret. */
+  secret: string
+  /** `short`: fewer than 8 characters. `well-known`: a common word, or made of two different characters at most. */
+  reason: 'short' | 'well-known'
+}
+
+/**
+ * Replaces the values of secrets by `[secret NAME]`: values that the delivery holds or handed out since its first redactor was
+ * made, and those that they replaced within the last hour. Finds them as they are, JSON-escaped, URL-encoded, in base64 at any
+ * alignment, and a value with several lines also line by line. Works on after `close()`.
+ */
+export interface Redactor {
+  /**
+   * `value` without values of secrets. A text is searched as it is. Of an error (with `cause`, `errors` and stack), an object, an
+   * array, a `Map`, a `Set` or bytes, a copy is made where there is something to replace; an instance of a class becomes a plain
+   * object then.
+   */
+  redact<V>(value: V): V
+  /**
+   * A `Transform` over UTF-8 text that also finds a value which is cut by chunks. Text that may be the beginning of a value is
+   * held back until the next chunk; when the stream ends inside a value, what came of it is replaced.
+   */
+  stream(): NodeJS.ReadWriteStream
+  /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
+  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
+  winston(): { transform<I>(info: I): I }
+  /**
+   * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
+   * `process.stdout`) are not searched.
+   */
+  console(target?: object): () => void
+  /** What is looked for, and what is not. */
+  watching(): RedactorWatching
 }
 
 /** Options of `metrics.registry`. */
@@ -1721,6 +1787,13 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * at most once in ten seconds.
    */
   ready(): Promise<Readiness>
+  /**
+   * Takes the values of secrets out of logs. Make it before the first read: it knows what is read from then on, and what is
+   * cached by then. While there is one, values stay in Rust's memory for an hour after they were replaced.
+   *
+   * @throws SecretError `CONFIG_INVALID`
+   */
+  redactor(options?: RedactorOptions): Redactor
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   /** Closes the delivery at the end of an `await using` block. */

@@ -18,6 +18,7 @@ const COMMANDS = [
   require('./commands/diff'),
   require('./commands/validate'),
   require('./commands/run'),
+  require('./commands/scan'),
   require('./commands/export'),
   require('./commands/rotate'),
   require('./commands/due'),

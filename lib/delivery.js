@@ -8,7 +8,7 @@ const { SecretCache } = require('./cache')
 const { Candidates, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
 const { splitCredentials } = require('./credentials')
-const { SecretError, orThrow } = require('./errors')
+const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
@@ -22,9 +22,12 @@ const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
+const { SCANNER, scannerOf } = require('./scanner')
 const { Sources } = require('./sources')
+const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -38,6 +41,7 @@ class SecretDelivery {
   #operations
   #reads
   #readCached
+  #cachedTool
   #inspections
   #sources
   #listeners
@@ -103,7 +107,9 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
     this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#readCached = this.#native.cachedReader()
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    this.#readCached = cachedReader(this.#native, this.#operations.held)
+    this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
       new SecretCache(
@@ -143,7 +149,6 @@ class SecretDelivery {
         const name = orThrow(native.secretName(toolName, secretType))
         return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
       }
-      // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
       if (cached !== undefined) return this.#read(cached[0])
@@ -166,7 +171,7 @@ class SecretDelivery {
         assertName('secretName', secretName)
         return this.#sources.within(secretName, options, () => this.getSecret(secretName))
       }
-      const cached = this.#readCached(secretName)
+      const cached = this.#readCached(secretName, NAME)
       if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
@@ -195,15 +200,7 @@ class SecretDelivery {
    * @returns {Promise<any>}
    */
   async getToolSecretJson(toolName, secretType, options) {
-    const text = await this.getToolSecret(toolName, secretType, options)
-    if (text === null) return null
-    try {
-      return JSON.parse(text)
-    } catch {
-      // The parser's message quotes the text.
-      const name = orThrow(native.secretName(toolName, secretType))
-      throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
-    }
+    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -345,7 +342,11 @@ class SecretDelivery {
     return unsubscribe
   }
 
-  /** @returns {Promise<void>} */
+  /** @param {[import('../index').RedactorOptions?]} given */
+  redactor(...given) {
+    return redactorOf(this.#native, ...given)
+  }
+
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
@@ -358,7 +359,6 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }
@@ -390,8 +390,8 @@ class SecretDelivery {
     if (maxAgeSeconds !== undefined) {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
-    const cached = this.#native.cachedTool(toolName)
-    if (cached !== null) return cached
+    const cached = this.#cachedTool(toolName)
+    if (cached !== undefined) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
@@ -444,6 +444,6 @@ class SecretDelivery {
   }
 }
 
-guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert', 'redactor'])
 
 module.exports = { SecretDelivery }

@@ -74,6 +74,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
+  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger', 'scanning'],
   'crates/core/src': [
     'log',
     'timer',
@@ -175,6 +176,10 @@ const JAVASCRIPT = {
     'credentials',
     'messages',
     'operations',
+    'strings',
+    'redacted',
+    'redactor',
+    'scanner',
     'reads',
     'candidates',
     'auth-errors',
@@ -218,6 +223,9 @@ const JAVASCRIPT = {
     'context',
     'formats',
     'env-file',
+    'declared-names',
+    'sarif',
+    'scanning',
     'glob',
     'judgement',
     'declaration',
@@ -239,7 +247,7 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 const OUTSIDE = {
   lib: ['../package.json'],
   // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file', '../lib/scanner'],
 }
 
 /**

@@ -103,7 +103,7 @@ test('prom-client shows both in one', async () => {
     [...alone.values()].reduce((a, b) => a + b),
     6,
   )
-  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(17)
+  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(18)
 })
 
 test('the text of ten thousand secrets takes less than a millisecond', async () => {
@@ -143,6 +143,7 @@ describe('alerts', () => {
     const [firing, resolved] = heard
     expect(firing).toEqual({
       metric: 'unauthorized-access',
+      secret: null,
       state: 'firing',
       environment: 'production',
       value: 1,

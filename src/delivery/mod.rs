@@ -11,6 +11,8 @@ mod migration;
 mod native;
 mod open;
 mod reads;
+mod redactor;
 mod rotation;
+mod scanning;
 mod sources;
 mod validation;

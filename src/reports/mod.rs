@@ -10,6 +10,7 @@ pub mod identity;
 pub mod metrics;
 pub mod migration;
 pub mod preset;
+pub mod redaction;
 pub mod rotation;
 pub mod validation;
 pub mod versions;

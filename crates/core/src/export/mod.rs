@@ -45,7 +45,7 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
 }
 
 /// Returns every metric with its current values.
-pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> Vec<Family> {
+pub fn families(metrics: &Metrics, reads: &Reads, redacted: u64, environment: Environment) -> Vec<Family> {
     let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
     let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
     let errors = metrics.errors().map(|(code, count)| (label("code", code.as_str()), count));
@@ -81,6 +81,11 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
             name: "secret_delivery_not_shown",
             help: "Of these, refusals of secrets that AWS never gave this process: denied, or not there",
             series: Series::Counter(single(read(&metrics.not_shown))),
+        },
+        Family {
+            name: "secret_delivery_values_redacted",
+            help: "Values that redactors replaced in text of the service",
+            series: Series::Counter(single(redacted)),
         },
         Family {
             name: "secret_delivery_rotation_failures",
