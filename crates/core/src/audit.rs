@@ -150,10 +150,7 @@ impl Audit {
     }
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
-        match log.state() {
-            State::Failing(_) if self.config.denies => Err(Self::failing(log)),
-            _ => Ok(()),
-        }
+        if self.config.denies && !log.state().is_kept() { Err(Self::failing(log)) } else { Ok(()) }
     }
 
     fn failing(log: &AuditLog) -> SecretError {
@@ -238,7 +235,7 @@ impl Audit {
         // The lock is held for writing only while the log is opened or closed.
         let Some(held) = self.log.try_read() else { return false };
         let Some(log) = held.as_deref() else { return false };
-        if self.config.denies && log.state() != State::Healthy {
+        if self.config.denies && !log.state().is_kept() {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
