@@ -17,6 +17,8 @@ use crate::unreached::{Trace, Unreached};
 use secret::backoff::{Backoff, Jitter};
 use secret::caught::caught;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::reference::Arn;
+use secret::role::{divided, shown};
 
 /// The longest wait before the second attempt; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -31,6 +33,21 @@ const MOST_FAILING: usize = 256;
 enum Unanswered {
     Absent,
     Failed(SecretError, Nature),
+}
+
+/// Where an attempt goes: the region of a replica, or `None` for the primary.
+#[derive(Clone, Copy)]
+pub(crate) struct There<'a>(pub(crate) Option<&'a str>);
+
+impl There<'_> {
+    /// What AWS is asked for there: an id without the role that asks. The ARN of a replica names the replica's region.
+    pub(crate) fn id(self, id: &str) -> String {
+        let (id, _) = divided(id);
+        match (self.0, Arn::parse(id)) {
+            (Some(region), Some(arn)) => arn.in_region(region),
+            _ => id.to_owned(),
+        }
+    }
 }
 
 /// What one call is about.
@@ -58,20 +75,21 @@ impl Aws {
         operation: Operation,
         id: &str,
         read: impl Fn(O, Option<&str>) -> Result<T>,
-        send: impl Fn(&Client) -> F,
+        send: impl Fn(&Client, There<'_>) -> F,
     ) -> Result<Option<T>>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
     {
         let others = regions.len() > 1;
-        let question = Question { operation, id, others };
         let other = self.elsewhere(id);
+        let id = &*shown(id);
         let (aws, regions) = match &other {
             Some(other) if others => (&**other, &other.regions[..]),
             Some(other) => (&**other, other.primary()),
             None => (self, regions),
         };
+        let question = Question { operation, id, others: regions.len() > 1 };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = aws.in_flight.acquire().await;
@@ -99,7 +117,7 @@ impl Aws {
 
     /// That AWS did not answer about `id` inside the deadline.
     pub fn timed_out(&self, id: &str) -> SecretError {
-        let after = self.timeout.as_millis();
+        let (after, id) = (self.timeout.as_millis(), &*shown(id));
         let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
         let late = SecretError::new(ErrorCode::SourceTimeout, why);
         match self.failing.lock().remove(id) {
@@ -115,7 +133,7 @@ impl Aws {
         region: &Region,
         question: &Question<'_>,
         read: &impl Fn(O, Option<&str>) -> Result<T>,
-        send: &impl Fn(&Client) -> F,
+        send: &impl Fn(&Client, There<'_>) -> F,
     ) -> std::result::Result<T, Unanswered>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -160,7 +178,7 @@ impl Aws {
                         if refusal.is_of_credentials() {
                             self.calls.count(operation, Some(&error));
                             // Nothing is known of the region, and another one would not know this identity either.
-                            return Err(Unanswered::Failed(error, Nature::Systemic));
+                            return Err(Unanswered::Failed(error, refusal.nature()));
                         }
                         (error, refusal.nature())
                     }
@@ -193,7 +211,7 @@ impl Aws {
         &self,
         region: &Region,
         id: &str,
-        send: &impl Fn(&Client) -> F,
+        send: &impl Fn(&Client, There<'_>) -> F,
     ) -> Result<std::result::Result<O, SdkError<E, HttpResponse>>>
     where
         F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
@@ -203,7 +221,7 @@ impl Aws {
             let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
             let (pool, trace) = (connections.pool(), Trace::default());
             // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
-            let asked = caught(trace.of(Box::pin(send(&client))));
+            let asked = caught(trace.of(Box::pin(send(&client, There(region.replica())))));
             let asked =
                 async { asked.await.map_or_else(|| Err(None), |answered| answered.map_err(|e| Some(Box::new(e)))) };
             match attempt(self.freezes, self.attempt_timeout, asked).await {
@@ -217,10 +235,11 @@ impl Aws {
                 Attempt::TimedOut => {
                     // The connection may be dead, and with it those that were idle as long.
                     connections.renew(pool);
-                    return Ok(Err(match (trace.unanswered(), self.identity.late()) {
-                        (Some(destination), _) => SdkError::timeout_error(Unreached::late(destination)),
-                        (None, Some(problem)) => SdkError::timeout_error(problem),
-                        (None, None) => SdkError::timeout_error("no answer in time"),
+                    let identity = &self.identity;
+                    return Ok(Err(match (identity.late_role(), trace.unanswered(), identity.late()) {
+                        (Some(problem), ..) | (None, None, Some(problem)) => SdkError::timeout_error(problem),
+                        (None, Some(destination), _) => SdkError::timeout_error(Unreached::late(destination)),
+                        (None, None, None) => SdkError::timeout_error("no answer in time"),
                     }));
                 }
                 Attempt::Frozen => {

@@ -6,8 +6,11 @@ mod aws;
 mod cache;
 mod environment;
 mod migration;
+mod role;
 mod rotation;
 mod tools;
+
+pub use tools::reference_of;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
