@@ -29,6 +29,7 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `CONFIG_INVALID` | an option is unknown, of the wrong type or out of range; the message starts with its path |
  * | `SECRET_NAME_INVALID` | a tool, type or secret name has characters or a length that no source accepts |
  * | `SECRET_ACCESS_DENIED` | AWS refused access or decryption |
+ * | `ROLE_NOT_ASSUMED` | STS refused the role that secrets are to be read as (`assumeRole`) |
  * | `SOURCE_UNAVAILABLE` | a source failed: network, throttling, 5xx, credentials, an unreadable file |
  * | `SOURCE_TIMEOUT` | a source did not answer within its deadline |
  * | `SOURCE_RESPONSE_INVALID` | a source answered with something that is not a secret |
@@ -48,6 +49,7 @@ export type SecretErrorCode =
   | 'CONFIG_INVALID'
   | 'SECRET_NAME_INVALID'
   | 'SECRET_ACCESS_DENIED'
+  | 'ROLE_NOT_ASSUMED'
   | 'SOURCE_UNAVAILABLE'
   | 'SOURCE_TIMEOUT'
   | 'SOURCE_RESPONSE_INVALID'
@@ -130,6 +132,31 @@ export interface SecretReference {
   field?: string | Unset
   /** A staging label, such as `AWSPREVIOUS`. Default: `AWSCURRENT`, the live version. */
   versionStage?: string | Unset
+  /**
+   * The role that this secret is read as, with credentials, connections and limits of its own, such as a role in the secret's
+   * account. It is assumed by the identity of the delivery, which is that of `aws.assumeRole` where it is given. Default: the
+   * identity of the delivery.
+   */
+  assumeRole?: AssumeRole | Unset
+}
+
+/**
+ * A role that is assumed before AWS is asked. Its sessions are renewed in the background before they end. When STS refuses the
+ * role, reads reject with `ROLE_NOT_ASSUMED`, and no copy answers; while STS fails, stale copies may.
+ */
+export interface AssumeRole {
+  /** The ARN of the role, such as `arn:aws:iam::123456789012:role/secrets-reader`. */
+  roleArn: string
+  /** How CloudTrail names the session. Default: `AWS_ROLE_SESSION_NAME`, `tcs-secret-delivery`. */
+  sessionName?: string | Unset
+  /** The external id that the role's trust policy demands. */
+  externalId?: string | Unset
+  /** How long a session lasts; one hour at most where the role is assumed by a role. In seconds, 900 to 43200. Default: `3600`. */
+  durationSeconds?: number | Unset
+  /** The source identity, which CloudTrail shows for everything that the session does. */
+  sourceIdentity?: string | Unset
+  /** Tags of the session, up to 50, which policies may compare with those of secrets. */
+  tags?: Readonly<Record<string, string>> | Unset
 }
 
 /**
@@ -329,6 +356,12 @@ export interface AwsOptions {
    * standard chain.
    */
   credentials?: AwsCredentials | (() => Promise<AwsTemporaryCredentials>) | Unset
+  /**
+   * The role that AWS is asked as: for secrets, the event queue and writes. The credentials above assume it, in the STS of the
+   * delivery's region (`AWS_ENDPOINT_URL_STS` names another one; for an `endpoint` on this machine, that one). A reference may name a
+   * role of its own. Default: no role.
+   */
+  assumeRole?: AssumeRole | Unset
   /**
    * Certificate authorities to trust for AWS instead of all others: PEM text, or the path of a PEM file. Where it cannot be
    * used, the next one counts. Default: `AWS_CA_BUNDLE`, `ca_bundle` of the profile, `SSL_CERT_FILE`, Mozilla's and the
@@ -1032,7 +1065,10 @@ export interface SecretExplanation {
   error: ReportedError | null
   /** In the order in which a read asks them. */
   layers: LayerExplanation[]
-  /** State of each breaker (`aws`, `aws:<region>`, `redis`); `open`: not asked at the moment. */
+  /**
+   * State of each breaker: `aws`, `aws:<region>`, `redis`, and for a reference's own role `aws:<region> as <role>`. `open`: not asked
+   * at the moment.
+   */
   breakers: Record<string, 'closed' | 'half-open' | 'open'>
   /**
    * Estimated cost of the secret in a month at AWS's list prices, if this instance alone reads it all the time; `null`

@@ -118,7 +118,7 @@ export declare class NativeDelivery {
   /** `getSecretFromAWS`. */
   getSecretFromAws(id: number, name: string, environment?: string | undefined | null): void
   /** `getSecretFromAWS` of a reference. */
-  getReferenceFromAws(id: number, reference: string, field?: string | undefined | null, versionStage?: string | undefined | null, environment?: string | undefined | null): void
+  getReferenceFromAws(id: number, reference: unknown, environment?: string | undefined | null): void
   /** `getSecretFromEnvFile`. */
   getSecretFromEnvFile(id: number, name: string): void
   /** `getSecretFromRuntime`. */

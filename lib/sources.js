@@ -38,8 +38,7 @@ class Sources {
       this.#start((id) => {
         if (reference === undefined)
           return this.#native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
-        const { id: aws, field, versionStage } = reference
-        return this.#native.getReferenceFromAws(id, aws, field ?? undefined, versionStage ?? undefined, environment)
+        return this.#native.getReferenceFromAws(id, reference, environment)
       }),
     )
   }

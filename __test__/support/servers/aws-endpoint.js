@@ -48,6 +48,31 @@ class AwsEndpoint {
     return request(`${this.url}/_control/secrets`, 'POST', secrets)
   }
 
+  /**
+   * Makes secrets in another account.
+   *
+   * @param {string} account
+   * @param {Record<string, string>} secrets
+   */
+  putIn(account, secrets) {
+    return request(`${this.url}/_control/accounts/${account}`, 'POST', secrets)
+  }
+
+  /**
+   * Makes a role that may be assumed.
+   *
+   * @param {string} arn
+   * @param {{ externalId?: string, trusts?: string[], lastsMs?: number }} [role] `trusts`: access key ids, or ARNs of roles.
+   */
+  role(arn, role = {}) {
+    return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
+  }
+
+  /** @param {string} arn Its sessions go on. */
+  removeRole(arn) {
+    return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')
+  }
+
   /** @param {string} name */
   remove(name) {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')

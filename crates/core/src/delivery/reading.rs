@@ -158,7 +158,7 @@ impl Delivery {
     async fn fetch_part(&self, ids: &AwsIds, name: &SecretName, place: &Place) -> Result<Option<Fetched>> {
         let fetched = self.reads().fetch_id(&ids.id(&place.secret)).await;
         let fetched = part_of(ids, name.as_str(), place, fetched);
-        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+        if fetched.as_ref().is_err_and(SecretError::is_refused) {
             add(&self.metrics.unauthorized);
         }
         Ok(fetched?.filter(|fetched| !fetched.value.is_empty()))

@@ -196,7 +196,7 @@ impl Reads {
                     return Ok(true);
                 }
                 // Asking again would change nothing.
-                Err(error) if error.is_denied() => {
+                Err(error) if error.is_refused() => {
                     let error = error.clone();
                     return self.follow(&want, Course::refresh(), said).await.answer.and(Err(error));
                 }

@@ -7,8 +7,11 @@ mod cache;
 mod compliance;
 mod environment;
 mod migration;
+mod role;
 mod rotation;
 mod tools;
+
+pub use tools::reference_of;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
