@@ -24,7 +24,7 @@ const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
-const { Sources } = require('./sources')
+const { Sources, parsed } = require('./sources')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -79,14 +79,14 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, names } = checkedHooks(given.rotation?.hooks)
+    const { hooks, rotation } = checkedHooks(given.rotation)
     const { sink, audit } = checkedSink(given.audit)
     const { aws, credentials } = splitCredentials(given.aws)
     const rest = {
       ...given,
       ...(aws !== undefined && { aws }),
       audit,
-      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+      ...(rotation !== undefined && { rotation }),
     }
     const workingDirectory = SecretDelivery.#directory ?? process.cwd()
     const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
@@ -187,8 +187,6 @@ class SecretDelivery {
   }
 
   /**
-   * The secret parsed as JSON.
-   *
    * @param {string} toolName
    * @param {string} secretType
    * @param {import('../index').ReadOptions} [options]
@@ -196,14 +194,12 @@ class SecretDelivery {
    */
   async getToolSecretJson(toolName, secretType, options) {
     const text = await this.getToolSecret(toolName, secretType, options)
-    if (text === null) return null
-    try {
-      return JSON.parse(text)
-    } catch {
-      // The parser's message quotes the text.
-      const name = orThrow(native.secretName(toolName, secretType))
-      throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
-    }
+    return parsed(toolName, secretType, text)
+  }
+
+  /** @param {Parameters<Sources['getToolSecretBytes']>} given */
+  async getToolSecretBytes(...given) {
+    return this.#sources.getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -242,6 +238,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['identity']>} given */
   async identity(...given) {
     return this.#inspections.identity(...given)
+  }
+
+  /** @param {Parameters<Inspections['findInAws']>} given */
+  async findInAws(...given) {
+    return this.#inspections.findInAws(...given)
   }
 
   /** @param {Parameters<Inspections['health']>} given */

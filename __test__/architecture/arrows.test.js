@@ -55,6 +55,7 @@ const RUST = {
     'call',
     'simulated_call',
     'batch',
+    'list',
     'staging',
     'fetch',
     'create',
@@ -98,6 +99,7 @@ const RUST = {
   ],
   'crates/audit-log/src': [
     'time',
+    'pause',
     'error',
     'fault',
     'map',
@@ -161,6 +163,7 @@ const JAVASCRIPT = {
     'receiver',
     'copies',
     'variables',
+    'operating',
     'define-tools',
     'read-file',
     'json-fault',
@@ -212,6 +215,7 @@ const JAVASCRIPT = {
     'windows-command',
     'child',
     'separator',
+    'stopping',
     'audit-log',
     'audit-questions',
     'completions',
@@ -221,6 +225,7 @@ const JAVASCRIPT = {
     'glob',
     'judgement',
     'declaration',
+    'found-in-aws',
     'secrets',
     'validations',
     'doctor',
@@ -238,8 +243,8 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 /** What a folder of JavaScript may require of the rest of the package. */
 const OUTSIDE = {
   lib: ['../package.json'],
-  // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+  // What needs no addon, since the command line also says why one cannot be loaded; `lib/audit` is loaded late, as the package is.
+  cli: ['..', '../package.json', '../lib/audit', '../lib/config-file', '../lib/read-file'],
 }
 
 /**

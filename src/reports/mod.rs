@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod explanation;
+pub mod finding;
 pub mod health;
 pub mod identity;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod finding;
 mod handing;
 mod hot;
 mod life;
@@ -14,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use finding::{FoundForm, FoundInAws};
 pub use hot::HotPath;
 use hot::Views;
 pub use readiness::Readiness;
