@@ -295,6 +295,10 @@ export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: i
 export type SecretText<T, Tool extends keyof T, Type> =
   SpecOf<T, Tool, Type> extends { readonly required: true } ? string : string | null
 
+/** What the bytes of a secret are: never `null` where it is declared with `required: true`. */
+export type SecretBytes<T, Tool extends keyof T, Type> =
+  SpecOf<T, Tool, Type> extends { readonly required: true } ? Uint8Array : Uint8Array | null
+
 /** What a secret is as JSON: `Value`, where it is given, else an object with the declared `json` fields. */
 export type SecretJson<T, Tool extends keyof T, Type, Value> =
   | ([Value] extends [never]
@@ -326,6 +330,24 @@ export interface AwsIdentity {
   account: string
   /** The ARN of the user, or of the session of a role. */
   arn: string
+}
+
+/** A secret that AWS has: its name and fields, never its value. */
+export interface FoundSecret {
+  /** Its name in AWS. */
+  awsId: string
+  /**
+   * What its value is: a text, a JSON object, bytes, nothing (no version, or an empty one), or unread, where `error` says why.
+   */
+  form: 'text' | 'json' | 'bytes' | 'nothing' | 'unread'
+  /** The keys of a JSON object whose values are neither `null` nor empty, in their order, 200 at most. */
+  fields: string[]
+  /** The AWS service that owns it, such as `rds`, and alone may write it. */
+  owningService: string | null
+  /** Whether AWS rotates it. */
+  rotatedByAws: boolean
+  /** Why its value could not be read, such as `SECRET_ACCESS_DENIED`. */
+  error: ReportedError | null
 }
 
 /** A region that holds replicas. */
@@ -629,6 +651,11 @@ export interface RotationOptions {
   policies?: readonly SecretRotationPolicy[] | Unset
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
+  /**
+   * Hooks of single secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or `null`:
+   * the secret has none. Default: none.
+   */
+  hooksOf?: Readonly<Record<string, RotationHooks | Unset>> | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */
   hookTimeoutMs?: number | Unset
   /**
@@ -1884,6 +1911,16 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
     Type extends SecretType<T, Tool> = SecretType<T, Tool>,
   >(toolName: Tool, secretType: Type, options?: ReadOptions): Promise<SecretJson<T, Tool, Type, Value>>
   /**
+   * The secret as bytes, in an array of the caller's own, or `null` when no source has it: those that AWS holds as `SecretBinary`
+   * (whose `getToolSecret` is their base64 text), or a text, whatever source it comes from, as UTF-8.
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
+  getToolSecretBytes<Tool extends ToolName<T>, Type extends SecretType<T, Tool>>(
+    toolName: Tool,
+    secretType: Type,
+    options?: ReadOptions,
+  ): Promise<SecretBytes<T, Tool, Type>>
+  /**
    * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
    * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
@@ -1999,6 +2036,22 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * `CLOSED` only.
    */
   compliance(): Promise<ComplianceReport>
+  /**
+   * The secrets that AWS has in this account and region, as far as this identity sees them, in the order of their names. 100 are
+   * listed (ListSecrets) and 20 read (BatchGetSecretValue) in a call, past the caches; the audit log has an `inspect` record
+   * of each. No value is returned.
+   *
+   * @throws SECRET_ACCESS_DENIED when ListSecrets is not granted; CONFIG_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CLOSED
+   */
+  findInAws(
+    options?:
+      | {
+          /** What the names in AWS begin with. Default: all secrets. */
+          prefix?: string | Unset
+        }
+      | Unset,
+  ): Promise<FoundSecret[]>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**

@@ -7,6 +7,8 @@ export declare class NativeDelivery {
   auditLinesDone(id: number, refused?: string | undefined | null): void
   /** `identity`. */
   identity(id: number): void
+  /** `findInAws`. */
+  findInAws(id: number, prefix?: string | undefined | null): void
   /** The credentials that were asked for, or why there are none. */
   credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
@@ -75,6 +77,8 @@ export declare class NativeDelivery {
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
+  /** `getToolSecretBytes`. */
+  getSecretBytes(id: number, name: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
   /** `getToolSecrets`. */
   getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null, readers?: number | undefined | null): void
   /** Whether there is an audit log. */
@@ -298,6 +302,9 @@ export interface CostEstimate {
   costPerMonthUsd: number
 }
 
+/** Where the audit log of a delivery in one of the four environments is, if nobody says so. */
+export declare function defaultAuditFile(environment: string, workingDirectory: string, variables: Record<string, string>): string | NativeFailure
+
 /** The documented preset of an environment, or why there is none. */
 export declare function environmentDefaults(environment: string): EnvironmentDefaults | NativeFailure
 
@@ -342,6 +349,16 @@ export interface FieldChanges {
   added: Array<string>
   changed: Array<string>
   removed: Array<string>
+}
+
+/** A secret that AWS has: names and no value. */
+export interface FoundSecret {
+  awsId: string
+  form: string
+  fields: Array<string>
+  owningService: string | null
+  rotatedByAws: boolean
+  error: ReportedError | null
 }
 
 /** State of one source or cache. */
@@ -513,6 +530,12 @@ export declare function openDelivery(options: unknown, ambient: NativeAmbient, t
 /** The content type of `metrics.openMetrics()`. */
 export declare const OPENMETRICS_CONTENT_TYPE: string
 
+/**
+ * Waits until no thread of this process holds the lock of an audit log, for a second at most, and keeps them all from it until
+ * [`resume_audit`]: the process is about to be stopped. `false` when one still holds it.
+ */
+export declare function pauseAudit(): boolean
+
 /** What delivery costs, layer by layer. */
 export interface PerformanceMetrics {
   environment: string
@@ -585,6 +608,9 @@ export interface ReportedError {
   /** The IAM action that AWS refused. Missing where AWS did not name it. */
   action?: string
 }
+
+/** Ends [`pause_audit`]. */
+export declare function resumeAudit(): void
 
 /** What a `retire` did with one secret. */
 export interface RetiredSecret {

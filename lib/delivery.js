@@ -85,14 +85,14 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, names } = checkedHooks(given.rotation?.hooks)
+    const { hooks, rotation } = checkedHooks(given.rotation)
     const { sink, audit } = checkedSink(given.audit)
     const { aws, credentials } = splitCredentials(given.aws)
     const rest = {
       ...given,
       ...(aws !== undefined && { aws }),
       audit,
-      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+      ...(rotation !== undefined && { rotation }),
     }
     const workingDirectory = SecretDelivery.#directory ?? process.cwd()
     const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
@@ -196,8 +196,6 @@ class SecretDelivery {
   }
 
   /**
-   * The secret parsed as JSON.
-   *
    * @param {string} toolName
    * @param {string} secretType
    * @param {import('../index').ReadOptions} [options]
@@ -205,6 +203,11 @@ class SecretDelivery {
    */
   async getToolSecretJson(toolName, secretType, options) {
     return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
+  }
+
+  /** @param {Parameters<Sources['getToolSecretBytes']>} given */
+  async getToolSecretBytes(...given) {
+    return this.#sources.getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -243,6 +246,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['identity']>} given */
   async identity(...given) {
     return this.#inspections.identity(...given)
+  }
+
+  /** @param {Parameters<Inspections['findInAws']>} given */
+  async findInAws(...given) {
+    return this.#inspections.findInAws(...given)
   }
 
   /** @param {Parameters<Inspections['health']>} given */

@@ -58,6 +58,7 @@ const RUST = {
     'call',
     'simulated_call',
     'batch',
+    'list',
     'staging',
     'fetch',
     'create',
@@ -105,6 +106,7 @@ const RUST = {
   ],
   'crates/audit-log/src': [
     'time',
+    'pause',
     'error',
     'fault',
     'map',
@@ -169,6 +171,7 @@ const JAVASCRIPT = {
     'receiver',
     'copies',
     'variables',
+    'operating',
     'define-tools',
     'read-file',
     'json-fault',
@@ -227,6 +230,7 @@ const JAVASCRIPT = {
     'windows-command',
     'child',
     'separator',
+    'stopping',
     'audit-log',
     'audit-questions',
     'completions',
@@ -246,6 +250,7 @@ const JAVASCRIPT = {
     'editor',
     'rotations',
     'declaration',
+    'found-in-aws',
     'secrets',
     'validations',
     'infra',
@@ -267,6 +272,8 @@ const OUTSIDE = {
   lib: ['../package.json'],
   // What needs no addon: the command line also says why one cannot be loaded.
   cli: ['..', '../lib/config-file', '../lib/json-fault', '../lib/read-file', '../lib/scanner', '../package.json'],
+  // What needs no addon, since the command line also says why one cannot be loaded; `lib/audit` is loaded late, as the package is.
+  cli: ['..', '../package.json', '../lib/audit', '../lib/config-file', '../lib/read-file'],
 }
 
 /**

@@ -133,7 +133,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// Sets when the live version of a secret was created.
+    /// Sets when the versions of a secret that have labels were created.
     ///
     /// # Panics
     /// When there is no such secret.

@@ -15,7 +15,7 @@
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
-//! - `fetch`, `batch`, `staging`, `create`, `remove`: the operations
+//! - `fetch`, `batch`, `list`, `staging`, `create`, `remove`: the operations
 //! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
@@ -37,6 +37,7 @@ mod create;
 mod fetch;
 mod identity;
 mod identity_problem;
+mod list;
 mod operation;
 pub mod permission;
 pub mod proxy;
@@ -60,6 +61,7 @@ pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use create::NewSecret;
+pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use queue::{Message, Queue};
 pub use region::RegionState;

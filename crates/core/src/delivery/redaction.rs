@@ -174,8 +174,8 @@ impl WatchedHooks {
 }
 
 impl Hooks for WatchedHooks {
-    fn has(&self, hook: Hook) -> bool {
-        self.hooks.has(hook)
+    fn has(&self, hook: Hook, name: &str) -> bool {
+        self.hooks.has(hook, name)
     }
 
     fn call(&self, hook: Hook, context: HookContext, stop: Stop) -> HookAnswer {

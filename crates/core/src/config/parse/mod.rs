@@ -1,7 +1,7 @@
 //! Turns options into a [`Config`], with one function for each section.
 
 mod alerts;
-mod audit;
+pub mod audit;
 mod aws;
 mod cache;
 mod compliance;
