@@ -344,7 +344,7 @@ impl ToNapiValue for SecretMap {
                     method: None,
                     getter: None,
                     setter: None,
-                    value: text(env, &value)?,
+                    value: strings::text(env, &value)?,
                     attributes: sys::PropertyAttributes::writable
                         | sys::PropertyAttributes::enumerable
                         | sys::PropertyAttributes::configurable,
