@@ -17,6 +17,16 @@ export declare class NativeDelivery {
   cacheInvalidate(id: number, name: string): void
   /** `cache.clear`. */
   cacheClear(id: number): void
+  /** What the configuration says of the profile, and meets of it. */
+  configuredCompliance(): ConfiguredCompliance
+  /** What AWS says of each declared secret. */
+  secretFacts(id: number): void
+  /** Files of this delivery that only their owner should read. */
+  privateFiles(): Array<string>
+  /** Whether metrics go to the process's meter provider. */
+  isMonitored(): boolean
+  /** The service's name, in the labels of metrics. */
+  service(): string | null
   /** `explain`. */
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
@@ -115,6 +125,16 @@ export declare class NativeDelivery {
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
   getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
+  /** `store.compare`: names with their values. */
+  storeCompare(id: number, names: Array<string>, values: Array<string>): void
+  /** `store.put`. */
+  storePut(id: number, name: string, value: string, version?: string | undefined | null): void
+  /** `store.generate`. */
+  storeGenerate(id: number, name: string, length: number, alphabet: string, version?: string | undefined | null): void
+  /** `store.delete`. */
+  storeDelete(id: number, name: string, days: number, version?: string | undefined | null): void
+  /** `store.undelete`. */
+  storeUndelete(id: number, name: string): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
@@ -242,6 +262,36 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What the configuration says of the profile. */
+export interface ConfiguredCompliance {
+  profile: string | null
+  enforced: boolean
+  waived: Record<string, string>
+  known: Array<string>
+  controls: Array<ConfiguredControl>
+}
+
+/** A control that the configuration decides. `met` is `null` where there is nothing that it is about. */
+export interface ConfiguredControl {
+  control: string
+  criteria: Array<string>
+  met: boolean | null
+  evidence: string
+  setting: string
+  remedy: string
+}
+
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
@@ -285,6 +335,13 @@ export interface FoundValue {
   form: string
   line: number
   column: number
+}
+
+/** The fields in which two JSON objects differ. */
+export interface FieldChanges {
+  added: Array<string>
+  changed: Array<string>
+  removed: Array<string>
 }
 
 /** State of one source or cache. */
@@ -652,6 +709,18 @@ export interface SecretExplanation {
   estimate: CostEstimate | null
 }
 
+/** What AWS says of a declared secret. */
+export interface SecretFacts {
+  due: RotationDue
+  /** Whether AWS has it; `null`: AWS did not say. */
+  inAws: boolean | null
+  /** Whether AWS described it. */
+  described: boolean
+  /** Its customer-managed key; `null`: AWS's own, or not described. */
+  key: string | null
+  error: ReportedError | null
+}
+
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure
 
@@ -691,6 +760,18 @@ export interface UnreadFile {
 export interface UnwatchedSecret {
   secret: string
   reason: string
+}
+
+/** What became of a secret. */
+export interface StoreReport {
+  name: string
+  environment: string
+  awsId: string
+  field: string | null
+  outcome: string
+  versionId: string | null
+  previousVersionId: string | null
+  deletedAt: string | null
 }
 
 /** A secret as a validation saw it. */

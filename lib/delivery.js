@@ -1,7 +1,6 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-
 const { actor } = require('./actor')
 const { assertName, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
@@ -18,6 +17,7 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { monitorOf } = require('./monitoring')
 const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
@@ -28,6 +28,7 @@ const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -43,6 +44,7 @@ class SecretDelivery {
   #readCached
   #cachedTool
   #inspections
+  #monitor
   #sources
   #listeners
   #messages
@@ -128,7 +130,9 @@ class SecretDelivery {
         return this.#start(begin, undefined, progress)
       }, this.#native),
     )
-    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.#monitor = monitorOf(this.#native)
+    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -251,6 +255,11 @@ class SecretDelivery {
     return this.#inspections.ready(...given)
   }
 
+  /** @param {Parameters<Inspections['compliance']>} given */
+  async compliance(...given) {
+    return this.#inspections.compliance(...given)
+  }
+
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
   async validateToolSecrets(...given) {
     return this.#inspections.validateToolSecrets(...given)
@@ -351,6 +360,7 @@ class SecretDelivery {
     this.#readCached = () => undefined
     this.#candidates.close()
     this.#messages.close()
+    this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -369,7 +379,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = currentTracer()
-    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    return tracer === undefined ? read() : traced(tracer, name, read)
   }
 
   /**

@@ -3,6 +3,7 @@
 //! A method starts an operation and returns; [`Completions`] hands its end to JavaScript. The other files of this folder
 //! add methods, one file for each class or object that the package shows.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use delivery_core::delivery::Delivery;
@@ -47,8 +48,12 @@ impl NativeDelivery {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
+        // Boxed, so that a task of the runtime is compiled once and not for each operation.
+        self.run(id, Box::pin(work(self.delivery.clone())));
+    }
+
+    fn run(&self, id: u32, work: Pin<Box<dyn Future<Output = Answer> + Send>>) {
         let ticket = self.completions.ticket(id);
-        let work = work(self.delivery.clone());
         spawn(async move { ticket.finish(work.await) });
     }
 

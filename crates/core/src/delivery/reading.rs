@@ -3,6 +3,7 @@
 use std::slice;
 use std::sync::Arc;
 
+use async_recursion::async_recursion as boxed;
 use audit_log::{Cache as AuditCache, Outcome};
 use aws::{MAX_BATCH, Version};
 use cache::entry::Entry;
@@ -46,6 +47,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::read`].
+    #[boxed]
     pub async fn read_shared(
         &self,
         names: &[SecretName],
@@ -89,6 +91,7 @@ impl Delivery {
     ///
     /// # Errors
     /// See [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
+    #[boxed]
     pub async fn read_one(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
         let answers = self.read(slice::from_ref(name), slice::from_ref(variables), freshness).await;
         answers.into_iter().next().unwrap_or(Ok(None))
@@ -98,6 +101,7 @@ impl Delivery {
     ///
     /// # Errors
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
+    #[boxed]
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
         let ids = self.aws_ids.of(environment.as_str());
@@ -108,6 +112,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::get_from_aws`].
+    #[boxed]
     pub async fn get_reference_from_aws(
         &self,
         reference: &Reference,
@@ -168,6 +173,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`, `CLOSED`.
+    #[boxed]
     pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_env_file(name)).await;
@@ -180,6 +186,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`, `CLOSED`.
+    #[boxed]
     pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_runtime(name, variables)).await;
@@ -192,6 +199,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As a single read of any of them.
+    #[boxed]
     pub async fn get_tool(
         &self,
         tool: &str,
@@ -266,6 +274,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
         self.open(async {
             let mut explanation = explain(&self.resolver, name, variables, &self.clock).await;
@@ -286,6 +295,7 @@ impl Delivery {
     ///
     /// # Errors
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
+    #[boxed]
     pub async fn versions(&self, name: &SecretName, fresh: bool, readers: u32) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.versions_of(name, fresh)).await;

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub unauthorized: AtomicU64,
     /// Of these, refusals of secrets that AWS never gave this process: they may not be there at all.
     pub not_shown: AtomicU64,
+    /// Declared secrets whose rotation was overdue when they were last looked at.
+    pub overdue: AtomicU64,
     /// Retrievals that the service reported (`recordSecretRetrieval`).
     pub recorded: AtomicU64,
     /// Reported retrievals that failed.
