@@ -22,9 +22,13 @@ const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
-const { Sources, parsed } = require('./sources')
+const { SCANNER, scannerOf } = require('./scanner')
+const { Sources } = require('./sources')
+const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -38,6 +42,7 @@ class SecretDelivery {
   #operations
   #reads
   #readCached
+  #cachedTool
   #inspections
   #monitor
   #sources
@@ -104,7 +109,9 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
     this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#readCached = this.#native.cachedReader()
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    this.#readCached = cachedReader(this.#native, this.#operations.held)
+    this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
       new SecretCache(
@@ -125,6 +132,7 @@ class SecretDelivery {
     )
     this.#monitor = monitorOf(this.#native)
     this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -145,7 +153,6 @@ class SecretDelivery {
         const name = orThrow(native.secretName(toolName, secretType))
         return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
       }
-      // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
       if (cached !== undefined) return this.#read(cached[0])
@@ -168,7 +175,7 @@ class SecretDelivery {
         assertName('secretName', secretName)
         return this.#sources.within(secretName, options, () => this.getSecret(secretName))
       }
-      const cached = this.#readCached(secretName)
+      const cached = this.#readCached(secretName, NAME)
       if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
@@ -197,7 +204,7 @@ class SecretDelivery {
    * @returns {Promise<any>}
    */
   async getToolSecretJson(toolName, secretType, options) {
-    return parsed(await this.getToolSecret(toolName, secretType, options), toolName, secretType)
+    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -344,7 +351,11 @@ class SecretDelivery {
     return unsubscribe
   }
 
-  /** @returns {Promise<void>} */
+  /** @param {[import('../index').RedactorOptions?]} given */
+  redactor(...given) {
+    return redactorOf(this.#native, ...given)
+  }
+
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
@@ -358,7 +369,6 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }
@@ -391,8 +401,8 @@ class SecretDelivery {
     if (maxAgeSeconds !== undefined) {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
-    const cached = this.#native.cachedTool(toolName)
-    if (cached !== null) return cached
+    const cached = this.#cachedTool(toolName)
+    if (cached !== undefined) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
@@ -445,6 +455,6 @@ class SecretDelivery {
   }
 }
 
-guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert', 'redactor'])
 
 module.exports = { SecretDelivery }

@@ -100,24 +100,5 @@ class Sources {
   }
 }
 
-/**
- * The secret of a tool, parsed as JSON.
- *
- * @param {string | null} text
- * @param {string} toolName
- * @param {string} secretType
- */
-function parsed(text, toolName, secretType) {
-  if (text === null) return null
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The parser's message quotes the text.
-    const name = orThrow(native.secretName(toolName, secretType))
-    throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
-  }
-}
-
-// Named exports: as a member of an object literal the class would not be a type.
+// Named export: as a member of an object literal the class would not be a type.
 exports.Sources = Sources
-exports.parsed = parsed

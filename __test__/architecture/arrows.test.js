@@ -12,6 +12,7 @@ const { code, read, root, table } = require('../support/pages')
 const RUST = {
   'crates/secret/src': [
     'json_field',
+    'json_change',
     'value',
     'error',
     'environment',
@@ -58,6 +59,7 @@ const RUST = {
     'staging',
     'fetch',
     'create',
+    'remove',
     'caller',
     'queue',
     'canned',
@@ -74,6 +76,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
+  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger', 'scanning'],
   'crates/core/src': [
     'log',
     'timer',
@@ -94,6 +97,7 @@ const RUST = {
     'delivery',
     'health',
     'migration',
+    'store',
     'validation',
     'fuzzing',
   ],
@@ -177,6 +181,10 @@ const JAVASCRIPT = {
     'credentials',
     'messages',
     'operations',
+    'strings',
+    'redacted',
+    'redactor',
+    'scanner',
     'reads',
     'candidates',
     'auth-errors',
@@ -195,6 +203,7 @@ const JAVASCRIPT = {
     'metrics',
     'migration',
     'rotation',
+    'store',
     'inspections',
     'sources',
     'delivery',
@@ -222,8 +231,18 @@ const JAVASCRIPT = {
     'context',
     'formats',
     'env-file',
+    'declared-names',
+    'sarif',
+    'scanning',
     'glob',
     'judgement',
+    'values',
+    'changes',
+    'progress',
+    'bulk',
+    'import-file',
+    'editor',
+    'rotations',
     'declaration',
     'secrets',
     'validations',
@@ -245,7 +264,7 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 const OUTSIDE = {
   lib: ['../package.json'],
   // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../package.json', '../lib/config-file', '../lib/read-file'],
+  cli: ['..', '../lib/config-file', '../lib/json-fault', '../lib/read-file', '../lib/scanner', '../package.json'],
 }
 
 /**

@@ -104,7 +104,7 @@ test('prom-client shows both in one', async () => {
     [...alone.values()].reduce((a, b) => a + b),
     6,
   )
-  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(20)
+  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(21)
 })
 
 test('the text of ten thousand secrets takes less than a millisecond', async () => {
@@ -144,6 +144,7 @@ describe('alerts', () => {
     const [firing, resolved] = heard
     expect(firing).toEqual({
       metric: 'unauthorized-access',
+      secret: null,
       state: 'firing',
       environment: 'production',
       value: 1,

@@ -11,7 +11,9 @@ pub mod identity;
 pub mod metrics;
 pub mod migration;
 pub mod preset;
+pub mod redaction;
 pub mod rotation;
+pub mod store;
 pub mod validation;
 pub mod versions;
 

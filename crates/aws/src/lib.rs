@@ -15,7 +15,7 @@
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
-//! - `fetch`, `batch`, `staging`, `create`: the operations
+//! - `fetch`, `batch`, `staging`, `create`, `remove`: the operations
 //! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
@@ -41,6 +41,7 @@ pub mod permission;
 pub mod proxy;
 mod queue;
 mod region;
+mod remove;
 mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]

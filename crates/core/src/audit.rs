@@ -311,11 +311,17 @@ impl Audit {
         self.write(&record).await
     }
 
-    /// Records what a migration did (`what`) to `name`, or failed to do.
+    /// Records what a migration or a command (`event`) did (`what`) to the AWS secret of `name`, or failed to do.
     ///
     /// # Errors
     /// As [`Audit::access`].
-    pub async fn migration(&self, what: &str, name: &str, version: &str, error: Option<&SecretError>) -> Result<()> {
+    pub async fn written(
+        &self,
+        (event, what): (Event, &str),
+        name: &str,
+        version: &str,
+        error: Option<&SecretError>,
+    ) -> Result<()> {
         let (outcome, code) = error.map_or((Outcome::Ok, ""), refusal);
         let record = Record {
             outcome,
@@ -325,7 +331,7 @@ impl Audit {
             code,
             version,
             caller: &self.config.label,
-            ..Record::new(Event::Migrate)
+            ..Record::new(event)
         };
         self.write(&record).await
     }

@@ -46,6 +46,8 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
 
 /// What the metrics tell beside counters and reads.
 pub struct State {
+    /// Values that redactors took out of texts.
+    pub redacted: u64,
     /// Whether the audit log cannot be written.
     pub audit_fails: bool,
     /// Controls of `compliance` that the configuration does not meet.
@@ -109,6 +111,11 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment, stat
             name: "secret_delivery_not_shown",
             help: "Of these, refusals of secrets that AWS never gave this process: denied, or not there",
             series: Series::Counter(single(read(&metrics.not_shown))),
+        },
+        Family {
+            name: "secret_delivery_values_redacted",
+            help: "Values that redactors replaced in text of the service",
+            series: Series::Counter(single(state.redacted)),
         },
         Family {
             name: "secret_delivery_rotation_failures",
