@@ -4,7 +4,7 @@
 const { actor } = require('./actor')
 const { assertName, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates, valuesOf } = require('./candidates')
+const { Candidates, allValues, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
 const { splitCredentials } = require('./credentials')
 const { orThrow } = require('./errors')
@@ -57,7 +57,11 @@ class SecretDelivery {
   /** @type {Promise<void> | undefined} */
   #closing
   #candidates = new Candidates({
-    look: (name) => this.#allValues(name),
+    look: (name) =>
+      allValues(
+        () => this.refresh(name),
+        () => this.#sources.versionsToTry(name, true),
+      ),
     known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
     handOut: async (name, versionId) => {
       if (versionId !== null) await this.#start((id) => this.#native.handOut(id, name, versionId))
@@ -437,21 +441,6 @@ class SecretDelivery {
   #startAnew(begin) {
     this.#forgetFlights()
     return this.#start(begin)
-  }
-
-  /**
-   * All values of a secret that a target system may accept during a rotation, the likeliest first. None while AWS fails.
-   *
-   * @param {string} name
-   * @returns {Promise<import('./candidates').Candidate[]>}
-   */
-  async #allValues(name) {
-    const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-    const live = current.status === 'fulfilled' ? current.value : null
-    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
   }
 }
 

@@ -185,6 +185,8 @@ test.each([
   ['policy', 'an account that is none', ['reader', '--account', '12'], 2, 'twelve digits'],
   ['policy', 'a region with a wildcard', ['reader', '--region', 'eu-*'], 2, 'a region'],
   ['policy', 'a key with a wildcard', ['reader', '--kms-key', 'arn:aws:kms:*:111122223333:key/*'], 2, "a key's ARN"],
+  ['infra', 'a service whose name is an expression', ['--service', '${file("/etc/passwd")}'], 2, 'letters, digits'],
+  ['infra', 'a service without a name', ['--service', ''], 2, 'letters, digits'],
   ['policy', 'an endpoint that is none', ['reader', '--vpc-endpoint', 'vpce-*'], 2, 'the id of an endpoint'],
 ])('%s refuses %s', async (command, _, args, status, message) => {
   const found = await world.cli.run([command, ...args])

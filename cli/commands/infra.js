@@ -44,7 +44,7 @@ module.exports = (program, handle) => {
     )
     .action(
       handle(async (context, { format, service, secrets, ...given }) => {
-        const needs = await needsOf(context, given, { isDeployed: true })
+        const needs = await needsOf(context, { ...given, service }, { isDeployed: true })
         const { template, notes } = modelOf(needs, { service, secrets })
         const made = format === 'terraform' ? terraformOf(template) : template
         const { terminal } = context
@@ -54,7 +54,9 @@ module.exports = (program, handle) => {
           const text = textOf(made)
           for (const note of notes) terminal.warn(note)
           if (text.length > MOST_BYTES && format === 'cloudformation') {
-            terminal.warn('AWS takes a template of this size from S3 only: add --s3-bucket to aws cloudformation deploy')
+            terminal.warn(
+              'AWS takes a template of this size from S3 only: add --s3-bucket to aws cloudformation deploy',
+            )
           }
           terminal.reveal(text)
         }
