@@ -122,6 +122,21 @@ function valuesOf({ current, pending, previous }) {
   )
 }
 
+/**
+ * What was read of a secret, the likeliest value first.
+ *
+ * @param {PromiseSettledResult<string | null>} current The live value.
+ * @param {PromiseSettledResult<Parameters<typeof valuesOf>[0]>} others
+ * @returns {Candidate[]}
+ */
+function likeliestFirst(current, others) {
+  const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
+  const live = current.status === 'fulfilled' ? current.value : null
+  // The live value of a secret that AWS does not have, or while AWS shows its versions late.
+  if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
+  return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+}
+
 /** The values to try for each secret. */
 class Candidates {
   /** @type {Map<string, Episode>} */
@@ -334,20 +349,4 @@ class Candidates {
   }
 }
 
-/**
- * All values of a secret that a target system may accept during a rotation, the likeliest first. None while AWS fails.
- *
- * @param {() => Promise<string | null>} refresh
- * @param {() => Promise<any>} versionsToTry
- * @returns {Promise<Candidate[]>}
- */
-async function allValues(refresh, versionsToTry) {
-  const [current, others] = await Promise.allSettled([refresh(), versionsToTry()])
-  const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-  const live = current.status === 'fulfilled' ? current.value : null
-  // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-  if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-  return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
-}
-
-module.exports = { Candidates, allValues, valuesOf }
+module.exports = { Candidates, likeliestFirst, valuesOf }
