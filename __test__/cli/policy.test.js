@@ -69,6 +69,23 @@ test('without batches, with a queue, an endpoint, a key and a region of replicas
   })
 })
 
+test("secrets that are read as another role are that role's matter", async () => {
+  const roleArn = 'arn:aws:iam::444455556666:role/shared-reader'
+  world.write('tcs-secrets.config.json', {
+    secrets: { SHARED: { aws: { id: 'shared', assumeRole: { roleArn } } }, OWN: {} },
+    aws: { assumeRole: { roleArn: 'arn:aws:iam::111122223333:role/orders' } },
+  })
+  const { document, stderr } = await policy('reader', ...HOME)
+  expect(document.Statement).toContainEqual({
+    Sid: 'TakeRolesOfReferences',
+    Effect: 'Allow',
+    Action: ['sts:AssumeRole'],
+    Resource: [roleArn],
+  })
+  expect(document.Statement[0].Resource).toEqual([arn('OWN_staging')])
+  expect(stderr).toContain('this is for arn:aws:iam::111122223333:role/orders')
+})
+
 test('names, references and templates become the ids that the core reads', async () => {
   const configs = [
     world.config,

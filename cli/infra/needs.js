@@ -48,6 +48,7 @@ async function needsOf(context, given, { isDeployed }) {
       batch: options.aws?.batch !== false,
       lists: given.list === true || listed.length > 0,
       randomByAws: options.rotation?.generator === 'aws',
+      ...(options.aws?.assumeRole && { assumed: options.aws.assumeRole.roleArn }),
       queue: options.events?.sqsQueueUrl ?? undefined,
       kmsKey: given.kmsKey ?? options.migration?.kmsKeyId ?? undefined,
       vpcEndpoint: given.vpcEndpoint,
