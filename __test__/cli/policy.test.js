@@ -4,6 +4,7 @@
 // __test__/infra/roles.test.js.
 
 const { cliWorld, error } = require('../support/cli-world')
+const { SecretDelivery } = require('../..')
 const { placesOf } = require('../../cli/infra/places')
 
 const world = cliWorld()
@@ -109,12 +110,14 @@ test('names, references and templates become the ids that the core reads', async
     { tools: { a: { secrets: { b: {} } } }, aws: { secretIdTemplate: 'x/{TOOL}/{environment}/{TYPE}' } },
   ]
   for (const config of configs) {
-    world.write('tcs-secrets.config.json', config)
+    const aws = { ...world.aws.options, .../** @type {any} */ (config).aws }
+    const delivery = new SecretDelivery({ ...config, environment: 'staging', aws, audit: false, logger: { warn() {} } })
     for (const { name, id } of placesOf(/** @type {any} */ (config), 'staging')) {
-      const { document } = await world.cli.json(`explain ${name}`)
-      const [layer] = document.layers.filter((/** @type {any} */ one) => one.place !== null && one.layer === 'aws')
-      expect([name, layer?.place?.split('#')[0] ?? document.awsId.split('#')[0]]).toEqual([name, id])
+      const { awsId, layers } = await delivery.explain(name)
+      const place = layers.find((one) => one.layer === 'aws')?.place ?? awsId
+      expect([name, place.split('#')[0]]).toEqual([name, id])
     }
+    await delivery.close()
   }
 })
 
