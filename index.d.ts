@@ -826,8 +826,8 @@ export interface SecretDeliveryOptions {
 
 /** A profile of compliance that is enforced, or waived in parts. */
 export interface ComplianceOptions {
-  /** The profile. */
-  profile: 'soc2'
+  /** The profile, of which there is one. Default: `'soc2'`. */
+  profile?: 'soc2' | Unset
   /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
   enforce?: boolean | Unset
   /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */

@@ -37,9 +37,9 @@ function deliver(variables, cache = {}) {
     const logger = { warn: (message) => warnings.push(message) }
     const options = {
       environment: 'production',
+      compliance: false,
       audit: false,
       alerts: false,
-      compliance: false,
       aws: aws.options,
       logger,
       cache,
