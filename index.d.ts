@@ -3,6 +3,10 @@ declare global {
   interface SymbolConstructor {
     readonly asyncDispose: unique symbol
   }
+  // For services that compile without Node's types; with them it is theirs.
+  namespace NodeJS {
+    interface ReadWriteStream {}
+  }
 }
 
 /** An environment of a service's own. */
@@ -52,6 +56,7 @@ export type SecretErrorCode =
   | 'CACHE_ENTRY_CORRUPT'
   | 'ENCRYPTION_KEY_INVALID'
   | 'SECRET_MISSING'
+  | 'COMPLIANCE_NOT_MET'
   | 'SECRET_CHANGED'
   | 'ROTATION_FAILED'
   | 'ROTATION_ROLLED_BACK'
@@ -582,6 +587,8 @@ export interface RotationHooks {
 
 /** Rotation. */
 export interface RotationOptions {
+  /** How often secrets without a policy of their own are rotated. Default: `'manual'` in development, `'bi-weekly'` in staging, else `'weekly'`. */
+  interval?: 'manual' | 'weekly' | 'bi-weekly' | Unset
   /**
    * Added to the three default policies. A policy for one of the default types replaces only the fields it gives.
    * Default: `database-credentials`, `api-tokens`, `oauth-credentials`.
@@ -710,21 +717,21 @@ export interface SecretDeliveryOptions {
   envFile?: EnvFileOptions | false | Unset
   /** The runtime environment: process variables and mounted secrets. */
   runtime?: RuntimeOptions | Unset
-  /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
-  cache?: CacheOptions | false | Unset
+  /** `false` turns caching off. `true` or an object turns it on, in development too. Default: off in development, else on. */
+  cache?: CacheOptions | boolean | Unset
   /** What secrets get that a migration makes in AWS. */
   migration?: MigrationOptions | Unset
-  /** See [Rotation](docs/rotation.md). */
-  rotation?: RotationOptions | Unset
+  /** See [Rotation](docs/rotation.md). A text is its `interval`. */
+  rotation?: 'manual' | 'weekly' | 'bi-weekly' | RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
   events?: EventsOptions | Unset
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
   /**
-   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. Default: off in
-   * development, on elsewhere.
+   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. `true` turns it on, in
+   * development too. Default: off in development, on elsewhere.
    */
-  audit?: AuditOptions | false | Unset
+  audit?: AuditOptions | boolean | Unset
   /**
    * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
@@ -735,6 +742,69 @@ export interface SecretDeliveryOptions {
    * `process.emitWarning`.
    */
   logger?: SecretLogger | Unset
+  /**
+   * The profile of [compliance](docs/compliance.md). A text watches: what is not met costs one warning, and is in
+   * `compliance()`. An object with `enforce: true` makes the constructor throw `COMPLIANCE_NOT_MET` instead. `false`: nothing is
+   * looked at. Default: `'soc2'` in staging and production.
+   */
+  compliance?: 'soc2' | ComplianceOptions | false | Unset
+  /**
+   * Hands the [metrics](docs/observability.md) to the process's OpenTelemetry meter provider, and puts the labels `environment` and
+   * `service` into every metric. Default: `true` in production.
+   */
+  monitoring?: boolean | Unset
+  /** Whether the thresholds of `alerts` are watched before a callback is registered; `false` turns all alerts off. Default: `true` in production. */
+  alerting?: boolean | Unset
+  /** Whether values in Redis have to be encrypted. Default: `true` in staging and production. */
+  encryption?: boolean | Unset
+  /** The first source, which there is only one of. Default: `'aws-secrets-manager'`. */
+  source?: 'aws-secrets-manager' | Unset
+  /** File name or path of the env file, in the words of the specification; `null`: none. Default: the preset's file. */
+  fallback?: string | Unset
+}
+
+/** A profile of compliance that is enforced, or waived in parts. */
+export interface ComplianceOptions {
+  /** The profile. */
+  profile: 'soc2'
+  /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
+  enforce?: boolean | Unset
+  /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
+  waive?: Record<string, string> | Unset
+}
+
+/** A control of a profile, and how it stands. */
+export interface ComplianceControl {
+  /** Its id, such as `redis-tls`. */
+  control: string
+  /** Trust Services Criteria that it serves, in this package's reading. */
+  criteria: string[]
+  /** `waived`: not met, with a reason. */
+  state: 'met' | 'not-met' | 'waived' | 'not-applicable'
+  /** The option, the variable or the place that decides it. */
+  setting: string
+  /** What was looked at, and found. */
+  evidence: string[]
+  /** What to do; `null` where nothing has to be done. */
+  remedy: string | null
+  /** The reason of its waiver. */
+  waiver: string | null
+}
+
+/** The result of `compliance()`. */
+export interface ComplianceReport {
+  /** `null`: nothing is looked at. */
+  profile: 'soc2' | null
+  /** The environment. */
+  environment: string
+  /** Whether the configuration's controls are enforced. */
+  enforced: boolean
+  /** When it was made, in ISO 8601. */
+  checkedAt: string
+  /** Whether no control is `not-met`. */
+  met: boolean
+  /** Every control of the profile. */
+  controls: ComplianceControl[]
 }
 
 /** The defaults of an environment, used where no option is given. */
@@ -1503,6 +1573,8 @@ export interface MetricsSnapshot {
   backgroundRefreshes: number
   /** How often AWS refused access or decryption. */
   unauthorizedAccess: number
+  /** Number of values that redactors replaced. */
+  valuesRedacted: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
@@ -1580,7 +1652,15 @@ export interface PromClientRegistry {
 /** A threshold that was crossed, or is no longer crossed. */
 export interface Alert {
   /** The metric that is watched. */
-  metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
+  metric:
+    | 'retrieval-latency'
+    | 'cache-hit-rate'
+    | 'rotation-failures'
+    | 'unauthorized-access'
+    | 'secrets-not-in-aws'
+    | 'secret-in-text'
+  /** The secret whose value a redactor found (`secret-in-text`). `null` for all other metrics. */
+  secret: string | null
   /** Whether the threshold is crossed now, or no longer. */
   state: 'firing' | 'resolved'
   /** The environment of this delivery. */
@@ -1598,6 +1678,58 @@ export interface Alert {
   since: string
   /** When this was noticed. */
   at: string
+}
+
+/** Options of `redactor`. */
+export interface RedactorOptions {
+  /** Names of secrets whose values stay, such as a host name that is kept as a secret. Default: none. */
+  except?: readonly string[] | Unset
+}
+
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  /** Number of values that are looked for, each in all its forms. */
+  values: number
+  /** The secrets whose values are not looked for. */
+  leftOut: UnwatchedSecret[]
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  /** Name of the secret. */
+  secret: string
+  /** `short`: fewer than 8 characters. `well-known`: a common word, or made of two different characters at most. */
+  reason: 'short' | 'well-known'
+}
+
+/**
+ * Replaces the values of secrets by `[secret NAME]`: values that the delivery holds or handed out since its first redactor was
+ * made, and those that they replaced within the last hour. Finds them as they are, JSON-escaped, URL-encoded, in base64 at any
+ * alignment, and a value with several lines also line by line. Works on after `close()`.
+ */
+export interface Redactor {
+  /**
+   * `value` without values of secrets. A text is searched as it is. Of an error (with `cause`, `errors` and stack), an object, an
+   * array, a `Map`, a `Set` or bytes, a copy is made where there is something to replace; an instance of a class becomes a plain
+   * object then.
+   */
+  redact<V>(value: V): V
+  /**
+   * A `Transform` over UTF-8 text that also finds a value which is cut by chunks. Text that may be the beginning of a value is
+   * held back until the next chunk; when the stream ends inside a value, what came of it is replaced.
+   */
+  stream(): NodeJS.ReadWriteStream
+  /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
+  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
+  winston(): { transform<I>(info: I): I }
+  /**
+   * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
+   * `process.stdout`) are not searched.
+   */
+  console(target?: object): () => void
+  /** What is looked for, and what is not. */
+  watching(): RedactorWatching
 }
 
 /** Options of `metrics.registry`. */
@@ -1826,6 +1958,11 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    *   `CLOSED`
    */
   identity(): Promise<AwsIdentity | null>
+  /**
+   * Each control of the [compliance](docs/compliance.md) profile with its evidence. Asks AWS for the declared secrets. Rejects with
+   * `CLOSED` only.
+   */
+  compliance(): Promise<ComplianceReport>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**
@@ -1833,6 +1970,13 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * at most once in ten seconds.
    */
   ready(): Promise<Readiness>
+  /**
+   * Takes the values of secrets out of logs. Make it before the first read: it knows what is read from then on, and what is
+   * cached by then. While there is one, values stay in Rust's memory for an hour after they were replaced.
+   *
+   * @throws SecretError `CONFIG_INVALID`
+   */
+  redactor(options?: RedactorOptions): Redactor
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   /** Closes the delivery at the end of an `await using` block. */

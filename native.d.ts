@@ -17,6 +17,16 @@ export declare class NativeDelivery {
   cacheInvalidate(id: number, name: string): void
   /** `cache.clear`. */
   cacheClear(id: number): void
+  /** What the configuration says of the profile, and meets of it. */
+  configuredCompliance(): ConfiguredCompliance
+  /** What AWS says of each declared secret. */
+  secretFacts(id: number): void
+  /** Files of this delivery that only their owner should read. */
+  privateFiles(): Array<string>
+  /** Whether metrics go to the process's meter provider. */
+  isMonitored(): boolean
+  /** The service's name, in the labels of metrics. */
+  service(): string | null
   /** `explain`. */
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
@@ -52,9 +62,11 @@ export declare class NativeDelivery {
   /** `close`. */
   close(id: number): void
   /** The function of cached reads; see `raw`. */
-  cachedReader(): (toolOrName: string, secretType?: string) => string | [string] | undefined
+  cachedReader(): (toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined
   /** A declared tool's secrets when all of them are fresh in memory. */
-  cachedTool(tool: string): Record<string, string> | null
+  cachedTool(tool: string): Array<number | [number, string]> | null
+  /** The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared. */
+  toolKeys(tool: string): Array<string> | null
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
    * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
@@ -71,6 +83,8 @@ export declare class NativeDelivery {
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
+  /** `redactor`: whose values are replaced, but for those of the secrets in `except`. */
+  redactor(except: Array<string>): NativeRedactor
   /** `rotation.rotate`. */
   rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
   /** `rotation.restore`. */
@@ -93,6 +107,12 @@ export declare class NativeDelivery {
   hookDone(id: number, value?: string | undefined | null): void
   /** A hook failed with an error of a class and, where there is one, a code. */
   hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** Reads secrets to look for their values. Gives a `WatchedValues`. */
+  watchValues(id: number, names: Array<string>): void
+  /** Searches files and folders for the values that are looked for. Gives a `ScannedFiles`. */
+  scanFiles(id: number, files: Array<string>, folders: Array<string>): void
+  /** Searches bytes that are not in a file. On JavaScript's thread: for the command line. */
+  scanBytes(bytes: Buffer): Array<FoundValue>
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -127,6 +147,24 @@ export declare class NativeDelivery {
   assessPerformanceImpact(id: number): void
 }
 
+/** A redactor of one delivery. */
+export declare class NativeRedactor {
+  /** The function that replaces values in a text; see `raw`. */
+  text(): (text: string) => string | undefined
+  /** A new stream. */
+  stream(): NativeRedactorStream
+  /** What is looked for. */
+  watching(): RedactorWatching
+}
+
+/** Text that arrives in pieces. */
+export declare class NativeRedactorStream {
+  /** What can be passed on after `piece`. */
+  push(piece: Buffer): Buffer
+  /** The rest, once nothing comes any more. */
+  end(): Buffer
+}
+
 /** A [`ValidationResult`] with what this identity may do in AWS. */
 export interface AccessValidationResult {
   valid: boolean
@@ -140,6 +178,7 @@ export interface AccessValidationResult {
 /** A threshold was crossed, or is no longer crossed. */
 export interface Alert {
   metric: string
+  secret: string | null
   state: string
   environment: string
   value: number | null
@@ -223,6 +262,25 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What the configuration says of the profile. */
+export interface ConfiguredCompliance {
+  profile: string | null
+  enforced: boolean
+  waived: Record<string, string>
+  known: Array<string>
+  controls: Array<ConfiguredControl>
+}
+
+/** A control that the configuration decides. `met` is `null` where there is nothing that it is about. */
+export interface ConfiguredControl {
+  control: string
+  criteria: Array<string>
+  met: boolean | null
+  evidence: string
+  setting: string
+  remedy: string
+}
+
 /** What putting a value would do. */
 export interface ComparedSecret {
   name: string
@@ -260,6 +318,23 @@ export interface EnvironmentDefaults {
   monitoring: boolean
   alerting: boolean
   onAwsFailure: string
+}
+
+/** A secret that could not be read. */
+export interface FailedValue {
+  secret: string
+  code: string
+  message: string
+}
+
+/** Where a value stands. */
+export interface FoundValue {
+  /** Missing where it is not in a file. */
+  path?: string
+  secret: string
+  form: string
+  line: number
+  column: number
 }
 
 /** The fields in which two JSON objects differ. */
@@ -336,6 +411,8 @@ export declare enum MessageKind {
   StopHook = 12,
   /** Asks for AWS credentials. */
   AskCredentials = 13,
+  /** The string with this number is no longer handed out. */
+  LetGo = 14,
 }
 
 /** Counters since construction. */
@@ -351,6 +428,7 @@ export interface MetricsSnapshot {
   staleServed: number
   backgroundRefreshes: number
   unauthorizedAccess: number
+  valuesRedacted: number
   errors: Record<string, number>
   awsCalls: Record<string, AwsCallCounts>
   rotations: Record<string, number>
@@ -494,6 +572,12 @@ export interface RecordedRetrievals {
   totalLatencyMs: number
 }
 
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  values: number
+  leftOut: Array<UnwatchedSecret>
+}
+
 /** An error inside a report. */
 export interface ReportedError {
   code: string
@@ -602,6 +686,14 @@ export interface RotationStep {
   error: ReportedError | null
 }
 
+/** What was found in files. */
+export interface ScannedFiles {
+  found: Array<FoundValue>
+  files: number
+  bytes: number
+  unread: Array<UnreadFile>
+}
+
 /** Why a secret has the value it has. */
 export interface SecretExplanation {
   name: string
@@ -615,6 +707,18 @@ export interface SecretExplanation {
   layers: Array<LayerExplanation>
   breakers: Record<string, string>
   estimate: CostEstimate | null
+}
+
+/** What AWS says of a declared secret. */
+export interface SecretFacts {
+  due: RotationDue
+  /** Whether AWS has it; `null`: AWS did not say. */
+  inAws: boolean | null
+  /** Whether AWS described it. */
+  described: boolean
+  /** Its customer-managed key; `null`: AWS's own, or not described. */
+  key: string | null
+  error: ReportedError | null
 }
 
 /** The name of a tool's secret, or why it has none. */
@@ -644,6 +748,18 @@ export interface SecretVersions {
   current: SecretVersion | null
   previous: SecretVersion | null
   pending: SecretVersion | null
+}
+
+/** What could not be read. */
+export interface UnreadFile {
+  path: string
+  reason: string
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  secret: string
+  reason: string
 }
 
 /** What became of a secret. */
@@ -692,6 +808,15 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/** Which values a scan looks for. */
+export interface WatchedValues {
+  values: number
+  leftOut: Array<UnwatchedSecret>
+  /** Names that no source has. */
+  absent: Array<string>
+  failed: Array<FailedValue>
+}
 
 /**
  * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no

@@ -32,7 +32,7 @@ class CliError extends Error {
   }
 }
 
-const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID'])
+const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID', 'COMPLIANCE_NOT_MET'])
 
 /**
  * The text of an error, and the exit code after it.

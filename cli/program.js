@@ -26,6 +26,7 @@ const COMMANDS = [
   require('./commands/undelete'),
   require('./commands/validate'),
   require('./commands/run'),
+  require('./commands/scan'),
   require('./commands/export'),
   require('./commands/rotate'),
   require('./commands/due'),
@@ -34,6 +35,8 @@ const COMMANDS = [
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
+  require('./commands/policy'),
+  require('./commands/infra'),
   require('./commands/completion'),
 ]
 

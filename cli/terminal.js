@@ -53,6 +53,11 @@ class Terminal {
     else print(this.#out, text(visibleCopy(document)))
   }
 
+  /** Prints a document in a format of others, with or without `--json`. @param {unknown} document */
+  document(document) {
+    this.#out.write(`${visibleJson(document)}\n`)
+  }
+
   /**
    * Prints one of many results, as they come: with `--json` one document a line.
    *

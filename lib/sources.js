@@ -3,7 +3,9 @@
 // Reads of one source, past the caches and the others, and reads with limits of their own.
 
 const { assertEnvironment, assertName, referenceOf } = require('./arguments')
+const { SecretError, orThrow } = require('./errors')
 const { checkedLimits, limited } = require('./limits')
+const native = require('./load')
 
 /** See `index.d.ts` for the documentation of every member. */
 class Sources {
@@ -98,5 +100,5 @@ class Sources {
   }
 }
 
-// A named export: as a member of an object literal the class would not be a type.
+// Named export: as a member of an object literal the class would not be a type.
 exports.Sources = Sources

@@ -82,6 +82,7 @@ interface Reports {
     Omit<native.RotationHookContext, 'hook'>,
   ]
   Readiness: [documented.Readiness, native.Readiness]
+  RedactorWatching: [documented.RedactorWatching, native.RedactorWatching]
   RotationReport: [documented.RotationReport, native.RotationReport]
   SecretExplanation: [documented.SecretExplanation, native.SecretExplanation]
   SecretRotationPolicy: [documented.SecretRotationManager['policies'][number], native.SecretRotationPolicy]

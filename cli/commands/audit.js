@@ -6,6 +6,7 @@ const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { moment } = require('../times')
+const { addCompare } = require('./audit-compare')
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
@@ -88,6 +89,8 @@ module.exports = (program, handle) => {
         return EXIT.ok
       }),
     )
+
+  addCompare(audit, handle)
 
   define(audit, 'tail', {
     summary: 'show the last records',

@@ -74,6 +74,8 @@ pub struct Description {
     pub is_marked: bool,
     /// Who manages it, by its own tag.
     pub managed_by: Option<String>,
+    /// The customer-managed key that encrypts it; `None`: AWS's own key.
+    pub key: Option<String>,
 }
 
 impl Description {
@@ -126,6 +128,7 @@ impl Aws {
                 is_marked: output.deleted_date.is_some(),
                 owning_service: given(output.owning_service),
                 external_type: given(output.r#type),
+                key: given(output.kms_key_id).filter(|key| !key.ends_with("alias/aws/secretsmanager")),
                 managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })

@@ -1,7 +1,7 @@
 //! The bounded in-process cache. A lookup says *why* there is no fresh value; a write says whether it was newer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use crate::entry::{Entry, Known};
 use crate::order::{LONGEST_ANSWER, Marks, Stamp};
 use secret::clock::Moment;
 use secret::error::SecretError;
+use secret::value::SecretValue;
 
 /// Small, since the cache moves slots around.
 #[derive(Clone)]
@@ -67,7 +68,12 @@ pub struct MemoryCache {
     asked: AtomicU64,
     /// Entries of an earlier epoch are not trusted without being looked up again.
     epoch: AtomicU64,
+    /// Hears of each value before it can be read.
+    watcher: OnceLock<Watcher>,
 }
+
+/// Hears of the name and the value of each copy before it can be read. Called while writes wait.
+pub type Watcher = Box<dyn Fn(&Arc<str>, &SecretValue) + Send + Sync>;
 
 impl MemoryCache {
     /// Holds at most `max_entries`, the least useful going first. `keep`: the greatest age of a copy anywhere.
@@ -78,7 +84,13 @@ impl MemoryCache {
             asked: AtomicU64::new(0),
             // Entries of epoch 0 are never trusted.
             epoch: AtomicU64::new(1),
+            watcher: OnceLock::new(),
         }
+    }
+
+    /// Has `watcher` hear of each value from now on. Only the first one counts.
+    pub fn watch(&self, watcher: Watcher) {
+        drop(self.watcher.set(watcher));
     }
 
     /// To be taken before something is asked for, and given back with the answer.
@@ -263,9 +275,19 @@ impl MemoryCache {
         {
             return Stored::Newer(entry);
         }
-        let known = self.known(name);
+        let (known, slot) = (self.known(name), slot());
+        if let Slot::Value(entry) = &slot {
+            if let Some(Slot::Value(old)) = self.slots.peek(name)
+                && old.value == entry.value
+            {
+                entry.adopt(&old);
+            }
+            if let Some(watcher) = self.watcher.get() {
+                watcher(name, &entry.value);
+            }
+        }
         marks.store(name, asked, now);
-        self.slots.insert(name.clone(), slot());
+        self.slots.insert(name.clone(), slot);
         Stored::Newest(known)
     }
 

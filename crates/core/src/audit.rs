@@ -60,6 +60,8 @@ pub struct AuditSettings {
     pub label: String,
     /// The directory of the journals; `None`: beside the file.
     pub journals: Option<PathBuf>,
+    /// Controls of `compliance` that are waived, with the reasons.
+    pub waivers: Vec<(String, String)>,
 }
 
 /// Where audit records go.
@@ -174,6 +176,20 @@ impl Audit {
     fn tell_once(&self, error: &SecretError) {
         if !self.told.swap(true, Ordering::Relaxed) {
             self.notices.notice(Notice::warning("AUDIT_FAILING", error.to_string()));
+        }
+    }
+
+    /// Repeats which controls are waived, and why, at the beginning of each instance.
+    fn tell_waivers(&self, log: &AuditLog) {
+        if self.config.is_guest {
+            return;
+        }
+        for (control, reason) in &self.config.waivers {
+            let said = format!("{control}: {reason}");
+            let record = Record { source: "waiver", secret: &said, code: control, ..Record::new(Event::Config) };
+            if let Err(error) = log.try_append(&record) {
+                tracing::debug!("a waiver was not recorded: {error}");
+            }
         }
     }
 
@@ -385,6 +401,14 @@ impl Audit {
 
     fn unless_needed(&self, error: SecretError) -> Result<()> {
         if self.config.denies { Err(error) } else { Ok(()) }
+    }
+
+    /// Whether the log cannot be written, as far as is known without waiting. One that was not opened yet is not failing.
+    pub fn is_failing(&self) -> bool {
+        match self.log() {
+            Some(log) => log.state() != State::Healthy,
+            None => self.opening.has_failed(),
+        }
     }
 
     /// Whether records are written, and why not.

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     EncryptionKeyInvalid,
     /// A secret that is declared as required is in no source.
     SecretMissing,
+    /// The configuration does not meet what `compliance` enforces.
+    ComplianceNotMet,
     /// Another version is live than the one that was to be replaced.
     SecretChanged,
     /// A rotation ended with the old value live.
@@ -45,7 +47,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the documented order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ConfigInvalid,
         Self::SecretNameInvalid,
         Self::SecretAccessDenied,
@@ -57,6 +59,7 @@ impl ErrorCode {
         Self::CacheEntryCorrupt,
         Self::EncryptionKeyInvalid,
         Self::SecretMissing,
+        Self::ComplianceNotMet,
         Self::SecretChanged,
         Self::RotationFailed,
         Self::RotationRolledBack,
@@ -79,6 +82,7 @@ impl ErrorCode {
             Self::CacheEntryCorrupt => "CACHE_ENTRY_CORRUPT",
             Self::EncryptionKeyInvalid => "ENCRYPTION_KEY_INVALID",
             Self::SecretMissing => "SECRET_MISSING",
+            Self::ComplianceNotMet => "COMPLIANCE_NOT_MET",
             Self::SecretChanged => "SECRET_CHANGED",
             Self::RotationFailed => "ROTATION_FAILED",
             Self::RotationRolledBack => "ROTATION_ROLLED_BACK",
@@ -238,6 +242,7 @@ impl SecretError {
             | ErrorCode::Aborted
             | ErrorCode::RotationFailed
             | ErrorCode::RotationRolledBack
+            | ErrorCode::ComplianceNotMet
             | ErrorCode::Closed => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
 
@@ -47,6 +48,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Those of [`Delivery::plan_migration`]. The error of one secret is in its entry.
+    #[boxed]
     pub async fn apply_migration(
         &self,
         scope: &Scope,

@@ -11,6 +11,7 @@ use super::files::{Held, put_back};
 use super::{Action, Delivery, Scope, in_file, unusable};
 use crate::source::env_file::EnvFileSyntax;
 use crate::source::env_file::grammar::parse;
+use async_recursion::async_recursion as boxed;
 use files::reason;
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
@@ -58,6 +59,7 @@ impl Delivery {
     /// # Errors
     /// `ENV_FILE_INVALID` when the file cannot be edited, or was changed meanwhile; then it is not changed.
     /// `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS is in the entry of its secret.
+    #[boxed]
     pub async fn retire_migrated(&self, scope: &Scope, mode: Mode) -> Result<RetireReport> {
         self.audited(self.retire(scope, mode)).await
     }
@@ -131,6 +133,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`, `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
+    #[boxed]
     pub async fn roll_back_migration(&self, backup: Option<PathBuf>) -> Result<PutBack> {
         let file = self.migrating_file()?;
         let (path, now) = (file.main().await, self.clock().unix_ms());

@@ -1,7 +1,7 @@
 //! Single flight: concurrent readers of one key share one fetch.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -75,7 +75,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let mut running = self.lock();
         match running.get(key).filter(|flight| !flight.landed.is_lost()) {
             Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
-            None => (Role::Leader, Flight(self.begin(&mut running, key, fetch()))),
+            None => (Role::Leader, Flight(self.begin(&mut running, key, Box::pin(fetch())))),
         }
     }
 
@@ -107,10 +107,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.lock().is_empty()
     }
 
-    fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> Arc<Landed<T>>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
+    /// Boxed, so that it is compiled once for each kind of outcome and not for each fetch.
+    fn begin(
+        &self,
+        running: &mut HashMap<String, Running<T>>,
+        key: &str,
+        fetch: Pin<Box<dyn Future<Output = Result<T>> + Send>>,
+    ) -> Arc<Landed<T>> {
         let landed = Arc::new(Landed { state: Mutex::new(State::UnderWay), changed: Notify::new() });
         let landing = Landing { key: key.to_owned(), id: next_id(), running: self.running.clone() };
         running.insert(landing.key.clone(), Running { id: landing.id, landed: landed.clone() });
