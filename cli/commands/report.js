@@ -3,7 +3,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { version } = require('../../package.json')
-const { defaultLog, readKey } = require('../audit-log')
+const { configuredLog, readKey } = require('../audit-log')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT, describe } = require('../exit')
@@ -195,12 +195,11 @@ function withAudit(report, { log, verification, error }) {
  * @param {{ auditLog?: string, auditKeyFile?: string }} named
  * @returns {Promise<Audit>}
  */
-async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
-  const { path: configured, key: configuredKey } = options.audit || {}
-  const given = auditLog ?? configured ?? defaultLog()
-  const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
+async function audited(config, environment, { auditLog, auditKeyFile }) {
+  const { key: configuredKey } = config.options.audit || {}
+  const log = auditLog === undefined ? configuredLog(config) : path.resolve(auditLog)
   const nothing = { log: null, verification: null, traffic: null, error: null }
-  if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
+  if (log === null || (auditLog === undefined && !fs.existsSync(log))) return nothing
   const key =
     auditKeyFile === undefined ? (configuredKey ?? (process.env.TCS_AUDIT_KEY || undefined)) : readKey(auditKeyFile)
   try {
