@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use cache::entry::{Entry, Hold};
 use delivery_core::delivery::HotPath;
-use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Result, ToNapiValue, TypeName, ValidateNapiValue};
-use napi::{Env, Error, Status, ValueType, sys};
+use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
+use napi::{Error, Status, ValueType, sys};
 use secret::error::SecretError;
 use secret::name::{MAX_NAME, MAX_PART, SecretName};
 use secret::value::SecretValue;
