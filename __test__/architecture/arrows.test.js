@@ -20,6 +20,7 @@ const RUST = {
     'found',
     'reference',
     'name',
+    'twins',
     'aws_ids',
     'manifest',
     'suspended',

@@ -19,4 +19,5 @@ pub mod rate_limit;
 pub mod reference;
 pub mod report;
 mod suspended;
+pub mod twins;
 pub mod value;

@@ -230,6 +230,7 @@ mod tests {
             version_id: Some("v-2".into()),
             created_unix_ms: None,
             request_id: None,
+            arn: None,
         }
     }
 
