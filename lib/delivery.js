@@ -1,16 +1,12 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-
-const { actor } = require('./actor')
-const { assertName, checkedSink, eventText } = require('./arguments')
+const { assertName, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates, valuesOf } = require('./candidates')
+const { Candidates, likeliestFirst, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
-const { splitCredentials } = require('./credentials')
-const { SecretError, orThrow } = require('./errors')
+const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
-const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
@@ -18,15 +14,20 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { monitorOf } = require('./monitoring')
 const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
-const { Sources, parsed } = require('./sources')
+const { SCANNER, scannerOf } = require('./scanner')
+const { separated } = require('./separated')
+const { Sources } = require('./sources')
+const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
-const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -38,7 +39,9 @@ class SecretDelivery {
   #operations
   #reads
   #readCached
+  #cachedTool
   #inspections
+  #monitor
   #sources
   #listeners
   #messages
@@ -79,31 +82,26 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, rotation } = checkedHooks(given.rotation)
-    const { sink, audit } = checkedSink(given.audit)
-    const { aws, credentials } = splitCredentials(given.aws)
-    const rest = {
-      ...given,
-      ...(aws !== undefined && { aws }),
-      audit,
-      ...(rotation !== undefined && { rotation }),
-    }
-    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
-    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
-    this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
+    const { configuration, ambient, variables, hooks, sink, credentials } = separated(
+      given,
+      SecretDelivery.#directory ?? process.cwd(),
+    )
+    this.#variables = variables
+    const messages = new Messages(logger, hooks, sink, variables, credentials)
     this.#listeners = messages.listeners
     this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
-      orThrow(native.openDelivery(rest, ambient, this.#operations))
+      orThrow(native.openDelivery(configuration, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
     this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#readCached = this.#native.cachedReader()
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    this.#readCached = cachedReader(this.#native, this.#operations.held)
+    this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
       new SecretCache(
@@ -122,7 +120,9 @@ class SecretDelivery {
         return this.#start(begin, undefined, progress)
       }, this.#native),
     )
-    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.#monitor = monitorOf(this.#native)
+    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -143,7 +143,6 @@ class SecretDelivery {
         const name = orThrow(native.secretName(toolName, secretType))
         return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
       }
-      // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
       if (cached !== undefined) return this.#read(cached[0])
@@ -166,7 +165,7 @@ class SecretDelivery {
         assertName('secretName', secretName)
         return this.#sources.within(secretName, options, () => this.getSecret(secretName))
       }
-      const cached = this.#readCached(secretName)
+      const cached = this.#readCached(secretName, NAME)
       if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
@@ -186,15 +185,9 @@ class SecretDelivery {
     return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
   }
 
-  /**
-   * @param {string} toolName
-   * @param {string} secretType
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<any>}
-   */
-  async getToolSecretJson(toolName, secretType, options) {
-    const text = await this.getToolSecret(toolName, secretType, options)
-    return parsed(toolName, secretType, text)
+  /** @param {[string, string, import('../index').ReadOptions?]} given @returns {Promise<any>} */
+  async getToolSecretJson(...given) {
+    return parsed(given[0], given[1], await this.getToolSecret(...given))
   }
 
   /** @param {Parameters<Sources['getToolSecretBytes']>} given */
@@ -253,6 +246,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['ready']>} given */
   async ready(...given) {
     return this.#inspections.ready(...given)
+  }
+
+  /** @param {Parameters<Inspections['compliance']>} given */
+  async compliance(...given) {
+    return this.#inspections.compliance(...given)
   }
 
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
@@ -346,11 +344,16 @@ class SecretDelivery {
     return unsubscribe
   }
 
-  /** @returns {Promise<void>} */
+  /** @param {[import('../index').RedactorOptions?]} given */
+  redactor(...given) {
+    return redactorOf(this.#native, ...given)
+  }
+
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
     this.#messages.close()
+    this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -359,7 +362,6 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }
@@ -370,7 +372,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = currentTracer()
-    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    return tracer === undefined ? read() : traced(tracer, name, read)
   }
 
   /**
@@ -391,8 +394,8 @@ class SecretDelivery {
     if (maxAgeSeconds !== undefined) {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
-    const cached = this.#native.cachedTool(toolName)
-    if (cached !== null) return cached
+    const cached = this.#cachedTool(toolName)
+    if (cached !== undefined) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
@@ -437,14 +440,10 @@ class SecretDelivery {
    */
   async #allValues(name) {
     const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-    const live = current.status === 'fulfilled' ? current.value : null
-    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+    return likeliestFirst(current, others)
   }
 }
 
-guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert', 'redactor'])
 
 module.exports = { SecretDelivery }

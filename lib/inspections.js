@@ -4,6 +4,7 @@
 
 const { assertEnvironment, assertName, checkedScope } = require('./arguments')
 const { checkedChecks, runChecks } = require('./checks')
+const { complianceReport } = require('./compliance')
 const { SecretError } = require('./errors')
 const { Operating } = require('./operating')
 const { downReport } = require('./reports')
@@ -100,6 +101,18 @@ class Inspections extends Operating {
     if (options?.checks === undefined) return result
     const checks = await runChecks(given)
     return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }
+  }
+
+  /** @returns {Promise<import('../index').ComplianceReport>} */
+  async compliance() {
+    const environment = this.native.environment()
+    const world = {
+      native: this.native,
+      facts: () => this.start((id) => this.native.secretFacts(id)),
+      validate: () => this.validateApplicationFunctionality(),
+      files: this.native.privateFiles(),
+    }
+    return complianceReport(world, environment)
   }
 
   /** @returns {Promise<import('../index').PerformanceMetrics>} */

@@ -105,8 +105,9 @@ class Messages {
   #alert(alert) {
     tell(this.listeners.alert, alert)
     if (this.listeners.alert.size > 0) return
-    const { metric, state, value, threshold, action, since } = alert
-    this.#warn('ALERT', `${metric} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
+    const { metric, state, value, threshold, action, since, secret } = alert
+    const what = secret === null ? metric : `${metric} of ${secret}`
+    this.#warn('ALERT', `${what} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
   }
 
   /**

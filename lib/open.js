@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 const { declaredIn, isObject, loadConfig } = require('./config-file')
+const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { plainOptions } = require('./options')
 
@@ -24,7 +25,7 @@ const PATHS = [
  */
 async function loadedOptions(given) {
   const { directory, options: inFile } = await loadConfig({})
-  const own = plainOptions(given)
+  const own = fromDocumented(plainOptions(given))
   if (directory !== process.cwd()) absolute(own)
   const options = merged(plainOptions(inFile), own)
   const declared = declaredIn(options)

@@ -4,6 +4,7 @@
 // What cannot be read is refused.
 
 const { types } = require('node:util')
+const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { safeLogger } = require('./logger')
 
@@ -30,7 +31,7 @@ const KINDS = /** @type {const} */ ([
  * @returns {{ logger: import('./logger').Logger | undefined, options: any }} Options without the logger.
  */
 function checkedOptions(given) {
-  const { logger, logLevel, ...options } = plainOptions(given)
+  const { logger, logLevel, ...options } = fromDocumented(plainOptions(given))
   const safe = safeLogger(logger)
   const { rotation } = options
   // Hooks of which none is set are none.

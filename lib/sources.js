@@ -24,8 +24,7 @@ class Sources extends Operating {
       this.start((id) => {
         if (reference === undefined)
           return this.native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
-        const { id: aws, field, versionStage } = reference
-        return this.native.getReferenceFromAws(id, aws, field ?? undefined, versionStage ?? undefined, environment)
+        return this.native.getReferenceFromAws(id, reference, environment)
       }),
     )
   }
@@ -105,24 +104,5 @@ class Sources extends Operating {
   }
 }
 
-/**
- * The text of a secret, parsed as JSON.
- *
- * @param {string} toolName
- * @param {string} secretType
- * @param {string | null} text
- * @returns {any}
- */
-function parsed(toolName, secretType, text) {
-  if (text === null) return null
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The parser's message quotes the text.
-    throw new SecretError('SOURCE_RESPONSE_INVALID', `${orThrow(native.secretName(toolName, secretType))} is not JSON`)
-  }
-}
-
-// Named exports: as a member of an object literal the class would not be a type.
+// Named export: as a member of an object literal the class would not be a type.
 exports.Sources = Sources
-exports.parsed = parsed

@@ -76,6 +76,10 @@ impl Batch {
             Message::StopHook { id } => self.texts(Kind::StopHook, id, String::new(), String::new()),
             Message::AuditLines { id, lines } => self.texts(Kind::AuditLines, id, lines, String::new()),
             Message::ReadVariables { id, name } => self.texts(Kind::ReadVariables, id, name, String::new()),
+            Message::LetGo { slot, slots } => {
+                slots.give_back(slot);
+                self.texts(Kind::LetGo, slot, String::new(), String::new());
+            }
             Message::AskCredentials { id } => self.texts(Kind::AskCredentials, id, String::new(), String::new()),
         }
     }

@@ -6,6 +6,7 @@ const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { moment } = require('../times')
+const { addCompare } = require('./audit-compare')
 
 const LOG = 'the log (default: audit.path, else TCS_AUDIT_LOG, else secret-audit.jsonl)'
 
@@ -95,6 +96,8 @@ module.exports = (program, handle) => {
         return EXIT.ok
       }),
     )
+
+  addCompare(audit, handle)
 
   define(audit, 'tail', {
     summary: 'show the last records',

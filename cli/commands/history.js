@@ -10,7 +10,7 @@ const { moment } = require('../times')
 
 const LABELS = /** @type {const} */ ({ pending: 'AWSPENDING', current: 'AWSCURRENT', previous: 'AWSPREVIOUS' })
 /** Audit events that make versions. */
-const MADE = new Set(['rotate', 'migrate'])
+const MADE = new Set(['rotate', 'migrate', 'write'])
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {

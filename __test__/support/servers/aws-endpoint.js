@@ -49,6 +49,31 @@ class AwsEndpoint {
   }
 
   /**
+   * Makes secrets in another account.
+   *
+   * @param {string} account
+   * @param {Record<string, string>} secrets
+   */
+  putIn(account, secrets) {
+    return request(`${this.url}/_control/accounts/${account}`, 'POST', secrets)
+  }
+
+  /**
+   * Makes a role that may be assumed.
+   *
+   * @param {string} arn
+   * @param {{ externalId?: string, trusts?: string[], lastsMs?: number }} [role] `trusts`: access key ids, or ARNs of roles.
+   */
+  role(arn, role = {}) {
+    return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
+  }
+
+  /** @param {string} arn Its sessions go on. */
+  removeRole(arn) {
+    return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')
+  }
+
+  /**
    * What AWS answers to an operation.
    *
    * @param {string} operation

@@ -144,7 +144,7 @@ const END: &[u8] = b"\"}";
 
 /// Whether only the log itself writes this event.
 pub fn is_own(event: Event) -> bool {
-    event as u8 >= Event::Begin as u8 && event != Event::Inspect
+    event as u8 >= Event::Begin as u8 && !matches!(event, Event::Inspect | Event::Write)
 }
 
 fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {

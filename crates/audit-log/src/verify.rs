@@ -161,8 +161,9 @@ fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
     for path in names.list_rotated()? {
         if let Some(file) = open_to_read(&path)? {
             let metadata = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?;
+            let id = FileId::of(&file).map_err(|error| Failure::io("look at", &path, &error))?;
             // The current file was rotated since. The files after it did not exist when the state was read.
-            if end.current.as_ref().is_some_and(|(_, id, _)| *id == FileId::of(&metadata)) {
+            if end.current.as_ref().is_some_and(|(_, current, _)| *current == id) {
                 break;
             }
             files.push((path, file, metadata.len()));
@@ -207,8 +208,9 @@ impl End {
         let current = match open_to_read(&names.log)? {
             None => None,
             Some(file) => {
-                let metadata = file.metadata().map_err(|error| Failure::io("look at", &names.log, &error))?;
-                Some((file, FileId::of(&metadata), metadata.len()))
+                let looked = file.metadata().and_then(|metadata| Ok((FileId::of(&file)?, metadata.len())));
+                let (id, size) = looked.map_err(|error| Failure::io("look at", &names.log, &error))?;
+                Some((file, id, size))
             }
         };
         Ok(Self { head, current })

@@ -4,12 +4,13 @@ use std::error::Error;
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::body::TooLong;
 pub(super) use crate::codes::Nature;
 use crate::codes::{by_code, is_throttling, is_unaccepted, refused_action, shown_code};
-use crate::identity_problem::Problem;
+use crate::identity_problem::{Problem, Sort as ProblemSort};
 use crate::skew;
 use crate::unreached::Unreached;
 use network::chain;
@@ -66,6 +67,21 @@ impl Refusal {
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
+    /// The reason.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What was below it.
+    pub(super) fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
+
+    /// Whether nothing answered in time.
+    pub(super) fn is_late(&self) -> bool {
+        self.code == ErrorCode::SourceTimeout
+    }
+
     pub(super) fn nature(&self) -> Nature {
         self.nature
     }
@@ -84,6 +100,12 @@ impl Refusal {
     pub(super) fn is_skewed(&self) -> bool {
         self.skewed
     }
+}
+
+/// That no answer came in time, for a reason.
+pub(super) fn late(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    // Which operation it was does not matter: it did not answer.
+    classify(&SdkError::<GetSecretValueError, HttpResponse>::timeout_error(reason))
 }
 
 /// Classifies any operation's failure.
@@ -110,9 +132,13 @@ where
         },
         other => match chain(other).find_map(|link| link.downcast_ref::<Problem>()) {
             Some(problem) => {
-                let code = if problem.is_late { ErrorCode::SourceTimeout } else { ErrorCode::SourceUnavailable };
-                let meaning = (code, problem.message.clone(), Nature::Systemic);
-                let (cause, sort) = (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.is_missing });
+                let meaning = match problem.sort {
+                    ProblemSort::Refused => (ErrorCode::RoleNotAssumed, problem.message.clone(), Nature::Answer),
+                    ProblemSort::Late => (ErrorCode::SourceTimeout, problem.message.clone(), Nature::Systemic),
+                    _ => (ErrorCode::SourceUnavailable, problem.message.clone(), Nature::Systemic),
+                };
+                let (cause, sort) =
+                    (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.sort == ProblemSort::Missing });
                 Refusal { cause, sort, ..Refusal::new(meaning) }
             }
             None => unreached(other),

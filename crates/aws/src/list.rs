@@ -43,7 +43,7 @@ impl Aws {
                 Ok((output.secret_list.unwrap_or_default(), next))
             };
             let page = self
-                .call(self.primary(), Operation::List, about, read, |client| {
+                .call(self.primary(), Operation::List, about, read, |client, _| {
                     let page = client.list_secrets().max_results(MOST_A_PAGE).set_next_token(token.clone());
                     if prefix.is_empty() { page } else { page.filters(filter()) }.send()
                 })

@@ -60,6 +60,8 @@ pub struct AuditSettings {
     pub label: String,
     /// The directory of the journals; `None`: beside the file.
     pub journals: Option<PathBuf>,
+    /// Controls of `compliance` that are waived, with the reasons.
+    pub waivers: Vec<(String, String)>,
 }
 
 /// Where audit records go.
@@ -148,10 +150,7 @@ impl Audit {
     }
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
-        match log.state() {
-            State::Failing(_) if self.config.denies => Err(Self::failing(log)),
-            _ => Ok(()),
-        }
+        if self.config.denies && !log.state().is_kept() { Err(Self::failing(log)) } else { Ok(()) }
     }
 
     fn failing(log: &AuditLog) -> SecretError {
@@ -174,6 +173,20 @@ impl Audit {
     fn tell_once(&self, error: &SecretError) {
         if !self.told.swap(true, Ordering::Relaxed) {
             self.notices.notice(Notice::warning("AUDIT_FAILING", error.to_string()));
+        }
+    }
+
+    /// Repeats which controls are waived, and why, at the beginning of each instance.
+    fn tell_waivers(&self, log: &AuditLog) {
+        if self.config.is_guest {
+            return;
+        }
+        for (control, reason) in &self.config.waivers {
+            let said = format!("{control}: {reason}");
+            let record = Record { source: "waiver", secret: &said, code: control, ..Record::new(Event::Config) };
+            if let Err(error) = log.try_append(&record) {
+                tracing::debug!("a waiver was not recorded: {error}");
+            }
         }
     }
 
@@ -227,7 +240,7 @@ impl Audit {
         // The lock is held for writing only while the log is opened or closed.
         let Some(held) = self.log.try_read() else { return false };
         let Some(log) = held.as_deref() else { return false };
-        if self.config.denies && log.state() != State::Healthy {
+        if self.config.denies && !log.state().is_kept() {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
@@ -309,11 +322,17 @@ impl Audit {
         self.write(&record).await
     }
 
-    /// Records what a migration did (`what`) to `name`, or failed to do.
+    /// Records what a migration or a command (`event`) did (`what`) to the AWS secret of `name`, or failed to do.
     ///
     /// # Errors
     /// As [`Audit::access`].
-    pub async fn migration(&self, what: &str, name: &str, version: &str, error: Option<&SecretError>) -> Result<()> {
+    pub async fn written(
+        &self,
+        (event, what): (Event, &str),
+        name: &str,
+        version: &str,
+        error: Option<&SecretError>,
+    ) -> Result<()> {
         let (outcome, code) = error.map_or((Outcome::Ok, ""), refusal);
         let record = Record {
             outcome,
@@ -324,7 +343,7 @@ impl Audit {
             version,
             request: request_of(error),
             caller: &self.config.label,
-            ..Record::new(Event::Migrate)
+            ..Record::new(event)
         };
         self.write(&record).await
     }
@@ -395,6 +414,14 @@ impl Audit {
 
     fn unless_needed(&self, error: SecretError) -> Result<()> {
         if self.config.denies { Err(error) } else { Ok(()) }
+    }
+
+    /// Whether the log cannot be written, as far as is known without waiting. One that was not opened yet is not failing.
+    pub fn is_failing(&self) -> bool {
+        match self.log() {
+            Some(log) => log.state() != State::Healthy,
+            None => self.opening.has_failed(),
+        }
     }
 
     /// Whether records are written, and why not.

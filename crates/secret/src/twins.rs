@@ -155,7 +155,7 @@ mod tests {
     const ELSEWHERE: &str = "arn:aws:secretsmanager:eu-west-1:999999999999:secret:shared/db-AbCdEf";
 
     fn secret(id: &str) -> SecretName {
-        SecretName::of_aws(id, None)
+        SecretName::of_aws(id, None, None)
     }
 
     fn twins(ids: &[&str]) -> Twins {

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::json_change::{self, Changes};
 use crate::json_field::{self, Unreadable};
 
 /// A secret value. It can be cloned cheaply and never printed.
@@ -78,6 +79,22 @@ impl SecretValue {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: both become a part of another secret")]
         let changed = json_field::with_field(self.expose(), name, value.expose())?;
         Ok(Self::copied(&changed))
+    }
+
+    /// The JSON object without its field `name`; `None` when it has none.
+    ///
+    /// # Errors
+    /// When this is no JSON object.
+    pub fn without_field(&self, name: &str) -> Result<Option<Self>, Unreadable> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a part of it becomes another secret")]
+        let left = json_change::without_field(self.expose(), name)?;
+        Ok(left.map(|left| Self::copied(&left)))
+    }
+
+    /// The names of the fields in which `after` differs; `None` where one of the two is no JSON object.
+    pub fn changes(&self, after: &Self) -> Option<Changes> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: only names of fields are taken")]
+        json_change::changes(self.expose(), after.expose()).ok()
     }
 
     /// The keys of a JSON object, in their order.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::chain::{Chain, LineWriter, counted};
 use crate::error::{Failure, Notice, Reason, Result};
-use crate::files::{Create, FileId, Names, look, open};
+use crate::files::{Create, FileId, Names, open, present, set_size};
 use crate::head::Head;
 use crate::journal::boot;
 use crate::line::{Form, Identity};
@@ -178,8 +178,8 @@ impl FileSink {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
             // The lock protects the log only if it is on the file that others find under this name.
-            let held = FileId::of(&file.metadata().map_err(failed)?);
-            if look(&path)?.is_some_and(|found| FileId::of(&found) == held) {
+            let held = FileId::of(&file).map_err(failed)?;
+            if present(&path)?.is_some_and(|(found, _)| found == held) {
                 self.state = Some(file);
                 return Ok(());
             }
@@ -214,8 +214,8 @@ impl FileSink {
             return Ok(());
         }
         let file = open(&self.names.log, Create::Never, true)?;
-        let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
-        self.log = Some((Arc::new(file), FileId::of(&metadata)));
+        let id = FileId::of(&file).map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        self.log = Some((Arc::new(file), id));
         Ok(())
     }
 
@@ -239,7 +239,7 @@ impl FileSink {
         let before = head.size;
         let mut file = self.log_file()?;
         if let Err(error) = file.write_all(bytes) {
-            let undone = file.set_len(before);
+            let undone = set_size(file, &self.names.log, before);
             let mut failure = Failure::io("write", &self.names.log, &error);
             if let Err(error) = undone {
                 failure.message =

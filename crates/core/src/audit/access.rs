@@ -87,6 +87,6 @@ impl<'a> Access<'a> {
 
 /// What a record says of an error.
 pub(super) fn refusal(error: &SecretError) -> (Outcome, &'static str) {
-    let outcome = if error.is_denied() { Outcome::Denied } else { Outcome::Failed };
+    let outcome = if error.is_refused() { Outcome::Denied } else { Outcome::Failed };
     (outcome, error.code().as_str())
 }

@@ -1,5 +1,6 @@
 //! Finds the secrets that AWS has: their names and fields, never a value.
 
+use async_recursion::async_recursion as boxed;
 use aws::{Listed, MAX_BATCH};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
@@ -59,6 +60,7 @@ impl Delivery {
     ///
     /// # Errors
     /// AWS's, when the secrets cannot be listed; `SOURCE_UNAVAILABLE` where AWS is switched off; `CLOSED`.
+    #[boxed]
     pub async fn find_in_aws(&self, prefix: &str) -> Result<Vec<FoundInAws>> {
         self.open(async {
             let Some(aws) = self.reads().aws() else {
@@ -68,7 +70,7 @@ impl Delivery {
                 ));
             };
             let listed = aws.list(prefix).await?;
-            let names: Vec<SecretName> = listed.iter().map(|one| SecretName::of_aws(&one.name, None)).collect();
+            let names: Vec<SecretName> = listed.iter().map(|one| SecretName::of_aws(&one.name, None, None)).collect();
             let mut answers = Vec::with_capacity(names.len());
             // Not all at once: nobody waits for it, and a service may be using the same quota.
             for names in names.chunks(4 * MAX_BATCH) {

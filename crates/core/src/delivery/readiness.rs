@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -91,7 +92,8 @@ struct Declared {
 impl Delivery {
     /// Whether this instance should get traffic, and each reason against it. Never fails, and waits for less than a
     /// second.
-    pub async fn ready(self: &Arc<Self>, variables: Variables) -> (Readiness, Vec<String>) {
+    #[boxed]
+    pub async fn ready(self: Arc<Self>, variables: Variables) -> (Readiness, Vec<String>) {
         if self.is_closed() {
             return (Readiness::NotReady, vec!["this SecretDelivery was closed".into()]);
         }
@@ -229,7 +231,7 @@ impl Delivery {
             said.extend(self.judge_aws(&known));
         }
         if said.iter().all(|(state, _)| *state == Readiness::Ready)
-            && let Some(error) = self.reads().last_failure().filter(|error| !error.is_denied())
+            && let Some(error) = self.reads().last_failure().filter(|error| !error.is_refused())
             && self.resolver.unless_optional(error.clone()).is_some()
         {
             said.push((Readiness::Degraded, format!("AWS fails, and copies answer: {error}")));
@@ -269,6 +271,10 @@ impl Delivery {
         let has_copies = self.reads().cache().is_some_and(|cache| !cache.memory().is_empty());
         let state = if needs_aws && !has_copies { Readiness::NotReady } else { Readiness::Degraded };
         match (&known.aws, self.reads().aws()) {
+            // Copies do not answer for an identity that AWS refuses.
+            (Some(Err(error)), Some(_)) if needs_aws && error.is_refused() => {
+                Some((Readiness::NotReady, format!("AWS: {error}")))
+            }
             (Some(Err(error)), Some(_)) => Some((state, format!("AWS: {error}"))),
             (None, Some(_)) if known.under_way.is_some() => Some((state, "AWS has not answered yet".into())),
             _ => None,

@@ -2,7 +2,7 @@
 //! there.
 
 use std::iter;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::time::Duration;
 
 use audit_log::{Event, Outcome};
@@ -25,9 +25,16 @@ impl Delivery {
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
-        self.open(async {
+        self.audited_boxed(Box::pin(work))
+    }
+
+    /// What is around it exists once for each kind of answer, and not once for each operation.
+    fn audited_boxed<'a, T: Send + 'a>(
+        &'a self,
+        mut work: Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
+        self.open(async move {
             let Some(audit) = &self.audit else { return work.await };
-            let mut work = pin!(work);
             if audit.denies() {
                 audit.ready().await?;
                 return work.await;
@@ -131,11 +138,11 @@ impl Delivery {
     }
 
     /// Does what changes something, and writes into the audit log that it was done.
-    pub(super) async fn acted(
-        &self,
+    pub(super) async fn acted<'a>(
+        &'a self,
         event: Event,
         name: &str,
-        act: impl Future<Output = Result<()>> + Send,
+        act: impl Future<Output = Result<()>> + Send + 'a,
     ) -> Result<()> {
         let result = self.audited(act).await;
         if let Some(audit) = &self.audit {

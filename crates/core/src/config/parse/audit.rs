@@ -95,6 +95,7 @@ pub(super) fn audit(
         is_each,
         is_guest,
         actor: actor(program, ambient),
+        waivers: Vec::new(),
     }))
 }
 

@@ -23,7 +23,10 @@ const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
 pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSettings> {
     let mut section = sub_section(top, "rotation")?;
-    let mut policies = Policies::documented(preset);
+    let manual: (&str, Option<u32>) = ("manual", None);
+    let interval = section.read("interval", |f| f.one_of(&[manual, ("weekly", Some(7)), ("bi-weekly", Some(14))]))?;
+    let rotation_interval_days = interval.unwrap_or(preset.rotation_interval_days);
+    let mut policies = Policies::documented(&Preset { rotation_interval_days, ..*preset });
     if let Some(field) = section.take("policies") {
         for field in field.list()? {
             let path = field.path().to_owned();
@@ -50,7 +53,7 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSet
     let hook_timeout = section.read("hookTimeoutMs", |f| f.integer(1..=900_000))?.unwrap_or(DEFAULT_HOOK_TIMEOUT_MS);
     let jitter = section.read("jitterSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_JITTER_SECONDS);
     let generator = section.read("generator", |f| f.one_of(&[("local", false), ("aws", true)]))?;
-    section.finish(&["policies", "hooks", "hooksOf", "hookTimeoutMs", "jitterSeconds", "generator"])?;
+    section.finish(&["interval", "policies", "hooks", "hooksOf", "hookTimeoutMs", "jitterSeconds", "generator"])?;
     Ok(RotationSettings {
         policies,
         hooks: hooks.unwrap_or_default(),
