@@ -5,6 +5,7 @@ declare global {
   }
   // For services that compile without Node's types; with them it is theirs.
   namespace NodeJS {
+    /** A stream of Node.js; `@types/node` says what it has. */
     interface ReadWriteStream {}
   }
 }
@@ -844,8 +845,8 @@ export interface SecretDeliveryOptions {
 
 /** A profile of compliance that is enforced, or waived in parts. */
 export interface ComplianceOptions {
-  /** The profile. */
-  profile: 'soc2'
+  /** The profile, of which there is one. Default: `'soc2'`. */
+  profile?: 'soc2' | Unset
   /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
   enforce?: boolean | Unset
   /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
@@ -1586,17 +1587,23 @@ export interface SecretStore {
    */
   put(secretName: string, value: string, options?: WriteOptions): Promise<StoreReport>
   /**
-   * The same with a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
+   * Gives a secret a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
    * `rotation.rotate` where one has to hand the value to another system.
-   * @throws as `put`; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may replace, such as a URL
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may
+   *   replace, such as a URL; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID,
+   *   AUDIT_WRITE_FAILED, CLOSED
    */
   generate(secretName: string, options?: GenerateOptions): Promise<StoreReport>
   /**
    * Has AWS delete the secret after `recoveryDays`; it cannot be read from now on. A field is taken out of its secret at once.
-   * @throws as `put`
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
    */
   delete(secretName: string, options?: DeleteOptions): Promise<StoreReport>
-  /** Takes the mark for deletion away. @throws as `put` */
+  /**
+   * Takes the mark for deletion away.
+   * @throws SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
+   */
   undelete(secretName: string): Promise<StoreReport>
 }
 
@@ -1802,9 +1809,20 @@ export interface Redactor {
    */
   stream(): NodeJS.ReadWriteStream
   /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
-  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  pino<O extends object = Record<never, never>>(
+    options?: O,
+  ): O & {
+    /** The hooks of `options` and this one. */
+    hooks: {
+      /** A line of the log without values. */
+      streamWrite: (line: string) => string
+    }
+  }
   /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
-  winston(): { transform<I>(info: I): I }
+  winston(): {
+    /** The entry of the log without values. */
+    transform<I>(info: I): I
+  }
   /**
    * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
    * `process.stdout`) are not searched.

@@ -51,8 +51,7 @@ class SecretDelivery {
   )
   #variables
   #variablesComeFirst
-  /** @type {Promise<void> | undefined} */
-  #closing
+  #closing = /** @type {Promise<void> | undefined} */ (undefined)
   #candidates = new Candidates({
     look: (name) => this.#allValues(name),
     known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
@@ -97,32 +96,21 @@ class SecretDelivery {
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
     this.#variablesComeFirst = this.#native.variablesComeFirst()
-    this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    /** @template T @param {(id: number) => void} begin @returns {Promise<T>} */
+    const start = (begin) => this.#start(begin)
+    this.#sources = new Sources(start, this.#native, this.#variables)
+    this.#inspections = new Inspections(start, this.#native, this.#variables)
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf(start, this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(
-      new SecretCache(
-        (begin) => this.#start(begin),
-        () => this.#forgetFlights(),
-        this.#native,
-      ),
-    )
-    this.rotation = Object.freeze(
-      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#listeners),
-    )
-    this.migration = Object.freeze(
-      new SecretMigrationManager((begin, progress) => {
-        // A command writes to AWS or edits the env file: a read that begins after it must not join one begun before.
-        this.#forgetFlights()
-        return this.#start(begin, undefined, progress)
-      }, this.#native),
-    )
+    this.cache = Object.freeze(new SecretCache(start, () => this.#forgetFlights(), this.#native))
+    const startAnew = this.#startAnew.bind(this)
+    this.rotation = Object.freeze(new SecretRotationManager(startAnew, this.#native, this.#listeners))
+    this.migration = Object.freeze(new SecretMigrationManager(startAnew, this.#native))
     this.#monitor = monitorOf(this.#native)
     this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
-    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
+    this.store = Object.freeze(new SecretStore(startAnew, this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -425,11 +413,12 @@ class SecretDelivery {
    *
    * @template T
    * @param {(id: number) => void} begin
+   * @param {(report: any) => void} [progress] Called while it runs.
    * @returns {Promise<T>}
    */
-  #startAnew(begin) {
+  #startAnew(begin, progress) {
     this.#forgetFlights()
-    return this.#start(begin)
+    return this.#start(begin, undefined, progress)
   }
 
   /**

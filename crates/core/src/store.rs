@@ -123,7 +123,9 @@ impl Delivery {
         let (place, id) = &self.written_place(name)?;
         self.stored(("put", name), place, async {
             refuse_unfit(id, value)?;
-            Ok(Stored::written(place, id, self.write(name, value, (condition, false)).await?))
+            // What a comparison did not find is made without another look.
+            let is_absent = *condition == Condition::Absent && place.field.is_none();
+            Ok(Stored::written(place, id, self.write(name, value, (condition, is_absent)).await?))
         })
         .await
     }
