@@ -281,9 +281,28 @@ export type SecretType<T, Tool extends keyof T> = T[Tool] extends { secrets: inf
   ? keyof Secrets & string
   : string
 
-/** The secrets of a tool by lower-cased type. */
+/** The secrets of a tool by lower-cased type: those that are declared with `required: true` are there. */
 export type ToolSecrets<T, Tool extends keyof T> =
-  string extends SecretType<T, Tool> ? Record<string, string> : { [Type in Lowercase<SecretType<T, Tool>>]?: string }
+  string extends SecretType<T, Tool>
+    ? Record<string, string>
+    : Flat<
+        {
+          [
+            Type in SecretType<T, Tool> as SpecOf<T, Tool, Type> extends { readonly required: true }
+              ? Lowercase<Type>
+              : never
+          ]: string
+        } & {
+          [
+            Type in SecretType<T, Tool> as SpecOf<T, Tool, Type> extends { readonly required: true }
+              ? never
+              : Lowercase<Type>
+          ]?: string
+        }
+      >
+
+/** The members of several types as those of one. */
+type Flat<T> = { [Key in keyof T]: T[Key] }
 
 /** The rules of a declared secret; `SecretSpec` for one that is not declared. */
 export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: infer Secrets }

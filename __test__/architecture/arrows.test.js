@@ -22,6 +22,7 @@ const RUST = {
     'role',
     'reference',
     'name',
+    'twins',
     'aws_ids',
     'manifest',
     'suspended',
