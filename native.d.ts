@@ -7,6 +7,8 @@ export declare class NativeDelivery {
   auditLinesDone(id: number, refused?: string | undefined | null): void
   /** `identity`. */
   identity(id: number): void
+  /** `findInAws`. */
+  findInAws(id: number, prefix?: string | undefined | null): void
   /** The credentials that were asked for, or why there are none. */
   credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
@@ -17,6 +19,16 @@ export declare class NativeDelivery {
   cacheInvalidate(id: number, name: string): void
   /** `cache.clear`. */
   cacheClear(id: number): void
+  /** What the configuration says of the profile, and meets of it. */
+  configuredCompliance(): ConfiguredCompliance
+  /** What AWS says of each declared secret. */
+  secretFacts(id: number): void
+  /** Files of this delivery that only their owner should read. */
+  privateFiles(): Array<string>
+  /** Whether metrics go to the process's meter provider. */
+  isMonitored(): boolean
+  /** The service's name, in the labels of metrics. */
+  service(): string | null
   /** `explain`. */
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
@@ -65,6 +77,8 @@ export declare class NativeDelivery {
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
+  /** `getToolSecretBytes`. */
+  getSecretBytes(id: number, name: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
   /** `getToolSecrets`. */
   getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null, readers?: number | undefined | null): void
   /** Whether there is an audit log. */
@@ -108,13 +122,23 @@ export declare class NativeDelivery {
   /** `getSecretFromAWS`. */
   getSecretFromAws(id: number, name: string, environment?: string | undefined | null): void
   /** `getSecretFromAWS` of a reference. */
-  getReferenceFromAws(id: number, reference: string, field?: string | undefined | null, versionStage?: string | undefined | null, environment?: string | undefined | null): void
+  getReferenceFromAws(id: number, reference: unknown, environment?: string | undefined | null): void
   /** `getSecretFromEnvFile`. */
   getSecretFromEnvFile(id: number, name: string): void
   /** `getSecretFromRuntime`. */
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
   getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
+  /** `store.compare`: names with their values. */
+  storeCompare(id: number, names: Array<string>, values: Array<string>): void
+  /** `store.put`. */
+  storePut(id: number, name: string, value: string, version?: string | undefined | null): void
+  /** `store.generate`. */
+  storeGenerate(id: number, name: string, length: number, alphabet: string, version?: string | undefined | null): void
+  /** `store.delete`. */
+  storeDelete(id: number, name: string, days: number, version?: string | undefined | null): void
+  /** `store.undelete`. */
+  storeUndelete(id: number, name: string): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
@@ -242,11 +266,44 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
+/** What the configuration says of the profile. */
+export interface ConfiguredCompliance {
+  profile: string | null
+  enforced: boolean
+  waived: Record<string, string>
+  known: Array<string>
+  controls: Array<ConfiguredControl>
+}
+
+/** A control that the configuration decides. `met` is `null` where there is nothing that it is about. */
+export interface ConfiguredControl {
+  control: string
+  criteria: Array<string>
+  met: boolean | null
+  evidence: string
+  setting: string
+  remedy: string
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
   costPerMonthUsd: number
 }
+
+/** Where the audit log of a delivery in one of the four environments is, if nobody says so. */
+export declare function defaultAuditFile(environment: string, workingDirectory: string, variables: Record<string, string>): string | NativeFailure
 
 /** The documented preset of an environment, or why there is none. */
 export declare function environmentDefaults(environment: string): EnvironmentDefaults | NativeFailure
@@ -275,6 +332,23 @@ export interface FailedValue {
   secret: string
   code: string
   message: string
+}
+
+/** The fields in which two JSON objects differ. */
+export interface FieldChanges {
+  added: Array<string>
+  changed: Array<string>
+  removed: Array<string>
+}
+
+/** A secret that AWS has: names and no value. */
+export interface FoundSecret {
+  awsId: string
+  form: string
+  fields: Array<string>
+  owningService: string | null
+  rotatedByAws: boolean
+  error: ReportedError | null
 }
 
 /** Where a value stands. */
@@ -456,6 +530,12 @@ export declare function openDelivery(options: unknown, ambient: NativeAmbient, t
 /** The content type of `metrics.openMetrics()`. */
 export declare const OPENMETRICS_CONTENT_TYPE: string
 
+/**
+ * Waits until no thread of this process holds the lock of an audit log, for a second at most, and keeps them all from it until
+ * [`resume_audit`]: the process is about to be stopped. `false` when one still holds it.
+ */
+export declare function pauseAudit(): boolean
+
 /** What delivery costs, layer by layer. */
 export interface PerformanceMetrics {
   environment: string
@@ -528,6 +608,9 @@ export interface ReportedError {
   /** The IAM action that AWS refused. Missing where AWS did not name it. */
   action?: string
 }
+
+/** Ends [`pause_audit`]. */
+export declare function resumeAudit(): void
 
 /** What a `retire` did with one secret. */
 export interface RetiredSecret {
@@ -652,6 +735,18 @@ export interface SecretExplanation {
   estimate: CostEstimate | null
 }
 
+/** What AWS says of a declared secret. */
+export interface SecretFacts {
+  due: RotationDue
+  /** Whether AWS has it; `null`: AWS did not say. */
+  inAws: boolean | null
+  /** Whether AWS described it. */
+  described: boolean
+  /** Its customer-managed key; `null`: AWS's own, or not described. */
+  key: string | null
+  error: ReportedError | null
+}
+
 /** The name of a tool's secret, or why it has none. */
 export declare function secretName(tool: string, secretType: string): string | NativeFailure
 
@@ -679,6 +774,18 @@ export interface SecretVersions {
   current: SecretVersion | null
   previous: SecretVersion | null
   pending: SecretVersion | null
+}
+
+/** What became of a secret. */
+export interface StoreReport {
+  name: string
+  environment: string
+  awsId: string
+  field: string | null
+  outcome: string
+  versionId: string | null
+  previousVersionId: string | null
+  deletedAt: string | null
 }
 
 /** What could not be read. */

@@ -16,6 +16,14 @@ const COMMANDS = [
   require('./commands/explain'),
   require('./commands/history'),
   require('./commands/diff'),
+  require('./commands/put'),
+  require('./commands/generate'),
+  require('./commands/edit'),
+  require('./commands/import'),
+  require('./commands/copy'),
+  require('./commands/restore'),
+  require('./commands/delete'),
+  require('./commands/undelete'),
   require('./commands/validate'),
   require('./commands/run'),
   require('./commands/scan'),
@@ -27,6 +35,8 @@ const COMMANDS = [
   require('./commands/migrate'),
   require('./commands/audit'),
   require('./commands/report'),
+  require('./commands/policy'),
+  require('./commands/infra'),
   require('./commands/completion'),
 ]
 

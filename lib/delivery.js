@@ -1,16 +1,12 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-
-const { actor } = require('./actor')
-const { assertName, checkedSink, eventText } = require('./arguments')
+const { assertName, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates, valuesOf } = require('./candidates')
+const { Candidates, likeliestFirst, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
-const { splitCredentials } = require('./credentials')
 const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
-const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
@@ -18,6 +14,7 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { monitorOf } = require('./monitoring')
 const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
@@ -26,10 +23,11 @@ const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
+const { separated } = require('./separated')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
-const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -43,6 +41,7 @@ class SecretDelivery {
   #readCached
   #cachedTool
   #inspections
+  #monitor
   #sources
   #listeners
   #messages
@@ -52,8 +51,7 @@ class SecretDelivery {
   )
   #variables
   #variablesComeFirst
-  /** @type {Promise<void> | undefined} */
-  #closing
+  #closing = /** @type {Promise<void> | undefined} */ (undefined)
   #candidates = new Candidates({
     look: (name) => this.#allValues(name),
     known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
@@ -83,52 +81,36 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, names } = checkedHooks(given.rotation?.hooks)
-    const { sink, audit } = checkedSink(given.audit)
-    const { aws, credentials } = splitCredentials(given.aws)
-    const rest = {
-      ...given,
-      ...(aws !== undefined && { aws }),
-      audit,
-      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
-    }
-    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
-    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
-    this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
+    const { configuration, ambient, variables, hooks, sink, credentials } = separated(
+      given,
+      SecretDelivery.#directory ?? process.cwd(),
+    )
+    this.#variables = variables
+    const messages = new Messages(logger, hooks, sink, variables, credentials)
     this.#listeners = messages.listeners
     this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
-      orThrow(native.openDelivery(rest, ambient, this.#operations))
+      orThrow(native.openDelivery(configuration, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
     this.#variablesComeFirst = this.#native.variablesComeFirst()
-    this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    /** @template T @param {(id: number) => void} begin @returns {Promise<T>} */
+    const start = (begin) => this.#start(begin)
+    this.#sources = new Sources(start, this.#native, this.#variables)
+    this.#inspections = new Inspections(start, this.#native, this.#variables)
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf(start, this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(
-      new SecretCache(
-        (begin) => this.#start(begin),
-        () => this.#forgetFlights(),
-        this.#native,
-      ),
-    )
-    this.rotation = Object.freeze(
-      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#listeners),
-    )
-    this.migration = Object.freeze(
-      new SecretMigrationManager((begin, progress) => {
-        // A command writes to AWS or edits the env file: a read that begins after it must not join one begun before.
-        this.#forgetFlights()
-        return this.#start(begin, undefined, progress)
-      }, this.#native),
-    )
-    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.cache = Object.freeze(new SecretCache(start, () => this.#forgetFlights(), this.#native))
+    const startAnew = this.#startAnew.bind(this)
+    this.rotation = Object.freeze(new SecretRotationManager(startAnew, this.#native, this.#listeners))
+    this.migration = Object.freeze(new SecretMigrationManager(startAnew, this.#native))
+    this.#monitor = monitorOf(this.#native)
+    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore(startAnew, this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -191,16 +173,14 @@ class SecretDelivery {
     return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
   }
 
-  /**
-   * The secret parsed as JSON.
-   *
-   * @param {string} toolName
-   * @param {string} secretType
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<any>}
-   */
-  async getToolSecretJson(toolName, secretType, options) {
-    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
+  /** @param {[string, string, import('../index').ReadOptions?]} given @returns {Promise<any>} */
+  async getToolSecretJson(...given) {
+    return parsed(given[0], given[1], await this.getToolSecret(...given))
+  }
+
+  /** @param {Parameters<Sources['getToolSecretBytes']>} given */
+  async getToolSecretBytes(...given) {
+    return this.#sources.getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -241,6 +221,11 @@ class SecretDelivery {
     return this.#inspections.identity(...given)
   }
 
+  /** @param {Parameters<Inspections['findInAws']>} given */
+  async findInAws(...given) {
+    return this.#inspections.findInAws(...given)
+  }
+
   /** @param {Parameters<Inspections['health']>} given */
   async health(...given) {
     return this.#inspections.health(...given)
@@ -249,6 +234,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['ready']>} given */
   async ready(...given) {
     return this.#inspections.ready(...given)
+  }
+
+  /** @param {Parameters<Inspections['compliance']>} given */
+  async compliance(...given) {
+    return this.#inspections.compliance(...given)
   }
 
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
@@ -351,6 +341,7 @@ class SecretDelivery {
     this.#readCached = () => undefined
     this.#candidates.close()
     this.#messages.close()
+    this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -369,7 +360,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = currentTracer()
-    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    return tracer === undefined ? read() : traced(tracer, name, read)
   }
 
   /**
@@ -421,11 +413,12 @@ class SecretDelivery {
    *
    * @template T
    * @param {(id: number) => void} begin
+   * @param {(report: any) => void} [progress] Called while it runs.
    * @returns {Promise<T>}
    */
-  #startAnew(begin) {
+  #startAnew(begin, progress) {
     this.#forgetFlights()
-    return this.#start(begin)
+    return this.#start(begin, undefined, progress)
   }
 
   /**
@@ -436,11 +429,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-    const live = current.status === 'fulfilled' ? current.value : null
-    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+    return likeliestFirst(current, others)
   }
 }
 

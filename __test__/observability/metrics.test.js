@@ -25,7 +25,8 @@ function promtool(args, input) {
 
 /** A delivery that has seen some of everything. */
 async function used() {
-  const delivery = world.deliver({}, { logger: { warn() {} } })
+  // Its labels are in monitoring.test.js.
+  const delivery = world.deliver({}, { monitoring: false, logger: { warn() {} } })
   for (let i = 0; i < 5; i++) await delivery.getSecret('A_B')
   await delivery.getSecret('A_NOTHING')
   await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['A_C_production'] })
@@ -86,7 +87,7 @@ test('the text is valid, complete, and names no secret', async () => {
 
 test('prom-client shows both in one', async () => {
   await world.aws.allow()
-  const delivery = world.deliver()
+  const delivery = world.deliver({}, { monitoring: false })
   const own = new Registry()
   const requests = new Counter({ name: 'requests_total', help: 'Requests', registers: [own] })
   const both = Registry.merge([own, /** @type {any} */ (delivery.metrics.registry())])
@@ -103,7 +104,7 @@ test('prom-client shows both in one', async () => {
     [...alone.values()].reduce((a, b) => a + b),
     6,
   )
-  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(18)
+  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(21)
 })
 
 test('the text of ten thousand secrets takes less than a millisecond', async () => {
@@ -256,7 +257,7 @@ test('a real Prometheus scrapes a service, and every panel and rule of ours has 
     expect(jobs.map((job) => job.metric)).toEqual([{ job: 'service' }])
     const groups = await (await fetch(`${prometheus.url}/api/v1/rules`)).json()
     const health = groups.data.groups[0].rules.map(({ name, health, state }) => [name, health, state])
-    expect(health).toHaveLength(8)
+    expect(health).toHaveLength(12)
     expect(health.filter(([, health]) => health === 'err')).toEqual([])
     expect(health.filter(([, , state]) => state === 'firing')).toEqual([])
     const names = await (await fetch(`${prometheus.url}/api/v1/label/__name__/values`)).json()

@@ -7,6 +7,7 @@ const { baseOf } = require('../environments')
 const { describe } = require('../exit')
 const { awsFindings } = require('./aws')
 const { auditFindings, cacheFindings } = require('./cache')
+const { complianceFindings } = require('./compliance')
 const { fileFindings } = require('./files')
 const { exposureFindings } = require('./exposure')
 const { finding } = require('./finding')
@@ -51,6 +52,8 @@ async function examine(context) {
       ...exposureFindings(baseOf(delivery.environment, config.options), config),
       ...fileFindings(health, config),
       ...secrets,
+      // Last: it reads the secrets again, and a snapshot would be written anew.
+      ...complianceFindings(await delivery.compliance()),
     ]
   } finally {
     await delivery.close()

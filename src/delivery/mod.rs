@@ -4,6 +4,7 @@
 mod audit;
 mod aws;
 mod cache;
+mod compliance;
 mod diagnosis;
 mod events;
 mod metrics;
@@ -15,4 +16,5 @@ mod redactor;
 mod rotation;
 mod scanning;
 mod sources;
+mod store;
 mod validation;

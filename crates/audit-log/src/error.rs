@@ -133,6 +133,11 @@ pub enum Notice {
         /// The failure as a sentence.
         message: String,
     },
+    /// Another process has had the lock for too long, and records wait in the journal.
+    Waiting {
+        /// The failure as a sentence.
+        message: String,
+    },
     /// Writing works again.
     Healthy,
     /// The records of a dead process were written to the log.

@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 pub mod audit;
+pub mod compliance;
 pub mod config;
 pub mod delivery;
 pub mod events;
@@ -23,6 +24,7 @@ pub mod reads;
 pub mod resolver;
 pub mod rotation;
 pub mod source;
+pub mod store;
 pub mod tasks;
 pub mod timer;
 pub mod tool_secrets;

@@ -232,7 +232,7 @@ impl TieredCache {
     }
 
     fn id(&self, name: &SecretName) -> String {
-        self.ids.id(name)
+        self.ids.copy_id(name)
     }
 
     /// What is to be refreshed together with `names`: all copies, in the order of their names, fall into parts of `size`;

@@ -1,6 +1,7 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod finding;
 mod handing;
 mod hot;
 mod life;
@@ -16,15 +17,17 @@ use async_recursion::async_recursion as boxed;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use finding::{FoundForm, FoundInAws};
 pub use hot::HotPath;
 use hot::Views;
 pub use readiness::Readiness;
 use redaction::WatchedHooks;
 
 use crate::audit::{Audit, Shipper};
+use crate::compliance::Compliance;
 use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
-use crate::export::{Family, families};
+use crate::export::{Family, State, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
 use crate::reads::copies::Names;
@@ -69,6 +72,8 @@ pub struct Delivery {
     audit: Option<Arc<Audit>>,
     probes: readiness::Probes,
     ledger: Arc<Ledger>,
+    compliance: Arc<Compliance>,
+    service: Option<String>,
 }
 
 impl Delivery {
@@ -102,6 +107,8 @@ impl Delivery {
             audit,
             log_level,
             trust,
+            compliance,
+            service,
         } = config;
         trust.warn_to(&notices);
         let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
@@ -193,6 +200,8 @@ impl Delivery {
             audit,
             probes: readiness::Probes::default(),
             ledger,
+            compliance,
+            service,
         })
     }
 
@@ -269,6 +278,21 @@ impl Delivery {
         &self.clock
     }
 
+    /// What the configuration meets of what `compliance` demands.
+    pub fn compliance(&self) -> &Compliance {
+        &self.compliance
+    }
+
+    /// The service's name, in the labels of metrics.
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// Whether metrics go to the process's meter provider.
+    pub fn is_monitored(&self) -> bool {
+        self.preset.monitoring
+    }
+
     /// The audit log.
     pub fn audit(&self) -> Option<&Arc<Audit>> {
         self.audit.as_ref()
@@ -276,7 +300,18 @@ impl Delivery {
 
     /// Every metric as it is now.
     pub fn metric_families(&self) -> Vec<Family> {
-        families(&self.metrics, self.reads(), self.values_redacted(), self.environment)
+        let state = State {
+            redacted: self.values_redacted(),
+            audit_fails: self.audit.as_ref().is_some_and(|audit| audit.is_failing()),
+            not_compliant: self.compliance.unmet().count(),
+        };
+        let found = families(&self.metrics, self.reads(), self.environment, &state);
+        if !self.is_monitored() {
+            return found;
+        }
+        let mut labels = vec![("environment", self.environment.as_str().to_owned())];
+        labels.extend(self.service.clone().map(|service| ("service", service)));
+        found.into_iter().map(|family| family.labelled(&labels)).collect()
     }
 }
 

@@ -152,13 +152,18 @@ impl Events {
     }
 
     /// The secret that an event is about, when it is one of this environment, and this process declared it, holds it or was asked
-    /// for it (decision D31). A plain name is one of the own account. More than one, where it is declared as a name and as an ARN.
+    /// for it (decision D31). A plain name is one of the own account, or of the account of the role that reads it. More than one, where it is declared as a name and as an ARN.
     fn secrets_of(&self, event: &SecretEvent) -> Vec<SecretName> {
         let own = self.parts.reads.aws().and_then(|aws| aws.account());
         let is_own = own.zip(event.account.as_deref()).is_none_or(|(own, account)| own == account);
         let ids = self.parts.reads.ids();
         let mut secrets = ids.secrets_with(event.arn.as_deref().unwrap_or(&event.aws_id));
-        secrets.retain(|secret| (is_own || is_arn(secret)) && self.parts.reads.concerns(secret));
+        let is_of_account = |secret: &SecretName| match secret.role() {
+            _ if is_arn(secret) => true,
+            Some(role) => event.account.as_deref().is_none_or(|account| account == role.account()),
+            None => is_own,
+        };
+        secrets.retain(|secret| is_of_account(secret) && self.parts.reads.concerns(secret));
         secrets
     }
 

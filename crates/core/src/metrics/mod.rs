@@ -48,6 +48,8 @@ pub struct Metrics {
     pub unauthorized: AtomicU64,
     /// Of these, refusals of secrets that AWS never gave this process: they may not be there at all.
     pub not_shown: AtomicU64,
+    /// Declared secrets whose rotation was overdue when they were last looked at.
+    pub overdue: AtomicU64,
     /// Retrievals that the service reported (`recordSecretRetrieval`).
     pub recorded: AtomicU64,
     /// Reported retrievals that failed.
@@ -58,10 +60,10 @@ pub struct Metrics {
 const MEASURED: u64 = 64;
 
 impl Metrics {
-    /// Whether the next hit in memory is to be measured.
+    /// Whether the next hit in memory is to be measured: hits are also counted elsewhere, so the first one here is.
     #[inline]
     pub fn is_measured(&self) -> bool {
-        self.hits.load(Ordering::Relaxed).is_multiple_of(MEASURED)
+        self.hits.load(Ordering::Relaxed).is_multiple_of(MEASURED) || self.last_hit_ns.load(Ordering::Relaxed) == 0
     }
 
     /// What a hit in memory took: as measured, or as the last one that was.

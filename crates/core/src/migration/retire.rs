@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 
+use audit_log::Event;
+
 use super::edit::{Mode, lines_with, without};
 use super::files::{Held, put_back};
 use super::{Action, Delivery, Scope, in_file, unusable};
@@ -120,7 +122,7 @@ impl Delivery {
             for secret in &secrets {
                 let (name, version) = (secret.name.as_str(), secret.version.as_deref().unwrap_or_default());
                 if secret.outcome == "retired" {
-                    audit.migration("retire", name, version, None).await?;
+                    audit.written((Event::Migrate, "retire"), name, version, None).await?;
                 }
             }
         }
@@ -138,7 +140,7 @@ impl Delivery {
         let restored = self.audited(self.on_disk(move || put_back(&path, backup.as_deref(), now))).await;
         file.forget();
         if let Some(audit) = self.audit() {
-            audit.migration("rollback", "", "", restored.as_ref().err()).await?;
+            audit.written((Event::Migrate, "rollback"), "", "", restored.as_ref().err()).await?;
         }
         let restored = restored?;
         let shown = |path: PathBuf| path.display().to_string();

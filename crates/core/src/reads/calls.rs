@@ -14,6 +14,7 @@ use secret::found::Fetched;
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::reference::Arn;
+use secret::role::divided;
 
 use crate::metrics::Metrics;
 
@@ -81,10 +82,10 @@ impl Calls {
     }
 
     /// Whether a secret may be asked for together with others. BatchGetSecretValue gives live versions only, and has no effect
-    /// across accounts.
+    /// across accounts. What a role reads is asked for as that role.
     fn goes_in_batches(&self, id: &str) -> bool {
         let is_own = |arn: Arn<'_>| self.aws.as_ref().is_some_and(|aws| aws.is_own(&arn));
-        !id.contains('?') && Arn::parse(id).is_none_or(is_own)
+        !id.contains('?') && divided(id).1.is_none() && Arn::parse(id).is_none_or(is_own)
     }
 
     /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order. `told` hears of

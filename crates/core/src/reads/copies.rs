@@ -194,11 +194,12 @@ impl Copies {
 
     /// Counts an answer that is a denial.
     pub(super) fn count_denied(&self, secret: &SecretName, answer: &Answer) {
-        if answer.as_ref().is_err_and(secret::error::SecretError::is_denied) {
+        let Err(error) = answer else { return };
+        if error.is_refused() {
             add(&self.metrics.unauthorized);
-            if !self.was_given(secret) {
-                add(&self.metrics.not_shown);
-            }
+        }
+        if error.is_denied() && !self.was_given(secret) {
+            add(&self.metrics.not_shown);
         }
     }
 

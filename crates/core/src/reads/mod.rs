@@ -160,17 +160,27 @@ impl Reads {
         self.calls.last_failure()
     }
 
-    /// Whether each source is asked at all, the primary region first.
+    /// Whether each source is asked at all, the primary region first. Of several clients for one region and role the worst state
+    /// counts.
     pub fn breakers(&self) -> Vec<(String, BreakerState)> {
-        let regions = self.aws().into_iter().flat_map(Aws::regions).enumerate().map(|(i, region)| {
+        let mut breakers: Vec<(String, BreakerState)> = Vec::new();
+        for (i, region) in self.aws().into_iter().flat_map(Aws::regions).enumerate() {
             let name = match (i, region.region) {
                 (0, _) | (_, None) => "aws".to_owned(),
                 (_, Some(name)) => format!("aws:{name}"),
             };
-            (name, region.breaker)
-        });
+            let name = region.role.map_or(name.clone(), |role| format!("{name} as {role}"));
+            match breakers.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, state)) if *state == BreakerState::Closed || region.breaker == BreakerState::Open => {
+                    *state = region.breaker;
+                }
+                Some(_) => {}
+                None => breakers.push((name, region.breaker)),
+            }
+        }
         let redis = self.copies.shared_cache().and_then(TieredCache::redis);
-        regions.chain(redis.map(|redis| ("redis".to_owned(), redis.breaker_state()))).collect()
+        breakers.extend(redis.map(|redis| ("redis".to_owned(), redis.breaker_state())));
+        breakers
     }
 
     /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches

@@ -167,7 +167,7 @@ impl Course {
                 let may_have_copies = had_copies || self.may_have_copies;
                 Verdict { answer: Ok(None), fate: Fate::Absent { had_copies, may_have_copies } }
             }
-            Err(error) if error.is_denied() => Verdict { answer: Err(error.clone()), fate: Fate::Deny(error) },
+            Err(error) if error.is_refused() => Verdict { answer: Err(error.clone()), fate: Fate::Deny(error) },
             Err(error) if !self.accepts_stale => Verdict::stays(Err(error)),
             Err(error) => match self.stale {
                 Some((copy, origin)) => Self::stand_in(copy, origin, error, now),

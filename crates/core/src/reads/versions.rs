@@ -144,6 +144,14 @@ impl Reads {
         self.copies.notify_rotated(name);
     }
 
+    /// After `name` was made, deleted or brought back here: every instance drops its copies.
+    pub async fn drop_copies(&self, name: &SecretName) {
+        self.forget(name);
+        if let Some(cache) = self.cache() {
+            self.copies.warn_undropped(name, cache.invalidate(name).await);
+        }
+    }
+
     /// Reads `name` until AWS gives one of `versions` (any, when none is named), puts it into every cache and notifies all
     /// instances that did not know it. A new version that is none of them is taken as well. Gives `false` when AWS has given none
     /// of them for ten seconds. Each call of AWS waits for its turn by `pace`.
@@ -188,7 +196,7 @@ impl Reads {
                     return Ok(true);
                 }
                 // Asking again would change nothing.
-                Err(error) if error.is_denied() => {
+                Err(error) if error.is_refused() => {
                     let error = error.clone();
                     return self.follow(&want, Course::refresh(), said).await.answer.and(Err(error));
                 }

@@ -266,3 +266,25 @@ async fn an_event_about_a_secret_that_aws_denies_is_done() {
     assert!(handle(&service, &event(ACCOUNT, ID, &version(&world))).await.expect("nothing to hand over again"));
     assert!(service.hot("DB_PASSWORD").is_none());
 }
+
+#[tokio::test]
+async fn an_event_is_about_the_account_of_the_role_that_reads_the_secret() {
+    const OTHER: &str = "111122223333";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
+    let world = World::new().await;
+    world.aws.role(ROLE, aws_endpoint::Role::default());
+    world.aws.put_in(OTHER, "shared/db", "old");
+    world.aws.put("shared/db", "own");
+    let place = |role: Json| json!({ "aws": { "id": "shared/db", "assumeRole": role } });
+    let secrets = json!({ "THEIRS": place(json!({ "roleArn": ROLE })), "OWN": place(Json::Null) });
+    let service = world.deliver("production", json!({ "secrets": secrets }));
+    assert_eq!(service.value("THEIRS").await, "old");
+    assert_eq!(service.value("OWN").await, "own");
+    world.aws.put_in(OTHER, "shared/db", "new");
+    world.aws.put("shared/db", "own, new");
+    assert!(handle(&service, &event("999999999999", "shared/db", "v")).await.is_ok_and(|concerned| !concerned));
+    assert_eq!(service.hot("THEIRS").as_deref(), Some("old"));
+    handle(&service, &event(OTHER, "shared/db", "")).await.expect("handled");
+    assert_eq!(service.hot("THEIRS").as_deref(), Some("new"));
+    assert_eq!(service.hot("OWN").as_deref(), Some("own"), "another account's event");
+}
