@@ -558,7 +558,8 @@ export interface CacheOptions {
   negativeTtlSeconds?: number | Unset
   /**
    * With Redis: how often this process asks AWS itself for each secret that it takes from the copies of other instances, so
-   * that a revoked right ends. `false`: never. In seconds, 1 to 8640000. Default: `86400`.
+   * that a revoked right ends; no copy is served for longer without asking. `false`: never. In seconds, 1 to 8640000.
+   * Default: `86400`.
    */
   accessCheckSeconds?: number | false | Unset
   /**
