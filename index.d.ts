@@ -5,6 +5,7 @@ declare global {
   }
   // For services that compile without Node's types; with them it is theirs.
   namespace NodeJS {
+    /** A stream of Node.js; `@types/node` says what it has. */
     interface ReadWriteStream {}
   }
 }
@@ -29,6 +30,7 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `CONFIG_INVALID` | an option is unknown, of the wrong type or out of range; the message starts with its path |
  * | `SECRET_NAME_INVALID` | a tool, type or secret name has characters or a length that no source accepts |
  * | `SECRET_ACCESS_DENIED` | AWS refused access or decryption |
+ * | `ROLE_NOT_ASSUMED` | STS refused the role that secrets are to be read as (`assumeRole`) |
  * | `SOURCE_UNAVAILABLE` | a source failed: network, throttling, 5xx, credentials, an unreadable file |
  * | `SOURCE_TIMEOUT` | a source did not answer within its deadline |
  * | `SOURCE_RESPONSE_INVALID` | a source answered with something that is not a secret |
@@ -48,6 +50,7 @@ export type SecretErrorCode =
   | 'CONFIG_INVALID'
   | 'SECRET_NAME_INVALID'
   | 'SECRET_ACCESS_DENIED'
+  | 'ROLE_NOT_ASSUMED'
   | 'SOURCE_UNAVAILABLE'
   | 'SOURCE_TIMEOUT'
   | 'SOURCE_RESPONSE_INVALID'
@@ -130,6 +133,31 @@ export interface SecretReference {
   field?: string | Unset
   /** A staging label, such as `AWSPREVIOUS`. Default: `AWSCURRENT`, the live version. */
   versionStage?: string | Unset
+  /**
+   * The role that this secret is read as, with credentials, connections and limits of its own, such as a role in the secret's
+   * account. It is assumed by the identity of the delivery, which is that of `aws.assumeRole` where it is given. Default: the
+   * identity of the delivery.
+   */
+  assumeRole?: AssumeRole | Unset
+}
+
+/**
+ * A role that is assumed before AWS is asked. Its sessions are renewed in the background before they end. When STS refuses the
+ * role, reads reject with `ROLE_NOT_ASSUMED`, and no copy answers; while STS fails, stale copies may.
+ */
+export interface AssumeRole {
+  /** The ARN of the role, such as `arn:aws:iam::123456789012:role/secrets-reader`. */
+  roleArn: string
+  /** How CloudTrail names the session. Default: `AWS_ROLE_SESSION_NAME`, `tcs-secret-delivery`. */
+  sessionName?: string | Unset
+  /** The external id that the role's trust policy demands. */
+  externalId?: string | Unset
+  /** How long a session lasts; one hour at most where the role is assumed by a role. In seconds, 900 to 43200. Default: `3600`. */
+  durationSeconds?: number | Unset
+  /** The source identity, which CloudTrail shows for everything that the session does. */
+  sourceIdentity?: string | Unset
+  /** Tags of the session, up to 50, which policies may compare with those of secrets. */
+  tags?: Readonly<Record<string, string>> | Unset
 }
 
 /**
@@ -268,6 +296,10 @@ export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: i
 export type SecretText<T, Tool extends keyof T, Type> =
   SpecOf<T, Tool, Type> extends { readonly required: true } ? string : string | null
 
+/** What the bytes of a secret are: never `null` where it is declared with `required: true`. */
+export type SecretBytes<T, Tool extends keyof T, Type> =
+  SpecOf<T, Tool, Type> extends { readonly required: true } ? Uint8Array : Uint8Array | null
+
 /** What a secret is as JSON: `Value`, where it is given, else an object with the declared `json` fields. */
 export type SecretJson<T, Tool extends keyof T, Type, Value> =
   | ([Value] extends [never]
@@ -301,6 +333,24 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** A secret that AWS has: its name and fields, never its value. */
+export interface FoundSecret {
+  /** Its name in AWS. */
+  awsId: string
+  /**
+   * What its value is: a text, a JSON object, bytes, nothing (no version, or an empty one), or unread, where `error` says why.
+   */
+  form: 'text' | 'json' | 'bytes' | 'nothing' | 'unread'
+  /** The keys of a JSON object whose values are neither `null` nor empty, in their order, 200 at most. */
+  fields: string[]
+  /** The AWS service that owns it, such as `rds`, and alone may write it. */
+  owningService: string | null
+  /** Whether AWS rotates it. */
+  rotatedByAws: boolean
+  /** Why its value could not be read, such as `SECRET_ACCESS_DENIED`. */
+  error: ReportedError | null
+}
+
 /** A region that holds replicas. */
 export interface FailoverRegion {
   /** The region of the replica. */
@@ -329,6 +379,12 @@ export interface AwsOptions {
    * standard chain.
    */
   credentials?: AwsCredentials | (() => Promise<AwsTemporaryCredentials>) | Unset
+  /**
+   * The role that AWS is asked as: for secrets, the event queue and writes. The credentials above assume it, in the STS of the
+   * delivery's region (`AWS_ENDPOINT_URL_STS` names another one; for an `endpoint` on this machine, that one). A reference may name a
+   * role of its own. Default: no role.
+   */
+  assumeRole?: AssumeRole | Unset
   /**
    * Certificate authorities to trust for AWS instead of all others: PEM text, or the path of a PEM file. Where it cannot be
    * used, the next one counts. Default: `AWS_CA_BUNDLE`, `ca_bundle` of the profile, `SSL_CERT_FILE`, Mozilla's and the
@@ -596,6 +652,11 @@ export interface RotationOptions {
   policies?: readonly SecretRotationPolicy[] | Unset
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
+  /**
+   * Hooks of single secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or `null`:
+   * the secret has none. Default: none.
+   */
+  hooksOf?: Readonly<Record<string, RotationHooks | Unset>> | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */
   hookTimeoutMs?: number | Unset
   /**
@@ -765,8 +826,8 @@ export interface SecretDeliveryOptions {
 
 /** A profile of compliance that is enforced, or waived in parts. */
 export interface ComplianceOptions {
-  /** The profile. */
-  profile: 'soc2'
+  /** The profile, of which there is one. Default: `'soc2'`. */
+  profile?: 'soc2' | Unset
   /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
   enforce?: boolean | Unset
   /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
@@ -1032,7 +1093,10 @@ export interface SecretExplanation {
   error: ReportedError | null
   /** In the order in which a read asks them. */
   layers: LayerExplanation[]
-  /** State of each breaker (`aws`, `aws:<region>`, `redis`); `open`: not asked at the moment. */
+  /**
+   * State of each breaker: `aws`, `aws:<region>`, `redis`, and for a reference's own role `aws:<region> as <role>`. `open`: not asked
+   * at the moment.
+   */
   breakers: Record<string, 'closed' | 'half-open' | 'open'>
   /**
    * Estimated cost of the secret in a month at AWS's list prices, if this instance alone reads it all the time; `null`
@@ -1504,17 +1568,23 @@ export interface SecretStore {
    */
   put(secretName: string, value: string, options?: WriteOptions): Promise<StoreReport>
   /**
-   * The same with a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
+   * Gives a secret a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
    * `rotation.rotate` where one has to hand the value to another system.
-   * @throws as `put`; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may replace, such as a URL
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may
+   *   replace, such as a URL; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID,
+   *   AUDIT_WRITE_FAILED, CLOSED
    */
   generate(secretName: string, options?: GenerateOptions): Promise<StoreReport>
   /**
    * Has AWS delete the secret after `recoveryDays`; it cannot be read from now on. A field is taken out of its secret at once.
-   * @throws as `put`
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
    */
   delete(secretName: string, options?: DeleteOptions): Promise<StoreReport>
-  /** Takes the mark for deletion away. @throws as `put` */
+  /**
+   * Takes the mark for deletion away.
+   * @throws SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
+   */
   undelete(secretName: string): Promise<StoreReport>
 }
 
@@ -1720,9 +1790,20 @@ export interface Redactor {
    */
   stream(): NodeJS.ReadWriteStream
   /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
-  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  pino<O extends object = Record<never, never>>(
+    options?: O,
+  ): O & {
+    /** The hooks of `options` and this one. */
+    hooks: {
+      /** A line of the log without values. */
+      streamWrite: (line: string) => string
+    }
+  }
   /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
-  winston(): { transform<I>(info: I): I }
+  winston(): {
+    /** The entry of the log without values. */
+    transform<I>(info: I): I
+  }
   /**
    * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
    * `process.stdout`) are not searched.
@@ -1848,6 +1929,16 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
     Type extends SecretType<T, Tool> = SecretType<T, Tool>,
   >(toolName: Tool, secretType: Type, options?: ReadOptions): Promise<SecretJson<T, Tool, Type, Value>>
   /**
+   * The secret as bytes, in an array of the caller's own, or `null` when no source has it: those that AWS holds as `SecretBinary`
+   * (whose `getToolSecret` is their base64 text), or a text, whatever source it comes from, as UTF-8.
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
+  getToolSecretBytes<Tool extends ToolName<T>, Type extends SecretType<T, Tool>>(
+    toolName: Tool,
+    secretType: Type,
+    options?: ReadOptions,
+  ): Promise<SecretBytes<T, Tool, Type>>
+  /**
    * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
    * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
@@ -1963,6 +2054,22 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * `CLOSED` only.
    */
   compliance(): Promise<ComplianceReport>
+  /**
+   * The secrets that AWS has in this account and region, as far as this identity sees them, in the order of their names. 100 are
+   * listed (ListSecrets) and 20 read (BatchGetSecretValue) in a call, past the caches; the audit log has an `inspect` record
+   * of each. No value is returned.
+   *
+   * @throws SECRET_ACCESS_DENIED when ListSecrets is not granted; CONFIG_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CLOSED
+   */
+  findInAws(
+    options?:
+      | {
+          /** What the names in AWS begin with. Default: all secrets. */
+          prefix?: string | Unset
+        }
+      | Unset,
+  ): Promise<FoundSecret[]>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**

@@ -7,6 +7,8 @@ export declare class NativeDelivery {
   auditLinesDone(id: number, refused?: string | undefined | null): void
   /** `identity`. */
   identity(id: number): void
+  /** `findInAws`. */
+  findInAws(id: number, prefix?: string | undefined | null): void
   /** The credentials that were asked for, or why there are none. */
   credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
@@ -75,6 +77,8 @@ export declare class NativeDelivery {
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
+  /** `getToolSecretBytes`. */
+  getSecretBytes(id: number, name: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
   /** `getToolSecrets`. */
   getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null, readers?: number | undefined | null): void
   /** Whether there is an audit log. */
@@ -118,7 +122,7 @@ export declare class NativeDelivery {
   /** `getSecretFromAWS`. */
   getSecretFromAws(id: number, name: string, environment?: string | undefined | null): void
   /** `getSecretFromAWS` of a reference. */
-  getReferenceFromAws(id: number, reference: string, field?: string | undefined | null, versionStage?: string | undefined | null, environment?: string | undefined | null): void
+  getReferenceFromAws(id: number, reference: unknown, environment?: string | undefined | null): void
   /** `getSecretFromEnvFile`. */
   getSecretFromEnvFile(id: number, name: string): void
   /** `getSecretFromRuntime`. */
@@ -262,6 +266,17 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
 /** What the configuration says of the profile. */
 export interface ConfiguredCompliance {
   profile: string | null
@@ -281,22 +296,14 @@ export interface ConfiguredControl {
   remedy: string
 }
 
-/** What putting a value would do. */
-export interface ComparedSecret {
-  name: string
-  awsId: string
-  field: string | null
-  change: string
-  versionId: string | null
-  fields: FieldChanges | null
-  error: ReportedError | null
-}
-
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
   costPerMonthUsd: number
 }
+
+/** Where the audit log of a delivery in one of the four environments is, if nobody says so. */
+export declare function defaultAuditFile(environment: string, workingDirectory: string, variables: Record<string, string>): string | NativeFailure
 
 /** The documented preset of an environment, or why there is none. */
 export declare function environmentDefaults(environment: string): EnvironmentDefaults | NativeFailure
@@ -327,6 +334,23 @@ export interface FailedValue {
   message: string
 }
 
+/** The fields in which two JSON objects differ. */
+export interface FieldChanges {
+  added: Array<string>
+  changed: Array<string>
+  removed: Array<string>
+}
+
+/** A secret that AWS has: names and no value. */
+export interface FoundSecret {
+  awsId: string
+  form: string
+  fields: Array<string>
+  owningService: string | null
+  rotatedByAws: boolean
+  error: ReportedError | null
+}
+
 /** Where a value stands. */
 export interface FoundValue {
   /** Missing where it is not in a file. */
@@ -335,13 +359,6 @@ export interface FoundValue {
   form: string
   line: number
   column: number
-}
-
-/** The fields in which two JSON objects differ. */
-export interface FieldChanges {
-  added: Array<string>
-  changed: Array<string>
-  removed: Array<string>
 }
 
 /** State of one source or cache. */
@@ -513,6 +530,12 @@ export declare function openDelivery(options: unknown, ambient: NativeAmbient, t
 /** The content type of `metrics.openMetrics()`. */
 export declare const OPENMETRICS_CONTENT_TYPE: string
 
+/**
+ * Waits until no thread of this process holds the lock of an audit log, for a second at most, and keeps them all from it until
+ * [`resume_audit`]: the process is about to be stopped. `false` when one still holds it.
+ */
+export declare function pauseAudit(): boolean
+
 /** What delivery costs, layer by layer. */
 export interface PerformanceMetrics {
   environment: string
@@ -585,6 +608,9 @@ export interface ReportedError {
   /** The IAM action that AWS refused. Missing where AWS did not name it. */
   action?: string
 }
+
+/** Ends [`pause_audit`]. */
+export declare function resumeAudit(): void
 
 /** What a `retire` did with one secret. */
 export interface RetiredSecret {
@@ -750,18 +776,6 @@ export interface SecretVersions {
   pending: SecretVersion | null
 }
 
-/** What could not be read. */
-export interface UnreadFile {
-  path: string
-  reason: string
-}
-
-/** A secret whose value is not looked for. */
-export interface UnwatchedSecret {
-  secret: string
-  reason: string
-}
-
 /** What became of a secret. */
 export interface StoreReport {
   name: string
@@ -772,6 +786,18 @@ export interface StoreReport {
   versionId: string | null
   previousVersionId: string | null
   deletedAt: string | null
+}
+
+/** What could not be read. */
+export interface UnreadFile {
+  path: string
+  reason: string
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  secret: string
+  reason: string
 }
 
 /** A secret as a validation saw it. */

@@ -129,8 +129,8 @@ function referenceOf(secret) {
   }
   const given = /** @type {Record<string, any>} */ (secret)
   assertName('id of the reference', given.id)
-  const { id, field, versionStage } = /** @type {Record<string, any>} */ (
-    checked(secret, ['id', 'field', 'versionStage'])
+  const { id, field, versionStage, assumeRole } = /** @type {Record<string, any>} */ (
+    checked(secret, ['id', 'field', 'versionStage', 'assumeRole'])
   )
   if (field !== undefined && field !== null) assertName('field of the reference', field)
   if (versionStage !== undefined && versionStage !== null) assertName('versionStage of the reference', versionStage)
@@ -141,7 +141,7 @@ function referenceOf(secret) {
       "the reference has a field twice: in its id, behind '#', and as 'field'",
     )
   }
-  return { id: own.id, field: field ?? own.field, versionStage }
+  return { id: own.id, field: field ?? own.field, versionStage, assumeRole }
 }
 
 /** An id and the field behind its `#`. @param {string} text @returns {{ id: string, field: string | undefined }} */

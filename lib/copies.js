@@ -6,7 +6,7 @@
 /** What a read does when its source fails in this way, and there is a stale copy: it answers with the copy. */
 const TRANSIENT = new Set(['SOURCE_UNAVAILABLE', 'SOURCE_TIMEOUT'])
 /** AWS refused this identity, or has no such secret any more: the copy is dropped. */
-const FINAL = new Set(['SECRET_ACCESS_DENIED'])
+const FINAL = new Set(['SECRET_ACCESS_DENIED', 'ROLE_NOT_ASSUMED'])
 
 class Copies {
   #ttl

@@ -1,15 +1,12 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-const { actor } = require('./actor')
-const { assertName, checkedSink, eventText } = require('./arguments')
+const { assertName, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates, valuesOf } = require('./candidates')
+const { Candidates, likeliestFirst, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
-const { splitCredentials } = require('./credentials')
 const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
-const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
@@ -26,11 +23,11 @@ const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
+const { separated } = require('./separated')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
 const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
-const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -84,24 +81,17 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, names } = checkedHooks(given.rotation?.hooks)
-    const { sink, audit } = checkedSink(given.audit)
-    const { aws, credentials } = splitCredentials(given.aws)
-    const rest = {
-      ...given,
-      ...(aws !== undefined && { aws }),
-      audit,
-      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
-    }
-    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
-    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
-    this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
+    const { configuration, ambient, variables, hooks, sink, credentials } = separated(
+      given,
+      SecretDelivery.#directory ?? process.cwd(),
+    )
+    this.#variables = variables
+    const messages = new Messages(logger, hooks, sink, variables, credentials)
     this.#listeners = messages.listeners
     this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
-      orThrow(native.openDelivery(rest, ambient, this.#operations))
+      orThrow(native.openDelivery(configuration, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
@@ -183,16 +173,14 @@ class SecretDelivery {
     return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
   }
 
-  /**
-   * The secret parsed as JSON.
-   *
-   * @param {string} toolName
-   * @param {string} secretType
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<any>}
-   */
-  async getToolSecretJson(toolName, secretType, options) {
-    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
+  /** @param {[string, string, import('../index').ReadOptions?]} given @returns {Promise<any>} */
+  async getToolSecretJson(...given) {
+    return parsed(given[0], given[1], await this.getToolSecret(...given))
+  }
+
+  /** @param {Parameters<Sources['getToolSecretBytes']>} given */
+  async getToolSecretBytes(...given) {
+    return this.#sources.getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -231,6 +219,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['identity']>} given */
   async identity(...given) {
     return this.#inspections.identity(...given)
+  }
+
+  /** @param {Parameters<Inspections['findInAws']>} given */
+  async findInAws(...given) {
+    return this.#inspections.findInAws(...given)
   }
 
   /** @param {Parameters<Inspections['health']>} given */
@@ -436,11 +429,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-    const live = current.status === 'fulfilled' ? current.value : null
-    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+    return likeliestFirst(current, others)
   }
 }
 

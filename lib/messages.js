@@ -21,7 +21,7 @@ class Messages {
 
   /**
    * @param {import('./logger').Logger | undefined} logger That breaks nothing: lib/logger.js.
-   * @param {import('../index').RotationHooks} hooks
+   * @param {import('./hooks').Hooks} hooks
    * @param {((lines: string) => Promise<void> | void) | undefined} sink
    * @param {InstanceType<typeof import('./variables').VariableSource>} variables
    * @param {(() => unknown) | undefined} credentials

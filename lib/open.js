@@ -56,7 +56,11 @@ function merged(under, over) {
   if (!isObject(under) || !isObject(over) || ArrayBuffer.isView(over)) return over
   const names = new Set([...Object.keys(under), ...Object.keys(over)])
   return Object.fromEntries(
-    [...names].map((name) => [name, name === 'logger' ? (over[name] ?? under[name]) : merged(under[name], over[name])]),
+    [...names].map((name) => {
+      // A tool may be called `constructor`.
+      const [below, above] = [under, over].map((one) => (Object.hasOwn(one, name) ? one[name] : undefined))
+      return [name, name === 'logger' ? (above ?? below) : merged(below, above)]
+    }),
   )
 }
 

@@ -16,6 +16,8 @@ pub enum Outcome {
     Null,
     Bool(bool),
     Secret(SecretValue),
+    /// The bytes of a secret.
+    Bytes(Vec<u8>),
     /// Secrets by type.
     Secrets(Vec<(String, SecretValue)>),
     Report(AnyReport),

@@ -50,12 +50,32 @@ const OF_THE_FILE = {
 const REFERENCE = {
   type: 'object',
   additionalProperties: false,
-  properties: { id: { type: 'string' }, field: { type: 'string' }, versionStage: { type: 'string' } },
+  properties: {
+    id: { type: 'string' },
+    field: { type: 'string' },
+    versionStage: { type: 'string' },
+    assumeRole: { $ref: '#/definitions/ReferenceRole' },
+  },
   required: ['id'],
+}
+/** The role of a reference: as `aws.assumeRole`. */
+const ROLE = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    roleArn: { type: 'string' },
+    sessionName: { type: 'string' },
+    externalId: { type: 'string' },
+    durationSeconds: { type: 'integer', minimum: 900, maximum: 43_200 },
+    sourceIdentity: { type: 'string' },
+    tags: { type: 'object', additionalProperties: { type: 'string' } },
+  },
+  required: ['roleArn'],
 }
 const PLACE = { anyOf: [{ type: 'string' }, { $ref: '#/definitions/SecretReference' }] }
 const DEFINITIONS = {
   SecretReference: REFERENCE,
+  ReferenceRole: ROLE,
   ByEnvironment: {
     type: 'object',
     additionalProperties: false,
@@ -291,6 +311,8 @@ function schemaOf(declared, part, option) {
   if (/^(boolean|number|string)$/.test(part)) return { type: part }
   if (part === 'Record<string, string>') return { type: 'object', additionalProperties: { type: 'string' } }
   if (part.startsWith('Record<')) {
+    // Of functions.
+    if (option.children.length === 0) return undefined
     const items = objectOf(declared, option.children)
     return { type: 'object', propertyNames: { pattern: NAME }, additionalProperties: items }
   }

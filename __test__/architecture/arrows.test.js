@@ -19,6 +19,7 @@ const RUST = {
     'report',
     'notice',
     'found',
+    'role',
     'reference',
     'name',
     'aws_ids',
@@ -45,9 +46,10 @@ const RUST = {
     'connections',
     'sdk',
     'identity_problem',
-    'identity',
     'codes',
     'classify',
+    'assume',
+    'identity',
     'client',
     'region',
     'source',
@@ -56,6 +58,7 @@ const RUST = {
     'call',
     'simulated_call',
     'batch',
+    'list',
     'staging',
     'fetch',
     'create',
@@ -103,6 +106,7 @@ const RUST = {
   ],
   'crates/audit-log/src': [
     'time',
+    'pause',
     'error',
     'fault',
     'map',
@@ -126,7 +130,7 @@ const RUST = {
     'worker',
     'log',
   ],
-  'crates/aws-endpoint/src': ['clock', 'store', 'faults', 'state', 'operations', 'control', 'server'],
+  'crates/aws-endpoint/src': ['clock', 'store', 'sts', 'faults', 'state', 'operations', 'control', 'server'],
   src: [
     'allocator',
     'runtime',
@@ -167,6 +171,7 @@ const JAVASCRIPT = {
     'receiver',
     'copies',
     'variables',
+    'operating',
     'define-tools',
     'read-file',
     'json-fault',
@@ -206,6 +211,7 @@ const JAVASCRIPT = {
     'store',
     'inspections',
     'sources',
+    'separated',
     'delivery',
   ],
   cli: [
@@ -225,6 +231,7 @@ const JAVASCRIPT = {
     'windows-command',
     'child',
     'separator',
+    'stopping',
     'audit-log',
     'audit-questions',
     'completions',
@@ -244,6 +251,7 @@ const JAVASCRIPT = {
     'editor',
     'rotations',
     'declaration',
+    'found-in-aws',
     'secrets',
     'validations',
     'infra',
@@ -263,8 +271,16 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 /** What a folder of JavaScript may require of the rest of the package. */
 const OUTSIDE = {
   lib: ['../package.json'],
-  // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../lib/config-file', '../lib/json-fault', '../lib/read-file', '../lib/scanner', '../package.json'],
+  // What needs no addon, since the command line also says why one cannot be loaded; `lib/audit` is loaded late, as the package is.
+  cli: [
+    '..',
+    '../package.json',
+    '../lib/audit',
+    '../lib/config-file',
+    '../lib/json-fault',
+    '../lib/read-file',
+    '../lib/scanner',
+  ],
 }
 
 /**

@@ -158,7 +158,9 @@ describe('report', () => {
       3,
       3,
     ])
+    expect(document.aws.region).toBe('eu-central-1')
     const page = fs.readFileSync(file('report.html'), 'utf8')
+    expect(page).toMatch(/AWS was asked in eu-central-1\s+as/)
     // As `grep -v page-hash report.html | sha256sum` does.
     const [, hash] = /id="page-hash">.*<code>([\da-f]{64})<\/code>/.exec(page) ?? []
     const others = page.split('\n').filter((line) => !line.includes('page-hash'))
@@ -196,7 +198,7 @@ describe('report', () => {
     fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"cache":"hit"', '"cache":"hot"'))
     await cli.run('report --out report.html', { env })
     expect(fs.readFileSync(file('report.html'), 'utf8')).toMatch(
-      /It was tampered with; the\s+first fault: <code>changed<\/code> at line 4 of/,
+      /It was tampered with; the\s+first fault: <code>changed<\/code> at line 5 of/,
     )
     const none = await cli.json('report --audit-log none.jsonl', { env })
     expect([none.status, none.document.audit.error.code]).toEqual([0, 'SOURCE_UNAVAILABLE'])

@@ -57,6 +57,7 @@ function deliver(variables = {}, options = {}) {
     const logger = { warn() {} }
     return new SecretDelivery({
       environment: 'production',
+      compliance: false,
       audit: false,
       alerts: false,
       cache: false,
@@ -393,4 +394,16 @@ describe('a clock that is minutes off', () => {
     expect(error.code).toBe('SECRET_ACCESS_DENIED')
     expect(answers.asked).toBe(2)
   })
+})
+
+test('static credentials that a client of AWS’s SDK was given as well', () => {
+  const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+  const options = { region: 'eu-west-1', credentials }
+  const client = new SecretsManagerClient(options)
+  Object.assign(credentials, { $source: { CREDENTIALS_CODE: 'e' } })
+  expect(
+    () => new SecretDelivery({ environment: 'production', audit: false, cache: false, aws: options }),
+  ).not.toThrow()
+  client.destroy()
 })

@@ -125,6 +125,7 @@ describe('every option that index.d.ts declares', () => {
   const beside = {
     'aws.credentials.accessKeyId': 'a',
     'aws.credentials.secretAccessKey': 'b',
+    'aws.assumeRole.roleArn': 'arn:aws:iam::123456789012:role/a',
     'aws.failoverRegions[].region': 'eu-west-1',
     'migration.replicaRegions[].region': 'eu-west-1',
     'cache.redis.url': 'rediss://localhost',

@@ -57,6 +57,7 @@ interface Reports {
   AuditVerification: [documented.AuditVerification, native.AuditVerification]
   AwsIdentity: [documented.AwsIdentity, native.AwsIdentity]
   EnvironmentDefaults: [documented.EnvironmentDefaults, native.EnvironmentDefaults]
+  FoundSecret: [documented.FoundSecret, native.FoundSecret]
   HealthCheck: [documented.HealthCheck, native.HealthCheck]
   HealthReport: [documented.HealthReport, native.HealthReport]
   LatencySummary: [documented.LatencySummary, native.LatencySummary]

@@ -53,7 +53,7 @@ function addCompare(audit, handle) {
         try {
           const found = await compare({
             cloudtrail,
-            logs: logs.length > 0 ? logs : [logOf(undefined)],
+            logs: logs.length > 0 ? logs : [await logOf(undefined, context)],
             roles: role,
             allowed: allow,
             idOf,

@@ -3,7 +3,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { version } = require('../../package.json')
-const { defaultLog, readKey } = require('../audit-log')
+const { configuredLog, readKey } = require('../audit-log')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT, describe } = require('../exit')
@@ -18,7 +18,7 @@ module.exports = (program, handle) => {
   define(program, 'report', {
     summary: 'write an HTML page for auditors',
     description:
-      'Writes one HTML page without external resources: where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, the hit rate and latency of the reads in it, and who read and who was refused each secret. It contains no values, and ends with a hash of itself. --json prints the same as data.',
+      'Writes one HTML page without external resources: as whom and in which region it asked AWS, where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, the hit rate and latency of the reads in it, and who read and who was refused each secret. It contains no values, and ends with a hash of itself. --json prints the same as data.',
     examples: [
       'report --out report.html --environment production',
       'report --out report.html --audit-log /var/log/secret-audit.jsonl',
@@ -66,6 +66,7 @@ module.exports = (program, handle) => {
  * @property {string} generatedAt ISO 8601, UTC.
  * @property {string} version Of this package.
  * @property {import('../../index').Environment} environment
+ * @property {{ account: string | null, arn: string | null, region: string | null }} aws Who asked; `null`: AWS did not say.
  * @property {import('../../index').HealthReport} health
  * @property {(import('../../index').ValidatedSecret & { required: boolean })[]} secrets
  * @property {import('../../index').RotationDue[]} rotation
@@ -103,6 +104,7 @@ async function gather(delivery, config, named) {
     generatedAt: new Date().toISOString(),
     version,
     environment: delivery.environment,
+    aws: await identityOf(delivery, config),
     health,
     secrets: secrets.map((secret) => ({ ...secret, required: required.has(secret.name) })),
     rotation,
@@ -111,6 +113,20 @@ async function gather(delivery, config, named) {
     compliance: withAudit(await delivery.compliance(), audit),
     audit,
   }
+}
+
+/**
+ * For whom AWS takes this program, and where it is asked.
+ *
+ * @param {import('../context').SecretDelivery} delivery
+ * @param {import('../context').Config} config
+ * @returns {Promise<Report['aws']>}
+ */
+async function identityOf(delivery, { options: { aws } }) {
+  const { AWS_REGION, AWS_DEFAULT_REGION } = process.env
+  const region = aws?.region ?? (AWS_REGION || AWS_DEFAULT_REGION || null)
+  const { account, arn } = (await delivery.identity().catch(() => null)) ?? { account: null, arn: null }
+  return { account, arn, region }
 }
 
 /**
@@ -179,12 +195,11 @@ function withAudit(report, { log, verification, error }) {
  * @param {{ auditLog?: string, auditKeyFile?: string }} named
  * @returns {Promise<Audit>}
  */
-async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
-  const { path: configured, key: configuredKey } = options.audit || {}
-  const given = auditLog ?? configured ?? defaultLog()
-  const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
+async function audited(config, environment, { auditLog, auditKeyFile }) {
+  const { key: configuredKey } = config.options.audit || {}
+  const log = auditLog === undefined ? configuredLog(config) : path.resolve(auditLog)
   const nothing = { log: null, verification: null, traffic: null, error: null }
-  if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
+  if (log === null || (auditLog === undefined && !fs.existsSync(log))) return nothing
   const key =
     auditKeyFile === undefined ? (configuredKey ?? (process.env.TCS_AUDIT_KEY || undefined)) : readKey(auditKeyFile)
   try {

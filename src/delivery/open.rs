@@ -66,7 +66,11 @@ pub fn open_delivery(
         {
             *source = CredentialsSource::Asked(credentials.clone());
         }
-        let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
+        let hooks = Arc::new(JsHooks::new(
+            config.rotation.hooks.clone(),
+            config.rotation.hooks_of.clone(),
+            completions.clone(),
+        ));
         let variables = Arc::new(JsVariables::new(completions.clone()));
         let sink = Arc::new(JsSink::new(completions.clone()));
         let shipper = {

@@ -95,6 +95,22 @@ impl NativeDelivery {
         });
     }
 
+    /// `getToolSecretBytes`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_bytes(
+        &self,
+        id: u32,
+        name: String,
+        variables: HashMap<String, String>,
+        max_age_seconds: Option<f64>,
+    ) {
+        let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
+        self.start_named(id, &name, |delivery, name| async move {
+            let bytes = delivery.read_bytes(&name, &variables, freshness).await?;
+            Ok(bytes.map_or(Outcome::Null, Outcome::Bytes))
+        });
+    }
+
     /// `getToolSecrets`.
     #[napi(catch_unwind)]
     pub fn get_tool_secrets(

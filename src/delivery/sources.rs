@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
+use delivery_core::config::reference_of;
 use delivery_core::resolver::Freshness;
 use delivery_core::source::runtime::Variables;
+use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use secret::error::{ErrorCode, SecretError};
-use secret::reference::Reference;
 
 use super::native::{NativeDelivery, secret};
 use crate::messages::Outcome;
+use crate::options;
 use crate::reports::versions::SecretVersions;
 
 #[napi]
@@ -37,16 +39,15 @@ impl NativeDelivery {
     pub fn get_reference_from_aws(
         &self,
         id: u32,
-        reference: String,
-        field: Option<String>,
-        version_stage: Option<String>,
+        #[napi(ts_arg_type = "unknown")] reference: Unknown<'_>,
         environment: Option<String>,
-    ) {
-        let reference = Reference::new(&reference, field.as_deref(), version_stage.as_deref())
-            .map_err(|why| SecretError::new(ErrorCode::SecretNameInvalid, format!("the reference {why}")));
+    ) -> napi::Result<()> {
+        let reference = reference_of(options::read(reference)?)
+            .map_err(|error| SecretError::new(ErrorCode::SecretNameInvalid, error.to_string()));
         self.start(id, |delivery| async move {
             delivery.get_reference_from_aws(&reference?, environment.as_deref()).await.map(secret)
         });
+        Ok(())
     }
 
     /// `getSecretFromEnvFile`.

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use cache::entry::{Entry, Hold};
 use delivery_core::delivery::HotPath;
-use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Result, ToNapiValue, TypeName, ValidateNapiValue};
-use napi::{Env, Error, Status, ValueType, sys};
+use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
+use napi::{Error, Status, ValueType, sys};
 use secret::error::SecretError;
 use secret::name::{MAX_NAME, MAX_PART, SecretName};
 use secret::value::SecretValue;
@@ -299,6 +299,28 @@ impl ToNapiValue for HeldList {
     }
 }
 
+/// The bytes of a secret on their way to JavaScript, as a `Uint8Array` with a buffer of its own.
+pub struct SecretBytes(pub Vec<u8>);
+
+impl ToNapiValue for SecretBytes {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
+        let length = bytes.0.len();
+        let (mut start, mut buffer, mut array) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is current.
+        check(unsafe { sys::napi_create_arraybuffer(env, length, &raw mut start, &raw mut buffer) })?;
+        if length > 0 {
+            // SAFETY: the new buffer has room for `length` bytes, and nobody else knows it yet.
+            unsafe { ptr::copy_nonoverlapping(bytes.0.as_ptr(), start.cast::<u8>(), length) };
+        }
+        let kind = sys::TypedarrayType::uint8_array;
+        // SAFETY: `buffer` is an array buffer of this length.
+        check(unsafe { sys::napi_create_typedarray(env, kind, length, buffer, 0, &raw mut array) })?;
+        Ok(array)
+    }
+}
+
 /// Secrets by type, on their way to JavaScript as an object.
 pub struct SecretMap(pub Vec<(String, SecretValue)>);
 
@@ -306,13 +328,32 @@ impl ToNapiValue for SecretMap {
     /// # Safety
     /// `env` must be the current environment.
     unsafe fn to_napi_value(env: sys::napi_env, map: Self) -> Result<sys::napi_value> {
-        let current = Env::from_raw(env);
-        let mut object = Object::new(&current)?;
-        for (name, value) in map.0 {
-            object.set(name, SecretText(value))?;
-        }
+        let mut object = ptr::null_mut();
         // SAFETY: `env` is current.
-        unsafe { ToNapiValue::to_napi_value(env, object) }
+        check(unsafe { sys::napi_create_object(env, &raw mut object) })?;
+        for (name, value) in map.0 {
+            let mut key = ptr::null_mut();
+            // SAFETY: `env` is current; the name outlives the call, and `value` is a value of `env`. The property is defined
+            // and not assigned: a field named `__proto__` would otherwise be lost.
+            unsafe {
+                let length = name.len().cast_signed();
+                check(sys::napi_create_string_utf8(env, name.as_ptr().cast(), length, &raw mut key))?;
+                let property = sys::napi_property_descriptor {
+                    utf8name: ptr::null(),
+                    name: key,
+                    method: None,
+                    getter: None,
+                    setter: None,
+                    value: strings::text(env, &value)?,
+                    attributes: sys::PropertyAttributes::writable
+                        | sys::PropertyAttributes::enumerable
+                        | sys::PropertyAttributes::configurable,
+                    data: ptr::null_mut(),
+                };
+                check(sys::napi_define_properties(env, object, 1, &raw const property))?;
+            }
+        }
+        Ok(object)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod compliance;
 pub mod explanation;
+pub mod finding;
 pub mod health;
 pub mod identity;
 pub mod metrics;

@@ -48,6 +48,50 @@ class AwsEndpoint {
     return request(`${this.url}/_control/secrets`, 'POST', secrets)
   }
 
+  /**
+   * Makes secrets in another account.
+   *
+   * @param {string} account
+   * @param {Record<string, string>} secrets
+   */
+  putIn(account, secrets) {
+    return request(`${this.url}/_control/accounts/${account}`, 'POST', secrets)
+  }
+
+  /**
+   * Makes a role that may be assumed.
+   *
+   * @param {string} arn
+   * @param {{ externalId?: string, trusts?: string[], lastsMs?: number }} [role] `trusts`: access key ids, or ARNs of roles.
+   */
+  role(arn, role = {}) {
+    return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
+  }
+
+  /** @param {string} arn Its sessions go on. */
+  removeRole(arn) {
+    return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')
+  }
+
+  /**
+   * What AWS answers to an operation.
+   *
+   * @param {string} operation
+   * @param {object} input
+   * @returns {Promise<any>}
+   */
+  async ask(operation, input) {
+    const headers = {
+      authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request',
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': `secretsmanager.${operation}`,
+    }
+    const answer = await fetch(this.url, { method: 'POST', headers, body: JSON.stringify(input) })
+    const said = await answer.json()
+    if (!answer.ok) throw new Error(`${operation}: ${said.__type ?? answer.status}`)
+    return said
+  }
+
   /** @param {string} name */
   remove(name) {
     return request(`${this.url}/_control/secrets/${encodeURIComponent(name)}`, 'DELETE')

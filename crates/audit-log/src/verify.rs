@@ -13,6 +13,7 @@ use crate::files::{FileId, Names, open_to_read};
 use crate::head::{Head, LENGTH, ParsedHead};
 use crate::inspect::{Anchor, Inspector, Place, Sums};
 use crate::link::{Hash, Key, Link};
+use crate::pause::Round;
 use crate::time::now;
 use crate::walk::Lines;
 
@@ -188,6 +189,8 @@ impl End {
     fn read(names: &Names, link: &Link) -> Result<Self> {
         let path = names.state();
         let state = open_to_read(&path)?;
+        // A process that is stopped in here keeps writers waiting.
+        let _round = Round::begin();
         if let Some(file) = &state {
             lock_shared(file, &path)?;
         }

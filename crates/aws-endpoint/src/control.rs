@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::faults::{Denial, Fault};
 use crate::state::{Calls, Shared, State, lock};
 use crate::store::{Keeper, RotationFunction, Value, Version};
+use crate::sts::Role;
 
 /// Returns the HTTP status and the JSON of the answer to a control request.
 pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json) -> (u16, Json) {
@@ -17,6 +18,8 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     match (method.as_str(), path) {
         ("POST", "reset") => {
             state.store.clear();
+            state.others.clear();
+            state.sts.clear();
             (state.store.lag, state.store.late) = (Duration::ZERO, Duration::ZERO);
             state.faults.clear();
             state.faults.allow_all();
@@ -31,6 +34,12 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
                     return (400, json!({ "error": error.1 }));
                 }
             }
+            done
+        }
+        ("POST", path) if path.starts_with("accounts/") => (of_account(&mut state, path, input), json!({})),
+        ("POST", "roles") => (role(&mut state, input), json!({})),
+        ("DELETE", path) if path.starts_with("roles/") => {
+            state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
             done
         }
         ("POST", "rotation-functions") => {
@@ -95,16 +104,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             state.faults.clear();
             done
         }
-        ("GET", path) if path.starts_with("secrets/") => match state.store.find(&named(path)) {
-            Ok((_, secret)) => {
-                let version = |(id, version): (&String, &Version)| {
-                    let (Value::Text(value) | Value::Binary(value)) = &version.value;
-                    json!({ "versionId": id, "value": value, "labels": version.stages, "wasLive": version.was_live })
-                };
-                (200, secret.versions.iter().map(version).collect())
-            }
-            Err(error) => (404, json!({ "error": error.1 })),
-        },
+        ("GET", path) if path.starts_with("secrets/") => versions(&state, &named(path)),
         ("DELETE", path) if path.starts_with("secrets/") => {
             let name = named(path);
             let found = state.store.remove(&name);
@@ -112,6 +112,45 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
         }
         _ => (404, json!({ "error": "no such control" })),
     }
+}
+
+/// Every version of a secret.
+fn versions(state: &State, name: &str) -> (u16, Json) {
+    match state.store.find(name) {
+        Ok((_, secret)) => {
+            let version = |(id, version): (&String, &Version)| {
+                let (Value::Text(value) | Value::Binary(value)) = &version.value;
+                json!({ "versionId": id, "value": value, "labels": version.stages, "wasLive": version.was_live })
+            };
+            (200, secret.versions.iter().map(version).collect())
+        }
+        Err(error) => (404, json!({ "error": error.1 })),
+    }
+}
+
+/// Makes the secrets of another account: `accounts/111122223333`. Gives the HTTP status.
+fn of_account(state: &mut State, path: &str, input: &Json) -> u16 {
+    let account = path.strip_prefix("accounts/").unwrap_or(path);
+    let Some(secrets) = input.as_object() else { return 400 };
+    let all = state.of_account(account, |state| {
+        let mut values = secrets.iter().map(|(name, value)| (name, value.as_str()));
+        values.all(|(name, value)| {
+            value.is_some_and(|value| state.store.upsert(name, Value::Text(value.to_owned())).is_ok())
+        })
+    });
+    if all { 200 } else { 400 }
+}
+
+/// Makes a role. Gives the HTTP status.
+fn role(state: &mut State, input: &Json) -> u16 {
+    let Some(arn) = input.get("arn").and_then(Json::as_str) else { return 400 };
+    let role = Role {
+        external_id: input.get("externalId").and_then(Json::as_str).map(str::to_owned),
+        trusts: strings(input.get("trusts")),
+        lasts: input.get("lastsMs").and_then(Json::as_u64).map(Duration::from_millis),
+    };
+    state.sts.put(arn, role);
+    200
 }
 
 /// Says who takes care of a secret. Gives the HTTP status.
@@ -129,7 +168,11 @@ fn keeper(state: &mut State, input: &Json) -> u16 {
 
 /// The name in `secrets/…`.
 fn named(path: &str) -> String {
-    percent_decode_str(path.strip_prefix("secrets/").unwrap_or(path)).decode_utf8_lossy().into_owned()
+    decoded(path.strip_prefix("secrets/").unwrap_or(path))
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn strings(json: Option<&Json>) -> Option<Vec<String>> {

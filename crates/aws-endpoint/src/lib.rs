@@ -4,6 +4,7 @@
 //! Each module uses only those before it:
 //! - `clock`: the only reader of time
 //! - `store`: secrets, versions and staging labels
+//! - `sts`: roles and their sessions
 //! - `faults`: injected delays, errors, malformed answers and denials
 //! - `state`: what all connections share
 //! - `operations`: the API's actions
@@ -17,8 +18,10 @@ mod operations;
 mod server;
 mod state;
 mod store;
+mod sts;
 
 pub use faults::Fault;
 pub use server::AwsEndpoint;
 pub use state::Calls;
 pub use store::Keeper;
+pub use sts::Role;

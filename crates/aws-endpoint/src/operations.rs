@@ -260,6 +260,7 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
 fn list(state: &State, input: &Json) -> ApiResult<Json> {
     let prefixes = name_filter(input).unwrap_or_default();
     let (names, next) = page(state, &prefixes, input, 100)?;
-    let secrets: Vec<Json> = names.iter().map(|name| json!({ "Name": name })).collect();
+    let secrets = names.iter().map(|name| describe(state, &json!({ "SecretId": name })));
+    let secrets = secrets.collect::<ApiResult<Vec<Json>>>()?;
     Ok(json!({ "SecretList": secrets, "NextToken": next }))
 }

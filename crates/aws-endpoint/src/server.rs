@@ -20,8 +20,9 @@ use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Denial, Fault};
 use crate::state::{Calls, Shared, lock};
-use crate::store::{ApiError, CURRENT, Keeper, RotationFunction, Value, Version, name_of, uuid};
-use crate::{control, operations};
+use crate::store::{ApiError, ApiResult, CURRENT, Keeper, RotationFunction, Value, Version, name_of, uuid};
+use crate::sts::{Caller, Role, form};
+use crate::{control, operations, sts};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -87,6 +88,35 @@ impl AwsEndpoint {
         }
     }
 
+    /// Does the same as [`AwsEndpoint::put`] in another account.
+    ///
+    /// # Panics
+    /// As [`AwsEndpoint::put`].
+    #[expect(clippy::panic, reason = "a test that gives AWS something impossible is wrong")]
+    pub fn put_in(&self, account: &str, name: &str, value: &str) {
+        let upsert = |state: &mut crate::state::State| state.store.upsert(name, Value::Text(value.into()));
+        if let Err(error) = lock(&self.shared).of_account(account, upsert) {
+            panic!("{}", error.1);
+        }
+    }
+
+    /// Has secrets made from now on be of `region`, and refuses signatures for others. Without it every region is served.
+    pub fn in_region(&self, region: &str) {
+        let mut state = lock(&self.shared);
+        region.clone_into(&mut state.store.region);
+        state.region = Some(region.to_owned());
+    }
+
+    /// Makes a role that may be assumed, or changes it.
+    pub fn role(&self, arn: &str, role: Role) {
+        lock(&self.shared).sts.put(arn, role);
+    }
+
+    /// Takes a role away. Its sessions go on.
+    pub fn remove_role(&self, arn: &str) {
+        lock(&self.shared).sts.remove(arn);
+    }
+
     /// Removes a secret at once, without marking it for deletion.
     pub fn remove(&self, name: &str) {
         lock(&self.shared).store.remove(name);
@@ -103,7 +133,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// Sets when the live version of a secret was created.
+    /// Sets when the versions of a secret that have labels were created.
     ///
     /// # Panics
     /// When there is no such secret.
@@ -245,10 +275,15 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         return Ok(response(status, json.to_string()));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if bytes.starts_with(b"Action=GetCallerIdentity&") {
-        return Ok(response(200, caller_identity(access_key_id(header("authorization")))));
-    }
-    let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
+    let key = access_key_id(header("authorization"));
+    let form = if bytes.starts_with(b"Action=") { Some(form(&bytes)) } else { None };
+    let operation = match form.as_ref().and_then(|form| form.get("Action")) {
+        Some(action) if action == "GetCallerIdentity" => {
+            return Ok(xml(lock(&shared).sts.answer(key, &form.unwrap_or_default())));
+        }
+        Some(action) => action.clone(),
+        None => header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned(),
+    };
     let secret =
         input.get("SecretId").or_else(|| input.get("Name")).and_then(Json::as_str).map(|id| name_of(id).to_owned());
     let action = {
@@ -263,10 +298,21 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
             &ApiError("MissingAuthenticationTokenException", "Request is missing Authentication Token".into()),
         ));
     }
+    // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html#signature-v4-troubleshooting-credential-scope>:
+    // "Credential should be scoped to a valid Region, not region-code". STS serves the region that it is asked in.
+    if form.is_none()
+        && lock(&shared).region.as_deref().is_some_and(|region| region != signed_region(header("authorization")))
+    {
+        let why = "Credential should be scoped to a valid region.";
+        return Ok(failure(400, &ApiError("InvalidSignatureException", why.into())));
+    }
     let is_lost = matches!(action, Some(Action::Lose));
     let on_its_way = if let Some(Action::Late(by)) = action { by } else { Duration::ZERO };
     match action {
         Some(Action::Delay(by)) => tokio::time::sleep(by).await,
+        Some(Action::Error { status, code, message }) if form.is_some() => {
+            return Ok(xml(sts::refused(status, &code, &message)));
+        }
         Some(Action::Error { status, code, message }) => {
             return Ok(response(status, json!({ "__type": code, "Message": message }).to_string()));
         }
@@ -278,15 +324,28 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         }
         Some(Action::Lose | Action::Late(_)) | None => {}
     }
-    let answer = operations::run(&mut lock(&shared), access_key_id(header("authorization")), &operation, &input);
+    let answer = match &form {
+        Some(form) => xml(lock(&shared).sts.answer(key, form)),
+        None => match run(&shared, key, &operation, &input) {
+            Ok(output) => response(200, output.to_string()),
+            Err(error) => failure(400, &error),
+        },
+    };
     tokio::time::sleep(on_its_way).await;
-    if is_lost {
-        return Err(io::Error::other("injected"));
-    }
-    Ok(match answer {
-        Ok(output) => response(200, output.to_string()),
-        Err(error) => failure(400, &error),
-    })
+    if is_lost { Err(io::Error::other("injected")) } else { Ok(answer) }
+}
+
+/// Carries out an operation in the account of whoever asks.
+fn run(shared: &Shared, access_key_id: &str, operation: &str, input: &Json) -> ApiResult<Json> {
+    let mut state = lock(shared);
+    let (account, identity) = match state.sts.caller(access_key_id) {
+        Caller::Known(account, identity) => (account.to_owned(), identity.to_owned()),
+        Caller::Expired => {
+            let why = "The security token included in the request is expired";
+            return Err(ApiError("ExpiredTokenException", why.into()));
+        }
+    };
+    state.of_account(&account, |state| operations::run(state, &identity, operation, input))
 }
 
 /// The identity in `AWS4-HMAC-SHA256 Credential=<access key id>/<scope>, …`.
@@ -295,18 +354,15 @@ fn access_key_id(authorization: &str) -> &str {
     credential.split('/').next().unwrap_or_default()
 }
 
-/// The answer of STS, whose protocol is another one.
-///
-/// # Source
-/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
-fn caller_identity(access_key_id: &str) -> String {
-    format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-         <Arn>arn:aws:iam::000000000000:user/{access_key_id}</Arn><UserId>AIDA</UserId><Account>000000000000</Account>\
-         </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata>\
-         </GetCallerIdentityResponse>",
-        uuid()
-    )
+/// The region in `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/…`.
+fn signed_region(authorization: &str) -> &str {
+    let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+    credential.split('/').nth(2).unwrap_or_default()
+}
+
+/// An answer of STS.
+fn xml((status, xml): (u16, String)) -> Response<Body> {
+    response(status, xml)
 }
 
 fn failure(status: u16, error: &ApiError) -> Response<Body> {

@@ -13,6 +13,7 @@ use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
+use secret::role::shown;
 use secret::value::SecretValue;
 
 /// The longest value AWS stores is 65,536 bytes; a binary one grows by a third in base64.
@@ -38,10 +39,13 @@ impl Aws {
         version: Option<String>,
         region: Option<&str>,
     ) -> Result<Fetched> {
-        let invalid = |why: &str| SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: {why}"));
+        let invalid = |why: &str| SecretError::new(ErrorCode::SourceResponseInvalid, format!("{}: {why}", shown(id)));
         let value = match (text, binary) {
             (Some(text), _) => SecretValue::new(text),
-            (None, Some(blob)) => SecretValue::new(STANDARD.encode(Zeroizing::new(blob.into_inner()))),
+            (None, Some(blob)) => {
+                let bytes = Zeroizing::new(blob.into_inner());
+                SecretValue::copied_binary(&Zeroizing::new(STANDARD.encode(&*bytes)))
+            }
             (None, None) => return Err(invalid("AWS answered without SecretString and SecretBinary")),
         };
         if value.len() > MAX_VALUE {
@@ -73,11 +77,11 @@ pub(crate) fn managed_by(tag: Tag) -> Option<String> {
 }
 
 pub(crate) fn missing(id: &str) -> SecretError {
-    SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: AWS has no such secret"))
+    SecretError::new(ErrorCode::SourceUnavailable, format!("{}: AWS has no such secret", shown(id)))
 }
 
 pub(crate) fn no_version_id(id: &str, operation: Operation) -> SecretError {
-    let why = format!("{id}: AWS {} gave no version id", operation.as_str());
+    let why = format!("{}: AWS {} gave no version id", shown(id), operation.as_str());
     SecretError::new(ErrorCode::SourceResponseInvalid, why)
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use crate::answer::{name_in, request_id, unix_ms};
 use crate::awake::within;
+use crate::call::There;
 use crate::classify::batch_entry;
 use crate::operation::Operation;
 use crate::source::Aws;
@@ -47,7 +48,7 @@ impl Aws {
             let (mut answers, mut twice) = (BatchAnswer::new(), Vec::new());
             self.collect(output, region, |name, arn, answer| {
                 // A name and an ARN of one secret may both be asked for: each has the answer.
-                for id in ids.iter().filter(|id| is_asked(id, &name, arn.as_deref())) {
+                for id in ids.iter().filter(|id| is_asked(&There(region).id(id), &name, arn.as_deref())) {
                     if answers.insert(id.clone(), answer.clone()).is_some() {
                         twice.push(id.clone());
                     }
@@ -60,8 +61,11 @@ impl Aws {
             Ok(answers)
         };
         let answered = self
-            .call(&self.regions, Operation::Batch, about, read, |client| {
-                client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec())).send()
+            .call(&self.regions, Operation::Batch, about, read, |client, there| {
+                client
+                    .batch_get_secret_value()
+                    .set_secret_id_list(Some(ids.iter().map(|id| there.id(id)).collect()))
+                    .send()
             })
             .await;
         Ok(answered.map_err(|error| batch_refused(error, about))?.unwrap_or_default())
@@ -93,7 +97,7 @@ impl Aws {
                 Ok((found, next))
             };
             let page = self
-                .call(&self.regions, Operation::Batch, prefix, read, |client| {
+                .call(&self.regions, Operation::Batch, prefix, read, |client, _| {
                     let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
                     page.set_next_token(token.clone()).send()
                 })
@@ -120,7 +124,7 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
     pub async fn list_one(&self) -> Result<()> {
         let read = |_: ListSecretsOutput, _: Option<&str>| Ok(());
-        let listed = self.call(self.primary(), Operation::List, "ListSecrets", read, |client| {
+        let listed = self.call(self.primary(), Operation::List, "ListSecrets", read, |client, _| {
             client.list_secrets().max_results(1).send()
         });
         listed.await.map(drop)
@@ -147,7 +151,7 @@ impl Aws {
             let (name, arn) = (name_in(&id).to_owned(), id.starts_with("arn:").then_some(id));
             let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
                 None => Ok(None),
-                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &name)),
+                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &name).of_request(request_id.as_deref())),
             };
             add(name, arn, answer);
         }

@@ -19,6 +19,8 @@ use crate::unreached::{Trace, Unreached};
 use secret::backoff::{Backoff, Jitter};
 use secret::caught::caught;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::reference::Arn;
+use secret::role::{divided, shown};
 
 /// The longest wait before the second attempt; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -43,13 +45,28 @@ type Attempted = std::result::Result<Result<Box<dyn Any + Send>>, Box<Failure>>;
 /// Begins one attempt with a region's client. Gets the region when it is a replica's.
 type Begin<'a> = dyn Fn(&Client, Option<&str>) -> Pin<Box<dyn Future<Output = Attempted> + Send + 'a>> + Sync + 'a;
 
+/// Where an attempt goes: the region of a replica, or `None` for the primary.
+#[derive(Clone, Copy)]
+pub(crate) struct There<'a>(pub(crate) Option<&'a str>);
+
+impl There<'_> {
+    /// What AWS is asked for there: an id without the role that asks. The ARN of a replica names the replica's region.
+    pub(crate) fn id(self, id: &str) -> String {
+        let (id, _) = divided(id);
+        match (self.0, Arn::parse(id)) {
+            (Some(region), Some(arn)) => arn.in_region(region),
+            _ => id.to_owned(),
+        }
+    }
+}
+
 /// What one call is about.
-struct Question<'a> {
+struct Question<'a, 'b> {
     operation: Operation,
     id: &'a str,
     /// Whether other regions can be asked in place of one that fails.
     others: bool,
-    begin: &'a Begin<'a>,
+    begin: &'a Begin<'b>,
 }
 
 impl Aws {
@@ -69,7 +86,7 @@ impl Aws {
         operation: Operation,
         id: &str,
         read: impl Fn(O, Option<&str>) -> Result<T> + Sync,
-        send: impl Fn(&Client) -> F + Sync,
+        send: impl Fn(&Client, There<'_>) -> F + Sync,
     ) -> Result<Option<T>>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -77,7 +94,7 @@ impl Aws {
         T: Send + 'static,
     {
         let begin = |client: &Client, replica: Option<&str>| -> Pin<Box<dyn Future<Output = Attempted> + Send + '_>> {
-            let (sent, read, replica) = (send(client), &read, replica.map(str::to_owned));
+            let (sent, read, replica) = (send(client, There(replica)), &read, replica.map(str::to_owned));
             // Boxed also because the SDK's futures are tens of kilobytes, which every calling future would hold.
             Box::pin(async move {
                 match sent.await {
@@ -86,19 +103,27 @@ impl Aws {
                 }
             })
         };
-        let answer = self.asked(regions, &Question { operation, id, others: regions.len() > 1, begin: &begin }).await?;
+        let answer = self.asked(regions, operation, id, &begin).await?;
         // It is the type that `begin` has put in.
         Ok(answer.and_then(|answer| answer.downcast().ok()).map(|answer| *answer))
     }
 
-    async fn asked(&self, regions: &[Region], question: &Question<'_>) -> Result<Option<Box<dyn Any + Send>>> {
-        let Question { id, others, .. } = *question;
+    async fn asked(
+        &self,
+        regions: &[Region],
+        operation: Operation,
+        id: &str,
+        begin: &Begin<'_>,
+    ) -> Result<Option<Box<dyn Any + Send>>> {
+        let others = regions.len() > 1;
         let other = self.elsewhere(id);
+        let id = &*shown(id);
         let (aws, regions) = match &other {
             Some(other) if others => (&**other, &other.regions[..]),
             Some(other) => (&**other, other.primary()),
             None => (self, regions),
         };
+        let question = Question { operation, id, others: regions.len() > 1, begin };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = aws.in_flight.acquire().await;
@@ -107,7 +132,7 @@ impl Aws {
                 if let Some(replica) = region.replica() {
                     tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
                 }
-                match aws.ask(region, question).await {
+                match aws.ask(region, &question).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
@@ -126,7 +151,7 @@ impl Aws {
 
     /// That AWS did not answer about `id` inside the deadline.
     pub fn timed_out(&self, id: &str) -> SecretError {
-        let after = self.timeout.as_millis();
+        let (after, id) = (self.timeout.as_millis(), &*shown(id));
         let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
         let late = SecretError::new(ErrorCode::SourceTimeout, why);
         match self.failing.lock().remove(id) {
@@ -140,7 +165,7 @@ impl Aws {
     async fn ask(
         &self,
         region: &Region,
-        question: &Question<'_>,
+        question: &Question<'_, '_>,
     ) -> std::result::Result<Box<dyn Any + Send>, Unanswered> {
         let Question { operation, id, others, .. } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
@@ -179,7 +204,7 @@ impl Aws {
                         if refusal.is_of_credentials() {
                             self.calls.count(operation, Some(&error));
                             // Nothing is known of the region, and another one would not know this identity either.
-                            return Err(Unanswered::Failed(error, Nature::Systemic));
+                            return Err(Unanswered::Failed(error, refusal.nature()));
                         }
                         (error, refusal.nature())
                     }
@@ -208,7 +233,7 @@ impl Aws {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time, or the client cannot be made.
-    async fn attempt(&self, region: &Region, question: &Question<'_>) -> Result<Attempted> {
+    async fn attempt(&self, region: &Region, question: &Question<'_, '_>) -> Result<Attempted> {
         let id = question.id;
         loop {
             self.take_token(id).await?;
@@ -227,10 +252,11 @@ impl Aws {
                 Attempt::TimedOut => {
                     // The connection may be dead, and with it those that were idle as long.
                     connections.renew(pool);
-                    return Ok(Err(Box::new(match (trace.unanswered(), self.identity.late()) {
-                        (Some(destination), _) => late(Unreached::late(destination)),
-                        (None, Some(problem)) => late(problem),
-                        (None, None) => late("no answer in time"),
+                    let identity = &self.identity;
+                    return Ok(Err(Box::new(match (identity.late_role(), trace.unanswered(), identity.late()) {
+                        (Some(problem), ..) | (None, None, Some(problem)) => late(problem),
+                        (None, Some(destination), _) => late(Unreached::late(destination)),
+                        (None, None, None) => late("no answer in time"),
                     })));
                 }
                 Attempt::Frozen => {

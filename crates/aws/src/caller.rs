@@ -6,14 +6,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sts::Client;
 
 use crate::classify::{Failure, classify};
-use crate::client::{self, KeepBodiesOutOfLogs};
-use crate::sdk::Place;
+use crate::client;
+use crate::sdk::{KeepBodiesOutOfLogs, Place};
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 
 const DEADLINE: Duration = Duration::from_secs(3);
-/// With an endpoint of one's own for Secrets Manager, AWS's STS need not be there.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
 
 /// The identity of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +28,14 @@ impl Aws {
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`.
     pub async fn caller(&self) -> Result<Option<Caller>> {
-        let variables = &self.config.variables;
-        if self.config.endpoint.is_some() && !ENDPOINTS.iter().any(|name| variables.contains_key(*name)) {
+        let config = &self.config;
+        // A role cannot have been assumed without.
+        let has_sts = config.names_sts() || (config.assume_role.is_some() && config.endpoint_of_sts().is_some());
+        if config.endpoint.is_some() && !has_sts {
             return Ok(None);
         }
-        let (shared, _) = client::shared(&self.config, &self.identity, Place::Other).await?;
+        let place = if config.assume_role.is_some() { Place::Sts } else { Place::Other };
+        let (shared, _) = client::shared(config, &self.identity, place).await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(DEADLINE)

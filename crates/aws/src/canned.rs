@@ -15,9 +15,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use parking_lot::Mutex;
 
-use crate::client::KeepBodiesOutOfLogs;
 use crate::connections::{Connections, Tls};
 use crate::proxy::Proxies;
+use crate::sdk::KeepBodiesOutOfLogs;
 use crate::sdk::tls_context;
 use crate::settings::AwsSettings;
 use crate::source::Aws;

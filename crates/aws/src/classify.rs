@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use crate::body::TooLong;
 pub(super) use crate::codes::Nature;
 use crate::codes::{by_code, is_throttling, is_unaccepted, refused_action, shown_code};
-use crate::identity_problem::Problem;
+use crate::identity_problem::{Problem, Sort as ProblemSort};
 use crate::skew;
 use crate::unreached::Unreached;
 use network::chain;
@@ -67,6 +67,21 @@ impl Refusal {
         if self.nature == Nature::Answer { error.about_one_request() } else { error }
     }
 
+    /// The reason.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What was below it.
+    pub(super) fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
+
+    /// Whether nothing answered in time.
+    pub(super) fn is_late(&self) -> bool {
+        self.code == ErrorCode::SourceTimeout
+    }
+
     pub(super) fn nature(&self) -> Nature {
         self.nature
     }
@@ -117,9 +132,13 @@ where
         },
         other => match chain(other).find_map(|link| link.downcast_ref::<Problem>()) {
             Some(problem) => {
-                let code = if problem.is_late { ErrorCode::SourceTimeout } else { ErrorCode::SourceUnavailable };
-                let meaning = (code, problem.message.clone(), Nature::Systemic);
-                let (cause, sort) = (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.is_missing });
+                let meaning = match problem.sort {
+                    ProblemSort::Refused => (ErrorCode::RoleNotAssumed, problem.message.clone(), Nature::Answer),
+                    ProblemSort::Late => (ErrorCode::SourceTimeout, problem.message.clone(), Nature::Systemic),
+                    _ => (ErrorCode::SourceUnavailable, problem.message.clone(), Nature::Systemic),
+                };
+                let (cause, sort) =
+                    (problem.cause.clone(), Sort::NoCredentials { is_missing: problem.sort == ProblemSort::Missing });
                 Refusal { cause, sort, ..Refusal::new(meaning) }
             }
             None => unreached(other),

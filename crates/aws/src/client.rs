@@ -3,15 +3,10 @@
 use aws_config::identity::IdentityCache;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
-use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::connections::Connections;
 use crate::identity::Identity;
-use crate::sdk::{self, Place, Profiles};
+use crate::sdk::{self, KeepBodiesOutOfLogs, Place, Profiles};
 use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -71,32 +66,4 @@ pub(super) async fn shared(
         // The identity keeps them, for all clients together.
         .identity_cache(IdentityCache::no_cache());
     Ok((sdk::load(loader).await, connections))
-}
-
-/// Removes the SDK's "this output is sensitive" mark from each call.
-///
-/// With the mark the SDK asks the C environment for `LOG_SENSITIVE_BODIES` on each answer, from its own thread (rule
-/// 3). Without it the SDK would log bodies at TRACE, which this build compiles out (`max_level_debug` in Cargo.toml).
-#[derive(Debug)]
-pub(super) struct KeepBodiesOutOfLogs;
-
-const _: () = assert!(
-    matches!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::DEBUG),
-    "TRACE must stay compiled out: the AWS SDK would print secrets"
-);
-
-#[dyn_dispatch_hint]
-impl Intercept for KeepBodiesOutOfLogs {
-    fn name(&self) -> &'static str {
-        "KeepBodiesOutOfLogs"
-    }
-
-    fn read_before_execution(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        bag: &mut ConfigBag,
-    ) -> std::result::Result<(), BoxError> {
-        bag.interceptor_state().unset::<SensitiveOutput>();
-        Ok(())
-    }
 }

@@ -38,10 +38,10 @@ impl Aws {
         let replicas: Vec<ReplicaRegionType> = new.replicas.iter().map(replica).collect();
         let read =
             |output: CreateSecretOutput, _: Option<&str>| Ok(output.version_id.unwrap_or_else(|| token.to_owned()));
-        let created = self.call(self.primary(), Operation::Create, id, read, |client| {
+        let created = self.call(self.primary(), Operation::Create, id, read, |client, there| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
-            let request = client.create_secret().name(id).client_request_token(token);
+            let request = client.create_secret().name(there.id(id)).client_request_token(token);
             let request = request.set_kms_key_id(new.kms_key.clone()).set_description(new.description.clone());
             let request = request.set_add_replica_regions((!replicas.is_empty()).then(|| replicas.clone()));
             request.secret_string(text).set_tags(Some(tags.clone())).send()

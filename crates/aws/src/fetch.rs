@@ -31,9 +31,9 @@ impl Aws {
             let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
             Ok(Fetched { created_unix_ms: created, request_id, ..fetched })
         };
-        self.call(&self.regions, Operation::Get, id, read, |client| {
+        self.call(&self.regions, Operation::Get, id, read, |client, there| {
             // Policies may demand that the stage is named (decision D30).
-            client.get_secret_value().secret_id(id).version_stage(CURRENT).send()
+            client.get_secret_value().secret_id(there.id(id)).version_stage(CURRENT).send()
         })
         .await
     }

@@ -2,6 +2,7 @@
 //! reads go on with those that are still good, and read anew after a failure: who signed in meanwhile is let in.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +12,14 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
-use crate::identity_problem::{Problem, has_keys};
+use crate::assume::{self, assume};
+use crate::identity_problem::{Problem, Sort, has_keys};
 use crate::sdk::{self, Place, Profiles};
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
+use secret::role::Role;
 
 /// This long before they end, credentials are renewed behind the readers.
 const AHEAD: Duration = Duration::from_mins(5);
@@ -25,6 +29,8 @@ const ENDLESS: Duration = Duration::from_mins(15);
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Without credentials, nothing is asked for this long after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
+const RENEWAL: Duration = Duration::from_secs(20);
 
 /// The credentials of a delivery. Clones are the same.
 #[derive(Clone)]
@@ -33,6 +39,8 @@ pub(crate) struct Identity(Arc<Shared>);
 struct Shared {
     config: Arc<AwsSettings>,
     clock: Clock,
+    /// The role whose credentials these are, and who assumes it.
+    role: Option<(Arc<Role>, Identity)>,
     held: Mutex<Held>,
     /// One load at a time.
     loading: AsyncMutex<()>,
@@ -55,8 +63,23 @@ struct Loaded {
 }
 
 impl Identity {
+    /// That of a delivery: `aws.assumeRole`, where it is given, else what the chain finds.
     pub(crate) fn new(config: Arc<AwsSettings>, clock: Clock) -> Self {
-        Self(Arc::new(Shared { config, clock, held: Mutex::default(), loading: AsyncMutex::default() }))
+        let role = config.assume_role.clone();
+        let found = Self::of(config.clone(), clock, None);
+        match role {
+            Some(role) => found.assuming(role, config),
+            None => found,
+        }
+    }
+
+    /// That of `role`, which this identity assumes.
+    pub(crate) fn assuming(&self, role: Arc<Role>, config: Arc<AwsSettings>) -> Self {
+        Self::of(config, self.0.clock.clone(), Some((role, self.clone())))
+    }
+
+    fn of(config: Arc<AwsSettings>, clock: Clock, role: Option<(Arc<Role>, Self)>) -> Self {
+        Self(Arc::new(Shared { config, clock, role, held: Mutex::default(), loading: AsyncMutex::default() }))
     }
 
     /// Forgets the credentials: AWS did not accept them, so the next request reads them anew.
@@ -66,7 +89,20 @@ impl Identity {
 
     /// That the credentials did not arrive in time, where there are none.
     pub(crate) fn late(&self) -> Option<Problem> {
-        self.0.held.lock().credentials.is_none().then(|| Problem::late(&self.0.config))
+        if self.0.held.lock().credentials.is_some() {
+            return None;
+        }
+        Some(match &self.0.role {
+            Some((role, base)) => base.late().unwrap_or_else(|| assume::late(role)),
+            None => Problem::late(&self.0.config),
+        })
+    }
+
+    /// That STS did not give a role's credentials in time, where it is what is waited for.
+    pub(crate) fn late_role(&self) -> Option<Problem> {
+        let (role, base) = self.0.role.as_ref()?;
+        let is_asked = self.0.held.lock().credentials.is_none() && base.0.held.lock().credentials.is_some();
+        is_asked.then(|| assume::late(role))
     }
 
     /// Ends what is under way, and forgets everything.
@@ -75,11 +111,14 @@ impl Identity {
         if let Some(renewal) = held.renewal {
             renewal.abort();
         }
+        if let Some((_, base)) = &self.0.role {
+            base.close();
+        }
     }
 
     /// Whether nothing names any credentials.
     pub(crate) async fn is_missing(&self) -> bool {
-        Box::pin(self.credentials()).await.is_err_and(|problem| problem.is_missing)
+        Box::pin(self.credentials()).await.is_err_and(|problem| problem.sort == Sort::Missing)
     }
 
     async fn credentials(&self) -> Result<Credentials, Problem> {
@@ -103,8 +142,12 @@ impl Identity {
                 let this = self.clone();
                 let renewal = tokio::spawn(async move {
                     let _one = this.0.loading.lock().await;
-                    if let Err(problem) = this.renew().await {
-                        tracing::warn!("AWS credentials could not be renewed before they end: {problem}");
+                    match timeout(RENEWAL, this.renew()).await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(problem)) => {
+                            tracing::warn!("AWS credentials could not be renewed before they end: {problem}");
+                        }
+                        Err(_) => tracing::warn!("AWS credentials were not renewed within {RENEWAL:?}"),
                     }
                 });
                 held.renewal = Some(renewal.abort_handle());
@@ -148,6 +191,9 @@ impl Identity {
     /// Reads files and asks services anew: nothing of an earlier load is reused.
     async fn load(&self) -> Result<Credentials, Problem> {
         let config = &self.0.config;
+        if let Some((role, base)) = &self.0.role {
+            return assumed(config, role, base).await;
+        }
         match &config.credentials {
             Some(CredentialsSource::Fixed(given)) => return Ok(signing(given)),
             Some(CredentialsSource::Asked(service)) => {
@@ -171,6 +217,24 @@ impl Identity {
             Err(error) => Err(Problem::of(&error, config, &profiles, &connections).await),
         }
     }
+}
+
+/// The credentials of `role`, which `base` assumes. Boxed, because `base` may be that of a role as well.
+fn assumed<'a>(
+    config: &'a AwsSettings,
+    role: &'a Role,
+    base: &'a Identity,
+) -> Pin<Box<dyn Future<Output = Result<Credentials, Problem>> + Send + 'a>> {
+    Box::pin(async move {
+        match assume(config, role, base.credentials().await?).await {
+            // They may have been replaced.
+            Err(problem) if problem.sort == Sort::Unaccepted => {
+                base.forget();
+                assume(config, role, base.credentials().await?).await
+            }
+            assumed => assumed,
+        }
+    })
 }
 
 fn signing(given: &AwsCredentials) -> Credentials {

@@ -20,14 +20,26 @@ const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
 /// How many names of profiles a message lists.
 const LISTED: usize = 8;
 
+/// What follows from a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// They may be there the next time.
+    Passing,
+    /// Nothing at all names any.
+    Missing,
+    /// They did not arrive in time.
+    Late,
+    /// STS refused a role.
+    Refused,
+    /// STS did not accept the credentials with which it was asked for a role.
+    Unaccepted,
+}
+
 /// Why there are no credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) message: String,
-    /// Whether nothing at all names any.
-    pub(crate) is_missing: bool,
-    /// Whether they did not arrive in time.
-    pub(crate) is_late: bool,
+    pub(crate) sort: Sort,
     pub(crate) cause: Option<Cause>,
 }
 
@@ -41,7 +53,7 @@ impl Error for Problem {}
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_missing: false, is_late: false, cause: None }
+        Self { message: message.into(), sort: Sort::Passing, cause: None }
     }
 
     /// They did not arrive in time.
@@ -50,7 +62,10 @@ impl Problem {
             Some(_) => "aws.credentials, the service's own function, did not settle".to_owned(),
             None => "no place that names some answered (a credential_process, SSO, STS, a container or EC2)".to_owned(),
         };
-        Self { is_late: true, ..Self::new(format!("AWS credentials did not arrive in time: {from} (aws.timeoutMs)")) }
+        Self {
+            sort: Sort::Late,
+            ..Self::new(format!("AWS credentials did not arrive in time: {from} (aws.timeoutMs)"))
+        }
     }
 
     /// The chosen profile is not there, or cannot be read.
@@ -101,7 +116,8 @@ impl Problem {
             }
         };
         let asked_for = profiles.chosen.is_some() && !has_keys(config);
-        Self { message, is_missing: is_missing && !asked_for, is_late: false, cause }
+        let sort = if is_missing && !asked_for { Sort::Missing } else { Sort::Passing };
+        Self { sort, cause, ..Self::new(message) }
     }
 }
 

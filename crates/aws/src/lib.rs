@@ -8,19 +8,20 @@
 //! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
 //!   its request was signed, and why there is none
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
-//! - `identity_problem`, `identity`: the credentials that all clients share, and why there are none
-//! - `codes`, `classify`: what AWS's errors mean
+//! - `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
+//! - `assume`, `identity`: roles that are assumed, and the credentials that all clients share
 //! - `client`, `region`: one client for each region, with its breaker
 //! - `source`: the regions and limits together ([`Aws`])
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
-//! - `fetch`, `batch`, `staging`, `create`, `remove`: the operations
+//! - `fetch`, `batch`, `list`, `staging`, `create`, `remove`: the operations
 //! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
 
 mod answer;
+mod assume;
 mod awake;
 mod batch;
 mod body;
@@ -36,6 +37,7 @@ mod create;
 mod fetch;
 mod identity;
 mod identity_problem;
+mod list;
 mod operation;
 pub mod permission;
 pub mod proxy;
@@ -59,6 +61,7 @@ pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use create::NewSecret;
+pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use queue::{Message, Queue};
 pub use region::RegionState;

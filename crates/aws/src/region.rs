@@ -34,6 +34,8 @@ pub(super) struct Region {
 pub struct RegionState {
     /// The region's name; `None` when the profile decides.
     pub region: Option<String>,
+    /// The ARN of the role that asks it, where a reference names one.
+    pub role: Option<Box<str>>,
     /// Whether calls to it are let through.
     pub breaker: BreakerState,
 }
@@ -83,6 +85,6 @@ impl Region {
             Some(replica) => Some(replica.region.clone()),
             None => self.config.region.clone(),
         };
-        RegionState { region, breaker: self.breaker.state_now() }
+        RegionState { region, role: None, breaker: self.breaker.state_now() }
     }
 }

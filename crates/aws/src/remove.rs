@@ -21,8 +21,8 @@ impl Aws {
         let read = |output: DeleteSecretOutput, _: Option<&str>| {
             Ok(unix_ms(output.deletion_date.as_ref()).unwrap_or_default())
         };
-        self.call(self.primary(), Operation::Delete, id, read, |client| {
-            client.delete_secret().secret_id(id).recovery_window_in_days(i64::from(days)).send()
+        self.call(self.primary(), Operation::Delete, id, read, |client, there| {
+            client.delete_secret().secret_id(there.id(id)).recovery_window_in_days(i64::from(days)).send()
         })
         .await
     }
@@ -36,7 +36,9 @@ impl Aws {
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html>
     pub async fn restore(&self, id: &str) -> Result<Option<()>> {
         let read = |_: RestoreSecretOutput, _: Option<&str>| Ok(());
-        self.call(self.primary(), Operation::Restore, id, read, |client| client.restore_secret().secret_id(id).send())
-            .await
+        self.call(self.primary(), Operation::Restore, id, read, |client, there| {
+            client.restore_secret().secret_id(there.id(id)).send()
+        })
+        .await
     }
 }

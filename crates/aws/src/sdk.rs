@@ -16,8 +16,13 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 use files::File;
@@ -85,6 +90,8 @@ pub(crate) enum Place<'a> {
     Replica(&'a FailoverRegion),
     /// Another service, in the primary region: `aws.endpoint` is not its own.
     Other,
+    /// STS, in the primary region: a stand-in on this machine has it as well.
+    Sts,
 }
 
 /// A loader of the SDK's configuration.
@@ -95,6 +102,7 @@ pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Pla
         Place::Primary => (config.region.as_ref(), config.endpoint.as_ref()),
         Place::Replica(replica) => (Some(&replica.region), replica.endpoint.as_ref()),
         Place::Other => (config.region.as_ref(), None),
+        Place::Sts => (config.region.as_ref(), config.endpoint_of_sts()),
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .env(environment(config, matches!(place, Place::Replica(_))))
@@ -199,4 +207,32 @@ async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Removes the SDK's "this output is sensitive" mark from each call.
+///
+/// With the mark the SDK asks the C environment for `LOG_SENSITIVE_BODIES` on each answer, from its own thread (rule
+/// 3). Without it the SDK would log bodies at TRACE, which this build compiles out (`max_level_debug` in Cargo.toml).
+#[derive(Debug)]
+pub(crate) struct KeepBodiesOutOfLogs;
+
+const _: () = assert!(
+    matches!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::DEBUG),
+    "TRACE must stay compiled out: the AWS SDK would print secrets"
+);
+
+#[dyn_dispatch_hint]
+impl Intercept for KeepBodiesOutOfLogs {
+    fn name(&self) -> &'static str {
+        "KeepBodiesOutOfLogs"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        bag.interceptor_state().unset::<SensitiveOutput>();
+        Ok(())
+    }
 }

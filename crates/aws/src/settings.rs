@@ -10,6 +10,7 @@ use network::{Bundle, Trust};
 
 use crate::proxy::Proxies;
 use secret::error::Result;
+use secret::role::Role;
 use secret::value::SecretValue;
 
 /// AWS Secrets Manager.
@@ -23,6 +24,8 @@ pub struct AwsSettings {
     pub profile: Option<String>,
     /// Credentials instead of the standard chain.
     pub credentials: Option<CredentialsSource>,
+    /// The role that all secrets are read as which name no other one.
+    pub assume_role: Option<Arc<Role>>,
     /// One deadline for a whole read, retries included.
     pub timeout: Duration,
     /// Deadline for opening a connection.
@@ -64,6 +67,7 @@ impl Default for AwsSettings {
             endpoint: None,
             profile: None,
             credentials: None,
+            assume_role: None,
             timeout: Duration::from_millis(4500),
             connect_timeout: Duration::from_secs(1),
             max_attempts: 3,
@@ -111,12 +115,23 @@ impl AwsSettings {
         self.region.as_deref().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
     }
 
+    /// Whether variables say where STS is.
+    pub(crate) fn names_sts(&self) -> bool {
+        ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].iter().any(|name| self.variables.contains_key(*name))
+    }
+
+    /// Where STS is, unless variables or AWS say so: a stand-in on this machine for Secrets Manager has STS as well.
+    pub(crate) fn endpoint_of_sts(&self) -> Option<&String> {
+        self.endpoint.as_ref().filter(|endpoint| is_on_this_machine(endpoint) && !self.names_sts())
+    }
+
     /// The same for another region. An endpoint belongs to its own region, unless it is on this machine: a stand-in answers for
     /// all of them.
     #[must_use]
     pub fn of_region(&self, region: &str) -> Self {
-        let mut other = Self { region: Some(region.to_owned()), failover: Vec::new(), ..self.clone() };
+        let mut other = Self { region: Some(region.to_owned()), ..self.clone() };
         other.is_elsewhere = true;
+        other.failover.retain(|replica| replica.region != region);
         other.endpoint = other.endpoint.filter(|endpoint| is_on_this_machine(endpoint));
         for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
             if other.variables.get(variable).is_some_and(|endpoint| !is_on_this_machine(endpoint)) {

@@ -18,10 +18,16 @@ use secret::error::SecretError;
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
 use secret::reference::Arn;
+use secret::role::{Role, divided};
 
 /// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
 /// reads opened hundreds of them.
 const MAX_IN_FLIGHT: usize = 64;
+/// The most other regions and roles that clients are kept for: references can be made while a service runs.
+const MOST_ELSEWHERE: usize = 256;
+
+/// A region and the key of a role; empty: the own one.
+type Place = (Box<str>, Box<str>);
 
 /// AWS Secrets Manager as a source. Clients are made on first use: constructing a delivery does no I/O.
 pub struct Aws {
@@ -40,8 +46,10 @@ pub struct Aws {
     account: OnceLock<String>,
     pub(crate) config: Arc<AwsSettings>,
     clock: Clock,
-    /// Other regions that ARNs named.
-    elsewhere: Mutex<BTreeMap<Box<str>, Arc<Self>>>,
+    /// Other regions that ARNs named, and other roles that references named.
+    elsewhere: Mutex<BTreeMap<Place, Arc<Self>>>,
+    /// The identities of roles that references named.
+    roles: Mutex<BTreeMap<Box<str>, Identity>>,
     pub(crate) freezes: &'static Freezes,
     #[cfg(feature = "simulation")]
     pub(crate) simulated: Option<(Arc<dyn SimulatedAws>, Freezes)>,
@@ -57,6 +65,8 @@ impl Aws {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
         let regions = Region::all(config, &identity, clock);
+        let account = config.assume_role.as_ref().map(|role| role.account().to_owned());
+        let account = account.map_or_else(OnceLock::new, OnceLock::from);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
             identity,
@@ -69,29 +79,51 @@ impl Aws {
             in_flight,
             calls: Arc::default(),
             failing: Mutex::default(),
-            account: OnceLock::new(),
+            account,
             config: config.clone(),
             clock: clock.clone(),
             elsewhere: Mutex::default(),
+            roles: Mutex::default(),
             freezes: Freezes::process(),
             #[cfg(feature = "simulation")]
             simulated: None,
         }
     }
 
-    /// The client of another region, where `id` is an ARN that names one. AWS does not route by ARN: elsewhere the answer is that
-    /// there is no such secret, or that it is denied. It has limits and breakers of its own.
+    /// The client of another region, where `id` is an ARN that names one, and of another role, where one stands behind it. AWS does
+    /// not route by ARN: elsewhere the answer is that there is no such secret, or that it is denied. It has limits and breakers of
+    /// its own, and a role has credentials of its own.
     pub(crate) fn elsewhere(&self, id: &str) -> Option<Arc<Self>> {
-        let region = Arn::parse(id)?.region;
-        if self.config.own_region() == Some(region) {
+        let (id, key) = divided(id);
+        let region = Arn::parse(id).map(|arn| arn.region).filter(|region| self.config.own_region() != Some(region));
+        if region.is_none() && key.is_none() {
             return None;
         }
+        let place = (region.unwrap_or_default().into(), key.unwrap_or_default().into());
         let mut elsewhere = self.elsewhere.lock();
-        let other = elsewhere.entry(region.into()).or_insert_with(|| {
-            let settings = Arc::new(self.config.of_region(region));
-            Arc::new(Self { calls: self.calls.clone(), ..Self::of(&settings, self.identity.clone(), &self.clock) })
+        if elsewhere.len() >= MOST_ELSEWHERE && !elsewhere.contains_key(&place) {
+            // Calls that are under way keep theirs; connections that nothing uses end with the last of them.
+            elsewhere.clear();
+            self.roles.lock().clear();
+        }
+        let other = elsewhere.entry(place).or_insert_with(|| {
+            let settings = region.map_or_else(|| self.config.clone(), |region| Arc::new(self.config.of_region(region)));
+            let identity = key.map_or_else(|| self.identity.clone(), |key| self.role(key, &settings));
+            Arc::new(Self { calls: self.calls.clone(), ..Self::of(&settings, identity, &self.clock) })
         });
         Some(other.clone())
+    }
+
+    /// The identity of a role, for all regions in which it reads: STS is asked in the own region, where that is known.
+    fn role(&self, key: &str, settings: &Arc<AwsSettings>) -> Identity {
+        let mut roles = self.roles.lock();
+        let identity = roles.entry(key.into()).or_insert_with(|| {
+            // What is no role is refused by STS, and never read by the own identity instead.
+            let role = Role::of_key(key).unwrap_or_else(|| Role { arn: key.into(), ..Role::default() });
+            let place = if self.config.own_region().is_some() { &self.config } else { settings };
+            self.identity.assuming(Arc::new(role), place.clone())
+        });
+        identity.clone()
     }
 
     /// Whether an ARN is of the own account, as far as that is known, and of the own region.
@@ -123,6 +155,7 @@ impl Aws {
     pub(crate) fn note_account(&self, asked: &str, arn: Option<&str>) {
         if self.account.get().is_none()
             && !asked.starts_with("arn:")
+            && divided(asked).1.is_none()
             && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
         {
             self.account.get_or_init(|| account.to_owned());
@@ -147,7 +180,11 @@ impl Aws {
     /// The state of each region, the primary first, then its replicas, then those that ARNs named.
     pub fn regions(&self) -> Vec<RegionState> {
         let own = self.regions.iter().map(Region::state);
-        let elsewhere: Vec<RegionState> = self.elsewhere.lock().values().flat_map(|other| other.regions()).collect();
+        let elsewhere = self.elsewhere.lock();
+        let elsewhere = elsewhere.iter().flat_map(|((_, key), other)| {
+            let role = key.split(';').next().filter(|arn| !arn.is_empty());
+            other.regions().into_iter().map(move |state| RegionState { role: role.map(Into::into), ..state })
+        });
         own.chain(elsewhere).collect()
     }
 

@@ -101,8 +101,8 @@ impl Aws {
             let (value, id) = (fetched.value, version.to_owned());
             Ok(Version { value, is_binary, id, labels, created_unix_ms: created, arn })
         };
-        self.call(self.primary(), Operation::Get, id, read, |client| {
-            let request = client.get_secret_value().secret_id(id);
+        self.call(self.primary(), Operation::Get, id, read, |client, there| {
+            let request = client.get_secret_value().secret_id(there.id(id));
             match which {
                 Which::Label(label) => request.version_stage(label),
                 Which::Id(version) => request.version_id(version),
@@ -133,8 +133,10 @@ impl Aws {
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })
         };
-        self.call(self.primary(), Operation::Describe, id, read, |client| client.describe_secret().secret_id(id).send())
-            .await
+        self.call(self.primary(), Operation::Describe, id, read, |client, there| {
+            client.describe_secret().secret_id(there.id(id)).send()
+        })
+        .await
     }
 
     /// Adds `value` as a version labelled AWSPENDING, which no reader asks for. `token` becomes its id, so that a
@@ -158,10 +160,10 @@ impl Aws {
         let read = |output: PutSecretValueOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Put))
         };
-        let put = self.call(self.primary(), Operation::Put, id, read, |client| {
+        let put = self.call(self.primary(), Operation::Put, id, read, |client, there| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();
-            let request = client.put_secret_value().secret_id(id).client_request_token(token);
+            let request = client.put_secret_value().secret_id(there.id(id)).client_request_token(token);
             request.secret_string(text).version_stages(label).send()
         });
         put.await?.ok_or_else(|| missing(id))
@@ -181,8 +183,8 @@ impl Aws {
             Operation::Label,
             id,
             |_, _| Ok(()),
-            |client| {
-                let request = client.update_secret_version_stage().secret_id(id).version_stage(label);
+            |client, there| {
+                let request = client.update_secret_version_stage().secret_id(there.id(id)).version_stage(label);
                 let request = request.set_remove_from_version_id(from.map(str::to_owned));
                 request.set_move_to_version_id(to.map(str::to_owned)).send()
             },
@@ -201,8 +203,8 @@ impl Aws {
         let read = |output: RotateSecretOutput, _: Option<&str>| {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Rotate))
         };
-        let started = self.call(self.primary(), Operation::Rotate, id, read, |client| {
-            client.rotate_secret().secret_id(id).client_request_token(token).rotate_immediately(true).send()
+        let started = self.call(self.primary(), Operation::Rotate, id, read, |client, there| {
+            client.rotate_secret().secret_id(there.id(id)).client_request_token(token).rotate_immediately(true).send()
         });
         started.await?.ok_or_else(|| missing(id))
     }
@@ -222,7 +224,7 @@ impl Aws {
                 SecretError::new(ErrorCode::SourceResponseInvalid, "AWS GetRandomPassword gave no password")
             })
         };
-        let given = self.call(self.primary(), Operation::Random, ABOUT, read, |client| {
+        let given = self.call(self.primary(), Operation::Random, ABOUT, read, |client, _| {
             let request = client.get_random_password().password_length(i64::from(length));
             request.exclude_punctuation(true).include_space(false).require_each_included_type(true).send()
         });

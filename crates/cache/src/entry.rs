@@ -175,6 +175,13 @@ impl Entry {
         self.doubted(deadlines, self.doubted_by.clone())
     }
 
+    /// The same copy where nothing says that it was not dropped: from now on it only answers for a failing AWS.
+    pub fn unconfirmed(&self, now: Moment) -> Arc<Self> {
+        let copy = self.with(Deadlines { fresh_until: self.deadlines.fresh_until.min(now), ..self.deadlines });
+        copy.note_use();
+        copy
+    }
+
     /// The same value with other deadlines, doubted by an older version.
     pub fn doubted(&self, deadlines: Deadlines, by: Option<Arc<str>>) -> Arc<Self> {
         let (value, version) = (self.value.clone(), self.version_id.clone());
@@ -200,9 +207,15 @@ impl Entry {
         }
     }
 
-    /// Whether it was first seen after a question of then was asked, so that neither is later than the other.
-    pub fn was_seen_since(&self, asked: Moment) -> bool {
-        self.seen.get() >= asked
+    /// The same copy, doubted by an older version that AWS gave another instance, which asked at `asked`; `None` when that may have
+    /// been before AWS gave this copy.
+    pub(crate) fn doubted_from(&self, asked: Moment, by: Option<Arc<str>>) -> Option<Arc<Self>> {
+        if self.seen.get() >= asked {
+            return None;
+        }
+        let doubted = self.doubted(self.deadlines, by);
+        doubted.note_doubt(asked);
+        Some(doubted)
     }
 
     pub(crate) fn note_seen(&self, now: Moment) {
@@ -295,6 +308,21 @@ fn is_newer(mine: (Option<&str>, Option<u64>), theirs: (Option<&str>, Option<u64
 }
 
 impl Known {
+    /// A version that AWS gave at `seen`, without its value.
+    pub(crate) fn without_copy(version: Arc<str>, created_unix_ms: Option<u64>, seen: Moment) -> Self {
+        Self { version, value: None, created_unix_ms, seen }
+    }
+
+    /// Whether AWS made it after `other`.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        is_newer((Some(&*self.version), self.created_unix_ms), (Some(&*other.version), other.created_unix_ms))
+    }
+
+    /// Whether an answer with an older version, asked for at `asked`, was under way when this version came.
+    pub(crate) fn overtook(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+        is_newer((Some(&*self.version), self.created_unix_ms), (version, created_unix_ms)) && asked <= self.seen
+    }
+
     /// Whether it is `version`.
     pub fn is(&self, version: &str) -> bool {
         &*self.version == version
@@ -302,7 +330,7 @@ impl Known {
 
     /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
     /// overtook, or from a host of AWS that lags behind.
-    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+    pub fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
         let own = (Some(&*self.version), self.created_unix_ms);
         is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }

@@ -150,10 +150,7 @@ impl Audit {
     }
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
-        match log.state() {
-            State::Failing(_) if self.config.denies => Err(Self::failing(log)),
-            _ => Ok(()),
-        }
+        if self.config.denies && !log.state().is_kept() { Err(Self::failing(log)) } else { Ok(()) }
     }
 
     fn failing(log: &AuditLog) -> SecretError {
@@ -210,6 +207,11 @@ impl Audit {
                 LogNotice::Changed { code, message } => {
                     Notice::warning("AUDIT_LOG_CHANGED", format!("{code}: {message}"))
                 }
+                LogNotice::Waiting { message } => {
+                    let why =
+                        "records wait in the journal, which outlives this process; was the other one stopped (Ctrl-Z)?";
+                    Notice::warning("AUDIT_LOG_WAITS", format!("{message}: {why}"))
+                }
                 LogNotice::InMemory { message } => {
                     let lost = "records wait in memory, and a process that is killed loses those of its last second";
                     let remedy = "set audit.journalDirectory to a directory that can be written";
@@ -238,7 +240,7 @@ impl Audit {
         // The lock is held for writing only while the log is opened or closed.
         let Some(held) = self.log.try_read() else { return false };
         let Some(log) = held.as_deref() else { return false };
-        if self.config.denies && log.state() != State::Healthy {
+        if self.config.denies && !log.state().is_kept() {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
@@ -256,6 +258,13 @@ impl Audit {
                 true
             }
             Err(_) => false,
+        }
+    }
+
+    /// Notes the AWS account that secrets come from.
+    pub fn note_account(&self, account: &str) {
+        if let Some(log) = self.log() {
+            log.note_account(account);
         }
     }
 
@@ -307,7 +316,9 @@ impl Audit {
     pub async fn act(&self, event: Event, name: &str, result: &Result<()>) -> Result<()> {
         let (outcome, code) = result.as_ref().err().map_or((Outcome::Ok, ""), refusal);
         let tool = self.tools.tool_of(name);
-        let record = Record { tool, secret: name, outcome, code, caller: &self.config.label, ..Record::new(event) };
+        let request = request_of(result.as_ref().err());
+        let caller = &*self.config.label;
+        let record = Record { tool, secret: name, outcome, code, request, caller, ..Record::new(event) };
         self.write(&record).await
     }
 
@@ -330,6 +341,7 @@ impl Audit {
             source: what,
             code,
             version,
+            request: request_of(error),
             caller: &self.config.label,
             ..Record::new(event)
         };
@@ -349,6 +361,7 @@ impl Audit {
             source: report.ending.as_str(),
             code: report.error.as_ref().map_or("", |error| error.code().as_str()),
             version: report.version.as_deref().unwrap_or_default(),
+            request: request_of(report.error.as_ref()),
             caller: &self.config.label,
             ..Record::new(Event::Rotate)
         };
@@ -448,6 +461,11 @@ impl Audit {
             Err(_) => Err(SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not closed")),
         }
     }
+}
+
+/// AWS's id of the request that was refused or failed.
+fn request_of(error: Option<&SecretError>) -> &str {
+    error.and_then(SecretError::request_id).unwrap_or_default()
 }
 
 fn unwritable(failure: &Failure) -> SecretError {

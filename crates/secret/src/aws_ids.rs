@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::SecretName;
 use crate::reference::{Arn, Reference, References, is_aws_name_char};
+use crate::role::Role;
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct AwsIdTemplate {
     field: Option<Vec<Piece>>,
     declared: Arc<[Declared]>,
     tools: Arc<[(Box<str>, References)]>,
+    /// The key of the role that everything is read as which names no other one.
+    scope: Option<Arc<str>>,
 }
 
 /// A declared name.
@@ -67,7 +70,9 @@ impl AwsIdTemplate {
         let tools = count(|piece| matches!(piece, Piece::Tool(_)));
         let types = count(|piece| matches!(piece, Piece::Type(_)));
         match (names, tools, types) {
-            (1, 0, 0) | (0, 1, 1) => Ok(Self { id, field, declared: Arc::default(), tools: Arc::default() }),
+            (1, 0, 0) | (0, 1, 1) => {
+                Ok(Self { id, field, declared: Arc::default(), tools: Arc::default(), scope: None })
+            }
             (0, 0, 0) => Err("must contain {name}, as in '{name}_{environment}', or {tool} and {type}".into()),
             (2.., ..) => Err("must contain {name} only once".into()),
             _ => Err("must contain either {name} once, or {tool} and {type} once each".into()),
@@ -79,6 +84,12 @@ impl AwsIdTemplate {
     #[must_use]
     pub fn with(self, declared: Vec<Declared>, tools: Vec<(Box<str>, References)>) -> Self {
         Self { declared: declared.into(), tools: tools.into(), ..self }
+    }
+
+    /// The same template for secrets that are read as `role`: their copies are nobody else's.
+    #[must_use]
+    pub fn read_as(self, role: Option<&Role>) -> Self {
+        Self { scope: role.map(|role| role.key().into()), ..self }
     }
 
     /// Whether a name has to be divided into a tool and a type.
@@ -105,6 +116,7 @@ impl AwsIdTemplate {
             places: HashMap::new(),
             secrets: BTreeMap::new(),
             tools: HashMap::new(),
+            scope: self.scope.clone(),
         };
         for (tool, references) in &*self.tools {
             if let Some(reference) = references.of(environment) {
@@ -183,6 +195,7 @@ struct Inner {
     secrets: BTreeMap<SecretName, Vec<SecretName>>,
     /// The JSON secrets of whole tools.
     tools: HashMap<Box<str>, Place>,
+    scope: Option<Arc<str>>,
 }
 
 impl Inner {
@@ -200,10 +213,13 @@ impl Inner {
 
     fn place_of(&self, reference: &Reference) -> Place {
         let field = reference.field.as_deref().map(Arc::from);
-        let plain = self.name_in(&reference.id).filter(|_| self.is_plain && reference.stage.is_none());
+        let is_plain = self.is_plain && reference.stage.is_none() && reference.role.is_none();
+        let plain = self.name_in(&reference.id).filter(|_| is_plain);
         // A name that the template gives the same id to: one copy.
         let secret = plain.and_then(|name| SecretName::new(name).ok());
-        let secret = secret.unwrap_or_else(|| SecretName::of_aws(&reference.id, reference.stage.as_deref()));
+        let secret = secret.unwrap_or_else(|| {
+            SecretName::of_aws(&reference.id, reference.stage.as_deref(), reference.role.as_deref())
+        });
         Place { secret, field }
     }
 
@@ -221,7 +237,10 @@ impl Inner {
             filled.collect()
         };
         let (id, field) = &self.template;
-        Place { secret: SecretName::of_aws(&fill(id), None), field: field.as_deref().map(|field| fill(field).into()) }
+        Place {
+            secret: SecretName::of_aws(&fill(id), None, None),
+            field: field.as_deref().map(|field| fill(field).into()),
+        }
     }
 
     fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
@@ -279,16 +298,29 @@ impl AwsIds {
         (by_type && has_tool).then(|| Place { field: None, ..self.0.expand("", (tool, "")) })
     }
 
-    /// The AWS secret id of a name, or of what copies go by.
+    /// The AWS secret id of a name, or of what copies go by, with the role that reads it and the label of another version.
     pub fn id(&self, name: &SecretName) -> String {
-        match name.aws_id() {
-            Some((id, None)) => id.to_owned(),
-            Some((id, Some(stage))) => format!("{id}?{stage}"),
+        match name.asked() {
+            Some(asked) => asked.to_owned(),
             None => match self.place(name) {
                 Ok(place) if place.secret != *name => self.id(&place.secret),
                 _ => [&self.0.before, name.as_str(), &self.0.after].concat(),
             },
         }
+    }
+
+    /// What a copy goes by where others have copies too: the id, and the role that everything is read as.
+    pub fn copy_id(&self, name: &SecretName) -> String {
+        let id = self.id(name);
+        match &self.0.scope {
+            Some(scope) => format!("{id}|{scope}"),
+            None => id,
+        }
+    }
+
+    /// Whether each copy goes by an id of the template.
+    pub fn fits_all(&self) -> bool {
+        self.is_plain() && self.0.scope.is_none()
     }
 
     /// What stands before a name in an id of the template.

@@ -13,6 +13,8 @@ pub enum ErrorCode {
     SecretNameInvalid,
     /// AWS refused access or decryption. Never answered from a stale copy.
     SecretAccessDenied,
+    /// STS refused the role that secrets are to be read as. Never answered from a stale copy.
+    RoleNotAssumed,
     /// A source failed (network, throttling, 5xx, credentials) and nothing else may answer.
     SourceUnavailable,
     /// A source did not answer inside its deadline.
@@ -47,10 +49,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the documented order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ConfigInvalid,
         Self::SecretNameInvalid,
         Self::SecretAccessDenied,
+        Self::RoleNotAssumed,
         Self::SourceUnavailable,
         Self::SourceTimeout,
         Self::SourceResponseInvalid,
@@ -74,6 +77,7 @@ impl ErrorCode {
             Self::ConfigInvalid => "CONFIG_INVALID",
             Self::SecretNameInvalid => "SECRET_NAME_INVALID",
             Self::SecretAccessDenied => "SECRET_ACCESS_DENIED",
+            Self::RoleNotAssumed => "ROLE_NOT_ASSUMED",
             Self::SourceUnavailable => "SOURCE_UNAVAILABLE",
             Self::SourceTimeout => "SOURCE_TIMEOUT",
             Self::SourceResponseInvalid => "SOURCE_RESPONSE_INVALID",
@@ -234,6 +238,7 @@ impl SecretError {
             ErrorCode::ConfigInvalid
             | ErrorCode::SecretNameInvalid
             | ErrorCode::SecretAccessDenied
+            | ErrorCode::RoleNotAssumed
             | ErrorCode::EnvFileInvalid
             | ErrorCode::CacheEntryCorrupt
             | ErrorCode::EncryptionKeyInvalid
@@ -262,9 +267,14 @@ impl SecretError {
         self.throttled
     }
 
-    /// Whether AWS refused this identity (denied or decryption refused): fail closed, count as unauthorized.
+    /// Whether AWS refused this identity the secret (denied or decryption refused).
     pub fn is_denied(&self) -> bool {
         self.code == ErrorCode::SecretAccessDenied
+    }
+
+    /// Whether AWS refused: the secret to this identity, or the identity itself. No copy answers, and it counts as unauthorized.
+    pub fn is_refused(&self) -> bool {
+        self.is_denied() || self.code == ErrorCode::RoleNotAssumed
     }
 }
 

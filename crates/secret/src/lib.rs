@@ -19,5 +19,6 @@ pub mod notice;
 pub mod rate_limit;
 pub mod reference;
 pub mod report;
+pub mod role;
 mod suspended;
 pub mod value;

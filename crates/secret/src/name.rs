@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{ErrorCode, Result, SecretError};
 use crate::reference::Reference;
+use crate::role::{Role, divided, joined};
 
 /// What stands before an AWS id that copies go by. No name has a colon.
 const OF_AWS: &str = "aws:";
@@ -46,8 +47,9 @@ impl SecretName {
         Ok(Self(name.into()))
     }
 
-    /// What the copies of the AWS secret `id` go by, of its live version or of the one labelled `stage`.
-    pub fn of_aws(id: &str, stage: Option<&str>) -> Self {
+    /// What the copies of the AWS secret `id` go by, of its live version or of the one labelled `stage`, as `role` reads it.
+    pub fn of_aws(id: &str, stage: Option<&str>, role: Option<&Role>) -> Self {
+        let id = joined(id, role);
         Self(match stage {
             Some(stage) => format!("{OF_AWS}{id}?{stage}").into(),
             None => format!("{OF_AWS}{id}").into(),
@@ -61,16 +63,35 @@ impl SecretName {
     pub fn of_copy(text: &str) -> Result<Self> {
         let Some(id) = text.strip_prefix(OF_AWS) else { return Self::new(text) };
         let (id, stage) = id.split_once('?').map_or((id, None), |(id, stage)| (id, Some(stage)));
+        let (id, role) = divided(id);
+        let is_role = role.is_none_or(|key| Role::of_key(key).is_some_and(|role| role.key() == key));
         match Reference::new(id, None, stage) {
-            Ok(_) => Ok(Self(text.into())),
+            Ok(_) if is_role => Ok(Self(text.into())),
+            Ok(_) => {
+                let why = format!("secret {} names no role", shown(text));
+                Err(SecretError::new(ErrorCode::SecretNameInvalid, why))
+            }
             Err(why) => Err(SecretError::new(ErrorCode::SecretNameInvalid, format!("secret {} {why}", shown(text)))),
         }
     }
 
-    /// The AWS id, and the label of another version than the live one, where copies go by them.
+    /// The AWS id without its role, and the label of another version than the live one, where copies go by them.
     pub fn aws_id(&self) -> Option<(&str, Option<&str>)> {
         let id = self.0.strip_prefix(OF_AWS)?;
-        Some(id.split_once('?').map_or((id, None), |(id, stage)| (id, Some(stage))))
+        let (id, stage) = id.split_once('?').map_or((id, None), |(id, stage)| (id, Some(stage)));
+        Some((divided(id).0, stage))
+    }
+
+    /// What AWS is asked for, with role and label, where copies go by it.
+    pub fn asked(&self) -> Option<&str> {
+        self.0.strip_prefix(OF_AWS)
+    }
+
+    /// The role that reads it, where it is another than the identity of the delivery.
+    pub fn role(&self) -> Option<Role> {
+        let id = self.0.strip_prefix(OF_AWS)?;
+        let id = id.split_once('?').map_or(id, |(id, _)| id);
+        Role::of_key(divided(id).1?)
     }
 
     /// Whether it is an AWS id rather than a name.

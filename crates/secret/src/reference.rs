@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::role::Role;
+
 /// Longest id that AWS takes, in characters.
 ///
 /// # Source
@@ -21,6 +23,8 @@ pub struct Reference {
     pub field: Option<Box<str>>,
     /// Another version than the live one.
     pub stage: Option<Box<str>>,
+    /// The role that reads it, instead of the identity of the delivery.
+    pub role: Option<Arc<Role>>,
 }
 
 impl Reference {
@@ -51,14 +55,20 @@ impl Reference {
             }
             stage => stage.filter(|stage| *stage != CURRENT),
         };
-        Ok(Self { id: id.into(), field: field.map(Into::into), stage: stage.map(Into::into) })
+        Ok(Self { id: id.into(), field: field.map(Into::into), stage: stage.map(Into::into), role: None })
+    }
+
+    /// The same reference, read as `role`.
+    #[must_use]
+    pub fn read_as(self, role: Option<Arc<Role>>) -> Self {
+        Self { role, ..self }
     }
 
     /// The reference in `environment`.
     #[must_use]
     pub fn of(&self, environment: &str) -> Self {
         let fill = |text: &str| text.replace("{environment}", environment).into();
-        Self { id: fill(&self.id), field: self.field.as_deref().map(fill), stage: self.stage.clone() }
+        Self { id: fill(&self.id), field: self.field.as_deref().map(fill), ..self.clone() }
     }
 
     /// The same secret, and of its field, or of the whole, the field `name`.
@@ -100,6 +110,12 @@ impl<'a> Arn<'a> {
     /// The secret's name: without the random ending, if this is a complete ARN.
     pub fn name(&self) -> &'a str {
         without_suffix(self.resource).unwrap_or(self.resource)
+    }
+
+    /// The ARN of this secret's replica in `region`: only the region differs.
+    pub fn in_region(&self, region: &str) -> String {
+        let Self { partition, account, resource, .. } = self;
+        format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{resource}")
     }
 
     /// Whether `other`, which AWS gave, is the ARN of the secret that this one names.

@@ -22,6 +22,8 @@ struct Inner {
     text: SecretString,
     /// Decided once, so that the hot path can hand ASCII to V8 as Latin-1 without scanning it again.
     ascii: bool,
+    /// The text is the base64 of bytes that AWS holds (decision D10).
+    binary: bool,
 }
 
 impl SecretValue {
@@ -38,9 +40,18 @@ impl SecretValue {
 
     /// Copies `text`.
     pub fn copied(text: &str) -> Self {
+        Self::made(text, false)
+    }
+
+    /// Copies `base64`, the text of a secret that AWS holds as bytes.
+    pub fn copied_binary(base64: &str) -> Self {
+        Self::made(base64, true)
+    }
+
+    fn made(text: &str, binary: bool) -> Self {
         // Byte by byte: `str::is_ascii`, not optimised, leaves 64 of them at a time on the stack.
         let ascii = text.bytes().all(|byte| byte.is_ascii());
-        Self(Arc::new(Inner { ascii, text: SecretString::from(Box::<str>::from(text)) }))
+        Self(Arc::new(Inner { ascii, binary, text: SecretString::from(Box::<str>::from(text)) }))
     }
 
     /// The plaintext. Each use is a place where a secret could leak, so each one states its reason.
@@ -98,6 +109,11 @@ impl SecretValue {
     /// Whether every byte is ASCII.
     pub fn is_ascii(&self) -> bool {
         self.0.ascii
+    }
+
+    /// Whether AWS holds it as bytes. Its text is their base64 then.
+    pub fn is_binary(&self) -> bool {
+        self.0.binary
     }
 
     /// Whether there is no text at all. An empty secret counts as absent (decision D4).

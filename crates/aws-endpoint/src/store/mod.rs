@@ -1,6 +1,7 @@
 //! Secrets, their versions and staging labels.
 
 mod keeper;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,7 +9,11 @@ use std::time::{Duration, Instant};
 use crate::clock::{now, unix_seconds};
 pub use keeper::Keeper;
 use keeper::Past;
+use names::without_ending;
+pub(crate) use names::{name_of, uuid};
 
+/// The account of everybody who assumed no role.
+pub(crate) const OWN_ACCOUNT: &str = "000000000000";
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 const PENDING: &str = "AWSPENDING";
@@ -77,8 +82,11 @@ pub(crate) struct ApiError(pub(crate) &'static str, pub(crate) String);
 
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Store {
+    account: String,
+    /// The one of the ARNs.
+    pub(crate) region: String,
     /// By name.
     secrets: BTreeMap<String, Secret>,
     /// How long reads of the live version return the one before it, after the label `AWSCURRENT` moved.
@@ -91,7 +99,20 @@ fn error<T>(code: &'static str, message: &str) -> ApiResult<T> {
     Err(ApiError(code, message.to_owned()))
 }
 
+impl Default for Store {
+    fn default() -> Self {
+        Self::of_account(OWN_ACCOUNT)
+    }
+}
+
 impl Store {
+    /// The secrets of an account: none yet.
+    pub(crate) fn of_account(account: &str) -> Self {
+        let (lag, late) = (Duration::ZERO, Duration::ZERO);
+        let region = "us-east-1".to_owned();
+        Self { account: account.to_owned(), region, secrets: BTreeMap::new(), lag, late }
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         self.secrets.keys()
     }
@@ -191,7 +212,7 @@ impl Store {
             check_size(value)?;
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
-        let arn = format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}-{suffix}");
+        let arn = format!("arn:aws:secretsmanager:{}:{}:secret:{name}-{suffix}", self.region, self.account);
         let secret = Secret {
             arn: arn.clone(),
             versions: BTreeMap::new(),
@@ -281,8 +302,7 @@ impl Store {
 
     /// Sets when the live version was created, in seconds since 1970.
     pub(crate) fn date(&mut self, id: &str, unix_seconds: u64) -> ApiResult<()> {
-        let live = self.live(id)?.versions.values_mut().find(|version| version.stages.contains(CURRENT));
-        if let Some(version) = live {
+        for version in self.live(id)?.versions.values_mut().filter(|version| !version.stages.is_empty()) {
             #[expect(clippy::cast_precision_loss, reason = "exact for millions of years")]
             let seconds = unix_seconds as f64;
             version.created = seconds;
@@ -413,32 +433,6 @@ fn marked_for_deletion() -> ApiError {
     ApiError(
         "InvalidRequestException",
         "You can't perform this operation on the secret because it was marked for deletion.".into(),
-    )
-}
-
-/// The name of a secret whose name or ARN is given.
-pub(crate) fn name_of(id: &str) -> &str {
-    match id.rsplit_once(":secret:") {
-        Some((_, tail)) => without_ending(tail),
-        None => id,
-    }
-}
-
-/// What stands before `-` and the six random characters of a complete ARN; all of it, where it has none.
-fn without_ending(text: &str) -> &str {
-    let is_random = |end: &str| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric());
-    text.rsplit_once('-').filter(|(_, end)| is_random(end)).map_or(text, |(start, _)| start)
-}
-
-pub(crate) fn uuid() -> String {
-    let n = fastrand::u128(..);
-    format!(
-        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-        n >> 96,
-        (n >> 80) & 0xffff,
-        (n >> 68) & 0xfff,
-        (n >> 56) & 0xfff,
-        n & 0xffff_ffff_ffff
     )
 }
 

@@ -26,7 +26,9 @@ impl RedisCache {
         command.arg(scripts::CLEAR).arg(1).arg(self.cleared_key(environment)).arg(self.test_time());
         command.arg(millis(keep).max(1)).arg(self.channel(environment)).arg(&message.beginning).arg(&message.old);
         self.run::<Value>(command).await?;
-        let pattern = format!("{}*{}", glob_literal(&self.key(ids.before()).to_string()), glob_literal(ids.after()));
+        // Copies of references and roles have other ids. The tag says whose each one is.
+        let (before, after) = if ids.fits_all() { (ids.before(), ids.after()) } else { ("", "") };
+        let pattern = format!("{}*{}", glob_literal(&self.key(before).to_string()), glob_literal(after));
         let tag = record::tag(environment);
         let link = self.link(SCAN_DEADLINE).await?;
         for node in self.bounded(link.nodes(), SCAN_DEADLINE).await? {

@@ -11,6 +11,8 @@ use network::Trust;
 use tracing::level_filters::LevelFilter;
 
 pub use option::{Field, OptionValue, Section};
+pub use parse::audit::default_file as default_audit_file;
+pub use parse::reference_of;
 
 use crate::audit::AuditSettings;
 use crate::compliance::Compliance;

@@ -74,11 +74,7 @@ impl Delivery {
     pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
         self.acted(Event::Invalidate, name.as_str(), async {
             let secret = self.reads().ids().place(name)?.secret;
-            self.reads().forget(&secret);
-            match self.reads().cache() {
-                Some(cache) => cache.invalidate(&secret).await,
-                None => Ok(()),
-            }
+            self.reads().invalidate(&secret).await
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod finding;
 mod handing;
 mod hot;
 mod life;
@@ -16,6 +17,7 @@ use async_recursion::async_recursion as boxed;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use finding::{FoundForm, FoundInAws};
 pub use hot::HotPath;
 use hot::Views;
 pub use readiness::Readiness;

@@ -231,7 +231,7 @@ impl Delivery {
             said.extend(self.judge_aws(&known));
         }
         if said.iter().all(|(state, _)| *state == Readiness::Ready)
-            && let Some(error) = self.reads().last_failure().filter(|error| !error.is_denied())
+            && let Some(error) = self.reads().last_failure().filter(|error| !error.is_refused())
             && self.resolver.unless_optional(error.clone()).is_some()
         {
             said.push((Readiness::Degraded, format!("AWS fails, and copies answer: {error}")));
@@ -271,6 +271,10 @@ impl Delivery {
         let has_copies = self.reads().cache().is_some_and(|cache| !cache.memory().is_empty());
         let state = if needs_aws && !has_copies { Readiness::NotReady } else { Readiness::Degraded };
         match (&known.aws, self.reads().aws()) {
+            // Copies do not answer for an identity that AWS refuses.
+            (Some(Err(error)), Some(_)) if needs_aws && error.is_refused() => {
+                Some((Readiness::NotReady, format!("AWS: {error}")))
+            }
             (Some(Err(error)), Some(_)) => Some((state, format!("AWS: {error}"))),
             (None, Some(_)) if known.under_way.is_some() => Some((state, "AWS has not answered yet".into())),
             _ => None,

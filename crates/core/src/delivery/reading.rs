@@ -6,6 +6,8 @@ use std::sync::Arc;
 use async_recursion::async_recursion as boxed;
 use audit_log::{Cache as AuditCache, Outcome};
 use aws::{MAX_BATCH, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cache::entry::Entry;
 use secret::aws_ids::{AwsIds, Place};
 use secret::clock::Stopwatch;
@@ -97,6 +99,21 @@ impl Delivery {
         answers.into_iter().next().unwrap_or(Ok(None))
     }
 
+    /// The bytes of a secret: those that AWS holds, or a text's as UTF-8. The buffer is the caller's to wipe.
+    ///
+    /// # Errors
+    /// As [`Delivery::read_one`].
+    #[boxed]
+    pub async fn read_bytes(
+        &self,
+        name: &SecretName,
+        variables: &Variables,
+        freshness: Freshness,
+    ) -> Result<Option<Vec<u8>>> {
+        let found = self.read_one(name, variables, freshness).await?;
+        Ok(found.map(|found| bytes_of(&found.value)))
+    }
+
     /// What AWS has now, in `environment` or here.
     ///
     /// # Errors
@@ -158,7 +175,7 @@ impl Delivery {
     async fn fetch_part(&self, ids: &AwsIds, name: &SecretName, place: &Place) -> Result<Option<Fetched>> {
         let fetched = self.reads().fetch_id(&ids.id(&place.secret)).await;
         let fetched = part_of(ids, name.as_str(), place, fetched);
-        if fetched.as_ref().is_err_and(SecretError::is_denied) {
+        if fetched.as_ref().is_err_and(SecretError::is_refused) {
             add(&self.metrics.unauthorized);
         }
         Ok(fetched?.filter(|fetched| !fetched.value.is_empty()))
@@ -339,4 +356,12 @@ fn missing(resolver: &Resolver, name: &SecretName) -> SecretError {
     let looked: Vec<String> = aws.into_iter().chain(file).chain(["the runtime environment".to_owned()]).collect();
     let why = format!("{} is required, and no source has it: {}", name.as_str(), looked.join(", "));
     SecretError::new(ErrorCode::SecretMissing, why)
+}
+
+fn bytes_of(value: &SecretValue) -> Vec<u8> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the caller asked for the bytes")]
+    let text = value.expose();
+    // A version id that only looks like the mark of bytes in a shared copy leaves a text.
+    let decoded = if value.is_binary() { STANDARD.decode(text).ok() } else { None };
+    decoded.unwrap_or_else(|| text.as_bytes().to_vec())
 }

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use audit_log::{Event, Outcome};
+use aws::Aws;
 
 use super::Delivery;
-use crate::audit::Access;
+use crate::audit::{Access, Audit};
 use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::ToolSecrets;
@@ -91,8 +92,17 @@ impl Delivery {
     /// Writes an access into the audit log, before its value leaves.
     pub(crate) async fn record(&self, access: &Access<'_>) -> Result<()> {
         match &self.audit {
-            Some(audit) => audit.access(access).await,
+            Some(audit) => {
+                self.note_account(audit);
+                audit.access(access).await
+            }
             None => Ok(()),
+        }
+    }
+
+    fn note_account(&self, audit: &Audit) {
+        if let Some(account) = self.reads().aws().and_then(Aws::account) {
+            audit.note_account(account);
         }
     }
 
@@ -103,6 +113,7 @@ impl Delivery {
         if let Err(error) = audit.ready().await {
             tracing::debug!(code = %error.code(), "an inspection is not recorded");
         }
+        self.note_account(audit);
         for access in &accesses {
             audit.inspected(what, access);
         }

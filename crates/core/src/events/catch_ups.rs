@@ -107,5 +107,5 @@ impl CatchUps {
 
 /// A denial is an answer: asking again changes nothing (decision D31).
 pub fn unless_denied(followed: Result<()>) -> Result<()> {
-    followed.or_else(|error: SecretError| if error.is_denied() { Ok(()) } else { Err(error) })
+    followed.or_else(|error: SecretError| if error.is_refused() { Ok(()) } else { Err(error) })
 }

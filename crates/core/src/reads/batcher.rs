@@ -133,7 +133,7 @@ impl Batcher {
         for ((want, answer), heard) in wants.iter().zip(answers).zip(heard) {
             // A reader who gave up does not listen. That this process has no right is known nevertheless.
             if let Err(Heard::Aws(Err(error))) = answer.send(heard)
-                && error.is_denied()
+                && error.is_refused()
                 && let Some(cache) = &self.fleet.copies.cache
             {
                 drop(cache.store_denied(want, &error));

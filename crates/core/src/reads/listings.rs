@@ -71,7 +71,7 @@ impl Reads {
         let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids().before())).await {
             Ok(listing) => listing,
             Err(error) => match known {
-                Some(list) if !error.is_denied() => {
+                Some(list) if !error.is_refused() => {
                     return Ok(ListedNow::Complete(self.unlisted(list.names, &error).await));
                 }
                 _ => return Err(error),

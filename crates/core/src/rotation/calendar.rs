@@ -132,7 +132,7 @@ impl RotationManager {
         let keeper = said.as_ref().and_then(|said| Keeper::of(&place.id, said));
         let rules = entry.applied.policy.as_ref().map(|policy| policy.password.clone()).unwrap_or_default();
         let spec = self.spec(&entry.name);
-        let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, place.rules(&rules));
+        let hand = keeper::hand(keeper, spec, self.hooks_of(&place.name), &fetched.value, place.rules(&rules));
         if hand == Hand::Aws {
             let due = said.and_then(|said| said.next_rotation_unix_ms).map(|ms| ms / 1000);
             let notice = entry.applied.policy.as_ref().map_or(0, Policy::notice_seconds);

@@ -116,7 +116,7 @@ impl Delivery {
             let writes = WRITES.into_iter().map(|action| Tried::of(action).permission());
             let permissions = tried.chain(writes).collect();
             let secrets = names.into_iter().zip(answers).map(|(name, answer)| {
-                if answer.as_ref().is_err_and(SecretError::is_denied) {
+                if answer.as_ref().is_err_and(SecretError::is_refused) {
                     add(&self.metrics().unauthorized);
                 }
                 let spec = self.spec(&name);

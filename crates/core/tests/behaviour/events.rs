@@ -86,6 +86,34 @@ async fn a_repeated_event_costs_nothing_and_an_old_one_a_read() {
 }
 
 #[tokio::test]
+async fn a_version_that_becomes_live_again_is_followed_again() {
+    let world = World::new().await;
+    let service = known(&world, json!({})).await;
+    let first = version(&world);
+    world.aws.put(ID, "new");
+    let at = |version: &str, second: u8| {
+        let mut event = event(ACCOUNT, ID, version);
+        event["time"] = json!(format!("2026-01-01T00:00:{second:02}Z"));
+        event
+    };
+    let second = version(&world);
+    assert!(handle(&service, &at(&second, 1)).await.expect("handled"));
+    // Rolled back without an event, which this process reads by itself, and forward again.
+    world.aws.put(ID, "third");
+    assert_eq!(service.refresh("DB_PASSWORD").await.expect("read").as_deref(), Some("third"));
+    let (aws, third) = (service.delivery.reads().aws().expect("AWS"), version(&world));
+    aws.move_label(ID, "AWSCURRENT", Some(&third), Some(&second)).await.expect("moved");
+    world.calls();
+    assert!(handle(&service, &at(&second, 1)).await.expect("handled"));
+    assert_eq!(world.calls(), 0, "the same event once more");
+    // What is asked for from here on was asked for later.
+    world.clock.advance(Duration::from_millis(10));
+    assert!(handle(&service, &at(&second, 9)).await.expect("handled"));
+    assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
 async fn a_deleted_secret_is_dropped() {
     let world = World::new().await;
     let service = known(&world, json!({})).await;
@@ -237,4 +265,26 @@ async fn an_event_about_a_secret_that_aws_denies_is_done() {
     world.aws.put(ID, "new");
     assert!(handle(&service, &event(ACCOUNT, ID, &version(&world))).await.expect("nothing to hand over again"));
     assert!(service.hot("DB_PASSWORD").is_none());
+}
+
+#[tokio::test]
+async fn an_event_is_about_the_account_of_the_role_that_reads_the_secret() {
+    const OTHER: &str = "111122223333";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
+    let world = World::new().await;
+    world.aws.role(ROLE, aws_endpoint::Role::default());
+    world.aws.put_in(OTHER, "shared/db", "old");
+    world.aws.put("shared/db", "own");
+    let place = |role: Json| json!({ "aws": { "id": "shared/db", "assumeRole": role } });
+    let secrets = json!({ "THEIRS": place(json!({ "roleArn": ROLE })), "OWN": place(Json::Null) });
+    let service = world.deliver("production", json!({ "secrets": secrets }));
+    assert_eq!(service.value("THEIRS").await, "old");
+    assert_eq!(service.value("OWN").await, "own");
+    world.aws.put_in(OTHER, "shared/db", "new");
+    world.aws.put("shared/db", "own, new");
+    assert!(handle(&service, &event("999999999999", "shared/db", "v")).await.is_ok_and(|concerned| !concerned));
+    assert_eq!(service.hot("THEIRS").as_deref(), Some("old"));
+    handle(&service, &event(OTHER, "shared/db", "")).await.expect("handled");
+    assert_eq!(service.hot("THEIRS").as_deref(), Some("new"));
+    assert_eq!(service.hot("OWN").as_deref(), Some("own"), "another account's event");
 }

@@ -120,3 +120,33 @@ async fn passes(world: &World, what: &str, is_so: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// The ARN of a secret, as AWS gives it.
+fn arn(region: &str, name: &str) -> String {
+    format!("arn:aws:secretsmanager:{region}:000000000000:secret:{name}")
+}
+
+#[tokio::test]
+async fn the_arn_of_a_reference_is_asked_for_in_the_replicas_region_with_that_region_in_it() {
+    let world = World::new().await;
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    replica.in_region("eu-west-1");
+    for name in ["shared/a", "shared/b", "shared/c", "N_production"] {
+        replica.put(name, "replica's");
+    }
+    world.aws.fault(outage());
+    let mut options = with_replica(&replica);
+    options["aws"]["region"] = json!("eu-central-1");
+    let place = |name: &str| json!({ "aws": arn("eu-central-1", name) });
+    options["secrets"] = json!({ "A": place("shared/a"), "B": place("shared/b"), "C": place("shared/c") });
+    let service = world.deliver("production", options);
+    assert_eq!(service.value("A").await, "replica's");
+    // Once the own account is known, they are asked for together.
+    assert_eq!(service.value("N").await, "replica's");
+    replica.reset_calls();
+    for answer in service.together(&["B".to_owned(), "C".to_owned()]).await {
+        assert_eq!(answer.expect("an answer").as_deref(), Some("replica's"));
+    }
+    assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), Some(&1));
+    assert_eq!(replica.calls().total, 1);
+}

@@ -31,6 +31,7 @@ pub(super) fn aws(
         "endpoint",
         "profile",
         "credentials",
+        "assumeRole",
         "timeoutMs",
         "connectTimeoutMs",
         "maxAttempts",
@@ -64,6 +65,7 @@ pub(super) fn aws(
     let endpoint = section.read("endpoint", http_url)?;
     let profile = section.read("profile", Field::string)?;
     let credentials = section.read("credentials", credentials)?;
+    let assume_role = section.read("assumeRole", super::role::role)?;
     let ca = section.read("ca", Field::string)?;
     let proxy = section.read("proxy", proxy)?;
     let use_fips = section.read("useFipsEndpoint", Field::bool)?;
@@ -75,6 +77,7 @@ pub(super) fn aws(
             return Err(SecretError::config(&format!("options.aws.{option}"), why));
         }
     }
+    let template = template.read_as(assume_role.as_deref());
     if !enabled {
         return Ok((None, template));
     }
@@ -92,6 +95,7 @@ pub(super) fn aws(
         endpoint,
         profile,
         credentials,
+        assume_role,
         timeout: Duration::from_millis(u64::from(timeout)),
         connect_timeout: Duration::from_millis(u64::from(connect)),
         max_attempts,
@@ -212,6 +216,8 @@ fn credentials(field: Field) -> Result<CredentialsSource> {
     let access_key_id = section.read("accessKeyId", Field::string)?.ok_or_else(|| missing("accessKeyId"))?;
     let secret = section.read("secretAccessKey", Field::text)?.ok_or_else(|| missing("secretAccessKey"))?;
     let token = section.read("sessionToken", Field::text)?;
+    // AWS's own SDK writes that into the object it is given.
+    section.take("$source");
     section.finish(&["accessKeyId", "secretAccessKey", "sessionToken"])?;
     Ok(CredentialsSource::Fixed(AwsCredentials {
         access_key_id,

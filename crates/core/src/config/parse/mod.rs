@@ -1,14 +1,17 @@
 //! Turns options into a [`Config`], with one function for each section.
 
 mod alerts;
-mod audit;
+pub mod audit;
 mod aws;
 mod cache;
 mod compliance;
 mod environment;
 mod migration;
+mod role;
 mod rotation;
 mod tools;
+
+pub use tools::reference_of;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

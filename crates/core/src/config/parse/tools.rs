@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use crate::config::{Field, Section};
+use super::role::role;
+use crate::config::{Field, OptionValue, Section};
 use secret::aws_ids::{AwsIdTemplate, Declared, Place};
 use secret::environment::{Environment, Environments};
 use secret::error::{Result, SecretError};
@@ -148,7 +149,7 @@ fn references(field: Field, environments: &Environments) -> Result<References> {
     let mut each = Vec::new();
     for (environment, field) in section.entries() {
         let Some(known) = environments.parse(&environment) else {
-            let why = "is none of the environments, and no part of a reference (id, field, versionStage)";
+            let why = "is none of the environments, and no part of a reference (id, field, versionStage, assumeRole)";
             return Err(SecretError::config(field.path(), why));
         };
         let path = field.path().to_owned();
@@ -169,14 +170,23 @@ fn reference(field: Field) -> Result<Reference> {
     Reference::parse(&field.string()?).map_err(|why| SecretError::config(&path, why))
 }
 
-/// `{ id, field, versionStage }`.
+/// Reads a reference that is no option.
+///
+/// # Errors
+/// `CONFIG_INVALID`.
+pub fn reference_of(value: OptionValue) -> Result<Reference> {
+    section_reference(Field::new("the reference", value).section()?)
+}
+
+/// `{ id, field, versionStage, assumeRole }`.
 fn section_reference(mut section: Section) -> Result<Reference> {
     let path = section.path().to_owned();
     let id = section.read("id", Field::string)?;
     let id = id.ok_or_else(|| SecretError::config(&path, "has no id: the name or the ARN of the secret in AWS"))?;
     let field = section.read("field", Field::string)?;
     let stage = section.read("versionStage", Field::string)?;
-    section.finish(&["id", "field", "versionStage"])?;
+    let role = section.read("assumeRole", role)?;
+    section.finish(&["id", "field", "versionStage", "assumeRole"])?;
     if id.contains('#') && field.is_some() {
         return Err(SecretError::config(&path, "has a field twice: in its id, behind '#', and as 'field'"));
     }
@@ -184,7 +194,8 @@ fn section_reference(mut section: Section) -> Result<Reference> {
         Some((id, field)) => (id.to_owned(), Some(field.to_owned())),
         None => (id, field),
     };
-    Reference::new(&id, field.as_deref(), stage.as_deref()).map_err(|why| SecretError::config(&path, why))
+    let reference = Reference::new(&id, field.as_deref(), stage.as_deref());
+    Ok(reference.map_err(|why| SecretError::config(&path, why))?.read_as(role))
 }
 
 fn pattern(field: Field) -> Result<Regex> {
