@@ -5,7 +5,6 @@ use std::io::{Error, Write as _};
 
 use aws_endpoint::AwsEndpoint;
 use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,17 +20,28 @@ async fn main() -> Result<(), Error> {
     let mut out = std::io::stdout();
     writeln!(out, "listening on {}", endpoint.url())?;
     out.flush()?;
-    let mut terminated = signal(SignalKind::terminate())?;
     if arguments.iter().any(|argument| argument == "--exit-with-stdin") {
         tokio::select! {
-            _ = terminated.recv() => {}
+            ended = terminated() => ended?,
             () = stdin_ends() => {}
         }
         // The thread that reads standard input cannot be stopped.
         std::process::exit(0);
     }
-    terminated.recv().await;
+    terminated().await
+}
+
+#[cfg(unix)]
+async fn terminated() -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())?.recv().await;
     Ok(())
+}
+
+/// Windows has no SIGTERM: Ctrl-C ends it.
+#[cfg(not(unix))]
+async fn terminated() -> Result<(), Error> {
+    tokio::signal::ctrl_c().await
 }
 
 async fn stdin_ends() {

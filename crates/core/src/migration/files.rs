@@ -1,6 +1,6 @@
 //! The env file on disk: locks it, backs it up, and replaces it atomically. Blocking.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ const BACKUP: &str = "bak";
 const REPLACED: &str = "replaced";
 /// The suffix of a new file before it replaces the env file.
 const TEMPORARY: &str = "migration.tmp";
+/// The suffix of the file that is locked on Windows.
+const LOCK: &str = "migration.lock";
 
 /// An env file that is locked against other migrations.
 pub struct Held {
@@ -23,12 +25,14 @@ pub struct Held {
     pub bytes: Zeroizing<Vec<u8>>,
     /// Holds the lock until it is dropped or the process ends.
     lock: File,
+    /// Holds it on Windows, beside the file.
+    _beside: Option<Beside>,
 }
 
 impl Held {
     /// Opens and locks the file at `path`; `None` if it does not exist.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let path = match fs::canonicalize(path) {
+        let path = match real(path) {
             Ok(path) => path,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -38,11 +42,11 @@ impl Held {
             return Err(io::Error::other("it is not a regular file"));
         }
         let lock = File::open(&path)?;
-        hold(&lock)?;
+        let beside = hold(&path, &lock)?;
         // A killed process may have left such a file, which holds values.
         remove_temporary(&path)?;
         let bytes = read_regular(&path)?;
-        Ok(bytes.map(|bytes| Self { path, bytes, lock }))
+        Ok(bytes.map(|bytes| Self { path, bytes, lock, _beside: beside }))
     }
 
     /// Replaces the content by `bytes`, and keeps owner and mode. Fails if the file has changed since it was read.
@@ -67,10 +71,13 @@ impl Held {
     }
 }
 
-/// Locks the file against other migrations until `file` is dropped.
-#[cfg(unix)]
-fn hold(file: &File) -> io::Result<()> {
-    use std::fs::TryLockError;
+/// Locks the file against other migrations, until `file` and what is returned are dropped. On Windows a lock on the file itself would
+/// keep this process from reading it again, so there one beside it is locked.
+fn hold(path: &Path, file: &File) -> io::Result<Option<Beside>> {
+    if cfg!(windows) { Beside::lock(path).map(Some) } else { alone(file).map(|()| None) }
+}
+
+fn alone(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(io::Error::other("another migration is editing it")),
@@ -78,11 +85,39 @@ fn hold(file: &File) -> io::Result<()> {
     }
 }
 
-/// Does nothing: on Windows a lock would keep this process from reading the file again. A change by another process is
-/// still noticed before the file is replaced.
-#[cfg(not(unix))]
-fn hold(_file: &File) -> io::Result<()> {
-    Ok(())
+/// A locked file beside the env file, which is removed again.
+struct Beside {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Beside {
+    fn lock(env_file: &Path) -> io::Result<Self> {
+        let path = named(env_file, LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        alone(&file)?;
+        Ok(Self { path, _file: file })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Another migration may hold a new one by that name: it has the right to it, and a lock file left behind does no harm.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// The real path, with symbolic links followed; without the prefix that Windows puts before it and that many programs do not
+/// understand.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    Ok(without_prefix(fs::canonicalize(path)?))
+}
+
+fn without_prefix(path: PathBuf) -> PathBuf {
+    let plain = path.to_str().and_then(|text| text.strip_prefix(r"\\?\"));
+    // Of a share, `\\?\UNC\host\…`, the prefix is a part of the path.
+    let plain = plain.filter(|plain| plain.as_bytes().get(1) == Some(&b':')).map(PathBuf::from);
+    plain.unwrap_or(path)
 }
 
 /// The result of restoring the env file.
@@ -99,7 +134,7 @@ pub fn put_back(path: &Path, given: Option<&Path>, unix_ms: u64) -> io::Result<R
     let held = Held::open(path)?;
     let real = match &held {
         Some(held) => held.path.clone(),
-        None => fs::canonicalize(directory(path))?.join(path.file_name().unwrap_or_default()),
+        None => self::real(directory(path))?.join(path.file_name().unwrap_or_default()),
     };
     let backup = match given {
         Some(given) => chosen(&real, given)?,
@@ -125,7 +160,7 @@ pub fn put_back(path: &Path, given: Option<&Path>, unix_ms: u64) -> io::Result<R
 fn chosen(real: &Path, given: &Path) -> io::Result<PathBuf> {
     let backup = directory(real).join(given.file_name().unwrap_or_default());
     let elsewhere = match given.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent)? != directory(real),
+        Some(parent) if !parent.as_os_str().is_empty() => self::real(parent)? != directory(real),
         _ => false,
     };
     let is_own = |ending| time_of(real, &backup, ending).is_some();
@@ -279,6 +314,25 @@ mod tests {
         assert!(held.replace(b"").expect_err("changed").to_string().contains("changed meanwhile"));
         assert_eq!(fs::read_to_string(&path).expect("read"), "A=1\nB=2\n");
         assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_lock_beside_the_file_keeps_others_out_and_goes() {
+        let (directory, path) = file("A=1\n");
+        let first = Beside::lock(&path).expect("locked");
+        assert!(Beside::lock(&path).is_err_and(|error| error.to_string().contains("another migration")));
+        drop(first);
+        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
+        Beside::lock(&path).expect("free again");
+    }
+
+    #[test]
+    fn the_prefix_of_windows_is_not_shown() {
+        let of = |path: &str| without_prefix(path.into()).to_string_lossy().into_owned();
+        assert_eq!(of(r"\\?\C:\app\.env.dev"), r"C:\app\.env.dev");
+        for other in [r"\\?\UNC\host\share\.env", "/app/.env", r"C:\app\.env", r"\\?\"] {
+            assert_eq!(of(other), other);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tools;
 pub use tools::reference_of;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use network::Trust;
@@ -170,10 +170,12 @@ fn runtime(top: &mut Section, ambient: &Ambient) -> Result<RuntimeSettings> {
             .collect::<Result<Vec<_>>>()
     })?;
     section.finish(&["precedence", "variables", "secretDirectories"])?;
-    Ok(RuntimeSettings {
-        precedence,
-        directories: directories.unwrap_or_else(|| vec![Path::new("/run/secrets").to_owned()]),
-    })
+    Ok(RuntimeSettings { precedence, directories: directories.unwrap_or_else(|| default_directories(cfg!(windows))) })
+}
+
+/// Where containers find secrets. On Windows the path would have no drive, and any user may make `C:\\run\\secrets`.
+fn default_directories(is_windows: bool) -> Vec<PathBuf> {
+    if is_windows { Vec::new() } else { vec![PathBuf::from("/run/secrets")] }
 }
 
 fn sub_section(top: &mut Section, name: &str) -> Result<Section> {
@@ -185,4 +187,15 @@ fn sub_section(top: &mut Section, name: &str) -> Result<Section> {
 
 fn empty_section(path: &str) -> Result<Section> {
     Field::new(path, OptionValue::Record(BTreeMap::new())).section()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_have_their_secrets_where_nobody_else_may_put_them() {
+        assert_eq!(default_directories(false), [PathBuf::from("/run/secrets")]);
+        assert!(default_directories(true).is_empty(), "the path would be on whatever drive the process is");
+    }
 }
