@@ -198,6 +198,7 @@ impl World {
                 "maxAttempts": 1,
             },
             "audit": false,
+            "compliance": false,
             "runtime": { "secretDirectories": [self.directory.path().join("mounted")] },
         });
         merge(&mut all, more);
