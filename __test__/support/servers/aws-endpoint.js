@@ -68,6 +68,15 @@ class AwsEndpoint {
     return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
   }
 
+  /**
+   * Has secrets made from now on be of this region, and refuses signatures for others that have no replicas.
+   *
+   * @param {string} region
+   */
+  region(region) {
+    return request(`${this.url}/_control/region`, 'POST', { region })
+  }
+
   /** @param {string} arn Its sessions go on. */
   removeRole(arn) {
     return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')

@@ -17,13 +17,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     let done = (200, json!({}));
     match (method.as_str(), path) {
         ("POST", "reset") => {
-            state.store.clear();
-            state.others.clear();
-            state.sts.clear();
-            (state.store.lag, state.store.late) = (Duration::ZERO, Duration::ZERO);
-            state.faults.clear();
-            state.faults.allow_all();
-            state.calls = Calls::default();
+            state.reset();
             done
         }
         ("POST", "secrets") => {
@@ -37,6 +31,11 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             done
         }
         ("POST", path) if path.starts_with("accounts/") => (of_account(&mut state, path, input), json!({})),
+        ("POST", "region") => {
+            let region = input.get("region").and_then(Json::as_str).unwrap_or("us-east-1");
+            state.be_in(region);
+            done
+        }
         ("POST", "roles") => (role(&mut state, input), json!({})),
         ("DELETE", path) if path.starts_with("roles/") => {
             state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
