@@ -3,6 +3,10 @@ declare global {
   interface SymbolConstructor {
     readonly asyncDispose: unique symbol
   }
+  // For services that compile without Node's types; with them it is theirs.
+  namespace NodeJS {
+    interface ReadWriteStream {}
+  }
 }
 
 /** An environment of a service's own. */
@@ -34,6 +38,7 @@ export type Environment = 'development' | 'test' | 'staging' | 'production'
  * | `CACHE_ENTRY_CORRUPT` | an entry of the shared cache was unreadable (only `explain` reports it; reads go on to AWS) |
  * | `ENCRYPTION_KEY_INVALID` | a cache key is missing where it is required, malformed or given twice |
  * | `SECRET_MISSING` | a required secret is in no source |
+ * | `SECRET_CHANGED` | another version is live than the one that was to be replaced; nothing was written |
  * | `ROTATION_FAILED` | a rotation failed, and the old value is still live |
  * | `ROTATION_ROLLED_BACK` | a rotation made the new value live and then took it back |
  * | `AUDIT_WRITE_FAILED` | the audit record could not be written |
@@ -53,6 +58,8 @@ export type SecretErrorCode =
   | 'CACHE_ENTRY_CORRUPT'
   | 'ENCRYPTION_KEY_INVALID'
   | 'SECRET_MISSING'
+  | 'COMPLIANCE_NOT_MET'
+  | 'SECRET_CHANGED'
   | 'ROTATION_FAILED'
   | 'ROTATION_ROLLED_BACK'
   | 'AUDIT_WRITE_FAILED'
@@ -99,6 +106,8 @@ export type AwsAction =
   | 'secretsmanager:UpdateSecretVersionStage'
   | 'secretsmanager:RotateSecret'
   | 'secretsmanager:GetRandomPassword'
+  | 'secretsmanager:DeleteSecret'
+  | 'secretsmanager:RestoreSecret'
   | 'kms:Decrypt'
   | 'kms:GenerateDataKey'
 
@@ -286,6 +295,10 @@ export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: i
 export type SecretText<T, Tool extends keyof T, Type> =
   SpecOf<T, Tool, Type> extends { readonly required: true } ? string : string | null
 
+/** What the bytes of a secret are: never `null` where it is declared with `required: true`. */
+export type SecretBytes<T, Tool extends keyof T, Type> =
+  SpecOf<T, Tool, Type> extends { readonly required: true } ? Uint8Array : Uint8Array | null
+
 /** What a secret is as JSON: `Value`, where it is given, else an object with the declared `json` fields. */
 export type SecretJson<T, Tool extends keyof T, Type, Value> =
   | ([Value] extends [never]
@@ -317,6 +330,24 @@ export interface AwsIdentity {
   account: string
   /** The ARN of the user, or of the session of a role. */
   arn: string
+}
+
+/** A secret that AWS has: its name and fields, never its value. */
+export interface FoundSecret {
+  /** Its name in AWS. */
+  awsId: string
+  /**
+   * What its value is: a text, a JSON object, bytes, nothing (no version, or an empty one), or unread, where `error` says why.
+   */
+  form: 'text' | 'json' | 'bytes' | 'nothing' | 'unread'
+  /** The keys of a JSON object whose values are neither `null` nor empty, in their order, 200 at most. */
+  fields: string[]
+  /** The AWS service that owns it, such as `rds`, and alone may write it. */
+  owningService: string | null
+  /** Whether AWS rotates it. */
+  rotatedByAws: boolean
+  /** Why its value could not be read, such as `SECRET_ACCESS_DENIED`. */
+  error: ReportedError | null
 }
 
 /** A region that holds replicas. */
@@ -611,6 +642,8 @@ export interface RotationHooks {
 
 /** Rotation. */
 export interface RotationOptions {
+  /** How often secrets without a policy of their own are rotated. Default: `'manual'` in development, `'bi-weekly'` in staging, else `'weekly'`. */
+  interval?: 'manual' | 'weekly' | 'bi-weekly' | Unset
   /**
    * Added to the three default policies. A policy for one of the default types replaces only the fields it gives.
    * Default: `database-credentials`, `api-tokens`, `oauth-credentials`.
@@ -618,6 +651,11 @@ export interface RotationOptions {
   policies?: readonly SecretRotationPolicy[] | Unset
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
+  /**
+   * Hooks of single secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or `null`:
+   * the secret has none. Default: none.
+   */
+  hooksOf?: Readonly<Record<string, RotationHooks | Unset>> | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */
   hookTimeoutMs?: number | Unset
   /**
@@ -739,21 +777,21 @@ export interface SecretDeliveryOptions {
   envFile?: EnvFileOptions | false | Unset
   /** The runtime environment: process variables and mounted secrets. */
   runtime?: RuntimeOptions | Unset
-  /** `false` turns caching off. An object turns it on, in development too. Default: off in development, else on. */
-  cache?: CacheOptions | false | Unset
+  /** `false` turns caching off. `true` or an object turns it on, in development too. Default: off in development, else on. */
+  cache?: CacheOptions | boolean | Unset
   /** What secrets get that a migration makes in AWS. */
   migration?: MigrationOptions | Unset
-  /** See [Rotation](docs/rotation.md). */
-  rotation?: RotationOptions | Unset
+  /** See [Rotation](docs/rotation.md). A text is its `interval`. */
+  rotation?: 'manual' | 'weekly' | 'bi-weekly' | RotationOptions | Unset
   /** How this instance learns of secrets that change elsewhere. */
   events?: EventsOptions | Unset
   /** When `onAlert` is called. `false` turns all alerts off; a threshold that is `false` turns off one. */
   alerts?: AlertOptions | false | Unset
   /**
-   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. Default: off in
-   * development, on elsewhere.
+   * The [audit log](docs/audit.md), which accounts for each value before it is delivered. `true` turns it on, in
+   * development too. Default: off in development, on elsewhere.
    */
-  audit?: AuditOptions | false | Unset
+  audit?: AuditOptions | boolean | Unset
   /**
    * How much internal activity is logged. Warnings are always logged. Default: the `level` of a pino or winston logger,
    * else `'warn'`.
@@ -764,6 +802,69 @@ export interface SecretDeliveryOptions {
    * `process.emitWarning`.
    */
   logger?: SecretLogger | Unset
+  /**
+   * The profile of [compliance](docs/compliance.md). A text watches: what is not met costs one warning, and is in
+   * `compliance()`. An object with `enforce: true` makes the constructor throw `COMPLIANCE_NOT_MET` instead. `false`: nothing is
+   * looked at. Default: `'soc2'` in staging and production.
+   */
+  compliance?: 'soc2' | ComplianceOptions | false | Unset
+  /**
+   * Hands the [metrics](docs/observability.md) to the process's OpenTelemetry meter provider, and puts the labels `environment` and
+   * `service` into every metric. Default: `true` in production.
+   */
+  monitoring?: boolean | Unset
+  /** Whether the thresholds of `alerts` are watched before a callback is registered; `false` turns all alerts off. Default: `true` in production. */
+  alerting?: boolean | Unset
+  /** Whether values in Redis have to be encrypted. Default: `true` in staging and production. */
+  encryption?: boolean | Unset
+  /** The first source, which there is only one of. Default: `'aws-secrets-manager'`. */
+  source?: 'aws-secrets-manager' | Unset
+  /** File name or path of the env file, in the words of the specification; `null`: none. Default: the preset's file. */
+  fallback?: string | Unset
+}
+
+/** A profile of compliance that is enforced, or waived in parts. */
+export interface ComplianceOptions {
+  /** The profile. */
+  profile: 'soc2'
+  /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
+  enforce?: boolean | Unset
+  /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
+  waive?: Record<string, string> | Unset
+}
+
+/** A control of a profile, and how it stands. */
+export interface ComplianceControl {
+  /** Its id, such as `redis-tls`. */
+  control: string
+  /** Trust Services Criteria that it serves, in this package's reading. */
+  criteria: string[]
+  /** `waived`: not met, with a reason. */
+  state: 'met' | 'not-met' | 'waived' | 'not-applicable'
+  /** The option, the variable or the place that decides it. */
+  setting: string
+  /** What was looked at, and found. */
+  evidence: string[]
+  /** What to do; `null` where nothing has to be done. */
+  remedy: string | null
+  /** The reason of its waiver. */
+  waiver: string | null
+}
+
+/** The result of `compliance()`. */
+export interface ComplianceReport {
+  /** `null`: nothing is looked at. */
+  profile: 'soc2' | null
+  /** The environment. */
+  environment: string
+  /** Whether the configuration's controls are enforced. */
+  enforced: boolean
+  /** When it was made, in ISO 8601. */
+  checkedAt: string
+  /** Whether no control is `not-met`. */
+  met: boolean
+  /** Every control of the profile. */
+  controls: ComplianceControl[]
 }
 
 /** The defaults of an environment, used where no option is given. */
@@ -1374,6 +1475,112 @@ export interface SecretMigrationManager {
   }): Promise<RollbackReport>
 }
 
+/** In which fields two JSON objects differ, by name. Never their values. */
+export interface FieldChanges {
+  /** Only the new value has them. */
+  added: string[]
+  /** Both have them, with other values. */
+  changed: string[]
+  /** Only the value in AWS has them. */
+  removed: string[]
+}
+
+/** What `store.put` would do with a value. */
+export interface ComparedSecret {
+  /** Name of the secret. */
+  name: string
+  /** Its id in AWS; `''` for a name that cannot be written. */
+  awsId: string
+  /** The field of a JSON secret that the name is; `null` for a whole secret. */
+  field: string | null
+  /** `keep`: AWS has this value. `unknown`: AWS refused or failed, with the reason in `error`. */
+  change: 'create' | 'update' | 'keep' | 'unknown'
+  /** Id of the live version of the AWS secret, for `ifVersionId`; `null` where there is none. */
+  versionId: string | null
+  /** The fields that change; `null` unless both values are JSON objects. */
+  fields: FieldChanges | null
+  /** Why AWS refused or failed; `null` when it did not. */
+  error: ReportedError | null
+}
+
+/** Options of `store.put`. */
+export interface WriteOptions {
+  /**
+   * Writes only if this version of the AWS secret is live, or for `null` only if there is no such secret or field; else rejects with
+   * SECRET_CHANGED. Default: whatever is live is replaced.
+   */
+  ifVersionId?: string | null | undefined
+}
+
+/** Options of `store.generate`. */
+export interface GenerateOptions extends WriteOptions {
+  /** Number of characters, from 8 to 4,096. Default: 32. */
+  length?: number | undefined
+  /** The characters that it is made of. Default: letters and digits. */
+  alphabet?: string | undefined
+}
+
+/** Options of `store.delete`. */
+export interface DeleteOptions extends WriteOptions {
+  /** The days in which `undelete` brings it back, from 7 to 30. Not for fields. Default: 30. */
+  recoveryDays?: number | undefined
+}
+
+/** What became of a secret. */
+export interface StoreReport {
+  /** Name of the secret. */
+  name: string
+  /** The environment whose secret it is. */
+  environment: Environment
+  /** Its id in AWS. */
+  awsId: string
+  /** The field of a JSON secret that the name is; `null` for a whole secret. */
+  field: string | null
+  /**
+   * `created`, `updated`; `filled`: a secret without a value got its first one; `kept`: AWS has it so already. `scheduled`: AWS deletes it
+   * at `deletedAt`; `removed`: the field was taken out; `restored`: it is no longer marked for deletion; `absent`: AWS has no such secret.
+   */
+  outcome: 'created' | 'filled' | 'updated' | 'kept' | 'scheduled' | 'removed' | 'restored' | 'absent'
+  /** Id of the live version; `null` when there is none. */
+  versionId: string | null
+  /** Id of the version that was live before; `null` when there was none, or nothing changed. */
+  previousVersionId: string | null
+  /** When AWS deletes it: ISO 8601, UTC; `null` unless it was marked now and AWS said so. */
+  deletedAt: string | null
+}
+
+/**
+ * Compares, writes, deletes and brings back single secrets in AWS. A field of a JSON secret is written like a whole one, and every other
+ * byte of the secret stays. Each change writes an audit record, and running services follow it as they follow a rotation.
+ */
+export interface SecretStore {
+  /**
+   * Compares values, by the names of their secrets, with AWS: twenty in a call. Changes nothing.
+   * @throws SECRET_NAME_INVALID, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
+   */
+  compare(values: Readonly<Record<string, string>>): Promise<ComparedSecret[]>
+  /**
+   * Makes the secret or gives it a new version, and reads it back. Of two writers at once none overwrites the other.
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SOURCE_RESPONSE_INVALID for an empty value or one over 65,536 bytes, and for a
+   *   field of a secret that is no JSON object; SECRET_ACCESS_DENIED, also for what AWS or another service takes care of;
+   *   SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
+   */
+  put(secretName: string, value: string, options?: WriteOptions): Promise<StoreReport>
+  /**
+   * The same with a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
+   * `rotation.rotate` where one has to hand the value to another system.
+   * @throws as `put`; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may replace, such as a URL
+   */
+  generate(secretName: string, options?: GenerateOptions): Promise<StoreReport>
+  /**
+   * Has AWS delete the secret after `recoveryDays`; it cannot be read from now on. A field is taken out of its secret at once.
+   * @throws as `put`
+   */
+  delete(secretName: string, options?: DeleteOptions): Promise<StoreReport>
+  /** Takes the mark for deletion away. @throws as `put` */
+  undelete(secretName: string): Promise<StoreReport>
+}
+
 /** One version of a secret. */
 export interface SecretVersion {
   /** The value of this version. */
@@ -1429,6 +1636,8 @@ export interface MetricsSnapshot {
   backgroundRefreshes: number
   /** How often AWS refused access or decryption. */
   unauthorizedAccess: number
+  /** Number of values that redactors replaced. */
+  valuesRedacted: number
   /** Rejections by code. */
   errors: Partial<Record<SecretErrorCode, number>>
   /** Calls by AWS operation and outcome. */
@@ -1506,7 +1715,15 @@ export interface PromClientRegistry {
 /** A threshold that was crossed, or is no longer crossed. */
 export interface Alert {
   /** The metric that is watched. */
-  metric: 'retrieval-latency' | 'cache-hit-rate' | 'rotation-failures' | 'unauthorized-access' | 'secrets-not-in-aws'
+  metric:
+    | 'retrieval-latency'
+    | 'cache-hit-rate'
+    | 'rotation-failures'
+    | 'unauthorized-access'
+    | 'secrets-not-in-aws'
+    | 'secret-in-text'
+  /** The secret whose value a redactor found (`secret-in-text`). `null` for all other metrics. */
+  secret: string | null
   /** Whether the threshold is crossed now, or no longer. */
   state: 'firing' | 'resolved'
   /** The environment of this delivery. */
@@ -1524,6 +1741,58 @@ export interface Alert {
   since: string
   /** When this was noticed. */
   at: string
+}
+
+/** Options of `redactor`. */
+export interface RedactorOptions {
+  /** Names of secrets whose values stay, such as a host name that is kept as a secret. Default: none. */
+  except?: readonly string[] | Unset
+}
+
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  /** Number of values that are looked for, each in all its forms. */
+  values: number
+  /** The secrets whose values are not looked for. */
+  leftOut: UnwatchedSecret[]
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  /** Name of the secret. */
+  secret: string
+  /** `short`: fewer than 8 characters. `well-known`: a common word, or made of two different characters at most. */
+  reason: 'short' | 'well-known'
+}
+
+/**
+ * Replaces the values of secrets by `[secret NAME]`: values that the delivery holds or handed out since its first redactor was
+ * made, and those that they replaced within the last hour. Finds them as they are, JSON-escaped, URL-encoded, in base64 at any
+ * alignment, and a value with several lines also line by line. Works on after `close()`.
+ */
+export interface Redactor {
+  /**
+   * `value` without values of secrets. A text is searched as it is. Of an error (with `cause`, `errors` and stack), an object, an
+   * array, a `Map`, a `Set` or bytes, a copy is made where there is something to replace; an instance of a class becomes a plain
+   * object then.
+   */
+  redact<V>(value: V): V
+  /**
+   * A `Transform` over UTF-8 text that also finds a value which is cut by chunks. Text that may be the beginning of a value is
+   * held back until the next chunk; when the stream ends inside a value, what came of it is replaced.
+   */
+  stream(): NodeJS.ReadWriteStream
+  /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
+  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
+  winston(): { transform<I>(info: I): I }
+  /**
+   * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
+   * `process.stdout`) are not searched.
+   */
+  console(target?: object): () => void
+  /** What is looked for, and what is not. */
+  watching(): RedactorWatching
 }
 
 /** Options of `metrics.registry`. */
@@ -1620,6 +1889,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   readonly rotation: SecretRotationManager
   /** Moves secrets from the env file to AWS. */
   readonly migration: SecretMigrationManager
+  /** Compares, writes, deletes and brings back single secrets in AWS. */
+  readonly store: SecretStore
 
   /**
    * The secret `${TOOL}_${TYPE}` (upper-cased), or `null` when no source has it.
@@ -1639,6 +1910,16 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
     Tool extends ToolName<T> = ToolName<T>,
     Type extends SecretType<T, Tool> = SecretType<T, Tool>,
   >(toolName: Tool, secretType: Type, options?: ReadOptions): Promise<SecretJson<T, Tool, Type, Value>>
+  /**
+   * The secret as bytes, in an array of the caller's own, or `null` when no source has it: those that AWS holds as `SecretBinary`
+   * (whose `getToolSecret` is their base64 text), or a text, whatever source it comes from, as UTF-8.
+   * @throws SECRET_MISSING, SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, ABORTED, CLOSED
+   */
+  getToolSecretBytes<Tool extends ToolName<T>, Type extends SecretType<T, Tool>>(
+    toolName: Tool,
+    secretType: Type,
+    options?: ReadOptions,
+  ): Promise<SecretBytes<T, Tool, Type>>
   /**
    * Every secret of a tool, by lower-cased type: the declared secrets or, for a tool without declared secrets, every
    * name that starts with `${TOOL}_` in any source.
@@ -1750,6 +2031,27 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    *   `CLOSED`
    */
   identity(): Promise<AwsIdentity | null>
+  /**
+   * Each control of the [compliance](docs/compliance.md) profile with its evidence. Asks AWS for the declared secrets. Rejects with
+   * `CLOSED` only.
+   */
+  compliance(): Promise<ComplianceReport>
+  /**
+   * The secrets that AWS has in this account and region, as far as this identity sees them, in the order of their names. 100 are
+   * listed (ListSecrets) and 20 read (BatchGetSecretValue) in a call, past the caches; the audit log has an `inspect` record
+   * of each. No value is returned.
+   *
+   * @throws SECRET_ACCESS_DENIED when ListSecrets is not granted; CONFIG_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CLOSED
+   */
+  findInAws(
+    options?:
+      | {
+          /** What the names in AWS begin with. Default: all secrets. */
+          prefix?: string | Unset
+        }
+      | Unset,
+  ): Promise<FoundSecret[]>
   /** State of every source and cache, with the reason, for people who look for a cause. Never rejects. */
   health(): Promise<HealthReport>
   /**
@@ -1757,6 +2059,13 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * at most once in ten seconds.
    */
   ready(): Promise<Readiness>
+  /**
+   * Takes the values of secrets out of logs. Make it before the first read: it knows what is read from then on, and what is
+   * cached by then. While there is one, values stay in Rust's memory for an hour after they were replaced.
+   *
+   * @throws SecretError `CONFIG_INVALID`
+   */
+  redactor(options?: RedactorOptions): Redactor
   /** Stops all work, wipes cached values and rejects running operations with CLOSED. Idempotent. */
   close(): Promise<void>
   /** Closes the delivery at the end of an `await using` block. */

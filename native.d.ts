@@ -7,6 +7,8 @@ export declare class NativeDelivery {
   auditLinesDone(id: number, refused?: string | undefined | null): void
   /** `identity`. */
   identity(id: number): void
+  /** `findInAws`. */
+  findInAws(id: number, prefix?: string | undefined | null): void
   /** The credentials that were asked for, or why there are none. */
   credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
   /** `cache.get`. */
@@ -17,6 +19,16 @@ export declare class NativeDelivery {
   cacheInvalidate(id: number, name: string): void
   /** `cache.clear`. */
   cacheClear(id: number): void
+  /** What the configuration says of the profile, and meets of it. */
+  configuredCompliance(): ConfiguredCompliance
+  /** What AWS says of each declared secret. */
+  secretFacts(id: number): void
+  /** Files of this delivery that only their owner should read. */
+  privateFiles(): Array<string>
+  /** Whether metrics go to the process's meter provider. */
+  isMonitored(): boolean
+  /** The service's name, in the labels of metrics. */
+  service(): string | null
   /** `explain`. */
   explain(id: number, name: string, variables: Record<string, string>): void
   /** `health`. */
@@ -52,9 +64,11 @@ export declare class NativeDelivery {
   /** `close`. */
   close(id: number): void
   /** The function of cached reads; see `raw`. */
-  cachedReader(): (toolOrName: string, secretType?: string) => string | [string] | undefined
+  cachedReader(): (toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined
   /** A declared tool's secrets when all of them are fresh in memory. */
-  cachedTool(tool: string): Record<string, string> | null
+  cachedTool(tool: string): Array<number | [number, string]> | null
+  /** The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared. */
+  toolKeys(tool: string): Array<string> | null
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
    * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many
@@ -63,6 +77,8 @@ export declare class NativeDelivery {
   getSecrets(id: number, names: Array<string>, variables?: Array<Record<string, string>> | undefined | null, readers?: Array<number> | undefined | null): void
   /** `getSecret` and `getToolSecret` with `maxAgeSeconds`. */
   getSecretWithin(id: number, name: string, variables: Record<string, string>, maxAgeSeconds: number): void
+  /** `getToolSecretBytes`. */
+  getSecretBytes(id: number, name: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null): void
   /** `getToolSecrets`. */
   getToolSecrets(id: number, tool: string, variables: Record<string, string>, maxAgeSeconds?: number | undefined | null, readers?: number | undefined | null): void
   /** Whether there is an audit log. */
@@ -71,6 +87,8 @@ export declare class NativeDelivery {
   variablesComeFirst(): boolean
   /** The variables that were asked for; unset when they could not be read. */
   variablesAre(id: number, variables?: Record<string, string> | undefined | null): void
+  /** `redactor`: whose values are replaced, but for those of the secrets in `except`. */
+  redactor(except: Array<string>): NativeRedactor
   /** `rotation.rotate`. */
   rotate(id: number, name: string, environment: string | undefined | null, generate: boolean): void
   /** `rotation.restore`. */
@@ -93,6 +111,12 @@ export declare class NativeDelivery {
   hookDone(id: number, value?: string | undefined | null): void
   /** A hook failed with an error of a class and, where there is one, a code. */
   hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** Reads secrets to look for their values. Gives a `WatchedValues`. */
+  watchValues(id: number, names: Array<string>): void
+  /** Searches files and folders for the values that are looked for. Gives a `ScannedFiles`. */
+  scanFiles(id: number, files: Array<string>, folders: Array<string>): void
+  /** Searches bytes that are not in a file. On JavaScript's thread: for the command line. */
+  scanBytes(bytes: Buffer): Array<FoundValue>
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -105,6 +129,16 @@ export declare class NativeDelivery {
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
   getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
+  /** `store.compare`: names with their values. */
+  storeCompare(id: number, names: Array<string>, values: Array<string>): void
+  /** `store.put`. */
+  storePut(id: number, name: string, value: string, version?: string | undefined | null): void
+  /** `store.generate`. */
+  storeGenerate(id: number, name: string, length: number, alphabet: string, version?: string | undefined | null): void
+  /** `store.delete`. */
+  storeDelete(id: number, name: string, days: number, version?: string | undefined | null): void
+  /** `store.undelete`. */
+  storeUndelete(id: number, name: string): void
   /** `validateToolSecrets`. */
   validateToolSecrets(id: number, tool: string, otherEnvironments: Array<string>, variables: Record<string, string>): void
   /** `validateSecretAccess`. */
@@ -115,6 +149,24 @@ export declare class NativeDelivery {
   validateApplicationFunctionality(id: number, scope: NativeScope, variables: Record<string, string>): void
   /** `assessPerformanceImpact`. */
   assessPerformanceImpact(id: number): void
+}
+
+/** A redactor of one delivery. */
+export declare class NativeRedactor {
+  /** The function that replaces values in a text; see `raw`. */
+  text(): (text: string) => string | undefined
+  /** A new stream. */
+  stream(): NativeRedactorStream
+  /** What is looked for. */
+  watching(): RedactorWatching
+}
+
+/** Text that arrives in pieces. */
+export declare class NativeRedactorStream {
+  /** What can be passed on after `piece`. */
+  push(piece: Buffer): Buffer
+  /** The rest, once nothing comes any more. */
+  end(): Buffer
 }
 
 /** A [`ValidationResult`] with what this identity may do in AWS. */
@@ -130,6 +182,7 @@ export interface AccessValidationResult {
 /** A threshold was crossed, or is no longer crossed. */
 export interface Alert {
   metric: string
+  secret: string | null
   state: string
   environment: string
   value: number | null
@@ -213,11 +266,44 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What the configuration says of the profile. */
+export interface ConfiguredCompliance {
+  profile: string | null
+  enforced: boolean
+  waived: Record<string, string>
+  known: Array<string>
+  controls: Array<ConfiguredControl>
+}
+
+/** A control that the configuration decides. `met` is `null` where there is nothing that it is about. */
+export interface ConfiguredControl {
+  control: string
+  criteria: Array<string>
+  met: boolean | null
+  evidence: string
+  setting: string
+  remedy: string
+}
+
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
 /** What a secret costs in a month. */
 export interface CostEstimate {
   awsCallsPerMonth: number
   costPerMonthUsd: number
 }
+
+/** Where the audit log of a delivery in one of the four environments is, if nobody says so. */
+export declare function defaultAuditFile(environment: string, workingDirectory: string, variables: Record<string, string>): string | NativeFailure
 
 /** The documented preset of an environment, or why there is none. */
 export declare function environmentDefaults(environment: string): EnvironmentDefaults | NativeFailure
@@ -239,6 +325,40 @@ export interface EnvironmentDefaults {
   monitoring: boolean
   alerting: boolean
   onAwsFailure: string
+}
+
+/** A secret that could not be read. */
+export interface FailedValue {
+  secret: string
+  code: string
+  message: string
+}
+
+/** Where a value stands. */
+export interface FoundValue {
+  /** Missing where it is not in a file. */
+  path?: string
+  secret: string
+  form: string
+  line: number
+  column: number
+}
+
+/** The fields in which two JSON objects differ. */
+export interface FieldChanges {
+  added: Array<string>
+  changed: Array<string>
+  removed: Array<string>
+}
+
+/** A secret that AWS has: names and no value. */
+export interface FoundSecret {
+  awsId: string
+  form: string
+  fields: Array<string>
+  owningService: string | null
+  rotatedByAws: boolean
+  error: ReportedError | null
 }
 
 /** State of one source or cache. */
@@ -308,6 +428,8 @@ export declare enum MessageKind {
   StopHook = 12,
   /** Asks for AWS credentials. */
   AskCredentials = 13,
+  /** The string with this number is no longer handed out. */
+  LetGo = 14,
 }
 
 /** Counters since construction. */
@@ -323,6 +445,7 @@ export interface MetricsSnapshot {
   staleServed: number
   backgroundRefreshes: number
   unauthorizedAccess: number
+  valuesRedacted: number
   errors: Record<string, number>
   awsCalls: Record<string, AwsCallCounts>
   rotations: Record<string, number>
@@ -407,6 +530,12 @@ export declare function openDelivery(options: unknown, ambient: NativeAmbient, t
 /** The content type of `metrics.openMetrics()`. */
 export declare const OPENMETRICS_CONTENT_TYPE: string
 
+/**
+ * Waits until no thread of this process holds the lock of an audit log, for a second at most, and keeps them all from it until
+ * [`resume_audit`]: the process is about to be stopped. `false` when one still holds it.
+ */
+export declare function pauseAudit(): boolean
+
 /** What delivery costs, layer by layer. */
 export interface PerformanceMetrics {
   environment: string
@@ -466,6 +595,12 @@ export interface RecordedRetrievals {
   totalLatencyMs: number
 }
 
+/** What a redactor looks for. */
+export interface RedactorWatching {
+  values: number
+  leftOut: Array<UnwatchedSecret>
+}
+
 /** An error inside a report. */
 export interface ReportedError {
   code: string
@@ -473,6 +608,9 @@ export interface ReportedError {
   /** The IAM action that AWS refused. Missing where AWS did not name it. */
   action?: string
 }
+
+/** Ends [`pause_audit`]. */
+export declare function resumeAudit(): void
 
 /** What a `retire` did with one secret. */
 export interface RetiredSecret {
@@ -574,6 +712,14 @@ export interface RotationStep {
   error: ReportedError | null
 }
 
+/** What was found in files. */
+export interface ScannedFiles {
+  found: Array<FoundValue>
+  files: number
+  bytes: number
+  unread: Array<UnreadFile>
+}
+
 /** Why a secret has the value it has. */
 export interface SecretExplanation {
   name: string
@@ -587,6 +733,18 @@ export interface SecretExplanation {
   layers: Array<LayerExplanation>
   breakers: Record<string, string>
   estimate: CostEstimate | null
+}
+
+/** What AWS says of a declared secret. */
+export interface SecretFacts {
+  due: RotationDue
+  /** Whether AWS has it; `null`: AWS did not say. */
+  inAws: boolean | null
+  /** Whether AWS described it. */
+  described: boolean
+  /** Its customer-managed key; `null`: AWS's own, or not described. */
+  key: string | null
+  error: ReportedError | null
 }
 
 /** The name of a tool's secret, or why it has none. */
@@ -616,6 +774,30 @@ export interface SecretVersions {
   current: SecretVersion | null
   previous: SecretVersion | null
   pending: SecretVersion | null
+}
+
+/** What could not be read. */
+export interface UnreadFile {
+  path: string
+  reason: string
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  secret: string
+  reason: string
+}
+
+/** What became of a secret. */
+export interface StoreReport {
+  name: string
+  environment: string
+  awsId: string
+  field: string | null
+  outcome: string
+  versionId: string | null
+  previousVersionId: string | null
+  deletedAt: string | null
 }
 
 /** A secret as a validation saw it. */
@@ -652,6 +834,15 @@ export declare function verifyAuditLog(path: string, key?: Uint8Array | undefine
 
 /** The version of this addon, which the package that loads it compares with its own. */
 export declare const VERSION: string
+
+/** Which values a scan looks for. */
+export interface WatchedValues {
+  values: number
+  leftOut: Array<UnwatchedSecret>
+  /** Names that no source has. */
+  absent: Array<string>
+  failed: Array<FailedValue>
+}
 
 /**
  * The JSON object `json` with `text` in its field `field`, and every other byte as it was. `null` where the field is no

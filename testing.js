@@ -147,6 +147,15 @@ class TestDelivery extends SecretDelivery {
     return this.#read(secretName, () => super.getSecret(secretName))
   }
 
+  /**
+   * @param {string} toolName
+   * @param {string} secretType
+   */
+  async getToolSecretBytes(toolName, secretType) {
+    const text = await this.getToolSecret(toolName, secretType)
+    return text === null ? null : new TextEncoder().encode(text)
+  }
+
   /** @param {string} toolName */
   async getToolSecrets(toolName) {
     assertName('toolName', toolName)

@@ -5,20 +5,44 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const readline = require('node:readline')
+const { baseOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
 
 const DEFAULT_FILE = 'secret-audit.jsonl'
 
-/** The default file of the log. `stdout` is not a file. */
-function defaultLog() {
-  return process.env.TCS_AUDIT_LOG || DEFAULT_FILE
+/**
+ * Where the log of a service is, by its configuration. `null`: it goes to standard output.
+ *
+ * @param {import('./context').Config} config
+ * @returns {string | null}
+ */
+function configuredLog({ directory, options }) {
+  const { TCS_AUDIT_LOG, TCS_ENVIRONMENT, NODE_ENV } = process.env
+  const given = (options.audit || {}).path ?? (TCS_AUDIT_LOG || undefined)
+  if (given === 'stdout') return null
+  if (given !== undefined) return path.resolve(directory, given)
+  const environment = baseOf(options.environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development'), options)
+  return isTest(environment) ? defaultOf(environment, directory) : path.join(directory, DEFAULT_FILE)
 }
 
-/** @param {string | undefined} file */
-function logOf(file) {
-  const log = file ?? defaultLog()
-  if (log === 'stdout') throw new CliError('USAGE', EXIT.usage, 'TCS_AUDIT_LOG is stdout; name the file with the lines')
-  return log
+/** @param {string} environment */
+const isTest = (environment) => environment === 'test'
+
+/** Loaded late: it needs the addon. @param {string} environment @param {string} directory */
+const defaultOf = (environment, directory) => require('../lib/audit').defaultAuditFile(environment, directory)
+
+/**
+ * The log that a command names, else the one of the configuration.
+ *
+ * @param {string | undefined} file
+ * @param {import('./context').Context} context
+ * @returns {Promise<string>}
+ */
+async function logOf(file, context) {
+  if (file !== undefined) return file
+  const log = configuredLog(await context.config())
+  if (log !== null) return path.relative('', log) || log
+  throw new CliError('USAGE', EXIT.usage, 'the audit log goes to standard output; name the file with the lines')
 }
 
 /** @param {string} file */
@@ -113,4 +137,4 @@ function notRead(file, error) {
   return new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
 }
 
-module.exports = { DEFAULT_FILE, allRecords, defaultLog, filesOf, logOf, parsed, readKey, records }
+module.exports = { allRecords, configuredLog, filesOf, logOf, parsed, readKey, records }

@@ -3,7 +3,9 @@
 // Starts the command of `run`, passes signals on to it, and ends as it ends.
 
 const { spawn } = require('node:child_process')
+const { once } = require('node:events')
 const { constants } = require('node:os')
+const { pipeline } = require('node:stream/promises')
 const { CliError } = require('./exit')
 const { windowsCommand } = require('./windows-command')
 
@@ -16,6 +18,8 @@ const NOT_FOUND = 127
 const NOT_EXECUTABLE = 126
 /** How long a command that is to be restarted may take to end, in milliseconds. */
 const GRACE_MS = 10_000
+/** How long output is awaited after the end of a masked command, in milliseconds. */
+const LEFT_MS = 1000
 /** The longest variable that Linux hands to a program, with its name, `=` and the zero at its end, in bytes. */
 const LINUX_MOST_BYTES = 131_072
 /** The longest variable of Windows, in characters. */
@@ -28,6 +32,8 @@ class Command {
   #command
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #child
+  /** Takes values out of what the command writes. @type {import('../index').Redactor | undefined} */
+  redactor
   #pass = (/** @type {NodeJS.Signals} */ signal) => this.#received(signal)
 
   /** @param {string[]} command The program and its arguments. From now on signals are handled. */
@@ -46,12 +52,15 @@ class Command {
     const [file = '', ...args] = this.#command
     return new Promise((resolve, reject) => {
       const started = process.platform === 'win32' ? windowsCommand(file, args, env) : { file, args, options: {} }
-      const child = spawn(started.file, started.args, { ...started.options, env, stdio: 'inherit' })
+      const stdio = /** @type {any} */ (this.redactor === undefined ? 'inherit' : ['inherit', 'pipe', 'pipe'])
+      const child = spawn(started.file, started.args, { ...started.options, env, stdio })
+      const written = this.redactor === undefined ? undefined : masked(child, this.redactor)
       this.#child = child
       child.once('error', (error) => reject(notStarted(file, /** @type {NodeJS.ErrnoException} */ (error))))
       child.once('exit', (code, signal) => {
         this.#child = undefined
-        resolve({ code, signal })
+        if (written === undefined) resolve({ code, signal })
+        else void written.then(() => resolve({ code, signal }))
       })
     })
   }
@@ -87,6 +96,22 @@ class Command {
       this.#child.kill(signal)
     }
   }
+}
+
+/**
+ * Passes on what a command writes, without values. What it started and left behind may write on: that is waited for no longer than
+ * the command itself lives, and a moment.
+ *
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {import('../index').Redactor} redactor
+ */
+async function masked(child, redactor) {
+  const pass = (/** @type {any} */ from, /** @type {NodeJS.WriteStream} */ to) =>
+    // Whoever reads it may stop early: the command then notices.
+    pipeline(from, redactor.stream(), to, { end: false }).catch(() => {})
+  const all = Promise.all([pass(child.stdout, process.stdout), pass(child.stderr, process.stderr)])
+  const left = once(child, 'exit').then(() => new Promise((resolve) => setTimeout(resolve, LEFT_MS).unref()))
+  await Promise.race([all, left.catch(() => {})])
 }
 
 /**

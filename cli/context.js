@@ -2,11 +2,15 @@
 
 const { knownEnvironment, presetOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
+const { writeAtomically } = require('./private-file')
 const { loadConfig } = require('../lib/config-file')
 
 /** @typedef {import('../index').SecretDelivery} SecretDelivery */
 /** @typedef {import('../lib/config-file').Config} Config */
 /** @typedef {{ config?: string, environment?: string, json?: boolean, verbose?: boolean }} Globals The options that every command has. */
+
+/** The node exporter runs as another user, and the metrics name no secret. */
+const READABLE = 0o644
 
 /** The configuration and the delivery of a command. */
 class Context {
@@ -42,7 +46,23 @@ class Context {
     try {
       return await use(delivery, config)
     } finally {
+      this.#leaveMetrics(delivery)
       await delivery.close()
+    }
+  }
+
+  /**
+   * Leaves the metrics of this command for the node exporter: it ends before anything scrapes it.
+   *
+   * @param {SecretDelivery} delivery
+   */
+  #leaveMetrics(delivery) {
+    const { TCS_METRICS_TEXTFILE: file } = process.env
+    if (!file) return
+    try {
+      writeAtomically(file, delivery.metrics.prometheus(), READABLE)
+    } catch (error) {
+      this.terminal.warn(`the metrics were not left: ${/** @type {Error} */ (error).message}`)
     }
   }
 
@@ -54,7 +74,13 @@ class Context {
   /** Warnings, and what `logLevel` or --verbose asks for. */
   get #logger() {
     const detail = (/** @type {string} */ message) => this.terminal.detail(message)
-    return { warn: (/** @type {string} */ message) => this.terminal.warn(message), info: detail, debug: detail }
+    // doctor and report say what is not met; each other command would repeat it.
+    const isRepeated = (/** @type {string} */ message) => message.startsWith('COMPLIANCE_NOT_MET:')
+    const warn = (/** @type {string} */ message) => {
+      if (!isRepeated(message)) this.terminal.warn(message)
+      else if (this.globals.verbose) detail(message)
+    }
+    return { warn, info: detail, debug: detail }
   }
 }
 

@@ -46,15 +46,19 @@ function guessed(names) {
 
 /** @param {Guess[]} guesses @returns {Declaration} */
 function declarationOf(guesses) {
-  /** @type {Required<Declaration>} */
-  const { tools, secrets } = { tools: {}, secrets: {} }
+  // Maps, because a tool may be called `constructor`.
+  /** @type {Map<string, Map<string, {}>>} */
+  const tools = new Map()
+  /** @type {Map<string, {}>} */
+  const secrets = new Map()
   for (const { name, tool, type } of guesses) {
-    if (tool === null || type === null) secrets[name] = {}
-    else (tools[tool] ??= { secrets: {} }).secrets[type] = {}
+    if (tool === null || type === null) secrets.set(name, {})
+    else tools.set(tool, (tools.get(tool) ?? new Map()).set(type, {}))
   }
+  const ofTools = [...tools].map(([tool, types]) => [tool, { secrets: Object.fromEntries(types) }])
   return {
-    ...(Object.keys(tools).length > 0 && { tools }),
-    ...(Object.keys(secrets).length > 0 && { secrets }),
+    ...(tools.size > 0 && { tools: Object.fromEntries(ofTools) }),
+    ...(secrets.size > 0 && { secrets: Object.fromEntries(secrets) }),
   }
 }
 

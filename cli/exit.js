@@ -32,7 +32,7 @@ class CliError extends Error {
   }
 }
 
-const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID'])
+const CONFIGURATION = new Set(['CONFIG_INVALID', 'ENCRYPTION_KEY_INVALID', 'COMPLIANCE_NOT_MET'])
 
 /**
  * The text of an error, and the exit code after it.
@@ -61,7 +61,7 @@ function describe(error) {
 /** @param {string} code @returns {ExitCode} */
 function exitFor(code) {
   if (CONFIGURATION.has(code)) return EXIT.configuration
-  if (code === 'SECRET_MISSING') return EXIT.no
+  if (code === 'SECRET_MISSING' || code === 'SECRET_CHANGED') return EXIT.no
   return code === 'SECRET_NAME_INVALID' ? EXIT.usage : EXIT.source
 }
 
@@ -72,4 +72,4 @@ function oneLine(text) {
     .replace(/\s*\n\s*/g, ' ')
 }
 
-module.exports = { CliError, EXIT, describe, oneLine }
+module.exports = { CliError, EXIT, describe, exitFor, oneLine }

@@ -116,11 +116,20 @@ function entriesOf(config, environment) {
   let text
   try {
     text = readText(file)
-      .replace(/^\uFEFF/, '')
-      .replace(/\r\n?/gm, '\n')
   } catch {
     return null
   }
+  return entriesIn(text)
+}
+
+/**
+ * The assignments of a text in the grammar of env files, each name once.
+ *
+ * @param {string} given
+ * @returns {{ name: string, line: number, value: string, doubt: string | null }[]}
+ */
+function entriesIn(given) {
+  const text = given.replace(/^\uFEFF/, '').replace(/\r\n?/gm, '\n')
   /** @type {Map<string, { name: string, line: number, value: string, doubt: string | null }>} */
   const entries = new Map()
   for (const match of text.matchAll(new RegExp(LINE, 'gmd'))) {
@@ -164,4 +173,9 @@ function doubtOf(text, match, written, value) {
   return null
 }
 
-module.exports = { judge }
+/** Whether a text is a token or random, so that it is hardly a word that somebody typed. @param {string} text */
+function looksSecret(text) {
+  return TOKEN.test(text) || (text.length >= 16 && /\d/.test(text) && entropy(text) >= LEAST_ENTROPY)
+}
+
+module.exports = { entriesIn, judge, looksSecret }

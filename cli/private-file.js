@@ -2,6 +2,7 @@
 
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { CliError, EXIT } = require('./exit')
 
@@ -52,6 +53,22 @@ function writeAtomically(file, text, mode = PRIVATE) {
   }
 }
 
+/**
+ * A new directory that only this user can enter: in memory, where the system has one for this user.
+ *
+ * @param {string} prefix
+ */
+function privateDirectory(prefix) {
+  const parent = process.env.XDG_RUNTIME_DIR || os.tmpdir()
+  try {
+    return fs.mkdtempSync(path.join(parent, prefix))
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+    const message = `${parent} has no room for files (${code}): set TMPDIR to a directory that this user can write to`
+    throw new CliError('FILE_NOT_WRITTEN', EXIT.refused, message)
+  }
+}
+
 /** Whether group or others have any permission; always false on Windows, which has no such modes. @param {fs.Stats} stat */
 function isOpen({ mode }) {
   return process.platform !== 'win32' && (mode & OTHERS) !== 0
@@ -67,4 +84,4 @@ function refused(message) {
   return new CliError('REFUSED', EXIT.refused, message)
 }
 
-module.exports = { PRIVATE, assertPrivate, isOpen, modeOf, refused, writeAtomically }
+module.exports = { PRIVATE, assertPrivate, isOpen, modeOf, privateDirectory, refused, writeAtomically }

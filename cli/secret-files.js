@@ -4,24 +4,14 @@
 // when the command has ended.
 
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
-const { CliError, EXIT } = require('./exit')
-const { writeAtomically } = require('./private-file')
+const { privateDirectory, writeAtomically } = require('./private-file')
 
 class SecretFiles {
   #directory
 
   constructor() {
-    // A directory in memory, where the system has one for this user.
-    const parent = process.env.XDG_RUNTIME_DIR || os.tmpdir()
-    try {
-      this.#directory = fs.mkdtempSync(path.join(parent, 'tcs-secrets-'))
-    } catch (error) {
-      const { code } = /** @type {NodeJS.ErrnoException} */ (error)
-      const message = `${parent} has no room for files (${code}): set TMPDIR to a directory that this user can write to`
-      throw new CliError('FILE_NOT_WRITTEN', EXIT.refused, message)
-    }
+    this.#directory = privateDirectory('tcs-secrets-')
   }
 
   /**

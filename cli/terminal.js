@@ -4,11 +4,14 @@
 // as they are.
 
 const readline = require('node:readline')
+const { StringDecoder } = require('node:string_decoder')
 const { CliError, EXIT } = require('./exit')
 const { fitted, hanging, table } = require('./layout')
 const { visible, visibleCopy, visibleJson, visibleLines } = require('./visible')
 
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
+/** What keys send that are no characters. */
+const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|O.)/g
 /** The escape sequences that `style` makes. */
 const OWN = new RegExp(`(\u001b\\[(?:0|${Object.values(CODES).join('|')})m)`)
 
@@ -48,6 +51,11 @@ class Terminal {
   result(document, text) {
     if (this.json) this.#out.write(`${visibleJson(document)}\n`)
     else print(this.#out, text(visibleCopy(document)))
+  }
+
+  /** Prints a document in a format of others, with or without `--json`. @param {unknown} document */
+  document(document) {
+    this.#out.write(`${visibleJson(document)}\n`)
   }
 
   /**
@@ -140,6 +148,48 @@ class Terminal {
     })
     lines.close()
     return answer
+  }
+
+  /**
+   * Asks for a text that is not shown. Ctrl-C ends this process, Ctrl-D the text.
+   *
+   * @param {string} question
+   * @returns {Promise<string>}
+   */
+  async askHidden(question) {
+    const { stdin } = process
+    this.#err.write(visible(question))
+    const decoder = new StringDecoder('utf8')
+    let text = ''
+    stdin.setRawMode(true)
+    try {
+      for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
+        // Keys such as the arrows send sequences, which are no part of it.
+        const [typed = '', ...rest] = decoder
+          .write(chunk)
+          .replace(ESCAPES, '')
+          .split(/[\r\n\u0004]/)
+        if (typed.includes('\u0003')) return await this.#interrupted()
+        for (const character of typed) text = /[\b\u007f]/.test(character) ? text.replace(/.$/su, '') : text + character
+        if (rest.length > 1 && rest.some((line) => line !== '')) {
+          throw new CliError('USAGE', EXIT.usage, 'the prompt takes one line; give several by a file or standard input')
+        }
+        if (rest.length > 0) break
+      }
+      return text
+    } finally {
+      stdin.setRawMode(false)
+      stdin.pause()
+      this.#err.write('\n')
+    }
+  }
+
+  /** Ctrl-C ends this process as on any other line. @returns {Promise<never>} */
+  #interrupted() {
+    process.stdin.setRawMode(false)
+    this.#err.write('\n')
+    process.kill(process.pid, 'SIGINT')
+    return new Promise(() => setTimeout(() => {}, 1_000))
   }
 
   /** @param {Style} style @param {string} text For standard output. */

@@ -4,6 +4,7 @@
 
 const { SecretError, orThrow } = require('./errors')
 const native = require('./load')
+const { forConfiguration } = require('./variables')
 
 /**
  * @param {string} path
@@ -34,4 +35,25 @@ async function verifyAuditLog(path, options = {}) {
   )
 }
 
-module.exports = { verifyAuditLog }
+/**
+ * Where the log of a delivery is if neither an option nor a variable says so.
+ *
+ * @param {string} environment One of the four.
+ * @param {string} directory The working directory of the delivery.
+ * @returns {string}
+ */
+function defaultAuditFile(environment, directory) {
+  return /** @type {string} */ (orThrow(native.defaultAuditFile(environment, directory, forConfiguration())))
+}
+
+/**
+ * Stops this process while no thread of it holds the lock of an audit log: one that is stopped with the lock keeps it, and others
+ * that share the log could not write. Returns when somebody continued the process.
+ */
+function stopBetweenWrites() {
+  native.pauseAudit()
+  process.kill(process.pid, 'SIGSTOP')
+  native.resumeAudit()
+}
+
+module.exports = { defaultAuditFile, stopBetweenWrites, verifyAuditLog }

@@ -7,6 +7,7 @@ const { createRequire } = require('node:module')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { types } = require('node:util')
+const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { faultOf } = require('./json-fault')
 const { readText } = require('./read-file')
@@ -17,7 +18,14 @@ const KEY = 'tcs-secrets'
 /** The largest file that is read, in bytes: a wrong path may name any file. */
 const MOST_BYTES = 4 * 1024 * 1024
 
-/** @typedef {import('../index').SecretDeliveryOptions} Options */
+/** @typedef {import('../index').SecretDeliveryOptions} Given */
+/**
+ * @typedef {Omit<Given, 'cache' | 'audit' | 'rotation' | 'source' | 'fallback'> & {
+ *   cache?: import('../index').CacheOptions | false | null,
+ *   audit?: import('../index').AuditOptions | false | null,
+ *   rotation?: import('../index').RotationOptions | null,
+ * }} Options Without the short forms of the specification.
+ */
 /**
  * @typedef {object} Declared
  * @property {string | null} tool `null`: its name has no tool.
@@ -47,7 +55,8 @@ async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
   if (found === null || !(runsCode || found.endsWith('.json'))) {
     return { file: null, directory: from, options: {}, declared: [], checks: null }
   }
-  const { $schema: _, checks, ...options } = plainObject(await read(found), found)
+  const { $schema: _, checks, ...given } = plainObject(await read(found), found)
+  const options = documented(given, found)
   const directory = path.dirname(found)
   if (checks !== undefined && typeof checks !== 'string')
     throw invalid(`checks must be the path of a module (in ${found})`)
@@ -57,6 +66,16 @@ async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
     options: /** @type {Options} */ (options),
     declared: declaredIn(options),
     checks: checks === undefined ? null : path.resolve(directory, checks),
+  }
+}
+
+/** The options behind the short forms of the specification. @param {Record<string, any>} given @param {string} file */
+function documented(given, file) {
+  try {
+    return fromDocumented(given)
+  } catch (error) {
+    ;/** @type {Error} */ (error).message += ` (in ${file})`
+    throw error
   }
 }
 

@@ -1,14 +1,13 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-
 const { actor } = require('./actor')
 const { assertName, checkedSink, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
 const { Candidates, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
 const { splitCredentials } = require('./credentials')
-const { SecretError, orThrow } = require('./errors')
+const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
 const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
@@ -18,13 +17,18 @@ const native = require('./load')
 const { Messages } = require('./messages')
 const { MetricsCollector } = require('./metrics')
 const { SecretMigrationManager } = require('./migration')
+const { monitorOf } = require('./monitoring')
 const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { Reads } = require('./reads')
+const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
+const { SCANNER, scannerOf } = require('./scanner')
 const { Sources } = require('./sources')
+const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
+const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
 const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
@@ -38,7 +42,9 @@ class SecretDelivery {
   #operations
   #reads
   #readCached
+  #cachedTool
   #inspections
+  #monitor
   #sources
   #listeners
   #messages
@@ -79,14 +85,14 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, names } = checkedHooks(given.rotation?.hooks)
+    const { hooks, rotation } = checkedHooks(given.rotation)
     const { sink, audit } = checkedSink(given.audit)
     const { aws, credentials } = splitCredentials(given.aws)
     const rest = {
       ...given,
       ...(aws !== undefined && { aws }),
       audit,
-      ...(names.length > 0 && { rotation: { ...given.rotation, hooks: names } }),
+      ...(rotation !== undefined && { rotation }),
     }
     const workingDirectory = SecretDelivery.#directory ?? process.cwd()
     const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
@@ -103,7 +109,9 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
     this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#readCached = this.#native.cachedReader()
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    this.#readCached = cachedReader(this.#native, this.#operations.held)
+    this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
     this.cache = Object.freeze(
       new SecretCache(
@@ -122,7 +130,9 @@ class SecretDelivery {
         return this.#start(begin, undefined, progress)
       }, this.#native),
     )
-    this.metrics = Object.freeze(new MetricsCollector(this.#native))
+    this.#monitor = monitorOf(this.#native)
+    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
+    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -143,7 +153,6 @@ class SecretDelivery {
         const name = orThrow(native.secretName(toolName, secretType))
         return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
       }
-      // A cached value needs no operation: one synchronous call that copies it out of Rust.
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
       if (cached !== undefined) return this.#read(cached[0])
@@ -166,7 +175,7 @@ class SecretDelivery {
         assertName('secretName', secretName)
         return this.#sources.within(secretName, options, () => this.getSecret(secretName))
       }
-      const cached = this.#readCached(secretName)
+      const cached = this.#readCached(secretName, NAME)
       if (typeof cached === 'string') return Promise.resolve(cached)
       assertName('secretName', secretName)
       return this.#read(secretName)
@@ -187,23 +196,18 @@ class SecretDelivery {
   }
 
   /**
-   * The secret parsed as JSON.
-   *
    * @param {string} toolName
    * @param {string} secretType
    * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<any>}
    */
   async getToolSecretJson(toolName, secretType, options) {
-    const text = await this.getToolSecret(toolName, secretType, options)
-    if (text === null) return null
-    try {
-      return JSON.parse(text)
-    } catch {
-      // The parser's message quotes the text.
-      const name = orThrow(native.secretName(toolName, secretType))
-      throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
-    }
+    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
+  }
+
+  /** @param {Parameters<Sources['getToolSecretBytes']>} given */
+  async getToolSecretBytes(...given) {
+    return this.#sources.getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
@@ -244,6 +248,11 @@ class SecretDelivery {
     return this.#inspections.identity(...given)
   }
 
+  /** @param {Parameters<Inspections['findInAws']>} given */
+  async findInAws(...given) {
+    return this.#inspections.findInAws(...given)
+  }
+
   /** @param {Parameters<Inspections['health']>} given */
   async health(...given) {
     return this.#inspections.health(...given)
@@ -252,6 +261,11 @@ class SecretDelivery {
   /** @param {Parameters<Inspections['ready']>} given */
   async ready(...given) {
     return this.#inspections.ready(...given)
+  }
+
+  /** @param {Parameters<Inspections['compliance']>} given */
+  async compliance(...given) {
+    return this.#inspections.compliance(...given)
   }
 
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
@@ -345,11 +359,16 @@ class SecretDelivery {
     return unsubscribe
   }
 
-  /** @returns {Promise<void>} */
+  /** @param {[import('../index').RedactorOptions?]} given */
+  redactor(...given) {
+    return redactorOf(this.#native, ...given)
+  }
+
   async close() {
     this.#readCached = () => undefined
     this.#candidates.close()
     this.#messages.close()
+    this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
     return this.#closing
   }
@@ -358,7 +377,6 @@ class SecretDelivery {
     return this.close()
   }
 
-  /** Shows the environment, and no value that was ever read. */
   [inspect]() {
     return `SecretDelivery { environment: '${this.environment}' }`
   }
@@ -369,7 +387,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = currentTracer()
-    return tracer === undefined ? this.#readNow(name) : traced(tracer, name, () => this.#readNow(name))
+    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    return tracer === undefined ? read() : traced(tracer, name, read)
   }
 
   /**
@@ -390,8 +409,8 @@ class SecretDelivery {
     if (maxAgeSeconds !== undefined) {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
-    const cached = this.#native.cachedTool(toolName)
-    if (cached !== null) return cached
+    const cached = this.#cachedTool(toolName)
+    if (cached !== undefined) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
@@ -444,6 +463,6 @@ class SecretDelivery {
   }
 }
 
-guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert'])
+guard(SecretDelivery, 'delivery', ['onSecretRotated', 'onAlert', 'redactor'])
 
 module.exports = { SecretDelivery }

@@ -48,23 +48,58 @@ class RotationContext {
   }
 }
 
+/** @typedef {{ all: RotationHooks, own: ReadonlyMap<string, RotationHooks> }} Hooks Those of single secrets are in place of the others. */
+
 /**
- * Takes the hooks out of the options: the functions stay in JavaScript, and the addon gets their names.
+ * Takes the hooks out of `options.rotation`: the functions stay in JavaScript, and the addon gets their names.
  *
+ * @param {any} rotation
+ * @returns {{ hooks: Hooks, rotation: any }} The latter is what the addon gets.
+ */
+function checkedHooks(rotation) {
+  const all = hooksAt('options.rotation.hooks', rotation?.hooks)
+  /** @type {Map<string, RotationHooks>} */
+  const own = new Map()
+  /** @type {[string, string[]][]} */
+  const names = []
+  const given = rotation?.hooksOf ?? {}
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    throw new SecretError('CONFIG_INVALID', 'options.rotation.hooksOf must be an object')
+  }
+  for (const [secret, hooks] of Object.entries(given)) {
+    if (hooks === undefined) continue
+    const checked = hooksAt(`options.rotation.hooksOf.${secret}`, hooks)
+    own.set(secret, checked.hooks)
+    names.push([secret, checked.names])
+  }
+  if (typeof rotation !== 'object' || rotation === null) return { hooks: { all: all.hooks, own }, rotation }
+  const { hooks: _, hooksOf: __, ...rest } = rotation
+  return {
+    hooks: { all: all.hooks, own },
+    rotation: {
+      ...rest,
+      ...(all.names.length > 0 && { hooks: all.names }),
+      ...(names.length > 0 && { hooksOf: Object.fromEntries(names) }),
+    },
+  }
+}
+
+/**
+ * @param {string} path
  * @param {unknown} given
  * @returns {{ hooks: RotationHooks, names: string[] }}
  */
-function checkedHooks(given) {
+function hooksAt(path, given) {
   if (given === undefined || given === null) return { hooks: {}, names: [] }
-  if (typeof given !== 'object') throw new SecretError('CONFIG_INVALID', 'options.rotation.hooks must be an object')
+  if (typeof given !== 'object') throw new SecretError('CONFIG_INVALID', `${path} must be an object`)
   const hooks = /** @type {RotationHooks & Record<string, unknown>} */ (given)
   const names = Object.keys(hooks).filter((name) => hooks[name] !== undefined && hooks[name] !== null)
   for (const name of names) {
     if (!HOOKS.includes(name)) {
-      throw new SecretError('CONFIG_INVALID', `options.rotation.hooks.${name} is not a hook (${HOOKS.join(', ')})`)
+      throw new SecretError('CONFIG_INVALID', `${path}.${name} is not a hook (${HOOKS.join(', ')})`)
     }
     if (typeof hooks[name] !== 'function') {
-      throw new SecretError('CONFIG_INVALID', `options.rotation.hooks.${name} must be a function`)
+      throw new SecretError('CONFIG_INVALID', `${path}.${name} must be a function`)
     }
   }
   return { hooks, names }
@@ -76,7 +111,7 @@ class HookCalls {
   /** @type {Map<number, AbortController>} */
   #running = new Map()
 
-  /** @param {RotationHooks} hooks */
+  /** @param {Hooks} hooks */
   constructor(hooks) {
     this.#hooks = hooks
   }
@@ -94,8 +129,9 @@ class HookCalls {
     this.#running.set(id, controller)
     const context = new RotationContext(told, (pending) => unheld?.deref()?.hookValue(id, pending), controller.signal)
     try {
-      const all = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (this.#hooks)
-      const made = await all[told.hook]?.call(this.#hooks, context)
+      const hooks = this.#hooks.own.get(told.name) ?? this.#hooks.all
+      const named = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (hooks)
+      const made = await named[told.hook]?.call(hooks, context)
       if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
       unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
     } catch (error) {

@@ -4,54 +4,53 @@
 
 const { assertEnvironment, assertName, checkedScope } = require('./arguments')
 const { checkedChecks, runChecks } = require('./checks')
+const { complianceReport } = require('./compliance')
 const { SecretError } = require('./errors')
+const { Operating } = require('./operating')
 const { downReport } = require('./reports')
 
 /** See `index.d.ts` for the documentation of every member. */
-class Inspections {
-  #start
-  #native
-  #variables
-
-  /**
-   * @param {(begin: (id: number) => void) => Promise<any>} start Starts an operation.
-   * @param {import('../native').NativeDelivery} native
-   * @param {InstanceType<typeof import('./variables').VariableSource>} variables
-   */
-  constructor(start, native, variables) {
-    this.#start = start
-    this.#native = native
-    this.#variables = variables
-  }
-
+class Inspections extends Operating {
   /**
    * @param {string} secretName
    * @returns {Promise<import('../index').SecretExplanation>}
    */
   async explain(secretName) {
     assertName('secretName', secretName)
-    return this.#start((id) => this.#native.explain(id, secretName, this.#variables.forName(secretName)))
+    return this.start((id) => this.native.explain(id, secretName, this.variables.forName(secretName)))
   }
 
   /** @returns {Promise<import('../index').AwsIdentity | null>} */
   async identity() {
-    return this.#start((id) => this.#native.identity(id))
+    return this.start((id) => this.native.identity(id))
+  }
+
+  /**
+   * @param {{ prefix?: string | null } | null} [options]
+   * @returns {Promise<import('../index').FoundSecret[]>}
+   */
+  async findInAws(options) {
+    const { prefix } = options ?? {}
+    if (prefix !== undefined && prefix !== null && typeof prefix !== 'string') {
+      throw new SecretError('CONFIG_INVALID', `options.prefix must be a string, got ${typeof prefix}`)
+    }
+    return this.start((id) => this.native.findInAws(id, prefix ?? undefined))
   }
 
   /** @returns {Promise<import('../index').HealthReport>} */
   async health() {
     try {
-      return await this.#start((id) => this.#native.health(id))
+      return await this.start((id) => this.native.health(id))
     } catch (error) {
-      return downReport(/** @type {import('../index').Environment} */ (this.#native.environment()), error)
+      return downReport(/** @type {import('../index').Environment} */ (this.native.environment()), error)
     }
   }
 
   /** @returns {Promise<import('../index').Readiness>} */
   async ready() {
     try {
-      const found = this.#variables.all()
-      return await this.#start((id) => this.#native.ready(id, found))
+      const found = this.variables.all()
+      return await this.start((id) => this.native.ready(id, found))
     } catch (error) {
       return { ready: false, status: 'not-ready', reasons: [/** @type {Error} */ (error).message] }
     }
@@ -68,8 +67,8 @@ class Inspections {
       throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
     }
     otherEnvironments.forEach(assertEnvironment)
-    const found = this.#variables.all()
-    return this.#start((id) => this.#native.validateToolSecrets(id, toolName, otherEnvironments, found))
+    const found = this.variables.all()
+    return this.start((id) => this.native.validateToolSecrets(id, toolName, otherEnvironments, found))
   }
 
   /**
@@ -78,7 +77,7 @@ class Inspections {
    */
   async validateSecretAccess(options) {
     const scope = checkedScope(options)
-    return this.#start((id) => this.#native.validateSecretAccess(id, scope))
+    return this.start((id) => this.native.validateSecretAccess(id, scope))
   }
 
   /**
@@ -87,7 +86,7 @@ class Inspections {
    */
   async validateSecretConsistency(options) {
     const scope = checkedScope(options)
-    return this.#start((id) => this.#native.validateSecretConsistency(id, scope))
+    return this.start((id) => this.native.validateSecretConsistency(id, scope))
   }
 
   /**
@@ -96,17 +95,29 @@ class Inspections {
    */
   async validateApplicationFunctionality(options) {
     const given = checkedChecks(options)
-    const found = this.#variables.all()
+    const found = this.variables.all()
     /** @type {import('../index').ValidationResult} */
-    const result = await this.#start((id) => this.#native.validateApplicationFunctionality(id, given.scope, found))
+    const result = await this.start((id) => this.native.validateApplicationFunctionality(id, given.scope, found))
     if (options?.checks === undefined) return result
     const checks = await runChecks(given)
     return { ...result, valid: result.valid && checks.every(({ passed }) => passed), checks }
   }
 
+  /** @returns {Promise<import('../index').ComplianceReport>} */
+  async compliance() {
+    const environment = this.native.environment()
+    const world = {
+      native: this.native,
+      facts: () => this.start((id) => this.native.secretFacts(id)),
+      validate: () => this.validateApplicationFunctionality(),
+      files: this.native.privateFiles(),
+    }
+    return complianceReport(world, environment)
+  }
+
   /** @returns {Promise<import('../index').PerformanceMetrics>} */
   async assessPerformanceImpact() {
-    return this.#start((id) => this.#native.assessPerformanceImpact(id))
+    return this.start((id) => this.native.assessPerformanceImpact(id))
   }
 }
 

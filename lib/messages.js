@@ -21,7 +21,7 @@ class Messages {
 
   /**
    * @param {import('./logger').Logger | undefined} logger That breaks nothing: lib/logger.js.
-   * @param {import('../index').RotationHooks} hooks
+   * @param {import('./hooks').Hooks} hooks
    * @param {((lines: string) => Promise<void> | void) | undefined} sink
    * @param {InstanceType<typeof import('./variables').VariableSource>} variables
    * @param {(() => unknown) | undefined} credentials
@@ -105,8 +105,9 @@ class Messages {
   #alert(alert) {
     tell(this.listeners.alert, alert)
     if (this.listeners.alert.size > 0) return
-    const { metric, state, value, threshold, action, since } = alert
-    this.#warn('ALERT', `${metric} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
+    const { metric, state, value, threshold, action, since, secret } = alert
+    const what = secret === null ? metric : `${metric} of ${secret}`
+    this.#warn('ALERT', `${what} is ${state}: ${value} (threshold ${threshold}) since ${since}; ${action}`)
   }
 
   /**

@@ -5,6 +5,7 @@
 const { assertName } = require('./arguments')
 const { SecretError } = require('./errors')
 const native = require('./load')
+const { withExemplars } = require('./monitoring')
 const { plainOptions } = require('./options')
 const { guard, identify } = require('./receiver')
 
@@ -16,11 +17,13 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 class MetricsCollector {
   #native
+  #monitor
 
-  /** @param {NativeDelivery} nativeDelivery */
-  constructor(nativeDelivery) {
+  /** @param {NativeDelivery} nativeDelivery @param {import('./monitoring').Monitor} [monitor] */
+  constructor(nativeDelivery, monitor) {
     identify(this)
     this.#native = nativeDelivery
+    this.#monitor = monitor
   }
 
   /**
@@ -59,7 +62,7 @@ class MetricsCollector {
 
   /** @returns {string} */
   openMetrics() {
-    return this.#native.metricsText(true)
+    return withExemplars(this.#native.metricsText(true), this.#monitor?.exemplars() ?? [])
   }
 
   /** @param {import('../index').RegistryOptions} [options] */

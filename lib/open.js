@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 const { declaredIn, isObject, loadConfig } = require('./config-file')
+const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { plainOptions } = require('./options')
 
@@ -24,7 +25,7 @@ const PATHS = [
  */
 async function loadedOptions(given) {
   const { directory, options: inFile } = await loadConfig({})
-  const own = plainOptions(given)
+  const own = fromDocumented(plainOptions(given))
   if (directory !== process.cwd()) absolute(own)
   const options = merged(plainOptions(inFile), own)
   const declared = declaredIn(options)
@@ -55,7 +56,11 @@ function merged(under, over) {
   if (!isObject(under) || !isObject(over) || ArrayBuffer.isView(over)) return over
   const names = new Set([...Object.keys(under), ...Object.keys(over)])
   return Object.fromEntries(
-    [...names].map((name) => [name, name === 'logger' ? (over[name] ?? under[name]) : merged(under[name], over[name])]),
+    [...names].map((name) => {
+      // A tool may be called `constructor`.
+      const [below, above] = [under, over].map((one) => (Object.hasOwn(one, name) ? one[name] : undefined))
+      return [name, name === 'logger' ? (above ?? below) : merged(below, above)]
+    }),
   )
 }
 

@@ -24,6 +24,8 @@ class Operations {
   /** @param {InstanceType<typeof import('./messages').Messages>} messages Takes what is not about an operation. */
   constructor(messages) {
     this.messages = messages
+    /** The strings of cached secrets (lib/strings.js). @type {(string | undefined)[]} */
+    this.held = []
     /** @type {Map<number, Operation>} */
     this.pending = new Map()
     /** @type {Map<number, { turn: { answered: (first: number, answers: any[]) => void }, left: number }>} */
@@ -157,6 +159,7 @@ class Operations {
       return operation?.reject(failed(first, operation.site))
     }
     if (kind === MessageKind.Progress) return this.progressed(id, first)
+    if (kind === MessageKind.LetGo) return void (this.held[id] = undefined)
     this.messages.deliver(kind, id, first, second)
   }
 

@@ -4,6 +4,7 @@
 // What cannot be read is refused.
 
 const { types } = require('node:util')
+const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { safeLogger } = require('./logger')
 
@@ -30,7 +31,7 @@ const KINDS = /** @type {const} */ ([
  * @returns {{ logger: import('./logger').Logger | undefined, options: any }} Options without the logger.
  */
 function checkedOptions(given) {
-  const { logger, logLevel, ...options } = plainOptions(given)
+  const { logger, logLevel, ...options } = fromDocumented(plainOptions(given))
   const safe = safeLogger(logger)
   const { rotation } = options
   // Hooks of which none is set are none.
@@ -82,11 +83,12 @@ function members(given, path, depth) {
   const found = {}
   for (let owner = given; owner !== null && !isRoot(owner); owner = Object.getPrototypeOf(owner)) {
     for (const name of Object.getOwnPropertyNames(owner)) {
-      if (name === 'constructor' || Object.hasOwn(found, name)) continue
+      // That of a class; a tool or a secret type may be called so.
+      if ((name === 'constructor' && owner !== given) || Object.hasOwn(found, name)) continue
       const value = read(given, name, path)
       if (typeof value !== 'function') define(found, name, plain(value, `${path}.${name}`, depth + 1))
       // A method of a class, and one that a library hid in an object, is an option only where options are functions.
-      else if (isShown(owner, name, given) || FUNCTIONS.has(`${path}.${name}`)) define(found, name, value.bind(given))
+      else if (isShown(owner, name, given) || isFunction(`${path}.${name}`)) define(found, name, value.bind(given))
     }
   }
   if (!isPlain && Object.keys(found).length === 0) {
@@ -99,6 +101,10 @@ function members(given, path, depth) {
 
 /** @param {object} owner @param {string} name @param {object} given */
 const isShown = (owner, name, given) => owner === given && Object.prototype.propertyIsEnumerable.call(owner, name)
+
+/** @param {string} path */
+const isFunction = (path) =>
+  FUNCTIONS.has(path) || /^options\.rotation\.hooksOf\.[^.]+\.(create|set|test|verify|undo)$/.test(path)
 
 /** Options that are functions, and may be methods of a class. */
 const FUNCTIONS = new Set([

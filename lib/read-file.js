@@ -14,6 +14,17 @@ const MOST_BYTES = 16 * 1024 * 1024
  * @param {number} [most] In bytes.
  */
 function readText(file, most = MOST_BYTES) {
+  return decoded(readBytes(file, most))
+}
+
+/**
+ * The bytes of a regular file. Never waits.
+ *
+ * @param {string} file
+ * @param {number} [most]
+ * @returns {Buffer}
+ */
+function readBytes(file, most = MOST_BYTES) {
   let handle
   try {
     // O_NONBLOCK: a pipe would wait for a writer.
@@ -22,7 +33,7 @@ function readText(file, most = MOST_BYTES) {
     if (stat.isDirectory()) throw notRead(`${file} is a directory, not a file`)
     if (!stat.isFile()) throw notRead(`${file} is no regular file`)
     if (stat.size > most) throw notRead(`${file} has ${stat.size} bytes, ${most} are allowed`)
-    return decoded(fs.readFileSync(handle))
+    return fs.readFileSync(handle)
   } catch (error) {
     if (error instanceof FileNotRead) throw error
     const { code } = /** @type {NodeJS.ErrnoException} */ (error)
@@ -55,4 +66,4 @@ function notRead(message) {
   return new FileNotRead(message)
 }
 
-module.exports = { FileNotRead, readText }
+module.exports = { FileNotRead, readBytes, readText }

@@ -1,27 +1,15 @@
 'use strict'
 
-// Reads of one source, past the caches and the others, and reads with limits of their own.
+// Reads of one source, past the caches and the others, reads with limits of their own, and other forms of a value.
 
 const { assertEnvironment, assertName, referenceOf } = require('./arguments')
+const { SecretError, orThrow } = require('./errors')
 const { checkedLimits, limited } = require('./limits')
+const native = require('./load')
+const { Operating } = require('./operating')
 
 /** See `index.d.ts` for the documentation of every member. */
-class Sources {
-  #start
-  #native
-  #variables
-
-  /**
-   * @param {(begin: (id: number) => void) => Promise<any>} start Starts an operation.
-   * @param {import('../native').NativeDelivery} native
-   * @param {InstanceType<typeof import('./variables').VariableSource>} variables
-   */
-  constructor(start, native, variables) {
-    this.#start = start
-    this.#native = native
-    this.#variables = variables
-  }
-
+class Sources extends Operating {
   /**
    * @param {string | import('../index').SecretReference} secret
    * @param {string} [environment]
@@ -33,10 +21,10 @@ class Sources {
     if (environment !== undefined) assertEnvironment(environment)
     const what = typeof secret === 'string' ? secret : reference?.id
     return limited(`${what}`, checkedLimits(options), () =>
-      this.#start((id) => {
+      this.start((id) => {
         if (reference === undefined)
-          return this.#native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
-        return this.#native.getReferenceFromAws(id, reference, environment)
+          return this.native.getSecretFromAws(id, /** @type {string} */ (secret), environment)
+        return this.native.getReferenceFromAws(id, reference, environment)
       }),
     )
   }
@@ -48,7 +36,7 @@ class Sources {
    */
   async getSecretFromEnvFile(secretName, options) {
     assertName('secretName', secretName)
-    const read = () => this.#start((id) => this.#native.getSecretFromEnvFile(id, secretName))
+    const read = () => this.start((id) => this.native.getSecretFromEnvFile(id, secretName))
     return limited(secretName, checkedLimits(options), read)
   }
 
@@ -59,8 +47,8 @@ class Sources {
    */
   async getSecretFromRuntime(secretName, options) {
     assertName('secretName', secretName)
-    const found = this.#variables.forName(secretName)
-    const read = () => this.#start((id) => this.#native.getSecretFromRuntime(id, secretName, found))
+    const found = this.variables.forName(secretName)
+    const read = () => this.start((id) => this.native.getSecretFromRuntime(id, secretName, found))
     return limited(secretName, checkedLimits(options), read)
   }
 
@@ -77,12 +65,31 @@ class Sources {
     const { maxAgeSeconds } = limits
     if (maxAgeSeconds === undefined) return limited(name, limits, read)
     const young = () => {
-      const found = this.#variables.forName(name)
+      const found = this.variables.forName(name)
       return /** @type {Promise<string | null>} */ (
-        this.#start((id) => this.#native.getSecretWithin(id, name, found, maxAgeSeconds))
+        this.start((id) => this.native.getSecretWithin(id, name, found, maxAgeSeconds))
       )
     }
     return limited(name, limits, young)
+  }
+
+  /**
+   * The bytes that AWS holds, or a text's as UTF-8.
+   *
+   * @param {string} toolName
+   * @param {string} secretType
+   * @param {import('../index').ReadOptions} [options]
+   * @returns {Promise<Uint8Array | null>}
+   */
+  async getToolSecretBytes(toolName, secretType, options) {
+    assertName('toolName', toolName)
+    assertName('secretType', secretType)
+    const name = orThrow(native.secretName(toolName, secretType))
+    const limits = checkedLimits(options)
+    return limited(name, limits, () => {
+      const found = this.variables.forName(name)
+      return this.start((id) => this.native.getSecretBytes(id, name, found, limits.maxAgeSeconds))
+    })
   }
 
   /**
@@ -93,9 +100,9 @@ class Sources {
    * @returns {Promise<import('../index').SecretVersions>}
    */
   versionsToTry(name, fresh) {
-    return this.#start((id) => this.#native.versionsToTry(id, name, fresh))
+    return this.start((id) => this.native.versionsToTry(id, name, fresh))
   }
 }
 
-// A named export: as a member of an object literal the class would not be a type.
+// Named export: as a member of an object literal the class would not be a type.
 exports.Sources = Sources

@@ -63,4 +63,7 @@ function traced(tracer, secretName, read) {
   })
 }
 
-module.exports = { currentTracer, traced }
+/** OpenTelemetry's API, once a tracer was found. */
+const tracingApi = () => api ?? undefined
+
+module.exports = { currentTracer, traced, tracingApi }

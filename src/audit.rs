@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use delivery_core::audit::log::{Hash, Key, VerifyOptions, parse_hex, verify};
+use delivery_core::audit::log::{Hash, Key, VerifyOptions, parse_hex, pause, verify};
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Result, Task, Uint8Array};
 use napi_derive::napi;
 use secret::error::{ErrorCode, SecretError};
@@ -66,6 +67,19 @@ impl Task for Verify {
     fn resolve(&mut self, _: Env, verified: Verified) -> Result<Verified> {
         Ok(verified)
     }
+}
+
+/// Waits until no thread of this process holds the lock of an audit log, for a second at most, and keeps them all from it until
+/// [`resume_audit`]: the process is about to be stopped. `false` when one still holds it.
+#[napi(catch_unwind)]
+pub fn pause_audit() -> bool {
+    pause::pause(Duration::from_secs(1))
+}
+
+/// Ends [`pause_audit`].
+#[napi(catch_unwind)]
+pub fn resume_audit() {
+    pause::resume();
 }
 
 /// Verifies the log at `path`. Resolves to why not when it cannot be read.

@@ -1,17 +1,17 @@
 //! The form in which messages cross to JavaScript: many at once, in flat lists.
 
-use napi::bindgen_prelude::{Either, Either3, Either4, Env, Null, Object, Result, ToNapiValue};
+use napi::bindgen_prelude::{Either, Either3, Either5, Env, Null, Object, Result, ToNapiValue};
 use napi::sys;
 use secret::error::SecretError;
 use secret::value::SecretValue;
 
 use crate::failure::NativeFailure;
 use crate::messages::{Message, MessageKind, Outcome};
-use crate::raw::{SecretMap, SecretText};
+use crate::raw::{SecretBytes, SecretMap, SecretText};
 use crate::reports::AnyReport;
 
 /// A value that ends an operation.
-type Value = Either4<SecretText, SecretMap, bool, Null>;
+type Value = Either5<SecretText, SecretMap, bool, Null, SecretBytes>;
 
 /// One of several answers.
 type Answer = Either3<SecretText, Null, NativeFailure>;
@@ -53,6 +53,7 @@ impl Batch {
                     Outcome::Secrets(secrets) => Value::B(SecretMap(secrets)),
                     Outcome::Bool(value) => Value::C(value),
                     Outcome::Null => Value::D(Null),
+                    Outcome::Bytes(bytes) => Value::E(SecretBytes(bytes)),
                     Outcome::Report(report) => return self.report(Kind::Report, id, report),
                 };
                 self.ids.push(id);
@@ -75,6 +76,10 @@ impl Batch {
             Message::StopHook { id } => self.texts(Kind::StopHook, id, String::new(), String::new()),
             Message::AuditLines { id, lines } => self.texts(Kind::AuditLines, id, lines, String::new()),
             Message::ReadVariables { id, name } => self.texts(Kind::ReadVariables, id, name, String::new()),
+            Message::LetGo { slot, slots } => {
+                slots.give_back(slot);
+                self.texts(Kind::LetGo, slot, String::new(), String::new());
+            }
             Message::AskCredentials { id } => self.texts(Kind::AskCredentials, id, String::new(), String::new()),
         }
     }

@@ -1,5 +1,6 @@
 //! The service's rotation hooks: functions in JavaScript that the core calls and waits for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks, Stop};
@@ -13,16 +14,18 @@ use crate::reports::rotation::RotationHookContext;
 
 type Answer = Result<Option<SecretValue>, HookFailure>;
 
-/// The hooks that `options.rotation.hooks` names. The functions themselves stay in JavaScript (`lib/hooks.js`).
+/// The hooks that `options.rotation.hooks` and `hooksOf` name. The functions themselves stay in JavaScript (`lib/hooks.js`).
 pub struct JsHooks {
     given: Vec<Hook>,
+    /// By secret name, in place of those above.
+    own: HashMap<String, Vec<Hook>>,
     completions: Arc<Completions>,
     calls: Questions<HookContext, Answer>,
 }
 
 impl JsHooks {
-    pub fn new(given: Vec<Hook>, completions: Arc<Completions>) -> Self {
-        Self { given, completions, calls: Questions::default() }
+    pub fn new(given: Vec<Hook>, own: HashMap<String, Vec<Hook>>, completions: Arc<Completions>) -> Self {
+        Self { given, own, completions, calls: Questions::default() }
     }
 
     /// The pending or the current value of a call under way. `None` after the call has ended.
@@ -39,8 +42,8 @@ impl JsHooks {
 }
 
 impl Hooks for JsHooks {
-    fn has(&self, hook: Hook) -> bool {
-        self.given.contains(&hook)
+    fn has(&self, hook: Hook, name: &str) -> bool {
+        self.own.get(name).unwrap_or(&self.given).contains(&hook)
     }
 
     fn call(&self, hook: Hook, context: HookContext, stop: Stop) -> HookAnswer {

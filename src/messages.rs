@@ -1,10 +1,13 @@
 //! What the core says to JavaScript: how an operation ended, and everything that it says without being asked.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::ToNapiValue;
 use napi_derive::napi;
 use secret::error::SecretError;
 use secret::value::SecretValue;
 
+use crate::raw::Slots;
 use crate::reports::AnyReport;
 
 /// How an operation ended.
@@ -13,6 +16,8 @@ pub enum Outcome {
     Null,
     Bool(bool),
     Secret(SecretValue),
+    /// The bytes of a secret.
+    Bytes(Vec<u8>),
     /// Secrets by type.
     Secrets(Vec<(String, SecretValue)>),
     Report(AnyReport),
@@ -74,6 +79,11 @@ pub enum Message {
     AskCredentials {
         id: u32,
     },
+    /// The copy of a string that JavaScript holds was dropped.
+    LetGo {
+        slot: u32,
+        slots: Arc<Slots>,
+    },
 }
 
 /// The kinds of message that do not end an operation with a plain value (`lib/messages.js`).
@@ -105,6 +115,8 @@ pub enum MessageKind {
     StopHook = 12,
     /// Asks for AWS credentials.
     AskCredentials = 13,
+    /// The string with this number is no longer handed out.
+    LetGo = 14,
 }
 
 impl Message {
@@ -112,6 +124,7 @@ impl Message {
     pub fn reads(&self) -> usize {
         match self {
             Self::Read { answers, .. } => answers.len(),
+            Self::LetGo { .. } => 0,
             _ => 1,
         }
     }

@@ -1,6 +1,9 @@
 //! Words that JavaScript asks the addon for, so that they stand in one place.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
+use std::collections::HashMap;
+
+use delivery_core::config::{Ambient, default_audit_file as core_default_file};
 use delivery_core::delivery::parse_environment;
 use delivery_core::export::text;
 use delivery_core::rotation::hooks::Hook;
@@ -45,6 +48,22 @@ pub fn with_json_text(json: String, field: String, text: String) -> Option<Strin
 pub fn environment_defaults(environment: String) -> Either<EnvironmentDefaults, NativeFailure> {
     match parse_environment("environment", &environment) {
         Ok(environment) => Either::A(environment.into()),
+        Err(error) => Either::B(error.into()),
+    }
+}
+
+/// Where the audit log of a delivery in one of the four environments is, if nobody says so.
+#[napi(catch_unwind)]
+pub fn default_audit_file(
+    environment: String,
+    working_directory: String,
+    variables: HashMap<String, String>,
+) -> Either<String, NativeFailure> {
+    match parse_environment("environment", &environment) {
+        Ok(environment) => {
+            let ambient = Ambient { variables, working_directory: working_directory.into(), ..Ambient::default() };
+            Either::A(core_default_file(environment, &ambient).to_string_lossy().into_owned())
+        }
         Err(error) => Either::B(error.into()),
     }
 }

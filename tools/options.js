@@ -311,6 +311,8 @@ function schemaOf(declared, part, option) {
   if (/^(boolean|number|string)$/.test(part)) return { type: part }
   if (part === 'Record<string, string>') return { type: 'object', additionalProperties: { type: 'string' } }
   if (part.startsWith('Record<')) {
+    // Of functions.
+    if (option.children.length === 0) return undefined
     const items = objectOf(declared, option.children)
     return { type: 'object', propertyNames: { pattern: NAME }, additionalProperties: items }
   }

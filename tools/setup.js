@@ -9,7 +9,12 @@ const path = require('node:path')
 
 const root = path.resolve(__dirname, '..')
 const windows = process.platform === 'win32'
-const pythonPrograms = path.join(root, '.venv', windows ? 'Scripts' : 'bin')
+/** @param {string} environment */
+const programsOf = (environment) => path.join(root, environment, windows ? 'Scripts' : 'bin')
+const pythonPrograms = programsOf('.venv')
+/** It wants other versions of what the others use. */
+const CHECKOV = '.venv-checkov'
+const checkovPrograms = programsOf(CHECKOV)
 
 /** On Windows `npm` and others are `.cmd` files, which only a shell can start. A path names a program. @param {string} command */
 function needsShell(command, isWindows = windows) {
@@ -198,6 +203,8 @@ const SERVERS = {
   chromium,
   ministack,
   moto,
+  'aws-lint': awsLint,
+  checkov,
   'python-dotenv': pythonDotenv,
   shells,
   runtimes,
@@ -263,16 +270,26 @@ function cargoDeny() {
   pythonPackages(path.join(__dirname, 'release', 'requirements-deny.txt'))
 }
 
-/** Packages of Python in a virtual environment of this checkout. @param {string} list */
-function pythonPackages(list) {
+/** What looks at templates and policies: cfn-lint and parliament, with boto3. */
+function awsLint() {
+  pythonPackages(path.join(__dirname, 'requirements-infra.txt'))
+}
+
+/** checkov, which looks at templates as well. */
+function checkov() {
+  pythonPackages(path.join(__dirname, 'requirements-checkov.txt'), CHECKOV)
+}
+
+/** Packages of Python in a virtual environment of this checkout. @param {string} list @param {string} [environment] */
+function pythonPackages(list, environment = '.venv') {
   const wanted = fs.readFileSync(list, 'utf8')
-  const marker = path.join(root, '.venv', path.basename(list))
+  const marker = path.join(root, environment, path.basename(list))
   if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === wanted) return
   if (!has('python3'))
     fail(`python3 was not found: Python 3.10 or newer installs what ${path.relative(root, list)} names`)
-  run('python3', ['-m', 'venv', path.join(root, '.venv')])
-  const pip = path.join(pythonPrograms, 'pip')
-  run(pip, ['install', '--quiet', '--disable-pip-version-check', '-r', list])
+  run('python3', ['-m', 'venv', path.join(root, environment)])
+  // Not the script `pip`, which names the place where the environment was made: a checkout may have been moved.
+  run(path.join(programsOf(environment), 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', list])
   fs.writeFileSync(marker, wanted)
 }
 
@@ -359,6 +376,7 @@ module.exports = {
   awsEndpoint,
   beside,
   cargoDeny,
+  checkovPrograms,
   chromium,
   coreExample,
   fail,

@@ -1,7 +1,7 @@
 'use strict'
 
 // What is left of a value in a process's memory after it was invalidated and the delivery closed: nothing, in any
-// buffer, the HTTP and TLS clients' included. The process never makes a JavaScript string of it: V8 would keep that.
+// buffer, the HTTP and TLS clients' included, and in no JavaScript string that the package made.
 
 const { fork } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
@@ -87,6 +87,7 @@ function start(options, env = {}) {
   const tools = { a: { secrets: { b: {} } } }
   const more = { tools, runtime: { variables: {}, secretDirectories: [] }, audit: false, ...options }
   const child = fork(path.join(__dirname, '..', 'fixtures', 'memory-dump.js'), {
+    execArgv: ['--expose-gc'],
     env: { ...process.env, ...env, TEST_OPTIONS: JSON.stringify(more) },
   })
   ends.push(async () => {
@@ -195,3 +196,41 @@ onLinux('what an env file and mounted files hold is gone after close()', async (
   await service.do('close')
   await gone(service.pid, [...inFile.pieces, ...mounted.pieces])
 })
+
+/** Waits until nothing is found after a collection. */
+async function collected(service, pieces) {
+  /** @type {string[]} */
+  let left = []
+  const nothing = async () => {
+    await service.do('collect')
+    left = search(service.pid, pieces)
+    return left.length === 0
+  }
+  await until('nothing is left', nothing).catch((error) => {
+    throw new Error(`${error.message}: ${left.join(', ')}`)
+  })
+}
+
+onLinux.each(['a value', 'a value that is not ASCII', 'a value that replaces another'])(
+  '%s that JavaScript read often is gone after a collection',
+  async (kind) => {
+    const { value, pieces } = secret()
+    const whole = kind === 'a value that is not ASCII' ? `${value}-ü-漢` : value
+    const utf16 = pieces.map((piece) => Buffer.from(piece.toString(), 'utf16le').subarray(0, PIECE))
+    const aws = await awsWith({ A_B_production: whole })
+    const service = start({ environment: 'production', aws: aws.options }, { TEST_READS: '20000' })
+    expect(await service.do('readOften', 'A_B')).toBe(true)
+    await service.do('collect')
+    expect(search(service.pid, [...pieces, ...utf16])).not.toEqual([])
+    if (kind === 'a value that replaces another') {
+      await aws.put({ A_B_production: 'another' })
+      // Another answer takes the place of this one in the buffer of the connection.
+      await service.do('fetch', 'A_B')
+      await service.do('readOften', 'A_B')
+    } else {
+      await service.do('invalidate', 'A_B')
+      await service.do('close')
+    }
+    await collected(service, [...pieces, ...utf16])
+  },
+)

@@ -196,7 +196,7 @@ describe('report', () => {
     fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"cache":"hit"', '"cache":"hot"'))
     await cli.run('report --out report.html', { env })
     expect(fs.readFileSync(file('report.html'), 'utf8')).toMatch(
-      /It was tampered with; the\s+first fault: <code>changed<\/code> at line 4 of/,
+      /It was tampered with; the\s+first fault: <code>changed<\/code> at line 5 of/,
     )
     const none = await cli.json('report --audit-log none.jsonl', { env })
     expect([none.status, none.document.audit.error.code]).toEqual([0, 'SOURCE_UNAVAILABLE'])

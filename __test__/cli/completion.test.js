@@ -70,7 +70,7 @@ test('offers commands, options, choices, tools, types and names', async () => {
     ['staging', 'stage'],
     ['github'],
     ['--only'],
-    ['verify', 'query', 'unused', 'tail', 'help'],
+    ['verify', 'query', 'unused', 'compare', 'tail', 'help'],
     ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET'],
   ])
 })

@@ -111,7 +111,7 @@ if (!installed) console.warn('PostgreSQL is not installed (npm test says how): t
     expect(await get(`${url}/orders/8`)).toMatchObject({ status: 200, body: '{"id":"8"}' })
     const metrics = await get(`${url}/metrics`)
     expect([metrics.status, metrics.type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
-    expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total /m)
+    expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total\{environment="production"/m)
     expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ready"') })
     // AWS is slow to tell the next password, so the request is under way when the signal comes.
     await aws.fault({ action: { delayMs: 500 } })
@@ -151,7 +151,7 @@ describe('the Nest service', () => {
     expect(await get(`${url}/token`)).toMatchObject({ status: 200, body: '{"hasToken":true}' })
     const metrics = await get(`${url}/metrics`)
     expect([metrics.status, metrics.type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
-    expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total /m)
+    expect(metrics.body).toMatch(/^secret_delivery_cache_hits_total\{environment="production"/m)
     expect(await get(`${url}/ready`)).toMatchObject({ status: 200, body: expect.stringContaining('"status":"ready"') })
     service.signal('SIGTERM')
     // Nest ends as the signal would have ended it.

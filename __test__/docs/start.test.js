@@ -87,7 +87,9 @@ class Reader {
 
   #export(/** @type {string[]} */ assignments) {
     for (const assignment of assignments) {
-      const [, name, value] = /^(\w+)=(.*)$/.exec(assignment)
+      const [, name, given] = /^(\w+)=(.*)$/.exec(assignment)
+      const [, file] = /^\$\(<(.+)\)$/.exec(given) ?? []
+      const value = file === undefined ? given : fs.readFileSync(path.join(this.folder, file), 'utf8').trim()
       this.env[name] = value === PAGE_ENDPOINT ? this.aws.url : value
     }
     return ''

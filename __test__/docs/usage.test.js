@@ -25,7 +25,7 @@ describe('the usage example', () => {
     fs.mkdirSync(path.join(service, 'node_modules'))
     fs.symlinkSync(root, path.join(service, 'node_modules', 'tcs-secret-delivery'), 'junction')
     // What examples use beside the package.
-    for (const name of ['prom-client', '@opentelemetry']) {
+    for (const name of ['prom-client', '@opentelemetry', 'pino', 'winston']) {
       fs.symlinkSync(path.join(root, 'node_modules', name), path.join(service, 'node_modules', name), 'junction')
     }
     fs.writeFileSync(path.join(service, '.env.dev'), 'GITHUB_API_TOKEN=from-the-file\nGITHUB_WEBHOOK_SECRET=second\n')

@@ -96,7 +96,7 @@ test('a secret without a value gets its first one', async () => {
 })
 
 test('two writers at once lose nothing', async () => {
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 100; round++) {
     await aws.put({ 'staging/db': '{"user":"0","password":"0"}' })
     const writers = ['DB_USER', 'DB_PASSWORD'].map((name) => {
       const { delivery } = deliver(`${name}=${round + 1}\n`, { tools: database })
@@ -107,7 +107,7 @@ test('two writers at once lose nothing', async () => {
     expect(JSON.parse(await live('staging/db'))).toEqual({ user: `${round + 1}`, password: `${round + 1}` })
     await Promise.all(open.splice(0).map((delivery) => delivery.close()))
   }
-})
+}, 120_000)
 
 test('a field cannot be written into what is no JSON object', async () => {
   await aws.put({ 'staging/db': 'canary-4711' })

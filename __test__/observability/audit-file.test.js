@@ -21,13 +21,14 @@ beforeEach(() => {
 })
 afterEach(() => fs.rmSync(directory, { recursive: true, maxRetries: 10 }))
 
-/** @param {object} [audit] */
-const service = (audit) =>
+/** @param {object} [audit] @param {object} [options] */
+const service = (audit, options) =>
   new SecretDelivery({
     environment: 'production',
     aws: { enabled: false },
     runtime: { variables: {}, secretDirectories: [] },
     audit: { path: log, ...audit },
+    ...options,
   })
 
 /** One record for each. @param {SecretDelivery} delivery @param {number} count @param {string} [name] */
@@ -129,3 +130,39 @@ test('a record that was changed is found', async () => {
   fs.writeFileSync(log, fs.readFileSync(log, 'utf8').replace('"A_2"', '"A_9"'))
   expect(await verifyAuditLog(log)).toMatchObject({ valid: false, untampered: false })
 })
+
+const onLinux = process.platform === 'linux' ? test : test.skip
+
+onLinux(
+  'a process that was stopped with the lock of the log keeps nobody from working',
+  async () => {
+    const warnings = []
+    const logger = { warn: (/** @type {string} */ message) => warnings.push(message) }
+    const delivery = service(undefined, { logger })
+    await record(delivery, 1, 'BEFORE')
+    await until('the log is there', () => fs.existsSync(`${log}.state`))
+    const holder = spawn('flock', [`${log}.state`, 'sh', '-c', 'echo held; exec sleep 600'], { detached: true })
+    try {
+      await new Promise((resolve) => holder.stdout.once('data', resolve))
+      const begun = performance.now()
+      await until(
+        'the wait is told',
+        async () => {
+          await record(delivery, 5, `DURING_${warnings.length}`)
+          return warnings.some((message) => message.includes('another process holds the lock'))
+        },
+        20_000,
+      )
+      expect(performance.now() - begun).toBeGreaterThan(1_000)
+      expect(await delivery.health()).toMatchObject({ checks: { audit: { status: 'ok' } } })
+      await record(delivery, 300, 'LATE')
+    } finally {
+      process.kill(-(/** @type {number} */ (holder.pid)), 'SIGKILL')
+    }
+    await delivery.close()
+    expect(records().filter(({ secret }) => secret.startsWith('LATE'))).toHaveLength(300)
+    expect(await verifyAuditLog(log)).toMatchObject({ valid: true })
+    expect(warnings.filter((message) => message.includes('another process holds the lock'))).toHaveLength(1)
+  },
+  60_000,
+)

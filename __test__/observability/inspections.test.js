@@ -84,3 +84,33 @@ test('the first record of an instance says who it is, and others lead to it', as
   if (uid === 0) expect(said.user).toBe('root')
   expect(records().find(({ event }) => event === 'access').instance).toBe(open.instance)
 })
+
+test('a read that AWS refuses has the id of the request, and so has what looked', async () => {
+  await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['A_B_production'] })
+  const delivery = service({}, { tools })
+  const error = await delivery.getSecret('A_B').catch((error) => error)
+  await delivery.explain('A_B')
+  await delivery.findInAws({ prefix: 'A_B' })
+  await delivery.close()
+  const refused = records().filter(({ outcome }) => outcome === 'denied')
+  expect(refused.map(({ event, source }) => [event, source])).toEqual([
+    ['access', undefined],
+    ['inspect', 'explain'],
+    ['inspect', 'find'],
+  ])
+  for (const { request } of refused) expect(request).toMatch(/^[0-9a-f-]{8,64}$/)
+  expect(refused[0].request).toBe(error.requestId)
+})
+
+test('the AWS account is known from the first answer on', async () => {
+  const delivery = service({}, { tools })
+  await delivery.getSecret('A_B')
+  await delivery.close()
+  const all = records()
+  const told = all.findIndex(({ event, detail }) => event === 'session' && /(^| )account=\d{12}$/.test(detail))
+  const access = all.findIndex(({ event }) => event === 'access')
+  expect(told).toBeGreaterThanOrEqual(0)
+  expect(told).toBeLessThan(access)
+  expect(all[told].instance).toBe(all[access].instance)
+  expect(all[told].detail).toContain(`host=`)
+})

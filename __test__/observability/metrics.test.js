@@ -25,7 +25,8 @@ function promtool(args, input) {
 
 /** A delivery that has seen some of everything. */
 async function used() {
-  const delivery = world.deliver({}, { logger: { warn() {} } })
+  // Its labels are in monitoring.test.js.
+  const delivery = world.deliver({}, { monitoring: false, logger: { warn() {} } })
   for (let i = 0; i < 5; i++) await delivery.getSecret('A_B')
   await delivery.getSecret('A_NOTHING')
   await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['A_C_production'] })
@@ -86,7 +87,7 @@ test('the text is valid, complete, and names no secret', async () => {
 
 test('prom-client shows both in one', async () => {
   await world.aws.allow()
-  const delivery = world.deliver()
+  const delivery = world.deliver({}, { monitoring: false })
   const own = new Registry()
   const requests = new Counter({ name: 'requests_total', help: 'Requests', registers: [own] })
   const both = Registry.merge([own, /** @type {any} */ (delivery.metrics.registry())])
@@ -103,7 +104,7 @@ test('prom-client shows both in one', async () => {
     [...alone.values()].reduce((a, b) => a + b),
     6,
   )
-  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(17)
+  expect(await delivery.metrics.registry().getMetricsAsJSON()).toHaveLength(21)
 })
 
 test('the text of ten thousand secrets takes less than a millisecond', async () => {
@@ -143,6 +144,7 @@ describe('alerts', () => {
     const [firing, resolved] = heard
     expect(firing).toEqual({
       metric: 'unauthorized-access',
+      secret: null,
       state: 'firing',
       environment: 'production',
       value: 1,

@@ -96,9 +96,9 @@ describe.each([
     const installed = [...new Set(manifests(path.join(service, 'node_modules')).map(packageName))].sort()
     if (name === 'Yarn 1') {
       // It downloads everything, and does not know that packages can be for one C library; the loader does.
-      expect(installed).toEqual(['commander', SECRET_DELIVERY, own, own.replace('gnu', 'musl')].sort())
+      expect(installed).toEqual(['commander', SECRET_DELIVERY, own, own.replace('gnu', 'musl'), 'yaml'].sort())
     } else {
-      expect(installed).toEqual(['commander', SECRET_DELIVERY, own].sort())
+      expect(installed).toEqual(['commander', SECRET_DELIVERY, own, 'yaml'].sort())
       expect([...new Set(servers[1].downloaded)].sort()).toEqual(installed)
     }
     for (const manifest of manifests(path.join(service, 'node_modules'))) {
@@ -162,7 +162,7 @@ const packageName = (manifest) => path.basename(path.dirname(manifest))
 function manifests(modules) {
   const found = fs
     .readdirSync(modules, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /(^|[/\\])(tcs-secret-delivery[\w-]*|commander)[/\\]package\.json$/.test(name))
+    .filter((name) => /(^|[/\\])(tcs-secret-delivery[\w-]*|commander|yaml)[/\\]package\.json$/.test(name))
     .map((name) => path.join(modules, name))
   if (found.length < 3) throw new Error(`only ${found.length} packages in ${modules}`)
   return found

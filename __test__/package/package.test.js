@@ -55,9 +55,9 @@ beforeAll(() => {
   service = temporaryDirectory('tcs-service-')
   fs.writeFileSync(path.join(service, 'package.json'), '{ "private": true }')
   // All tarballs at once, since none is in a registry; the other platforms' packages are optional, so npm goes on
-  // without them. No network, so the one dependency comes from here as well.
+  // without them. No network, so the dependencies come from here as well.
   const args = ['install', '--no-audit', '--no-fund', '--offline', '--loglevel=error']
-  args.push(...Object.values(packed.platforms), packed.main, dependency('commander'))
+  args.push(...Object.values(packed.platforms), packed.main, dependency('commander'), dependency('yaml'))
   const { status, output } = run('npm', args, { shell: process.platform === 'win32' })
   if (status !== 0) throw new Error(output)
 })
@@ -100,7 +100,7 @@ test('installs with nothing to compile and nothing but what is published', () =>
   const { dependencies, optionalDependencies, scripts } = JSON.parse(
     fs.readFileSync(path.join(service, 'node_modules', 'tcs-secret-delivery', 'package.json'), 'utf8'),
   )
-  expect([Object.keys(dependencies), scripts]).toEqual([['commander'], undefined])
+  expect([Object.keys(dependencies), scripts]).toEqual([['commander', 'yaml'], undefined])
   expect(Object.keys(optionalDependencies)).toHaveLength(8)
 })
 

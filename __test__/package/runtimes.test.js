@@ -78,6 +78,8 @@ const expected = {
   badOption: 'CONFIG_INVALID',
   denied: [true, 'SECRET_ACCESS_DENIED'],
   rotated: true,
+  strings: [],
+  redacted: 'pw [secret UNI_CODE]!',
   hook: 'A_B',
   heard: ['a', 'b'],
   refusedRotation: false,

@@ -70,7 +70,7 @@ const refused = [
   ['options.cache.redis.url', { cache: { redis: { url: 'http://host' } } }, 'redis://'],
   ['options.cache.redis.url', { cache: { redis: { url: 'redis://' } } }, ''],
   ['options.cache.encryptionKeys[0]', { cache: { encryptionKeys: [{ id: 'a b', key: KEY }] } }, ''],
-  ['options.audit', { audit: true }, 'must be an object'],
+  ['options.audit', { audit: 'on' }, 'must be an object'],
   ['options.audit.path', { audit: { path: '' } }, 'must not be empty'],
   ['options.audit.onFailure', { audit: { onFailure: 'ignore' } }, "'deny'"],
   ['options.audit.sink', { audit: { sink: 'stdout' } }, 'must be a function'],
@@ -131,6 +131,7 @@ describe('every option that index.d.ts declares', () => {
     'cache.redis.url': 'rediss://localhost',
     'cache.encryptionKeys[].id': 'k1',
     'cache.encryptionKeys[].key': KEY,
+    'compliance.profile': 'soc2',
     'rotation.policies[].secretType': 'a',
     'rotation.policies[].rotationInterval': 3650,
   }

@@ -23,14 +23,7 @@ function deliver(options) {
 }
 
 async function arnOf(name) {
-  const authorization = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request'
-  const headers = {
-    authorization,
-    'content-type': 'application/x-amz-json-1.1',
-    'x-amz-target': 'secretsmanager.DescribeSecret',
-  }
-  const answer = await fetch(aws.url, { method: 'POST', headers, body: JSON.stringify({ SecretId: name }) })
-  return (await answer.json()).ARN
+  return (await aws.ask('DescribeSecret', { SecretId: name })).ARN
 }
 
 beforeAll(async () => {
@@ -272,6 +265,35 @@ test('what is declared nowhere is read from AWS by its reference', async () => {
   for (const wrong of ['a b', 'a##b', 'a#', { id: 'prod/x#a', field: 'b' }, 'arn:aws:s3:::b']) {
     await expect(delivery.getSecretFromAWS(wrong)).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' })
   }
+})
+
+test('a key of a JSON secret may be any text, and is found in both reads', async () => {
+  const text =
+    '{"__proto__":"p","constructor":"c","toString":"s","":"empty","a.b":"dot","é":"e","\\u0041B":"esc","sp ace":"x"}'
+  await aws.put({ 'production/odd': text })
+  const delivery = deliver({
+    tools: {
+      odd: {
+        aws: '{environment}/odd',
+        secrets: { constructor: {} },
+      },
+    },
+  })
+  const found = await delivery.getToolSecrets('odd')
+  expect(Object.keys(found).sort()).toEqual(
+    ['constructor', '__proto__', 'tostring', '', 'a.b', 'é', 'ab', 'sp ace'].sort(),
+  )
+  expect(Object.getPrototypeOf(found)).toBe(Object.prototype)
+  expect(Object.getOwnPropertyDescriptor(found, '__proto__')).toEqual({
+    value: 'p',
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  })
+  expect(await delivery.getSecretFromAWS('production/odd#__proto__')).toBe('p')
+  expect(await delivery.getToolSecret('odd', 'constructor')).toBe('c')
+  // From memory, and to a second caller.
+  expect(Object.entries(await delivery.getToolSecrets('odd'))).toEqual(Object.entries(found))
 })
 
 test('JSON comes parsed, and what is none is not quoted', async () => {

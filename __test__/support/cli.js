@@ -66,9 +66,10 @@ class Cli {
     return { status, document: JSON.parse(stdout), stderr }
   }
 
-  /** The same on a terminal (util-linux `script`), where everything is printed to one place. @param {string} args @param {Parameters<Cli['run']>[1]} [options] */
-  terminal(args, options) {
-    const line = `'${process.execPath}' '${entry}' ${args}`
+  /** The same on a terminal (util-linux `script`), where everything is printed to one place. @param {string} args @param {Parameters<Cli['run']>[1] & { columns?: number }} [options] */
+  terminal(args, { columns, ...options } = {}) {
+    const size = columns === undefined ? '' : `stty cols ${columns} rows 50; `
+    const line = `${size}exec '${process.execPath}' '${entry}' ${args}`
     return this.run(['-qec', line, '/dev/null'], { command: ['script'], ...options })
   }
 }

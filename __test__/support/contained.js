@@ -87,7 +87,7 @@ function installed() {
     fs.cpSync(path.join(root, from), path.join(modules, to), { recursive: true })
   }
   for (const name of ['index.js', 'package.json', 'lib', 'cli']) copy(name, path.join('tcs-secret-delivery', name))
-  copy(path.join('node_modules', 'commander'), 'commander')
+  for (const name of ['commander', 'yaml']) copy(path.join('node_modules', name), name)
   const binary = fs.readdirSync(root).find((name) => name.endsWith('.node')) ?? ''
   const platform = binary.split('.')[1] ?? ''
   const folder = `tcs-secret-delivery-${platform}`

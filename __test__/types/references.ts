@@ -20,6 +20,10 @@ export async function typed(): Promise<void> {
   const user = await delivery.getToolSecret('database', 'user', { signal: new AbortController().signal })
   is<Same<typeof user, string | null>>()
   const whole = await delivery.getToolSecretJson('database', 'whole')
+  const bytes = await delivery.getToolSecretBytes('database', 'user')
+  is<Same<typeof bytes, Uint8Array | null>>()
+  const key = await delivery.getToolSecretBytes('database', 'password')
+  is<Same<typeof key, Uint8Array>>()
   const username: unknown = whole?.username
   const given = await delivery.getToolSecretJson<{ a: number }>('database', 'user')
   const a: number | undefined = given?.a

@@ -1,11 +1,14 @@
 'use strict'
 
-const { DEFAULT_FILE, logOf, readKey, records } = require('../audit-log')
+const { logOf, readKey, records } = require('../audit-log')
 const { fitting, follow, query, unused } = require('../audit-questions')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { moment } = require('../times')
+const { addCompare } = require('./audit-compare')
+
+const LOG = 'the log (default: audit.path, else TCS_AUDIT_LOG, else secret-audit.jsonl)'
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
@@ -19,14 +22,14 @@ module.exports = (program, handle) => {
     examples: ['audit verify', 'audit verify /var/log/secret-audit.jsonl --key-file audit.key'],
     exits: { 0: 'no record was changed', 1: 'a record was changed', 4: 'the log cannot be read' },
   })
-    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .argument('[file]', LOG)
     .option('--key-file <file>', 'file with the key of a keyed chain, as base64 text (default: TCS_AUDIT_KEY)')
     .option('--expect-first <number>', 'number of the record with which the log must begin, at the latest')
     .option('--expect-last <number[:link]>', 'number, and link, of a record that must be there')
     .action(
       handle(async (context, file, { keyFile, expectFirst, expectLast }) => {
         const { verifyAuditLog } = library()
-        const log = logOf(file)
+        const log = await logOf(file, context)
         const key = keyFile === undefined ? process.env.TCS_AUDIT_KEY || undefined : readKey(keyFile)
         const [lastSequence, lastLink] = expectLast?.split(':') ?? []
         const found = await verifyAuditLog(log, {
@@ -54,7 +57,7 @@ module.exports = (program, handle) => {
     ],
     exits: { 0: 'the records were printed', 4: 'the log cannot be read' },
   })
-    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .argument('[file]', LOG)
     .option('--secret <name>', 'only records of this secret')
     .option('--tool <name>', 'only records of this tool')
     .option('--since <time>', 'only records from this time on')
@@ -64,8 +67,13 @@ module.exports = (program, handle) => {
     .option('--event <event>', 'only records of this event, such as access, rotate or inspect')
     .option('-n, --lines <count>', 'the most records to print; all are counted', '1000')
     .action(
-      handle(async ({ terminal }, file, { lines, ...question }) => {
-        const found = await query(logOf(file), fitting(question, Date.now()), wholeNumber('--lines', lines))
+      handle(async (context, file, { lines, ...question }) => {
+        const { terminal } = context
+        const found = await query(
+          await logOf(file, context),
+          fitting(question, Date.now()),
+          wholeNumber('--lines', lines),
+        )
         terminal.result(found, (found) => table(found.records, terminal) + summary(found))
         return EXIT.ok
       }),
@@ -78,16 +86,18 @@ module.exports = (program, handle) => {
     examples: ['audit unused --days 90', 'audit unused /var/log/secret-audit.jsonl --days 30 --json'],
     exits: { 0: 'the list was printed', 4: 'the log cannot be read' },
   })
-    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .argument('[file]', LOG)
     .option('--days <count>', 'number of days', '90')
     .action(
       handle(async (context, file, { days }) => {
         const names = (await context.config()).declared.map(({ name }) => name)
-        const found = await unused(logOf(file), names, wholeNumber('--days', days), Date.now())
+        const found = await unused(await logOf(file, context), names, wholeNumber('--days', days), Date.now())
         context.terminal.result(found, (found) => idle(found, context.terminal))
         return EXIT.ok
       }),
     )
+
+  addCompare(audit, handle)
 
   define(audit, 'tail', {
     summary: 'show the last records',
@@ -99,14 +109,14 @@ module.exports = (program, handle) => {
     ],
     exits: { 0: 'the records were printed', 4: 'the log cannot be read' },
   })
-    .argument('[file]', `the log (default: TCS_AUDIT_LOG, else ${DEFAULT_FILE})`)
+    .argument('[file]', LOG)
     .option('-n, --lines <count>', 'number of records', '20')
     .option('-f, --follow', 'go on with new records as they are written, until Ctrl-C')
     .option('--secret <name>', 'only records of this secret')
     .option('--outcome <outcome>', 'only records with this outcome: ok, absent, denied or failed')
     .action(
       handle(async (context, file, { lines, follow: follows, secret, outcome }) => {
-        const log = logOf(file)
+        const log = await logOf(file, context)
         const fits = fitting({ secret, outcome }, Date.now())
         const { terminal } = context
         const wanted = (/** @type {any} */ record) => fits(record, {})

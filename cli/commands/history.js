@@ -2,7 +2,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { defaultLog, records } = require('../audit-log')
+const { configuredLog, records } = require('../audit-log')
 const { define } = require('../define')
 const { EXIT } = require('../exit')
 const { namedBy, notFound } = require('../secrets')
@@ -10,7 +10,7 @@ const { moment } = require('../times')
 
 const LABELS = /** @type {const} */ ({ pending: 'AWSPENDING', current: 'AWSCURRENT', previous: 'AWSPREVIOUS' })
 /** Audit events that make versions. */
-const MADE = new Set(['rotate', 'migrate'])
+const MADE = new Set(['rotate', 'migrate', 'write'])
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
@@ -47,10 +47,9 @@ module.exports = (program, _, handleOpen) => {
 }
 
 /** @param {import('../context').Config} config @param {string | undefined} named @returns {string | null} */
-function logOf({ directory, options: { audit } }, named) {
-  const given = named ?? (audit || {}).path ?? defaultLog()
-  if (given === 'stdout') return null
-  const file = named === undefined ? path.resolve(directory, given) : path.resolve(given)
+function logOf(config, named) {
+  const file = named === undefined ? configuredLog(config) : path.resolve(named)
+  if (file === null) return null
   return named === undefined && !fs.existsSync(file) ? null : file
 }
 

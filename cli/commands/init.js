@@ -6,6 +6,7 @@ const { filesIn } = require('../../lib/config-file')
 const { declarationOf, guessed } = require('../declaration')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { declarationOfAws } = require('../found-in-aws')
 const { isIgnored } = require('../git')
 const { judge } = require('../judgement')
 const { PRIVATE } = require('../private-file')
@@ -40,22 +41,28 @@ secret-audit*.jsonl*
 module.exports = (program, handle) => {
   define(program, 'init', {
     summary: 'write a configuration and a sample .env.dev here',
-    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} if a git repository does not ignore it yet. Existing files are not changed. With --from the configuration declares the secrets of an env file that exists: it shows them, and what it takes for configuration, before it asks and writes. Values are never shown.`,
-    examples: ['init', 'init --from .env.staging', 'init --from .env.staging --yes'],
+    description: `Writes ${CONFIG}, and ${ENV_FILE} with mode 0600, into the working directory, and adds .env.* to ${IGNORE} if a git repository does not ignore it yet. Existing files are not changed. With --from the configuration declares the secrets of an env file that exists: it shows them, and what it takes for configuration, before it asks and writes. With --from-aws it declares the secrets that AWS has in this account and region, as far as this identity may see them: by the template that fits most, and by references for the rest, with the fields of JSON secrets. That needs secretsmanager:ListSecrets and GetSecretValue, and BatchGetSecretValue to cost few calls. Values are never shown.`,
+    examples: ['init', 'init --from .env.staging', 'init --from-aws', 'init --from-aws --prefix shop/ --yes'],
     exits: {
       0: 'all files exist now',
-      1: 'the file has nothing that looks like a secret',
+      1: 'the file, or AWS, has nothing that looks like a secret',
       2: 'there is no terminal to ask on, and --yes is missing',
-      4: 'the file of --from could not be read',
+      4: 'the file of --from, or AWS, could not be read',
       5: 'a file could not be written',
     },
   })
     .option('--from <file>', 'declare the secrets of this env file')
-    .option('-y, --yes', 'do not ask; needed with --from if standard input is not a terminal')
+    .option('--from-aws', 'declare the secrets that AWS has')
+    .option('--prefix <prefix>', 'with --from-aws: only those whose names in AWS begin so')
+    .option('-y, --yes', 'do not ask; needed with --from and --from-aws if standard input is not a terminal')
     .action(
-      handle(async ({ terminal }, { from, yes = false }) =>
-        from === undefined ? init(process.cwd(), terminal) : initFrom(process.cwd(), from, yes, terminal),
-      ),
+      handle(async (context, { from, fromAws = false, prefix, yes = false }) => {
+        if (from !== undefined && fromAws) throw usage('--from and --from-aws exclude each other')
+        if (prefix !== undefined && !fromAws) throw usage('--prefix belongs to --from-aws')
+        if (fromAws) return initFromAws(process.cwd(), prefix, yes, context)
+        const { terminal } = context
+        return from === undefined ? init(process.cwd(), terminal) : initFrom(process.cwd(), from, yes, terminal)
+      }),
     )
 }
 
@@ -116,20 +123,59 @@ async function initFrom(directory, from, yes, terminal) {
     )
     return EXIT.no
   }
+  return writeShown(directory, found, yes, terminal, lookedAt)
+}
+
+/**
+ * Writes a configuration that declares the secrets of AWS.
+ *
+ * @param {string} directory
+ * @param {string | undefined} prefix
+ * @param {boolean} yes
+ * @param {import('../context').Context} context
+ */
+async function initFromAws(directory, prefix, yes, context) {
+  const { terminal } = context
+  const [all, own] = await context.withDelivery(async (delivery, { options }) => {
+    return [await delivery.findInAws({ prefix }), Object.keys(options.environments ?? {})]
+  })
+  const { config, ...declared } = declarationOfAws(all, own)
+  const found = { directory, prefix: prefix ?? null, ...declared, config: { $schema: SCHEMA, ...config } }
+  if (declared.secrets.length === 0) {
+    terminal.result(
+      { ...found, files: [] },
+      (shown) => `${foundInAws(shown, terminal)}\nAWS shows nothing to declare; nothing was written.\n`,
+    )
+    return EXIT.no
+  }
+  return writeShown(directory, found, yes, terminal, foundInAws)
+}
+
+/**
+ * Shows what was found, asks, and writes the configuration.
+ *
+ * @template {{ config: object }} Found
+ * @param {string} directory
+ * @param {Found} found
+ * @param {boolean} yes
+ * @param {import('../terminal').Terminal} terminal
+ * @param {(found: Found, terminal: import('../terminal').Terminal) => string} tables
+ */
+async function writeShown(directory, found, yes, terminal, tables) {
   const [existing] = filesIn(directory)
   if (!yes && existing === undefined) {
-    terminal.note(lookedAt(visibleCopy(found), terminal))
+    terminal.note(tables(visibleCopy(found), terminal))
     await terminal.confirm('init', `${CONFIG} declares these secrets.`)
   }
   const files = [
     existing === undefined
-      ? create(directory, CONFIG, `${JSON.stringify(declaration, null, 2)}\n`, 0o666)
+      ? create(directory, CONFIG, `${JSON.stringify(found.config, null, 2)}\n`, 0o666)
       : { file: path.basename(existing), done: 'kept' },
     ...ignoreEnvFiles(directory),
   ]
   terminal.result({ ...found, files }, (shown) =>
     [
-      ...(yes || existing !== undefined ? [lookedAt(shown, terminal)] : []),
+      ...(yes || existing !== undefined ? [tables(shown, terminal)] : []),
       ...shown.files.map(({ file, done }) => `${done.padEnd(7)}  ${terminal.style('bold', file)}`),
       ...(existing === undefined
         ? ['', 'Next: npx tcs-secrets doctor']
@@ -139,6 +185,40 @@ async function initFrom(directory, from, yes, terminal) {
   )
   return EXIT.ok
 }
+
+/**
+ * What AWS has, as tables.
+ *
+ * @param {Omit<ReturnType<typeof declarationOfAws>, 'config'>} found
+ * @param {import('../terminal').Terminal} terminal
+ */
+function foundInAws({ template, secrets, left }, terminal) {
+  const rows = secrets.map(({ awsIds, tool, types, aws }) => [
+    awsIds.join(', '),
+    tool ?? '',
+    types.join(', '),
+    aws === null ? 'template' : 'reference',
+  ])
+  const alike = secrets.filter(({ aws }) => typeof aws === 'string' && !aws.includes('{environment}')).length
+  const note = `\n${alike} of them name no environment: they are the same secrets in every one.\n`
+
+  const by = `Names in AWS: ${template === null ? 'no template fits, so each secret has a reference' : template}\n`
+  return [
+    ...(rows.length === 0 ? [] : [by, terminal.table(['SECRET IN AWS', 'TOOL', 'TYPES', 'BY'], rows)]),
+    ...(alike > 0 ? [note] : []),
+    ...(left.length === 0
+      ? []
+      : [
+          terminal.table(
+            ['NOT DECLARED', 'WHY'],
+            left.map(({ awsId, why }) => [awsId, why]),
+          ),
+        ]),
+  ].join('\n')
+}
+
+/** @param {string} message */
+const usage = (message) => new CliError('USAGE', EXIT.usage, message)
 
 /**
  * What the file has, as tables.

@@ -1,11 +1,11 @@
 'use strict'
 
-const { constants } = require('node:os')
 const path = require('node:path')
 const { Option } = require('commander')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { judge } = require('../judgement')
+const { stoppable } = require('../progress')
 const { plural, told } = require('../words')
 const { VALIDATIONS, loadChecks, shown, validate, warnOf } = require('../validations')
 
@@ -13,7 +13,6 @@ const { VALIDATIONS, loadChecks, shown, validate, warnOf } = require('../validat
 const GRACE_MS = 2_000
 const PHASES = ['critical', 'tool', 'other']
 const REMEDY = 'Correct the line, or move the value as it is read with --include.\n'
-const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM'])
 
 /** @typedef {import('../judgement').Judged} Judged */
 
@@ -69,7 +68,7 @@ module.exports = (program, _, handleOpen) => {
         const { terminal, delivery } = open
         const { overwrite = false } = options
         const { scope, stays, doubtful } = await decided(open, options, 'apply', 'are written to AWS')
-        const stopping = stopped(terminal)
+        const stopping = stoppable(terminal, 'moved')
         const report = await delivery.migration.apply({ ...scope, overwrite, onProgress: stopping.onProgress })
         stopping.end()
         terminal.result(
@@ -179,29 +178,6 @@ function chosen({ delivery, config }, options) {
   if (judged === null) return { scope, stays: [], doubtful: [] }
   const { names, stays, doubtful } = judged
   return { scope: { ...scope, names }, stays, doubtful }
-}
-
-/**
- * Reports progress, and on Ctrl-C what was done: the step goes on where it was when it is run again.
- *
- * @param {Terminal} terminal
- */
-function stopped(terminal) {
-  let last = { done: 0, total: 0 }
-  const stop = (/** @type {NodeJS.Signals} */ signal) => {
-    terminal.note(`\nstopped: ${last.done} of ${last.total} secrets are done; run the command again to go on`)
-    process.exit(128 + constants.signals[signal])
-  }
-  for (const signal of SIGNALS) process.once(signal, stop)
-  return {
-    onProgress: (/** @type {import('../../index').MigrationProgress} */ { done, total }) => {
-      last = { done, total }
-      terminal.progress('moved', done, total)
-    },
-    end: () => {
-      for (const signal of SIGNALS) process.off(signal, stop)
-    },
-  }
 }
 
 /** @param {{ phase?: string, name?: string[] }} options */

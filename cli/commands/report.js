@@ -3,7 +3,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { version } = require('../../package.json')
-const { defaultLog, readKey } = require('../audit-log')
+const { configuredLog, readKey } = require('../audit-log')
 const { library } = require('../context')
 const { define } = require('../define')
 const { CliError, EXIT, describe } = require('../exit')
@@ -23,8 +23,13 @@ module.exports = (program, handle) => {
       'report --out report.html --environment production',
       'report --out report.html --audit-log /var/log/secret-audit.jsonl',
       'report --json',
+      'report --compliance --environment production',
     ],
-    exits: { 0: 'the page was written, even if it shows problems', 5: 'the file could not be written' },
+    exits: {
+      0: 'the page was written, even if it shows problems; with --compliance: every control is met or waived',
+      1: 'with --compliance: a control is not met',
+      5: 'the file could not be written',
+    },
   })
     .option('-o, --out <file>', 'path of the page; an existing file is replaced')
     .option(
@@ -35,8 +40,10 @@ module.exports = (program, handle) => {
       '--audit-key-file <file>',
       'file with the key of a keyed log, as base64 text (default: audit.key, else TCS_AUDIT_KEY)',
     )
+    .option('--compliance', 'only the controls of the compliance profile, on the terminal')
     .action(
-      handle(async (context, { out, auditLog, auditKeyFile }) => {
+      handle(async (context, { out, auditLog, auditKeyFile, compliance: onlyControls }) => {
+        if (onlyControls && out === undefined) return showControls(context, { auditLog, auditKeyFile })
         if (out === undefined && !context.terminal.json) {
           throw new CliError('USAGE', EXIT.usage, 'name a file with --out, such as --out report.html, or add --json')
         }
@@ -64,6 +71,7 @@ module.exports = (program, handle) => {
  * @property {import('../../index').RotationDue[]} rotation
  * @property {import('../../index').PerformanceMetrics | null} performance
  * @property {{ code: string, message: string } | null} performanceError Why there are no latencies.
+ * @property {import('../../index').ComplianceReport} compliance
  * @property {Audit} audit
  */
 /**
@@ -90,6 +98,7 @@ async function gather(delivery, config, named) {
     (metrics) => /** @type {const} */ ([metrics, null]),
     ({ code, message }) => /** @type {const} */ ([null, { code, message }]),
   )
+  const audit = await audited(config, delivery.environment, named)
   return {
     generatedAt: new Date().toISOString(),
     version,
@@ -99,8 +108,69 @@ async function gather(delivery, config, named) {
     rotation,
     performance,
     performanceError,
-    audit: await audited(config, delivery.environment, named),
+    compliance: withAudit(await delivery.compliance(), audit),
+    audit,
   }
+}
+
+/**
+ * Prints the controls.
+ *
+ * @param {import('../context').Context} context
+ * @param {{ auditLog?: string, auditKeyFile?: string }} named
+ */
+async function showControls(context, named) {
+  const { terminal } = context
+  const report = await context.withDelivery(async (delivery, config) => {
+    const audit = await audited(config, delivery.environment, named)
+    return withAudit(await delivery.compliance(), audit)
+  })
+  terminal.result(report, ({ profile, environment, controls, enforced }) => {
+    if (profile === null) return `compliance is not looked at in ${environment}\n`
+    const rows = controls.map(({ control, criteria, state, evidence, remedy, waiver, setting }) => [
+      state,
+      control,
+      criteria.join(' '),
+      [
+        ...evidence,
+        ...(remedy === null ? [] : [`→ ${setting}: ${remedy}`]),
+        ...(state === 'waived' ? [`waived: ${waiver}`] : []),
+      ].join('; '),
+    ])
+    const colours = /** @type {const} */ ({ met: 'green', 'not-met': 'red', waived: 'yellow', 'not-applicable': 'dim' })
+    const table = terminal.table(['STATE', 'CONTROL', 'CRITERIA', 'EVIDENCE'], rows, terminal.words(0, colours))
+    return `${profile} in ${environment}, ${enforced ? 'enforced' : 'watched'}\n${table}`
+  })
+  return report.met ? EXIT.ok : EXIT.no
+}
+
+/**
+ * The controls of the log with what the log shows.
+ *
+ * @param {import('../../index').ComplianceReport} report
+ * @param {Audit} audit
+ * @returns {import('../../index').ComplianceReport}
+ */
+function withAudit(report, { log, verification, error }) {
+  if (log === null) return report
+  const shown =
+    verification === null
+      ? `${log}: ${error?.message}`
+      : `${log}: records up to number ${verification.lastSequence}, ${verification.deliveries} values delivered, ${verification.untampered ? 'no record was changed' : `changed: ${verification.fault?.message}`}`
+  const controls = report.controls.map((one) => {
+    if (one.control !== 'audit-log') return one
+    // A log that was changed is none.
+    const isBroken = verification !== null && !verification.untampered && one.state === 'met'
+    return {
+      ...one,
+      evidence: [...one.evidence, shown],
+      ...(isBroken && {
+        state: /** @type {const} */ ('not-met'),
+        remedy: 'find out who changed it: tcs-secrets audit verify',
+      }),
+    }
+  })
+  return { ...report, controls, met: controls.every(({ state }) => state !== 'not-met') }
 }
 
 /**
@@ -109,12 +179,11 @@ async function gather(delivery, config, named) {
  * @param {{ auditLog?: string, auditKeyFile?: string }} named
  * @returns {Promise<Audit>}
  */
-async function audited({ directory, options }, environment, { auditLog, auditKeyFile }) {
-  const { path: configured, key: configuredKey } = options.audit || {}
-  const given = auditLog ?? configured ?? defaultLog()
-  const log = auditLog === undefined ? path.resolve(directory, given) : path.resolve(given)
+async function audited(config, environment, { auditLog, auditKeyFile }) {
+  const { key: configuredKey } = config.options.audit || {}
+  const log = auditLog === undefined ? configuredLog(config) : path.resolve(auditLog)
   const nothing = { log: null, verification: null, traffic: null, error: null }
-  if (given === 'stdout' || (auditLog === undefined && !fs.existsSync(log))) return nothing
+  if (log === null || (auditLog === undefined && !fs.existsSync(log))) return nothing
   const key =
     auditKeyFile === undefined ? (configuredKey ?? (process.env.TCS_AUDIT_KEY || undefined)) : readKey(auditKeyFile)
   try {

@@ -2,10 +2,8 @@
 
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
+const { rotationShown } = require('../rotations')
 const { namedBy } = require('../secrets')
-const { told } = require('../words')
-
-/** @typedef {import('../../index').RotationReport} RotationReport */
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
@@ -47,7 +45,7 @@ async function rotate({ terminal, delivery, config }, first, secretType, { yes, 
     if (error.code === 'AUDIT_WRITE_FAILED') throw new CliError(error.code, EXIT.no, `${name}: ${error.message}`)
     throw error
   })
-  terminal.result(report, (report) => shown(report, terminal))
+  terminal.result(report, (report) => rotationShown(report, terminal))
   return report.outcome === 'finished' ? EXIT.ok : EXIT.no
 }
 
@@ -64,29 +62,4 @@ async function confirm(name, environment, hooks, terminal) {
       : ' No hooks are configured: unless AWS rotates it, the value is a random one, and nothing hands it to the target system.'
   const question = `${name} gets a new value in ${environment} now.${target}`
   await terminal.confirm(`rotate ${name}`, question, `${name} was not rotated`)
-}
-
-/**
- * @param {RotationReport} report
- * @param {import('../terminal').Terminal} terminal
- */
-function shown({ name, environment, outcome, steps, versionId, error }, terminal) {
-  const endings = {
-    finished: terminal.style('green', 'the new value is live'),
-    unverified: terminal.style('yellow', 'the new value is live, and its check failed'),
-    failed: terminal.style('red', 'it failed, and the old value is live'),
-    'rolled-back': terminal.style('red', 'the new value was live, and the old one is again'),
-  }
-  const rows = steps.map(({ step, durationMs, error: failure }) => [
-    step,
-    `${Math.round(durationMs)} ms`,
-    told(failure) || 'ok',
-  ])
-  return [
-    `${terminal.style('bold', name)} in ${environment}: ${endings[outcome]}`,
-    ...(versionId === null ? [] : [`version ${versionId}`]),
-    ...(error === null ? [] : [told(error)]),
-    '',
-    terminal.table(['STEP', 'TIME', 'RESULT'], rows),
-  ].join('\n')
 }

@@ -18,6 +18,7 @@ const { plural } = require('../words')
  * @property {boolean} [files]
  * @property {string | true} [watch]
  * @property {NodeJS.Signals} [signal]
+ * @property {boolean} [mask]
  */
 
 const WATCH_SECONDS = 60
@@ -53,6 +54,7 @@ module.exports = (program, handle) => {
       '--watch [seconds]',
       `look for changed values so often (default: ${WATCH_SECONDS}), and restart the command`,
     )
+    .option('--mask', 'replace values in what the command writes by [secret NAME]; it then has no terminal')
     .addOption(new Option('--signal <name>', 'with --watch and --files: send this instead').choices(RELOAD))
     .action(handle(run))
 }
@@ -69,13 +71,20 @@ async function run(context, line, options) {
   let files
   /** @type {import('../child').End} */
   let end
+  const mask = (/** @type {import('../context').SecretDelivery} */ delivery) => {
+    if (options.mask) command.redactor ??= delivery.redactor()
+  }
   try {
     if (watch === undefined) {
-      const values = await context.withDelivery((delivery, config) => read(delivery, config, options))
+      const values = await context.withDelivery((delivery, config) => {
+        mask(delivery)
+        return read(delivery, config, options)
+      })
       files = options.files ? new SecretFiles() : undefined
       end = await ended(command, values, files)
     } else {
       end = await context.withDelivery(async (delivery, config) => {
+        mask(delivery)
         const values = await read(delivery, config, options)
         files = options.files ? new SecretFiles() : undefined
         const fresh = async () => {

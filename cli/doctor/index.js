@@ -7,6 +7,7 @@ const { baseOf } = require('../environments')
 const { describe } = require('../exit')
 const { awsFindings } = require('./aws')
 const { auditFindings, cacheFindings } = require('./cache')
+const { complianceFindings } = require('./compliance')
 const { fileFindings } = require('./files')
 const { exposureFindings } = require('./exposure')
 const { finding } = require('./finding')
@@ -48,6 +49,7 @@ async function examine(context) {
       ...(await awsFindings(health, config, delivery)),
       ...cacheFindings(health, config),
       ...auditFindings(health),
+      ...complianceFindings(await delivery.compliance()),
       ...exposureFindings(baseOf(delivery.environment, config.options), config),
       ...fileFindings(health, config),
       ...secrets,

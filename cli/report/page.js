@@ -23,6 +23,10 @@ const MARKS = /** @type {Record<string, string>} */ ({
   later: 'good',
   manual: 'quiet',
   unknown: 'warn',
+  met: 'good',
+  'not-met': 'bad',
+  waived: 'warn',
+  'not-applicable': 'quiet',
 })
 
 /** Where the hash of the page goes, on a line of its own. */
@@ -59,8 +63,8 @@ function page(report) {
           <h1>Secrets in ${environment}</h1>
           <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
           ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
-          ${trafficSection(report)} ${denialsSection(report)} ${auditSection(report)} ${healthSection(report)}
-          ${new Html(HASH_LINE)}
+          ${trafficSection(report)} ${denialsSection(report)} ${auditSection(report)} ${complianceSection(report)}
+          ${healthSection(report)} ${new Html(`\n${HASH_LINE}`)}
         </main>
       </body>
     </html> `
@@ -96,6 +100,29 @@ function tiles({ secrets, rotation, health }) {
   return html`<div class="tiles">
     ${figures.map(([label, figure, mark]) => html`<div class="tile"><strong class="${mark || 'plain'}">${figure}</strong><span>${label}</span></div> `)}
   </div>`
+}
+
+/** @param {Report} report */
+function complianceSection({ compliance: { profile, controls, enforced } }) {
+  if (profile === null) return null
+  const rows = controls.map(
+    ({ control, criteria, state, evidence, remedy, waiver }) =>
+      html`<tr>
+        <th scope="row" class="name">${control}</th>
+        <td>${criteria.join(', ')}</td>
+        <td>${mark(state)}</td>
+        <td>${evidence.join('; ')}</td>
+        <td>${state === 'waived' ? `waived: ${waiver}` : (remedy ?? '–')}</td>
+      </tr> `,
+  )
+  return section(
+    `Compliance (${profile}, ${enforced ? 'enforced' : 'watched'})`,
+    table(
+      "Which criterion a control serves is this package's reading of the Trust Services Criteria.",
+      ['Control', 'Criteria', 'State', 'Evidence', 'Remedy'],
+      rows,
+    ),
+  )
 }
 
 /** @param {string | null} source */

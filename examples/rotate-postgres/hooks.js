@@ -1,13 +1,20 @@
 'use strict'
 
-// The hooks of a PostgreSQL password: for one role, and for two that take turns. The secret is JSON with `username` and
+// The hooks of a PostgreSQL password, ready-made: for one role, and for two that take turns. The secret is JSON with `username` and
 // `password`; `admin` and `place` say how to connect as somebody who may alter the role, and where everybody connects.
 
-const { randomBytes } = require('node:crypto')
-const { setPassword, tryPassword } = require('./role')
+// In a service: require('tcs-secret-delivery/rotation')
+const { postgresAlternatingUsers, postgresSingleUser } = require('../../rotation')
+const { connect } = require('./role')
 
 /** @typedef {import('../..').RotationHooks} RotationHooks */
 /** @typedef {{ admin: import('pg').ClientConfig, place: import('pg').ClientConfig }} Database */
+
+/** How the hooks connect, with the service's own driver. @param {Database} database */
+const over = ({ admin, place }) => ({
+  connect: (/** @type {import('../../rotation').Login} */ { user, password }) => connect({ ...place, user, password }),
+  admin: () => connect(admin),
+})
 
 /**
  * One role: from `set` on PostgreSQL refuses the old password, which is the live one until `finish`. `withSecret` knows
@@ -16,44 +23,16 @@ const { setPassword, tryPassword } = require('./role')
  * @param {Database} database
  * @returns {RotationHooks}
  */
-function oneRole({ admin, place }) {
-  const apply = (/** @type {string} */ secret) => {
-    const { username, password } = JSON.parse(secret)
-    return setPassword(admin, username, password)
-  }
-  return {
-    // No `create`: the generator replaces the field `password` and leaves the others.
-    set: (context) => apply(context.newValue()),
-    test: (context) => tryPassword(place, JSON.parse(context.newValue())),
-    verify: (context) => tryPassword(place, JSON.parse(context.newValue())),
-    undo: (context) => apply(context.currentValue()),
-  }
-}
+const oneRole = (database) => postgresSingleUser(over(database))
 
 /**
- * Two roles with the same rights, `a` and `b`: the one that is not in use gets a new password and becomes the live one.
- * The other's password stays as it is until the next rotation, so at no moment is anything refused.
+ * Two roles with the same rights: the one that is not in use gets a new password and becomes the live one. The other's
+ * password stays as it is until the next rotation, so at no moment is anything refused.
  *
  * @param {Database} database
- * @param {[string, string]} roles
+ * @param {[string, string]} users
  * @returns {RotationHooks}
  */
-function twoRoles({ admin, place }, [a, b]) {
-  return {
-    create: (context) => {
-      const current = JSON.parse(context.currentValue())
-      const password = randomBytes(24).toString('base64url')
-      return JSON.stringify({ ...current, username: current.username === a ? b : a, password })
-    },
-    set: (context) => {
-      const { username, password } = JSON.parse(context.newValue())
-      return setPassword(admin, username, password)
-    },
-    test: (context) => tryPassword(place, JSON.parse(context.newValue())),
-    verify: (context) => tryPassword(place, JSON.parse(context.newValue())),
-    // The live role was never touched. That this hook exists tells that a refused value may be forgotten.
-    undo: () => {},
-  }
-}
+const twoRoles = (database, users) => postgresAlternatingUsers({ ...over(database), users })
 
 module.exports = { oneRole, twoRoles }

@@ -5,6 +5,7 @@ use napi_derive::napi;
 use super::native::NativeDelivery;
 use crate::credentials::NativeCredentials;
 use crate::messages::Outcome;
+use crate::reports::finding::FoundSecret;
 use crate::reports::identity::AwsIdentity;
 
 #[napi]
@@ -15,6 +16,15 @@ impl NativeDelivery {
         self.start(id, |delivery| async move {
             let caller = delivery.identity().await?;
             Ok(caller.map_or(Outcome::Null, |caller| Outcome::report(AwsIdentity::from(caller))))
+        });
+    }
+
+    /// `findInAws`.
+    #[napi(catch_unwind)]
+    pub fn find_in_aws(&self, id: u32, prefix: Option<String>) {
+        self.start(id, |delivery| async move {
+            let found = delivery.find_in_aws(prefix.as_deref().unwrap_or_default()).await?;
+            Ok(Outcome::report(found.into_iter().map(FoundSecret::from).collect::<Vec<_>>()))
         });
     }
 

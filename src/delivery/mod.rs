@@ -4,6 +4,7 @@
 mod audit;
 mod aws;
 mod cache;
+mod compliance;
 mod diagnosis;
 mod events;
 mod metrics;
@@ -11,6 +12,9 @@ mod migration;
 mod native;
 mod open;
 mod reads;
+mod redactor;
 mod rotation;
+mod scanning;
 mod sources;
+mod store;
 mod validation;

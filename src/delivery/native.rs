@@ -3,6 +3,7 @@
 //! A method starts an operation and returns; [`Completions`] hands its end to JavaScript. The other files of this folder
 //! add methods, one file for each class or object that the package shows.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use delivery_core::delivery::Delivery;
@@ -17,6 +18,7 @@ use crate::completions::Completions;
 use crate::credentials::JsCredentials;
 use crate::hooks::JsHooks;
 use crate::messages::Outcome;
+use crate::raw::Strings;
 use crate::sink::JsSink;
 use crate::variables::JsVariables;
 
@@ -29,6 +31,7 @@ pub struct NativeDelivery {
     pub(super) variables: Arc<JsVariables>,
     pub(super) credentials: Arc<JsCredentials>,
     pub(super) sink: Arc<JsSink>,
+    pub(super) strings: Arc<Strings>,
 }
 
 impl Drop for NativeDelivery {
@@ -45,8 +48,12 @@ impl NativeDelivery {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
+        // Boxed, so that a task of the runtime is compiled once and not for each operation.
+        self.run(id, Box::pin(work(self.delivery.clone())));
+    }
+
+    fn run(&self, id: u32, work: Pin<Box<dyn Future<Output = Answer> + Send>>) {
         let ticket = self.completions.ticket(id);
-        let work = work(self.delivery.clone());
         spawn(async move { ticket.finish(work.await) });
     }
 

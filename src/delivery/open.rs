@@ -19,8 +19,10 @@ use crate::completions::Completions;
 use crate::credentials::JsCredentials;
 use crate::failure::NativeFailure;
 use crate::hooks::JsHooks;
+use crate::messages::Message;
 use crate::notices::JsNotices;
 use crate::options;
+use crate::raw::{Slots, Strings};
 use crate::sink::JsSink;
 use crate::variables::JsVariables;
 
@@ -64,7 +66,11 @@ pub fn open_delivery(
         {
             *source = CredentialsSource::Asked(credentials.clone());
         }
-        let hooks = Arc::new(JsHooks::new(config.rotation.hooks.clone(), completions.clone()));
+        let hooks = Arc::new(JsHooks::new(
+            config.rotation.hooks.clone(),
+            config.rotation.hooks_of.clone(),
+            completions.clone(),
+        ));
         let variables = Arc::new(JsVariables::new(completions.clone()));
         let sink = Arc::new(JsSink::new(completions.clone()));
         let shipper = {
@@ -73,10 +79,23 @@ pub fn open_delivery(
         };
         let notices = Arc::new(JsNotices { completions: completions.clone(), environment: config.environment });
         let delivery = Delivery::new(config, notices, hooks.clone(), Some(shipper), Clock::system(), handle)?;
-        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, credentials, sink })
+        let strings = strings(&completions);
+        Ok(NativeDelivery { delivery: Arc::new(delivery), completions, hooks, variables, credentials, sink, strings })
     });
     Ok(match opened {
         Ok(delivery) => Either::A(delivery),
         Err(error) => Either::B(error.into()),
     })
+}
+
+/// The strings that JavaScript holds, and how it is told to let go of one.
+fn strings(completions: &Arc<Completions>) -> Arc<Strings> {
+    let slots = Arc::new(Slots::default());
+    let (completions, freed) = (Arc::downgrade(completions), slots.clone());
+    let let_go = Arc::new(move |slot| {
+        if let Some(completions) = completions.upgrade() {
+            completions.push(Message::LetGo { slot, slots: freed.clone() });
+        }
+    });
+    Arc::new(Strings { slots, let_go })
 }

@@ -18,7 +18,7 @@ use secret::value::SecretValue;
 use super::native::{NativeDelivery, secret};
 use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
-use crate::raw::{CachedReader, Names, SecretMap};
+use crate::raw::{CachedReader, HeldList, Ids, Names};
 
 impl NativeDelivery {
     /// What JavaScript read when the call was made; what it did not read is asked for.
@@ -30,16 +30,24 @@ impl NativeDelivery {
 #[napi]
 impl NativeDelivery {
     /// The function of cached reads; see `raw`.
-    #[napi(ts_return_type = "(toolOrName: string, secretType?: string) => string | [string] | undefined", catch_unwind)]
+    #[napi(
+        ts_return_type = "(toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined",
+        catch_unwind
+    )]
     pub fn cached_reader(&self) -> CachedReader {
-        CachedReader(self.delivery.hot_path().clone())
+        CachedReader { hot: self.delivery.hot_path().clone(), strings: self.strings.clone(), ids: Ids::default() }
     }
 
     /// A declared tool's secrets when all of them are fresh in memory.
-    #[napi(ts_return_type = "Record<string, string> | null", catch_unwind)]
-    pub fn cached_tool(&self, tool: String) -> Option<SecretMap> {
-        let entries = self.delivery.tool_in_memory(&tool)?;
-        Some(SecretMap(entries.into_iter().map(|(kind, entry)| (kind, entry.value.clone())).collect()))
+    #[napi(ts_return_type = "Array<number | [number, string]> | null", catch_unwind)]
+    pub fn cached_tool(&self, tool: String) -> Option<HeldList> {
+        Some(HeldList(self.delivery.tool_in_memory(&tool)?, self.strings.clone()))
+    }
+
+    /// The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared.
+    #[napi(catch_unwind)]
+    pub fn tool_keys(&self, tool: String) -> Option<Vec<String>> {
+        self.delivery.tool_keys(&tool)
     }
 
     /// `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
@@ -84,6 +92,22 @@ impl NativeDelivery {
         let (variables, freshness) = (Variables::new(variables), within(Some(max_age_seconds)));
         self.start_named(id, &name, |delivery, name| async move {
             Ok(secret(delivery.read_one(&name, &variables, freshness).await?.map(|found| found.value)))
+        });
+    }
+
+    /// `getToolSecretBytes`.
+    #[napi(catch_unwind)]
+    pub fn get_secret_bytes(
+        &self,
+        id: u32,
+        name: String,
+        variables: HashMap<String, String>,
+        max_age_seconds: Option<f64>,
+    ) {
+        let (variables, freshness) = (Variables::new(variables), within(max_age_seconds));
+        self.start_named(id, &name, |delivery, name| async move {
+            let bytes = delivery.read_bytes(&name, &variables, freshness).await?;
+            Ok(bytes.map_or(Outcome::Null, Outcome::Bytes))
         });
     }
 

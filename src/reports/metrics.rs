@@ -29,6 +29,7 @@ pub struct MetricsSnapshot {
     pub stale_served: i64,
     pub background_refreshes: i64,
     pub unauthorized_access: i64,
+    pub values_redacted: i64,
     pub errors: BTreeMap<String, i64>,
     pub aws_calls: BTreeMap<String, AwsCallCounts>,
     pub rotations: BTreeMap<String, i64>,
@@ -75,6 +76,7 @@ pub struct PromClientValue {
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct Alert {
     pub metric: &'static str,
+    pub secret: Option<String>,
     pub state: &'static str,
     pub environment: &'static str,
     pub value: Option<f64>,
@@ -109,6 +111,7 @@ impl MetricsSnapshot {
             stale_served: count(read(&metrics.stale)),
             background_refreshes: count(read(&metrics.refreshes)),
             unauthorized_access: count(read(&metrics.unauthorized)),
+            values_redacted: count(delivery.values_redacted()),
             errors: errors.map(|(code, rejections)| (code.as_str().to_owned(), count(rejections))).collect(),
             aws_calls: aws_calls.collect(),
             rotations: metrics.rotations().map(|(end, ended)| (end.as_str().to_owned(), count(ended))).collect(),
@@ -173,6 +176,7 @@ impl Alert {
     pub fn of(environment: Environment, alert: &notice::Alert) -> Self {
         Self {
             metric: alert.watched.as_str(),
+            secret: alert.secret.as_deref().map(str::to_owned),
             state: if alert.is_firing { "firing" } else { "resolved" },
             environment: environment.as_str(),
             value: alert.value,

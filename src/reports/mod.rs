@@ -4,13 +4,17 @@
 //! place for a secret's value, except [`versions::SecretVersions`], which exists to return values.
 
 pub mod audit;
+pub mod compliance;
 pub mod explanation;
+pub mod finding;
 pub mod health;
 pub mod identity;
 pub mod metrics;
 pub mod migration;
 pub mod preset;
+pub mod redaction;
 pub mod rotation;
+pub mod store;
 pub mod validation;
 pub mod versions;
 

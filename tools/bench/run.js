@@ -12,6 +12,7 @@ const { goal, goalTable, machine, markdown, number, writeMeasured } = require('.
 const { root } = require('../../__test__/support/files')
 const { AwsEndpoint } = require('../../__test__/support/servers/aws-endpoint')
 const { RedisServer } = require('../../__test__/support/servers/redis')
+const leaks = require('./leaks')
 const { committedGoals, regressions } = require('./check')
 const { median } = require('./load')
 const { plot } = require('./plot')
@@ -97,29 +98,33 @@ const parts = {
           `cached read, ${bytes} bytes: time of Powertools`,
           tcs.nsPerRead / powertools.nsPerRead,
           'at most',
-          0.8,
+          0.5,
           times,
         ),
         goal(
           `cached read with audit, ${bytes} bytes: time of Powertools without`,
           audited.nsPerRead / powertools.nsPerRead,
           'at most',
-          1,
+          0.65,
           times,
         ),
         goal(
           `cached read with audit, ${bytes} bytes: time of Powertools with pino`,
           audited.nsPerRead / logged.nsPerRead,
           'at most',
-          0.125,
+          0.08,
           times,
         ),
-        goal(`cached read, ${bytes} bytes: time of a \`Map\``, tcs.nsPerRead / map.nsPerRead, 'at most', 1.2, times),
+        goal(`cached read, ${bytes} bytes: time of a \`Map\``, tcs.nsPerRead / map.nsPerRead, 'at most', 0.75, times),
       )
     }
     const heading = ['bytes', 'side', 'ns per awaited read', 'of the `Map`']
     return { tables: [{ title: 'A cached read', heading, rows }], goals }
   },
+
+  tool: (servers) => leaks.tool(compare, servers),
+  redaction: () => leaks.redaction(compare),
+  scan: () => leaks.scan(compare),
 
   async cold({ aws }) {
     await aws.reset()

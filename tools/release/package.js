@@ -10,7 +10,7 @@ const path = require('node:path')
 
 const root = path.resolve(__dirname, '..', '..')
 /** The size limit of an installed platform package. */
-const MOST_MIB = 15
+const MOST_MIB = 13
 /** The licences of all that is linked into the addon; tools/release/licenses.js writes it. */
 const LICENSES = 'THIRD-PARTY-LICENSES'
 const windows = process.platform === 'win32'

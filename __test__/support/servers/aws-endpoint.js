@@ -68,6 +68,11 @@ class AwsEndpoint {
     return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
   }
 
+  /** @param {Record<string, number>} perSecond Calls of an operation a second; more are throttled. */
+  quotas(perSecond) {
+    return request(`${this.url}/_control/quotas`, 'POST', perSecond)
+  }
+
   /**
    * Has secrets made from now on be of this region, and refuses signatures for others that have no replicas.
    *
@@ -80,6 +85,25 @@ class AwsEndpoint {
   /** @param {string} arn Its sessions go on. */
   removeRole(arn) {
     return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')
+  }
+
+  /**
+   * What AWS answers to an operation.
+   *
+   * @param {string} operation
+   * @param {object} input
+   * @returns {Promise<any>}
+   */
+  async ask(operation, input) {
+    const headers = {
+      authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request',
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': `secretsmanager.${operation}`,
+    }
+    const answer = await fetch(this.url, { method: 'POST', headers, body: JSON.stringify(input) })
+    const said = await answer.json()
+    if (!answer.ok) throw new Error(`${operation}: ${said.__type ?? answer.status}`)
+    return said
   }
 
   /** @param {string} name */

@@ -12,10 +12,10 @@ class MiniStack {
     this.url = url
   }
 
-  /** @returns {Promise<MiniStack>} */
-  static async start() {
+  /** @param {Record<string, string>} [more] Its variables, such as AUTH. @returns {Promise<MiniStack>} */
+  static async start(more = {}) {
     const port = await freePort()
-    const env = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port) }
+    const env = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port), ...more }
     const server = new Server(path.join(pythonPrograms, 'ministack'), [], { env })
     await server.ready(() => accepts(port))
     return new MiniStack(server, `http://127.0.0.1:${port}`)

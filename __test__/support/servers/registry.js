@@ -35,6 +35,7 @@ class Registry {
     const folders = [
       ...others.map((name) => path.join(root, 'npm', name)),
       path.join(root, 'node_modules', 'commander'),
+      path.join(root, 'node_modules', 'yaml'),
     ]
     const args = ['pack', ...folders, '--pack-destination', directory, '--loglevel=error', '--json']
     const printed = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' }))

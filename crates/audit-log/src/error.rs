@@ -97,6 +97,15 @@ pub enum State {
     Failing(Reason),
 }
 
+impl State {
+    /// Whether records that are appended now are as good as written: they are, or wait in the journal, on the disk, until another
+    /// process gives the lock back. That process may be stopped, or this one was.
+    #[inline]
+    pub fn is_kept(self) -> bool {
+        matches!(self, Self::Healthy | Self::Failing(Reason::Locked))
+    }
+}
+
 /// Why the log did not accept a record. No part of the record was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -121,6 +130,11 @@ pub enum Notice {
     Failing {
         /// The kind of failure.
         reason: Reason,
+        /// The failure as a sentence.
+        message: String,
+    },
+    /// Another process has had the lock for too long, and records wait in the journal.
+    Waiting {
         /// The failure as a sentence.
         message: String,
     },

@@ -12,24 +12,43 @@ use crate::time::file_stamp;
 pub struct FileId {
     /// The device.
     pub device: u64,
-    /// The inode; on systems other than Unix, the time of creation.
+    /// The inode; on Windows, the number of the file on its volume.
     pub inode: u64,
 }
 
 impl FileId {
-    /// The identity in `metadata`.
+    /// The identity of an open file.
     #[cfg(unix)]
-    pub fn of(metadata: &Metadata) -> Self {
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::within(&file.metadata()?))
+    }
+
+    /// The identity of the file at `path`, which `metadata` is of.
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "Windows has to open the file")]
+    fn at(_: &Path, metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self::within(metadata))
+    }
+
+    #[cfg(unix)]
+    fn within(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    /// The identity in `metadata`.
-    #[cfg(not(unix))]
-    pub fn of(metadata: &Metadata) -> Self {
-        let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let inode = created.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or_default();
-        Self { device: 0, inode }
+    /// The identity of an open file. The time of creation would be none: a new file gets that of the file which had its name
+    /// until a moment ago (file system tunnelling), as the log's file does in each rotation.
+    #[cfg(windows)]
+    pub fn of(file: &File) -> io::Result<Self> {
+        let known = winapi_util::file::information(file)?;
+        Ok(Self { device: known.volume_serial_number(), inode: known.file_index() })
+    }
+
+    /// The identity of the file at `path`.
+    #[cfg(windows)]
+    fn at(path: &Path, _: &Metadata) -> io::Result<Self> {
+        let known = winapi_util::file::information(winapi_util::Handle::from_path_any(path)?)?;
+        Ok(Self { device: known.volume_serial_number(), inode: known.file_index() })
     }
 }
 
@@ -51,6 +70,22 @@ pub fn look(path: &Path) -> Result<Option<Metadata>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::io("look at", path, &error)),
     }
+}
+
+/// The identity and the size of the regular file at `path`; `None` if nothing exists there.
+pub fn present(path: &Path) -> Result<Option<(FileId, u64)>> {
+    let Some(metadata) = look(path)? else { return Ok(None) };
+    match FileId::at(path, &metadata) {
+        Ok(id) => Ok(Some((id, metadata.len()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io("look at", path, &error)),
+    }
+}
+
+/// Sets the length of an open log.
+pub fn set_size(file: &File, path: &Path, size: u64) -> io::Result<()> {
+    // Windows refuses it to a handle that only appends. The log's lock is held, so it is the same file.
+    if cfg!(windows) { OpenOptions::new().write(true).open(path)?.set_len(size) } else { file.set_len(size) }
 }
 
 /// Opens a regular file for reading; `None` if it does not exist.
@@ -107,6 +142,13 @@ fn open_with(path: &Path, is_new: bool, append: bool) -> io::Result<File> {
         // NONBLOCK: opening a FIFO that was created since the check must not block. It has no effect on regular files.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        /// `FILE_FLAG_OPEN_REPARSE_POINT`: a link is opened itself, and refused then.
+        const NOFOLLOW: u32 = 0x0020_0000;
+        options.custom_flags(NOFOLLOW);
     }
     options.open(path)
 }
@@ -267,7 +309,10 @@ fn list(directory: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>>
 pub fn find(beside: &Path, id: FileId) -> Result<Option<PathBuf>> {
     let directory = beside.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let all = list(directory, |_| true)?;
-    let is_it = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|found| FileId::of(&found) == id);
+    let is_it = |path: &PathBuf| {
+        let found = std::fs::symlink_metadata(path).and_then(|metadata| FileId::at(path, &metadata));
+        found.is_ok_and(|found| found == id)
+    };
     Ok(all.into_iter().find(is_it))
 }
 

@@ -5,6 +5,7 @@
 //! word 64      generation: which of the two progress cells is valid
 //! words 72…    two progress cells
 //! word 120     deliveries whose records had no place
+//! word 121     1 where all records are written, and the file only waits to be removed
 //! word 128…    who the owner is: the length of a text, and the text
 //! word 512…    the slots of the ring
 //! ```
@@ -15,11 +16,12 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Result};
-use crate::files::{Create, FileId, look, open};
+use crate::files::{Create, FileId, look, open, present};
 use crate::line::Identity;
 use crate::map::Map;
 use crate::record::MAX_TEXT;
@@ -37,6 +39,7 @@ const GENERATION: usize = 64;
 const CELLS: usize = 72;
 const CELL: usize = 24;
 const MISSED: usize = 120;
+const DONE: usize = 121;
 const ACTOR_LENGTH: usize = 128;
 const ACTOR: usize = 129;
 /// The longest text that says who the owner is, in bytes.
@@ -71,6 +74,21 @@ pub struct Journal {
     file: Option<(File, PathBuf)>,
     who: Identity,
     same_boot: bool,
+    /// The last field: dropped when the file is neither mapped nor open.
+    leftover: Leftover,
+}
+
+/// The path of a file that could not be removed while it was mapped: Windows allows it on some versions only.
+#[derive(Default)]
+struct Leftover(OnceLock<PathBuf>);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.get() {
+            // Where it still is refused, the next process does it.
+            drop(std::fs::remove_file(path));
+        }
+    }
 }
 
 /// What a file with the name of a journal is.
@@ -93,7 +111,8 @@ impl Journal {
         match made {
             Ok(map) => {
                 let ring = Ring::new(map, HEADER, slots, 0);
-                Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot: true })
+                let file = Some((file, path.to_owned()));
+                Ok(Self { ring, file, who, same_boot: true, leftover: Leftover::default() })
             }
             Err(error) => {
                 // Report the first failure, not that of the clean-up.
@@ -110,7 +129,8 @@ impl Journal {
             .map_err(io::Error::other)
             .and_then(|slots| Map::anonymous(HEADER + Ring::words(slots)))
             .map_err(|error| Failure::io("make the audit journal", Path::new("in memory"), &error))?;
-        Ok(Self { ring: Ring::new(map, HEADER, slots, 0), file: None, who, same_boot: true })
+        let ring = Ring::new(map, HEADER, slots, 0);
+        Ok(Self { ring, file: None, who, same_boot: true, leftover: Leftover::default() })
     }
 
     /// Whether it is in memory only.
@@ -162,11 +182,16 @@ impl Journal {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // Another process may have finished and removed it between opening and locking.
-        let opened = FileId::of(&file.metadata().map_err(failed)?);
-        if look(path)?.map(|found| FileId::of(&found)) != Some(opened) {
+        let opened = FileId::of(&file).map_err(failed)?;
+        if present(path)?.map(|(found, _)| found) != Some(opened) {
             return Ok(Dead::Not);
         }
         match Self::read(file, path) {
+            Ok(journal) if journal.is_done() => {
+                // Its owner could not remove it. Nothing is lost where that cannot be done now either.
+                journal.remove()?;
+                Ok(Dead::Not)
+            }
             Ok(journal) => Ok(Dead::Journal(Box::new(journal))),
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
                 Ok(Dead::Invalid)
@@ -194,7 +219,7 @@ impl Journal {
         let who = Identity::new(format!("{:016x}", word(&header, INSTANCE)), pid, environment).acting(actor);
         let same_boot = word(&header, BOOT) == boot();
         let ring = Ring::new(Self::map(&file, slots)?, HEADER, slots, read_progress(header.words()).tail);
-        Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot })
+        Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot, leftover: Leftover::default() })
     }
 
     /// Writes to each page once, so that no append has to wait for a page fault. Replaces a zero by a zero only, so it
@@ -252,15 +277,23 @@ impl Journal {
         self.ring.header()[MISSED].fetch_sub(deliveries, Ordering::Relaxed);
     }
 
-    /// Removes the file, whose records are all written.
+    /// Whether all its records are written.
+    fn is_done(&self) -> bool {
+        self.ring.header()[DONE].load(Ordering::Acquire) != 0
+    }
+
+    /// Marks the journal as done, since its records are all written, and removes the file. Where that is refused while it is
+    /// mapped, it is removed when this is dropped, or by the next process: the mark is what counts.
     pub fn remove(&self) -> Result<()> {
         let Some((file, path)) = &self.file else { return Ok(()) };
+        self.ring.header()[DONE].store(1, Ordering::Release);
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io("remove the audit journal", path, &error))
+                self.leftover.0.get_or_init(|| path.clone());
             }
-            _ => file.unlock().map_err(|error| Failure::io("unlock the audit journal", path, &error)),
+            _ => {}
         }
+        file.unlock().map_err(|error| Failure::io("unlock the audit journal", path, &error))
     }
 }
 
@@ -336,6 +369,37 @@ mod tests {
         assert_eq!((dead.ring().slots(), dead.ring().tail()), (128, 4));
         dead.remove().expect("removed");
         assert!(matches!(open(), Dead::Not), "it is gone");
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_removed_is_done_all_the_same() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, other) = (directory.path().join("a.journal"), directory.path().join("b.journal"));
+        let who = Identity::new("00000000000000ff".into(), 7, "staging".into());
+        let journal = Journal::create(&path, who, 64).expect("made");
+        // What stands under its name now cannot be removed as a file.
+        std::fs::rename(&path, &other).expect("renamed");
+        std::fs::create_dir(&path).expect("a directory");
+        journal.remove().expect("its records are written: that is no failure");
+        drop(journal);
+        assert!(other.exists(), "nobody could remove it");
+        assert!(matches!(Journal::open_dead(&other), Ok(Dead::Not)), "it has nothing for others to write");
+        assert!(!other.exists(), "the next process removes it");
+    }
+
+    #[test]
+    fn what_cannot_be_removed_while_it_is_mapped_is_removed_afterwards() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.journal");
+        let who = Identity::new("00000000000000ff".into(), 7, "staging".into());
+        let journal = Journal::create(&path, who, 64).expect("made");
+        std::fs::rename(&path, directory.path().join("kept")).expect("renamed");
+        std::fs::create_dir(&path).expect("a directory");
+        journal.remove().expect("done");
+        std::fs::remove_dir(&path).expect("away again");
+        std::fs::rename(directory.path().join("kept"), &path).expect("back");
+        drop(journal);
+        assert!(!path.exists());
     }
 
     #[test]

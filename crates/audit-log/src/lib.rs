@@ -25,6 +25,7 @@ mod log;
 #[expect(unsafe_code, reason = "a mapped file is a pointer; the file says why what it does is sound")]
 mod map;
 mod packed;
+pub mod pause;
 mod record;
 mod ring;
 mod stream_sink;

@@ -1,5 +1,7 @@
 //! Formats a record as a line of JSON, and parses such lines.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::link::{Hash, Unlinked};
 use crate::record::{Event, Outcome, Record};
 use crate::time::TimeText;
@@ -15,6 +17,8 @@ pub struct Identity {
     pub environment: String,
     /// Who the instance is, as the detail of its first record: `host=… user=… program=…`.
     pub actor: String,
+    /// The AWS account, once it is known. All clones share it.
+    pub account: Arc<OnceLock<String>>,
     before_environment: Vec<u8>,
 }
 
@@ -22,13 +26,21 @@ impl Identity {
     /// Prepares the fixed part of the lines.
     pub fn new(instance: String, pid: u32, environment: String) -> Self {
         let before_environment = format!("Z\",\"instance\":\"{instance}\",\"pid\":{pid}").into_bytes();
-        Self { instance, pid, environment, actor: String::new(), before_environment }
+        let (actor, account) = (String::new(), Arc::default());
+        Self { instance, pid, environment, actor, account, before_environment }
     }
 
     /// The same writer, with the text that says who it is.
     #[must_use]
     pub fn acting(self, actor: String) -> Self {
         Self { actor, ..self }
+    }
+
+    /// Who the writer is, with its AWS account, where that is known.
+    pub fn says(&self) -> String {
+        let account = self.account.get().map(|account| format!("account={account}"));
+        let parts = [Some(self.actor.as_str()), account.as_deref()];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -132,7 +144,7 @@ const END: &[u8] = b"\"}";
 
 /// Whether only the log itself writes this event.
 pub fn is_own(event: Event) -> bool {
-    event as u8 >= Event::Begin as u8 && event != Event::Inspect
+    event as u8 >= Event::Begin as u8 && !matches!(event, Event::Inspect | Event::Write)
 }
 
 fn field(out: &mut Vec<u8>, name: &[u8], text: &str) {

@@ -251,6 +251,14 @@ impl AuditLog {
         }
     }
 
+    /// Notes the AWS account that this instance reads from: a record says so before the next one.
+    pub fn note_account(&self, account: &str) {
+        let known = &self.shared.journal.who().account;
+        if known.get().is_none() && account.len() <= MAX_TEXT {
+            known.get_or_init(|| account.to_owned());
+        }
+    }
+
     /// Notes that `deliveries` were made whose records had no place. The log says so in a record, as soon as it can
     /// be written again.
     pub fn miss(&self, deliveries: u64) {

@@ -1,6 +1,6 @@
 //! The fields of a record: the event, what the caches knew, and the outcome.
 
-/// What happened. The log itself writes the events from `Begin` on, except `Inspect`.
+/// What happened. The log itself writes the events from `Begin` on, except `Inspect` and `Write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Event {
@@ -42,10 +42,12 @@ pub enum Event {
     Missed,
     /// Old files of the log were deleted.
     Expire,
+    /// A secret was written, deleted or brought back in AWS.
+    Write,
 }
 
 impl Event {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Access,
         Self::Rotate,
         Self::Invalidate,
@@ -65,6 +67,7 @@ impl Event {
         Self::Session,
         Self::Missed,
         Self::Expire,
+        Self::Write,
     ];
 
     /// The text of the field `event`.
@@ -89,6 +92,7 @@ impl Event {
             Self::Session => "session",
             Self::Missed => "missed",
             Self::Expire => "expire",
+            Self::Write => "write",
         }
     }
 

@@ -41,12 +41,14 @@ pub struct StreamSink {
     writer: LineWriter,
     clock: Clock,
     output: Output,
+    /// Whether the stream says the AWS account.
+    is_account_said: bool,
 }
 
 impl StreamSink {
     /// Writes nothing yet.
     pub fn new(names: Names, link: Link, clock: Clock, output: Output) -> Self {
-        Self { names, writer: LineWriter::new(link), clock, output }
+        Self { names, writer: LineWriter::new(link), clock, output, is_account_said: false }
     }
 
     /// Appends a record of the log itself to the chain of `journal`.
@@ -61,7 +63,8 @@ impl StreamSink {
 
     /// The first record of an instance.
     pub fn open(&mut self, journal: &Journal) -> Result<()> {
-        let (method, actor) = (self.writer.link().method(), &journal.who().actor);
+        let (method, actor) = (self.writer.link().method(), journal.who().says());
+        self.is_account_said = journal.who().account.get().is_some();
         let detail = format!("chain={method}{}{actor}", if actor.is_empty() { "" } else { " " });
         self.own(journal, Event::Open, "", &detail)
     }
@@ -74,6 +77,10 @@ impl StreamSink {
 
     /// Writes the next records of a journal; returns whether there are more.
     pub fn deliver(&mut self, journal: &Journal, from: Owner, batch: &mut Batch) -> Result<bool> {
+        if !self.is_account_said && journal.who().account.get().is_some() {
+            self.is_account_said = true;
+            self.own(journal, Event::Session, "", &journal.who().says())?;
+        }
         let mut progress = journal.progress();
         let limit = match self.output {
             Output::Stdout => (PIPE, PIPE),

@@ -13,6 +13,7 @@ use crate::files::{FileId, Names, open_to_read};
 use crate::head::{Head, LENGTH, ParsedHead};
 use crate::inspect::{Anchor, Inspector, Place, Sums};
 use crate::link::{Hash, Key, Link};
+use crate::pause::Round;
 use crate::time::now;
 use crate::walk::Lines;
 
@@ -160,8 +161,9 @@ fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
     for path in names.list_rotated()? {
         if let Some(file) = open_to_read(&path)? {
             let metadata = file.metadata().map_err(|error| Failure::io("look at", &path, &error))?;
+            let id = FileId::of(&file).map_err(|error| Failure::io("look at", &path, &error))?;
             // The current file was rotated since. The files after it did not exist when the state was read.
-            if end.current.as_ref().is_some_and(|(_, id, _)| *id == FileId::of(&metadata)) {
+            if end.current.as_ref().is_some_and(|(_, current, _)| *current == id) {
                 break;
             }
             files.push((path, file, metadata.len()));
@@ -187,6 +189,8 @@ impl End {
     fn read(names: &Names, link: &Link) -> Result<Self> {
         let path = names.state();
         let state = open_to_read(&path)?;
+        // A process that is stopped in here keeps writers waiting.
+        let _round = Round::begin();
         if let Some(file) = &state {
             lock_shared(file, &path)?;
         }
@@ -204,8 +208,9 @@ impl End {
         let current = match open_to_read(&names.log)? {
             None => None,
             Some(file) => {
-                let metadata = file.metadata().map_err(|error| Failure::io("look at", &names.log, &error))?;
-                Some((file, FileId::of(&metadata), metadata.len()))
+                let looked = file.metadata().and_then(|metadata| Ok((FileId::of(&file)?, metadata.len())));
+                let (id, size) = looked.map_err(|error| Failure::io("look at", &names.log, &error))?;
+                Some((file, id, size))
             }
         };
         Ok(Self { head, current })

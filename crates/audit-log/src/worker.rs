@@ -148,6 +148,8 @@ pub struct Worker<'a> {
     sync_begun: u64,
     size: u64,
     told: Vec<Notice>,
+    /// Whether another process has had the lock for too long.
+    waits: bool,
     clock: Clock,
 }
 
@@ -166,6 +168,7 @@ impl<'a> Worker<'a> {
             sync_begun: 0,
             size: 0,
             told: Vec::new(),
+            waits: false,
             clock,
         };
         shared.journal.touch();
@@ -238,9 +241,12 @@ impl<'a> Worker<'a> {
     /// Which records are taken. Those that are still counted in are left alone, unless somebody waits for them or the
     /// journal fills up.
     fn taken(&self, all: bool) -> Owner {
+        Owner::Live { now_us: (self.clock)(), all: all || self.fills() }
+    }
+
+    fn fills(&self) -> bool {
         let ring = self.shared.journal.ring();
-        let fills = ring.head().saturating_sub(ring.tail()) > ring.slots() / 2;
-        Owner::Live { now_us: (self.clock)(), all: all || fills }
+        ring.head().saturating_sub(ring.tail()) > ring.slots() / 2
     }
 
     /// One round. With `asked` a caller waits for it, so the round does every task and syncs.
@@ -330,8 +336,21 @@ impl<'a> Worker<'a> {
         own.remove()
     }
 
-    fn tell_state(&self, failure: Option<Failure>) {
-        let (before, now) = (self.shared.state(), failure.clone());
+    fn tell_state(&mut self, failure: Option<Failure>) {
+        let before = self.shared.state();
+        let waits = before == State::Healthy
+            && failure.as_ref().is_some_and(|failure| failure.reason == Reason::Locked)
+            && !self.fills();
+        if waits {
+            // Whoever has the lock may have been stopped. What is in the journal outlives this process.
+            if let Some(Failure { message, .. }) = failure.filter(|_| !self.waits) {
+                (self.listener)(Notice::Waiting { message });
+            }
+            self.waits = true;
+            return;
+        }
+        self.waits = false;
+        let now = failure.clone();
         self.shared.set_failure(failure);
         match (before, now) {
             (State::Failing(reason), Some(now)) if reason == now.reason => {}

@@ -36,6 +36,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             state.be_in(region);
             done
         }
+        ("POST", "quotas") => (quotas(&mut state, input), json!({})),
         ("POST", "roles") => (role(&mut state, input), json!({})),
         ("DELETE", path) if path.starts_with("roles/") => {
             state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
@@ -138,6 +139,15 @@ fn of_account(state: &mut State, path: &str, input: &Json) -> u16 {
         })
     });
     if all { 200 } else { 400 }
+}
+
+/// Sets how many calls of operations a second are answered. Gives the HTTP status.
+fn quotas(state: &mut State, input: &Json) -> u16 {
+    for (operation, per_second) in input.as_object().into_iter().flatten() {
+        let Some(per_second) = per_second.as_f64() else { return 400 };
+        state.quotas.set(operation, per_second);
+    }
+    200
 }
 
 /// Makes a role. Gives the HTTP status.

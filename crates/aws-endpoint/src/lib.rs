@@ -7,6 +7,7 @@
 //! - `store`: secrets, versions and staging labels
 //! - `sts`: roles and their sessions
 //! - `faults`: injected delays, errors, malformed answers and denials
+//! - `quotas`: how often operations may be called
 //! - `state`: what all connections share
 //! - `replicas`: secrets in other regions
 //! - `rights`: what policies allow
@@ -19,6 +20,7 @@ mod control;
 mod faults;
 mod operations;
 mod policy;
+mod quotas;
 mod replicas;
 mod rights;
 mod server;

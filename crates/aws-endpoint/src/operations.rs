@@ -4,6 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::clock::unix_seconds;
 use crate::policy::Policy;
 use crate::rights::{check, denied};
 use crate::state::State;
@@ -63,7 +64,15 @@ pub(crate) fn run(
         "DeleteSecret" => {
             let force = input.get("ForceDeleteWithoutRecovery").and_then(Json::as_bool).unwrap_or(false);
             let id = required(input, "SecretId")?;
-            state.store.delete(&id, force).map(|arn| json!({ "ARN": arn, "Name": name_of(&id) }))
+            let days = input.get("RecoveryWindowInDays").and_then(Json::as_u64);
+            if days.is_some_and(|days| force || !(7..=30).contains(&days)) {
+                let why = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).";
+                return Err(ApiError("InvalidParameterException", why.to_owned()));
+            }
+            let arn = state.store.delete(&id, force)?;
+            let days = u32::try_from(days.unwrap_or(30)).unwrap_or_default();
+            let date = unix_seconds() + f64::from(days) * 86_400.0;
+            Ok(json!({ "ARN": arn, "Name": name_of(&id), "DeletionDate": date }))
         }
         "RestoreSecret" => {
             let id = required(input, "SecretId")?;
@@ -315,6 +324,9 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
     if secret.function.is_some() && secret.keeper.owner.is_none() && secret.keeper.external_type.is_none() {
         described["RotationLambdaARN"] = json!("arn:aws:lambda:us-east-1:000000000000:function:rotate");
     }
+    if secret.deleted {
+        described["DeletedDate"] = json!(unix_seconds());
+    }
     if let Some(next) = secret.keeper.next_rotation {
         described["NextRotationDate"] = json!(next);
     }
@@ -330,6 +342,7 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
 fn list(state: &State, input: &Json) -> ApiResult<Json> {
     let prefixes = name_filter(input).unwrap_or_default();
     let (names, next) = page(state, &prefixes, input, 100)?;
-    let secrets: Vec<Json> = names.iter().map(|name| json!({ "Name": name })).collect();
+    let secrets = names.iter().map(|name| describe(state, &json!({ "SecretId": name })));
+    let secrets = secrets.collect::<ApiResult<Vec<Json>>>()?;
     Ok(with_token(json!({ "SecretList": secrets }), next))
 }

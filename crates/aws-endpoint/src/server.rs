@@ -131,7 +131,7 @@ impl AwsEndpoint {
         }
     }
 
-    /// Sets when the live version of a secret was created.
+    /// Sets when the versions of a secret that have labels were created.
     ///
     /// # Panics
     /// When there is no such secret.
@@ -298,6 +298,9 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
     }
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html#signature-v4-troubleshooting-credential-scope>:
     // "Credential should be scoped to a valid Region, not region-code". STS serves the region that it is asked in.
+    if !lock(&shared).quotas.take(&operation) {
+        return Ok(failure(400, &ApiError("ThrottlingException", "Rate exceeded".into())));
+    }
     let region = signed_region(header("authorization"));
     if form.is_none() && !lock(&shared).serves(region) {
         let why = "Credential should be scoped to a valid region.";

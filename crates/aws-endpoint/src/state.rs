@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::faults::Faults;
+use crate::quotas::Quotas;
 use crate::store::{OWN_ACCOUNT, Store};
 use crate::sts::Sts;
 
@@ -29,6 +30,7 @@ pub(crate) struct State {
     /// Replicas, by region.
     pub(crate) regions: BTreeMap<String, Store>,
     pub(crate) sts: Sts,
+    pub(crate) quotas: Quotas,
     /// The region that is served; `None`: every one.
     pub(crate) region: Option<String>,
     pub(crate) faults: Faults,

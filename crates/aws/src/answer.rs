@@ -42,7 +42,10 @@ impl Aws {
         let invalid = |why: &str| SecretError::new(ErrorCode::SourceResponseInvalid, format!("{}: {why}", shown(id)));
         let value = match (text, binary) {
             (Some(text), _) => SecretValue::new(text),
-            (None, Some(blob)) => SecretValue::new(STANDARD.encode(Zeroizing::new(blob.into_inner()))),
+            (None, Some(blob)) => {
+                let bytes = Zeroizing::new(blob.into_inner());
+                SecretValue::copied_binary(&Zeroizing::new(STANDARD.encode(&*bytes)))
+            }
             (None, None) => return Err(invalid("AWS answered without SecretString and SecretBinary")),
         };
         if value.len() > MAX_VALUE {

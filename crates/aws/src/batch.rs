@@ -151,7 +151,7 @@ impl Aws {
             let (name, arn) = (name_in(&id).to_owned(), id.starts_with("arn:").then_some(id));
             let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {
                 None => Ok(None),
-                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &name)),
+                Some(refusal) => Err(refusal.error(Operation::Batch.as_str(), &name).of_request(request_id.as_deref())),
             };
             add(name, arn, answer);
         }

@@ -1,6 +1,8 @@
 //! One call, with retries, rate limit, breaker and failover inside one timeout. Time in which this process was frozen
 //! does not count towards the timeout.
 
+use std::any::Any;
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -9,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::sleep;
 
 use crate::awake::{Attempt, attempt, within};
-use crate::classify::{Failure, Nature, classify};
+use crate::classify::{Failure, Nature, classify, late};
 use crate::operation::Operation;
 use crate::region::Region;
 use crate::source::Aws;
@@ -35,6 +37,14 @@ enum Unanswered {
     Failed(SecretError, Nature),
 }
 
+/// What one attempt gave: what the call is for, of whatever type; an answer that cannot be read; a failure.
+///
+/// Without the operation's types, so that all that is around an attempt is compiled once and not for each operation.
+type Attempted = std::result::Result<Result<Box<dyn Any + Send>>, Box<Failure>>;
+
+/// Begins one attempt with a region's client. Gets the region when it is a replica's.
+type Begin<'a> = dyn Fn(&Client, Option<&str>) -> Pin<Box<dyn Future<Output = Attempted> + Send + 'a>> + Sync + 'a;
+
 /// Where an attempt goes: the region of a replica, or `None` for the primary.
 #[derive(Clone, Copy)]
 pub(crate) struct There<'a>(pub(crate) Option<&'a str>);
@@ -51,11 +61,12 @@ impl There<'_> {
 }
 
 /// What one call is about.
-struct Question<'a> {
+struct Question<'a, 'b> {
     operation: Operation,
     id: &'a str,
     /// Whether other regions can be asked in place of one that fails.
     others: bool,
+    begin: &'a Begin<'b>,
 }
 
 impl Aws {
@@ -74,13 +85,36 @@ impl Aws {
         regions: &[Region],
         operation: Operation,
         id: &str,
-        read: impl Fn(O, Option<&str>) -> Result<T>,
-        send: impl Fn(&Client, There<'_>) -> F,
+        read: impl Fn(O, Option<&str>) -> Result<T> + Sync,
+        send: impl Fn(&Client, There<'_>) -> F + Sync,
     ) -> Result<Option<T>>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
+        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>> + Send,
+        T: Send + 'static,
     {
+        let begin = |client: &Client, replica: Option<&str>| -> Pin<Box<dyn Future<Output = Attempted> + Send + '_>> {
+            let (sent, read, replica) = (send(client, There(replica)), &read, replica.map(str::to_owned));
+            // Boxed also because the SDK's futures are tens of kilobytes, which every calling future would hold.
+            Box::pin(async move {
+                match sent.await {
+                    Ok(output) => Ok(read(output, replica.as_deref()).map(|answer| Box::new(answer) as Box<_>)),
+                    Err(error) => Err(Box::new(classify(&error))),
+                }
+            })
+        };
+        let answer = self.asked(regions, operation, id, &begin).await?;
+        // It is the type that `begin` has put in.
+        Ok(answer.and_then(|answer| answer.downcast().ok()).map(|answer| *answer))
+    }
+
+    async fn asked(
+        &self,
+        regions: &[Region],
+        operation: Operation,
+        id: &str,
+        begin: &Begin<'_>,
+    ) -> Result<Option<Box<dyn Any + Send>>> {
         let others = regions.len() > 1;
         let other = self.elsewhere(id);
         let id = &*shown(id);
@@ -89,7 +123,7 @@ impl Aws {
             Some(other) => (&**other, other.primary()),
             None => (self, regions),
         };
-        let question = Question { operation, id, others: regions.len() > 1 };
+        let question = Question { operation, id, others: regions.len() > 1, begin };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = aws.in_flight.acquire().await;
@@ -98,7 +132,7 @@ impl Aws {
                 if let Some(replica) = region.replica() {
                     tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
                 }
-                match aws.ask(region, &question, &read, &send).await {
+                match aws.ask(region, &question).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
@@ -128,18 +162,12 @@ impl Aws {
     }
 
     /// Asks one region, again after transient failures.
-    async fn ask<O, E, T, F>(
+    async fn ask(
         &self,
         region: &Region,
-        question: &Question<'_>,
-        read: &impl Fn(O, Option<&str>) -> Result<T>,
-        send: &impl Fn(&Client, There<'_>) -> F,
-    ) -> std::result::Result<T, Unanswered>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
-    {
-        let Question { operation, id, others } = *question;
+        question: &Question<'_, '_>,
+    ) -> std::result::Result<Box<dyn Any + Send>, Unanswered> {
+        let Question { operation, id, others, .. } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
         let (mut attempt, mut clock_was_wrong) = (1, false);
@@ -148,17 +176,15 @@ impl Aws {
             if let Err(open) = region.breaker.admit() {
                 return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &open)), Nature::Transient));
             }
-            let answered = self.attempt(region, id, send).await;
+            let answered = self.attempt(region, question).await;
             let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
-                Ok(output) => match read(output, region.replica()) {
-                    Ok(answer) => {
-                        self.calls.count(operation, None);
-                        region.breaker.succeeded();
-                        return Ok(answer);
-                    }
-                    Err(error) => (error, Nature::Transient),
-                },
-                Err(error) => match classify(&error) {
+                Ok(Ok(answer)) => {
+                    self.calls.count(operation, None);
+                    region.breaker.succeeded();
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => (error, Nature::Transient),
+                Err(failure) => match *failure {
                     Failure::Absent => {
                         self.calls.count(operation, None);
                         region.breaker.succeeded();
@@ -207,26 +233,17 @@ impl Aws {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time, or the client cannot be made.
-    async fn attempt<O, E, F>(
-        &self,
-        region: &Region,
-        id: &str,
-        send: &impl Fn(&Client, There<'_>) -> F,
-    ) -> Result<std::result::Result<O, SdkError<E, HttpResponse>>>
-    where
-        F: Future<Output = std::result::Result<O, SdkError<E, HttpResponse>>>,
-    {
+    async fn attempt(&self, region: &Region, question: &Question<'_, '_>) -> Result<Attempted> {
+        let id = question.id;
         loop {
             self.take_token(id).await?;
             let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
             let (pool, trace) = (connections.pool(), Trace::default());
-            // Boxed because the SDK's futures are tens of kilobytes, which every calling future would hold.
-            let asked = caught(trace.of(Box::pin(send(&client, There(region.replica())))));
-            let asked =
-                async { asked.await.map_or_else(|| Err(None), |answered| answered.map_err(|e| Some(Box::new(e)))) };
+            let asked = caught(trace.of((question.begin)(&client, region.replica())));
+            let asked = async { asked.await.map_or(Err(None), |answered| answered.map_err(Some)) };
             match attempt(self.freezes, self.attempt_timeout, asked).await {
                 Attempt::Ended(Ok(answer)) => return Ok(Ok(answer)),
-                Attempt::Ended(Err(Some(error))) => return Ok(Err(*error)),
+                Attempt::Ended(Err(Some(failure))) => return Ok(Err(failure)),
                 Attempt::Ended(Err(None)) => {
                     connections.renew(pool);
                     let why = format!("{id}: the request to AWS ended with an internal error; please report it");
@@ -236,11 +253,11 @@ impl Aws {
                     // The connection may be dead, and with it those that were idle as long.
                     connections.renew(pool);
                     let identity = &self.identity;
-                    return Ok(Err(match (identity.late_role(), trace.unanswered(), identity.late()) {
-                        (Some(problem), ..) | (None, None, Some(problem)) => SdkError::timeout_error(problem),
-                        (None, Some(destination), _) => SdkError::timeout_error(Unreached::late(destination)),
-                        (None, None, None) => SdkError::timeout_error("no answer in time"),
-                    }));
+                    return Ok(Err(Box::new(match (identity.late_role(), trace.unanswered(), identity.late()) {
+                        (Some(problem), ..) | (None, None, Some(problem)) => late(problem),
+                        (None, Some(destination), _) => late(Unreached::late(destination)),
+                        (None, None, None) => late("no answer in time"),
+                    })));
                 }
                 Attempt::Frozen => {
                     tracing::info!("{id}: this process was stopped while it waited for AWS: AWS is asked again");

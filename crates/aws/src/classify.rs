@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::body::TooLong;
@@ -99,6 +100,12 @@ impl Refusal {
     pub(super) fn is_skewed(&self) -> bool {
         self.skewed
     }
+}
+
+/// That no answer came in time, for a reason.
+pub(super) fn late(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    // Which operation it was does not matter: it did not answer.
+    classify(&SdkError::<GetSecretValueError, HttpResponse>::timeout_error(reason))
 }
 
 /// Classifies any operation's failure.

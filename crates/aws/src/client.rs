@@ -65,5 +65,5 @@ pub(super) async fn shared(
         .credentials_provider(identity.clone())
         // The identity keeps them, for all clients together.
         .identity_cache(IdentityCache::no_cache());
-    Ok((Box::pin(loader.load()).await, connections))
+    Ok((sdk::load(loader).await, connections))
 }

@@ -22,20 +22,22 @@ pub struct NewSecret {
 }
 
 impl Aws {
-    /// Makes the secret `id`. `token` becomes the id of its first version, so that a repeated attempt makes one secret.
+    /// Makes the secret `id`. `token` becomes the id of its first version, so that a repeated attempt makes one secret. Gives
+    /// the id that AWS says, since not everything that speaks like AWS takes the token.
     ///
     /// # Errors
     /// As [`Aws::fetch`], `SOURCE_UNAVAILABLE` when it exists or is marked for deletion.
     ///
     /// # Source
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
-    pub async fn create(&self, id: &str, value: &SecretValue, token: &str, new: &NewSecret) -> Result<()> {
+    pub async fn create(&self, id: &str, value: &SecretValue, token: &str, new: &NewSecret) -> Result<String> {
         let tags: Vec<Tag> = new.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
         let replica = |(region, key): &(String, Option<String>)| {
             ReplicaRegionType::builder().region(region).set_kms_key_id(key.clone()).build()
         };
         let replicas: Vec<ReplicaRegionType> = new.replicas.iter().map(replica).collect();
-        let read = |_: CreateSecretOutput, _: Option<&str>| Ok(());
+        let read =
+            |output: CreateSecretOutput, _: Option<&str>| Ok(output.version_id.unwrap_or_else(|| token.to_owned()));
         let created = self.call(self.primary(), Operation::Create, id, read, |client, there| {
             #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
             let text = value.expose();

@@ -210,7 +210,7 @@ impl Identity {
             return Err(problem);
         }
         let connections = sdk::connections(config, &profiles);
-        let loaded = Box::pin(sdk::loader(config, &connections, Place::Other).load()).await;
+        let loaded = sdk::load(sdk::loader(config, &connections, Place::Other)).await;
         let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
         match Box::pin(chain.provide_credentials()).await {
             Ok(credentials) => Ok(credentials),

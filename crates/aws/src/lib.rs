@@ -15,7 +15,7 @@
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
 //! - `call`: one call with retries, rate limit and failover
-//! - `fetch`, `batch`, `staging`, `create`: the operations
+//! - `fetch`, `batch`, `list`, `staging`, `create`, `remove`: the operations
 //! - `caller`: who AWS takes this process for
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
@@ -37,11 +37,13 @@ mod create;
 mod fetch;
 mod identity;
 mod identity_problem;
+mod list;
 mod operation;
 pub mod permission;
 pub mod proxy;
 mod queue;
 mod region;
+mod remove;
 mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]
@@ -59,6 +61,7 @@ pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use create::NewSecret;
+pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use queue::{Message, Queue};
 pub use region::RegionState;

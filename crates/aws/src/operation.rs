@@ -25,11 +25,15 @@ pub enum Operation {
     Rotate,
     /// `GetRandomPassword`.
     Random,
+    /// `DeleteSecret`.
+    Delete,
+    /// `RestoreSecret`.
+    Restore,
 }
 
 impl Operation {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Get,
         Self::Batch,
         Self::Create,
@@ -39,6 +43,8 @@ impl Operation {
         Self::List,
         Self::Rotate,
         Self::Random,
+        Self::Delete,
+        Self::Restore,
     ];
 
     /// AWS's name for it.
@@ -53,6 +59,8 @@ impl Operation {
             Self::List => "ListSecrets",
             Self::Rotate => "RotateSecret",
             Self::Random => "GetRandomPassword",
+            Self::Delete => "DeleteSecret",
+            Self::Restore => "RestoreSecret",
         }
     }
 }

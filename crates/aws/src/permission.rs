@@ -18,13 +18,15 @@ pub const WRITES: [&str; 4] = [
     "secretsmanager:PutSecretValue",
     "kms:GenerateDataKey",
 ];
+/// Marking a secret for deletion, and taking the mark away.
+const DELETIONS: [&str; 2] = ["secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret"];
 /// What rotations need besides.
 const ROTATIONS: [&str; 3] =
     ["secretsmanager:UpdateSecretVersionStage", "secretsmanager:RotateSecret", "secretsmanager:GetRandomPassword"];
 
 /// All of them are the type `AwsAction` of `index.d.ts`.
 fn all() -> impl Iterator<Item = &'static str> {
-    [GET, BATCH, LIST, DESCRIBE, DECRYPT].into_iter().chain(WRITES).chain(ROTATIONS)
+    [GET, BATCH, LIST, DESCRIBE, DECRYPT].into_iter().chain(WRITES).chain(ROTATIONS).chain(DELETIONS)
 }
 
 /// The action that the message of a refusal names, when it is one of those above. Nothing of the message is repeated.

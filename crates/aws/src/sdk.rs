@@ -23,6 +23,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::SdkConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 use files::File;
 use network::{Bundle, named_bundle};
@@ -130,6 +131,11 @@ pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Pla
         loader = loader.region(Region::new(region.clone()));
     }
     loader
+}
+
+/// The configuration of `loader`. The one place that loads: the SDK's future has 50 KiB of code.
+pub(crate) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> {
+    Box::pin(loader.load())
 }
 
 /// The variables as the SDK sees them. The endpoint that variables and profile name is the primary's: a replica is never asked

@@ -71,8 +71,12 @@ pub struct Description {
     pub external_type: Option<String>,
     /// The labels of each version that has any.
     pub labels: BTreeMap<String, Vec<String>>,
+    /// Whether it is marked for deletion.
+    pub is_marked: bool,
     /// Who manages it, by its own tag.
     pub managed_by: Option<String>,
+    /// The customer-managed key that encrypts it; `None`: AWS's own key.
+    pub key: Option<String>,
 }
 
 impl Description {
@@ -123,8 +127,10 @@ impl Aws {
             Ok(Description {
                 is_rotated_by_aws: output.rotation_enabled.unwrap_or(false),
                 next_rotation_unix_ms: unix_ms(output.next_rotation_date.as_ref()),
+                is_marked: output.deleted_date.is_some(),
                 owning_service: given(output.owning_service),
                 external_type: given(output.r#type),
+                key: given(output.kms_key_id).filter(|key| !key.ends_with("alias/aws/secretsmanager")),
                 managed_by: output.tags.unwrap_or_default().into_iter().find_map(managed_by),
                 labels: output.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             })

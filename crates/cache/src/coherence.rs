@@ -41,8 +41,10 @@ impl Instance {
 pub enum Hint {
     /// The copies of one secret are outdated, or another version is live.
     Dropped(SecretName),
-    /// All copies of the environment are outdated.
+    /// All copies of the environment are outdated, as a mark in the shared cache says.
     Cleared,
+    /// The same, by version 0.1.0, which leaves no mark.
+    ClearedWithoutMark,
 }
 
 /// A message, around the moment that the script puts between its two parts.
@@ -95,6 +97,7 @@ impl Hint {
         }
         let hint = match words.next()? {
             DROP => Self::Dropped(SecretName::of_copy(words.next()?).ok()?),
+            CLEAR if is_old => Self::ClearedWithoutMark,
             CLEAR => Self::Cleared,
             _ => return None,
         };
@@ -102,7 +105,7 @@ impl Hint {
             words.next()?.parse::<u64>().ok()?;
         }
         let live = words.next();
-        if live.is_some_and(|version| !is_version(version)) || live.is_some() && hint == Self::Cleared {
+        if live.is_some_and(|version| !is_version(version)) || live.is_some() && !matches!(hint, Self::Dropped(_)) {
             return None;
         }
         words.next().is_none().then_some(hint)
@@ -140,7 +143,7 @@ mod tests {
             assert_eq!(Hint::decode(&new, own), None);
         }
         assert_eq!(Hint::decode(b"1 0000000000000009 drop A-B_c v-1", own), Some(drop));
-        assert_eq!(Hint::decode(b"1 0000000000000009 clear", own), Some(Hint::Cleared));
+        assert_eq!(Hint::decode(b"1 0000000000000009 clear", own), Some(Hint::ClearedWithoutMark));
     }
 
     #[test]

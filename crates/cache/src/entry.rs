@@ -1,5 +1,6 @@
 //! A copy of a secret in this process, and what is known of it.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -32,6 +33,37 @@ pub struct Deadlines {
     pub retry: Duration,
 }
 
+/// A string that JavaScript holds under a number. JavaScript is told to let go of it when the last copy with this value is
+/// dropped.
+pub struct Hold {
+    number: u32,
+    let_go: Arc<dyn Fn(u32) + Send + Sync>,
+}
+
+impl Hold {
+    /// The string with this number. `let_go` may be called from any thread, and must not block.
+    pub fn new(number: u32, let_go: Arc<dyn Fn(u32) + Send + Sync>) -> Self {
+        Self { number, let_go }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        (self.let_go)(self.number);
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.number).finish()
+    }
+}
+
 /// A value and what is known of it.
 #[derive(Debug)]
 pub struct Entry {
@@ -57,6 +89,8 @@ pub struct Entry {
     seen: AtomicMoment,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
+    /// What JavaScript holds of it, once it was read.
+    hold: OnceLock<Arc<Hold>>,
     /// The declared fields of its value, each as an entry: made when the first of them is read.
     fields: OnceLock<Box<[Option<Arc<Entry>>]>>,
 }
@@ -84,6 +118,7 @@ impl Entry {
         let claimed_until = AtomicMoment::new(Moment::FIRST);
         let (doubted_at, seen) = (AtomicMoment::new(Moment::FIRST), AtomicMoment::new(Moment::FIRST));
         let (used, epoch, fields) = (AtomicBool::new(false), AtomicU64::new(0), OnceLock::new());
+        let hold = OnceLock::new();
         Self {
             value,
             version_id,
@@ -96,6 +131,7 @@ impl Entry {
             doubted_at,
             seen,
             epoch,
+            hold,
             fields,
         }
     }
@@ -116,15 +152,41 @@ impl Entry {
         names.iter().map(field).collect()
     }
 
+    /// What JavaScript holds of it.
+    #[inline]
+    pub fn hold(&self) -> Option<&Hold> {
+        self.hold.get().map(|hold| &**hold)
+    }
+
+    /// JavaScript holds it from now on.
+    pub fn held_as(&self, hold: Hold) {
+        drop(self.hold.set(Arc::new(hold)));
+    }
+
+    /// What JavaScript holds of `other` is what it holds of this, which has the same value.
+    pub(crate) fn adopt(&self, other: &Self) {
+        if let Some(hold) = other.hold.get() {
+            drop(self.hold.set(hold.clone()));
+        }
+    }
+
     /// The same value with other deadlines.
     pub fn with(&self, deadlines: Deadlines) -> Arc<Self> {
         self.doubted(deadlines, self.doubted_by.clone())
+    }
+
+    /// The same copy where nothing says that it was not dropped: from now on it only answers for a failing AWS.
+    pub fn unconfirmed(&self, now: Moment) -> Arc<Self> {
+        let copy = self.with(Deadlines { fresh_until: self.deadlines.fresh_until.min(now), ..self.deadlines });
+        copy.note_use();
+        copy
     }
 
     /// The same value with other deadlines, doubted by an older version.
     pub fn doubted(&self, deadlines: Deadlines, by: Option<Arc<str>>) -> Arc<Self> {
         let (value, version) = (self.value.clone(), self.version_id.clone());
         let copy = Self::built(value, version, self.created_unix_ms, self.asked, deadlines, by);
+        copy.adopt(self);
         copy.note_seen(self.seen.get());
         copy.note_doubt(self.doubted_at.get());
         Arc::new(copy)
@@ -145,9 +207,15 @@ impl Entry {
         }
     }
 
-    /// Whether it was first seen after a question of then was asked, so that neither is later than the other.
-    pub fn was_seen_since(&self, asked: Moment) -> bool {
-        self.seen.get() >= asked
+    /// The same copy, doubted by an older version that AWS gave another instance, which asked at `asked`; `None` when that may have
+    /// been before AWS gave this copy.
+    pub(crate) fn doubted_from(&self, asked: Moment, by: Option<Arc<str>>) -> Option<Arc<Self>> {
+        if self.seen.get() >= asked {
+            return None;
+        }
+        let doubted = self.doubted(self.deadlines, by);
+        doubted.note_doubt(asked);
+        Some(doubted)
     }
 
     pub(crate) fn note_seen(&self, now: Moment) {
@@ -240,6 +308,21 @@ fn is_newer(mine: (Option<&str>, Option<u64>), theirs: (Option<&str>, Option<u64
 }
 
 impl Known {
+    /// A version that AWS gave at `seen`, without its value.
+    pub(crate) fn without_copy(version: Arc<str>, created_unix_ms: Option<u64>, seen: Moment) -> Self {
+        Self { version, value: None, created_unix_ms, seen }
+    }
+
+    /// Whether AWS made it after `other`.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        is_newer((Some(&*self.version), self.created_unix_ms), (Some(&*other.version), other.created_unix_ms))
+    }
+
+    /// Whether an answer with an older version, asked for at `asked`, was under way when this version came.
+    pub(crate) fn overtook(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+        is_newer((Some(&*self.version), self.created_unix_ms), (version, created_unix_ms)) && asked <= self.seen
+    }
+
     /// Whether it is `version`.
     pub fn is(&self, version: &str) -> bool {
         &*self.version == version
@@ -247,7 +330,7 @@ impl Known {
 
     /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
     /// overtook, or from a host of AWS that lags behind.
-    pub(crate) fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
+    pub fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
         let own = (Some(&*self.version), self.created_unix_ms);
         is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }

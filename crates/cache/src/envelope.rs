@@ -6,6 +6,9 @@
 //! contents  fetched at (u64, ms since 1970) | fresh for (u64, ms) | version id length | version id | value
 //! ```
 //!
+//! The value of a secret that AWS holds as bytes is their base64 text, and its version id ends in `#bytes`: version 0.1.0, which
+//! does not know that, reads the text all the same.
+//!
 //! The additional data of the seal is the format, the environment, the AWS id and the key id, so an envelope moved to
 //! another key, another secret or another environment does not open.
 
@@ -24,7 +27,9 @@ const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
 const CONTEXT: &[u8] = b"tcs-secret-delivery/envelope/1";
 /// The longest version id that is kept; AWS's own are at most 64 characters.
-const MAX_VERSION_ID: usize = 255;
+const MAX_VERSION_ID: usize = 255 - BYTES.len();
+/// Stands behind the version id where the value is the base64 text of bytes.
+const BYTES: &str = "#bytes";
 
 /// On the stack, with ids of the usual length.
 type AdditionalData = SmallVec<[u8; 256]>;
@@ -154,11 +159,15 @@ impl Envelopes {
 
 fn encode(contents: &Contents) -> Zeroizing<Vec<u8>> {
     let version = contents.version_id.as_deref().filter(|v| v.len() <= MAX_VERSION_ID).unwrap_or_default();
-    let mut body = Zeroizing::new(Vec::with_capacity(17 + version.len() + contents.value.len()));
+    let mark = if contents.value.is_binary() { BYTES } else { "" };
+    let length = version.len() + mark.len();
+    let mut body = Zeroizing::new(Vec::with_capacity(17 + length + contents.value.len()));
     body.extend_from_slice(&contents.fetched_unix_ms.to_be_bytes());
     body.extend_from_slice(&contents.fresh_for_ms.to_be_bytes());
-    body.push(u8::try_from(version.len()).unwrap_or(0));
+    // At most 255, see `MAX_VERSION_ID`.
+    body.push(u8::try_from(length).unwrap_or(u8::MAX));
     body.extend_from_slice(version.as_bytes());
+    body.extend_from_slice(mark.as_bytes());
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: about to be encrypted; the buffer is wiped")]
     body.extend_from_slice(contents.value.expose().as_bytes());
     body
@@ -169,8 +178,13 @@ fn decode(body: &[u8]) -> Option<Contents> {
     let (fresh_for, rest) = rest.split_first_chunk::<8>()?;
     let (version, value) = split_prefixed(rest)?;
     let version = std::str::from_utf8(version).ok()?;
+    let value = std::str::from_utf8(value).ok()?;
+    let (version, value) = match version.strip_suffix(BYTES) {
+        Some(version) => (version, SecretValue::copied_binary(value)),
+        None => (version, SecretValue::copied(value)),
+    };
     Some(Contents {
-        value: SecretValue::copied(std::str::from_utf8(value).ok()?),
+        value,
         version_id: Some(version).filter(|v| !v.is_empty()).map(Arc::from),
         fetched_unix_ms: u64::from_be_bytes(*fetched),
         fresh_for_ms: u64::from_be_bytes(*fresh_for),
@@ -211,6 +225,19 @@ mod tests {
         assert_eq!(e.open("A_production", &sealed).expect("opened"), contents());
         assert!(!sealed.windows(6).any(|w| w == b"canary"));
         assert_ne!(sealed, e.seal("A_production", &contents()).expect("again"), "nonces differ");
+    }
+
+    #[test]
+    fn bytes_stay_bytes_and_a_text_stays_a_text() {
+        let envelopes = envelopes("test", &[key("k1", 1)]);
+        for version_id in [None, Some("v-1".into()), Some("v".repeat(249).into())] {
+            for value in [SecretValue::copied("/wA="), SecretValue::copied_binary("/wA=")] {
+                let is_binary = value.is_binary();
+                let contents = Contents { value, version_id: version_id.clone(), ..contents() };
+                let opened = envelopes.open("A", &envelopes.seal("A", &contents).expect("sealed")).expect("opened");
+                assert_eq!((opened.value.is_binary(), &opened), (is_binary, &contents));
+            }
+        }
     }
 
     #[test]

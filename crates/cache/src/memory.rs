@@ -1,7 +1,7 @@
 //! The bounded in-process cache. A lookup says *why* there is no fresh value; a write says whether it was newer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use crate::entry::{Entry, Known};
 use crate::order::{LONGEST_ANSWER, Marks, Stamp};
 use secret::clock::Moment;
 use secret::error::SecretError;
+use secret::value::SecretValue;
 
 /// Small, since the cache moves slots around.
 #[derive(Clone)]
@@ -23,6 +24,9 @@ enum Slot {
     /// Dropped. The version stays, so that a rotation is still noticed.
     Dropped(Box<Known>),
 }
+
+/// An absence is remembered as if AWS had been asked when it answered, unless that took longer than this.
+const SLOWEST_ABSENCE: Duration = Duration::from_secs(3);
 
 /// What became of an answer.
 #[derive(Clone, Debug)]
@@ -67,7 +71,12 @@ pub struct MemoryCache {
     asked: AtomicU64,
     /// Entries of an earlier epoch are not trusted without being looked up again.
     epoch: AtomicU64,
+    /// Hears of each value before it can be read.
+    watcher: OnceLock<Watcher>,
 }
+
+/// Hears of the name and the value of each copy before it can be read. Called while writes wait.
+pub type Watcher = Box<dyn Fn(&Arc<str>, &SecretValue) + Send + Sync>;
 
 impl MemoryCache {
     /// Holds at most `max_entries`, the least useful going first. `keep`: the greatest age of a copy anywhere.
@@ -78,7 +87,13 @@ impl MemoryCache {
             asked: AtomicU64::new(0),
             // Entries of epoch 0 are never trusted.
             epoch: AtomicU64::new(1),
+            watcher: OnceLock::new(),
         }
+    }
+
+    /// Has `watcher` hear of each value from now on. Only the first one counts.
+    pub fn watch(&self, watcher: Watcher) {
+        drop(self.watcher.set(watcher));
     }
 
     /// To be taken before something is asked for, and given back with the answer.
@@ -113,20 +128,24 @@ impl MemoryCache {
         if let Some(Slot::Value(entry)) = &slot {
             entry.note_use();
         }
-        self.judge(slot, now)
+        self.judge(name, slot, now)
     }
 
     /// What is known of `name`; a value does not count as read.
     pub fn peek(&self, name: &str, now: Moment) -> Lookup {
-        self.judge(self.slots.peek(name), now)
+        self.judge(name, self.slots.peek(name), now)
     }
 
-    fn judge(&self, slot: Option<Slot>, now: Moment) -> Lookup {
+    fn judge(&self, name: &str, slot: Option<Slot>, now: Moment) -> Lookup {
         match slot {
             Some(Slot::Value(entry)) => match self.trusts(&entry) {
                 true if entry.is_fresh(now) => Lookup::Fresh(entry),
                 true if entry.is_held(now) => Lookup::Held(entry),
-                _ if entry.is_usable(now) => Lookup::Stale(entry),
+                true if entry.is_usable(now) => Lookup::Stale(entry),
+                // It answers for a failing AWS, flagged, unless a message says that it was dropped.
+                false if entry.is_usable(now) && !self.suspects(name, entry.asked) => {
+                    Lookup::Stale(entry.unconfirmed(now))
+                }
                 _ => Lookup::Miss,
             },
             Some(Slot::Absent(until)) if now < until => Lookup::Absent,
@@ -193,6 +212,40 @@ impl MemoryCache {
         self.write(name, asked, now, || Slot::Value(entry))
     }
 
+    /// Puts a doubted copy of `name` in the place of the same copy; it is trusted as that was.
+    pub fn doubt(&self, name: &Arc<str>, held: &Entry, doubted: Arc<Entry>) {
+        let _marks = self.marks.lock();
+        if let Some(Slot::Value(entry)) = self.slots.peek(name)
+            && std::ptr::eq(&raw const *entry, held)
+        {
+            doubted.set_epoch(entry.epoch());
+            self.slots.insert(name.clone(), Slot::Value(doubted));
+        }
+    }
+
+    /// AWS gave this version in an answer that is not kept, and a reader may have it. A copy of an older version does not answer
+    /// afterwards.
+    pub fn note_version(&self, name: &Arc<str>, known: Known) {
+        let _marks = self.marks.lock();
+        let is_older = match self.slots.peek(name) {
+            Some(Slot::Value(entry)) => entry.known().is_some_and(|held| known.is_newer_than(&held)),
+            Some(Slot::Dropped(held)) => !held.is_newer_than(&known),
+            Some(Slot::Absent(_) | Slot::Denied(..)) => false,
+            None => true,
+        };
+        if is_older {
+            self.slots.insert(name.clone(), Slot::Dropped(known.into()));
+        }
+    }
+
+    /// The version that is known of `name` without a copy.
+    pub fn known_without_copy(&self, name: &str) -> Option<Known> {
+        match self.slots.peek(name)? {
+            Slot::Dropped(known) => Some(*known),
+            Slot::Value(_) | Slot::Absent(_) | Slot::Denied(..) => None,
+        }
+    }
+
     /// Remembers for `how_long` that AWS, asked then, has no `name`.
     pub fn put_absent(&self, name: &Arc<str>, asked: Stamp, now: Moment, how_long: Duration) -> Stored {
         #[cfg(feature = "simulation")]
@@ -201,7 +254,9 @@ impl MemoryCache {
             self.slots.insert(name.clone(), Slot::Absent(now.plus(how_long)));
             return Stored::Newest(known);
         }
-        self.answer(name, asked, now, || Slot::Absent(now.plus(how_long)))
+        // An answer that came while the process was stopped is old by now.
+        let until = now.plus(how_long).min(asked.at().plus(how_long + SLOWEST_ABSENCE));
+        self.answer(name, asked, now, || Slot::Absent(until))
     }
 
     /// Remembers for `how_long` that AWS, asked then, refused `name`. `is_newest`: AWS answered this process nothing later. Then
@@ -263,9 +318,24 @@ impl MemoryCache {
         {
             return Stored::Newer(entry);
         }
-        let known = self.known(name);
+        let (known, slot) = (self.known(name), slot());
+        if let Slot::Value(entry) = &slot {
+            if let Some(Slot::Value(old)) = self.slots.peek(name)
+                && old.value == entry.value
+            {
+                entry.adopt(&old);
+            }
+            if let Some(watcher) = self.watcher.get() {
+                watcher(name, &entry.value);
+            }
+        }
         marks.store(name, asked, now);
-        self.slots.insert(name.clone(), slot());
+        if let Slot::Value(entry) = &slot
+            && marks.suspects(name, asked)
+        {
+            entry.set_epoch(0);
+        }
+        self.slots.insert(name.clone(), slot);
         Stored::Newest(known)
     }
 
@@ -292,11 +362,52 @@ impl MemoryCache {
         self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// [`MemoryCache::distrust`] for one name.
-    pub fn distrust_one(&self, name: &str) {
+    /// A message says that the copies of `name` were dropped: those that were asked for before do not answer until
+    /// [`MemoryCache::settle`].
+    pub fn suspect(&self, name: &Arc<str>, now: Moment) {
+        let mut marks = self.marks.lock();
+        marks.suspect(name, self.ask(now));
         if let Some(entry) = self.held(name) {
             entry.set_epoch(0);
         }
+    }
+
+    /// [`MemoryCache::suspect`] for all names.
+    pub fn suspect_all(&self, now: Moment) {
+        let mut marks = self.marks.lock();
+        marks.suspect_all(self.ask(now));
+        self.distrust();
+    }
+
+    /// Whether a copy of `name` that was asked for then may have been dropped, as a message says that was not checked yet.
+    pub fn suspects(&self, name: &str, asked: Stamp) -> bool {
+        self.marks.lock().suspects(name, asked)
+    }
+
+    /// When a message said last that copies of `name` were dropped, which was not checked yet.
+    pub fn suspected_at(&self, name: &str) -> Moment {
+        self.marks.lock().suspected_at(name).at()
+    }
+
+    /// Whether a copy that was asked for then may answer: it was not dropped, and no unchecked message says so.
+    pub fn may_answer(&self, name: &str, asked: Stamp) -> bool {
+        let marks = self.marks.lock();
+        !marks.was_dropped(name, asked) && !marks.suspects(name, asked)
+    }
+
+    /// Whether a message that says that all copies were dropped waits to be checked.
+    pub fn suspects_all(&self) -> bool {
+        self.marks.lock().suspects_all()
+    }
+
+    /// What was heard about `name` by `heard` is known to be right or wrong.
+    pub fn settle(&self, name: &str, heard: Stamp) {
+        self.marks.lock().settle(name, heard);
+    }
+
+    /// What was heard about all names by `heard` is known to be right or wrong.
+    pub fn settle_all(&self, heard: Stamp) {
+        self.marks.lock().settle_all(heard);
     }
 
     /// Trusts the value of `name` again.

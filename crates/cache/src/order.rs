@@ -60,20 +60,70 @@ pub struct Marks {
     dropped: HashMap<Arc<str>, Stamp>,
     /// Every name was dropped then.
     floor: Stamp,
+    /// When messages said last that a name was dropped. What was asked for before does not answer until the shared cache was
+    /// looked into.
+    suspected: HashMap<Arc<str>, Stamp>,
+    /// The same for all names.
+    all_suspected: Stamp,
     prune_at: usize,
 }
 
 impl Marks {
     /// Nothing happened yet.
     pub fn new(keep: Duration) -> Self {
-        let (stored, dropped) = (HashMap::new(), HashMap::new());
-        Self { keep, stored, dropped, floor: Stamp::FIRST, prune_at: FIRST_PRUNE }
+        let (stored, dropped, suspected) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (floor, all_suspected) = (Stamp::FIRST, Stamp::FIRST);
+        Self { keep, stored, dropped, floor, suspected, all_suspected, prune_at: FIRST_PRUNE }
     }
 
     /// Whether an answer to a question of then may still be applied to `name`.
     pub fn allow(&self, name: &str, asked: Stamp) -> bool {
         let newer = |marks: &HashMap<Arc<str>, Stamp>| marks.get(name).is_some_and(|mark| asked < *mark);
         asked >= self.floor && !newer(&self.dropped) && !newer(&self.stored)
+    }
+
+    /// Whether `name` was dropped after a question of then.
+    pub fn was_dropped(&self, name: &str, asked: Stamp) -> bool {
+        asked < self.floor || self.dropped.get(name).is_some_and(|mark| asked < *mark)
+    }
+
+    /// A message said at `heard` that the copies of `name` were dropped.
+    pub fn suspect(&mut self, name: &Arc<str>, heard: Stamp) {
+        self.suspected.insert(name.clone(), heard);
+    }
+
+    /// A message said at `heard` that all copies were dropped.
+    pub fn suspect_all(&mut self, heard: Stamp) {
+        self.all_suspected = heard;
+    }
+
+    /// Whether a copy of `name` that was asked for then may have been dropped, as a message says.
+    pub fn suspects(&self, name: &str, asked: Stamp) -> bool {
+        asked < self.all_suspected || self.suspected.get(name).is_some_and(|heard| asked < *heard)
+    }
+
+    /// When a message said last that copies of `name` were dropped, which was not checked yet.
+    pub fn suspected_at(&self, name: &str) -> Stamp {
+        self.suspected.get(name).map_or(self.all_suspected, |heard| self.all_suspected.max(*heard))
+    }
+
+    /// Whether a message that says that all copies were dropped waits to be checked.
+    pub fn suspects_all(&self) -> bool {
+        self.all_suspected > Stamp::FIRST
+    }
+
+    /// What was heard about `name` by `heard` is known to be right or wrong.
+    pub fn settle(&mut self, name: &str, heard: Stamp) {
+        if self.suspected.get(name).is_some_and(|last| *last <= heard) {
+            self.suspected.remove(name);
+        }
+    }
+
+    /// What was heard about all names by `heard` is known to be right or wrong.
+    pub fn settle_all(&mut self, heard: Stamp) {
+        if self.all_suspected <= heard {
+            self.all_suspected = Stamp::FIRST;
+        }
     }
 
     /// An answer was applied.
@@ -145,6 +195,27 @@ mod tests {
         marks.drop_all(ask());
         assert!(!marks.allow("B", first));
         assert!(marks.allow("B", ask()));
+    }
+
+    #[test]
+    fn a_suspicion_ends_with_the_look_that_began_after_it_and_no_other() {
+        let clock = Clock::test();
+        let mut ask = stamps(&clock);
+        let (mut marks, name) = (Marks::new(Duration::from_mins(1)), Arc::from("A"));
+        let (copy, first, looked, second) = (ask(), ask(), ask(), ask());
+        marks.suspect(&name, first);
+        assert!(marks.suspects("A", copy) && !marks.suspects("B", copy) && !marks.suspects("A", second));
+        marks.suspect(&name, second);
+        marks.settle("A", looked);
+        assert!(marks.suspects("A", copy), "a message came after the look");
+        marks.settle("A", ask());
+        assert!(!marks.suspects("A", copy));
+        let heard = ask();
+        marks.suspect_all(heard);
+        marks.settle_all(looked);
+        assert!(marks.suspects("B", copy) && marks.suspects_all());
+        marks.settle_all(heard);
+        assert!(!marks.suspects("B", copy) && !marks.suspects_all());
     }
 
     #[test]

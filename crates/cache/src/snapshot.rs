@@ -104,6 +104,12 @@ impl Snapshot {
         }
     }
 
+    /// Whether there is a copy of `id`.
+    pub async fn has(&self, id: &str) -> bool {
+        drop(self.load().await);
+        self.state.lock().sealed.get(id).is_some_and(Option::is_some)
+    }
+
     /// Takes a copy along with the next write.
     pub fn put(&self, id: &str, contents: &Contents) {
         match self.envelopes.seal(id, contents) {

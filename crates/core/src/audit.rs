@@ -60,6 +60,8 @@ pub struct AuditSettings {
     pub label: String,
     /// The directory of the journals; `None`: beside the file.
     pub journals: Option<PathBuf>,
+    /// Controls of `compliance` that are waived, with the reasons.
+    pub waivers: Vec<(String, String)>,
 }
 
 /// Where audit records go.
@@ -148,10 +150,7 @@ impl Audit {
     }
 
     fn judge(&self, log: &AuditLog) -> Result<()> {
-        match log.state() {
-            State::Failing(_) if self.config.denies => Err(Self::failing(log)),
-            _ => Ok(()),
-        }
+        if self.config.denies && !log.state().is_kept() { Err(Self::failing(log)) } else { Ok(()) }
     }
 
     fn failing(log: &AuditLog) -> SecretError {
@@ -177,6 +176,20 @@ impl Audit {
         }
     }
 
+    /// Repeats which controls are waived, and why, at the beginning of each instance.
+    fn tell_waivers(&self, log: &AuditLog) {
+        if self.config.is_guest {
+            return;
+        }
+        for (control, reason) in &self.config.waivers {
+            let said = format!("{control}: {reason}");
+            let record = Record { source: "waiver", secret: &said, code: control, ..Record::new(Event::Config) };
+            if let Err(error) = log.try_append(&record) {
+                tracing::debug!("a waiver was not recorded: {error}");
+            }
+        }
+    }
+
     fn options(self: &Arc<Self>) -> Options {
         let destination = match (&self.config.sink, &self.shipper) {
             (AuditSink::File(path), _) => Destination::File(path.clone()),
@@ -193,6 +206,11 @@ impl Audit {
                 LogNotice::Healthy => Notice::warning("AUDIT_RECOVERED", "the audit log is written again"),
                 LogNotice::Changed { code, message } => {
                     Notice::warning("AUDIT_LOG_CHANGED", format!("{code}: {message}"))
+                }
+                LogNotice::Waiting { message } => {
+                    let why =
+                        "records wait in the journal, which outlives this process; was the other one stopped (Ctrl-Z)?";
+                    Notice::warning("AUDIT_LOG_WAITS", format!("{message}: {why}"))
                 }
                 LogNotice::InMemory { message } => {
                     let lost = "records wait in memory, and a process that is killed loses those of its last second";
@@ -222,7 +240,7 @@ impl Audit {
         // The lock is held for writing only while the log is opened or closed.
         let Some(held) = self.log.try_read() else { return false };
         let Some(log) = held.as_deref() else { return false };
-        if self.config.denies && log.state() != State::Healthy {
+        if self.config.denies && !log.state().is_kept() {
             return false;
         }
         let cache = if stale { Cache::Stale } else { Cache::Hit };
@@ -240,6 +258,13 @@ impl Audit {
                 true
             }
             Err(_) => false,
+        }
+    }
+
+    /// Notes the AWS account that secrets come from.
+    pub fn note_account(&self, account: &str) {
+        if let Some(log) = self.log() {
+            log.note_account(account);
         }
     }
 
@@ -291,15 +316,23 @@ impl Audit {
     pub async fn act(&self, event: Event, name: &str, result: &Result<()>) -> Result<()> {
         let (outcome, code) = result.as_ref().err().map_or((Outcome::Ok, ""), refusal);
         let tool = self.tools.tool_of(name);
-        let record = Record { tool, secret: name, outcome, code, caller: &self.config.label, ..Record::new(event) };
+        let request = request_of(result.as_ref().err());
+        let caller = &*self.config.label;
+        let record = Record { tool, secret: name, outcome, code, request, caller, ..Record::new(event) };
         self.write(&record).await
     }
 
-    /// Records what a migration did (`what`) to `name`, or failed to do.
+    /// Records what a migration or a command (`event`) did (`what`) to the AWS secret of `name`, or failed to do.
     ///
     /// # Errors
     /// As [`Audit::access`].
-    pub async fn migration(&self, what: &str, name: &str, version: &str, error: Option<&SecretError>) -> Result<()> {
+    pub async fn written(
+        &self,
+        (event, what): (Event, &str),
+        name: &str,
+        version: &str,
+        error: Option<&SecretError>,
+    ) -> Result<()> {
         let (outcome, code) = error.map_or((Outcome::Ok, ""), refusal);
         let record = Record {
             outcome,
@@ -308,8 +341,9 @@ impl Audit {
             source: what,
             code,
             version,
+            request: request_of(error),
             caller: &self.config.label,
-            ..Record::new(Event::Migrate)
+            ..Record::new(event)
         };
         self.write(&record).await
     }
@@ -327,6 +361,7 @@ impl Audit {
             source: report.ending.as_str(),
             code: report.error.as_ref().map_or("", |error| error.code().as_str()),
             version: report.version.as_deref().unwrap_or_default(),
+            request: request_of(report.error.as_ref()),
             caller: &self.config.label,
             ..Record::new(Event::Rotate)
         };
@@ -381,6 +416,14 @@ impl Audit {
         if self.config.denies { Err(error) } else { Ok(()) }
     }
 
+    /// Whether the log cannot be written, as far as is known without waiting. One that was not opened yet is not failing.
+    pub fn is_failing(&self) -> bool {
+        match self.log() {
+            Some(log) => log.state() != State::Healthy,
+            None => self.opening.has_failed(),
+        }
+    }
+
     /// Whether records are written, and why not.
     ///
     /// # Errors
@@ -418,6 +461,11 @@ impl Audit {
             Err(_) => Err(SecretError::new(ErrorCode::AuditWriteFailed, "the audit log was not closed")),
         }
     }
+}
+
+/// AWS's id of the request that was refused or failed.
+fn request_of(error: Option<&SecretError>) -> &str {
+    error.and_then(SecretError::request_id).unwrap_or_default()
 }
 
 fn unwritable(failure: &Failure) -> SecretError {

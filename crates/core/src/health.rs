@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::FutureExt as _;
 
 use crate::delivery::Delivery;
@@ -45,6 +46,7 @@ pub struct Check {
 
 /// Returns the state of every part, and that of the delivery, which is `Down` if reads of secrets that are not cached
 /// would reject. Never fails: a part whose check panics is `Down`, and so is everything once the delivery is closed.
+#[boxed]
 pub async fn health(delivery: &Delivery) -> (Status, Vec<Check>) {
     let checked = delivery
         .open(async {

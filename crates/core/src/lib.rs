@@ -2,9 +2,13 @@
 //!
 //! `ARCHITECTURE.md` has the modules, and `__test__/architecture/arrows.test.js` their order: each uses only those
 //! before it.
+//!
+//! What the addon calls is `#[boxed]`: its future is compiled here, for size, and not a second time in the addon (decision 9).
 #![forbid(unsafe_code)]
+#![recursion_limit = "256"]
 
 pub mod audit;
+pub mod compliance;
 pub mod config;
 pub mod delivery;
 pub mod events;
@@ -20,6 +24,7 @@ pub mod reads;
 pub mod resolver;
 pub mod rotation;
 pub mod source;
+pub mod store;
 pub mod tasks;
 pub mod timer;
 pub mod tool_secrets;

@@ -104,15 +104,7 @@ impl Tasks {
         work: impl Future<Output = ()> + Send + 'static,
         runtime: &Handle,
     ) {
-        let stop = stop.clone();
-        let work = async move {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = work => {}
-            }
-        };
-        self.spawn_on(work, runtime);
+        self.spawn_on(until(stop.clone(), Box::pin(work)), runtime);
     }
 
     /// Lets [`Tasks::wait`] end once the running tasks have ended.
@@ -123,6 +115,15 @@ impl Tasks {
     /// Waits until all tasks have ended.
     pub async fn wait(&self) {
         self.tracker.wait().await;
+    }
+}
+
+/// Boxed for the reason that [`Tasks::boxed`] has.
+async fn until(stop: CancellationToken, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = work => {}
     }
 }
 

@@ -26,6 +26,8 @@ const MAX_VALUE: usize = 65_536;
 pub const PACKAGE: &str = "tcs-secret-delivery";
 /// What the labels of versions that are being written begin with.
 const LABEL: &str = "tcs-secret-delivery-write";
+/// How old a version has to be for its writer to be gone, in milliseconds.
+const LEFT_BEHIND_MS: u64 = 600_000;
 /// How long other writers, and reads that lag behind a write, are waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
 const FIRST_WAIT: Duration = Duration::from_millis(30);
@@ -55,11 +57,45 @@ pub async fn turn(aws: &Aws, clock: &Clock) {
     }
 }
 
+/// What is done to a secret.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// The whole secret, or the field, gets this value.
+    Put(&'a SecretValue),
+    /// The field is taken out.
+    Remove,
+}
+
+/// What has to be so for a write to happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    #[default]
+    Any,
+    /// There is no such value yet.
+    Absent,
+    /// This version is live.
+    Version(String),
+}
+
+impl Condition {
+    /// Whether `live` fits, of which `part` is what is written.
+    fn holds(&self, live: Option<&Version>, part: Option<&SecretValue>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Absent => part.is_none(),
+            Self::Version(version) => live.is_some_and(|live| live.id == *version),
+        }
+    }
+}
+
 /// What became of a value.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The live version.
     pub version: String,
+    /// The one that was live before.
+    pub previous: Option<String>,
     /// How it got there.
     pub how: How,
 }
@@ -77,16 +113,17 @@ pub enum How {
     Kept,
 }
 
-/// Writes `value` as the AWS secret `id`, or as the field `field` of it. `is_absent`: there was no such secret a moment ago.
+/// Changes the AWS secret `id`, or the field `field` of it, if `condition` holds. `is_absent`: there was no such secret a moment ago.
 ///
 /// # Errors
-/// AWS's; `SECRET_ACCESS_DENIED` for a secret that something else takes care of; `SOURCE_RESPONSE_INVALID` for a value that is too
-/// long, and where a field is to be written into a secret that is no JSON object; `SOURCE_UNAVAILABLE` while others go on writing.
+/// AWS's; `SECRET_CHANGED` where the condition does not hold; `SECRET_ACCESS_DENIED` for a secret that something else takes care of;
+/// `SOURCE_RESPONSE_INVALID` for a value that is too long, and where a field is to be written into a secret that is no JSON object;
+/// `SOURCE_UNAVAILABLE` while others go on writing.
 pub async fn write(
     (aws, clock): (&Aws, &Clock),
     id: &str,
     field: Option<&str>,
-    value: &SecretValue,
+    (change, condition): (Change<'_>, &Condition),
     (new, mut is_absent): (&NewSecret, bool),
 ) -> Result<Written> {
     let aws = &Paced { aws, clock };
@@ -99,21 +136,31 @@ pub async fn write(
         } else {
             aws.turn().await.version(id, Which::Label(CURRENT)).await?
         };
-        let text = changed(id, live.as_ref(), field, value)?;
+        let text = changed(id, live.as_ref(), field, change)?;
+        // What is there already was written, whatever was live before it: an answer may have been lost.
+        if let Some(live) = live.as_ref().filter(|live| text.as_ref().is_none_or(|text| *text == live.value)) {
+            return Ok(Written { version: live.id.clone(), previous: None, how: How::Kept });
+        }
+        let Some(text) = text else {
+            return Err(SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: AWS has no such secret")));
+        };
+        refuse_another_version(id, field, live.as_ref(), condition)?;
         let token = uuid(fastrand::u128(..));
         let written = match &live {
             None => first(aws, id, &text, &token, new).await?,
-            Some(live) if live.value == text => return Ok(Written { version: live.id.clone(), how: How::Kept }),
             Some(live) => {
+                let mut begun = Vec::new();
                 if !may_write {
-                    refuse_anothers(id, &aws.turn().await.describe(id).await?.unwrap_or_default())?;
+                    let said = aws.turn().await.describe(id).await?.unwrap_or_default();
+                    refuse_anothers(id, &said)?;
+                    begun = unfinished(&said);
                     may_write = true;
                 }
-                replace(aws, id, &text, &token, live).await?
+                replace(aws, id, &text, begun_before(aws, id, &text, begun).await?, live).await?
             }
         };
-        if let Some(how) = written {
-            return Ok(Written { version: token, how });
+        if let Some((version, how)) = written {
+            return Ok(Written { version, previous: live.map(|live| live.id), how });
         }
         if deadline.left().is_zero() {
             let why = format!("{id}: others go on writing it; it is as they left it");
@@ -123,15 +170,48 @@ pub async fn write(
     }
 }
 
-/// The whole value that AWS is to have.
-fn changed(id: &str, live: Option<&Version>, field: Option<&str>, value: &SecretValue) -> Result<SecretValue> {
-    let text = match (field, live) {
-        (None, _) => value.clone(),
-        (Some(_), Some(live)) if live.is_binary => {
+/// `SECRET_CHANGED`, where `condition` does not hold.
+fn refuse_another_version(id: &str, field: Option<&str>, live: Option<&Version>, condition: &Condition) -> Result<()> {
+    let part = live.and_then(|live| match field {
+        None => Some(live.value.clone()),
+        Some(field) => live.value.field(field).ok().flatten(),
+    });
+    if condition.holds(live, part.as_ref()) {
+        return Ok(());
+    }
+    let why = match (condition, live) {
+        (Condition::Absent, _) => "somebody has made it meanwhile".to_owned(),
+        (_, Some(live)) => format!("the version {} is live by now, which is another one than was looked at", live.id),
+        (_, None) => "it is not there any more".to_owned(),
+    };
+    let why = format!("{id}: {why}; nothing was written. Look again, then repeat the change");
+    Err(SecretError::new(ErrorCode::SecretChanged, why))
+}
+
+/// The whole value that AWS is to have; `None`: what it has stays.
+fn changed(id: &str, live: Option<&Version>, field: Option<&str>, change: Change<'_>) -> Result<Option<SecretValue>> {
+    if let (Some(field), Some(live), Change::Put(value)) = (field, live, change)
+        && !live.is_binary
+        && live.value.field(field).ok().flatten().is_some_and(|held| held == *value)
+    {
+        return Ok(None);
+    }
+    let text = match (field, live, change) {
+        (None, _, Change::Put(value)) => value.clone(),
+        (_, None, Change::Remove) | (None, _, Change::Remove) => return Ok(None),
+        (Some(_), Some(live), _) if live.is_binary => {
             let why = format!("{id}: AWS has it as bytes, which have no fields");
             return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
         }
-        (Some(field), live) => {
+        (Some(field), Some(live), Change::Remove) => {
+            let left = live.value.without_field(field).map_err(|why| {
+                let why = format!("{id}: the field '{field}' cannot be taken out: {why}");
+                SecretError::new(ErrorCode::SourceResponseInvalid, why)
+            })?;
+            let Some(left) = left else { return Ok(None) };
+            left
+        }
+        (Some(field), live, Change::Put(value)) => {
             let empty = SecretValue::copied("{}");
             let whole = live.map_or(&empty, |live| &live.value);
             whole.with_field(field, value).map_err(|why| {
@@ -144,45 +224,102 @@ fn changed(id: &str, live: Option<&Version>, field: Option<&str>, value: &Secret
         let why = format!("{id}: its value would have {} bytes, AWS stores {MAX_VALUE}", text.len());
         return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
     }
-    Ok(text)
+    Ok(Some(text))
+}
+
+/// A version that is written, or was written by a process that ended before it made it live.
+struct Begun {
+    version: String,
+    label: String,
+    is_there: bool,
+}
+
+/// The versions with a label of this package: of writers that are at work, or were interrupted.
+fn unfinished(said: &Description) -> Vec<(String, String)> {
+    let labelled = said.labels.iter().flat_map(|(id, labels)| labels.iter().map(move |label| (id, label)));
+    labelled.filter(|(_, label)| label.starts_with(LABEL)).map(|(id, label)| (id.clone(), label.clone())).collect()
+}
+
+/// The version of an interrupted write that has `text`, or a new one: so a write that is begun again makes no second version. Labels
+/// that writers left behind are taken away, as AWS allows twenty in all.
+async fn begun_before(
+    aws: &Paced<'_>,
+    id: &str,
+    text: &SecretValue,
+    unfinished: Vec<(String, String)>,
+) -> Result<Begun> {
+    for (version, label) in unfinished {
+        let Some(held) = aws.turn().await.version(id, Which::Id(&version)).await? else { continue };
+        if held.value == *text {
+            return Ok(Begun { version, label, is_there: true });
+        }
+        let now = aws.clock.unix_ms();
+        if held.created_unix_ms.is_some_and(|made| now.saturating_sub(made) > LEFT_BEHIND_MS) {
+            tidied(aws, id, &label, &version).await;
+        }
+    }
+    let version = uuid(fastrand::u128(..));
+    let label = format!("{LABEL}-{}", version.get(..8).unwrap_or(&version));
+    Ok(Begun { version, label, is_there: false })
+}
+
+/// Takes a label away. A version without a label is removed by AWS in time; that its label stays changes no reader.
+async fn tidied(aws: &Paced<'_>, id: &str, label: &str, version: &str) {
+    if let Err(error) = aws.turn().await.move_label(id, label, Some(version), None).await {
+        tracing::debug!(code = %error.code(), "{id}: the label {label} stays");
+    }
 }
 
 /// Makes the secret, or gives one without a value its first one. `None`: another writer was faster.
-async fn first(aws: &Paced<'_>, id: &str, text: &SecretValue, token: &str, new: &NewSecret) -> Result<Option<How>> {
-    let Err(error) = aws.turn().await.create(id, text, token, new).await else { return Ok(Some(How::Created)) };
+async fn first(
+    aws: &Paced<'_>,
+    id: &str,
+    text: &SecretValue,
+    token: &str,
+    new: &NewSecret,
+) -> Result<Option<(String, How)>> {
+    let error = match aws.turn().await.create(id, text, token, new).await {
+        Ok(version) => return Ok(Some((version, How::Created))),
+        Err(error) => error,
+    };
     if error.is_denied() {
         return Err(error);
     }
     // The answer may be lost after AWS has made it.
     if is_live(aws, id, token).await? {
-        return Ok(Some(How::Created));
+        return Ok(Some((token.to_owned(), How::Created)));
     }
-    let Some(said) = aws.turn().await.describe(id).await? else { return Err(error) };
+    let said = aws.turn().await.describe(id).await?.filter(|said| !said.is_marked);
+    let Some(said) = said else { return Err(error) };
     if said.labels.iter().any(|(_, labels)| labels.iter().any(|label| label == CURRENT)) {
         return Ok(None);
     }
     refuse_anothers(id, &said)?;
     // The first version of a secret is live, whatever its label.
     aws.turn().await.put_labelled(id, text, token, CURRENT).await?;
-    Ok(Some(How::Filled))
+    Ok(Some((token.to_owned(), How::Filled)))
 }
 
 /// Adds a version and makes it live in place of `live`. `None`: another version is live by now.
-async fn replace(aws: &Paced<'_>, id: &str, text: &SecretValue, token: &str, live: &Version) -> Result<Option<How>> {
-    let label = format!("{LABEL}-{}", token.get(..8).unwrap_or(token));
-    aws.turn().await.put_labelled(id, text, token, &label).await?;
-    let moved = aws.turn().await.move_label(id, CURRENT, Some(&live.id), Some(token)).await;
+async fn replace(
+    aws: &Paced<'_>,
+    id: &str,
+    text: &SecretValue,
+    Begun { version: token, label, is_there }: Begun,
+    live: &Version,
+) -> Result<Option<(String, How)>> {
+    if !is_there {
+        aws.turn().await.put_labelled(id, text, &token, &label).await?;
+    }
+    let moved = aws.turn().await.move_label(id, CURRENT, Some(&live.id), Some(&token)).await;
     let is_live = match &moved {
         Ok(()) => true,
         // It may have moved in spite of the error: the answer was lost.
-        Err(_) => is_live(aws, id, token).await?,
+        Err(_) => is_live(aws, id, &token).await?,
     };
-    // A version without a label is removed by AWS in time; that its label cannot be taken away changes no reader.
-    if let Err(error) = aws.turn().await.move_label(id, &label, Some(token), None).await {
-        tracing::debug!(code = %error.code(), "{id}: the label {label} stays");
-    }
+    tidied(aws, id, &label, &token).await;
     match moved {
-        _ if is_live => Ok(Some(How::Updated)),
+        _ if is_live => Ok(Some((token, How::Updated))),
         Err(error) if !error.is_about_one_request() => Err(error),
         _ => Ok(None),
     }
@@ -194,7 +331,7 @@ async fn is_live(aws: &Paced<'_>, id: &str, token: &str) -> Result<bool> {
 }
 
 /// A secret that something else takes care of is not overwritten.
-fn refuse_anothers(id: &str, said: &Description) -> Result<()> {
+pub(crate) fn refuse_anothers(id: &str, said: &Description) -> Result<()> {
     let why = match Keeper::of(id, said) {
         Some(Keeper::Aws) => "AWS rotates it".to_owned(),
         Some(Keeper::Others(why)) => why,

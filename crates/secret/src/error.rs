@@ -31,6 +31,10 @@ pub enum ErrorCode {
     EncryptionKeyInvalid,
     /// A secret that is declared as required is in no source.
     SecretMissing,
+    /// The configuration does not meet what `compliance` enforces.
+    ComplianceNotMet,
+    /// Another version is live than the one that was to be replaced.
+    SecretChanged,
     /// A rotation ended with the old value live.
     RotationFailed,
     /// A rotation was finished and then taken back.
@@ -45,7 +49,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the documented order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ConfigInvalid,
         Self::SecretNameInvalid,
         Self::SecretAccessDenied,
@@ -58,6 +62,8 @@ impl ErrorCode {
         Self::CacheEntryCorrupt,
         Self::EncryptionKeyInvalid,
         Self::SecretMissing,
+        Self::ComplianceNotMet,
+        Self::SecretChanged,
         Self::RotationFailed,
         Self::RotationRolledBack,
         Self::AuditWriteFailed,
@@ -80,6 +86,8 @@ impl ErrorCode {
             Self::CacheEntryCorrupt => "CACHE_ENTRY_CORRUPT",
             Self::EncryptionKeyInvalid => "ENCRYPTION_KEY_INVALID",
             Self::SecretMissing => "SECRET_MISSING",
+            Self::ComplianceNotMet => "COMPLIANCE_NOT_MET",
+            Self::SecretChanged => "SECRET_CHANGED",
             Self::RotationFailed => "ROTATION_FAILED",
             Self::RotationRolledBack => "ROTATION_ROLLED_BACK",
             Self::AuditWriteFailed => "AUDIT_WRITE_FAILED",
@@ -235,9 +243,11 @@ impl SecretError {
             | ErrorCode::CacheEntryCorrupt
             | ErrorCode::EncryptionKeyInvalid
             | ErrorCode::SecretMissing
+            | ErrorCode::SecretChanged
             | ErrorCode::Aborted
             | ErrorCode::RotationFailed
             | ErrorCode::RotationRolledBack
+            | ErrorCode::ComplianceNotMet
             | ErrorCode::Closed => false,
         }
     }

@@ -286,7 +286,7 @@ fn is_key(literal: &str, name: &str) -> bool {
 }
 
 /// Where the object that `text` is begins and ends.
-fn object(text: &str) -> Result<Range<usize>, Unreadable> {
+pub(crate) fn object(text: &str) -> Result<Range<usize>, Unreadable> {
     let bytes = text.as_bytes();
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable::TooLong);
@@ -300,7 +300,7 @@ fn object(text: &str) -> Result<Range<usize>, Unreadable> {
 }
 
 /// The members of one object: where each key stands, with its quotes, and each value.
-struct Members<'a> {
+pub(crate) struct Members<'a> {
     bytes: &'a [u8],
     /// Behind the brace or the comma before the next member; at the closing brace when there is none.
     at: usize,
@@ -308,11 +308,11 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Those of the object that begins at `start`.
-    fn of(text: &'a str, start: usize) -> Self {
+    pub(crate) fn of(text: &'a str, start: usize) -> Self {
         Self { bytes: text.as_bytes(), at: start + 1 }
     }
 
-    fn next(&mut self) -> Result<Option<(Range<usize>, Field)>, Unreadable> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Range<usize>, Field)>, Unreadable> {
         let start = after_space(self.bytes, self.at);
         if self.bytes.get(start) == Some(&b'}') {
             return Ok(None);

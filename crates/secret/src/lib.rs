@@ -11,6 +11,7 @@ pub mod environment;
 pub mod error;
 pub mod found;
 pub mod freeze;
+pub mod json_change;
 pub mod json_field;
 pub mod manifest;
 pub mod name;

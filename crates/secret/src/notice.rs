@@ -1,5 +1,7 @@
 //! What a delivery tells its owner without being asked.
 
+use std::sync::Arc;
+
 use crate::report::Report;
 
 /// How much a message matters.
@@ -37,10 +39,12 @@ pub enum Watched {
     UnauthorizedAccess,
     /// Secrets that AWS lacks and a later source has.
     SecretsNotInAws,
+    /// A value that a redactor found in text of the service.
+    SecretInText,
 }
 
 impl Watched {
-    /// All of them, in the document's order.
+    /// Those that have thresholds, in the document's order.
     pub const ALL: [Self; 5] = [
         Self::RetrievalLatency,
         Self::CacheHitRate,
@@ -57,6 +61,7 @@ impl Watched {
             Self::RotationFailures => "rotation-failures",
             Self::UnauthorizedAccess => "unauthorized-access",
             Self::SecretsNotInAws => "secrets-not-in-aws",
+            Self::SecretInText => "secret-in-text",
         }
     }
 
@@ -68,6 +73,7 @@ impl Watched {
             Self::RotationFailures => "Immediate alert",
             Self::UnauthorizedAccess => "Security incident",
             Self::SecretsNotInAws => "Migration alert",
+            Self::SecretInText => "Stop logging it",
         }
     }
 }
@@ -77,6 +83,8 @@ impl Watched {
 pub struct Alert {
     /// What.
     pub watched: Watched,
+    /// Whose value was found, where that is what is watched.
+    pub secret: Option<Arc<str>>,
     /// Whether it is crossed now.
     pub is_firing: bool,
     /// What was measured; `None` when there is nothing to measure any more.

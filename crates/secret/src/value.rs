@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::json_change::{self, Changes};
 use crate::json_field::{self, Unreadable};
 
 /// A secret value. It can be cloned cheaply and never printed.
@@ -21,6 +22,8 @@ struct Inner {
     text: SecretString,
     /// Decided once, so that the hot path can hand ASCII to V8 as Latin-1 without scanning it again.
     ascii: bool,
+    /// The text is the base64 of bytes that AWS holds (decision D10).
+    binary: bool,
 }
 
 impl SecretValue {
@@ -37,9 +40,18 @@ impl SecretValue {
 
     /// Copies `text`.
     pub fn copied(text: &str) -> Self {
+        Self::made(text, false)
+    }
+
+    /// Copies `base64`, the text of a secret that AWS holds as bytes.
+    pub fn copied_binary(base64: &str) -> Self {
+        Self::made(base64, true)
+    }
+
+    fn made(text: &str, binary: bool) -> Self {
         // Byte by byte: `str::is_ascii`, not optimised, leaves 64 of them at a time on the stack.
         let ascii = text.bytes().all(|byte| byte.is_ascii());
-        Self(Arc::new(Inner { ascii, text: SecretString::from(Box::<str>::from(text)) }))
+        Self(Arc::new(Inner { ascii, binary, text: SecretString::from(Box::<str>::from(text)) }))
     }
 
     /// The plaintext. Each use is a place where a secret could leak, so each one states its reason.
@@ -69,6 +81,22 @@ impl SecretValue {
         Ok(Self::copied(&changed))
     }
 
+    /// The JSON object without its field `name`; `None` when it has none.
+    ///
+    /// # Errors
+    /// When this is no JSON object.
+    pub fn without_field(&self, name: &str) -> Result<Option<Self>, Unreadable> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: a part of it becomes another secret")]
+        let left = json_change::without_field(self.expose(), name)?;
+        Ok(left.map(|left| Self::copied(&left)))
+    }
+
+    /// The names of the fields in which `after` differs; `None` where one of the two is no JSON object.
+    pub fn changes(&self, after: &Self) -> Option<Changes> {
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: only names of fields are taken")]
+        json_change::changes(self.expose(), after.expose()).ok()
+    }
+
     /// The keys of a JSON object, in their order.
     ///
     /// # Errors
@@ -81,6 +109,11 @@ impl SecretValue {
     /// Whether every byte is ASCII.
     pub fn is_ascii(&self) -> bool {
         self.0.ascii
+    }
+
+    /// Whether AWS holds it as bytes. Its text is their base64 then.
+    pub fn is_binary(&self) -> bool {
+        self.0.binary
     }
 
     /// Whether there is no text at all. An empty secret counts as absent (decision D4).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::FileSink;
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Notice, Reason, Result};
-use crate::files::{Create, FileId, look, open, sync_directory};
+use crate::files::{Create, FileId, open, present, set_size, sync_directory};
 use crate::head::{Head, LENGTH, ParsedHead};
 use crate::line::Line;
 use crate::record::Event;
@@ -24,7 +24,7 @@ impl FileSink {
             .map_err(|error| Failure::io("read", &path, &error))?;
         let found = Head::parse(&bytes, self.writer.link());
         self.known = bytes;
-        let present = look(&self.names.log)?.map(|metadata| (FileId::of(&metadata), metadata.len()));
+        let present = present(&self.names.log)?;
         match (found, present) {
             (ParsedHead::OtherKey(method), _) => Err(Failure::new(
                 Reason::Foreign,
@@ -113,10 +113,9 @@ impl FileSink {
 
     /// Makes a new head from the log. `before` is the old state, if it could be read.
     fn rebuild(&mut self, before: Option<Head>, code: &'static str) -> Result<Head> {
-        let metadata = look(&self.names.log)?.ok_or_else(|| {
+        let (id, size) = present(&self.names.log)?.ok_or_else(|| {
             Failure::new(Reason::Missing, format!("{} went away while it was read", self.names.log.display()))
         })?;
-        let (id, size) = (FileId::of(&metadata), metadata.len());
         self.reopen(id)?;
         let Walked { chain, good, torn, number, unborn } = self.walk(0, None)?;
         if unborn && before.is_none() {
@@ -192,13 +191,13 @@ impl FileSink {
     pub(super) fn begin(&mut self, number: u64, chain: Chain, code: &'static str) -> Result<Head> {
         // An empty file is left by a process that died here, or by a tool that moves logs.
         let file = open(&self.names.log, Create::Missing, true)?;
-        let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
-        if metadata.len() > 0 {
+        let looked = file.metadata().and_then(|metadata| Ok((FileId::of(&file)?, metadata.len())));
+        let (id, size) = looked.map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        if size > 0 {
             // The file was created since the check above; the next session handles it.
             let message = format!("{} changed while it was opened", self.names.log.display());
             return Err(Failure::new(Reason::Io, message));
         }
-        let id = FileId::of(&metadata);
         self.log = Some((Arc::new(file), id));
         let mut head = self.new_head(number, id, chain);
         let detail = format!("file={number} chain={}", self.writer.link().method());
@@ -217,8 +216,7 @@ impl FileSink {
     /// Begins the file after that of `head`, which no longer exists.
     fn begin_next(&mut self, head: &Head) -> Result<Head> {
         let rotated = self.names.log.with_file_name(&head.rotating);
-        let done =
-            !head.rotating.is_empty() && look(&rotated)?.is_some_and(|metadata| FileId::of(&metadata) == head.file);
+        let done = !head.rotating.is_empty() && present(&rotated)?.is_some_and(|(id, _)| id == head.file);
         self.begin(head.number + 1, head.chain, if done { "" } else { "LOG_MISSING" })
     }
 
@@ -243,6 +241,6 @@ impl FileSink {
     }
 
     fn set_size(&self, size: u64) -> Result<()> {
-        self.log_file()?.set_len(size).map_err(|error| Failure::io("mend", &self.names.log, &error))
+        set_size(self.log_file()?, &self.names.log, size).map_err(|error| Failure::io("mend", &self.names.log, &error))
     }
 }

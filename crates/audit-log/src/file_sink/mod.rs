@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::chain::{Chain, LineWriter, counted};
 use crate::error::{Failure, Notice, Reason, Result};
-use crate::files::{Create, FileId, Names, look, open};
+use crate::files::{Create, FileId, Names, open, present, set_size};
 use crate::head::Head;
 use crate::journal::boot;
 use crate::line::{Form, Identity};
 use crate::link::Link;
+use crate::pause::Round;
 use crate::record::{Event, Record};
 use crate::time::{Clock, now, since};
 
@@ -44,6 +45,8 @@ pub struct FileSink {
     clock: Clock,
     limits: Limits,
     state: Option<File>,
+    /// While the lock is held.
+    round: Option<Round>,
     log: Option<(Arc<File>, FileId)>,
     /// The bytes of the state file, as this process last read or wrote them.
     known: Vec<u8>,
@@ -53,8 +56,8 @@ pub struct FileSink {
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
     last_expiry: Option<Instant>,
-    /// The number of the file in which the writer said last who it is.
-    introduced: u64,
+    /// The number of the file in which the writer said last who it is, and whether that was with its account.
+    introduced: (u64, bool),
     /// The boot of the machine.
     boot: u64,
     notices: Vec<Notice>,
@@ -84,16 +87,21 @@ impl FileSink {
             clock,
             limits,
             state: None,
+            round: None,
             log: None,
             known: Vec::new(),
             syncing: None,
             synced: None,
             last_checkpoint: now(),
             last_expiry: None,
-            introduced: 0,
+            introduced: (0, false),
             boot: boot(),
             notices: Vec::new(),
         }
+    }
+
+    fn note_introduced(&mut self, file: u64) {
+        self.introduced = (file, self.who.account.get().is_some());
     }
 
     /// Returns the notices since the last call.
@@ -153,9 +161,11 @@ impl FileSink {
                 Some(file) => file,
                 None => open(&path, Create::Missing, false)?,
             };
+            let round = Round::begin();
             match file.try_lock() {
-                Ok(()) => {}
+                Ok(()) => self.round = Some(round),
                 Err(TryLockError::WouldBlock) if now() < deadline => {
+                    drop(round);
                     self.state = Some(file);
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(5));
@@ -168,12 +178,14 @@ impl FileSink {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
             // The lock protects the log only if it is on the file that others find under this name.
-            let held = FileId::of(&file.metadata().map_err(failed)?);
-            if look(&path)?.is_some_and(|found| FileId::of(&found) == held) {
+            let held = FileId::of(&file).map_err(failed)?;
+            if present(&path)?.is_some_and(|(found, _)| found == held) {
                 self.state = Some(file);
                 return Ok(());
             }
             self.known.clear();
+            drop(file);
+            self.round = None;
             if now() >= deadline {
                 let message = format!("{} is replaced all the time", path.display());
                 return Err(Failure::new(Reason::Locked, message));
@@ -188,6 +200,7 @@ impl FileSink {
             // Closing the file always releases the lock.
             self.state = None;
         }
+        self.round = None;
     }
 
     fn state_file(&mut self) -> Result<&mut File> {
@@ -201,8 +214,8 @@ impl FileSink {
             return Ok(());
         }
         let file = open(&self.names.log, Create::Never, true)?;
-        let metadata = file.metadata().map_err(|error| Failure::io("look at", &self.names.log, &error))?;
-        self.log = Some((Arc::new(file), FileId::of(&metadata)));
+        let id = FileId::of(&file).map_err(|error| Failure::io("look at", &self.names.log, &error))?;
+        self.log = Some((Arc::new(file), id));
         Ok(())
     }
 
@@ -226,7 +239,7 @@ impl FileSink {
         let before = head.size;
         let mut file = self.log_file()?;
         if let Err(error) = file.write_all(bytes) {
-            let undone = file.set_len(before);
+            let undone = set_size(file, &self.names.log, before);
             let mut failure = Failure::io("write", &self.names.log, &error);
             if let Err(error) = undone {
                 failure.message =
@@ -292,17 +305,20 @@ impl Session<'_> {
 
     /// The first record of an instance.
     pub fn open(&mut self) -> Result<()> {
-        self.sink.introduced = self.head.number;
-        self.own(Event::Open, "", &self.sink.who.actor.clone())
+        self.sink.note_introduced(self.head.number);
+        self.own(Event::Open, "", &self.sink.who.says())
     }
 
-    /// Says in each further file who the writer is: the file of its first record may be gone.
+    /// Says in each further file who the writer is, since the file of its first record may be gone, and once its AWS account
+    /// is known.
     pub fn introduce(&mut self) -> Result<()> {
-        if self.sink.introduced == self.head.number || self.sink.who.actor.is_empty() {
+        let is_said = self.sink.introduced == (self.head.number, self.sink.who.account.get().is_some());
+        let says = self.sink.who.says();
+        if is_said || says.is_empty() {
             return Ok(());
         }
-        self.sink.introduced = self.head.number;
-        self.own(Event::Session, "", &self.sink.who.actor.clone())
+        self.sink.note_introduced(self.head.number);
+        self.own(Event::Session, "", &says)
     }
 
     /// Appends a record of the log itself with counts.

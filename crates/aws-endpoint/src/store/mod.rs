@@ -333,8 +333,7 @@ impl Store {
 
     /// Sets when the live version was created, in seconds since 1970.
     pub(crate) fn date(&mut self, id: &str, unix_seconds: u64) -> ApiResult<()> {
-        let live = self.live(id)?.versions.values_mut().find(|version| version.stages.contains(CURRENT));
-        if let Some(version) = live {
+        for version in self.live(id)?.versions.values_mut().filter(|version| !version.stages.is_empty()) {
             #[expect(clippy::cast_precision_loss, reason = "exact for millions of years")]
             let seconds = unix_seconds as f64;
             version.created = seconds;

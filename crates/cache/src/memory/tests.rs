@@ -92,8 +92,55 @@ fn distrusted_entries_answer_only_for_a_failing_aws_until_they_are_put_again() {
     cache.put(&"A".into(), entry(&cache, clock.now()), asked, clock.now());
     assert!(cache.serve("A", clock.now()).is_none());
     let Lookup::Stale(again) = cache.lookup("A", clock.now()) else { panic!("not distrusted") };
-    cache.put(&"A".into(), again.with(again.deadlines), cache.epoch(), clock.now());
+    assert!(!again.is_fresh(clock.now()) && again.is_usable(clock.now()), "it answers flagged");
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
     assert!(cache.serve("A", clock.now()).is_some());
+}
+
+#[test]
+fn what_a_message_names_does_not_answer_at_all_until_it_is_settled() {
+    let (clock, cache, name) = (Clock::test(), MemoryCache::new(4, KEEP), Arc::from("A"));
+    let held = entry(&cache, clock.now());
+    cache.put(&name, held.clone(), cache.epoch(), clock.now());
+    let on_its_way = entry(&cache, clock.now());
+    cache.suspect(&name, clock.now());
+    assert!(cache.serve("A", clock.now()).is_none());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    // What was asked for before the message is no better when it arrives after, nor is the same copy once more.
+    for again in [held.with(held.deadlines), on_its_way] {
+        assert!(!cache.may_answer("A", again.asked));
+        cache.put(&name, again, cache.epoch(), clock.now());
+        assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    }
+    // What was asked for afterwards is.
+    let later = entry(&cache, clock.now());
+    assert!(cache.may_answer("A", later.asked));
+    cache.put(&name, later, cache.epoch(), clock.now());
+    assert!(cache.serve("A", clock.now()).is_some());
+    cache.suspect_all(clock.now());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    cache.settle_all(cache.ask(clock.now()));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Stale(_)), "nothing says that it is right");
+}
+
+#[test]
+fn a_version_that_a_reader_has_from_an_answer_that_is_not_kept_overtakes_the_copy() {
+    let (clock, cache, name) = (Clock::test(), MemoryCache::new(4, KEEP), Arc::from("A"));
+    let at = |created| Known::without_copy("v".into(), Some(created), clock.now());
+    let old = |created| {
+        let held = entry(&cache, clock.now());
+        Entry::new(held.value.clone(), Some("old".into()), Some(created), held.asked, held.deadlines)
+    };
+    cache.put(&name, old(100), cache.epoch(), clock.now());
+    cache.note_version(&name, at(50));
+    assert!(cache.serve("A", clock.now()).is_some(), "an older version overtakes nothing");
+    cache.note_version(&name, at(200));
+    assert!(cache.serve("A", clock.now()).is_none());
+    let known = cache.known_without_copy("A").expect("known");
+    assert!(known.overtook(Some("old"), Some(100), clock.now()), "what was under way");
+    assert!(!known.overtook(Some("newer"), Some(300), clock.now()));
+    clock.advance(Duration::from_millis(10));
+    assert!(!known.overtook(Some("old"), Some(100), clock.now()), "gone back to since");
 }
 
 #[test]
@@ -254,4 +301,21 @@ fn clearing_as_of_then_leaves_what_was_asked_for_later() {
     cache.clear(Stamp::foreign(at.plus(Duration::from_millis(500))));
     assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
     assert!(matches!(cache.lookup("B", clock.now()), Lookup::Fresh(_)));
+}
+
+#[test]
+fn an_absence_that_was_answered_during_a_freeze_is_not_remembered_as_if_it_were_new() {
+    let (clock, cache, name) = (Clock::test(), MemoryCache::new(4, KEEP), Arc::from("A"));
+    let negative_ttl = Duration::from_secs(5);
+    let asked = cache.ask(clock.now());
+    clock.advance(Duration::from_secs(1));
+    cache.put_absent(&name, asked, clock.now(), negative_ttl);
+    clock.advance(Duration::from_secs(4));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent), "AWS may take a second");
+    clock.advance(Duration::from_secs(1));
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss));
+    let asked = cache.ask(clock.now());
+    clock.advance(Duration::from_secs(20));
+    cache.put_absent(&name, asked, clock.now(), negative_ttl);
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss), "asked for before the freeze");
 }

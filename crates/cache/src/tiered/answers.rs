@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{DOUBT, HOLD, LONGEST_RETRY, RETRY, TieredCache, Want};
-use crate::entry::{Deadlines, Entry};
+use crate::entry::{Deadlines, Entry, Known};
 use crate::envelope::Contents;
 use crate::memory::Stored;
 use secret::clock::millis;
@@ -34,25 +34,39 @@ impl TieredCache {
         let deadlines = self.deadlines(self.ttl, want.asked.at());
         let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
         let entry = Entry::new(value, version, fetched.created_unix_ms, want.asked, deadlines);
+        let overtook =
+            |known: Known| known.overtook(fetched.version_id.as_deref(), fetched.created_unix_ms, want.asked.at());
+        if self.memory.known_without_copy(want.name.as_str()).is_some_and(overtook) {
+            return Stored::Outdated;
+        }
         let stored = self.remember(&want.name, &entry, want.epoch);
-        if matches!(stored, Stored::Newest(_)) {
-            self.keep_in_snapshot(&want.name, &entry);
+        match &stored {
+            Stored::Newest(_) => self.keep_in_snapshot(&want.name, &entry),
+            // It may be what the reader gets when there is no time to ask again.
+            Stored::Outdated => {
+                if let Some(version) = fetched.version_id.clone() {
+                    let known = Known::without_copy(version, fetched.created_unix_ms, self.clock.now());
+                    self.memory.note_version(&want.name.text(), known);
+                }
+            }
+            Stored::Newer(_) => {}
         }
         stored
     }
 
-    /// AWS gave an older version than the one of `copy`: the copy answers for another moment, and the older version counts
-    /// when AWS gives it again (decision D19).
-    pub fn doubt(&self, want: &Want, copy: &Arc<Entry>, older: Option<Arc<str>>) {
+    /// AWS gave an older version than the copy in memory: the copy goes on answering, past its TTL flagged and for a moment, and
+    /// the older version counts when AWS gives it again (decision D19).
+    pub fn doubt(&self, name: &SecretName, older: Option<Arc<str>>) {
+        let Some(held) = self.memory.held(name.as_str()) else { return };
+        if held.doubted_by == older {
+            return;
+        }
         let now = self.clock.now();
-        let deadlines = Deadlines {
-            refresh_at: now.plus(DOUBT / 2),
-            fresh_until: copy.deadlines.fresh_until.max(now.plus(DOUBT)),
-            ..copy.deadlines
-        };
-        let doubted = copy.doubted(deadlines, older);
+        let hold_until = held.deadlines.hold_until.max(Some(now.plus(DOUBT)));
+        let deadlines = Deadlines { refresh_at: now.plus(DOUBT / 2), hold_until, ..held.deadlines };
+        let doubted = held.doubted(deadlines, older);
         doubted.note_doubt(now);
-        drop(self.memory.renew(&want.name.text(), doubted, want.epoch, now));
+        self.memory.doubt(&name.text(), &held, doubted);
     }
 
     /// Remembers that AWS has no such secret, and drops the copies of it where there may be some, unless something newer is

@@ -32,6 +32,10 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return wants.iter().map(|_| Shared::Disabled).collect() };
         let ids: Vec<String> = wants.iter().map(|want| self.id(&want.name)).collect();
         let looked = async {
+            // A clear that was heard of removes the shared copies one by one.
+            if self.memory.suspects_all() {
+                self.follow_clear(shared).await?;
+            }
             let found = match &ids[..] {
                 [] => Vec::new(),
                 [id] => vec![shared.redis.get(id).await?],
@@ -85,6 +89,12 @@ impl TieredCache {
         let is_overtaken =
             |known: Known| known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at());
         if self.known(&want.name).is_some_and(is_overtaken) {
+            // AWS gave the older version once: when it does so again, that counts (decision D19).
+            if let Some(held) = held.filter(|_| remember)
+                && let Some(doubted) = held.doubted_from(asked.at(), contents.version_id.clone())
+            {
+                self.memory.doubt(&want.name.text(), &held, doubted);
+            }
             return Shared::Miss;
         }
         let entry = match held {
@@ -101,11 +111,22 @@ impl TieredCache {
         if !entry.is_usable(now) {
             return Shared::Miss;
         }
+        if want.is_for_aws {
+            let allowed = self.memory.allows(want.name.as_str(), entry.asked);
+            return if allowed { Shared::Stale(entry) } else { Shared::Miss };
+        }
         let entry = if remember && entry.is_fresh(now) {
             match self.remember(&want.name, &entry, want.epoch) {
                 Stored::Newest(_) => {
                     self.keep_in_snapshot(&want.name, &entry);
                     entry
+                }
+                // The server's clock is known only so well: AWS tells which of the two was asked for later.
+                Stored::Newer(newer)
+                    if newer.version_id != entry.version_id
+                        && newer.asked.at() <= server.latest_moment_of(asked_ms) =>
+                {
+                    return Shared::Miss;
                 }
                 Stored::Newer(newer) => {
                     // A drop after it would stand in its place.

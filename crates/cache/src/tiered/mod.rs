@@ -1,13 +1,14 @@
 //! Both caches as one. Reads never fail because of Redis; administrative calls say when it could not be told.
 //!
 //! - `lookup`: what the shared cache knows; `answers`: what AWS's answers do to the copies
-//! - `changes`: what is changed by hand, by a rotation, or by another instance
+//! - `changes`: what is changed by hand, or by a rotation; `follow`: by another instance
 //! - `share`: what this instance fetched, for the others
 //! - `rights`: what AWS said about this process's right to a secret
 //! - `locks`, `lease`: one instance of many does the work
 
 mod answers;
 mod changes;
+mod follow;
 mod lease;
 mod locks;
 mod lookup;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::coherence::Instance;
 use crate::entry::{Deadlines, Entry, Known};
@@ -28,7 +30,7 @@ use crate::order::Stamp;
 use crate::redis::RedisCache;
 use crate::settings::CacheSettings;
 use crate::snapshot::Snapshot;
-pub use changes::Changed;
+pub use follow::Changed;
 pub use lease::{Lease, Leased, Renewal};
 pub use locks::{LOCK_LEASE, Locked, Locks};
 use rights::Rights;
@@ -85,7 +87,7 @@ impl Asking {
 
     /// The question about `name`.
     pub fn of(self, name: &SecretName) -> Want {
-        Want { name: name.clone(), asked: self.asked, newer_than: None, epoch: self.epoch }
+        Want { name: name.clone(), asked: self.asked, newer_than: None, is_for_aws: false, epoch: self.epoch }
     }
 }
 
@@ -97,6 +99,7 @@ pub struct Want {
     /// When it was asked for: the answer is as old.
     pub asked: Stamp,
     newer_than: Option<Moment>,
+    is_for_aws: bool,
     epoch: Epoch,
 }
 
@@ -105,6 +108,12 @@ impl Want {
     #[must_use]
     pub fn newer_than(self, than: Moment) -> Self {
         Self { newer_than: Some(than), ..self }
+    }
+
+    /// AWS is to answer this process itself: shared copies answer only where it fails.
+    #[must_use]
+    pub fn for_aws(self, is_for_aws: bool) -> Self {
+        Self { is_for_aws, ..self }
     }
 }
 
@@ -134,6 +143,8 @@ struct SharedCache {
     instance: Instance,
     /// The names that this instance put there.
     own: Mutex<BTreeSet<SecretName>>,
+    /// What messages said was checked.
+    settled: Notify,
 }
 
 impl TieredCache {
@@ -155,9 +166,13 @@ impl TieredCache {
                 environment,
                 instance: Instance::random(),
                 own: Mutex::default(),
+                settled: Notify::new(),
             })
         });
-        let keep = settings.ttl + settings.max_stale;
+        // A copy is used without asking AWS for no longer than this process goes without checking its right.
+        let most = settings.access_check.filter(|_| shared.is_some()).unwrap_or(Duration::MAX);
+        let ttl = settings.ttl.min(most);
+        let keep = ttl + settings.max_stale;
         let snapshot =
             settings.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone(), notices)));
         Ok(Self {
@@ -166,7 +181,7 @@ impl TieredCache {
             snapshot,
             ids,
             clock,
-            ttl: settings.ttl,
+            ttl,
             max_stale: settings.max_stale,
             negative_ttl: settings.negative_ttl,
             refresh_ahead: settings.refresh_ahead,
@@ -306,6 +321,9 @@ impl TieredCache {
         let age = self.clock.unix_ms().checked_sub(contents.fetched_unix_ms)?;
         let asked = Stamp::foreign(now.minus(Duration::from_millis(age)));
         let entry = self.entry_of(contents, None, asked);
-        (entry.is_usable(now) && self.memory.allows(name.as_str(), asked)).then_some(entry)
+        (entry.is_usable(now)
+            && self.memory.allows(name.as_str(), asked)
+            && !self.memory.suspects(name.as_str(), asked))
+        .then_some(entry)
     }
 }

@@ -46,9 +46,10 @@ impl<'a> Access<'a> {
     }
 
     /// A read of `name` that ended without a value.
-    pub fn ended(name: &'a str, error: Option<&SecretError>, took: Duration) -> Self {
+    pub fn ended(name: &'a str, error: Option<&'a SecretError>, took: Duration) -> Self {
         let (outcome, code) = error.map_or((Outcome::Absent, ""), refusal);
-        Self { code, ..Self::of(name, outcome, took) }
+        let request = error.and_then(SecretError::request_id).unwrap_or_default();
+        Self { code, request, ..Self::of(name, outcome, took) }
     }
 
     /// What AWS said of `name`: the version of its value, that it has none, or an error.
@@ -66,7 +67,7 @@ impl<'a> Access<'a> {
         let version = |fetched: &'a Fetched| fetched.version_id.as_deref().unwrap_or_default();
         let request = answer.as_ref().ok().and_then(|fetched| fetched.as_ref()?.request_id.as_deref());
         let answered = Self::answered(name, answer.as_ref().map(|fetched| fetched.as_ref().map(version)));
-        Self { request: request.unwrap_or_default(), ..answered }
+        Self { request: request.unwrap_or(answered.request), ..answered }
     }
 
     /// What a read of `name` ended with.
@@ -74,7 +75,7 @@ impl<'a> Access<'a> {
         let version = |found: &'a Found| found.version_id.as_deref().unwrap_or_default();
         let request = answer.as_ref().ok().and_then(|found| found.as_ref()?.request_id.as_deref());
         let answered = Self::answered(name, answer.as_ref().map(|found| found.as_ref().map(version)));
-        Self { request: request.unwrap_or_default(), ..answered }
+        Self { request: request.unwrap_or(answered.request), ..answered }
     }
 
     /// A read of `name` past the caches.

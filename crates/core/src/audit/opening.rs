@@ -70,6 +70,11 @@ impl Opening {
         }
     }
 
+    /// Whether the last attempt failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.progress.lock().failed.is_some()
+    }
+
     /// Why the log is not open.
     pub(super) fn failure(&self) -> SecretError {
         let failed = self.progress.lock().failed.clone();
@@ -163,6 +168,7 @@ impl Audit {
                 // Locked until the log is in its place: no record may come between the early ones and the log.
                 let mut early = self.early.lock();
                 early.move_to(&log);
+                self.tell_waivers(&log);
                 *self.log.write() = Some(Arc::new(log));
             }
             Err(error) => {

@@ -11,9 +11,11 @@ use network::Trust;
 use tracing::level_filters::LevelFilter;
 
 pub use option::{Field, OptionValue, Section};
+pub use parse::audit::default_file as default_audit_file;
 pub use parse::reference_of;
 
 use crate::audit::AuditSettings;
+use crate::compliance::Compliance;
 use crate::events::EventsSettings;
 use crate::metrics::alerts::AlertsSettings;
 use crate::rotation::RotationSettings;
@@ -82,13 +84,18 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// What is trusted on the network, and the settings of it that cannot be used.
     pub trust: Arc<Trust>,
+    /// The service's name, in the labels of metrics.
+    pub service: Option<String>,
+    /// What the configuration meets of what `compliance` demands.
+    pub compliance: Arc<Compliance>,
 }
 
 impl Config {
     /// Checks `options` (an object, or unset) and fills in the defaults.
     ///
     /// # Errors
-    /// `CONFIG_INVALID` with the option's path, `ENCRYPTION_KEY_INVALID`, or `SECRET_NAME_INVALID` for declared names.
+    /// `CONFIG_INVALID` with the option's path, `ENCRYPTION_KEY_INVALID`, `COMPLIANCE_NOT_MET`, or `SECRET_NAME_INVALID` for declared
+    /// names.
     pub fn from_options(options: OptionValue, ambient: &Ambient) -> secret::error::Result<Self> {
         parse::config(options, ambient)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use audit_log::{Cache as AuditCache, Event};
 use secret::clock::Stopwatch;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -25,6 +26,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn cache_get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self
@@ -37,13 +39,16 @@ impl Delivery {
             .await;
         let access = Access { source: "cache", cache: AuditCache::Hit, ..Self::access(name, &found, watch.took()) };
         let recorded = self.record(&access).await;
-        unless_unrecorded(found, recorded)
+        let value = unless_unrecorded(found, recorded)?;
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// Puts a value by hand (`cache.set`); nothing happens where caching is off.
     ///
     /// # Errors
     /// `SECRET_NAME_INVALID` for a name that is a field of an AWS secret; `CACHE_UNAVAILABLE`, `CLOSED`.
+    #[boxed]
     pub async fn cache_set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
         self.acted(Event::Set, name.as_str(), async {
             let Some(cache) = self.reads().cache() else { return Ok(()) };
@@ -65,14 +70,11 @@ impl Delivery {
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    #[boxed]
     pub async fn cache_invalidate(&self, name: &SecretName) -> Result<()> {
         self.acted(Event::Invalidate, name.as_str(), async {
             let secret = self.reads().ids().place(name)?.secret;
-            self.reads().forget(&secret);
-            match self.reads().cache() {
-                Some(cache) => cache.invalidate(&secret).await,
-                None => Ok(()),
-            }
+            self.reads().invalidate(&secret).await
         })
         .await
     }
@@ -81,6 +83,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`, `CLOSED`.
+    #[boxed]
     pub async fn cache_clear(&self) -> Result<()> {
         self.acted(Event::Clear, "", self.clear()).await
     }
@@ -106,6 +109,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`. A failed rotation is in the report.
+    #[boxed]
     pub async fn rotate(&self, name: &SecretName, environment: Option<&str>, trigger: Trigger) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         // Before anything is waited for.
@@ -117,6 +121,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::rotate`].
+    #[boxed]
     pub async fn restore(&self, name: &SecretName, environment: Option<&str>, version: String) -> Result<Arc<Report>> {
         let environment = self.environment_or_own(environment)?;
         self.audited(self.rotation.restore(name, environment, version)).await
@@ -126,6 +131,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn calendar(&self) -> Result<Vec<Appointment>> {
         self.open(self.rotation.calendar()).await
     }
@@ -152,6 +158,7 @@ impl Delivery {
     ///
     /// # Errors
     /// See [`Events::handle`](crate::events::Events::handle); `CLOSED`.
+    #[boxed]
     pub async fn handle_event(&self, text: &str) -> Result<bool> {
         self.open(self.events.handle(text)).await
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use audit_log::Outcome;
 
 use super::Delivery;
@@ -18,9 +19,13 @@ impl Delivery {
     ///
     /// # Errors
     /// As `Delivery::versions`.
+    #[boxed]
     pub async fn versions_to_try(&self, name: &SecretName, fresh: bool) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.versions_of(name, fresh)).await;
+        if let Ok(versions) = &versions {
+            self.note_versions(name, versions);
+        }
         if let Some(audit) = &self.audit
             && fresh
         {
@@ -34,6 +39,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `AUDIT_WRITE_FAILED`, `CLOSED`.
+    #[boxed]
     pub async fn hand_out(&self, name: &SecretName, version: &str) -> Result<()> {
         let access = Access::of(name.as_str(), Outcome::Ok, Duration::ZERO);
         let access = Access { source: Origin::Aws.as_str(), version, ..access };

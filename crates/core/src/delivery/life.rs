@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use secret::error::{Result, SecretError};
 use secret::notice::Notice;
 
@@ -16,6 +17,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 impl Delivery {
     /// Ends everything: readers under way receive `CLOSED`, background work is stopped, cached values are wiped; in
     /// the test environment the shared copies go too. May be called any number of times.
+    #[boxed]
     pub async fn close(&self) {
         self.end().await;
         if let Some(audit) = &self.audit
@@ -58,6 +60,7 @@ impl Delivery {
         self.stop.cancel();
         self.tasks.close();
         self.wipe();
+        self.ledger.close();
     }
 
     fn wipe(&self) {

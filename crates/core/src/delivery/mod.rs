@@ -1,27 +1,33 @@
 //! The delivery: everything put together, and ended again.
 
 mod changing;
+mod finding;
 mod handing;
 mod hot;
 mod life;
 mod readiness;
 mod reading;
 mod recording;
+mod redaction;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use async_recursion::async_recursion as boxed;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use finding::{FoundForm, FoundInAws};
 pub use hot::HotPath;
 use hot::Views;
 pub use readiness::Readiness;
+use redaction::WatchedHooks;
 
 use crate::audit::{Audit, Shipper};
+use crate::compliance::Compliance;
 use crate::config::Config;
 use crate::events::{Events, Parts as EventParts};
-use crate::export::{Family, families};
+use crate::export::{Family, State, families};
 use crate::metrics::Metrics;
 use crate::metrics::alerts::AlertsSettings;
 use crate::reads::copies::Names;
@@ -36,6 +42,7 @@ use crate::tasks::Tasks;
 use aws::{Aws, Caller, NewSecret, Queue};
 use cache::memory::MemoryCache;
 use cache::tiered::TieredCache;
+use leaks::ledger::Ledger;
 use secret::aws_ids::AwsIdTemplate;
 use secret::clock::Clock;
 use secret::environment::{Environment, Environments, Preset};
@@ -64,6 +71,9 @@ pub struct Delivery {
     watching_alerts: AtomicBool,
     audit: Option<Arc<Audit>>,
     probes: readiness::Probes,
+    ledger: Arc<Ledger>,
+    compliance: Arc<Compliance>,
+    service: Option<String>,
 }
 
 impl Delivery {
@@ -97,6 +107,8 @@ impl Delivery {
             audit,
             log_level,
             trust,
+            compliance,
+            service,
         } = config;
         trust.warn_to(&notices);
         let (tasks, stop) = (Tasks::new(crate::log::dispatch(log_level, notices.clone())), CancellationToken::new());
@@ -106,6 +118,10 @@ impl Delivery {
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
         let memory = hot_memory(cache.as_ref(), runtime.precedence);
+        let ledger = Arc::new(Ledger::new(clock.clone()));
+        if let Some(cache) = &cache {
+            cache.memory().watch(redaction::watcher(&ledger, &ids));
+        }
         let audited = (environment.as_str(), tools.clone(), notices.clone());
         let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
@@ -131,7 +147,7 @@ impl Delivery {
         });
         let rotation = RotationManager::new(RotationParts {
             config: rotation,
-            hooks,
+            hooks: Arc::new(WatchedHooks::new(hooks, ledger.clone())),
             reads: reads.clone(),
             aws_ids: aws_id_template.clone(),
             tools: tools.clone(),
@@ -183,6 +199,9 @@ impl Delivery {
             watching_alerts: false.into(),
             audit,
             probes: readiness::Probes::default(),
+            ledger,
+            compliance,
+            service,
         })
     }
 
@@ -215,6 +234,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_TIMEOUT`, `SECRET_ACCESS_DENIED`, `CLOSED`.
+    #[boxed]
     pub async fn identity(&self) -> Result<Option<Caller>> {
         let Some(aws) = self.reads().aws() else { return Ok(None) };
         self.open(aws.caller()).await
@@ -258,6 +278,21 @@ impl Delivery {
         &self.clock
     }
 
+    /// What the configuration meets of what `compliance` demands.
+    pub fn compliance(&self) -> &Compliance {
+        &self.compliance
+    }
+
+    /// The service's name, in the labels of metrics.
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// Whether metrics go to the process's meter provider.
+    pub fn is_monitored(&self) -> bool {
+        self.preset.monitoring
+    }
+
     /// The audit log.
     pub fn audit(&self) -> Option<&Arc<Audit>> {
         self.audit.as_ref()
@@ -265,7 +300,18 @@ impl Delivery {
 
     /// Every metric as it is now.
     pub fn metric_families(&self) -> Vec<Family> {
-        families(&self.metrics, self.reads(), self.environment)
+        let state = State {
+            redacted: self.values_redacted(),
+            audit_fails: self.audit.as_ref().is_some_and(|audit| audit.is_failing()),
+            not_compliant: self.compliance.unmet().count(),
+        };
+        let found = families(&self.metrics, self.reads(), self.environment, &state);
+        if !self.is_monitored() {
+            return found;
+        }
+        let mut labels = vec![("environment", self.environment.as_str().to_owned())];
+        labels.extend(self.service.clone().map(|service| ("service", service)));
+        found.into_iter().map(|family| family.labelled(&labels)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -91,7 +92,8 @@ struct Declared {
 impl Delivery {
     /// Whether this instance should get traffic, and each reason against it. Never fails, and waits for less than a
     /// second.
-    pub async fn ready(self: &Arc<Self>, variables: Variables) -> (Readiness, Vec<String>) {
+    #[boxed]
+    pub async fn ready(self: Arc<Self>, variables: Variables) -> (Readiness, Vec<String>) {
         if self.is_closed() {
             return (Readiness::NotReady, vec!["this SecretDelivery was closed".into()]);
         }

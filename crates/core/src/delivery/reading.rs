@@ -3,8 +3,11 @@
 use std::slice;
 use std::sync::Arc;
 
+use async_recursion::async_recursion as boxed;
 use audit_log::{Cache as AuditCache, Outcome};
 use aws::{MAX_BATCH, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cache::entry::Entry;
 use secret::aws_ids::{AwsIds, Place};
 use secret::clock::Stopwatch;
@@ -46,6 +49,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::read`].
+    #[boxed]
     pub async fn read_shared(
         &self,
         names: &[SecretName],
@@ -58,6 +62,7 @@ impl Delivery {
         let answers = answers.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
         let took = watch.took();
         let answers = self.recorded_many(names, readers, answers, took).await;
+        self.note_answers(names, &answers);
         for answer in &answers {
             self.count(answer, took);
         }
@@ -88,15 +93,31 @@ impl Delivery {
     ///
     /// # Errors
     /// See [`Resolver::resolve`](crate::resolver::Resolver::resolve); `CLOSED`.
+    #[boxed]
     pub async fn read_one(&self, name: &SecretName, variables: &Variables, freshness: Freshness) -> Answer {
         let answers = self.read(slice::from_ref(name), slice::from_ref(variables), freshness).await;
         answers.into_iter().next().unwrap_or(Ok(None))
+    }
+
+    /// The bytes of a secret: those that AWS holds, or a text's as UTF-8. The buffer is the caller's to wipe.
+    ///
+    /// # Errors
+    /// As [`Delivery::read_one`].
+    pub async fn read_bytes(
+        &self,
+        name: &SecretName,
+        variables: &Variables,
+        freshness: Freshness,
+    ) -> Result<Option<Vec<u8>>> {
+        let found = self.read_one(name, variables, freshness).await?;
+        Ok(found.map(|found| bytes_of(&found.value)))
     }
 
     /// What AWS has now, in `environment` or here.
     ///
     /// # Errors
     /// AWS's, in every environment: the caller asked AWS and nobody else. `CONFIG_INVALID` for an unknown environment.
+    #[boxed]
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
         let ids = self.aws_ids.of(environment.as_str());
@@ -107,6 +128,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::get_from_aws`].
+    #[boxed]
     pub async fn get_reference_from_aws(
         &self,
         reference: &Reference,
@@ -137,7 +159,9 @@ impl Delivery {
             ..Self::access(name, &fetched, watch.took())
         };
         let recorded = self.record(&access).await;
-        Ok(unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value))
+        let value = unless_unrecorded(fetched, recorded)?.map(|fetched| fetched.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// What AWS has of `name` here, past all caches and without a record.
@@ -165,28 +189,33 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`, `CLOSED`.
+    #[boxed]
     pub async fn get_from_env_file(&self, name: &SecretName) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_env_file(name)).await;
-        let found = self.recorded(name, found, watch.took()).await?;
-        Ok(found.map(|found| found.value))
+        let value = self.recorded(name, found, watch.took()).await?.map(|found| found.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// What the runtime environment has now.
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE`, `SOURCE_RESPONSE_INVALID`, `CLOSED`.
+    #[boxed]
     pub async fn get_from_runtime(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
         let found = self.audited(self.resolver.from_runtime(name, variables)).await;
-        let found = self.recorded(name, found, watch.took()).await?;
-        Ok(found.map(|found| found.value))
+        let value = self.recorded(name, found, watch.took()).await?.map(|found| found.value);
+        self.note_others(name.as_str(), value.as_ref());
+        Ok(value)
     }
 
     /// Every secret of `tool`, for as many readers as `readers` says.
     ///
     /// # Errors
     /// As a single read of any of them.
+    #[boxed]
     pub async fn get_tool(
         &self,
         tool: &str,
@@ -204,6 +233,7 @@ impl Delivery {
         match &result {
             Ok(found) => {
                 let took = watch.took();
+                self.note_tool(tool, found);
                 for found in found.values() {
                     self.metrics.retrieved(found.origin, found.stale, took);
                 }
@@ -224,7 +254,7 @@ impl Delivery {
     }
 
     /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
-    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<(String, Arc<Entry>)>> {
+    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<Arc<Entry>>> {
         let watch = Stopwatch::start();
         // What is not declared comes along as well.
         if self.reads().ids().object_of_tool(tool).is_some() {
@@ -243,17 +273,24 @@ impl Delivery {
         if !entries.iter().all(|(name, entry, stale)| self.hot.is_recorded(name.as_str(), entry, *stale, took)) {
             return None;
         }
-        let found = entries.into_iter().map(|(name, entry, stale)| {
+        let found = entries.into_iter().map(|(_, entry, stale)| {
             self.metrics.hit_in_memory(stale, took);
-            Some((name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase(), entry))
+            entry
         });
-        found.collect()
+        Some(found.collect())
+    }
+
+    /// The keys of a declared tool's secrets, in the order of [`Delivery::tool_in_memory`].
+    pub fn tool_keys(&self, tool: &str) -> Option<Vec<String>> {
+        let names = declared_names(&self.tools, tool).ok().flatten()?;
+        names.iter().map(|name| Some(name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase())).collect()
     }
 
     /// Why `name` has the value it has.
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn explain(&self, name: &SecretName, variables: &Variables) -> Result<Explanation> {
         self.open(async {
             let mut explanation = explain(&self.resolver, name, variables, &self.clock).await;
@@ -274,11 +311,13 @@ impl Delivery {
     ///
     /// # Errors
     /// See [`Reads::versions`](crate::reads::Reads::versions); `CLOSED`.
+    #[boxed]
     pub async fn versions(&self, name: &SecretName, fresh: bool, readers: u32) -> Result<Arc<Versions>> {
         let watch = Stopwatch::start();
         let versions = self.audited(self.versions_of(name, fresh)).await;
         match &versions {
             Ok(versions) => {
+                self.note_versions(name, versions);
                 for version in [&versions.current, &versions.previous, &versions.pending].into_iter().flatten() {
                     let access = Access { count: readers, ..Access::of(name.as_str(), Outcome::Ok, watch.took()) };
                     self.record(&Access { source: Origin::Aws.as_str(), version: &version.id, ..access }).await?;
@@ -316,4 +355,12 @@ fn missing(resolver: &Resolver, name: &SecretName) -> SecretError {
     let looked: Vec<String> = aws.into_iter().chain(file).chain(["the runtime environment".to_owned()]).collect();
     let why = format!("{} is required, and no source has it: {}", name.as_str(), looked.join(", "));
     SecretError::new(ErrorCode::SecretMissing, why)
+}
+
+fn bytes_of(value: &SecretValue) -> Vec<u8> {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the caller asked for the bytes")]
+    let text = value.expose();
+    // A version id that only looks like the mark of bytes in a shared copy leaves a text.
+    let decoded = if value.is_binary() { STANDARD.decode(text).ok() } else { None };
+    decoded.unwrap_or_else(|| text.as_bytes().to_vec())
 }

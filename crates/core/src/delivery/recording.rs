@@ -2,13 +2,14 @@
 //! there.
 
 use std::iter;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::time::Duration;
 
 use audit_log::{Event, Outcome};
+use aws::Aws;
 
 use super::Delivery;
-use crate::audit::Access;
+use crate::audit::{Access, Audit};
 use crate::resolver::Freshness;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::ToolSecrets;
@@ -24,9 +25,16 @@ impl Delivery {
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
-        self.open(async {
+        self.audited_boxed(Box::pin(work))
+    }
+
+    /// What is around it exists once for each kind of answer, and not once for each operation.
+    fn audited_boxed<'a, T: Send + 'a>(
+        &'a self,
+        mut work: Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>> {
+        self.open(async move {
             let Some(audit) = &self.audit else { return work.await };
-            let mut work = pin!(work);
             if audit.denies() {
                 audit.ready().await?;
                 return work.await;
@@ -84,8 +92,17 @@ impl Delivery {
     /// Writes an access into the audit log, before its value leaves.
     pub(crate) async fn record(&self, access: &Access<'_>) -> Result<()> {
         match &self.audit {
-            Some(audit) => audit.access(access).await,
+            Some(audit) => {
+                self.note_account(audit);
+                audit.access(access).await
+            }
             None => Ok(()),
+        }
+    }
+
+    fn note_account(&self, audit: &Audit) {
+        if let Some(account) = self.reads().aws().and_then(Aws::account) {
+            audit.note_account(account);
         }
     }
 
@@ -96,6 +113,7 @@ impl Delivery {
         if let Err(error) = audit.ready().await {
             tracing::debug!(code = %error.code(), "an inspection is not recorded");
         }
+        self.note_account(audit);
         for access in &accesses {
             audit.inspected(what, access);
         }
@@ -120,11 +138,11 @@ impl Delivery {
     }
 
     /// Does what changes something, and writes into the audit log that it was done.
-    pub(super) async fn acted(
-        &self,
+    pub(super) async fn acted<'a>(
+        &'a self,
         event: Event,
         name: &str,
-        act: impl Future<Output = Result<()>> + Send,
+        act: impl Future<Output = Result<()>> + Send + 'a,
     ) -> Result<()> {
         let result = self.audited(act).await;
         if let Some(audit) = &self.audit {

@@ -71,8 +71,8 @@ pub struct Events {
     catch_ups: Arc<CatchUps>,
     begun: AtomicBool,
     polling: AtomicBool,
-    /// The last version that an event announced, by name: a repeated event changes nothing.
-    last: Mutex<BTreeMap<SecretName, String>>,
+    /// The last event that was followed, by name: its version, and when that became live. A repeated event changes nothing.
+    last: Mutex<BTreeMap<SecretName, (String, u64)>>,
 }
 
 impl Events {
@@ -171,13 +171,13 @@ impl Events {
         let reads = &self.parts.reads;
         reads.forget_versions();
         let Some(version) = version else { return self.catch_up(name, None).await };
-        if self.is_last(name, version) || reads.has_live(name, version) {
+        if self.is_last(name, version, event) || reads.has_live(name, version) {
             return Ok(());
         }
         let now = self.parts.clock.unix_ms();
         let is_recent = event.unix_ms.is_none_or(|at| at.saturating_add(millis(MAY_OUTRUN)) >= now);
         self.catch_up(name, is_recent.then_some(version)).await?;
-        self.note(name, version);
+        self.note(name, version, event);
         Ok(())
     }
 
@@ -185,17 +185,21 @@ impl Events {
         unless_denied(self.catch_ups.follow(name, version).await)
     }
 
-    fn is_last(&self, name: &SecretName, version: &str) -> bool {
+    /// Whether it is the same event once more. An older version may become live again, which is another event.
+    fn is_last(&self, name: &SecretName, version: &str, event: &SecretEvent) -> bool {
         let last = self.last.lock();
-        last.get(name).is_some_and(|last| last == version)
+        last.get(name).is_some_and(|(last, at)| last == version && event.unix_ms == Some(*at))
     }
 
-    fn note(&self, name: &SecretName, version: &str) {
+    fn note(&self, name: &SecretName, version: &str, event: &SecretEvent) {
         let mut last = self.last.lock();
         if last.len() >= MAX_REMEMBERED {
             last.clear();
         }
-        last.insert(name.clone(), version.to_owned());
+        match event.unix_ms {
+            Some(at) => drop(last.insert(name.clone(), (version.to_owned(), at))),
+            None => drop(last.remove(name)),
+        }
     }
 
     /// Events can get lost. This loop finds changes without them: it compares the versions that no read has refreshed.

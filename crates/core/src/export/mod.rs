@@ -44,8 +44,38 @@ fn single<T>(value: T) -> Vec<(Labels, T)> {
     vec![(Vec::new(), value)]
 }
 
+/// What the metrics tell beside counters and reads.
+pub struct State {
+    /// Values that redactors took out of texts.
+    pub redacted: u64,
+    /// Whether the audit log cannot be written.
+    pub audit_fails: bool,
+    /// Controls of `compliance` that the configuration does not meet.
+    pub not_compliant: usize,
+}
+
+impl Family {
+    /// The same with these labels in every series that does not have them.
+    #[must_use]
+    pub fn labelled(mut self, labels: &[(&'static str, String)]) -> Self {
+        let add = |own: &mut Labels| {
+            let new = labels.iter().filter(|(name, _)| own.iter().all(|(known, _)| known != name));
+            let new: Labels = new.cloned().collect();
+            own.extend(new);
+        };
+        match &mut self.series {
+            Series::Counter(series) => series.iter_mut().for_each(|(own, _)| add(own)),
+            Series::Gauge(series) => series.iter_mut().for_each(|(own, _)| add(own)),
+            Series::Histogram(series) => series.iter_mut().for_each(|(own, _)| add(own)),
+            Series::Info(own) => add(own),
+        }
+        self
+    }
+}
+
 /// Returns every metric with its current values.
-pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> Vec<Family> {
+#[expect(clippy::too_many_lines, reason = "a list of metrics")]
+pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment, state: &State) -> Vec<Family> {
     let retrieved = Origin::ALL.map(|origin| (label("source", origin.as_str()), metrics.retrieved_from(origin)));
     let reported = (label("source", Source::Reported.as_str()), read(&metrics.recorded));
     let errors = metrics.errors().map(|(code, count)| (label("code", code.as_str()), count));
@@ -81,6 +111,11 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
             name: "secret_delivery_not_shown",
             help: "Of these, refusals of secrets that AWS never gave this process: denied, or not there",
             series: Series::Counter(single(read(&metrics.not_shown))),
+        },
+        Family {
+            name: "secret_delivery_values_redacted",
+            help: "Values that redactors replaced in text of the service",
+            series: Series::Counter(single(state.redacted)),
         },
         Family {
             name: "secret_delivery_rotation_failures",
@@ -126,6 +161,21 @@ pub fn families(metrics: &Metrics, reads: &Reads, environment: Environment) -> V
             name: "secret_delivery_secrets_not_in_aws",
             help: "Secrets that AWS lacks and a later source had when they were last read",
             series: Series::Gauge(single(count(metrics.not_in_aws()))),
+        },
+        Family {
+            name: "secret_delivery_audit_failing",
+            help: "1 while the audit log cannot be written",
+            series: Series::Gauge(single(f64::from(u8::from(state.audit_fails)))),
+        },
+        Family {
+            name: "secret_delivery_rotations_overdue",
+            help: "Declared secrets whose rotation was overdue when due() or the scheduler last looked",
+            series: Series::Gauge(single(count(usize::try_from(read(&metrics.overdue)).unwrap_or(usize::MAX)))),
+        },
+        Family {
+            name: "secret_delivery_compliance_not_met",
+            help: "Controls of the compliance profile that the configuration does not meet, and that are not waived",
+            series: Series::Gauge(single(count(state.not_compliant))),
         },
         Family {
             name: "secret_delivery_aws_calls",

@@ -128,6 +128,8 @@ impl Evaluator {
                 more(now.unauthorized.saturating_sub(before.unauthorized), self.thresholds.unauthorized)
             }
             Watched::SecretsNotInAws => more(metrics.not_in_aws() as u64, self.thresholds.not_in_aws),
+            // Reported when it is found.
+            Watched::SecretInText => None,
         }
     }
 
@@ -143,7 +145,7 @@ impl Evaluator {
             }
             _ => return None,
         };
-        Some(Alert { watched, is_firing: is_crossed, value, threshold, since_unix_ms, at_unix_ms: now })
+        Some(Alert { watched, secret: None, is_firing: is_crossed, value, threshold, since_unix_ms, at_unix_ms: now })
     }
 
     /// The interval between evaluations.

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub absent: AtomicU64,
     /// Lookups that a cache answered.
     pub hits: AtomicU64,
+    /// What the last measured hit in memory took.
+    last_hit_ns: AtomicU64,
     /// Lookups that no cache answered.
     pub misses: AtomicU64,
     /// Retrievals that shared an AWS call with another one.
@@ -46,13 +48,36 @@ pub struct Metrics {
     pub unauthorized: AtomicU64,
     /// Of these, refusals of secrets that AWS never gave this process: they may not be there at all.
     pub not_shown: AtomicU64,
+    /// Declared secrets whose rotation was overdue when they were last looked at.
+    pub overdue: AtomicU64,
     /// Retrievals that the service reported (`recordSecretRetrieval`).
     pub recorded: AtomicU64,
     /// Reported retrievals that failed.
     pub recorded_failures: AtomicU64,
 }
 
+/// Of so many hits in memory, one is measured.
+const MEASURED: u64 = 64;
+
 impl Metrics {
+    /// Whether the next hit in memory is to be measured.
+    #[inline]
+    pub fn is_measured(&self) -> bool {
+        self.hits.load(Ordering::Relaxed).is_multiple_of(MEASURED)
+    }
+
+    /// What a hit in memory took: as measured, or as the last one that was.
+    #[inline]
+    pub fn hit_took(&self, measured: Option<Duration>) -> Duration {
+        match measured {
+            Some(took) => {
+                self.last_hit_ns.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                took
+            }
+            None => Duration::from_nanos(self.last_hit_ns.load(Ordering::Relaxed)),
+        }
+    }
+
     /// Counts a cached read. These three additions are what the hot path pays for metrics.
     #[inline]
     pub fn hit_in_memory(&self, stale: bool, took: Duration) {

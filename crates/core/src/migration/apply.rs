@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
 
+use audit_log::Event;
+
 use super::{AT_ONCE, Action, Delivery, Planned, Scope, unusable};
 use crate::reads::fields::part_of;
-use crate::writing::{How, PACKAGE, Written, write};
-use aws::{MANAGED_BY, Which};
+use crate::writing::{Change, Condition, How, PACKAGE, Written, write};
+use aws::{MANAGED_BY, NewSecret, Which};
+use secret::aws_ids::Place;
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::manifest::Phase;
@@ -44,6 +48,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Those of [`Delivery::plan_migration`]. The error of one secret is in its entry.
+    #[boxed]
     pub async fn apply_migration(
         &self,
         scope: &Scope,
@@ -100,7 +105,8 @@ impl Delivery {
         name: &SecretName,
         value: &SecretValue,
     ) -> (&'static str, Option<String>, Option<SecretError>) {
-        let result = self.audited(self.write(name, value, outcome == "created")).await;
+        let condition = &Condition::Any;
+        let result = self.audited(self.write(name, value, (condition, outcome == "created"))).await;
         let creates = result.as_ref().map_or(outcome == "created", |written| written.how == How::Created);
         let mut left_undone = None;
         if result.is_ok() {
@@ -113,7 +119,7 @@ impl Delivery {
         if let Some(audit) = self.audit() {
             let version = result.as_ref().map_or("", |written| &written.version);
             let what = if creates { "create" } else { "update" };
-            let recorded = audit.migration(what, name.as_str(), version, result.as_ref().err()).await;
+            let recorded = audit.written((Event::Migrate, what), name.as_str(), version, result.as_ref().err()).await;
             left_undone = left_undone.or(recorded.err());
         }
         match result {
@@ -130,26 +136,18 @@ impl Delivery {
         }
     }
 
-    async fn write(&self, name: &SecretName, value: &SecretValue, is_absent: bool) -> Result<Written> {
+    /// Writes a value, and reads it back.
+    pub(crate) async fn write(
+        &self,
+        name: &SecretName,
+        value: &SecretValue,
+        (condition, is_absent): (&Condition, bool),
+    ) -> Result<Written> {
         let aws = self.migrating_aws()?;
-        let place = self.reads().ids().place(name)?;
-        let id = self.reads().id(&place.secret);
-        if let Some((_, Some(stage))) = place.secret.aws_id() {
-            let why = format!("{id}: it refers to the label {stage}; only the live version is written");
-            return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
-        }
-        let tool = self.tools.tool_of(name.as_str());
-        let mut new = self.migration.clone();
-        new.tags.retain(|(key, _)| key != MANAGED_BY);
-        let mut own = vec![(MANAGED_BY, PACKAGE), ("environment", self.environment().as_str())];
-        // AWS accepts an empty tag value, but a search for it finds nothing.
-        own.extend((!tool.is_empty()).then_some(("tool", tool)));
-        for (key, value) in own {
-            if !new.tags.iter().any(|(known, _)| known == key) {
-                new.tags.push((key.to_owned(), value.to_owned()));
-            }
-        }
-        let written = write((aws, self.clock()), &id, place.field.as_deref(), value, (&new, is_absent)).await?;
+        let (place, id) = self.written_place(name)?;
+        let new = self.new_secret(name);
+        let change = (Change::Put(value), condition);
+        let written = write((aws, self.clock()), &id, place.field.as_deref(), change, (&new, is_absent)).await?;
         // A write of AWS may show for seconds what was there before it.
         let mut waits = Backoff::new(FIRST_LOOK, LAST_LOOK, Jitter::Around);
         for _ in 0..LOOKS {
@@ -163,5 +161,35 @@ impl Delivery {
         }
         let why = format!("{id}: AWS does not give back what was written");
         Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
+    }
+
+    /// Where `name` is written, with the AWS id.
+    ///
+    /// # Errors
+    /// `SOURCE_RESPONSE_INVALID` for a reference to a label.
+    pub(crate) fn written_place(&self, name: &SecretName) -> Result<(Place, String)> {
+        let place = self.reads().ids().place(name)?;
+        let id = self.reads().id(&place.secret);
+        if let Some((_, Some(stage))) = place.secret.aws_id() {
+            let why = format!("{id}: it refers to the label {stage}; only the live version is written");
+            return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
+        }
+        Ok((place, id))
+    }
+
+    /// What the secret of `name` gets, if it is made.
+    pub(crate) fn new_secret(&self, name: &SecretName) -> NewSecret {
+        let tool = self.tools.tool_of(name.as_str());
+        let mut new = self.migration.clone();
+        new.tags.retain(|(key, _)| key != MANAGED_BY);
+        let mut own = vec![(MANAGED_BY, PACKAGE), ("environment", self.environment().as_str())];
+        // AWS accepts an empty tag value, but a search for it finds nothing.
+        own.extend((!tool.is_empty()).then_some(("tool", tool)));
+        for (key, value) in own {
+            if !new.tags.iter().any(|(known, _)| known == key) {
+                new.tags.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        new
     }
 }

@@ -9,6 +9,7 @@ mod retire;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::{StreamExt as _, stream};
 
 pub use apply::{Applied, Progress};
@@ -103,6 +104,7 @@ impl Delivery {
     /// # Errors
     /// `ENV_FILE_INVALID`; `CONFIG_INVALID` where AWS is switched off; `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS
     /// is in the entry of its secret.
+    #[boxed]
     pub async fn plan_migration(&self, scope: &Scope) -> Result<Plan> {
         self.audited(self.planned(scope)).await
     }

@@ -4,11 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 
+use audit_log::Event;
+
 use super::edit::{Mode, lines_with, without};
 use super::files::{Held, put_back};
 use super::{Action, Delivery, Scope, in_file, unusable};
 use crate::source::env_file::EnvFileSyntax;
 use crate::source::env_file::grammar::parse;
+use async_recursion::async_recursion as boxed;
 use files::reason;
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
@@ -56,6 +59,7 @@ impl Delivery {
     /// # Errors
     /// `ENV_FILE_INVALID` when the file cannot be edited, or was changed meanwhile; then it is not changed.
     /// `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS is in the entry of its secret.
+    #[boxed]
     pub async fn retire_migrated(&self, scope: &Scope, mode: Mode) -> Result<RetireReport> {
         self.audited(self.retire(scope, mode)).await
     }
@@ -118,7 +122,7 @@ impl Delivery {
             for secret in &secrets {
                 let (name, version) = (secret.name.as_str(), secret.version.as_deref().unwrap_or_default());
                 if secret.outcome == "retired" {
-                    audit.migration("retire", name, version, None).await?;
+                    audit.written((Event::Migrate, "retire"), name, version, None).await?;
                 }
             }
         }
@@ -129,13 +133,14 @@ impl Delivery {
     ///
     /// # Errors
     /// `ENV_FILE_INVALID`, `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
+    #[boxed]
     pub async fn roll_back_migration(&self, backup: Option<PathBuf>) -> Result<PutBack> {
         let file = self.migrating_file()?;
         let (path, now) = (file.main().await, self.clock().unix_ms());
         let restored = self.audited(self.on_disk(move || put_back(&path, backup.as_deref(), now))).await;
         file.forget();
         if let Some(audit) = self.audit() {
-            audit.migration("rollback", "", "", restored.as_ref().err()).await?;
+            audit.written((Event::Migrate, "rollback"), "", "", restored.as_ref().err()).await?;
         }
         let restored = restored?;
         let shown = |path: PathBuf| path.display().to_string();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use secret::clock::Moment;
 use secret::name::SecretName;
@@ -14,50 +15,102 @@ use crate::audit::Access;
 
 /// Names whose next check is planned; more than any service uses.
 const MOST_NAMES: usize = 10_000;
+/// Checks that ask AWS at the same time.
+const MOST_AT_ONCE: usize = 4;
 
 /// When each secret that is used is checked next.
 pub struct AccessChecks {
     /// `None`: never.
     every: Option<Duration>,
-    due: Mutex<BTreeMap<SecretName, Moment>>,
+    plans: Mutex<BTreeMap<SecretName, Plan>>,
     planned: Notify,
+}
+
+/// The checks of one secret.
+#[derive(Default)]
+struct Plan {
+    /// When AWS answered this process last: that is a check as well.
+    answered: Option<Moment>,
+    /// The next check; `None` while no copy of another instance is used.
+    due: Option<Moment>,
 }
 
 impl AccessChecks {
     /// Nothing is used yet.
     pub fn new(every: Option<Duration>) -> Self {
-        Self { every, due: Mutex::default(), planned: Notify::new() }
+        Self { every, plans: Mutex::default(), planned: Notify::new() }
     }
 
-    /// A copy of another instance is used. The first check comes at a random point of the first period, so that a fleet asks
-    /// evenly.
+    /// A copy of another instance is used. The next check comes within a period after AWS's last answer to this process, or at once
+    /// if that has passed. After a pause, or where there was no answer yet, it comes at a random point of the next period, so that a
+    /// fleet asks evenly.
     pub(super) fn used(&self, name: &SecretName, now: Moment) {
         let Some(every) = self.every else { return };
-        let mut due = self.due.lock();
-        if due.len() < MOST_NAMES && !due.contains_key(name) {
-            due.insert(name.clone(), now.plus(every.mul_f64(fastrand::f64())));
-            drop(due);
-            self.planned.notify_one();
+        let mut plans = self.plans.lock();
+        if plans.len() >= MOST_NAMES && !plans.contains_key(name) {
+            return;
         }
+        let plan = plans.entry(name.clone()).or_default();
+        if plan.due.is_some() {
+            return;
+        }
+        // The copy that AWS gave then may have been used for another period.
+        let last = plan.answered.filter(|last| now.since(*last) < 2 * every);
+        let due = last.map_or_else(|| now.plus(every.mul_f64(fastrand::f64())), |last| last.plus(next(every)));
+        plan.due = Some(due);
+        drop(plans);
+        self.planned.notify_one();
     }
 
-    /// AWS answered this process about `name`: the next check is due within a period.
-    pub(super) fn answered(&self, name: &SecretName, now: Moment) {
+    /// Whether AWS has to answer this process before it uses a copy of another instance: its last answer is a period ago, and no
+    /// check is planned, since the process lived on its own copies until now.
+    pub(super) fn is_overdue(&self, name: &SecretName, now: Moment) -> bool {
+        let Some(every) = self.every else { return false };
+        let plans = self.plans.lock();
+        let Some(Plan { answered: Some(last), due: None }) = plans.get(name) else { return false };
+        (every..2 * every).contains(&now.since(*last))
+    }
+
+    /// AWS answered what this process asked at `asked` about `name`: the next check is due within a period of that.
+    pub(super) fn answered(&self, name: &SecretName, asked: Moment) {
         let Some(every) = self.every else { return };
-        if let Some(due) = self.due.lock().get_mut(name) {
-            *due = now.plus(every.mul_f64(0.5 + fastrand::f64() / 2.0));
+        let mut plans = self.plans.lock();
+        if plans.len() >= MOST_NAMES && !plans.contains_key(name) {
+            return;
+        }
+        let plan = plans.entry(name.clone()).or_default();
+        plan.answered = plan.answered.max(Some(asked));
+        if plan.due.is_some() {
+            plan.due = plan.answered.map(|last| last.plus(next(every)));
         }
     }
 
     /// The names that are due, and when the next one is.
     fn take_due(&self, now: Moment) -> (Vec<SecretName>, Option<Moment>) {
-        let mut due = self.due.lock();
-        let names: Vec<SecretName> = due.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            due.remove(name);
+        let Some(every) = self.every else { return (Vec::new(), None) };
+        let mut plans = self.plans.lock();
+        let mut names = Vec::new();
+        for (name, plan) in plans.iter_mut() {
+            if plan.due.is_some_and(|due| due <= now) {
+                // AWS's answer sets the time of the next one; without an answer it comes in any case.
+                plan.due = Some(now.plus(next(every)));
+                names.push(name.clone());
+            }
         }
-        (names, due.values().min().copied())
+        (names, plans.values().filter_map(|plan| plan.due).min())
     }
+
+    /// `name` is not used any more.
+    fn end(&self, name: &SecretName) {
+        if let Some(plan) = self.plans.lock().get_mut(name) {
+            plan.due = None;
+        }
+    }
+}
+
+/// From one check to the next one.
+fn next(every: Duration) -> Duration {
+    every.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 impl Reads {
@@ -66,19 +119,8 @@ impl Reads {
         loop {
             let now = self.copies.clock.now();
             let (names, next) = self.access_checks.take_due(now);
-            for name in names {
-                // What is no longer held is no longer used.
-                if !self.copies.is_held(&name) {
-                    continue;
-                }
-                self.access_checks.used(&name, self.copies.clock.now());
-                let answer = self.refresh(&name).await;
-                if let Some(audit) = &self.audit {
-                    audit.inspected("access-check", &Access::read(name.as_str(), &answer));
-                }
-                if let Err(error) = answer {
-                    tracing::debug!(code = %error.code(), "an access check was not answered with the secret");
-                }
+            for names in names.chunks(MOST_AT_ONCE) {
+                join_all(names.iter().map(|name| self.check_one(name))).await;
             }
             let wait = async {
                 match next {
@@ -92,5 +134,77 @@ impl Reads {
                 () = self.access_checks.planned.notified() => {}
             }
         }
+    }
+
+    async fn check_one(self: &Arc<Self>, name: &SecretName) {
+        // What is no longer held is no longer used.
+        if !self.copies.is_held(name) {
+            self.access_checks.end(name);
+            return;
+        }
+        let answer = self.refresh(name).await;
+        if let Some(audit) = &self.audit {
+            audit.inspected("access-check", &Access::read(name.as_str(), &answer));
+        }
+        if let Err(error) = answer {
+            tracing::debug!(code = %error.code(), "an access check was not answered with the secret");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secret::clock::Clock;
+
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(100);
+
+    #[test]
+    fn a_check_comes_within_a_period_after_awss_last_answer() {
+        for _ in 0..100 {
+            let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+            let (name, began) = (SecretName::new("A").expect("a name"), clock.now());
+            checks.answered(&name, began);
+            assert_eq!(checks.take_due(began).1, None, "nothing of others is used");
+            clock.advance(Duration::from_secs(40));
+            checks.used(&name, clock.now());
+            let (due, next) = checks.take_due(clock.now());
+            let next = next.expect("planned");
+            assert!(due.is_empty() && next >= began.plus(EVERY / 2) && next <= began.plus(EVERY));
+            assert!(!checks.is_overdue(&name, began.plus(EVERY)), "it is planned");
+            // Whatever AWS says or not, the one after it is planned.
+            let (due, after) = checks.take_due(next);
+            assert_eq!(due.len(), 1);
+            assert!(after.is_some_and(|after| after <= next.plus(EVERY)));
+        }
+    }
+
+    #[test]
+    fn what_lives_on_its_own_copies_is_overdue_after_a_period_and_a_beginner_after_a_pause() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+        let (name, began) = (SecretName::new("A").expect("a name"), clock.now());
+        assert!(!checks.is_overdue(&name, began), "AWS was not asked yet");
+        checks.answered(&name, began);
+        clock.advance(EVERY / 2);
+        assert!(!checks.is_overdue(&name, clock.now()));
+        clock.advance(EVERY / 2);
+        assert!(checks.is_overdue(&name, clock.now()));
+        checks.used(&name, clock.now());
+        assert_eq!(checks.take_due(clock.now()).0.len(), 1, "at once");
+        checks.end(&name);
+        clock.advance(2 * EVERY);
+        assert!(!checks.is_overdue(&name, clock.now()), "after a pause as at the beginning");
+        checks.used(&name, clock.now());
+        assert!(checks.take_due(clock.now()).1.is_some_and(|due| due <= clock.now().plus(EVERY)));
+    }
+
+    #[test]
+    fn where_rights_are_never_checked_nothing_is_planned() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(None));
+        let name = SecretName::new("A").expect("a name");
+        checks.used(&name, clock.now());
+        checks.answered(&name, clock.now());
+        assert_eq!(checks.take_due(clock.now().plus(EVERY)), (Vec::new(), None));
     }
 }

@@ -20,6 +20,8 @@ use crate::metrics::Metrics;
 
 /// How long a refused batch permission is remembered.
 const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
+/// Batches that failed while a single read was answered are not tried again before this.
+const BATCH_FAILED_FOR: Duration = Duration::from_secs(30);
 
 /// What AWS said about one secret; `None`: it has none.
 pub type Said = Result<Option<Fetched>>;
@@ -86,8 +88,9 @@ impl Calls {
         !id.contains('?') && divided(id).1.is_none() && Arn::parse(id).is_none_or(is_own)
     }
 
-    /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order.
-    pub async fn batch(&self, names: &[&SecretName]) -> Vec<Said> {
+    /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order. `told` hears of
+    /// what AWS says about one secret alone as soon as it does, while others are still asked for.
+    pub async fn batch(&self, names: &[&SecretName], told: &(dyn Fn(usize, &Said) + Send + Sync)) -> Vec<Said> {
         let Some(aws) = &self.aws else { return names.iter().map(|_| Ok(None)).collect() };
         let ids: Vec<String> = names.iter().map(|name| self.ids.id(name)).collect();
         let together: Vec<String> = ids.iter().filter(|id| self.goes_in_batches(id)).cloned().collect();
@@ -99,9 +102,15 @@ impl Calls {
             }
         };
         // What has to be asked for alone does not wait for the batch.
-        let alone = join_all(
-            ids.iter().map(|id| async { if together.contains(id) { None } else { Some(self.of_id(id).await) } }),
-        );
+        let one = async |(index, id): (usize, &String)| {
+            let said = self.of_id(id).await;
+            told(index, &said);
+            said
+        };
+        let alone = join_all(ids.iter().enumerate().map(|(index, id)| {
+            let is_alone = !together.contains(id);
+            async move { if is_alone { Some(one((index, id)).await) } else { None } }
+        }));
         let (answers, alone) = tokio::join!(answers, alone);
         let mut answers = match answers {
             Ok(answers) => answers,
@@ -111,12 +120,12 @@ impl Calls {
             }
         };
         let answered: Vec<Option<Said>> = ids.iter().map(|id| answers.remove(id)).collect();
-        join_all(ids.iter().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
+        join_all(ids.iter().enumerate().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
             match (alone, answer) {
                 (Some(said), _) => said,
                 (None, Some(answer)) if !asks_alone(&answer) => answer,
                 // A batch may leave names out; alone they are answered.
-                (None, _) => self.of_id(id).await,
+                (None, _) => one(id).await,
             }
         }))
         .await
@@ -137,6 +146,17 @@ impl Calls {
             // AWS took offence at one of the ids, or the quota of batches is used up; single reads have a hundred times
             // as many.
             Err(error) if error.is_about_one_request() || error.is_throttled() => Ok(BatchAnswer::new()),
+            // AWS answers, and batches may fail where single reads work: one of those tells.
+            Err(error) if error.is_transient() && error.request_id().is_some() => {
+                let Some(first) = ids.first() else { return Err(error) };
+                match self.of_id(first).await {
+                    Err(alone) if alone.is_transient() => Err(error),
+                    said => {
+                        self.avoid_batches(BATCH_FAILED_FOR);
+                        Ok(BatchAnswer::from([(first.clone(), said)]))
+                    }
+                }
+            }
             Err(error) => Err(error),
         }
     }
@@ -149,7 +169,7 @@ impl Calls {
     /// Asks for any number of secrets, 20 in a call.
     pub async fn all(&self, names: &[SecretName]) -> Vec<Said> {
         let names: Vec<&SecretName> = names.iter().collect();
-        let calls = names.chunks(MAX_BATCH).map(|names| self.batch(names));
+        let calls = names.chunks(MAX_BATCH).map(|names| self.batch(names, &|_, _| {}));
         join_all(calls).await.into_iter().flatten().collect()
     }
 
@@ -157,8 +177,13 @@ impl Calls {
         self.batch_refused_until.lock().is_some_and(|until| self.clock.now() < until)
     }
 
+    /// Has names asked for one by one for `how_long`.
+    fn avoid_batches(&self, how_long: Duration) {
+        *self.batch_refused_until.lock() = Some(self.clock.now().plus(how_long));
+    }
+
     fn refuse_batches(&self) {
-        *self.batch_refused_until.lock() = Some(self.clock.now().plus(BATCH_REFUSED_FOR));
+        self.avoid_batches(BATCH_REFUSED_FOR);
         self.notices.notice(Notice::warning(
             "BATCH_NOT_GRANTED",
             "secretsmanager:BatchGetSecretValue is not granted to this identity: secrets are read one by one",

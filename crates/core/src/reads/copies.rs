@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cache::entry::Entry;
 use cache::memory::{Lookup, Stored};
+use cache::order::Stamp;
 use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::table::{Answer, Fate, Step, Verdict};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
+use crate::timer::Deadline;
 
 /// Secrets that are remembered as given.
 const MOST_GIVEN: usize = 10_000;
@@ -107,6 +109,23 @@ impl Copies {
         }
     }
 
+    /// Waits until it is known whether copies of `name` that were asked for by `asked` were dropped, where a message says so.
+    pub(super) async fn settled(&self, name: &SecretName, asked: Stamp, deadline: Deadline) {
+        if let Some(cache) = &self.cache
+            && cache.memory().suspects(name.as_str(), asked)
+        {
+            drop(deadline.limit(cache.settled(name, asked)).await);
+        }
+    }
+
+    /// Whether `copy`, another instance's, may answer: it was not dropped meanwhile.
+    pub(super) async fn may_use(&self, name: &SecretName, copy: &Entry, deadline: Deadline) -> bool {
+        self.settled(name, copy.asked, deadline).await;
+        let Some(cache) = &self.cache else { return true };
+        let memory = cache.memory();
+        memory.may_answer(name.as_str(), copy.asked)
+    }
+
     /// The last steps of a course that has reached AWS: the copies follow, and the reader gets its answer.
     pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Followed {
         let verdict = match step {
@@ -130,6 +149,10 @@ impl Copies {
         let Some(cache) = &self.cache else { return Followed::current(verdict.answer) };
         let stored = match verdict.fate {
             Fate::Stay => return Followed::current(verdict.answer),
+            // A message says that it was dropped, and the shared cache did not tell in time whether that is true.
+            Fate::Hold { copy, failure } if cache.memory().suspects(name.as_str(), copy.asked) => {
+                return Followed::current(Err(failure));
+            }
             Fate::Hold { copy, failure } => {
                 let now = self.clock.now();
                 return Followed::current(match cache.hold(want, &copy, &failure) {
@@ -141,13 +164,16 @@ impl Copies {
                     Stored::Newer(_) | Stored::Outdated => Err(failure),
                 });
             }
-            Fate::Doubt { copy, older } => {
-                cache.doubt(want, &copy, older);
+            Fate::Doubt { older } => {
+                cache.doubt(name, older);
                 return Followed::current(verdict.answer);
             }
             Fate::Replace(fetched) => cache.store(want, &fetched),
             Fate::Absent { had_copies, may_have_copies } => {
                 let (stored, dropped) = cache.store_absent(want, may_have_copies).await;
+                if dropped.is_err() {
+                    self.drop_again_soon(name, want.asked, None);
+                }
                 if had_copies {
                     self.warn_undropped(name, dropped);
                 }

@@ -92,7 +92,15 @@ impl Fleet {
             return Vec::new();
         }
         let names: Vec<&SecretName> = wants.iter().map(|want| &want.name).collect();
-        let said = self.calls.batch(&names).await;
+        // A denial binds at once, whatever the others of its group wait for.
+        let told = |index: usize, said: &Said| {
+            if let (Some(cache), Err(error)) = (&self.copies.cache, said)
+                && error.is_denied()
+            {
+                drop(cache.store_denied(&wants[index], error));
+            }
+        };
+        let said = self.calls.batch(&names, &told).await;
         let found: Vec<(Want, Fetched)> = wants
             .into_iter()
             .zip(&said)

@@ -1,7 +1,7 @@
 //! Single flight: concurrent readers of one key share one fetch.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::tasks::Tasks;
+use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// Where a fetch puts its outcome. Its readers go on in the order in which they began to wait, so that a simulated run can be
@@ -34,6 +35,7 @@ pub struct Flights<T> {
 
 struct Running<T> {
     id: u64,
+    began: Moment,
     landed: Arc<Landed<T>>,
 }
 
@@ -72,10 +74,19 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.enter_since(key, Moment::NEVER, Moment::FIRST, fetch)
+    }
+
+    /// [`Flights::enter`] at `now`, but for fetches that began before `oldest`: the process was stopped meanwhile, and the answer
+    /// may be as old.
+    pub fn enter_since<F>(&self, key: &str, now: Moment, oldest: Moment, fetch: impl FnOnce() -> F) -> (Role, Flight<T>)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
         let mut running = self.lock();
-        match running.get(key).filter(|flight| !flight.landed.is_lost()) {
+        match running.get(key).filter(|flight| flight.began >= oldest && !flight.landed.is_lost()) {
             Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
-            None => (Role::Leader, Flight(self.begin(&mut running, key, fetch()))),
+            None => (Role::Leader, Flight(self.begin(&mut running, key, now, Box::pin(fetch())))),
         }
     }
 
@@ -107,13 +118,17 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.lock().is_empty()
     }
 
-    fn begin<F>(&self, running: &mut HashMap<String, Running<T>>, key: &str, fetch: F) -> Arc<Landed<T>>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
+    /// Boxed, so that it is compiled once for each kind of outcome and not for each fetch.
+    fn begin(
+        &self,
+        running: &mut HashMap<String, Running<T>>,
+        key: &str,
+        began: Moment,
+        fetch: Pin<Box<dyn Future<Output = Result<T>> + Send>>,
+    ) -> Arc<Landed<T>> {
         let landed = Arc::new(Landed { state: Mutex::new(State::UnderWay), changed: Notify::new() });
         let landing = Landing { key: key.to_owned(), id: next_id(), running: self.running.clone() };
-        running.insert(landing.key.clone(), Running { id: landing.id, landed: landed.clone() });
+        running.insert(landing.key.clone(), Running { id: landing.id, began, landed: landed.clone() });
         let runway = Runway(landed.clone());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
@@ -268,6 +283,20 @@ mod tests {
         let (_, result) = flights.join("A", || async { panic!("defect") }).await;
         assert_eq!(result.expect_err("failed").code(), ErrorCode::SourceUnavailable);
         assert_eq!(flights.join("A", || async { Ok(3) }).await.1.expect("value"), 3);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_from_before_a_freeze_is_not_joined() {
+        let (flights, clock) = (flights(), secret::clock::Clock::test());
+        let began = clock.now();
+        let first = flights.enter_since("A", began, Moment::FIRST, || async { Ok(1) });
+        let joined = flights.enter_since("A", began, began, || async { Ok(2) });
+        clock.advance(std::time::Duration::from_secs(10));
+        let later = flights.enter_since("A", clock.now(), clock.now(), || async { Ok(3) });
+        assert_eq!([first.0, joined.0, later.0], [Role::Leader, Role::Follower, Role::Leader]);
+        assert_eq!(flights.outcome("A", joined.1).await.expect("value"), 1);
+        assert_eq!(flights.outcome("A", later.1).await.expect("value"), 3);
+        assert_eq!(flights.outcome("A", first.1).await.expect("value"), 1);
     }
 
     #[tokio::test]

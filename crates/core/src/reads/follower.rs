@@ -16,7 +16,8 @@ impl Reads {
             let reads = self.clone();
             self.copies.tasks.spawn_until(&self.copies.stop, async move {
                 let Some(cache) = reads.cache() else { return };
-                tokio::join!(cache.follow(|changed| reads.changed(&changed)), reads.check_access());
+                let is_overdue = |name: &_| reads.access_checks.is_overdue(name, reads.copies.clock.now());
+                tokio::join!(cache.follow(|changed| reads.changed(&changed), is_overdue), reads.check_access());
             });
         });
     }
@@ -27,8 +28,12 @@ impl Reads {
                 self.forget(name);
                 self.versions.forget(name);
                 // Its reads find the copy of the other instance in memory.
-                if matches!(changed, Changed::Replaced(_)) && self.copies.is_held(name) {
-                    self.access_checks.used(name, self.copies.clock.now());
+                let now = self.copies.clock.now();
+                if matches!(changed, Changed::Replaced(_))
+                    && self.copies.is_held(name)
+                    && !self.access_checks.is_overdue(name, now)
+                {
+                    self.access_checks.used(name, now);
                 }
             }
             Changed::All => {

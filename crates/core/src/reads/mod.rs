@@ -32,7 +32,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
 use secret::breaker::BreakerState;
-use secret::clock::Clock;
+use secret::clock::{Clock, Moment};
 use secret::error::SecretError;
 use secret::found::Found;
 use secret::name::SecretName;
@@ -62,8 +62,9 @@ const MOST_ASKED: usize = 10_000;
 const MOST_DROPS: u32 = 3;
 /// A flight that ends with the deadline of a read hands its answer over within this time.
 const HAND_OVER: Duration = Duration::from_millis(50);
-/// Between two answers of which the first gave an older version than the one held.
-const SECOND_LOOK: Duration = Duration::from_millis(200);
+/// A flight that began longer ago than its deadline and this much is not joined: this process was stopped meanwhile, and the
+/// answer may be as old.
+const FLIGHT_SPARE: Duration = Duration::from_secs(1);
 
 /// AWS, its caches, and the rules between them.
 pub struct Reads {
@@ -235,7 +236,8 @@ impl Reads {
         self.follow_changes();
         self.note_asked(missed.iter().map(|(i, _)| &names[*i]));
         let deadline = self.deadline();
-        let wants: Vec<Want> = missed.iter().map(|(i, _)| self.copies.want(&names[*i])).collect();
+        let now = self.copies.clock.now();
+        let wants: Vec<Want> = missed.iter().map(|(i, _)| self.want_in_turn(&names[*i], now)).collect();
         let shared = self.copies.lookup_shared(&wants).await;
         let (mut answers, mut misses, mut flights) = (Vec::with_capacity(missed.len()), Vec::new(), Vec::new());
         for (((i, course), want), shared) in missed.into_iter().zip(wants).zip(shared) {
@@ -273,6 +275,11 @@ impl Reads {
         answers
     }
 
+    /// A question that AWS has to answer when the check of this process's right is overdue.
+    fn want_in_turn(&self, name: &SecretName, now: Moment) -> Want {
+        self.copies.want(name).for_aws(self.access_checks.is_overdue(name, now))
+    }
+
     /// Joins the flight of a name or begins one, whose call is then among `misses`.
     fn enter(
         self: &Arc<Self>,
@@ -284,11 +291,21 @@ impl Reads {
         let (miss, pending) = Miss::new(want.clone());
         let name = want.name.text();
         let reads = self.clone();
-        let entered = self.flights.enter(&name, || reads.land(want, course, pending, deadline));
+        let (now, oldest) = self.flights_since(&want.name);
+        let entered = self.flights.enter_since(&name, now, oldest, || reads.land(want, course, pending, deadline));
         if entered.0 == Role::Leader {
             misses.push(miss);
         }
         entered
+    }
+
+    /// Now, and since when a flight about `name` has to have begun to be joined: after the last message that its copies were
+    /// dropped, which its answer may be older than.
+    fn flights_since(&self, name: &SecretName) -> (Moment, Moment) {
+        let now = self.copies.clock.now();
+        let oldest = now.minus(self.aws().map(Aws::timeout).unwrap_or_default() + FLIGHT_SPARE);
+        let heard = self.cache().map_or(Moment::FIRST, |cache| cache.memory().suspected_at(name.as_str()));
+        (now, oldest.max(heard))
     }
 
     /// Waits for the call that a miss became part of, and concludes.
@@ -300,9 +317,16 @@ impl Reads {
             Heard::Aws(Ok(None))
         };
         match heard {
-            Heard::Peer(copy) => {
+            Heard::Peer(copy) if self.copies.may_use(&want.name, &copy, deadline).await => {
                 self.access_checks.used(&want.name, self.copies.clock.now());
                 Course::adopt(&copy).answer
+            }
+            Heard::Peer(_) => {
+                // Dropped while this flight was under way.
+                let want = self.copies.want(&want.name);
+                let said = deadline.limit(self.calls.one(&want.name)).await;
+                let said = said.unwrap_or_else(|_| self.timed_out(&want.name));
+                self.conclude(want, course, said, deadline).await
             }
             Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
@@ -316,6 +340,9 @@ impl Reads {
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
     /// what they were dropped for.
     async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
+        if !is_denial(&said) {
+            self.copies.settled(&want.name, want.asked, deadline).await;
+        }
         let mut followed = self.follow(&want, course.clone(), said).await;
         for _ in 0..MOST_DROPS {
             if !followed.is_outdated {
@@ -323,6 +350,9 @@ impl Reads {
             }
             let want = self.copies.want(&want.name);
             let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
+            if !is_denial(&said) {
+                self.copies.settled(&want.name, want.asked, deadline).await;
+            }
             followed = self.follow(&want, course.clone(), said).await;
         }
         followed.answer
@@ -335,7 +365,7 @@ impl Reads {
             self.copies.note_given(&want.name);
         }
         if said.is_ok() {
-            self.access_checks.answered(&want.name, self.copies.clock.now());
+            self.access_checks.answered(&want.name, want.asked.at());
         }
         let held = self.copies.held(&want.name).map(|held| held.for_question_of(want.asked.at()));
         let step = course.aws(said, held, self.copies.clock.now());
@@ -345,48 +375,6 @@ impl Reads {
     /// One deadline for a read: looking into Redis and waiting for another instance count as well.
     fn deadline(&self) -> Deadline {
         Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
-    }
-
-    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
-    /// may have asked before the change that makes the caller want a fresh value.
-    ///
-    /// # Errors
-    /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.
-    pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
-        self.flights.forget(name.as_str());
-        let (reads, wanted) = (self.clone(), name.clone());
-        let (_, flight) = self.flights.enter(name.as_str(), move || async move {
-            let deadline = reads.deadline();
-            let (mut want, mut said) = reads.ask(&wanted).await;
-            let mut course = Course::refresh();
-            if reads.is_doubtful(&wanted, &said) {
-                // A late answer, or a version gone back to: a second answer tells.
-                tokio::time::sleep(SECOND_LOOK).await;
-                (want, said) = reads.ask(&wanted).await;
-                course = course.confirmed();
-            }
-            if let Ok(Some(fetched)) = &said
-                && !fetched.value.is_empty()
-            {
-                reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
-            }
-            reads.conclude(want, course, said, deadline).await
-        });
-        self.flights.outcome(name.as_str(), flight).await
-    }
-
-    /// Whether AWS gave an older version than the one held.
-    fn is_doubtful(&self, name: &SecretName, said: &Said) -> bool {
-        let held = self.copies.held(name);
-        let Ok(Some(fetched)) = said else { return false };
-        held.is_some_and(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms))
-    }
-
-    /// Asks AWS now.
-    async fn ask(&self, name: &SecretName) -> (Want, Said) {
-        let want = self.copies.want(name);
-        let said = self.calls.one(name).await;
-        (want, said)
     }
 
     fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
@@ -432,6 +420,11 @@ impl Reads {
         self.flights.forget_all();
         self.listings.clear();
     }
+}
+
+/// A denial binds at once.
+fn is_denial(said: &Said) -> bool {
+    said.as_ref().is_err_and(SecretError::is_denied)
 }
 
 enum Begun {

@@ -1,14 +1,17 @@
-//! Shares what this instance fetched with the other instances.
+//! Shares with the other instances what this one fetched, and what it dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::order::Stamp;
 use cache::tiered::{Locks, Want};
 use secret::backoff::{Backoff, Jitter};
+use secret::error::Result;
 use secret::found::Fetched;
 use secret::name::SecretName;
 use tokio::time::sleep;
 
+use super::Reads;
 use super::copies::Copies;
 
 /// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
@@ -49,6 +52,23 @@ impl Copies {
         }
     }
 
+    /// Retries a drop that Redis did not take, in the background: the other instances would serve the copy until its TTL ends.
+    /// What was asked for after `dropped` stays. `live`: the version that is live now.
+    pub(super) fn drop_again_soon(self: &Arc<Self>, name: &SecretName, dropped: Stamp, live: Option<&str>) {
+        let (copies, name, live) = (self.clone(), name.clone(), live.map(str::to_owned));
+        self.tasks.spawn_until(&self.stop, async move {
+            let Some(cache) = copies.shared_cache() else { return };
+            let mut waits = Backoff::new(FIRST_RETRY, LAST_RETRY, Jitter::Longer);
+            for _ in 0..RETRIES {
+                sleep(waits.next_wait()).await;
+                match cache.drop_again(&name, dropped, live.as_deref()).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::debug!(code = %error.code(), "the shared copy was not dropped again"),
+                }
+            }
+        });
+    }
+
     /// Retries copies that Redis did not take: the other instances would serve the version before until its TTL ends.
     async fn share_again(&self, names: Vec<SecretName>) {
         let Some(cache) = self.shared_cache() else { return };
@@ -69,5 +89,22 @@ impl Copies {
                 Err(_) => {}
             }
         }
+    }
+}
+
+impl Reads {
+    /// Drops the copies of `secret` everywhere. Where Redis does not take that, it is told again in the background.
+    ///
+    /// # Errors
+    /// `CACHE_UNAVAILABLE` when the other instances could not be told yet.
+    pub async fn invalidate(&self, secret: &SecretName) -> Result<()> {
+        self.forget(secret);
+        let Some(cache) = self.cache() else { return Ok(()) };
+        let dropped = self.copies.want(secret).asked;
+        let told = cache.invalidate(secret).await;
+        if told.is_err() {
+            self.copies.drop_again_soon(secret, dropped, None);
+        }
+        told
     }
 }

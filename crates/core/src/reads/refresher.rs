@@ -1,8 +1,9 @@
-//! Refreshes copies in the background before they end, several in one call.
+//! Refreshes copies: in the background before they end, several in one call, or one because its user asks for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use aws::MAX_BATCH;
 use cache::entry::Entry;
@@ -13,9 +14,13 @@ use tokio::runtime::Handle;
 
 use super::Reads;
 use super::batcher::WINDOW;
+use super::calls::Said;
 use super::flights::Role;
-use super::table::{Course, Step};
+use super::table::{Answer, Course, Step};
 use crate::audit::Access;
+
+/// Between two answers of which the first gave an older version than the one held.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
 
 /// Copies whose refresh is about to begin.
 #[derive(Default)]
@@ -55,7 +60,7 @@ impl Reads {
             }
         }
         self.metrics.refreshes.fetch_add(due.len() as u64, Ordering::Relaxed);
-        let newer = |(name, held): (&SecretName, &Arc<Entry>)| self.copies.want(name).newer_than(held.asked.at());
+        let newer = |(name, held): (&SecretName, &Arc<Entry>)| self.want_in_turn(name, now).newer_than(held.asked.at());
         let wants: Vec<Want> = due.iter().map(newer).collect();
         let shared = cache.lookup_shared(&wants).await;
         let (deadline, mut misses, mut flights) = (self.deadline(), Vec::new(), Vec::new());
@@ -77,5 +82,48 @@ impl Reads {
             let answer = self.flights.outcome(name.as_str(), flight).await;
             audit.inspected("refresh", &Access::read(name.as_str(), &answer));
         }
+    }
+
+    /// Reads past the caches and replaces their copies. Begins a fetch of its own even when one is under way: that one
+    /// may have asked before the change that makes the caller want a fresh value.
+    ///
+    /// # Errors
+    /// AWS's. Stale copies do not answer, and a failing AWS leaves the cached copies where they are.
+    pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
+        self.flights.forget(name.as_str());
+        let (reads, wanted) = (self.clone(), name.clone());
+        let (now, oldest) = self.flights_since(name);
+        let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move || async move {
+            let deadline = reads.deadline();
+            let (mut want, mut said) = reads.ask(&wanted).await;
+            let mut course = Course::refresh();
+            if reads.is_doubtful(&wanted, &said) {
+                // A late answer, or a version gone back to: a second answer tells.
+                tokio::time::sleep(SECOND_LOOK).await;
+                (want, said) = reads.ask(&wanted).await;
+                course = course.confirmed();
+            }
+            if let Ok(Some(fetched)) = &said
+                && !fetched.value.is_empty()
+            {
+                reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
+            }
+            reads.conclude(want, course, said, deadline).await
+        });
+        self.flights.outcome(name.as_str(), flight).await
+    }
+
+    /// Whether AWS gave an older version than the one held.
+    pub(super) fn is_doubtful(&self, name: &SecretName, said: &Said) -> bool {
+        let held = self.copies.held(name);
+        let Ok(Some(fetched)) = said else { return false };
+        held.is_some_and(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms))
+    }
+
+    /// Asks AWS now.
+    pub(super) async fn ask(&self, name: &SecretName) -> (Want, Said) {
+        let want = self.copies.want(name);
+        let said = self.calls.one(name).await;
+        (want, said)
     }
 }

@@ -53,8 +53,8 @@ pub(crate) enum Fate {
     Absent { had_copies: bool, may_have_copies: bool },
     /// AWS denies this identity the secret: they are dropped, and the denial is remembered.
     Deny(SecretError),
-    /// AWS gave an older version than the one of `copy`, which goes on answering until AWS says so again (decision D19).
-    Doubt { copy: Arc<Entry>, older: Option<Arc<str>> },
+    /// AWS gave an older version than the copy in memory, which goes on answering until AWS says so again (decision D19).
+    Doubt { older: Option<Arc<str>> },
     /// AWS failed: this copy answers until the next refresh, without waiting for AWS.
     Hold { copy: Arc<Entry>, failure: SecretError },
 }
@@ -147,8 +147,8 @@ impl Course {
             (Ok(Some(fetched)), Some(held))
                 if self.doubts && !fetched.value.is_empty() && may_lag(&held, now) && newer(&fetched, &held) =>
             {
-                let answer = Ok(Some(held.found(Origin::Memory, false)));
-                Verdict { answer, fate: Fate::Doubt { copy: held, older: fetched.version_id } }
+                let answer = Ok(Some(held.found(Origin::Memory, !held.is_fresh(now))));
+                Verdict { answer, fate: Fate::Doubt { older: fetched.version_id } }
             }
             (said, _) => return self.aws_said(said, had_copies, now),
         };
@@ -177,10 +177,11 @@ impl Course {
         Step::End(verdict)
     }
 
-    /// The snapshot's copy, if it has one, after AWS failed with `error`.
+    /// The snapshot's copy, if it has one, after AWS failed with `error`. It is flagged, whatever its age: other instances may
+    /// have dropped theirs while this process did not run.
     pub fn snapshot(self, error: SecretError, copy: Option<Arc<Entry>>, now: Moment) -> Verdict {
         match copy {
-            Some(copy) => Self::stand_in(copy, Origin::Snapshot, error, now),
+            Some(copy) => Self::stand_in(copy.unconfirmed(now), Origin::Snapshot, error, now),
             None => Verdict::stays(Err(error)),
         }
     }
@@ -367,6 +368,9 @@ mod tests {
         let verdict = read.snapshot(error, Some(copy("file", 1, made)), now);
         assert_eq!(told(&verdict), Some(("file".into(), Origin::Snapshot, true)));
         let (read, error) = asked();
+        let within_ttl = read.snapshot(error, Some(copy("file", 1, now)), now);
+        assert_eq!(told(&within_ttl), Some(("file".into(), Origin::Snapshot, true)), "flagged, whatever its age");
+        let (read, error) = asked();
         let verdict = read.snapshot(error, None, now);
         assert_eq!(code(&verdict), ErrorCode::SourceUnavailable);
         assert!(matches!(verdict.fate, Fate::Stay));
@@ -404,7 +408,7 @@ mod tests {
         let fresh_until = made.plus(Duration::from_secs(1));
         let short = held.with(Deadlines { fresh_until, ..held.deadlines });
         let verdict = end(read().aws(older(), Some(short), clock.now()));
-        assert_eq!(told(&verdict).map(|told| told.0), Some("held".into()));
+        assert_eq!(told(&verdict), Some(("held".into(), Origin::Memory, true)), "flagged: it is past its TTL");
         clock.advance(Duration::from_secs(9));
         let past_ttl = read().aws(older(), Some(held.clone()), clock.now());
         assert_eq!(told(&end(past_ttl)).map(|told| told.0), Some("older".into()));

@@ -134,9 +134,22 @@ impl Reads {
         // AWS does not give it yet, or at all. The value before it may open nothing any more.
         self.forget(name);
         if let Some(cache) = self.cache() {
-            self.copies.warn_undropped(name, cache.supersede(name, version).await);
+            let dropped = self.copies.want(name).asked;
+            let told = cache.supersede(name, version).await;
+            if told.is_err() {
+                self.copies.drop_again_soon(name, dropped, Some(version));
+            }
+            self.copies.warn_undropped(name, told);
         }
         self.copies.notify_rotated(name);
+    }
+
+    /// After `name` was made, deleted or brought back here: every instance drops its copies.
+    pub async fn drop_copies(&self, name: &SecretName) {
+        self.forget(name);
+        if let Some(cache) = self.cache() {
+            self.copies.warn_undropped(name, cache.invalidate(name).await);
+        }
     }
 
     /// Reads `name` until AWS gives one of `versions` (any, when none is named), puts it into every cache and notifies all
@@ -197,11 +210,11 @@ impl Reads {
         }
     }
 
-    /// Whether a newer version than `fetched` was seen after the question of `want`.
+    /// Whether a newer version than `fetched` was seen after the question of `want`, or so shortly before that a host of AWS may
+    /// not have had it yet.
     fn is_overtaken(&self, want: &Want, fetched: &Fetched) -> bool {
-        self.copies.held(&want.name).is_some_and(|held| {
-            held.was_seen_since(want.asked.at())
-                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        self.copies.held(&want.name).and_then(|held| held.known()).is_some_and(|known| {
+            known.may_be_later_than(fetched.version_id.as_deref(), fetched.created_unix_ms, want.asked.at())
         })
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::staged::uuid;
 use super::steps::{StepLog, failed};
+use super::version_ids::uuid;
 use crate::timer::Deadline;
 use aws::{Aws, CURRENT, PENDING, Version, Which};
 use secret::backoff::{Backoff, Jitter};

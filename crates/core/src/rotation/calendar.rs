@@ -1,5 +1,7 @@
 //! What is due, of all declared secrets (`rotation.due()`).
 
+use std::sync::atomic::Ordering;
+
 use futures_util::stream::{self, StreamExt as _};
 
 use super::keeper::{self, Hand, Keeper};
@@ -37,6 +39,8 @@ pub struct Appointment {
     pub hand: Option<Hand>,
     /// Why nothing is known, or not enough to rotate it.
     pub error: Option<SecretError>,
+    /// Its customer-managed key (`None`: AWS's own), where AWS describes it.
+    pub key: Option<Option<String>>,
 }
 
 impl Appointment {
@@ -65,6 +69,7 @@ impl RotationManager {
                 dates: None,
                 hand: None,
                 error: None,
+                key: None,
             })
         });
         let mut calendar = declared.collect::<Result<Vec<_>>>()?;
@@ -87,6 +92,9 @@ impl RotationManager {
                 Err(error) => entry.error = Some(error),
             }
         }
+        let now = self.parts.clock.unix_ms() / 1000;
+        let overdue = calendar.iter().filter(|entry| entry.standing(now) == Some(Standing::Due)).count();
+        self.parts.metrics.overdue.store(overdue as u64, Ordering::Relaxed);
         calendar.sort_by_key(|entry| (entry.dates.map_or(u64::MAX, |dates| dates.due), entry.name.clone()));
         Ok(calendar)
     }
@@ -119,11 +127,12 @@ impl RotationManager {
                 None
             }
         });
+        entry.key = said.as_ref().map(|said| said.key.clone());
         let Ok(place) = self.place(&entry.name, self.parts.environment) else { return };
         let keeper = said.as_ref().and_then(|said| Keeper::of(&place.id, said));
         let rules = entry.applied.policy.as_ref().map(|policy| policy.password.clone()).unwrap_or_default();
         let spec = self.spec(&entry.name);
-        let hand = keeper::hand(keeper, spec, &*self.parts.hooks, &fetched.value, place.rules(&rules));
+        let hand = keeper::hand(keeper, spec, self.hooks_of(&place.name), &fetched.value, place.rules(&rules));
         if hand == Hand::Aws {
             let due = said.and_then(|said| said.next_rotation_unix_ms).map(|ms| ms / 1000);
             let notice = entry.applied.policy.as_ref().map_or(0, Policy::notice_seconds);

@@ -100,12 +100,33 @@ pub type HookAnswer = Pin<Box<dyn Future<Output = Result<Option<SecretValue>, Ho
 
 /// The service's hooks.
 pub trait Hooks: Send + Sync {
-    /// Whether the service has this one.
-    fn has(&self, hook: Hook) -> bool;
+    /// Whether the service has this one for the secret `name`.
+    fn has(&self, hook: Hook, name: &str) -> bool;
 
     /// Calls it. `stop` asks it to end early, which it may ignore; the answer says when it has ended. Dropping the future
     /// gives it up.
     fn call(&self, hook: Hook, context: HookContext, stop: Stop) -> HookAnswer;
+}
+
+/// The hooks of one secret.
+#[derive(Clone, Copy)]
+pub struct HooksOf<'a> {
+    /// Those of the service.
+    pub all: &'a dyn Hooks,
+    /// The secret's name.
+    pub name: &'a str,
+}
+
+impl HooksOf<'_> {
+    /// Whether the service has this one for the secret.
+    pub fn has(&self, hook: Hook) -> bool {
+        self.all.has(hook, self.name)
+    }
+
+    /// Whether the service has one that changes the target system of the secret.
+    pub fn change_target(&self) -> bool {
+        Hook::ALL.into_iter().any(|hook| hook.changes_target() && self.has(hook))
+    }
 }
 
 /// No hooks.
@@ -113,7 +134,7 @@ pub trait Hooks: Send + Sync {
 pub struct NoHooks;
 
 impl Hooks for NoHooks {
-    fn has(&self, _: Hook) -> bool {
+    fn has(&self, _: Hook, _: &str) -> bool {
         false
     }
 

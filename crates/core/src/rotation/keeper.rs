@@ -1,7 +1,7 @@
 //! Whose a secret's next value is: of this package, of people, or of AWS (decision D17).
 
 use super::form::Form;
-use super::hooks::{Hook, Hooks};
+use super::hooks::{Hook, HooksOf};
 use super::policy::PasswordRules;
 use aws::Description;
 use secret::manifest::SecretSpec;
@@ -62,7 +62,7 @@ impl Keeper {
 pub fn hand(
     keeper: Option<Keeper>,
     spec: Option<&SecretSpec>,
-    hooks: &dyn Hooks,
+    hooks: HooksOf<'_>,
     live: &SecretValue,
     rules: Option<&PasswordRules>,
 ) -> Hand {
@@ -89,7 +89,7 @@ pub fn hand(
 /// the field of a JSON secret that may be replaced; without them `live` is a field itself.
 pub fn refusal(
     is_declared: bool,
-    hooks: &dyn Hooks,
+    hooks: HooksOf<'_>,
     live: &SecretValue,
     rules: Option<&PasswordRules>,
 ) -> Option<String> {

@@ -4,7 +4,8 @@
 //! - `form`, `keeper`: what a generated text may replace, and who else takes care of a secret
 //! - `generator`, `hooks`: where a new value comes from, and who applies it
 //! - `staged`, `by_aws`: the steps, taken here or by AWS's own rotation function; `ours`: whose turn it is, and what follows
-//! - `labels`, `claim`: AWSCURRENT moves, and one instance at a time calls hooks
+//! - `labels`, `pending`, `claim`: AWSCURRENT moves, AWSPENDING of others stays, and one instance at a time calls hooks
+//! - `version_ids`: all instances try one and the same version
 //! - `late`: hooks that end after their deadline
 //! - `restore`: going back to a version that AWS still has
 //! - `calendar`: what is due, of all declared secrets
@@ -20,13 +21,15 @@ pub mod keeper;
 mod labels;
 mod late;
 mod ours;
+mod pending;
 pub mod policy;
 mod restore;
 mod scheduler;
 mod staged;
 mod steps;
+mod version_ids;
 
-pub(crate) use staged::uuid;
+pub(crate) use version_ids::uuid;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +44,7 @@ use crate::reads::Reads;
 use crate::reads::flights::Flights;
 use crate::tasks::Tasks;
 use aws::{Aws, Description};
-use hooks::{Hook, Hooks};
+use hooks::{Hook, Hooks, HooksOf};
 use keeper::Keeper;
 use policy::Policies;
 use secret::aws_ids::AwsIdTemplate;
@@ -63,6 +66,8 @@ pub struct RotationSettings {
     pub policies: Policies,
     /// The hooks that the service has.
     pub hooks: Vec<Hook>,
+    /// Those of single secrets, in place of the others.
+    pub hooks_of: HashMap<String, Vec<Hook>>,
     /// One deadline for each call of a hook.
     pub hook_timeout: Duration,
     /// How far the scheduler spreads what is due at the same time.
@@ -310,6 +315,10 @@ impl RotationManager {
         }
     }
 
+    fn hooks_of<'a>(&'a self, name: &'a SecretName) -> HooksOf<'a> {
+        HooksOf { all: &*self.parts.hooks, name: name.as_str() }
+    }
+
     fn spec(&self, name: &SecretName) -> Option<&SecretSpec> {
         let owner = self.parts.tools.owner(name.as_str())?;
         self.parts.tools.secrets(&owner.tool)?.get(&owner.secret_type)
@@ -337,7 +346,7 @@ impl Place {
     /// Whether `live` in the place of `before` means that another instance did what was asked for. Of a field that is so only
     /// when the version was made by a rotation of that field.
     fn is_done(&self, before: &str, live: &str) -> bool {
-        self.field.is_none() || staged::follows(&self.key(), before, live)
+        self.field.is_none() || version_ids::follows(&self.key(), before, live)
     }
 
     /// The rules of a policy, where they say which part of the secret is the password.

@@ -8,13 +8,12 @@
 //! ```
 //!
 //! Every step can be repeated, so any instance can continue an interrupted rotation. All state is in AWS: the version
-//! whose id follows from the live one ([`token`]), and its labels.
+//! whose id follows from the live one (`version_ids`), and its labels.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use audit_log::Outcome;
 
 use super::claim::{self, Claim, Claimed};
-use super::hooks::{Hook, HookAnswer, HookContext, Hooks};
+use super::hooks::{Hook, HookAnswer, HookContext, HooksOf};
 use super::keeper::refusal;
 use super::labels::{self, NotMoved};
 use super::policy::Policy;
 use super::steps::{StepLog, failed};
+use super::version_ids::{MAX_CANDIDATES, follows, token};
 use super::{Place, Trigger, generator};
 use crate::audit::{Access, Audit};
 use crate::reads::Reads;
@@ -35,11 +35,10 @@ use crate::timer::Deadline;
 use aws::{Aws, CURRENT, Description, PENDING, PREVIOUS, Version, Which};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::notice::Notices;
 use secret::report::Step;
 use secret::value::SecretValue;
 
-/// New values that may be given up in a row before the live one changes; AWS itself keeps 100 versions without labels.
-const MAX_CANDIDATES: u32 = 100;
 /// How long a hook that ran into its deadline has to heed its signal.
 const GRACE: Duration = Duration::from_secs(2);
 /// After this long no hook that was called with a value is running any more, in whatever instance.
@@ -50,7 +49,8 @@ pub(super) struct Job<'a> {
     pub(super) aws: &'a Aws,
     pub(super) reads: &'a Arc<Reads>,
     pub(super) tasks: &'a Tasks,
-    pub(super) hooks: &'a dyn Hooks,
+    pub(super) hooks: HooksOf<'a>,
+    pub(super) notices: &'a dyn Notices,
     pub(super) hook_timeout: Duration,
     pub(super) id: &'a str,
     /// What is rotated: the secret, or a field of it.
@@ -179,8 +179,7 @@ impl Job<'_> {
     /// Whether hooks may be called for `candidate` now. Not needed where no hook changes the target system, unless another
     /// instance has such hooks and they run.
     async fn claim(&self, live: &Version, said: &Description, candidate: &Candidate) -> Result<Option<Claimed>> {
-        let has_hooks = self.hooks.has(Hook::Set) || self.hooks.has(Hook::Undo);
-        if !has_hooks && !claim::is_claimed(said, &live.id) {
+        if !self.hooks.change_target() && !claim::is_claimed(said, &live.id) {
             return Ok(None);
         }
         let versions = (live.id.as_str(), candidate.version.as_str());
@@ -193,8 +192,9 @@ impl Job<'_> {
         if let Source::Kept(version) = source {
             return self.take_up(said, version).await;
         }
+        self.check_pending(live, said).await?;
         for number in 0..MAX_CANDIDATES {
-            let token = token(&self.key, &live.id, number);
+            let token = token(&self.key, &live.id, (number, self.hooks.change_target()));
             match self.candidate(&token).await? {
                 CandidateState::Usable(created) => return Ok(created),
                 CandidateState::GivenUp => {}
@@ -352,7 +352,7 @@ impl Job<'_> {
         }
         let (name, stop) = (hook.as_str(), CancellationToken::new());
         self.busy.store(hook.changes_target(), Ordering::Release);
-        let mut answer = self.hooks.call(hook, context, stop.clone());
+        let mut answer = self.hooks.all.call(hook, context, stop.clone());
         let answered = timeout(self.hook_timeout, &mut answer).await;
         let is_late = answered.is_err() && {
             stop.cancel();
@@ -398,31 +398,10 @@ impl CandidateState {
     }
 }
 
-/// The version id of the `number`th new value after the version `live`. Every instance that rotates a secret from the
-/// same live version gets the same id, so two instances, or one before and after a crash, never make two live values.
-/// The due date of a rotation follows from the live version, so the id covers it.
-fn token(key: &str, live: &str, number: u32) -> String {
-    let text = format!("tcs-secret-delivery rotation\0{key}\0{live}\0{number}");
-    let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    let number = hash.as_ref().iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
-    uuid(number)
-}
-
 /// The version that `live` was made from by a rotation of this package; `None` when it was made otherwise.
 pub(super) async fn predecessor(aws: &Aws, (id, key): (&str, &str), live: &Version) -> Result<Option<String>> {
     let previous = aws.version(id, Which::Label(PREVIOUS)).await?;
     Ok(previous.filter(|old| follows(key, &old.id, &live.id)).map(|old| old.id))
-}
-
-/// Whether a rotation of `key` made the version `live` from the version `before`.
-pub(super) fn follows(key: &str, before: &str, live: &str) -> bool {
-    (0..MAX_CANDIDATES).any(|number| token(key, before, number) == live)
-}
-
-/// In the shape of AWS's own version ids.
-pub(crate) fn uuid(number: u128) -> String {
-    let hex = format!("{number:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// `ROTATION_FAILED` for any reason.
@@ -430,21 +409,5 @@ pub(super) fn as_failure(id: &str, error: &SecretError) -> SecretError {
     match error.code() {
         ErrorCode::RotationFailed | ErrorCode::Closed => error.clone(),
         _ => failed(id, format_args!("the old value stays live: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_look_like_aws_own_and_differ_with_everything_they_are_made_of() {
-        let one = token("A_production", "v-1", 0);
-        assert_eq!(one.len(), 36);
-        assert_eq!(one, token("A_production", "v-1", 0));
-        for other in [token("B_production", "v-1", 0), token("A_production", "v-2", 0), token("A_production", "v-1", 1)]
-        {
-            assert_ne!(one, other);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::{StreamExt as _, stream};
 
 use super::{Validated, missing};
@@ -96,6 +97,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CONFIG_INVALID` where AWS is switched off, `CLOSED`.
+    #[boxed]
     pub async fn validate_access(&self, scope: &Scope) -> Result<Access> {
         let names = self.names_in(scope, &HashMap::new());
         self.open(async {

@@ -6,6 +6,7 @@ mod value;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 
@@ -113,6 +114,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `SECRET_NAME_INVALID`, `CLOSED`; for a tool without declared secrets also the errors of `getToolSecrets`.
+    #[boxed]
     pub async fn validate_tool(&self, tool: &str, variables: &Variables) -> Result<Vec<Validated>> {
         let names = match declared_names(&self.tools, tool)? {
             Some(names) => names,
@@ -125,6 +127,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn validate_functionality(&self, variables: &Variables, scope: &Scope) -> Result<Vec<Validated>> {
         let names = self.names_in(scope, &HashMap::new());
         self.audited(async { Ok(self.validate_names(names, variables).await) }).await
@@ -219,6 +222,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CONFIG_INVALID` for an unknown environment, `CLOSED`.
+    #[boxed]
     pub async fn compare_environments(&self, secrets: &mut [Validated], others: &[String]) -> Result<()> {
         let others = others
             .iter()
@@ -291,6 +295,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Those of [`Delivery::plan_migration`], whose comparison is used.
+    #[boxed]
     pub async fn validate_consistency(&self, scope: &Scope) -> Result<Vec<Validated>> {
         let plan = self.audited(self.planned(scope)).await?;
         let mut secrets: Vec<Validated> = plan.secrets.into_iter().map(|planned| self.judged(planned)).collect();
@@ -325,6 +330,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Errors of AWS or the env file; `CLOSED`.
+    #[boxed]
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
         let mut names: Vec<SecretName> = self.tools.declared().map(|declared| declared.name).collect();

@@ -1,4 +1,4 @@
-//! An audit log that cannot be opened in time.
+//! An audit log that cannot be opened, or locked, in time.
 #![allow(clippy::expect_used, reason = "a test that cannot set up has failed")]
 
 use std::sync::Arc;
@@ -100,4 +100,32 @@ async fn a_log_that_opens_after_close_is_closed() {
         names.filter(|entry| entry.as_ref().is_ok_and(|e| e.file_name().to_string_lossy().contains("journal"))).count()
     };
     until("its journal is removed", || journals() == 0).await;
+}
+
+#[tokio::test]
+async fn while_another_process_is_stopped_with_the_lock_records_wait_in_the_journal_and_reads_go_on() {
+    let world = World::new().await;
+    let path = world.directory.path().join("audit.jsonl");
+    for name in ["A_B", "A_C"] {
+        world.aws.put(&format!("{name}_production"), "v");
+    }
+    let audited = json!({ "audit": { "path": path, "onFailure": "deny", "hits": "each" } });
+    let service = world.deliver("production", audited);
+    assert_eq!(service.value("A_B").await, "v");
+    // As a process does that gets SIGSTOP at the wrong moment.
+    let lock = std::fs::File::open(world.directory.path().join("audit.jsonl.state")).expect("the state file");
+    lock.lock().expect("the lock");
+    assert_eq!(service.value("A_B").await, "v");
+    until("the log says that it waits", || world.heard.warnings().contains(&"AUDIT_LOG_WAITS")).await;
+    for _ in 0..50 {
+        assert_eq!((service.hot("A_B").as_deref(), service.value("A_B").await.as_str()), (Some("v"), "v"));
+    }
+    assert_eq!(service.value("A_C").await, "v");
+    lock.unlock().expect("the lock");
+    let count = |name: &str| {
+        let text = std::fs::read_to_string(&path).expect("the log");
+        text.matches(&format!("\"secret\":\"{name}\"")).count()
+    };
+    until("all is written", || count("A_C") == 1).await;
+    assert_eq!(count("A_B"), 102, "nothing is lost");
 }

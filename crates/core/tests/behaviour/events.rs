@@ -86,6 +86,34 @@ async fn a_repeated_event_costs_nothing_and_an_old_one_a_read() {
 }
 
 #[tokio::test]
+async fn a_version_that_becomes_live_again_is_followed_again() {
+    let world = World::new().await;
+    let service = known(&world, json!({})).await;
+    let first = version(&world);
+    world.aws.put(ID, "new");
+    let at = |version: &str, second: u8| {
+        let mut event = event(ACCOUNT, ID, version);
+        event["time"] = json!(format!("2026-01-01T00:00:{second:02}Z"));
+        event
+    };
+    let second = version(&world);
+    assert!(handle(&service, &at(&second, 1)).await.expect("handled"));
+    // Rolled back without an event, which this process reads by itself, and forward again.
+    world.aws.put(ID, "third");
+    assert_eq!(service.refresh("DB_PASSWORD").await.expect("read").as_deref(), Some("third"));
+    let (aws, third) = (service.delivery.reads().aws().expect("AWS"), version(&world));
+    aws.move_label(ID, "AWSCURRENT", Some(&third), Some(&second)).await.expect("moved");
+    world.calls();
+    assert!(handle(&service, &at(&second, 1)).await.expect("handled"));
+    assert_eq!(world.calls(), 0, "the same event once more");
+    // What is asked for from here on was asked for later.
+    world.clock.advance(Duration::from_millis(10));
+    assert!(handle(&service, &at(&second, 9)).await.expect("handled"));
+    assert_eq!(service.hot("DB_PASSWORD").as_deref(), Some("new"));
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
 async fn a_deleted_secret_is_dropped() {
     let world = World::new().await;
     let service = known(&world, json!({})).await;

@@ -162,3 +162,35 @@ async fn a_batch_that_is_throttled_or_refused_for_one_id_is_read_one_by_one() {
         assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 2)]), "{code}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_that_fails_where_single_reads_work_is_read_one_by_one_for_a_while() {
+    let world = World::new().await;
+    for name in ["A_ONE", "A_TWO", "A_THREE", "A_FOUR"] {
+        world.aws.put(&format!("{name}_production"), "v");
+    }
+    world.aws.fault(Fault::error(500, "InternalServiceError").operation("BatchGetSecretValue"));
+    let service = world.deliver("production", json!({ "aws": { "maxAttempts": 2 } }));
+    let both = async |names: [&str; 2]| {
+        let read = service.together(&names.map(str::to_owned)).await;
+        read.into_iter().all(|read| read.is_ok_and(|value| value.as_deref() == Some("v")))
+    };
+    assert!(both(["A_ONE", "A_TWO"]).await);
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 2), ("GetSecretValue", 2)]));
+    assert!(both(["A_THREE", "A_FOUR"]).await);
+    assert_eq!(calls(&world), counts(&[("GetSecretValue", 2)]), "batches are left alone");
+    world.aws.clear_faults();
+    world.wait(400);
+    assert!(both(["A_ONE", "A_TWO"]).await);
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1)]), "and tried again");
+}
+
+#[tokio::test]
+async fn where_everything_fails_a_failed_batch_costs_one_more_read() {
+    let world = World::new().await;
+    world.aws.fault(Fault::error(500, "InternalServiceError"));
+    let service = world.deliver("production", json!({ "aws": { "maxAttempts": 1 } }));
+    let names: Vec<String> = (0..20).map(|i| format!("A_N{i}")).collect();
+    assert!(service.together(&names).await.into_iter().all(|read| read.is_err()));
+    assert_eq!(calls(&world), counts(&[("BatchGetSecretValue", 1), ("GetSecretValue", 1)]));
+}

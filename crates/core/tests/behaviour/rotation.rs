@@ -334,12 +334,19 @@ async fn two_callers_in_one_instance_share_a_rotation() {
 }
 
 #[tokio::test]
-async fn a_foreign_or_valueless_pending_version_is_no_obstacle() {
+async fn a_foreign_pending_version_keeps_its_label_while_somebody_may_be_busy_with_it() {
     let world = world().await;
     world.aws.put_staged(ID, "foreign", None, "AWSPENDING");
     let service = world.deliver("test", json!({}));
+    let report = rotate(&service).await;
+    assert_eq!((report.ending, live(&world).as_str()), (Ending::Failed, "old"));
+    assert!(report.error.as_ref().expect("why").to_string().contains("AWSPENDING for less than an hour"));
+    assert_eq!(labelled(&world, "AWSPENDING").as_deref(), Some("foreign"));
+    // An hour later nobody is.
+    world.aws.date(ID, secret::clock::Clock::system().unix_ms() / 1000 - 3700);
     assert_eq!(rotate(&service).await.ending, Ending::Finished);
     assert!(!["old", "foreign"].contains(&live(&world).as_str()));
+    assert!(world.heard.warnings().contains(&"ROTATION_TAKES_LABEL"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::json;
 use tcs_secret_delivery_core::metrics::read;
 
 use crate::support::redis_server::RedisServer;
-use crate::support::{Service, World, secret, until};
+use crate::support::{Service, World, outage, secret, until};
 
 const COPY: &str = "secret:A_B_production";
 
@@ -143,4 +143,51 @@ async fn a_lost_subscription_does_not_bring_an_older_version_back() {
     // Redis may be asked again, and has the version before.
     world.wait(2);
     assert_eq!(first.value("A_B").await, "two");
+}
+
+#[tokio::test]
+async fn a_drop_that_redis_did_not_take_is_told_again() {
+    for by_hand in [false, true] {
+        let (world, redis) = (World::new().await, RedisServer::start());
+        world.aws.put("A_B_production", "v");
+        let [first, second] = [0, 1].map(|_| world.deliver("production", redis.options(&json!({}))));
+        first.follow("A_B").await;
+        until("it is shared", || redis.has(COPY)).await;
+        second.follow("A_B").await;
+        world.clock.advance(Duration::from_millis(10));
+        redis.ask::<()>("CLIENT PAUSE 60000 WRITE");
+        if by_hand {
+            first.delivery.cache_invalidate(&secret("A_B")).await.expect_err("Redis takes no writes");
+        } else {
+            world.aws.mark_deleted("A_B_production");
+            assert_eq!(first.refresh("A_B").await.expect("an answer"), None);
+        }
+        // What waits on a closed connection is never run.
+        until("it gave up", || !redis.ask::<String>("CLIENT LIST").contains("cmd=eval")).await;
+        redis.ask::<()>("CLIENT UNPAUSE");
+        assert_eq!(second.hot("A_B").as_deref(), Some("v"), "it has not heard of it yet");
+        world.wait(2);
+        until("it heard of it", || second.hot("A_B").is_none()).await;
+        until("the shared copy is gone", || by_hand || !redis.has(COPY)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_dropped_unheard_answers_flagged_where_aws_and_redis_fail() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    world.aws.put("A_B_production", "v");
+    let service = world.deliver("production", redis.options(&json!({})));
+    service.follow("A_B").await;
+    until("it is shared", || redis.has(COPY)).await;
+    let stale = || read(&service.delivery.metrics().stale);
+    assert_eq!((service.value("A_B").await, stale()), ("v".into(), 0));
+    let memory = service.delivery.reads().cache().expect("a cache").memory();
+    let epoch = memory.epoch();
+    world.aws.fault(outage());
+    redis.ask::<i64>("CLIENT KILL TYPE pubsub");
+    until("it subscribed anew", || memory.epoch() != epoch).await;
+    redis.ask::<()>(&format!("DEL {COPY}"));
+    // The copy is within its TTL, but nobody can say that it was not dropped.
+    assert_eq!((service.value("A_B").await, stale()), ("v".into(), 1));
+    assert_eq!((service.value("A_B").await, stale()), ("v".into(), 2), "also at once, while AWS fails");
 }

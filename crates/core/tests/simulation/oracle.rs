@@ -27,9 +27,9 @@ struct Known {
     place: usize,
     /// From the first on, values must have been live at the second or later.
     floors: Vec<(u64, u64)>,
-    /// The same for what is not known for certain, because a message may be forged and Redis may not answer: flagged copies may be
-    /// older.
-    hints: Vec<(u64, u64)>,
+    /// The same for going back to an older version, which the third number is: a copy of a newer one answers until AWS says so
+    /// again (decision D19), flagged while it fails.
+    back: Vec<(u64, u64, usize)>,
     /// When AWS was asked, and when it said, that this identity is denied; nothing newer is known.
     denied: Option<(u64, u64)>,
     /// The newest question that AWS answered otherwise.
@@ -65,7 +65,6 @@ pub struct Begun {
     stood: u64,
     place: usize,
     floor: u64,
-    hinted: u64,
 }
 
 impl Oracle {
@@ -94,11 +93,8 @@ impl Oracle {
     /// A read begins; `stood`: how long the instance stood still so far.
     pub fn begin(&self, instance: usize, name: usize, now: u64, stood: u64) -> Begun {
         let known = &self.known[instance][name];
-        let newest = |floors: &[(u64, u64)]| {
-            floors.iter().filter(|(from, _)| *from < now).map(|(_, floor)| *floor).max().unwrap_or(0)
-        };
-        let (floor, hinted) = (newest(&known.floors), newest(&known.hints));
-        Begun { at: now, stood, place: known.place, floor, hinted }
+        let floors = known.floors.iter().filter(|(from, _)| *from < now).map(|(_, floor)| *floor);
+        Begun { at: now, stood, place: known.place, floor: floors.max().unwrap_or(0) }
     }
 
     /// A read, or a refresh, has ended.
@@ -134,37 +130,39 @@ impl Oracle {
         let known = &mut self.known[instance][name];
         known.place = known.place.max(place);
         if let Some((asked, told)) = known.denied
-            // It is known once the calls that were made together with it have ended.
-            && told + TIMEOUT_MS < begun.at
+            && told < begun.at
         {
             self.wrong(now, instance, name, &format!("{version} although AWS, asked at {asked}, denied it at {told}"));
         }
-        let floor = if found.stale { begun.floor } else { begun.floor.max(begun.hinted) };
-        if ended.saturating_add(lag + SLACK_MS) < floor {
+        if ended.saturating_add(lag + SLACK_MS) < begun.floor {
+            let floor = begun.floor;
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, after a drop at {floor}"));
         }
         let stale = if found.stale { self.setting.max_stale_ms } else { 0 };
-        let oldest = begun.at.saturating_sub(self.setting.ttl_ms + stale + DOUBT_MS + lag + SLACK_MS);
-        if ended < oldest && !self.just_thawed(instance, begun) {
+        let back = self.known[instance][name].back.iter().filter(|(from, before, version)| {
+            let until = if *version < number { from + DOUBT_MS } else { *from };
+            until < begun.at && !(found.stale && *version < number) && ended.saturating_add(lag + SLACK_MS) < *before
+        });
+        if let Some((_, before, to)) = back.max().copied() {
+            let what = format!("{version}, live until {ended}, after version {to} was heard to be live at {before}");
+            self.wrong(now, instance, name, &what);
+        }
+        let oldest = begun.at.saturating_sub(self.setting.ttl_ms + stale + lag + SLACK_MS);
+        if ended < oldest {
             let flagged = found.stale;
             self.wrong(now, instance, name, &format!("{version}, live until {ended}, is too old (stale: {flagged})"));
         }
         self.check_right((instance, name), begun, now, &version);
     }
 
-    fn just_thawed(&self, instance: usize, begun: Begun) -> bool {
-        self.thawed[instance] > 0 && begun.at < self.thawed[instance] + TIMEOUT_MS
-    }
-
-    /// The last check may have come a period before the first copy of another instance is used, and the next one comes within a
-    /// period after it. Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
+    /// Each process checks its own right within `accessCheckSeconds`, where AWS answers it.
     fn check_right(&mut self, (instance, name): (usize, usize), begun: Begun, now: u64, version: &str) {
         let Some(every) = self.setting.access_check_ms else { return };
         let known = &mut self.known[instance][name];
         let begin = known.used.filter(|(_, last)| last + every > begun.at).map_or(begun.at, |(begin, _)| begin);
         known.used = Some((begin, begun.at));
         if let Some(since) = known.truly_denied
-            && begun.at > since.max(self.disturbed[instance]).max(begin) + 2 * every + 2 * TIMEOUT_MS
+            && begun.at > since.max(self.disturbed[instance]).max(begin) + every + 2 * TIMEOUT_MS
         {
             self.wrong(now, instance, name, &format!("{version} although AWS denies it since {since}"));
         }
@@ -175,7 +173,7 @@ impl Oracle {
         self.judged += 1;
         let since = begun.at.saturating_sub(self.setting.negative_ttl_ms + 2 * TIMEOUT_MS + self.setting.lag_ms);
         let was_absent = (since..=now).step_by(1).any(|at| history.at(at).is_none());
-        if !was_absent && !self.just_thawed(instance, begun) {
+        if !was_absent {
             self.wrong(now, instance, name, "nothing, although there was a version all the time");
         }
     }
@@ -199,15 +197,20 @@ impl Oracle {
         let words: Vec<&str> = message.split(' ').collect();
         match words[..] {
             ["2", FORGER, ..] => {}
-            ["2", _, "drop", name, _] => {
+            ["2", _, "drop", name, _] | ["2", _, "drop", name, _, _] => {
                 let number = (0..self.setting.names).find(|number| secret_name(*number) == name);
-                if let Some(number) = number {
-                    self.known[instance][number].floors.push((effective, before));
+                let version = words.get(5).and_then(|version| version.rsplit('-').next()?.parse().ok());
+                match (number, version) {
+                    (Some(number), Some(version)) => {
+                        self.known[instance][number].back.push((effective, before, version))
+                    }
+                    (Some(number), None) => self.known[instance][number].floors.push((effective, before)),
+                    (None, _) => {}
                 }
             }
             ["2", _, "clear", _] => {
                 for known in &mut self.known[instance] {
-                    known.hints.push((effective, before));
+                    known.floors.push((effective, before));
                 }
             }
             _ => {}
@@ -220,9 +223,10 @@ impl Oracle {
         self.thawed[instance] = self.thawed[instance].max(until);
         self.excuse(instance, None, until + 5000);
         for known in &mut self.known[instance] {
-            for (effective, _) in known.floors.iter_mut().chain(&mut known.hints) {
+            let back = known.back.iter_mut().map(|(effective, ..)| effective);
+            for effective in known.floors.iter_mut().map(|(effective, _)| effective).chain(back) {
                 if *effective >= now {
-                    *effective = until + 2;
+                    *effective = (*effective).max(until + 2);
                 }
             }
         }

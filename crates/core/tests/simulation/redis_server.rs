@@ -24,7 +24,7 @@ pub struct Line {
     world: Arc<World>,
     pub instance: usize,
     pushes: Option<UnboundedSender<PushInfo>>,
-    subscribed: AtomicBool,
+    subscribed: Arc<AtomicBool>,
     /// Whether it is dead without a word.
     pub is_dead: AtomicBool,
     /// Commands are run in the order in which they were sent, and messages arrive in that in which they were published.
@@ -44,7 +44,7 @@ impl Server for Reached {
                 world: world.clone(),
                 instance,
                 pushes,
-                subscribed: false.into(),
+                subscribed: Arc::default(),
                 is_dead: false.into(),
                 next_run: 0.into(),
                 next_message: 0.into(),
@@ -57,7 +57,7 @@ impl Server for Reached {
 
 impl Connection for Line {
     fn ask(&self, commands: Vec<Cmd>) -> Answering<Vec<RedisResult<Value>>> {
-        let world = self.world.clone();
+        let (world, instance) = (self.world.clone(), self.instance);
         let (there, back) = (world.redis_latency(), world.redis_latency());
         let now = world.now();
         let run_at = (now + millis(there)).max(self.next_run.load(Ordering::Relaxed));
@@ -65,10 +65,12 @@ impl Connection for Line {
         let (answer, answered) = oneshot::channel();
         let is_dead = self.is_dead.load(Ordering::Relaxed);
         if commands.iter().any(|command| words(command)[0] == b"SUBSCRIBE") && !is_dead && !world.redis_is_down() {
-            self.subscribed.store(true, Ordering::Relaxed);
             world.state.lock().oracle.excuse(self.instance, None, now + 5000);
+            let subscribed = self.subscribed.clone();
             return Box::pin(async move {
                 sleep(there + back).await;
+                // What is published before the answer comes after it, and says nothing that the subscription itself does not.
+                subscribed.store(true, Ordering::Relaxed);
                 Ok(vec![Ok(Value::Nil)])
             });
         }
@@ -80,7 +82,7 @@ impl Connection for Line {
             } else if world.redis_is_down() {
                 Some(Err(broken()))
             } else {
-                Some(Ok(run(&world, &commands, now)))
+                Some(Ok(run(&world, instance, &commands, now)))
             };
             sleep(back).await;
             if let Some(ran) = ran {
@@ -95,7 +97,7 @@ impl Connection for Line {
     }
 }
 
-fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value>> {
+fn run(world: &Arc<World>, instance: usize, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value>> {
     let (now, mut published) = (world.redis_now(), Published::new());
     let answers = {
         let mut state = world.state.lock();
@@ -118,7 +120,7 @@ fn run(world: &Arc<World>, commands: &[Cmd], sent: u64) -> Vec<RedisResult<Value
         ran.collect()
     };
     for (channel, message) in published {
-        world.publish(&channel, &message, world.now() - sent);
+        world.publish(&channel, &message, world.now() - sent, Some(instance));
     }
     answers
 }
@@ -136,7 +138,7 @@ fn shared(state: &mut State, now: u64, words: &[Vec<u8>]) -> Option<(i64, i64)> 
 
 impl Line {
     /// Sends a message to the instance, if it listens.
-    pub fn tell(self: &Arc<Self>, channel: &[u8], message: &[u8], took: u64) {
+    pub fn tell(self: &Arc<Self>, channel: &[u8], message: &[u8], took: u64, from: Option<usize>) {
         let Some(pushes) = self.pushes.clone() else { return };
         if !self.subscribed.load(Ordering::Relaxed) || self.is_dead.load(Ordering::Relaxed) {
             return;
@@ -153,7 +155,7 @@ impl Line {
                 return;
             }
             if pushes.send(PushInfo { kind: PushKind::Message, data }).is_ok() {
-                world.heard(line.instance, &text, took);
+                world.heard(line.instance, &text, took, from);
             }
         });
     }

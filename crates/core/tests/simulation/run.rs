@@ -233,8 +233,7 @@ impl Course {
             }
             let Some(cache) = reads.cache() else { return };
             let done = if let Some(asked) = &asked {
-                reads.forget(asked);
-                cache.invalidate(asked).await
+                reads.invalidate(asked).await
             } else {
                 reads.forget_all();
                 cache.clear().await
@@ -343,9 +342,14 @@ fn judge(world: &World, (instance, name): (usize, usize), begun: Begun, answer: 
     let got = told(answer);
     state.trace.add(now, format_args!("{what} of {name} by {instance} gives {got} {origin} {stale} {begun:?}"));
     match answer {
-        Ok(Some(found)) => state.oracle.value((instance, name), begun, now, found, &state.secrets[name]),
+        Ok(Some(found)) => {
+            // The call that the read waited for may outlive it.
+            if stale {
+                state.oracle.excuse(instance, Some(name), now + TIMEOUT_MS);
+            }
+            state.oracle.value((instance, name), begun, now, found, &state.secrets[name]);
+        }
         Ok(None) => state.oracle.absent((instance, name), begun, now, &state.secrets[name]),
-        // The call that the read waited for may outlive it.
         Err(_) => state.oracle.excuse(instance, Some(name), now + TIMEOUT_MS),
     }
 }
@@ -375,5 +379,5 @@ fn forge(world: &Arc<World>, name: usize, kind: u8) {
         3 => format!("1 {FORGER} drop {name} v-forged"),
         _ => format!("2 {FORGER} drop"),
     };
-    world.publish(format!("sim:events:{ENVIRONMENT}").as_bytes(), message.as_bytes(), 0);
+    world.publish(format!("sim:events:{ENVIRONMENT}").as_bytes(), message.as_bytes(), 0, None);
 }

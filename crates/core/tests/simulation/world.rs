@@ -219,8 +219,8 @@ impl World {
         if state.healed { 1 } else { state.rng.u64(0..=self.setting.message_delay_ms) }
     }
 
-    /// Sends a message to every subscriber. `took`: how long the command took to the server.
-    pub fn publish(&self, channel: &[u8], message: &[u8], took: u64) {
+    /// Sends a message to every subscriber. `took`: how long the command of instance `from` took to the server.
+    pub fn publish(&self, channel: &[u8], message: &[u8], took: u64, from: Option<usize>) {
         self.note(format_args!("published {}", String::from_utf8_lossy(message)));
         let lines: Vec<_> = {
             let mut state = self.state.lock();
@@ -228,15 +228,16 @@ impl World {
             state.lines.iter().filter_map(Weak::upgrade).collect()
         };
         for line in lines {
-            line.tell(channel, message, took);
+            line.tell(channel, message, took, from);
         }
     }
 
     /// A message arrived at an instance, which follows once it runs.
-    pub fn heard(&self, instance: usize, message: &[u8], took: u64) {
+    pub fn heard(&self, instance: usize, message: &[u8], took: u64, from: Option<usize>) {
         let now = self.now();
-        // A message is a hint: what it says is known once the instance has looked into Redis, with at most four commands.
-        let effective = now.max(self.gates[instance].closed_until()) + 1000;
+        // It binds from then on, whether Redis confirms it or does not answer.
+        let closed = self.gates[instance].closed_until();
+        let effective = if closed > now { closed + 2 } else { now };
         let message = String::from_utf8_lossy(message).into_owned();
         self.note(format_args!("{instance} hears {message}"));
         // The time in the message, by the true clock, when the instance that dropped it sent the command.
@@ -245,8 +246,11 @@ impl World {
             ms.saturating_add_signed(-self.setting.redis_skew_ms).saturating_sub(EPOCH_MS).saturating_sub(took)
         });
         let mut state = self.state.lock();
-        state.oracle.excuse(instance, None, effective + 5000);
-        state.oracle.heard(instance, &message, before, effective);
+        state.oracle.excuse(instance, None, effective + 6000);
+        // It knows better what it said itself.
+        if from != Some(instance) {
+            state.oracle.heard(instance, &message, before, effective);
+        }
     }
 
     /// The instance's connections, or all of them.

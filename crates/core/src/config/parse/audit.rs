@@ -95,12 +95,13 @@ pub(super) fn audit(
         is_each,
         is_guest,
         actor: actor(program, ambient),
+        waivers: Vec::new(),
     }))
 }
 
-/// Where the log is if nobody says so. Tests leave nothing in the working directory.
-fn default_file(environment: Environment, ambient: &Ambient) -> PathBuf {
-    if environment != Environment::Test {
+/// Where the log is if nobody says so, below the working directory of `ambient`. Tests leave nothing there.
+pub fn default_file(environment: Environment, ambient: &Ambient) -> PathBuf {
+    if environment.base() != Environment::Test {
         return ambient.working_directory.join(DEFAULT_FILE);
     }
     let of = format!("{} {}", ambient.working_directory.display(), ambient.variable("HOME").unwrap_or_default());

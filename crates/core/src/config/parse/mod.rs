@@ -1,9 +1,10 @@
 //! Turns options into a [`Config`], with one function for each section.
 
 mod alerts;
-mod audit;
+pub mod audit;
 mod aws;
 mod cache;
+mod compliance;
 mod environment;
 mod migration;
 mod role;
@@ -40,6 +41,10 @@ const TOP: &[&str] = &[
     "alerts",
     "audit",
     "logLevel",
+    "compliance",
+    "monitoring",
+    "encryption",
+    "alerting",
 ];
 
 pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> {
@@ -49,7 +54,15 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     };
     let mut top = Field::new("options", options).section()?;
     let (environments, environment) = environment::environment(&mut top, ambient)?;
-    let preset = environment.preset();
+    let mut preset = environment.preset();
+    let compliance = compliance::settings(&mut top, &preset)?;
+    if compliance.is_watched {
+        preset.compliance = Some(compliance::PROFILE);
+    }
+    preset.monitoring = top.read("monitoring", Field::bool)?.unwrap_or(preset.monitoring);
+    preset.encryption_required = top.read("encryption", Field::bool)?.unwrap_or(preset.encryption_required);
+    let alerting = top.read("alerting", Field::bool)?;
+    preset.alerting = alerting.unwrap_or(preset.alerting);
     let declared = tools::declared(&mut top, &environments)?;
     let trust = Arc::new(Trust::new(aws::bundle(ambient, "NODE_EXTRA_CA_CERTS")));
     let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient, &trust)?;
@@ -60,8 +73,10 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let migration = migration::migration(&mut top)?;
     let rotation = rotation::rotation(&mut top, &preset)?;
     let events = rotation::events(&mut top)?;
-    let alerts = alerts::alerts(&mut top, &preset)?;
+    let alerts = alerts::alerts(&mut top, &preset)?.filter(|_| alerting != Some(false));
     let audit = audit::audit(&mut top, environment, &preset, ambient)?;
+    let label = audit.as_ref().map(|audit| audit.label.clone()).filter(|label| !label.is_empty());
+    let service = ambient.variable("OTEL_SERVICE_NAME").map(str::to_owned).or(label);
     let levels = [
         ("warn", LevelFilter::WARN),
         ("info", LevelFilter::INFO),
@@ -70,7 +85,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     ];
     let log_level = top.read("logLevel", |field| field.one_of(&levels))?.unwrap_or(LevelFilter::WARN);
     top.finish(TOP)?;
-    Ok(Config {
+    let config = Config {
         environment,
         environments,
         preset,
@@ -87,7 +102,10 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
         audit,
         log_level,
         trust,
-    })
+        service,
+        compliance: Arc::default(),
+    };
+    compliance::judged(config, compliance)
 }
 
 fn env_file(top: &mut Section, environment: Environment, ambient: &Ambient) -> Result<Option<EnvFileSettings>> {

@@ -1,5 +1,6 @@
 //! `options.rotation` and `options.events`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use url::Url;
@@ -13,6 +14,7 @@ use crate::rotation::hooks::Hook;
 use crate::rotation::policy::{PasswordRules, Policies, Policy, TimeOfDay};
 use secret::environment::Preset;
 use secret::error::{Result, SecretError};
+use secret::name::SecretName;
 
 const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
 const DEFAULT_JITTER_SECONDS: u32 = 300;
@@ -21,7 +23,10 @@ const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
 pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSettings> {
     let mut section = sub_section(top, "rotation")?;
-    let mut policies = Policies::documented(preset);
+    let manual: (&str, Option<u32>) = ("manual", None);
+    let interval = section.read("interval", |f| f.one_of(&[manual, ("weekly", Some(7)), ("bi-weekly", Some(14))]))?;
+    let rotation_interval_days = interval.unwrap_or(preset.rotation_interval_days);
+    let mut policies = Policies::documented(&Preset { rotation_interval_days, ..*preset });
     if let Some(field) = section.take("policies") {
         for field in field.list()? {
             let path = field.path().to_owned();
@@ -35,14 +40,24 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSet
     }
     // JavaScript keeps the functions and passes only their names.
     let choices = Hook::ALL.map(|hook| (hook.as_str(), hook));
-    let hooks = section.read("hooks", |field| field.list()?.into_iter().map(|item| item.one_of(&choices)).collect())?;
+    let hooks_in = |field: Field| field.list()?.into_iter().map(|item| item.one_of(&choices)).collect();
+    let hooks = section.read("hooks", hooks_in)?;
+    let hooks_of = section.read("hooksOf", |field| {
+        let own = field.section()?.entries().map(|(name, field)| {
+            let path = field.path().to_owned();
+            let name = SecretName::new(&name).map_err(|_| SecretError::config(&path, "is not the name of a secret"))?;
+            Ok((name.as_str().to_owned(), hooks_in(field)?))
+        });
+        own.collect::<Result<HashMap<_, Vec<_>>>>()
+    })?;
     let hook_timeout = section.read("hookTimeoutMs", |f| f.integer(1..=900_000))?.unwrap_or(DEFAULT_HOOK_TIMEOUT_MS);
     let jitter = section.read("jitterSeconds", |f| f.integer(0..=86_400))?.unwrap_or(DEFAULT_JITTER_SECONDS);
     let generator = section.read("generator", |f| f.one_of(&[("local", false), ("aws", true)]))?;
-    section.finish(&["policies", "hooks", "hookTimeoutMs", "jitterSeconds", "generator"])?;
+    section.finish(&["interval", "policies", "hooks", "hooksOf", "hookTimeoutMs", "jitterSeconds", "generator"])?;
     Ok(RotationSettings {
         policies,
         hooks: hooks.unwrap_or_default(),
+        hooks_of: hooks_of.unwrap_or_default(),
         hook_timeout: Duration::from_millis(u64::from(hook_timeout)),
         jitter: Duration::from_secs(u64::from(jitter)),
         generate_in_aws: generator.unwrap_or(false),

@@ -133,7 +133,7 @@ impl TestHooks {
 }
 
 impl Hooks for TestHooks {
-    fn has(&self, hook: Hook) -> bool {
+    fn has(&self, hook: Hook, _: &str) -> bool {
         self.find(hook).is_some()
     }
 

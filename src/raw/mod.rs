@@ -1,17 +1,23 @@
 //! The only file with `unsafe` of its own: raw Node-API where the generated glue costs more than the work.
 //!
 //! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
-//! - [`SecretText`]: a secret becomes a JavaScript string straight from its wiped-on-drop buffer, without a `String` in
+//! - [`SecretText`]: a secret becomes a JavaScript string over its wiped-on-drop buffer (`strings`), without a `String` in
 //! - [`Hop`]: calls JavaScript from other threads, and lets pending operations, and nothing else, hold the event loop.
 //!
 //! Every callback runs on the thread of its own environment, as Node-API requires. No callback can unwind into C: they
 //! call nothing that panics, and the outermost one is guarded.
 
+mod redacting;
+mod strings;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, Weak};
 
+use cache::entry::{Entry, Hold};
 use delivery_core::delivery::HotPath;
 use napi::bindgen_prelude::{
     FromNapiValue, JsObjectValue, JsValue, Object, Result, ToNapiValue, TypeName, Unknown, ValidateNapiValue,
@@ -22,46 +28,123 @@ use secret::error::SecretError;
 use secret::name::{MAX_NAME, MAX_PART, SecretName};
 use secret::value::SecretValue;
 
+pub use redacting::{Redacting, Redactor};
+pub use strings::Slots;
+
 /// Room for the longest name, one more UTF-8 character and the NUL that Node-API writes. Node-API cuts what does not
 /// fit without saying so; with this room anything cut is recognisably longer than any valid name.
 const ROOM: usize = 5;
 
-/// Becomes a JavaScript function `(tool, type)` or `(name)` that returns the fresh cached value. Where there is none it
-/// returns the secret's name in an array, so that the read that follows need not build it again; `undefined` when the
-/// arguments name no secret.
-pub struct CachedReader(pub Arc<HotPath>);
+/// Becomes a JavaScript function `(tool, type)`, `(name)` or `(id)` that returns the number under which JavaScript holds the
+/// fresh cached value, and the first time both in an array. With a text it returns in an array that number, the value the
+/// first time, and the id with which the name need not be built again. Where there is no such value it returns the secret's
+/// name in an array; `undefined` when the arguments name no secret.
+pub struct CachedReader {
+    pub hot: Arc<HotPath>,
+    pub strings: Arc<Strings>,
+    pub ids: Ids,
+}
+
+/// The names that have ids: those that were found in memory. Used on JavaScript's thread only.
+#[derive(Default)]
+pub struct Ids {
+    names: RefCell<Vec<Box<str>>>,
+    by_name: RefCell<HashMap<Box<str>, u32>>,
+}
+
+impl Ids {
+    /// `None` once there are too many.
+    fn of(&self, name: &str) -> Option<u32> {
+        const MOST: usize = 100_000;
+        if let Some(id) = self.by_name.borrow().get(name) {
+            return Some(*id);
+        }
+        let mut names = self.names.borrow_mut();
+        let id = u32::try_from(names.len()).ok().filter(|_| names.len() < MOST)?;
+        names.push(name.into());
+        self.by_name.borrow_mut().insert(name.into(), id);
+        Some(id)
+    }
+}
+
+/// The strings that JavaScript holds.
+pub struct Strings {
+    pub slots: Arc<Slots>,
+    /// Tells JavaScript to let go of one.
+    pub let_go: Arc<dyn Fn(u32) + Send + Sync>,
+}
+
+impl Strings {
+    /// The number of the string of `entry`, or, the first time, the number and the string.
+    ///
+    /// # Safety
+    /// `env` must be current.
+    unsafe fn held(&self, env: sys::napi_env, entry: &Entry) -> Result<sys::napi_value> {
+        let mut number = ptr::null_mut();
+        if let Some(hold) = entry.hold() {
+            // SAFETY: `env` is current.
+            check(unsafe { sys::napi_create_uint32(env, hold.number(), &raw mut number) })?;
+            return Ok(number);
+        }
+        // SAFETY: `env` is current.
+        let string = unsafe { strings::text(env, &entry.value) }?;
+        let slot = self.slots.take();
+        entry.held_as(Hold::new(slot, self.let_go.clone()));
+        let mut both = ptr::null_mut();
+        // SAFETY: `env` is current, and so are the values.
+        unsafe {
+            check(sys::napi_create_uint32(env, slot, &raw mut number))?;
+            check(sys::napi_create_array_with_length(env, 2, &raw mut both))?;
+            check(sys::napi_set_element(env, both, 0, number))?;
+            check(sys::napi_set_element(env, both, 1, string))?;
+        }
+        Ok(both)
+    }
+}
+
+impl CachedReader {
+    /// What [`Strings::held`] gives, the value or `undefined`, and the id of `name`, where it has one.
+    ///
+    /// # Safety
+    /// `env` must be current.
+    unsafe fn with_id(&self, env: sys::napi_env, entry: &Entry, name: &str) -> Result<sys::napi_value> {
+        let (mut all, mut value, mut is_array) = (ptr::null_mut(), ptr::null_mut(), false);
+        // SAFETY: `env` is current, and so are the values.
+        unsafe {
+            let mut held = self.strings.held(env, entry)?;
+            check(sys::napi_is_array(env, held, &raw mut is_array))?;
+            check(sys::napi_get_undefined(env, &raw mut value))?;
+            let mut id = value;
+            if is_array {
+                let both = held;
+                check(sys::napi_get_element(env, both, 0, &raw mut held))?;
+                check(sys::napi_get_element(env, both, 1, &raw mut value))?;
+            }
+            if let Some(number) = self.ids.of(name) {
+                check(sys::napi_create_uint32(env, number, &raw mut id))?;
+            }
+            check(sys::napi_create_array_with_length(env, 3, &raw mut all))?;
+            for (at, one) in (0..).zip([held, value, id]) {
+                check(sys::napi_set_element(env, all, at, one))?;
+            }
+        }
+        Ok(all)
+    }
+}
 
 impl ToNapiValue for CachedReader {
     /// # Safety
     /// `env` must be the current environment.
     unsafe fn to_napi_value(env: sys::napi_env, reader: Self) -> Result<sys::napi_value> {
-        const NAME: &str = "readCached";
-        let data = Arc::into_raw(reader.0).cast_mut().cast::<c_void>();
-        let mut function = ptr::null_mut();
-        // SAFETY: `env` is current; `data` stays valid until the finalizer takes the reference back.
-        let status = unsafe {
-            sys::napi_create_function(
-                env,
-                NAME.as_ptr().cast(),
-                NAME.len().cast_signed(),
-                Some(read_cached),
-                data,
-                &raw mut function,
-            )
-        };
-        check(status)?;
-        // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment
-        // ends.
-        check(unsafe {
-            sys::napi_add_finalizer(env, function, data, Some(drop_reader), ptr::null_mut(), ptr::null_mut())
-        })?;
-        Ok(function)
+        let data = Box::into_raw(Box::new(reader)).cast::<c_void>();
+        // SAFETY: `env` is current; the finalizer takes `data` back.
+        unsafe { make_function(env, "readCached", read_cached, data, drop_reader) }
     }
 }
 
 unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `data` is the reference that `to_napi_value` gave away, returned exactly once.
-    drop(unsafe { Arc::from_raw(data.cast_const().cast::<HotPath>()) });
+    // SAFETY: `data` is the reader that `to_napi_value` gave away, returned exactly once.
+    drop(unsafe { Box::from_raw(data.cast::<CachedReader>()) });
 }
 
 unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -81,8 +164,14 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     if status != sys::Status::napi_ok || data.is_null() {
         return None;
     }
-    // SAFETY: `data` is the `HotPath` of this function, alive as long as the function.
-    let hot = unsafe { &*data.cast_const().cast::<HotPath>() };
+    // SAFETY: `data` is the reader of this function, alive as long as the function.
+    let reader = unsafe { &*data.cast_const().cast::<CachedReader>() };
+    let mut id = 0u32;
+    // SAFETY: `env` is current; what is no number is refused.
+    if count == 1 && unsafe { sys::napi_get_value_uint32(env, arguments[0], &raw mut id) } == sys::Status::napi_ok {
+        // SAFETY: `env` is current.
+        return unsafe { read_by_id(env, reader, id) };
+    }
     let mut buffer = [0u8; MAX_NAME + ROOM];
     let (length, at) = if count < 2 {
         // SAFETY: `buffer` is as long as said.
@@ -98,9 +187,9 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
         (length, Some(tool))
     };
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
-    if let Some(entry) = hot.read(name) {
+    if let Some(entry) = reader.hot.read(name) {
         // SAFETY: `env` is current.
-        return unsafe { text(env, &entry.value) }.ok();
+        return unsafe { reader.with_id(env, &entry, name) }.ok();
     }
     let valid = match at {
         Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
@@ -108,6 +197,19 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     };
     // SAFETY: `env` is current.
     unsafe { ToNapiValue::to_napi_value(env, vec![valid.ok()?.as_str()]) }.ok()
+}
+
+/// # Safety
+/// `env` must be current.
+unsafe fn read_by_id(env: sys::napi_env, reader: &CachedReader, id: u32) -> Option<sys::napi_value> {
+    let names = reader.ids.names.borrow();
+    let name = names.get(id as usize)?;
+    match reader.hot.read(name) {
+        // SAFETY: `env` is current.
+        Some(entry) => unsafe { reader.strings.held(env, &entry) }.ok(),
+        // SAFETY: `env` is current.
+        None => unsafe { ToNapiValue::to_napi_value(env, vec![&**name]) }.ok(),
+    }
 }
 
 /// The names of a turn's reads, each valid or with the error that it rejects with.
@@ -175,7 +277,47 @@ impl ToNapiValue for SecretText {
     /// `env` must be the current environment.
     unsafe fn to_napi_value(env: sys::napi_env, secret: Self) -> Result<sys::napi_value> {
         // SAFETY: `env` is current.
-        unsafe { text(env, &secret.0) }
+        unsafe { strings::text(env, &secret.0) }
+    }
+}
+
+/// Copies in memory, on their way to JavaScript as a list: of each the number under which it is held, or both.
+pub struct HeldList(pub Vec<Arc<Entry>>, pub Arc<Strings>);
+
+impl ToNapiValue for HeldList {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, list: Self) -> Result<sys::napi_value> {
+        let mut array = ptr::null_mut();
+        // SAFETY: `env` is current.
+        check(unsafe { sys::napi_create_array_with_length(env, list.0.len(), &raw mut array) })?;
+        for (at, entry) in (0..).zip(&list.0) {
+            // SAFETY: `env` is current, and so are the values.
+            unsafe { check(sys::napi_set_element(env, array, at, list.1.held(env, entry)?))? };
+        }
+        Ok(array)
+    }
+}
+
+/// The bytes of a secret on their way to JavaScript, as a `Uint8Array` with a buffer of its own.
+pub struct SecretBytes(pub Vec<u8>);
+
+impl ToNapiValue for SecretBytes {
+    /// # Safety
+    /// `env` must be the current environment.
+    unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
+        let length = bytes.0.len();
+        let (mut start, mut buffer, mut array) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is current.
+        check(unsafe { sys::napi_create_arraybuffer(env, length, &raw mut start, &raw mut buffer) })?;
+        if length > 0 {
+            // SAFETY: the new buffer has room for `length` bytes, and nobody else knows it yet.
+            unsafe { ptr::copy_nonoverlapping(bytes.0.as_ptr(), start.cast::<u8>(), length) };
+        }
+        let kind = sys::TypedarrayType::uint8_array;
+        // SAFETY: `buffer` is an array buffer of this length.
+        check(unsafe { sys::napi_create_typedarray(env, kind, length, buffer, 0, &raw mut array) })?;
+        Ok(array)
     }
 }
 
@@ -186,34 +328,62 @@ impl ToNapiValue for SecretMap {
     /// # Safety
     /// `env` must be the current environment.
     unsafe fn to_napi_value(env: sys::napi_env, map: Self) -> Result<sys::napi_value> {
-        let current = Env::from_raw(env);
-        let mut object = Object::new(&current)?;
-        for (name, value) in map.0 {
-            object.set(name, SecretText(value))?;
-        }
+        let mut object = ptr::null_mut();
         // SAFETY: `env` is current.
-        unsafe { ToNapiValue::to_napi_value(env, object) }
+        check(unsafe { sys::napi_create_object(env, &raw mut object) })?;
+        for (name, value) in map.0 {
+            let mut key = ptr::null_mut();
+            // SAFETY: `env` is current; the name outlives the call, and `value` is a value of `env`. The property is defined
+            // and not assigned: a field named `__proto__` would otherwise be lost.
+            unsafe {
+                let length = name.len().cast_signed();
+                check(sys::napi_create_string_utf8(env, name.as_ptr().cast(), length, &raw mut key))?;
+                let property = sys::napi_property_descriptor {
+                    utf8name: ptr::null(),
+                    name: key,
+                    method: None,
+                    getter: None,
+                    setter: None,
+                    value: text(env, &value)?,
+                    attributes: sys::PropertyAttributes::writable
+                        | sys::PropertyAttributes::enumerable
+                        | sys::PropertyAttributes::configurable,
+                    data: ptr::null_mut(),
+                };
+                check(sys::napi_define_properties(env, object, 1, &raw const property))?;
+            }
+        }
+        Ok(object)
     }
 }
 
+/// A JavaScript function over `data`, which `drop_data` takes back once.
+///
 /// # Safety
-/// `env` must be current.
-unsafe fn text(env: sys::napi_env, value: &SecretValue) -> Result<sys::napi_value> {
-    #[expect(clippy::disallowed_methods, reason = "EXPOSE: the value is what JavaScript asked for; V8 copies it")]
-    let plain = value.expose();
-    let (start, length) = (plain.as_ptr().cast(), plain.len().cast_signed());
-    let mut string = ptr::null_mut();
-    // SAFETY: `start` and `length` describe `plain`, which outlives the call. ASCII is Latin-1, which V8 takes over
-    // twice as fast as UTF-8.
+/// `env` must be current, and `data` what both callbacks take it for.
+unsafe fn make_function(
+    env: sys::napi_env,
+    name: &str,
+    callback: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+    data: *mut c_void,
+    drop_data: unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void),
+) -> Result<sys::napi_value> {
+    let mut function = ptr::null_mut();
+    // SAFETY: `env` is current; `data` stays valid until the finalizer takes it back.
     let status = unsafe {
-        if value.is_ascii() {
-            sys::napi_create_string_latin1(env, start, length, &raw mut string)
-        } else {
-            sys::napi_create_string_utf8(env, start, length, &raw mut string)
-        }
+        sys::napi_create_function(
+            env,
+            name.as_ptr().cast(),
+            name.len().cast_signed(),
+            Some(callback),
+            data,
+            &raw mut function,
+        )
     };
     check(status)?;
-    Ok(string)
+    // SAFETY: the function object was just made; the finalizer runs once, when it is collected or the environment ends.
+    check(unsafe { sys::napi_add_finalizer(env, function, data, Some(drop_data), ptr::null_mut(), ptr::null_mut()) })?;
+    Ok(function)
 }
 
 /// Calls a JavaScript function from any thread, with what `make` gives on JavaScript's. Weak: by itself it does not

@@ -1,0 +1,183 @@
+'use strict'
+
+// `audit compare`: CloudTrail's reads against the logs of all instances, with strangers planted by the generator.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const zlib = require('node:zlib')
+const { event, generate } = require('../../tools/cloudtrail/generate')
+const { Cli } = require('../support/cli')
+const { temporaryDirectory } = require('../support/files')
+
+const directory = temporaryDirectory('tcs-compare-')
+const cli = new Cli(directory, { TCS_ENVIRONMENT: 'production' })
+const made = generate(directory, { events: 30_000, strangers: 40, others: 5, unseen: 4, perFile: 4_000 })
+const own = 'arn:aws:sts::111122223333:assumed-role/orders-reader/instance-0'
+const request = (/** @type {string} */ end) => `11111111-2222-4333-a444-${end.padStart(12, '0')}`
+
+beforeAll(() => {
+  const tools = Object.fromEntries(made.names.map((name) => [name.split('_')[0], { secrets: { token: {} } }]))
+  fs.writeFileSync(path.join(directory, 'tcs-secrets.config.json'), JSON.stringify({ tools }))
+})
+afterAll(() => fs.rmSync(directory, { recursive: true }))
+
+/** @param {string[]} args */
+async function compared(...args) {
+  const { status, stdout } = await cli.run(['audit', 'compare', ...args, '--json'])
+  return { status, ...JSON.parse(stdout) }
+}
+
+/** Writes a file of a trail. @param {string} name @param {object[]} Records */
+function trail(name, Records) {
+  const file = path.join(directory, name)
+  const text = JSON.stringify({ Records })
+  fs.writeFileSync(file, name.endsWith('.gz') ? zlib.gzipSync(text) : text)
+  return file
+}
+
+/** Writes a log of one record for each of these. @param {string} name @param {{ request: string, secret: string, time?: number }[]} calls */
+function log(name, calls) {
+  const file = path.join(directory, name)
+  const lines = calls.map(({ request, secret, time = Date.UTC(2026, 0, 10) }, at) =>
+    JSON.stringify({
+      seq: at + 1,
+      time: new Date(time).toISOString(),
+      instance: 'a',
+      event: 'access',
+      secret,
+      outcome: 'ok',
+      request,
+    }),
+  )
+  fs.writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
+  return file
+}
+
+const read = (/** @type {string} */ end, /** @type {Partial<Parameters<typeof event>[0]>} */ more = {}) =>
+  event({
+    name: 'GetSecretValue',
+    time: Date.UTC(2026, 0, 10),
+    session: own,
+    request: request(end),
+    id: `id-${end}`,
+    secret: 'TOOL1_TOKEN',
+    ...more,
+  })
+
+test('exactly the planted strangers are found, whoever they pose as, and every other difference', async () => {
+  const out = path.join(directory, 'found.jsonl')
+  const found = await compared(...made.logs, '--cloudtrail', made.trail, '--out', out, '--grace', '0')
+  const listed = fs
+    .readFileSync(out, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const of = (/** @type {string} */ kind) => listed.filter((one) => one.kind === kind)
+  expect(
+    of('stranger')
+      .map(({ eventId }) => eventId)
+      .sort(),
+  ).toEqual([...made.planted.strangers].sort())
+  expect(
+    of('other')
+      .map(({ eventId }) => eventId)
+      .sort(),
+  ).toEqual([...made.planted.others].sort())
+  expect(
+    of('unseen')
+      .map((one) => one.request)
+      .sort(),
+  ).toEqual([...made.planted.unseen].sort())
+  expect(found).toMatchObject({
+    status: 1,
+    strangers: { count: 40 },
+    others: { count: 5 },
+    unseen: { count: 4 },
+    problems: [],
+  })
+  expect(found.roles).toEqual(['arn:aws:iam::111122223333:role/orders-reader'])
+  expect(found.strangers.items[0]).toMatchObject({ address: '203.0.113.66', agent: 'aws-cli/2.31.0' })
+})
+
+test('a folder of logs is the same as its logs, and others may be allowed', async () => {
+  const found = await compared(directory, '--cloudtrail', made.trail, '--allow', 'Terraform', '--grace', '0')
+  expect(found).toMatchObject({ strangers: { count: 40 }, others: { count: 0 } })
+})
+
+test('a log that lacks an instance shows its reads as strangers', async () => {
+  const found = await compared(...made.logs.slice(1), '--cloudtrail', made.trail)
+  expect(found.strangers.count).toBeGreaterThan(1_000)
+})
+
+test('nothing to say is exit code 0', async () => {
+  const logs = log('clean.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const found = await compared(logs, '--cloudtrail', trail('clean.json', [read('1')]))
+  expect(found).toMatchObject({ status: 0, matched: 1, strangers: { count: 0 }, unseen: { count: 0 } })
+})
+
+test('files that repeat each other, unpacked and packed, count once', async () => {
+  const logs = log('twice.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const places = [trail('a.json', [read('1'), read('2')]), trail('b.json.gz', [read('2'), read('1')])]
+  const found = await compared(logs, '--cloudtrail', ...places)
+  expect(found).toMatchObject({ status: 1, events: 4, repeated: 2, matched: 1, strangers: { count: 1 } })
+})
+
+test('what is refused or fails delivered nothing', async () => {
+  const logs = log('refused.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const place = trail('refused.json', [
+    read('1'),
+    { ...read('2'), errorCode: 'AccessDenied' },
+    { ...read('3', { secret: 'TCS_SECRET_DELIVERY_HEALTH_PROBE' }), errorCode: 'ResourceNotFoundException' },
+  ])
+  const found = await compared(logs, '--cloudtrail', place)
+  expect(found).toMatchObject({ status: 0, failed: 1, refusals: { count: 1 }, strangers: { count: 0 } })
+})
+
+test('the output of lookup-events and events of one a line are read as well', async () => {
+  const logs = log(
+    'forms.jsonl',
+    [1, 2].map((one) => ({ request: request(String(one)), secret: 'TOOL1_TOKEN' })),
+  )
+  const lookup = path.join(directory, 'lookup.json')
+  fs.writeFileSync(
+    lookup,
+    JSON.stringify({ Events: [{ EventName: 'GetSecretValue', CloudTrailEvent: JSON.stringify(read('1')) }] }, null, 2),
+  )
+  const lines = path.join(directory, 'lines.jsonl')
+  fs.writeFileSync(lines, `${JSON.stringify({ ...read('2'), userAgent: 'quoted "}]{" \\' })}\n`)
+  expect(await compared(logs, '--cloudtrail', lookup, lines)).toMatchObject({ status: 0, matched: 2 })
+})
+
+test.each([
+  ['cut', (/** @type {Buffer} */ text) => text.subarray(0, text.length - 200), 'it is cut'],
+  ['cut while packed', (/** @type {Buffer} */ text) => zlib.gzipSync(text).subarray(0, -20), 'cut or damaged'],
+  ['foreign', () => Buffer.from('{"a": [1, 2, {"b": "c"}]}'), 'no events of CloudTrail'],
+  ['no JSON', () => Buffer.from('%PDF-1.7 ]]]} nothing'), 'no JSON'],
+])('a file that is %s is named, and what is in it counts', async (name, made, problem) => {
+  const logs = log('bad.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const file = path.join(directory, `${name}.json`)
+  fs.writeFileSync(file, made(Buffer.from(JSON.stringify({ Records: [read('1'), read('2'), read('3')] }))))
+  const found = await compared(logs, '--cloudtrail', file)
+  expect(found.problems).toEqual([{ file, problem: expect.stringContaining(problem) }])
+  expect(found.status).toBe(4)
+})
+
+test('a place or a log that does not exist is an error', async () => {
+  const logs = log('there.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  expect(await compared(logs, '--cloudtrail', 'nowhere')).toMatchObject({ status: 4, error: { code: 'FILE_NOT_READ' } })
+  expect(await compared('nowhere.jsonl', '--cloudtrail', made.trail)).toMatchObject({
+    status: 4,
+    error: { code: 'FILE_NOT_READ' },
+  })
+  expect((await cli.run('audit compare')).status).toBe(2)
+})
+
+test('on a terminal of 80 columns it says who, what and from where', async () => {
+  const logs = log('shown.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const place = trail('shown.json', [read('1'), read('2', { address: '203.0.113.66' })])
+  const { stdout, status } = await cli.run(['audit', 'compare', logs, '--cloudtrail', place])
+  expect(status).toBe(1)
+  expect(stdout).toContain("1 by this service's own role, and not in the log: somebody uses its credentials")
+  expect(stdout).toContain('203.0.113.66')
+  expect(stdout).toContain('1 of 2 reads in CloudTrail have a record in the log')
+})

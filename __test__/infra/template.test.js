@@ -1,0 +1,200 @@
+'use strict'
+
+// The template of `infra`: looked at by cfn-lint, checkov and parliament, deployed to a stand-in's CloudFormation as far as that
+// knows the resources, deployed again, and read back.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { modelOf } = require('../../cli/infra/model')
+const { needsFor } = require('../support/infra-needs')
+const { terraformOf } = require('../../cli/infra/terraform')
+const { cfnLint, parliament, stack } = require('../support/aws-lint')
+const { checkov } = require('../support/checkov')
+const { temporaryDirectory } = require('../support/files')
+const { MiniStack } = require('../support/servers/ministack')
+
+jest.setTimeout(180_000)
+
+const directory = temporaryDirectory('tcs-infra-')
+afterAll(() => fs.rmSync(directory, { recursive: true }))
+
+const options = {
+  tools: {
+    github: { secrets: { api_token: { required: true }, webhook_secret: {} } },
+    database: { secrets: { password: { rotationType: 'database-credentials' }, owned: { aws: 'rds!db-1#password' } } },
+  },
+  secrets: { SHARED: { aws: 'arn:aws:secretsmanager:eu-central-1:444455556666:secret:shared-AbCdEf' } },
+}
+const { template, notes } = modelOf(needsFor(options), { service: 'orders', secrets: true })
+const resources = Object.entries(/** @type {Record<string, any>} */ (template.Resources))
+const file = path.join(directory, 'template.json')
+fs.writeFileSync(file, JSON.stringify(template, null, 2))
+
+/** What no stand-in here plays, and is only looked at: the types, by reason. */
+const ONLY_LINTED = ['AWS::CloudTrail::Trail', 'AWS::SecretsManager::ResourcePolicy']
+
+test('every resource says which sentence of the specification it serves', () => {
+  expect(resources.filter(([, { Metadata }]) => !Metadata?.Serves).map(([name]) => name)).toEqual([])
+  expect(notes).toEqual([])
+  const text = JSON.stringify(template)
+  for (const sentence of [
+    'Encryption: All secrets encrypted at rest and in transit',
+    'Network Isolation: VPC endpoints for Secrets Manager',
+    'Access Logging: CloudTrail integration for all access',
+    'Rotation: Automatic rotation with zero downtime',
+    'Deploy AWS Secrets Manager infrastructure',
+    'Create IAM roles and policies',
+    'Set up monitoring and alerting',
+    'Secret retrieval latency (>5 seconds)',
+    'Cache hit rate (<80%)',
+    'Rotation failures (>0 per day)',
+    'Unauthorized access (>0 events)',
+    'Secrets not in AWS (>0 secrets)',
+  ]) {
+    expect(text).toContain(sentence)
+  }
+})
+
+test('it holds no value, and makes no secret that somebody else owns', () => {
+  const secrets = resources.filter(([, { Type }]) => Type === 'AWS::SecretsManager::Secret')
+  expect(secrets.map(([, { Properties }]) => Properties.Name)).toEqual([
+    'GITHUB_API_TOKEN_production',
+    'GITHUB_WEBHOOK_SECRET_production',
+    'DATABASE_PASSWORD_production',
+  ])
+  for (const [, { Properties, DeletionPolicy }] of secrets) {
+    expect(Object.keys(Properties)).not.toEqual(expect.arrayContaining(['SecretString']))
+    expect(Properties).not.toHaveProperty('GenerateSecretString')
+    // A stack that goes leaves the secrets.
+    expect(DeletionPolicy).toBe('Retain')
+  }
+})
+
+test('everything that has tags has those that costs are told apart by', () => {
+  const tagged = [
+    'AWS::KMS::Key',
+    'AWS::SecretsManager::Secret',
+    'AWS::IAM::Role',
+    'AWS::SQS::Queue',
+    'AWS::S3::Bucket',
+  ]
+  for (const [name, { Type, Properties }] of resources.filter(([, { Type }]) => tagged.includes(Type))) {
+    const tags = Object.fromEntries(Properties.Tags.map((/** @type {any} */ tag) => [tag.Key, tag.Value]))
+    expect([name, Type, tags]).toEqual([
+      name,
+      Type,
+      expect.objectContaining({ application: 'orders', environment: 'production' }),
+    ])
+  }
+})
+
+test('cfn-lint finds nothing', () => {
+  expect(cfnLint(file)).toEqual([])
+})
+
+test('checkov finds nothing but what is explained in the template', () => {
+  const { failed, skipped, passed } = checkov(file)
+  expect(failed).toEqual([])
+  expect(skipped).toEqual(['CKV_AWS_18 AWS::S3::Bucket.TrailBucket'])
+  expect(passed).toBeGreaterThan(100)
+})
+
+test("parliament finds nothing in the roles' policies", () => {
+  const known = (/** @type {unknown} */ value) =>
+    JSON.parse(
+      JSON.stringify(value)
+        .replace(/\{"Fn::Sub":("(?:[^"\\]|\\.)*")\}/g, '$1')
+        .replaceAll('${AWS::AccountId}', '111122223333')
+        .replaceAll('${AWS::Region}', 'eu-central-1')
+        .replaceAll('${AWS::Partition}', 'aws')
+        .replaceAll('${AWS::URLSuffix}', 'amazonaws.com')
+        .replaceAll('${TrailBucket.Arn}', 'arn:aws:s3:::bucket')
+        .replace(/\{"Fn::GetAtt":\["\w+Key","Arn"\]\}/g, '"arn:aws:kms:eu-central-1:111122223333:key/1"')
+        .replace(/\{"Fn::GetAtt":\["Queue","Arn"\]\}/g, '"arn:aws:sqs:eu-central-1:111122223333:queue"')
+        .replace(/\{"Fn::GetAtt":\["TrailBucket","Arn"\]\}/g, '"arn:aws:s3:::bucket"')
+        .replace(/\{"Fn::GetAtt":\["TrailLogs","Arn"\]\}/g, '"arn:aws:logs:eu-central-1:111122223333:log-group:a:*"'),
+    )
+  /** @type {Record<string, object>} */
+  const documents = {}
+  for (const [name, { Type, Properties }] of resources) {
+    if (Type === 'AWS::IAM::ManagedPolicy') documents[name] = known(Properties.PolicyDocument)
+    if (Type === 'AWS::IAM::Role') {
+      for (const { PolicyName, PolicyDocument } of Properties.Policies ?? []) {
+        documents[`${name} ${PolicyName}`] = known(PolicyDocument)
+      }
+    }
+  }
+  expect(Object.keys(documents).length).toBeGreaterThan(10)
+  expect(parliament(documents)).toEqual([])
+})
+
+// Terraform itself is in no registry of packages, and checkov does not read its JSON syntax: this form was never run.
+test('the form for Terraform has a resource for each, and no reference leads nowhere', () => {
+  const made = terraformOf(template)
+  const types = Object.keys(made.resource)
+  expect(types).toEqual(expect.arrayContaining(['aws_kms_key', 'aws_iam_role', 'aws_cloudtrail', 'aws_vpc_endpoint']))
+  const text = JSON.stringify(made)
+  // Nothing of CloudFormation is left.
+  expect(text).not.toMatch(/Fn::|"Ref"|AWS::/)
+  // Each reference leads to a resource, a variable or a datum that is there.
+  const missing = [...text.matchAll(/\b(aws_\w+)\.(\w+)(?:\[\*\]|\[0\])?\.\w+/g)]
+    .filter(([whole, type, name]) => !whole.startsWith('data.') && made.resource[type]?.[name] === undefined)
+    .filter(([, type]) => !['aws_caller_identity', 'aws_region', 'aws_partition'].includes(type))
+    .map(([whole]) => whole)
+  expect(missing).toEqual([])
+  const variables = [...text.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name)
+  expect(variables.filter((name) => made.variable[name] === undefined)).toEqual([])
+})
+
+test('600 secrets are more than a template holds: they are left out, with a word', () => {
+  const many = Object.fromEntries(Array.from({ length: 600 }, (_, at) => [`T${at}`, { secrets: { key: {} } }]))
+  const made = modelOf(needsFor({ tools: many }), { service: 'orders', secrets: true })
+  expect(Object.keys(made.template.Resources).length).toBeLessThan(500)
+  expect(made.notes.join()).toContain('600 secrets are more than one template can hold')
+  expect(JSON.stringify(made.template).length).toBeLessThan(1_000_000)
+})
+
+describe("in a stand-in's CloudFormation", () => {
+  /** @type {MiniStack} */
+  let aws
+  beforeAll(async () => {
+    aws = await MiniStack.start()
+  })
+  afterAll(() => aws.stop())
+
+  test('it is deployed, deployed again with another secret, and what is in the secrets stays', () => {
+    const played = (/** @type {any} */ whole) => {
+      const left = Object.entries(/** @type {Record<string, any>} */ (whole.Resources)).filter(
+        // Metric math is not played either.
+        ([, { Type, Properties }]) => !ONLY_LINTED.includes(Type) && Properties.Metrics === undefined,
+      )
+      return { ...whole, Resources: Object.fromEntries(left) }
+    }
+    const more = { ...options, secrets: { ...options.secrets, SENDGRID: {} } }
+    const update = modelOf(needsFor(more), { service: 'orders', secrets: true }).template
+    const found = stack({
+      endpoint: aws.url,
+      region: 'eu-central-1',
+      template: played(template),
+      update: played(update),
+      parameters: {},
+    })
+    expect(found).toMatchObject({ status: 'CREATE_COMPLETE', failed: [], updated: 'UPDATE_COMPLETE', kept: true })
+    expect(found.made).toMatchObject({
+      secrets: ['DATABASE_PASSWORD_production', 'GITHUB_API_TOKEN_production', 'GITHUB_WEBHOOK_SECRET_production'],
+      keys: [true],
+      tags: { application: 'orders', environment: 'production' },
+      rotates: true,
+      deadLetters: true,
+      queuePolicy: true,
+      policies: 1,
+      alarms: 9,
+      filters: 5,
+    })
+    // What is played, of all types of the template: the rest is only looked at.
+    const wanted = new Set(resources.map(([, { Type }]) => Type))
+    const conditional = ['AWS::EC2::SecurityGroup', 'AWS::EC2::VPCEndpoint', 'AWS::SNS::Subscription']
+    const left = [...wanted].filter((type) => ![...found.types, ...ONLY_LINTED, ...conditional].includes(type))
+    expect(left).toEqual([])
+  })
+})

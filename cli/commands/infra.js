@@ -1,0 +1,47 @@
+'use strict'
+
+const { Option } = require('commander')
+const { define } = require('../define')
+const { EXIT } = require('../exit')
+const { modelOf } = require('../infra/model')
+const { needsOf } = require('../infra/needs')
+const { terraformOf } = require('../infra/terraform')
+
+/** @type {import('../program').AddCommand} */
+module.exports = (program, handle) => {
+  define(program, 'infra', {
+    summary: 'write everything that an environment needs in AWS, as a template',
+    description:
+      'Writes a template to standard output: KMS keys, the secrets without values, roles for ECS, EKS, Lambda and people, the VPC endpoint, events, a CloudTrail trail in a locked bucket, and alarms. It holds no value, and changes nothing by itself: aws cloudformation deploy does. Each resource says which sentence of the specification it serves.',
+    examples: [
+      'infra -e production > production.json',
+      'infra -e production --no-secrets > production.json',
+      'infra -e production --format terraform > production.tf.json',
+    ],
+    exits: { 0: 'the template was written', 3: 'nothing is declared' },
+  })
+    .option('--account <number>', 'account that the policies name (default: where it is deployed)')
+    .option('--region <name>', 'region that the policies name (default: where it is deployed)')
+    .option('--service <name>', 'name of the service, for tags and metrics', 'tcs-secret-delivery')
+    .option('--no-secrets', 'without the secrets: they are there already, or migrate apply makes them')
+    .addOption(
+      new Option('--format <format>', 'form of the template')
+        .choices(['cloudformation', 'terraform'])
+        .default('cloudformation'),
+    )
+    .action(
+      handle(async (context, { format, service, secrets, ...given }) => {
+        const needs = await needsOf(context, given, { isDeployed: true })
+        const { template, notes } = modelOf(needs, { service, secrets })
+        const made = format === 'terraform' ? terraformOf(template) : template
+        const { terminal } = context
+        const { environment } = needs
+        if (terminal.json) terminal.result({ environment, format, notes, template: made }, () => '')
+        else {
+          for (const note of notes) terminal.warn(note)
+          terminal.reveal(`${JSON.stringify(made, null, 2)}\n`)
+        }
+        return EXIT.ok
+      }),
+    )
+}

@@ -1,0 +1,245 @@
+//! What other instances change. Their messages are hints: the shared cache is looked into, and what stands there counts. Until
+//! then a copy that a message names does not answer.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{Shared, SharedCache, TieredCache};
+use crate::coherence::Hint;
+use crate::order::Stamp;
+use crate::redis::Heard;
+use crate::redis::record::Record;
+use secret::error::{Result, SecretError};
+use secret::name::SecretName;
+
+/// Most names whose hints wait to be checked. With more, every copy in memory is checked.
+const MOST_HINTS: usize = 1000;
+/// Names that are looked up together.
+const LOOKED_UP_TOGETHER: usize = 500;
+
+/// What another instance changed.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// The copies of one name were dropped.
+    Dropped(&'a SecretName),
+    /// The shared copy of one name may be another one.
+    Replaced(&'a SecretName),
+    /// Any name.
+    All,
+    /// None is heard, and why.
+    Unheard(&'a str),
+}
+
+impl TieredCache {
+    /// Follows what the other instances change, until the future is dropped. `changed` is called after memory has followed.
+    /// `is_for_aws`: of which secrets this process may not use the copies of others before AWS has answered it.
+    pub async fn follow(&self, changed: impl Fn(Changed<'_>), is_for_aws: impl Fn(&SecretName) -> bool) {
+        let Some(shared) = &self.shared else { return };
+        let hints = Hints::default();
+        let heard = |heard| match heard {
+            // What was said while nobody listened was not heard.
+            Heard::Subscribed => {
+                self.memory.distrust();
+                hints.add(|waiting| waiting.is_anew = true);
+                changed(Changed::All);
+            }
+            Heard::Refused(why) => changed(Changed::Unheard(&why)),
+            Heard::Message(message) => match Hint::decode(&message, shared.instance) {
+                Some(Hint::Dropped(name)) if hints.has_room_for(&name) => {
+                    self.memory.suspect(&name.text(), self.clock.now());
+                    hints.add(|waiting| waiting.names.insert(name));
+                }
+                Some(Hint::Dropped(_) | Hint::ClearedWithoutMark) => {
+                    self.memory.suspect_all(self.clock.now());
+                    hints.add(|waiting| waiting.all_names = true);
+                }
+                Some(Hint::Cleared) => {
+                    self.memory.suspect_all(self.clock.now());
+                    hints.add(|waiting| waiting.is_cleared = true);
+                }
+                None => {}
+            },
+        };
+        let check = async {
+            loop {
+                let waiting = hints.next().await;
+                // What is heard from here on is looked into again.
+                let looked = self.memory.ask(self.clock.now());
+                if waiting.is_cleared || waiting.is_anew {
+                    self.check_cleared(shared, waiting.is_cleared.then_some(looked), &changed).await;
+                }
+                let mut names = waiting.names;
+                if waiting.all_names {
+                    let held = self.memory.entries(self.clock.now());
+                    names.extend(held.iter().filter_map(|(name, _)| SecretName::of_copy(name).ok()));
+                }
+                let names: Vec<SecretName> = names.into_iter().collect();
+                for names in names.chunks(LOOKED_UP_TOGETHER) {
+                    self.check_dropped(shared, names, looked, (&changed, &is_for_aws)).await;
+                    shared.settled.notify_waiters();
+                }
+                self.memory.settle_all(looked);
+                shared.settled.notify_waiters();
+            }
+        };
+        tokio::join!(shared.redis.follow(shared.environment, heard), check);
+    }
+
+    /// Waits until no unchecked message says that copies of `name` that were asked for by `asked` were dropped.
+    pub async fn settled(&self, name: &SecretName, asked: Stamp) {
+        let Some(shared) = &self.shared else { return };
+        loop {
+            let mut settled = pin!(shared.settled.notified());
+            // From here on a change is not missed.
+            settled.as_mut().enable();
+            if !self.memory.suspects(name.as_str(), asked) {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// Drops what was asked for before the environment was cleared; says whether it was.
+    pub(super) async fn follow_clear(&self, shared: &SharedCache) -> Result<bool> {
+        let Some(ms) = shared.redis.cleared_ms(shared.environment).await? else { return Ok(false) };
+        let cleared = shared.redis.server_clock().await?.latest_moment_of(ms);
+        self.clear_memory(Stamp::foreign(cleared));
+        // What was asked for afterwards stays.
+        for (name, entry) in self.memory.entries(self.clock.now()) {
+            if let Ok(name) = SecretName::of_copy(&name) {
+                self.keep_in_snapshot(&name, &entry);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks whether the environment was cleared after the copies here were asked for. `heard`: a message says so, and this
+    /// look began then.
+    async fn check_cleared(&self, shared: &SharedCache, heard: Option<Stamp>, changed: &impl Fn(Changed<'_>)) {
+        match self.follow_clear(shared).await {
+            Ok(true) => changed(Changed::All),
+            Ok(false) => {}
+            Err(_) => {
+                // Nothing contradicts the message. Without one, what memory holds stays distrusted.
+                if let Some(heard) = heard {
+                    self.clear_memory(heard);
+                    changed(Changed::All);
+                }
+            }
+        }
+    }
+
+    /// Looks what became of the copies of `names`, and follows. `looked`: the look began then.
+    async fn check_dropped(
+        &self,
+        shared: &SharedCache,
+        names: &[SecretName],
+        looked: Stamp,
+        (changed, is_for_aws): (&impl Fn(Changed<'_>), &impl Fn(&SecretName) -> bool),
+    ) {
+        let ids: Vec<String> = names.iter().map(|name| self.id(name)).collect();
+        let looked_up = async {
+            let server = shared.redis.server_clock().await?;
+            let dropped = shared.redis.dropped_ms(&ids).await?;
+            Ok::<_, SecretError>((shared.redis.get_many(&ids).await?, dropped, server))
+        };
+        let Ok((records, dropped, server)) = looked_up.await else {
+            // Nothing says that the copies are right.
+            for name in names {
+                self.forget(name);
+                self.memory.settle(name.as_str(), looked);
+                changed(Changed::Dropped(name));
+            }
+            return;
+        };
+        for (((name, id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
+            let is_in_snapshot = match &self.snapshot {
+                Some(snapshot) => snapshot.has(id).await,
+                None => false,
+            };
+            let held = self.memory.held(name.as_str());
+            if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.latest_moment_of(ms)))
+                && held.as_ref().is_none_or(|held| held.asked <= at)
+            {
+                self.memory.drop_value(&name.text(), at, self.clock.now());
+                self.leave_out(name);
+                changed(Changed::Dropped(name));
+            }
+            self.memory.settle(name.as_str(), looked);
+            match record.as_deref().map(Record::parse) {
+                Some(Record::Copy { .. }) => {
+                    // Put into memory, it is reported if it is another version.
+                    let is_held = held.is_some() || self.known(name).is_some() || is_in_snapshot;
+                    let want = self.want(name).for_aws(is_for_aws(name));
+                    let opened = self.opened(shared, &want, id, record, server, is_held);
+                    // It is not used before AWS has answered; what it replaces is not used either.
+                    if let Shared::Stale(copy) = &opened
+                        && held
+                            .as_ref()
+                            .is_some_and(|held| held.version_id != copy.version_id && held.asked < copy.asked)
+                    {
+                        self.memory.drop_value(&name.text(), copy.asked, self.clock.now());
+                    }
+                    if is_in_snapshot && !matches!(opened, Shared::Fresh(_)) {
+                        self.leave_out(name);
+                    }
+                    changed(Changed::Replaced(name));
+                }
+                // Dropped by version 0.1.0, or forgotten by Redis: nothing says that the copy is right.
+                Some(Record::Old | Record::Garbage) | None if dropped_ms.is_none() => {
+                    self.forget(name);
+                    changed(Changed::Dropped(name));
+                }
+                Some(Record::Old | Record::Garbage) | None => {}
+            }
+        }
+    }
+}
+
+/// What waits to be checked.
+#[derive(Debug, Default)]
+struct Waiting {
+    names: BTreeSet<SecretName>,
+    /// Messages named more than can wait one by one, or none of those that they meant.
+    all_names: bool,
+    /// A message says that the environment was cleared.
+    is_cleared: bool,
+    /// Messages may have been missed before.
+    is_anew: bool,
+}
+
+/// Hints that were not checked yet; each name once.
+#[derive(Default)]
+struct Hints {
+    waiting: Mutex<Waiting>,
+    there_are_some: Arc<Notify>,
+}
+
+impl Hints {
+    fn has_room_for(&self, name: &SecretName) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.names.len() < MOST_HINTS || waiting.names.contains(name)
+    }
+
+    fn add<T>(&self, add: impl FnOnce(&mut Waiting) -> T) {
+        add(&mut self.waiting.lock());
+        self.there_are_some.notify_one();
+    }
+
+    /// Waits for hints and takes them all.
+    async fn next(&self) -> Waiting {
+        loop {
+            {
+                let mut waiting = self.waiting.lock();
+                if !waiting.names.is_empty() || waiting.all_names || waiting.is_cleared || waiting.is_anew {
+                    return std::mem::take(&mut *waiting);
+                }
+            }
+            self.there_are_some.notified().await;
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Finds many texts in one pass over another.
+//!
+//! Every text that is looked for has at least `window` bytes. Of the text that is searched, only four bytes at every
+//! `step` = `window` - 3 places are looked at: each occurrence covers one of these places completely. A bitmap says whether
+//! such four bytes stand in the beginning of any text that is looked for. Where they do, the places around them are
+//! compared by the first eight bytes, and only then with the sorted texts (decision 85).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::forms::{Form, Written};
+
+/// Longer texts are looked for in pieces of at most this many bytes. Bounds what a stream holds back, and finds a value
+/// whose beginning or end was cut off.
+const LONGEST: usize = 2048;
+/// So many bytes of the beginning of a text count as an occurrence when the rest is missing.
+const OPENING: usize = 128;
+/// The bytes that are compared first. No text is shorter.
+const HEAD: usize = 8;
+/// The bytes that are looked at at each step.
+const GRAM: usize = 4;
+
+/// A text that is looked for.
+struct Pattern {
+    start: usize,
+    length: usize,
+    secret: u32,
+    form: Form,
+    /// The longest other text with which this one begins.
+    parent: Option<u32>,
+    /// Whether it is a piece of a longer one.
+    is_piece: bool,
+}
+
+/// An occurrence: the bytes from `start` to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last one.
+    pub end: usize,
+    /// Which of the secrets.
+    pub secret: u32,
+    /// How it is written.
+    pub form: Form,
+    is_piece: bool,
+}
+
+/// A set of texts to look for. Their bytes are overwritten when it is dropped.
+#[derive(Default)]
+pub struct Finder {
+    secrets: Vec<Arc<str>>,
+    bytes: Zeroizing<Vec<u8>>,
+    /// In the order of their bytes.
+    patterns: Vec<Pattern>,
+    grams: Bits,
+    heads: Bits,
+    step: usize,
+    longest: usize,
+}
+
+/// A set of hashes that may also contain others.
+#[derive(Default)]
+struct Bits {
+    words: Vec<u64>,
+    shift: u32,
+}
+
+impl Bits {
+    /// For about `count` hashes.
+    fn new(count: usize, most: u32) -> Self {
+        let bits = (16 * count).next_power_of_two().trailing_zeros().clamp(12, most);
+        Self { words: vec![0; 1 << (bits - 6)], shift: 64 - bits }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "at most 22 bits are left")]
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let bit = hash >> self.shift;
+        ((bit >> 6) as usize, 1 << (bit & 63))
+    }
+
+    fn insert(&mut self, hash: u64) {
+        let (word, bit) = self.place(hash);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    #[inline]
+    fn has(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+}
+
+#[inline]
+fn gram_at(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..at + GRAM)?.try_into().ok()?;
+    Some(u64::from(u32::from_le_bytes(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[inline]
+fn head_at(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..at + HEAD)?.try_into().ok()?;
+    let mixed = u64::from_le_bytes(bytes).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    Some((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93))
+}
+
+fn shared(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+impl Finder {
+    /// Looks for the texts of each secret. Of equal texts the first counts.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = (Arc<str>, &'a [Written])>) -> Self {
+        let (mut names, mut bytes, mut patterns) = (Vec::new(), Zeroizing::new(Vec::new()), Vec::new());
+        let secrets: Vec<_> = secrets.into_iter().collect();
+        // At once: a vector that grows leaves its old memory behind.
+        bytes.reserve_exact(secrets.iter().flat_map(|(_, texts)| *texts).map(|written| written.bytes.len()).sum());
+        for (name, texts) in secrets {
+            let secret = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            names.push(name);
+            for Written { form, bytes: text } in texts {
+                let count = text.len().div_ceil(LONGEST);
+                for piece in text.chunks(text.len().div_ceil(count.max(1)).max(HEAD)) {
+                    if piece.len() >= HEAD {
+                        let (start, length, is_piece) = (bytes.len(), piece.len(), count > 1);
+                        bytes.extend_from_slice(piece);
+                        patterns.push(Pattern { start, length, secret, form: *form, parent: None, is_piece });
+                    }
+                }
+            }
+        }
+        let text = |pattern: &Pattern| &bytes[pattern.start..pattern.start + pattern.length];
+        patterns.sort_by(|a, b| text(a).cmp(text(b)));
+        patterns.dedup_by(|next, kept| text(next) == text(kept));
+        let mut open: Vec<u32> = Vec::new();
+        for at in 0..patterns.len() {
+            while let Some(&last) = open.last()
+                && !text(&patterns[at]).starts_with(text(&patterns[last as usize]))
+            {
+                open.pop();
+            }
+            let parent = open.last().copied();
+            open.push(u32::try_from(at).unwrap_or(u32::MAX));
+            patterns[at].parent = parent;
+        }
+        let least = patterns.iter().map(|pattern| pattern.length).min().unwrap_or(HEAD);
+        let step = least.clamp(HEAD, 16) + 1 - GRAM;
+        let (mut grams, mut heads) = (Bits::new(patterns.len() * step, 22), Bits::new(patterns.len(), 20));
+        for pattern in &patterns {
+            let text = text(pattern);
+            (0..step).filter_map(|at| gram_at(text, at)).for_each(|hash| grams.insert(hash));
+            head_at(text, 0).into_iter().for_each(|hash| heads.insert(hash));
+        }
+        let longest = patterns.iter().map(|pattern| pattern.length).max().unwrap_or(0);
+        Self { secrets: names, bytes, patterns, grams, heads, step, longest }
+    }
+
+    /// Whether nothing is looked for.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The bytes of the longest text that is looked for in one piece.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The name of a secret.
+    pub fn secret(&self, secret: u32) -> &Arc<str> {
+        &self.secrets[secret as usize]
+    }
+
+    fn text(&self, pattern: &Pattern) -> &[u8] {
+        &self.bytes[pattern.start..pattern.start + pattern.length]
+    }
+
+    /// The occurrences in `text`, in their order. Where occurrences of different texts overlap they are one, of the first;
+    /// of those that begin at one place the longest counts.
+    pub fn find<'a>(&'a self, text: &'a [u8]) -> Matches<'a> {
+        Matches { finder: self, text, at: 0, next: None }
+    }
+
+    /// The first occurrence that begins at `from` or later.
+    fn next(&self, text: &[u8], from: usize) -> Option<Match> {
+        if self.patterns.is_empty() {
+            return None;
+        }
+        let mut at = from + self.step - 1;
+        while let Some(hash) = gram_at(text, at) {
+            if self.grams.has(hash)
+                && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start))
+            {
+                return Some(self.joined(text, found));
+            }
+            at += self.step;
+        }
+        None
+    }
+
+    /// The longest occurrence that begins at `start`.
+    #[inline]
+    fn at(&self, text: &[u8], start: usize) -> Option<Match> {
+        if !self.heads.has(head_at(text, start)?) {
+            return None;
+        }
+        self.compare(text, start)
+    }
+
+    fn compare(&self, text: &[u8], start: usize) -> Option<Match> {
+        let rest = &text[start..text.len().min(start + self.longest)];
+        let after = self.patterns.partition_point(|pattern| self.text(pattern) <= rest);
+        let matched = |pattern: &Pattern, length: usize| Match {
+            start,
+            end: start + length,
+            secret: pattern.secret,
+            form: pattern.form,
+            is_piece: pattern.is_piece,
+        };
+        // The sorted neighbours are those that share most with it.
+        let openings = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|at| {
+            let pattern = self.patterns.get(at)?;
+            let length = shared(self.text(pattern), rest);
+            (length >= OPENING).then(|| matched(pattern, length))
+        });
+        let opening = openings.max_by_key(|found| found.end);
+        let mut at = after.checked_sub(1);
+        let whole = loop {
+            let Some(pattern) = at.and_then(|at| self.patterns.get(at)) else { break None };
+            if rest.starts_with(self.text(pattern)) {
+                break Some(matched(pattern, pattern.length));
+            }
+            at = pattern.parent.map(|parent| parent as usize);
+        };
+        match (whole, opening) {
+            (Some(whole), Some(opening)) if opening.end > whole.end => Some(opening),
+            (whole, opening) => whole.or(opening),
+        }
+    }
+
+    /// `found` and what overlaps it, and the pieces of the same value that follow.
+    fn joined(&self, text: &[u8], mut found: Match) -> Match {
+        let mut at = found.start + 1;
+        while at < found.end {
+            if let Some(other) = self.at(text, at)
+                && other.end > found.end
+            {
+                found.end = other.end;
+                found.is_piece |= other.is_piece;
+            }
+            at += 1;
+            if at == found.end
+                && found.is_piece
+                && let Some(next) = self.at(text, at).filter(|next| next.is_piece && next.secret == found.secret)
+            {
+                found.end = next.end;
+                at += 1;
+            }
+        }
+        found
+    }
+
+    /// Where the end of `text` may be the beginning of an occurrence whose rest has not come yet; the length of `text` when
+    /// nothing of it is.
+    pub fn pending(&self, text: &[u8]) -> usize {
+        let from = text.len().saturating_sub(self.longest.saturating_sub(1));
+        (from..text.len()).find(|start| self.is_beginning(text, *start)).unwrap_or(text.len())
+    }
+
+    /// Whether everything from `start` on is the beginning of a longer text that is looked for.
+    fn is_beginning(&self, text: &[u8], start: usize) -> bool {
+        if head_at(text, start).is_some_and(|hash| !self.heads.has(hash)) {
+            return false;
+        }
+        self.beginning(&text[start..]).is_some()
+    }
+
+    fn beginning(&self, rest: &[u8]) -> Option<&Pattern> {
+        let at = self.patterns.partition_point(|pattern| self.text(pattern).cmp(rest) != Ordering::Greater);
+        self.patterns.get(at).filter(|pattern| self.text(pattern).starts_with(rest))
+    }
+
+    /// The secret with whose beginning, of at least eight bytes, `rest` is all that came.
+    pub fn cut(&self, rest: &[u8]) -> Option<u32> {
+        (rest.len() >= HEAD).then(|| self.beginning(rest)).flatten().map(|pattern| pattern.secret)
+    }
+}
+
+/// The occurrences in a text.
+pub struct Matches<'a> {
+    finder: &'a Finder,
+    text: &'a [u8],
+    at: usize,
+    next: Option<Match>,
+}
+
+impl Iterator for Matches<'_> {
+    type Item = Match;
+
+    fn next(&mut self) -> Option<Match> {
+        let found = self.next.take().or_else(|| self.finder.next(self.text, self.at))?;
+        self.at = found.end;
+        Some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secret::value::SecretValue;
+
+    fn finder(values: &[(&str, &str)]) -> Finder {
+        let texts: Vec<_> = values
+            .iter()
+            .map(|(name, value)| (Arc::from(*name), crate::forms::written(&SecretValue::copied(value))))
+            .collect();
+        Finder::new(texts.iter().map(|(name, texts)| (Arc::clone(name), texts.as_slice())))
+    }
+
+    fn found<'a>(finder: &Finder, text: &'a str) -> Vec<(String, &'a str)> {
+        finder.find(text.as_bytes()).map(|at| (finder.secret(at.secret).to_string(), &text[at.start..at.end])).collect()
+    }
+
+    #[test]
+    fn values_are_found_wherever_they_stand() {
+        let finder = finder(&[("A", "abcdefgh"), ("B", "0123456789-0123456789")]);
+        for pad in 0..40 {
+            let text =
+                format!("{}abcdefgh{}0123456789-0123456789{}", "x".repeat(pad), "y".repeat(pad), "z".repeat(pad));
+            let names: Vec<String> = found(&finder, &text).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, ["A", "B"], "{pad}");
+        }
+    }
+
+    #[test]
+    fn the_longest_of_values_that_begin_alike_is_found() {
+        let finder = finder(&[("SHORT", "abcdefgh"), ("LONG", "abcdefghijkl"), ("OTHER", "abcdefghix-z")]);
+        let text = "abcdefgh abcdefghijkl abcdefghij abcdefghix-z";
+        let expected =
+            [("SHORT", "abcdefgh"), ("LONG", "abcdefghijkl"), ("SHORT", "abcdefgh"), ("OTHER", "abcdefghix-z")];
+        assert_eq!(found(&finder, text), expected.map(|(name, text)| (name.to_owned(), text)));
+    }
+
+    #[test]
+    fn values_that_overlap_are_covered_to_the_end_of_the_last() {
+        let finder = finder(&[("A", "abcdefgh12345678"), ("B", "12345678-klmnopqr")]);
+        assert_eq!(found(&finder, "<abcdefgh12345678-klmnopqr>"), [("A".to_owned(), "abcdefgh12345678-klmnopqr")]);
+    }
+
+    #[test]
+    fn a_long_value_is_one_occurrence_also_where_its_ends_are_cut_off() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(65_536).collect();
+        let finder = finder(&[("LONG", &value)]);
+        let whole = format!("<{value}>");
+        assert_eq!(found(&finder, &whole), [("LONG".to_owned(), value.as_str())]);
+        let beginning = format!("<{}... 55536 more characters", &value[..10_000]);
+        assert_eq!(found(&finder, &beginning), [("LONG".to_owned(), &value[..10_000])]);
+    }
+
+    #[test]
+    fn what_stays_pending_is_the_beginning_of_a_value_and_nothing_else() {
+        let finder = finder(&[("A", "abcdefghijkl")]);
+        for (text, pending) in [("xyz", 3), ("xyzabc", 3), ("xyzabcdefghijk", 3), ("abcdefghijkl", 12), ("xa b", 4)] {
+            assert_eq!(finder.pending(text.as_bytes()), pending, "{text}");
+        }
+        assert_eq!(finder.cut(b"abcdefgh"), Some(0));
+        assert_eq!(finder.cut(b"abcdefg"), None);
+    }
+
+    /// Against a search for each form by itself.
+    #[test]
+    fn nothing_that_a_plain_search_finds_is_left() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let word = |random: &mut fastrand::Rng, least: usize| -> String {
+                let length = random.usize(least..least + 24);
+                std::iter::repeat_with(|| random.choice(['a', 'b', 'c', '"', '/', 'é', '\n']).unwrap_or('a'))
+                    .take(length)
+                    .collect()
+            };
+            let values: Vec<String> = (0..random.usize(1..20)).map(|_| word(&mut random, 8)).collect();
+            let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("N", value.as_str())).collect();
+            let finder = finder(&pairs);
+            let mut text = word(&mut random, 0);
+            for _ in 0..8 {
+                text.push_str(random.choice(&values).map_or("", String::as_str));
+                text.push_str(&word(&mut random, 0));
+            }
+            let mut covered = vec![false; text.len()];
+            finder.find(text.as_bytes()).for_each(|at| covered[at.start..at.end].fill(true));
+            for value in &values {
+                let mut from = 0;
+                while let Some(at) = text[from..].find(value.as_str()) {
+                    let (start, end) = (from + at, from + at + value.len());
+                    assert!(covered[start..end].iter().all(|covered| *covered), "{value:?} in {text:?}");
+                    from = start + value.chars().next().map_or(1, char::len_utf8);
+                }
+            }
+        }
+    }
+}

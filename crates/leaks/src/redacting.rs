@@ -1,0 +1,168 @@
+//! Replaces what is found by the name of its secret.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::finder::{Finder, Match};
+
+/// Text without values, and whose values it had.
+pub struct Redacted {
+    /// The text.
+    pub text: Vec<u8>,
+    /// The secrets whose values were replaced, one for each occurrence.
+    pub secrets: Vec<Arc<str>>,
+}
+
+impl Redacted {
+    fn with_room(room: usize) -> Self {
+        Self { text: Vec::with_capacity(room), secrets: Vec::new() }
+    }
+
+    fn replace(&mut self, name: &Arc<str>) {
+        self.text.extend_from_slice(b"[secret ");
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.push(b']');
+        self.secrets.push(name.clone());
+    }
+}
+
+/// `text` with each value replaced by `[secret NAME]`; `None` when it has none. `skips` names secrets that stay.
+pub fn redact(finder: &Finder, text: &[u8], skips: &dyn Fn(&str) -> bool) -> Option<Redacted> {
+    let mut found = finder.find(text).filter(|found| !skips(finder.secret(found.secret))).peekable();
+    found.peek()?;
+    let (redacted, done) = replaced(finder, text, found);
+    let mut redacted = redacted;
+    redacted.text.extend_from_slice(&text[done..]);
+    Some(redacted)
+}
+
+/// `text` up to the end of the last of `found`.
+fn replaced(finder: &Finder, text: &[u8], found: impl Iterator<Item = Match>) -> (Redacted, usize) {
+    let (mut redacted, mut done) = (Redacted::with_room(text.len()), 0);
+    for found in found {
+        redacted.text.extend_from_slice(&text[done..found.start]);
+        redacted.replace(finder.secret(found.secret));
+        done = found.end;
+    }
+    (redacted, done)
+}
+
+/// Text that arrives in pieces. What may be the beginning of a value is held back until the next piece.
+#[derive(Default)]
+pub struct Stream {
+    held: Zeroizing<Vec<u8>>,
+}
+
+impl Stream {
+    /// What can be passed on once `piece` has come.
+    pub fn push(&mut self, finder: &Finder, piece: &[u8], skips: &dyn Fn(&str) -> bool) -> Redacted {
+        let text = self.with(piece);
+        let mut pending = finder.pending(&text);
+        let mut found = Vec::new();
+        for one in finder.find(&text) {
+            if one.start >= pending {
+                break;
+            }
+            // A longer value may begin in it.
+            if one.end > pending {
+                pending = one.start;
+                break;
+            }
+            if !skips(finder.secret(one.secret)) {
+                found.push(one);
+            }
+        }
+        let (mut redacted, done) = replaced(finder, &text[..pending], found.into_iter());
+        redacted.text.extend_from_slice(&text[done..pending]);
+        self.held = Zeroizing::new(text[pending..].to_vec());
+        redacted
+    }
+
+    /// What was held back, once nothing comes any more. A value whose beginning of eight bytes or more came is replaced.
+    pub fn end(&mut self, finder: &Finder, skips: &dyn Fn(&str) -> bool) -> Redacted {
+        let text = self.with(&[]);
+        let found = finder.find(&text).filter(|found| !skips(finder.secret(found.secret)));
+        let (mut redacted, done) = replaced(finder, &text, found);
+        let rest = &text[done..];
+        let cut = (0..rest.len()).find_map(|at| Some((at, finder.cut(&rest[at..])?)));
+        match cut.filter(|(_, secret)| !skips(finder.secret(*secret))) {
+            Some((at, secret)) => {
+                redacted.text.extend_from_slice(&rest[..at]);
+                redacted.replace(finder.secret(secret));
+            }
+            None => redacted.text.extend_from_slice(rest),
+        }
+        redacted
+    }
+
+    fn with(&mut self, piece: &[u8]) -> Zeroizing<Vec<u8>> {
+        let mut text = Zeroizing::new(Vec::with_capacity(self.held.len() + piece.len()));
+        text.extend_from_slice(&self.held);
+        text.extend_from_slice(piece);
+        self.held = Zeroizing::default();
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forms::written;
+    use secret::value::SecretValue;
+
+    fn finder(values: &[(&str, &str)]) -> Finder {
+        let texts: Vec<_> =
+            values.iter().map(|(name, value)| (Arc::from(*name), written(&SecretValue::copied(value)))).collect();
+        Finder::new(texts.iter().map(|(name, texts)| (Arc::clone(name), texts.as_slice())))
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    fn whole(finder: &Finder, given: &str) -> String {
+        redact(finder, given.as_bytes(), &|_| false).map_or_else(|| given.to_owned(), |redacted| text(&redacted.text))
+    }
+
+    fn in_pieces(finder: &Finder, given: &[u8], size: usize) -> String {
+        let (mut stream, mut all) = (Stream::default(), Vec::new());
+        for piece in given.chunks(size) {
+            all.extend(stream.push(finder, piece, &|_| false).text);
+        }
+        all.extend(stream.end(finder, &|_| false).text);
+        text(&all)
+    }
+
+    #[test]
+    fn nothing_but_the_name_is_left() {
+        let finder = finder(&[("GITHUB_TOKEN", "ghp_correct/horse"), ("OTHER", "battery-staple")]);
+        assert_eq!(
+            whole(&finder, "a ghp_correct/horse b ghp_correct%2Fhorse c battery-staple"),
+            "a [secret GITHUB_TOKEN] b [secret GITHUB_TOKEN] c [secret OTHER]"
+        );
+        assert!(redact(&finder, b"nothing here", &|_| false).is_none());
+        let kept = redact(&finder, b"battery-staple", &|name| name == "OTHER");
+        assert!(kept.is_none());
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_text_that_the_whole_gives() {
+        let values =
+            [("A", "abcdefgh12345678"), ("B", "12345678-klmnopqr"), ("C", "schlüssel\nmit Zeile"), ("D", "abcdefgh")];
+        let finder = finder(&values);
+        let given =
+            "x abcdefgh12345678-klmnopqr y abcdefghi schlüssel\\nmit Zeile z abcdefgh1234567 schlüssel\nmit Zeile.";
+        let expected = whole(&finder, given);
+        for size in 1..given.len() {
+            assert_eq!(in_pieces(&finder, given.as_bytes(), size), expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_inside_a_value_shows_nothing_of_it() {
+        let finder = finder(&[("A", "correct-horse-battery")]);
+        assert_eq!(in_pieces(&finder, b"token=correct-horse", 7), "token=[secret A]");
+        assert_eq!(in_pieces(&finder, b"token=corr", 7), "token=corr");
+    }
+}

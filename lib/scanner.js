@@ -1,0 +1,36 @@
+'use strict'
+
+// For the command line: searches files and bytes for the values of a delivery, which stay in Rust.
+
+/** @typedef {import('../native').WatchedValues} WatchedValues */
+/** @typedef {import('../native').ScannedFiles} ScannedFiles */
+/** @typedef {import('../native').FoundValue} FoundValue */
+/**
+ * @typedef {object} Scanner
+ * @property {(names: string[]) => Promise<WatchedValues>} watch
+ * @property {(files: string[], folders: string[]) => Promise<ScannedFiles>} files
+ * @property {(bytes: Buffer) => FoundValue[]} bytes
+ */
+
+/** Where a delivery keeps its scanner. */
+const SCANNER = Symbol('tcs-secret-delivery.scanner')
+
+/**
+ * @param {<T>(begin: (id: number) => void) => Promise<T>} start
+ * @param {import('../native').NativeDelivery} native
+ * @returns {Scanner}
+ */
+function scannerOf(start, native) {
+  return {
+    watch: (names) => start((id) => native.watchValues(id, names)),
+    files: (files, folders) => start((id) => native.scanFiles(id, files, folders)),
+    bytes: (bytes) => native.scanBytes(bytes),
+  }
+}
+
+/** @param {object} delivery @returns {Scanner} */
+function scanner(delivery) {
+  return /** @type {any} */ (delivery)[SCANNER]()
+}
+
+module.exports = { SCANNER, scanner, scannerOf }
