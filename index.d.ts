@@ -5,6 +5,7 @@ declare global {
   }
   // For services that compile without Node's types; with them it is theirs.
   namespace NodeJS {
+    /** A stream of Node.js; `@types/node` says what it has. */
     interface ReadWriteStream {}
   }
 }
@@ -280,9 +281,28 @@ export type SecretType<T, Tool extends keyof T> = T[Tool] extends { secrets: inf
   ? keyof Secrets & string
   : string
 
-/** The secrets of a tool by lower-cased type. */
+/** The secrets of a tool by lower-cased type: those that are declared with `required: true` are there. */
 export type ToolSecrets<T, Tool extends keyof T> =
-  string extends SecretType<T, Tool> ? Record<string, string> : { [Type in Lowercase<SecretType<T, Tool>>]?: string }
+  string extends SecretType<T, Tool>
+    ? Record<string, string>
+    : Flat<
+        {
+          [
+            Type in SecretType<T, Tool> as SpecOf<T, Tool, Type> extends { readonly required: true }
+              ? Lowercase<Type>
+              : never
+          ]: string
+        } & {
+          [
+            Type in SecretType<T, Tool> as SpecOf<T, Tool, Type> extends { readonly required: true }
+              ? never
+              : Lowercase<Type>
+          ]?: string
+        }
+      >
+
+/** The members of several types as those of one. */
+type Flat<T> = { [Key in keyof T]: T[Key] }
 
 /** The rules of a declared secret; `SecretSpec` for one that is not declared. */
 export type SpecOf<T, Tool extends keyof T, Type> = T[Tool] extends { secrets: infer Secrets }
@@ -538,7 +558,8 @@ export interface CacheOptions {
   negativeTtlSeconds?: number | Unset
   /**
    * With Redis: how often this process asks AWS itself for each secret that it takes from the copies of other instances, so
-   * that a revoked right ends. `false`: never. In seconds, 1 to 8640000. Default: `86400`.
+   * that a revoked right ends; no copy is served for longer without asking. `false`: never. In seconds, 1 to 8640000.
+   * Default: `86400`.
    */
   accessCheckSeconds?: number | false | Unset
   /**
@@ -825,8 +846,8 @@ export interface SecretDeliveryOptions {
 
 /** A profile of compliance that is enforced, or waived in parts. */
 export interface ComplianceOptions {
-  /** The profile. */
-  profile: 'soc2'
+  /** The profile, of which there is one. Default: `'soc2'`. */
+  profile?: 'soc2' | Unset
   /** Whether the constructor throws `COMPLIANCE_NOT_MET` for what the configuration alone shows. Default: `false`. */
   enforce?: boolean | Unset
   /** Reasons why a control need not be met. The audit log and every report repeat them. As an object by control. */
@@ -1567,17 +1588,23 @@ export interface SecretStore {
    */
   put(secretName: string, value: string, options?: WriteOptions): Promise<StoreReport>
   /**
-   * The same with a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
+   * Gives a secret a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
    * `rotation.rotate` where one has to hand the value to another system.
-   * @throws as `put`; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may replace, such as a URL
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SOURCE_RESPONSE_INVALID where the live value is nothing that a random text may
+   *   replace, such as a URL; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID,
+   *   AUDIT_WRITE_FAILED, CLOSED
    */
   generate(secretName: string, options?: GenerateOptions): Promise<StoreReport>
   /**
    * Has AWS delete the secret after `recoveryDays`; it cannot be read from now on. A field is taken out of its secret at once.
-   * @throws as `put`
+   * @throws SECRET_CHANGED when `ifVersionId` is not live; SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT,
+   *   SOURCE_RESPONSE_INVALID, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
    */
   delete(secretName: string, options?: DeleteOptions): Promise<StoreReport>
-  /** Takes the mark for deletion away. @throws as `put` */
+  /**
+   * Takes the mark for deletion away.
+   * @throws SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
+   */
   undelete(secretName: string): Promise<StoreReport>
 }
 
@@ -1783,9 +1810,20 @@ export interface Redactor {
    */
   stream(): NodeJS.ReadWriteStream
   /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
-  pino<O extends object = Record<never, never>>(options?: O): O & { hooks: { streamWrite: (line: string) => string } }
+  pino<O extends object = Record<never, never>>(
+    options?: O,
+  ): O & {
+    /** The hooks of `options` and this one. */
+    hooks: {
+      /** A line of the log without values. */
+      streamWrite: (line: string) => string
+    }
+  }
   /** A format for winston. Put it last in `format.combine()`, behind the format that makes the text. */
-  winston(): { transform<I>(info: I): I }
+  winston(): {
+    /** The entry of the log without values. */
+    transform<I>(info: I): I
+  }
   /**
    * Has the methods of `console` write no value, until the returned function is called. Texts that are written past `console` (to
    * `process.stdout`) are not searched.

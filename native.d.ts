@@ -266,6 +266,17 @@ export interface AwsIdentity {
   arn: string
 }
 
+/** What putting a value would do. */
+export interface ComparedSecret {
+  name: string
+  awsId: string
+  field: string | null
+  change: string
+  versionId: string | null
+  fields: FieldChanges | null
+  error: ReportedError | null
+}
+
 /** What the configuration says of the profile. */
 export interface ConfiguredCompliance {
   profile: string | null
@@ -283,17 +294,6 @@ export interface ConfiguredControl {
   evidence: string
   setting: string
   remedy: string
-}
-
-/** What putting a value would do. */
-export interface ComparedSecret {
-  name: string
-  awsId: string
-  field: string | null
-  change: string
-  versionId: string | null
-  fields: FieldChanges | null
-  error: ReportedError | null
 }
 
 /** What a secret costs in a month. */
@@ -334,16 +334,6 @@ export interface FailedValue {
   message: string
 }
 
-/** Where a value stands. */
-export interface FoundValue {
-  /** Missing where it is not in a file. */
-  path?: string
-  secret: string
-  form: string
-  line: number
-  column: number
-}
-
 /** The fields in which two JSON objects differ. */
 export interface FieldChanges {
   added: Array<string>
@@ -359,6 +349,16 @@ export interface FoundSecret {
   owningService: string | null
   rotatedByAws: boolean
   error: ReportedError | null
+}
+
+/** Where a value stands. */
+export interface FoundValue {
+  /** Missing where it is not in a file. */
+  path?: string
+  secret: string
+  form: string
+  line: number
+  column: number
 }
 
 /** State of one source or cache. */
@@ -776,18 +776,6 @@ export interface SecretVersions {
   pending: SecretVersion | null
 }
 
-/** What could not be read. */
-export interface UnreadFile {
-  path: string
-  reason: string
-}
-
-/** A secret whose value is not looked for. */
-export interface UnwatchedSecret {
-  secret: string
-  reason: string
-}
-
 /** What became of a secret. */
 export interface StoreReport {
   name: string
@@ -798,6 +786,18 @@ export interface StoreReport {
   versionId: string | null
   previousVersionId: string | null
   deletedAt: string | null
+}
+
+/** What could not be read. */
+export interface UnreadFile {
+  path: string
+  reason: string
+}
+
+/** A secret whose value is not looked for. */
+export interface UnwatchedSecret {
+  secret: string
+  reason: string
 }
 
 /** A secret as a validation saw it. */

@@ -70,7 +70,7 @@ async function write(delivery, values, { found, writes }, terminal, { what, yes 
   const groups = new Map()
   for (const one of writes) groups.set(one.awsId, [...(groups.get(one.awsId) ?? []), one])
   const waiting = [...groups.values()]
-  const progress = stoppable(terminal, 'written')
+  const progress = stoppable(terminal, 'written', writes.length)
   let done = 0
   let failures = 0
   const worker = async () => {

@@ -36,8 +36,7 @@ async function editText(text, extension) {
     const file = path.join(directory, `value${extension}`)
     fs.writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
     const editor = process.env.VISUAL || process.env.EDITOR || (process.platform === 'win32' ? 'notepad' : 'vi')
-    // By a shell, as git does it: an editor may have arguments.
-    child = spawn(`${editor} "${file}"`, { shell: true, stdio: 'inherit' })
+    child = started(editor, file)
     const status = await new Promise((resolve, reject) => {
       child?.once('error', reject)
       child?.once('exit', (code, signal) => resolve(code ?? signal))
@@ -62,6 +61,18 @@ async function editText(text, extension) {
     for (const signal of ENDING) process.off(signal, end)
     process.off('exit', remove)
   }
+}
+
+/**
+ * Starts an editor by a shell, as git does it: it may have arguments. The shell makes room for it, so that signals reach it.
+ *
+ * @param {string} editor
+ * @param {string} file
+ */
+function started(editor, file) {
+  if (process.platform === 'win32') return spawn(`${editor} "${file}"`, { shell: true, stdio: 'inherit' })
+  const isSimple = /^[\w./+@~-]+(?:\s|$)/.test(editor) && !/[;&|]/.test(editor)
+  return spawn('sh', ['-c', `${isSimple ? 'exec ' : ''}${editor} "$@"`, 'edit', file], { stdio: 'inherit' })
 }
 
 module.exports = { editText }

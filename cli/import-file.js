@@ -13,6 +13,9 @@ const MOST_DOCUMENT = 4 * 1024 * 1024
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,256}$/
 const FORMATS = /** @type {const} */ (['dotenv', 'json', 'yaml'])
 
+/** Stands for an alias of something that is not there. */
+const NO_ANCHOR = {}
+
 /** @typedef {(typeof FORMATS)[number]} Format */
 /** @typedef {{ name: string, line: number, why: string }} Left What is not imported, and why. */
 /** @typedef {{ values: Map<string, string>, left: Left[] }} Read */
@@ -68,7 +71,7 @@ function fromDocument(text, format, file, declared) {
   // Loaded here: it takes a while, and other commands do not need it.
   const { LineCounter, isAlias, isMap, isScalar, parseDocument } = require('yaml')
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, merge: false, logLevel: 'silent' })
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, merge: false, logLevel: 'error' })
   const [broken] = document.errors
   if (broken !== undefined) {
     const { line = 1, col = 1 } = broken.linePos?.[0] ?? {}
@@ -93,7 +96,7 @@ function fromDocument(text, format, file, declared) {
     return map.items.map((/** @type {any} */ { key, value }) => ({
       name: isScalar(key) ? String(key.source ?? key.value) : '',
       at: lines.linePos(key?.range?.[0] ?? 0).line,
-      node: isAlias(value) ? value.resolve(document) : value,
+      node: isAlias(value) ? (value.resolve(document) ?? NO_ANCHOR) : value,
     }))
   }
 
@@ -110,7 +113,9 @@ function fromDocument(text, format, file, declared) {
         : value === null
           ? 'empty'
           : value === undefined
-            ? 'a list or a mapping is no value; write it as a text of JSON'
+            ? node === NO_ANCHOR
+              ? 'its alias has no anchor before it'
+              : 'a list or a mapping is no value; write it as a text of JSON'
             : null
     if (before !== undefined) found.values.delete(name)
     if (why === null) found.values.set(name, /** @type {string} */ (value))

@@ -52,7 +52,11 @@ function usage({ code, exitCode, message }, terminal, program, argv) {
   const command = program.commands.find((known) => argv.slice(2).includes(known.name()))
   const help = `see tcs-secrets ${command === undefined ? '' : `${command.name()} `}--help`
   if (code !== 'commander.help') {
-    const [said = '', hint = ''] = message.replace(/^error: /, '').split('\n')
+    // What stands behind '=' may be a value that was meant for another program.
+    const [said = '', hint = ''] = message
+      .replace(/^error: /, '')
+      .replace(/'(--?[\w-]+)=[^]*'/, "'$1'")
+      .split('\n')
     terminal.error({ code: 'USAGE', message: `${said}${hint && ` ${hint}`}; ${help}` })
   } else if (terminal.json) {
     terminal.error({ code: 'USAGE', message: `a command is needed; ${help}` })

@@ -9,11 +9,13 @@ const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
  *
  * @param {import('./terminal').Terminal} terminal
  * @param {string} what Such as `moved`.
+ * @param {number} [total] How many there are, where that is known.
  */
-function stoppable(terminal, what) {
-  let last = { done: 0, total: 0 }
+function stoppable(terminal, what, total = 0) {
+  let last = { done: 0, total }
   const stop = (/** @type {NodeJS.Signals} */ signal) => {
-    terminal.note(`\nstopped: ${last.done} of ${last.total} secrets are done; run the command again to go on`)
+    const done = last.total === 0 ? 'no secret is done' : `${last.done} of ${last.total} secrets are done`
+    terminal.note(`\nstopped: ${done}; run the command again to go on`)
     process.exit(128 + constants.signals[signal])
   }
   for (const signal of SIGNALS) process.once(signal, stop)

@@ -158,11 +158,12 @@ class Terminal {
    */
   async askHidden(question) {
     const { stdin } = process
-    this.#err.write(visible(question))
     const decoder = new StringDecoder('utf8')
     let text = ''
+    // Before the question: what is typed at once must not be shown either.
     stdin.setRawMode(true)
     try {
+      this.#err.write(visible(question))
       for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
         // Keys such as the arrows send sequences, which are no part of it.
         const [typed = '', ...rest] = decoder

@@ -122,6 +122,21 @@ function valuesOf({ current, pending, previous }) {
   )
 }
 
+/**
+ * What was read of a secret, the likeliest value first.
+ *
+ * @param {PromiseSettledResult<string | null>} current The live value.
+ * @param {PromiseSettledResult<Parameters<typeof valuesOf>[0]>} others
+ * @returns {Candidate[]}
+ */
+function likeliestFirst(current, others) {
+  const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
+  const live = current.status === 'fulfilled' ? current.value : null
+  // The live value of a secret that AWS does not have, or while AWS shows its versions late.
+  if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
+  return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+}
+
 /** The values to try for each secret. */
 class Candidates {
   /** @type {Map<string, Episode>} */
@@ -334,4 +349,4 @@ class Candidates {
   }
 }
 
-module.exports = { Candidates, valuesOf }
+module.exports = { Candidates, likeliestFirst, valuesOf }

@@ -3,9 +3,9 @@
 // Finds and reads the configuration file of a service, for `SecretDelivery.open` and for the command line.
 
 const fs = require('node:fs')
-const { createRequire } = require('node:module')
+const nodeModule = require('node:module')
 const path = require('node:path')
-const { pathToFileURL } = require('node:url')
+const { fileURLToPath, pathToFileURL } = require('node:url')
 const { types } = require('node:util')
 const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
@@ -175,15 +175,47 @@ async function load(file) {
     // An ES module, which only an import can load here.
     if (!isOfModule(error)) throw notLoaded(file, error)
   }
+  const url = pathToFileURL(file).href
   try {
-    return await import(/* webpackIgnore: true */ /* @vite-ignore */ pathToFileURL(file).href)
+    return await imported(url)
   } catch (error) {
+    const asModule = /\.ts$/.test(file) && isOfModule(error) ? await importedAsModule(url) : undefined
+    if (asModule !== undefined) return asModule
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw invalid(
         `${file}: Node ${process.version} cannot import TypeScript. Use Node 22.18 or newer, or a loader (NODE_OPTIONS='--import tsx'), or write the file as .mjs or .json`,
       )
     }
     throw notLoaded(file, error)
+  }
+}
+
+/** @param {string} url @returns {Promise<{ default?: any }>} */
+const imported = (url) => import(/* webpackIgnore: true */ /* @vite-ignore */ url)
+
+/**
+ * A TypeScript file with `import` and `export` in a package of the type `commonjs`, which `npm init` writes: a compiler takes it, and
+ * Node.js says that it is no module. With what it imports, it is loaded as one.
+ *
+ * @param {string} url
+ * @returns {Promise<{ default?: any } | undefined>} `undefined`: this Node.js cannot, or it is no module either.
+ */
+async function importedAsModule(url) {
+  const { registerHooks } = /** @type {any} */ (nodeModule)
+  if (registerHooks === undefined) return undefined
+  const hooks = registerHooks({
+    /** @type {(of: string, context: any, next: (of: string, context: any) => any) => any} */
+    load: (of, context, next) =>
+      next(of, context.format === 'commonjs-typescript' ? { ...context, format: 'module-typescript' } : context),
+  })
+  try {
+    // Another URL, since Node.js remembers that the first one failed.
+    return await imported(`${url}?module`)
+  } catch (error) {
+    if (isOfModule(error)) return undefined
+    throw notLoaded(fileURLToPath(url), error)
+  } finally {
+    hooks.deregister()
   }
 }
 
@@ -194,7 +226,7 @@ async function load(file) {
  * @returns {{ default?: any }}
  */
 function required(file) {
-  const exported = createRequire(file)(file)
+  const exported = nodeModule.createRequire(file)(file)
   return types.isModuleNamespaceObject(exported) ? exported : { default: exported }
 }
 

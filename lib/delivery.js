@@ -1,15 +1,12 @@
 'use strict'
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
-const { actor } = require('./actor')
-const { assertName, checkedSink, eventText } = require('./arguments')
+const { assertName, eventText } = require('./arguments')
 const { SecretCache } = require('./cache')
-const { Candidates, valuesOf } = require('./candidates')
+const { Candidates, likeliestFirst, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
-const { splitCredentials } = require('./credentials')
 const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
-const { checkedHooks } = require('./hooks')
 const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
@@ -26,11 +23,11 @@ const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
 const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
+const { separated } = require('./separated')
 const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
 const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
-const { VariableSource, forConfiguration } = require('./variables')
 const { withSecret } = require('./with-secret')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -54,8 +51,7 @@ class SecretDelivery {
   )
   #variables
   #variablesComeFirst
-  /** @type {Promise<void> | undefined} */
-  #closing
+  #closing = /** @type {Promise<void> | undefined} */ (undefined)
   #candidates = new Candidates({
     look: (name) => this.#allValues(name),
     known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
@@ -85,54 +81,36 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { hooks, rotation } = checkedHooks(given.rotation)
-    const { sink, audit } = checkedSink(given.audit)
-    const { aws, credentials } = splitCredentials(given.aws)
-    const rest = {
-      ...given,
-      ...(aws !== undefined && { aws }),
-      audit,
-      ...(rotation !== undefined && { rotation }),
-    }
-    const workingDirectory = SecretDelivery.#directory ?? process.cwd()
-    const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
-    this.#variables = new VariableSource(rest.runtime?.variables)
-    const messages = new Messages(logger, hooks, sink, this.#variables, credentials)
+    const { configuration, ambient, variables, hooks, sink, credentials } = separated(
+      given,
+      SecretDelivery.#directory ?? process.cwd(),
+    )
+    this.#variables = variables
+    const messages = new Messages(logger, hooks, sink, variables, credentials)
     this.#listeners = messages.listeners
     this.#messages = messages
     this.#operations = new Operations(messages)
     this.#native = /** @type {import('../native').NativeDelivery} */ (
-      orThrow(native.openDelivery(rest, ambient, this.#operations))
+      orThrow(native.openDelivery(configuration, ambient, this.#operations))
     )
     this.#operations.attach(this.#native)
     this.#reads = new Reads(this.#native, this.#operations)
     this.#variablesComeFirst = this.#native.variablesComeFirst()
-    this.#sources = new Sources((begin) => this.#start(begin), this.#native, this.#variables)
-    this.#inspections = new Inspections((begin) => this.#start(begin), this.#native, this.#variables)
-    Object.defineProperty(this, SCANNER, { value: () => scannerOf((begin) => this.#start(begin), this.#native) })
+    /** @template T @param {(id: number) => void} begin @returns {Promise<T>} */
+    const start = (begin) => this.#start(begin)
+    this.#sources = new Sources(start, this.#native, this.#variables)
+    this.#inspections = new Inspections(start, this.#native, this.#variables)
+    Object.defineProperty(this, SCANNER, { value: () => scannerOf(start, this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(
-      new SecretCache(
-        (begin) => this.#start(begin),
-        () => this.#forgetFlights(),
-        this.#native,
-      ),
-    )
-    this.rotation = Object.freeze(
-      new SecretRotationManager((begin) => this.#startAnew(begin), this.#native, this.#listeners),
-    )
-    this.migration = Object.freeze(
-      new SecretMigrationManager((begin, progress) => {
-        // A command writes to AWS or edits the env file: a read that begins after it must not join one begun before.
-        this.#forgetFlights()
-        return this.#start(begin, undefined, progress)
-      }, this.#native),
-    )
+    this.cache = Object.freeze(new SecretCache(start, () => this.#forgetFlights(), this.#native))
+    const startAnew = this.#startAnew.bind(this)
+    this.rotation = Object.freeze(new SecretRotationManager(startAnew, this.#native, this.#listeners))
+    this.migration = Object.freeze(new SecretMigrationManager(startAnew, this.#native))
     this.#monitor = monitorOf(this.#native)
     this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
-    this.store = Object.freeze(new SecretStore((begin) => this.#startAnew(begin), this.#native))
+    this.store = Object.freeze(new SecretStore(startAnew, this.#native))
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
@@ -195,14 +173,9 @@ class SecretDelivery {
     return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
   }
 
-  /**
-   * @param {string} toolName
-   * @param {string} secretType
-   * @param {import('../index').ReadOptions} [options]
-   * @returns {Promise<any>}
-   */
-  async getToolSecretJson(toolName, secretType, options) {
-    return parsed(toolName, secretType, await this.getToolSecret(toolName, secretType, options))
+  /** @param {[string, string, import('../index').ReadOptions?]} given @returns {Promise<any>} */
+  async getToolSecretJson(...given) {
+    return parsed(given[0], given[1], await this.getToolSecret(...given))
   }
 
   /** @param {Parameters<Sources['getToolSecretBytes']>} given */
@@ -440,11 +413,12 @@ class SecretDelivery {
    *
    * @template T
    * @param {(id: number) => void} begin
+   * @param {(report: any) => void} [progress] Called while it runs.
    * @returns {Promise<T>}
    */
-  #startAnew(begin) {
+  #startAnew(begin, progress) {
     this.#forgetFlights()
-    return this.#start(begin)
+    return this.#start(begin, undefined, progress)
   }
 
   /**
@@ -455,11 +429,7 @@ class SecretDelivery {
    */
   async #allValues(name) {
     const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    const found = others.status === 'fulfilled' ? valuesOf(others.value) : []
-    const live = current.status === 'fulfilled' ? current.value : null
-    // The live value of a secret that AWS does not have, or while AWS shows its versions late.
-    if (live === null || found.some(({ value, label }) => label === 'live' && value === live)) return found
-    return [{ value: live, versionId: null, label: 'live' }, ...found.filter(({ label }) => label !== 'live')]
+    return likeliestFirst(current, others)
   }
 }
 

@@ -76,6 +76,14 @@ class Monitor {
   /** A service may register its provider late, so this is tried at each read that takes long anyway. */
   #begin() {
     if (this.#stopped || this.#release !== undefined) return
+    try {
+      this.#register()
+    } catch {
+      // A provider that fails must not take reads with it.
+    }
+  }
+
+  #register() {
     const meter = /** @type {any} */ (globalThis)[REGISTERED]?.metrics?.getMeter?.(name, version)
     if (meter === undefined) return
     this.#release = observed(meter, this.#families)
@@ -88,7 +96,15 @@ class Monitor {
 
   /** @param {number} seconds @param {string} outcome */
   #record(seconds, outcome) {
-    const api = tracingApi()
+    try {
+      this.#recordIn(tracingApi(), seconds, outcome)
+    } catch {
+      // As above.
+    }
+  }
+
+  /** @param {any} api @param {number} seconds @param {string} outcome */
+  #recordIn(api, seconds, outcome) {
     const context = api?.context?.active()
     this.#latency?.record(seconds, { ...this.#labels, outcome }, context)
     const span = api?.trace?.getSpanContext(context)

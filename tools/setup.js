@@ -289,7 +289,15 @@ function pythonPackages(list, environment = '.venv') {
     fail(`python3 was not found: Python 3.10 or newer installs what ${path.relative(root, list)} names`)
   run('python3', ['-m', 'venv', path.join(root, environment)])
   // Not the script `pip`, which names the place where the environment was made: a checkout may have been moved.
-  run(path.join(programsOf(environment), 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', list])
+  run(path.join(programsOf(environment), 'python'), [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '-r',
+    list,
+  ])
   fs.writeFileSync(marker, wanted)
 }
 

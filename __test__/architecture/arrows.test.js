@@ -22,6 +22,7 @@ const RUST = {
     'role',
     'reference',
     'name',
+    'twins',
     'aws_ids',
     'manifest',
     'suspended',
@@ -224,6 +225,7 @@ const JAVASCRIPT = {
     'store',
     'inspections',
     'sources',
+    'separated',
     'delivery',
   ],
   cli: [
@@ -283,10 +285,16 @@ const requires = (name, by = 'require') => `${by}('${name}')`
 /** What a folder of JavaScript may require of the rest of the package. */
 const OUTSIDE = {
   lib: ['../package.json'],
-  // What needs no addon: the command line also says why one cannot be loaded.
-  cli: ['..', '../lib/config-file', '../lib/json-fault', '../lib/read-file', '../lib/scanner', '../package.json'],
   // What needs no addon, since the command line also says why one cannot be loaded; `lib/audit` is loaded late, as the package is.
-  cli: ['..', '../package.json', '../lib/audit', '../lib/config-file', '../lib/read-file'],
+  cli: [
+    '..',
+    '../package.json',
+    '../lib/audit',
+    '../lib/config-file',
+    '../lib/json-fault',
+    '../lib/read-file',
+    '../lib/scanner',
+  ],
 }
 
 /**

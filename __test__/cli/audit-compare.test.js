@@ -2,6 +2,7 @@
 
 // `audit compare`: CloudTrail's reads against the logs of all instances, with strangers planted by the generator.
 
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const zlib = require('node:zlib')
@@ -180,4 +181,48 @@ test('on a terminal of 80 columns it says who, what and from where', async () =>
   expect(stdout).toContain("1 by this service's own role, and not in the log: somebody uses its credentials")
   expect(stdout).toContain('203.0.113.66')
   expect(stdout).toContain('1 of 2 reads in CloudTrail have a record in the log')
+})
+
+describe('hostile files', () => {
+  const logs = () => log('hostile.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+
+  test.each([
+    ['nobody', { userIdentity: null }],
+    ['no parameters', { requestParameters: null }],
+    ['a time that is none', { eventTime: 'soon' }],
+    ['a name of another type', { requestParameters: { secretId: ['TOOL1_TOKEN_production'] } }],
+    ['tabs and line ends', { requestID: 'a\tb\nc', userAgent: '\u001b[31mred\u001b[0m\tL\tfake' }],
+    ['a very long agent', { userAgent: 'x'.repeat(200_000) }],
+  ])('an event with %s stops nothing, and colours nothing', async (_, more) => {
+    const place = trail('hostile.json', [read('1'), { ...read('2'), ...more }])
+    const { status, stdout } = await cli.run(['audit', 'compare', logs(), '--cloudtrail', place])
+    expect([0, 1]).toContain(status)
+    expect(stdout).toContain('1 of ')
+    expect(stdout).not.toContain('\u001b')
+  })
+
+  test('what an earlier comparison wrote beside the logs is no log', async () => {
+    const folder = fs.mkdtempSync(path.join(directory, 'logs-'))
+    fs.copyFileSync(logs(), path.join(folder, 'a.jsonl'))
+    const stranger = { kind: 'unseen', request: request('2'), time: '2026-01-10T00:00:00Z', secrets: [], instance: 'a' }
+    fs.writeFileSync(path.join(folder, 'found.jsonl'), `${JSON.stringify(stranger)}\n`)
+    const found = await compared(folder, '--cloudtrail', trail('beside.json', [read('1'), read('2')]))
+    expect(found).toMatchObject({ status: 1, strangers: { count: 1 } })
+  })
+
+  const onUnix = process.platform === 'win32' ? test.skip : test
+  onUnix('a pipe is not waited for', async () => {
+    const folder = fs.mkdtempSync(path.join(directory, 'pipes-'))
+    spawnSync('mkfifo', [path.join(folder, 'a.json')])
+    const found = await compared(logs(), '--cloudtrail', folder)
+    expect(found).toMatchObject({ status: 4, problems: [{ problem: 'it is no regular file' }] })
+  })
+
+  test('nothing is left in the temporary directory', async () => {
+    const place = fs.mkdtempSync(path.join(directory, 'tmp-'))
+    await cli.run(['audit', 'compare', logs(), '--cloudtrail', trail('left.json', [read('1')])], {
+      env: { TMPDIR: place, TEMP: place },
+    })
+    expect(fs.readdirSync(place)).toEqual([])
+  })
 })

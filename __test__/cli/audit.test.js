@@ -158,7 +158,9 @@ describe('report', () => {
       3,
       3,
     ])
+    expect(document.aws.region).toBe('eu-central-1')
     const page = fs.readFileSync(file('report.html'), 'utf8')
+    expect(page).toMatch(/AWS was asked in eu-central-1\s+as/)
     // As `grep -v page-hash report.html | sha256sum` does.
     const [, hash] = /id="page-hash">.*<code>([\da-f]{64})<\/code>/.exec(page) ?? []
     const others = page.split('\n').filter((line) => !line.includes('page-hash'))

@@ -4,6 +4,7 @@
 // __test__/infra/roles.test.js.
 
 const { cliWorld, error } = require('../support/cli-world')
+const { SecretDelivery } = require('../..')
 const { placesOf } = require('../../cli/infra/places')
 
 const world = cliWorld()
@@ -69,6 +70,23 @@ test('without batches, with a queue, an endpoint, a key and a region of replicas
   })
 })
 
+test("secrets that are read as another role are that role's matter", async () => {
+  const roleArn = 'arn:aws:iam::444455556666:role/shared-reader'
+  world.write('tcs-secrets.config.json', {
+    secrets: { SHARED: { aws: { id: 'shared', assumeRole: { roleArn } } }, OWN: {} },
+    aws: { assumeRole: { roleArn: 'arn:aws:iam::111122223333:role/orders' } },
+  })
+  const { document, stderr } = await policy('reader', ...HOME)
+  expect(document.Statement).toContainEqual({
+    Sid: 'TakeRolesOfReferences',
+    Effect: 'Allow',
+    Action: ['sts:AssumeRole'],
+    Resource: [roleArn],
+  })
+  expect(document.Statement[0].Resource).toEqual([arn('OWN_staging')])
+  expect(stderr).toContain('this is for arn:aws:iam::111122223333:role/orders')
+})
+
 test('names, references and templates become the ids that the core reads', async () => {
   const configs = [
     world.config,
@@ -92,12 +110,14 @@ test('names, references and templates become the ids that the core reads', async
     { tools: { a: { secrets: { b: {} } } }, aws: { secretIdTemplate: 'x/{TOOL}/{environment}/{TYPE}' } },
   ]
   for (const config of configs) {
-    world.write('tcs-secrets.config.json', config)
+    const aws = { ...world.aws.options, .../** @type {any} */ (config).aws }
+    const delivery = new SecretDelivery({ ...config, environment: 'staging', aws, audit: false, logger: { warn() {} } })
     for (const { name, id } of placesOf(/** @type {any} */ (config), 'staging')) {
-      const { document } = await world.cli.json(`explain ${name}`)
-      const [layer] = document.layers.filter((/** @type {any} */ one) => one.place !== null && one.layer === 'aws')
-      expect([name, layer?.place?.split('#')[0] ?? document.awsId.split('#')[0]]).toEqual([name, id])
+      const { awsId, layers } = await delivery.explain(name)
+      const place = layers.find((one) => one.layer === 'aws')?.place ?? awsId
+      expect([name, place.split('#')[0]]).toEqual([name, id])
     }
+    await delivery.close()
   }
 })
 
@@ -185,6 +205,8 @@ test.each([
   ['policy', 'an account that is none', ['reader', '--account', '12'], 2, 'twelve digits'],
   ['policy', 'a region with a wildcard', ['reader', '--region', 'eu-*'], 2, 'a region'],
   ['policy', 'a key with a wildcard', ['reader', '--kms-key', 'arn:aws:kms:*:111122223333:key/*'], 2, "a key's ARN"],
+  ['infra', 'a service whose name is an expression', ['--service', '${file("/etc/passwd")}'], 2, 'letters, digits'],
+  ['infra', 'a service without a name', ['--service', ''], 2, 'letters, digits'],
   ['policy', 'an endpoint that is none', ['reader', '--vpc-endpoint', 'vpce-*'], 2, 'the id of an endpoint'],
 ])('%s refuses %s', async (command, _, args, status, message) => {
   const found = await world.cli.run([command, ...args])

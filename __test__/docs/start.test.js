@@ -126,7 +126,9 @@ class Reader {
   }
 
   async #createSecret(/** @type {string} */ command) {
-    const [, Name, SecretString] = /^aws secretsmanager create-secret --name (\S+) --secret-string (\S+)$/.exec(command)
+    const [, Name, , SecretString] = /^aws secretsmanager create-secret --name (\S+) --secret-string ('?)(\S+)\2$/.exec(
+      command,
+    )
     const client = new SecretsManagerClient(this.aws.options)
     await client.send(new CreateSecretCommand({ Name, SecretString }))
     client.destroy()
@@ -168,7 +170,16 @@ test('docs/start.md gets from an empty folder to production', async () => {
       compared.push(text)
     }
   }
-  expect(written).toEqual(['.env.dev', 'main.ts', 'tsconfig.json', 'tcs-secrets.config.json', 'main.ts'])
+  expect(written).toEqual([
+    '.env.dev',
+    'main.ts',
+    'tsconfig.json',
+    'tcs-secrets.config.json',
+    'main.ts',
+    'tcs-secrets.config.json',
+  ])
+  // What the last command of the page printed.
+  expect(printed).toBe('a-password')
   expect(compared).toHaveLength(6)
 
   // What the page says of the files it leaves, and of how the service ends.

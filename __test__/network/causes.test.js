@@ -47,7 +47,15 @@ function deliver(options, cache = false) {
   const delivery = withVariables({ HOME: directory }, () => {
     const settings = { ...aws.options, ca: company.cert, maxAttempts: 1, ...options }
     const logger = { warn() {} }
-    return new SecretDelivery({ environment: 'production', audit: false, alerts: false, cache, aws: settings, logger })
+    return new SecretDelivery({
+      environment: 'production',
+      compliance: false,
+      audit: false,
+      alerts: false,
+      cache,
+      aws: settings,
+      logger,
+    })
   })
   open.push(delivery)
   return delivery

@@ -49,6 +49,7 @@ async function read(variables = {}, options = {}) {
     const logger = { warn: (message) => warnings.push(message) }
     return new SecretDelivery({
       environment: 'production',
+      compliance: false,
       audit: false,
       alerts: false,
       aws: { ...settings, ...options },

@@ -35,7 +35,15 @@ function deliver(variables, cache = {}) {
   const delivery = withVariables(variables, () => {
     const secrets = Object.fromEntries(TYPES.map((type) => [type, {}]))
     const logger = { warn: (message) => warnings.push(message) }
-    const options = { environment: 'production', audit: false, alerts: false, aws: aws.options, logger, cache }
+    const options = {
+      environment: 'production',
+      compliance: false,
+      audit: false,
+      alerts: false,
+      aws: aws.options,
+      logger,
+      cache,
+    }
     return new SecretDelivery({ ...options, tools: { bulk: { secrets } } })
   })
   open.push(delivery)

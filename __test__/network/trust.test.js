@@ -55,7 +55,15 @@ function deliver(variables = {}, options = {}, awsOptions = {}) {
   const delivery = withVariables({ ...KEYS, HOME: directory, ...variables }, () => {
     const aws = { endpoint: `https://localhost:${port}`, region: 'eu-central-1', maxAttempts: 1, ...awsOptions }
     const logger = { warn: (message) => warnings.push(message) }
-    return new SecretDelivery({ environment: 'production', audit: false, alerts: false, aws, logger, ...options })
+    return new SecretDelivery({
+      environment: 'production',
+      compliance: false,
+      audit: false,
+      alerts: false,
+      aws,
+      logger,
+      ...options,
+    })
   })
   open.push(delivery)
   return delivery

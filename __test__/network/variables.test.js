@@ -88,6 +88,7 @@ const deliver = (variables, options) =>
     const logger = { warn() {} }
     return new SecretDelivery({
       environment: 'production',
+      compliance: false,
       audit: false,
       alerts: false,
       envFile: false,

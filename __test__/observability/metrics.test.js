@@ -257,7 +257,7 @@ test('a real Prometheus scrapes a service, and every panel and rule of ours has 
     expect(jobs.map((job) => job.metric)).toEqual([{ job: 'service' }])
     const groups = await (await fetch(`${prometheus.url}/api/v1/rules`)).json()
     const health = groups.data.groups[0].rules.map(({ name, health, state }) => [name, health, state])
-    expect(health).toHaveLength(8)
+    expect(health).toHaveLength(12)
     expect(health.filter(([, health]) => health === 'err')).toEqual([])
     expect(health.filter(([, , state]) => state === 'firing')).toEqual([])
     const names = await (await fetch(`${prometheus.url}/api/v1/label/__name__/values`)).json()

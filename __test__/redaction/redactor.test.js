@@ -276,7 +276,7 @@ test('what is replaced is counted, and an alert names the secret once', async ()
     ['secret-in-text', 'A_WORDS', 'firing'],
   ])
   expect(delivery.metrics.snapshot().valuesRedacted).toBe(6)
-  expect(delivery.metrics.prometheus()).toContain('secret_delivery_values_redacted_total 6\n')
+  expect(delivery.metrics.prometheus()).toMatch(/^secret_delivery_values_redacted_total(\{.*\})? 6$/m)
 })
 
 test('the example logs the name and not the value', () => {
@@ -297,3 +297,47 @@ test('the example logs the name and not the value', () => {
   expect(`${stdout}${stderr}`).not.toContain(value)
   expect(stdout.match(/Bearer \[secret GITHUB_API_TOKEN\]/g)).toHaveLength(2)
 })
+
+test('values that contain one another, are equal, long or binary, and a line of 100 MB', async () => {
+  const long = randomBytes(32_768).toString('hex')
+  const part = randomBytes(6).toString('hex')
+  const binary = randomBytes(300)
+  await world.aws.put({
+    F_LONG_production: long,
+    F_PART_production: part,
+    F_WHOLE_production: `${part}-and-more`,
+    F_EQUAL_production: part,
+  })
+  await world.aws.put({ F_BINARY_production: binary.toString('base64') })
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor()
+  for (const name of ['F_LONG', 'F_PART', 'F_WHOLE', 'F_EQUAL', 'F_BINARY']) await delivery.getSecret(name)
+  expect(redactor.redact(`${part}-and-more ${part} ${part}-and`)).toBe(
+    '[secret F_WHOLE] [secret F_EQUAL] [secret F_EQUAL]-and',
+  )
+  expect(redactor.redact(`<${long}>`)).toBe('<[secret F_LONG]>')
+  expect(redactor.redact(`<${long.slice(0, 9000)}... more`)).toBe('<[secret F_LONG]... more')
+  expect(redactor.redact(encodeURIComponent(binary.toString('base64')))).toBe('[secret F_BINARY]')
+  const line = `${'0123456789 '.repeat(9_000_000)}${part}\n`
+  const started = Date.now()
+  const shown = redactor.redact(line)
+  expect(shown.length).toBe(line.length - part.length + '[secret F_EQUAL]'.length)
+  expect(shown.endsWith('[secret F_EQUAL]\n')).toBe(true)
+  expect(Date.now() - started).toBeLessThan(60_000)
+}, 120_000)
+
+test('text that is full of beginnings of values takes no longer than it should', async () => {
+  const value = 'abcabcabc-'.repeat(300)
+  await world.aws.put({ G_PERIODIC_production: `${value}END` })
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor()
+  await delivery.getSecret('G_PERIODIC')
+  const started = Date.now()
+  expect(redactor.redact('abcabcabc-'.repeat(20_000)).length).toBeLessThan(200_000)
+  const stream = redactor.stream()
+  stream.resume()
+  for (let at = 0; at < 50; at++) stream.write('abcabcabc-'.repeat(100))
+  stream.end()
+  await new Promise((resolve) => stream.once('end', resolve))
+  expect(Date.now() - started).toBeLessThan(60_000)
+}, 120_000)

@@ -192,3 +192,63 @@ test('HTTP: a wrong key is refused, a limit is another reason', async () => {
     server.close()
   }
 })
+
+test('gRPC: wrong credentials are refused, a missing right or a quota is another reason', async () => {
+  const grpc = require('@grpc/grpc-js')
+  const text = {
+    serialize: (/** @type {string} */ said) => Buffer.from(said),
+    deserialize: (/** @type {Buffer} */ said) => String(said),
+  }
+  const ask = {
+    path: '/shop.Orders/Ask',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: text.serialize,
+    requestDeserialize: text.deserialize,
+    responseSerialize: text.serialize,
+    responseDeserialize: text.deserialize,
+  }
+  const server = new grpc.Server()
+  server.addService(
+    { ask },
+    {
+      ask(/** @type {any} */ call, /** @type {any} */ answer) {
+        const [authorization] = call.metadata.get('authorization')
+        const refuse = (/** @type {number} */ code, /** @type {string} */ details) => answer({ code, details })
+        if (authorization !== 'Bearer right') return refuse(grpc.status.UNAUTHENTICATED, 'invalid credentials')
+        if (call.request === 'forbidden') return refuse(grpc.status.PERMISSION_DENIED, 'not yours')
+        if (call.request === 'much') return refuse(grpc.status.RESOURCE_EXHAUSTED, 'quota')
+        answer(null, 'fine')
+      },
+    },
+  )
+  const port = await new Promise((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  )
+  const { Ask: Client } = { Ask: grpc.makeGenericClientConstructor({ ask }, 'Orders') }
+  const client = /** @type {any} */ (new Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure()))
+  const call = (/** @type {string} */ key, request = 'orders') =>
+    new Promise((resolve, reject) => {
+      const metadata = new grpc.Metadata()
+      metadata.set('authorization', `Bearer ${key}`)
+      client.ask(request, metadata, (/** @type {unknown} */ error, /** @type {unknown} */ said) =>
+        error ? reject(error) : resolve(said),
+      )
+    })
+  try {
+    const { outcome, refusals } = await retried((key) => call(key))
+    expect([outcome, refusals.map(({ code }) => code)]).toEqual(['connected', [grpc.status.UNAUTHENTICATED]])
+    for (const [request, code] of /** @type {[string, number][]} */ ([
+      ['forbidden', grpc.status.PERMISSION_DENIED],
+      ['much', grpc.status.RESOURCE_EXHAUSTED],
+    ])) {
+      const other = await retried(() => call('right', request))
+      expect([other.outcome.code, other.refusals.length]).toEqual([code, 1])
+    }
+  } finally {
+    client.close()
+    server.forceShutdown()
+  }
+})

@@ -17,7 +17,15 @@ function ran(file, input) {
 
 /** The findings of cfn-lint. @param {string} template Path. @returns {string[]} */
 function cfnLint(template) {
-  const args = [path.join(pythonPrograms, 'cfn-lint'), '--format', 'json', '--regions', 'eu-central-1', '--template', template]
+  const args = [
+    path.join(pythonPrograms, 'cfn-lint'),
+    '--format',
+    'json',
+    '--regions',
+    'eu-central-1',
+    '--template',
+    template,
+  ]
   const { stdout, stderr } = spawnSync(python, args, { encoding: 'utf8' })
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout).map((/** @type {any} */ { Rule, Message }) => `${Rule.Id}: ${Message}`)

@@ -49,6 +49,10 @@ if not failed:
     sqs = boto3.client("sqs", **place)
     iam = boto3.client("iam", **place)
     secrets = manager.list_secrets()["SecretList"]
+
+    def keyOf(name):
+        return manager.describe_secret(SecretId=name).get("KmsKeyId", "")
+
     key = kms.describe_key(KeyId=outputs["KeyArn"])["KeyMetadata"]
     attributes = sqs.get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
     attached = iam.list_attached_role_policies(RoleName=physical["TaskRole"])["AttachedPolicies"]
@@ -57,7 +61,7 @@ if not failed:
     result["types"] = sorted({one["ResourceType"] for one in listed})
     result["made"] = {
         "secrets": sorted(one["Name"] for one in secrets),
-        "keys": sorted({one.get("KmsKeyId", "").split("/")[-1] == key["KeyId"] for one in secrets}),
+        "keys": sorted({keyOf(one["Name"]).split("/")[-1] == key["KeyId"] for one in secrets}),
         "tags": {tag["Key"]: tag["Value"] for tag in secrets[0]["Tags"]},
         "rotates": kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"],
         "deadLetters": "deadLetterTargetArn" in attributes.get("RedrivePolicy", ""),

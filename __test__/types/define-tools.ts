@@ -41,10 +41,11 @@ void delivery.withSecret('github', 'api_tokn', async (secret) => secret.length)
 
 async function results(): Promise<void> {
   const github = await delivery.getToolSecrets('github')
-  const token: string | undefined = github.api_token
+  // It is required, so that a listing without it rejects.
+  const token: string = github.api_token
   const secret: string | undefined = github.webhook_secret
   // @ts-expect-error absent when no source has it
-  const sure: string = github.api_token
+  const sure: string = github.webhook_secret
   // @ts-expect-error results are by lower-cased type
   void github.Webhook_Secret
   const slack: Record<string, string> = await delivery.getToolSecrets('slack')

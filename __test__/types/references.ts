@@ -34,6 +34,10 @@ export async function typed(): Promise<void> {
   const jira = new SecretDelivery({ tools })
   const name = await jira.getToolSecret('jira', 'user')
   is<Same<typeof name, string>>()
+  const all = await jira.getToolSecrets('jira')
+  is<Same<typeof all, { user: string }>>()
+  const some = await delivery.getToolSecrets('database')
+  is<Same<typeof some, { password: string; user?: string; whole?: string }>>()
   // @ts-expect-error a place in AWS is no number
   void new SecretDelivery({ tools: { a: { secrets: { b: { aws: 5 } } } } })
 

@@ -27,7 +27,15 @@ function compared(/** @type {{ documented?: string, generated?: string }} */ cha
     fs.writeFileSync(path.join(directory, 'reports.ts'), comparison.replace("'../../native.js'", "'./native.js'"))
     fs.writeFileSync(
       path.join(directory, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: { ...options, module: 'nodenext', types: [] }, include: ['*.ts'] }),
+      JSON.stringify({
+        compilerOptions: {
+          ...options,
+          module: 'nodenext',
+          types: ['node'],
+          typeRoots: [path.join(root, 'node_modules', '@types')],
+        },
+        include: ['*.ts'],
+      }),
     )
     const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     return spawnSync(process.execPath, [tsc, '-p', directory], { encoding: 'utf8' }).stdout

@@ -93,6 +93,7 @@ interface Reports {
   ValidationIssue: [documented.ValidationIssue, native.ValidationIssue]
   /** lib/delivery.js adds `checks`, the service's own. */
   ValidationResult: [Omit<documented.ValidationResult, 'checks'>, native.ValidationResult]
+  UnwatchedSecret: [documented.UnwatchedSecret, native.UnwatchedSecret]
 }
 
 type AllDifferences = { [Name in keyof Reports]: Differences<Reports[Name][0], Reports[Name][1], Name> }[keyof Reports]

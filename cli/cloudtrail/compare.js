@@ -68,7 +68,6 @@ class Comparison {
     for (const log of logs) await this.#readLog(log)
     const files = filesBelow(this.#question.cloudtrail)
     for (const one of files) await this.#readTrail(one)
-    if (this.#own.size === 0) this.#learnRoles()
     this.#joinRequests()
     this.#joinBatches()
     const { counts } = this
@@ -105,7 +104,7 @@ class Comparison {
       }
       this.counts.records++
       const request = text(record.request)
-      this.#byRequest.add(request, ['L', request, id, time, record.outcome ?? '', text(record.instance)].join(TAB))
+      this.#byRequest.add(request, ['L', request, id, time, text(record.outcome), text(record.instance)].join(TAB))
     }
     await requestsIn(file, { seen, first: (time) => (this.#logBegins = Math.min(this.#logBegins, time)) })
   }
@@ -137,22 +136,8 @@ class Comparison {
     this.#byRequest.add(key, ['T', key, id, event, time, role, session, secret, error, address, agent].join(TAB))
   }
 
-  /** Who made the calls that the logs have. */
-  #learnRoles() {
-    for (const lines of this.#byRequest.parts(true)) {
-      const logged = new Set()
-      /** @type {[string, string][]} */
-      const called = []
-      for (const line of lines) {
-        const [kind, request = '', , , , role = ''] = line.split(TAB)
-        if (kind === 'L') logged.add(request)
-        else called.push([request, role])
-      }
-      for (const [request, role] of called) if (logged.has(request)) this.#own.add(role)
-    }
-  }
-
   #joinRequests() {
+    const learns = this.#question.roles.length === 0
     const newest = this.#trail.to - this.#question.graceMs
     for (const lines of this.#byRequest.parts()) {
       /** @type {Map<string, { ids: Map<string, number>, batch: string[] | null, seen: boolean, time: number, instance: string }>} */
@@ -188,6 +173,8 @@ class Comparison {
         }
         this.counts.matched++
         entry.seen = true
+        // Who made a call that the logs have is this service.
+        if (learns) this.#own.add(fields[5] ?? '')
         if (fields[3] === 'BatchGetSecretValue') entry.batch = fields
         else entry.ids.delete(nameIn(fields[7] ?? ''))
       }

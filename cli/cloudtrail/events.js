@@ -47,7 +47,8 @@ function take(event, seen) {
   if (event?.eventSource !== SOURCE || !READS.has(event.eventName)) return
   const time = Date.parse(event.eventTime)
   if (Number.isNaN(time)) return
-  const { userIdentity = {}, requestParameters } = event
+  const { requestParameters } = event
+  const userIdentity = event.userIdentity ?? {}
   const session = text(userIdentity.arn ?? userIdentity.invokedBy ?? userIdentity.principalId ?? userIdentity.accountId)
   seen({
     id: text(event.eventID),

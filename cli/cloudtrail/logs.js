@@ -45,7 +45,11 @@ async function requestsIn(file, { seen, first }) {
     if (Number.isNaN(time)) return
     if (!begun) first(time)
     begun = true
-    if (typeof record.request === 'string') seen(record)
+    if (typeof record.request === 'string' && Number.isInteger(record.seq)) seen(record)
+  }
+  // A pipe would be waited for.
+  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    throw new CliError('FILE_NOT_READ', EXIT.source, `${file} is no regular file, or does not exist`)
   }
   try {
     const stream = fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 1024 * 1024 })

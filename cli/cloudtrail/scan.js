@@ -42,6 +42,8 @@ function below(place) {
  * @returns {Promise<string | null>} Why the file was not read to its end; `null`: it was.
  */
 async function scan(file, seen) {
+  // A pipe would be waited for.
+  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return 'it is no regular file'
   const scanner = new Scanner(seen)
   const bytes = fs.createReadStream(file, { highWaterMark: 1024 * 1024 })
   let problem = null

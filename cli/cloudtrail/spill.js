@@ -30,15 +30,13 @@ class Spill {
   }
 
   /**
-   * The lines of each part, which may be read several times.
+   * The lines of each part, which may be read several times while it is looked at. It is removed then.
    *
-   * @param {boolean} [again] Whether they are asked for again; else they are removed.
    * @returns {Generator<Iterable<string>>}
    */
-  *parts(again = false) {
+  *parts() {
     for (let part = 0; part < PARTS; part++) {
       yield { [Symbol.iterator]: () => this.#lines(part) }
-      if (again) continue
       if (this.#written.has(part)) fs.rmSync(this.#file(part))
       this.#written.delete(part)
       this.#waiting[part] = ''

@@ -7,6 +7,19 @@ const { modelOf } = require('../infra/model')
 const { needsOf } = require('../infra/needs')
 const { terraformOf } = require('../infra/terraform')
 
+/**
+ * What AWS takes in a call, in bytes.
+ *
+ * Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+ */
+const MOST_BYTES = 51_200
+
+/** Indented where it may be. @param {unknown} made */
+function textOf(made) {
+  const indented = `${JSON.stringify(made, null, 2)}\n`
+  return indented.length > MOST_BYTES ? `${JSON.stringify(made)}\n` : indented
+}
+
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
   define(program, 'infra', {
@@ -31,15 +44,21 @@ module.exports = (program, handle) => {
     )
     .action(
       handle(async (context, { format, service, secrets, ...given }) => {
-        const needs = await needsOf(context, given, { isDeployed: true })
+        const needs = await needsOf(context, { ...given, service }, { isDeployed: true })
         const { template, notes } = modelOf(needs, { service, secrets })
         const made = format === 'terraform' ? terraformOf(template) : template
         const { terminal } = context
         const { environment } = needs
         if (terminal.json) terminal.result({ environment, format, notes, template: made }, () => '')
         else {
+          const text = textOf(made)
           for (const note of notes) terminal.warn(note)
-          terminal.reveal(`${JSON.stringify(made, null, 2)}\n`)
+          if (text.length > MOST_BYTES && format === 'cloudformation') {
+            terminal.warn(
+              'AWS takes a template of this size from S3 only: add --s3-bucket to aws cloudformation deploy',
+            )
+          }
+          terminal.reveal(text)
         }
         return EXIT.ok
       }),

@@ -18,7 +18,7 @@ module.exports = (program, handle) => {
   define(program, 'report', {
     summary: 'write an HTML page for auditors',
     description:
-      'Writes one HTML page without external resources: where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, the hit rate and latency of the reads in it, and who read and who was refused each secret. It contains no values, and ends with a hash of itself. --json prints the same as data.',
+      'Writes one HTML page without external resources: as whom and in which region it asked AWS, where every declared secret comes from, the result of its validation, when it is due for rotation, the latency of each layer, the state of the sources, whether the audit log is unchanged, the hit rate and latency of the reads in it, and who read and who was refused each secret. It contains no values, and ends with a hash of itself. --json prints the same as data.',
     examples: [
       'report --out report.html --environment production',
       'report --out report.html --audit-log /var/log/secret-audit.jsonl',
@@ -66,6 +66,7 @@ module.exports = (program, handle) => {
  * @property {string} generatedAt ISO 8601, UTC.
  * @property {string} version Of this package.
  * @property {import('../../index').Environment} environment
+ * @property {{ account: string | null, arn: string | null, region: string | null }} aws Who asked; `null`: AWS did not say.
  * @property {import('../../index').HealthReport} health
  * @property {(import('../../index').ValidatedSecret & { required: boolean })[]} secrets
  * @property {import('../../index').RotationDue[]} rotation
@@ -103,6 +104,7 @@ async function gather(delivery, config, named) {
     generatedAt: new Date().toISOString(),
     version,
     environment: delivery.environment,
+    aws: await identityOf(delivery, config),
     health,
     secrets: secrets.map((secret) => ({ ...secret, required: required.has(secret.name) })),
     rotation,
@@ -111,6 +113,20 @@ async function gather(delivery, config, named) {
     compliance: withAudit(await delivery.compliance(), audit),
     audit,
   }
+}
+
+/**
+ * For whom AWS takes this program, and where it is asked.
+ *
+ * @param {import('../context').SecretDelivery} delivery
+ * @param {import('../context').Config} config
+ * @returns {Promise<Report['aws']>}
+ */
+async function identityOf(delivery, { options: { aws } }) {
+  const { AWS_REGION, AWS_DEFAULT_REGION } = process.env
+  const region = aws?.region ?? (AWS_REGION || AWS_DEFAULT_REGION || null)
+  const { account, arn } = (await delivery.identity().catch(() => null)) ?? { account: null, arn: null }
+  return { account, arn, region }
 }
 
 /**

@@ -1,6 +1,6 @@
 'use strict'
 
-const { agreed } = require('../changes')
+const { agreed, ended } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { namedBy, notFound } = require('../secrets')
@@ -12,7 +12,7 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'restore', {
     summary: 'make an earlier version of a secret live again',
     description:
-      "Makes a version live that AWS still has: the one before, or the one that --to names ('history' and the audit log show their ids). Its value goes through the rotation hooks as a new one does. Without hooks only AWS changes. A field of a JSON secret goes back with the whole secret.",
+      "Makes a version live that AWS still has: the one before, or the one that --to names ('history' and the audit log show their ids). Its value goes through the rotation hooks as a new one does. Without hooks only AWS changes. A field of a JSON secret goes back with the whole secret; one that was taken out is put back alone.",
     examples: ['restore github api_token --environment production', 'restore GITHUB_API_TOKEN --to 1a2b… --yes'],
     exits: {
       0: 'the version is live',
@@ -29,8 +29,16 @@ module.exports = (program, _, handleOpen) => {
       handleOpen(async ({ terminal, delivery, config }, first, secretType, options) => {
         const name = namedBy(first, secretType)
         const { current, previous } = await delivery.getSecretVersions(name)
-        if (current === null) throw notFound(name, delivery, config)
+        // A field that was taken out is in the version before only.
+        if (current === null && previous === null && options.to === undefined) throw notFound(name, delivery, config)
         const versionId = options.to ?? previous?.versionId
+        if (current === null && previous !== null && versionId === previous.versionId) {
+          const question = `${name} is put back into its secret in ${delivery.environment}.`
+          await agreed(terminal, options, `restore ${name}`, question)
+          const report = await delivery.store.put(name, previous.value)
+          terminal.result(report, (report) => ended(report, terminal))
+          return EXIT.ok
+        }
         if (versionId === undefined) {
           const message = `${name}: AWS has no version before the live one; name one with --to`
           throw new CliError('VERSION_NOT_FOUND', EXIT.no, message)

@@ -49,10 +49,11 @@ async function examine(context) {
       ...(await awsFindings(health, config, delivery)),
       ...cacheFindings(health, config),
       ...auditFindings(health),
-      ...complianceFindings(await delivery.compliance()),
       ...exposureFindings(baseOf(delivery.environment, config.options), config),
       ...fileFindings(health, config),
       ...secrets,
+      // Last: it reads the secrets again, and a snapshot would be written anew.
+      ...complianceFindings(await delivery.compliance()),
     ]
   } finally {
     await delivery.close()

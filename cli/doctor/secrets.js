@@ -48,7 +48,9 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   }
   // While AWS is down, every secret would report the same.
   const asksAws = checks.aws.status === 'ok' || checks.aws.status === 'degraded'
-  const access = asksAws ? permissionFindings(await delivery.validateSecretAccess()) : []
+  const access = asksAws
+    ? [...permissionFindings(await delivery.validateSecretAccess()), ...(await widerFindings(delivery))]
+    : []
   const { secrets } = await delivery.validateApplicationFunctionality()
   return [
     ...access,
@@ -84,6 +86,26 @@ function permissionFindings({ secrets, permissions }) {
     return use === undefined ? [] : [finding('permissions', 'note', `${action} is not granted; it is for ${use}`)]
   })
   return [...refused, ...others]
+}
+
+/** A name that nobody declares; `health()` asks for it too, so that alarms leave it out. */
+const UNDECLARED = 'TCS_SECRET_DELIVERY_HEALTH_PROBE'
+
+/**
+ * Whether more is granted than what is declared, as far as AWS tells: of a name that is granted it says "not there", of others
+ * "denied".
+ *
+ * @param {Pick<import('../context').SecretDelivery, 'getSecretFromAWS'>} delivery
+ * @returns {Promise<Finding[]>}
+ */
+async function widerFindings(delivery) {
+  const isWider = await delivery.getSecretFromAWS(UNDECLARED).then(
+    () => true,
+    () => false,
+  )
+  if (!isWider) return []
+  const fix = "'tcs-secrets policy reader' writes a policy of the declared secrets"
+  return [finding('permissions', 'note', 'secrets that are not declared may be read as well', fix)]
 }
 
 /** @param {ValidatedSecret[]} secrets @returns {Finding} */

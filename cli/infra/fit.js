@@ -88,6 +88,11 @@ const lengthOf = (Statement) => length({ Version: '2012-10-17', Statement })
  */
 function notesOf(needs, places, level, documents) {
   const notes = []
+  if (needs.assumed !== undefined) {
+    notes.push(
+      `this is for ${needs.assumed} (aws.assumeRole): the identity of the service itself needs sts:AssumeRole on it`,
+    )
+  }
   const patterns = [...new Set(places.flatMap(({ id }) => (id.endsWith('*') || id.includes('*') ? [id] : [])))]
   if (level > 0 && patterns.length > 0) {
     const shown =

@@ -56,8 +56,8 @@ function alarmResources(world) {
 }
 
 /** What the trail shows: its metric filters, each with an alarm. @param {World} world @returns {Record<string, Resource>} */
-function fromTrail({ environment }) {
-  const here = `${NAMESPACE}/${environment}`
+function fromTrail({ environment, service }) {
+  const here = `${NAMESPACE}/${service}/${environment}`
   const probe = 'TCS_SECRET_DELIVERY_HEALTH_PROBE'
   const readers = [
     'TaskRole',

@@ -34,7 +34,7 @@ function keyResources({ environment, service, tags }) {
     SecretsKeyAlias: {
       Type: 'AWS::KMS::Alias',
       Metadata: { Serves: ENCRYPTED },
-      Properties: { AliasName: `alias/tcs-secrets-${environment}`, TargetKeyId: ref('SecretsKey') },
+      Properties: { AliasName: `alias/${service}-${environment}-secrets`, TargetKeyId: ref('SecretsKey') },
     },
     OperationsKey: {
       Type: 'AWS::KMS::Key',

@@ -11,7 +11,7 @@ const LOCKED_DAYS = 365
 
 /** @param {World} world @returns {Record<string, Resource>} */
 function trailResources({ tags, service, environment }) {
-  const name = `tcs-secrets-${environment}`
+  const name = `${service}-${environment}`
   const trail = sub(`arn:\${AWS::Partition}:cloudtrail:\${AWS::Region}:\${AWS::AccountId}:trail/${name}`)
   const ofTrail = { StringEquals: { 'aws:SourceArn': trail } }
   const cloudtrail = { Service: 'cloudtrail.amazonaws.com' }

@@ -75,8 +75,8 @@ function modelOf(needs, { service, secrets: wanted }) {
 }
 
 /** Secrets that are named by the template or by a name; what others own, and other accounts' secrets, are not made. @param {import('./places').Place} place */
-function isMadeHere({ id }) {
-  return !id.startsWith('arn:') && !id.includes('!') && !id.includes('*')
+function isMadeHere({ id, role }) {
+  return role === null && !id.startsWith('arn:') && !id.includes('!') && !id.includes('*')
 }
 
 /** @param {World} world @param {Record<string, Resource>} resources */

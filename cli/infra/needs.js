@@ -7,7 +7,7 @@ const { partitionOf } = require('./arn')
 const { ACCOUNT, PARTITION, REGION } = require('./formats')
 const { listedTools, patternOfTool, placesOf } = require('./places')
 
-/** @typedef {{ account?: string, region?: string, kmsKey?: string, vpcEndpoint?: string, trailBucket?: string, list?: boolean }} Given */
+/** @typedef {{ account?: string, region?: string, kmsKey?: string, vpcEndpoint?: string, trailBucket?: string, service?: string, list?: boolean }} Given */
 
 /**
  * @param {import('../context').Context} context
@@ -48,6 +48,7 @@ async function needsOf(context, given, { isDeployed }) {
       batch: options.aws?.batch !== false,
       lists: given.list === true || listed.length > 0,
       randomByAws: options.rotation?.generator === 'aws',
+      ...(options.aws?.assumeRole && { assumed: options.aws.assumeRole.roleArn }),
       queue: options.events?.sqsQueueUrl ?? undefined,
       kmsKey: given.kmsKey ?? options.migration?.kmsKeyId ?? undefined,
       vpcEndpoint: given.vpcEndpoint,
@@ -67,6 +68,7 @@ const FORMS = [
     "a key's ARN or id, or alias/…",
   ],
   ['vpcEndpoint', '--vpc-endpoint', /^vpce-[0-9a-f]{8,17}$/, 'the id of an endpoint, such as vpce-0123456789abcdef0'],
+  ['service', '--service', /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'letters, digits, - and _'],
   ['trailBucket', '--trail-bucket', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'the name of a bucket'],
 ]
 

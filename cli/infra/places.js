@@ -11,6 +11,7 @@ const { nameOf } = require('../../lib/config-file')
  * @property {string} name The secret's name in the service.
  * @property {string | null} tool
  * @property {string} id A name of AWS's, an ARN, or an ARN without its random ending.
+ * @property {string | null} role ARN of the role as which it is read, where it has one of its own.
  * @property {string[]} wider Patterns of ids that grant more, the narrowest first.
  * @property {boolean} isReference Whether the declaration names it; else the template does.
  * @property {boolean} isRotated Whether its declaration lets the service rotate it.
@@ -33,7 +34,8 @@ function placesOf(options, environment) {
     const given = referenced(spec?.aws, environment) ?? referenced(ofTool, environment)
     const isRotated = spec?.rotationType != null || spec?.rotate != null
     if (given !== undefined) {
-      return { name, tool, id: given, wider: widerThan(given), isReference: true, isRotated }
+      const { id, role } = given
+      return { name, tool, id, role, wider: widerThan(id), isReference: true, isRotated }
     }
     const cased = { tool: (tool ?? '').toLowerCase(), TOOL: (tool ?? '').toUpperCase() }
     const typed = { type: type.toLowerCase(), TYPE: type.toUpperCase() }
@@ -42,6 +44,7 @@ function placesOf(options, environment) {
       name,
       tool,
       id: fill({ ...cased, ...typed, name }),
+      role: null,
       wider: [...new Set([ofItsTool, all])],
       isReference: false,
       isRotated,
@@ -71,11 +74,12 @@ function patternOfTool(options, environment, tool) {
   return filled(template, words)
 }
 
-/** @param {any} given An `aws` of a declaration. @param {string} environment @returns {string | undefined} */
+/** @param {any} given An `aws` of a declaration. @param {string} environment @returns {{ id: string, role: string | null } | undefined} */
 function referenced(given, environment) {
   if (given === undefined || given === null) return undefined
-  if (typeof given === 'string') return idOf(given).replaceAll('{environment}', environment)
-  if (typeof given.id === 'string') return given.id.replaceAll('{environment}', environment)
+  const inEnvironment = (/** @type {string} */ text) => text.replaceAll('{environment}', environment)
+  if (typeof given === 'string') return { id: inEnvironment(idOf(given)), role: null }
+  if (typeof given.id === 'string') return { id: inEnvironment(given.id), role: given.assumeRole?.roleArn ?? null }
   return referenced(given[environment], environment)
 }
 

@@ -25,6 +25,7 @@ const { ENDING, domainOf, queueArn, secretArn } = require('./arn')
  * @property {boolean} lists Whether AWS is asked for names.
  * @property {boolean} randomByAws `rotation.generator: 'aws'`.
  * @property {string | undefined} queue URL.
+ * @property {string} [assumed] ARN of `aws.assumeRole`.
  * @property {string | undefined} kmsKey Id, ARN or alias of a customer-managed key.
  * @property {string | undefined} vpcEndpoint
  * @property {string | undefined} trailBucket
@@ -50,7 +51,10 @@ const MFA = { Bool: { 'aws:MultiFactorAuthPresent': 'true' } }
  * @returns {Statement[]}
  */
 function statementsOf(role, needs) {
-  const { places, home } = needs
+  const { home } = needs
+  // What is read as another role is that role's matter.
+  const places = needs.places.filter((place) => place.role === null)
+  const others = [...new Set(needs.places.flatMap((place) => place.role ?? []))]
   const ids = [...new Set([...places.map(({ id }) => id), ...needs.patterns])]
   const arns = arnsOf(ids, needs)
   const own = places.filter(({ id }) => isOwn(id, home))
@@ -75,6 +79,7 @@ function statementsOf(role, needs) {
     allow('ReadSecrets', SM('GetSecretValue'), arns),
     ...(needs.batch ? [allow('ReadInBatches', SM('BatchGetSecretValue'), ['*'])] : []),
     ...(needs.lists ? [allow('FindNames', SM('ListSecrets'), ['*'])] : []),
+    ...(others.length > 0 ? [allow('TakeRolesOfReferences', ['sts:AssumeRole'], others)] : []),
   ]
   const key = (/** @type {string[]} */ ...actions) => keyStatement(needs, actions, allow)
   /** @type {Record<string, () => (Statement | undefined)[]>} */

@@ -62,6 +62,7 @@ function page(report) {
         <main>
           <h1>Secrets in ${environment}</h1>
           <p class="quiet">${moment(generatedAt)}, tcs-secret-delivery ${version}. This page holds no secret values.</p>
+          <p class="quiet">${askedAs(report)}</p>
           ${tiles(report)} ${secretsSection(report)} ${rotationSection(report)} ${latencySection(report)}
           ${trafficSection(report)} ${denialsSection(report)} ${auditSection(report)} ${complianceSection(report)}
           ${healthSection(report)} ${new Html(`\n${HASH_LINE}`)}
@@ -83,6 +84,12 @@ function sealed(text) {
   const hash = createHash('sha256').update(`${others}\n`).digest('hex')
   lines[place] = `<p class="quiet" id="page-hash">SHA-256 of this page without this line: <code>${hash}</code></p>`
   return `${lines.join('\n')}\n`
+}
+
+/** @param {Report} report */
+function askedAs({ aws: { account, arn, region } }) {
+  const who = arn === null ? 'an identity that AWS did not tell' : html`<code>${arn}</code> of account ${account}`
+  return html`AWS was asked in ${region ?? 'the region of the profile'} as ${who}.`
 }
 
 /** @param {Report} report */

@@ -55,7 +55,7 @@ impl Aws {
             None => Arc::from(version),
             Some(region) => Arc::from(format!("{version}@{region}")),
         });
-        Ok(Fetched { value, version_id, created_unix_ms: None, request_id: None })
+        Ok(Fetched { value, version_id, created_unix_ms: None, request_id: None, arn: None })
     }
 }
 

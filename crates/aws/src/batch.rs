@@ -1,6 +1,7 @@
 //! BatchGetSecretValue: known ids, 20 a call, or every secret under a name prefix.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
@@ -143,8 +144,8 @@ impl Aws {
             self.note_account(&name, entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
-            let request_id = request_id.clone();
-            add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, request_id, ..fetched })));
+            let (request_id, arn) = (request_id.clone(), entry.arn.as_deref().map(Arc::from));
+            add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, request_id, arn, ..fetched })));
         }
         for error in output.errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };

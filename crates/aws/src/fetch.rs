@@ -1,5 +1,7 @@
 //! Reads one secret (`GetSecretValue`).
 
+use std::sync::Arc;
+
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 
 use crate::answer::{request_id, unix_ms};
@@ -30,8 +32,9 @@ impl Aws {
             let request_id = request_id(&output);
             let created = unix_ms(output.created_date.as_ref());
             self.note_account(id, output.arn.as_deref());
+            let arn = output.arn.map(Arc::from);
             let fetched = Self::fetched(id, text, binary, output.version_id, region)?;
-            Ok(Fetched { created_unix_ms: created, request_id, ..fetched })
+            Ok(Fetched { created_unix_ms: created, request_id, arn, ..fetched })
         };
         self.call(&self.regions, Operation::Get, id, read, |client, there| {
             // Policies may demand that the stage is named (decision D30).

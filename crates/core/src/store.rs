@@ -3,6 +3,7 @@
 //! Each of them writes an audit record, and drops or replaces the copies of the secret here and in the other instances, so that
 //! running services follow.
 
+use async_recursion::async_recursion as boxed;
 use audit_log::Event;
 
 use crate::delivery::Delivery;
@@ -81,6 +82,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CONFIG_INVALID` where AWS is switched off; `AUDIT_WRITE_FAILED`, `CLOSED`. An error of AWS is in the entry of its secret.
+    #[boxed]
     pub async fn compare_values(&self, values: Vec<(SecretName, SecretValue)>) -> Result<Vec<Compared>> {
         self.audited(async {
             let names: Vec<SecretName> = values.iter().map(|(name, _)| name.clone()).collect();
@@ -116,11 +118,14 @@ impl Delivery {
     ///
     /// # Errors
     /// `SECRET_CHANGED` where it does not hold; those of [`write`]; `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
+    #[boxed]
     pub async fn put(&self, name: &SecretName, value: &SecretValue, condition: &Condition) -> Result<Stored> {
         let (place, id) = &self.written_place(name)?;
         self.stored(("put", name), place, async {
             refuse_unfit(id, value)?;
-            Ok(Stored::written(place, id, self.write(name, value, (condition, false)).await?))
+            // What a comparison did not find is made without another look.
+            let is_absent = *condition == Condition::Absent && place.field.is_none();
+            Ok(Stored::written(place, id, self.write(name, value, (condition, is_absent)).await?))
         })
         .await
     }
@@ -129,6 +134,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::put`]; `SOURCE_RESPONSE_INVALID` where the live value is nothing that a random text may replace (decision D17).
+    #[boxed]
     pub async fn generate(&self, name: &SecretName, rules: &PasswordRules, condition: &Condition) -> Result<Stored> {
         let (place, id) = &self.written_place(name)?;
         self.stored(("generate", name), place, async {
@@ -156,6 +162,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::put`].
+    #[boxed]
     pub async fn delete_stored(&self, name: &SecretName, days: u32, condition: &Condition) -> Result<Stored> {
         let (place, id) = &self.written_place(name)?;
         self.stored(("delete", name), place, async {
@@ -206,6 +213,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::put`].
+    #[boxed]
     pub async fn undelete(&self, name: &SecretName) -> Result<Stored> {
         let (place, id) = &self.written_place(name)?;
         self.stored(("undelete", name), place, async {

@@ -320,7 +320,7 @@ async fn replace(
     tidied(aws, id, &label, &token).await;
     match moved {
         _ if is_live => Ok(Some((token, How::Updated))),
-        Err(error) if !error.is_about_one_request() => Err(error),
+        Err(error) if error.is_denied() || !error.is_about_one_request() => Err(error),
         _ => Ok(None),
     }
 }

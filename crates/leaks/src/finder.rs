@@ -45,7 +45,8 @@ pub struct Match {
     pub secret: u32,
     /// How it is written.
     pub form: Form,
-    is_piece: bool,
+    /// Whether a piece of a longer text was found.
+    pub(crate) is_piece: bool,
 }
 
 /// A set of texts to look for. Their bytes are overwritten when it is dropped.

@@ -66,7 +66,16 @@ impl Stream {
             }
             // A longer value may begin in it.
             if one.end > pending {
-                pending = one.start;
+                let sure = text.len().saturating_sub(4 * finder.longest());
+                if one.start >= sure {
+                    pending = one.start;
+                    break;
+                }
+                // Value upon value: only the end of them is held back.
+                pending = sure;
+                if !skips(finder.secret(one.secret)) {
+                    found.push(Match { end: sure, ..one });
+                }
                 break;
             }
             if !skips(finder.secret(one.secret)) {
@@ -157,6 +166,19 @@ mod tests {
         for size in 1..given.len() {
             assert_eq!(in_pieces(&finder, given.as_bytes(), size), expected, "{size}");
         }
+    }
+
+    #[test]
+    fn little_is_held_back_of_value_upon_value() {
+        let value = "abcabcabc-".repeat(20);
+        let finder = finder(&[("A", &value)]);
+        let mut stream = Stream::default();
+        for _ in 0..200 {
+            let shown = stream.push(&finder, value.as_bytes(), &|_| false);
+            assert!(!text(&shown.text).contains("abcabc"));
+            assert!(stream.held.len() <= 5 * finder.longest());
+        }
+        assert!(!text(&stream.end(&finder, &|_| false).text).contains("abcabc"));
     }
 
     #[test]

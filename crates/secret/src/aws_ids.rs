@@ -7,6 +7,7 @@ use crate::error::{ErrorCode, Result, SecretError};
 use crate::name::SecretName;
 use crate::reference::{Arn, Reference, References, is_aws_name_char};
 use crate::role::Role;
+use crate::twins::{Twin, Twins};
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,7 @@ impl AwsIdTemplate {
             places: HashMap::new(),
             secrets: BTreeMap::new(),
             tools: HashMap::new(),
+            twins: Twins::default(),
             scope: self.scope.clone(),
         };
         for (tool, references) in &*self.tools {
@@ -128,6 +130,7 @@ impl AwsIdTemplate {
         for declared in &*self.declared {
             ids.declare(declared);
         }
+        ids.twins = Twins::of(ids.all_secrets(&self.declared).into_iter());
         AwsIds(Arc::new(ids))
     }
 }
@@ -195,6 +198,8 @@ struct Inner {
     secrets: BTreeMap<SecretName, Vec<SecretName>>,
     /// The JSON secrets of whole tools.
     tools: HashMap<Box<str>, Place>,
+    /// Those of them that may be one.
+    twins: Twins,
     scope: Option<Arc<str>>,
 }
 
@@ -243,6 +248,24 @@ impl Inner {
         }
     }
 
+    /// All live AWS secrets that are declared, with their ids.
+    fn all_secrets(&self, declared: &[Declared]) -> Vec<(SecretName, String)> {
+        let by_template = declared.iter().filter(|declared| !self.places.contains_key(&declared.name));
+        let by_template = by_template.map(|declared| declared.name.clone());
+        let id = |secret: SecretName| match secret.aws_id() {
+            Some((_, Some(_))) => None,
+            Some((id, None)) => Some((secret.clone(), id.to_owned())),
+            None => Some((secret.clone(), [&self.before, secret.as_str(), &self.after].concat())),
+        };
+        // What a role reads is that role's.
+        let all = self.secrets.keys().cloned().chain(by_template).filter(|secret| secret.role().is_none());
+        all.filter_map(id).collect()
+    }
+
+    fn one(&self, place: Place) -> Place {
+        Place { secret: self.twins.one_of(place.secret), ..place }
+    }
+
     fn name_in<'id>(&self, id: &'id str) -> Option<&'id str> {
         id.strip_prefix(&*self.before)?.strip_suffix(&*self.after)
     }
@@ -258,7 +281,7 @@ impl AwsIds {
         let ids = &*self.0;
         if let Some(place) = ids.places.get(name) {
             let (name, environment) = (name.as_str(), &ids.environment);
-            return place.clone().ok_or_else(|| {
+            return place.clone().map(|place| ids.one(place)).ok_or_else(|| {
                 let why = format!("{name}: its option 'aws' has no entry for the environment '{environment}'");
                 SecretError::new(ErrorCode::ConfigInvalid, why)
             });
@@ -277,9 +300,30 @@ impl AwsIds {
         Err(SecretError::new(ErrorCode::SecretNameInvalid, why))
     }
 
+    /// AWS answered the question for `asked` with the secret `arn`.
+    pub fn learn(&self, asked: &SecretName, arn: &str) {
+        self.0.twins.learn(asked, arn);
+    }
+
+    /// What copies that were asked for as `secret` go by.
+    pub fn one_of(&self, secret: SecretName) -> SecretName {
+        self.0.twins.one_of(secret)
+    }
+
+    /// Says whether `secret` is another word for a secret, where it may be.
+    pub fn twin(&self, secret: &SecretName) -> Option<Arc<Twin>> {
+        self.0.twins.get(secret).cloned()
+    }
+
+    /// The first declared secret of those that may be one with `secret`, or `secret` itself: the same for all of them.
+    pub fn root_of<'s>(&'s self, secret: &'s SecretName) -> &'s SecretName {
+        let Some(group) = self.0.twins.group(secret) else { return secret };
+        self.0.secrets.keys().find(|other| self.0.twins.group(other) == Some(group)).unwrap_or(secret)
+    }
+
     /// Where AWS has what a reference names.
     pub fn place_of(&self, reference: &Reference) -> Place {
-        self.0.place_of(&reference.of(&self.0.environment))
+        self.0.one(self.0.place_of(&reference.of(&self.0.environment)))
     }
 
     /// Whether each name's copy goes by the name itself.
@@ -290,7 +334,7 @@ impl AwsIds {
     /// The JSON object whose fields are the types of `tool`, where its declaration or the template says so.
     pub fn object_of_tool(&self, tool: &str) -> Option<Place> {
         if let Some(place) = self.0.tools.get(&*tool.to_ascii_uppercase()) {
-            return Some(place.clone());
+            return Some(self.0.one(place.clone()));
         }
         let (id, field) = &self.0.template;
         let by_type = matches!(field.as_deref(), Some([Piece::Type(_)]));
@@ -360,12 +404,24 @@ impl AwsIds {
                 found.push(secret.clone());
             }
         }
-        found
+        let mut ones: Vec<SecretName> = Vec::with_capacity(found.len());
+        for one in found.into_iter().map(|secret| self.one_of(secret)) {
+            if !ones.contains(&one) {
+                ones.push(one);
+            }
+        }
+        ones
     }
 
     /// The names whose copies go by `secret`.
     pub fn names_of(&self, secret: &SecretName) -> Vec<SecretName> {
+        if self.twin(secret).is_some_and(|twin| twin.other_word_for().is_some()) {
+            return Vec::new();
+        }
         let mut names = self.0.secrets.get(secret).cloned().unwrap_or_default();
+        for word in self.0.twins.words_for(secret) {
+            names.extend(self.0.secrets.get(&word).cloned().unwrap_or_default());
+        }
         if secret.aws_id().is_none() && !self.0.places.contains_key(secret) && !names.contains(secret) {
             names.push(secret.clone());
         }

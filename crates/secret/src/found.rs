@@ -64,6 +64,8 @@ pub struct Fetched {
     pub created_unix_ms: Option<u64>,
     /// The id of the request that AWS answered.
     pub request_id: Option<Arc<str>>,
+    /// The ARN, as AWS says it.
+    pub arn: Option<Arc<str>>,
 }
 
 impl Fetched {

@@ -21,4 +21,5 @@ pub mod reference;
 pub mod report;
 pub mod role;
 mod suspended;
+pub mod twins;
 pub mod value;

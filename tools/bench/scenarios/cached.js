@@ -18,10 +18,17 @@ const KEYS = ['github', 'gitlab', 'jira', 'postgres', 'redis', 'slack', 'sentry'
 /** @param {string} tool @param {string} type */
 const awsId = (tool, type) => `${tool.toUpperCase()}_${type.toUpperCase()}_production`
 
-const stored = (/** @type {number} */ bytes) =>
-  Object.fromEntries(
-    KEYS.map(([tool, type]) => [awsId(tool, type), VALUE.repeat(Math.ceil(bytes / 40)).slice(0, bytes)]),
+/** The same values as secrets of their own, and as fields of a JSON secret for each tool. */
+const stored = (/** @type {number} */ bytes) => {
+  const value = VALUE.repeat(Math.ceil(bytes / 40)).slice(0, bytes)
+  const fields = JSON.stringify({ api_token: value, webhook_secret: value })
+  return Object.fromEntries(
+    KEYS.flatMap(([tool, type]) => [
+      [awsId(tool, type), value],
+      [`bench/${tool}`, fields],
+    ]),
   )
+}
 
 /**
  * @param {number} bytes
@@ -48,6 +55,15 @@ const sides = {
   async tcs({ aws, bytes }) {
     const { SecretDelivery } = require('../../..')
     const delivery = new SecretDelivery({ environment: 'production', aws, audit: false })
+    return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+  },
+
+  /** The same values as fields of JSON secrets. @param {Input} input */
+  async fields({ aws, bytes }) {
+    const { SecretDelivery } = require('../../..')
+    const secrets = { api_token: {}, webhook_secret: {} }
+    const tools = Object.fromEntries(KEYS.map(([tool]) => [tool, { aws: `bench/${tool}`, secrets }]))
+    const delivery = new SecretDelivery({ environment: 'production', aws, audit: false, tools })
     return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
   },
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::{Shared, SharedCache, TieredCache};
 use crate::coherence::Hint;
+use crate::entry::Entry;
 use crate::order::Stamp;
 use crate::redis::Heard;
 use crate::redis::record::Record;
@@ -176,13 +177,14 @@ impl TieredCache {
                     let is_held = held.is_some() || self.known(name).is_some() || is_in_snapshot;
                     let want = self.want(name).for_aws(is_for_aws(name));
                     let opened = self.opened(shared, &want, id, record, server, is_held);
-                    // It is not used before AWS has answered; what it replaces is not used either.
-                    if let Shared::Stale(copy) = &opened
-                        && held
-                            .as_ref()
-                            .is_some_and(|held| held.version_id != copy.version_id && held.asked < copy.asked)
-                    {
-                        self.memory.drop_value(&name.text(), copy.asked, self.clock.now());
+                    // Where it is not put into memory, what was asked for before it is not used either, wherever it is now.
+                    if let Shared::Stale(copy) | Shared::Fresh(copy) = &opened {
+                        let held = self.memory.held(name.as_str());
+                        let is_older =
+                            |held: &Arc<Entry>| held.version_id != copy.version_id && held.asked < copy.asked;
+                        if held.as_ref().is_none_or(is_older) {
+                            self.memory.drop_value(&name.text(), copy.asked, self.clock.now());
+                        }
                     }
                     if is_in_snapshot && !matches!(opened, Shared::Fresh(_)) {
                         self.leave_out(name);
@@ -190,11 +192,12 @@ impl TieredCache {
                     changed(Changed::Replaced(name));
                 }
                 // Dropped by version 0.1.0, or forgotten by Redis: nothing says that the copy is right.
-                Some(Record::Old | Record::Garbage) | None if dropped_ms.is_none() => {
-                    self.forget(name);
-                    changed(Changed::Dropped(name));
+                Some(Record::Old | Record::Garbage) | None => {
+                    if dropped_ms.is_none() || self.memory.held(name.as_str()).is_some() {
+                        self.forget(name);
+                        changed(Changed::Dropped(name));
+                    }
                 }
-                Some(Record::Old | Record::Garbage) | None => {}
             }
         }
     }

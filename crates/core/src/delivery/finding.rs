@@ -1,5 +1,6 @@
 //! Finds the secrets that AWS has: their names and fields, never a value.
 
+use async_recursion::async_recursion as boxed;
 use aws::{Listed, MAX_BATCH};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
@@ -59,6 +60,7 @@ impl Delivery {
     ///
     /// # Errors
     /// AWS's, when the secrets cannot be listed; `SOURCE_UNAVAILABLE` where AWS is switched off; `CLOSED`.
+    #[boxed]
     pub async fn find_in_aws(&self, prefix: &str) -> Result<Vec<FoundInAws>> {
         self.open(async {
             let Some(aws) = self.reads().aws() else {

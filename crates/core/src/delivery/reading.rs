@@ -103,6 +103,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::read_one`].
+    #[boxed]
     pub async fn read_bytes(
         &self,
         name: &SecretName,

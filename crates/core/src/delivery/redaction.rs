@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_recursion::async_recursion as boxed;
 use cache::memory::Watcher;
 use leaks::ledger::{Ledger, Sighted};
 use secret::aws_ids::AwsIds;
@@ -62,6 +63,7 @@ impl Delivery {
     ///
     /// # Errors
     /// `CLOSED`.
+    #[boxed]
     pub async fn watch_values(&self, names: &[SecretName], variables: &Variables) -> Result<Vec<Result<bool>>> {
         self.open(async {
             self.ledger();

@@ -60,10 +60,10 @@ pub struct Metrics {
 const MEASURED: u64 = 64;
 
 impl Metrics {
-    /// Whether the next hit in memory is to be measured.
+    /// Whether the next hit in memory is to be measured: hits are also counted elsewhere, so the first one here is.
     #[inline]
     pub fn is_measured(&self) -> bool {
-        self.hits.load(Ordering::Relaxed).is_multiple_of(MEASURED)
+        self.hits.load(Ordering::Relaxed).is_multiple_of(MEASURED) || self.last_hit_ns.load(Ordering::Relaxed) == 0
     }
 
     /// What a hit in memory took: as measured, or as the last one that was.

@@ -61,7 +61,18 @@ impl Calls {
     /// # Errors
     /// AWS's.
     pub async fn one(&self, name: &SecretName) -> Said {
-        self.of_id(&self.ids.id(name)).await
+        let said = self.of_id(&self.ids.id(name)).await;
+        self.learn(name, &said);
+        said
+    }
+
+    /// Which of the declared secrets are one, AWS's answer may show.
+    fn learn(&self, name: &SecretName, said: &Said) {
+        if let Ok(Some(fetched)) = said
+            && let Some(arn) = &fetched.arn
+        {
+            self.ids.learn(name, arn);
+        }
     }
 
     /// Asks for one secret by its AWS id.
@@ -78,6 +89,7 @@ impl Calls {
             version_id: Some(version.id.into()),
             created_unix_ms: version.created_unix_ms,
             request_id: None,
+            arn: None,
         }))
     }
 
@@ -104,6 +116,9 @@ impl Calls {
         // What has to be asked for alone does not wait for the batch.
         let one = async |(index, id): (usize, &String)| {
             let said = self.of_id(id).await;
+            if let Some(name) = names.get(index) {
+                self.learn(name, &said);
+            }
             told(index, &said);
             said
         };
@@ -120,7 +135,7 @@ impl Calls {
             }
         };
         let answered: Vec<Option<Said>> = ids.iter().map(|id| answers.remove(id)).collect();
-        join_all(ids.iter().enumerate().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
+        let said = join_all(ids.iter().enumerate().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
             match (alone, answer) {
                 (Some(said), _) => said,
                 (None, Some(answer)) if !asks_alone(&answer) => answer,
@@ -128,7 +143,11 @@ impl Calls {
                 (None, _) => one(id).await,
             }
         }))
-        .await
+        .await;
+        for (name, said) in names.iter().zip(&said) {
+            self.learn(name, said);
+        }
+        said
     }
 
     /// The answers of one call about `ids`; none where they are to be asked for one by one.

@@ -128,6 +128,7 @@ impl Copies {
 
     /// The last steps of a course that has reached AWS: the copies follow, and the reader gets its answer.
     pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Followed {
+        let want = &self.one(want.clone());
         let verdict = match step {
             Step::End(verdict) => verdict,
             Step::AskSnapshot(course, error) => {
@@ -140,6 +141,12 @@ impl Copies {
             Step::AskShared(_) | Step::AskAws(_) => return Followed::current(Ok(None)),
         };
         self.follow(want, verdict).await
+    }
+
+    /// The same question, by what the copies of its secret go by: AWS's answer may have shown that it is one with another.
+    pub(super) fn one(&self, mut want: Want) -> Want {
+        want.name = self.names.ids.one_of(want.name);
+        want
     }
 
     /// Does to the copies what the verdict says.

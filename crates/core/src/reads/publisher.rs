@@ -26,6 +26,7 @@ impl Copies {
         if self.shared_cache().is_none() {
             return;
         }
+        let found: Vec<_> = found.into_iter().map(|(want, fetched)| (self.one(want), fetched)).collect();
         let copies = self.clone();
         // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for
         // locks.
@@ -45,6 +46,7 @@ impl Copies {
     /// Shares a new version now; retries in the background if Redis does not take it.
     pub(super) async fn share_version(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let Some(cache) = self.shared_cache() else { return };
+        let want = &self.one(want.clone());
         if let Err(error) = cache.share(&[(want.clone(), fetched)]).await {
             tracing::debug!(code = %error.code(), "a new version was not shared");
             let (copies, name) = (self.clone(), want.name.clone());

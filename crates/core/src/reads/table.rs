@@ -231,6 +231,7 @@ mod tests {
             version_id: Some("v-2".into()),
             created_unix_ms: None,
             request_id: None,
+            arn: None,
         }
     }
 

@@ -59,6 +59,11 @@ async fn a_read_that_waits_for_another_instances_fetch_is_one_miss() {
     assert_eq!((world.calls(), counted(&second)), (1, (0, 1, 1)));
 }
 
+/// Whether a script waits until Redis takes writes again; on a closed connection it is never run.
+fn is_waiting(redis: &RedisServer) -> bool {
+    redis.ask::<String>("CLIENT LIST").contains("cmd=eval")
+}
+
 /// Two instances that hold `one`, when the first one found `two` and Redis has not taken it in time. Redis takes writes
 /// again, but the first one does not ask it for anything until the clock moves.
 #[expect(clippy::expect_used, reason = "the beginning of tests")]
@@ -75,6 +80,7 @@ async fn found_but_not_shared<'w>(world: &'w World, redis: &RedisServer) -> [Ser
     assert_eq!(first.refresh("A_B").await.expect("refreshed").as_deref(), Some("two"));
     let asked = || first.delivery.reads().cache().and_then(|cache| cache.redis()).expect("Redis").breaker_state();
     until("Redis was too slow", || asked() == BreakerState::Open).await;
+    until("it gave up", || !is_waiting(redis)).await;
     redis.ask::<()>("CLIENT UNPAUSE");
     assert_eq!(second.hot("A_B").as_deref(), Some("one"));
     world.clock.advance(Duration::from_millis(10));
@@ -162,8 +168,7 @@ async fn a_drop_that_redis_did_not_take_is_told_again() {
             world.aws.mark_deleted("A_B_production");
             assert_eq!(first.refresh("A_B").await.expect("an answer"), None);
         }
-        // What waits on a closed connection is never run.
-        until("it gave up", || !redis.ask::<String>("CLIENT LIST").contains("cmd=eval")).await;
+        until("it gave up", || !is_waiting(&redis)).await;
         redis.ask::<()>("CLIENT UNPAUSE");
         assert_eq!(second.hot("A_B").as_deref(), Some("v"), "it has not heard of it yet");
         world.wait(2);

@@ -96,6 +96,7 @@ impl Service {
             version_id: Some(version_id(name, version).into()),
             created_unix_ms: Some(history.created[version]),
             request_id: None,
+            arn: None,
         }))
     }
 

@@ -28,7 +28,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 18] = [
+const KEPT: [(u64, &str); 20] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -46,6 +46,11 @@ const KEPT: [(u64, &str); 18] = [
     (220_649, "a doubted copy that a message had named was trusted again"),
     (305_738, "a copy that a message had outdated came back when AWS was late, while a check of rights was due"),
     (313_347, "an event that came late was believed against a version seen a moment before it"),
+    (400_634, "Redis lost what a message had named, and an older copy went on answering because of a drop before it"),
+    (
+        417_308,
+        "a copy that was on its way from Redis to memory for a failing AWS overtook a message about a newer version",
+    ),
     (202_350, "a process that had lived on its own copies used another's after the time of its access check"),
 ];
 

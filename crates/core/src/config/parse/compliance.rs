@@ -35,8 +35,7 @@ pub(super) fn settings(top: &mut Section, preset: &Preset) -> Result<Settings> {
         return Ok(none(true));
     }
     let mut section = field.section()?;
-    let path = section.path().to_owned();
-    section.read("profile", profile)?.ok_or_else(|| SecretError::config(&path, "needs profile: 'soc2'"))?;
+    section.read("profile", profile)?;
     let is_enforced = section.read("enforce", Field::bool)?.unwrap_or(false);
     let waived = section.read("waive", waived)?.unwrap_or_default();
     section.finish(&["profile", "enforce", "waive"])?;

@@ -1,6 +1,6 @@
 //! `options.tools` and `options.secrets`: what is declared, and where AWS has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
@@ -98,6 +98,8 @@ impl Declarations {
             let why = "has no tool, which options.aws.secretIdTemplate asks for: add its own 'aws'";
             return Err(SecretError::config(path, why));
         }
+        let referring = |name: &Declared| name.references.is_some().then(|| name.name.clone());
+        let referring: BTreeSet<SecretName> = self.names.iter().filter_map(referring).collect();
         let template = template.with(self.names, self.tools);
         if let Some(name) = template.of(environment.as_str()).without_place() {
             let path = self.paths.get(name).map_or("options.tools", String::as_str);
@@ -105,14 +107,20 @@ impl Declarations {
             return Err(SecretError::config(&format!("{path}.aws"), why));
         }
         let ids = template.of(environment.as_str());
-        let mut fields: BTreeMap<Place, &SecretName> = BTreeMap::new();
+        let mut places: BTreeMap<Place, &SecretName> = BTreeMap::new();
         for name in self.paths.keys() {
             let Ok(place) = ids.place(name) else { continue };
             let path = self.paths.get(name).map_or("options.tools", String::as_str);
-            if place.field.is_some()
-                && let Some(other) = fields.insert(place, name)
-            {
-                let why = format_args!("is the same field of the same secret as {}", other.as_str());
+            let is_field = place.field.is_some();
+            let Some(other) = places.insert(place, name) else { continue };
+            // Two names that both refer to one whole secret are meant to.
+            let is_meant = !is_field && referring.contains(name) && referring.contains(other);
+            if !is_meant {
+                let what = if is_field { "the same field of the same secret" } else { "the same secret in AWS" };
+                let why = format_args!(
+                    "is {what} as {}: what is written to one of them the other would have",
+                    other.as_str()
+                );
                 return Err(SecretError::config(&format!("{path}.aws"), why));
             }
         }
