@@ -353,6 +353,53 @@ test('identity: null without a way to ask, and doctor says who one is', async ()
   expect(stdout).toMatch(/^ok +AWS identity +arn:aws:iam::000000000000:user\/AKIDDOCTOR, account 000000000000$/m)
 })
 
+describe('credentials that end', () => {
+  const given = (session) => ({
+    Code: 'Success',
+    Type: 'AWS-HMAC',
+    LastUpdated: new Date().toISOString(),
+    AccessKeyId: `AKID${session}`,
+    SecretAccessKey: 's',
+    Token: 't',
+    Expiration: soon(2000).toISOString(),
+  })
+
+  test.each([
+    [
+      'a container',
+      async (renewed) => ({
+        AWS_CONTAINER_CREDENTIALS_FULL_URI: await serving((_, answer) => inJson(answer, 200, given(renewed()))),
+      }),
+    ],
+    [
+      'EC2',
+      async (renewed) => ({
+        AWS_EC2_METADATA_DISABLED: 'false',
+        AWS_EC2_METADATA_SERVICE_ENDPOINT: await serving((request, answer) => {
+          if (request.method === 'PUT') {
+            answer.setHeader('x-aws-ec2-metadata-token-ttl-seconds', '21600')
+            return answer.end('token')
+          }
+          if (/security-credentials\/?$/.test(`${request.url}`)) return answer.end('orders')
+          inJson(answer, 200, given(renewed()))
+        }),
+      }),
+    ],
+  ])('are renewed before that, and no read fails: %s', async (_, place) => {
+    let sessions = 0
+    const variables = await place(() => ++sessions)
+    const delivery = deliver(variables)
+    const end = Date.now() + 5000
+    const answers = new Set()
+    while (Date.now() < end) {
+      answers.add(await read(delivery))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect([...answers]).toEqual(['value'])
+    expect(sessions).toBeGreaterThanOrEqual(3)
+  })
+})
+
 describe('a clock that is minutes off', () => {
   /** Refuses what is signed more than five minutes off its own clock, as AWS does. */
   const offBy = (seconds, code, answers = {}) =>

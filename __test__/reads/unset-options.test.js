@@ -17,6 +17,7 @@ const base = {
 /** Options around which others are set: what a member needs beside itself. */
 const NEEDED = {
   'aws.failoverRegions[]': { region: 'eu-west-1' },
+  'aws.assumeRole': { roleArn: 'arn:aws:iam::123456789012:role/a' },
   'migration.replicaRegions[]': { region: 'eu-west-1' },
   'aws.credentials': { accessKeyId: 'a', secretAccessKey: 'b' },
   'rotation.policies[]': { secretType: 'a', rotationInterval: 7 },

@@ -105,10 +105,11 @@ function credentialsOf({ credentials, profile }) {
 }
 
 /** @param {AwsOptions} aws @param {string | null} region */
-function endpointOf({ endpoint }, region) {
-  const { AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL } = process.env
-  const given = endpoint ?? (AWS_ENDPOINT_URL_SECRETS_MANAGER || AWS_ENDPOINT_URL)
-  return given ?? (region === null ? null : `https://${hostOf(region)}`)
+function endpointOf({ endpoint, useFipsEndpoint }, region) {
+  const { AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT } = process.env
+  const given = endpoint ?? (AWS_ENDPOINT_URL_SECRETS_MANAGER || AWS_ENDPOINT_URL || undefined)
+  const isFips = useFipsEndpoint ?? /^true$/i.test(AWS_USE_FIPS_ENDPOINT ?? '')
+  return given ?? (region === null ? null : `https://${hostOf(region, isFips)}`)
 }
 
 /** The domains of AWS's partitions, by the beginning of their regions. @type {[string, string][]} */
@@ -121,10 +122,10 @@ const DOMAINS = [
   ['eusc-', 'amazonaws.eu'],
 ]
 
-/** AWS's host of Secrets Manager in a region. @param {string} region */
-function hostOf(region) {
+/** AWS's host of Secrets Manager in a region. @param {string} region @param {boolean} isFips */
+function hostOf(region, isFips) {
   const domain = DOMAINS.find(([beginning]) => region.startsWith(beginning))?.[1] ?? 'amazonaws.com'
-  return `secretsmanager.${region}.${domain}`
+  return `secretsmanager${isFips ? '-fips' : ''}.${region}.${domain}`
 }
 
 /**
@@ -162,4 +163,4 @@ function dateOf(endpoint) {
   })
 }
 
-module.exports = { awsFindings, clockFindings }
+module.exports = { awsFindings, clockFindings, endpointOf }

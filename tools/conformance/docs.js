@@ -32,6 +32,7 @@ async function asked(name) {
   try {
     // Only our own endpoint can play another service that manages a secret.
     const owned = server instanceof AwsEndpoint ? await ownedSecret(server) : undefined
+    if (server instanceof AwsEndpoint) await server.role('arn:aws:iam::000000000000:role/tcs-conformance')
     return await conformance({ endpoint: server.url, region: 'us-east-1', owned })
   } finally {
     await server.stop()
@@ -41,6 +42,7 @@ async function asked(name) {
 /** @param {AwsEndpoint} aws @returns {Promise<string>} */
 async function ownedSecret(aws) {
   const name = 'rds!db-conformance'
+  await aws.region('us-east-1')
   await aws.put({ [name]: '{"username":"app","password":"x"}' })
   await aws.keeper(name, { rotationEnabled: true, nextRotationUnixSeconds: 2_000_000_000, owningService: 'rds' })
   return name

@@ -68,6 +68,20 @@ class AwsEndpoint {
     return request(`${this.url}/_control/roles`, 'POST', { arn, ...role })
   }
 
+  /** @param {Record<string, number>} perSecond Calls of an operation a second; more are throttled. */
+  quotas(perSecond) {
+    return request(`${this.url}/_control/quotas`, 'POST', perSecond)
+  }
+
+  /**
+   * Has secrets made from now on be of this region, and refuses signatures for others that have no replicas.
+   *
+   * @param {string} region
+   */
+  region(region) {
+    return request(`${this.url}/_control/region`, 'POST', { region })
+  }
+
   /** @param {string} arn Its sessions go on. */
   removeRole(arn) {
     return request(`${this.url}/_control/roles/${encodeURIComponent(arn)}`, 'DELETE')

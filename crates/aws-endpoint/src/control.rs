@@ -17,13 +17,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
     let done = (200, json!({}));
     match (method.as_str(), path) {
         ("POST", "reset") => {
-            state.store.clear();
-            state.others.clear();
-            state.sts.clear();
-            (state.store.lag, state.store.late) = (Duration::ZERO, Duration::ZERO);
-            state.faults.clear();
-            state.faults.allow_all();
-            state.calls = Calls::default();
+            state.reset();
             done
         }
         ("POST", "secrets") => {
@@ -37,6 +31,12 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             done
         }
         ("POST", path) if path.starts_with("accounts/") => (of_account(&mut state, path, input), json!({})),
+        ("POST", "region") => {
+            let region = input.get("region").and_then(Json::as_str).unwrap_or("us-east-1");
+            state.be_in(region);
+            done
+        }
+        ("POST", "quotas") => (quotas(&mut state, input), json!({})),
         ("POST", "roles") => (role(&mut state, input), json!({})),
         ("DELETE", path) if path.starts_with("roles/") => {
             state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
@@ -139,6 +139,15 @@ fn of_account(state: &mut State, path: &str, input: &Json) -> u16 {
         })
     });
     if all { 200 } else { 400 }
+}
+
+/// Sets how many calls of operations a second are answered. Gives the HTTP status.
+fn quotas(state: &mut State, input: &Json) -> u16 {
+    for (operation, per_second) in input.as_object().into_iter().flatten() {
+        let Some(per_second) = per_second.as_f64() else { return 400 };
+        state.quotas.set(operation, per_second);
+    }
+    200
 }
 
 /// Makes a role. Gives the HTTP status.

@@ -3,10 +3,14 @@
 //!
 //! Each module uses only those before it:
 //! - `clock`: the only reader of time
+//! - `policy`: policies of secrets and of sessions
 //! - `store`: secrets, versions and staging labels
 //! - `sts`: roles and their sessions
 //! - `faults`: injected delays, errors, malformed answers and denials
+//! - `quotas`: how often operations may be called
 //! - `state`: what all connections share
+//! - `replicas`: secrets in other regions
+//! - `rights`: what policies allow
 //! - `operations`: the API's actions
 //! - `control`: lets other processes fill the store and inject faults, under `/_control/`
 //! - `server`: HTTP
@@ -15,6 +19,10 @@ mod clock;
 mod control;
 mod faults;
 mod operations;
+mod policy;
+mod quotas;
+mod replicas;
+mod rights;
 mod server;
 mod state;
 mod store;

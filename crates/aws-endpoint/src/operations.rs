@@ -5,22 +5,50 @@
 use serde_json::{Value as Json, json};
 
 use crate::clock::unix_seconds;
+use crate::policy::Policy;
+use crate::rights::{check, denied};
 use crate::state::State;
 use crate::store::{ApiError, ApiResult, Secret, Value, name_of, uuid};
 
 const MAX_BATCH: usize = 20;
 
-/// Carries out `operation` for the identity with `access_key_id`.
-pub(crate) fn run(state: &mut State, access_key_id: &str, operation: &str, input: &Json) -> ApiResult<Json> {
+/// Carries out `operation` for the identity with `access_key_id`, within the policy of its session.
+pub(crate) fn run(
+    state: &mut State,
+    access_key_id: &str,
+    session: Option<&Policy>,
+    operation: &str,
+    input: &Json,
+) -> ApiResult<Json> {
     state.store.run_functions();
     let id = text(input, if operation == "CreateSecret" { "Name" } else { "SecretId" });
     let name = id.as_deref().map(name_of);
     if operation != "BatchGetSecretValue" && state.faults.is_denied(access_key_id, operation, name) {
         return Err(denied(operation));
     }
+    check(state, session, operation, id.as_deref(), text(input, "VersionStage").as_deref())?;
     match operation {
         "GetSecretValue" => get(state, input),
-        "BatchGetSecretValue" => batch(state, access_key_id, input),
+        "BatchGetSecretValue" => batch(state, access_key_id, session, input),
+        "PutResourcePolicy" => {
+            let policy = Policy::parse(&required(input, "ResourcePolicy")?).ok_or_else(|| {
+                ApiError("MalformedPolicyDocumentException", "This resource policy is malformed.".into())
+            })?;
+            set_policy(state, input, Some(policy))
+        }
+        "DeleteResourcePolicy" => set_policy(state, input, None),
+        "ReplicateSecretToRegions" => {
+            let id = required(input, "SecretId")?;
+            state.replicate(&id, &regions(input))?;
+            Ok(json!({ "ARN": state.store.find(&id)?.1.arn }))
+        }
+        "RemoveRegionsFromReplication" => {
+            let id = required(input, "SecretId")?;
+            let list = input.get("RemoveReplicaRegions").and_then(Json::as_array).into_iter().flatten();
+            let removed: Vec<String> = list.filter_map(Json::as_str).map(str::to_owned).collect();
+            state.unreplicate(&id, &removed)?;
+            Ok(json!({ "ARN": state.store.find(&id)?.1.arn }))
+        }
         "CreateSecret" => create(state, input),
         "PutSecretValue" => put(state, input),
         "UpdateSecret" => update(state, input),
@@ -59,11 +87,17 @@ pub(crate) fn run(state: &mut State, access_key_id: &str, operation: &str, input
     }
 }
 
-fn denied(operation: &str) -> ApiError {
-    ApiError(
-        "AccessDeniedException",
-        format!("User: arn:aws:iam::000000000000:user/test is not authorized to perform: secretsmanager:{operation}"),
-    )
+fn set_policy(state: &mut State, input: &Json, policy: Option<Policy>) -> ApiResult<Json> {
+    let id = required(input, "SecretId")?;
+    let secret = state.store.live(&id)?;
+    secret.policy = policy;
+    Ok(json!({ "ARN": secret.arn, "Name": name_of(&id) }))
+}
+
+/// The regions of `AddReplicaRegions`.
+fn regions(input: &Json) -> Vec<String> {
+    let list = input.get("AddReplicaRegions").and_then(Json::as_array).into_iter().flatten();
+    list.filter_map(|replica| text(replica, "Region")).collect()
 }
 
 fn text(input: &Json, field: &str) -> Option<String> {
@@ -76,8 +110,19 @@ fn required(input: &Json, field: &str) -> ApiResult<String> {
         .ok_or_else(|| ApiError("InvalidParameterException", format!("{field} is missing")))
 }
 
-fn value(input: &Json) -> Option<Value> {
-    text(input, "SecretString").map(Value::Text).or_else(|| text(input, "SecretBinary").map(Value::Binary))
+/// The value of a write.
+///
+/// # Source
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/19731>, of an empty text: "`InvalidParameterException`: You must provide
+/// either `SecretString` or `SecretBinary`".
+fn value(input: &Json) -> ApiResult<Option<Value>> {
+    let value = text(input, "SecretString").map(Value::Text);
+    match value.or_else(|| text(input, "SecretBinary").map(Value::Binary)) {
+        Some(Value::Text(text) | Value::Binary(text)) if text.is_empty() => {
+            Err(ApiError("InvalidParameterException", "You must provide either SecretString or SecretBinary.".into()))
+        }
+        value => Ok(value),
+    }
 }
 
 fn shown(name: &str, secret: &Secret, version_id: &str) -> Json {
@@ -104,7 +149,7 @@ fn get(state: &State, input: &Json) -> ApiResult<Json> {
     Ok(shown(name, secret, version))
 }
 
-fn batch(state: &State, access_key_id: &str, input: &Json) -> ApiResult<Json> {
+fn batch(state: &State, access_key_id: &str, session: Option<&Policy>, input: &Json) -> ApiResult<Json> {
     if state.faults.is_denied(access_key_id, "BatchGetSecretValue", None) {
         return Err(denied("BatchGetSecretValue"));
     }
@@ -120,6 +165,11 @@ fn batch(state: &State, access_key_id: &str, input: &Json) -> ApiResult<Json> {
         (Some(ids), None) if ids.is_empty() || ids.len() > MAX_BATCH => {
             return invalid("SecretIdList must have 1 to 20 members");
         }
+        // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>, MaxResults: "If you use this
+        // parameter, you must also specify Filters."
+        (Some(_), None) if input.get("MaxResults").is_some_and(|most| !most.is_null()) => {
+            return invalid("MaxResults can be given together with Filters only");
+        }
         (Some(ids), None) => (ids, None),
         (None, Some(prefixes)) => {
             if state.faults.is_denied(access_key_id, "ListSecrets", None) {
@@ -133,7 +183,7 @@ fn batch(state: &State, access_key_id: &str, input: &Json) -> ApiResult<Json> {
         let answer = if state.faults.is_denied(access_key_id, "GetSecretValue", Some(name_of(&id))) {
             Err(denied("GetSecretValue"))
         } else {
-            state.store.read(&id, None, None)
+            check(state, session, "GetSecretValue", Some(&id), None).and_then(|()| state.store.read(&id, None, None))
         };
         match answer {
             Ok((name, secret, version)) => values.push(shown(name, secret, version)),
@@ -142,10 +192,25 @@ fn batch(state: &State, access_key_id: &str, input: &Json) -> ApiResult<Json> {
             }
         }
     }
-    Ok(json!({ "SecretValues": values, "Errors": errors, "NextToken": next }))
+    Ok(with_token(json!({ "SecretValues": values, "Errors": errors }), next))
+}
+
+/// An answer with the token of the next page: AWS leaves the member out where there is none.
+///
+/// # Source
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>: "Secrets Manager includes this value if
+/// there's more output available than what is included in the current response."
+fn with_token(mut answer: Json, next: Option<String>) -> Json {
+    if let Some(next) = next {
+        answer["NextToken"] = json!(next);
+    }
+    answer
 }
 
 /// The prefixes of a `name` filter.
+///
+/// # Source
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>: "name: Prefix match, case-sensitive."
 fn name_filter(input: &Json) -> Option<Vec<String>> {
     let filters = input.get("Filters")?.as_array()?;
     let values = filters.iter().filter(|filter| text(filter, "Key").as_deref() == Some("name"));
@@ -154,7 +219,7 @@ fn name_filter(input: &Json) -> Option<Vec<String>> {
             .filter_map(|filter| filter.get("Values").and_then(Json::as_array))
             .flatten()
             .filter_map(Json::as_str)
-            .map(str::to_ascii_lowercase)
+            .map(str::to_owned)
             .collect(),
     )
 }
@@ -167,13 +232,14 @@ fn page(state: &State, prefixes: &[String], input: &Json, most: usize) -> ApiRes
         Some(_) => return Err(ApiError("InvalidParameterException", format!("MaxResults must be 1 to {most}"))),
     };
     let after = text(input, "NextToken");
+    let with_deleted = input.get("IncludePlannedDeletion").and_then(Json::as_bool).unwrap_or(false);
     let mut matching = state
         .store
         .names()
-        .filter(|name| {
-            let lower = name.to_ascii_lowercase();
-            prefixes.is_empty() || prefixes.iter().any(|prefix| lower.starts_with(prefix))
-        })
+        .filter(|name| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix)))
+        // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>, IncludePlannedDeletion: "By default, secrets
+        // scheduled for deletion aren't included."
+        .filter(|name| with_deleted || !state.store.find(name).is_ok_and(|(_, secret)| secret.deleted))
         .skip_while(|name| after.as_ref().is_some_and(|after| *name <= after));
     let names: Vec<String> = matching.by_ref().take(size).cloned().collect();
     let next = matching.next().and_then(|_| names.last().cloned());
@@ -182,17 +248,30 @@ fn page(state: &State, prefixes: &[String], input: &Json, most: usize) -> ApiRes
 
 fn create(state: &mut State, input: &Json) -> ApiResult<Json> {
     let name = required(input, "Name")?;
-    let (arn, version) = state.store.create(&name, value(input), text(input, "ClientRequestToken").as_deref())?;
+    // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>: "The secret name can contain ASCII letters,
+    // numbers, and the following characters: /_+=.@-". AWS's own services make names with an exclamation mark.
+    if name.contains('!') {
+        let why = "Invalid name. Must be a valid name containing alphanumeric characters, or any of: -/_+=.@";
+        return Err(ApiError("InvalidParameterException", why.into()));
+    }
+    let (arn, version) = state.store.create(&name, value(input)?, text(input, "ClientRequestToken").as_deref())?;
     if let Some(tags) = input.get("Tags").and_then(Json::as_array) {
         let tag = |tag: &Json| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default()));
         state.store.tag(&name, tags.iter().filter_map(tag).collect());
+    }
+    if let Some(description) = text(input, "Description").filter(|text| !text.is_empty()) {
+        state.store.live(&name)?.description = Some(description);
+    }
+    let replicas = regions(input);
+    if !replicas.is_empty() {
+        state.replicate(&name, &replicas)?;
     }
     Ok(json!({ "ARN": arn, "Name": name, "VersionId": version }))
 }
 
 fn put(state: &mut State, input: &Json) -> ApiResult<Json> {
     let id = required(input, "SecretId")?;
-    let Some(value) = value(input) else {
+    let Some(value) = value(input)? else {
         return Err(ApiError("InvalidParameterException", "SecretString or SecretBinary must be given".into()));
     };
     let stages: Vec<String> = input
@@ -212,7 +291,7 @@ fn put(state: &mut State, input: &Json) -> ApiResult<Json> {
 fn update(state: &mut State, input: &Json) -> ApiResult<Json> {
     let id = required(input, "SecretId")?;
     state.store.check_owner(&id)?;
-    let version = match value(input) {
+    let version = match value(input)? {
         Some(value) => Some(state.store.put(&id, value, text(input, "ClientRequestToken").as_deref(), &[])?),
         None => None,
     };
@@ -236,6 +315,9 @@ fn describe(state: &State, input: &Json) -> ApiResult<Json> {
         labelled.map(|(id, version)| (id.clone(), json!(version.stages))).collect();
     let tags: Json = secret.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     let mut described = json!({ "ARN": secret.arn, "Name": name, "VersionIdsToStages": stages, "Tags": tags });
+    if let Some(description) = &secret.description {
+        described["Description"] = json!(description);
+    }
     if secret.function.is_some() || secret.keeper.rotates {
         described["RotationEnabled"] = json!(true);
     }
@@ -262,5 +344,5 @@ fn list(state: &State, input: &Json) -> ApiResult<Json> {
     let (names, next) = page(state, &prefixes, input, 100)?;
     let secrets = names.iter().map(|name| describe(state, &json!({ "SecretId": name })));
     let secrets = secrets.collect::<ApiResult<Vec<Json>>>()?;
-    Ok(json!({ "SecretList": secrets, "NextToken": next }))
+    Ok(with_token(json!({ "SecretList": secrets }), next))
 }

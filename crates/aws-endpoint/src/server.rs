@@ -102,9 +102,7 @@ impl AwsEndpoint {
 
     /// Has secrets made from now on be of `region`, and refuses signatures for others. Without it every region is served.
     pub fn in_region(&self, region: &str) {
-        let mut state = lock(&self.shared);
-        region.clone_into(&mut state.store.region);
-        state.region = Some(region.to_owned());
+        lock(&self.shared).be_in(region);
     }
 
     /// Makes a role that may be assumed, or changes it.
@@ -300,9 +298,11 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
     }
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html#signature-v4-troubleshooting-credential-scope>:
     // "Credential should be scoped to a valid Region, not region-code". STS serves the region that it is asked in.
-    if form.is_none()
-        && lock(&shared).region.as_deref().is_some_and(|region| region != signed_region(header("authorization")))
-    {
+    if !lock(&shared).quotas.take(&operation) {
+        return Ok(failure(400, &ApiError("ThrottlingException", "Rate exceeded".into())));
+    }
+    let region = signed_region(header("authorization"));
+    if form.is_none() && !lock(&shared).serves(region) {
         let why = "Credential should be scoped to a valid region.";
         return Ok(failure(400, &ApiError("InvalidSignatureException", why.into())));
     }
@@ -326,7 +326,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
     }
     let answer = match &form {
         Some(form) => xml(lock(&shared).sts.answer(key, form)),
-        None => match run(&shared, key, &operation, &input) {
+        None => match run(&shared, key, region, &operation, &input) {
             Ok(output) => response(200, output.to_string()),
             Err(error) => failure(400, &error),
         },
@@ -336,7 +336,7 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
 }
 
 /// Carries out an operation in the account of whoever asks.
-fn run(shared: &Shared, access_key_id: &str, operation: &str, input: &Json) -> ApiResult<Json> {
+fn run(shared: &Shared, access_key_id: &str, region: &str, operation: &str, input: &Json) -> ApiResult<Json> {
     let mut state = lock(shared);
     let (account, identity) = match state.sts.caller(access_key_id) {
         Caller::Known(account, identity) => (account.to_owned(), identity.to_owned()),
@@ -345,7 +345,10 @@ fn run(shared: &Shared, access_key_id: &str, operation: &str, input: &Json) -> A
             return Err(ApiError("ExpiredTokenException", why.into()));
         }
     };
-    state.of_account(&account, |state| operations::run(state, &identity, operation, input))
+    let session = state.sts.policy(access_key_id).cloned();
+    state.of_account(&account, |state| {
+        state.of_region(region, |state| operations::run(state, &identity, session.as_ref(), operation, input))
+    })
 }
 
 /// The identity in `AWS4-HMAC-SHA256 Credential=<access key id>/<scope>, …`.

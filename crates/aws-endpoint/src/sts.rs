@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::percent_decode_str;
 
 use crate::clock::{now, unix_seconds};
+use crate::policy::Policy;
 use crate::store::{OWN_ACCOUNT, uuid};
 
 /// The shortest session and the longest, in seconds, and the longest of a role that a role assumed.
@@ -33,6 +34,8 @@ struct Session {
     role: String,
     name: String,
     ends: Instant,
+    /// The session's own policy, which its rights are within.
+    policy: Option<Policy>,
 }
 
 /// Roles and sessions.
@@ -62,16 +65,17 @@ impl Sts {
         self.roles.remove(arn);
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(crate) fn caller<'a>(&'a self, access_key_id: &'a str) -> Caller<'a> {
         match self.sessions.get(access_key_id) {
             None => Caller::Known(OWN_ACCOUNT, access_key_id),
             Some(session) if session.ends <= now() => Caller::Expired,
             Some(session) => Caller::Known(account_of(&session.role), &session.role),
         }
+    }
+
+    /// The policy of a session, where it has one.
+    pub(crate) fn policy(&self, access_key_id: &str) -> Option<&Policy> {
+        self.sessions.get(access_key_id)?.policy.as_ref()
     }
 
     /// The answer to a request: HTTP status and XML.
@@ -124,7 +128,8 @@ impl Sts {
         };
         let lasts = role.lasts.unwrap_or_else(|| Duration::from_secs(asked.unwrap_or(CHAINED)));
         let key = format!("ASIA{}", uuid().replace('-', "").to_ascii_uppercase());
-        let session = Session { role: arn.to_owned(), name: name.to_owned(), ends: now() + lasts };
+        let policy = given("Policy").and_then(Policy::parse);
+        let session = Session { role: arn.to_owned(), name: name.to_owned(), ends: now() + lasts, policy };
         self.sessions.insert(key.clone(), session);
         let expiration = iso(unix_seconds() + lasts.as_secs_f64());
         let result = format!(

@@ -14,7 +14,7 @@ use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
 use crate::simulated::SimulatedAws;
 use secret::clock::Clock;
-use secret::error::SecretError;
+use secret::error::{ErrorCode, Result, SecretError};
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
 use secret::reference::Arn;
@@ -159,6 +159,20 @@ impl Aws {
             && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
         {
             self.account.get_or_init(|| account.to_owned());
+        }
+    }
+
+    /// That an answer to a question by ARN is about that secret, and not about one of another account, region or name.
+    ///
+    /// # Errors
+    /// `SOURCE_RESPONSE_INVALID`.
+    pub(crate) fn check_arn(&self, asked: &str, given: Option<&str>) -> Result<()> {
+        match (Arn::parse(asked), given) {
+            (Some(arn), Some(given)) if !Arn::parse(given).is_some_and(|given| arn.names(&given)) => {
+                let why = format!("{asked}: what answered is another secret");
+                Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
+            }
+            _ => Ok(()),
         }
     }
 

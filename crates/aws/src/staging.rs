@@ -12,6 +12,7 @@ use aws_sdk_secretsmanager::operation::rotate_secret::RotateSecretOutput;
 use zeroize::Zeroizing;
 
 use crate::answer::{managed_by, missing, no_version_id, unix_ms};
+use crate::call::There;
 use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -92,6 +93,7 @@ impl Aws {
     /// As [`Aws::fetch`].
     pub async fn version(&self, id: &str, which: Which<'_>) -> Result<Option<Version>> {
         let read = |mut output: GetSecretValueOutput, _: Option<&str>| {
+            self.check_arn(&There(None).id(id), output.arn.as_deref())?;
             let labels = output.version_stages.take().unwrap_or_default();
             let (created, arn) = (unix_ms(output.created_date.as_ref()), output.arn.take());
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());

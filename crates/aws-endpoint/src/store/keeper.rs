@@ -1,6 +1,6 @@
 //! Who rotates or owns a secret besides its user, and answers that are late.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{ApiResult, Secret, Version, error};
@@ -46,12 +46,28 @@ impl Secret {
         }
     }
 
+    /// The replica of it in `region`.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        let parts: Vec<&str> = self.arn.splitn(5, ':').collect();
+        let arn = match parts[..] {
+            [arn, partition, service, _, rest] => format!("{arn}:{partition}:{service}:{region}:{rest}"),
+            _ => self.arn.clone(),
+        };
+        Self { arn, replicas: BTreeSet::new(), is_replica: true, ..self.clone() }
+    }
+
     /// Refuses a write of somebody else than the service that owns the secret.
     pub(super) fn check_owner(&self) -> ApiResult<()> {
         if self.keeper.owner.is_some() {
             return error(
                 "InvalidRequestException",
                 "The secret is managed by another service, and you must use that service to update it.",
+            );
+        }
+        if self.is_replica {
+            return error(
+                "InvalidParameterException",
+                "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
             );
         }
         Ok(())

@@ -2,11 +2,16 @@
 
 mod keeper;
 mod names;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::clock::{now, unix_seconds};
+use crate::policy::Policy;
 pub use keeper::Keeper;
 use keeper::Past;
 use names::without_ending;
@@ -43,6 +48,13 @@ pub(crate) struct Secret {
     /// By version id.
     pub(crate) versions: BTreeMap<String, Version>,
     pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) description: Option<String>,
+    /// The policy of the secret, as `PutResourcePolicy` sets it.
+    pub(crate) policy: Option<Policy>,
+    /// The regions that have replicas of it.
+    pub(crate) replicas: BTreeSet<String>,
+    /// Whether it is a replica itself.
+    pub(crate) is_replica: bool,
     /// Marked for deletion, as `DeleteSecret` does; `RestoreSecret` takes the mark away.
     pub(crate) deleted: bool,
     pub(crate) function: Option<RotationFunction>,
@@ -117,19 +129,20 @@ impl Store {
         self.secrets.keys()
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.secrets.clear();
-    }
-
     /// Removes a secret at once; false when there was none.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         self.secrets.remove(name).is_some()
     }
 
     /// Finds a secret by its name, its ARN, or its ARN without the random ending.
+    ///
+    /// # Source
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>: a partial ARN that ends in a
+    /// hyphen and six characters is taken for a complete one, so "Secrets Manager assumes that [it] is part of the ARN".
     pub(crate) fn find(&self, id: &str) -> ApiResult<(&String, &Secret)> {
         let found = if id.starts_with("arn:") {
-            self.secrets.iter().find(|(_, secret)| secret.arn == id || without_ending(&secret.arn) == id)
+            let is_whole = without_ending(id) != id;
+            self.secrets.iter().find(|(_, secret)| secret.arn == id || !is_whole && without_ending(&secret.arn) == id)
         } else {
             self.secrets.get_key_value(id)
         };
@@ -138,7 +151,7 @@ impl Store {
         })
     }
 
-    fn live(&mut self, id: &str) -> ApiResult<&mut Secret> {
+    pub(crate) fn live(&mut self, id: &str) -> ApiResult<&mut Secret> {
         let name = self.find(id)?.0.clone();
         match self.secrets.get_mut(&name) {
             Some(secret) if secret.deleted => Err(marked_for_deletion()),
@@ -212,11 +225,15 @@ impl Store {
             check_size(value)?;
         }
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
-        let arn = format!("arn:aws:secretsmanager:{}:{}:secret:{name}-{suffix}", self.region, self.account);
+        let arn = format!("{}-{suffix}", self.arn_of(name));
         let secret = Secret {
             arn: arn.clone(),
             versions: BTreeMap::new(),
             tags: BTreeMap::new(),
+            description: None,
+            policy: None,
+            replicas: BTreeSet::new(),
+            is_replica: false,
             deleted: false,
             function: None,
             keeper: Keeper::default(),
@@ -229,6 +246,20 @@ impl Store {
             None => None,
         };
         Ok((arn, version))
+    }
+
+    /// The ARN of a secret of this name, as far as it is known without it.
+    pub(crate) fn arn_of(&self, name: &str) -> String {
+        format!("arn:aws:secretsmanager:{}:{}:secret:{name}", self.region, self.account)
+    }
+
+    /// The secrets that have replicas.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = (&String, &Secret)> {
+        self.secrets.iter().filter(|(_, secret)| !secret.replicas.is_empty())
+    }
+
+    pub(crate) fn put_replica(&mut self, name: &str, secret: Secret) {
+        self.secrets.insert(name.to_owned(), secret);
     }
 
     pub(crate) fn tag(&mut self, name: &str, tags: BTreeMap<String, String>) {
@@ -361,29 +392,6 @@ impl Store {
         }
     }
 
-    /// Marks a secret for deletion, or removes it at once with `force`. Returns its ARN.
-    pub(crate) fn delete(&mut self, id: &str, force: bool) -> ApiResult<String> {
-        let secret = self.live(id)?;
-        let arn = secret.arn.clone();
-        secret.deleted = true;
-        if force {
-            self.remove(name_of(id));
-        }
-        Ok(arn)
-    }
-
-    /// Takes the mark for deletion away. Returns the ARN.
-    pub(crate) fn restore(&mut self, id: &str) -> ApiResult<String> {
-        let name = self.find(id)?.0.clone();
-        match self.secrets.get_mut(&name) {
-            Some(secret) => {
-                secret.deleted = false;
-                Ok(secret.arn.clone())
-            }
-            None => error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
-        }
-    }
-
     /// Creates the secret or gives it another version, even when it is marked for deletion.
     pub(crate) fn upsert(&mut self, name: &str, value: Value) -> ApiResult<()> {
         if self.secrets.get(name).is_some_and(|secret| secret.deleted) {
@@ -421,7 +429,8 @@ fn move_label(secret: &mut Secret, stage: &str, to: Option<&str>) {
 fn check_size(value: &Value) -> ApiResult<()> {
     let size = match value {
         Value::Text(text) => text.len(),
-        Value::Binary(base64) => base64.len() / 4 * 3,
+        // <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>: 65,536 bytes, of the bytes themselves.
+        Value::Binary(base64) => STANDARD.decode(base64).map_or(base64.len(), |bytes| bytes.len()),
     };
     if size > MAX_VALUE {
         return error("InvalidParameterException", "The secret value is larger than 65536 bytes.");
