@@ -61,7 +61,6 @@ impl NativeRedactor {
 impl NativeRedactorStream {
     /// What can be passed on after `piece`.
     #[napi(catch_unwind)]
-    #[expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
     pub fn push<'a>(&mut self, env: &'a Env, piece: BufferSlice<'a>) -> Result<BufferSlice<'a>> {
         let (redacting, finder) = (self.redacting.clone(), self.redacting.delivery.ledger().finder());
         let redacted = self.stream.push(&finder, &piece, &|name| redacting.is_skipped(name));

@@ -56,6 +56,6 @@ impl NativeDelivery {
         Scan::new(&finder)
             .read(&mut &bytes[..], &mut places)
             .map_err(|error| napi::Error::from_reason(error.kind().to_string()))?;
-        Ok(places.into_iter().map(|place| FoundValue::of(None, place)).collect())
+        Ok(places.into_iter().map(|place| FoundValue::of(None, &place)).collect())
     }
 }

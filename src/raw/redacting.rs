@@ -59,15 +59,13 @@ unsafe extern "C" fn drop_redactor(_: sys::napi_env, data: *mut c_void, _: *mut 
 unsafe extern "C" fn redact_text(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a current environment and valid info.
     let redacted = catch_unwind(AssertUnwindSafe(|| unsafe { redacted(env, info) }));
-    match redacted {
-        Ok(Ok(value)) => value,
-        _ => {
-            // The caller must not take the text for one without values.
-            // SAFETY: `env` is current.
-            unsafe { sys::napi_throw_error(env, ptr::null(), c"the text could not be searched for secrets".as_ptr()) };
-            ptr::null_mut()
-        }
+    if let Ok(Ok(value)) = redacted {
+        return value;
     }
+    // The caller must not take the text for one without values.
+    // SAFETY: `env` is current.
+    unsafe { sys::napi_throw_error(env, ptr::null(), c"the text could not be searched for secrets".as_ptr()) };
+    ptr::null_mut()
 }
 
 /// # Safety

@@ -83,7 +83,7 @@ pub struct FoundValue {
 }
 
 impl FoundValue {
-    pub fn of(path: Option<String>, place: Place) -> Self {
+    pub fn of(path: Option<String>, place: &Place) -> Self {
         let (line, column) = (count(place.line), count(place.column));
         Self { path, secret: place.secret.to_string(), form: place.form.as_str(), line, column }
     }
@@ -108,7 +108,7 @@ pub struct UnreadFile {
 impl From<Scanned> for ScannedFiles {
     fn from(scanned: Scanned) -> Self {
         let path = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-        let found = scanned.found.into_iter().map(|(file, place)| FoundValue::of(Some(path(file)), place));
+        let found = scanned.found.into_iter().map(|(file, place)| FoundValue::of(Some(path(file)), &place));
         let unread = scanned.unread.into_iter().map(|(file, reason)| UnreadFile { path: path(file), reason });
         Self {
             found: found.collect(),

@@ -26,7 +26,7 @@ impl Aws {
             return self.ask_simulated(id, || simulated.fetch(id)).await;
         }
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
-            self.check_arn(&There(region).id(id), output.arn.as_deref())?;
+            Self::check_arn(&There(region).id(id), output.arn.as_deref())?;
             // Taken, not copied: the value's one buffer is wiped when the last holder drops it.
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());
             let request_id = request_id(&output);

@@ -166,7 +166,7 @@ impl Aws {
     ///
     /// # Errors
     /// `SOURCE_RESPONSE_INVALID`.
-    pub(crate) fn check_arn(&self, asked: &str, given: Option<&str>) -> Result<()> {
+    pub(crate) fn check_arn(asked: &str, given: Option<&str>) -> Result<()> {
         match (Arn::parse(asked), given) {
             (Some(arn), Some(given)) if !Arn::parse(given).is_some_and(|given| arn.names(&given)) => {
                 let why = format!("{asked}: what answered is another secret");

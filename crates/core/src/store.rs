@@ -245,7 +245,7 @@ impl Delivery {
                     ("kept" | "absent", _) => {}
                     // Running services get it as they get a rotated one.
                     ("updated" | "removed", Some(version)) => {
-                        self.reads().follow_rotation(&place.secret, version).await
+                        self.reads().follow_rotation(&place.secret, version).await;
                     }
                     _ => self.reads().drop_copies(&place.secret).await,
                 }

@@ -76,7 +76,6 @@ impl Bits {
         Self { words: vec![0; 1 << (bits - 6)], shift: 64 - bits }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "at most 22 bits are left")]
     fn place(&self, hash: u64) -> (usize, u64) {
         let bit = hash >> self.shift;
         ((bit >> 6) as usize, 1 << (bit & 63))
@@ -154,7 +153,9 @@ impl Finder {
         for pattern in &patterns {
             let text = text(pattern);
             (0..step).filter_map(|at| gram_at(text, at)).for_each(|hash| grams.insert(hash));
-            head_at(text, 0).into_iter().for_each(|hash| heads.insert(hash));
+            if let Some(hash) = head_at(text, 0) {
+                heads.insert(hash);
+            }
         }
         let longest = patterns.iter().map(|pattern| pattern.length).max().unwrap_or(0);
         Self { secrets: names, bytes, patterns, grams, heads, step, longest }

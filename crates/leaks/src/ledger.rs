@@ -139,20 +139,19 @@ impl Ledger {
             of_name.iter_mut().filter(|known| known.until.is_none()).for_each(|known| known.until = Some(until));
         }
         let ends = (!is_current).then_some(until);
-        match of_name.iter_mut().find(|known| known.value == *value) {
+        if let Some(same) = of_name.iter_mut().find(|known| known.value == *value) {
             // It is found already: nothing has to be made anew.
-            Some(same) => same.until = ends,
-            None => {
-                if of_name.len() >= MOST_OF_ONE {
-                    // Never the live one.
-                    if let Some(oldest) = of_name.iter().position(|known| known.until.is_some()) {
-                        of_name.remove(oldest);
-                    }
-                }
-                of_name.push(Known { value: value.clone(), forms: forms(value), until: ends });
-                self.changes.fetch_add(1, Ordering::SeqCst);
+            same.until = ends;
+            return;
+        }
+        if of_name.len() >= MOST_OF_ONE {
+            // Never the live one.
+            if let Some(oldest) = of_name.iter().position(|known| known.until.is_some()) {
+                of_name.remove(oldest);
             }
         }
+        of_name.push(Known { value: value.clone(), forms: forms(value), until: ends });
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// No value is replaced any more: each is looked for for an hour yet.
@@ -385,7 +384,7 @@ mod tests {
         let ledger = active();
         let name: Arc<str> = "A".into();
         assert_eq!(ledger.sighted(&[name.clone(), name.clone()]).len(), 1);
-        assert!(ledger.sighted(&[name.clone()]).is_empty());
+        assert!(ledger.sighted(std::slice::from_ref(&name)).is_empty());
         assert!(ledger.quiet().is_empty());
         ledger.clock.advance(Duration::from_mins(6));
         assert_eq!(ledger.quiet(), [Sighted { secret: name.clone(), now: false, count: 3 }]);

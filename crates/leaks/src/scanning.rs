@@ -215,7 +215,7 @@ impl Position {
     fn pass(&mut self, text: &[u8]) {
         match text.iter().rposition(|byte| *byte == b'\n') {
             Some(last) => {
-                self.line += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.line += memchr::memchr_iter(b'\n', text).count() as u64;
                 self.column = (text.len() - last - 1) as u64;
             }
             None => self.column += text.len() as u64,

@@ -92,7 +92,7 @@ fn members(text: &str) -> Result<BTreeMap<String, Zeroizing<String>>, Unreadable
         let Some(key) = decode(&text[key]) else { continue };
         let raw = value.raw(text);
         let value = match value.kind() {
-            Kind::Text => decode(raw).map_or_else(|| Zeroizing::new(raw.to_owned()), |text| text),
+            Kind::Text => decode(raw).unwrap_or_else(|| Zeroizing::new(raw.to_owned())),
             _ => Zeroizing::new(format!("\u{0}{raw}")),
         };
         found.insert(key.as_str().to_owned(), value);

@@ -134,9 +134,12 @@ fn alert(sighted: Sighted, now: u64) -> Alert {
     }
 }
 
+/// The names of a secret of AWS, each with the field that it is, or `None` for the whole.
+type NamesOf = HashMap<Arc<str>, Vec<(Box<str>, Option<Arc<str>>)>>;
+
 /// Notes each value that comes into memory, and the declared fields of it.
 pub(super) fn watcher(ledger: &Arc<Ledger>, ids: &AwsIds) -> Watcher {
-    let mut fields: HashMap<Arc<str>, Vec<(Box<str>, Option<Arc<str>>)>> = HashMap::new();
+    let mut fields = NamesOf::new();
     for (name, place) in ids.places() {
         fields.entry(place.secret.text()).or_default().push((name.as_str().into(), place.field.clone()));
     }

@@ -202,7 +202,7 @@ impl Oracle {
                 let version = words.get(5).and_then(|version| version.rsplit('-').next()?.parse().ok());
                 match (number, version) {
                     (Some(number), Some(version)) => {
-                        self.known[instance][number].back.push((effective, before, version))
+                        self.known[instance][number].back.push((effective, before, version));
                     }
                     (Some(number), None) => self.known[instance][number].floors.push((effective, before)),
                     (None, _) => {}
