@@ -1,4 +1,5 @@
 //! `redactor`.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
 use std::sync::Arc;
 
