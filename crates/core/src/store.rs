@@ -117,7 +117,7 @@ impl Delivery {
     /// Gives `name` the value `value` in AWS, if `condition` holds.
     ///
     /// # Errors
-    /// `SECRET_CHANGED` where it does not hold; those of [`write`]; `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
+    /// `SECRET_CHANGED` where it does not hold; those of [`write()`]; `CONFIG_INVALID`, `AUDIT_WRITE_FAILED`, `CLOSED`.
     #[boxed]
     pub async fn put(&self, name: &SecretName, value: &SecretValue, condition: &Condition) -> Result<Stored> {
         let (place, id) = &self.written_place(name)?;

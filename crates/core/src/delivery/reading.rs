@@ -32,7 +32,7 @@ use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
 
 /// Reads of a turn that are worked on together: enough that few threads have to be woken, and few enough that
 /// JavaScript goes on with the first ones while others are still read.
-const PORTION: usize = 2 * MAX_BATCH;
+const PORTION: usize = MAX_BATCH;
 
 impl Delivery {
     /// Several secrets that are asked for at the same time, each with its variables and its own answer. A read of one
