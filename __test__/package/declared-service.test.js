@@ -3,6 +3,7 @@
 // A strict TypeScript service over the packed package: three secrets as RDS makes them, a secret of which two tools have a part, and
 // a JSON secret for each of two tools, with declarations and nothing else.
 
+const { randomBytes } = require('node:crypto')
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
@@ -22,7 +23,7 @@ let packed
 
 /** @param {string[]} args @param {Record<string, string>} [env] */
 function node(args, env = {}) {
-  const all = { PATH: process.env.PATH, HOME: service, ...env }
+  const all = { PATH: process.env.PATH, HOME: service, TCS_AUDIT_KEY: randomBytes(32).toString('base64'), ...env }
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: service, encoding: 'utf8', env: all })
   return { status, output: `${stdout}${stderr}` }
 }

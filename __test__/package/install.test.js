@@ -3,6 +3,7 @@
 // Every package manager installs the package into an empty service, which then compiles, runs and passes its own tests.
 // No compiler of Rust is there, and nothing runs at installation.
 
+const { randomBytes } = require('node:crypto')
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
@@ -39,7 +40,12 @@ const node = (home, service, ...args) => run(home, service, process.execPath, ..
 
 /** Runs a program with nothing but what `home` has in `bin` on the path, and nothing of the user's configuration. */
 async function run(home, service, command, ...args) {
-  const env = { PATH: path.join(home, 'bin'), HOME: home, TCS_TEST_AWS: servers[0].url }
+  const env = {
+    PATH: path.join(home, 'bin'),
+    HOME: home,
+    TCS_TEST_AWS: servers[0].url,
+    TCS_AUDIT_KEY: randomBytes(32).toString('base64'),
+  }
   const child = spawn(command, args, {
     cwd: service,
     env,

@@ -3,6 +3,7 @@
 // What docs/lambda.md says: its handler in a process that runs only while an invocation is answered, stopped and continued in
 // every rhythm; and in Lambda's file system.
 
+const { randomBytes } = require('node:crypto')
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
@@ -26,6 +27,8 @@ beforeAll(async () => {
   env = {
     NODE_ENV: 'production',
     TCS_AUDIT_LOG: 'stdout',
+    // Without it production says so, once.
+    TCS_AUDIT_KEY: randomBytes(32).toString('base64'),
     AWS_REGION: 'eu-central-1',
     AWS_ENDPOINT_URL: aws.url,
     AWS_ACCESS_KEY_ID: 'test',

@@ -45,6 +45,7 @@ async function run(command, args) {
   const [aws, redis] = servers
   const production = {
     environment: 'production',
+    compliance: false,
     aws: { ...aws.options, maxAttempts: 1 },
     tools: { a: { secrets: { b: {} } } },
     audit: { path: path.join(directory, 'production.jsonl') },

@@ -91,6 +91,7 @@ describe('a queue', () => {
     const warnings = []
     const delivery = new SecretDelivery({
       environment: 'production',
+      compliance: false,
       aws: stack.options,
       runtime: { variables: {}, secretDirectories: [] },
       events: { sqsQueueUrl: url },
