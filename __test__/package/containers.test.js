@@ -130,7 +130,7 @@ inside('audit log and snapshot on a volume: the log is whole, and the next conta
     await aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
     const second = await run()
     expect(last(second.stderr)).toMatchObject({ value: VALUE })
-    const found = await verifyAuditLog(path.join(volume, 'secret-audit.jsonl'))
+    const found = await verifyAuditLog(path.join(volume, 'secret-audit.jsonl'), { key: env.TCS_AUDIT_KEY })
     expect(found).toMatchObject({ valid: true, unrecoveredJournals: 0 })
     expect(fs.readdirSync(volume).filter((name) => name.endsWith('.journal'))).toEqual([])
   } finally {

@@ -12,6 +12,9 @@ const { root, temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Registry } = require('../support/servers/registry')
 
+/** Of the service's audit log: production warns where it has none. */
+const AUDIT_KEY = randomBytes(32).toString('base64')
+
 jest.setTimeout(120_000)
 
 const SECRET_DELIVERY = 'tcs-secret-delivery'
@@ -44,7 +47,7 @@ async function run(home, service, command, ...args) {
     PATH: path.join(home, 'bin'),
     HOME: home,
     TCS_TEST_AWS: servers[0].url,
-    TCS_AUDIT_KEY: randomBytes(32).toString('base64'),
+    TCS_AUDIT_KEY: AUDIT_KEY,
   }
   const child = spawn(command, args, {
     cwd: service,

@@ -91,7 +91,6 @@ describe('a queue', () => {
     const warnings = []
     const delivery = new SecretDelivery({
       environment: 'production',
-      compliance: false,
       aws: stack.options,
       runtime: { variables: {}, secretDirectories: [] },
       events: { sqsQueueUrl: url },
@@ -123,6 +122,7 @@ describe('a queue', () => {
     const warnings = []
     const delivery = new SecretDelivery({
       environment: 'production',
+      compliance: false,
       aws: stack.options,
       runtime: { variables: {}, secretDirectories: [] },
       events: { sqsQueueUrl: new URL('/000000000000/nothing', stack.url).href },
