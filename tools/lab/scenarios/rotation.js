@@ -9,7 +9,7 @@ const { once } = require('node:events')
 const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { oneRole } = require('../../../examples/rotate-postgres/hooks')
-const { setPassword, tryPassword } = require('../../../examples/rotate-postgres/role')
+const { connected, setPassword } = require('../../../examples/rotate-postgres/role')
 const { goal, number } = require('../../report')
 const { PostgresServer } = require('../../../__test__/support/servers/postgres')
 const { until } = require('../../../__test__/support/until')
@@ -58,7 +58,9 @@ async function liveOf(stage, name) {
 /** Whether the database accepts the live value. @param {Stage} stage @param {string} name */
 async function isAccepted(stage, name) {
   const { live } = await liveOf(stage, name)
-  return tryPassword(/** @type {PostgresServer} */ (stage.postgres).options('', ''), JSON.parse(live.value)).then(
+  const { username, password } = JSON.parse(live.value)
+  const place = /** @type {PostgresServer} */ (stage.postgres).options(username, password)
+  return connected(place, (client) => client.query('SELECT 1')).then(
     () => true,
     (error) => {
       if (error.code !== '28P01') throw error
