@@ -4,10 +4,11 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{append, counted, intact, journals, lines, now, open, options, record, until};
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Event, MAX_TEXT, Record, State};
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Event, MAX_TEXT, Notice, Record, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -136,12 +137,23 @@ fn several_logs_of_one_process_share_a_file() {
 fn a_lock_that_is_never_given_back_is_reported_and_not_waited_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
-    let log = open(&path);
+    let (waits, mut telling) = (Arc::new(AtomicBool::new(false)), options(&path));
+    let heard = waits.clone();
+    telling.listener = Box::new(move |notice| {
+        heard.fetch_or(matches!(notice, Notice::Waiting { .. }), Ordering::SeqCst);
+    });
+    let log = AuditLog::open(telling).expect("opened");
     log.flush().expect("flushed");
     let state = std::fs::File::open(directory.path().join("audit.jsonl.state")).expect("opened");
     state.lock().expect("locked");
     append(&log, "c-0-0");
-    until("it is reported", || matches!(log.state(), State::Failing(_)));
+    until("it is reported", || waits.load(Ordering::SeqCst));
+    assert_eq!(log.state(), State::Healthy, "the record waits in the journal, on the disk");
+    // As soon as the journal is half full, it is a failure.
+    for n in 0..400 {
+        append(&log, &format!("d-0-{n}"));
+    }
+    until("it fails", || matches!(log.state(), State::Failing(_)));
     let start = now();
     log.close(SECOND).expect_err("locked");
     assert!(now().duration_since(start) < 5 * SECOND);
