@@ -90,7 +90,8 @@ const revokedRole = ({ short }) => ({
         goal(`${what}: its calls to AWS`, ownCalls, 'at most', Math.ceil(lasted * 200), number),
         goal(`${what}: it reads again, once granted, after`, grantedMs, 'under', GRANTED_MS, seconds),
         goal(`${what}: failed or wrong reads of another one, of ${number(known.reads)}`, lost, 'at most', 0, number),
-        goal(`${what}: calls of the other one`, proxy.requests - before, 'at most', refreshes, number),
+        // One call for each refresh. A read that hears of a drop while a refresh is under way may ask for itself.
+        goal(`${what}: calls of the other one`, proxy.requests - before, 'at most', refreshes + 2, number),
         ...leaks.slice(0, 5).map((line) => goal(line, 1, 'at most', 0, number)),
       ]
     }),
