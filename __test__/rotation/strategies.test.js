@@ -54,7 +54,7 @@ function faulty(usual) {
       if (plan.fault === 'set is late') {
         plan.fault = 'none'
         // The deadline passes, the signal is ignored, and the work is done all the same.
-        await new Promise((resolve) => setTimeout(resolve, 900))
+        await new Promise((resolve) => setTimeout(resolve, 1_800))
         const unheeding = Object.create(context, { signal: { value: new AbortController().signal } })
         for (const method of ['currentValue', 'newValue']) {
           Object.defineProperty(unheeding, method, { value: () => context[method]() })
@@ -86,7 +86,7 @@ function survivesFaultedRotations(make) {
     const target = await make()
     const { plan, hooks } = faulty(target.hooks)
     const logger = { warn() {} }
-    const rotating = world.deliver({}, { logger, rotation: { hooks, hookTimeoutMs: 400 } })
+    const rotating = world.deliver({}, { logger, rotation: { hooks, hookTimeoutMs: 1_000 } })
     const service = world.deliver({ ttlSeconds: 1 })
     const seen = { connections: 0, refused: 0, failed: /** @type {unknown[]} */ ([]), values: new Set() }
     const enter = async () => {
