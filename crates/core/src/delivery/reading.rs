@@ -30,8 +30,8 @@ use crate::resolver::{Freshness, Resolver};
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
 
-/// Reads of a turn that are worked on together: enough that few threads have to be woken, and few enough that
-/// JavaScript goes on with the first ones while others are still read.
+/// Reads of a turn that are worked on together: one whole call of AWS. With two, JavaScript would wait for both before it goes on
+/// with the first.
 const PORTION: usize = MAX_BATCH;
 
 impl Delivery {
