@@ -84,7 +84,7 @@ impl Delivery {
     }
 
     /// The sizes of the portions into which `count` reads that are asked for together are divided, to be worked on side
-    /// by side. Each but the last is a number of whole calls of AWS.
+    /// by side. Each but the last is a whole call of AWS.
     pub fn portions(count: usize) -> impl Iterator<Item = usize> {
         (0..count.div_ceil(PORTION)).map(move |at| PORTION.min(count - at * PORTION))
     }
