@@ -3,6 +3,7 @@
 // Roles: one for a delivery, one for a reference. Whose secrets they read, how they are renewed, and what is said when STS refuses.
 
 const { SecretDelivery } = require('../..')
+const { refusal } = require('../support/refusal')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Moto } = require('../support/servers/moto')
 const { RedisServer } = require('../support/servers/redis')
@@ -36,12 +37,6 @@ function deliver(options = {}) {
   return delivery
 }
 
-/** @param {Promise<unknown>} promise */
-const refusal = (promise) =>
-  promise.then(
-    (value) => Promise.reject(new Error(`not refused: ${value}`)),
-    (error) => error,
-  )
 const assumed = async () => (await aws.calls()).byOperation.AssumeRole ?? 0
 
 beforeAll(async () => {

@@ -3,6 +3,7 @@
 // Answers that are none, codes that do not exist, other accounts' secrets: a clear code, and no copy is lost.
 
 const { SecretDelivery } = require('../..')
+const { refusal } = require('../support/refusal')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 
 /** @type {AwsEndpoint} */
@@ -24,12 +25,6 @@ function deliver(options = {}) {
   open.push(delivery)
   return delivery
 }
-/** @param {Promise<unknown>} promise */
-const refusal = (promise) =>
-  promise.then(
-    (value) => Promise.reject(new Error(`not refused: ${value}`)),
-    (error) => error,
-  )
 const said = (body, status = 200) => ({
   body: { status, text: typeof body === 'string' ? body : JSON.stringify(body) },
 })

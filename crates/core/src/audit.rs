@@ -7,8 +7,8 @@ mod access;
 mod actor;
 mod early;
 mod opening;
+mod settings;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,13 +20,13 @@ use audit_log::{
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::time::sleep;
-use zeroize::Zeroizing;
 
 pub use self::access::Access;
 use self::access::refusal;
 pub use self::actor::Actor;
 use self::early::Early;
 use self::opening::Opening;
+pub use self::settings::{AuditSettings, AuditSink};
 use crate::timer::Deadline;
 use files::loose_mode;
 use secret::clock::Clock;
@@ -35,45 +35,6 @@ use secret::found::Origin;
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
 use secret::report::{Ending, Report};
-
-/// The audit log.
-pub struct AuditSettings {
-    /// Where it goes.
-    pub sink: AuditSink,
-    /// Whether nothing is delivered while it cannot be written.
-    pub denies: bool,
-    /// Makes every link of the chain an HMAC.
-    pub key: Option<Zeroizing<Vec<u8>>>,
-    /// A file of this length is rotated away.
-    pub max_bytes: u64,
-    /// A file of this age is rotated away.
-    pub max_age: Duration,
-    /// A rotated file is deleted this long after its end.
-    pub keep: Duration,
-    /// Whether each cached read has a record of its own, and is not only counted.
-    pub is_each: bool,
-    /// Whether the log is another program's: no file of it is ended, and none deleted.
-    pub is_guest: bool,
-    /// Who writes: the detail of the instance's first record.
-    pub actor: Actor,
-    /// Stands in every record.
-    pub label: String,
-    /// The directory of the journals; `None`: beside the file.
-    pub journals: Option<PathBuf>,
-    /// Controls of `compliance` that are waived, with the reasons.
-    pub waivers: Vec<(String, String)>,
-}
-
-/// Where audit records go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuditSink {
-    /// A file.
-    File(PathBuf),
-    /// Standard output.
-    Stdout,
-    /// A function of the service.
-    Shipper,
-}
 
 /// How long to wait for space in the journal. Longer than a disk needs to sync after a burst. A log that is permanently
 /// broken is detected by its state, not by this timeout.
