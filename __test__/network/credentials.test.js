@@ -400,49 +400,6 @@ describe('credentials that end', () => {
   })
 })
 
-describe('a clock that is minutes off', () => {
-  /** Refuses what is signed more than five minutes off its own clock, as AWS does. */
-  const offBy = (seconds, code, answers = {}) =>
-    serving((request, answer) => {
-      const now = Date.now() + seconds * 1000
-      const [, year, month, day, hour, minute, second] =
-        /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(request.headers['x-amz-date'])) ?? []
-      const signed = Date.UTC(+year, +month - 1, +day, +hour, +minute, +second)
-      answer.sendDate = false
-      answer.setHeader('date', new Date(now).toUTCString())
-      answers.asked = (answers.asked ?? 0) + 1
-      if (answers.denies || Math.abs(signed - now) > 300_000) return inJson(answer, 400, { __type: code })
-      inJson(answer, 200, {
-        ARN: 'arn:aws:secretsmanager:eu-central-1:1:secret:A_B_production-AbCdEf',
-        Name: 'A_B_production',
-        SecretString: 'value',
-        VersionId: 'v'.repeat(32),
-      })
-    })
-  const asking = (endpoint) => deliver({}, { ...aws.options, endpoint, maxAttempts: 1 })
-
-  test.each([
-    [600, 'InvalidSignatureException'],
-    [-600, 'SignatureDoesNotMatch'],
-    [600, 'AccessDeniedException'],
-    [-86_400, 'RequestExpired'],
-  ])('by %d s (%s) costs one more attempt, and is no denial', async (seconds, code) => {
-    const answers = {}
-    const delivery = asking(await offBy(seconds, code, answers))
-    expect(await read(delivery)).toBe('value')
-    expect(answers.asked).toBe(2)
-    expect(await read(delivery)).toBe('value')
-    expect(answers.asked).toBe(3)
-  })
-
-  test('a denial with the right clock is one, also where this machine is off', async () => {
-    const answers = { denies: true }
-    const error = await read(asking(await offBy(600, 'AccessDeniedException', answers)))
-    expect(error.code).toBe('SECRET_ACCESS_DENIED')
-    expect(answers.asked).toBe(2)
-  })
-})
-
 test('static credentials that a client of AWS’s SDK was given as well', () => {
   const { SecretsManagerClient } = require('@aws-sdk/client-secrets-manager')
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }

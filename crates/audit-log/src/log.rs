@@ -4,8 +4,10 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{JoinHandle, sleep};
+use std::thread::{JoinHandle, Thread, sleep};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::drain::{Batch, take_over};
 use crate::error::{AppendError, Failure, Notice, Reason, Result, State};
@@ -104,7 +106,9 @@ pub struct Figures {
 /// five seconds at most, and does not keep the process alive. The next process writes the records that are left then.
 pub struct AuditLog {
     shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+    thread: Thread,
+    /// Taken by the call of [`AuditLog::close`] that sees the thread's end.
+    ending: Mutex<Option<JoinHandle<()>>>,
     clock: Clock,
     tally: Tally,
 }
@@ -167,7 +171,10 @@ impl AuditLog {
             .name("audit-log".into())
             .spawn(move || Worker::run(&theirs, sink, listener, clock));
         match spawned {
-            Ok(thread) => Ok(Self { shared, thread, clock, tally: Tally::default() }),
+            Ok(handle) => {
+                let thread = handle.thread().clone();
+                Ok(Self { shared, thread, ending: Mutex::new(Some(handle)), clock, tally: Tally::default() })
+            }
             Err(error) => {
                 shared.journal.remove()?;
                 Err(Failure::io("start the thread of", Path::new("the audit log"), &error))
@@ -322,7 +329,8 @@ impl AuditLog {
     }
 
     /// Writes the remaining records and the counts, syncs, and removes the journal. Waits for `timeout`, for five
-    /// seconds at most. The log accepts no records afterwards. A second call waits for the first.
+    /// seconds at most. The log accepts no records afterwards. Its thread has ended: once the log is dropped, nothing
+    /// holds the journal any more. A second call waits for the first.
     ///
     /// # Errors
     /// The failure that prevents writing; the records stay in the journal, and the next process writes them.
@@ -330,15 +338,22 @@ impl AuditLog {
         let deadline = now() + timeout.min(BOUND);
         self.shared.request_close(deadline);
         self.wake();
-        self.shared.wait_finished(deadline + Duration::from_millis(200)).unwrap_or_else(|| {
+        let Some(result) = self.shared.wait_finished(deadline + Duration::from_millis(200)) else {
             let late = || Failure::new(Reason::Locked, "the audit log could not be closed in time");
-            Err(self.failure().unwrap_or_else(late))
-        })
+            return Err(self.failure().unwrap_or_else(late));
+        };
+        // The thread holds the journal for a moment longer. The lock is held while joining: a second call waits as well.
+        let mut ending = self.ending.lock();
+        if let Some(thread) = ending.take() {
+            // That it panicked is in `result`.
+            drop(thread.join());
+        }
+        result
     }
 
     fn wake(&self) {
         if self.shared.sleeping.swap(false, Ordering::AcqRel) {
-            self.thread.thread().unpark();
+            self.thread.unpark();
         }
     }
 }
@@ -346,7 +361,7 @@ impl AuditLog {
 impl Drop for AuditLog {
     fn drop(&mut self) {
         self.shared.request_close(now() + BOUND);
-        self.thread.thread().unpark();
+        self.thread.unpark();
     }
 }
 

@@ -170,3 +170,20 @@ fn a_lock_that_is_never_given_back_is_reported_and_not_waited_for() {
     assert_eq!(counted(&lines(&path)).get("c-0"), Some(&1));
     intact(&path);
 }
+
+/// The log's thread used to hold the journal for a moment longer than `close()`.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_mapped_any_more_when_a_closed_log_is_dropped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    for _ in 0..200 {
+        let log = open(&path);
+        append(&log, "c");
+        log.close(5 * SECOND).expect("closed");
+        drop(log);
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+        let left = maps.lines().find(|line| line.contains(&*directory.path().to_string_lossy()));
+        assert_eq!(left, None);
+    }
+}
