@@ -65,10 +65,12 @@ export declare class NativeDelivery {
   close(id: number): void
   /** The function of cached reads; see `raw`. */
   cachedReader(): (toolNameOrId: string | number, secretType?: string) => number | [number, string] | [number, string | undefined, number | undefined] | [string] | undefined
-  /** A declared tool's secrets when all of them are fresh in memory. */
-  cachedTool(tool: string): Array<number | [number, string]> | null
-  /** The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared. */
-  toolKeys(tool: string): Array<string> | null
+  /** The function of cached reads of tools; see `raw`. */
+  toolReader(): (tool: number, numbers: Uint32Array) => true | Array<number | [number, string]> | undefined
+  /** The number of a declared tool whose secrets are declared one by one; `null` for others. */
+  toolNumber(tool: string): number | null
+  /** The keys of what is read of the tool of this number, in its order. */
+  toolKeys(tool: number): Array<string>
   /**
    * `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each
    * one's; variables that are not given are asked for when they are needed. `readers`, where given, says how many

@@ -2,33 +2,30 @@
 
 // The class of the package: its methods check their arguments and start the operation that does the work.
 const { assertName, eventText } = require('./arguments')
-const { SecretCache } = require('./cache')
-const { Candidates, likeliestFirst, valuesOf } = require('./candidates')
 const { copyOf } = require('./copy')
 const { orThrow } = require('./errors')
 const { Flights } = require('./flights')
-const { Inspections } = require('./inspections')
 const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
 const native = require('./load')
 const { Messages } = require('./messages')
-const { MetricsCollector } = require('./metrics')
-const { SecretMigrationManager } = require('./migration')
 const { monitorOf } = require('./monitoring')
-const { opened } = require('./open')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
+const { later, partsOf, show } = require('./parts')
 const { Reads } = require('./reads')
-const { redactorOf } = require('./redactor')
 const { guard, identify } = require('./receiver')
-const { SecretRotationManager } = require('./rotation')
 const { SCANNER, scannerOf } = require('./scanner')
 const { separated } = require('./separated')
-const { Sources } = require('./sources')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
-const { SecretStore } = require('./store')
 const { currentTracer, traced } = require('./trace')
-const { withSecret } = require('./with-secret')
+
+/**
+ * Loaded when they are first used.
+ *
+ * @typedef {import('./sources').Sources} Sources
+ * @typedef {import('./inspections').Inspections} Inspections
+ */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -40,9 +37,8 @@ class SecretDelivery {
   #reads
   #readCached
   #cachedTool
-  #inspections
   #monitor
-  #sources
+  #parts
   #listeners
   #messages
   #flights = new Flights(
@@ -52,12 +48,15 @@ class SecretDelivery {
   #variables
   #variablesComeFirst
   #closing = /** @type {Promise<void> | undefined} */ (undefined)
-  #candidates = new Candidates({
-    look: (name) => this.#allValues(name),
-    known: async (name) => valuesOf(await this.#sources.versionsToTry(name, false)),
-    handOut: async (name, versionId) => {
-      if (versionId !== null) await this.#start((id) => this.#native.handOut(id, name, versionId))
-    },
+  #candidates = later(() => {
+    const { Candidates, valuesOf } = require('./candidates')
+    return new Candidates({
+      look: (name) => this.#allValues(name),
+      known: async (name) => valuesOf(await this.#parts.sources().versionsToTry(name, false)),
+      handOut: async (name, versionId) => {
+        if (versionId !== null) await this.#start((id) => this.#native.handOut(id, name, versionId))
+      },
+    })
   })
   /** Where relative paths start while `open` makes a delivery. @type {string | undefined} */
   static #directory
@@ -67,7 +66,7 @@ class SecretDelivery {
    * @returns {Promise<any>}
    */
   static open(options) {
-    return opened(options, (directory, all) => {
+    return require('./open').opened(options, (directory, all) => {
       try {
         SecretDelivery.#directory = directory
         return new this(all)
@@ -98,23 +97,25 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     /** @template T @param {(id: number) => void} begin @returns {Promise<T>} */
     const start = (begin) => this.#start(begin)
-    this.#sources = new Sources(start, this.#native, this.#variables)
-    this.#inspections = new Inspections(start, this.#native, this.#variables)
     Object.defineProperty(this, SCANNER, { value: () => scannerOf(start, this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.cache = Object.freeze(new SecretCache(start, () => this.#forgetFlights(), this.#native))
-    const startAnew = this.#startAnew.bind(this)
-    this.rotation = Object.freeze(new SecretRotationManager(startAnew, this.#native, this.#listeners))
-    this.migration = Object.freeze(new SecretMigrationManager(startAnew, this.#native))
     this.#monitor = monitorOf(this.#native)
-    this.metrics = Object.freeze(new MetricsCollector(this.#native, this.#monitor))
-    this.store = Object.freeze(new SecretStore(startAnew, this.#native))
+    this.#parts = partsOf({
+      native: this.#native,
+      start,
+      startAnew: this.#startAnew.bind(this),
+      forgetFlights: () => this.#forgetFlights(),
+      variables,
+      listeners: messages.listeners,
+      monitor: this.#monitor,
+    })
+    show(this, this.#parts)
     Object.defineProperty(this, 'environment', { writable: false })
   }
 
-  // The two reads are not `async` functions: the extra promises of an `async` function cost more than the rest of a read.
+  // The three reads are not `async` functions: the extra promises of an `async` function cost more than the rest of a read.
   // They reject instead of throwing all the same.
 
   /**
@@ -129,7 +130,7 @@ class SecretDelivery {
         assertName('toolName', toolName)
         assertName('secretType', secretType)
         const name = orThrow(native.secretName(toolName, secretType))
-        return this.#sources.within(name, options, () => this.getToolSecret(toolName, secretType))
+        return this.#parts.sources().within(name, options, () => this.getToolSecret(toolName, secretType))
       }
       const cached = this.#readCached(toolName, secretType)
       if (typeof cached === 'string') return Promise.resolve(cached)
@@ -151,7 +152,7 @@ class SecretDelivery {
     try {
       if (options !== undefined) {
         assertName('secretName', secretName)
-        return this.#sources.within(secretName, options, () => this.getSecret(secretName))
+        return this.#parts.sources().within(secretName, options, () => this.getSecret(secretName))
       }
       const cached = this.#readCached(secretName, NAME)
       if (typeof cached === 'string') return Promise.resolve(cached)
@@ -167,10 +168,16 @@ class SecretDelivery {
    * @param {import('../index').ReadOptions} [options]
    * @returns {Promise<Record<string, string>>}
    */
-  async getToolSecrets(toolName, options) {
-    assertName('toolName', toolName)
-    const limits = checkedLimits(options)
-    return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
+  getToolSecrets(toolName, options) {
+    try {
+      assertName('toolName', toolName)
+      const cached = options === undefined ? this.#cachedTool(toolName) : undefined
+      if (cached !== undefined) return Promise.resolve(cached)
+      const limits = checkedLimits(options)
+      return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** @param {[string, string, import('../index').ReadOptions?]} given @returns {Promise<any>} */
@@ -180,22 +187,22 @@ class SecretDelivery {
 
   /** @param {Parameters<Sources['getToolSecretBytes']>} given */
   async getToolSecretBytes(...given) {
-    return this.#sources.getToolSecretBytes(...given)
+    return this.#parts.sources().getToolSecretBytes(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromAWS']>} given */
   async getSecretFromAWS(...given) {
-    return this.#sources.getSecretFromAWS(...given)
+    return this.#parts.sources().getSecretFromAWS(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromEnvFile']>} given */
   async getSecretFromEnvFile(...given) {
-    return this.#sources.getSecretFromEnvFile(...given)
+    return this.#parts.sources().getSecretFromEnvFile(...given)
   }
 
   /** @param {Parameters<Sources['getSecretFromRuntime']>} given */
   async getSecretFromRuntime(...given) {
-    return this.#sources.getSecretFromRuntime(...given)
+    return this.#parts.sources().getSecretFromRuntime(...given)
   }
 
   /**
@@ -213,57 +220,57 @@ class SecretDelivery {
 
   /** @param {Parameters<Inspections['explain']>} given */
   async explain(...given) {
-    return this.#inspections.explain(...given)
+    return this.#parts.inspections().explain(...given)
   }
 
   /** @param {Parameters<Inspections['identity']>} given */
   async identity(...given) {
-    return this.#inspections.identity(...given)
+    return this.#parts.inspections().identity(...given)
   }
 
   /** @param {Parameters<Inspections['findInAws']>} given */
   async findInAws(...given) {
-    return this.#inspections.findInAws(...given)
+    return this.#parts.inspections().findInAws(...given)
   }
 
   /** @param {Parameters<Inspections['health']>} given */
   async health(...given) {
-    return this.#inspections.health(...given)
+    return this.#parts.inspections().health(...given)
   }
 
   /** @param {Parameters<Inspections['ready']>} given */
   async ready(...given) {
-    return this.#inspections.ready(...given)
+    return this.#parts.inspections().ready(...given)
   }
 
   /** @param {Parameters<Inspections['compliance']>} given */
   async compliance(...given) {
-    return this.#inspections.compliance(...given)
+    return this.#parts.inspections().compliance(...given)
   }
 
   /** @param {Parameters<Inspections['validateToolSecrets']>} given */
   async validateToolSecrets(...given) {
-    return this.#inspections.validateToolSecrets(...given)
+    return this.#parts.inspections().validateToolSecrets(...given)
   }
 
   /** @param {Parameters<Inspections['validateSecretAccess']>} given */
   async validateSecretAccess(...given) {
-    return this.#inspections.validateSecretAccess(...given)
+    return this.#parts.inspections().validateSecretAccess(...given)
   }
 
   /** @param {Parameters<Inspections['validateSecretConsistency']>} given */
   async validateSecretConsistency(...given) {
-    return this.#inspections.validateSecretConsistency(...given)
+    return this.#parts.inspections().validateSecretConsistency(...given)
   }
 
   /** @param {Parameters<Inspections['validateApplicationFunctionality']>} given */
   async validateApplicationFunctionality(...given) {
-    return this.#inspections.validateApplicationFunctionality(...given)
+    return this.#parts.inspections().validateApplicationFunctionality(...given)
   }
 
   /** @param {Parameters<Inspections['assessPerformanceImpact']>} given */
   async assessPerformanceImpact(...given) {
-    return this.#inspections.assessPerformanceImpact(...given)
+    return this.#parts.inspections().assessPerformanceImpact(...given)
   }
 
   /**
@@ -272,7 +279,7 @@ class SecretDelivery {
    * @returns {Promise<boolean>}
    */
   async rotateSecret(secretName, environment) {
-    return this.rotation.rotateSecret(secretName, environment)
+    return this.#parts.rotation().rotateSecret(secretName, environment)
   }
 
   /**
@@ -301,7 +308,7 @@ class SecretDelivery {
     assertName('secretType', secretType)
     const name = orThrow(native.secretName(toolName, secretType))
     const read = () => this.getToolSecret(toolName, secretType)
-    return withSecret({ name, read, candidates: this.#candidates }, use, options)
+    return require('./with-secret').withSecret({ name, read, candidates: this.#candidates() }, use, options)
   }
 
   /**
@@ -334,12 +341,12 @@ class SecretDelivery {
 
   /** @param {[import('../index').RedactorOptions?]} given */
   redactor(...given) {
-    return redactorOf(this.#native, ...given)
+    return require('./redactor').redactorOf(this.#native, ...given)
   }
 
   async close() {
     this.#readCached = () => undefined
-    this.#candidates.close()
+    this.#candidates().close()
     this.#messages.close()
     this.#monitor?.stop()
     this.#closing ??= this.#start((id) => this.#native.close(id)).then(() => this.#listeners.clear())
@@ -382,8 +389,6 @@ class SecretDelivery {
     if (maxAgeSeconds !== undefined) {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
-    const cached = this.#cachedTool(toolName)
-    if (cached !== undefined) return cached
     /** @type {Record<string, string>} */
     const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
@@ -428,8 +433,11 @@ class SecretDelivery {
    * @returns {Promise<import('./candidates').Candidate[]>}
    */
   async #allValues(name) {
-    const [current, others] = await Promise.allSettled([this.refresh(name), this.#sources.versionsToTry(name, true)])
-    return likeliestFirst(current, others)
+    const [current, others] = await Promise.allSettled([
+      this.refresh(name),
+      this.#parts.sources().versionsToTry(name, true),
+    ])
+    return require('./candidates').likeliestFirst(current, others)
   }
 }
 

@@ -67,22 +67,44 @@ function noteId(idsOfTools, tool, type, id) {
  * @returns {(toolName: string) => Record<string, string> | undefined}
  */
 function cachedTools(nativeDelivery, held) {
-  /** @type {Map<string, string[]>} */
-  const keysOf = new Map()
+  const read = nativeDelivery.toolReader()
+  /** By the name as it is written. @type {Map<string, Tool | null>} */
+  const tools = new Map()
   return (toolName) => {
-    const found = nativeDelivery.cachedTool(toolName)
-    if (found === null) return undefined
-    let keys = keysOf.get(toolName)
-    // Only a declared tool has an answer here: there are no more of these than there are declared tools.
-    if (keys === undefined) keysOf.set(toolName, (keys = nativeDelivery.toolKeys(toolName) ?? []))
+    let tool = tools.get(toolName)
+    if (tool === undefined) {
+      tool = declared(nativeDelivery, toolName)
+      if (tools.size < MOST_WAYS) tools.set(toolName, tool)
+    }
+    if (tool === null) return undefined
+    const { number, keys, numbers } = tool
+    const found = read(number, numbers)
+    if (found === undefined) return undefined
     /** @type {Record<string, string>} */
     const secrets = {}
-    for (let at = 0; at < found.length; at++) {
-      const one = found[at]
+    if (found === true) {
+      for (let at = 0; at < keys.length; at++) secrets[keys[at]] = /** @type {string} */ (held[numbers[at]])
+      return secrets
+    }
+    for (const [at, one] of found.entries()) {
       secrets[keys[at]] = typeof one === 'number' ? /** @type {string} */ (held[one]) : (held[one[0]] = one[1])
     }
     return secrets
   }
+}
+
+/**
+ * A tool whose secrets are declared. `numbers`: where the addon writes the numbers under which their values are held.
+ *
+ * @typedef {{ number: number, keys: string[], numbers: Uint32Array }} Tool
+ */
+
+/** @param {NativeDelivery} nativeDelivery @param {string} toolName @returns {Tool | null} */
+function declared(nativeDelivery, toolName) {
+  const number = nativeDelivery.toolNumber(toolName)
+  if (number === null) return null
+  const keys = nativeDelivery.toolKeys(number)
+  return { number, keys, numbers: new Uint32Array(keys.length) }
 }
 
 /**

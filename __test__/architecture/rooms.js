@@ -218,6 +218,7 @@ const JAVASCRIPT = {
     'store',
     'inspections',
     'sources',
+    'parts',
     'separated',
     'delivery',
   ],

@@ -18,7 +18,7 @@ use secret::value::SecretValue;
 use super::native::{NativeDelivery, secret};
 use crate::completions::{Portion, ReadAnswer};
 use crate::messages::Outcome;
-use crate::raw::{CachedReader, HeldList, Ids, Names};
+use crate::raw::{CachedReader, Ids, Names, ToolReader};
 
 impl NativeDelivery {
     /// What JavaScript read when the call was made; what it did not read is asked for.
@@ -38,16 +38,25 @@ impl NativeDelivery {
         CachedReader { hot: self.delivery.hot_path().clone(), strings: self.strings.clone(), ids: Ids::default() }
     }
 
-    /// A declared tool's secrets when all of them are fresh in memory.
-    #[napi(ts_return_type = "Array<number | [number, string]> | null", catch_unwind)]
-    pub fn cached_tool(&self, tool: String) -> Option<HeldList> {
-        Some(HeldList(self.delivery.tool_in_memory(&tool)?, self.strings.clone()))
+    /// The function of cached reads of tools; see `raw`.
+    #[napi(
+        ts_return_type = "(tool: number, numbers: Uint32Array) => true | Array<number | [number, string]> | undefined",
+        catch_unwind
+    )]
+    pub fn tool_reader(&self) -> ToolReader {
+        ToolReader { hot: self.delivery.hot_path().clone(), strings: self.strings.clone() }
     }
 
-    /// The keys of what `cached_tool` returns, in its order; `null` for a tool that is not declared.
+    /// The number of a declared tool whose secrets are declared one by one; `null` for others.
     #[napi(catch_unwind)]
-    pub fn tool_keys(&self, tool: String) -> Option<Vec<String>> {
-        self.delivery.tool_keys(&tool)
+    pub fn tool_number(&self, tool: String) -> Option<u32> {
+        self.delivery.hot_path().tool_number(&tool)
+    }
+
+    /// The keys of what is read of the tool of this number, in its order.
+    #[napi(catch_unwind)]
+    pub fn tool_keys(&self, tool: u32) -> Vec<String> {
+        self.delivery.hot_path().tool_keys(tool)
     }
 
     /// `getSecret` and `getToolSecret` that were called in one turn, as one operation. `variables`, where given, has each

@@ -1,6 +1,7 @@
 //! The only room with `unsafe` of its own: raw Node-API where the generated glue costs more than the work.
 //!
-//! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and
+//! - [`CachedReader`]: a cached read as one synchronous call. Names are read into stack buffers, upper-cased there and looked
+//!   up. [`ToolReader`]: the same for all secrets of a tool.
 //! - [`SecretText`]: a secret becomes a JavaScript string over its wiped-on-drop buffer (`strings`), without a `String` in
 //! - [`Redactor`]: a text without values, as one synchronous call.
 //! - [`Hop`]: calls JavaScript from other threads, and lets pending operations, and nothing else, hold the event loop.
@@ -11,6 +12,7 @@
 mod hop;
 mod redacting;
 mod strings;
+mod tools;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,6 +32,7 @@ use secret::value::SecretValue;
 pub use hop::Hop;
 pub use redacting::{Redacting, Redactor};
 pub use strings::Slots;
+pub use tools::ToolReader;
 
 /// Room for the longest name, one more UTF-8 character and the NUL that Node-API writes. Node-API cuts what does not
 /// fit without saying so; with this room anything cut is recognisably longer than any valid name.
@@ -278,24 +281,6 @@ impl ToNapiValue for SecretText {
     unsafe fn to_napi_value(env: sys::napi_env, secret: Self) -> Result<sys::napi_value> {
         // SAFETY: `env` is current.
         unsafe { strings::text(env, &secret.0) }
-    }
-}
-
-/// Copies in memory, on their way to JavaScript as a list: of each the number under which it is held, or both.
-pub struct HeldList(pub Vec<Arc<Entry>>, pub Arc<Strings>);
-
-impl ToNapiValue for HeldList {
-    /// # Safety
-    /// `env` must be the current environment.
-    unsafe fn to_napi_value(env: sys::napi_env, list: Self) -> Result<sys::napi_value> {
-        let mut array = ptr::null_mut();
-        // SAFETY: `env` is current.
-        check(unsafe { sys::napi_create_array_with_length(env, list.0.len(), &raw mut array) })?;
-        for (at, entry) in (0..).zip(&list.0) {
-            // SAFETY: `env` is current, and so are the values.
-            unsafe { check(sys::napi_set_element(env, array, at, list.1.held(env, entry)?))? };
-        }
-        Ok(array)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Cached reads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use cache::entry::Entry;
 use cache::memory::MemoryCache;
 use secret::aws_ids::AwsIds;
 use secret::clock::{Clock, Stopwatch};
+use secret::manifest::Manifest;
 use secret::name::SecretName;
 use secret::twins::Twin;
 
@@ -26,6 +27,7 @@ pub struct HotPath {
     pub(super) reads: Weak<Reads>,
     /// `None` where each name has a secret of its own.
     pub(super) views: Option<Views>,
+    pub(super) tools: Tools,
     pub(super) runtime: Handle,
 }
 
@@ -42,6 +44,42 @@ impl HotPath {
         }
         self.metrics.hit_in_memory(stale, took);
         Some(entry)
+    }
+
+    /// The number of a tool whose secrets are declared one by one.
+    pub fn tool_number(&self, tool: &str) -> Option<u32> {
+        self.tools.numbers.get(&*tool.to_ascii_uppercase()).copied()
+    }
+
+    /// The lower-cased types of a tool's secrets, in the order of [`HotPath::read_tool`].
+    pub fn tool_keys(&self, number: u32) -> Vec<String> {
+        self.tools.of(number).iter().map(|(_, key)| key.to_string()).collect()
+    }
+
+    /// The secrets of a tool when memory may return every one of them at once, counted.
+    pub fn read_tool(&self, number: u32) -> Option<Vec<Arc<Entry>>> {
+        let watch = self.metrics.is_measured().then(Stopwatch::start);
+        let names = self.tools.of(number);
+        let mut stale = Vec::new();
+        let mut entries = Vec::with_capacity(names.len());
+        for (at, (name, _)) in names.iter().enumerate() {
+            let (entry, is_stale) = self.peek(name.as_str())?;
+            entries.push(entry);
+            if is_stale {
+                stale.push(at);
+            }
+        }
+        let took = self.metrics.hit_took(watch.map(Stopwatch::took));
+        for (at, ((name, _), entry)) in names.iter().zip(&entries).enumerate() {
+            // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
+            if !self.is_recorded(name.as_str(), entry, stale.contains(&at), took) {
+                return None;
+            }
+        }
+        for at in 0..entries.len() {
+            self.metrics.hit_in_memory(stale.contains(&at), took);
+        }
+        (!entries.is_empty()).then_some(entries)
     }
 
     /// Whether the read has its audit record, or needs none.
@@ -84,6 +122,37 @@ impl HotPath {
         if let Some(reads) = self.reads.upgrade() {
             reads.refresh_ahead(name, entry, &self.runtime);
         }
+    }
+}
+
+/// The tools whose secrets are declared one by one. A cached read of a tool need not build their names.
+pub struct Tools {
+    numbers: HashMap<Box<str>, u32>,
+    secrets: Vec<Vec<ToolSecret>>,
+}
+
+/// A secret of a tool, and the lower-cased type.
+type ToolSecret = (SecretName, Box<str>);
+
+impl Tools {
+    /// What is not declared of a tool comes along where its secrets are the fields of one, so such a tool is left out.
+    pub(super) fn of_declared(manifest: &Manifest, ids: &AwsIds) -> Self {
+        let mut by_tool = BTreeMap::<&str, Option<Vec<ToolSecret>>>::new();
+        for (tool, kind, _) in manifest.all().filter(|(tool, ..)| ids.object_of_tool(tool).is_none()) {
+            let secrets = by_tool.entry(tool).or_insert_with(|| Some(Vec::new()));
+            match (secrets.as_mut(), SecretName::of_tool(tool, kind)) {
+                (Some(secrets), Ok(name)) => secrets.push((name, kind.to_ascii_lowercase().into())),
+                // Reading such a tool is an error.
+                _ => *secrets = None,
+            }
+        }
+        let complete = by_tool.into_iter().filter_map(|(tool, secrets)| Some((tool, secrets?)));
+        let (tools, secrets): (Vec<_>, Vec<_>) = complete.map(|(tool, secrets)| (Box::from(tool), secrets)).unzip();
+        Self { numbers: tools.into_iter().zip(0..).collect(), secrets }
+    }
+
+    fn of(&self, number: u32) -> &[ToolSecret] {
+        self.secrets.get(number as usize).map_or(&[], |secrets| secrets)
     }
 }
 

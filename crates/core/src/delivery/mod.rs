@@ -143,6 +143,7 @@ impl Delivery {
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
             views: Views::of(&ids),
+            tools: hot::Tools::of_declared(&tools, &ids),
             runtime: handle,
         });
         let rotation = RotationManager::new(RotationParts {

@@ -8,7 +8,6 @@ use audit_log::{Cache as AuditCache, Outcome};
 use aws::{MAX_BATCH, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cache::entry::Entry;
 use secret::aws_ids::{AwsIds, Place};
 use secret::clock::Stopwatch;
 use secret::environment::Environment;
@@ -28,7 +27,7 @@ use crate::reads::fields::part_of;
 use crate::reads::table::Answer;
 use crate::resolver::{Freshness, Resolver};
 use crate::source::runtime::Variables;
-use crate::tool_secrets::{ToolSecrets, declared_names, read_tool};
+use crate::tool_secrets::{ToolSecrets, read_tool};
 
 /// Reads of a turn that are worked on together: one whole call of AWS. With two, JavaScript would wait for both before it goes on
 /// with the first.
@@ -252,39 +251,6 @@ impl Delivery {
             }
         }
         Ok(found)
-    }
-
-    /// The declared secrets of `tool` when every one of them is fresh in memory: no waiting.
-    pub fn tool_in_memory(&self, tool: &str) -> Option<Vec<Arc<Entry>>> {
-        let watch = Stopwatch::start();
-        // What is not declared comes along as well.
-        if self.reads().ids().object_of_tool(tool).is_some() {
-            return None;
-        }
-        let names = declared_names(&self.tools, tool).ok().flatten()?;
-        let entries = names
-            .into_iter()
-            .map(|name| {
-                let (entry, stale) = self.hot.peek(name.as_str())?;
-                Some((name, entry, stale))
-            })
-            .collect::<Option<Vec<_>>>()?;
-        let took = watch.took();
-        // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
-        if !entries.iter().all(|(name, entry, stale)| self.hot.is_recorded(name.as_str(), entry, *stale, took)) {
-            return None;
-        }
-        let found = entries.into_iter().map(|(_, entry, stale)| {
-            self.metrics.hit_in_memory(stale, took);
-            entry
-        });
-        Some(found.collect())
-    }
-
-    /// The keys of a declared tool's secrets, in the order of [`Delivery::tool_in_memory`].
-    pub fn tool_keys(&self, tool: &str) -> Option<Vec<String>> {
-        let names = declared_names(&self.tools, tool).ok().flatten()?;
-        names.iter().map(|name| Some(name.as_str().get(tool.len() + 1..)?.to_ascii_lowercase())).collect()
     }
 
     /// Why `name` has the value it has.
