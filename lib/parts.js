@@ -36,13 +36,19 @@ function partsOf({ native, start, startAnew, forgetFlights, variables, listeners
 const PUBLIC = /** @type {const} */ (['cache', 'rotation', 'migration', 'metrics', 'store'])
 
 /**
- * Gives a delivery its public parts, as properties that make them when they are first read.
+ * Gives a delivery its public parts, as properties that make them when they are first read. Another object may be put in the
+ * place of one, as a test does.
  *
  * @param {object} delivery
  * @param {ReturnType<typeof partsOf>} parts
  */
 function show(delivery, parts) {
-  for (const name of PUBLIC) Object.defineProperty(delivery, name, { get: parts[name], enumerable: true })
+  for (const name of PUBLIC) {
+    const shape = { enumerable: true, configurable: true }
+    const set = (/** @type {unknown} */ value) =>
+      Object.defineProperty(delivery, name, { ...shape, value, writable: true })
+    Object.defineProperty(delivery, name, { ...shape, get: parts[name], set })
+  }
 }
 
 /**
