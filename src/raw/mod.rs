@@ -22,7 +22,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use cache::entry::{Entry, Hold};
-use delivery_core::delivery::HotPath;
+use delivery_core::delivery::{HotPath, Known};
 use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{Error, Status, ValueType, sys};
 use secret::error::SecretError;
@@ -51,21 +51,21 @@ pub struct CachedReader {
 /// The names that have ids: those that were found in memory. Used on JavaScript's thread only.
 #[derive(Default)]
 pub struct Ids {
-    names: RefCell<Vec<Box<str>>>,
+    names: RefCell<Vec<Known>>,
     by_name: RefCell<HashMap<Box<str>, u32>>,
 }
 
 impl Ids {
     /// `None` once there are too many.
-    fn of(&self, name: &str) -> Option<u32> {
+    fn of(&self, name: Known) -> Option<u32> {
         const MOST: usize = 100_000;
-        if let Some(id) = self.by_name.borrow().get(name) {
+        if let Some(id) = self.by_name.borrow().get(name.as_str()) {
             return Some(*id);
         }
         let mut names = self.names.borrow_mut();
         let id = u32::try_from(names.len()).ok().filter(|_| names.len() < MOST)?;
-        names.push(name.into());
-        self.by_name.borrow_mut().insert(name.into(), id);
+        self.by_name.borrow_mut().insert(name.as_str().into(), id);
+        names.push(name);
         Some(id)
     }
 }
@@ -110,7 +110,7 @@ impl CachedReader {
     ///
     /// # Safety
     /// `env` must be current.
-    unsafe fn with_id(&self, env: sys::napi_env, entry: &Entry, name: &str) -> Result<sys::napi_value> {
+    unsafe fn with_id(&self, env: sys::napi_env, entry: &Entry, name: Known) -> Result<sys::napi_value> {
         let (mut all, mut value, mut is_array) = (ptr::null_mut(), ptr::null_mut(), false);
         // SAFETY: `env` is current, and so are the values.
         unsafe {
@@ -190,9 +190,10 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
         (length, Some(tool))
     };
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
-    if let Some(entry) = reader.hot.read(name) {
+    let known = reader.hot.known(name);
+    if let Some(entry) = reader.hot.read(&known) {
         // SAFETY: `env` is current.
-        return unsafe { reader.with_id(env, &entry, name) }.ok();
+        return unsafe { reader.with_id(env, &entry, known) }.ok();
     }
     let valid = match at {
         Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
@@ -211,7 +212,7 @@ unsafe fn read_by_id(env: sys::napi_env, reader: &CachedReader, id: u32) -> Opti
         // SAFETY: `env` is current.
         Some(entry) => unsafe { reader.strings.held(env, &entry) }.ok(),
         // SAFETY: `env` is current.
-        None => unsafe { ToNapiValue::to_napi_value(env, vec![&**name]) }.ok(),
+        None => unsafe { ToNapiValue::to_napi_value(env, vec![name.as_str()]) }.ok(),
     }
 }
 

@@ -54,7 +54,7 @@ const sides = {
   /** @param {Input} input */
   async tcs({ aws, bytes }) {
     const { SecretDelivery } = require('../../..')
-    const delivery = new SecretDelivery({ environment: 'production', aws, audit: false })
+    const delivery = new SecretDelivery({ environment: 'production', compliance: false, aws, audit: false })
     return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
   },
 
@@ -63,7 +63,7 @@ const sides = {
     const { SecretDelivery } = require('../../..')
     const secrets = { api_token: {}, webhook_secret: {} }
     const tools = Object.fromEntries(KEYS.map(([tool]) => [tool, { aws: `bench/${tool}`, secrets }]))
-    const delivery = new SecretDelivery({ environment: 'production', aws, audit: false, tools })
+    const delivery = new SecretDelivery({ environment: 'production', compliance: false, aws, audit: false, tools })
     return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
   },
 
@@ -73,6 +73,7 @@ const sides = {
     const directory = temporaryDirectory()
     const delivery = new SecretDelivery({
       environment: 'production',
+      compliance: false,
       aws,
       audit: { path: path.join(directory, 'audit.jsonl'), maxMegabytes: 4096 },
     })

@@ -19,7 +19,7 @@ const name = (index) => `SHARED_SECRET${index}`
 function open({ aws, redis, keys }) {
   const { SecretDelivery } = require('../../..')
   const cache = { redis: { url: redis }, encryptionKeys: keys }
-  return new SecretDelivery({ environment: 'production', aws, audit: false, cache })
+  return new SecretDelivery({ environment: 'production', compliance: false, aws, audit: false, cache })
 }
 
 /** @param {(from: number, to: number) => Promise<unknown>} put */

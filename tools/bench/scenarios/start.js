@@ -21,7 +21,7 @@ const sides = {
   tcs: () =>
     measure(() => {
       const { SecretDelivery } = require('../../..')
-      return new SecretDelivery({ environment: 'production', aws, audit: false })
+      return new SecretDelivery({ environment: 'production', compliance: false, aws, audit: false })
     }),
 
   sdk: () =>

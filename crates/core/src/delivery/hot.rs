@@ -1,7 +1,6 @@
 //! Cached reads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,14 +31,19 @@ pub struct HotPath {
 }
 
 impl HotPath {
+    /// What is known of `name` once and for all: a read by it looks up nothing but the copy.
+    pub fn known(&self, name: &str) -> Known {
+        Known::of(name, self.views.as_ref())
+    }
+
     /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
     #[inline]
-    pub fn read(&self, name: &str) -> Option<Arc<Entry>> {
+    pub fn read(&self, name: &Known) -> Option<Arc<Entry>> {
         // Two readings of the precise clock cost more than the lookup: of 64 hits one is measured, and counts for all.
         let watch = self.metrics.is_measured().then(Stopwatch::start);
         let (entry, stale) = self.peek(name)?;
         let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        if !self.is_recorded(name, &entry, stale, took) {
+        if !self.is_recorded(&name.name, &entry, stale, took) {
             return None;
         }
         self.metrics.hit_in_memory(stale, took);
@@ -53,26 +57,26 @@ impl HotPath {
 
     /// The lower-cased types of a tool's secrets, in the order of [`HotPath::read_tool`].
     pub fn tool_keys(&self, number: u32) -> Vec<String> {
-        self.tools.of(number).iter().map(|(_, key)| key.to_string()).collect()
+        self.tools.of(number).iter().map(|secret| secret.key.to_string()).collect()
     }
 
     /// The secrets of a tool when memory may return every one of them at once, counted.
     pub fn read_tool(&self, number: u32) -> Option<Vec<Arc<Entry>>> {
         let watch = self.metrics.is_measured().then(Stopwatch::start);
-        let names = self.tools.of(number);
+        let secrets = self.tools.of(number);
         let mut stale = Vec::new();
-        let mut entries = Vec::with_capacity(names.len());
-        for (at, (name, _)) in names.iter().enumerate() {
-            let (entry, is_stale) = self.peek(name.as_str())?;
+        let mut entries = Vec::with_capacity(secrets.len());
+        for (at, secret) in secrets.iter().enumerate() {
+            let (entry, is_stale) = self.peek(&secret.name)?;
             entries.push(entry);
             if is_stale {
                 stale.push(at);
             }
         }
         let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        for (at, ((name, _), entry)) in names.iter().zip(&entries).enumerate() {
+        for (at, (secret, entry)) in secrets.iter().zip(&entries).enumerate() {
             // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
-            if !self.is_recorded(name.as_str(), entry, stale.contains(&at), took) {
+            if !self.is_recorded(&secret.name.name, entry, stale.contains(&at), took) {
                 return None;
             }
         }
@@ -90,14 +94,14 @@ impl HotPath {
 
     /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
     #[inline]
-    pub(super) fn peek(&self, name: &str) -> Option<(Arc<Entry>, bool)> {
-        if let Some(view) = self.views.as_ref().and_then(|views| views.0.get(name)) {
+    fn peek(&self, name: &Known) -> Option<(Arc<Entry>, bool)> {
+        if let Some(view) = &name.view {
             return self.peek_at(view);
         }
         let now = self.clock.now();
-        let (entry, stale) = self.memory.as_ref()?.serve(name, now)?;
+        let (entry, stale) = self.memory.as_ref()?.serve(&name.name, now)?;
         if entry.claim_refresh(now) {
-            self.refresh_ahead(name, &entry);
+            self.refresh_ahead(&name.name, &entry);
         }
         Some((entry, stale))
     }
@@ -131,17 +135,21 @@ pub struct Tools {
     secrets: Vec<Vec<ToolSecret>>,
 }
 
-/// A secret of a tool, and the lower-cased type.
-type ToolSecret = (SecretName, Box<str>);
+struct ToolSecret {
+    name: Known,
+    /// The lower-cased type.
+    key: Box<str>,
+}
 
 impl Tools {
     /// What is not declared of a tool comes along where its secrets are the fields of one, so such a tool is left out.
-    pub(super) fn of_declared(manifest: &Manifest, ids: &AwsIds) -> Self {
+    pub(super) fn of_declared(manifest: &Manifest, ids: &AwsIds, views: Option<&Views>) -> Self {
         let mut by_tool = BTreeMap::<&str, Option<Vec<ToolSecret>>>::new();
         for (tool, kind, _) in manifest.all().filter(|(tool, ..)| ids.object_of_tool(tool).is_none()) {
             let secrets = by_tool.entry(tool).or_insert_with(|| Some(Vec::new()));
             match (secrets.as_mut(), SecretName::of_tool(tool, kind)) {
-                (Some(secrets), Ok(name)) => secrets.push((name, kind.to_ascii_lowercase().into())),
+                (Some(secrets), Ok(name)) => secrets
+                    .push(ToolSecret { name: Known::of(name.as_str(), views), key: kind.to_ascii_lowercase().into() }),
                 // Reading such a tool is an error.
                 _ => *secrets = None,
             }
@@ -156,8 +164,25 @@ impl Tools {
     }
 }
 
+/// A name, and whether it is a view.
+pub struct Known {
+    name: Box<str>,
+    view: Option<Arc<View>>,
+}
+
+impl Known {
+    fn of(name: &str, views: Option<&Views>) -> Self {
+        Self { name: name.into(), view: views.and_then(|views| views.0.get(name)).cloned() }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
 /// The declared names that are references: each a view on the copy of its secret.
-pub struct Views(HashMap<Box<str>, View, BuildHasherDefault<NameHasher>>);
+pub struct Views(HashMap<Box<str>, Arc<View>>);
 
 struct View {
     /// What the copy of its secret goes by.
@@ -187,33 +212,8 @@ impl Views {
                 None => None,
             };
             let twin = ids.twin(&place.secret);
-            Some((name.as_str().into(), View { secret: place.secret.text(), twin, fields, index }))
+            Some((name.as_str().into(), Arc::new(View { secret: place.secret.text(), twin, fields, index })))
         });
         (!ids.is_plain()).then(|| Self(views.collect()))
-    }
-}
-
-/// Hashes the names of a map that never changes once it is made, so that nobody can make its names collide. A cached read of a field
-/// looks two names up, and with the hasher of the standard library the first of them would cost a tenth of the read.
-#[derive(Default)]
-pub struct NameHasher(u64);
-
-const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
-
-impl Hasher for NameHasher {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(MIXER);
-        }
-        for byte in rest {
-            self.0 = (self.0.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(MIXER);
-        }
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
     }
 }

@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use finding::{FoundForm, FoundInAws};
-pub use hot::HotPath;
 use hot::Views;
+pub use hot::{HotPath, Known};
 pub use readiness::Readiness;
 use redaction::WatchedHooks;
 
@@ -136,14 +136,15 @@ impl Delivery {
             stop: stop.clone(),
             audit: audit.clone(),
         });
+        let views = Views::of(&ids);
         let hot = Arc::new(HotPath {
             audit: audit.clone(),
             memory,
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
-            views: Views::of(&ids),
-            tools: hot::Tools::of_declared(&tools, &ids),
+            tools: hot::Tools::of_declared(&tools, &ids, views.as_ref()),
+            views,
             runtime: handle,
         });
         let rotation = RotationManager::new(RotationParts {
