@@ -179,7 +179,6 @@ const JAVASCRIPT = {
     'copies',
     'variables',
     'operating',
-    'define-tools',
     'read-file',
     'json-fault',
     'config-file',
