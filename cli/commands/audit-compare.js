@@ -13,6 +13,8 @@ const { plural } = require('../words')
 
 /** How late CloudTrail usually is, several times over. */
 const GRACE_MINUTES = 30
+/** From this number of files on it is shown how far the reading is. */
+const MANY_FILES = 20
 
 /** @param {import('commander').Command} audit @param {import('../program').Handle} handle */
 function addCompare(audit, handle) {
@@ -62,6 +64,9 @@ function addCompare(audit, handle) {
             until: moment('--until', until, now) ?? Infinity,
             graceMs: minutes(grace) * 60_000,
             most: 100,
+            onFile: (done, total) => {
+              if (total >= MANY_FILES) terminal.progress('files of CloudTrail', done, total)
+            },
             ...(file !== undefined && {
               each: (/** @type {string} */ kind, /** @type {object} */ item) =>
                 void fs.writeSync(file, `${JSON.stringify({ kind, ...item })}\n`),
