@@ -242,6 +242,18 @@ describe('hostile files', () => {
     expect(stdout).not.toContain('\u001b')
   })
 
+  test('a log, or a file of the trail, is not written over', async () => {
+    const [log, place] = [logs(), trail('kept.json', [read('1')])]
+    const before = fs.readFileSync(log, 'utf8')
+    const linked = path.join(directory, 'linked.jsonl')
+    fs.linkSync(log, linked)
+    for (const out of [log, place, linked]) {
+      const found = await compared(log, '--cloudtrail', place, '--out', out)
+      expect(found).toMatchObject({ status: 5, error: { code: 'REFUSED' } })
+    }
+    expect(fs.readFileSync(log, 'utf8')).toBe(before)
+  })
+
   test('what an earlier comparison wrote beside the logs is no log', async () => {
     const folder = fs.mkdtempSync(path.join(directory, 'logs-'))
     fs.copyFileSync(logs(), path.join(folder, 'a.jsonl'))

@@ -2,6 +2,7 @@
 
 // `tcs-secrets audit` and `report` as processes of their own, over the in-repo AWS endpoint and a real Redis.
 
+const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
@@ -165,7 +166,8 @@ describe('report', () => {
     const [, hash] = /id="page-hash">.*<code>([\da-f]{64})<\/code>/.exec(page) ?? []
     const others = page.split('\n').filter((line) => !line.includes('page-hash'))
     expect(createHash('sha256').update(others.join('\n')).digest('hex')).toBe(hash)
-    for (const name of ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET', 'DATABASE_PASSWORD']) expect(page).toContain(name.replaceAll('_', '_<wbr />'))
+    for (const name of ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET', 'DATABASE_PASSWORD'])
+      expect(page).toContain(name.replaceAll('_', '_<wbr />'))
     for (const { layer } of document.performance.layers)
       expect([layer, page.includes(`>${layer}</text`)]).toEqual([layer, true])
     expect(page).not.toMatch(/<script|<link|<img|src=|href=|url\(|@import/)
@@ -287,6 +289,43 @@ describe('report', () => {
     write('empty.jsonl', '')
     expect(await trafficOf(file('empty.jsonl'), 'staging')).toMatchObject({ spans: [], reads: 0 })
   })
+
+  const onUnix = process.platform === 'win32' ? test.skip : test
+  onUnix('replaces files only: what a pipe or a device is stays, and a link stays a link', async () => {
+    const pipe = file('pipe')
+    spawnSync('mkfifo', [pipe])
+    const refused = await cli.json('report --out pipe')
+    expect(refused).toMatchObject({ status: 5, document: { error: { code: 'REFUSED' } } })
+    expect(fs.lstatSync(pipe).isFIFO()).toBe(true)
+    write('page.html', 'old')
+    fs.symlinkSync('page.html', file('link.html'))
+    expect((await cli.run('report --out link.html')).status).toBe(0)
+    expect(fs.lstatSync(file('link.html')).isSymbolicLink()).toBe(true)
+    expect(fs.readFileSync(file('page.html'), 'utf8')).toContain('page-hash')
+  })
+
+  const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux.each(['list', 'list --json', '--help', 'export github --format json --reveal', 'completion bash'])(
+    'a disk that is full is no result, and no stack: %s',
+    (args) => {
+      const full = fs.openSync('/dev/full', 'w')
+      try {
+        const command = [require.resolve('../../cli'), ...args.split(' ')]
+        const { status, stderr } = spawnSync(process.execPath, command, {
+          cwd: world.directory,
+          env: cli.env,
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        })
+        expect([status, stderr.trim().split('\n').at(-1)]).toEqual([
+          4,
+          'error: standard output could not be written (ENOSPC)',
+        ])
+      } finally {
+        fs.closeSync(full)
+      }
+    },
+  )
 
   test('is written while AWS fails, and says so', async () => {
     await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException', message: '<b>bold</b>' } } })

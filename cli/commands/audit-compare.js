@@ -5,10 +5,13 @@ const path = require('node:path')
 const { logOf } = require('../audit-log')
 const { compare } = require('../cloudtrail/compare')
 const { nameIn } = require('../cloudtrail/events')
+const { logFiles } = require('../cloudtrail/logs')
+const { filesBelow } = require('../cloudtrail/scan')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { idsOf } = require('../infra/places')
 const { momentNamed } = require('../times')
+const { refused } = require('../private-file')
 const { plural } = require('../words')
 
 /** How late CloudTrail usually is, several times over. */
@@ -31,6 +34,7 @@ function addCompare(audit, handle) {
       0: 'every read has a record, and every record a read',
       1: 'there are differences',
       4: 'a file could not be read, or not to its end',
+      5: '--out names a file that is compared',
     },
   })
     .argument(
@@ -51,11 +55,14 @@ function addCompare(audit, handle) {
         const environment = await environmentOf(context)
         const { ids, idOf } = idsOf(options, environment)
         const now = Date.now()
+        const read = logs.length > 0 ? logs : [await logOf(undefined, context)]
+        if (out !== undefined)
+          assertNotRead(out, [...logFiles(read), ...filesBelow(cloudtrail).map(({ file }) => file)])
         const file = out === undefined ? undefined : fs.openSync(path.resolve(out), 'w', 0o600)
         try {
           const found = await compare({
             cloudtrail,
-            logs: logs.length > 0 ? logs : [await logOf(undefined, context)],
+            logs: read,
             roles: role,
             allowed: allow,
             idOf,
@@ -81,6 +88,17 @@ function addCompare(audit, handle) {
         }
       }),
     )
+}
+
+/** Refuses to write over what is compared, such as the log itself. @param {string} out @param {string[]} files */
+function assertNotRead(out, files) {
+  const stat = fs.statSync(out, { throwIfNoEntry: false })
+  const isOut = (/** @type {string} */ file) => {
+    const other = fs.statSync(file, { throwIfNoEntry: false })
+    return other !== undefined && other.dev === stat?.dev && other.ino === stat.ino
+  }
+  if (stat !== undefined && files.some(isOut))
+    throw refused(`${out} is one of the files that are compared; name another one with --out`)
 }
 
 /** The environment, as the delivery would take it. @param {import('../context').Context} context */
