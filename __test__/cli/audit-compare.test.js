@@ -106,6 +106,30 @@ test('a folder of logs is the same as its logs, and others may be allowed', asyn
   expect(found).toMatchObject({ strangers: { count: 40 }, others: { count: 0 } })
 })
 
+test('who may read is a role or a user, and not whoever takes that name for a session or in another account', async () => {
+  const logs = log('allowed.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const sessions = {
+    allowed: 'arn:aws:sts::111122223333:assumed-role/Terraform/ci',
+    user: 'arn:aws:iam::111122223333:user/Terraform',
+    posing: 'arn:aws:sts::111122223333:assumed-role/mallory/Terraform',
+    elsewhere: 'arn:aws:sts::999999999999:assumed-role/Terraform/ci',
+  }
+  const events = Object.entries(sessions).map(([id, session], at) => {
+    const made = read(String(at + 2), { session, id })
+    const issuer = made.userIdentity.sessionContext.sessionIssuer
+    issuer.arn = session.includes(':user/') ? '' : `arn:aws:iam::${session.split(':')[4]}:role/${session.split('/')[1]}`
+    return made
+  })
+  const found = await compared(
+    logs,
+    '--cloudtrail',
+    trail('allowed.json', [read('1'), ...events]),
+    '--allow',
+    'Terraform',
+  )
+  expect(found.others.items.map(({ eventId }) => eventId).sort()).toEqual(['elsewhere', 'posing'])
+})
+
 test('a log that lacks an instance shows its reads as strangers', async () => {
   const found = await compared(...made.logs.slice(1), '--cloudtrail', made.trail)
   expect(found.strangers.count).toBeGreaterThan(1_000)

@@ -293,10 +293,22 @@ class Comparison {
       if (/AccessDenied|Unauthorized/.test(error)) this.#note('refused', { ...found, error })
       else this.counts.failed++
     } else if (!isOwn) {
-      const isAllowed = allowed.some((one) => isNamed(one, role) || isNamed(one, session))
-      if (!isAllowed) this.#note('other', found)
+      if (!allowed.some((one) => one === session || this.#isAllowed(one, role))) this.#note('other', found)
     } else if (time < this.#logBegins - BATCH_MS) this.counts.beforeLog++
     else this.#note('stranger', found)
+  }
+
+  /**
+   * Whether a role is the one that may read. A name stands for a role of the service's own account: whoever makes a role elsewhere
+   * gives it any name. A session's name does not count at all: who takes a role chooses it.
+   *
+   * @param {string} named
+   * @param {string} role
+   */
+  #isAllowed(named, role) {
+    if (named === role) return true
+    const accounts = [...this.#own].flatMap((own) => accountOf(own) ?? [])
+    return isNamed(named, role) && (accounts.length === 0 || accounts.includes(accountOf(role) ?? ''))
   }
 
   /** @param {string} kind @param {object} item */
@@ -307,6 +319,9 @@ class Comparison {
     this.#question.each?.(kind, item)
   }
 }
+
+/** @param {string} arn */
+const accountOf = (arn) => (arn.startsWith('arn:') ? arn.split(':')[4] : undefined)
 
 /** @param {{ file: string } | undefined} one */
 const aheadOf = (one) => (one === undefined ? Promise.resolve(null) : unpackedAhead(one.file))

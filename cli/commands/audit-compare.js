@@ -43,7 +43,7 @@ function addCompare(audit, handle) {
     )
     .requiredOption('--cloudtrail <place...>', 'files and folders of CloudTrail')
     .option('--role <name...>', "the service's own role, by name or ARN (default: whose reads are in the logs)")
-    .option('--allow <name...>', 'others who may read, by name or ARN')
+    .option('--allow <name...>', "others who may read: roles or users, by name in the service's own account, or by ARN")
     .option('--since <time>', 'only reads from this time on (ISO 8601, or a span such as 24h)')
     .option('--until <time>', 'only reads up to this time')
     .option('--grace <minutes>', 'how late CloudTrail may be', String(GRACE_MINUTES))
