@@ -1213,10 +1213,10 @@ export interface RotationReport {
 export interface RotationDue {
   /** Name of the secret. */
   name: string
-  /** The declared tool. */
-  tool: string
-  /** The declared secret type. */
-  secretType: string
+  /** Lower-cased tool; `null` when the name has no type part. */
+  tool: string | null
+  /** Lower-cased secret type; `null` when the name has no type part. */
+  secretType: string | null
   /** The declared `rotationType` of the secret; `null` when it has none. */
   rotationType: string | null
   /** The `secretType` of the policy that applies; `null`: the environment's interval applies. */
@@ -1251,10 +1251,10 @@ export type RotationNotice =
       kind: 'announced'
       /** Name of the secret. */
       name: string
-      /** The declared tool. */
-      tool: string
-      /** The declared secret type. */
-      secretType: string
+      /** Lower-cased tool; `null` when the name has no type part. */
+      tool: string | null
+      /** Lower-cased secret type; `null` when the name has no type part. */
+      secretType: string | null
       /** The declared `rotationType` of the secret; `null` when it has none. */
       rotationType: string | null
       /** When the rotation is due. ISO 8601, UTC. */
@@ -1576,17 +1576,25 @@ export interface StoreReport {
  */
 export interface SecretStore {
   /**
+   * What AWS has now, in the form in which it has it: a string, or the bytes of a `SecretBinary`; `null` when it has none.
+   * @param environment Default: this delivery's.
+   * @throws SECRET_ACCESS_DENIED, SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, CONFIG_INVALID,
+   *   AUDIT_WRITE_FAILED, CLOSED
+   */
+  read(secretName: string, environment?: string): Promise<string | Uint8Array | null>
+  /**
    * Compares values, by the names of their secrets, with AWS: twenty in a call. Changes nothing.
    * @throws SECRET_NAME_INVALID, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
    */
-  compare(values: Readonly<Record<string, string>>): Promise<ComparedSecret[]>
+  compare(values: Readonly<Record<string, string | Uint8Array>>): Promise<ComparedSecret[]>
   /**
-   * Makes the secret or gives it a new version, and reads it back. Of two writers at once none overwrites the other.
+   * Makes the secret or gives it a new version, and reads it back. Of two writers at once none overwrites the other. AWS gets a string
+   * as `SecretString`, and bytes as `SecretBinary`.
    * @throws SECRET_CHANGED when `ifVersionId` is not live; SOURCE_RESPONSE_INVALID for an empty value or one over 65,536 bytes, and for a
    *   field of a secret that is no JSON object; SECRET_ACCESS_DENIED, also for what AWS or another service takes care of;
    *   SECRET_NAME_INVALID, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, CONFIG_INVALID, AUDIT_WRITE_FAILED, CLOSED
    */
-  put(secretName: string, value: string, options?: WriteOptions): Promise<StoreReport>
+  put(secretName: string, value: string | Uint8Array, options?: WriteOptions): Promise<StoreReport>
   /**
    * Gives a secret a random value, which is made in the addon and never a JavaScript string. No rotation hook is called: use
    * `rotation.rotate` where one has to hand the value to another system.

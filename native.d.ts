@@ -131,10 +131,12 @@ export declare class NativeDelivery {
   getSecretFromRuntime(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretVersions`. */
   getSecretVersions(id: number, name: string, fresh: boolean, readers?: number | undefined | null): void
+  /** `store.read`. */
+  storeRead(id: number, name: string, environment?: string | undefined | null): void
   /** `store.compare`: names with their values. */
-  storeCompare(id: number, names: Array<string>, values: Array<string>): void
+  storeCompare(id: number, names: Array<string>, values: Array<string>, areBytes: Array<boolean>): void
   /** `store.put`. */
-  storePut(id: number, name: string, value: string, version?: string | undefined | null): void
+  storePut(id: number, name: string, value: string, isBytes: boolean, version?: string | undefined | null): void
   /** `store.generate`. */
   storeGenerate(id: number, name: string, length: number, alphabet: string, version?: string | undefined | null): void
   /** `store.delete`. */
@@ -643,8 +645,8 @@ export interface RollbackReport {
 export interface RotationAnnounced {
   kind: 'announced'
   name: string
-  tool: string
-  secretType: string
+  tool: string | null
+  secretType: string | null
   rotationType: string | null
   dueAt: string
   daysLeft: number
@@ -655,8 +657,8 @@ export interface RotationAnnounced {
 /** When a declared secret is to be rotated. */
 export interface RotationDue {
   name: string
-  tool: string
-  secretType: string
+  tool: string | null
+  secretType: string | null
   rotationType: string | null
   policy: string | null
   state: string

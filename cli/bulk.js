@@ -21,7 +21,7 @@ const MOST_FAILURES = 5
  * What the writing of values would do.
  *
  * @param {import('./context').SecretDelivery} delivery
- * @param {Map<string, string>} values
+ * @param {Map<string, string | Uint8Array>} values
  * @param {{ overwrite?: boolean }} options
  */
 async function planned(delivery, values, { overwrite = false }) {
@@ -48,7 +48,7 @@ function planShown({ found, writes, left }, terminal) {
  * Writes what is planned, once somebody has agreed.
  *
  * @param {import('./context').SecretDelivery} delivery
- * @param {Map<string, string>} values
+ * @param {Map<string, string | Uint8Array>} values
  * @param {Awaited<ReturnType<typeof planned>>} plan
  * @param {Terminal} terminal
  * @param {{ what: string, yes?: boolean }} how
@@ -114,7 +114,7 @@ function written({ secrets, untried }, terminal) {
       ? []
       : [`${untried} not tried after ${MOST_FAILURES} failures; mend what they name, then run the command again`]),
   ]
-  const table = rows.length === 0 ? '' : `${terminal.table(['NAME', 'OUTCOME', ''], rows)}\n`
+  const table = rows.length === 0 ? '' : `${terminal.table(['NAME', 'OUTCOME', 'WHY'], rows)}\n`
   return `${table}${parts.join(', ')}\n`
 }
 

@@ -19,7 +19,7 @@ const CHUNK = 100
  * Compares values with AWS.
  *
  * @param {SecretDelivery} delivery
- * @param {Map<string, string>} values By name.
+ * @param {Map<string, string | Uint8Array>} values By name.
  * @returns {Promise<ComparedSecret[]>}
  */
 async function compare(delivery, values) {
@@ -35,7 +35,7 @@ async function compare(delivery, values) {
  *
  * @param {SecretDelivery} delivery
  * @param {string} name
- * @param {string} value
+ * @param {string | Uint8Array} value
  * @returns {Promise<ComparedSecret>}
  */
 async function compareOne(delivery, name, value) {

@@ -7,6 +7,8 @@ const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
 const COLOUR = /\u001b\[\d+m/g
 const GAP = '  '
+/** The column that a row is found by: others go below it first. */
+const NAME = 'NAME'
 const NOTHING = new Set(['', '–'])
 
 /** The columns that a text takes. Colours take none. @param {string} text */
@@ -71,7 +73,9 @@ function fitted(text, width) {
  * @param {Styles} styles Applied after the layout.
  */
 function table(headings, rows, width, styles) {
-  const columns = headings.map((heading, column) => {
+  // A column in which nothing stands, such as the reasons where nothing failed, is left out.
+  const isEmpty = (/** @type {number} */ column) => rows.length > 0 && rows.every((row) => (row[column] ?? '') === '')
+  const all = headings.map((heading, column) => {
     const cells = [heading, ...rows.map((row) => row[column] ?? '')]
     return {
       column,
@@ -79,10 +83,16 @@ function table(headings, rows, width, styles) {
       least: Math.max(...cells.flatMap((cell) => cell.split(' ')).map(widthOf)),
     }
   })
+  const columns = all.filter(({ column }) => column === 0 || !isEmpty(column))
   const beside = [...columns]
   const taken = () => beside.reduce((sum, { least }) => sum + least, 0) + GAP.length * (beside.length - 1)
   while (beside.length > 1 && taken() > width) {
-    const widest = beside.slice(1).reduce((most, next) => (next.least > most.least ? next : most))
+    const first = /** @type {typeof columns[number]} */ (beside[0])
+    const isKept = (/** @type {typeof columns[number]} */ { column, least }) =>
+      headings[column] === NAME && first.least + GAP.length + least <= width
+    const others = beside.slice(1).filter((column) => !isKept(column))
+    if (others.length === 0) break
+    const widest = others.reduce((most, next) => (next.least > most.least ? next : most))
     beside.splice(beside.indexOf(widest), 1)
   }
   const below = columns.filter((column) => !beside.includes(column))

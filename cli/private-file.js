@@ -31,11 +31,12 @@ function assertPrivate(file) {
  * Writes a file that only its owner can read, atomically: readers see the old file or the new one.
  * Synchronous, so that no signal is handled in between.
  *
- * @param {string} file
+ * @param {string} named
  * @param {string} text
  * @param {number} [mode]
  */
-function writeAtomically(file, text, mode = PRIVATE) {
+function writeAtomically(named, text, mode = PRIVATE) {
+  const file = replaceable(named)
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString('hex')}`)
   try {
     const handle = fs.openSync(temporary, 'wx', mode)
@@ -51,6 +52,18 @@ function writeAtomically(file, text, mode = PRIVATE) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error)
     throw new CliError('FILE_NOT_WRITTEN', EXIT.refused, `${file} could not be written (${code}); check the directory`)
   }
+}
+
+/**
+ * The file that a path stands for, behind links. What is no file, such as a device, is refused: it would be gone, and a file in its place.
+ *
+ * @param {string} file
+ */
+function replaceable(file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) return file
+  if (!stat.isFile()) throw refused(`${file} exists and is no plain file; name another one`)
+  return fs.realpathSync(file)
 }
 
 /**

@@ -28,12 +28,16 @@ class Terminal {
     this.json = json
     this.#out = out
     this.#err = err
-    // The reader may stop early (`| head`).
-    for (const stream of [out, err]) {
-      stream.on('error', (error) => {
-        if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error
-      })
-    }
+    // Nobody is left to be told of an error of standard error.
+    err.on('error', () => {})
+    out.on('error', (error) => {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+      // The reader may stop early (`| head`).
+      if (code === 'EPIPE') return
+      // Such as a full disk: the result is cut, and whoever reads it has to know.
+      this.note(`${paint(err, 'red', 'error:')} standard output could not be written (${code})`)
+      process.exit(EXIT.source)
+    })
   }
 
   /** Whether standard output is a terminal. */

@@ -16,12 +16,16 @@ const WORD = /^[A-Za-z][\w-]{0,63}$/
 /**
  * @param {import('./terminal').Terminal} terminal
  * @param {string} name
- * @param {{ file?: string, exact?: boolean }} options `file`: a path; `-` is standard input.
- * @returns {Promise<string>}
+ * @param {{ file?: string, exact?: boolean, binary?: boolean }} options `file`: a path; `-` is standard input.
+ * @returns {Promise<string | Uint8Array>} Bytes where `binary` asks for them.
  */
-async function valueFrom(terminal, name, { file, exact = false }) {
-  if (file !== undefined && file !== '-') return textOf(terminal, name, bytesOf(file), exact)
-  if (!process.stdin.isTTY) return textOf(terminal, name, await standardInput(name), exact)
+async function valueFrom(terminal, name, { file, exact = false, binary = false }) {
+  const isTyped = (file === undefined || file === '-') && process.stdin.isTTY
+  if (!isTyped) {
+    const bytes = file !== undefined && file !== '-' ? bytesOf(file) : await standardInput(name)
+    return binary ? fitting(name, bytes) : textOf(terminal, name, bytes, exact)
+  }
+  if (binary) throw nothing(name, 'bytes cannot be typed; give them by --file or standard input')
   const value = await terminal.askHidden(`Value of ${name}: `)
   if (value === '') throw nothing(name, 'no value was given')
   if ((await terminal.askHidden('The same again: ')) !== value) throw nothing(name, 'the two values differ')
@@ -64,7 +68,7 @@ function textOf(terminal, name, bytes, exact) {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw nothing(name, 'the value is no UTF-8 text; write it as base64')
+    throw nothing(name, noText(bytes))
   }
   if (text === '') throw nothing(name, "the value is empty; 'delete' takes a secret away")
   if (exact) return text
@@ -78,6 +82,22 @@ function textOf(terminal, name, bytes, exact) {
   terminal.note('The line end behind the value was taken off; --exact keeps it.')
   if (line === '') throw nothing(name, 'the value is a line end only')
   return line
+}
+
+/** @param {string} name @param {Buffer} bytes */
+function fitting(name, bytes) {
+  if (bytes.length === 0) throw nothing(name, "the value is empty; 'delete' takes a secret away")
+  if (bytes.length > MOST_BYTES) throw nothing(name, `the value has ${bytes.length} bytes, AWS stores ${MOST_BYTES}`)
+  return bytes
+}
+
+/** What to do with bytes that are no text. @param {Buffer} bytes */
+function noText(bytes) {
+  const mark = bytes.toString('latin1', 0, 2)
+  if (mark === '\u00ff\u00fe' || mark === '\u00fe\u00ff') {
+    return 'the value is a text in UTF-16; turn it into UTF-8: iconv -f UTF-16 -t UTF-8'
+  }
+  return 'the value is no UTF-8 text; --binary writes bytes such as those of a key store (SecretBinary), which services read with getToolSecretBytes; a text of another encoding is turned into UTF-8 by iconv'
 }
 
 /**
@@ -108,8 +128,9 @@ function nothing(name, why) {
   return new CliError('VALUE_UNFIT', EXIT.usage, `${name}: ${why}; nothing was changed`)
 }
 
-/** What a value looks like without showing it. @param {string} value */
+/** What a value looks like without showing it. @param {string | Uint8Array} value */
 function sizeOf(value) {
+  if (typeof value !== 'string') return `${plural(value.length, 'byte')}, no text`
   const lines = value.split('\n').length
   return `${plural(Buffer.byteLength(value), 'byte')}${lines > 1 ? ` in ${lines} lines` : ''}`
 }

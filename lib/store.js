@@ -2,7 +2,7 @@
 
 // `delivery.store`: compares, writes, deletes and brings back single secrets in AWS.
 
-const { assertName, assertText, checked } = require('./arguments')
+const { assertEnvironment, assertName, assertText, checked } = require('./arguments')
 const { SecretError } = require('./errors')
 const { guard, identify } = require('./receiver')
 
@@ -27,7 +27,18 @@ class SecretStore {
   }
 
   /**
-   * @param {Readonly<Record<string, string>>} values
+   * @param {string} secretName
+   * @param {string} [environment]
+   * @returns {Promise<string | Uint8Array | null>}
+   */
+  async read(secretName, environment) {
+    assertName('secretName', secretName)
+    if (environment !== undefined) assertEnvironment(environment)
+    return this.#start((id) => this.#native.storeRead(id, secretName, environment))
+  }
+
+  /**
+   * @param {Readonly<Record<string, string | Uint8Array>>} values
    * @returns {Promise<import('../index').ComparedSecret[]>}
    */
   async compare(values) {
@@ -35,26 +46,24 @@ class SecretStore {
       throw new SecretError('CONFIG_INVALID', 'values must be an object: values by the names of secrets')
     }
     const names = Object.keys(values)
-    const texts = names.map((name) => {
-      const value = values[name]
-      assertText(`the value of ${name}`, value)
-      return /** @type {string} */ (value)
-    })
-    return this.#start((id) => this.#native.storeCompare(id, names, texts))
+    const written = names.map((name) => writtenOf(`the value of ${name}`, values[name]))
+    const texts = written.map(({ text }) => text)
+    const areBytes = written.map(({ isBytes }) => isBytes)
+    return this.#start((id) => this.#native.storeCompare(id, names, texts, areBytes))
   }
 
   /**
    * @param {string} secretName
-   * @param {string} value
+   * @param {string | Uint8Array} value
    * @param {import('../index').WriteOptions} [options]
    * @returns {Promise<import('../index').StoreReport>}
    */
   async put(secretName, value, options) {
     assertName('secretName', secretName)
-    assertText('value', value)
+    const { text, isBytes } = writtenOf('value', value)
     const { ifVersionId } = checked(options, ['ifVersionId'])
     const version = versionOf(ifVersionId)
-    return this.#start((id) => this.#native.storePut(id, secretName, value, version))
+    return this.#start((id) => this.#native.storePut(id, secretName, text, isBytes, version))
   }
 
   /**
@@ -97,6 +106,19 @@ class SecretStore {
   [inspect]() {
     return 'SecretStore {}'
   }
+}
+
+/** The addon's form of a value: a text, or the base64 of bytes. @param {string} what @param {unknown} value */
+function writtenOf(what, value) {
+  if (value instanceof Uint8Array) {
+    const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+    return { text, isBytes: true }
+  }
+  if (typeof value !== 'string') {
+    throw new SecretError('CONFIG_INVALID', `${what} must be a string or a Uint8Array, got ${typeof value}`)
+  }
+  assertText(what, value)
+  return { text: value, isBytes: false }
 }
 
 /** The addon's form: nothing for any version, `''` for none. @param {unknown} version */

@@ -9,10 +9,11 @@ const zlib = require('node:zlib')
 const { event, generate } = require('../../tools/cloudtrail/generate')
 const { Cli } = require('../support/cli')
 const { temporaryDirectory } = require('../support/files')
+const { until } = require('../support/until')
 
 const directory = temporaryDirectory('tcs-compare-')
 const cli = new Cli(directory, { TCS_ENVIRONMENT: 'production' })
-const made = generate(directory, { events: 30_000, strangers: 40, others: 5, unseen: 4, perFile: 4_000 })
+const made = generate(directory, { events: 30_000, strangers: 40, others: 5, unseen: 4, perFile: 2_000, open: 5 })
 const own = 'arn:aws:sts::111122223333:assumed-role/orders-reader/instance-0'
 const request = (/** @type {string} */ end) => `11111111-2222-4333-a444-${end.padStart(12, '0')}`
 
@@ -105,6 +106,30 @@ test('a folder of logs is the same as its logs, and others may be allowed', asyn
   expect(found).toMatchObject({ strangers: { count: 40 }, others: { count: 0 } })
 })
 
+test('who may read is a role or a user, and not whoever takes that name for a session or in another account', async () => {
+  const logs = log('allowed.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const sessions = {
+    allowed: 'arn:aws:sts::111122223333:assumed-role/Terraform/ci',
+    user: 'arn:aws:iam::111122223333:user/Terraform',
+    posing: 'arn:aws:sts::111122223333:assumed-role/mallory/Terraform',
+    elsewhere: 'arn:aws:sts::999999999999:assumed-role/Terraform/ci',
+  }
+  const events = Object.entries(sessions).map(([id, session], at) => {
+    const made = read(String(at + 2), { session, id })
+    const issuer = made.userIdentity.sessionContext.sessionIssuer
+    issuer.arn = session.includes(':user/') ? '' : `arn:aws:iam::${session.split(':')[4]}:role/${session.split('/')[1]}`
+    return made
+  })
+  const found = await compared(
+    logs,
+    '--cloudtrail',
+    trail('allowed.json', [read('1'), ...events]),
+    '--allow',
+    'Terraform',
+  )
+  expect(found.others.items.map(({ eventId }) => eventId).sort()).toEqual(['elsewhere', 'posing'])
+})
+
 test('a log that lacks an instance shows its reads as strangers', async () => {
   const found = await compared(...made.logs.slice(1), '--cloudtrail', made.trail)
   expect(found.strangers.count).toBeGreaterThan(1_000)
@@ -114,6 +139,46 @@ test('nothing to say is exit code 0', async () => {
   const logs = log('clean.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
   const found = await compared(logs, '--cloudtrail', trail('clean.json', [read('1')]))
   expect(found).toMatchObject({ status: 0, matched: 1, strangers: { count: 0 }, unseen: { count: 0 } })
+})
+
+test('many batches of one secret within seconds are joined one by one', async () => {
+  const count = 20_000
+  const time = Date.UTC(2026, 0, 10)
+  const of = (/** @type {string} */ kind, /** @type {number} */ at) => request(`${kind}${at.toString(16)}`)
+  const calls = Array.from({ length: count }, (_, at) => ({ request: of('a', at), secret: 'TOOL1_TOKEN', time }))
+  const events = calls.flatMap(({ request }, at) => [
+    read('', {
+      name: 'BatchGetSecretValue',
+      list: ['TOOL1_TOKEN'],
+      request,
+      id: of('c', at),
+      time: time + (at % 3_000),
+    }),
+    read('', { request: of('b', at), id: of('d', at), time: time + ((at * 7) % 3_000) }),
+  ])
+  const stranger = read('', { request: of('e', 1), id: 'stranger', time: time + 1_000, address: '203.0.113.66' })
+  const found = await compared(log('hot.jsonl', calls), '--cloudtrail', trail('hot.json.gz', [stranger, ...events]))
+  expect(found).toMatchObject({ matched: 2 * count, strangers: { count: 1, items: [{ eventId: 'stranger' }] } })
+})
+
+test('another who names a secret by an ARN without its ending is found, also where the name looks as if it had one', async () => {
+  const secrets = { MASTER: { aws: 'db-master' }, LONG: { aws: 'db-AbCdEf' } }
+  const folder = fs.mkdtempSync(path.join(directory, 'arns-'))
+  fs.writeFileSync(path.join(folder, 'tcs-secrets.config.json'), JSON.stringify({ secrets }))
+  const arn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:'
+  const ids = [
+    'db-master',
+    `${arn}db-master`,
+    `${arn}db-master-AbCdEf`,
+    `${arn}db-AbCdEf`,
+    `${arn}db-AbCdEf-GhIjKl`,
+    `${arn}db`,
+  ]
+  const other = { session: 'arn:aws:iam::111122223333:user/mallory' }
+  const events = ids.map((secretId, at) => ({ ...read(String(at), other), requestParameters: { secretId } }))
+  const args = ['audit', 'compare', log('arns.jsonl', []), '--cloudtrail', trail('arns.json', events), '--json']
+  const { stdout } = await cli.run(args, { cwd: folder })
+  expect(JSON.parse(stdout)).toMatchObject({ others: { count: 5 }, otherSecrets: 1 })
 })
 
 test('files that repeat each other, unpacked and packed, count once', async () => {
@@ -201,6 +266,18 @@ describe('hostile files', () => {
     expect(stdout).not.toContain('\u001b')
   })
 
+  test('a log, or a file of the trail, is not written over', async () => {
+    const [log, place] = [logs(), trail('kept.json', [read('1')])]
+    const before = fs.readFileSync(log, 'utf8')
+    const linked = path.join(directory, 'linked.jsonl')
+    fs.linkSync(log, linked)
+    for (const out of [log, place, linked]) {
+      const found = await compared(log, '--cloudtrail', place, '--out', out)
+      expect(found).toMatchObject({ status: 5, error: { code: 'REFUSED' } })
+    }
+    expect(fs.readFileSync(log, 'utf8')).toBe(before)
+  })
+
   test('what an earlier comparison wrote beside the logs is no log', async () => {
     const folder = fs.mkdtempSync(path.join(directory, 'logs-'))
     fs.copyFileSync(logs(), path.join(folder, 'a.jsonl'))
@@ -216,6 +293,29 @@ describe('hostile files', () => {
     spawnSync('mkfifo', [path.join(folder, 'a.json')])
     const found = await compared(logs(), '--cloudtrail', folder)
     expect(found).toMatchObject({ status: 4, problems: [{ problem: 'it is no regular file' }] })
+  })
+
+  onUnix('nothing is left in the temporary directory after a signal either', async () => {
+    const place = fs.mkdtempSync(path.join(directory, 'tmp-'))
+    const { child, ended } = cli.start(['audit', 'compare', ...made.logs, '--cloudtrail', made.trail], {
+      env: { TMPDIR: place },
+    })
+    await until('files', () => fs.readdirSync(place).length > 0)
+    child.kill('SIGTERM')
+    expect(await ended).toMatchObject({ status: 143, stdout: '' })
+    expect(fs.readdirSync(place)).toEqual([])
+  })
+
+  onUnix('a temporary directory that takes no files is named, with the way out', async () => {
+    const { status, stdout } = await cli.run(
+      ['audit', 'compare', logs(), '--cloudtrail', trail('full.json', [read('1')]), '--json'],
+      { env: { TMPDIR: path.join(directory, 'not-there') } },
+    )
+    expect(status).toBe(4)
+    expect(JSON.parse(stdout).error).toMatchObject({
+      code: 'FILE_NOT_WRITTEN',
+      message: expect.stringContaining('TMPDIR'),
+    })
   })
 
   test('nothing is left in the temporary directory', async () => {

@@ -2,6 +2,7 @@
 
 // `tcs-secrets audit` and `report` as processes of their own, over the in-repo AWS endpoint and a real Redis.
 
+const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
@@ -165,7 +166,8 @@ describe('report', () => {
     const [, hash] = /id="page-hash">.*<code>([\da-f]{64})<\/code>/.exec(page) ?? []
     const others = page.split('\n').filter((line) => !line.includes('page-hash'))
     expect(createHash('sha256').update(others.join('\n')).digest('hex')).toBe(hash)
-    for (const name of ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET', 'DATABASE_PASSWORD']) expect(page).toContain(name)
+    for (const name of ['GITHUB_API_TOKEN', 'GITHUB_WEBHOOK_SECRET', 'DATABASE_PASSWORD'])
+      expect(page).toContain(name.replaceAll('_', '_<wbr />'))
     for (const { layer } of document.performance.layers)
       expect([layer, page.includes(`>${layer}</text`)]).toEqual([layer, true])
     expect(page).not.toMatch(/<script|<link|<img|src=|href=|url\(|@import/)
@@ -206,6 +208,9 @@ describe('report', () => {
 
   inChromium.each([390, 600, 1400])('fits a window of %i pixels and draws every chart', async (width) => {
     const log = file('secret-audit.jsonl')
+    // A long name must not take the room of the other columns.
+    const long = { secrets: { bot_token_for_the_very_long_named_incident_channel_integration: { required: true } } }
+    write('tcs-secrets.config.json', { ...world.config, tools: { ...world.config.tools, slack: long } })
     const service = new SecretDelivery({ environment: 'staging', aws: world.aws.options, audit: { path: log } })
     for (let i = 0; i < 10; i++) await service.getSecret('GITHUB_API_TOKEN')
     await service.close()
@@ -285,12 +290,49 @@ describe('report', () => {
     expect(await trafficOf(file('empty.jsonl'), 'staging')).toMatchObject({ spans: [], reads: 0 })
   })
 
+  const onUnix = process.platform === 'win32' ? test.skip : test
+  onUnix('replaces files only: what a pipe or a device is stays, and a link stays a link', async () => {
+    const pipe = file('pipe')
+    spawnSync('mkfifo', [pipe])
+    const refused = await cli.json('report --out pipe')
+    expect(refused).toMatchObject({ status: 5, document: { error: { code: 'REFUSED' } } })
+    expect(fs.lstatSync(pipe).isFIFO()).toBe(true)
+    write('page.html', 'old')
+    fs.symlinkSync('page.html', file('link.html'))
+    expect((await cli.run('report --out link.html')).status).toBe(0)
+    expect(fs.lstatSync(file('link.html')).isSymbolicLink()).toBe(true)
+    expect(fs.readFileSync(file('page.html'), 'utf8')).toContain('page-hash')
+  })
+
+  const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux.each(['list', 'list --json', '--help', 'export github --format json --reveal', 'completion bash'])(
+    'a disk that is full is no result, and no stack: %s',
+    (args) => {
+      const full = fs.openSync('/dev/full', 'w')
+      try {
+        const command = [require.resolve('../../cli'), ...args.split(' ')]
+        const { status, stderr } = spawnSync(process.execPath, command, {
+          cwd: world.directory,
+          env: cli.env,
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        })
+        expect([status, stderr.trim().split('\n').at(-1)]).toEqual([
+          4,
+          'error: standard output could not be written (ENOSPC)',
+        ])
+      } finally {
+        fs.closeSync(full)
+      }
+    },
+  )
+
   test('is written while AWS fails, and says so', async () => {
     await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException', message: '<b>bold</b>' } } })
     const { status, stdout } = await cli.run('report --out report.html -e production')
     expect([status, stdout]).toEqual([0, `${file('report.html')}\n`])
     const page = fs.readFileSync(file('report.html'), 'utf8')
-    expect(page).toContain('SECRET_ACCESS_DENIED')
+    expect(page.replaceAll('<wbr />', '')).toContain('SECRET_ACCESS_DENIED')
     expect(page).not.toContain('<b>')
   })
 })

@@ -101,6 +101,29 @@ describe('doctor', () => {
     expect(told).toContain('error permissions: grant the identity secretsmanager:GetSecretValue')
   })
 
+  test('says what may be read beyond what is declared, as far as AWS tells', async () => {
+    const PROBE = 'TCS_SECRET_DELIVERY_HEALTH_PROBE'
+    const wider = async () => {
+      const { document } = await cli.json('doctor')
+      const told = findings(document, 'permissions').map(({ message }) => message)
+      return told.find((message) => message.startsWith('more may be read'))
+    }
+    const long = `GITHUB_API_TOKEN_staging-${PROBE}`
+    expect(await wider()).toBe(
+      'more may be read than is declared: other names of this environment; secrets of production; names that begin like GITHUB_API_TOKEN_staging',
+    )
+    const denied = (/** @type {string[]} */ ...secrets) =>
+      world.aws.deny({ actions: ['GetSecretValue', 'BatchGetSecretValue'], secrets })
+    await denied(`${PROBE}_staging`, long)
+    expect(await wider()).toBe('more may be read than is declared: secrets of production')
+    await world.aws.allow()
+    await denied(`${PROBE}_staging`, `${PROBE}_production`)
+    expect(await wider()).toBe('more may be read than is declared: names that begin like GITHUB_API_TOKEN_staging')
+    await world.aws.allow()
+    await denied(`${PROBE}_staging`, `${PROBE}_production`, long)
+    expect(await wider()).toBeUndefined()
+  })
+
   test('says which secrets are wrong, and why', async () => {
     await world.aws.put({ GITHUB_API_TOKEN_staging: 'short' })
     const { document } = await cli.json('doctor')

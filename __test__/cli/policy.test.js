@@ -148,6 +148,22 @@ test('Terraform has the same document', async () => {
   expect(JSON.parse(made.policy)).toEqual(json.document)
 })
 
+test('the functions by which AWS rotates are granted to those who rotate', async () => {
+  const args = 'policy rotator -e production --account 111122223333 --region eu-central-1 --rotation-function rotate-db'
+  const other = 'arn:aws:lambda:eu-west-1:444455556666:function:shared'
+  const { Statement } = JSON.parse((await world.cli.run(`${args} ${other}`)).stdout)
+  expect(Statement.find(({ Sid }) => Sid === 'RunRotationFunctions')).toMatchObject({
+    Action: ['lambda:InvokeFunction'],
+    Resource: ['arn:aws:lambda:eu-central-1:111122223333:function:rotate-db', other],
+  })
+  expect((await world.cli.run(args.replace('rotator', 'reader'))).stdout).not.toContain('lambda')
+  const { status, document } = await world.cli.json(args.replace('rotate-db', 'rotate-*'))
+  expect({ status, ...document }).toMatchObject({ status: 2, error: { code: 'USAGE' } })
+  const template = await world.cli.run('infra -e production --rotation-function rotate-db', { env: { AWS_REGION: '' } })
+  const arn = 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:rotate-db'
+  expect(template.stdout.includes(arn)).toBe(true)
+})
+
 test('China and GovCloud have partitions of their own', async () => {
   const { document } = await policy('reader', '--account', '111122223333', '--region', 'cn-north-1')
   expect(document.Statement[0].Resource[0]).toMatch(/^arn:aws-cn:/)

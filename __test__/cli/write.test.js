@@ -29,6 +29,29 @@ describe('put', () => {
     expect(await live('SLACK_HOOK_staging')).toBe(canary)
   })
 
+  test('a file that is no text is written as bytes, copied as bytes, and not opened in an editor', async () => {
+    const bytes = Buffer.concat([Buffer.from([0xff, 0x80, 0x0a, 0x00]), Buffer.from(canary), Buffer.from('\n')])
+    fs.writeFileSync(world.file('store.p12'), bytes)
+    const made = await cli.json('put github webhook_secret --binary --file store.p12 --yes')
+    const refused = await cli.json('put github webhook_secret --file store.p12 --yes')
+    expect(refused).toMatchObject({ status: 2, document: error('VALUE_UNFIT', '--binary') })
+    expect(made).toMatchObject({ status: 0, document: { outcome: 'created' } })
+    const held = async (/** @type {string} */ environment) =>
+      Buffer.from((await world.aws.versions(`GITHUB_WEBHOOK_SECRET_${environment}`)).at(-1)?.value ?? '', 'base64')
+    expect((await held('staging')).equals(bytes)).toBe(true)
+    expect(await cli.run('put github webhook_secret --binary --yes --file store.p12')).toMatchObject({ status: 0 })
+    expect(await cli.run('copy staging production GITHUB_WEBHOOK_SECRET --yes')).toMatchObject({ status: 0 })
+    expect((await held('production')).equals(bytes)).toBe(true)
+    const edited = await cli.json('edit github webhook_secret --yes', { env: { EDITOR: 'false' } })
+    expect(edited).toMatchObject({ status: 2, document: error('VALUE_UNFIT', 'bytes') })
+  })
+
+  test('a text in UTF-16 is named, and not taken for bytes', async () => {
+    fs.writeFileSync(world.file('value.txt'), Buffer.from(`\uFEFF${canary}`, 'utf16le'))
+    const refused = await cli.json('put github webhook_secret --file value.txt --yes')
+    expect(refused).toMatchObject({ status: 2, document: error('VALUE_UNFIT', 'iconv') })
+  })
+
   test('shows what changes by name and kind, and how to go back', async () => {
     await cli.run('put jira config --yes', { input: `{"user":"app","token":"${canary}"}` })
     const { stdout, stderr } = await cli.run('put jira config --yes', { input: `{"token":"${canary}2","url":1}` })

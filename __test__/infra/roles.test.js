@@ -37,6 +37,7 @@ const documentsOf = (role, more = {}) =>
     kmsKey: KEY,
     vpcEndpoint: undefined,
     trailBucket: 'trail-bucket',
+    rotationFunctions: [`arn:aws:lambda:${REGION}:${ACCOUNT}:function:rotate-database`],
     ...more,
   }).documents
 
@@ -58,17 +59,31 @@ const TABLE = [
   ['secretsmanager:DescribeSecret', secret('DATABASE_PASSWORD_production-AbCdEf'), {}, 'no yes yes yes yes'],
   ['secretsmanager:DescribeSecret', secret('BILLING_KEY_production-AbCdEf'), {}, 'no no no no no'],
   ['secretsmanager:PutSecretValue', secret('DATABASE_PASSWORD_production-AbCdEf'), {}, 'no yes yes no yes'],
-  // Its declaration does not say that it is rotated.
-  ['secretsmanager:PutSecretValue', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no no'],
+  // Its declaration does not say that it is rotated: people write it.
+  ['secretsmanager:PutSecretValue', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no yes'],
+  ['secretsmanager:PutSecretValue', secret('BILLING_KEY_production-AbCdEf'), {}, 'no no no no no'],
   ['secretsmanager:PutSecretValue', secret('rds!db-1-AbCdEf'), {}, 'no no no no no'],
   ['secretsmanager:PutSecretValue', secret('shared-AbCdEf', '444455556666'), {}, 'no no no no no'],
   ['secretsmanager:UpdateSecretVersionStage', secret('DATABASE_PASSWORD_production-AbCdEf'), {}, 'no yes yes no yes'],
   ['secretsmanager:RotateSecret', secret('DATABASE_PASSWORD_production-AbCdEf'), {}, 'no yes no no yes'],
-  ['secretsmanager:CreateSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no no'],
+  ['secretsmanager:CreateSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no yes'],
+  ['secretsmanager:CreateSecret', secret('GITHUB_API_TOKEN_production'), {}, 'no no yes no yes'],
+  ['secretsmanager:CreateSecret', secret('rds!db-1'), {}, 'no no no no no'],
   ['secretsmanager:CreateSecret', secret('BILLING_KEY_production-AbCdEf'), {}, 'no no no no no'],
-  ['secretsmanager:TagResource', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no no'],
+  ['secretsmanager:TagResource', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no yes no yes'],
   ['secretsmanager:UpdateSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no no no'],
-  ['secretsmanager:DeleteSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no no no'],
+  ['secretsmanager:DeleteSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no no yes'],
+  [
+    'secretsmanager:DeleteSecret',
+    secret('GITHUB_API_TOKEN_production-AbCdEf'),
+    { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' },
+    'no no no no no',
+  ],
+  ['secretsmanager:DeleteSecret', secret('rds!db-1-AbCdEf'), {}, 'no no no no no'],
+  ['secretsmanager:DeleteSecret', secret('BILLING_KEY_production-AbCdEf'), {}, 'no no no no no'],
+  ['secretsmanager:RestoreSecret', secret('BILLING_KEY_production-AbCdEf'), {}, 'no no no no no'],
+  ['lambda:InvokeFunction', `arn:aws:lambda:${REGION}:${ACCOUNT}:function:rotate-database`, {}, 'no yes no no yes'],
+  ['lambda:InvokeFunction', `arn:aws:lambda:${REGION}:${ACCOUNT}:function:other`, {}, 'no no no no no'],
   ['secretsmanager:RestoreSecret', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no no yes'],
   ['secretsmanager:PutResourcePolicy', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no no no'],
   ['secretsmanager:GetResourcePolicy', secret('GITHUB_API_TOKEN_production-AbCdEf'), {}, 'no no no yes no'],
@@ -197,34 +212,39 @@ describe('over the wire', () => {
     const token = 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee'
     /** @type {Record<string, [string, string, object, string]>} */
     const calls = {
-      read: [SM, 'get_secret_value', own, 'yes yes yes no no'],
-      'read staging': [SM, 'get_secret_value', { SecretId: 'DATABASE_PASSWORD_staging' }, 'no no no no no'],
+      read: [SM, 'get_secret_value', own, 'yes yes yes no no yes'],
+      'read staging': [SM, 'get_secret_value', { SecretId: 'DATABASE_PASSWORD_staging' }, 'no no no no no no'],
       'read a longer name': [
         SM,
         'get_secret_value',
         { SecretId: 'DATABASE_PASSWORD_production-OTHER' },
-        'no no no no no',
+        'no no no no no no',
       ],
-      'read another': [SM, 'get_secret_value', { SecretId: 'BILLING_KEY_production' }, 'no no no no no'],
-      batch: [SM, 'batch_get_secret_value', { SecretIdList: ['DATABASE_PASSWORD_production'] }, 'yes yes yes no no'],
-      list: [SM, 'list_secrets', {}, 'no no no yes no'],
-      describe: [SM, 'describe_secret', own, 'no yes yes yes no'],
+      'read another': [SM, 'get_secret_value', { SecretId: 'BILLING_KEY_production' }, 'no no no no no no'],
+      batch: [
+        SM,
+        'batch_get_secret_value',
+        { SecretIdList: ['DATABASE_PASSWORD_production'] },
+        'yes yes yes no no yes',
+      ],
+      list: [SM, 'list_secrets', {}, 'no no no yes no no'],
+      describe: [SM, 'describe_secret', own, 'no yes yes yes no yes'],
       put: [
         SM,
         'put_secret_value',
         { ...own, SecretString: 'x', VersionStages: ['AWSPENDING'], ClientRequestToken: token },
-        'no yes yes no no',
+        'no yes yes no no yes',
       ],
-      create: [SM, 'create_secret', { Name: 'GITHUB_API_TOKEN_production', SecretString: 'x' }, 'no no yes no no'],
-      'create another': [SM, 'create_secret', { Name: 'OTHER_production', SecretString: 'x' }, 'no no no no no'],
+      create: [SM, 'create_secret', { Name: 'GITHUB_API_TOKEN_production', SecretString: 'x' }, 'no no yes no no yes'],
+      'create another': [SM, 'create_secret', { Name: 'OTHER_production', SecretString: 'x' }, 'no no no no no no'],
       policy: [
         SM,
         'put_resource_policy',
         { ...own, ResourcePolicy: '{"Version":"2012-10-17","Statement":[]}' },
-        'no no no no no',
+        'no no no no no no',
       ],
-      delete: [SM, 'delete_secret', own, 'no no no no no'],
-      role: ['iam', 'create_role', { RoleName: 'x', AssumeRolePolicyDocument: '{}' }, 'no no no no no'],
+      delete: [SM, 'delete_secret', own, 'no no no no no yes'],
+      role: ['iam', 'create_role', { RoleName: 'x', AssumeRolePolicyDocument: '{}' }, 'no no no no no no'],
     }
     const input = {
       endpoint: stack.url,
@@ -246,9 +266,21 @@ describe('over the wire', () => {
         Object.entries(calls).map(([name, [service, operation, args]]) => [name, [service, operation, args]]),
       ),
     }
+    // The stand-in knows no MFA: what the operator may do with it is tried without that condition.
+    const withMfa = documentsOf('operator', { home: { partition: 'aws', region: REGION, account: '000000000000' } })
+    for (const { Statement } of withMfa) {
+      for (const one of Statement) {
+        delete one.Condition?.Bool
+        if (Object.keys(one.Condition ?? {}).length === 0) delete one.Condition
+      }
+    }
+    input.roles['operator with MFA'] = withMfa
     const found = wireProbe(input)
+    // The migrator has made it already: whoever may not make it is told so first.
+    const made = found['operator with MFA']
+    if (made?.create === 'ResourceExistsException') made.create = 'allowed'
     const wanted = Object.fromEntries(
-      roles.map((role, at) => [
+      Object.keys(input.roles).map((role, at) => [
         role,
         Object.fromEntries(
           Object.entries(calls).map(([name, [, , , cells]]) => [
@@ -258,7 +290,7 @@ describe('over the wire', () => {
         ),
       ]),
     )
-    // Without MFA the operator is denied everything, which the last column says.
+    // Without MFA the operator is denied everything, which the last column but one says.
     expect(found).toEqual(wanted)
   })
 })

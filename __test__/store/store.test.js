@@ -197,6 +197,37 @@ describe.each([
     expect(await held('DATABASE_URL_production')).toBe(`postgres://app:${canary}@db/app`)
   })
 
+  test('bytes stay bytes: written, compared, read, and never taken for the text that stands for them', async () => {
+    const delivery = deliver()
+    const bytes = new Uint8Array([0xff, 0, 0xfe, 0x80, ...Buffer.from(canary)])
+    const base64 = Buffer.from(bytes).toString('base64')
+    const made = await delivery.store.put('PFX_FILE', bytes, { ifVersionId: null })
+    expect(made.outcome).toBe('created')
+    const raw = await client.send(new GetSecretValueCommand({ SecretId: 'PFX_FILE_production' }))
+    expect(raw.SecretString).toBeUndefined()
+    expect(Buffer.from(raw.SecretBinary ?? '').equals(Buffer.from(bytes))).toBe(true)
+    expect(await delivery.store.read('PFX_FILE')).toEqual(bytes)
+    expect(await delivery.getToolSecretBytes('pfx', 'file')).toEqual(bytes)
+    const changes = async (/** @type {string | Uint8Array} */ value) =>
+      (await delivery.store.compare({ PFX_FILE: value }))[0]?.change
+    expect([await changes(bytes), await changes(base64)]).toEqual(['keep', 'update'])
+    expect((await delivery.store.put('PFX_FILE', bytes)).outcome).toBe('kept')
+    const changed = await delivery.store.put('PFX_FILE', bytes.subarray(1), { ifVersionId: made.versionId })
+    expect(changed.outcome).toBe('updated')
+    expect(await delivery.store.read('PFX_FILE')).toEqual(bytes.subarray(1))
+    expect((await delivery.store.put('PFX_FILE', base64)).outcome).toBe('updated')
+    expect(await delivery.store.read('PFX_FILE')).toBe(base64)
+    await delivery.store.put('JIRA_USER', 'app')
+    await expect(delivery.store.put('JIRA_USER', bytes)).rejects.toMatchObject({ code: 'SOURCE_RESPONSE_INVALID' })
+    await expect(delivery.store.put('PFX_FILE', new Uint8Array(65_537))).rejects.toMatchObject({
+      code: 'SOURCE_RESPONSE_INVALID',
+    })
+    expect((await delivery.store.put('PFX_LONG', new Uint8Array(65_536).fill(255))).outcome).toBe('created')
+    await expect(delivery.store.put('PFX_FILE', new Uint8Array())).rejects.toMatchObject({
+      code: 'SOURCE_RESPONSE_INVALID',
+    })
+  })
+
   test('a secret is marked for deletion, cannot be read, and comes back', async () => {
     const delivery = deliver()
     const { versionId } = await delivery.store.put('OLD_TOKEN', canary)
@@ -210,8 +241,16 @@ describe.each([
     expect(Math.round(days)).toBe(7)
     expect(await delivery.getSecret('OLD_TOKEN')).toBeNull()
     expect(await delivery.store.delete('OLD_TOKEN')).toMatchObject({ outcome: 'scheduled', deletedAt: null })
-    const again = await delivery.store.put('OLD_TOKEN', 'x').catch((error) => error)
-    expect(again.message).toMatch(/marked for deletion|ResourceExists/)
+    // At once, and with the way out, whatever this Secrets Manager says of it.
+    const begun = Date.now()
+    for (const write of [() => delivery.store.put('OLD_TOKEN', 'x'), () => delivery.store.generate('OLD_TOKEN')]) {
+      const { code, message } = await write().catch((error) => error)
+      expect({ code, message }).toEqual({
+        code: 'SOURCE_UNAVAILABLE',
+        message: expect.stringMatching(/marked for deletion.*tcs-secrets undelete/),
+      })
+    }
+    expect(Date.now() - begun).toBeLessThan(5_000)
     expect(see(await delivery.store.undelete('OLD_TOKEN'))).toMatchObject({ outcome: 'restored' })
     expect(await delivery.getSecret('OLD_TOKEN')).toBe(canary)
     expect(await delivery.store.undelete('OLD_TOKEN')).toMatchObject({ outcome: 'kept' })
@@ -251,5 +290,49 @@ describe.each([
       'CONFIG_INVALID',
       'SECRET_NAME_INVALID',
     ])
+  })
+})
+
+describe('an answer that does not change is not asked for again and again', () => {
+  /** @type {AwsEndpoint} */
+  let aws
+  beforeAll(async () => {
+    aws = await AwsEndpoint.start()
+  })
+  afterAll(() => aws.stop())
+
+  const refusal = (/** @type {string} */ operation, /** @type {string} */ code) =>
+    aws.fault({ action: { error: { status: 400, code, message: 'no' } }, match: { operation } })
+
+  test.each([
+    // A Secrets Manager that hides a secret which is marked for deletion, and does not say why.
+    ['a secret that exists and cannot be read', 'GetSecretValue', 'ResourceNotFoundException', /undelete/],
+    [
+      'a label that cannot be moved',
+      'UpdateSecretVersionStage',
+      'InvalidParameterException',
+      /UpdateSecretVersionStage/,
+    ],
+  ])('%s', async (_, operation, code, message) => {
+    await aws.reset()
+    await aws.put({ OLD_TOKEN_production: 'before' })
+    await refusal(operation, code)
+    const delivery = new SecretDelivery({
+      environment: 'production',
+      compliance: false,
+      aws: aws.options,
+      runtime: { variables: {}, secretDirectories: [] },
+      cache: { redis: false },
+      audit: false,
+    })
+    try {
+      const begun = Date.now()
+      const refused = await delivery.store.put('OLD_TOKEN', 'after').catch((error) => error)
+      expect(refused).toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringMatching(message) })
+      // Reads may lag behind writes for seconds; it was a minute.
+      expect(Date.now() - begun).toBeLessThan(30_000)
+    } finally {
+      await delivery.close()
+    }
   })
 })

@@ -3,10 +3,12 @@
 // Joins the reads that CloudTrail saw with those that the audit logs have. Both are read as streams, and spilled to files by
 // request id, so that memory does not grow with them.
 
-const { filesBelow, scan } = require('./scan')
-const { isNamed, nameIn, readsIn, text } = require('./events')
+const { BATCH_MS, Batches } = require('./batches')
+const { isNamed, longNameIn, nameIn, readsIn, text, whoOf } = require('./events')
 const { logFiles, requestsIn } = require('./logs')
-const { Spill } = require('./spill')
+const { filesBelow, scan, unpackedAhead } = require('./scan')
+const { SpillPlace } = require('./spill')
+const { Words, copied } = require('./words')
 
 /** @typedef {import('./events').Read} Read */
 /**
@@ -22,26 +24,50 @@ const { Spill } = require('./spill')
  * @property {number} graceMs How late CloudTrail may be.
  * @property {number} most Of each kind, the most that are listed; all are counted.
  * @property {(kind: string, found: object) => void} [each] Called with each difference.
+ * @property {(done: number, total: number) => void} [onFile] Called when a file of CloudTrail was read.
  */
 
-/** Between a batch and what CloudTrail writes for each of its secrets. */
-const BATCH_MS = 5_000
+/** @typedef {ReturnType<typeof whoOf> & { sessionWord: string, isOwn?: boolean }} Caller */
+
+/** How many callers and names are remembered; others are looked up again. */
+const MOST_KNOWN = 100_000
 const TAB = '\t'
 
 /** @param {Question} question */
 async function compare(question) {
-  const comparison = new Comparison(question)
+  const place = new SpillPlace()
   try {
-    return await comparison.run()
+    const spills = { byRequest: place.spill(), bySecret: place.spill() }
+    return await new Comparison(question, spills).run()
   } finally {
-    comparison.close()
+    place.close()
+  }
+}
+
+/** Records of one call. */
+class Logged {
+  /** @type {string[] | null} The event of the batch. */
+  batch = null
+  isSeen = false
+
+  /** @param {string} name @param {number} time @param {string} instance */
+  constructor(name, time, instance) {
+    this.names = new Set([name])
+    this.time = time
+    this.instance = instance
   }
 }
 
 class Comparison {
   #question
-  #byRequest = new Spill()
-  #bySecret = new Spill()
+  #byRequest
+  #bySecret
+  // Texts of which there are few stand as words in the files.
+  #words = new Words()
+  /** @type {Map<string, string>} */
+  #names = new Map()
+  /** @type {Map<string, Caller>} */
+  #callers = new Map()
   /** @type {Set<string>} The roles of reads that the logs have. */
   #own
   #logBegins = Infinity
@@ -52,24 +78,27 @@ class Comparison {
   /** @type {{ file: string, problem: string }[]} */
   problems = []
 
-  /** @param {Question} question */
-  constructor(question) {
+  /** @param {Question} question @param {{ byRequest: import('./spill').Spill, bySecret: import('./spill').Spill }} spills */
+  constructor(question, { byRequest, bySecret }) {
     this.#question = question
+    this.#byRequest = byRequest
+    this.#bySecret = bySecret
     this.#own = new Set(question.roles)
-  }
-
-  close() {
-    this.#byRequest.close()
-    this.#bySecret.close()
   }
 
   async run() {
     const logs = logFiles(this.#question.logs)
     for (const log of logs) await this.#readLog(log)
     const files = filesBelow(this.#question.cloudtrail)
-    for (const one of files) await this.#readTrail(one)
-    this.#joinRequests()
-    this.#joinBatches()
+    let next = aheadOf(files[0])
+    for (const [at, one] of files.entries()) {
+      const ahead = next
+      next = aheadOf(files[at + 1])
+      await this.#readTrail(one, ahead)
+      this.#question.onFile?.(at + 1, files.length)
+    }
+    await this.#joinRequests()
+    await this.#joinBatches()
     const { counts } = this
     const kind = (/** @type {string} */ name) => this.#found[name] ?? { count: 0, items: [] }
     return {
@@ -91,33 +120,35 @@ class Comparison {
   /** @param {string} file */
   async #readLog(file) {
     const { idOf, since, until } = this.#question
-    /** @type {Map<string, string>} */
+    /** @type {Map<string, string>} The word of the AWS name, by the name of the secret. */
     const names = new Map()
-    const seen = (/** @type {any} */ record) => {
-      const time = Date.parse(record.time)
+    const wordOf = (/** @type {string} */ secret) => {
+      const known = names.get(secret)
+      if (known !== undefined) return known
+      const word = this.#words.of(text(nameIn(idOf(secret))))
+      names.set(copied(secret), word)
+      return word
+    }
+    const seen = (/** @type {import('./logs').Call} */ { time, request, secret, instance }) => {
       if (time < since - BATCH_MS || time > until + BATCH_MS) return
-      const { secret } = record
-      let id = ''
-      if (typeof secret === 'string') {
-        id = names.get(secret) ?? text(nameIn(idOf(secret)))
-        names.set(secret, id)
-      }
       this.counts.records++
-      const request = text(record.request)
-      this.#byRequest.add(request, ['L', request, id, time, text(record.outcome), text(record.instance)].join(TAB))
+      const name = secret === null ? '' : wordOf(secret)
+      const who = this.#words.of(instance)
+      this.#byRequest.add(request, ['L', request, name, time, who].join(TAB))
     }
     await requestsIn(file, { seen, first: (time) => (this.#logBegins = Math.min(this.#logBegins, time)) })
   }
 
-  /** @param {{ file: string, isNamed: boolean }} file */
-  async #readTrail({ file, isNamed }) {
+  /** @param {{ file: string, isNamed: boolean }} file @param {Promise<Buffer | null>} ahead */
+  async #readTrail({ file, isNamed }, ahead) {
     let isTrail = false
     let foreign = 0
-    const problem = await scan(file, (bytes) => {
-      const isEvent = readsIn(bytes, (read) => this.#takeRead(read))
-      if (isEvent) isTrail = true
+    const take = (/** @type {Read} */ read) => this.#takeRead(read)
+    const seen = (/** @type {import('./events').EventReader} */ event) => {
+      if (readsIn(event, this.#words, take)) isTrail = true
       else foreign++
-    })
+    }
+    const problem = await scan(file, seen, ahead)
     if (problem !== null) this.problems.push({ file, problem })
     // Folders of a trail have digests as well, which hold no events.
     else if (isNamed && !isTrail && foreign > 0)
@@ -125,96 +156,122 @@ class Comparison {
   }
 
   /** @param {Read} read */
-  #takeRead(read) {
+  #takeRead({ id, request, isBatch, time, who, secret, error }) {
     const { since, until } = this.#question
-    if (read.time < since || read.time > until) return
+    if (time < since || time > until) return
     this.counts.events++
-    this.#trail.from = Math.min(this.#trail.from, read.time)
-    this.#trail.to = Math.max(this.#trail.to, read.time)
-    const { request, id, event, time, role, session, secret, error, address, agent } = read
+    this.#trail.from = Math.min(this.#trail.from, time)
+    this.#trail.to = Math.max(this.#trail.to, time)
     const key = request || id
-    this.#byRequest.add(key, ['T', key, id, event, time, role, session, secret, error, address, agent].join(TAB))
+    this.#byRequest.add(key, [isBatch ? 'M' : 'S', key, id, time, who, secret, error].join(TAB))
   }
 
-  #joinRequests() {
+  async #joinRequests() {
     const learns = this.#question.roles.length === 0
     const newest = this.#trail.to - this.#question.graceMs
     for (const lines of this.#byRequest.parts()) {
-      /** @type {Map<string, { ids: Map<string, number>, batch: string[] | null, seen: boolean, time: number, instance: string }>} */
+      await turn()
+      /** @type {Map<string, Logged>} */
       const logged = new Map()
-      /** @type {string[]} */
+      /** @type {string[][]} */
       const events = []
-      const doubled = new Set()
+      const ids = new Set()
       for (const line of lines) {
         const fields = line.split(TAB)
-        const [kind, request = '', id = ''] = fields
-        if (kind === 'T') {
-          if (id !== '' && doubled.has(id)) this.counts.repeated++
-          else events.push(line)
-          doubled.add(id)
+        const [kind = '', request = '', id = ''] = fields
+        if (kind !== 'L') {
+          if (id !== '' && ids.has(id)) this.counts.repeated++
+          else events.push(fields)
+          ids.add(id)
           continue
         }
-        const entry = logged.get(request) ?? {
-          ids: new Map(),
-          batch: null,
-          seen: false,
-          time: Number(fields[3]),
-          instance: fields[5] ?? '',
-        }
-        if (id !== '') entry.ids.set(id, 1)
-        logged.set(request, entry)
+        const entry = logged.get(request)
+        if (entry !== undefined) entry.names.add(id)
+        else logged.set(request, new Logged(id, Number(fields[3]), fields[4] ?? ''))
       }
-      for (const line of events) {
-        const fields = line.split(TAB)
-        const entry = logged.get(fields[1] ?? '')
+      for (const fields of events) {
+        const [kind, request = '', , , who = '', secret = ''] = fields
+        const name = this.#nameOf(secret)
+        const entry = logged.get(request)
         if (entry === undefined) {
-          this.#bySecret.add(nameIn(fields[7] ?? ''), line)
+          this.#bySecret.add(name, [kind, ...fields.slice(1), name].join(TAB))
           continue
         }
         this.counts.matched++
-        entry.seen = true
+        entry.isSeen = true
         // Who made a call that the logs have is this service.
-        if (learns) this.#own.add(fields[5] ?? '')
-        if (fields[3] === 'BatchGetSecretValue') entry.batch = fields
-        else entry.ids.delete(nameIn(fields[7] ?? ''))
+        if (learns) this.#own.add(this.#callerOf(who).role)
+        if (kind === 'M') entry.batch = fields
+        else entry.names.delete(name)
       }
-      for (const [request, { ids, batch, seen, time, instance }] of logged) {
+      for (const [request, { names, batch, isSeen, time, instance }] of logged) {
         // What CloudTrail writes for the secrets of a batch may have request ids of its own.
         if (batch !== null) {
-          const [, , , , at, , session, , , address, agent] = batch
-          for (const id of ids.keys()) this.#bySecret.add(id, ['B', id, session, at, address, agent].join(TAB))
+          const [, , , at, who] = batch
+          for (const name of names) if (name !== '') this.#bySecret.add(name, ['B', name, at, who].join(TAB))
         }
-        const isCovered = time >= this.#trail.from && time <= newest
-        if (!seen && isCovered) this.#note('unseen', { request, time: iso(time), secrets: [...ids.keys()], instance })
+        if (isSeen || time < this.#trail.from || time > newest) continue
+        const secrets = [...names].filter((name) => name !== '').map((name) => this.#words.text(name))
+        this.#note('unseen', { request, time: iso(time), secrets, instance: this.#words.text(instance) })
       }
     }
   }
 
-  #joinBatches() {
+  async #joinBatches() {
     for (const lines of this.#bySecret.parts()) {
+      await turn()
       const batches = new Batches()
-      for (const line of lines) if (line.startsWith('B')) batches.add(line.split(TAB))
+      for (const line of lines) {
+        if (!line.startsWith('B')) continue
+        const [, name = '', time, who = ''] = line.split(TAB)
+        batches.add(name, who, this.#callerOf(who).sessionWord, Number(time))
+      }
       batches.sort()
       // First those that come from where a batch came from: they are that batch's rather than others in its session.
       for (const isExact of [true, false]) {
         for (const line of lines) {
           if (line.startsWith('B')) continue
           const fields = line.split(TAB)
-          if (batches.knows(fields) !== isExact) continue
-          if (batches.take(fields, isExact)) this.counts.matched++
+          const [kind, , , time, who = '', , error, name = ''] = fields
+          if (batches.knows(name, who) !== isExact) continue
+          const mayBe = kind === 'S' && this.#words.text(error ?? '') === ''
+          if (mayBe && batches.take(name, who, this.#callerOf(who).sessionWord, Number(time), isExact))
+            this.counts.matched++
           else this.#judge(fields)
         }
       }
     }
   }
 
+  /** The word of the name in an id. @param {string} secret Its word. */
+  #nameOf(secret) {
+    const known = this.#names.get(secret)
+    if (known !== undefined) return known
+    const name = this.#words.of(nameIn(this.#words.text(secret)))
+    if (this.#names.size < MOST_KNOWN) this.#names.set(secret, name)
+    return name
+  }
+
+  /** Who a word stands for. @param {string} who @returns {Caller} */
+  #callerOf(who) {
+    const known = this.#callers.get(who)
+    if (known !== undefined) return known
+    const caller = whoOf(this.#words.text(who))
+    /** @type {Caller} */
+    const found = { ...caller, sessionWord: this.#words.of(caller.session) }
+    if (this.#callers.size < MOST_KNOWN) this.#callers.set(who, found)
+    return found
+  }
+
   /** What an event is that no log has. @param {string[]} fields */
-  #judge(fields) {
-    const [, request, id, event, at, role = '', session = '', secret = '', error, address, agent] = fields
+  #judge([kind, request, id, at, who = '', secretWord = '', errorWord = '']) {
+    const caller = this.#callerOf(who)
+    const { role, session, address, agent } = caller
+    const [secret, error] = [this.#words.text(secretWord), this.#words.text(errorWord)]
     const time = Number(at)
     const found = {
       time: iso(time),
-      event,
+      event: kind === 'M' ? 'BatchGetSecretValue' : 'GetSecretValue',
       secret,
       principal: session || role,
       role,
@@ -224,8 +281,9 @@ class Comparison {
       requestId: request,
     }
     const { ids, allowed } = this.#question
-    const isOwn = [...this.#own].some((own) => isNamed(own, role) || own === session)
-    const isOurs = secret === '' ? isOwn : ids.has(nameIn(secret))
+    caller.isOwn ??= [...this.#own].some((own) => isNamed(own, role) || own === session)
+    const { isOwn } = caller
+    const isOurs = secret === '' ? isOwn : ids.has(nameIn(secret)) || ids.has(longNameIn(secret))
     if (!isOwn && !isOurs) {
       this.counts.otherSecrets++
       return
@@ -235,10 +293,22 @@ class Comparison {
       if (/AccessDenied|Unauthorized/.test(error)) this.#note('refused', { ...found, error })
       else this.counts.failed++
     } else if (!isOwn) {
-      const isAllowed = allowed.some((one) => isNamed(one, role) || isNamed(one, session))
-      if (!isAllowed) this.#note('other', found)
+      if (!allowed.some((one) => one === session || this.#isAllowed(one, role))) this.#note('other', found)
     } else if (time < this.#logBegins - BATCH_MS) this.counts.beforeLog++
     else this.#note('stranger', found)
+  }
+
+  /**
+   * Whether a role is the one that may read. A name stands for a role of the service's own account: whoever makes a role elsewhere
+   * gives it any name. A session's name does not count at all: who takes a role chooses it.
+   *
+   * @param {string} named
+   * @param {string} role
+   */
+  #isAllowed(named, role) {
+    if (named === role) return true
+    const accounts = [...this.#own].flatMap((own) => accountOf(own) ?? [])
+    return isNamed(named, role) && (accounts.length === 0 || accounts.includes(accountOf(role) ?? ''))
   }
 
   /** @param {string} kind @param {object} item */
@@ -250,83 +320,14 @@ class Comparison {
   }
 }
 
-/** The secrets of batches that the logs have: each stands for one read in CloudTrail. */
-class Batches {
-  /** @type {Map<string, { times: number[], used: Uint8Array }>} */
-  #bySession = new Map()
-  /** @type {Set<string>} */
-  #places = new Set()
+/** @param {string} arn */
+const accountOf = (arn) => (arn.startsWith('arn:') ? arn.split(':')[4] : undefined)
 
-  /** @param {string[]} fields */
-  add([, id, session, time, address, agent]) {
-    for (const key of [`${id} ${session}`, `${id} ${session} ${address} ${agent}`]) {
-      const entry = this.#bySession.get(key) ?? { times: [], used: new Uint8Array() }
-      entry.times.push(Number(time))
-      this.#bySession.set(key, entry)
-    }
-    this.#places.add(`${id} ${session} ${address} ${agent}`)
-  }
+/** @param {{ file: string } | undefined} one */
+const aheadOf = (one) => (one === undefined ? Promise.resolve(null) : unpackedAhead(one.file))
 
-  sort() {
-    for (const entry of this.#bySession.values()) {
-      entry.times.sort((a, b) => a - b)
-      entry.used = new Uint8Array(entry.times.length)
-    }
-  }
-
-  /** Whether a batch with this secret came from where this event came from. @param {string[]} fields */
-  knows(fields) {
-    return this.#places.has(placeOf(fields))
-  }
-
-  /** @param {string[]} fields @param {boolean} isExact */
-  take(fields, isExact) {
-    const [, , , event, time, , session, secret = '', error] = fields
-    if (event !== 'GetSecretValue' || error !== '') return false
-    const all = this.#bySession.get(`${nameIn(secret)} ${session}`)
-    if (all === undefined) return false
-    if (!isExact) return takeNearest(all, Number(time))
-    const own = this.#bySession.get(placeOf(fields))
-    if (own === undefined || !takeNearest(own, Number(time))) return false
-    takeNearest(all, Number(time))
-    return true
-  }
-}
-
-/** @param {string[]} fields */
-function placeOf([, , , , , , session, secret = '', , address, agent]) {
-  return `${nameIn(secret)} ${session} ${address} ${agent}`
-}
-
-/**
- * Takes the time that is nearest to `time` and was not taken, within the bound.
- *
- * @param {{ times: number[], used: Uint8Array }} entry
- * @param {number} time
- */
-function takeNearest({ times, used }, time) {
-  let low = 0
-  for (let high = times.length; low < high;) {
-    const middle = (low + high) >> 1
-    if (/** @type {number} */ (times[middle]) < time) low = middle + 1
-    else high = middle
-  }
-  const gap = (/** @type {number} */ at) => Math.abs(/** @type {number} */ (times[at]) - time)
-  let best = -1
-  for (let at = low; at < times.length && gap(at) <= BATCH_MS; at++) {
-    if (used[at]) continue
-    best = at
-    break
-  }
-  for (let at = low - 1; at >= 0 && gap(at) <= BATCH_MS; at--) {
-    if (used[at]) continue
-    if (best < 0 || gap(at) < gap(best)) best = at
-    break
-  }
-  if (best < 0) return false
-  used[best] = 1
-  return true
-}
+/** Lets signals in. */
+const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** @param {number} time */
 const iso = (time) => (Number.isFinite(time) ? new Date(time).toISOString() : null)

@@ -4,14 +4,24 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { promisify } = require('node:util')
 const zlib = require('node:zlib')
+const { EventReader } = require('./event-reader')
 const { CliError, EXIT } = require('../exit')
 
 const [QUOTE, ESCAPE, OPEN, CLOSE, LIST, LIST_END] = [...'"\\{}[]'].map((letter) => letter.charCodeAt(0))
 /** No event is longer: CloudTrail's have 256 KiB at most, and one that holds another as a text is twice that. */
 const MOST_BYTES = 2 * 1024 * 1024
-/** What files of a trail begin with, and what `aws cloudtrail lookup-events` writes. Everything else is one event a line. */
-const LISTED = /^\uFEFF?\s*\{\s*"(Records|Events)"\s*:\s*\[/
+/** What files of a trail begin with, and what `aws cloudtrail lookup-events` writes, perhaps behind a byte order mark. */
+const LISTED = /^(?:\u00ef\u00bb\u00bf)?\s*\{\s*"(Records|Events)"\s*:\s*\[/
+/** The bytes that say which of these forms a file has. */
+const BEGINNING = 200
+const gunzip = promisify(zlib.gunzip)
+/** What is read in one go. */
+const CHUNK = 256 * 1024
+/** Files up to these sizes are unpacked in one piece, which is faster. CloudTrail's have a few MiB. */
+const MOST_PACKED = 8 * 1024 * 1024
+const MOST_UNPACKED = 32 * 1024 * 1024
 
 /**
  * The files below these places, in a stable order.
@@ -35,17 +45,20 @@ function below(place) {
 }
 
 /**
- * Calls `seen` with each event of a file, as bytes.
+ * Calls `seen` with each event of a file.
  *
  * @param {string} file
- * @param {(bytes: Buffer) => void} seen
+ * @param {(event: EventReader) => void} seen Has the event until it returns.
+ * @param {Promise<Buffer | null>} [ahead] What {@link unpackedAhead} gave for it.
  * @returns {Promise<string | null>} Why the file was not read to its end; `null`: it was.
  */
-async function scan(file, seen) {
+async function scan(file, seen, ahead) {
   // A pipe would be waited for.
   if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return 'it is no regular file'
   const scanner = new Scanner(seen)
-  const bytes = fs.createReadStream(file, { highWaterMark: 1024 * 1024 })
+  const whole = await ahead
+  if (whole) return scanner.all(whole)
+  const bytes = fs.createReadStream(file, { highWaterMark: CHUNK })
   let problem = null
   try {
     const stream = isPacked(file) ? unpacked(bytes) : bytes
@@ -53,17 +66,37 @@ async function scan(file, seen) {
     problem = scanner.end()
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error)
-    problem =
-      code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR' ? 'its packed data is cut or damaged' : (code ?? message)
+    const isDamaged = code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR'
+    problem = isDamaged ? 'its packed data is cut or damaged' : (code ?? message)
   } finally {
     bytes.destroy()
   }
   return problem
 }
 
+/**
+ * Unpacks a file beside other work, while the one before it is looked at. `null` for one that is read as a stream: it is not packed,
+ * it is large, or something is wrong with it, and then what can be read of it counts.
+ *
+ * @param {string} file
+ * @returns {Promise<Buffer | null>}
+ */
+async function unpackedAhead(file) {
+  try {
+    const stat = await fs.promises.stat(file)
+    if (!stat.isFile() || stat.size > MOST_PACKED) return null
+    const packed = await fs.promises.readFile(file)
+    if (!looksPacked(packed)) return null
+    return await gunzip(packed, { chunkSize: 1024 * 1024, maxOutputLength: MOST_UNPACKED })
+  } catch {
+    // The stream meets the same error, and names it.
+    return null
+  }
+}
+
 /** @param {fs.ReadStream} bytes */
 function unpacked(bytes) {
-  const stream = zlib.createGunzip({ chunkSize: 256 * 1024 })
+  const stream = zlib.createGunzip({ chunkSize: CHUNK })
   bytes.once('error', (error) => stream.destroy(error))
   return bytes.pipe(stream)
 }
@@ -77,99 +110,98 @@ function isPacked(file) {
   } finally {
     fs.closeSync(handle)
   }
-  return start[0] === 0x1f && start[1] === 0x8b
+  return looksPacked(start)
 }
 
-/** Finds where events begin and end, without parsing them. */
+/** @param {Buffer} bytes */
+const looksPacked = (bytes) => bytes[0] === 0x1f && bytes[1] === 0x8b
+
+/** Finds where events begin. */
 class Scanner {
   #seen
+  #event = new EventReader()
   #depth = 0
-  #inText = false
-  #escaped = false
   /** The depth at which an event begins; `-1`: not known yet. */
   #level = -1
-  /** Bytes of an event that began in an earlier chunk. @type {Buffer[]} */
-  #begun = []
-  #begunBytes = 0
-  #isIn = false
+  /** What a later chunk continues: an event, or a text between events. @type {Buffer | null} */
+  #rest = null
 
-  /** @param {(bytes: Buffer) => void} seen */
+  /** @param {(event: EventReader) => void} seen */
   constructor(seen) {
     this.#seen = seen
   }
 
   /** @param {Buffer} chunk */
   take(chunk) {
-    if (this.#level < 0) this.#level = LISTED.test(chunk.toString('latin1', 0, 200)) ? 2 : 0
-    const level = this.#level
-    let depth = this.#depth
-    let from = this.#isIn ? 0 : -1
-    let at = 0
-    const end = chunk.length
-    if (this.#escaped) {
-      at = 1
-      this.#escaped = false
-    }
-    let inText = this.#inText
-    while (at < end) {
-      if (inText) {
-        const quote = chunk.indexOf(QUOTE, at)
-        if (quote < 0) {
-          this.#escaped = isEscaped(chunk, end, at)
-          at = end
-          break
-        }
-        inText = isEscaped(chunk, quote, at)
-        at = quote + 1
-        continue
-      }
-      const byte = chunk[at]
-      if (byte === QUOTE) inText = true
-      else if (byte === OPEN || byte === LIST) {
-        if (depth === level && byte === OPEN) from = at
-        depth++
-      } else if (byte === CLOSE || byte === LIST_END) {
-        depth--
-        if (depth < 0) throw new Error('it is no JSON')
-        if (depth === level && from >= 0 && byte === CLOSE) {
-          this.#emit(chunk.subarray(from, at + 1))
-          from = -1
-        }
-      }
-      at++
-    }
-    this.#inText = inText
-    this.#depth = depth
-    this.#isIn = from >= 0
-    if (from >= 0) {
-      this.#begun.push(chunk.subarray(from))
-      this.#begunBytes += end - from
-      if (this.#begunBytes > MOST_BYTES) throw new Error('it holds no events of CloudTrail')
+    const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk])
+    this.#rest = null
+    if (this.#level < 0 && bytes.length < BEGINNING) this.#rest = bytes
+    else this.#scan(bytes)
+  }
+
+  /** All of a file. @param {Buffer} bytes @returns {string | null} */
+  all(bytes) {
+    try {
+      for (let at = 0; at < bytes.length; at += CHUNK) this.take(bytes.subarray(at, at + CHUNK))
+      return this.end()
+    } catch (error) {
+      return /** @type {Error} */ (error).message
     }
   }
 
   /** @returns {string | null} */
   end() {
-    if (this.#depth !== 0 || this.#inText) return 'it is cut'
-    return null
+    if (this.#level < 0 && this.#rest !== null) {
+      const bytes = this.#rest
+      this.#rest = null
+      this.#scan(bytes)
+    }
+    return this.#depth !== 0 || this.#rest !== null ? 'it is cut' : null
   }
 
-  /** @param {Buffer} rest */
-  #emit(rest) {
-    if (this.#begun.length === 0) return this.#seen(rest)
-    this.#begun.push(rest)
-    const whole = Buffer.concat(this.#begun)
-    this.#begun = []
-    this.#begunBytes = 0
-    this.#seen(whole)
+  /** @param {Buffer} bytes */
+  #scan(bytes) {
+    // A character for each byte, so that positions are the same, and the text takes no more memory than the bytes.
+    const text = bytes.toString('latin1')
+    const end = bytes.length
+    if (this.#level < 0) this.#level = levelOf(text)
+    let at = 0
+    while (at < end) {
+      const code = bytes[at]
+      let next = at + 1
+      if (code === QUOTE) next = endOfText(bytes, next)
+      else if (code === OPEN && this.#depth === this.#level) {
+        next = this.#event.read(bytes, text, at)
+        if (next >= 0) this.#seen(this.#event)
+      } else if (code === OPEN || code === LIST) this.#depth++
+      else if (code === CLOSE || code === LIST_END) {
+        this.#depth--
+        if (this.#depth < 0) throw new Error('it is no JSON')
+      }
+      if (next < 0) {
+        if (end - at > MOST_BYTES) throw new Error('it holds no events of CloudTrail')
+        this.#rest = bytes.subarray(at)
+        return
+      }
+      at = next
+    }
   }
 }
 
-/** Whether an odd number of backslashes stands before a byte. @param {Buffer} chunk @param {number} at @param {number} least */
-function isEscaped(chunk, at, least) {
-  let count = 0
-  while (at - count > least && chunk[at - count - 1] === ESCAPE) count++
-  return count % 2 === 1
+/** At which depth events begin. @param {string} text */
+function levelOf(text) {
+  if (LISTED.test(text)) return 2
+  return /^(?:\u00ef\u00bb\u00bf)?\s*\[/.test(text) ? 1 : 0
 }
 
-module.exports = { filesBelow, scan }
+/** The position behind a text, or `-1`. @param {Uint8Array} bytes @param {number} at Behind its first quote. */
+function endOfText(bytes, at) {
+  for (; at < bytes.length; at++) {
+    const code = bytes[at]
+    if (code === QUOTE) return at + 1
+    if (code === ESCAPE) at++
+  }
+  return -1
+}
+
+module.exports = { filesBelow, scan, unpackedAhead }

@@ -5,28 +5,66 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { CliError, EXIT } = require('../exit')
 
+const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
 const PARTS = 128
-/** What is gathered for a part before it is written. */
+/** What is gathered for a part before it is written, in bytes. */
 const BATCH = 64 * 1024
+const LINE_END = 0x0a
+
+/** A directory for lines, which is removed, also when a signal ends this program. */
+class SpillPlace {
+  #directory
+  #spills = 0
+
+  constructor() {
+    const parent = os.tmpdir()
+    this.#directory = attempt(parent, () => fs.mkdtempSync(path.join(parent, 'tcs-compare-')))
+    for (const signal of SIGNALS) process.once(signal, this.#stop)
+  }
+
+  spill() {
+    return new Spill(path.join(this.#directory, `${this.#spills++}-`))
+  }
+
+  /** Removes everything. */
+  close() {
+    for (const signal of SIGNALS) process.off(signal, this.#stop)
+    fs.rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  #stop = (/** @type {NodeJS.Signals} */ signal) => {
+    this.close()
+    process.exit(128 + os.constants.signals[signal])
+  }
+}
 
 /** Lines by key. */
 class Spill {
-  #directory
-  /** @type {string[]} */
-  #waiting = Array.from({ length: PARTS }, () => '')
+  #files
+  /** @type {Buffer[]} */
+  #waiting = []
+  #used = new Uint32Array(PARTS)
   #written = new Set()
 
-  constructor() {
-    this.#directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-compare-'))
+  /** @param {string} files What the paths of its files begin with. */
+  constructor(files) {
+    this.#files = files
   }
 
-  /** @param {string} key @param {string} line Without a line end. */
+  /** @param {string} key @param {string} line ASCII without a line end, shorter than {@link BATCH}. */
   add(key, line) {
     const part = hash(key) % PARTS
-    const text = this.#waiting[part] + line + '\n'
-    if (text.length < BATCH) this.#waiting[part] = text
-    else this.#write(part, text)
+    let used = /** @type {number} */ (this.#used[part])
+    if (used + line.length >= BATCH) {
+      this.#write(part, used)
+      used = 0
+    }
+    const buffer = (this.#waiting[part] ??= Buffer.allocUnsafeSlow(BATCH))
+    used += buffer.write(line, used, 'latin1')
+    buffer[used] = LINE_END
+    this.#used[part] = used + 1
   }
 
   /**
@@ -39,7 +77,8 @@ class Spill {
       yield { [Symbol.iterator]: () => this.#lines(part) }
       if (this.#written.has(part)) fs.rmSync(this.#file(part))
       this.#written.delete(part)
-      this.#waiting[part] = ''
+      this.#used[part] = 0
+      delete this.#waiting[part]
     }
   }
 
@@ -48,7 +87,7 @@ class Spill {
     if (this.#written.has(part)) {
       const handle = fs.openSync(this.#file(part), 'r')
       try {
-        const buffer = Buffer.alloc(1024 * 1024)
+        const buffer = Buffer.allocUnsafeSlow(256 * 1024)
         let rest = ''
         for (let length = 0; (length = fs.readSync(handle, buffer)) > 0;) {
           // Lines are ASCII, so that no character is cut.
@@ -60,26 +99,34 @@ class Spill {
         fs.closeSync(handle)
       }
     }
-    const lines = (this.#waiting[part] ?? '').split('\n')
+    const waiting = this.#waiting[part]
+    if (waiting === undefined) return
+    const lines = waiting.toString('latin1', 0, this.#used[part]).split('\n')
     lines.pop()
     yield* lines
   }
 
-  /** Removes everything. */
-  close() {
-    fs.rmSync(this.#directory, { recursive: true, force: true })
-  }
-
-  /** @param {number} part @param {string} text */
-  #write(part, text) {
-    fs.appendFileSync(this.#file(part), text, 'latin1')
+  /** @param {number} part @param {number} used */
+  #write(part, used) {
+    const bytes = /** @type {Buffer} */ (this.#waiting[part]).subarray(0, used)
+    attempt(path.dirname(this.#files), () => fs.appendFileSync(this.#file(part), bytes, { mode: 0o600 }))
     this.#written.add(part)
-    this.#waiting[part] = ''
   }
 
   /** @param {number} part */
   #file(part) {
-    return path.join(this.#directory, String(part))
+    return this.#files + part
+  }
+}
+
+/** @template T @param {string} place @param {() => T} act @returns {T} */
+function attempt(place, act) {
+  try {
+    return act()
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+    const message = `${place} has no room for what is sorted (${code}): set TMPDIR to a directory with more; it takes about 150 bytes for each read`
+    throw new CliError('FILE_NOT_WRITTEN', EXIT.source, message)
   }
 }
 
@@ -90,5 +137,6 @@ function hash(key) {
   return (sum ^ (sum >>> 15)) >>> 0
 }
 
-// A named export: as a member of an object literal the class would not be a type.
+// Named exports: as members of an object literal the classes would be no types.
 exports.Spill = Spill
+exports.SpillPlace = SpillPlace

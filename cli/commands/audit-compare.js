@@ -5,14 +5,19 @@ const path = require('node:path')
 const { logOf } = require('../audit-log')
 const { compare } = require('../cloudtrail/compare')
 const { nameIn } = require('../cloudtrail/events')
+const { logFiles } = require('../cloudtrail/logs')
+const { filesBelow } = require('../cloudtrail/scan')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { idsOf } = require('../infra/places')
 const { momentNamed } = require('../times')
+const { refused } = require('../private-file')
 const { plural } = require('../words')
 
 /** How late CloudTrail usually is, several times over. */
 const GRACE_MINUTES = 30
+/** From this number of files on it is shown how far the reading is. */
+const MANY_FILES = 20
 
 /** @param {import('commander').Command} audit @param {import('../program').Handle} handle */
 function addCompare(audit, handle) {
@@ -29,6 +34,7 @@ function addCompare(audit, handle) {
       0: 'every read has a record, and every record a read',
       1: 'there are differences',
       4: 'a file could not be read, or not to its end',
+      5: '--out names a file that is compared',
     },
   })
     .argument(
@@ -37,7 +43,7 @@ function addCompare(audit, handle) {
     )
     .requiredOption('--cloudtrail <place...>', 'files and folders of CloudTrail')
     .option('--role <name...>', "the service's own role, by name or ARN (default: whose reads are in the logs)")
-    .option('--allow <name...>', 'others who may read, by name or ARN')
+    .option('--allow <name...>', "others who may read: roles or users, by name in the service's own account, or by ARN")
     .option('--since <time>', 'only reads from this time on (ISO 8601, or a span such as 24h)')
     .option('--until <time>', 'only reads up to this time')
     .option('--grace <minutes>', 'how late CloudTrail may be', String(GRACE_MINUTES))
@@ -49,11 +55,14 @@ function addCompare(audit, handle) {
         const environment = await environmentOf(context)
         const { ids, idOf } = idsOf(options, environment)
         const now = Date.now()
+        const read = logs.length > 0 ? logs : [await logOf(undefined, context)]
+        if (out !== undefined)
+          assertNotRead(out, [...logFiles(read), ...filesBelow(cloudtrail).map(({ file }) => file)])
         const file = out === undefined ? undefined : fs.openSync(path.resolve(out), 'w', 0o600)
         try {
           const found = await compare({
             cloudtrail,
-            logs: logs.length > 0 ? logs : [await logOf(undefined, context)],
+            logs: read,
             roles: role,
             allowed: allow,
             idOf,
@@ -62,6 +71,9 @@ function addCompare(audit, handle) {
             until: moment('--until', until, now) ?? Infinity,
             graceMs: minutes(grace) * 60_000,
             most: 100,
+            onFile: (done, total) => {
+              if (total >= MANY_FILES) terminal.progress('files of CloudTrail', done, total)
+            },
             ...(file !== undefined && {
               each: (/** @type {string} */ kind, /** @type {object} */ item) =>
                 void fs.writeSync(file, `${JSON.stringify({ kind, ...item })}\n`),
@@ -76,6 +88,17 @@ function addCompare(audit, handle) {
         }
       }),
     )
+}
+
+/** Refuses to write over what is compared, such as the log itself. @param {string} out @param {string[]} files */
+function assertNotRead(out, files) {
+  const stat = fs.statSync(out, { throwIfNoEntry: false })
+  const isOut = (/** @type {string} */ file) => {
+    const other = fs.statSync(file, { throwIfNoEntry: false })
+    return other !== undefined && other.dev === stat?.dev && other.ino === stat.ino
+  }
+  if (stat !== undefined && files.some(isOut))
+    throw refused(`${out} is one of the files that are compared; name another one with --out`)
 }
 
 /** The environment, as the delivery would take it. @param {import('../context').Context} context */

@@ -79,13 +79,14 @@ function namesOf(config, names, tools) {
  * @param {string} environment
  */
 async function readAll(delivery, names, environment) {
+  /** @type {Map<string, string | Uint8Array>} Bytes stay bytes. */
   const values = new Map()
   /** @type {string[]} */
   const absent = []
   const left = [...names]
   while (left.length > 0) {
     const some = left.splice(0, AT_ONCE)
-    const read = await Promise.all(some.map((name) => delivery.getSecretFromAWS(name, environment)))
+    const read = await Promise.all(some.map((name) => delivery.store.read(name, environment)))
     some.forEach((name, i) => {
       const value = read[i] ?? null
       if (value === null) absent.push(name)

@@ -73,7 +73,7 @@ async function environments(delivery, names, second) {
 
   /** @param {string} name */
   async function compared(name) {
-    const [one, other] = await Promise.all(sides.map((side) => delivery.getSecretFromAWS(name, side)))
+    const [one, other] = await Promise.all(sides.map((side) => delivery.store.read(name, side)))
     return { name, result: comparison(one ?? null, other ?? null, sides) }
   }
 }
@@ -98,11 +98,16 @@ async function fileWithAws(delivery, names, tools) {
   return { sides: ['the file', 'AWS'], secrets }
 }
 
-/** @param {string | null} one @param {string | null} other @param {string[]} sides @returns {Comparison} */
+/** @param {string | Uint8Array | null} one @param {string | Uint8Array | null} other @param {string[]} sides @returns {Comparison} */
 function comparison(one, other, sides) {
   if (one === null && other === null) return 'absent'
   if (one === null || other === null) return `only in ${sides[one === null ? 1 : 0]}`
-  const digest = (/** @type {string} */ value) => createHash('sha256').update(value).digest()
+  // Bytes are another secret than a text of the same bytes.
+  const digest = (/** @type {string | Uint8Array} */ value) =>
+    createHash('sha256')
+      .update(typeof value)
+      .update(value)
+      .digest()
   return timingSafeEqual(digest(one), digest(other)) ? 'equal' : 'different'
 }
 

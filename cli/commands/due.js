@@ -61,5 +61,9 @@ function table({ environment, secrets }, terminal) {
     // Where people rotate, it does not matter why AWS does not tell.
     told(error) || (state === 'unknown' && by === null ? 'AWS has no such secret' : (why ?? '')),
   ])
-  return terminal.table(['NAME', 'STATE', 'DUE', 'BY', 'LAST ROTATED', 'POLICY', ''], rows, terminal.words(1, COLOURS))
+  return terminal.table(
+    ['NAME', 'STATE', 'DUE', 'BY', 'LAST ROTATED', 'POLICY', 'WHY'],
+    rows,
+    terminal.words(1, COLOURS),
+  )
 }

@@ -34,6 +34,9 @@ module.exports = (program, _, handleOpen) => {
         }
         const { current } = await delivery.getSecretVersions(name)
         if (current === null) throw notFound(name, delivery, config)
+        if (typeof (await delivery.store.read(name)) !== 'string') {
+          throw nothing(name, "AWS has it as bytes, which no editor takes; 'put --file' gives it others")
+        }
         const wasJson = isJson(current.value)
         const text = await editText(current.value, wasJson ? '.json' : '.txt')
         const value = current.value.endsWith('\n') ? text : text.replace(/\r?\n$/, '')

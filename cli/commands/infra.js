@@ -36,6 +36,10 @@ module.exports = (program, handle) => {
     .option('--account <number>', 'account that the policies name (default: where it is deployed)')
     .option('--region <name>', 'region that the policies name (default: where it is deployed)')
     .option('--service <name>', 'name of the service, for tags and metrics', 'tcs-secret-delivery')
+    .option(
+      '--rotation-function <name...>',
+      'rotator, operator: the functions by which AWS rotates, by name or ARN; RotateSecret needs them',
+    )
     .option('--no-secrets', 'without the secrets: they are there already, or migrate apply makes them')
     .addOption(
       new Option('--format <format>', 'form of the template')

@@ -250,7 +250,7 @@ function planned(plan, terminal) {
   )
   if (rows.length === 0) return `Nothing to migrate: ${plan.file ?? 'no env file'} holds no secret.\n`
   const left = rows.filter(([, , action]) => action !== 'keep' && action !== 'only-in-aws').length
-  return terminal.table(['PHASE', 'NAME', 'ACTION', ''], rows) + `\n${left} of ${rows.length} left to do\n`
+  return terminal.table(['PHASE', 'NAME', 'ACTION', 'WHY'], rows) + `\n${left} of ${rows.length} left to do\n`
 }
 
 /**
@@ -260,7 +260,7 @@ function planned(plan, terminal) {
 function outcomes(secrets, terminal) {
   if (secrets.length === 0) return 'Nothing to do.\n'
   const rows = secrets.map(({ name, outcome, error }) => [name, outcome, told(error)])
-  return terminal.table(['NAME', 'OUTCOME', ''], rows)
+  return terminal.table(['NAME', 'OUTCOME', 'WHY'], rows)
 }
 
 /** What stays in the file, and why. @param {{ stays: Judged[], doubtful: Judged[] }} judged @param {Terminal} terminal */

@@ -31,6 +31,10 @@ module.exports = (program, handle) => {
     .option('--region <name>', 'region of the secrets')
     .option('--kms-key <key>', 'customer-managed key: its ARN, id or alias (default: migration.kmsKeyId)')
     .option('--vpc-endpoint <id>', 'only by this endpoint of Secrets Manager')
+    .option(
+      '--rotation-function <name...>',
+      'rotator, operator: the functions by which AWS rotates, by name or ARN; RotateSecret needs them',
+    )
     .option('--list', 'also ListSecrets (it is added where a tool declares no secrets)')
     .option('--trail-bucket <name>', 'auditor: bucket of the trail')
     .addOption(new Option('--format <format>', 'form of the policy').choices(FORMATS).default('json'))

@@ -17,6 +17,7 @@ module.exports = (program, handle) => {
       'put github api_token --environment staging',
       'put TLS_KEY --file key.pem --yes',
       'put DATABASE_PASSWORD --yes < password.txt',
+      'put KEY_STORE --binary --file store.p12 --yes',
     ],
     exits: {
       0: 'AWS has the value',
@@ -31,6 +32,7 @@ module.exports = (program, handle) => {
     .argument('[type...]', 'the secret type, if the name is a tool')
     .option('-f, --file <path>', "file with the value; '-' is standard input")
     .option('--exact', 'take the value byte for byte, with a line end or a byte order mark')
+    .option('--binary', 'write the bytes as they are (SecretBinary); services read them with getToolSecretBytes')
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .addOption(new Option('--value [text]').hideHelp())
     .action(

@@ -1,5 +1,6 @@
 'use strict'
 
+const { idsOf } = require('../infra/places')
 const { finding } = require('./finding')
 
 /** @typedef {import('./finding').Finding} Finding */
@@ -39,7 +40,7 @@ const USES = {
  * @param {string[]} warnings Of the delivery, so far and while this runs.
  * @returns {Promise<Finding[]>}
  */
-async function secretFindings(delivery, { declared }, { checks }, warnings) {
+async function secretFindings(delivery, { declared, options }, { checks }, warnings) {
   if (declared.length === 0) {
     return [
       finding('secrets', 'note', 'none are declared, so permissions were not tried', 'declare tools: tcs-secrets init'),
@@ -49,7 +50,7 @@ async function secretFindings(delivery, { declared }, { checks }, warnings) {
   // While AWS is down, every secret would report the same.
   const asksAws = checks.aws.status === 'ok' || checks.aws.status === 'degraded'
   const access = asksAws
-    ? [...permissionFindings(await delivery.validateSecretAccess()), ...(await widerFindings(delivery))]
+    ? [...permissionFindings(await delivery.validateSecretAccess()), ...(await widerFindings(delivery, options))]
     : []
   const { secrets } = await delivery.validateApplicationFunctionality()
   return [
@@ -93,19 +94,47 @@ const UNDECLARED = 'TCS_SECRET_DELIVERY_HEALTH_PROBE'
 
 /**
  * Whether more is granted than what is declared, as far as AWS tells: of a name that is granted it says "not there", of others
- * "denied".
+ * "denied". What may be written cannot be tried without writing.
  *
- * @param {Pick<import('../context').SecretDelivery, 'getSecretFromAWS'>} delivery
+ * @param {Pick<import('../context').SecretDelivery, 'environment' | 'getSecretFromAWS'>} delivery
+ * @param {import('../context').Config['options']} options
  * @returns {Promise<Finding[]>}
  */
-async function widerFindings(delivery) {
-  const isWider = await delivery.getSecretFromAWS(UNDECLARED).then(
-    () => true,
-    () => false,
-  )
-  if (!isWider) return []
+async function widerFindings(delivery, options) {
+  const asks = probesOf(delivery.environment, options).map(async ([what, name, environment]) => {
+    const isGranted = await delivery.getSecretFromAWS(name, environment).then(
+      () => true,
+      () => false,
+    )
+    return isGranted ? [what] : []
+  })
+  const wider = (await Promise.all(asks)).flat()
+  if (wider.length === 0) return []
   const fix = "'tcs-secrets policy reader' writes a policy of the declared secrets"
-  return [finding('permissions', 'note', 'secrets that are not declared may be read as well', fix)]
+  return [finding('permissions', 'note', `more may be read than is declared: ${wider.join('; ')}`, fix)]
+}
+
+/**
+ * Names that nobody has, and what it says if one of them may be read.
+ *
+ * @param {string} own
+ * @param {import('../context').Config['options']} options
+ * @returns {[string, string | { id: string }, string?][]}
+ */
+function probesOf(own, options) {
+  const byEnvironment = (options.aws?.secretIdTemplate ?? '{environment}').includes('{environment}')
+  const others = byEnvironment ? ['staging', 'production', ...Object.keys(options.environments ?? {})] : []
+  const id = idsOf(options, own).ids.find((one) => /^[\w/]+$/.test(one))
+  return [
+    ['other names of this environment', UNDECLARED],
+    ...others
+      .filter((name) => name !== own)
+      .map((name) => /** @type {[string, string, string]} */ ([`secrets of ${name}`, UNDECLARED, name])),
+    // What `NAME-*` grants, and `NAME-??????` does not.
+    ...(id === undefined
+      ? []
+      : [/** @type {[string, { id: string }]} */ ([`names that begin like ${id}`, { id: `${id}-${UNDECLARED}` }])]),
+  ]
 }
 
 /** @param {ValidatedSecret[]} secrets @returns {Finding} */

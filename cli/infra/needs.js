@@ -7,7 +7,7 @@ const { partitionOf } = require('./arn')
 const { ACCOUNT, PARTITION, REGION } = require('./formats')
 const { listedTools, patternOfTool, placesOf } = require('./places')
 
-/** @typedef {{ account?: string, region?: string, kmsKey?: string, vpcEndpoint?: string, trailBucket?: string, service?: string, list?: boolean }} Given */
+/** @typedef {{ account?: string, region?: string, kmsKey?: string, vpcEndpoint?: string, trailBucket?: string, service?: string, list?: boolean, rotationFunction?: string[] }} Given */
 
 /**
  * @param {import('../context').Context} context
@@ -53,8 +53,20 @@ async function needsOf(context, given, { isDeployed }) {
       kmsKey: given.kmsKey ?? options.migration?.kmsKeyId ?? undefined,
       vpcEndpoint: given.vpcEndpoint,
       trailBucket: given.trailBucket,
+      rotationFunctions: (given.rotationFunction ?? []).map((name) => functionArn(name, home)),
     }
   }, changed)
+}
+
+/** @param {string} name A function's name or ARN. @param {import('./arn').Home} home */
+function functionArn(name, { partition, region, account }) {
+  if (/^arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,140}$/.test(name)) return name
+  if (/^[\w-]{1,64}$/.test(name)) return `arn:${partition}:lambda:${region}:${account}:function:${name}`
+  throw new CliError(
+    'USAGE',
+    EXIT.usage,
+    '--rotation-function must be the name or the ARN of a function, without a version',
+  )
 }
 
 /** What each option must look like. @type {[keyof Given, string, RegExp, string][]} */

@@ -29,6 +29,7 @@ const { ENDING, domainOf, queueArn, secretArn } = require('./arn')
  * @property {string | undefined} kmsKey Id, ARN or alias of a customer-managed key.
  * @property {string | undefined} vpcEndpoint
  * @property {string | undefined} trailBucket
+ * @property {string[]} [rotationFunctions] ARNs of the functions by which AWS rotates.
  */
 
 /** @type {Record<string, string>} What each role is for. */
@@ -37,10 +38,13 @@ const ROLES = {
   rotator: 'what rotates: reads, writes new versions and moves their labels',
   migrator: 'moves secrets to AWS: reads, creates and fills them',
   auditor: 'sees who may and who did, never a value',
-  operator: 'people, with MFA: read, rotate, restore, look at alarms',
+  operator: 'people, with MFA: read, write, rotate, delete with a recovery window, bring back, look at alarms',
 }
 
 const SM = (/** @type {string[]} */ ...names) => names.map((name) => `secretsmanager:${name}`)
+
+/** What is deleted can be brought back for some days: never at once. */
+const RECOVERABLE = { BoolIfExists: { 'secretsmanager:ForceDeleteWithoutRecovery': 'false' } }
 
 /** People have to prove themselves. */
 const MFA = { Bool: { 'aws:MultiFactorAuthPresent': 'true' } }
@@ -81,6 +85,7 @@ function statementsOf(role, needs) {
     ...(needs.lists ? [allow('FindNames', SM('ListSecrets'), ['*'])] : []),
     ...(others.length > 0 ? [allow('TakeRolesOfReferences', ['sts:AssumeRole'], others)] : []),
   ]
+  const rotates = [allow('RunRotationFunctions', ['lambda:InvokeFunction'], needs.rotationFunctions ?? [])]
   const key = (/** @type {string[]} */ ...actions) => keyStatement(needs, actions, allow)
   /** @type {Record<string, () => (Statement | undefined)[]>} */
   const made = {
@@ -89,6 +94,7 @@ function statementsOf(role, needs) {
       ...reads,
       allow('StageVersions', SM('PutSecretValue', 'UpdateSecretVersionStage'), rotated),
       allow('RotateByAws', SM('DescribeSecret', 'RotateSecret'), byAws),
+      ...rotates,
       ...(needs.randomByAws ? [allow('MakePasswords', SM('GetRandomPassword'), ['*'])] : []),
       ...key('Decrypt', 'GenerateDataKey'),
     ],
@@ -111,8 +117,11 @@ function statementsOf(role, needs) {
     operator: () => [
       ...reads,
       allow('SeeSecrets', SM('DescribeSecret', 'ListSecretVersionIds'), only(own)),
-      allow('StageVersions', SM('PutSecretValue', 'UpdateSecretVersionStage'), rotated),
+      allow('MakeSecrets', SM('CreateSecret', 'TagResource'), bothForms(only(written))),
+      allow('WriteSecrets', SM('PutSecretValue', 'UpdateSecretVersionStage'), only(written)),
       allow('RotateByAws', SM('RotateSecret', 'CancelRotateSecret'), byAws),
+      ...rotates,
+      allow('DeleteSecrets', SM('DeleteSecret'), only(written), RECOVERABLE),
       allow('BringBackDeletedSecrets', SM('RestoreSecret'), only(written)),
       allow(
         'SeeAlarms',

@@ -118,7 +118,7 @@ function complianceSection({ compliance: { profile, controls, enforced } }) {
         <th scope="row" class="name">${control}</th>
         <td>${criteria.join(', ')}</td>
         <td>${mark(state)}</td>
-        <td>${evidence.join('; ')}</td>
+        <td>${breakable(evidence.join('; '))}</td>
         <td>${state === 'waived' ? `waived: ${waiver}` : (remedy ?? '–')}</td>
       </tr> `,
   )
@@ -132,6 +132,11 @@ function complianceSection({ compliance: { profile, controls, enforced } }) {
   )
 }
 
+/** A text whose names may be broken behind each underscore, so that a long one does not take the room of the others. @param {string} text */
+function breakable(text) {
+  return text.split('_').map((part, i) => (i === 0 ? part : html`_<wbr />${part}`))
+}
+
 /** @param {string | null} source */
 function isAws(source) {
   return source === 'aws' || source === 'redis' || source === 'memory'
@@ -143,7 +148,7 @@ function secretsSection({ secrets, audit: { traffic } }) {
   const rows = secrets.map(
     ({ name, required, source, versionId, issues }) =>
       html`<tr>
-        <th scope="row" class="name">${name}</th>
+        <th scope="row" class="name">${breakable(name)}</th>
         <td>${required ? 'yes' : 'no'}</td>
         <td>${source ?? '–'}</td>
         <td class="name">${versionId ?? '–'}</td>
@@ -154,7 +159,7 @@ function secretsSection({ secrets, audit: { traffic } }) {
             issues.length === 0
               ? mark('ok')
               : html`<ul>
-                  ${issues.map(({ severity, code, message }) => html`<li>${mark(severity)} <code>${code}</code> ${message}</li>`)}
+                  ${issues.map(({ severity, code, message }) => html`<li>${mark(severity)} <code>${breakable(code)}</code> ${message}</li>`)}
                 </ul>`
           }
         </td>
@@ -176,8 +181,8 @@ function rotationSection({ rotation, generatedAt }) {
   const rows = rotation.map(
     ({ name, state, dueAt, rotatedAt, policy, error }) =>
       html`<tr>
-        <th scope="row" class="name">${name}</th>
-        <td>${mark(state)}${error === null ? null : html` <code>${error.code}</code> ${error.message}`}</td>
+        <th scope="row" class="name">${breakable(name)}</th>
+        <td>${mark(state)}${error === null ? null : html` <code>${breakable(error.code)}</code> ${error.message}`}</td>
         <td>${dueAt === null ? '–' : `${moment(dueAt)} (${relative(dueAt, now)})`}</td>
         <td>${rotatedAt === null ? '–' : moment(rotatedAt)}</td>
         <td>${policy ?? "the environment's interval"}</td>
@@ -254,7 +259,7 @@ function denialsSection({ audit: { traffic } }) {
   const rows = denied.map(
     ([name, { denied, lastDeniedAt, deniedCallers }]) =>
       html`<tr>
-        <th scope="row" class="name">${name}</th>
+        <th scope="row" class="name">${breakable(name)}</th>
         <td class="number">${denied}</td>
         <td>${lastDeniedAt === null ? '–' : moment(lastDeniedAt)}</td>
         <td>${deniedCallers.join(', ')}</td>

@@ -7,7 +7,7 @@ const style = `
   --page: #f6f7f9; --card: #fff; --text: #1b1f24; --quiet: #57606a; --line: #d8dee4;
   --good: #1a7f37; --warn: #8a5a00; --bad: #b3261e; --accent: #0a5cc2;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #0e1116; --card: #171b22; --text: #e6e9ee; --quiet: #9aa4b1; --line: #2d333c;
     --good: #4ac26b; --warn: #e0a63a; --bad: #ff7b72; --accent: #6cb0ff;
@@ -33,7 +33,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 td.number { font-variant-numeric: tabular-nums; text-align: right; padding-right: 24px; }
 thead th.number { text-align: right; padding-right: 24px; }
 .name, code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
-tbody th.name { overflow-wrap: break-word; }
+tbody th.name, td code { overflow-wrap: break-word; }
 .mark { font-weight: 600; white-space: nowrap; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 ul { margin: 0; padding: 0; list-style: none; }
@@ -65,7 +65,12 @@ svg .manual, svg .unknown { fill: var(--quiet); }
   tbody th, tbody td, td.number { padding: 2px 0; border: 0; text-align: left; }
   tbody td::before { content: attr(data-label) ': '; color: var(--quiet); }
 }
-@media print { .chart svg { min-width: 0; } body { background: none; } section, .tile { break-inside: avoid; } }
+/* Paper is white, and a long table goes on over the pages. */
+@media print {
+  :root { color-scheme: light; }
+  .chart svg { min-width: 0; } body { background: none; } section { overflow: visible; }
+  tr, .tile, .chart { break-inside: avoid; } h2, caption { break-after: avoid; }
+}
 `
 
 module.exports = { style }

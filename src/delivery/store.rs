@@ -1,6 +1,7 @@
 //! `delivery.store`.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over owned")]
 
+use delivery_core::delivery::bytes_of;
 use delivery_core::rotation::policy::PasswordRules;
 use delivery_core::store::{LENGTHS, RECOVERY_DAYS};
 use delivery_core::writing::Condition;
@@ -8,8 +9,9 @@ use napi_derive::napi;
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 use secret::value::SecretValue;
+use zeroize::Zeroizing;
 
-use super::native::NativeDelivery;
+use super::native::{NativeDelivery, secret};
 use crate::messages::Outcome;
 use crate::reports::store::{ComparedSecret, StoreReport};
 
@@ -22,15 +24,31 @@ fn condition(version: Option<String>) -> Condition {
     }
 }
 
+/// A text, or the bytes that it is the base64 of.
+fn written(value: String, is_bytes: bool) -> SecretValue {
+    if is_bytes { SecretValue::copied_binary(&Zeroizing::new(value)) } else { SecretValue::new(value) }
+}
+
 #[napi]
 impl NativeDelivery {
+    /// `store.read`.
+    #[napi(catch_unwind)]
+    pub fn store_read(&self, id: u32, name: String, environment: Option<String>) {
+        self.start_named(id, &name, |delivery, name| async move {
+            let value = delivery.get_from_aws(&name, environment.as_deref()).await?;
+            Ok(match value {
+                Some(value) if value.is_binary() => Outcome::Bytes(bytes_of(&value)),
+                value => secret(value),
+            })
+        });
+    }
+
     /// `store.compare`: names with their values.
     #[napi(catch_unwind)]
-    pub fn store_compare(&self, id: u32, names: Vec<String>, values: Vec<String>) {
+    pub fn store_compare(&self, id: u32, names: Vec<String>, values: Vec<String>, are_bytes: Vec<bool>) {
         let named = || -> Result<Vec<(SecretName, SecretValue)>> {
-            let pairs =
-                names.iter().zip(values).map(|(name, value)| Ok((SecretName::new(name)?, SecretValue::new(value))));
-            pairs.collect()
+            let values = values.into_iter().zip(are_bytes).map(|(value, is_bytes)| written(value, is_bytes));
+            names.iter().zip(values).map(|(name, value)| Ok((SecretName::new(name)?, value))).collect()
         };
         let named = named();
         self.start(id, |delivery| async move {
@@ -41,8 +59,8 @@ impl NativeDelivery {
 
     /// `store.put`.
     #[napi(catch_unwind)]
-    pub fn store_put(&self, id: u32, name: String, value: String, version: Option<String>) {
-        let value = SecretValue::new(value);
+    pub fn store_put(&self, id: u32, name: String, value: String, is_bytes: bool, version: Option<String>) {
+        let value = written(value, is_bytes);
         self.start_named(id, &name, |delivery, name| async move {
             let stored = delivery.put(&name, &value, &condition(version)).await?;
             Ok(Outcome::report(StoreReport::of(&delivery, &name, stored)))

@@ -42,8 +42,8 @@ pub struct RotationStep {
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct RotationDue {
     pub name: String,
-    pub tool: String,
-    pub secret_type: String,
+    pub tool: Option<String>,
+    pub secret_type: Option<String>,
     pub rotation_type: Option<String>,
     pub policy: Option<String>,
     pub state: &'static str,
@@ -75,8 +75,8 @@ pub struct RotationAnnounced {
     #[napi(ts_type = "'announced'")]
     pub kind: &'static str,
     pub name: String,
-    pub tool: String,
-    pub secret_type: String,
+    pub tool: Option<String>,
+    pub secret_type: Option<String>,
     pub rotation_type: Option<String>,
     pub due_at: String,
     pub days_left: i64,

@@ -21,6 +21,7 @@ const START = Date.UTC(2026, 0, 10)
  * @property {number} [unseen] Records whose events are missing.
  * @property {number} [instances]
  * @property {number} [perFile]
+ * @property {number} [open] How many files are filled at the same time: the more, the further an event is from its place.
  * @property {number} [seed]
  */
 
@@ -29,7 +30,10 @@ const START = Date.UTC(2026, 0, 10)
  * @param {Plan} plan
  * @returns {{ trail: string, logs: string[], names: string[], planted: { strangers: string[], others: string[], unseen: string[] }, events: number }}
  */
-function generate(directory, { events, strangers, others = 0, unseen = 0, instances = 4, perFile = 20_000, seed = 1 }) {
+function generate(
+  directory,
+  { events, strangers, others = 0, unseen = 0, instances = 4, perFile = 20_000, open = 1, seed = 1 },
+) {
   const random = randomOf(seed)
   const names = Array.from({ length: 50 }, (_, at) => `TOOL${at}_TOKEN`)
   const trail = path.join(directory, 'AWSLogs', ACCOUNT, 'CloudTrail', REGION, '2026', '01', '10')
@@ -58,11 +62,12 @@ function generate(directory, { events, strangers, others = 0, unseen = 0, instan
     others: /** @type {string[]} */ ([]),
     unseen: /** @type {string[]} */ ([]),
   }
-  /** @type {object[]} */
-  let file = []
+  /** @type {object[][]} */
+  const filled = Array.from({ length: open }, () => [])
   let files = 0
   let made = 0
-  const flush = () => {
+  /** @param {object[]} file */
+  const flush = (file) => {
     if (file.length === 0) return
     // CloudTrail's files are not in order.
     for (let at = file.length - 1; at > 0; at--) {
@@ -72,13 +77,14 @@ function generate(directory, { events, strangers, others = 0, unseen = 0, instan
     const text = JSON.stringify({ Records: file })
     const name = `${ACCOUNT}_CloudTrail_${REGION}_20260110T0000Z_${String(files++).padStart(8, '0')}.json.gz`
     fs.writeFileSync(path.join(trail, name), zlib.gzipSync(text, { level: 1 }))
-    file = []
+    file.length = 0
   }
   /** @param {object} event */
   const put = (event) => {
+    const file = /** @type {object[]} */ (filled[open === 1 ? 0 : Math.floor(random() * open)])
     file.push(event)
     made++
-    if (file.length >= perFile) flush()
+    if (file.length >= perFile) flush(file)
   }
   const left = { strangers, others, unseen }
   const total = { ...left }
@@ -190,7 +196,7 @@ function generate(directory, { events, strangers, others = 0, unseen = 0, instan
         }),
       )
   }
-  flush()
+  filled.forEach(flush)
   for (const log of lines) {
     fs.writeSync(log.out, log.waiting)
     fs.closeSync(log.out)

@@ -59,6 +59,16 @@ impl Aws {
     }
 }
 
+/// A value as AWS is given it: as a text, or as bytes.
+pub(crate) fn sent(value: &SecretValue) -> (Option<String>, Option<Blob>) {
+    #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
+    let text = value.expose();
+    match value.is_binary().then(|| STANDARD.decode(text)) {
+        Some(Ok(bytes)) => (None, Some(Blob::new(bytes))),
+        _ => (Some(text.to_owned()), None),
+    }
+}
+
 /// The AWS id inside an ARN (`…:secret:NAME-a1b2c3`, or without AWS's six characters), or the id as it is.
 pub fn name_in(id: &str) -> &str {
     let Some((_, tail)) = id.rsplit_once(":secret:") else { return id };

@@ -3,6 +3,7 @@
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretOutput;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
 
+use crate::answer::sent;
 use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -20,6 +21,9 @@ pub struct NewSecret {
     /// Regions that get replicas, each with a key of its own or AWS's.
     pub replicas: Vec<(String, Option<String>)>,
 }
+
+/// What stands in the way of a write, and the way out.
+pub const MARKED: &str = "it is marked for deletion in AWS: bring it back ('tcs-secrets undelete', store.undelete), or wait until it is gone";
 
 impl Aws {
     /// Makes the secret `id`. `token` becomes the id of its first version, so that a repeated attempt makes one secret. Gives
@@ -39,15 +43,14 @@ impl Aws {
         let read =
             |output: CreateSecretOutput, _: Option<&str>| Ok(output.version_id.unwrap_or_else(|| token.to_owned()));
         let created = self.call(self.primary(), Operation::Create, id, read, |client, there| {
-            #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
-            let text = value.expose();
+            let (text, bytes) = sent(value);
             let request = client.create_secret().name(there.id(id)).client_request_token(token);
             let request = request.set_kms_key_id(new.kms_key.clone()).set_description(new.description.clone());
             let request = request.set_add_replica_regions((!replicas.is_empty()).then(|| replicas.clone()));
-            request.secret_string(text).set_tags(Some(tags.clone())).send()
+            request.set_secret_string(text).set_secret_binary(bytes).set_tags(Some(tags.clone())).send()
         });
         let deleted = || {
-            let why = format!("{id}: it is marked for deletion in AWS; restore it, or wait until it is deleted");
+            let why = format!("{id}: {MARKED}");
             SecretError::new(ErrorCode::SourceUnavailable, why)
         };
         created.await?.ok_or_else(deleted)

@@ -60,7 +60,7 @@ pub use batch::{BatchAnswer, Listing, MAX_BATCH};
 pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
-pub use create::NewSecret;
+pub use create::{MARKED, NewSecret};
 pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use queue::{Message, Queue};

@@ -11,7 +11,7 @@ use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::operation::rotate_secret::RotateSecretOutput;
 use zeroize::Zeroizing;
 
-use crate::answer::{managed_by, missing, no_version_id, unix_ms};
+use crate::answer::{managed_by, missing, no_version_id, sent, unix_ms};
 use crate::call::There;
 use crate::operation::Operation;
 use crate::source::Aws;
@@ -163,10 +163,9 @@ impl Aws {
             output.version_id.ok_or_else(|| no_version_id(id, Operation::Put))
         };
         let put = self.call(self.primary(), Operation::Put, id, read, |client, there| {
-            #[expect(clippy::disallowed_methods, reason = "EXPOSE: it is sent to AWS")]
-            let text = value.expose();
+            let (text, bytes) = sent(value);
             let request = client.put_secret_value().secret_id(there.id(id)).client_request_token(token);
-            request.secret_string(text).version_stages(label).send()
+            request.set_secret_string(text).set_secret_binary(bytes).version_stages(label).send()
         });
         put.await?.ok_or_else(|| missing(id))
     }

@@ -11,7 +11,7 @@ use crate::rotation::form::Form;
 use crate::rotation::generator;
 use crate::rotation::keeper::Keeper;
 use crate::rotation::policy::PasswordRules;
-use crate::writing::{Change, Condition, How, Written, refuse_anothers, write};
+use crate::writing::{Change, Condition, How, Written, marked, refuse_anothers, write};
 use aws::{CURRENT, Which};
 use secret::aws_ids::Place;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -106,7 +106,7 @@ impl Delivery {
             Err(error) => ("unknown", None, None, Some(error)),
             Ok(None) => ("create", None, None, None),
             Ok(Some(held)) => {
-                let change = if held.value == *value { "keep" } else { "update" };
+                let change = if held.value.is_same(value) { "keep" } else { "update" };
                 let fields = if change == "update" { held.value.changes(value) } else { None };
                 (change, held.version_id.as_deref().map(str::to_owned), fields, None)
             }
@@ -172,9 +172,11 @@ impl Delivery {
                 let change = (Change::Remove, condition);
                 let written = write((aws, self.clock()), id, Some(field), change, (&new, false)).await;
                 let written = match written {
-                    Err(error) if error.code() == ErrorCode::SourceUnavailable && self.is_gone(id).await => {
-                        return Ok(Stored::of(place, id, "absent"));
-                    }
+                    Err(error) if error.code() == ErrorCode::SourceUnavailable => match aws.describe(id).await {
+                        Ok(None) => return Ok(Stored::of(place, id, "absent")),
+                        Ok(Some(said)) if said.is_marked => return Err(marked(id)),
+                        _ => return Err(error),
+                    },
                     written => written?,
                 };
                 let outcome = if written.how == How::Kept { "absent" } else { "removed" };
@@ -202,11 +204,6 @@ impl Delivery {
             Ok(Stored { deleted_unix_ms, version: live, ..Stored::of(place, id, "scheduled") })
         })
         .await
-    }
-
-    async fn is_gone(&self, id: &str) -> bool {
-        let Ok(aws) = self.migrating_aws() else { return false };
-        matches!(aws.describe(id).await, Ok(None))
     }
 
     /// Takes the mark for deletion away from the secret of `name`.

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::rotation::keeper::Keeper;
 use crate::rotation::uuid;
 use crate::timer::Deadline;
-use aws::{Aws, CURRENT, Description, MANAGED_BY, NewSecret, Version, Which};
+use aws::{Aws, CURRENT, Description, MANAGED_BY, MARKED, NewSecret, Version, Which};
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -30,6 +30,8 @@ const LABEL: &str = "tcs-secret-delivery-write";
 const LEFT_BEHIND_MS: u64 = 600_000;
 /// How long other writers, and reads that lag behind a write, are waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a write is repeated that is refused while nothing changes: reads lag behind writes for seconds, and not for longer.
+const STUCK: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
@@ -129,6 +131,7 @@ pub async fn write(
     let aws = &Paced { aws, clock };
     let (deadline, mut waits) = (Deadline::after(PATIENCE), Backoff::new(FIRST_WAIT, LONGEST_WAIT, Jitter::Full));
     let mut may_write = false;
+    let mut stuck: Option<(Option<String>, Deadline)> = None;
     loop {
         // What was not there a moment ago is made without another look.
         let live = if std::mem::take(&mut is_absent) {
@@ -138,7 +141,7 @@ pub async fn write(
         };
         let text = changed(id, live.as_ref(), field, change)?;
         // What is there already was written, whatever was live before it: an answer may have been lost.
-        if let Some(live) = live.as_ref().filter(|live| text.as_ref().is_none_or(|text| *text == live.value)) {
+        if let Some(live) = live.as_ref().filter(|live| text.as_ref().is_none_or(|text| text.is_same(&live.value))) {
             return Ok(Written { version: live.id.clone(), previous: None, how: How::Kept });
         }
         let Some(text) = text else {
@@ -159,8 +162,18 @@ pub async fn write(
                 replace(aws, id, &text, begun_before(aws, id, &text, begun).await?, live).await?
             }
         };
-        if let Some((version, how)) = written {
-            return Ok(Written { version, previous: live.map(|live| live.id), how });
+        let refused = match written {
+            Ok((version, how)) => return Ok(Written { version, previous: live.map(|live| live.id), how }),
+            Err(refused) => refused,
+        };
+        let seen = live.map(|live| live.id);
+        match &stuck {
+            Some((before, end)) if *before == seen => {
+                if end.left().is_zero() {
+                    return Err(refused);
+                }
+            }
+            _ => stuck = Some((seen, Deadline::after(STUCK))),
         }
         if deadline.left().is_zero() {
             let why = format!("{id}: others go on writing it; it is as they left it");
@@ -211,6 +224,11 @@ fn changed(id: &str, live: Option<&Version>, field: Option<&str>, change: Change
             let Some(left) = left else { return Ok(None) };
             left
         }
+        (Some(field), _, Change::Put(value)) if value.is_binary() => {
+            let why =
+                format!("{id}: bytes cannot be the field '{field}' of a JSON secret; write their base64 as a text");
+            return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
+        }
         (Some(field), live, Change::Put(value)) => {
             let empty = SecretValue::copied("{}");
             let whole = live.map_or(&empty, |live| &live.value);
@@ -220,8 +238,8 @@ fn changed(id: &str, live: Option<&Version>, field: Option<&str>, change: Change
             })?
         }
     };
-    if text.len() > MAX_VALUE {
-        let why = format!("{id}: its value would have {} bytes, AWS stores {MAX_VALUE}", text.len());
+    if text.stored_len() > MAX_VALUE {
+        let why = format!("{id}: its value would have {} bytes, AWS stores {MAX_VALUE}", text.stored_len());
         return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
     }
     Ok(Some(text))
@@ -250,7 +268,7 @@ async fn begun_before(
 ) -> Result<Begun> {
     for (version, label) in unfinished {
         let Some(held) = aws.turn().await.version(id, Which::Id(&version)).await? else { continue };
-        if held.value == *text {
+        if held.value.is_same(text) {
             return Ok(Begun { version, label, is_there: true });
         }
         let now = aws.clock.unix_ms();
@@ -270,16 +288,13 @@ async fn tidied(aws: &Paced<'_>, id: &str, label: &str, version: &str) {
     }
 }
 
-/// Makes the secret, or gives one without a value its first one. `None`: another writer was faster.
-async fn first(
-    aws: &Paced<'_>,
-    id: &str,
-    text: &SecretValue,
-    token: &str,
-    new: &NewSecret,
-) -> Result<Option<(String, How)>> {
+/// A write, or why it was refused: another writer may have been faster.
+type Tried = std::result::Result<(String, How), SecretError>;
+
+/// Makes the secret, or gives one without a value its first one.
+async fn first(aws: &Paced<'_>, id: &str, text: &SecretValue, token: &str, new: &NewSecret) -> Result<Tried> {
     let error = match aws.turn().await.create(id, text, token, new).await {
-        Ok(version) => return Ok(Some((version, How::Created))),
+        Ok(version) => return Ok(Ok((version, How::Created))),
         Err(error) => error,
     };
     if error.is_denied() {
@@ -287,27 +302,32 @@ async fn first(
     }
     // The answer may be lost after AWS has made it.
     if is_live(aws, id, token).await? {
-        return Ok(Some((token.to_owned(), How::Created)));
+        return Ok(Ok((token.to_owned(), How::Created)));
     }
-    let said = aws.turn().await.describe(id).await?.filter(|said| !said.is_marked);
-    let Some(said) = said else { return Err(error) };
+    let Some(said) = aws.turn().await.describe(id).await? else { return Err(error) };
+    if said.is_marked {
+        return Err(marked(id));
+    }
     if said.labels.iter().any(|(_, labels)| labels.iter().any(|label| label == CURRENT)) {
-        return Ok(None);
+        let why = format!(
+            "{id}: AWS says that it exists, and shows no value of it. It may be marked for deletion: 'tcs-secrets undelete' brings it back"
+        );
+        return Ok(Err(SecretError::new(ErrorCode::SourceUnavailable, why)));
     }
     refuse_anothers(id, &said)?;
     // The first version of a secret is live, whatever its label.
     aws.turn().await.put_labelled(id, text, token, CURRENT).await?;
-    Ok(Some((token.to_owned(), How::Filled)))
+    Ok(Ok((token.to_owned(), How::Filled)))
 }
 
-/// Adds a version and makes it live in place of `live`. `None`: another version is live by now.
+/// Adds a version and makes it live in place of `live`.
 async fn replace(
     aws: &Paced<'_>,
     id: &str,
     text: &SecretValue,
     Begun { version: token, label, is_there }: Begun,
     live: &Version,
-) -> Result<Option<(String, How)>> {
+) -> Result<Tried> {
     if !is_there {
         aws.turn().await.put_labelled(id, text, &token, &label).await?;
     }
@@ -319,10 +339,15 @@ async fn replace(
     };
     tidied(aws, id, &label, &token).await;
     match moved {
-        _ if is_live => Ok(Some((token, How::Updated))),
-        Err(error) if error.is_denied() || !error.is_about_one_request() => Err(error),
-        _ => Ok(None),
+        Err(error) if !is_live && (error.is_denied() || !error.is_about_one_request()) => Err(error),
+        Err(error) if !is_live => Ok(Err(error)),
+        _ => Ok(Ok((token, How::Updated))),
     }
+}
+
+/// That `id` is marked for deletion.
+pub(crate) fn marked(id: &str) -> SecretError {
+    SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: {MARKED}"))
 }
 
 async fn is_live(aws: &Paced<'_>, id: &str, token: &str) -> Result<bool> {

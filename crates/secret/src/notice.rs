@@ -118,10 +118,10 @@ pub enum Notice {
     RotationAnnounced {
         /// The secret.
         name: String,
-        /// Lower-cased tool.
-        tool: String,
-        /// Lower-cased secret type.
-        secret_type: String,
+        /// Lower-cased tool; `None` when the name has no type part.
+        tool: Option<String>,
+        /// Lower-cased secret type; `None` when the name has no type part.
+        secret_type: Option<String>,
         /// The declared rotation type.
         rotation_type: Option<String>,
         /// When, in milliseconds since 1970.

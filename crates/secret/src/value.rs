@@ -121,6 +121,21 @@ impl SecretValue {
         self.len() == 0
     }
 
+    /// Whether both are one text, or the same bytes. A text that looks like the base64 of bytes is another secret than the bytes.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.binary == other.0.binary && self == other
+    }
+
+    /// How many bytes AWS stores: those of the text, or those that the base64 stands for.
+    pub fn stored_len(&self) -> usize {
+        if !self.0.binary {
+            return self.len();
+        }
+        #[expect(clippy::disallowed_methods, reason = "EXPOSE: only the padding is counted")]
+        let padding = self.expose().bytes().rev().take_while(|byte| *byte == b'=').count();
+        (self.len() / 4 * 3).saturating_sub(padding)
+    }
+
     /// Length in bytes of UTF-8.
     pub fn len(&self) -> usize {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: only the length is taken")]
@@ -167,6 +182,15 @@ mod tests {
     fn bytes_that_are_not_utf8_are_refused() {
         assert!(SecretValue::from_utf8(&[0xff, 0xfe]).is_none());
         assert!(SecretValue::from_utf8(b"a\0b").is_some());
+    }
+
+    #[test]
+    fn a_text_that_looks_like_bytes_is_another_secret() {
+        let (text, bytes) = (SecretValue::copied("/wD+"), SecretValue::copied_binary("/wD+"));
+        assert!(bytes.is_same(&bytes.clone()) && !bytes.is_same(&text));
+        assert_eq!((text.stored_len(), bytes.stored_len()), (4, 3));
+        assert_eq!(SecretValue::copied_binary("/w==").stored_len(), 1);
+        assert_eq!(SecretValue::copied_binary("").stored_len(), 0);
     }
 
     #[test]

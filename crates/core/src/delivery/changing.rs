@@ -133,7 +133,7 @@ impl Delivery {
     /// `CLOSED`.
     #[boxed]
     pub async fn calendar(&self) -> Result<Vec<Appointment>> {
-        self.open(self.rotation.calendar()).await
+        self.open(async { Ok(self.rotation.calendar().await) }).await
     }
 
     /// Begins to rotate what is due. Gives `false`, and begins nothing, where people rotate. Called inside a runtime.

@@ -21,6 +21,7 @@ pub use finding::{FoundForm, FoundInAws};
 use hot::Views;
 pub use hot::{HotPath, Known};
 pub use readiness::Readiness;
+pub use reading::bytes_of;
 use redaction::WatchedHooks;
 
 use crate::audit::{Audit, Shipper};

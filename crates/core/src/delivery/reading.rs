@@ -324,7 +324,8 @@ fn missing(resolver: &Resolver, name: &SecretName) -> SecretError {
     SecretError::new(ErrorCode::SecretMissing, why)
 }
 
-fn bytes_of(value: &SecretValue) -> Vec<u8> {
+/// The bytes that AWS holds, or those of a text.
+pub fn bytes_of(value: &SecretValue) -> Vec<u8> {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: the caller asked for the bytes")]
     let text = value.expose();
     // A version id that only looks like the mark of bytes in a shared copy leaves a text.

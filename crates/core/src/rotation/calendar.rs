@@ -11,6 +11,7 @@ use crate::audit::Access;
 use aws::Description;
 use secret::error::{Result, SecretError};
 use secret::found::Fetched;
+use secret::manifest::Declared;
 use secret::name::SecretName;
 
 /// Secrets that AWS is asked about at the same time.
@@ -21,10 +22,10 @@ const AT_ONCE: usize = 16;
 pub struct Appointment {
     /// The secret.
     pub name: SecretName,
-    /// Lower-cased tool.
-    pub tool: String,
-    /// Lower-cased secret type.
-    pub secret_type: String,
+    /// Lower-cased tool; `None` when the name has no type part.
+    pub tool: Option<String>,
+    /// Lower-cased secret type; `None` when the name has no type part.
+    pub secret_type: Option<String>,
     /// The declared rotation type.
     pub rotation_type: Option<String>,
     /// What applies.
@@ -54,14 +55,14 @@ impl RotationManager {
     /// The calendar of all declared secrets, the earliest first. Asks AWS for values, 20 secrets a call, and what it says of
     /// each secret.
     ///
-    /// # Errors
-    /// `SECRET_NAME_INVALID` cannot happen for declared names; AWS's errors are in the entries.
-    pub async fn calendar(&self) -> Result<Vec<Appointment>> {
-        let declared = self.parts.tools.all().map(|(tool, secret_type, spec)| {
-            Ok(Appointment {
-                name: SecretName::of_tool(tool, secret_type)?,
-                tool: tool.to_ascii_lowercase(),
-                secret_type: secret_type.to_ascii_lowercase(),
+    /// AWS's errors are in the entries.
+    pub async fn calendar(&self) -> Vec<Appointment> {
+        let declared = self.parts.tools.declared().map(|Declared { name, spec }| {
+            let owner = self.parts.tools.owner(name.as_str());
+            Appointment {
+                name,
+                tool: owner.as_ref().map(|owner| owner.tool.to_ascii_lowercase()),
+                secret_type: owner.map(|owner| owner.secret_type.to_ascii_lowercase()),
                 rotation_type: spec.rotation_type.clone(),
                 applied: self.policies().of(Some(spec)),
                 version: None,
@@ -70,9 +71,9 @@ impl RotationManager {
                 hand: None,
                 error: None,
                 key: None,
-            })
+            }
         });
-        let mut calendar = declared.collect::<Result<Vec<_>>>()?;
+        let mut calendar: Vec<_> = declared.collect();
         let names: Vec<SecretName> = calendar.iter().map(|entry| entry.name.clone()).collect();
         let answers = self.parts.reads.fetch_all(&names).await;
         if let Some(audit) = &self.parts.audit {
@@ -96,7 +97,7 @@ impl RotationManager {
         let overdue = calendar.iter().filter(|entry| entry.standing(now) == Some(Standing::Due)).count();
         self.parts.metrics.overdue.store(overdue as u64, Ordering::Relaxed);
         calendar.sort_by_key(|entry| (entry.dates.map_or(u64::MAX, |dates| dates.due), entry.name.clone()));
-        Ok(calendar)
+        calendar
     }
 
     /// What AWS says of a secret that it has; `None` of any other.

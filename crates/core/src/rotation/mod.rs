@@ -320,8 +320,7 @@ impl RotationManager {
     }
 
     fn spec(&self, name: &SecretName) -> Option<&SecretSpec> {
-        let owner = self.parts.tools.owner(name.as_str())?;
-        self.parts.tools.secrets(&owner.tool)?.get(&owner.secret_type)
+        self.parts.tools.spec(name.as_str())
     }
 }
 

@@ -91,7 +91,7 @@ impl RotationManager {
 
     /// Announces and rotates what is due. Returns how long to wait until something else is due.
     async fn look(self: &Arc<Self>, diary: &mut Diary) -> Result<Duration> {
-        let calendar = self.calendar().await?;
+        let calendar = self.calendar().await;
         let now = self.parts.clock.unix_ms() / 1000;
         diary.forget_all_but(&calendar);
         for entry in &calendar {

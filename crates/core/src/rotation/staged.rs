@@ -120,7 +120,9 @@ pub(super) enum Created {
 /// The live version of a secret that can be rotated.
 pub(super) async fn live_version(aws: &Aws, id: &str) -> Result<Version> {
     let live = aws.version(id, Which::Label(CURRENT)).await?;
-    let live = live.ok_or_else(|| failed(id, "AWS has no such secret, or it has no value"))?;
+    let live = live.ok_or_else(|| {
+        failed(id, "AWS has no such secret, it has no value, or it is marked for deletion (undelete brings it back)")
+    })?;
     if live.is_binary {
         return Err(failed(id, "it is a binary secret; only text is rotated"));
     }
