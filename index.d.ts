@@ -1802,14 +1802,14 @@ export interface UnwatchedSecret {
 
 /**
  * Replaces the values of secrets by `[secret NAME]`: values that the delivery holds or handed out since its first redactor was
- * made, and those that they replaced within the last hour. Finds them as they are, JSON-escaped, URL-encoded, in base64 at any
- * alignment, and a value with several lines also line by line. Works on after `close()`.
+ * made, and those that they replaced within the last hour. Finds them as they are, as JSON, URLs, HTML, shells and `util.inspect` write
+ * them, in base64 at any alignment, in hexadecimal, as bytes, and a value with several lines also line by line. Works on after `close()`.
  */
 export interface Redactor {
   /**
    * `value` without values of secrets. A text is searched as it is. Of an error (with `cause`, `errors` and stack), an object, an
    * array, a `Map`, a `Set` or bytes, a copy is made where there is something to replace; an instance of a class becomes a plain
-   * object then.
+   * object then, also where only its `toJSON()` shows a value. A number, a pattern or a function that holds one becomes a text.
    */
   redact<V>(value: V): V
   /**

@@ -117,8 +117,8 @@ export declare class NativeDelivery {
   watchValues(id: number, names: Array<string>): void
   /** Searches files and folders for the values that are looked for. Gives a `ScannedFiles`. */
   scanFiles(id: number, files: Array<string>, folders: Array<string>): void
-  /** Searches bytes that are not in a file. On JavaScript's thread: for the command line. */
-  scanBytes(bytes: Buffer): Array<FoundValue>
+  /** Begins to search texts that are not in files. On JavaScript's thread: for the command line. */
+  scanTexts(): NativeScan
   /** `refresh`. */
   refresh(id: number, name: string, variables: Record<string, string>): void
   /** `getSecretFromAWS`. */
@@ -171,6 +171,14 @@ export declare class NativeRedactorStream {
   push(piece: Buffer): Buffer
   /** The rest, once nothing comes any more. */
   end(): Buffer
+}
+
+/** Searches texts that arrive in pieces, one after the other. */
+export declare class NativeScan {
+  /** The next piece of the text. */
+  push(piece: Buffer): void
+  /** What the text has. The next piece begins another text. */
+  end(): Array<FoundValue>
 }
 
 /** A [`ValidationResult`] with what this identity may do in AWS. */
@@ -722,6 +730,8 @@ export interface ScannedFiles {
   files: number
   bytes: number
   unread: Array<UnreadFile>
+  /** Paths that were given as those of files, and are folders. */
+  folders: Array<string>
 }
 
 /** Why a secret has the value it has. */

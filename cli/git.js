@@ -1,5 +1,6 @@
 'use strict'
 
+const { isUtf8 } = require('node:buffer')
 const { spawn, spawnSync } = require('node:child_process')
 const path = require('node:path')
 const { CliError, EXIT } = require('./exit')
@@ -16,147 +17,252 @@ function isIgnored(file) {
   return status === 0 ? true : status === 1 ? false : null
 }
 
-/** Most output of one call, in bytes. */
-const MOST = 1 << 30
-
 /**
- * What git answers; `null` where it fails.
+ * The output of a call of git.
  *
  * @param {string[]} args
  * @param {string} cwd
+ * @returns {Promise<Buffer>} Rejects with git's own words where it fails: what it did not list is not searched.
  */
 function git(args, cwd) {
-  const { status, stdout } = spawnSync('git', args, { cwd, maxBuffer: MOST, stdio: ['ignore', 'pipe', 'ignore'] })
-  return status === 0 ? stdout.toString() : null
+  return new Promise((resolve, reject) => {
+    const child = spawn('git', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    /** @type {Buffer[]} */
+    const out = []
+    /** @type {Buffer[]} */
+    const words = []
+    child.stdout.on('data', (piece) => out.push(piece))
+    child.stderr.on('data', (piece) => words.push(piece))
+    child.on('error', (error) => reject(failed(args, error.message)))
+    child.on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(out))
+      else reject(failed(args, Buffer.concat(words).toString()))
+    })
+  })
+}
+
+/** @param {string[]} args @param {string} words */
+function failed(args, words) {
+  const first = words
+    .split('\n')
+    .find(Boolean)
+    ?.replace(/^fatal: /, '')
+  return new CliError('GIT_FAILED', EXIT.source, `git ${args[0]} failed: ${first ?? 'it gives no reason'}`)
+}
+
+/** One line of output; `null` where git fails. @param {string[]} args @param {string} cwd */
+function asked(args, cwd) {
+  const { status, stdout } = spawnSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  return status === 0 ? stdout.replace(/\n$/, '') : null
 }
 
 /** The root of the checkout that has `folder`; `null` outside of one, or without git. @param {string} folder */
 function rootOf(folder) {
-  return git(['rev-parse', '--show-toplevel'], folder)?.replace(/\n$/, '') ?? null
-}
-
-/** @param {string} folder */
-function needsRoot(folder) {
-  const root = rootOf(folder)
-  if (root !== null) return root
-  throw new CliError('NO_REPOSITORY', EXIT.usage, `${folder} is not in a git checkout, or git is not installed`)
+  return asked(['rev-parse', '--show-toplevel'], folder)
 }
 
 /**
- * The files below a folder that git does not ignore, tracked or not; `null` outside of a checkout.
+ * The root of the checkout that has `folder`, or with `bare` the folder of a repository that has none.
  *
  * @param {string} folder
- * @returns {string[] | null}
+ * @param {{ bare: boolean }} allows
+ * @returns {Promise<string>}
  */
-function filesOf(folder) {
-  const listed = git(['ls-files', '-z', '--cached', '--others', '--exclude-standard'], folder)
-  if (listed === null) return null
-  // A file with conflicts is listed once for each side.
-  return [...new Set(listed.split('\0'))].filter(Boolean).map((name) => path.join(folder, name))
-}
-
-/** The paths whose content is staged and differs from the last commit. @param {string} root @returns {string[]} */
-function stagedPaths(root) {
-  const args = ['diff', '--cached', '--name-only', '-z', '--no-renames', '--diff-filter=ACMRT']
-  // Before the first commit everything in the index is new.
-  return (git(args, root) ?? git(['ls-files', '-z', '--cached'], root) ?? '').split('\0').filter(Boolean)
-}
-
-/** The objects of the whole history, each with a path that it had. @param {string} root @returns {Map<string, string>} */
-function historyOf(root) {
-  const listed = git(['rev-list', '--objects', '--all'], root) ?? ''
-  const lines = listed.split('\n').filter(Boolean)
-  return new Map(
-    lines.map((line) => {
-      const [object = ''] = line.split(' ', 1)
-      return [object, line.slice(object.length + 1)]
-    }),
+async function needsRoot(folder, { bare }) {
+  const root = rootOf(folder)
+  if (root !== null) return root
+  const isBare = asked(['rev-parse', '--is-bare-repository'], folder) === 'true'
+  if (isBare && bare) return asked(['rev-parse', '--absolute-git-dir'], folder) ?? folder
+  if (isBare) throw new CliError('NO_REPOSITORY', EXIT.usage, `${folder} is a bare repository, which has no index`)
+  const why = await git(['rev-parse', '--show-toplevel'], folder).then(
+    () => '',
+    (error) => `: ${error.message}`,
   )
+  throw new CliError('NO_REPOSITORY', EXIT.usage, `${folder} is not in a git checkout, or git is not installed${why}`)
 }
 
-/** The commit that brought an object; empty where there is none. @param {string} root @param {string} object */
-function commitOf(root, object) {
-  const found = git(['log', '--all', '--reverse', '--format=%h', `--find-object=${object}`], root) ?? ''
-  return found.split('\n')[0] ?? ''
+/** The parts of a text that ends each of them with a byte. @param {Buffer} text @param {number} end */
+function* parts(text, end) {
+  for (let from = 0; from < text.length;) {
+    const to = text.indexOf(end, from)
+    yield text.subarray(from, to < 0 ? text.length : to)
+    if (to < 0) return
+    from = to + 1
+  }
 }
 
 /**
- * Hands the content of objects to `take`, one after the other.
+ * The files below a folder that git does not ignore, tracked or not. Submodules are listed as if they were files.
+ *
+ * @param {string} folder
+ * @returns {Promise<{ files: string[], odd: Buffer[] }>} `odd`: those whose names are no UTF-8.
+ */
+async function filesOf(folder) {
+  const listed = await git(['ls-files', '-z', '--cached', '--others', '--exclude-standard'], folder)
+  const names = isUtf8(listed) ? listed.toString().split('\0') : [...parts(listed, 0)].map(textOf)
+  /** @type {Buffer[]} */
+  const odd = []
+  const files = new Set()
+  // A file with conflicts is listed once for each side.
+  for (const name of names) {
+    if (typeof name !== 'string') odd.push(Buffer.concat([Buffer.from(folder + path.sep), name]))
+    else if (name !== '') files.add(path.join(folder, name))
+  }
+  return { files: [...files], odd }
+}
+
+/** @param {Buffer} name */
+const textOf = (name) => (isUtf8(name) ? name.toString() : name)
+
+/**
+ * The contents that are staged and differ from the last commit, by their objects.
  *
  * @param {string} root
- * @param {Iterable<string>} objects Names of objects, or `:path` for the index. No line ends.
- * @param {(object: string, kind: string, content: Buffer) => void} take
+ * @returns {Promise<Map<string, string>>} The path of each object.
+ */
+async function stagedObjects(root) {
+  const args = [
+    'diff',
+    '--cached',
+    '--raw',
+    '--no-abbrev',
+    '--no-renames',
+    '--no-relative',
+    '--diff-filter=ACMRT',
+    '-z',
+  ]
+  const listed = [...parts(await git(args, root), 0)].map(String)
+  const objects = new Map()
+  // `:100644 100644 <before> <after> M`, then the path. A submodule has a commit of another repository.
+  for (let at = 0; at + 1 < listed.length; at += 2) {
+    const [, mode, , object] = /** @type {string} */ (listed[at]).split(' ')
+    if (mode !== '160000') objects.set(object, listed[at + 1])
+  }
+  return objects
+}
+
+/**
+ * The objects of the whole history.
+ *
+ * @param {string} root
+ * @returns {Promise<Map<string, string>>} A path that each object had; empty for commits.
+ */
+async function historyOf(root) {
+  const objects = new Map()
+  for (const line of parts(await git(['rev-list', '--objects', '--all'], root), 10)) {
+    const end = line.indexOf(32)
+    objects.set(line.toString('latin1', 0, end < 0 ? line.length : end), end < 0 ? '' : line.toString('utf8', end + 1))
+  }
+  return objects
+}
+
+/** The commit that brought an object; `null` where none shows it. @param {string} root @param {string} object */
+async function commitOf(root, object) {
+  const found = await git(['log', '--all', '--reverse', '--format=%h', `--find-object=${object}`], root)
+  return String(found).split('\n')[0] || null
+}
+
+/**
+ * Hands the contents of objects to `take` in pieces, one object after the other: none is held as a whole.
+ *
+ * @param {string} root
+ * @param {Iterable<string>} objects
+ * @param {Taker} take
  * @returns {Promise<void>}
  */
 function contents(root, objects, take) {
   const names = [...objects]
   return new Promise((resolve, reject) => {
-    const child = spawn('git', ['cat-file', '--batch', '--buffer'], { cwd: root, stdio: ['pipe', 'pipe', 'ignore'] })
+    const child = spawn('git', ['cat-file', '--batch', '--buffer'], { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] })
     const reader = new BatchReader(names, take)
-    child.on('error', reject)
-    child.stdout.on('data', (piece) => reader.push(piece))
-    child.on('close', () => resolve())
+    let words = ''
+    child.on('error', (error) => reject(failed(['cat-file'], error.message)))
+    child.stdout.on('data', (piece) => {
+      try {
+        reader.push(piece)
+      } catch (error) {
+        child.kill()
+        reject(error)
+      }
+    })
+    child.stderr.on('data', (piece) => (words += piece))
+    child.on('close', (code) => {
+      if (code === 0 && reader.isDone) resolve()
+      else reject(failed(['cat-file'], words))
+    })
+    // Its end is reported above.
     child.stdin.on('error', () => {})
     child.stdin.end(names.map((name) => `${name}\n`).join(''))
   })
 }
 
+/**
+ * @typedef {object} Taker
+ * @property {(object: string, kind: string) => void} begin
+ * @property {(piece: Buffer) => void} piece
+ * @property {(object: string, kind: string) => void} end
+ * @property {(object: string) => void} missing Git does not have its content.
+ */
+
 /** Takes the answers of `git cat-file --batch` apart. */
 class BatchReader {
-  /** @type {Buffer[]} */
-  #pieces = []
-  #length = 0
-  #at = 0
-  /** @type {{ kind: string, size: number } | undefined} */
-  #head
   #names
   #take
+  #at = 0
+  /** The beginning of a head whose end has not come yet. */
+  #head = Buffer.alloc(0)
+  #kind = ''
+  /** What is left of an object, with the line end behind it. */
+  #left = 0
 
-  /** @param {string[]} names @param {(object: string, kind: string, content: Buffer) => void} take */
+  /** @param {string[]} names @param {Taker} take */
   constructor(names, take) {
     this.#names = names
     this.#take = take
   }
 
+  /** Whether every object was answered. */
+  get isDone() {
+    return this.#at === this.#names.length && this.#left === 0
+  }
+
   /** @param {Buffer} piece */
   push(piece) {
-    this.#pieces.push(piece)
-    this.#length += piece.length
-    while (this.#next());
-  }
-
-  #next() {
-    if (this.#head === undefined) {
-      const whole = this.#whole()
-      const end = whole.indexOf(10)
-      if (end < 0) return false
-      const [, kind = '', size] = /^[0-9a-f]+ ([a-z]+) ([0-9]+)$/.exec(whole.subarray(0, end).toString()) ?? []
-      this.#rest(whole.subarray(end + 1))
-      // `NAME missing`: it is no object, such as a submodule. The answer has no content.
-      if (size === undefined) this.#at++
-      else this.#head = { kind, size: Number(size) }
-      return true
-    }
-    const { kind, size } = this.#head
-    if (this.#length < size + 1) return false
-    const whole = this.#whole()
-    this.#take(this.#names[this.#at++] ?? '', kind, whole.subarray(0, size))
-    this.#rest(whole.subarray(size + 1))
-    this.#head = undefined
-    return true
-  }
-
-  #whole() {
-    const whole = this.#pieces.length === 1 ? /** @type {Buffer} */ (this.#pieces[0]) : Buffer.concat(this.#pieces)
-    this.#pieces = [whole]
-    return whole
+    let rest = piece
+    while (rest.length > 0) rest = this.#left > 0 ? this.#content(rest) : this.#begun(rest)
   }
 
   /** @param {Buffer} rest */
-  #rest(rest) {
-    this.#pieces = [rest]
-    this.#length = rest.length
+  #begun(rest) {
+    const end = rest.indexOf(10)
+    const head = Buffer.concat([this.#head, end < 0 ? rest : rest.subarray(0, end)])
+    if (end < 0) {
+      this.#head = head
+      return Buffer.alloc(0)
+    }
+    this.#head = Buffer.alloc(0)
+    const object = /** @type {string} */ (this.#names[this.#at])
+    const [, kind, size] = /^[0-9a-f]+ ([a-z]+) ([0-9]+)$/.exec(head.toString()) ?? []
+    if (kind === undefined) {
+      this.#at++
+      this.#take.missing(object)
+    } else {
+      this.#kind = kind
+      this.#left = Number(size) + 1
+      this.#take.begin(object, kind)
+    }
+    return rest.subarray(end + 1)
+  }
+
+  /** @param {Buffer} rest */
+  #content(rest) {
+    const part = rest.subarray(0, this.#left)
+    this.#left -= part.length
+    const content = this.#left === 0 ? part.subarray(0, -1) : part
+    if (content.length > 0) this.#take.piece(content)
+    if (this.#left === 0) this.#take.end(/** @type {string} */ (this.#names[this.#at++]), this.#kind)
+    return rest.subarray(part.length)
   }
 }
 
-module.exports = { commitOf, contents, filesOf, historyOf, isIgnored, needsRoot, rootOf, stagedPaths }
+module.exports = { commitOf, contents, filesOf, historyOf, isIgnored, needsRoot, rootOf, stagedObjects }

@@ -2,13 +2,15 @@
 
 // Findings of `scan` as SARIF 2.1.0, which code hosts show beside the lines.
 
-const { pathToFileURL } = require('node:url')
+const path = require('node:path')
+const { rootOf } = require('./git')
 const { version } = require('../package.json')
 
 /** @typedef {import('./scanning').Finding} Finding */
 
 /** @param {Finding[]} findings */
 function sarif(findings) {
+  const root = rootOf(process.cwd()) ?? process.cwd()
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -28,14 +30,15 @@ function sarif(findings) {
             ],
           },
         },
-        results: findings.map(result),
+        results: findings.map((finding) => result(finding, root)),
       },
     ],
   }
 }
 
-/** @param {Finding} finding */
-function result({ secret, environment, path, line, column, form, commit }) {
+/** @param {Finding} finding @param {string} root Of the checkout: code hosts show paths from there. */
+function result({ secret, environment, path: file, line, column, form, commit }, root) {
+  const fromRoot = path.relative(root, path.resolve(file)).split(path.sep)
   const where = commit === null ? '' : `, brought by ${commit}`
   return {
     ruleId: 'secret-value',
@@ -44,8 +47,7 @@ function result({ secret, environment, path, line, column, form, commit }) {
     locations: [
       {
         physicalLocation: {
-          // A relative path is one from the root of the checkout.
-          artifactLocation: { uri: pathToFileURL(`/${path}`).href.slice('file:///'.length) },
+          artifactLocation: { uri: fromRoot.map(encodeURIComponent).join('/') },
           region: { startLine: line, startColumn: column },
         },
       },

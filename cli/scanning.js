@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { scanner } = require('../lib/scanner')
 const { CliError, EXIT } = require('./exit')
-const { commitOf, contents, filesOf, historyOf, needsRoot, rootOf, stagedPaths } = require('./git')
+const { commitOf, contents, filesOf, historyOf, isIgnored, needsRoot, rootOf, stagedObjects } = require('./git')
 
 /**
  * @typedef {object} Finding
@@ -60,64 +60,147 @@ async function scan(delivery, names, { paths, staged, history }) {
     const { secret, form, line, column } = place
     scanned.findings.push({ secret, environment, path: shown(file), line, column, form, commit })
   }
-  const root = staged || history ? needsRoot(process.cwd()) : ''
   if (staged) {
-    const staging = stagedPaths(root).filter((name) => !name.includes('\n'))
-    await contents(
-      root,
-      staging.map((name) => `:${name}`),
-      (object, kind, content) => {
-        scanned.files++
-        for (const place of search.bytes(content)) found(place, path.join(root, object.slice(1)), null)
-      },
-    )
+    const root = await needsRoot(process.cwd(), { bare: false })
+    const objects = await stagedObjects(root)
+    const places = await searchObjects(root, objects, search, scanned)
+    for (const [place, object] of places) found(place, path.join(root, objects.get(object) ?? ''), null)
   }
   if (history) {
-    const objects = historyOf(root)
-    /** @type {[any, string][]} */
-    const places = []
-    await contents(root, objects.keys(), (object, kind, content) => {
-      if (kind === 'tree') return
-      scanned.files++
-      for (const place of search.bytes(content)) places.push([place, object])
-    })
-    for (const [place, object] of places) {
-      const name = objects.get(object) ?? ''
+    const root = await needsRoot(process.cwd(), { bare: true })
+    const objects = await historyOf(root)
+    const commits = new Map()
+    for (const [place, object, kind] of await searchObjects(root, objects, search, scanned)) {
       // The message of a commit or a tag has no path.
-      if (name === '') found(place, path.join(root, '.git', object), object.slice(0, 10))
-      else found(place, path.join(root, name), commitOf(root, object))
+      if (kind !== 'blob') found(place, path.join(root, '.git', object), object.slice(0, 10))
+      else {
+        if (!commits.has(object)) commits.set(object, (await commitOf(root, object)) ?? object.slice(0, 10))
+        found(place, path.join(root, objects.get(object) ?? ''), commits.get(object))
+      }
     }
   }
   if (!staged && !history) {
-    const { files, folders } = searched(paths)
-    const all = await search.files(files, folders)
-    scanned.files += all.files
-    for (const place of all.found) found(place, place.path, null)
-    for (const { path, reason } of all.unread) scanned.unread.push({ path: shown(path), reason })
+    const { files, folders, odd, unread } = await searched(paths)
+    scanned.unread.push(...unread)
+    while (files.length + folders.length > 0) {
+      const all = await search.files(files.splice(0), folders.splice(0))
+      scanned.files += all.files
+      for (const place of all.found) found(place, place.path, null)
+      // Git lists files that were deleted and not staged as such.
+      const left = all.unread.filter(({ path }) => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+      for (const { path, reason } of left) scanned.unread.push({ path: shown(path), reason })
+      // Submodules, and other checkouts that lie in this one.
+      for (const folder of all.folders) await addNested(folder, { files, folders, odd, unread: scanned.unread })
+    }
+    for (const file of odd) searchOdd(file, search, scanned, found)
   }
   return scanned
 }
 
 /**
- * The files that the paths of a call stand for: in a checkout those that git does not ignore, elsewhere all.
+ * @typedef {object} Searched
+ * @property {string[]} files
+ * @property {string[]} folders Searched as a whole.
+ * @property {Buffer[]} odd Files whose names are no text.
+ * @property {{ path: string, reason: string }[]} unread
+ */
+
+/**
+ * @param {string} root
+ * @param {Map<string, string>} objects
+ * @param {import('../lib/scanner').Scanner} search
+ * @param {Scanned} scanned
+ * @returns {Promise<[any, string, string][]>} Each place, its object, and of which kind that is.
+ */
+async function searchObjects(root, objects, search, scanned) {
+  const text = search.texts()
+  /** @type {[any, string, string][]} */
+  const places = []
+  let isText = false
+  await contents(root, objects.keys(), {
+    begin: (_, kind) => (isText = kind !== 'tree'),
+    piece: (piece) => isText && text.push(piece),
+    end: (object, kind) => {
+      if (!isText) return
+      scanned.files++
+      for (const place of text.end()) places.push([place, object, kind])
+    },
+    missing: (object) => {
+      scanned.unread.push({ path: objects.get(object) || object, reason: 'git does not have its content' })
+    },
+  })
+  return places
+}
+
+/**
+ * A file whose name is no text, and cannot be handed to the addon as one.
+ *
+ * @param {Buffer} file
+ * @param {import('../lib/scanner').Scanner} search
+ * @param {Scanned} scanned
+ * @param {(place: any, file: string, commit: null) => void} found
+ */
+function searchOdd(file, search, scanned, found) {
+  const text = search.texts()
+  try {
+    if (!(fs.lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false)) return
+    const opened = fs.openSync(file, 'r')
+    try {
+      const piece = Buffer.alloc(1 << 20)
+      for (let read; (read = fs.readSync(opened, piece)) > 0;) text.push(piece.subarray(0, read))
+    } finally {
+      fs.closeSync(opened)
+    }
+  } catch (error) {
+    scanned.unread.push({
+      path: shown(String(file)),
+      reason: String(/** @type {NodeJS.ErrnoException} */ (error).code),
+    })
+    return
+  }
+  scanned.files++
+  for (const place of text.end()) found(place, String(file), null)
+}
+
+/**
+ * The files that the paths of a call stand for: in a checkout those that git does not ignore, elsewhere all. What git ignores is
+ * searched where it was asked for.
  *
  * @param {string[]} paths None: the working directory.
+ * @returns {Promise<Searched>}
  */
-function searched(paths) {
-  /** @type {string[]} */
-  const files = []
-  /** @type {string[]} */
-  const folders = []
+async function searched(paths) {
+  /** @type {Searched} */
+  const all = { files: [], folders: [], odd: [], unread: [] }
   for (const given of paths.length > 0 ? paths : ['.']) {
     const whole = path.resolve(given)
     const state = fs.statSync(whole, { throwIfNoEntry: false })
     if (state === undefined) throw new CliError('USAGE', EXIT.usage, `${given}: there is no such file or folder`)
-    const listed = state.isDirectory() && rootOf(whole) !== null ? filesOf(whole) : null
-    if (listed !== null) for (const file of listed) files.push(file)
-    else if (state.isDirectory()) folders.push(whole)
-    else files.push(fs.realpathSync(whole))
+    if (state.isDirectory()) await addFolder(whole, all)
+    else if (state.isFile()) all.files.push(fs.realpathSync(whole))
+    else all.unread.push({ path: shown(whole), reason: 'it is no regular file' })
   }
-  return { files, folders }
+  return all
+}
+
+/** @param {string} folder @param {Searched} all */
+async function addFolder(folder, all) {
+  const root = rootOf(folder)
+  const isRoot = root !== null && path.relative(root, fs.realpathSync(folder)) === ''
+  if (root === null || (!isRoot && isIgnored(folder))) {
+    all.folders.push(folder)
+    return
+  }
+  const { files, odd } = await filesOf(folder)
+  for (const file of files) all.files.push(file)
+  all.odd.push(...odd)
+}
+
+/** A folder that git lists: a submodule, which may not be checked out, or a checkout of its own. @param {string} folder @param {Searched} all */
+async function addNested(folder, all) {
+  const root = rootOf(folder)
+  if (root !== null && path.relative(root, fs.realpathSync(folder)) === '') await addFolder(folder, all)
+  else all.folders.push(folder)
 }
 
 /** @param {string} file */

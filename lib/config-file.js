@@ -10,6 +10,7 @@ const { types } = require('node:util')
 const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
 const { faultOf } = require('./json-fault')
+const { plainOptions } = require('./options')
 const { readText } = require('./read-file')
 
 const STEM = 'tcs-secrets.config'
@@ -56,7 +57,7 @@ async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
     return { file: null, directory: from, options: {}, declared: [], checks: null }
   }
   const { $schema: _, checks, ...given } = plainObject(await read(found), found)
-  const options = documented(given, found)
+  const options = inFile(() => fromDocumented(given), found)
   const directory = path.dirname(found)
   if (checks !== undefined && typeof checks !== 'string')
     throw invalid(`checks must be the path of a module (in ${found})`)
@@ -69,10 +70,17 @@ async function loadConfig({ file, from = process.cwd(), runsCode = true }) {
   }
 }
 
-/** The options behind the short forms of the specification. @param {Record<string, any>} given @param {string} file */
-function documented(given, file) {
+/**
+ * Has an error name the file as well.
+ *
+ * @template T
+ * @param {() => T} read
+ * @param {string} file
+ * @returns {T}
+ */
+function inFile(read, file) {
   try {
-    return fromDocumented(given)
+    return read()
   } catch (error) {
     ;/** @type {Error} */ (error).message += ` (in ${file})`
     throw error
@@ -181,7 +189,7 @@ async function load(file) {
   } catch (error) {
     const asModule = /\.ts$/.test(file) && isOfModule(error) ? await importedAsModule(url) : undefined
     if (asModule !== undefined) return asModule
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    if (/** @type {NodeJS.ErrnoException | null | undefined} */ (error)?.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw invalid(
         `${file}: Node ${process.version} cannot import TypeScript. Use Node 22.18 or newer, or a loader (NODE_OPTIONS='--import tsx'), or write the file as .mjs or .json`,
       )
@@ -232,13 +240,17 @@ function required(file) {
 
 /** @param {unknown} error */
 function isOfModule(error) {
-  const { code, name } = /** @type {NodeJS.ErrnoException} */ (error)
+  const { code, name } = /** @type {NodeJS.ErrnoException} */ (error ?? {})
   return code === 'ERR_REQUIRE_ESM' || code === 'ERR_REQUIRE_ASYNC_MODULE' || name === 'SyntaxError'
 }
 
 /** @param {string} file @param {unknown} error */
 function notLoaded(file, error) {
-  const { message, name } = /** @type {Error} */ (error)
+  // A module may throw anything.
+  if (!types.isNativeError(error) && !(error instanceof Error)) {
+    return invalid(`${file} could not be loaded: it throws ${error === null ? 'null' : typeof error}, and no error`)
+  }
+  const { message, name } = error
   const line = String(message)
     .trim()
     .replace(/\s*\n\s*/g, ' ')
@@ -263,7 +275,8 @@ async function functionsOf(file) {
  * @returns {Record<string, any>}
  */
 function plainObject(value, file) {
-  if (isObject(value)) return { ...value }
+  // Members of a class are options as well, as in `new SecretDelivery()`; a promise or a Map is refused, and not taken for empty.
+  if (isObject(value)) return inFile(() => plainOptions(value), file)
   const what =
     path.extname(file) === '.json'
       ? 'hold an object'

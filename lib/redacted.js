@@ -1,23 +1,40 @@
 'use strict'
 
 // Copies of what a service logs, in which every text went through a function: errors with their causes and stacks, plain
-// data, collections. What has nothing to replace is returned as it is.
+// data, collections, bytes. What has nothing to replace is returned as it is.
+
+const util = require('node:util')
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** What is nested deeper is not copied, and must not be shown. */
 const DEEPEST = 100
 const TOO_DEEP = '[not searched for secrets: nested too deeply]'
 const UNREADABLE = '[not searched for secrets: it cannot be read]'
+/** Shorter values are not looked for. */
+const LEAST = 8
+/** The members of an error that are shown. They are not enumerable, and may be getters of the engine's. */
+const OF_ERRORS = ['message', 'stack', 'cause', 'errors']
+/** The members of a function that say nothing of a service. */
+const OF_FUNCTIONS = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
 
 /** @typedef {Through & { hidden: (why: string) => string }} Noting */
 /** @typedef {{ text: (text: string) => string, bytes: (bytes: Uint8Array) => Uint8Array }} Through */
+/**
+ * @typedef {object} Shown What the copy is for. Default: for anything, so that all of it is looked at.
+ * @property {number} deepest What is nested deeper will not be shown, and stays.
+ * @property {number} most So many objects are looked at. The others stay.
+ * @property {boolean} isCustom Whether `util.inspect` calls the functions of the service that show an object: such an object stays.
+ */
 
 /**
  * @template T
  * @param {T} value
  * @param {Through} through
+ * @param {Shown} [shown] The copy is shown by `util.inspect`: no getters are called, and classes stay.
  * @returns {T}
  */
-function redacted(value, through) {
+function redacted(value, through, shown) {
   let isChanged = false
   /** @template P @param {P} part @param {P} shown @returns {P} */
   const noted = (part, shown) => {
@@ -29,88 +46,206 @@ function redacted(value, through) {
     bytes: (/** @type {Uint8Array} */ bytes) => noted(bytes, through.bytes(bytes)),
     hidden: (/** @type {string} */ why) => noted('', why),
   }
-  const copy = copied(value, noting, new Map(), 0)
+  const copy = new Copies(noting, shown).of(value, 0)
   // A circle is copied also where there is nothing to replace.
   return isChanged ? copy : value
 }
 
-/**
- * @param {any} value
- * @param {Noting} through
- * @param {Map<object, any>} seen What was begun, with its copy: circles stay circles.
- * @param {number} depth
- * @returns {any}
- */
-function copied(value, through, seen, depth) {
-  if (typeof value === 'string') return through.text(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (seen.has(value)) return seen.get(value)
-  if (depth > DEEPEST) return through.hidden(TOO_DEEP)
-  try {
-    return copiedObject(value, through, seen, depth + 1)
-  } catch {
-    return through.hidden(UNREADABLE)
-  }
-}
+class Copies {
+  #through
+  #shown
+  /** What was begun, with its copy: circles stay circles. @type {Map<object, any>} */
+  #seen = new Map()
 
-/** @param {any} value @param {Noting} through @param {Map<object, any>} seen @param {number} depth */
-function copiedObject(value, through, seen, depth) {
-  if (value instanceof Uint8Array) return through.bytes(value)
-  if (ArrayBuffer.isView(value) || value instanceof Date || value instanceof RegExp) return value
-  if (value instanceof URL || value instanceof URLSearchParams || value instanceof String) {
+  /** @param {Noting} through @param {Shown | undefined} shown */
+  constructor(through, shown) {
+    this.#through = through
+    this.#shown = shown
+  }
+
+  /** @param {any} value @param {number} depth @returns {any} */
+  of(value, depth) {
+    switch (typeof value) {
+      case 'string':
+        return this.#through.text(value)
+      case 'number':
+      case 'bigint':
+        return this.#asText(value)
+      case 'symbol':
+        return this.#symbol(value)
+      case 'object':
+      case 'function':
+        return value === null ? null : this.#kept(value, depth)
+      default:
+        return value
+    }
+  }
+
+  /** @param {any} value @param {number} depth */
+  #kept(value, depth) {
+    if (this.#seen.has(value)) return this.#seen.get(value)
+    const { deepest, most } = this.#shown ?? { deepest: Infinity, most: Infinity }
+    if (depth > deepest || this.#seen.size >= most) return value
+    if (depth > DEEPEST) return this.#through.hidden(TOO_DEEP)
+    try {
+      return typeof value === 'function' ? this.#function(value, depth + 1) : this.#object(value, depth + 1)
+    } catch {
+      return this.#through.hidden(UNREADABLE)
+    }
+  }
+
+  /** Where its text has nothing to replace, the value itself. @param {any} value */
+  #asText(value) {
     const text = String(value)
-    const shown = through.text(text)
+    if (text.length < LEAST) return value
+    const shown = this.#through.text(text)
     return shown === text ? value : shown
   }
-  /** @type {any} */
-  let copy
-  if (Array.isArray(value)) copy = []
-  else if (value instanceof Map) copy = new Map()
-  else if (value instanceof Set) copy = new Set()
-  else copy = Object.create(prototypeOf(value))
-  // Whether it is used is known at the end; a circle that leads here gets the copy in any case.
-  seen.set(value, copy)
-  const one = (/** @type {any} */ part) => copied(part, through, seen, depth)
-  let isSame = true
-  if (copy instanceof Map) {
-    for (const [key, part] of value) {
-      const [newKey, newPart] = [one(key), one(part)]
-      isSame &&= newKey === key && newPart === part
-      copy.set(newKey, newPart)
+
+  /** @param {symbol} symbol */
+  #symbol(symbol) {
+    const text = symbol.description ?? ''
+    const shown = this.#through.text(text)
+    return shown === text ? symbol : Symbol(shown)
+  }
+
+  /** A function with secrets among its members cannot be copied. @param {any} value @param {number} depth */
+  #function(value, depth) {
+    this.#seen.set(value, value)
+    const members = Reflect.ownKeys(value).filter((key) => !OF_FUNCTIONS.has(/** @type {string} */ (key)))
+    const name = this.#through.text(String(value.name))
+    const shown = members.map((key) => {
+      const own = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(value, key))
+      return [key, this.#key(key), own.value, this.of(own.value, depth)]
+    })
+    const isSame = shown.every(([key, newKey, part, newPart]) => key === newKey && Object.is(part, newPart))
+    if (isSame && name === value.name) return value
+    return this.#through.hidden(`[Function: ${name}] with ${secretsIn(util.inspect(shown, { maxStringLength: null }))}`)
+  }
+
+  /** @param {string | symbol} key */
+  #key(key) {
+    return typeof key === 'string' ? this.#through.text(key) : this.#symbol(key)
+  }
+
+  /** @param {any} value @param {number} depth */
+  #object(value, depth) {
+    // `util.inspect` shows what is behind a proxy, and calls none of its traps.
+    if (this.#shown !== undefined && util.types.isProxy(value)) return value
+    if (ArrayBuffer.isView(value) || util.types.isAnyArrayBuffer(value)) return this.#bytes(value)
+    if (util.types.isBoxedPrimitive(value)) {
+      const plain = value.valueOf()
+      const shown = this.of(plain, depth)
+      return shown === plain ? value : shown
     }
-  } else if (copy instanceof Set) {
-    for (const part of value) {
-      const newPart = one(part)
-      isSame &&= newPart === part
-      copy.add(newPart)
+    if (value instanceof URL || value instanceof URLSearchParams) return this.#asText(value)
+    if (this.#shown?.isCustom && typeof value[inspect] === 'function') return value
+    const isText = value instanceof Date || value instanceof RegExp
+    const text = isText ? this.#asText(value) : value
+    if (text !== value) return text
+    /** @type {any} */
+    let copy
+    if (Array.isArray(value)) copy = []
+    else if (value instanceof Map) copy = new Map()
+    else if (value instanceof Set) copy = new Set()
+    // `util.inspect` knows an error of another realm, such as Jest's, by its kind alone.
+    else if (isError(value)) copy = Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value))
+    else copy = Object.create(this.#prototypeOf(value))
+    // Whether it is used is known at the end; a circle that leads here gets the copy in any case.
+    this.#seen.set(value, copy)
+    if (!this.#filled(copy, value, depth)) {
+      const shown = this.#asJson(value, depth)
+      this.#seen.set(value, shown)
+      return shown
+    }
+    return isText ? Object.defineProperty(copy, 'value', { value: String(value), enumerable: true }) : copy
+  }
+
+  /** Whether the copy of the members differs from them. @param {any} copy @param {any} value @param {number} depth */
+  #filled(copy, value, depth) {
+    let isSame = true
+    /** @param {any} part */
+    const one = (part) => {
+      const shown = this.of(part, depth)
+      isSame &&= Object.is(shown, part)
+      return shown
+    }
+    if (copy instanceof Map) for (const [key, part] of Map.prototype.entries.call(value)) copy.set(one(key), one(part))
+    else if (copy instanceof Set) for (const part of Set.prototype.values.call(value)) copy.add(one(part))
+    for (const key of keysOf(value)) {
+      const own = Object.getOwnPropertyDescriptor(value, key)
+      if ((own === undefined && !(key in value)) || (Array.isArray(value) && key === 'length')) continue
+      const newKey = this.#key(key)
+      isSame &&= newKey === key
+      // Getters are called where whoever has the copy would call them.
+      if (this.#shown !== undefined && own?.get !== undefined && !isOfError(value, key)) {
+        Object.defineProperty(copy, newKey, { ...own, configurable: true })
+        continue
+      }
+      const { enumerable } = own ?? { enumerable: false }
+      const member = this.#member(value, key)
+      isSame &&= member.isRead
+      const shown = one(member.part)
+      Object.defineProperty(copy, newKey, { value: shown, enumerable, writable: true, configurable: true })
+    }
+    return !isSame
+  }
+
+  /** @param {any} value @param {string | symbol} key @returns {{ part: any, isRead: boolean }} */
+  #member(value, key) {
+    try {
+      return { part: value[key], isRead: true }
+    } catch {
+      return { part: this.#through.hidden(UNREADABLE), isRead: false }
     }
   }
-  for (const key of keysOf(value)) {
-    const own = Object.getOwnPropertyDescriptor(value, key)
-    if ((own === undefined && !(key in value)) || (Array.isArray(value) && key === 'length')) continue
-    const descriptor = own ?? { enumerable: false, value: value[key] }
-    // Getters are called: whoever shows the copy would call them.
-    const part = 'value' in descriptor ? descriptor.value : value[key]
-    const [newKey, newPart] = [typeof key === 'string' ? through.text(key) : key, one(part)]
-    isSame &&= newKey === key && newPart === part
-    const { enumerable } = descriptor
-    Object.defineProperty(copy, newKey, { value: newPart, enumerable, writable: true, configurable: true })
+
+  /** What `JSON.stringify` would write of an object that has no member with a secret. @param {any} value @param {number} depth */
+  #asJson(value, depth) {
+    if (this.#shown !== undefined || typeof value.toJSON !== 'function' || value instanceof Date) return value
+    const plain = value.toJSON('')
+    if (plain === value) return value
+    const shown = this.of(plain, depth)
+    return Object.is(shown, plain) ? value : shown
   }
-  if (!isSame) return copy
-  seen.set(value, value)
-  return value
+
+  /** @param {ArrayBufferView | ArrayBufferLike} value */
+  #bytes(value) {
+    const bytes = ArrayBuffer.isView(value)
+      ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+      : new Uint8Array(value)
+    const given = value instanceof Uint8Array ? value : bytes
+    const replaced = this.#through.bytes(given)
+    if (replaced === given) return value
+    if (this.#shown === undefined) return replaced
+    return `${bytes.length} bytes with ${secretsIn(Buffer.from(replaced).toString('latin1'))}`
+  }
+
+  /** The members of a class may need what a copy does not have. @param {any} value */
+  #prototypeOf(value) {
+    const prototype = Object.getPrototypeOf(value)
+    const isKept = this.#shown !== undefined || prototype === null
+    return isKept ? prototype : Object.prototype
+  }
 }
 
-/** What is shown of an error stands in members that are not enumerable. @param {any} value @returns {(string | symbol)[]} */
+/** The names in a text in which values were replaced. @param {string} text */
+function secretsIn(text) {
+  return [...new Set(text.match(/\[secret [^\]]+\]/g))].join(' ')
+}
+
+/** @param {unknown} value */
+const isError = (value) => util.types.isNativeError(value) || value instanceof Error
+
+/** @param {any} value @returns {(string | symbol)[]} */
 function keysOf(value) {
-  if (!(value instanceof Error)) return Reflect.ownKeys(value)
-  return [...new Set(['message', 'stack', 'cause', 'errors', ...Reflect.ownKeys(value)])]
+  if (!isError(value)) return Reflect.ownKeys(value)
+  return [...new Set([...OF_ERRORS, ...Reflect.ownKeys(value)])]
 }
 
-/** The members of a class may need what a copy does not have. @param {any} value */
-function prototypeOf(value) {
-  const prototype = Object.getPrototypeOf(value)
-  return value instanceof Error || prototype === null ? prototype : Object.prototype
+/** @param {any} value @param {string | symbol} key */
+function isOfError(value, key) {
+  return isError(value) && OF_ERRORS.includes(/** @type {string} */ (key))
 }
 
 module.exports = { redacted }

@@ -18,6 +18,8 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 const WRITERS = ['debug', 'error', 'info', 'log', 'trace', 'warn', 'group', 'groupCollapsed']
 /** Methods whose first argument is something else. */
 const OTHERS = ['assert', 'dir', 'dirxml', 'table']
+/** Objects of one call of `console` that are looked into. The text that is written is searched as a whole. */
+const MOST_SHOWN = 10_000
 
 /** See `index.d.ts` for the documentation of every member. */
 class Redactor {
@@ -97,23 +99,30 @@ class Redactor {
    * @returns {Method}
    */
   #written(name, method, target) {
-    if (name === 'dir' || name === 'dirxml' || name === 'table') {
-      return (...words) => method.apply(target, this.#isClean(words, words[1]) ? words : this.redact(words))
+    if (name === 'dir' || name === 'table') {
+      return (what, ...options) => {
+        const given = name === 'dir' ? { customInspect: false, ...options[0] } : { maxArrayLength: null }
+        const depth = given.depth === null ? Infinity : (given.depth ?? 2)
+        const copy = redacted(what, this.#through, { ...shownBy(depth), isCustom: given.customInspect !== false })
+        const shows = (/** @type {unknown} */ one) =>
+          util.inspect(one, { depth: 10, maxStringLength: null, ...given, colors: false })
+        const text = firstOf([copy, what], shows)
+        const shown = this.#text(text)
+        // What a copy does not reach is written as text: a promise, an iterator, an object that shows itself.
+        method.apply(target, shown === text ? [copy, ...options] : [shown])
+      }
     }
     const first = name === 'assert' ? 1 : 0
     return (...words) => {
       const rest = words.slice(first)
-      const text = util.format(...rest)
+      // Texts are searched in the line that comes of them. Objects before, since `util.inspect` breaks texts into lines, and shows
+      // bytes as columns of numbers.
+      const copies = rest.map((word) => (isObject(word) ? redacted(word, this.#through, shownBy()) : word))
+      const text = firstOf([copies, rest], (all) => util.format(...all))
       const shown = this.#text(text)
-      method.apply(target, shown === text ? words : [...words.slice(0, first), '%s', shown])
+      const isSame = shown === text && copies.every((copy, at) => copy === rest[at])
+      method.apply(target, isSame ? words : [...words.slice(0, first), '%s', shown])
     }
-  }
-
-  /** @param {unknown[]} words @param {any} options Of `console.dir`. */
-  #isClean(words, options) {
-    const depth = typeof options === 'object' && options !== null ? options.depth : undefined
-    const text = util.inspect(words, { depth: depth ?? 10, maxStringLength: null, maxArrayLength: null })
-    return this.#text(text) === text && redacted(words, this.#through) === words
   }
 
   /** @param {Uint8Array} bytes */
@@ -127,6 +136,31 @@ class Redactor {
   [inspect]() {
     return 'Redactor {}'
   }
+}
+
+/** @param {unknown} word */
+const isObject = (word) => (typeof word === 'object' && word !== null) || typeof word === 'function'
+
+/**
+ * What can be shown of a copy, else of what was copied: the members of a class may need what a copy does not have.
+ *
+ * @template T
+ * @param {[T, T]} ways
+ * @param {(one: T) => string} shows
+ */
+function firstOf([copy, original], shows) {
+  try {
+    return shows(copy)
+  } catch (error) {
+    if (copy === original) throw error
+    return shows(original)
+  }
+}
+
+/** What `util.inspect` shows, and one level more. @param {number} [depth] Default: that of `%o`, or a larger one that is set. */
+function shownBy(depth = 4) {
+  const { depth: set } = util.inspect.defaultOptions
+  return { deepest: Math.max(depth, set ?? Infinity) + 1, most: MOST_SHOWN, isCustom: true }
 }
 
 /**

@@ -1,15 +1,14 @@
 'use strict'
 
-// For the command line: searches files and bytes for the values of a delivery, which stay in Rust.
+// For the command line: searches files and other texts for the values of a delivery, which stay in Rust.
 
 /** @typedef {import('../native').WatchedValues} WatchedValues */
 /** @typedef {import('../native').ScannedFiles} ScannedFiles */
-/** @typedef {import('../native').FoundValue} FoundValue */
 /**
  * @typedef {object} Scanner
  * @property {(names: string[]) => Promise<WatchedValues>} watch
  * @property {(files: string[], folders: string[]) => Promise<ScannedFiles>} files
- * @property {(bytes: Buffer) => FoundValue[]} bytes
+ * @property {() => import('../native').NativeScan} texts Searches texts that arrive in pieces, one after the other.
  */
 
 /** Where a delivery keeps its scanner. */
@@ -24,7 +23,7 @@ function scannerOf(start, native) {
   return {
     watch: (names) => start((id) => native.watchValues(id, names)),
     files: (files, folders) => start((id) => native.scanFiles(id, files, folders)),
-    bytes: (bytes) => native.scanBytes(bytes),
+    texts: () => native.scanTexts(),
   }
 }
 

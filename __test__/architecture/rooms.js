@@ -75,7 +75,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
-  'crates/leaks/src': ['forms', 'finder', 'redacting', 'ledger', 'scanning'],
+  'crates/leaks/src': ['encodings', 'forms', 'finder', 'redacting', 'parts', 'ledger', 'wide', 'scanning'],
   'crates/core/src': [
     'log',
     'timer',

@@ -218,7 +218,7 @@ onLinux.each(['a value', 'a value that is not ASCII', 'a value that replaces ano
     const whole = kind === 'a value that is not ASCII' ? `${value}-ü-漢` : value
     const utf16 = pieces.map((piece) => Buffer.from(piece.toString(), 'utf16le').subarray(0, PIECE))
     const aws = await awsWith({ A_B_production: whole })
-    const service = start({ environment: 'production', aws: aws.options }, { TEST_READS: '20000' })
+    const service = start({ environment: 'production', aws: aws.options }, { TEST_READS: '1000000' })
     expect(await service.do('readOften', 'A_B')).toBe(true)
     await service.do('collect')
     expect(search(service.pid, [...pieces, ...utf16])).not.toEqual([])
@@ -233,4 +233,19 @@ onLinux.each(['a value', 'a value that is not ASCII', 'a value that replaces ano
     }
     await collected(service, [...pieces, ...utf16])
   },
+  // Without optimisation, on a machine that is busy.
+  120_000,
+)
+
+onLinux(
+  'a value that a worker has when it is ended is gone with it',
+  async () => {
+    const { value, pieces } = secret()
+    const aws = await awsWith({ A_B_production: value })
+    const service = start({ environment: 'production', aws: aws.options }, { TEST_READS: '10000' })
+    expect(await service.do('readInWorker', 'A_B')).toBe(1)
+    await service.do('close')
+    await collected(service, pieces)
+  },
+  60_000,
 )

@@ -53,6 +53,31 @@ test.each([
   await delivery.close()
 })
 
+test.each([
+  ['throws a text', "throw 'x'", /throws string, and no error/],
+  ['throws null', 'throw null', /could not be loaded/],
+  ['exports a Map', 'module.exports = new Map()', /got a Map: pass a plain object/],
+  ['exports a function', 'module.exports = () => ({})', /must export an object/],
+  ['exports an object without members of its own', 'module.exports = new (class Config {})()', /an instance of Config/],
+  [
+    'has a getter that fails',
+    "module.exports = { get tools() { throw new Error('x') } }",
+    /options\.tools could not be read/,
+  ],
+])('a file that %s is refused, and not taken for an empty one', async (_, text, message) => {
+  const directory = within({ 'tcs-secrets.config.cjs': text })
+  const error = await SecretDelivery.open(production()).catch((error) => error)
+  expect(error).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) })
+  expect(error.message).toContain(path.basename(directory))
+})
+
+test('members that a file has from its class are options', async () => {
+  const text =
+    'class Base { get secrets() { return { A: { required: true } } } }\nmodule.exports = new (class extends Base {})()'
+  within({ 'tcs-secrets.config.cjs': text })
+  await expect(SecretDelivery.open(production())).rejects.toMatchObject({ code: 'SECRET_MISSING' })
+})
+
 test('names every required secret that no source has, and where it was looked for', async () => {
   await aws.put({ T_B_production: 'v' })
   within({})

@@ -16,14 +16,18 @@ module.exports = (program, handle) => {
   define(program, 'scan', {
     summary: "look for values of secrets in files, in git's index and in its history",
     description:
-      "Reads the declared secrets and those of the env file, and looks for their values as they are, JSON-escaped, URL-encoded and in base64. In a git checkout the files are searched that git does not ignore, elsewhere all files; links are not followed. Prints the secret's name, the place and the form; never a value. Values with fewer than 8 characters and common words are left out, and counted.",
+      "Reads the declared secrets and those of the env file, and looks for their values as they are, as JSON, URLs, HTML and shells write them, in base64 and in hexadecimal. In a git checkout the files are searched that git does not ignore, submodules included, and what it ignores where that is named; elsewhere all files. Links are not followed. Prints the secret's name, the place and the form; never a value. Values with fewer than 8 characters and common words are left out, and counted.",
     examples: [
       'scan',
       'scan --staged',
       'scan --history --env staging --env production',
       'scan dist .next --sarif > secrets.sarif',
     ],
-    exits: { 0: 'no value was found', 1: 'values were found', 4: 'a secret could not be read, or a file' },
+    exits: {
+      0: 'no value was found',
+      1: 'values were found',
+      4: 'a secret could not be read, or a file, or the repository',
+    },
   })
     .argument('[path...]', 'files and folders (default: the working directory)')
     .option('--staged', "what the next commit has, as git's index has it")

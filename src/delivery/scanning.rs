@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use delivery_core::source::runtime::Variables;
 use leaks::scanning::{Scan, Scanned, files_below, scan_files};
-use napi::bindgen_prelude::{BufferSlice, Result};
+use napi::bindgen_prelude::BufferSlice;
 use napi::tokio::task::spawn_blocking;
 use napi_derive::napi;
 use secret::error::{ErrorCode, SecretError};
@@ -49,13 +49,30 @@ impl NativeDelivery {
         });
     }
 
-    /// Searches bytes that are not in a file. On JavaScript's thread: for the command line.
+    /// Begins to search texts that are not in files. On JavaScript's thread: for the command line.
     #[napi(catch_unwind)]
-    pub fn scan_bytes(&self, bytes: BufferSlice<'_>) -> Result<Vec<FoundValue>> {
-        let (finder, mut places) = (self.delivery.ledger().finder(), Vec::new());
-        Scan::new(&finder)
-            .read(&mut &bytes[..], &mut places)
-            .map_err(|error| napi::Error::from_reason(error.kind().to_string()))?;
-        Ok(places.into_iter().map(|place| FoundValue::of(None, &place)).collect())
+    pub fn scan_texts(&self) -> NativeScan {
+        NativeScan { scan: Scan::new(self.delivery.ledger().finder()) }
+    }
+}
+
+/// Searches texts that arrive in pieces, one after the other.
+#[napi]
+pub struct NativeScan {
+    scan: Scan,
+}
+
+#[napi]
+impl NativeScan {
+    /// The next piece of the text.
+    #[napi(catch_unwind)]
+    pub fn push(&mut self, piece: BufferSlice<'_>) {
+        self.scan.push(&piece);
+    }
+
+    /// What the text has. The next piece begins another text.
+    #[napi(catch_unwind)]
+    pub fn end(&mut self) -> Vec<FoundValue> {
+        self.scan.end().iter().map(|place| FoundValue::of(None, place)).collect()
     }
 }

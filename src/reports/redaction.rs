@@ -96,6 +96,8 @@ pub struct ScannedFiles {
     pub files: i64,
     pub bytes: i64,
     pub unread: Vec<UnreadFile>,
+    /// Paths that were given as those of files, and are folders.
+    pub folders: Vec<String>,
 }
 
 /// What could not be read.
@@ -115,6 +117,7 @@ impl From<Scanned> for ScannedFiles {
             files: count(scanned.files),
             bytes: count(scanned.bytes),
             unread: unread.collect(),
+            folders: scanned.folders.into_iter().map(path).collect(),
         }
     }
 }

@@ -27,6 +27,8 @@ struct Pattern {
     start: usize,
     length: usize,
     secret: u32,
+    /// Other secrets that are written alike.
+    others: Vec<u32>,
     form: Form,
     /// The longest other text with which this one begins.
     parent: Option<u32>,
@@ -48,6 +50,9 @@ pub struct Match {
     /// Whether a piece of a longer text was found.
     pub(crate) is_piece: bool,
 }
+
+/// Whether the values of a secret are left where they are.
+pub type Skips<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A set of texts to look for. Their bytes are overwritten when it is dropped.
 #[derive(Default)]
@@ -128,14 +133,21 @@ impl Finder {
                     if piece.len() >= HEAD {
                         let (start, length, is_piece) = (bytes.len(), piece.len(), count > 1);
                         bytes.extend_from_slice(piece);
-                        patterns.push(Pattern { start, length, secret, form: *form, parent: None, is_piece });
+                        let (parent, others) = (None, Vec::new());
+                        patterns.push(Pattern { start, length, secret, others, form: *form, parent, is_piece });
                     }
                 }
             }
         }
         let text = |pattern: &Pattern| &bytes[pattern.start..pattern.start + pattern.length];
         patterns.sort_by(|a, b| text(a).cmp(text(b)));
-        patterns.dedup_by(|next, kept| text(next) == text(kept));
+        patterns.dedup_by(|next, kept| {
+            let is_equal = text(next) == text(kept);
+            if is_equal && next.secret != kept.secret && !kept.others.contains(&next.secret) {
+                kept.others.push(next.secret);
+            }
+            is_equal
+        });
         let mut open: Vec<u32> = Vec::new();
         for at in 0..patterns.len() {
             while let Some(&last) = open.last()
@@ -183,20 +195,31 @@ impl Finder {
     /// The occurrences in `text`, in their order. Where occurrences of different texts overlap they are one, of the first;
     /// of those that begin at one place the longest counts.
     pub fn find<'a>(&'a self, text: &'a [u8]) -> Matches<'a> {
-        Matches { finder: self, text, at: 0, next: None }
+        self.find_except(text, &|_| false)
+    }
+
+    /// The same without the values of the secrets that `skips` names. A value that another secret has as well is found.
+    pub fn find_except<'a>(&'a self, text: &'a [u8], skips: Skips<'a>) -> Matches<'a> {
+        Matches { finder: self, text, skips, at: 0 }
+    }
+
+    /// Whose value a text is.
+    fn owner(&self, pattern: &Pattern, skips: Skips<'_>) -> Option<u32> {
+        let mut secrets = std::iter::once(&pattern.secret).chain(&pattern.others);
+        secrets.find(|secret| !skips(self.secret(**secret))).copied()
     }
 
     /// The first occurrence that begins at `from` or later.
-    fn next(&self, text: &[u8], from: usize) -> Option<Match> {
+    fn next(&self, text: &[u8], from: usize, skips: Skips<'_>) -> Option<Match> {
         if self.patterns.is_empty() {
             return None;
         }
         let mut at = from + self.step - 1;
         while let Some(hash) = gram_at(text, at) {
             if self.grams.has(hash)
-                && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start))
+                && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start, skips))
             {
-                return Some(self.joined(text, found));
+                return Some(self.joined(text, found, skips));
             }
             at += self.step;
         }
@@ -205,35 +228,34 @@ impl Finder {
 
     /// The longest occurrence that begins at `start`.
     #[inline]
-    fn at(&self, text: &[u8], start: usize) -> Option<Match> {
+    fn at(&self, text: &[u8], start: usize, skips: Skips<'_>) -> Option<Match> {
         if !self.heads.has(head_at(text, start)?) {
             return None;
         }
-        self.compare(text, start)
+        self.compare(text, start, skips)
     }
 
-    fn compare(&self, text: &[u8], start: usize) -> Option<Match> {
+    fn compare(&self, text: &[u8], start: usize, skips: Skips<'_>) -> Option<Match> {
         let rest = &text[start..text.len().min(start + self.longest)];
         let after = self.patterns.partition_point(|pattern| self.text(pattern) <= rest);
-        let matched = |pattern: &Pattern, length: usize| Match {
-            start,
-            end: start + length,
-            secret: pattern.secret,
-            form: pattern.form,
-            is_piece: pattern.is_piece,
+        let matched = |pattern: &Pattern, length: usize| {
+            let secret = self.owner(pattern, skips)?;
+            Some(Match { start, end: start + length, secret, form: pattern.form, is_piece: pattern.is_piece })
         };
         // The sorted neighbours are those that share most with it.
         let openings = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|at| {
             let pattern = self.patterns.get(at)?;
             let length = shared(self.text(pattern), rest);
-            (length >= OPENING).then(|| matched(pattern, length))
+            (length >= OPENING).then(|| matched(pattern, length)).flatten()
         });
         let opening = openings.max_by_key(|found| found.end);
         let mut at = after.checked_sub(1);
         let whole = loop {
             let Some(pattern) = at.and_then(|at| self.patterns.get(at)) else { break None };
-            if rest.starts_with(self.text(pattern)) {
-                break Some(matched(pattern, pattern.length));
+            if rest.starts_with(self.text(pattern))
+                && let Some(found) = matched(pattern, pattern.length)
+            {
+                break Some(found);
             }
             at = pattern.parent.map(|parent| parent as usize);
         };
@@ -244,10 +266,10 @@ impl Finder {
     }
 
     /// `found` and what overlaps it, and the pieces of the same value that follow.
-    fn joined(&self, text: &[u8], mut found: Match) -> Match {
+    fn joined(&self, text: &[u8], mut found: Match, skips: Skips<'_>) -> Match {
         let mut at = found.start + 1;
         while at < found.end {
-            if let Some(other) = self.at(text, at)
+            if let Some(other) = self.at(text, at, skips)
                 && other.end > found.end
             {
                 found.end = other.end;
@@ -256,7 +278,7 @@ impl Finder {
             at += 1;
             if at == found.end
                 && found.is_piece
-                && let Some(next) = self.at(text, at).filter(|next| next.is_piece && next.secret == found.secret)
+                && let Some(next) = self.at(text, at, skips).filter(|next| next.is_piece && next.secret == found.secret)
             {
                 found.end = next.end;
                 at += 1;
@@ -277,17 +299,18 @@ impl Finder {
         if head_at(text, start).is_some_and(|hash| !self.heads.has(hash)) {
             return false;
         }
-        self.beginning(&text[start..]).is_some()
+        self.beginnings(&text[start..]).next().is_some()
     }
 
-    fn beginning(&self, rest: &[u8]) -> Option<&Pattern> {
+    /// The texts that begin with `rest`.
+    fn beginnings(&self, rest: &[u8]) -> impl Iterator<Item = &Pattern> {
         let at = self.patterns.partition_point(|pattern| self.text(pattern).cmp(rest) != Ordering::Greater);
-        self.patterns.get(at).filter(|pattern| self.text(pattern).starts_with(rest))
+        self.patterns.iter().skip(at).take_while(move |pattern| self.text(pattern).starts_with(rest))
     }
 
-    /// The secret with whose beginning, of at least eight bytes, `rest` is all that came.
-    pub fn cut(&self, rest: &[u8]) -> Option<u32> {
-        (rest.len() >= HEAD).then(|| self.beginning(rest)).flatten().map(|pattern| pattern.secret)
+    /// The secret with whose beginning, of at least eight bytes, `rest` is all that came; none that `skips` names.
+    pub fn cut(&self, rest: &[u8], skips: Skips<'_>) -> Option<u32> {
+        (rest.len() >= HEAD).then(|| self.beginnings(rest).find_map(|pattern| self.owner(pattern, skips))).flatten()
     }
 }
 
@@ -295,15 +318,15 @@ impl Finder {
 pub struct Matches<'a> {
     finder: &'a Finder,
     text: &'a [u8],
+    skips: Skips<'a>,
     at: usize,
-    next: Option<Match>,
 }
 
 impl Iterator for Matches<'_> {
     type Item = Match;
 
     fn next(&mut self) -> Option<Match> {
-        let found = self.next.take().or_else(|| self.finder.next(self.text, self.at))?;
+        let found = self.finder.next(self.text, self.at, self.skips)?;
         self.at = found.end;
         Some(found)
     }
@@ -353,6 +376,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_hides_no_value_that_is_looked_for() {
+        let finder = finder(&[
+            ("HOST", "db.internal.example"),
+            ("EQUAL", "db.internal.example"),
+            ("NEXT", "example-and-more"),
+            ("LONG", "db.internal.example:5432"),
+        ]);
+        let shown = |names: &[&str], text: &'static str| {
+            let skips = |name: &str| names.contains(&name);
+            let found = finder.find_except(text.as_bytes(), &skips);
+            found.map(|at| (finder.secret(at.secret).to_string(), &text[at.start..at.end])).collect::<Vec<_>>()
+        };
+        let one = |name: &str, text: &'static str| vec![(name.to_owned(), text)];
+        assert_eq!(shown(&["HOST"], "db.internal.example"), one("EQUAL", "db.internal.example"));
+        assert_eq!(shown(&["HOST", "EQUAL"], "db.internal.example-and-more"), one("NEXT", "example-and-more"));
+        assert_eq!(shown(&["LONG"], "db.internal.example:5432"), one("HOST", "db.internal.example"));
+        assert_eq!(shown(&["HOST", "EQUAL", "LONG"], "db.internal.example:5432"), []);
+    }
+
+    #[test]
     fn a_long_value_is_one_occurrence_also_where_its_ends_are_cut_off() {
         let mut random = fastrand::Rng::with_seed(1);
         let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(65_536).collect();
@@ -369,8 +412,8 @@ mod tests {
         for (text, pending) in [("xyz", 3), ("xyzabc", 3), ("xyzabcdefghijk", 3), ("abcdefghijkl", 12), ("xa b", 4)] {
             assert_eq!(finder.pending(text.as_bytes()), pending, "{text}");
         }
-        assert_eq!(finder.cut(b"abcdefgh"), Some(0));
-        assert_eq!(finder.cut(b"abcdefg"), None);
+        assert_eq!(finder.cut(b"abcdefgh", &|_| false), Some(0));
+        assert_eq!(finder.cut(b"abcdefg", &|_| false), None);
     }
 
     /// Against a search for each form by itself.

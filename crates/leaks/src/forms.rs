@@ -1,26 +1,42 @@
 //! The ways in which a value is written where it leaks, and the values that are too ordinary to look for.
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use std::collections::HashSet;
+
 use secret::value::SecretValue;
 use zeroize::Zeroizing;
+
+use crate::encodings::{
+    COMPONENT, FOR_ATTRIBUTES, FOR_HTML, FOR_SCRIPTS, FORM, LOWER, NONE, NOT_ASCII, NOT_PLAIN, PATH, QUERY, SEGMENT,
+    STRICT, Stays, UPPER, USER_INFO, WHOLE, WITH_SLASH, base64_at, decimal, decoded, doubled, hexadecimal, html,
+    inspected, json, percent, shell,
+};
 
 /// Values with fewer characters are not looked for: they stand in too much text that is no leak.
 pub const LEAST_CHARACTERS: usize = 8;
 /// Lines of a value with several lines are looked for by themselves from this length on.
 const LEAST_LINE: usize = 16;
+/// Longer values are looked for in the usual ways only: each way costs memory of their length.
+const LONG: usize = 2048;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// As it is.
     Plain,
-    /// As part of a JSON string, once or twice escaped.
+    /// As part of a JSON string, escaped up to three times.
     Json,
-    /// Percent-encoded, in one of the sets of characters in use.
+    /// Percent-encoded once or twice, in one of the sets of characters in use.
     Url,
+    /// In HTML or XML.
+    Html,
+    /// In the quotes of a shell, of SQL or CSV, or as `util.inspect` and Python show a text.
+    Quoted,
     /// As part of base64 text, standard or URL-safe, at any of the three alignments.
     Base64,
+    /// In hexadecimal.
+    Hex,
+    /// As the numbers of its bytes.
+    Bytes,
     /// One line of a value with several lines.
     Line,
 }
@@ -32,7 +48,11 @@ impl Form {
             Self::Plain => "plain",
             Self::Json => "json",
             Self::Url => "url",
+            Self::Html => "html",
+            Self::Quoted => "quoted",
             Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Bytes => "bytes",
             Self::Line => "line",
         }
     }
@@ -143,6 +163,18 @@ pub(crate) fn written(value: &SecretValue) -> Vec<Written> {
     let plain = value.expose();
     let mut all = Vec::new();
     add_all(&mut all, plain);
+    if value.is_binary()
+        && let Some(bytes) = decoded(plain)
+    {
+        // Services have the bytes (`getToolSecretBytes`), or the text that they are.
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if left_out(text).is_none() => add_all(&mut all, text),
+            _ => {
+                add(&mut all, Form::Plain, bytes.to_vec());
+                add_bytes(&mut all, &bytes);
+            }
+        }
+    }
     // Files and variables end in a line end that the leak does not have.
     let trimmed = plain.trim();
     if trimmed.len() < plain.len() && left_out(trimmed).is_none() {
@@ -151,38 +183,99 @@ pub(crate) fn written(value: &SecretValue) -> Vec<Written> {
     for line in lines(plain) {
         add(&mut all, Form::Line, line.as_bytes().to_vec());
     }
-    let mut once: Vec<Written> = Vec::with_capacity(all.len());
-    for written in all {
-        if written.bytes.len() >= LEAST_CHARACTERS && once.iter().all(|known| known.bytes != written.bytes) {
-            once.push(written);
-        }
-    }
-    once
+    let mut seen = HashSet::new();
+    let is_kept: Vec<bool> =
+        all.iter().map(|written| written.bytes.len() >= LEAST_CHARACTERS && seen.insert(&*written.bytes)).collect();
+    let mut is_kept = is_kept.into_iter();
+    all.retain(|_| is_kept.next().unwrap_or(false));
+    all
 }
 
 fn add(all: &mut Vec<Written>, form: Form, bytes: Vec<u8>) {
     all.push(Written { form, bytes: Zeroizing::new(bytes) });
 }
 
+/// In every way in which texts are written. Long texts, which are mostly JSON or keys of several lines, in the usual ones.
 fn add_all(all: &mut Vec<Written>, plain: &str) {
     add(all, Form::Plain, plain.as_bytes().to_vec());
-    for ascii in [false, true] {
-        let once = json(plain, ascii);
-        add(all, Form::Json, json(&once, ascii).as_bytes().to_vec());
+    for escaped in [NONE, NOT_ASCII] {
+        let once = json(plain, escaped, LOWER);
+        let twice = json(&once, escaped, LOWER);
+        add(all, Form::Json, twice.as_bytes().to_vec());
         add(all, Form::Json, once.replace('/', "\\/").into_bytes());
         add(all, Form::Json, once.as_bytes().to_vec());
     }
-    for set in [COMPONENT, STRICT, USER_INFO, QUERY] {
-        for hex in [UPPER, LOWER] {
-            let encoded = percent(plain, set, hex);
-            add(all, Form::Url, encoded.replace("%20", "+").into_bytes());
-            add(all, Form::Url, encoded.into_bytes());
+    for set in [COMPONENT, STRICT, FORM, USER_INFO, QUERY] {
+        add_percent(all, plain, set);
+    }
+    for quote in [false, true] {
+        add(all, Form::Quoted, inspected(plain, quote, UPPER).as_bytes().to_vec());
+    }
+    if plain.len() <= LONG {
+        add_rare(all, plain);
+    }
+    add_bytes(all, plain.as_bytes());
+}
+
+fn add_percent(all: &mut Vec<Written>, plain: &str, set: Stays) {
+    for hex in [UPPER, LOWER] {
+        let encoded = percent(plain, set, hex);
+        add(all, Form::Url, encoded.replace("%20", "+").into_bytes());
+        add(all, Form::Url, encoded.into_bytes());
+    }
+}
+
+fn add_rare(all: &mut Vec<Written>, plain: &str) {
+    for hex in [UPPER, LOWER] {
+        for escaped in [NOT_ASCII, FOR_HTML, FOR_ATTRIBUTES, FOR_SCRIPTS, NOT_PLAIN] {
+            let once = json(plain, escaped, hex);
+            add(all, Form::Json, json(&once, escaped, hex).as_bytes().to_vec());
+            add(all, Form::Json, json(&once, NONE, hex).as_bytes().to_vec());
+            add(all, Form::Json, once.as_bytes().to_vec());
         }
     }
+    let twice = json(&json(plain, NONE, LOWER), NONE, LOWER);
+    add(all, Form::Json, json(&twice, NONE, LOWER).as_bytes().to_vec());
+    for set in [PATH, WHOLE, SEGMENT, WITH_SLASH] {
+        add_percent(all, plain, set);
+    }
+    for set in [COMPONENT, STRICT, FORM] {
+        for hex in [UPPER, LOWER] {
+            let once = percent(plain, set, hex);
+            add(all, Form::Url, percent(&once, set, hex).into_bytes());
+            add(all, Form::Url, percent(&once.replace("%20", "+"), set, hex).into_bytes());
+        }
+    }
+    html(plain).for_each(|text| add(all, Form::Html, text.as_bytes().to_vec()));
+    shell(plain).iter().for_each(|text| add(all, Form::Quoted, text.as_bytes().to_vec()));
+    for quote in [false, true] {
+        add(all, Form::Quoted, inspected(plain, quote, LOWER).as_bytes().to_vec());
+    }
+    for quote in ['\'', '"'] {
+        add(all, Form::Quoted, doubled(plain, quote).as_bytes().to_vec());
+    }
+}
+
+/// In the ways in which bytes are written.
+fn add_bytes(all: &mut Vec<Written>, bytes: &[u8]) {
     for offset in 0..3 {
         for url_safe in [false, true] {
-            add(all, Form::Base64, base64_at(plain.as_bytes(), offset, url_safe));
+            add(all, Form::Base64, base64_at(bytes, offset, url_safe));
         }
+    }
+    let whole = Zeroizing::new(base64_at(bytes, 0, false));
+    for length in [64, 76] {
+        // Lines, as `openssl` and `base64` break them.
+        whole.chunks(length).filter(|line| line.len() >= LEAST_LINE && line.len() < whole.len()).for_each(|line| {
+            add(all, Form::Base64, line.to_vec());
+        });
+    }
+    add(all, Form::Hex, hexadecimal(bytes, LOWER, "").into_bytes());
+    if bytes.len() <= LONG {
+        add(all, Form::Hex, hexadecimal(bytes, UPPER, "").into_bytes());
+        add(all, Form::Hex, hexadecimal(bytes, LOWER, " ").into_bytes());
+        add(all, Form::Bytes, decimal(bytes, false).into_bytes());
+        add(all, Form::Bytes, decimal(bytes, true).into_bytes());
     }
 }
 
@@ -194,74 +287,11 @@ fn lines(plain: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// As `JSON.stringify` writes it, without the quotes; `ascii`: as encoders do that write ASCII only.
-fn json(plain: &str, ascii: bool) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(2 * plain.len() + 16));
-    for character in plain.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            character if character < ' ' || (ascii && !character.is_ascii()) => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    text.push_str("\\u");
-                    for shift in [12, 8, 4, 0] {
-                        text.push(char::from(LOWER[usize::from(*unit >> shift) & 15]));
-                    }
-                }
-            }
-            character => text.push(character),
-        }
-    }
-    text
-}
-
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
-const LOWER: &[u8; 16] = b"0123456789abcdef";
-
-/// Whether a character stays as it is.
-type Set = fn(u8) -> bool;
-/// `encodeURIComponent`.
-const COMPONENT: Set = |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte);
-/// RFC 3986's unreserved characters.
-const STRICT: Set = |byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-/// The user name and password of a WHATWG URL.
-const USER_INFO: Set = |byte| byte.is_ascii_graphic() && !b"\"#<>?`{}/:;=@[\\]^|".contains(&byte);
-/// The query of a WHATWG URL, as it is written into its text.
-const QUERY: Set = |byte| byte.is_ascii_graphic() && !b"\"#<>'".contains(&byte);
-
-fn percent(plain: &str, stays: Set, hex: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(3 * plain.len());
-    for byte in plain.bytes() {
-        if stays(byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            text.push(char::from(hex[usize::from(byte >> 4)]));
-            text.push(char::from(hex[usize::from(byte & 15)]));
-        }
-    }
-    text
-}
-
-/// The characters of base64 text that depend on `plain` alone, when `offset` bytes stand before it in its group of three.
-fn base64_at(plain: &[u8], offset: usize, url_safe: bool) -> Vec<u8> {
-    let mut padded = Zeroizing::new(vec![0; offset]);
-    padded.extend_from_slice(plain);
-    let engine = if url_safe { &URL_SAFE_NO_PAD } else { &STANDARD_NO_PAD };
-    let encoded = Zeroizing::new(engine.encode(&*padded));
-    // Whole groups of 6 bits that lie within the bytes of `plain`.
-    let (from, to) = ((8 * offset).div_ceil(6), 8 * padded.len() / 6);
-    encoded.as_bytes().get(from..to).unwrap_or_default().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
 
     fn texts(value: &str) -> Vec<(Form, String)> {
         let value = SecretValue::copied(value);

@@ -12,6 +12,7 @@ use secret::value::SecretValue;
 
 use crate::finder::Finder;
 use crate::forms::{LeftOut, Written, left_out, written};
+use crate::parts::parts;
 
 /// How long a value is looked for after it was replaced.
 pub const KEPT: Duration = Duration::from_hours(1);
@@ -20,10 +21,6 @@ const QUIET: Duration = Duration::from_mins(5);
 /// Most values that are looked for, of one name and of all.
 const MOST_OF_ONE: usize = 100;
 const MOST: usize = 100_000;
-/// Parts of keys of JSON objects whose fields are secrets by themselves.
-const SECRET_KEYS: [&str; 10] =
-    ["pass", "pwd", "secret", "token", "key", "credential", "private", "auth", "signature", "connection"];
-
 /// A value that is looked for, or left out.
 struct Known {
     value: SecretValue,
@@ -270,24 +267,6 @@ fn forms(value: &SecretValue) -> Result<Vec<Written>, LeftOut> {
     why.map_or_else(|| Ok(written(value)), Err)
 }
 
-/// The fields of a JSON secret whose keys say that they are secrets: services take them out and log them by themselves.
-fn parts(name: &str, value: &SecretValue) -> Vec<(String, SecretValue)> {
-    let Ok(keys) = value.keys() else { return Vec::new() };
-    let is_secret = |key: &String| {
-        let key = key.to_ascii_lowercase();
-        SECRET_KEYS.iter().any(|part| key.contains(part))
-    };
-    let is_plain = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    keys.into_iter()
-        .filter(is_secret)
-        .filter_map(|key| {
-            let field = value.field(&key).ok()??;
-            let shown = if is_plain(&key) && key.len() <= 64 { format!("{name}#{key}") } else { name.to_owned() };
-            Some((shown, field))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,6 +335,22 @@ mod tests {
         assert_eq!(
             shown(&ledger, "postgres://service_user:correct-horse@db.example.com"),
             "postgres://service_user:[secret DB#password]@db.example.com"
+        );
+    }
+
+    #[test]
+    fn parts_do_not_end_each_other_or_the_whole() {
+        let ledger = active();
+        ledger.note(
+            "DB",
+            &value(r#"{"pass word":"first-value","pass\tword":"second-value","db":{"password":"inner-value"}}"#),
+        );
+        ledger.clock.advance(Duration::from_hours(2));
+        ledger.expire();
+        assert_eq!(ledger.watching().values, 4);
+        assert_eq!(
+            shown(&ledger, "first-value second-value inner-value"),
+            "[secret DB#pass_word] [secret DB#pass_word~2] [secret DB#db.password]"
         );
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::finder::{Finder, Match};
+use crate::finder::{Finder, Match, Skips};
 
 /// Text without values, and whose values it had.
 pub struct Redacted {
@@ -28,8 +28,8 @@ impl Redacted {
 }
 
 /// `text` with each value replaced by `[secret NAME]`; `None` when it has none. `skips` names secrets that stay.
-pub fn redact(finder: &Finder, text: &[u8], skips: &dyn Fn(&str) -> bool) -> Option<Redacted> {
-    let mut found = finder.find(text).filter(|found| !skips(finder.secret(found.secret))).peekable();
+pub fn redact(finder: &Finder, text: &[u8], skips: Skips<'_>) -> Option<Redacted> {
+    let mut found = finder.find_except(text, skips).peekable();
     found.peek()?;
     let (redacted, done) = replaced(finder, text, found);
     let mut redacted = redacted;
@@ -56,11 +56,11 @@ pub struct Stream {
 
 impl Stream {
     /// What can be passed on once `piece` has come.
-    pub fn push(&mut self, finder: &Finder, piece: &[u8], skips: &dyn Fn(&str) -> bool) -> Redacted {
+    pub fn push(&mut self, finder: &Finder, piece: &[u8], skips: Skips<'_>) -> Redacted {
         let text = self.with(piece);
         let mut pending = finder.pending(&text);
         let mut found = Vec::new();
-        for one in finder.find(&text) {
+        for one in finder.find_except(&text, skips) {
             if one.start >= pending {
                 break;
             }
@@ -73,14 +73,10 @@ impl Stream {
                 }
                 // Value upon value: only the end of them is held back.
                 pending = sure;
-                if !skips(finder.secret(one.secret)) {
-                    found.push(Match { end: sure, ..one });
-                }
+                found.push(Match { end: sure, ..one });
                 break;
             }
-            if !skips(finder.secret(one.secret)) {
-                found.push(one);
-            }
+            found.push(one);
         }
         let (mut redacted, done) = replaced(finder, &text[..pending], found.into_iter());
         redacted.text.extend_from_slice(&text[done..pending]);
@@ -89,13 +85,13 @@ impl Stream {
     }
 
     /// What was held back, once nothing comes any more. A value whose beginning of eight bytes or more came is replaced.
-    pub fn end(&mut self, finder: &Finder, skips: &dyn Fn(&str) -> bool) -> Redacted {
+    pub fn end(&mut self, finder: &Finder, skips: Skips<'_>) -> Redacted {
         let text = self.with(&[]);
-        let found = finder.find(&text).filter(|found| !skips(finder.secret(found.secret)));
+        let found = finder.find_except(&text, skips);
         let (mut redacted, done) = replaced(finder, &text, found);
         let rest = &text[done..];
-        let cut = (0..rest.len()).find_map(|at| Some((at, finder.cut(&rest[at..])?)));
-        match cut.filter(|(_, secret)| !skips(finder.secret(*secret))) {
+        let cut = (0..rest.len()).find_map(|at| Some((at, finder.cut(&rest[at..], skips)?)));
+        match cut {
             Some((at, secret)) => {
                 redacted.text.extend_from_slice(&rest[..at]);
                 redacted.replace(finder.secret(secret));

@@ -9,10 +9,11 @@ use std::thread;
 
 use parking_lot::Mutex;
 use walkdir::WalkDir;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::finder::Finder;
+use crate::finder::{Finder, Match};
 use crate::forms::Form;
+use crate::wide::{Decoder, runs};
 
 /// What is read at once.
 const PIECE: usize = 1 << 18;
@@ -43,6 +44,8 @@ pub struct Scanned {
     pub bytes: u64,
     /// What could not be read, and why.
     pub unread: Vec<(PathBuf, String)>,
+    /// Folders among what should have been files, such as the checkouts of submodules.
+    pub folders: Vec<PathBuf>,
 }
 
 /// The files below `folder`, in no order; links are not followed. `.git` is not looked into.
@@ -66,19 +69,23 @@ fn io_problem(error: &io::Error) -> String {
     error.kind().to_string()
 }
 
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Searches `files` on all cores. Links are not followed, and only regular files are read.
-pub fn scan_files(finder: &Finder, files: &[PathBuf]) -> Scanned {
+pub fn scan_files(finder: &Arc<Finder>, files: &[PathBuf]) -> Scanned {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = thread::available_parallelism().map_or(1, usize::from).min(16);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let (mut scan, mut own) = (Scan::new(finder), Scanned::default());
+                let (mut scan, mut own) = (Scan::new(finder.clone()), Scanned::default());
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = files.get(at) else { break };
-                    let mut places = Vec::new();
-                    match scan.file(path, &mut places) {
+                    match scan.file(path) {
+                        Ok(None) if is_folder(path) => own.folders.push(path.clone()),
                         Ok(None) => {}
                         Ok(Some(bytes)) => {
                             own.files += 1;
@@ -86,7 +93,7 @@ pub fn scan_files(finder: &Finder, files: &[PathBuf]) -> Scanned {
                         }
                         Err(error) => own.unread.push((path.clone(), io_problem(&error))),
                     }
-                    own.found.extend(places.into_iter().map(|place| (path.clone(), place)));
+                    own.found.extend(scan.end().into_iter().map(|place| (path.clone(), place)));
                 }
                 all.lock().push(own);
             });
@@ -96,112 +103,184 @@ pub fn scan_files(finder: &Finder, files: &[PathBuf]) -> Scanned {
     for own in all.into_inner() {
         scanned.found.extend(own.found);
         scanned.unread.extend(own.unread);
+        scanned.folders.extend(own.folders);
         scanned.files += own.files;
         scanned.bytes += own.bytes;
     }
     scanned.found.sort_by(|(a, one), (b, other)| (a, one.line, one.column).cmp(&(b, other.line, other.column)));
     scanned.unread.sort();
+    scanned.folders.sort();
     scanned
 }
 
-/// Searches one text after the other, in a buffer that is overwritten at the end.
-pub struct Scan<'a> {
-    finder: &'a Finder,
+/// Searches a text that arrives in pieces, in a buffer that is overwritten at the end.
+pub struct Scan {
+    finder: Arc<Finder>,
     buffer: Vec<u8>,
+    held: usize,
+    at: Position,
+    kind: Kind,
+    places: Vec<Place>,
 }
 
-impl Drop for Scan<'_> {
+enum Kind {
+    /// Fewer than two bytes came.
+    Unknown,
+    /// Searched as it is.
+    Bytes,
+    /// Decoded before.
+    Utf16(Decoder),
+}
+
+impl Drop for Scan {
     fn drop(&mut self) {
         self.buffer.zeroize();
     }
 }
 
-impl<'a> Scan<'a> {
+impl Scan {
     /// Looks for everything that `finder` knows.
-    pub fn new(finder: &'a Finder) -> Self {
-        Self { finder, buffer: Vec::new() }
+    pub fn new(finder: Arc<Finder>) -> Self {
+        let (at, kind) = (Position::default(), Kind::Unknown);
+        Self { finder, buffer: Vec::new(), held: 0, at, kind, places: Vec::new() }
     }
 
     /// Searches a file; the bytes that were read, `None` where it is no regular file.
-    ///
-    /// # Errors
-    /// Why it could not be read.
-    pub fn file(&mut self, path: &Path, places: &mut Vec<Place>) -> io::Result<Option<u64>> {
+    fn file(&mut self, path: &Path) -> io::Result<Option<u64>> {
         // A named pipe would wait for its writer, so it is not opened.
         if !path.symlink_metadata()?.is_file() {
             return Ok(None);
         }
-        self.read(&mut File::open(path)?, places).map(Some)
+        self.read(&mut File::open(path)?).map(Some)
     }
 
-    /// Searches what `from` gives.
-    ///
-    /// # Errors
-    /// Those of `from`.
-    pub fn read(&mut self, from: &mut dyn Read, places: &mut Vec<Place>) -> io::Result<u64> {
-        self.buffer.resize(PIECE, 0);
-        let (mut held, mut bytes, mut at) = (0, 0, Position::default());
+    /// Searches all that `from` gives; how many bytes it gave.
+    fn read(&mut self, from: &mut dyn Read) -> io::Result<u64> {
+        let (mut piece, mut bytes) = (Zeroizing::new(Vec::new()), 0);
         loop {
-            let read = match from.read(&mut self.buffer[held..]) {
+            let is_wide = matches!(self.kind, Kind::Utf16(_));
+            let room = if is_wide {
+                piece.resize(PIECE, 0);
+                piece.as_mut_slice()
+            } else {
+                self.make_room();
+                &mut self.buffer[self.held..]
+            };
+            let read = match from.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
             bytes += read as u64;
-            let (is_end, length) = (read == 0, held + read);
-            if bytes == read as u64 && self.buffer[..length].starts_with(&[0xff, 0xfe]) {
-                return self.utf16(length, from, places);
-            }
-            let done = self.search(length, is_end, &mut at, places);
-            if is_end {
+            if read == 0 {
                 return Ok(bytes);
             }
-            self.buffer.copy_within(done..length, 0);
-            held = length - done;
-            if held == self.buffer.len() {
-                self.buffer.resize(2 * held, 0);
+            if is_wide {
+                self.push(&piece[..read]);
+            } else {
+                self.held += read;
+                self.begin();
+                if matches!(self.kind, Kind::Bytes) {
+                    self.search(false);
+                }
             }
         }
     }
 
-    /// Searches the first `length` bytes; how many of them are done with.
-    fn search(&self, length: usize, is_end: bool, at: &mut Position, places: &mut Vec<Place>) -> usize {
-        let text = &self.buffer[..length];
-        // What begins later may go on in the next piece.
-        let sure = if is_end { length } else { length.saturating_sub(2 * self.finder.longest()) };
-        let mut done = 0;
-        for found in self.finder.find(text) {
-            if found.start >= sure && !is_end {
-                break;
+    /// Decides how the text is written, once its first two bytes are there.
+    fn begin(&mut self) {
+        if matches!(self.kind, Kind::Unknown)
+            && let Some(mark) = self.buffer[..self.held].first_chunk()
+        {
+            self.kind = Decoder::of(*mark).map_or(Kind::Bytes, Kind::Utf16);
+            if matches!(self.kind, Kind::Utf16(_)) {
+                let begun = Zeroizing::new(self.buffer[2..self.held].to_vec());
+                self.held = 0;
+                self.push(&begun);
             }
-            at.pass(&text[done..found.start]);
-            if places.len() < MOST {
-                let secret = self.finder.secret(found.secret).clone();
-                places.push(Place { secret, form: found.form, line: at.line + 1, column: at.column + 1 });
-            }
-            at.pass(&text[found.start..found.end]);
-            done = found.end;
         }
-        if done < sure {
-            at.pass(&text[done..sure]);
-            done = sure;
-        }
-        done
     }
 
-    /// Text as some editors of Windows write it. Bounded, since it is decoded as a whole.
-    fn utf16(&mut self, length: usize, from: &mut dyn Read, places: &mut Vec<Place>) -> io::Result<u64> {
-        const MOST_BYTES: u64 = 64 << 20;
-        let mut rest = zeroize::Zeroizing::new(self.buffer[2..length].to_vec());
-        from.take(MOST_BYTES).read_to_end(&mut rest)?;
-        let bytes = rest.len() as u64 + 2;
-        let units = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-        let text: zeroize::Zeroizing<String> = zeroize::Zeroizing::new(
-            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect(),
-        );
-        let mut scan = Scan::new(self.finder);
-        scan.read(&mut text.as_bytes(), places)?;
-        Ok(bytes)
+    /// The next piece of the text.
+    pub fn push(&mut self, piece: &[u8]) {
+        for part in piece.chunks(PIECE) {
+            if let Kind::Utf16(decoder) = &mut self.kind {
+                self.buffer.truncate(self.held);
+                decoder.decode(part, &mut self.buffer);
+                self.held = self.buffer.len();
+            } else {
+                self.make_room();
+                let end = self.held + part.len();
+                if self.buffer.len() < end {
+                    self.buffer.resize(end.max(2 * self.buffer.len()), 0);
+                }
+                self.buffer[self.held..end].copy_from_slice(part);
+                self.held = end;
+                self.begin();
+            }
+            if !matches!(self.kind, Kind::Unknown) {
+                self.search(false);
+            }
+        }
     }
+
+    /// The places, once nothing comes any more. Another text may follow.
+    pub fn end(&mut self) -> Vec<Place> {
+        self.search(true);
+        (self.held, self.at, self.kind) = (0, Position::default(), Kind::Unknown);
+        std::mem::take(&mut self.places)
+    }
+
+    fn make_room(&mut self) {
+        if self.buffer.len() < PIECE {
+            self.buffer.resize(PIECE, 0);
+        } else if self.held == self.buffer.len() {
+            self.buffer.resize(2 * self.held, 0);
+        }
+    }
+
+    fn search(&mut self, is_end: bool) {
+        search(&self.finder, &mut self.buffer, &mut self.held, &mut self.at, &mut self.places, is_end);
+    }
+}
+
+/// Searches the first `held` bytes of `buffer`, and keeps there those that are not done with.
+fn search(
+    finder: &Finder,
+    buffer: &mut [u8],
+    held: &mut usize,
+    at: &mut Position,
+    places: &mut Vec<Place>,
+    is_end: bool,
+) {
+    let text = &buffer[..*held];
+    // What begins later may go on in the next piece; in 16 bits it is twice as long.
+    let sure = if is_end { text.len() } else { text.len().saturating_sub(4 * finder.longest()) };
+    let mut all: Vec<Match> = finder.find(text).take_while(|found| is_end || found.start < sure).collect();
+    for run in runs(text).take_while(|run| is_end || run.start < sure) {
+        let inside = finder.find(run.text.as_bytes());
+        all.extend(inside.map(|found| Match { start: run.place(found.start), end: run.place(found.end), ..found }));
+    }
+    all.retain(|found| is_end || found.start < sure);
+    all.sort_by_key(|found| found.start);
+    let mut done = 0;
+    for found in all {
+        if found.start < done {
+            continue;
+        }
+        at.pass(&text[done..found.start]);
+        if places.len() < MOST {
+            let secret = finder.secret(found.secret).clone();
+            places.push(Place { secret, form: found.form, line: at.line + 1, column: at.column + 1 });
+        }
+        done = found.end.min(text.len());
+        at.pass(&text[found.start..done]);
+    }
+    if done < sure {
+        at.pass(&text[done..sure]);
+        done = sure;
+    }
+    buffer.copy_within(done..*held, 0);
+    *held -= done;
 }
 
 /// Where a text has been searched up to.
@@ -251,10 +330,15 @@ mod tests {
     }
 
     fn places(text: &[u8], step: usize) -> Vec<(u64, u64)> {
-        let (finder, mut places) = (finder(), Vec::new());
-        let read = Scan::new(&finder).read(&mut Slow(text, step), &mut places);
-        assert_eq!(read.ok(), Some(text.len() as u64));
-        places.iter().map(|place| (place.line, place.column)).collect()
+        let mut scan = Scan::new(finder());
+        let found = |scan: &mut Scan| -> Vec<(u64, u64)> {
+            scan.end().iter().map(|place| (place.line, place.column)).collect()
+        };
+        assert_eq!(scan.read(&mut Slow(text, step)).ok(), Some(text.len() as u64));
+        let read = found(&mut scan);
+        text.chunks(step).for_each(|piece| scan.push(piece));
+        assert_eq!(found(&mut scan), read);
+        read
     }
 
     #[test]
@@ -269,9 +353,27 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_read() {
-        let text: Vec<u8> = "\u{feff}x\ncorrect-horse".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(places(&text, 1 << 18), [(2, 1)]);
+    fn utf16_is_read_with_and_without_a_mark_in_both_orders() {
+        let text = "x\nü correct-horse\n";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for step in [1, 7, 1 << 18] {
+            for marked in [[&[0xff, 0xfe], &little[..]].concat(), [&[0xfe, 0xff], &big[..]].concat()] {
+                assert_eq!(places(&marked, step), [(2, 4)], "{step}");
+            }
+            assert_eq!(places(&little, step), [(2, 6)]);
+            assert_eq!(places(&big, step), [(2, 6)]);
+            let inside = [b"MZ\x07", &little[..], b"\x01 correct-horse"].concat();
+            assert_eq!(places(&inside, step).len(), 2);
+        }
+    }
+
+    #[test]
+    fn long_text_in_16_bits_is_read_to_its_end() {
+        let text = format!("{}correct-horse", "0123456789\n".repeat(300_000));
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(places(&[&[0xff, 0xfe], &wide[..]].concat(), 1 << 18), [(300_001, 1)]);
+        assert_eq!(places(&wide, 1 << 18).len(), 1);
     }
 
     #[test]
@@ -287,11 +389,13 @@ mod tests {
         let mut files = files_below(folder.path(), &mut unread);
         assert!(unread.is_empty());
         files.push(path("missing"));
+        files.push(path("a"));
         let scanned = scan_files(&finder(), &files);
         let found: Vec<_> = scanned.found.iter().map(|(file, place)| (file.clone(), place.column)).collect();
         assert_eq!(found, [(path("a/one"), 7)]);
         assert_eq!(scanned.unread.len(), 1);
         assert_eq!(scanned.files, 1);
+        assert_eq!(scanned.folders, [path("a")]);
         Ok(())
     }
 }

@@ -69,7 +69,7 @@ const sides = {
     const rounds = []
     for (let round = 0; round < ROUNDS; round++) {
       const started = performance.now()
-      const { found } = await scanner(delivery).files(filesOf(folder) ?? [], [])
+      const { found } = await scanner(delivery).files((await filesOf(folder)).files, [])
       if (found.length !== FILES / 10_000) throw new Error(`${found.length} values were found`)
       rounds.push(performance.now() - started)
     }

@@ -1,0 +1,174 @@
+'use strict'
+
+// A value is found however a program writes it: each way is made by the program itself, or as its documentation says.
+
+const { spawnSync } = require('node:child_process')
+const { randomBytes } = require('node:crypto')
+const querystring = require('node:querystring')
+const util = require('node:util')
+const { overAws } = require('../support/over-aws')
+
+const world = overAws()
+
+const values = () => ({
+  A_TOKEN: `ghp_${randomBytes(15).toString('hex')}`,
+  A_ODD: `p"a\\s/s+w'rd=&<x>$y\`z~!(q) ${randomBytes(4).toString('hex')}`,
+  A_TILDE: `abc~def~${randomBytes(4).toString('hex')}`,
+  A_LETTERS: `schlüssel漢😀${randomBytes(4).toString('hex')}`,
+  A_PLUS: `Zx+/Q==${randomBytes(6).toString('base64')}`,
+  A_CONTROL: `ctl\u0001\u001b[31m\u007f\t${randomBytes(4).toString('hex')}`,
+})
+
+const inner = (/** @type {string} */ text) => text.slice(1, -1)
+/** @param {string} value @param {RegExp} which @param {boolean} [upper] */
+const unicode = (value, which, upper) =>
+  inner(JSON.stringify(value)).replace(which, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, '0')
+    return `\\u${upper ? code.toUpperCase() : code}`
+  })
+/** @param {string} value @param {Record<string, string>} table */
+const replaced = (value, table) => value.replace(/[&<>"'`=/]/g, (character) => table[character] ?? character)
+const AMP = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+/** @param {string} value @param {RegExp} which */
+const percent = (value, which) =>
+  encodeURIComponent(value).replace(which, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** @type {Record<string, (value: string) => string>} */
+const ways = {
+  JSON: (value) => inner(JSON.stringify(value)),
+  'JSON in JSON in JSON': (value) => inner(JSON.stringify(inner(JSON.stringify(inner(JSON.stringify(value)))))),
+  'JSON of Go': (value) => unicode(value, /[<>&]/g),
+  'JSON of Gson': (value) => unicode(value, /[<>&='\u007f]/g).replaceAll('\\u007f', '\u007f'),
+  'JSON in ASCII, upper case': (value) =>
+    unicode(value, /[^\x00-\x7e]/g, true).replace(/\\u.{4}/g, (code) => `\\u${code.slice(2).toUpperCase()}`),
+  encodeURI: (value) => encodeURI(value),
+  URLSearchParams: (value) => new URLSearchParams({ a: value }).toString().slice(2),
+  querystring: (value) => querystring.escape(value),
+  'Python quote': (value) => percent(value, /[!'()*]/g).replaceAll('%2F', '/'),
+  'Go PathEscape': (value) =>
+    percent(value, /[!'()*]/g).replace(/%(24|26|2B|3D|3A|40)/g, (code) => decodeURIComponent(code)),
+  'encoded twice': (value) => encodeURIComponent(encodeURIComponent(value)),
+  hex: (value) => Buffer.from(value).toString('hex'),
+  HEX: (value) => Buffer.from(value).toString('hex').toUpperCase(),
+  'a Buffer shown': (value) => util.inspect(Buffer.from(value)),
+  'a Buffer in JSON': (value) => JSON.stringify(Buffer.from(value)),
+  'bytes in JSON': (value) => JSON.stringify(new Uint8Array(Buffer.from(value))),
+  'HTML text': (value) => replaced(value, AMP),
+  HTML: (value) => replaced(value, { ...AMP, '"': '&quot;', "'": '&#39;' }),
+  'HTML of React': (value) => replaced(value, { ...AMP, '"': '&quot;', "'": '&#x27;' }),
+  'HTML of Go': (value) => replaced(value, { ...AMP, '"': '&#34;', "'": '&#39;' }),
+  'HTML of Handlebars': (value) =>
+    replaced(value, { ...AMP, '"': '&quot;', "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
+  XML: (value) => replaced(value, { ...AMP, '"': '&quot;', "'": '&apos;' }),
+  'single quotes of a shell': (value) => value.replaceAll("'", `'\\''`),
+  'double quotes of a shell': (value) => value.replace(/[\\"$`]/g, '\\$&'),
+  'util.inspect': (value) => inner(util.inspect(value)),
+  'util.inspect of an object': (value) => util.inspect({ a: [{ value }] }, { depth: 9 }),
+  SQL: (value) => value.replaceAll("'", "''"),
+  CSV: (value) => value.replaceAll('"', '""'),
+}
+/** Programs that write texts, where this machine has them. @type {Record<string, [string, ...string[]]>} */
+const programs = {
+  'bash printf %q': ['bash', '-c', 'printf %q "$1"', '-'],
+  'bash ${@Q}': ['bash', '-c', 'echo "${1@Q}"', '-'],
+  'bash set -x': ['bash', '-xc', ': "$1"', '-'],
+  'Python repr': ['python3', '-c', 'import sys; print(repr(sys.argv[1]))'],
+  'Python json': ['python3', '-c', 'import sys, json; print(json.dumps(json.dumps(sys.argv[1])))'],
+  'Python shlex': ['python3', '-c', 'import sys, shlex; print(shlex.quote(sys.argv[1]))'],
+}
+
+/** @param {Record<string, string>} secrets */
+async function watched(secrets) {
+  await world.aws.put(Object.fromEntries(Object.entries(secrets).map(([name, value]) => [`${name}_production`, value])))
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor()
+  for (const name of Object.keys(secrets)) await delivery.getSecret(name)
+  return redactor
+}
+
+test('a value is found in every way in which programs write it', async () => {
+  const secrets = values()
+  const redactor = await watched(secrets)
+  /** @type {string[]} */
+  const missed = []
+  const look = (/** @type {string} */ way, /** @type {string} */ name, /** @type {string} */ text) => {
+    const shown = redactor.redact(`before ${text} after`)
+    // Beside the name nothing is left but what stood around the value.
+    const rest = shown.replace(/\[secret \w+\]/g, '')
+    if (!shown.includes(`[secret ${name}]`) || rest.length > text.length / 2 + 40) missed.push(`${way}: ${name}`)
+  }
+  for (const [name, value] of Object.entries(secrets)) {
+    for (const [way, write] of Object.entries(ways)) look(way, name, write(value))
+    for (const [way, [command, ...args]] of Object.entries(programs)) {
+      const env = { ...process.env, PYTHONUTF8: '1', LC_ALL: 'C.UTF-8' }
+      const { error, stdout, stderr } = spawnSync(command, [...args, value], { encoding: 'utf8', env })
+      if (error === undefined) look(way, name, stdout || stderr)
+    }
+  }
+  expect(missed).toEqual([])
+})
+
+test('a long value in base64 with line ends, as command lines write it', async () => {
+  const value = randomBytes(400).toString('hex')
+  const redactor = await watched({ A_LONG: value })
+  for (const length of [64, 76]) {
+    const text = Buffer.from(value)
+      .toString('base64')
+      .replace(new RegExp(`.{${length}}`, 'g'), '$&\n')
+    expect(
+      redactor
+        .redact(text)
+        .replace(/\[secret A_LONG\]/g, '')
+        .trim().length,
+    ).toBeLessThan(16)
+  }
+})
+
+test('bytes of AWS are found as bytes, and as the text that they are', async () => {
+  const bytes = randomBytes(48)
+  const text = `text-${randomBytes(12).toString('hex')}`
+  for (const [name, content] of Object.entries({ A_BYTES: bytes, A_TEXT: Buffer.from(text) })) {
+    await world.aws.ask('CreateSecret', { Name: `${name}_production`, SecretBinary: content.toString('base64') })
+  }
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor()
+  await delivery.getToolSecretBytes('a', 'bytes')
+  await delivery.getToolSecretBytes('a', 'text')
+  for (const shown of [
+    bytes.toString('base64'),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+    JSON.stringify(bytes),
+  ]) {
+    expect(redactor.redact(`<${shown}>`)).toContain('[secret A_BYTES]')
+  }
+  expect(redactor.redact(`<${text}>`)).toBe('<[secret A_TEXT]>')
+  expect(Buffer.from(redactor.redact(Buffer.concat([Buffer.from('<'), bytes]))).toString()).toBe('<[secret A_BYTES]')
+})
+
+test('what is a secret in a secret is found alone: nested fields, passwords of URLs and of connection strings', async () => {
+  const [nested, ofUrl, ofString] = [1, 2, 3].map(() => `s/${randomBytes(9).toString('base64url')}`)
+  const redactor = await watched({
+    A_JSON: JSON.stringify({ host: 'db.example.com', main: { user: 'service_user', password: nested } }),
+    A_URL: `postgres://app:${encodeURIComponent(ofUrl)}@db.example.com:5432/orders`,
+    A_STRING: `Server=db.example.com;Password=${ofString};Encrypt=true`,
+  })
+  expect(redactor.redact(`${nested} ${ofUrl} ${ofString} db.example.com service_user`)).toBe(
+    '[secret A_JSON#main.password] [secret A_URL#password] [secret A_STRING#Password] db.example.com service_user',
+  )
+})
+
+test('a secret that is left out hides no other value', async () => {
+  const value = randomBytes(12).toString('hex')
+  await world.aws.put({
+    A_FIRST_production: value,
+    B_SECOND_production: value,
+    C_NEXT_production: `${value.slice(12)}-next`,
+  })
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor({ except: ['A_FIRST'] })
+  for (const name of ['A_FIRST', 'B_SECOND', 'C_NEXT']) await delivery.getSecret(name)
+  expect(redactor.redact(`<${value}>`)).toBe('<[secret B_SECOND]>')
+  const both = delivery.redactor({ except: ['A_FIRST', 'B_SECOND'] })
+  expect(both.redact(`<${value}-next>`)).toBe(`<${value.slice(0, 12)}[secret C_NEXT]>`)
+})
