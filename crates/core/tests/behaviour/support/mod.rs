@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
+use cache::entry::Entry;
 use cache::memory::Epoch;
 use parking_lot::Mutex;
 use secret::clock::{Clock, Moment};
@@ -270,16 +271,21 @@ impl Service<'_> {
             .collect()
     }
 
+    fn cached(&self, name: &str) -> Option<Arc<Entry>> {
+        let hot = self.delivery.hot_path();
+        hot.read(&hot.known(name))
+    }
+
     /// The text that the hot path gives without waiting.
     pub fn hot(&self, name: &str) -> Option<String> {
-        let entry = self.delivery.hot_path().read(name)?;
+        let entry = self.cached(name)?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Some(entry.value.expose().to_owned())
     }
 
     /// When the copy that the hot path gives was asked for.
     pub fn asked_at(&self, name: &str) -> Moment {
-        self.delivery.hot_path().read(name).expect("a copy").asked.at()
+        self.cached(name).expect("a copy").asked.at()
     }
 
     /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.
