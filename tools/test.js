@@ -5,7 +5,9 @@
 // all arguments go to Jest. `node tools/test.js --part rust` or `--part jest` runs one half of `npm test`, for CI; arguments
 // after it go to Jest.
 
-const { execFileSync } = require('node:child_process')
+const { execFileSync, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { needsOf } = require('./needs')
 const setup = require('./setup')
@@ -15,10 +17,35 @@ const program = path.join(setup.root, 'node_modules', 'jest', 'bin', 'jest.js')
 /** All targets of the workspace but the addon, with the features of its dependencies that `cargo test --workspace` uses. */
 const TARGETS = ['--workspace', '--locked', '--bins', '--tests', '--examples']
 
+const closingLine = path.join(__dirname, 'jest-closing-line.js')
+
+/** More suites than this do not fail because a machine is busy. */
+const FEW = 3
+
 /** @param {string[]} args */
 function jest(args) {
-  const reporters = ['--reporters=default', `--reporters=${path.join(__dirname, 'jest-closing-line.js')}`]
-  setup.run(process.execPath, [program, '--ci', ...args, ...reporters])
+  setup.run(process.execPath, [program, '--ci', ...args, '--reporters=default', `--reporters=${closingLine}`])
+}
+
+/**
+ * Runs all suites. Many of them measure waiting times beside other suites, so the few that fail are run once more, alone: what
+ * fails twice fails the run. What was run twice is printed (decision 103).
+ *
+ * @param {string[]} args
+ */
+function allSuites(args) {
+  const failedFile = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-jest-')), 'failed.json')
+  const reporters = ['default', [closingLine, { failedFile }]]
+  const all = JSON.stringify({ ...require('../jest.config'), rootDir: setup.root, reporters })
+  console.log(`> jest --ci ${args.join(' ')}`)
+  const { status } = spawnSync(process.execPath, [program, '--ci', ...args, '--config', all], { stdio: 'inherit' })
+  if (status === 0) return
+  const failed = fs.existsSync(failedFile) ? JSON.parse(fs.readFileSync(failedFile, 'utf8')) : []
+  if (failed.length === 0 || failed.length > FEW) setup.fail(`jest ended with status ${status}`)
+  const names = failed.map((/** @type {string} */ file) => path.relative(setup.root, file)).join(', ')
+  console.log(`\n# failed beside others, and run once more alone: ${names}`)
+  jest(['--runInBand', '--runTestsByPath', ...failed])
+  console.log(`passed alone, failed beside others: ${names}`)
 }
 
 /** The suites that these arguments of Jest select. @param {string[]} args @returns {string[]} */
@@ -46,7 +73,7 @@ function rust() {
 function built(args = []) {
   // Alone, because it measures waiting times, which other tests would prolong.
   setup.run(process.execPath, [path.join(__dirname, 'lab', 'run.js'), '--short'])
-  jest(args)
+  allSuites(args)
 }
 
 async function everything() {
