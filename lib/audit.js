@@ -8,16 +8,16 @@ const { forConfiguration } = require('./variables')
 
 /**
  * @param {string} path
- * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string }} [options]
+ * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string, keyedSequence?: number }} [options]
  * @returns {Promise<import('../index').AuditVerification>}
  */
 async function verifyAuditLog(path, options = {}) {
   if (typeof path !== 'string' || path === '') throw new SecretError('CONFIG_INVALID', 'path must be a file name')
-  const { key, firstSequence, lastSequence, lastLink } = options
+  const { key, firstSequence, lastSequence, lastLink, keyedSequence } = options
   if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
   }
-  for (const [name, number] of Object.entries({ firstSequence, lastSequence })) {
+  for (const [name, number] of Object.entries({ firstSequence, lastSequence, keyedSequence })) {
     if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
       throw new SecretError('CONFIG_INVALID', `${name} must be a whole number`)
     }
@@ -28,7 +28,10 @@ async function verifyAuditLog(path, options = {}) {
   if (lastLink !== undefined && lastSequence === undefined) {
     throw new SecretError('CONFIG_INVALID', 'lastLink needs lastSequence')
   }
-  const expected = { firstSequence, lastSequence, lastLink }
+  if (keyedSequence !== undefined && key === undefined) {
+    throw new SecretError('CONFIG_INVALID', 'keyedSequence needs key')
+  }
+  const expected = { firstSequence, lastSequence, lastLink, keyedSequence }
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
   return /** @type {import('../index').AuditVerification} */ (
     orThrow(await native.verifyAuditLog(path, bytes, expected))

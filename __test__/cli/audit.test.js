@@ -100,6 +100,42 @@ describe('audit', () => {
     expect((await cli.run('audit verify', { env: { ...env, TCS_AUDIT_KEY: '' } })).status).toBe(4)
   })
 
+  test('a log that was begun without a key: the command line leaves it so, and verify says what the key proves', async () => {
+    const log = path.join(world.logs, 'begun-without.jsonl')
+    const key = Buffer.alloc(32, 9).toString('base64')
+    const [without, keyed] = [
+      { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: '' },
+      { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: key },
+    ]
+    await cli.run('get DATABASE_PASSWORD', { env: without })
+    // A service that runs without the key would be refused its own log.
+    expect((await cli.run('get DATABASE_PASSWORD', { env: keyed })).status).toBe(0)
+    expect((await cli.run('audit verify', { env: without })).stdout).toContain('2 values were delivered')
+    const never = await cli.run('audit verify', { env: keyed })
+    expect([never.status, never.stderr]).toEqual([4, expect.stringContaining('no record of')])
+
+    const service = new SecretDelivery({
+      environment: 'production',
+      aws: { enabled: false },
+      audit: { path: log, key },
+      compliance: false,
+      logger: { warn() {} },
+    })
+    await service.cache.set('A', 'value')
+    await service.close()
+    const { keyedSequence } = (await cli.json('audit verify', { env: keyed })).document
+    const { status, stdout } = await cli.run('audit verify', { env: keyed })
+    expect(status).toBe(0)
+    expect(stdout).toContain(`records 1 to ${keyedSequence - 1} have no key and prove little`)
+    expect((await cli.run(`audit verify --expect-keyed ${keyedSequence}`, { env: keyed })).status).toBe(0)
+    const always = await cli.run('audit verify --expect-keyed 1', { env: keyed })
+    expect([always.status, always.stdout]).toEqual([1, expect.stringContaining('have no key')])
+    expect((await cli.run('audit verify', { env: without })).status).toBe(4)
+    // Nor does anything write to it without the key.
+    const refused = await cli.run('get DATABASE_PASSWORD', { env: { ...without, TCS_ENVIRONMENT: 'production' } })
+    expect(refused.stderr).toMatch(/has a key.*TCS_AUDIT_KEY/)
+  })
+
   test('follow prints what is written later, over a new file, and ends on a signal', async () => {
     const log = path.join(world.logs, 'followed.jsonl')
     const seen = []
