@@ -427,3 +427,18 @@ async fn the_policy_says_how_a_password_looks_and_which_field_it_is() {
     assert_eq!(rotate(&aws).await.ending, Ending::Finished);
     assert_eq!(world.aws.calls().by_operation["GetRandomPassword"], 1);
 }
+
+/// Whatever becomes live afterwards, by whom and how often.
+#[tokio::test]
+async fn a_finished_rotation_is_never_in_the_way_of_another() {
+    let world = world().await;
+    let service = world.deliver("test", json!({}));
+    assert_eq!(rotate(&service).await.ending, Ending::Finished);
+    assert_eq!(labelled(&world, "AWSPENDING"), None, "as after AWS's own rotations");
+    for value in ["by hand", "by hand again"] {
+        world.aws.put(ID, value);
+    }
+    let report = rotate(&service).await;
+    assert_eq!((report.ending, report.error.as_ref().map(ToString::to_string)), (Ending::Finished, None));
+    assert!(!world.heard.warnings().contains(&"ROTATION_TAKES_LABEL"));
+}
