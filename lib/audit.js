@@ -6,6 +6,9 @@ const { SecretError, orThrow } = require('./errors')
 const native = require('./load')
 const { forConfiguration } = require('./variables')
 
+const LEAST_KEY = 16
+const BASE64 = /^\s*(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\s*$/
+
 /**
  * @param {string} path
  * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string, keyedSequence?: number }} [options]
@@ -16,6 +19,10 @@ async function verifyAuditLog(path, options = {}) {
   const { key, firstSequence, lastSequence, lastLink, keyedSequence } = options
   if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
+  }
+  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
+  if (bytes !== undefined && (bytes.length < LEAST_KEY || (typeof key === 'string' && !BASE64.test(key)))) {
+    throw new SecretError('CONFIG_INVALID', `key must be at least ${LEAST_KEY} random bytes, or their base64 text`)
   }
   for (const [name, number] of Object.entries({ firstSequence, lastSequence, keyedSequence })) {
     if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
@@ -32,7 +39,6 @@ async function verifyAuditLog(path, options = {}) {
     throw new SecretError('CONFIG_INVALID', 'keyedSequence needs key')
   }
   const expected = { firstSequence, lastSequence, lastLink, keyedSequence }
-  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
   return /** @type {import('../index').AuditVerification} */ (
     orThrow(await native.verifyAuditLog(path, bytes, expected))
   )

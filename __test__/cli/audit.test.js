@@ -6,7 +6,7 @@ const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
-const { SecretDelivery } = require('../..')
+const { SecretDelivery, verifyAuditLog } = require('../..')
 const { follow } = require('../../cli/audit-questions')
 const { trafficOf } = require('../../cli/report/traffic')
 const { evaluated, inChromium: inChromiumIfThere } = require('../support/chromium')
@@ -84,6 +84,47 @@ describe('audit', () => {
     expect(verified).toMatch(/begins with record \d+, in file 2; file 1 is not here, and no record says why/)
     expect(verified).toContain('without a key this proves little')
   })
+
+  test('lines that somebody wrote into the log stop no question', async () => {
+    const log = path.join(world.logs, 'written-into.jsonl')
+    const env = { TCS_AUDIT_LOG: log }
+    await cli.run('get DATABASE_PASSWORD', { env })
+    const of = (/** @type {object} */ record) =>
+      JSON.stringify({ seq: 9, time: '2026-01-01T00:00:00Z', event: 'access', outcome: 'ok', secret: 'X', ...record })
+    const lines = [
+      ...['null', '[]', '"x"', '5', '{}', '{"__proto__":{"event":"access"}}', 'x'.repeat(100_000)],
+      ...[{ time: null }, { time: 'never' }, { event: 5 }, { secret: { a: 1 } }, { count: '7' }, { count: -5 }].map(of),
+      ...[{ last: 'never' }, { instance: {} }, { event: 'open', detail: 5 }, { caller: ['a'], detail: null }].map(of),
+      of({ secret: '\u001b]0;title\u0007', count: 1e21 }),
+    ]
+    fs.appendFileSync(log, `${lines.join('\n')}\n`)
+    const { document } = await cli.json('audit query --event access', { env })
+    expect(document.deliveries).toBe(document.matched)
+    for (const command of ['audit query', 'audit query --actor user=a=b', 'audit tail', 'audit unused', 'report']) {
+      const { status, stdout, stderr } = await cli.run(command, { env })
+      expect([command, status, stderr.includes('defect')]).toEqual([command, expect.any(Number), false])
+      expect(stdout).not.toContain('\u001b]0;title')
+    }
+  })
+
+  test.each(['--outcome deny', '--event acces', '--outcome ""'])(
+    'query refuses a word that no record has: %s',
+    async (words) => {
+      const { document } = await cli.json(`audit query ${words}`, {
+        env: { TCS_AUDIT_LOG: path.join(world.logs, 'x.jsonl') },
+      })
+      expect([document.error.code, document.error.message]).toEqual(['USAGE', expect.stringMatching(/must be one of/)])
+    },
+  )
+
+  test.each(['short', 'not base64, but long enough', '0123456789abcdef0123456789abcdef!'])(
+    'verify refuses the key %j',
+    async (key) => {
+      await expect(verifyAuditLog(path.join(world.logs, 'x.jsonl'), { key })).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+      })
+    },
+  )
 
   test('verify takes expected records, and the key from TCS_AUDIT_KEY', async () => {
     const log = path.join(world.logs, 'expected.jsonl')
