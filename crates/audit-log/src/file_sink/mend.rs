@@ -30,6 +30,14 @@ impl FileSink {
         }
         self.known = bytes;
         let present = present(&self.names.log)?;
+        let known = match found {
+            ParsedHead::Nothing => self.known_head(present, "STATE_MISSING")?,
+            ParsedHead::Invalid => self.known_head(present, "STATE_INVALID")?,
+            ParsedHead::Head(_) | ParsedHead::OtherKey(_) => None,
+        };
+        if let Some(head) = known {
+            return Ok(head);
+        }
         match (found, present) {
             (ParsedHead::OtherKey(method), _) => Err(Failure::other_key(&method)),
             (ParsedHead::Head(head), present) => self.reconcile(*head, present),
@@ -39,6 +47,22 @@ impl FileSink {
             (ParsedHead::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
             (ParsedHead::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
         }
+    }
+
+    /// The head from what this process left last, in place of a state file that is of no use, if the log is gone or still
+    /// the same file: removing or cutting the log together with its state file is noticed then.
+    fn known_head(&mut self, present: Option<(FileId, u64)>, code: &'static str) -> Result<Option<Head>> {
+        let is_known = |head: &&Head| present.is_none_or(|(id, size)| size == 0 || id == head.file);
+        let Some(last) = self.last.as_ref().filter(is_known).cloned() else { return Ok(None) };
+        let mut head = self.reconcile(last, present)?;
+        if present.is_none_or(|(_, size)| size == 0) {
+            return Ok(Some(head));
+        }
+        let message =
+            format!("the state file of {} was missing or invalid; it was made anew", self.names.log.display());
+        self.notices.push(Notice::Changed { code, message });
+        self.cut(&mut head, 0, code)?;
+        Ok(Some(head))
     }
 
     /// Compares the state file with the log.

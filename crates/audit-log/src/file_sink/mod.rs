@@ -57,6 +57,8 @@ pub struct FileSink {
     log: Option<(Arc<File>, FileId)>,
     /// The bytes of the state file, as this process last read or wrote them.
     known: Vec<u8>,
+    /// The end of the chain as this process left it last. It is what is left when log and state file are removed together.
+    last: Option<Head>,
     /// The sync that is running.
     syncing: Option<Syncing>,
     /// The number of bytes that were synced without the lock.
@@ -100,6 +102,7 @@ impl FileSink {
             round: None,
             log: None,
             known: Vec::new(),
+            last: None,
             syncing: None,
             synced: None,
             last_checkpoint: now(),
@@ -400,6 +403,7 @@ impl Session<'_> {
     /// Notes the end of the chain in the state file, releases the lock, and returns the length of the log.
     pub fn finish(self) -> Result<u64> {
         self.sink.write_state(&self.head)?;
+        self.sink.last = Some(self.head.clone());
         Ok(self.head.size)
     }
 }

@@ -254,6 +254,9 @@ impl Job<'_> {
             let made = self.call(Hook::Create, None).await?;
             let made = made.filter(|value| !value.is_empty());
             let made = made.ok_or_else(|| failed(self.id, "the create hook gave no value"))?;
+            if made == self.place.part(&live.value)? {
+                return Err(failed(self.id, "the create hook gave the value that is live: nothing would change"));
+            }
             return match &self.place.field {
                 Some(field) => generator::with_field(&live.value, &made, field),
                 None => Ok(made),

@@ -128,6 +128,16 @@ async fn the_create_hook_makes_the_value() {
 }
 
 #[tokio::test]
+async fn a_create_hook_that_gives_the_live_value_again_rotates_nothing() {
+    let world = world().await;
+    world.hooks.on(Hook::Create, |_| Ok(Some(SecretValue::copied("old"))));
+    let report = rotate(&world.deliver("test", json!({}))).await;
+    assert_eq!((report.ending, code(&report)), (Ending::Failed, Some(ErrorCode::RotationFailed)));
+    assert!(report.error.as_ref().expect("why").to_string().contains("the value that is live"), "{report:?}");
+    assert_eq!((live(&world).as_str(), labelled(&world, "AWSPENDING")), ("old", None));
+}
+
+#[tokio::test]
 async fn a_hook_that_gives_nothing_throws_or_hangs_leaves_the_old_value_live() {
     let quick = json!({ "rotation": { "hookTimeoutMs": 50 } });
     for hook in [Hook::Create, Hook::Set, Hook::Test] {
