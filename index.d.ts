@@ -2151,6 +2151,11 @@ export interface AuditVerification {
   lastSequence: number
   /** Link of the last record, as 64 hexadecimal digits. Note it elsewhere, and expect it in a later verification. */
   lastLink: string
+  /**
+   * Number of the first record with the key; `null` if the log was verified without one. Whoever could write the log may have
+   * changed the records before it until it was written, and nobody without the key since.
+   */
+  keyedSequence: number | null
   /** Whether the state file beside the log confirms that nothing is missing at the end. */
   endConfirmed: boolean
   /** Number of journals of ended processes whose records are not in the log yet; opening the log takes them over. */
@@ -2190,6 +2195,8 @@ export function verifyAuditLog(
     lastSequence?: number
     /** Link of the record `lastSequence`, as an earlier verification gave it. Default: any. */
     lastLink?: string
+    /** Number of a record that must have the key, as all after it; 1 for a log that always had one. Default: any. */
+    keyedSequence?: number
   },
 ): Promise<AuditVerification>
 

@@ -227,6 +227,8 @@ export interface AuditExpected {
   lastSequence?: number
   /** The link of the record `last_sequence`, as 64 hexadecimal digits. */
   lastLink?: string
+  /** The number of a record that must have the key, as all after it. */
+  keyedSequence?: number
 }
 
 /** The first fault of an audit log. */
@@ -263,6 +265,7 @@ export interface AuditVerification {
   firstFile: number
   expiredFiles: number
   lastLink: string
+  keyedSequence: number | null
 }
 
 /** Calls of one AWS operation by outcome. */

@@ -122,14 +122,38 @@ function pairs(detail = '') {
   return Object.fromEntries(split.filter(([, value]) => value !== undefined))
 }
 
-/** @param {string} line */
+const TEXTS = [
+  ...['time', 'instance', 'environment', 'event', 'tool', 'secret', 'source', 'cache', 'outcome', 'code', 'version'],
+  ...['last', 'caller', 'request', 'detail', 'prev'],
+]
+const NUMBERS = ['seq', 'pid', 'latency_us', 'count']
+
+/**
+ * The record of a line. Anybody may have written into the file: a line that is no record is left out, as is a field that has
+ * another type than the log writes.
+ *
+ * @param {string} line
+ * @returns {any}
+ */
 function parsed(line) {
+  let found
   try {
-    return JSON.parse(line)
+    found = JSON.parse(line)
   } catch {
     return undefined
   }
+  if (typeof found !== 'object' || found === null) return undefined
+  const isRight = (/** @type {[string, unknown]} */ [name, value]) =>
+    (TEXTS.includes(name) && typeof value === 'string') ||
+    (NUMBERS.includes(name) && Number.isSafeInteger(value) && Number(value) >= 0)
+  const record = Object.fromEntries(Object.entries(found).filter(isRight))
+  if (record.event === undefined || !isTime(record.time)) return undefined
+  if (record.last !== undefined && !isTime(record.last)) delete record.last
+  return record
 }
+
+/** @param {unknown} text */
+const isTime = (text) => typeof text === 'string' && !Number.isNaN(Date.parse(text))
 
 /** @param {string} file @param {unknown} error */
 function notRead(file, error) {

@@ -12,6 +12,11 @@ const { momentNamed } = require('./times')
  * @typedef {(record: any, actor: Record<string, string>) => boolean} Fits
  */
 
+const EVENTS = [
+  ...['access', 'inspect', 'rotate', 'invalidate', 'clear', 'set', 'migrate', 'write', 'validate', 'config'],
+  ...['begin', 'end', 'open', 'close', 'session', 'missed', 'expire', 'checkpoint', 'recover', 'tamper'],
+]
+const OUTCOMES = ['ok', 'absent', 'denied', 'failed']
 /** How often a followed file is looked at. */
 const POLL_MS = 200
 const DAY_MS = 86_400_000
@@ -22,6 +27,8 @@ const DAY_MS = 86_400_000
  * @returns {Fits}
  */
 function fitting({ secret, tool, event, outcome, actor, since, until }, now) {
+  oneOf('--event', event, EVENTS)
+  oneOf('--outcome', outcome, OUTCOMES)
   const from = moment('--since', since, now) ?? -Infinity
   const to = moment('--until', until, now) ?? Infinity
   const wantedTool = tool?.toUpperCase()
@@ -38,9 +45,15 @@ function fitting({ secret, tool, event, outcome, actor, since, until }, now) {
 
 /** @param {string} actor @param {any} record @param {Record<string, string>} who */
 function isBy(actor, { caller, instance, pid }, who) {
-  const [name, value] = actor.split('=')
-  if (value !== undefined) return who[name] === value
+  const [name, ...rest] = actor.split('=')
+  if (rest.length > 0) return who[name] === rest.join('=')
   return [caller, instance, String(pid), ...Object.values(who)].includes(actor)
+}
+
+/** A word that no record has would be answered with "no record". @param {string} option @param {string | undefined} word @param {string[]} words */
+function oneOf(option, word, words) {
+  if (word === undefined || words.includes(word)) return
+  throw new CliError('USAGE', EXIT.usage, `${option} must be one of ${words.join(', ')}`)
 }
 
 /** @param {string} option @param {string | undefined} text @param {number} now */

@@ -6,18 +6,25 @@ const { SecretError, orThrow } = require('./errors')
 const native = require('./load')
 const { forConfiguration } = require('./variables')
 
+const LEAST_KEY = 16
+const BASE64 = /^\s*(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\s*$/
+
 /**
  * @param {string} path
- * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string }} [options]
+ * @param {{ key?: string | Uint8Array, firstSequence?: number, lastSequence?: number, lastLink?: string, keyedSequence?: number }} [options]
  * @returns {Promise<import('../index').AuditVerification>}
  */
 async function verifyAuditLog(path, options = {}) {
   if (typeof path !== 'string' || path === '') throw new SecretError('CONFIG_INVALID', 'path must be a file name')
-  const { key, firstSequence, lastSequence, lastLink } = options
+  const { key, firstSequence, lastSequence, lastLink, keyedSequence } = options
   if (key !== undefined && typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SecretError('CONFIG_INVALID', 'key must be a Uint8Array or base64 text')
   }
-  for (const [name, number] of Object.entries({ firstSequence, lastSequence })) {
+  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
+  if (bytes !== undefined && (bytes.length < LEAST_KEY || (typeof key === 'string' && !BASE64.test(key)))) {
+    throw new SecretError('CONFIG_INVALID', `key must be at least ${LEAST_KEY} random bytes, or their base64 text`)
+  }
+  for (const [name, number] of Object.entries({ firstSequence, lastSequence, keyedSequence })) {
     if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0)) {
       throw new SecretError('CONFIG_INVALID', `${name} must be a whole number`)
     }
@@ -28,8 +35,10 @@ async function verifyAuditLog(path, options = {}) {
   if (lastLink !== undefined && lastSequence === undefined) {
     throw new SecretError('CONFIG_INVALID', 'lastLink needs lastSequence')
   }
-  const expected = { firstSequence, lastSequence, lastLink }
-  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
+  if (keyedSequence !== undefined && key === undefined) {
+    throw new SecretError('CONFIG_INVALID', 'keyedSequence needs key')
+  }
+  const expected = { firstSequence, lastSequence, lastLink, keyedSequence }
   return /** @type {import('../index').AuditVerification} */ (
     orThrow(await native.verifyAuditLog(path, bytes, expected))
   )

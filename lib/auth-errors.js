@@ -36,9 +36,13 @@ function isAuthError(error) {
   for (let at = 0; at < errors.length && at < MOST; at++) {
     const one = /** @type {any} */ (errors[at])
     if (typeof one !== 'object' || one === null) continue
-    if (saysSo(one)) return true
-    for (const cause of [one.cause, one.originalError, ...(Array.isArray(one.errors) ? one.errors : [])]) {
-      if (!errors.includes(cause)) errors.push(cause)
+    try {
+      if (saysSo(one)) return true
+      for (const cause of [one.cause, one.originalError, ...(Array.isArray(one.errors) ? one.errors : [])]) {
+        if (!errors.includes(cause)) errors.push(cause)
+      }
+    } catch {
+      // One that cannot be read says nothing. The caller gets the error itself.
     }
   }
   return false

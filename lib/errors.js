@@ -121,7 +121,12 @@ function orThrow(answer) {
  */
 function describe(error) {
   if (typeof error !== 'object' || error === null) return { name: 'Error', code: undefined }
-  const { name, code } = /** @type {{ name?: unknown, code?: unknown }} */ (error)
+  let name, code
+  try {
+    ;({ name, code } = /** @type {{ name?: unknown, code?: unknown }} */ (error))
+  } catch {
+    // What is thrown may be anything, such as a revoked proxy.
+  }
   return {
     name: typeof name === 'string' ? name : 'Error',
     code: typeof code === 'string' || typeof code === 'number' ? String(code) : undefined,

@@ -27,6 +27,8 @@ pub struct AuditExpected {
     pub last_sequence: Option<i64>,
     /// The link of the record `last_sequence`, as 64 hexadecimal digits.
     pub last_link: Option<String>,
+    /// The number of a record that must have the key, as all after it.
+    pub keyed_sequence: Option<i64>,
 }
 
 impl AuditExpected {
@@ -34,11 +36,12 @@ impl AuditExpected {
     fn add_to(&self, options: VerifyOptions) -> Option<VerifyOptions> {
         let number = |given: Option<i64>| given.and_then(|number| u64::try_from(number).ok());
         let (first, last) = (number(self.first_sequence), number(self.last_sequence));
+        let keyed = number(self.keyed_sequence);
         let link: Option<Hash> = match &self.last_link {
             Some(text) => Some(parse_hex(text.as_bytes())?),
             None => None,
         };
-        Some(VerifyOptions { first, last, anchor: last.zip(link), ..options })
+        Some(VerifyOptions { first, last, keyed, anchor: last.zip(link), ..options })
     }
 }
 

@@ -171,6 +171,12 @@ function pgbouncer() {
   return optional('PgBouncer', () => PgBouncer.isInstalled(), 'pgbouncer', 'pgbouncer')
 }
 
+/** RabbitMQ, skipped like PostgreSQL if it cannot be installed. */
+function rabbitmq() {
+  const { RabbitmqServer } = require('../__test__/support/servers/rabbitmq')
+  return optional('RabbitMQ', () => RabbitmqServer.isInstalled(), 'rabbitmq-server', 'rabbitmq')
+}
+
 /** Chromium, which renders pages in tests. Skipped like PostgreSQL if it cannot be installed. */
 function chromium() {
   // There is no Chromium for Linux on arm64 in the images of the workflows.
@@ -200,6 +206,7 @@ const SERVERS = {
   postgres,
   mariadb,
   pgbouncer,
+  rabbitmq,
   chromium,
   ministack,
   moto,

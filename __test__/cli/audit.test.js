@@ -7,7 +7,7 @@ const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
-const { SecretDelivery } = require('../..')
+const { SecretDelivery, verifyAuditLog } = require('../..')
 const { follow } = require('../../cli/audit-questions')
 const { trafficOf } = require('../../cli/report/traffic')
 const { evaluated, inChromium: inChromiumIfThere } = require('../support/chromium')
@@ -86,6 +86,47 @@ describe('audit', () => {
     expect(verified).toContain('without a key this proves little')
   })
 
+  test('lines that somebody wrote into the log stop no question', async () => {
+    const log = path.join(world.logs, 'written-into.jsonl')
+    const env = { TCS_AUDIT_LOG: log }
+    await cli.run('get DATABASE_PASSWORD', { env })
+    const of = (/** @type {object} */ record) =>
+      JSON.stringify({ seq: 9, time: '2026-01-01T00:00:00Z', event: 'access', outcome: 'ok', secret: 'X', ...record })
+    const lines = [
+      ...['null', '[]', '"x"', '5', '{}', '{"__proto__":{"event":"access"}}', 'x'.repeat(100_000)],
+      ...[{ time: null }, { time: 'never' }, { event: 5 }, { secret: { a: 1 } }, { count: '7' }, { count: -5 }].map(of),
+      ...[{ last: 'never' }, { instance: {} }, { event: 'open', detail: 5 }, { caller: ['a'], detail: null }].map(of),
+      of({ secret: '\u001b]0;title\u0007', count: 1e21 }),
+    ]
+    fs.appendFileSync(log, `${lines.join('\n')}\n`)
+    const { document } = await cli.json('audit query --event access', { env })
+    expect(document.deliveries).toBe(document.matched)
+    for (const command of ['audit query', 'audit query --actor user=a=b', 'audit tail', 'audit unused', 'report']) {
+      const { status, stdout, stderr } = await cli.run(command, { env })
+      expect([command, status, stderr.includes('defect')]).toEqual([command, expect.any(Number), false])
+      expect(stdout).not.toContain('\u001b]0;title')
+    }
+  })
+
+  test.each(['--outcome deny', '--event acces', '--outcome ""'])(
+    'query refuses a word that no record has: %s',
+    async (words) => {
+      const { document } = await cli.json(`audit query ${words}`, {
+        env: { TCS_AUDIT_LOG: path.join(world.logs, 'x.jsonl') },
+      })
+      expect([document.error.code, document.error.message]).toEqual(['USAGE', expect.stringMatching(/must be one of/)])
+    },
+  )
+
+  test.each(['short', 'not base64, but long enough', '0123456789abcdef0123456789abcdef!'])(
+    'verify refuses the key %j',
+    async (key) => {
+      await expect(verifyAuditLog(path.join(world.logs, 'x.jsonl'), { key })).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+      })
+    },
+  )
+
   test('verify takes expected records, and the key from TCS_AUDIT_KEY', async () => {
     const log = path.join(world.logs, 'expected.jsonl')
     const env = { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: Buffer.alloc(32, 9).toString('base64') }
@@ -99,6 +140,42 @@ describe('audit', () => {
     expect((await cli.run(`audit verify --expect-last ${other}`, { env })).status).toBe(1)
     expect((await cli.run('audit verify --expect-last 1000', { env })).status).toBe(1)
     expect((await cli.run('audit verify', { env: { ...env, TCS_AUDIT_KEY: '' } })).status).toBe(4)
+  })
+
+  test('a log that was begun without a key: the command line leaves it so, and verify says what the key proves', async () => {
+    const log = path.join(world.logs, 'begun-without.jsonl')
+    const key = Buffer.alloc(32, 9).toString('base64')
+    const [without, keyed] = [
+      { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: '' },
+      { TCS_AUDIT_LOG: log, TCS_AUDIT_KEY: key },
+    ]
+    await cli.run('get DATABASE_PASSWORD', { env: without })
+    // A service that runs without the key would be refused its own log.
+    expect((await cli.run('get DATABASE_PASSWORD', { env: keyed })).status).toBe(0)
+    expect((await cli.run('audit verify', { env: without })).stdout).toContain('2 values were delivered')
+    const never = await cli.run('audit verify', { env: keyed })
+    expect([never.status, never.stderr]).toEqual([4, expect.stringContaining('no record of')])
+
+    const service = new SecretDelivery({
+      environment: 'production',
+      aws: { enabled: false },
+      audit: { path: log, key },
+      compliance: false,
+      logger: { warn() {} },
+    })
+    await service.cache.set('A', 'value')
+    await service.close()
+    const { keyedSequence } = (await cli.json('audit verify', { env: keyed })).document
+    const { status, stdout } = await cli.run('audit verify', { env: keyed })
+    expect(status).toBe(0)
+    expect(stdout).toContain(`records 1 to ${keyedSequence - 1} have no key and prove little`)
+    expect((await cli.run(`audit verify --expect-keyed ${keyedSequence}`, { env: keyed })).status).toBe(0)
+    const always = await cli.run('audit verify --expect-keyed 1', { env: keyed })
+    expect([always.status, always.stdout]).toEqual([1, expect.stringContaining('have no key')])
+    expect((await cli.run('audit verify', { env: without })).status).toBe(4)
+    // Nor does anything write to it without the key.
+    const refused = await cli.run('get DATABASE_PASSWORD', { env: { ...without, TCS_ENVIRONMENT: 'production' } })
+    expect(refused.stderr).toMatch(/has a key.*TCS_AUDIT_KEY/)
   })
 
   test('follow prints what is written later, over a new file, and ends on a signal', async () => {

@@ -4,6 +4,7 @@
 // verified. Needs no server, so the workflows run it on each platform.
 
 const { spawn } = require('node:child_process')
+const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery, verifyAuditLog } = require('../..')
@@ -109,6 +110,36 @@ test('the next instance takes over what a killed process left, once', async () =
   await next.close()
   expect(await verifyAuditLog(log)).toMatchObject({ valid: true, unrecoveredJournals: 0 })
   expect(fs.readdirSync(directory).filter((name) => name.endsWith('.journal'))).toEqual([])
+})
+
+test('a service that is restarted with a key goes on with its log, one process after the other', async () => {
+  const key = randomBytes(32).toString('base64')
+  const [old, later] = [writer('OLD', 500), writer('LATER', 500)]
+  await Promise.all([old.written(), later.written()])
+  old.child.stdin.end()
+  expect(await old.ended).toBe(0)
+  // One of two was restarted: the log has the key, and the other one does not.
+  /** @type {string[]} */
+  const warnings = []
+  const logger = { warn: (/** @type {string} */ message) => warnings.push(message) }
+  const next = service({ key }, { logger, compliance: false })
+  await record(next, 500, 'NEW')
+  later.child.kill('SIGKILL')
+  await later.ended
+  await until('its journal is taken over', async () => (await verifyAuditLog(log, { key })).unrecoveredJournals === 0)
+  await next.close()
+  expect(warnings.filter((message) => message.includes('has a key from record'))).toHaveLength(1)
+  const found = await verifyAuditLog(log, { key })
+  expect(found).toMatchObject({ valid: true, endConfirmed: true, unrecoveredJournals: 0, files: 2 })
+  expect(found.keyedSequence).toBeGreaterThan(500)
+  expect(records()).toHaveLength(1_500)
+  await expect(verifyAuditLog(log)).rejects.toThrow(/has a key/)
+  await expect(verifyAuditLog(log, { keyedSequence: 1 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  expect(await verifyAuditLog(log, { key, keyedSequence: 1 })).toMatchObject({ untampered: false })
+  // Nobody goes on without it.
+  const without = service({ onFailure: 'deny' }, { compliance: false })
+  await expect(without.cache.set('A', 'value')).rejects.toMatchObject({ code: 'AUDIT_WRITE_FAILED' })
+  await without.close()
 })
 
 test('half a line at the end is cut off, and the chain goes on', async () => {

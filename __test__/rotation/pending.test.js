@@ -105,6 +105,34 @@ describe('what people put', () => {
   })
 })
 
+describe('whatever a hook throws', () => {
+  const revoked = () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    return proxy
+  }
+  test.each([
+    ['nothing', undefined],
+    ['a text', 'text'],
+    ['an error that cannot be read', Object.defineProperty({}, 'name', { get: () => BigInt('x') })],
+    ['a code that cannot be read', Object.defineProperty(new Error('x'), 'code', { get: () => BigInt('x') })],
+    ['a revoked proxy', revoked()],
+    ['a symbol', Symbol('x')],
+  ])('the rotation has failed, and the process goes on: %s', async (_, thrown) => {
+    const hooks = { set: () => Promise.reject(thrown), undo: () => Promise.reject(thrown) }
+    const { outcome, error } = await service({ hooks }).rotation.rotate('DB_PASSWORD')
+    expect([outcome, error?.code]).toEqual(['failed', 'ROTATION_FAILED'])
+    expect((await holder('AWSCURRENT'))?.value).toBe('old')
+    const refused = await service()
+      .withSecret('db', 'password', () => Promise.reject(thrown))
+      .then(
+        () => 'done',
+        (error) => error === thrown,
+      )
+    expect(refused).toBe(true)
+  })
+})
+
 describe('hooks of single secrets', () => {
   test('are called for theirs, and the others for the rest', async () => {
     /** @type {[string, string][]} */

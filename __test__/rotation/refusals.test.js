@@ -8,6 +8,7 @@ const { once } = require('node:events')
 const { MariadbServer } = require('../support/servers/mariadb')
 const { PgBouncer } = require('../support/servers/pgbouncer')
 const { PostgresServer } = require('../support/servers/postgres')
+const { RabbitmqServer } = require('../support/servers/rabbitmq')
 const { RedisServer } = require('../support/servers/redis')
 const { overRedis } = require('../support/services')
 
@@ -166,6 +167,61 @@ test('Redis: a wrong password is refused, a missing right is another reason', as
     await server.stop()
   }
 })
+
+where('RabbitMQ', RabbitmqServer.isInstalled())(
+  'RabbitMQ: a wrong password is refused, a virtual host, a right or a limit is another reason',
+  async () => {
+    const amqp = require('amqplib')
+    const allows = (/** @type {string} */ user, /** @type {string} */ vhost) => ({
+      ...{ user, vhost, configure: '^own', write: '^own', read: '^own' },
+    })
+    const server = await RabbitmqServer.start(
+      { app: 'right' },
+      {
+        vhosts: [{ name: 'shop' }, { name: 'other' }, { name: 'full' }],
+        permissions: [allows('app', 'shop'), allows('app', 'full')],
+        parameters: [{ component: 'vhost-limits', name: 'limits', vhost: 'full', value: { 'max-connections': 0 } }],
+      },
+    )
+    const connect = async (/** @type {string} */ password, login = {}, queue = 'own') => {
+      const at = { hostname: '127.0.0.1', port: server.port, username: 'app', password, vhost: 'shop', ...login }
+      const connection = await amqp.connect(at)
+      connection.on('error', () => {})
+      try {
+        const channel = await connection.createChannel()
+        channel.on('error', () => {})
+        await channel.assertQueue(queue)
+      } finally {
+        await connection.close()
+      }
+    }
+    try {
+      for (const login of [{}, { username: 'nobody' }]) {
+        const enter = (/** @type {string} */ password) => connect(password, password === 'wrong' ? login : {})
+        const { outcome, refusals } = await retried(enter)
+        expect([
+          outcome,
+          refusals.map(({ message }) => /403.*ACCESS_REFUSED - Login was refused/.test(message)),
+        ]).toEqual(['connected', [true]])
+      }
+      /** @type {[string, { vhost?: string }, string?][]} */
+      const others = [
+        // There is none, it is not for this user, it is full: the driver does not repeat the server's words.
+        ['Expected ConnectionOpenOk; got <ConnectionClose', { vhost: 'none' }],
+        ['Expected ConnectionOpenOk; got <ConnectionClose', { vhost: 'other' }],
+        ['Expected ConnectionOpenOk; got <ConnectionClose', { vhost: 'full' }],
+        ["ACCESS_REFUSED - access to queue 'theirs'", {}, 'theirs'],
+      ]
+      for (const [why, login, queue] of others) {
+        const { outcome, refusals } = await retried(() => connect('right', login, queue))
+        expect([outcome.message, refusals.length]).toEqual([expect.stringContaining(why), 1])
+      }
+    } finally {
+      await server.stop()
+    }
+  },
+  3 * LONG,
+)
 
 test('HTTP: a wrong key is refused, a limit is another reason', async () => {
   const server = http.createServer((request, response) => {

@@ -26,8 +26,9 @@ module.exports = (program, handle) => {
     .option('--key-file <file>', 'file with the key of a keyed chain, as base64 text (default: TCS_AUDIT_KEY)')
     .option('--expect-first <number>', 'number of the record with which the log must begin, at the latest')
     .option('--expect-last <number[:link]>', 'number, and link, of a record that must be there')
+    .option('--expect-keyed <number>', 'number of a record that must have the key, as all after it')
     .action(
-      handle(async (context, file, { keyFile, expectFirst, expectLast }) => {
+      handle(async (context, file, { keyFile, expectFirst, expectLast, expectKeyed }) => {
         const { verifyAuditLog } = library()
         const log = await logOf(file, context)
         const key = keyFile === undefined ? process.env.TCS_AUDIT_KEY || undefined : readKey(keyFile)
@@ -37,6 +38,7 @@ module.exports = (program, handle) => {
           firstSequence: numberOf('--expect-first', expectFirst),
           lastSequence: numberOf('--expect-last', lastSequence),
           lastLink,
+          keyedSequence: numberOf('--expect-keyed', expectKeyed),
         })
         const isKeyed = key !== undefined
         context.terminal.result({ file: log, isKeyed, ...found }, ({ file, ...found }) =>
@@ -216,6 +218,7 @@ function verdict(log, found, terminal) {
   if (unrecoveredJournals > 0) {
     lines.push(`  ${unrecoveredJournals} ended processes left records, which the next one that writes takes over`)
   }
+  if (found.keyedSequence !== null && found.keyedSequence > found.firstSequence) lines.push(...keyless(found))
   if (!found.isKeyed) {
     lines.push(
       '  without a key this proves little: whoever can write the log and its state file can write another one that verifies',
@@ -224,6 +227,15 @@ function verdict(log, found, terminal) {
   }
   if (valid) lines.push(`  to note elsewhere: --expect-last ${lastSequence}:${lastLink}`)
   return lines.join('\n') + '\n'
+}
+
+/** What the records before the key prove. @param {import('../../index').AuditVerification} found */
+function keyless({ firstSequence, keyedSequence, lastSequence }) {
+  const [first, last] = [firstSequence, Number(keyedSequence) - 1]
+  return [
+    `  records ${first} to ${last} have no key and prove little: whoever could write the log may have changed them before record ${keyedSequence}`,
+    `  records ${keyedSequence} to ${lastSequence} have the key, which also protects those before since then; to note elsewhere: --expect-keyed ${keyedSequence}`,
+  ]
 }
 
 /** Where the log begins, and why. @param {import('../../index').AuditVerification} found */

@@ -288,6 +288,7 @@ function auditSection({ audit: { log, verification, error } }) {
   const rows = [
     ['File', html`<span class="name">${log}</span>`],
     ['Records', `${firstSequence} to ${lastSequence}, in ${files} ${files === 1 ? 'file' : 'files'}`],
+    ['Key', keyOf(verification)],
     ['Its end', endConfirmed ? 'confirmed by the state file' : 'not confirmed: the state file beside it is missing'],
     ['Journals of ended processes', unrecoveredJournals],
     ['Accesses', Object.entries(outcomes).map(([outcome, count], i) => `${i === 0 ? '' : ', '}${count} ${outcome}`)],
@@ -299,6 +300,13 @@ function auditSection({ audit: { log, verification, error } }) {
       </tr> `,
   )
   return section('Audit log', html`${verdict} ${table('As it was when this page was made.', ['Part', 'Found'], rows)}`)
+}
+
+/** What the key of an audit log proves. @param {import('../../index').AuditVerification} verification */
+function keyOf({ firstSequence, keyedSequence }) {
+  if (keyedSequence === null) return 'none: whoever can write the log can write all of it anew'
+  if (keyedSequence <= firstSequence) return 'from the first record on'
+  return `from record ${keyedSequence} on; those before it prove little`
 }
 
 /** @param {Report} report */

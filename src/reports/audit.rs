@@ -23,6 +23,7 @@ pub struct AuditVerification {
     pub first_file: i64,
     pub expired_files: i64,
     pub last_link: String,
+    pub keyed_sequence: Option<i64>,
 }
 
 /// The first fault of an audit log.
@@ -76,6 +77,7 @@ impl From<Verification> for AuditVerification {
             first_file: count(verification.sums.first_file),
             expired_files: count(verification.sums.expired_through),
             last_link: hex(&verification.last.1),
+            keyed_sequence: verification.keyed_from.map(count),
             outcomes: AuditOutcomes {
                 ok: count(verification.counts.ok),
                 absent: count(verification.counts.absent),

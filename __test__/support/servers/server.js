@@ -12,12 +12,14 @@ class Server {
   /**
    * @param {string} command
    * @param {string[]} args
-   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe', uid?: number, gid?: number }} [options]
+   * @param {{ env?: Record<string, string>, cwd?: string, stdin?: 'ignore' | 'pipe', uid?: number, gid?: number, detached?: boolean }} [options]
    */
   constructor(command, args, options = {}) {
     this.output = ''
     this.command = command
     const { env, stdin = 'ignore', ...rest } = options
+    /** Whether it has a process group of its own, which ends with it. */
+    this.isGroup = options.detached === true
     this.process = spawn(command, args, {
       ...rest,
       env: { ...process.env, ...env },
@@ -37,13 +39,17 @@ class Server {
     this.ended.then(() => (this.alive = false))
   }
 
-  /** @param {() => Promise<boolean>} condition */
-  async ready(condition) {
+  /** @param {() => Promise<boolean>} condition @param {number} [timeoutMs] */
+  async ready(condition, timeoutMs) {
     try {
-      await until(`${this.command} is ready`, async () => {
-        if (!this.alive) throw new Error(`${this.command} ended at once`)
-        return condition()
-      })
+      await until(
+        `${this.command} is ready`,
+        async () => {
+          if (!this.alive) throw new Error(`${this.command} ended at once`)
+          return condition()
+        },
+        timeoutMs,
+      )
     } catch (error) {
       await this.stop()
       throw new Error(`${/** @type {Error} */ (error).message}\n${this.output}`)
@@ -56,7 +62,9 @@ class Server {
   }
 
   async stop() {
-    if (this.alive) this.process.kill('SIGKILL')
+    const { pid } = this.process
+    if (this.alive && this.isGroup && pid !== undefined) process.kill(-pid, 'SIGKILL')
+    else if (this.alive) this.process.kill('SIGKILL')
     await this.ended
   }
 }

@@ -125,6 +125,11 @@ impl LineWriter {
         &self.link
     }
 
+    /// Goes on with another link. There must be no draft.
+    pub(crate) fn set_link(&mut self, link: Link) {
+        self.link = link;
+    }
+
     /// Appends the next line of `chain`. [`LineWriter::connect`] fills in its link and the chain's.
     pub fn draft(&mut self, out: &mut Vec<u8>, chain: &mut Chain, form: &Form, varying: Varying) {
         chain.seq += 1;
@@ -165,12 +170,19 @@ pub fn counted(link: &Link, chain: &Chain, what: &str) -> String {
     format!("{detail} check={check}")
 }
 
-/// Whether the `detail` of a record with counts, which follows `chain`, is unchanged.
-pub fn is_counted(link: &Link, chain: &Chain, detail: &[u8]) -> bool {
+/// Whether the `detail` of a record with a checksum, which follows `chain`, is unchanged.
+pub fn is_checked(link: &Link, chain: &Chain, detail: &[u8]) -> bool {
     let Some((detail, written)) = std::str::from_utf8(detail).ok().and_then(|text| text.split_once(" check=")) else {
         return false;
     };
     check(link, chain, detail) == written
+}
+
+/// The `detail` of the first record with a key, after a chain without one: it proves that who wrote it had the key.
+pub fn keyed_from(link: &Link, before: &Chain, what: &str) -> String {
+    let detail = format!("{what} unkeyed={}", before.seq);
+    let check = check(link, before, &detail);
+    format!("{detail} check={check}")
 }
 
 fn check(link: &Link, before: &Chain, detail: &str) -> String {
@@ -264,8 +276,8 @@ mod tests {
         let (link, chain) = (Link::default(), Chain { seq: 5, ..Chain::default() });
         let detail = counted(&link, &chain, "file=1");
         assert_eq!(Counts::parse(detail.as_bytes()), Some(chain.counts));
-        assert!(is_counted(&link, &chain, detail.as_bytes()));
-        assert!(!is_counted(&link, &Chain { seq: 6, ..chain }, detail.as_bytes()));
-        assert!(!is_counted(&link, &chain, detail.replace("ok=0", "ok=1").as_bytes()));
+        assert!(is_checked(&link, &chain, detail.as_bytes()));
+        assert!(!is_checked(&link, &Chain { seq: 6, ..chain }, detail.as_bytes()));
+        assert!(!is_checked(&link, &chain, detail.replace("ok=0", "ok=1").as_bytes()));
     }
 }

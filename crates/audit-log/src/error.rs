@@ -75,7 +75,7 @@ impl Failure {
 
     /// The failure of a log that was written with another key than the given one.
     pub(crate) fn other_key(method: &str) -> Self {
-        let message = format!("the audit log was written with another key ({method}); give that key");
+        let message = format!("the audit log has a key ({method}): give that key");
         Self::new(Reason::Foreign, message)
     }
 

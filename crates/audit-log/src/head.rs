@@ -2,10 +2,13 @@
 //!
 //! It is one line of JSON, written in place and padded to a fixed length, with a checksum. It makes it possible to
 //! notice that a log was shortened, replaced or deleted, which the log itself cannot show.
+//!
+//! With a key, the link of the last record is covered: an attacker who reads it could append a record with that link,
+//! which would pass for the record of a writer that died before it noted the record here.
 
 use crate::chain::{Chain, Counts, LineWriter};
 use crate::files::FileId;
-use crate::link::{Link, hex, parse_hex};
+use crate::link::{Hash, Link, hex, parse_hex};
 
 /// The length of the state file in bytes.
 pub const LENGTH: usize = 1024;
@@ -52,14 +55,24 @@ impl Head {
         let Self { number, file, size, synced, began_us, chain, counted, boot, rotating } = self;
         let Chain { seq, last, counts } = chain;
         let [records, ok, absent, denied, failed] = counts.words();
-        let (method, last) = (writer.link().method(), hex(last));
-        let text = format!(
-            "{{\"chain\":\"{method}\",\"file\":{number},\"device\":{},\"inode\":{},\"size\":{size},\"synced\":{synced},\
-             \"began\":{began_us},\"seq\":{seq},\"last\":\"{last}\",\"records\":{records},\"ok\":{ok},\"absent\":{absent},\
-             \"denied\":{denied},\"failed\":{failed},\"counted\":{counted},\"boot\":{boot},\"rotating\":\"{rotating}\"",
-            file.device, file.inode
-        );
-        let mut bytes = format!("{text},\"check\":\"{}\"}}", writer.link().check("state", &text)).into_bytes();
+        let method = writer.link().method();
+        let with = |last: &str| {
+            format!(
+                "{{\"chain\":\"{method}\",\"file\":{number},\"device\":{},\"inode\":{},\"size\":{size},\"synced\":{synced},\
+                 \"began\":{began_us},\"seq\":{seq},{last},\"records\":{records},\"ok\":{ok},\"absent\":{absent},\
+                 \"denied\":{denied},\"failed\":{failed},\"counted\":{counted},\"boot\":{boot},\"rotating\":\"{rotating}\"",
+                file.device, file.inode
+            )
+        };
+        let text = with(&open_last(last));
+        let check = writer.link().check("state", &text);
+        let text = if writer.link().is_keyed() {
+            // The checksum covers the link and all around it, so it is another nonce for each link.
+            with(&format!("\"{COVERED}\":\"{}\"", hex(&writer.link().cover(&check, last))))
+        } else {
+            text
+        };
+        let mut bytes = format!("{text},\"check\":\"{check}\"}}").into_bytes();
         bytes.resize(LENGTH - 1, b' ');
         bytes.push(b'\n');
         bytes
@@ -72,8 +85,7 @@ impl Head {
         if text.is_empty() {
             return ParsedHead::Nothing;
         }
-        let method = text.strip_prefix("{\"chain\":\"").and_then(|rest| rest.split('"').next());
-        match method {
+        match method_of(bytes) {
             None => ParsedHead::Invalid,
             Some(method) if method != link.method() => ParsedHead::OtherKey(method.to_owned()),
             Some(_) => {
@@ -84,6 +96,7 @@ impl Head {
 
     fn parse_checked(text: &str, link: &Link) -> Option<Self> {
         let (body, check) = text.strip_suffix("\"}")?.rsplit_once(",\"check\":\"")?;
+        let body = &uncovered(body, check, link)?;
         if link.check("state", body) != check {
             return None;
         }
@@ -112,6 +125,27 @@ impl Head {
     }
 }
 
+/// The method of the links, as the bytes of a state file say.
+pub fn method_of(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.strip_prefix("{\"chain\":\"")?.split('"').next()
+}
+
+/// The name of the covered link.
+const COVERED: &str = "covered";
+
+fn open_last(last: &Hash) -> String {
+    format!("\"last\":\"{}\"", hex(last))
+}
+
+/// `body` with the link of the last record as it is. Earlier versions did not cover it.
+fn uncovered(body: &str, check: &str, link: &Link) -> Option<String> {
+    let Some((before, after)) = body.split_once(&format!("\"{COVERED}\":\"")) else { return Some(body.to_owned()) };
+    let (covered, after) = after.split_once('"')?;
+    let last = link.cover(check, &parse_hex(covered.as_bytes())?);
+    Some(format!("{before}{}{after}", open_last(&last)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,22 +164,52 @@ mod tests {
             boot: u64::MAX,
             rotating: "audit-20260101T000000Z-000001.jsonl".into(),
         };
-        let writer = LineWriter::default();
-        let bytes = head.to_bytes(&writer);
-        assert_eq!(bytes.len(), LENGTH);
-        assert!(matches!(Head::parse(&bytes, writer.link()), ParsedHead::Head(found) if *found == head));
-        let used = bytes.trim_ascii_end().len();
-        for at in 0..used {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            assert!(
-                matches!(Head::parse(&changed, writer.link()), ParsedHead::Invalid | ParsedHead::OtherKey(_)),
-                "byte {at}"
-            );
-        }
-        assert!(matches!(Head::parse(&bytes[..used - 1], writer.link()), ParsedHead::Invalid));
-        assert!(matches!(Head::parse(b"", writer.link()), ParsedHead::Nothing));
         let keyed = Link::new(Key::new(&[1; 32]));
+        for writer in [LineWriter::default(), LineWriter::new(keyed.clone())] {
+            let bytes = head.to_bytes(&writer);
+            assert_eq!(bytes.len(), LENGTH);
+            assert!(matches!(Head::parse(&bytes, writer.link()), ParsedHead::Head(found) if *found == head));
+            let used = bytes.trim_ascii_end().len();
+            for at in 0..used {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1;
+                assert!(
+                    matches!(Head::parse(&changed, writer.link()), ParsedHead::Invalid | ParsedHead::OtherKey(_)),
+                    "byte {at}"
+                );
+            }
+            assert!(matches!(Head::parse(&bytes[..used - 1], writer.link()), ParsedHead::Invalid));
+            assert!(matches!(Head::parse(b"", writer.link()), ParsedHead::Nothing));
+        }
+        let bytes = head.to_bytes(&LineWriter::default());
         assert!(matches!(Head::parse(&bytes, &keyed), ParsedHead::OtherKey(method) if method == "sha256"));
+        assert_eq!(method_of(&bytes), Some("sha256"));
+    }
+
+    #[test]
+    fn with_a_key_nobody_reads_the_link_of_the_last_record() {
+        let last = [11; 32];
+        let head = Head {
+            number: 1,
+            file: FileId { device: 5, inode: 6 },
+            size: 7,
+            synced: 7,
+            began_us: 9,
+            chain: Chain { seq: 10, last, counts: Counts::default() },
+            counted: 10,
+            boot: 1,
+            rotating: String::new(),
+        };
+        let text =
+            |head: &Head, link: &Link| String::from_utf8(head.to_bytes(&LineWriter::new(link.clone()))).expect("UTF-8");
+        let keyed = Link::new(Key::new(&[1; 32]));
+        assert!(text(&head, &Link::default()).contains(&hex(&last)));
+        let covered = |head: &Head| {
+            let text = text(head, &keyed);
+            assert!(!text.contains(&hex(&last)));
+            text.split("\"covered\":\"").nth(1).expect("covered")[..64].to_owned()
+        };
+        // Not the same cover twice: the difference of two would show one link by the other.
+        assert_ne!(covered(&head), covered(&Head { size: 8, ..head.clone() }));
     }
 }

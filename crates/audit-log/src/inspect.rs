@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 
-use crate::chain::{Chain, Counts, is_counted};
+use crate::chain::{Chain, Counts, is_checked};
 use crate::error::{Failure, Result};
 use crate::fault::FaultKind;
-use crate::line::{Line, detail_number};
+use crate::line::{Line, detail_number, method_in};
 use crate::link::{FIRST, Hash, Link};
 
 /// The position of a line.
@@ -43,6 +43,8 @@ pub struct Verdict {
     pub first_seq: u64,
     /// The last record before the fault.
     pub last: (u64, Hash),
+    /// The number of the first record with the key.
+    pub keyed_from: Option<u64>,
 }
 
 /// What the records of a log add up to.
@@ -79,7 +81,11 @@ const MEMORY: usize = 64;
 
 /// Reads a log line by line.
 pub struct Inspector {
+    /// The link of the file that is read.
     link: Link,
+    /// The link with the given key, if there is one.
+    given: Link,
+    keyed_from: Option<u64>,
     anchors: Vec<Anchor>,
     chain: Option<Chain>,
     first_seq: u64,
@@ -115,9 +121,11 @@ struct Suspect {
 
 impl Inspector {
     /// Begins with the first file.
-    pub fn new(link: Link, anchors: Vec<Anchor>) -> Self {
+    pub fn new(given: Link, anchors: Vec<Anchor>) -> Self {
         Self {
-            link,
+            link: Link::default(),
+            given,
+            keyed_from: None,
             anchors,
             chain: None,
             first_seq: 0,
@@ -157,6 +165,10 @@ impl Inspector {
             return self.first(place, bytes, line);
         };
         let before = chain;
+        let change = line.filter(|line| first_of_file && line.event == b"begin").map(|line| self.change(&line));
+        if let Some(Change::To(link)) = &change {
+            self.link = link.clone();
+        }
         if !line.is_some_and(|line| chain.follow(&self.link, bytes, &line)) {
             self.suspect = Some(Suspect {
                 place,
@@ -178,9 +190,37 @@ impl Inspector {
             self.fault = Some((FaultKind::Removed, place, message));
             return Ok(());
         }
+        match change {
+            Some(Change::To(_)) => {
+                self.keyed_from = Some(line.seq);
+                if !is_checked(&self.link, &before, line.detail) {
+                    let message = "the first record with the key was written by somebody without it".to_owned();
+                    self.fault = Some((FaultKind::Changed, place, message));
+                }
+            }
+            Some(Change::Back(method)) => {
+                let message = format!("the chain goes on without its key, or with another one ({method})");
+                self.fault = Some((FaultKind::Changed, place, message));
+            }
+            Some(Change::Unknown(method)) => return Err(Failure::other_key(&method)),
+            Some(Change::None) | None => {}
+        }
         self.check_counts(place, &before, &line);
         self.accept(place, chain);
         Ok(())
+    }
+
+    /// What becomes of the link with the first record of a file. A key can be begun, and not be given up.
+    fn change(&self, line: &Line<'_>) -> Change {
+        let method = method_in(line.detail).filter(|method| is_method(method)).map(str::to_owned);
+        let Some(method) = method.filter(|method| *method != self.link.method()) else { return Change::None };
+        if self.link.is_keyed() {
+            Change::Back(method)
+        } else if method == self.given.method() {
+            Change::To(self.given.clone())
+        } else {
+            Change::Unknown(method)
+        }
     }
 
     fn first(&mut self, place: Place, bytes: &[u8], line: Option<Line<'_>>) -> Result<()> {
@@ -194,12 +234,10 @@ impl Inspector {
             self.fault = Some((kind, place, "the log begins without its first record".to_owned()));
             return Ok(());
         }
-        let detail = std::str::from_utf8(line.detail).unwrap_or_default();
-        if let Some((_, method)) = detail.split_once("chain=")
-            && method != self.link.method()
-            && is_method(method)
-        {
-            return Err(Failure::other_key(method));
+        match self.change(&line) {
+            Change::To(link) => (self.link, self.keyed_from) = (link, Some(line.seq)),
+            Change::Unknown(method) | Change::Back(method) => return Err(Failure::other_key(&method)),
+            Change::None => {}
         }
         // File number 1 begins a chain. A file with a higher number continues a chain whose earlier files are missing.
         if detail_number(line.detail, "file") == Some(1) && (line.seq != 1 || line.prev != FIRST) {
@@ -216,7 +254,7 @@ impl Inspector {
         if !matches!(line.event, b"checkpoint" | b"end" | b"close") {
             return;
         }
-        let right = is_counted(&self.link, before, line.detail) && Counts::parse(line.detail) == Some(before.counts);
+        let right = is_checked(&self.link, before, line.detail) && Counts::parse(line.detail) == Some(before.counts);
         if !right {
             let message = format!("record {} counts other records than there are before it", line.seq);
             self.fault = Some((FaultKind::BadCheckpoint, place, message));
@@ -243,11 +281,28 @@ impl Inspector {
         if let Some(suspect) = self.suspect.take() {
             let known = |anchor: &&Anchor| suspect.says.is_some_and(|(seq, _)| seq == anchor.seq);
             let confirmed = self.anchors.iter().find(known).map(|anchor| anchor.hash == suspect.hash);
+            // The line before is the one that was noted, so it is this one that was changed, or added.
+            let is_after_noted =
+                |anchor: &Anchor| anchor.seq.wrapping_add(1) == suspect.expected && anchor.hash == suspect.prev;
+            let confirmed = confirmed.or_else(|| self.anchors.iter().any(is_after_noted).then_some(false));
             self.fault = Some(suspect.verdict(&self.memory, confirmed));
         }
         let last = self.chain.map_or((0, FIRST), |chain| (chain.seq, chain.last));
-        Verdict { fault: self.fault, counts: self.counts, sums: self.sums, first_seq: self.first_seq, last }
+        let Self { fault, counts, sums, first_seq, keyed_from, .. } = self;
+        Verdict { fault, counts, sums, first_seq, last, keyed_from }
     }
+}
+
+/// What the first record of a file does to the link.
+enum Change {
+    /// Nothing.
+    None,
+    /// The records have the key from here on.
+    To(Link),
+    /// A chain with a key goes on with this method.
+    Back(String),
+    /// A chain without a key goes on with a key that was not given.
+    Unknown(String),
 }
 
 /// Whether `text` is a valid name of a link method.

@@ -274,6 +274,11 @@ pub fn detail_number(detail: &[u8], name: &str) -> Option<u64> {
     detail.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
+/// The method of the links of a file, as the `detail` of its first record says.
+pub fn method_in(detail: &[u8]) -> Option<&str> {
+    std::str::from_utf8(detail).ok()?.split(' ').find_map(|pair| pair.strip_prefix("chain="))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -91,6 +91,11 @@ impl Link {
         Self(key)
     }
 
+    /// Whether there is a key.
+    pub fn is_keyed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The link over `bytes`.
     pub fn of(&self, bytes: &[u8]) -> Hash {
         match &self.0 {
@@ -106,6 +111,13 @@ impl Link {
             None => connect(&Sha256::new(), out, lines, last),
             Some(Key(key)) => connect(key, out, lines, last),
         }
+    }
+
+    /// Covers `hash` so that only the key uncovers it, or uncovers it. `nonce` must be another one for each hash.
+    pub fn cover(&self, nonce: &str, hash: &Hash) -> Hash {
+        let mut covered = self.of(format!("tcs-audit cover\n{nonce}").as_bytes());
+        covered.iter_mut().zip(hash).for_each(|(byte, with)| *byte ^= with);
+        covered
     }
 
     /// A short checksum of `text`, which differs for each `purpose`.
@@ -184,6 +196,17 @@ mod tests {
         assert_eq!(hex(&keyed.of(b"Hi There")), expected);
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex(&Link::default().of(b"abc")), expected);
+    }
+
+    #[test]
+    fn a_covered_hash_is_uncovered_by_its_key_and_nonce_only() {
+        let link = |key: &[u8]| Link::new(Key::new(key));
+        let (hash, key) = (Link::default().of(b"line"), link(&[1; 16]));
+        let covered = key.cover("nonce", &hash);
+        assert_ne!(covered, hash);
+        assert_eq!(key.cover("nonce", &covered), hash);
+        assert_ne!(key.cover("another", &covered), hash);
+        assert_ne!(link(&[2; 16]).cover("nonce", &covered), hash);
     }
 
     #[test]

@@ -45,8 +45,10 @@ pub struct Options {
     /// repeated in each file. At most 1,024 bytes; more is cut off.
     pub actor: String,
     /// With a key every link is an HMAC, so that the chain can be forged only by those who know the key. All writers of
-    /// a file need the same key.
+    /// a file need the same key. A log without one goes on with the key in a new file.
     pub key: Option<Key>,
+    /// Whether the log is another program's: one that has no key goes on without one, although a key is given.
+    pub is_guest: bool,
     /// The directory of the journals. Default: beside the file.
     pub journals: Option<PathBuf>,
     /// The size of the journal in bytes, rounded up to a power of two; a usual record takes 128 bytes. Default 4 MiB.
@@ -75,6 +77,7 @@ impl Options {
             environment: environment.into(),
             actor: String::new(),
             key: None,
+            is_guest: false,
             journals: None,
             journal_bytes: 4 << 20,
             max_bytes: 256 << 20,
@@ -138,7 +141,8 @@ impl AuditLog {
                     keep: options.keep,
                 };
                 let names = Names::new(&path, options.journals.as_deref())?;
-                let mut sink = FileSink::new(names, link, who.clone(), clock, limits);
+                let sink = FileSink::new(names, link, who.clone(), clock, limits);
+                let mut sink = sink.as_guest(options.is_guest);
                 let journal = open_file(&mut sink, who, slots)?;
                 return Self::start(journal, Sink::File(Box::new(sink)), options.listener, clock);
             }
@@ -406,7 +410,7 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
         checkpoint_after: defaults.checkpoint_after,
         keep: Duration::MAX,
     };
-    let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits);
+    let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits).as_guest(true);
     let mut session = sink.session(now() + BOUND)?;
     let found = take_over(&mut session, &mut Batch::default())?;
     session.sync()?;

@@ -10,8 +10,8 @@ use crate::chain::Counts;
 use crate::error::{Failure, Reason, Result};
 use crate::fault::{Fault, FaultKind};
 use crate::files::{FileId, Names, open_to_read};
-use crate::head::{Head, LENGTH, ParsedHead};
-use crate::inspect::{Anchor, Inspector, Place, Sums};
+use crate::head::{Head, LENGTH, ParsedHead, method_of};
+use crate::inspect::{Anchor, Inspector, Place, Sums, Verdict};
 use crate::link::{Hash, Key, Link};
 use crate::pause::Round;
 use crate::time::now;
@@ -31,6 +31,8 @@ pub struct VerifyOptions {
     pub first: Option<u64>,
     /// The number of a record that must be there.
     pub last: Option<u64>,
+    /// The number of a record that must have the key, as all after it.
+    pub keyed: Option<u64>,
 }
 
 /// The result of a verification.
@@ -51,6 +53,9 @@ pub struct Verification {
     /// The number and the link of the last record before the fault. Store it elsewhere, and pass it as the anchor of
     /// the next verification.
     pub last: (u64, Hash),
+    /// The number of the first record with the key. Who could write the log may have changed those before it until that
+    /// record was written, and nobody without the key since.
+    pub keyed_from: Option<u64>,
     /// Whether the state file confirms that nothing is missing at the end.
     pub end_confirmed: bool,
     /// The number of journals of dead processes, whose records are not in the log yet. [`crate::recover`] writes them.
@@ -90,13 +95,13 @@ pub fn verify(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Verification> {
     let names = Names::new(path, options.journals.as_deref())?;
-    let link = Link::new(options.key.clone());
-    let end = End::read(&names, &link)?;
+    let given = Link::new(options.key.clone());
+    let end = End::read(&names, &given)?;
     let files = files(&names, &end)?;
     let total = files.iter().map(|(_, _, size)| size).sum();
     let mut anchors: Vec<Anchor> = options.anchor.iter().map(|(seq, hash)| Anchor { seq: *seq, hash: *hash }).collect();
     anchors.extend(end.head.iter().map(|head| Anchor { seq: head.chain.seq, hash: head.chain.last }));
-    let mut inspector = Inspector::new(link, anchors);
+    let mut inspector = Inspector::new(given.clone(), anchors);
     let (mut done, mut told, mut complete, mut torn) = (0, 0, true, None);
     let mut place = Place { file: 0, line: 0, offset: 0 };
     'files: for (index, (path, file, size)) in files.iter().enumerate() {
@@ -131,7 +136,17 @@ pub fn verify(
         verdict.fault = Some((FaultKind::Removed, Place { file: 0, line: 1, offset: 0 }, message));
     }
     if complete && verdict.fault.is_none() {
+        verdict.fault = keyless(options.keyed, &verdict);
+    }
+    if complete && verdict.fault.is_none() {
         verdict.fault = end.missing(&verdict.last, options.anchor.map(|(seq, _)| seq).max(options.last), torn, after);
+    }
+    if complete && given.is_keyed() && verdict.fault.is_none() && verdict.keyed_from.is_none() {
+        let message = format!(
+            "no record of {} has the key: it was written without one, and is verified without one, or somebody replaced it",
+            names.log.display()
+        );
+        return Err(Failure::new(Reason::Foreign, message));
     }
     Ok(Verification {
         fault: verdict.fault.map(|(kind, place, message)| Fault {
@@ -147,10 +162,21 @@ pub fn verify(
         bytes: done,
         first_seq: verdict.first_seq,
         last: verdict.last,
-        end_confirmed: complete && end.head.is_some(),
+        keyed_from: verdict.keyed_from,
+        // A state file without a key, of a log with one, is older than the log or somebody else's.
+        end_confirmed: complete && end.head.is_some() && end.is_keyed == verdict.keyed_from.is_some(),
         unrecovered: unrecovered(&names)?,
         complete,
     })
+}
+
+/// The fault of a log that has a key too late.
+fn keyless(expected: Option<u64>, verdict: &Verdict) -> Option<(FaultKind, Place, String)> {
+    let expected = expected?;
+    let first = verdict.keyed_from.unwrap_or(verdict.last.0 + 1);
+    let message = format!("records {expected} to {} have no key", first.saturating_sub(1));
+    let place = Place { file: 0, line: 1, offset: 0 };
+    (first > expected.max(verdict.first_seq)).then_some((FaultKind::Changed, place, message))
 }
 
 type Opened = (PathBuf, File, u64);
@@ -182,11 +208,13 @@ fn files(names: &Names, end: &End) -> Result<Vec<Opened>> {
 /// The end of the log and its state, read at one moment.
 struct End {
     head: Option<Head>,
+    /// Whether the state file has the key.
+    is_keyed: bool,
     current: Option<(File, FileId, u64)>,
 }
 
 impl End {
-    fn read(names: &Names, link: &Link) -> Result<Self> {
+    fn read(names: &Names, given: &Link) -> Result<Self> {
         let path = names.state();
         let state = open_to_read(&path)?;
         // A process that is stopped in here keeps writers waiting.
@@ -194,10 +222,13 @@ impl End {
         if let Some(file) = &state {
             lock_shared(file, &path)?;
         }
-        let mut head = None;
+        let (mut head, mut is_keyed) = (None, false);
         if let Some(file) = &state {
             let mut bytes = Vec::with_capacity(LENGTH);
             file.take(LENGTH as u64).read_to_end(&mut bytes).map_err(|error| Failure::io("read", &path, &error))?;
+            let plain = Link::default();
+            let link = if method_of(&bytes) == Some(&*plain.method()) { &plain } else { given };
+            is_keyed = link.is_keyed();
             match Head::parse(&bytes, link) {
                 ParsedHead::Head(found) => head = Some(*found),
                 ParsedHead::OtherKey(method) => return Err(Failure::other_key(&method)),
@@ -213,7 +244,7 @@ impl End {
                 Some((file, id, size))
             }
         };
-        Ok(Self { head, current })
+        Ok(Self { head, is_keyed, current })
     }
 
     /// What is missing at the end of a log without other faults.

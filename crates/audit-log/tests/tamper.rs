@@ -233,3 +233,37 @@ fn verification_can_be_ended_early_and_tells_how_far_it_is() {
     assert!(!found.complete && !found.end_confirmed && found.fault.is_none());
     assert_eq!(seen, [found.bytes]);
 }
+
+/// A process that has the log open knows its end, whatever becomes of the files.
+#[test]
+fn a_log_that_is_removed_or_cut_together_with_its_state_file_is_missed_while_it_is_open() {
+    for is_cut in [false, true] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let log = common::open(&path);
+        for n in 0..5 {
+            common::append(&log, &format!("c-0-{n}"));
+        }
+        log.flush().expect("flushed");
+        let noted = check(&path).last;
+        if is_cut {
+            let text = std::fs::read_to_string(&path).expect("UTF-8");
+            let kept: Vec<&str> = text.lines().take(4).collect();
+            overwrite(&path, &(kept.join("\n") + "\n"));
+        } else {
+            std::fs::remove_file(&path).expect("removed");
+        }
+        std::fs::remove_file(path.with_file_name("audit.jsonl.state")).expect("removed");
+        common::append(&log, "c-0-5");
+        log.close(std::time::Duration::from_secs(5)).expect("closed");
+        let found = check(&path);
+        if is_cut {
+            assert!(common::events(&path).contains(&"tamper LOG_TRUNCATED".to_owned()));
+            assert!(common::events(&path).contains(&"recover STATE_MISSING".to_owned()));
+            assert!(!found.is_untampered());
+        } else {
+            assert_eq!(common::events(&path)[0], "begin LOG_MISSING");
+            assert_eq!((found.fault, found.first_seq, found.sums.first_file), (None, noted.0 + 1, 2));
+        }
+    }
+}

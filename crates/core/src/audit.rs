@@ -165,12 +165,12 @@ impl Audit {
             notices.notice(match notice {
                 LogNotice::Failing { message, .. } => Notice::warning("AUDIT_FAILING", message),
                 LogNotice::Healthy => Notice::warning("AUDIT_RECOVERED", "the audit log is written again"),
+                LogNotice::Changed { code: "KEY_BEGINS", message } => Notice::warning("AUDIT_KEY_BEGINS", message),
                 LogNotice::Changed { code, message } => {
                     Notice::warning("AUDIT_LOG_CHANGED", format!("{code}: {message}"))
                 }
                 LogNotice::Waiting { message } => {
-                    let why =
-                        "records wait in the journal, which outlives this process; was the other one stopped (Ctrl-Z)?";
+                    let why = "records wait in the journal, which outlives this process";
                     Notice::warning("AUDIT_LOG_WAITS", format!("{message}: {why}"))
                 }
                 LogNotice::InMemory { message } => {
@@ -189,6 +189,7 @@ impl Audit {
             max_bytes: if is_guest { u64::MAX } else { self.config.max_bytes },
             max_age: if is_guest { Duration::MAX } else { self.config.max_age },
             keep: if is_guest { Duration::MAX } else { self.config.keep },
+            is_guest,
             actor: self.config.actor.text(),
             listener: Box::new(listener),
             ..Options::new(destination, self.environment)

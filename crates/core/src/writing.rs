@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::rotation::keeper::Keeper;
 use crate::rotation::uuid;
 use crate::timer::Deadline;
-use aws::{Aws, CURRENT, Description, MANAGED_BY, MARKED, NewSecret, Version, Which};
+use aws::{Aws, CURRENT, Description, MANAGED_BY, MARKED, NewSecret, PENDING, Version, Which};
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -338,6 +338,10 @@ async fn replace(
         Err(_) => is_live(aws, id, &token).await?,
     };
     tidied(aws, id, &label, &token).await;
+    if is_live && live.has(PENDING) {
+        // A rotation has ended with it. Once it is not even the previous version, the label would look like that of another.
+        tidied(aws, id, PENDING, &live.id).await;
+    }
     match moved {
         Err(error) if !is_live && (error.is_denied() || !error.is_about_one_request()) => Err(error),
         Err(error) if !is_live => Ok(Err(error)),

@@ -5,7 +5,8 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use super::FileSink;
-use crate::chain::{Chain, Counts};
+use super::keying::KEY_BEGINS;
+use crate::chain::{Chain, Counts, keyed_from};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, open, present, set_size, sync_directory};
 use crate::head::{Head, LENGTH, ParsedHead};
@@ -22,17 +23,23 @@ impl FileSink {
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.take(LENGTH as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| Failure::io("read", &path, &error))?;
+        self.take_link(&bytes)?;
         let found = Head::parse(&bytes, self.writer.link());
+        if matches!(found, ParsedHead::Invalid) {
+            self.take_link_of_log()?;
+        }
         self.known = bytes;
         let present = present(&self.names.log)?;
+        let known = match found {
+            ParsedHead::Nothing => self.known_head(present, "STATE_MISSING")?,
+            ParsedHead::Invalid => self.known_head(present, "STATE_INVALID")?,
+            ParsedHead::Head(_) | ParsedHead::OtherKey(_) => None,
+        };
+        if let Some(head) = known {
+            return Ok(head);
+        }
         match (found, present) {
-            (ParsedHead::OtherKey(method), _) => Err(Failure::new(
-                Reason::Foreign,
-                format!(
-                    "{} was begun with another key ({method}); put it away together with its state file",
-                    self.names.log.display()
-                ),
-            )),
+            (ParsedHead::OtherKey(method), _) => Err(Failure::other_key(&method)),
             (ParsedHead::Head(head), present) => self.reconcile(*head, present),
             // The file is empty: a process died before it wrote the first record.
             (ParsedHead::Nothing, None | Some((_, 0))) => self.begin(1, Chain::default(), ""),
@@ -40,6 +47,22 @@ impl FileSink {
             (ParsedHead::Nothing, Some(_)) => self.rebuild(None, "STATE_MISSING"),
             (ParsedHead::Invalid, Some(_)) => self.rebuild(None, "STATE_INVALID"),
         }
+    }
+
+    /// The head from what this process left last, in place of a state file that is of no use, if the log is gone or still
+    /// the same file: removing or cutting the log together with its state file is noticed then.
+    fn known_head(&mut self, present: Option<(FileId, u64)>, code: &'static str) -> Result<Option<Head>> {
+        let is_known = |head: &&Head| present.is_none_or(|(id, size)| size == 0 || id == head.file);
+        let Some(last) = self.last.as_ref().filter(is_known).cloned() else { return Ok(None) };
+        let mut head = self.reconcile(last, present)?;
+        if present.is_none_or(|(_, size)| size == 0) {
+            return Ok(Some(head));
+        }
+        let message =
+            format!("the state file of {} was missing or invalid; it was made anew", self.names.log.display());
+        self.notices.push(Notice::Changed { code, message });
+        self.cut(&mut head, 0, code)?;
+        Ok(Some(head))
     }
 
     /// Compares the state file with the log.
@@ -51,6 +74,7 @@ impl FileSink {
         }
         match present {
             Some((id, size)) if id == head.file => {
+                self.check_link()?;
                 head.rotating.clear();
                 self.reopen(id)?;
                 if head.boot != self.boot {
@@ -74,6 +98,7 @@ impl FileSink {
                     return Ok(Head { file: id, synced: 0, ..head });
                 }
                 // A process died while it began this file.
+                self.take_link_of_log()?;
                 let next = self.new_head(head.number + 1, id, head.chain);
                 let walked = self.walk(0, Some(next.chain))?;
                 if walked.good > 0 {
@@ -200,13 +225,16 @@ impl FileSink {
         }
         self.log = Some((Arc::new(file), id));
         let mut head = self.new_head(number, id, chain);
-        let detail = format!("file={number} chain={}", self.writer.link().method());
+        let mut detail = format!("file={number} chain={}", self.writer.link().method());
+        if code == KEY_BEGINS {
+            detail = keyed_from(self.writer.link(), &chain, &detail);
+        }
         self.own(&mut head, Event::Begin, code, &detail)?;
         self.write_state(&head)?;
         self.sync_now(&mut head)?;
         sync_directory(&self.names.log)
             .map_err(|error| Failure::io("sync the directory of", &self.names.log, &error))?;
-        if !code.is_empty() {
+        if !matches!(code, "" | KEY_BEGINS) {
             let message = format!("{} was missing and begun anew", self.names.log.display());
             self.notices.push(Notice::Changed { code, message });
         }

@@ -1,6 +1,7 @@
 //! Writes lines into a file that several processes share: under a lock, all of them or none.
 
 mod expire;
+mod keying;
 mod mend;
 
 use std::fs::{File, TryLockError};
@@ -41,6 +42,12 @@ pub struct FileSink {
     pub names: Names,
     /// Writes the lines.
     pub writer: LineWriter,
+    /// The link that this process was given. A log that was begun without a key has none until `keying` begins it.
+    given: Link,
+    /// Whether this process may begin the key of a log that has none.
+    begins_key: bool,
+    /// Whether the log had the given key at some time. It does not go on without one then.
+    has_seen_key: bool,
     who: Identity,
     clock: Clock,
     limits: Limits,
@@ -50,6 +57,8 @@ pub struct FileSink {
     log: Option<(Arc<File>, FileId)>,
     /// The bytes of the state file, as this process last read or wrote them.
     known: Vec<u8>,
+    /// The end of the chain as this process left it last. It is what is left when log and state file are removed together.
+    last: Option<Head>,
     /// The sync that is running.
     syncing: Option<Syncing>,
     /// The number of bytes that were synced without the lock.
@@ -82,7 +91,10 @@ impl FileSink {
     pub fn new(names: Names, link: Link, who: Identity, clock: Clock, limits: Limits) -> Self {
         Self {
             names,
-            writer: LineWriter::new(link),
+            writer: LineWriter::new(link.clone()),
+            given: link,
+            begins_key: true,
+            has_seen_key: false,
             who,
             clock,
             limits,
@@ -90,6 +102,7 @@ impl FileSink {
             round: None,
             log: None,
             known: Vec::new(),
+            last: None,
             syncing: None,
             synced: None,
             last_checkpoint: now(),
@@ -98,6 +111,12 @@ impl FileSink {
             boot: boot(),
             notices: Vec::new(),
         }
+    }
+
+    /// Leaves a log without a key as it is: it is another program's.
+    #[must_use]
+    pub fn as_guest(self, is_guest: bool) -> Self {
+        Self { begins_key: !is_guest, ..self }
     }
 
     fn note_introduced(&mut self, file: u64) {
@@ -114,7 +133,11 @@ impl FileSink {
         self.lock(deadline)?;
         let found = self.find_head();
         match found {
-            Ok(head) => Ok(Session { sink: self, head }),
+            Ok(head) => {
+                let mut session = Session { sink: self, head };
+                session.begin_key()?;
+                Ok(session)
+            }
             Err(failure) => {
                 self.unlock();
                 Err(failure)
@@ -172,7 +195,8 @@ impl FileSink {
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("another process holds the lock on {} for too long", path.display());
+                    let why = "for too long; was it stopped (Ctrl-Z)?";
+                    let message = format!("another process holds the lock on {} {why}", path.display());
                     return Err(Failure::new(Reason::Locked, message));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -338,7 +362,7 @@ impl Session<'_> {
         self.expire(now)?;
         let used = self.head.chain.counts.records > 1;
         if used && (self.head.size >= limits.max_bytes || age >= limits.max_age) {
-            return self.rotate(now);
+            return self.rotate(now, None);
         }
         let uncounted = self.head.chain.seq - self.head.counted.min(self.head.chain.seq);
         let late = since(self.sink.last_checkpoint) >= limits.checkpoint_after;
@@ -348,8 +372,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Gives the file its final name and begins the next one. After a kill in between, the next session finishes it.
-    fn rotate(&mut self, now: u64) -> Result<()> {
+    /// Gives the file its final name and begins the next one, with another link if one is given. After a kill in between,
+    /// the next session finishes it.
+    fn rotate(&mut self, now: u64, link: Option<Link>) -> Result<()> {
         let name = self.sink.names.rotated(now, self.head.number);
         let target = self.sink.names.log.with_file_name(&name);
         if std::fs::symlink_metadata(&target).is_ok() {
@@ -362,7 +387,11 @@ impl Session<'_> {
         self.sink.write_state(&self.head)?;
         std::fs::rename(&self.sink.names.log, &target)
             .map_err(|error| Failure::io("rotate", &self.sink.names.log, &error))?;
-        self.head = self.sink.begin(self.head.number + 1, self.head.chain, "")?;
+        let code = if link.is_some() { keying::KEY_BEGINS } else { "" };
+        if let Some(link) = link {
+            self.sink.writer.set_link(link);
+        }
+        self.head = self.sink.begin(self.head.number + 1, self.head.chain, code)?;
         Ok(())
     }
 
@@ -374,6 +403,7 @@ impl Session<'_> {
     /// Notes the end of the chain in the state file, releases the lock, and returns the length of the log.
     pub fn finish(self) -> Result<u64> {
         self.sink.write_state(&self.head)?;
+        self.sink.last = Some(self.head.clone());
         Ok(self.head.size)
     }
 }

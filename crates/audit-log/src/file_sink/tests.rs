@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::fault::FaultKind;
 use crate::head::ParsedHead;
+use crate::link::Key;
 use crate::verify::{VerifyOptions, verify};
 
 struct World {
@@ -122,4 +123,41 @@ fn what_was_synced_beside_the_writing_is_noted_by_the_next_session() {
     sink.end_sync().expect("synced");
     assert!(!sink.is_syncing());
     assert_eq!(sink.session(soon()).expect("a session").head.synced, size - 1);
+}
+
+/// A writer dies between the first record with the key and its note in the state file.
+#[test]
+fn a_key_that_was_begun_and_not_noted_is_found() {
+    let mut world = World::new(1);
+    world.write(1);
+    let key = Key::new(&[1; 32]);
+    let names = Names::new(&world.path, None).expect("a name");
+    let sink = |key: Option<Key>| {
+        let who = Identity::new("b".repeat(16), 1, "test".into());
+        FileSink::new(names.clone(), Link::new(key), who, crate::system_clock, limits())
+    };
+    let mut dying = sink(key.clone());
+    dying.lock(soon()).expect("the lock");
+    let head = dying.find_head().expect("a head");
+    let mut session = Session { sink: &mut dying, head };
+    session.count(Event::End, "").expect("written");
+    session.head.rotating = names.rotated(crate::system_clock(), session.head.number);
+    let Head { number, chain, rotating, .. } = session.head.clone();
+    session.finish().expect("noted");
+    std::fs::rename(&names.log, names.log.with_file_name(rotating)).expect("renamed");
+    let noted = std::fs::read(names.state()).expect("read");
+    dying.writer.set_link(Link::new(key.clone()));
+    dying.begin(number + 1, chain, keying::KEY_BEGINS).expect("begun");
+    drop(dying);
+    std::fs::write(names.state(), noted).expect("written");
+    // Without the key nobody goes on.
+    assert_eq!(sink(None).session(soon()).err().expect("refused").reason, Reason::Foreign);
+    let mut next = sink(key.clone());
+    let session = next.session(soon()).expect("a session");
+    assert_eq!((session.head.number, session.head.chain.seq), (number + 1, chain.seq + 1));
+    session.finish().expect("noted");
+    assert!(next.take_notices().is_empty());
+    let options = VerifyOptions { key, ..VerifyOptions::default() };
+    let found = verify(&world.path, &options, &mut |_| ControlFlow::Continue(())).expect("verified");
+    assert_eq!((found.fault, found.keyed_from, found.end_confirmed), (None, Some(chain.seq + 1), true));
 }

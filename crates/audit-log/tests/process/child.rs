@@ -11,7 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{AuditLog, Cache, Counted, Destination, Event, Options, Outcome, Record};
+use tcs_secret_delivery_audit_log::{AuditLog, Cache, Counted, Destination, Event, Key, Options, Outcome, Record};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "journal_bytes" => options.journal_bytes = value.parse()?,
             "max_bytes" => options.max_bytes = value.parse()?,
             "checkpoint_records" => options.checkpoint_records = value.parse()?,
+            "key" => options.key = Key::new(value.as_bytes()),
             "journals" => options.journals = Some(PathBuf::from(value)),
             "counted" => counted = value == "1",
             "wait" => wait = value == "1",

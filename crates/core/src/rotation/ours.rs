@@ -97,7 +97,7 @@ impl RotationManager {
     where
         F: Future<Output = ()>,
     {
-        let Made { candidate, mut claim } = made;
+        let Made { candidate, mut claim, is_anothers } = made;
         let version = candidate.version.clone();
         let ended = StepsEnded { resumed: candidate.resumed, version: Some(version.clone()), ..StepsEnded::finished() };
         let verified = job.verify(log, &candidate).await;
@@ -135,6 +135,11 @@ impl RotationManager {
                 }
             }
         };
+        // After a check that failed, the next rotation of a policy that takes back finds the value by its label.
+        let is_over = ended.ending == Ending::Finished || (ended.ending == Ending::Unverified && !job.policy.rollback);
+        if is_over && !is_anothers {
+            job.end(&candidate).await;
+        }
         settle(late::Late { candidate, claim, hooks: job.late.into_inner() }).await;
         Ok(ended)
     }

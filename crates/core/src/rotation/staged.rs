@@ -77,6 +77,8 @@ pub(super) struct Candidate {
     pub(super) value: SecretValue,
     /// An interrupted rotation made it.
     pub(super) resumed: bool,
+    /// Whether it has the label AWSPENDING.
+    pub(super) is_pending: bool,
     /// When AWS got it, in milliseconds since 1970.
     pub(super) created_unix_ms: Option<u64>,
 }
@@ -93,6 +95,8 @@ pub(super) enum Source {
 pub(super) struct Made {
     pub(super) candidate: Candidate,
     pub(super) claim: Option<Claim>,
+    /// Whether another instance made it live, which ends that rotation as well.
+    pub(super) is_anothers: bool,
 }
 
 /// A rotation that left the old value live.
@@ -141,7 +145,7 @@ impl Job<'_> {
     ) -> std::result::Result<Made, GivenUp> {
         let created = log.step(Step::Create, self.create(live, said, source)).await?;
         let candidate = match created {
-            Created::Live(candidate) => return Ok(Made { candidate, claim: None }),
+            Created::Live(candidate) => return Ok(Made { candidate, claim: None, is_anothers: true }),
             Created::Candidate(candidate) => candidate,
         };
         let claim = match self.claim(live, said, &candidate).await? {
@@ -157,7 +161,7 @@ impl Job<'_> {
             Ok(()) => {
                 let finish = labels::make_current(self.aws, self.id, &live.id, &candidate.version);
                 match log.step(Step::Finish, finish).await {
-                    Ok(()) => return Ok(Made { candidate, claim }),
+                    Ok(()) => return Ok(Made { candidate, claim, is_anothers: false }),
                     Err(NotMoved { error, may_be_live }) => (error, may_be_live),
                 }
             }
@@ -208,12 +212,13 @@ impl Job<'_> {
 
     /// Labels a version that AWS has, so that whoever is refused with the live value finds it while hooks run.
     async fn take_up(&self, said: &Description, version: Version) -> Result<Created> {
-        if self.hooks.has(Hook::Set) && !version.has(PENDING) {
+        let is_pending = self.hooks.has(Hook::Set) || version.has(PENDING);
+        if is_pending && !version.has(PENDING) {
             let holder = said.holder(PENDING);
             self.aws.move_label(self.id, PENDING, holder, Some(&version.id)).await?;
         }
-        let created_unix_ms = None;
-        Ok(Created::Candidate(Candidate { version: version.id, value: version.value, resumed: false, created_unix_ms }))
+        let (version, value) = (version.id, version.value);
+        Ok(Created::Candidate(Candidate { version, value, resumed: false, is_pending, created_unix_ms: None }))
     }
 
     async fn put(&mut self, live: &Version, token: &str) -> Result<Created> {
@@ -251,6 +256,9 @@ impl Job<'_> {
             let made = self.call(Hook::Create, None).await?;
             let made = made.filter(|value| !value.is_empty());
             let made = made.ok_or_else(|| failed(self.id, "the create hook gave no value"))?;
+            if made == self.place.part(&live.value)? {
+                return Err(failed(self.id, "the create hook gave the value that is live: nothing would change"));
+            }
             return match &self.place.field {
                 Some(field) => generator::with_field(&live.value, &made, field),
                 None => Ok(made),
@@ -327,6 +335,17 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Takes AWSPENDING from the live version, as AWS's own rotations do. It would stay there when other versions become
+    /// live, and a later rotation would take it for that of one under way.
+    pub(super) async fn end(&self, candidate: &Candidate) {
+        if !candidate.is_pending {
+            return;
+        }
+        if let Err(error) = self.aws.move_label(self.id, PENDING, Some(&candidate.version), None).await {
+            tracing::info!(code = %error.code(), secret = self.id, "a value that is live stays AWSPENDING");
+        }
+    }
+
     /// Makes the old version live again.
     pub(super) async fn roll_back(&mut self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
         // If this fails the report says so. The old value is made live again in any case: it was in use until now.
@@ -391,7 +410,8 @@ impl CandidateState {
     fn of(version: Version) -> Self {
         let (is_live, is_pending) = (version.has(CURRENT), version.has(PENDING));
         let created_unix_ms = version.created_unix_ms;
-        let candidate = Candidate { version: version.id, value: version.value, resumed: true, created_unix_ms };
+        let (version, value) = (version.id, version.value);
+        let candidate = Candidate { version, value, resumed: true, is_pending, created_unix_ms };
         match (is_live, is_pending) {
             (true, _) => Self::Usable(Created::Live(candidate)),
             (_, true) => Self::Usable(Created::Candidate(candidate)),

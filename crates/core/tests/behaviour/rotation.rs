@@ -128,6 +128,16 @@ async fn the_create_hook_makes_the_value() {
 }
 
 #[tokio::test]
+async fn a_create_hook_that_gives_the_live_value_again_rotates_nothing() {
+    let world = world().await;
+    world.hooks.on(Hook::Create, |_| Ok(Some(SecretValue::copied("old"))));
+    let report = rotate(&world.deliver("test", json!({}))).await;
+    assert_eq!((report.ending, code(&report)), (Ending::Failed, Some(ErrorCode::RotationFailed)));
+    assert!(report.error.as_ref().expect("why").to_string().contains("the value that is live"), "{report:?}");
+    assert_eq!((live(&world).as_str(), labelled(&world, "AWSPENDING")), ("old", None));
+}
+
+#[tokio::test]
 async fn a_hook_that_gives_nothing_throws_or_hangs_leaves_the_old_value_live() {
     let quick = json!({ "rotation": { "hookTimeoutMs": 50 } });
     for hook in [Hook::Create, Hook::Set, Hook::Test] {
@@ -426,4 +436,19 @@ async fn the_policy_says_how_a_password_looks_and_which_field_it_is() {
     world.aws.put(ID, "plain");
     assert_eq!(rotate(&aws).await.ending, Ending::Finished);
     assert_eq!(world.aws.calls().by_operation["GetRandomPassword"], 1);
+}
+
+/// Whatever becomes live afterwards, by whom and how often.
+#[tokio::test]
+async fn a_finished_rotation_is_never_in_the_way_of_another() {
+    let world = world().await;
+    let service = world.deliver("test", json!({}));
+    assert_eq!(rotate(&service).await.ending, Ending::Finished);
+    assert_eq!(labelled(&world, "AWSPENDING"), None, "as after AWS's own rotations");
+    for value in ["by hand", "by hand again"] {
+        world.aws.put(ID, value);
+    }
+    let report = rotate(&service).await;
+    assert_eq!((report.ending, report.error.as_ref().map(ToString::to_string)), (Ending::Finished, None));
+    assert!(!world.heard.warnings().contains(&"ROTATION_TAKES_LABEL"));
 }
