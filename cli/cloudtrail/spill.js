@@ -87,7 +87,7 @@ class Spill {
     if (this.#written.has(part)) {
       const handle = fs.openSync(this.#file(part), 'r')
       try {
-        const buffer = Buffer.allocUnsafeSlow(256 * 1024)
+        const buffer = Buffer.allocUnsafeSlow(64 * 1024)
         let rest = ''
         for (let length = 0; (length = fs.readSync(handle, buffer)) > 0;) {
           // Lines are ASCII, so that no character is cut.
