@@ -19,6 +19,19 @@ function namedBy(first, secretType) {
   return secretType === undefined ? first : nameOf(first, secretType)
 }
 
+/**
+ * For commands that look at what AWS has: it may have been deleted.
+ *
+ * @param {string} name
+ * @param {SecretDelivery} delivery
+ * @param {Config} config
+ */
+function notInAws(name, delivery, config) {
+  const { code, exit, message } = notFound(name, delivery, config)
+  const way = `if it was deleted, 'tcs-secrets undelete ${name}' brings it back`
+  return new CliError(code, /** @type {import('./exit').ExitCode} */ (exit), `${message}; ${way}`)
+}
+
 /** @param {string} name @param {SecretDelivery} delivery @param {Config} config */
 function notFound(name, { environment }, config) {
   const meant = didYouMean(name.toUpperCase(), knownNames(config, environment))
@@ -99,4 +112,4 @@ function nothingOf(tool, { environment }, config) {
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
 }
 
-module.exports = { namedBy, notFound, namesAlone, nothingOf, readTools, toolMeant }
+module.exports = { namedBy, notFound, notInAws, namesAlone, nothingOf, readTools, toolMeant }

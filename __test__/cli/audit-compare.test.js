@@ -99,6 +99,8 @@ test('exactly the planted strangers are found, whoever they pose as, and every o
   })
   expect(found.roles).toEqual(['arn:aws:iam::111122223333:role/orders-reader'])
   expect(found.strangers.items[0]).toMatchObject({ address: '203.0.113.66', agent: 'aws-cli/2.31.0' })
+  const times = found.strangers.items.map(({ time }) => time)
+  expect(times).toEqual([...times].sort())
 })
 
 test('a folder of logs is the same as its logs, and others may be allowed', async () => {
@@ -133,6 +135,10 @@ test('who may read is a role or a user, and not whoever takes that name for a se
 test('a log that lacks an instance shows its reads as strangers', async () => {
   const found = await compared(...made.logs.slice(1), '--cloudtrail', made.trail)
   expect(found.strangers.count).toBeGreaterThan(1_000)
+  // Of so many the newest are listed.
+  const [first] = found.strangers.items
+  expect(found.strangers.items).toHaveLength(100)
+  expect(Date.parse(found.trailTo) - Date.parse(first.time)).toBeLessThan(300_000)
 })
 
 test('nothing to say is exit code 0', async () => {

@@ -270,6 +270,14 @@ describe('delete and undelete', () => {
     expect(marked.status).toBe(0)
     expect(marked.stdout).toMatch(/AWS deletes it at \d{4}-\d\d-\d\d[^]*Back: tcs-secrets undelete GITHUB_API_TOKEN/)
     expect(await cli.run('get github api_token')).toMatchObject({ status: 1 })
+    for (const command of [
+      'history github api_token',
+      'edit github api_token --yes',
+      'restore github api_token --yes',
+    ]) {
+      const { status, document } = await cli.json(command)
+      expect([status, document.error.message]).toEqual([1, expect.stringContaining('undelete GITHUB_API_TOKEN')])
+    }
     expect(await cli.json('undelete github api_token --yes')).toMatchObject({
       status: 0,
       document: { outcome: 'restored' },

@@ -22,7 +22,7 @@ const { Words, copied } = require('./words')
  * @property {number} since
  * @property {number} until
  * @property {number} graceMs How late CloudTrail may be.
- * @property {number} most Of each kind, the most that are listed; all are counted.
+ * @property {number} most Of each kind, the most that are listed, the newest; all are counted.
  * @property {(kind: string, found: object) => void} [each] Called with each difference.
  * @property {(done: number, total: number) => void} [onFile] Called when a file of CloudTrail was read.
  */
@@ -50,11 +50,32 @@ class Logged {
   batch = null
   isSeen = false
 
-  /** @param {string} name @param {number} time @param {string} instance */
+  /** Most calls are about one secret: a set is made for those about several. @type {string | Set<string>} */
+  #names
+
+  /** @param {string} name The word of the secret's; `''`: none. @param {number} time @param {string} instance */
   constructor(name, time, instance) {
-    this.names = new Set([name])
+    this.#names = name
     this.time = time
     this.instance = instance
+  }
+
+  /** @param {string} name */
+  add(name) {
+    if (typeof this.#names !== 'string') this.#names.add(name)
+    else if (this.#names !== name) this.#names = new Set([this.#names, name])
+  }
+
+  /** @param {string} name */
+  delete(name) {
+    if (typeof this.#names !== 'string') this.#names.delete(name)
+    else if (this.#names === name) this.#names = ''
+  }
+
+  /** @returns {string[]} */
+  get names() {
+    const all = typeof this.#names === 'string' ? [this.#names] : [...this.#names]
+    return all.filter((name) => name !== '')
   }
 }
 
@@ -100,7 +121,10 @@ class Comparison {
     await this.#joinRequests()
     await this.#joinBatches()
     const { counts } = this
-    const kind = (/** @type {string} */ name) => this.#found[name] ?? { count: 0, items: [] }
+    const kind = (/** @type {string} */ name) => {
+      const { count, items } = this.#found[name] ?? { count: 0, items: [] }
+      return { count, items: newest(items, this.#question.most) }
+    }
     return {
       logs: logs.length,
       files: files.length,
@@ -173,7 +197,7 @@ class Comparison {
       await turn()
       /** @type {Map<string, Logged>} */
       const logged = new Map()
-      /** @type {string[][]} */
+      /** @type {string[]} */
       const events = []
       const ids = new Set()
       for (const line of lines) {
@@ -181,20 +205,21 @@ class Comparison {
         const [kind = '', request = '', id = ''] = fields
         if (kind !== 'L') {
           if (id !== '' && ids.has(id)) this.counts.repeated++
-          else events.push(fields)
+          else events.push(line)
           ids.add(id)
           continue
         }
         const entry = logged.get(request)
-        if (entry !== undefined) entry.names.add(id)
+        if (entry !== undefined) entry.add(id)
         else logged.set(request, new Logged(id, Number(fields[3]), fields[4] ?? ''))
       }
-      for (const fields of events) {
+      for (const line of events) {
+        const fields = line.split(TAB)
         const [kind, request = '', , , who = '', secret = ''] = fields
         const name = this.#nameOf(secret)
         const entry = logged.get(request)
         if (entry === undefined) {
-          this.#bySecret.add(name, [kind, ...fields.slice(1), name].join(TAB))
+          this.#bySecret.add(name, `${line}${TAB}${name}`)
           continue
         }
         this.counts.matched++
@@ -202,16 +227,17 @@ class Comparison {
         // Who made a call that the logs have is this service.
         if (learns) this.#own.add(this.#callerOf(who).role)
         if (kind === 'M') entry.batch = fields
-        else entry.names.delete(name)
+        else entry.delete(name)
       }
-      for (const [request, { names, batch, isSeen, time, instance }] of logged) {
+      for (const [request, entry] of logged) {
+        const { batch, isSeen, time, instance } = entry
         // What CloudTrail writes for the secrets of a batch may have request ids of its own.
         if (batch !== null) {
           const [, , , at, who] = batch
-          for (const name of names) if (name !== '') this.#bySecret.add(name, ['B', name, at, who].join(TAB))
+          for (const name of entry.names) this.#bySecret.add(name, ['B', name, at, who].join(TAB))
         }
         if (isSeen || time < this.#trail.from || time > newest) continue
-        const secrets = [...names].filter((name) => name !== '').map((name) => this.#words.text(name))
+        const secrets = entry.names.map((name) => this.#words.text(name))
         this.#note('unseen', { request, time: iso(time), secrets, instance: this.#words.text(instance) })
       }
     }
@@ -315,9 +341,15 @@ class Comparison {
   #note(kind, item) {
     const entry = (this.#found[kind] ??= { count: 0, items: [] })
     entry.count++
-    if (entry.items.length < this.#question.most) entry.items.push(item)
+    entry.items.push(item)
+    if (entry.items.length >= 2 * this.#question.most) entry.items = newest(entry.items, this.#question.most)
     this.#question.each?.(kind, item)
   }
+}
+
+/** The newest, in the order of their times. @param {any[]} items @param {number} most */
+function newest(items, most) {
+  return items.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).slice(-most)
 }
 
 /** @param {string} arn */

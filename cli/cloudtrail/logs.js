@@ -52,7 +52,7 @@ async function requestsIn(file, { seen, first }) {
     throw new CliError('FILE_NOT_READ', EXIT.source, `${file} is no regular file, or does not exist`)
   }
   try {
-    const stream = fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 256 * 1024 })
+    const stream = fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 64 * 1024 })
     for await (const chunk of stream) {
       const lines = (rest + chunk).split('\n')
       rest = lines.pop() ?? ''

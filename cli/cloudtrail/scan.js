@@ -18,7 +18,7 @@ const LISTED = /^(?:\u00ef\u00bb\u00bf)?\s*\{\s*"(Records|Events)"\s*:\s*\[/
 const BEGINNING = 200
 const gunzip = promisify(zlib.gunzip)
 /** What is read in one go. */
-const CHUNK = 256 * 1024
+const CHUNK = 64 * 1024
 /** Files up to these sizes are unpacked in one piece, which is faster. CloudTrail's have a few MiB. */
 const MOST_PACKED = 8 * 1024 * 1024
 const MOST_UNPACKED = 32 * 1024 * 1024

@@ -8,9 +8,9 @@ const path = require('node:path')
 const { CliError, EXIT } = require('../exit')
 
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
-const PARTS = 128
+const PARTS = 256
 /** What is gathered for a part before it is written, in bytes. */
-const BATCH = 64 * 1024
+const BATCH = 32 * 1024
 const LINE_END = 0x0a
 
 /** A directory for lines, which is removed, also when a signal ends this program. */
@@ -87,7 +87,7 @@ class Spill {
     if (this.#written.has(part)) {
       const handle = fs.openSync(this.#file(part), 'r')
       try {
-        const buffer = Buffer.allocUnsafeSlow(256 * 1024)
+        const buffer = Buffer.allocUnsafeSlow(64 * 1024)
         let rest = ''
         for (let length = 0; (length = fs.readSync(handle, buffer)) > 0;) {
           // Lines are ASCII, so that no character is cut.

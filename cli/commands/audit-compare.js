@@ -3,10 +3,6 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { logOf } = require('../audit-log')
-const { compare } = require('../cloudtrail/compare')
-const { nameIn } = require('../cloudtrail/events')
-const { logFiles } = require('../cloudtrail/logs')
-const { filesBelow } = require('../cloudtrail/scan')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { idsOf } = require('../infra/places')
@@ -51,6 +47,7 @@ function addCompare(audit, handle) {
     .action(
       handle(async (context, logs, { cloudtrail, role = [], allow = [], since, until, grace, out }) => {
         const { terminal } = context
+        const { compare, filesBelow, logFiles, nameIn } = comparing()
         const { options } = await context.config()
         const environment = await environmentOf(context)
         const { ids, idOf } = idsOf(options, environment)
@@ -90,6 +87,15 @@ function addCompare(audit, handle) {
     )
 }
 
+/** Loaded when it is needed: every start of the program would pay for it. */
+function comparing() {
+  const { compare } = require('../cloudtrail/compare')
+  const { nameIn } = require('../cloudtrail/events')
+  const { logFiles } = require('../cloudtrail/logs')
+  const { filesBelow } = require('../cloudtrail/scan')
+  return { compare, filesBelow, logFiles, nameIn }
+}
+
 /** Refuses to write over what is compared, such as the log itself. @param {string} out @param {string[]} files */
 function assertNotRead(out, files) {
   const stat = fs.statSync(out, { throwIfNoEntry: false })
@@ -125,7 +131,7 @@ function minutes(text) {
 }
 
 /**
- * @param {Awaited<ReturnType<typeof compare>> & { environment: string }} found
+ * @param {Awaited<ReturnType<ReturnType<typeof comparing>['compare']>> & { environment: string }} found
  * @param {import('../terminal').Terminal} terminal
  */
 function page(found, terminal) {

@@ -1,7 +1,6 @@
 'use strict'
 
 const { define } = require('../define')
-const { examine } = require('../doctor')
 const { EXIT } = require('../exit')
 const { plural } = require('../words')
 
@@ -19,6 +18,8 @@ module.exports = (program, handle) => {
     exits: { 0: 'there are no errors; there may be warnings', 1: 'there are errors' },
   }).action(
     handle(async (context) => {
+      // Loaded when it is needed: every start of the program would pay for it.
+      const { examine } = require('../doctor')
       const findings = await examine(context)
       const healthy = findings.every(({ status }) => status !== 'error')
       context.terminal.result({ healthy, findings }, ({ findings }) => shown(findings, context.terminal))

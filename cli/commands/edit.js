@@ -5,7 +5,7 @@ const { agreed, changesTable, compareOne, ended } = require('../changes')
 const { define } = require('../define')
 const { editText } = require('../editor')
 const { CliError, EXIT } = require('../exit')
-const { namedBy, notFound } = require('../secrets')
+const { namedBy, notInAws } = require('../secrets')
 const { MOST_BYTES, nothing, sizeOf } = require('../values')
 
 /** @type {import('../program').AddCommand} */
@@ -33,7 +33,7 @@ module.exports = (program, _, handleOpen) => {
           throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, message)
         }
         const { current } = await delivery.getSecretVersions(name)
-        if (current === null) throw notFound(name, delivery, config)
+        if (current === null) throw notInAws(name, delivery, config)
         if (typeof (await delivery.store.read(name)) !== 'string') {
           throw nothing(name, "AWS has it as bytes, which no editor takes; 'put --file' gives it others")
         }

@@ -5,7 +5,7 @@ const path = require('node:path')
 const { configuredLog, records } = require('../audit-log')
 const { define } = require('../define')
 const { EXIT } = require('../exit')
-const { namedBy, notFound } = require('../secrets')
+const { namedBy, notInAws } = require('../secrets')
 const { moment } = require('../times')
 
 const LABELS = /** @type {const} */ ({ pending: 'AWSPENDING', current: 'AWSCURRENT', previous: 'AWSPREVIOUS' })
@@ -39,7 +39,7 @@ module.exports = (program, _, handleOpen) => {
           const { versionId, createdAt } = version
           return [{ label, versionId, createdAt, madeBy: by.get(versionId) ?? null }]
         })
-        if (versions.length === 0) throw notFound(name, delivery, config)
+        if (versions.length === 0) throw notInAws(name, delivery, config)
         terminal.result({ name, environment, versions }, ({ versions }) => shown(name, environment, versions, terminal))
         return EXIT.ok
       }),

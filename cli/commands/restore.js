@@ -3,7 +3,7 @@
 const { agreed, ended } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-const { namedBy, notFound } = require('../secrets')
+const { namedBy, notInAws } = require('../secrets')
 const { moment } = require('../times')
 const { rotationShown } = require('../rotations')
 
@@ -30,7 +30,7 @@ module.exports = (program, _, handleOpen) => {
         const name = namedBy(first, secretType)
         const { current, previous } = await delivery.getSecretVersions(name)
         // A field that was taken out is in the version before only.
-        if (current === null && previous === null && options.to === undefined) throw notFound(name, delivery, config)
+        if (current === null && previous === null && options.to === undefined) throw notInAws(name, delivery, config)
         const versionId = options.to ?? previous?.versionId
         if (current === null && previous !== null && versionId === previous.versionId) {
           const question = `${name} is put back into its secret in ${delivery.environment}.`
