@@ -427,7 +427,7 @@ export interface AwsOptions {
   timeoutMs?: number | Unset
   /** Deadline for opening a connection. In milliseconds, 1 to 600000. Default: `1000`. */
   connectTimeoutMs?: number | Unset
-  /** How often one read may call AWS, including the first attempt. 1 to 10. Default: `3`. */
+  /** How often one read may call AWS, including the first attempt. Calls that AWS throttled do not count. 1 to 10. Default: `3`. */
   maxAttempts?: number | Unset
   /** Rate limit for this process, including retries. 1 to 1000000. Default: `200`. */
   requestsPerSecond?: number | Unset
@@ -1910,7 +1910,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   /**
    * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
    * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
-   * find it in memory.
+   * find it in memory. While AWS throttles, as when many instances start at once, it goes on reading required secrets for up to
+   * 30 seconds.
    * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
    *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
    *   a required secret

@@ -113,6 +113,17 @@ function orThrow(answer) {
 }
 
 /**
+ * Whether AWS answered that it is asked too often, which passes by itself. The words are those of `crates/aws/src/codes.rs`, which
+ * knows the codes.
+ *
+ * @param {any} error
+ */
+function isThrottled(error) {
+  const cause = error instanceof SecretError ? /** @type {any} */ (error).cause : undefined
+  return typeof cause?.message === 'string' && cause.message.startsWith('throttled (')
+}
+
+/**
  * The class and the code of an error of the service or its drivers. Its message is left out: drivers put statements, and
  * so values, into theirs.
  *
@@ -133,4 +144,4 @@ function describe(error) {
   }
 }
 
-module.exports = { SecretError, againAt, callSite, describe, failed, orThrow }
+module.exports = { SecretError, againAt, callSite, describe, failed, isThrottled, orThrow }

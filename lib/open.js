@@ -5,8 +5,9 @@
 const path = require('node:path')
 const { declaredIn, isObject, loadConfig } = require('./config-file')
 const { fromDocumented } = require('./documented')
-const { SecretError } = require('./errors')
+const { SecretError, isThrottled } = require('./errors')
 const { plainOptions } = require('./options')
+const { now, setTimeout } = require('./real-time')
 
 /** The options that are paths. A path in the file starts at the file's directory, one in the call at the working directory. */
 const PATHS = [
@@ -64,8 +65,13 @@ function merged(under, over) {
   )
 }
 
+/** While AWS throttles, required secrets are read again for this long: an instance that gave up would start anew, and read all. */
+const PATIENCE_MS = 30_000
+/** Between two rounds, each of which waits for AWS's quota by itself. */
+const PAUSE_MS = 100
+
 /**
- * Reads what is declared: together, so that twenty secrets cost one call.
+ * Reads what is declared: together, so that twenty secrets cost one call. What AWS throttled is read again.
  *
  * @param {{ getSecret(name: string): Promise<string | null> }} delivery
  * @param {string[]} names
@@ -73,13 +79,26 @@ function merged(under, over) {
  * @returns {Promise<void>} Rejects with what a required secret rejects with; with `SECRET_MISSING` that names each one.
  */
 async function readAll(delivery, names, required) {
-  const reads = await Promise.allSettled(names.map((name) => delivery.getSecret(name)))
-  const failures = reads.flatMap((read, at) =>
-    read.status === 'rejected' && required.has(names[at]) ? [read.reason] : [],
-  )
+  const end = now() + PATIENCE_MS
+  let failures = await readOnce(delivery, names, required)
+  while (failures.length > 0 && failures.every(isThrottled) && now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    failures = await readOnce(delivery, [...required], required)
+  }
   const missing = failures.filter(({ code }) => code === 'SECRET_MISSING')
   if (missing.length > 0) throw new SecretError('SECRET_MISSING', missing.map(({ message }) => message).join('; '))
   if (failures.length > 0) throw failures[0]
+}
+
+/**
+ * @param {{ getSecret(name: string): Promise<string | null> }} delivery
+ * @param {string[]} names
+ * @param {Set<string>} required
+ * @returns {Promise<any[]>} What required secrets reject with.
+ */
+async function readOnce(delivery, names, required) {
+  const reads = await Promise.allSettled(names.map((name) => delivery.getSecret(name)))
+  return reads.flatMap((read, at) => (read.status === 'rejected' && required.has(names[at]) ? [read.reason] : []))
 }
 
 /**

@@ -3,8 +3,9 @@
 // The audit log as a file on every system: rotated, written by several processes, taken over from a killed one, mended, and
 // verified. Needs no server, so the workflows run it on each platform.
 
-const { spawn } = require('node:child_process')
+const { spawn, spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery, verifyAuditLog } = require('../..')
@@ -26,6 +27,7 @@ afterEach(() => fs.rmSync(directory, { recursive: true, maxRetries: 10 }))
 const service = (audit, options) =>
   new SecretDelivery({
     environment: 'production',
+    compliance: false,
     aws: { enabled: false },
     runtime: { variables: {}, secretDirectories: [] },
     audit: { path: log, ...audit },
@@ -163,6 +165,65 @@ test('a record that was changed is found', async () => {
 })
 
 const onLinux = process.platform === 'linux' ? test : test.skip
+
+/** Whether a record about `secret` is in the log, which another process may be writing. @param {string} secret */
+const isWritten = (secret) =>
+  fs
+    .readdirSync(directory)
+    .filter((name) => name.endsWith('.jsonl'))
+    .some((name) => fs.readFileSync(path.join(directory, name), 'utf8').includes(`"${secret}"`))
+
+/** Whether another process holds the lock of the log. */
+const isLocked = () => spawnSync('flock', ['--nonblock', `${log}.state`, 'true']).status !== 0
+
+/** Stops a process at a moment at which it holds the lock. @param {number} pid */
+async function stopWithLock(pid) {
+  await until(
+    'it is stopped with the lock',
+    () => {
+      process.kill(pid, 'SIGSTOP')
+      const isStopped = isLocked()
+      if (!isStopped) process.kill(pid, 'SIGCONT')
+      return isStopped
+    },
+    30_000,
+  )
+}
+
+onLinux(
+  'a process that starts while another one is stopped with the lock works, and its records are written afterwards',
+  async () => {
+    const other = writer('OTHER', 1_000_000)
+    const warnings = []
+    const logger = { warn: (/** @type {string} */ message) => warnings.push(message) }
+    try {
+      await until('the log is there', () => fs.existsSync(`${log}.state`))
+      await stopWithLock(/** @type {number} */ (other.child.pid))
+      const delivery = service({ onFailure: 'deny' }, { logger })
+      const begun = performance.now()
+      await record(delivery, 100, 'MINE')
+      expect(performance.now() - begun).toBeLessThan(2_000)
+      await until('the wait is told', () => warnings.some((message) => message.includes('holds the lock')), 10_000)
+      expect(await delivery.health()).toMatchObject({ checks: { audit: { status: 'ok' } } })
+      const another = service({ onFailure: 'deny' }, { logger })
+      await record(another, 10, 'ANOTHER')
+      process.kill(/** @type {number} */ (other.child.pid), 'SIGCONT')
+      await until('it is written', () => isWritten('MINE_99'), 10_000)
+      await Promise.all([delivery.close(), another.close()])
+    } finally {
+      other.child.kill('SIGKILL')
+      await once(other.child, 'exit')
+    }
+    const next = service()
+    await record(next, 1, 'NEXT')
+    await next.close()
+    const written = records().map(({ secret }) => secret)
+    expect(written.filter((secret) => secret.startsWith('MINE'))).toHaveLength(100)
+    expect(written.filter((secret) => secret.startsWith('ANOTHER'))).toHaveLength(10)
+    expect(await verifyAuditLog(log)).toMatchObject({ valid: true })
+  },
+  60_000,
+)
 
 onLinux(
   'a process that was stopped with the lock of the log keeps nobody from working',

@@ -239,6 +239,7 @@ fn lines_of(file: &File, offset: u64, instance: &[u8]) -> std::io::Result<u64> {
 /// Writes the journals of dead instances, and returns notices of what was in them.
 pub fn take_over(session: &mut Session<'_>, batch: &mut Batch) -> Result<Vec<Notice>> {
     let mut notices = Vec::new();
+    session.names().list_unfinished()?.iter().for_each(|path| Journal::remove_unfinished(path));
     for path in session.names().list_journals()? {
         let journal = match Journal::open_dead(&path) {
             Ok(Dead::Journal(journal)) => journal,

@@ -93,16 +93,19 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum State {
     /// Records are written.
     Healthy,
-    /// Records wait in the journal, for this reason.
+    /// Another process has had the lock for too long, and records wait in the journal, on the disk. That process may be stopped, or
+    /// this one was.
+    Waiting,
+    /// Records wait in the journal, for this reason. [`Reason::Locked`]: half of it is full.
     Failing(Reason),
 }
 
 impl State {
-    /// Whether records that are appended now are as good as written: they are, or wait in the journal, on the disk, until another
-    /// process gives the lock back. That process may be stopped, or this one was.
+    /// Whether records that are appended now are as good as written: they are, or only the lock is missing. Once the journal is full
+    /// they are refused one by one.
     #[inline]
     pub fn is_kept(self) -> bool {
-        matches!(self, Self::Healthy | Self::Failing(Reason::Locked))
+        matches!(self, Self::Healthy | Self::Waiting | Self::Failing(Reason::Locked))
     }
 }
 
@@ -133,7 +136,7 @@ pub enum Notice {
         /// The failure as a sentence.
         message: String,
     },
-    /// Another process has had the lock for too long, and records wait in the journal.
+    /// The state is [`State::Waiting`] from now on.
     Waiting {
         /// The failure as a sentence.
         message: String,

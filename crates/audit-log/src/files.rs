@@ -164,6 +164,7 @@ fn give(file: &File, path: &Path) -> io::Result<()> {
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.strip_suffix(".new").unwrap_or(name);
     let log = name.strip_suffix(".state").or_else(|| Some(name.strip_suffix(".journal")?.rsplit_once('.')?.0));
     let log = directory.join(log.unwrap_or(name));
     let state = log.with_file_name(format!("{}.state", log.file_name().unwrap_or_default().to_string_lossy()));
@@ -251,11 +252,20 @@ impl Names {
 
     /// All journals, of dead and of live processes.
     pub fn list_journals(&self) -> Result<Vec<PathBuf>> {
-        let is_journal = |name: &str| {
-            let instance = name.strip_prefix(&self.name)?.strip_prefix('.')?.strip_suffix(".journal")?;
+        self.list_of_instances(".journal")
+    }
+
+    /// Journals that are being made, or whose owners died meanwhile.
+    pub fn list_unfinished(&self) -> Result<Vec<PathBuf>> {
+        self.list_of_instances(".journal.new")
+    }
+
+    fn list_of_instances(&self, end: &str) -> Result<Vec<PathBuf>> {
+        let is_one = |name: &str| {
+            let instance = name.strip_prefix(&self.name)?.strip_prefix('.')?.strip_suffix(end)?;
             (instance.len() == 16 && instance.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())
         };
-        list(&self.journals, |name| is_journal(name).is_some())
+        list(&self.journals, |name| is_one(name).is_some())
     }
 
     /// The name that the file with this number gets by a rotation, such as `audit-20260101T000000Z-000001.jsonl`.

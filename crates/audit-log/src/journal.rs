@@ -18,6 +18,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Result};
@@ -44,6 +45,8 @@ const ACTOR_LENGTH: usize = 128;
 const ACTOR: usize = 129;
 /// The longest text that says who the owner is, in bytes.
 pub const MAX_ACTOR: usize = 1024;
+/// The end of the name of a journal that is being made.
+pub const UNFINISHED: &str = "journal.new";
 /// The smallest memory page, in words.
 const PAGE: usize = 512;
 
@@ -103,11 +106,15 @@ pub enum Dead {
 
 impl Journal {
     /// Creates the journal of `who`. Writes all its blocks now, so that a full disk is an error here and not a signal
-    /// in the middle of a record.
+    /// in the middle of a record. It gets its name once it is whole and locked: other processes look for the journals of
+    /// dead ones meanwhile.
     pub fn create(path: &Path, who: Identity, slots: u64) -> Result<Self> {
         let slots = slots.next_power_of_two().clamp(*SLOT_RANGE.start(), *SLOT_RANGE.end());
-        let mut file = open(path, Create::New, false)?;
-        let made = Self::fill(&mut file, &who, slots).and_then(|()| Self::map(&file, slots));
+        let unfinished = path.with_extension(UNFINISHED);
+        let mut file = open(&unfinished, Create::New, false)?;
+        let made = Self::fill(&mut file, &who, slots)
+            .and_then(|()| std::fs::rename(&unfinished, path))
+            .and_then(|()| Self::map(&file, slots));
         match made {
             Ok(map) => {
                 let ring = Ring::new(map, HEADER, slots, 0);
@@ -116,6 +123,7 @@ impl Journal {
             }
             Err(error) => {
                 // Report the first failure, not that of the clean-up.
+                drop(std::fs::remove_file(&unfinished));
                 drop(std::fs::remove_file(path));
                 Err(Failure::io("make the audit journal", path, &error))
             }
@@ -166,6 +174,17 @@ impl Journal {
 
     fn map(file: &File, slots: u64) -> io::Result<Map> {
         Map::new(file, HEADER + Ring::words(usize::try_from(slots).map_err(io::Error::other)?))
+    }
+
+    /// Removes what a process left that died while it made its journal, a minute ago or earlier. There are no records in it.
+    pub fn remove_unfinished(path: &Path) {
+        let begun = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+        let is_old = begun.is_ok_and(|begun| begun.elapsed().is_ok_and(|age| age > Duration::from_mins(1)));
+        // Its owner may have been stopped.
+        if is_old && open(path, Create::Never, false).is_ok_and(|file| file.try_lock().is_ok()) {
+            // That of another user, perhaps: it is only in the way.
+            drop(std::fs::remove_file(path));
+        }
     }
 
     /// Opens the journal of a dead instance.

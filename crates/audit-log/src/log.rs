@@ -91,6 +91,8 @@ impl Options {
     }
 }
 
+/// How long opening a log waits for its lock. Who holds it longer may have been stopped.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest wait of [`AuditLog::append`], whatever timeout the caller gives.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
@@ -117,8 +119,8 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Opens the log: creates its files and writes its first record. Blocks for disk accesses, and for up to two
-    /// seconds while another process holds the lock.
+    /// Opens the log: creates its files and writes its first record. Blocks for disk accesses, and for up to half a
+    /// second while another process holds the lock; the first record is written when that process gives it back.
     ///
     /// # Errors
     /// [`Failure`] with the reason; no journal is left behind.
@@ -369,13 +371,21 @@ impl Drop for AuditLog {
     }
 }
 
-/// Creates the files of a log. Holds the lock meanwhile, so that no other process takes a half-made journal for that of
-/// a dead one.
+/// Creates the files of a log. Where another process keeps the lock, which may have been stopped with it, this instance has a journal
+/// all the same: its thread writes the first record once it gets the lock.
 fn open_file(sink: &mut FileSink, who: Identity, slots: u64) -> Result<Journal> {
     look(&sink.names.log)?;
     let path = sink.names.journal(&who.instance);
-    let mut session = sink.session(now() + Duration::from_secs(2))?;
+    // Made before the lock is asked for: nothing else can then be wrong with it.
     let journal = Journal::create(&path, who, slots)?;
+    let mut session = match sink.session(now() + PATIENCE) {
+        Ok(session) => session,
+        Err(failure) if failure.reason == Reason::Locked => return Ok(journal),
+        Err(failure) => {
+            journal.remove()?;
+            return Err(failure);
+        }
+    };
     match session.open().and_then(|()| session.finish()) {
         Ok(_) => Ok(journal),
         Err(failure) => {

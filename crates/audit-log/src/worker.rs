@@ -28,6 +28,8 @@ const SYNC_BYTES: u64 = 32 << 20;
 /// The backoff after a failure, which doubles from the first value to the second.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// The byte of [`State::Waiting`].
+const WAITING: u8 = u8::MAX;
 /// The longest time that a caller waits for the thread.
 pub const BOUND: Duration = Duration::from_secs(5);
 
@@ -73,9 +75,9 @@ impl Shared {
     /// Whether records reach their destination.
     #[inline]
     pub fn state(&self) -> State {
-        match Reason::from_byte(self.state.load(Ordering::Acquire)) {
-            None => State::Healthy,
-            Some(reason) => State::Failing(reason),
+        match self.state.load(Ordering::Acquire) {
+            WAITING => State::Waiting,
+            byte => Reason::from_byte(byte).map_or(State::Healthy, State::Failing),
         }
     }
 
@@ -116,8 +118,12 @@ impl Shared {
         control
     }
 
-    fn set_failure(&self, failure: Option<Failure>) {
-        let byte = failure.as_ref().map_or(0, |failure| failure.reason as u8);
+    fn set_state(&self, state: State, failure: Option<Failure>) {
+        let byte = match state {
+            State::Healthy => 0,
+            State::Waiting => WAITING,
+            State::Failing(reason) => reason as u8,
+        };
         *self.failure.lock() = failure;
         self.state.store(byte, Ordering::Release);
     }
@@ -148,8 +154,6 @@ pub struct Worker<'a> {
     sync_begun: u64,
     size: u64,
     told: Vec<Notice>,
-    /// Whether another process has had the lock for too long.
-    waits: bool,
     clock: Clock,
 }
 
@@ -168,7 +172,6 @@ impl<'a> Worker<'a> {
             sync_begun: 0,
             size: 0,
             told: Vec::new(),
-            waits: false,
             clock,
         };
         shared.journal.touch();
@@ -261,6 +264,7 @@ impl<'a> Worker<'a> {
                 let more = match &mut self.sink {
                     Sink::File(sink) => {
                         let mut session = sink.session(deadline)?;
+                        session.open()?;
                         let mut more = false;
                         let notices = if tick { take_over(&mut session, &mut self.batch)? } else { Vec::new() };
                         for _ in 0..BATCHES {
@@ -338,26 +342,25 @@ impl<'a> Worker<'a> {
 
     fn tell_state(&mut self, failure: Option<Failure>) {
         let before = self.shared.state();
-        let waits = before == State::Healthy
-            && failure.as_ref().is_some_and(|failure| failure.reason == Reason::Locked)
-            && !self.fills();
-        if waits {
-            // Whoever has the lock may have been stopped. What is in the journal outlives this process.
-            if let Some(Failure { message, .. }) = failure.filter(|_| !self.waits) {
-                (self.listener)(Notice::Waiting { message });
+        let now = match &failure {
+            None => State::Healthy,
+            // What is in the journal outlives this process. Nothing else is known to be wrong.
+            Some(Failure { reason: Reason::Locked, .. })
+                if matches!(before, State::Healthy | State::Waiting) && !self.fills() =>
+            {
+                State::Waiting
             }
-            self.waits = true;
+            Some(failure) => State::Failing(failure.reason),
+        };
+        self.shared.set_state(now, failure.clone());
+        if now == before {
             return;
         }
-        self.waits = false;
-        let now = failure.clone();
-        self.shared.set_failure(failure);
-        match (before, now) {
-            (State::Failing(reason), Some(now)) if reason == now.reason => {}
-            (_, Some(Failure { reason, message })) => (self.listener)(Notice::Failing { reason, message }),
-            (State::Failing(_), None) => (self.listener)(Notice::Healthy),
-            (State::Healthy, None) => {}
-        }
+        (self.listener)(match failure {
+            None => Notice::Healthy,
+            Some(Failure { message, .. }) if now == State::Waiting => Notice::Waiting { message },
+            Some(Failure { reason, message }) => Notice::Failing { reason, message },
+        });
     }
 
     fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
@@ -382,7 +385,7 @@ impl Drop for Ended<'_> {
         let stopped = || Err(Failure::new(Reason::Stopped, "the thread of the audit log ended unexpectedly"));
         let result = self.1.take().unwrap_or_else(stopped);
         if let Err(failure) = &result {
-            self.0.set_failure(Some(failure.clone()));
+            self.0.set_state(State::Failing(failure.reason), Some(failure.clone()));
         }
         self.0.control.lock().finished = Some(result);
         self.0.served.notify_all();

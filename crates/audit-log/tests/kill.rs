@@ -6,9 +6,10 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use common::{child, counted_in, delivered, intact, journals};
-use tcs_secret_delivery_audit_log::recover;
+use tcs_secret_delivery_audit_log::{AuditLog, Destination, Options, recover};
 
 const THREADS: u32 = 4;
 
@@ -47,6 +48,31 @@ fn check(path: &Path, told: &HashMap<String, HashMap<u32, u32>>) {
             assert!(written >= *delivered, "{name}-{thread}: {delivered} delivered, {written} written");
         }
     }
+}
+
+#[test]
+fn what_a_process_recorded_that_never_had_the_lock_is_taken_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let first = AuditLog::open(Options::new(Destination::File(path.clone()), "test")).expect("opened");
+    first.close(Duration::from_secs(5)).expect("closed");
+    let state = std::fs::File::open(directory.path().join("audit.jsonl.state")).expect("opened");
+    state.lock().expect("locked");
+    let text = path.to_string_lossy().into_owned();
+    let mut child = child(&[&text, "k", "1", "100"]);
+    let mut stdout = child.stdout.take().expect("piped");
+    let told = delivered(&mut stdout, |messages| {
+        if messages == 100 {
+            child.kill().expect("killed");
+        }
+    });
+    child.wait().expect("ended");
+    state.unlock().expect("unlocked");
+    let recovery = recover(&path, None, None).expect("recovered");
+    assert_eq!((recovery.instances.len(), recovery.notices.len(), journals(directory.path())), (1, 0, 0));
+    assert_eq!(counted_in(&path).get("k-0"), Some(&100));
+    check(&path, &HashMap::from([("k".to_owned(), told)]));
+    intact(&path);
 }
 
 #[test]

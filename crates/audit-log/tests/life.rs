@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{append, counted, intact, journals, lines, now, open, options, record, until};
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Event, MAX_TEXT, Notice, Record, State};
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Event, MAX_TEXT, Notice, Reason, Record, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -148,12 +148,13 @@ fn a_lock_that_is_never_given_back_is_reported_and_not_waited_for() {
     state.lock().expect("locked");
     append(&log, "c-0-0");
     until("it is reported", || waits.load(Ordering::SeqCst));
-    assert_eq!(log.state(), State::Healthy, "the record waits in the journal, on the disk");
+    assert_eq!(log.state(), State::Waiting, "the record waits in the journal, on the disk");
     // As soon as the journal is half full, it is a failure.
     for n in 0..400 {
         append(&log, &format!("d-0-{n}"));
     }
-    until("it fails", || matches!(log.state(), State::Failing(_)));
+    until("it fails", || log.state() == State::Failing(Reason::Locked));
+    assert!(log.state().is_kept(), "there is still room");
     let start = now();
     log.close(SECOND).expect_err("locked");
     assert!(now().duration_since(start) < 5 * SECOND);
@@ -168,6 +169,37 @@ fn a_lock_that_is_never_given_back_is_reported_and_not_waited_for() {
     });
     next.close(SECOND).expect("closed");
     assert_eq!(counted(&lines(&path)).get("c-0"), Some(&1));
+    intact(&path);
+}
+
+#[test]
+fn a_log_is_opened_while_another_process_keeps_the_lock() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    open(&path).close(SECOND).expect("closed");
+    let state = std::fs::File::open(directory.path().join("audit.jsonl.state")).expect("opened");
+    state.lock().expect("locked");
+    let (recovered, mut telling) = (Arc::new(AtomicBool::new(false)), options(&path));
+    let heard = recovered.clone();
+    telling.listener = Box::new(move |notice| {
+        heard.fetch_or(notice == Notice::Healthy, Ordering::SeqCst);
+    });
+    let start = now();
+    let log = AuditLog::open(telling).expect("opened");
+    assert!(now().duration_since(start) < 2 * SECOND);
+    append(&log, "c-0-0");
+    until("it is known", || log.state() == State::Waiting);
+    state.unlock().expect("unlocked");
+    until("it is written", || log.state() == State::Healthy);
+    assert!(recovered.load(Ordering::SeqCst), "and reported");
+    append(&log, "c-0-1");
+    log.close(5 * SECOND).expect("closed");
+    let lines = lines(&path);
+    assert_eq!(counted(&lines).get("c-0"), Some(&2));
+    let events: Vec<_> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    let second = events.iter().rposition(|event| *event == "open").expect("a second instance");
+    assert_eq!(events[second..].iter().filter(|event| **event == "access").count(), 2, "{events:?}");
+    assert_eq!(events.iter().filter(|event| **event == "open").count(), 2, "{events:?}");
     intact(&path);
 }
 

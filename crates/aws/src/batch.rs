@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use crate::answer::{name_in, request_id, unix_ms};
 use crate::awake::within;
-use crate::call::There;
+use crate::call::{Asked, There};
 use crate::classify::batch_entry;
 use crate::operation::Operation;
 use crate::source::Aws;
@@ -42,7 +42,7 @@ impl Aws {
         #[cfg(feature = "simulation")]
         if let Some((simulated, _)) = &self.simulated {
             let about = ids.first().map_or("", String::as_str);
-            return self.ask_simulated(about, || simulated.batch(ids)).await;
+            return self.ask_simulated(Asked::giving_way(Operation::Batch), about, || simulated.batch(ids)).await;
         }
         let about = ids.first().map_or("", String::as_str);
         let read = |output, region: Option<&str>| {
@@ -62,7 +62,7 @@ impl Aws {
             Ok(answers)
         };
         let answered = self
-            .call(&self.regions, Operation::Batch, about, read, |client, there| {
+            .call(&self.regions, Asked::giving_way(Operation::Batch), about, read, |client, there| {
                 client
                     .batch_get_secret_value()
                     .set_secret_id_list(Some(ids.iter().map(|id| there.id(id)).collect()))
@@ -80,7 +80,7 @@ impl Aws {
     pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
         #[cfg(feature = "simulation")]
         if let Some((simulated, _)) = &self.simulated {
-            return self.ask_simulated(prefix, || simulated.list(prefix)).await;
+            return self.ask_simulated(Operation::Batch, prefix, || simulated.list(prefix)).await;
         }
         let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
         listing.unwrap_or_else(|| Err(self.timed_out(prefix)))

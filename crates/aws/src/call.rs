@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::pin::Pin;
-use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -14,20 +13,16 @@ use crate::awake::{Attempt, attempt, within};
 use crate::classify::{Failure, Nature, classify, late};
 use crate::operation::Operation;
 use crate::region::Region;
+use crate::retries::{OnThrottled, Retries};
 use crate::source::Aws;
 use crate::unreached::{Trace, Unreached};
-use secret::backoff::{Backoff, Jitter};
 use secret::caught::caught;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::reference::Arn;
 use secret::role::{divided, shown};
 
-/// The longest wait before the second attempt; doubles with each further one.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
-/// The attempts for a region when another one can be asked after it.
+/// The attempts for a region when another one can be asked in its place.
 const ATTEMPTS_WITH_FAILOVER: u32 = 2;
-
 /// Calls whose last failure is remembered.
 const MOST_FAILING: usize = 256;
 
@@ -60,9 +55,29 @@ impl There<'_> {
     }
 }
 
+/// An operation, and whether it ends when AWS throttles it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) operation: Operation,
+    pub(crate) gives_way: bool,
+}
+
+impl Asked {
+    /// `operation`, which single reads replace when AWS throttles it.
+    pub(crate) fn giving_way(operation: Operation) -> Self {
+        Self { operation, gives_way: true }
+    }
+}
+
+impl From<Operation> for Asked {
+    fn from(operation: Operation) -> Self {
+        Self { operation, gives_way: false }
+    }
+}
+
 /// What one call is about.
 struct Question<'a, 'b> {
-    operation: Operation,
+    asked: Asked,
     id: &'a str,
     /// Whether other regions can be asked in place of one that fails.
     others: bool,
@@ -83,7 +98,7 @@ impl Aws {
     pub(crate) async fn call<O, E, T, F>(
         &self,
         regions: &[Region],
-        operation: Operation,
+        asked: impl Into<Asked>,
         id: &str,
         read: impl Fn(O, Option<&str>) -> Result<T> + Sync,
         send: impl Fn(&Client, There<'_>) -> F + Sync,
@@ -103,7 +118,7 @@ impl Aws {
                 }
             })
         };
-        let answer = self.asked(regions, operation, id, &begin).await?;
+        let answer = self.asked(regions, asked.into(), id, &begin).await?;
         // It is the type that `begin` has put in.
         Ok(answer.and_then(|answer| answer.downcast().ok()).map(|answer| *answer))
     }
@@ -111,7 +126,7 @@ impl Aws {
     async fn asked(
         &self,
         regions: &[Region],
-        operation: Operation,
+        asked: Asked,
         id: &str,
         begin: &Begin<'_>,
     ) -> Result<Option<Box<dyn Any + Send>>> {
@@ -123,7 +138,7 @@ impl Aws {
             Some(other) => (&**other, other.primary()),
             None => (self, regions),
         };
-        let question = Question { operation, id, others: regions.len() > 1, begin };
+        let question = Question { asked, id, others: regions.len() > 1, begin };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = aws.in_flight.acquire().await;
@@ -132,7 +147,12 @@ impl Aws {
                 if let Some(replica) = region.replica() {
                     tracing::info!(region = replica, "{id}: asking a replica, since the region before did not answer");
                 }
-                match aws.ask(region, &question).await {
+                let on_throttled = match asked.gives_way {
+                    true => OnThrottled::GiveWay,
+                    false if index + 1 < regions.len() => OnThrottled::AskElsewhere,
+                    false => OnThrottled::Wait,
+                };
+                match aws.ask(region, &question, on_throttled).await {
                     Ok(answer) => return Ok(Some(answer)),
                     Err(Unanswered::Absent) if index == 0 => return Ok(None),
                     Err(Unanswered::Failed(error, Nature::Answer)) if index == 0 => return Err(error),
@@ -149,15 +169,18 @@ impl Aws {
         ended.unwrap_or_else(|| Err(aws.timed_out(id)))
     }
 
-    /// That AWS did not answer about `id` inside the deadline.
+    /// That AWS did not answer about `id` inside the deadline. A call that AWS throttled until then fails as AWS said.
     pub fn timed_out(&self, id: &str) -> SecretError {
         let (after, id) = (self.timeout.as_millis(), &*shown(id));
         let why = format!("{id}: AWS Secrets Manager did not answer within {after} ms (aws.timeoutMs)");
-        let late = SecretError::new(ErrorCode::SourceTimeout, why);
-        match self.failing.lock().remove(id) {
+        let last = self.failing.lock().remove(id);
+        // Without an attempt of its own the call waited for its turn.
+        let last = last.or_else(|| self.regions[0].pace(Operation::Get).error());
+        match last {
+            Some(last) if last.is_throttled() => last.instead(format!("{why}: throttled, the last time: {last}")),
             // What happened to the attempts before says more than that there was no time for another one.
-            Some(last) => late.after(&last),
-            None => late,
+            Some(last) => SecretError::new(ErrorCode::SourceTimeout, why).after(&last),
+            None => SecretError::new(ErrorCode::SourceTimeout, why),
         }
     }
 
@@ -166,28 +189,29 @@ impl Aws {
         &self,
         region: &Region,
         question: &Question<'_, '_>,
+        on_throttled: OnThrottled,
     ) -> std::result::Result<Box<dyn Any + Send>, Unanswered> {
-        let Question { operation, id, others, .. } = *question;
+        let Question { asked: Asked { operation, gives_way }, id, others, .. } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
-        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-        let (mut attempt, mut clock_was_wrong) = (1, false);
+        let (mut retries, mut clock_was_wrong) = (Retries::new(region, operation, most, on_throttled), false);
         let mut last: Option<SecretError> = None;
         loop {
-            if let Err(open) = region.breaker.admit() {
-                return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &open)), Nature::Transient));
+            if let Err(closed) = retries.turn().await {
+                let nature = if gives_way && closed.is_throttled() { Nature::Answer } else { Nature::Transient };
+                return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &closed)), nature));
             }
             let answered = self.attempt(region, question).await;
             let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
                 Ok(Ok(answer)) => {
                     self.calls.count(operation, None);
-                    region.breaker.succeeded();
+                    retries.answered();
                     return Ok(answer);
                 }
                 Ok(Err(error)) => (error, Nature::Transient),
                 Err(failure) => match *failure {
                     Failure::Absent => {
                         self.calls.count(operation, None);
-                        region.breaker.succeeded();
+                        retries.answered();
                         return Err(Unanswered::Absent);
                     }
                     Failure::Refused(refusal) if refusal.is_skewed() && !clock_was_wrong => {
@@ -211,20 +235,18 @@ impl Aws {
                 },
             };
             self.calls.count(operation, Some(&error));
-            tracing::debug!(attempt, code = %error.code(), "{error}");
-            match nature {
-                Nature::Answer => region.breaker.succeeded(),
-                Nature::Systemic | Nature::Transient => region.breaker.failed(&error),
-            }
+            tracing::debug!(code = %error.code(), "{error}");
             // After a timeout the next region is more likely to answer than this one.
             let hopeless = others && error.code() == ErrorCode::SourceTimeout;
-            if nature != Nature::Transient || attempt >= most || hopeless {
+            self.note_failing(id, &error);
+            if hopeless {
+                region.breaker.failed(&error);
+            }
+            if hopeless || !retries.failed(&error, nature).await {
+                let nature = if gives_way && error.is_throttled() { Nature::Answer } else { nature };
                 return Err(Unanswered::Failed(error, nature));
             }
-            self.note_failing(id, &error);
             last = Some(error);
-            sleep(backoff.next_wait()).await;
-            attempt += 1;
         }
     }
 
@@ -289,9 +311,10 @@ impl Aws {
     }
 }
 
-/// The breaker's error for `id`: the failure that opened the breaker may name another secret.
+/// Why AWS is not asked about `id`: the failure may name another secret.
 fn unadmitted(id: &str, open: &SecretError) -> SecretError {
-    open.instead(format!("{id}: AWS is not asked for a moment, since it failed: {open}"))
+    let why = if open.is_throttled() { "throttled" } else { "failed" };
+    open.instead(format!("{id}: AWS is not asked for a moment, since it {why}: {open}"))
 }
 
 fn about(id: &str, error: &SecretError) -> SecretError {

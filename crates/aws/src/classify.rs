@@ -122,13 +122,13 @@ where
                     Some(meaning) => of_code(meaning, aws_code, metadata.message(), Some(raw)),
                     None => return Failure::Absent,
                 },
-                None => Refusal::new(by_status(status)),
+                None => unnamed(status),
             }
         }
         SdkError::ResponseError(response) => match too_long(error) {
             // The way to AWS is there, and asking again would be as long.
             Some(too_long) => Refusal::new((ErrorCode::SourceResponseInvalid, too_long.to_string(), Nature::Answer)),
-            None => Refusal::new(by_status(response.raw().status().as_u16())),
+            None => unnamed(response.raw().status().as_u16()),
         },
         other => match chain(other).find_map(|link| link.downcast_ref::<Problem>()) {
             Some(problem) => {
@@ -172,6 +172,12 @@ fn of_code(
 /// An error inside a batch answer: `None` when it only says that the secret does not exist.
 pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refusal> {
     by_code(aws_code, message, 400).map(|meaning| of_code(meaning, aws_code, message, None))
+}
+
+/// A failure that names no code of AWS.
+fn unnamed(status: u16) -> Refusal {
+    let sort = if status == 429 { Sort::Throttled } else { Sort::Other };
+    Refusal { sort, ..Refusal::new(by_status(status)) }
 }
 
 fn by_status(status: u16) -> (ErrorCode, String, Nature) {

@@ -121,6 +121,7 @@ pub(super) fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<
             (ErrorCode::SourceUnavailable, why, Nature::Answer)
         }
         code if is_throttling(code) => {
+            // `isThrottled` in lib/errors.js reads this.
             (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient)
         }
         code if is_unaccepted(code) => {

@@ -23,7 +23,7 @@ impl Aws {
     pub async fn fetch(&self, id: &str) -> Result<Option<Fetched>> {
         #[cfg(feature = "simulation")]
         if let Some((simulated, _)) = &self.simulated {
-            return self.ask_simulated(id, || simulated.fetch(id)).await;
+            return self.ask_simulated(Operation::Get, id, || simulated.fetch(id)).await;
         }
         let read = |mut output: GetSecretValueOutput, region: Option<&str>| {
             Self::check_arn(&There(region).id(id), output.arn.as_deref())?;

@@ -10,10 +10,12 @@
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
 //! - `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
 //! - `assume`, `identity`: roles that are assumed, and the credentials that all clients share
-//! - `client`, `region`: one client for each region, with its breaker
+//! - `pace`: how fast this process asks while AWS throttles it
+//! - `client`, `region`: one client for each region, with its breaker and its paces
 //! - `source`: the regions and limits together ([`Aws`])
 //! - `answer`: reads values, dates and ids out of AWS's answers
 //! - `awake`: deadlines and attempts of a process that may be stopped and continued
+//! - `retries`: what follows an attempt
 //! - `call`: one call with retries, rate limit and failover
 //! - `fetch`, `batch`, `list`, `staging`, `create`, `remove`: the operations
 //! - `caller`: who AWS takes this process for
@@ -39,11 +41,13 @@ mod identity;
 mod identity_problem;
 mod list;
 mod operation;
+mod pace;
 pub mod permission;
 pub mod proxy;
 mod queue;
 mod region;
 mod remove;
+mod retries;
 mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]

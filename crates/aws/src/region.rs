@@ -1,4 +1,4 @@
-//! A region: its client, and the breaker that shows whether it answers.
+//! A region: its client, the breaker that shows whether it answers, and the paces that it sets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use tokio::sync::OnceCell;
 use crate::client;
 use crate::connections::Connections;
 use crate::identity::Identity;
+use crate::operation::Operation;
+use crate::pace::Pace;
 use crate::sdk::Place;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
@@ -27,6 +29,8 @@ pub(super) struct Region {
     replica: Option<FailoverRegion>,
     client: Mutex<Arc<OnceCell<(Client, Connections)>>>,
     pub(super) breaker: Breaker,
+    /// By operation: each has a quota of its own.
+    paces: [Pace; Operation::ALL.len()],
 }
 
 /// The state of a region, for reports.
@@ -50,6 +54,7 @@ impl Region {
             replica,
             client: Mutex::default(),
             breaker: Breaker::new(BREAKER, clock.clone()),
+            paces: std::array::from_fn(|_| Pace::new(clock.clone())),
         };
         std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
     }
@@ -73,6 +78,11 @@ impl Region {
     #[cfg(any(feature = "canned", fuzzing))]
     pub(super) fn connect_by(&self, client: Client, connections: Connections) {
         *self.client.lock() = Arc::new(OnceCell::new_with(Some((client, connections))));
+    }
+
+    /// How fast an operation may be called while AWS throttles it.
+    pub(super) fn pace(&self, operation: Operation) -> &Pace {
+        &self.paces[operation as usize]
     }
 
     /// Its name when it is a replica's.

@@ -1,22 +1,20 @@
-//! For the simulation: one call of simulated AWS. Deadline, attempts, breaker, rate limit and the number of calls at once are
-//! those of real calls; the client, its connections and regions are not there.
+//! For the simulation: one call of simulated AWS. Deadline, attempts, breaker, pace, rate limit and the number of calls at
+//! once are those of real calls; the client, its connections and regions are not there.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use crate::awake::{Attempt, attempt as one};
+use crate::call::Asked;
+use crate::codes::Nature;
+use crate::retries::{OnThrottled, Retries};
 use crate::settings::AwsSettings;
 use crate::simulated::{Answering, SimulatedAws};
 use crate::source::Aws;
-use secret::backoff::{Backoff, Jitter};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::freeze::Freezes;
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Aws {
     /// A source that asks `simulated`.
@@ -26,14 +24,19 @@ impl Aws {
         aws
     }
 
-    pub(crate) async fn ask_simulated<'a, T>(&'a self, id: &str, begin: impl Fn() -> Answering<'a, T>) -> Result<T> {
-        let breaker = &self.regions[0].breaker;
+    pub(crate) async fn ask_simulated<'a, T>(
+        &'a self,
+        asked: impl Into<Asked>,
+        id: &str,
+        begin: impl Fn() -> Answering<'a, T>,
+    ) -> Result<T> {
+        let Asked { operation, gives_way } = asked.into();
+        let on_throttled = if gives_way { OnThrottled::GiveWay } else { OnThrottled::Wait };
         let answered = async {
             let _slot = self.in_flight.acquire().await;
-            let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-            let mut attempt = 1;
+            let mut retries = Retries::new(&self.regions[0], operation, self.max_attempts, on_throttled);
             loop {
-                breaker.admit()?;
+                retries.turn().await?;
                 let wait = self.rate_limit.take(self.timeout);
                 let limited =
                     || SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: the rate limit is used up"));
@@ -41,24 +44,18 @@ impl Aws {
                 let freezes = self.simulated.as_ref().map_or(self.freezes, |(_, freezes)| freezes);
                 let error = match one(freezes, self.attempt_timeout, begin()).await {
                     Attempt::Ended(Ok(answer)) => {
-                        breaker.succeeded();
+                        retries.answered();
                         return Ok(answer);
-                    }
-                    Attempt::Ended(Err(error)) if error.is_denied() => {
-                        breaker.succeeded();
-                        return Err(error);
                     }
                     Attempt::Ended(Err(error)) => error,
                     // Asked again, as real calls are.
                     Attempt::Frozen => continue,
                     Attempt::TimedOut => SecretError::new(ErrorCode::SourceTimeout, format!("{id}: no answer in time")),
                 };
-                breaker.failed(&error);
-                if attempt >= self.max_attempts {
+                let nature = if error.is_denied() { Nature::Answer } else { Nature::Transient };
+                if !retries.failed(&error, nature).await {
                     return Err(error);
                 }
-                sleep(backoff.next_wait()).await;
-                attempt += 1;
             }
         };
         timeout(self.timeout, answered).await.unwrap_or_else(|_| Err(self.timed_out(id)))

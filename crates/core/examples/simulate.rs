@@ -1,5 +1,7 @@
 //! Runs many simulated schedules on all cores (`npm run lab -- --simulate 1000000`): `simulate COUNT [FIRST_SEED]`. Prints one
 //! JSON line with the figures; a failing schedule goes to standard error, made as short as it can be.
+//!
+//! `simulate start INSTANCES` starts instances at once, within their share of AWS's quotas (`npm run lab -- --start 1000`).
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "its output is its purpose")]
 
 #[path = "../tests/simulation/aws.rs"]
@@ -16,6 +18,8 @@ mod redis_server;
 mod run;
 #[path = "../tests/simulation/shrink.rs"]
 mod shrink;
+#[path = "../tests/simulation/start.rs"]
+mod start;
 #[path = "../tests/simulation/store.rs"]
 mod store;
 #[path = "../tests/simulation/world.rs"]
@@ -31,12 +35,41 @@ use secret::clock::Stopwatch;
 use plan::Schedule;
 use run::run;
 use shrink::{described, shrink};
+use start::{Fleet, Reading, Started};
 
 /// Failing schedules that are shown.
 const MOST_SHOWN: usize = 20;
 
+/// All instances are to have started by then.
+const STARTED_MS: u64 = 15_000;
+
 fn main() -> ExitCode {
-    let mut given = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    match given.split_first() {
+        Some((first, rest)) if first == "start" => start_at_once(rest),
+        _ => schedules(&given),
+    }
+}
+
+fn start_at_once(given: &[String]) -> ExitCode {
+    let instances = given.first().map_or(1000, |text| text.parse().expect("a number"));
+    let (mut all_in_time, watch) = (true, Stopwatch::start());
+    for has_redis in [false, true] {
+        for reading in [Reading::AllAtOnce, Reading::ToolByTool] {
+            let Started { half_ms, last_ms, answered, throttled, rejected } =
+                start::run(&Fleet { instances, has_redis, reading });
+            let seconds = watch.took().as_secs_f64();
+            println!(
+                r#"{{"instances":{instances},"redis":{has_redis},"reading":"{reading:?}","halfMs":{half_ms},"lastMs":{last_ms},"answered":{answered},"throttled":{throttled},"rejected":{rejected},"took":{seconds:.1}}}"#
+            );
+            all_in_time &= last_ms < STARTED_MS;
+        }
+    }
+    if all_in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn schedules(given: &[String]) -> ExitCode {
+    let mut given = given.iter().map(|text| text.parse::<u64>().expect("a number"));
     let count = given.next().unwrap_or(1000);
     let first = given.next().unwrap_or(1);
     let (next, judged, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));

@@ -381,7 +381,7 @@ impl Audit {
     /// Whether the log cannot be written, as far as is known without waiting. One that was not opened yet is not failing.
     pub fn is_failing(&self) -> bool {
         match self.log() {
-            Some(log) => log.state() != State::Healthy,
+            Some(log) => matches!(log.state(), State::Failing(_)),
             None => self.opening.has_failed(),
         }
     }
@@ -393,7 +393,7 @@ impl Audit {
     pub async fn check(self: &Arc<Self>) -> Result<()> {
         self.open().await?;
         match self.log() {
-            Some(log) if log.state() != State::Healthy => Err(Self::failing(&log)),
+            Some(log) if matches!(log.state(), State::Failing(_)) => Err(Self::failing(&log)),
             None if !self.opening.is_closed() => Err(self.opening.failure()),
             _ => Ok(()),
         }

@@ -72,6 +72,11 @@ pub fn around(wait: Duration, share: f64) -> Duration {
     scaled(wait, 1.0 - share, 1.0 + share)
 }
 
+/// One of two, at random.
+pub fn either() -> bool {
+    fastrand::bool()
+}
+
 /// Between `least` and `most` times `wait`, saturating.
 fn scaled(wait: Duration, least: f64, most: f64) -> Duration {
     let factor = least + (most - least) * fastrand::f64();

@@ -64,6 +64,8 @@ pub struct FileSink {
     /// The number of bytes that were synced without the lock.
     synced: Option<(FileId, u64)>,
     last_checkpoint: Instant,
+    /// Whether this instance's first record is written.
+    is_opened: bool,
     last_expiry: Option<Instant>,
     /// The number of the file in which the writer said last who it is, and whether that was with its account.
     introduced: (u64, bool),
@@ -106,6 +108,7 @@ impl FileSink {
             syncing: None,
             synced: None,
             last_checkpoint: now(),
+            is_opened: false,
             last_expiry: None,
             introduced: (0, false),
             boot: boot(),
@@ -327,10 +330,15 @@ impl Session<'_> {
         self.sink.own(&mut self.head, event, code, detail)
     }
 
-    /// The first record of an instance.
+    /// Writes the first record of the instance, once.
     pub fn open(&mut self) -> Result<()> {
+        if self.sink.is_opened {
+            return Ok(());
+        }
+        self.own(Event::Open, "", &self.sink.who.says())?;
+        self.sink.is_opened = true;
         self.sink.note_introduced(self.head.number);
-        self.own(Event::Open, "", &self.sink.who.says())
+        Ok(())
     }
 
     /// Says in each further file who the writer is, since the file of its first record may be gone, and once its AWS account

@@ -15,7 +15,7 @@ use audit_log::AuditLog;
 use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 
-/// How long a read waits for the log to be opened. Above the two seconds for which another process may hold its lock.
+/// How long a read waits for the log to be opened. Well above the half second for which its lock is waited for.
 const PATIENCE: Duration = Duration::from_millis(2500);
 /// How long it waits where no delivery depends on the log: a working log is opened within that time.
 const SHORT_PATIENCE: Duration = Duration::from_millis(100);

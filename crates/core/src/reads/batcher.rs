@@ -129,16 +129,18 @@ impl Batcher {
         if wants.is_empty() {
             return;
         }
-        let heard = self.fleet.fetch(wants.clone()).await;
-        for ((want, answer), heard) in wants.iter().zip(answers).zip(heard) {
+        let answers = Mutex::new(answers.into_iter().map(Some).collect::<Vec<_>>());
+        let tell = |i: usize, heard| {
+            let Some(answer) = answers.lock()[i].take() else { return };
             // A reader who gave up does not listen. That this process has no right is known nevertheless.
             if let Err(Heard::Aws(Err(error))) = answer.send(heard)
                 && error.is_refused()
                 && let Some(cache) = &self.fleet.copies.cache
             {
-                drop(cache.store_denied(want, &error));
+                drop(cache.store_denied(&wants[i], &error));
             }
-        }
+        };
+        self.fleet.fetch(wants.clone(), &tell).await;
     }
 
     fn begin(&self) -> UnderWay {

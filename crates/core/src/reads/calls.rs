@@ -101,7 +101,7 @@ impl Calls {
     }
 
     /// Asks for up to 20 secrets, in one call where batches are granted. Each has its own answer, in their order. `told` hears of
-    /// what AWS says about one secret alone as soon as it does, while others are still asked for.
+    /// each as soon as AWS gives it, while others are still asked for.
     pub async fn batch(&self, names: &[&SecretName], told: &(dyn Fn(usize, &Said) + Send + Sync)) -> Vec<Said> {
         let Some(aws) = &self.aws else { return names.iter().map(|_| Ok(None)).collect() };
         let ids: Vec<String> = names.iter().map(|name| self.ids.id(name)).collect();
@@ -135,6 +135,11 @@ impl Calls {
             }
         };
         let answered: Vec<Option<Said>> = ids.iter().map(|id| answers.remove(id)).collect();
+        for (index, answer) in answered.iter().enumerate() {
+            if let Some(said) = answer.as_ref().filter(|said| !asks_alone(said)) {
+                told(index, said);
+            }
+        }
         let said = join_all(ids.iter().enumerate().zip(alone).zip(answered).map(|((id, alone), answer)| async move {
             match (alone, answer) {
                 (Some(said), _) => said,

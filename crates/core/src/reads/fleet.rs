@@ -28,6 +28,9 @@ pub enum Heard {
     Peer(Arc<Entry>),
 }
 
+/// Hears the answer about one of the secrets that are fetched together; only the first one counts.
+pub type Tell<'a> = dyn Fn(usize, Heard) + Send + Sync + 'a;
+
 /// This instance's part in the fleet.
 pub struct Fleet {
     pub(super) calls: Arc<Calls>,
@@ -35,14 +38,15 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Fetches up to 20 secrets. Each has its own answer, in their order.
-    pub async fn fetch(&self, wants: Vec<Want>) -> Vec<Heard> {
+    /// Fetches up to 20 secrets. Each has its own answer, which `tell` hears as soon as it is known: others may take longer, and
+    /// their readers may give up.
+    pub async fn fetch(&self, wants: Vec<Want>, tell: &Tell<'_>) {
         match self.copies.shared_cache() {
             Some(cache) => {
                 let polls = Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around);
-                self.in_turn(cache, wants, polls, Deadline::after(LOCK_LEASE)).await
+                self.in_turn(cache, wants, polls, Deadline::after(LOCK_LEASE), tell).await;
             }
-            None => self.from_aws(wants, None).await,
+            None => self.from_aws(wants, None, tell).await,
         }
     }
 
@@ -54,16 +58,16 @@ impl Fleet {
         wants: Vec<Want>,
         mut polls: Backoff,
         patience: Deadline,
-    ) -> Vec<Heard> {
+        tell: &Tell<'_>,
+    ) {
         // A lock that is free again was given back, or its holder is gone.
         let (states, locks) =
             if patience.has_passed() { TieredCache::without_locks(&wants) } else { cache.lock(&wants).await };
-        let mut heard: Vec<Option<Heard>> = wants.iter().map(|_| None).collect();
         let (mut mine, mut theirs) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         for (i, (want, state)) in wants.into_iter().zip(states).enumerate() {
             let (indexes, part) = match state {
                 Locked::Copied(copy) => {
-                    heard[i] = Some(Heard::Peer(copy));
+                    tell(i, Heard::Peer(copy));
                     continue;
                 }
                 Locked::Ours => &mut mine,
@@ -74,22 +78,20 @@ impl Fleet {
         }
         let later = async {
             if theirs.1.is_empty() {
-                return Vec::new();
+                return;
             }
             sleep(polls.next_wait()).await;
-            Box::pin(self.in_turn(cache, theirs.1, polls, patience)).await
+            let tell = |i: usize, heard| tell(theirs.0[i], heard);
+            Box::pin(self.in_turn(cache, theirs.1, polls, patience, &tell)).await;
         };
-        let (from_aws, from_peers) = join(self.from_aws(mine.1, Some(locks)), later).await;
-        for (i, answer) in mine.0.into_iter().zip(from_aws).chain(theirs.0.into_iter().zip(from_peers)) {
-            heard[i] = Some(answer);
-        }
-        heard.into_iter().map(|heard| heard.unwrap_or(Heard::Aws(Ok(None)))).collect()
+        let tell = |i: usize, heard| tell(mine.0[i], heard);
+        join(self.from_aws(mine.1, Some(locks), &tell), later).await;
     }
 
     /// Asks AWS, shares what it gives, and then gives the locks back.
-    async fn from_aws(&self, wants: Vec<Want>, locks: Option<Locks>) -> Vec<Heard> {
+    async fn from_aws(&self, wants: Vec<Want>, locks: Option<Locks>, tell: &Tell<'_>) {
         if wants.is_empty() && locks.as_ref().is_none_or(Locks::is_empty) {
-            return Vec::new();
+            return;
         }
         let names: Vec<&SecretName> = wants.iter().map(|want| &want.name).collect();
         // A denial binds at once, whatever the others of its group wait for.
@@ -99,6 +101,7 @@ impl Fleet {
             {
                 drop(cache.store_denied(&wants[index], error));
             }
+            tell(index, Heard::Aws(said.clone()));
         };
         let said = self.calls.batch(&names, &told).await;
         let found: Vec<(Want, Fetched)> = wants
@@ -110,6 +113,8 @@ impl Fleet {
             })
             .collect();
         self.copies.share_soon(found, locks);
-        said.into_iter().map(Heard::Aws).collect()
+        for (index, said) in said.into_iter().enumerate() {
+            tell(index, Heard::Aws(said));
+        }
     }
 }

@@ -7,6 +7,7 @@ use aws::simulated::{Answering, SimulatedAws};
 use aws::{BatchAnswer, Listing};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::found::Fetched;
+use secret::rate_limit::TokenBucket;
 use secret::value::SecretValue;
 use tokio::time::sleep;
 
@@ -83,6 +84,19 @@ impl Service {
         answer
     }
 
+    /// Whether a call is within AWS's quota.
+    fn within(&self, quota: Option<&TokenBucket>) -> Result<()> {
+        let Some(quota) = quota else { return Ok(()) };
+        let is_within = quota.take(Duration::ZERO).is_some();
+        let mut state = self.world.state.lock();
+        if is_within {
+            state.answered += 1;
+            return Ok(());
+        }
+        state.throttled += 1;
+        Err(SecretError::new(ErrorCode::SourceUnavailable, "throttled").throttled())
+    }
+
     fn judge(&self, name: usize, lag: u64) -> Result<Option<Fetched>> {
         let now = self.world.now();
         let state = self.world.state.lock();
@@ -125,7 +139,8 @@ impl SimulatedAws for Service {
             let Some(name) = name_of(id) else { return Ok(None) };
             let asked = self.world.now();
             let under_way = self.begin(vec![name], true);
-            let answer = self.travel(|fortune| self.judge(name, fortune.lag)).await;
+            let quota = self.world.quotas.as_ref().map(|(_, reads)| reads);
+            let answer = self.travel(|fortune| self.within(quota).and_then(|()| self.judge(name, fortune.lag))).await;
             self.told(name, asked, &answer);
             drop(under_way);
             answer
@@ -138,6 +153,7 @@ impl SimulatedAws for Service {
             let under_way = self.begin(ids.iter().filter_map(|id| name_of(id)).collect(), true);
             let answers = self
                 .travel(|fortune| {
+                    self.within(self.world.quotas.as_ref().map(|(batches, _)| batches))?;
                     if !self.world.setting.grants_batches {
                         return Err(SecretError::new(ErrorCode::SecretAccessDenied, "batches are not granted"));
                     }

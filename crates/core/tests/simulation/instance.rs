@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::aws::Service;
-use super::oracle::{CALLS_PER_SECOND, TIMEOUT_MS};
+use super::plan::Setting;
 use super::redis_server::Reached;
 use super::world::{ENVIRONMENT, MachineTime, World};
 
@@ -72,7 +72,7 @@ impl Instance {
         let access_check = settings.access_check;
         let cache = TieredCache::new(settings, parts, clock.clone(), notices.clone()).expect("a cache");
         let service = Arc::new(Service { world: world.clone(), instance: number });
-        let aws = Aws::simulated(&Arc::new(aws_settings()), &clock, service);
+        let aws = Aws::simulated(&Arc::new(aws_settings(setting)), &clock, service);
         let (metrics, tasks) = (Arc::new(Metrics::default()), Tasks::behind(world.gates[number].clone()));
         let stop = CancellationToken::new();
         let reads = Reads::new(Parts {
@@ -102,7 +102,7 @@ impl Instance {
     }
 }
 
-fn aws_settings() -> AwsSettings {
+fn aws_settings(setting: &Setting) -> AwsSettings {
     AwsSettings {
         region: Some("eu-central-1".into()),
         credentials: Some(CredentialsSource::Fixed(AwsCredentials {
@@ -111,10 +111,10 @@ fn aws_settings() -> AwsSettings {
             session_token: None,
             ends_unix_ms: None,
         })),
-        timeout: Duration::from_millis(TIMEOUT_MS),
+        timeout: Duration::from_millis(setting.timeout_ms),
         connect_timeout: Duration::from_millis(500),
         max_attempts: 3,
-        requests_per_second: CALLS_PER_SECOND,
+        requests_per_second: setting.calls_per_second,
         instance_metadata: false,
         ..AwsSettings::default()
     }

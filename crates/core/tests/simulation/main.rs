@@ -10,6 +10,7 @@ mod redis_server;
 mod run;
 mod scripts;
 mod shrink;
+mod start;
 mod store;
 mod world;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use plan::Schedule;
 use run::run;
 use shrink::{described, shrink};
+use start::{Fleet, Reading, Started};
 
 /// Where the short form begins; the long one begins elsewhere each time.
 const FIRST_SEED: u64 = 1;
@@ -112,5 +114,25 @@ fn each_defect_is_found_within_a_minute() {
             seed += 1;
         }
         eprintln!("{defect:?}: found with schedule {seed}, after {:?}", watch.took());
+    }
+}
+
+/// 40 of 1,000 instances, within their share of AWS's quotas. `npm run lab -- --start` has all of them.
+#[test]
+fn instances_that_start_at_once_use_up_the_quota_and_do_not_flood_aws() {
+    const INSTANCES: usize = 40;
+    for has_redis in [false, true] {
+        for reading in [Reading::AllAtOnce, Reading::ToolByTool] {
+            let Started { half_ms, last_ms, answered, throttled, rejected } =
+                start::run(&Fleet { instances: INSTANCES, has_redis, reading });
+            let seen = format!(
+                "{reading:?}, Redis: {has_redis}: half after {half_ms} ms, all after {last_ms} ms; {answered} calls answered, \
+                 {throttled} throttled; {rejected} reads rejected"
+            );
+            eprintln!("{seen}");
+            assert!(last_ms < 15_000, "{seen}");
+            // What was under way when AWS first throttled, and no more than AWS answers.
+            assert!(throttled <= answered + 64 * INSTANCES as u64, "{seen}");
+        }
     }
 }

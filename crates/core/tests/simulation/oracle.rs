@@ -172,7 +172,9 @@ impl Oracle {
     pub fn absent(&mut self, (instance, name): (usize, usize), begun: Begun, now: u64, history: &History) {
         self.judged += 1;
         let since = begun.at.saturating_sub(self.setting.negative_ttl_ms + 2 * TIMEOUT_MS + self.setting.lag_ms);
-        let was_absent = (since..=now).step_by(1).any(|at| history.at(at).is_none());
+        // A time without a version begins where one ended.
+        let ends = history.live.iter().map(|live| live.until).filter(|until| (since..=now).contains(until));
+        let was_absent = std::iter::once(since).chain(ends).any(|at| history.at(at).is_none());
         if !was_absent {
             self.wrong(now, instance, name, "nothing, although there was a version all the time");
         }

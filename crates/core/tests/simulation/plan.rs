@@ -2,6 +2,8 @@
 
 use fastrand::Rng;
 
+use super::oracle::{CALLS_PER_SECOND, TIMEOUT_MS};
+
 /// How a world is made.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "settings that a seed draws, each by itself")]
@@ -26,6 +28,11 @@ pub struct Setting {
     pub message_delay_ms: u64,
     /// How wrong each instance's wall clock is.
     pub wall_skew_ms: Vec<i64>,
+    /// The deadline of a read, and how often an instance may call AWS in a second.
+    pub timeout_ms: u64,
+    pub calls_per_second: u32,
+    /// How many batches and single reads AWS answers in a second; `None`: all.
+    pub quotas: Option<(u32, u32)>,
 }
 
 /// Something that happens.
@@ -169,6 +176,9 @@ fn setting(rng: &mut Rng) -> Setting {
         redis_skew_ms: rng.i64(-3_600_000..=3_600_000),
         message_delay_ms: if percent(rng, 60) { 5 } else { rng.u64(10..=3000) },
         wall_skew_ms: (0..instances).map(|_| rng.i64(-600_000..=600_000)).collect(),
+        timeout_ms: TIMEOUT_MS,
+        calls_per_second: CALLS_PER_SECOND,
+        quotas: None,
     }
 }
 

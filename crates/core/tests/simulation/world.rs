@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use parking_lot::Mutex;
-use secret::clock::{Moment, SimulatedTime};
+use secret::clock::{Clock, Moment, SimulatedTime};
+use secret::rate_limit::TokenBucket;
 use tcs_secret_delivery_core::tasks::Gate;
 use tokio::time::Instant;
 
@@ -115,6 +116,9 @@ pub struct State {
     pub oracle: Oracle,
     /// Calls of AWS under way, by instance and name.
     pub under_way: BTreeMap<(usize, usize), u32>,
+    /// Calls of AWS that were within its quotas, and that were not.
+    pub answered: u64,
+    pub throttled: u64,
     pub trace: Trace,
 }
 
@@ -131,15 +135,20 @@ impl Trace {
     }
 
     pub fn add(&mut self, now: u64, what: fmt::Arguments<'_>) {
-        let mut line = String::new();
-        let _ = writeln!(line, "{now:>8} {what}");
-        for byte in line.bytes() {
+        let _ = writeln!(self, "{now:>8} {what}");
+        self.lines += 1;
+    }
+}
+
+impl fmt::Write for Trace {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for byte in part.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        self.lines += 1;
         if let Some(text) = &mut self.text {
-            text.push_str(&line);
+            text.push_str(part);
         }
+        Ok(())
     }
 }
 
@@ -148,6 +157,8 @@ pub struct World {
     pub setting: Setting,
     pub start: Instant,
     pub gates: Vec<Arc<Freezer>>,
+    /// AWS's quotas of batches and of single reads.
+    pub quotas: Option<(TokenBucket, TokenBucket)>,
     pub state: Mutex<State>,
 }
 
@@ -164,7 +175,12 @@ impl World {
         for history in &mut secrets {
             history.rotate(0);
         }
+        let quotas = setting.quotas.map(|(batches, reads)| {
+            let clock = Clock::simulated(Arc::new(MachineTime { start, first_ms: 0, wall_skew_ms: 0 }));
+            (TokenBucket::new(batches, clock.clone()), TokenBucket::new(reads, clock))
+        });
         Arc::new(Self {
+            quotas,
             setting: setting.clone(),
             start,
             gates: (0..setting.instances).map(|_| Arc::default()).collect(),
@@ -182,6 +198,8 @@ impl World {
                 healed: false,
                 oracle: Oracle::new(setting),
                 under_way: BTreeMap::new(),
+                answered: 0,
+                throttled: 0,
                 trace: Trace::new(keeps_text),
             }),
         })

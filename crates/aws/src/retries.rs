@@ -1,0 +1,91 @@
+//! What follows an attempt: the breaker and the pace of the region, and whether the call is tried again.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::codes::Nature;
+use crate::operation::Operation;
+use crate::region::Region;
+use secret::backoff::{Backoff, Jitter};
+use secret::error::{Result, SecretError};
+
+/// The longest wait before the second attempt; doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// What a call does when AWS throttles it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnThrottled {
+    /// Waits for its turn, until its deadline. Throttled attempts do not count.
+    Wait,
+    /// Gives up where it would have to wait: another region is asked next. Throttled attempts count.
+    AskElsewhere,
+    /// Gives up at once: single reads are made instead, which have a quota of their own.
+    GiveWay,
+}
+
+/// The attempts of one call in one region.
+pub(crate) struct Retries<'a> {
+    region: &'a Region,
+    operation: Operation,
+    on_throttled: OnThrottled,
+    /// The most attempts, and how many were made.
+    most: u32,
+    made: u32,
+    backoff: Backoff,
+}
+
+impl<'a> Retries<'a> {
+    /// At most `most` attempts.
+    pub(crate) fn new(region: &'a Region, operation: Operation, most: u32, on_throttled: OnThrottled) -> Self {
+        let backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
+        Self { region, operation, on_throttled, most, made: 1, backoff }
+    }
+
+    /// Waits until the next attempt may be made.
+    ///
+    /// # Errors
+    /// The failure that opened the region's breaker; what AWS said when it throttled, where the call does not wait.
+    pub(crate) async fn turn(&self) -> Result<()> {
+        let pace = self.region.pace(self.operation);
+        match self.on_throttled {
+            OnThrottled::Wait => pace.turn().await,
+            OnThrottled::AskElsewhere | OnThrottled::GiveWay => pace.turn_now()?,
+        }
+        self.region.breaker.admit()
+    }
+
+    /// AWS answered.
+    pub(crate) fn answered(&self) {
+        self.region.pace(self.operation).answered();
+        self.region.breaker.succeeded();
+    }
+
+    /// An attempt failed. Waits and says whether to try again.
+    pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature) -> bool {
+        if error.is_throttled() {
+            // AWS is there, and says "slower": no breaker opens. The wait is the next turn.
+            self.region.breaker.succeeded();
+            self.region.pace(self.operation).throttled(error);
+            return match self.on_throttled {
+                OnThrottled::Wait => true,
+                OnThrottled::AskElsewhere => self.count(),
+                OnThrottled::GiveWay => false,
+            };
+        }
+        match nature {
+            Nature::Answer => self.answered(),
+            Nature::Systemic | Nature::Transient => self.region.breaker.failed(error),
+        }
+        if nature != Nature::Transient || !self.count() {
+            return false;
+        }
+        sleep(self.backoff.next_wait()).await;
+        true
+    }
+
+    fn count(&mut self) -> bool {
+        self.made += 1;
+        self.made <= self.most
+    }
+}
