@@ -110,7 +110,7 @@ async function unused(log, names, days, now) {
   const secrets = [...last].filter(([, time]) => isUnused(time)).map(([name, time]) => ({ name, lastDelivered: time }))
   secrets.sort((a, b) => (a.name < b.name ? -1 : 1))
   const isComplete = begins !== null && Date.parse(begins) <= since
-  return { days, logBegins: begins, isComplete, secrets }
+  return { days, known: last.size, logBegins: begins, isComplete, secrets }
 }
 
 /**

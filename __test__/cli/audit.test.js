@@ -11,6 +11,7 @@ const { SecretDelivery, verifyAuditLog } = require('../..')
 const { follow } = require('../../cli/audit-questions')
 const { trafficOf } = require('../../cli/report/traffic')
 const { evaluated, inChromium: inChromiumIfThere } = require('../support/chromium')
+const { temporaryDirectory } = require('../support/files')
 const { RedisServer } = require('../support/servers/redis')
 const { cliWorld } = require('../support/cli-world')
 const { until } = require('../support/until')
@@ -126,6 +127,17 @@ describe('audit', () => {
       })
     },
   )
+
+  test('unused says nothing of secrets where it knows none', async () => {
+    const log = path.join(world.logs, 'of-none.jsonl')
+    const service = new SecretDelivery({ environment: 'test', aws: { enabled: false }, audit: { path: log } })
+    await service.cache.clear()
+    await service.close()
+    const directory = temporaryDirectory()
+    const { stdout } = await cli.run(`audit unused ${log}`, { cwd: directory, env: { TCS_ENVIRONMENT: 'test' } })
+    fs.rmSync(directory, { recursive: true })
+    expect(stdout).toBe('No secret is declared, and the log names none.\n')
+  })
 
   test('verify takes expected records, and the key from TCS_AUDIT_KEY', async () => {
     const log = path.join(world.logs, 'expected.jsonl')

@@ -161,7 +161,8 @@ function summary({ matched, deliveries, records }) {
  * @param {Awaited<ReturnType<typeof unused>>} found
  * @param {import('../terminal').Terminal} terminal
  */
-function idle({ days, logBegins, isComplete, secrets }, terminal) {
+function idle({ days, known, logBegins, isComplete, secrets }, terminal) {
+  if (known === 0) return 'No secret is declared, and the log names none.\n'
   const rows = secrets.map(({ name, lastDelivered }) => [
     name,
     lastDelivered === null ? 'never in this log' : moment(lastDelivered),
