@@ -148,6 +148,16 @@ test('Terraform has the same document', async () => {
   expect(JSON.parse(made.policy)).toEqual(json.document)
 })
 
+test('an ARN without its ending is granted also where the name ends like one', async () => {
+  const begin = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:'
+  const secrets = { A: { aws: `${begin}db-master` }, B: { aws: `${begin}db-AbCdEf` }, C: { aws: `${begin}db` } }
+  world.write('tcs-secrets.config.json', { secrets })
+  const { document } = await policy('reader', ...HOME)
+  expect(document.Statement[0].Resource).toEqual(
+    ['db-master', 'db-master-??????', 'db-AbCdEf', 'db-??????'].map((name) => begin + name),
+  )
+})
+
 test('the functions by which AWS rotates are granted to those who rotate', async () => {
   const args = 'policy rotator -e production --account 111122223333 --region eu-central-1 --rotation-function rotate-db'
   const other = 'arn:aws:lambda:eu-west-1:444455556666:function:shared'

@@ -42,6 +42,18 @@ function secretArn(id, { partition, region, account }) {
   return arn + ENDING
 }
 
+/**
+ * The patterns of a secret's ARN. An ARN that ends in a word of six letters may be whole, or without its ending, of a secret such as
+ * `db-master`: AWS's endings hardly ever are six small letters.
+ *
+ * @param {string} id As for {@link secretArn}.
+ * @param {Home} home
+ */
+function secretArns(id, home) {
+  const arn = secretArn(id, home)
+  return id.startsWith('arn:') && /-[a-z]{6}$/.test(id) ? [arn, arn + ENDING] : [arn]
+}
+
 /** Whether a pattern of IAM matches a text: `*` any characters, `?` one. @param {string} pattern @param {string} text */
 function matches(pattern, text) {
   const source = pattern
@@ -66,4 +78,4 @@ function queueArn(url, home) {
   return `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}`
 }
 
-module.exports = { ENDING, domainOf, matches, partitionOf, queueArn, secretArn }
+module.exports = { ENDING, domainOf, matches, partitionOf, queueArn, secretArn, secretArns }

@@ -2,7 +2,7 @@
 
 // What each role may do, as statements of IAM. A role gets what its work needs of the declared secrets, and nothing else.
 
-const { ENDING, domainOf, queueArn, secretArn } = require('./arn')
+const { ENDING, domainOf, queueArn, secretArns } = require('./arn')
 
 /** @typedef {import('./arn').Home} Home */
 /** @typedef {import('./places').Place} Place */
@@ -63,7 +63,7 @@ function statementsOf(role, needs) {
   const arns = arnsOf(ids, needs)
   const own = places.filter(({ id }) => isOwn(id, home))
   const written = own.filter(({ id }) => !isManaged(id))
-  const only = (/** @type {Place[]} */ some) => [...new Set(some.map(({ id }) => secretArn(id, home)))]
+  const only = (/** @type {Place[]} */ some) => [...new Set(some.flatMap(({ id }) => secretArns(id, home)))]
   const isChosen = own.some((one) => one.isRotated)
   const byAws = only(own.filter((one) => one.isRotated || !isChosen))
   const rotated = only(written.filter((one) => one.isRotated || !isChosen))
@@ -153,8 +153,8 @@ function statement(Sid, Action, Resource, condition) {
 function arnsOf(ids, { home, otherRegions }) {
   const regions = [home.region, ...otherRegions]
   const found = regions.flatMap((region) =>
-    ids.map((id) =>
-      secretArn(isOwn(id, home) ? id.replace(`:${home.region}:`, `:${region}:`) : id, { ...home, region }),
+    ids.flatMap((id) =>
+      secretArns(isOwn(id, home) ? id.replace(`:${home.region}:`, `:${region}:`) : id, { ...home, region }),
     ),
   )
   return [...new Set(found)]
