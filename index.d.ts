@@ -1817,10 +1817,18 @@ export interface Redactor {
    * held back until the next chunk; when the stream ends inside a value, what came of it is replaced.
    */
   stream(): NodeJS.ReadWriteStream
-  /** Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer). */
+  /**
+   * Options for `pino()`: `options` with a `streamWrite` hook that searches each line (pino 9.2 and newer), and a formatter that
+   * searches bytes before they become numbers. Those of `options` are called first.
+   */
   pino<O extends object = Record<never, never>>(
     options?: O,
   ): O & {
+    /** The formatters of `options` and this one. */
+    formatters: {
+      /** What is logged, without bytes that hold a value. */
+      log: (object: Record<string, unknown>) => Record<string, unknown>
+    }
     /** The hooks of `options` and this one. */
     hooks: {
       /** A line of the log without values. */

@@ -20,6 +20,8 @@ const WRITERS = ['debug', 'error', 'info', 'log', 'trace', 'warn', 'group', 'gro
 const OTHERS = ['assert', 'dir', 'dirxml', 'table']
 /** Objects of one call of `console` that are looked into. The text that is written is searched as a whole. */
 const MOST_SHOWN = 10_000
+/** Bytes in objects that are nested deeper are not looked for in what pino logs. */
+const DEEPEST_BYTES = 5
 
 /** See `index.d.ts` for the documentation of every member. */
 class Redactor {
@@ -62,7 +64,9 @@ class Redactor {
     const given = options ?? {}
     const before = given.hooks?.streamWrite
     const streamWrite = (/** @type {string} */ line) => this.#text(before === undefined ? line : before(line))
-    return { ...given, hooks: { ...given.hooks, streamWrite } }
+    const logs = given.formatters?.log
+    const log = (/** @type {any} */ object) => this.#withoutBytes(logs === undefined ? object : logs(object), 0)
+    return { ...given, formatters: { ...given.formatters, log }, hooks: { ...given.hooks, streamWrite } }
   }
 
   winston() {
@@ -123,6 +127,30 @@ class Redactor {
       const isSame = shown === text && copies.every((copy, at) => copy === rest[at])
       method.apply(target, isSame ? words : [...words.slice(0, first), '%s', shown])
     }
+  }
+
+  /**
+   * JSON makes numbers of bytes: of a `Uint8Array` a line shows nothing to search for, and in the list of a `Buffer` a name is no JSON.
+   *
+   * @param {any} object
+   * @param {number} depth
+   * @returns {any}
+   */
+  #withoutBytes(object, depth) {
+    if (object instanceof Uint8Array) return redacted(object, this.#through, shownBy())
+    const prototype = typeof object === 'object' && object !== null ? Object.getPrototypeOf(object) : undefined
+    const isPlain = prototype === Object.prototype || prototype === null || Array.isArray(object)
+    if (!isPlain || depth > DEEPEST_BYTES) return object
+    let copy
+    for (const key of Object.keys(object)) {
+      const part = object[key]
+      if (typeof part !== 'object' || part === null) continue
+      const shown = this.#withoutBytes(part, depth + 1)
+      if (shown === part) continue
+      copy ??= Array.isArray(object) ? [...object] : { ...object }
+      copy[key] = shown
+    }
+    return copy ?? object
   }
 
   /** @param {Uint8Array} bytes */

@@ -5,6 +5,7 @@
 const { randomBytes } = require('node:crypto')
 const { Writable } = require('node:stream')
 const util = require('node:util')
+const pino = require('pino')
 const { overAws } = require('../support/over-aws')
 
 const world = overAws()
@@ -151,6 +152,20 @@ test('console writes no value, in whatever it is', async () => {
     if (!text.includes('[secret A_')) wrong.push(`${name}: nothing is written`)
   }
   expect(wrong).toEqual([])
+})
+
+test('pino shows no value in bytes, which JSON numbers one by one', async () => {
+  const { redactor, token } = await watched()
+  let text = ''
+  const sink = new Writable({ write: (chunk, _, done) => ((text += chunk), done()) })
+  const formatters = { log: (/** @type {object} */ object) => ({ ...object, own: 1 }) }
+  const logger = pino(redactor.pino({ formatters }), sink)
+  const bytes = new Uint8Array(Buffer.from(token))
+  logger.info({ bytes, nested: { list: [bytes] }, buffer: Buffer.from(token), other: new Uint8Array(2) }, 'x')
+  const { nested, buffer, other, own, ...shown } = JSON.parse(text)
+  expect([shown.bytes, nested.list]).toEqual([expect.stringContaining('[secret A_TOKEN]'), [shown.bytes]])
+  expect(buffer).toBe(shown.bytes)
+  expect([other, own]).toEqual([{ 0: 0, 1: 0 }, 1])
 })
 
 test('what has no value is written as without a redactor', async () => {

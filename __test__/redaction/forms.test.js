@@ -52,7 +52,6 @@ const ways = {
   HEX: (value) => Buffer.from(value).toString('hex').toUpperCase(),
   'a Buffer shown': (value) => util.inspect(Buffer.from(value)),
   'a Buffer in JSON': (value) => JSON.stringify(Buffer.from(value)),
-  'bytes in JSON': (value) => JSON.stringify(new Uint8Array(Buffer.from(value))),
   'HTML text': (value) => replaced(value, AMP),
   HTML: (value) => replaced(value, { ...AMP, '"': '&quot;', "'": '&#39;' }),
   'HTML of React': (value) => replaced(value, { ...AMP, '"': '&quot;', "'": '&#x27;' }),

@@ -43,7 +43,12 @@ pub(crate) const FOR_ATTRIBUTES: Escaped = |character| "<>&='\u{2028}\u{2029}".c
 /// .NET, and PHP with all of its `JSON_HEX_` options.
 pub(crate) const FOR_SCRIPTS: Escaped = |character| "\"&'+<>`".contains(character) || NOT_ASCII(character);
 /// Encoders that trust letters and digits only.
-pub(crate) const NOT_PLAIN: Escaped = |character| !character.is_ascii_alphanumeric();
+pub(crate) const NOT_PLAIN: Escaped = |character| u8::try_from(character).map_or(true, |byte| !is_plain(byte));
+
+/// Whether every program writes a character of a text as it is.
+pub(crate) fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+}
 
 /// As part of a JSON string, without the quotes.
 pub(crate) fn json(plain: &str, escaped: Escaped, hex: &[u8; 16]) -> Zeroizing<String> {
@@ -64,7 +69,9 @@ pub(crate) fn json(plain: &str, escaped: Escaped, hex: &[u8; 16]) -> Zeroizing<S
         } else if character < ' ' || escaped(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 text.push_str("\\u");
-                [12, 8, 4, 0].iter().for_each(|shift| text.push(digit(hex, u32::from(*unit) >> shift)));
+                for shift in [12, 8, 4, 0] {
+                    text.push(digit(hex, u32::from(*unit) >> shift));
+                }
             }
         } else {
             return false;
@@ -165,7 +172,9 @@ pub(crate) fn shell(plain: &str) -> [Zeroizing<String>; 7] {
                 Some(short) => text.extend(['\\', short]),
                 None if character.is_ascii_control() => {
                     text.push('\\');
-                    [6, 3, 0].iter().for_each(|shift| text.push(digit(LOWER, (u32::from(character) >> shift) & 7)));
+                    for shift in [6, 3, 0] {
+                        text.push(digit(LOWER, (u32::from(character) >> shift) & 7));
+                    }
                 }
                 None => return false,
             }
@@ -220,17 +229,12 @@ pub(crate) fn hexadecimal(bytes: &[u8], hex: &[u8; 16], between: &str) -> String
     text
 }
 
-/// The members of a JSON array of bytes, which a `Buffer` becomes; `numbered`: of the object that a `Uint8Array` becomes.
-pub(crate) fn decimal(bytes: &[u8], numbered: bool) -> String {
-    let mut text = String::with_capacity(10 * bytes.len());
+/// The members of a JSON array of bytes, which a `Buffer` becomes.
+pub(crate) fn decimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(4 * bytes.len());
     for (at, byte) in bytes.iter().enumerate() {
         if at > 0 {
             text.push(',');
-        }
-        if numbered {
-            text.push('"');
-            text.push_str(&at.to_string());
-            text.push_str("\":");
         }
         text.push_str(&byte.to_string());
     }

@@ -1,8 +1,8 @@
 //! Finds many texts in one pass over another.
 //!
-//! Every text that is looked for has at least `window` bytes. Of the text that is searched, only four bytes at every
-//! `step` = `window` - 3 places are looked at: each occurrence covers one of these places completely. A bitmap says whether
-//! such four bytes stand in the beginning of any text that is looked for. Where they do, the places around them are
+//! Every text that is looked for has at least `window` bytes. Of the text that is searched, only `gram` bytes (four or six) at
+//! every `step` = `window` + 1 - `gram` places are looked at: each occurrence covers one of these places completely. A bitmap says
+//! whether such bytes stand in the beginning of any text that is looked for. Where they do, the places around them are
 //! compared by the first eight bytes, and only then with the sorted texts (decision 85).
 
 use std::cmp::Ordering;
@@ -19,8 +19,13 @@ const LONGEST: usize = 2048;
 const OPENING: usize = 128;
 /// The bytes that are compared first. No text is shorter.
 const HEAD: usize = 8;
-/// The bytes that are looked at at each step.
-const GRAM: usize = 4;
+/// The bytes that are looked at at each step. Digits and commas, which numbers, hexadecimal and lists of bytes have in common with what
+/// services log, are told apart by six; with texts of eight bytes there would be too many steps.
+const fn gram_of(least: usize) -> usize {
+    if least >= LONG { 6 } else { 4 }
+}
+/// Where every text has as many bytes, the steps are longer.
+const LONG: usize = 16;
 
 /// A text that is looked for.
 struct Pattern {
@@ -63,6 +68,7 @@ pub struct Finder {
     patterns: Vec<Pattern>,
     grams: Bits,
     heads: Bits,
+    gram: usize,
     step: usize,
     longest: usize,
 }
@@ -100,10 +106,17 @@ impl Bits {
     }
 }
 
+/// Of the `gram` bytes at a place.
 #[inline]
-fn gram_at(text: &[u8], at: usize) -> Option<u64> {
-    let bytes = text.get(at..at + GRAM)?.try_into().ok()?;
-    Some(u64::from(u32::from_le_bytes(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+fn gram_at(text: &[u8], at: usize, gram: usize) -> Option<u64> {
+    let word = if let Some(bytes) = text.get(at..at + 8) {
+        u64::from_le_bytes(bytes.try_into().ok()?)
+    } else {
+        let mut last = [0; 8];
+        last[..gram].copy_from_slice(text.get(at..at + gram)?);
+        u64::from_le_bytes(last)
+    };
+    Some((word << (64 - 8 * gram)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 #[inline]
@@ -111,6 +124,19 @@ fn head_at(text: &[u8], at: usize) -> Option<u64> {
     let bytes = text.get(at..at + HEAD)?.try_into().ok()?;
     let mixed = u64::from_le_bytes(bytes).wrapping_mul(0xd6e8_feb8_6659_fd93);
     Some((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93))
+}
+
+/// In the order of their bytes; equal ones in the order in which they came. Most are told apart by their first bytes, which are
+/// compared without looking into the memory of the texts.
+fn sorted<'a>(patterns: Vec<Pattern>, text: impl Fn(&Pattern) -> &'a [u8]) -> Vec<Pattern> {
+    let first = |pattern: &Pattern| {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(text(pattern)).for_each(|(to, from)| *to = *from);
+        u128::from_be_bytes(bytes)
+    };
+    let mut keyed: Vec<_> = patterns.into_iter().map(|pattern| (first(&pattern), pattern)).collect();
+    keyed.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| text(one).cmp(text(other))));
+    keyed.into_iter().map(|(_, pattern)| pattern).collect()
 }
 
 fn shared(a: &[u8], b: &[u8]) -> usize {
@@ -140,7 +166,7 @@ impl Finder {
             }
         }
         let text = |pattern: &Pattern| &bytes[pattern.start..pattern.start + pattern.length];
-        patterns.sort_by(|a, b| text(a).cmp(text(b)));
+        patterns = sorted(patterns, text);
         patterns.dedup_by(|next, kept| {
             let is_equal = text(next) == text(kept);
             if is_equal && next.secret != kept.secret && !kept.others.contains(&next.secret) {
@@ -160,17 +186,18 @@ impl Finder {
             patterns[at].parent = parent;
         }
         let least = patterns.iter().map(|pattern| pattern.length).min().unwrap_or(HEAD);
-        let step = least.clamp(HEAD, 16) + 1 - GRAM;
+        let gram = gram_of(least);
+        let step = least.clamp(HEAD, LONG) + 1 - gram;
         let (mut grams, mut heads) = (Bits::new(patterns.len() * step, 22), Bits::new(patterns.len(), 20));
         for pattern in &patterns {
             let text = text(pattern);
-            (0..step).filter_map(|at| gram_at(text, at)).for_each(|hash| grams.insert(hash));
+            (0..step).filter_map(|at| gram_at(text, at, gram)).for_each(|hash| grams.insert(hash));
             if let Some(hash) = head_at(text, 0) {
                 heads.insert(hash);
             }
         }
         let longest = patterns.iter().map(|pattern| pattern.length).max().unwrap_or(0);
-        Self { secrets: names, bytes, patterns, grams, heads, step, longest }
+        Self { secrets: names, bytes, patterns, grams, heads, gram, step, longest }
     }
 
     /// Whether nothing is looked for.
@@ -215,7 +242,7 @@ impl Finder {
             return None;
         }
         let mut at = from + self.step - 1;
-        while let Some(hash) = gram_at(text, at) {
+        while let Some(hash) = gram_at(text, at, self.gram) {
             if self.grams.has(hash)
                 && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start, skips))
             {

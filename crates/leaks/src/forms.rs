@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::encodings::{
     COMPONENT, FOR_ATTRIBUTES, FOR_HTML, FOR_SCRIPTS, FORM, LOWER, NONE, NOT_ASCII, NOT_PLAIN, PATH, QUERY, SEGMENT,
     STRICT, Stays, UPPER, USER_INFO, WHOLE, WITH_SLASH, base64_at, decimal, decoded, doubled, hexadecimal, html,
-    inspected, json, percent, shell,
+    inspected, is_plain, json, percent, shell,
 };
 
 /// Values with fewer characters are not looked for: they stand in too much text that is no leak.
@@ -198,6 +198,10 @@ fn add(all: &mut Vec<Written>, form: Form, bytes: Vec<u8>) {
 /// In every way in which texts are written. Long texts, which are mostly JSON or keys of several lines, in the usual ones.
 fn add_all(all: &mut Vec<Written>, plain: &str) {
     add(all, Form::Plain, plain.as_bytes().to_vec());
+    add_bytes(all, plain.as_bytes());
+    if plain.bytes().all(is_plain) {
+        return;
+    }
     for escaped in [NONE, NOT_ASCII] {
         let once = json(plain, escaped, LOWER);
         let twice = json(&once, escaped, LOWER);
@@ -214,7 +218,6 @@ fn add_all(all: &mut Vec<Written>, plain: &str) {
     if plain.len() <= LONG {
         add_rare(all, plain);
     }
-    add_bytes(all, plain.as_bytes());
 }
 
 fn add_percent(all: &mut Vec<Written>, plain: &str, set: Stays) {
@@ -246,8 +249,12 @@ fn add_rare(all: &mut Vec<Written>, plain: &str) {
             add(all, Form::Url, percent(&once.replace("%20", "+"), set, hex).into_bytes());
         }
     }
-    html(plain).for_each(|text| add(all, Form::Html, text.as_bytes().to_vec()));
-    shell(plain).iter().for_each(|text| add(all, Form::Quoted, text.as_bytes().to_vec()));
+    for text in html(plain) {
+        add(all, Form::Html, text.as_bytes().to_vec());
+    }
+    for text in shell(plain) {
+        add(all, Form::Quoted, text.as_bytes().to_vec());
+    }
     for quote in [false, true] {
         add(all, Form::Quoted, inspected(plain, quote, LOWER).as_bytes().to_vec());
     }
@@ -274,8 +281,7 @@ fn add_bytes(all: &mut Vec<Written>, bytes: &[u8]) {
     if bytes.len() <= LONG {
         add(all, Form::Hex, hexadecimal(bytes, UPPER, "").into_bytes());
         add(all, Form::Hex, hexadecimal(bytes, LOWER, " ").into_bytes());
-        add(all, Form::Bytes, decimal(bytes, false).into_bytes());
-        add(all, Form::Bytes, decimal(bytes, true).into_bytes());
+        add(all, Form::Bytes, decimal(bytes).into_bytes());
     }
 }
 

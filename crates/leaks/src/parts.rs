@@ -32,7 +32,7 @@ fn walk(value: &SecretValue, path: &str, depth: usize, parts: &mut Vec<Part>) {
         let Ok(Some(field)) = value.field(&key) else { continue };
         let shown = format!("{path}{}", shown(&key));
         if is_secret(&key) {
-            push(parts, shown.clone(), field.clone());
+            push(parts, &shown, field.clone());
         }
         if depth < DEEPEST {
             walk(&field, &format!("{shown}."), depth + 1, parts);
@@ -44,7 +44,7 @@ fn walk(value: &SecretValue, path: &str, depth: usize, parts: &mut Vec<Part>) {
 fn in_text(text: &str, path: &str, parts: &mut Vec<Part>) {
     let trimmed = text.trim();
     if let Some(password) = password_of(trimmed) {
-        push(parts, format!("{path}password"), SecretValue::copied(&password));
+        push(parts, &format!("{path}password"), SecretValue::copied(&password));
     }
     let rest = trimmed.split_once('?').map_or(trimmed, |(_, query)| query);
     let members: Vec<_> = rest.split([';', '&', ' ', '\n']).take(MOST_MEMBERS).collect();
@@ -56,7 +56,7 @@ fn in_text(text: &str, path: &str, parts: &mut Vec<Part>) {
             key.len() <= MOST_SHOWN && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte));
         if is_key && is_secret(key) {
             let value = value.trim_matches(['\'', '"', '\r']);
-            push(parts, format!("{path}{}", shown(key)), SecretValue::copied(value));
+            push(parts, &format!("{path}{}", shown(key)), SecretValue::copied(value));
         }
     }
 }
@@ -72,18 +72,12 @@ fn password_of(text: &str) -> Option<zeroize::Zeroizing<String>> {
     let mut bytes = Vec::with_capacity(password.len());
     let mut rest = password.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match hex.filter(|_| *first == b'%') {
-            Some(byte) => (bytes, rest) = (pushed(bytes, byte), &after[2..]),
-            None => (bytes, rest) = (pushed(bytes, *first), after),
-        }
+        let hex = after.get(..2).filter(|_| *first == b'%');
+        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
     }
     Some(zeroize::Zeroizing::new(String::from_utf8(bytes).unwrap_or_else(|_| password.to_owned())))
-}
-
-fn pushed(mut bytes: Vec<u8>, byte: u8) -> Vec<u8> {
-    bytes.push(byte);
-    bytes
 }
 
 fn is_secret(key: &str) -> bool {
@@ -101,12 +95,12 @@ fn shown(key: &str) -> String {
 }
 
 /// A name stands for one value: two parts with one name would end each other.
-fn push(parts: &mut Vec<Part>, name: String, value: SecretValue) {
+fn push(parts: &mut Vec<Part>, name: &str, value: SecretValue) {
     if value.is_empty() {
         return;
     }
     let is_known = |name: &str, parts: &[Part]| parts.iter().any(|(known, _)| known == name);
-    let mut unique = name.clone();
+    let mut unique = name.to_owned();
     for number in 2.. {
         if !is_known(&unique, parts) {
             break;
@@ -121,8 +115,8 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(String, String)> {
-        let shown = |(name, value): Part| (name, value.expose().to_owned());
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: values of a test")]
+        let shown = |(name, value): Part| (name, value.expose().to_owned());
         parts("N", &SecretValue::copied(text)).into_iter().map(shown).collect()
     }
 
