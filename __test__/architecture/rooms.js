@@ -126,6 +126,7 @@ const RUST = {
     'drain',
     'stream_sink',
     'worker',
+    'options',
     'log',
   ],
   'crates/aws-endpoint/src': [

@@ -5,7 +5,7 @@
 //! was killed, the next one writes the records that are left in its journal, each exactly once. [`verify`] names the
 //! first record that was changed, removed, inserted or moved. `docs/audit.md` has the format and the guarantees.
 //!
-//! `__test__/architecture/arrows.test.js` has the order of the modules; each uses only those before it. `map` has all
+//! `__test__/architecture/rooms.js` has the order of the modules; each uses only those before it. `map` has all
 //! the `unsafe`.
 #![deny(unsafe_code)]
 
@@ -24,6 +24,7 @@ mod link;
 mod log;
 #[expect(unsafe_code, reason = "a mapped file is a pointer; the file says why what it does is sound")]
 mod map;
+mod options;
 mod packed;
 pub mod pause;
 mod record;
@@ -40,7 +41,8 @@ pub use error::{AppendError, Failure, Notice, Reason, Result, State};
 pub use fault::{Fault, FaultKind};
 pub use inspect::Sums;
 pub use link::{Hash, Key, hex, parse_hex};
-pub use log::{AuditLog, Destination, Figures, Options, Recovery, recover};
+pub use log::{AuditLog, Figures, Recovery, recover};
+pub use options::{Destination, Options};
 pub use record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
 pub use stream_sink::Receiver;
 pub use tally::Counted;
