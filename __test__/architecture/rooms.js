@@ -77,7 +77,7 @@ const RUST = {
     'redis',
     'tiered',
   ],
-  'crates/leaks/src': ['encodings', 'forms', 'finder', 'redacting', 'parts', 'ledger', 'wide', 'scanning'],
+  'crates/leaks/src': ['bits', 'encodings', 'forms', 'finder', 'redacting', 'parts', 'ledger', 'wide', 'scanning'],
   'crates/core/src': [
     'log',
     'timer',

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::bits::{Bits, HEAD, gram_at, head_at};
 use crate::forms::{Form, Written};
 
 /// Longer texts are looked for in pieces of at most this many bytes. Bounds what a stream holds back, and finds a value
@@ -17,8 +18,6 @@ use crate::forms::{Form, Written};
 const LONGEST: usize = 2048;
 /// So many bytes of the beginning of a text count as an occurrence when the rest is missing.
 const OPENING: usize = 128;
-/// The bytes that are compared first. No text is shorter.
-const HEAD: usize = 8;
 /// The bytes that are looked at at each step. Digits and commas, which numbers, hexadecimal and lists of bytes have in common with what
 /// services log, are told apart by six; with texts of eight bytes there would be too many steps.
 const fn gram_of(least: usize) -> usize {
@@ -71,59 +70,6 @@ pub struct Finder {
     gram: usize,
     step: usize,
     longest: usize,
-}
-
-/// A set of hashes that may also contain others.
-#[derive(Default)]
-struct Bits {
-    words: Vec<u64>,
-    shift: u32,
-}
-
-impl Bits {
-    /// For about `count` hashes.
-    fn new(count: usize, most: u32) -> Self {
-        let bits = (16 * count).next_power_of_two().trailing_zeros().clamp(12, most);
-        Self { words: vec![0; 1 << (bits - 6)], shift: 64 - bits }
-    }
-
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let bit = hash >> self.shift;
-        ((bit >> 6) as usize, 1 << (bit & 63))
-    }
-
-    fn insert(&mut self, hash: u64) {
-        let (word, bit) = self.place(hash);
-        if let Some(word) = self.words.get_mut(word) {
-            *word |= bit;
-        }
-    }
-
-    #[inline]
-    fn has(&self, hash: u64) -> bool {
-        let (word, bit) = self.place(hash);
-        self.words.get(word).is_some_and(|word| word & bit != 0)
-    }
-}
-
-/// Of the `gram` bytes at a place.
-#[inline]
-fn gram_at(text: &[u8], at: usize, gram: usize) -> Option<u64> {
-    let word = if let Some(bytes) = text.get(at..at + 8) {
-        u64::from_le_bytes(bytes.try_into().ok()?)
-    } else {
-        let mut last = [0; 8];
-        last[..gram].copy_from_slice(text.get(at..at + gram)?);
-        u64::from_le_bytes(last)
-    };
-    Some((word << (64 - 8 * gram)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-#[inline]
-fn head_at(text: &[u8], at: usize) -> Option<u64> {
-    let bytes = text.get(at..at + HEAD)?.try_into().ok()?;
-    let mixed = u64::from_le_bytes(bytes).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    Some((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93))
 }
 
 /// In the order of their bytes; equal ones in the order in which they came. Most are told apart by their first bytes, which are

@@ -5,6 +5,7 @@
 //! stands in files, also in `wide` text.
 #![forbid(unsafe_code)]
 
+mod bits;
 mod encodings;
 pub mod finder;
 pub mod forms;
