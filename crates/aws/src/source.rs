@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::identity::Identity;
-use crate::operation::AwsCalls;
+use crate::operation::{AwsCalls, Operation};
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
@@ -184,6 +184,11 @@ impl Aws {
     /// How long the rate limit makes the next call wait.
     pub fn wait(&self) -> Duration {
         self.rate_limit.wait()
+    }
+
+    /// Whether AWS throttles single reads at the moment.
+    pub fn is_throttled(&self) -> bool {
+        self.regions[0].pace(Operation::Get).error().is_some()
     }
 
     /// How many calls the rate limit allows in a second.

@@ -1,5 +1,6 @@
 //! Calls of AWS for several names: in batches where they are granted, else one by one.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,14 +16,18 @@ use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
 use secret::reference::Arn;
 use secret::role::divided;
+use tokio::time::sleep;
 
 use crate::metrics::Metrics;
+use crate::timer::Deadline;
 
 /// How long a refused batch permission is remembered.
 const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
 /// Batches that failed while a single read was answered are not tried again before this.
 const BATCH_FAILED_FOR: Duration = Duration::from_secs(30);
 
+/// While AWS throttles, a read that has a copy waits this long for a newer one: about as long as for an AWS that answers with errors.
+const WHILE_THROTTLED: Duration = Duration::from_millis(300);
 /// What AWS said about one secret; `None`: it has none.
 pub type Said = Result<Option<Fetched>>;
 
@@ -91,6 +96,27 @@ impl Calls {
             request_id: None,
             arn: None,
         }))
+    }
+
+    /// Waits for a flight until the deadline; where a copy can answer, only for a moment while AWS throttles. The flight goes on.
+    pub async fn patiently<T, E>(
+        &self,
+        deadline: Deadline,
+        has_copy: bool,
+        outcome: impl Future<Output = std::result::Result<T, E>>,
+    ) -> Option<std::result::Result<T, E>> {
+        let mut outcome = pin!(deadline.limit(outcome));
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut outcome => return answer.ok(),
+                () = sleep(WHILE_THROTTLED), if has_copy => {
+                    if self.aws.as_ref().is_some_and(Aws::is_throttled) {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 
     /// Whether a secret may be asked for together with others. BatchGetSecretValue gives live versions only, and has no effect

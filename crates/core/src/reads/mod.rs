@@ -265,9 +265,9 @@ impl Reads {
         let landed = flights.into_iter().map(|(i, flight, want, course)| async move {
             let outcome = self.flights.outcome(names[i].as_str(), flight);
             // A flight that another reader began may have a later deadline than this read.
-            let answer = match deadline.plus(HAND_OVER).limit(outcome).await {
-                Ok(answer) => answer,
-                Err(_) => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
+            let answer = match self.calls.patiently(deadline.plus(HAND_OVER), course.has_copy(), outcome).await {
+                Some(answer) => answer,
+                None => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
             };
             (i, answer)
         });

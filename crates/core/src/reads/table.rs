@@ -99,6 +99,11 @@ impl Course {
         Self { stale: None, accepts_stale: false, may_have_copies: true, doubts: true }
     }
 
+    /// Whether a copy can answer when AWS fails.
+    pub fn has_copy(&self) -> bool {
+        self.stale.is_some() && self.accepts_stale
+    }
+
     /// An event, or a second answer, has said which version is live.
     #[must_use]
     pub fn confirmed(self) -> Self {

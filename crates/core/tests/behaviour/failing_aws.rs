@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_endpoint::Fault;
 use futures_util::future::join_all;
+use secret::breaker::BreakerState;
+use secret::clock::Stopwatch;
 use secret::error::ErrorCode;
 use serde_json::json;
 
@@ -142,6 +144,37 @@ async fn this_process_asks_no_faster_than_it_may() {
     for error in answers.into_iter().filter_map(Result::err) {
         assert!(matches!(error.code(), ErrorCode::SourceUnavailable | ErrorCode::SourceTimeout), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_read_with_a_copy_does_not_wait_for_aws_to_throttle_no_longer() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "v");
+    let service = world.deliver("production", json!({ "cache": { "ttlSeconds": 1 } }));
+    service.value("A_B").await;
+    world.wait(3);
+    world.aws.fault(Fault::error(400, "ThrottlingException"));
+    let watch = Stopwatch::start();
+    assert_eq!(service.value("A_B").await, "v");
+    assert!(watch.took() < Duration::from_secs(2), "{:?}", watch.took());
+}
+
+#[tokio::test]
+async fn throttled_calls_open_no_breaker_and_are_made_again_until_aws_answers() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "v");
+    let service = world.deliver("production", json!({ "aws": { "maxAttempts": 2 } }));
+    world.aws.fault(Fault::error(400, "ThrottlingException").times(4));
+    assert_eq!(service.value("A_B").await, "v");
+    assert_eq!(world.calls(), 5);
+    // Until its deadline.
+    world.aws.fault(Fault::error(400, "ThrottlingException"));
+    let service = world.deliver("production", json!({ "aws": { "timeoutMs": 2000 } }));
+    let refused = service.read("A_B").await.expect_err("throttled");
+    assert_eq!(refused.code(), ErrorCode::SourceUnavailable, "{refused}");
+    assert!(refused.is_throttled(), "{refused}");
+    let breakers = service.delivery.reads().breakers();
+    assert!(breakers.iter().all(|(_, state)| *state == BreakerState::Closed), "{breakers:?}");
 }
 
 #[tokio::test]
