@@ -201,17 +201,18 @@ class Comparison {
       const events = []
       const ids = new Set()
       for (const line of lines) {
-        const fields = line.split(TAB)
-        const [kind = '', request = '', id = ''] = fields
-        if (kind !== 'L') {
+        if (!line.startsWith('L')) {
+          const at = line.indexOf(TAB, 2) + 1
+          const id = line.slice(at, line.indexOf(TAB, at))
           if (id !== '' && ids.has(id)) this.counts.repeated++
           else events.push(line)
           ids.add(id)
           continue
         }
+        const [, request = '', name = '', time, instance = ''] = line.split(TAB)
         const entry = logged.get(request)
-        if (entry !== undefined) entry.add(id)
-        else logged.set(request, new Logged(id, Number(fields[3]), fields[4] ?? ''))
+        if (entry !== undefined) entry.add(name)
+        else logged.set(request, new Logged(name, Number(time), instance))
       }
       for (const line of events) {
         const fields = line.split(TAB)

@@ -6,6 +6,7 @@
 
 const [QUOTE, ESCAPE, OPEN, CLOSE, LIST, LIST_END, COLON] = [...'"\\{}[]:'].map((letter) => letter.charCodeAt(0))
 const BLANK = 0x20
+const LETTER_E = 0x65
 
 /** The objects that are looked into. */
 const EVENT = 1
@@ -143,13 +144,16 @@ class EventReader {
           if (text.startsWith('eventID', from)) return AT.eventID
           return text.startsWith('Records', from) ? PARSED : -1
         case 9:
+          // Seven members have names of this length.
+          if (text.charCodeAt(from) !== LETTER_E) {
+            if (text.startsWith('userAgent', from)) return AT.userAgent
+            return text.startsWith('requestID', from) ? AT.requestID : -1
+          }
           if (text.startsWith('eventTime', from)) return AT.eventTime
           if (text.startsWith('eventName', from)) {
             this.isEvent = true
             return AT.eventName
           }
-          if (text.startsWith('userAgent', from)) return AT.userAgent
-          if (text.startsWith('requestID', from)) return AT.requestID
           return text.startsWith('errorCode', from) ? AT.errorCode : -1
         case 11:
           if (!text.startsWith('eventSource', from)) return -1

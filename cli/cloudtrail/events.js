@@ -82,13 +82,32 @@ function callerIn(event, words) {
   return word
 }
 
-/** The last time that was read: the events of one second often come together. */
-let last = { text: '', time: NaN }
+/** The last day that was read, with the `T` behind it. */
+let day = { text: '', time: NaN }
 
 /** @param {string} text */
 function timeOf(text) {
-  if (text !== last.text) last = { text, time: Date.parse(written(text)) }
-  return last.time
+  // As CloudTrail writes it: 2026-01-10T01:02:03Z.
+  const found = text.length === 20 && text[19] === 'Z' ? secondsOf(text) : -1
+  if (found < 0) return Date.parse(written(text))
+  if (day.text === '' || !text.startsWith(day.text)) {
+    const begun = copied(text.slice(0, 11))
+    day = { text: begun, time: Date.parse(`${begun}00:00:00Z`) }
+  }
+  return day.time + 1000 * found
+}
+
+/** The seconds since the beginning of the day; `-1`: it is no such time. @param {string} text */
+function secondsOf(text) {
+  if (text[10] !== 'T' || text[13] !== ':' || text[16] !== ':') return -1
+  const [hours, minutes, seconds] = [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)]
+  return hours < 24 && minutes < 60 && seconds < 60 ? (hours * 60 + minutes) * 60 + seconds : -1
+}
+
+/** @param {string} text @param {number} at @returns {number} 99: they are no digits. */
+function twoDigits(text, at) {
+  const [tens, ones] = [text.charCodeAt(at) - 0x30, text.charCodeAt(at + 1) - 0x30]
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : 99
 }
 
 /** @param {EventReader} event @param {import('./words').Words} words @param {(read: Read) => void} seen */

@@ -20,8 +20,9 @@ class SpillPlace {
 
   constructor() {
     const parent = os.tmpdir()
-    this.#directory = attempt(parent, () => fs.mkdtempSync(path.join(parent, 'tcs-compare-')))
+    // Before the directory: a signal in between would leave it behind.
     for (const signal of SIGNALS) process.once(signal, this.#stop)
+    this.#directory = attempt(parent, () => fs.mkdtempSync(path.join(parent, 'tcs-compare-')))
   }
 
   spill() {
