@@ -35,12 +35,12 @@ fn written_keyed(path: &Path, count: usize) {
     log.close(5 * SECOND).expect("closed");
 }
 
-fn check(path: &Path, options: VerifyOptions) -> Result<Verification> {
-    verify(path, &options, &mut |_| ControlFlow::Continue(()))
+fn check(path: &Path, options: &VerifyOptions) -> Result<Verification> {
+    verify(path, options, &mut |_| ControlFlow::Continue(()))
 }
 
 fn check_keyed(path: &Path) -> Verification {
-    check(path, VerifyOptions { key: key(), ..VerifyOptions::default() }).expect("verified")
+    check(path, &VerifyOptions { key: key(), ..VerifyOptions::default() }).expect("verified")
 }
 
 /// The number of the record that begins the key.
@@ -110,7 +110,7 @@ fn a_log_without_a_key_goes_on_with_one() {
     let later = check_keyed(&log.path);
     assert_eq!((later.fault, later.keyed_from, later.files), (None, found.keyed_from, 2));
     // Without the key it is not verified, and not written.
-    assert_eq!(check(&log.path, VerifyOptions::default()).expect_err("no key").reason, Reason::Foreign);
+    assert_eq!(check(&log.path, &VerifyOptions::default()).expect_err("no key").reason, Reason::Foreign);
     let refused = AuditLog::open(common::options(&log.path)).err().expect("refused");
     assert_eq!(refused.reason, Reason::Foreign);
     assert!(refused.message.contains("TCS_AUDIT_KEY"), "{refused}");
@@ -121,10 +121,10 @@ fn a_log_that_never_had_the_key_is_not_verified_with_it() {
     let log = Log::new();
     written(&log.path, 5);
     let options = || VerifyOptions { key: key(), ..VerifyOptions::default() };
-    let refused = check(&log.path, options()).expect_err("no record has it");
+    let refused = check(&log.path, &options()).expect_err("no record has it");
     assert_eq!(refused.reason, Reason::Foreign);
     std::fs::remove_file(log.state()).expect("removed");
-    assert_eq!(check(&log.path, options()).expect_err("no record has it").reason, Reason::Foreign);
+    assert_eq!(check(&log.path, &options()).expect_err("no record has it").reason, Reason::Foreign);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn the_number_from_which_a_key_is_expected_is_checked() {
     let log = Log::grown(3);
     let from = begins(&log.path);
     let expected =
-        |keyed| check(&log.path, VerifyOptions { key: key(), keyed: Some(keyed), ..VerifyOptions::default() });
+        |keyed| check(&log.path, &VerifyOptions { key: key(), keyed: Some(keyed), ..VerifyOptions::default() });
     assert_eq!(expected(from).expect("verified").fault, None);
     assert_eq!(expected(from + 1).expect("verified").fault, None);
     let fault = expected(1).expect("verified").fault.expect("a fault");
