@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::link::Key;
+#[cfg(doc)]
+use crate::record::MAX_TEXT;
 use crate::stream_sink::Receiver;
 use crate::time::{Clock, system_clock};
 use crate::worker::Listener;
-#[cfg(doc)]
-use crate::{AuditLog, MAX_TEXT};
 
 /// Where the lines go.
 pub enum Destination {
