@@ -45,3 +45,21 @@ test('`npm run quick` names only suites that exist', () => {
   const paths = suites.map((file) => path.relative(path.join(root, '__test__'), file).split(path.sep).join('/'))
   expect(names.filter((name) => !paths.some((file) => file.startsWith(name)))).toEqual([])
 })
+
+test('a server that is installed after its module was loaded is found', () => {
+  const { existsSync } = fs
+  const shown = jest.spyOn(fs, 'existsSync').mockReturnValue(false)
+  try {
+    const servers = [
+      require('../support/servers/pgbouncer').PgBouncer,
+      require('../support/servers/rabbitmq').RabbitmqServer,
+      require('../support/servers/mariadb').MariadbServer,
+    ]
+    expect(servers.map((server) => server.isInstalled())).toEqual([false, false, false])
+    shown.mockReturnValue(true)
+    expect(servers.map((server) => server.isInstalled())).toEqual([true, true, true])
+  } finally {
+    shown.mockRestore()
+  }
+  expect(fs.existsSync).toBe(existsSync)
+})

@@ -7,9 +7,10 @@ const { unprivileged } = require('../unprivileged')
 const { Server, accepts, freePort } = require('./server')
 
 /** Debian keeps servers out of the PATH of most users. */
-const PROGRAM = ['/usr/sbin', '/usr/bin', '/opt/homebrew/bin']
-  .map((place) => path.join(place, 'pgbouncer'))
-  .find((file) => fs.existsSync(file))
+const program = () =>
+  ['/usr/sbin', '/usr/bin', '/opt/homebrew/bin']
+    .map((place) => path.join(place, 'pgbouncer'))
+    .find((file) => fs.existsSync(file))
 
 /** A PgBouncer in front of a PostgreSQL server. */
 class PgBouncer {
@@ -21,7 +22,7 @@ class PgBouncer {
   }
 
   static isInstalled() {
-    return PROGRAM !== undefined
+    return program() !== undefined
   }
 
   /**
@@ -29,7 +30,8 @@ class PgBouncer {
    * @param {{ host: string, port: number }} server Where the database `shop` is.
    */
   static async start(users, { host, port: at }) {
-    if (PROGRAM === undefined) throw new Error('PgBouncer is not installed')
+    const found = program()
+    if (found === undefined) throw new Error('PgBouncer is not installed')
     const [directory, port, owner] = [temporaryDirectory(), await freePort(), unprivileged()]
     const [ini, list] = ['ini', 'users'].map((name) => path.join(directory, name))
     const lines = [
@@ -46,7 +48,7 @@ class PgBouncer {
     fs.writeFileSync(list, users)
     fs.writeFileSync(ini, `${lines.join('\n')}\n`)
     if (owner.uid !== undefined) for (const file of [directory, ini, list]) fs.chownSync(file, owner.uid, owner.gid)
-    const server = new Server(PROGRAM, ['-q', ini], owner)
+    const server = new Server(found, ['-q', ini], owner)
     await server.ready(async () => accepts(port))
     return new PgBouncer(server, directory, port)
   }

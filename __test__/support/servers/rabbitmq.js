@@ -9,9 +9,10 @@ const { unprivileged } = require('../unprivileged')
 const { Server, freePort } = require('./server')
 
 /** The server itself: what Debian has in the PATH runs as another user, in one directory for all. */
-const PROGRAM = ['/usr/lib/rabbitmq/bin', '/opt/homebrew/sbin']
-  .map((place) => path.join(place, 'rabbitmq-server'))
-  .find((file) => fs.existsSync(file))
+const program = () =>
+  ['/usr/lib/rabbitmq/bin', '/opt/homebrew/sbin']
+    .map((place) => path.join(place, 'rabbitmq-server'))
+    .find((file) => fs.existsSync(file))
 
 /** @param {string} password */
 function hashed(password) {
@@ -34,7 +35,7 @@ class RabbitmqServer {
   }
 
   static isInstalled() {
-    return PROGRAM !== undefined
+    return program() !== undefined
   }
 
   /**
@@ -42,7 +43,8 @@ class RabbitmqServer {
    * @param {object} [definitions] More of RabbitMQ's definitions.
    */
   static async start(users, definitions = {}) {
-    if (PROGRAM === undefined) throw new Error('RabbitMQ is not installed')
+    const found = program()
+    if (found === undefined) throw new Error('RabbitMQ is not installed')
     const [directory, port, distribution, epmd] = [temporaryDirectory(), ...(await ports())]
     const owner = unprivileged()
     const [settings, known, plugins] = ['rabbitmq.conf', 'definitions.json', 'plugins'].map((name) =>
@@ -85,7 +87,7 @@ class RabbitmqServer {
       ERL_CRASH_DUMP_SECONDS: '0',
     }
     // The server is a child of a script that waits for it: they are one group, which ends together.
-    const server = new Server(PROGRAM, [], { ...owner, cwd: directory, env, detached: true })
+    const server = new Server(found, [], { ...owner, cwd: directory, env, detached: true })
     const started = new RabbitmqServer(server, directory, port, env)
     try {
       await server.ready(async () => /Server startup complete/.test(server.output), START_MS)
