@@ -141,13 +141,8 @@ impl ToNapiValue for CachedReader {
     unsafe fn to_napi_value(env: sys::napi_env, reader: Self) -> Result<sys::napi_value> {
         let data = Box::into_raw(Box::new(reader)).cast::<c_void>();
         // SAFETY: `env` is current; the finalizer takes `data` back.
-        unsafe { make_function(env, "readCached", read_cached, data, drop_reader) }
+        unsafe { make_function(env, "readCached", read_cached, data, drop_boxed::<Self>) }
     }
-}
-
-unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `data` is the reader that `to_napi_value` gave away, returned exactly once.
-    drop(unsafe { Box::from_raw(data.cast::<CachedReader>()) });
 }
 
 unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -159,16 +154,8 @@ unsafe extern "C" fn read_cached(env: sys::napi_env, info: sys::napi_callback_in
 /// # Safety
 /// As a Node-API callback.
 unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys::napi_value> {
-    let (mut count, mut arguments, mut data) = (2usize, [ptr::null_mut(); 2], ptr::null_mut());
-    // SAFETY: `arguments` has room for `count` values.
-    let status = unsafe {
-        sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), &raw mut data)
-    };
-    if status != sys::Status::napi_ok || data.is_null() {
-        return None;
-    }
-    // SAFETY: `data` is the reader of this function, alive as long as the function.
-    let reader = unsafe { &*data.cast_const().cast::<CachedReader>() };
+    // SAFETY: the data of this function is a reader.
+    let (count, arguments, reader) = unsafe { called::<CachedReader>(env, info) }?;
     let mut id = 0u32;
     // SAFETY: `env` is current; what is no number is refused.
     if count == 1 && unsafe { sys::napi_get_value_uint32(env, arguments[0], &raw mut id) } == sys::Status::napi_ok {
@@ -341,6 +328,32 @@ impl ToNapiValue for SecretMap {
         }
         Ok(object)
     }
+}
+
+/// How many arguments a function was called with, the first two, and its data.
+///
+/// # Safety
+/// As a Node-API callback; the function was made with a boxed `T`.
+unsafe fn called<'function, T>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> Option<(usize, [sys::napi_value; 2], &'function T)> {
+    let (mut count, mut arguments, mut data) = (2usize, [ptr::null_mut(); 2], ptr::null_mut());
+    // SAFETY: `arguments` has room for `count` values.
+    let status = unsafe {
+        sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), &raw mut data)
+    };
+    if status != sys::Status::napi_ok || data.is_null() {
+        return None;
+    }
+    // SAFETY: `data` is the `T` of this function, alive as long as the function.
+    Some((count, arguments, unsafe { &*data.cast_const().cast::<T>() }))
+}
+
+/// Takes the boxed data of a function back.
+unsafe extern "C" fn drop_boxed<T>(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: `data` is what `make_function` was given, returned exactly once.
+    drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
 /// A JavaScript function over `data`, which `drop_data` takes back once.

@@ -10,7 +10,7 @@ use delivery_core::delivery::HotPath;
 use napi::bindgen_prelude::{Result, ToNapiValue};
 use napi::sys;
 
-use super::{Strings, check, make_function};
+use super::{Strings, called, check, drop_boxed, make_function};
 
 /// Becomes a JavaScript function `(tool, numbers)`: `tool` is the number of a declared tool. When all of its secrets are
 /// fresh in memory it writes the numbers under which JavaScript holds them into the `Uint32Array` `numbers`, and returns
@@ -27,13 +27,8 @@ impl ToNapiValue for ToolReader {
     unsafe fn to_napi_value(env: sys::napi_env, reader: Self) -> Result<sys::napi_value> {
         let data = Box::into_raw(Box::new(reader)).cast::<c_void>();
         // SAFETY: `env` is current; the finalizer takes `data` back.
-        unsafe { make_function(env, "readTool", read_tool, data, drop_reader) }
+        unsafe { make_function(env, "readTool", read_tool, data, drop_boxed::<Self>) }
     }
-}
-
-unsafe extern "C" fn drop_reader(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `data` is the reader that `to_napi_value` gave away, returned exactly once.
-    drop(unsafe { Box::from_raw(data.cast::<ToolReader>()) });
 }
 
 unsafe extern "C" fn read_tool(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -45,16 +40,8 @@ unsafe extern "C" fn read_tool(env: sys::napi_env, info: sys::napi_callback_info
 /// # Safety
 /// As a Node-API callback.
 unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys::napi_value> {
-    let (mut count, mut arguments, mut data) = (2usize, [ptr::null_mut(); 2], ptr::null_mut());
-    // SAFETY: `arguments` has room for `count` values.
-    let status = unsafe {
-        sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), &raw mut data)
-    };
-    if status != sys::Status::napi_ok || data.is_null() {
-        return None;
-    }
-    // SAFETY: `data` is the reader of this function, alive as long as the function.
-    let reader = unsafe { &*data.cast_const().cast::<ToolReader>() };
+    // SAFETY: the data of this function is a reader.
+    let (_, arguments, reader) = unsafe { called::<ToolReader>(env, info) }?;
     let mut tool = 0u32;
     // SAFETY: `env` is current; what is no number is refused.
     if unsafe { sys::napi_get_value_uint32(env, arguments[0], &raw mut tool) } != sys::Status::napi_ok {
