@@ -18,7 +18,8 @@ describe('rotateSecret', () => {
     expect(after).not.toBe('before')
     expect(after.length).toBeGreaterThanOrEqual(32)
     const { byOperation } = await world.aws.calls()
-    expect(byOperation).toMatchObject({ UpdateSecretVersionStage: 1 })
+    // AWSCURRENT is moved, then AWSPENDING taken away (decision 94).
+    expect(byOperation).toMatchObject({ UpdateSecretVersionStage: 2 })
     expect(byOperation).not.toHaveProperty('UpdateSecret')
   })
 
