@@ -215,6 +215,8 @@ const parts = {
   },
 
   async shared({ aws, redis }) {
+    await aws.reset()
+    await aws.put(require('./scenarios/shared').stored())
     const keys = [{ id: 'bench', key: randomBytes(32).toString('base64') }]
     const input = { aws: aws.options, redis: redis.url, keys }
     await measure('shared', 'fill', input)
