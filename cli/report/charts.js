@@ -97,7 +97,7 @@ function calendarChart(rotation, now) {
   const rows = drawn.map(({ name, state, days }, i) => {
     const y = i * 22 + 13
     return html`<text class="label" x="${left - 12}" y="${y + 4}"
-        >${name.length > 34 ? `${name.slice(0, 33)}…` : name}</text
+        >${name.length > 30 ? `${name.slice(0, 29)}…` : name}</text
       ><circle class="${state}" cx="${x(Math.max(days, 0))}" cy="${y}" r="6" />`
   })
   const more = dated.length - drawn.length

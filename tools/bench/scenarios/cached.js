@@ -7,7 +7,7 @@ const path = require('node:path')
 const { temporaryDirectory } = require('../../../__test__/support/files')
 const { VALUE, assertRead, median, oneByOne } = require('../load')
 
-const READS = 1_000_000
+const READS = 300_000
 const ROUNDS = 3
 const TTL_MS = 300_000
 const KEYS = ['github', 'gitlab', 'jira', 'postgres', 'redis', 'slack', 'sentry', 'vault'].flatMap((tool) => [

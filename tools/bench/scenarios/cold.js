@@ -4,8 +4,8 @@
 
 const { VALUE, assertRead, atOnce } = require('../load')
 
-const READS = 12_000
-const WARM_UP = 3_000
+const READS = 8_000
+const WARM_UP = 2_000
 
 /** @param {number} index */
 const name = (index) => `COLD_SECRET${index}`
