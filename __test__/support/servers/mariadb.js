@@ -7,13 +7,12 @@ const path = require('node:path')
 const { promisify } = require('node:util')
 const { temporaryDirectory } = require('../files')
 const { unprivileged } = require('../unprivileged')
-const { Server, freePort } = require('./server')
+const { Server, freePort, programIn } = require('./server')
 
-/** Debian keeps servers out of the PATH of most users. */
 const PLACES = ['/usr/sbin', '/usr/bin', ...(process.env.PATH ?? '').split(path.delimiter).filter(path.isAbsolute)]
 
 /** @param {string} name */
-const program = (name) => PLACES.map((place) => path.join(place, name)).find((file) => fs.existsSync(file))
+const program = (name) => programIn(name, PLACES)
 
 /** A MariaDB server in a directory of its own, which ends with it. */
 class MariadbServer {

@@ -4,13 +4,9 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { temporaryDirectory } = require('../files')
 const { unprivileged } = require('../unprivileged')
-const { Server, accepts, freePort } = require('./server')
+const { Server, accepts, freePort, programIn } = require('./server')
 
-/** Debian keeps servers out of the PATH of most users. */
-const program = () =>
-  ['/usr/sbin', '/usr/bin', '/opt/homebrew/bin']
-    .map((place) => path.join(place, 'pgbouncer'))
-    .find((file) => fs.existsSync(file))
+const program = () => programIn('pgbouncer', ['/usr/sbin', '/usr/bin', '/opt/homebrew/bin'])
 
 /** A PgBouncer in front of a PostgreSQL server. */
 class PgBouncer {

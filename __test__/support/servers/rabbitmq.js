@@ -6,13 +6,10 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { temporaryDirectory } = require('../files')
 const { unprivileged } = require('../unprivileged')
-const { Server, freePort } = require('./server')
+const { Server, freePort, programIn } = require('./server')
 
 /** The server itself: what Debian has in the PATH runs as another user, in one directory for all. */
-const program = () =>
-  ['/usr/lib/rabbitmq/bin', '/opt/homebrew/sbin']
-    .map((place) => path.join(place, 'rabbitmq-server'))
-    .find((file) => fs.existsSync(file))
+const program = () => programIn('rabbitmq-server', ['/usr/lib/rabbitmq/bin', '/opt/homebrew/sbin'])
 
 /** @param {string} password */
 function hashed(password) {

@@ -4,7 +4,9 @@
 // by its process id.
 
 const { spawn } = require('node:child_process')
+const fs = require('node:fs')
 const net = require('node:net')
+const path = require('node:path')
 const { until } = require('../until')
 
 /** A child process that `stop()` ends. If it does not become ready, the error contains its output. */
@@ -96,4 +98,15 @@ function accepts(port) {
   })
 }
 
-module.exports = { Server, accepts, freePort }
+/**
+ * Looks for a program anew at each call: the set-up may have installed it meanwhile.
+ *
+ * @param {string} name
+ * @param {string[]} places Folders. Debian keeps servers out of the PATH of most users.
+ * @returns {string | undefined}
+ */
+function programIn(name, places) {
+  return places.map((place) => path.join(place, name)).find((file) => fs.existsSync(file))
+}
+
+module.exports = { Server, accepts, freePort, programIn }
