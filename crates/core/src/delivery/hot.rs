@@ -64,31 +64,26 @@ impl HotPath {
     pub fn read_tool(&self, number: u32) -> Option<Vec<Arc<Entry>>> {
         let watch = self.metrics.is_measured().then(Stopwatch::start);
         let secrets = self.tools.of(number);
-        let mut stale = Vec::new();
-        let mut entries = Vec::with_capacity(secrets.len());
-        for (at, secret) in secrets.iter().enumerate() {
-            let (entry, is_stale) = self.peek(&secret.name)?;
-            entries.push(entry);
-            if is_stale {
-                stale.push(at);
-            }
-        }
-        let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        for (at, (secret, entry)) in secrets.iter().zip(&entries).enumerate() {
+        let found = secrets.iter().map(|secret| self.peek(&secret.name)).collect::<Option<Vec<_>>>()?;
+        // What each of them took, as for a read of one.
+        let each =
+            |all: Duration| u32::try_from(found.len()).ok().and_then(|count| all.checked_div(count)).unwrap_or(all);
+        let took = self.metrics.hit_took(watch.map(|watch| each(watch.took())));
+        for (secret, (entry, stale)) in secrets.iter().zip(&found) {
             // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
-            if !self.is_recorded(&secret.name.name, entry, stale.contains(&at), took) {
+            if !self.is_recorded(&secret.name.name, entry, *stale, took) {
                 return None;
             }
         }
-        for at in 0..entries.len() {
-            self.metrics.hit_in_memory(stale.contains(&at), took);
+        for (_, stale) in &found {
+            self.metrics.hit_in_memory(*stale, took);
         }
-        (!entries.is_empty()).then_some(entries)
+        (!found.is_empty()).then(|| found.into_iter().map(|(entry, _)| entry).collect())
     }
 
     /// Whether the read has its audit record, or needs none.
     #[inline]
-    pub(super) fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, took: Duration) -> bool {
+    fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, took: Duration) -> bool {
         self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took))
     }
 
