@@ -66,6 +66,16 @@ const read = (/** @type {string} */ end, /** @type {Partial<Parameters<typeof ev
     ...more,
   })
 
+test('what two threads read of one event counts once', async () => {
+  const copy = path.join(directory, 'copied')
+  fs.cpSync(made.trail, copy, { recursive: true })
+  const args = [...made.logs, '--grace', '0', '--cloudtrail', made.trail]
+  const [once, twice] = [await compared(...args), await compared(...args, '--cloudtrail', copy)]
+  expect(twice.files).toBe(2 * once.files)
+  expect(twice).toEqual({ ...once, files: 2 * once.files, events: 2 * once.events, repeated: once.events })
+  fs.rmSync(copy, { recursive: true })
+})
+
 test('exactly the planted strangers are found, whoever they pose as, and every other difference', async () => {
   const out = path.join(directory, 'found.jsonl')
   const found = await compared(...made.logs, '--cloudtrail', made.trail, '--out', out, '--grace', '0')

@@ -4,13 +4,13 @@
 // request id, so that memory does not grow with them.
 
 const { BATCH_MS, Batches } = require('./batches')
-const { isNamed, longNameIn, nameIn, readsIn, text, whoOf } = require('./events')
+const { isNamed, longNameIn, nameIn, text, whoOf } = require('./events')
 const { logFiles, requestsIn } = require('./logs')
-const { filesBelow, scan, unpackedAhead } = require('./scan')
-const { SpillPlace } = require('./spill')
+const { filesBelow } = require('./scan')
+const { PARTS, SpillPlace } = require('./spill')
+const { readTrails } = require('./trails')
 const { Words, copied } = require('./words')
 
-/** @typedef {import('./events').Read} Read */
 /**
  * @typedef {object} Question
  * @property {string[]} cloudtrail Files and folders.
@@ -37,8 +37,7 @@ const TAB = '\t'
 async function compare(question) {
   const place = new SpillPlace()
   try {
-    const spills = { byRequest: place.spill(), bySecret: place.spill() }
-    return await new Comparison(question, spills).run()
+    return await new Comparison(question, place).run()
   } finally {
     place.close()
   }
@@ -46,7 +45,7 @@ async function compare(question) {
 
 /** Records of one call. */
 class Logged {
-  /** @type {string[] | null} The event of the batch. */
+  /** The event of the batch. @type {{ time: string, who: string } | null} */
   batch = null
   isSeen = false
 
@@ -81,7 +80,10 @@ class Logged {
 
 class Comparison {
   #question
-  #byRequest
+  #place
+  /** Records of the logs, by request. */
+  #records
+  /** Reads that no record was found for by their request, and the secrets of batches. */
   #bySecret
   // Texts of which there are few stand as words in the files.
   #words = new Words()
@@ -99,26 +101,23 @@ class Comparison {
   /** @type {{ file: string, problem: string }[]} */
   problems = []
 
-  /** @param {Question} question @param {{ byRequest: import('./spill').Spill, bySecret: import('./spill').Spill }} spills */
-  constructor(question, { byRequest, bySecret }) {
+  /** @param {Question} question @param {SpillPlace} place */
+  constructor(question, place) {
     this.#question = question
-    this.#byRequest = byRequest
-    this.#bySecret = bySecret
+    this.#place = place
+    this.#records = place.spill()
+    this.#bySecret = place.spill()
     this.#own = new Set(question.roles)
   }
 
   async run() {
+    const { since, until, cloudtrail, onFile } = this.#question
     const logs = logFiles(this.#question.logs)
-    for (const log of logs) await this.#readLog(log)
-    const files = filesBelow(this.#question.cloudtrail)
-    let next = aheadOf(files[0])
-    for (const [at, one] of files.entries()) {
-      const ahead = next
-      next = aheadOf(files[at + 1])
-      await this.#readTrail(one, ahead)
-      this.#question.onFile?.(at + 1, files.length)
-    }
-    await this.#joinRequests()
+    const files = filesBelow(cloudtrail)
+    const reading = readTrails(files, { since, until }, this.#place, (done) => onFile?.(done, files.length))
+    const [trails] = await Promise.all([reading, this.#readLogs(logs)])
+    for (const { found } of trails) this.#noteTrail(found)
+    await this.#joinRequests(trails)
     await this.#joinBatches()
     const { counts } = this
     const kind = (/** @type {string} */ name) => {
@@ -141,6 +140,11 @@ class Comparison {
     }
   }
 
+  /** @param {string[]} files */
+  async #readLogs(files) {
+    for (const file of files) await this.#readLog(file)
+  }
+
   /** @param {string} file */
   async #readLog(file) {
     const { idOf, since, until } = this.#question
@@ -158,84 +162,57 @@ class Comparison {
       this.counts.records++
       const name = secret === null ? '' : wordOf(secret)
       const who = this.#words.of(instance)
-      this.#byRequest.add(request, ['L', request, name, time, who].join(TAB))
+      this.#records.add(request, [request, name, time, who].join(TAB))
     }
     await requestsIn(file, { seen, first: (time) => (this.#logBegins = Math.min(this.#logBegins, time)) })
   }
 
-  /** @param {{ file: string, isNamed: boolean }} file @param {Promise<Buffer | null>} ahead */
-  async #readTrail({ file, isNamed }, ahead) {
-    let isTrail = false
-    let foreign = 0
-    const take = (/** @type {Read} */ read) => this.#takeRead(read)
-    const seen = (/** @type {import('./events').EventReader} */ event) => {
-      if (readsIn(event, this.#words, take)) isTrail = true
-      else foreign++
-    }
-    const problem = await scan(file, seen, ahead)
-    if (problem !== null) this.problems.push({ file, problem })
-    // Folders of a trail have digests as well, which hold no events.
-    else if (isNamed && !isTrail && foreign > 0)
-      this.problems.push({ file, problem: 'it holds no events of CloudTrail' })
+  /** @param {import('./trail').TrailFound} found */
+  #noteTrail({ events, from, to, problems }) {
+    this.counts.events += events
+    this.#trail.from = Math.min(this.#trail.from, from)
+    this.#trail.to = Math.max(this.#trail.to, to)
+    this.problems.push(...problems)
   }
 
-  /** @param {Read} read */
-  #takeRead({ id, request, isBatch, time, who, secret, error }) {
-    const { since, until } = this.#question
-    if (time < since || time > until) return
-    this.counts.events++
-    this.#trail.from = Math.min(this.#trail.from, time)
-    this.#trail.to = Math.max(this.#trail.to, time)
-    const key = request || id
-    this.#byRequest.add(key, [isBatch ? 'M' : 'S', key, id, time, who, secret, error].join(TAB))
-  }
-
-  async #joinRequests() {
+  /** @param {import('./trails').Part[]} trails */
+  async #joinRequests(trails) {
+    const sides = trails.map(({ found, spill }) => ({ spill, word: this.#words.translated(found.texts) }))
     const learns = this.#question.roles.length === 0
     const newest = this.#trail.to - this.#question.graceMs
-    for (const lines of this.#byRequest.parts()) {
+    for (let part = 0; part < PARTS; part++) {
       await turn()
-      /** @type {Map<string, Logged>} */
-      const logged = new Map()
-      /** @type {string[]} */
-      const events = []
+      const logged = this.#recordsOf(part)
       const ids = new Set()
-      for (const line of lines) {
-        if (!line.startsWith('L')) {
-          const at = line.indexOf(TAB, 2) + 1
-          const id = line.slice(at, line.indexOf(TAB, at))
-          if (id !== '' && ids.has(id)) this.counts.repeated++
-          else events.push(line)
+      for (const { spill, word } of sides) {
+        for (const line of spill.part(part)) {
+          const [kind = '', request = '', id = '', time = '', ...words] = line.split(TAB)
+          if (id !== '' && ids.has(id)) {
+            this.counts.repeated++
+            continue
+          }
           ids.add(id)
-          continue
+          const [who = '', secret = '', error = ''] = words.map(word)
+          const name = this.#nameOf(secret)
+          const entry = logged.get(request)
+          if (entry === undefined) {
+            this.#bySecret.add(name, [kind, request, id, time, who, secret, error, name].join(TAB))
+            continue
+          }
+          this.counts.matched++
+          entry.isSeen = true
+          // Who made a call that the logs have is this service.
+          if (learns) this.#own.add(this.#callerOf(who).role)
+          if (kind === 'M') entry.batch = { time, who }
+          else entry.delete(name)
         }
-        const [, request = '', name = '', time, instance = ''] = line.split(TAB)
-        const entry = logged.get(request)
-        if (entry !== undefined) entry.add(name)
-        else logged.set(request, new Logged(name, Number(time), instance))
-      }
-      for (const line of events) {
-        const fields = line.split(TAB)
-        const [kind, request = '', , , who = '', secret = ''] = fields
-        const name = this.#nameOf(secret)
-        const entry = logged.get(request)
-        if (entry === undefined) {
-          this.#bySecret.add(name, `${line}${TAB}${name}`)
-          continue
-        }
-        this.counts.matched++
-        entry.isSeen = true
-        // Who made a call that the logs have is this service.
-        if (learns) this.#own.add(this.#callerOf(who).role)
-        if (kind === 'M') entry.batch = fields
-        else entry.delete(name)
+        spill.remove(part)
       }
       for (const [request, entry] of logged) {
         const { batch, isSeen, time, instance } = entry
         // What CloudTrail writes for the secrets of a batch may have request ids of its own.
         if (batch !== null) {
-          const [, , , at, who] = batch
-          for (const name of entry.names) this.#bySecret.add(name, ['B', name, at, who].join(TAB))
+          for (const name of entry.names) this.#bySecret.add(name, ['B', name, batch.time, batch.who].join(TAB))
         }
         if (isSeen || time < this.#trail.from || time > newest) continue
         const secrets = entry.names.map((name) => this.#words.text(name))
@@ -244,9 +221,24 @@ class Comparison {
     }
   }
 
+  /** The records of a part, by request. @param {number} part */
+  #recordsOf(part) {
+    /** @type {Map<string, Logged>} */
+    const logged = new Map()
+    for (const line of this.#records.part(part)) {
+      const [request = '', name = '', time, instance = ''] = line.split(TAB)
+      const entry = logged.get(request)
+      if (entry !== undefined) entry.add(name)
+      else logged.set(request, new Logged(name, Number(time), instance))
+    }
+    this.#records.remove(part)
+    return logged
+  }
+
   async #joinBatches() {
-    for (const lines of this.#bySecret.parts()) {
+    for (let part = 0; part < PARTS; part++) {
       await turn()
+      const lines = this.#bySecret.part(part)
       const batches = new Batches()
       for (const line of lines) {
         if (!line.startsWith('B')) continue
@@ -267,6 +259,7 @@ class Comparison {
           else this.#judge(fields)
         }
       }
+      this.#bySecret.remove(part)
     }
   }
 
@@ -355,9 +348,6 @@ function newest(items, most) {
 
 /** @param {string} arn */
 const accountOf = (arn) => (arn.startsWith('arn:') ? arn.split(':')[4] : undefined)
-
-/** @param {{ file: string } | undefined} one */
-const aheadOf = (one) => (one === undefined ? Promise.resolve(null) : unpackedAhead(one.file))
 
 /** Lets signals in. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -43,15 +43,30 @@ class SpillPlace {
 
 /** Lines by key. */
 class Spill {
-  #files
   /** @type {Buffer[]} */
   #waiting = []
   #used = new Uint32Array(PARTS)
+  /** @type {Set<number>} */
   #written = new Set()
 
   /** @param {string} files What the paths of its files begin with. */
   constructor(files) {
-    this.#files = files
+    this.files = files
+  }
+
+  /** Writes what is in memory, for another thread. @returns {number[]} The parts that have lines. */
+  flush() {
+    for (const [part, used] of this.#used.entries()) {
+      if (used > 0) this.#write(part, used)
+      this.#used[part] = 0
+    }
+    this.#waiting = []
+    return [...this.#written]
+  }
+
+  /** Has the lines that another thread wrote for these files. @param {number[]} parts */
+  adopt(parts) {
+    this.#written = new Set(parts)
   }
 
   /** @param {string} key @param {string} line ASCII without a line end, shorter than {@link BATCH}. */
@@ -68,19 +83,17 @@ class Spill {
     this.#used[part] = used + 1
   }
 
-  /**
-   * The lines of each part, which may be read several times while it is looked at. It is removed then.
-   *
-   * @returns {Generator<Iterable<string>>}
-   */
-  *parts() {
-    for (let part = 0; part < PARTS; part++) {
-      yield { [Symbol.iterator]: () => this.#lines(part) }
-      if (this.#written.has(part)) fs.rmSync(this.#file(part))
-      this.#written.delete(part)
-      this.#used[part] = 0
-      delete this.#waiting[part]
-    }
+  /** The lines of a part, which may be read several times. @param {number} part @returns {Iterable<string>} */
+  part(part) {
+    return { [Symbol.iterator]: () => this.#lines(part) }
+  }
+
+  /** Removes a part. @param {number} part */
+  remove(part) {
+    if (this.#written.has(part)) fs.rmSync(this.#file(part))
+    this.#written.delete(part)
+    this.#used[part] = 0
+    delete this.#waiting[part]
   }
 
   /** @param {number} part @returns {Generator<string>} */
@@ -110,13 +123,13 @@ class Spill {
   /** @param {number} part @param {number} used */
   #write(part, used) {
     const bytes = /** @type {Buffer} */ (this.#waiting[part]).subarray(0, used)
-    attempt(path.dirname(this.#files), () => fs.appendFileSync(this.#file(part), bytes, { mode: 0o600 }))
+    attempt(path.dirname(this.files), () => fs.appendFileSync(this.#file(part), bytes, { mode: 0o600 }))
     this.#written.add(part)
   }
 
   /** @param {number} part */
   #file(part) {
-    return this.#files + part
+    return this.files + part
   }
 }
 
@@ -139,5 +152,6 @@ function hash(key) {
 }
 
 // Named exports: as members of an object literal the classes would be no types.
+exports.PARTS = PARTS
 exports.Spill = Spill
 exports.SpillPlace = SpillPlace

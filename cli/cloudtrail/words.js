@@ -12,8 +12,8 @@ class Words {
   #byWriting = new Map()
   /** @type {Map<string, string>} */
   #byText = new Map()
-  /** @type {string[]} */
-  #texts = []
+  /** By their words. @type {string[]} */
+  texts = []
   #characters = 0
   /** The last caller of each session: for who knows events. @type {Map<string, { raw: string[], word: string }>} */
   callers = new Map()
@@ -24,9 +24,9 @@ class Words {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
     if (this.#isFull) return WHOLE + text
-    const word = String(this.#texts.length)
+    const word = String(this.texts.length)
     const kept = copied(text)
-    this.#texts.push(kept)
+    this.texts.push(kept)
     this.#byText.set(kept, word)
     this.#characters += text.length
     return word
@@ -48,7 +48,21 @@ class Words {
   /** @param {string} word @returns {string} */
   text(word) {
     if (word === '') return ''
-    return word.startsWith(WHOLE) ? word.slice(1) : (this.#texts[Number(word)] ?? '')
+    return word.startsWith(WHOLE) ? word.slice(1) : (this.texts[Number(word)] ?? '')
+  }
+
+  /**
+   * The words here of the words of another thread.
+   *
+   * @param {string[]} texts Its own.
+   * @returns {(word: string) => string}
+   */
+  translated(texts) {
+    const words = texts.map((text) => this.of(text))
+    return (word) => {
+      if (word === '') return ''
+      return word.startsWith(WHOLE) ? this.of(word.slice(1)) : (words[Number(word)] ?? '')
+    }
   }
 
   get #isFull() {
