@@ -36,19 +36,20 @@ class Monitor {
   }
 
   /**
-   * The same read, one that the memory cache did not answer, which records how long it took, in the context of its span.
+   * The same read, one that the memory cache did not answer, which records how long it took, in the context of its span, where anything
+   * can hear of it.
    *
    * @template T
    * @param {() => Promise<T>} read
    * @returns {() => Promise<T>}
    */
   around(read) {
-    return () => this.#timed(read)
+    this.#begin()
+    return this.#latency === undefined && tracingApi() === undefined ? read : () => this.#timed(read)
   }
 
   /** @template T @param {() => Promise<T>} read @returns {Promise<T>} */
   async #timed(read) {
-    this.#begin()
     const begun = process.hrtime.bigint()
     let outcome = 'ok'
     try {

@@ -9,16 +9,23 @@ const { isEmpty } = require('./variables')
 /** @typedef {import('../native').NativeDelivery} NativeDelivery */
 /** @typedef {Record<string, string>} Found */
 
+/**
+ * So many reads of a turn note where they were called. Walking the stack takes longer than all else that JavaScript does for a read, so
+ * the others have the frames of whoever awaits them, as Node's own promises have.
+ */
+const SITES = 4
+
 /** One read that the caches of this process do not answer. */
 class Read {
   /**
    * @param {string} name
    * @param {Found | undefined} variables
+   * @param {{ stack?: unknown } | undefined} site
    */
-  constructor(name, variables) {
+  constructor(name, variables, site) {
     this.name = name
     this.variables = variables
-    this.site = callSite(Reads.prototype.read)
+    this.site = site
     /** How many readers share it. */
     this.readers = 1
     /** Whether it was handed over to the addon. */
@@ -40,6 +47,17 @@ class Read {
 function joined(shared, site) {
   return shared.then(undefined, (error) => {
     throw againAt(error, site)
+  })
+}
+
+/**
+ * A promise whose rejection has the frames of whoever awaits it.
+ *
+ * @param {Promise<string | null>} promise
+ */
+function awaited(promise) {
+  return promise.then(undefined, function atCaller(error) {
+    throw againAt(error, callSite(atCaller))
   })
 }
 
@@ -120,14 +138,16 @@ class Reads {
         return joined(other.promise, callSite(this.read))
       }
     }
-    const read = new Read(name, variables)
-    if (isShared) this.#underWay.set(name, read)
     if (this.#turn === undefined) {
       this.#turn = new Turn(this.#end)
       queueMicrotask(this.#endTurn)
     }
-    this.#turn.reads.push(read)
-    return read.promise
+    const { reads } = this.#turn
+    const site = reads.length < SITES ? callSite(this.read) : undefined
+    const read = new Read(name, variables, site)
+    if (isShared) this.#underWay.set(name, read)
+    reads.push(read)
+    return site === undefined ? awaited(read.promise) : read.promise
   }
 
   /** Called before a change: a read after it must not join one begun before it. */

@@ -227,6 +227,20 @@ describe('an error', () => {
     expect(error.stack).toContain(__filename)
   })
 
+  test('of each of many reads that are asked together names its own secret, and has the frames of who awaits it', async () => {
+    const delivery = deliver({ endpoint: await closedPort() })
+    async function awaits(name) {
+      return await delivery.getSecret(name)
+    }
+    const names = Array.from({ length: 30 }, (_, at) => `A_N${at}`)
+    const ended = await Promise.allSettled(names.map(awaits))
+    for (const [at, { reason }] of ended.entries()) {
+      expect(reason).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: 'ECONNREFUSED' } })
+      expect(reason.message).toMatch(new RegExp(`^${names[at]}_production: `))
+      expect(reason.stack).toContain(__filename)
+    }
+  })
+
   test('each of two readers of one failing secret has its own frames', async () => {
     const delivery = deliver({ endpoint: await closedPort() })
     const first = async () => delivery.getSecret('A_B').catch((reason) => reason)

@@ -156,7 +156,9 @@ impl Calls {
         let mut answers = match answers {
             Ok(answers) => answers,
             Err(error) => {
-                let failed = alone.into_iter().map(|alone| alone.unwrap_or_else(|| Err(error.clone())));
+                let first = together.first().map_or("", String::as_str);
+                let failed =
+                    ids.iter().zip(alone).map(|(id, alone)| alone.unwrap_or_else(|| Err(of(id, first, &error))));
                 return failed.collect();
             }
         };
@@ -239,6 +241,13 @@ impl Calls {
             "secretsmanager:BatchGetSecretValue is not granted to this identity: secrets are read one by one",
         ));
     }
+}
+
+/// The failure of a call about several secrets, as one about `id`: its message names the first of them.
+fn of(id: &str, first: &str, error: &SecretError) -> SecretError {
+    let message = error.to_string();
+    let why = message.strip_prefix(first).filter(|why| why.starts_with(": "));
+    why.map_or_else(|| error.clone(), |why| error.instead(format!("{id}{why}")))
 }
 
 /// Whether an entry of a batch is asked for again by itself: a transient failure is retried as a single read's is, and a denial
