@@ -1,6 +1,7 @@
 //! The redactor's function as one synchronous call: a log line is read into a buffer on the stack, and nothing is made where
 //! it has no value.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +18,44 @@ use super::{check, make_function};
 
 /// Bytes of a text that is read without allocating.
 const ON_STACK: usize = 4096;
+
+/// The largest room for a text that is kept for the next one: new memory costs as much as the search in it.
+const KEPT: usize = 4 * 1024 * 1024;
+
+thread_local! {
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Room for a text that is too long for the stack. What was used of it is overwritten.
+#[derive(Default)]
+struct Heap {
+    room: Vec<u8>,
+    used: usize,
+}
+
+impl Heap {
+    fn with_room(&mut self, most: usize) -> Result<*mut u8> {
+        if most <= KEPT {
+            self.room = ROOM.take();
+        }
+        let too_long = |_| napi::Error::from_reason("there is no memory for the text");
+        self.room.try_reserve_exact(most).map_err(too_long)?;
+        self.used = most;
+        Ok(self.room.as_mut_ptr())
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        let mut room = std::mem::take(&mut self.room);
+        if (1..=KEPT).contains(&room.capacity()) {
+            let used = self.used.min(room.capacity());
+            room.spare_capacity_mut()[..used].zeroize();
+            // A thread that ends has none any more.
+            _ = ROOM.try_with(|kept| kept.replace(room));
+        }
+    }
+}
 
 /// Whose values are looked for, and which secrets are not.
 pub struct Redacting {
@@ -79,27 +118,26 @@ unsafe fn redacted(env: sys::napi_env, info: sys::napi_callback_info) -> Result<
     let mut units = 0usize;
     // SAFETY: without a buffer the length is returned.
     check(unsafe { sys::napi_get_value_string_utf16(env, text, ptr::null_mut(), 0, &raw mut units) })?;
-    // A UTF-16 unit has at most three bytes of UTF-8; Node-API writes a NUL.
+    // A UTF-16 unit has at most three bytes of UTF-8; Node-API writes a NUL. With room for all of them the engine need not count.
     let mut most = 3 * units + 1;
-    if most > ON_STACK {
-        let mut exact = 0usize;
-        // SAFETY: without a buffer the length is returned.
-        check(unsafe { sys::napi_get_value_string_utf8(env, text, ptr::null_mut(), 0, &raw mut exact) })?;
-        most = exact + 1;
-    }
-    let (mut stack, mut heap) = ([const { std::mem::MaybeUninit::<u8>::uninit() }; ON_STACK], Vec::<u8>::new());
+    let (mut stack, mut heap) = ([const { std::mem::MaybeUninit::<u8>::uninit() }; ON_STACK], Heap::default());
     let start: *mut u8 = if most <= ON_STACK {
         stack.as_mut_ptr().cast()
     } else {
-        let too_long = |_| napi::Error::from_reason("there is no memory for the text");
-        heap.try_reserve_exact(most).map_err(too_long)?;
-        heap.as_mut_ptr()
+        if most > KEPT {
+            let mut exact = 0usize;
+            // SAFETY: without a buffer the length is returned.
+            check(unsafe { sys::napi_get_value_string_utf8(env, text, ptr::null_mut(), 0, &raw mut exact) })?;
+            most = exact + 1;
+        }
+        heap.with_room(most)?
     };
     let mut length = 0usize;
     // SAFETY: there is room for `most` bytes.
     check(unsafe { sys::napi_get_value_string_utf8(env, text, start.cast(), most, &raw mut length) })?;
-    // SAFETY: Node-API wrote `length` bytes. Freed memory is overwritten by the allocator, the stack below.
+    // SAFETY: Node-API wrote `length` bytes.
     let bytes = unsafe { std::slice::from_raw_parts_mut(start, length) };
+    heap.used = length;
     let Some(mut redacted) = redacting.redact(bytes) else { return Ok(ptr::null_mut()) };
     bytes.zeroize();
     let mut string = ptr::null_mut();

@@ -20,8 +20,6 @@ use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::value::SecretValue;
 
-/// The longest value that AWS stores, in bytes.
-const MAX_VALUE: usize = 65_536;
 /// The value of [`MANAGED_BY`] on secrets that this package made.
 pub const PACKAGE: &str = "tcs-secret-delivery";
 /// What the labels of versions that are being written begin with.
@@ -238,9 +236,8 @@ fn changed(id: &str, live: Option<&Version>, field: Option<&str>, change: Change
             })?
         }
     };
-    if text.stored_len() > MAX_VALUE {
-        let why = format!("{id}: its value would have {} bytes, AWS stores {MAX_VALUE}", text.stored_len());
-        return Err(SecretError::new(ErrorCode::SourceResponseInvalid, why));
+    if let Some(why) = text.too_long() {
+        return Err(SecretError::new(ErrorCode::SourceResponseInvalid, format!("{id}: {why}")));
     }
     Ok(Some(text))
 }

@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 use crate::json_change::{self, Changes};
 use crate::json_field::{self, Unreadable};
 
+/// The most bytes that AWS stores.
+const MOST_STORED: usize = 65_536;
+
 /// A secret value. It can be cloned cheaply and never printed.
 ///
 /// All clones share one allocation, which is overwritten when the last of them is dropped. There is no `Display`,
@@ -124,6 +127,12 @@ impl SecretValue {
     /// Whether both are one text, or the same bytes. A text that looks like the base64 of bytes is another secret than the bytes.
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.binary == other.0.binary && self == other
+    }
+
+    /// Why AWS would not store it, for its length.
+    pub fn too_long(&self) -> Option<String> {
+        let bytes = self.stored_len();
+        (bytes > MOST_STORED).then(|| format!("its value would have {bytes} bytes, AWS stores {MOST_STORED}"))
     }
 
     /// How many bytes AWS stores: those of the text, or those that the base64 stands for.

@@ -223,6 +223,9 @@ impl Job<'_> {
 
     async fn put(&mut self, live: &Version, token: &str) -> Result<Created> {
         let value = self.new_value(live).await?;
+        if let Some(why) = value.too_long() {
+            return Err(failed(self.id, why));
+        }
         let put = self.aws.put_pending(self.id, &value, token).await;
         // AWS's answer may be lost, or another instance may have put its own value first. What was put may be seen late.
         let found = match &put {

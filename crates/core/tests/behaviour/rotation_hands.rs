@@ -109,6 +109,16 @@ async fn with_a_set_hook_a_password_is_made_and_a_url_is_not() {
 }
 
 #[tokio::test]
+async fn a_value_that_aws_cannot_store_is_refused_before_it_is_sent() {
+    let (world, options) = world(&[("password", "old", json!({}))]).await;
+    world.hooks.on(Hook::Create, |_| Ok(Some(SecretValue::copied(&"x".repeat(65_537)))));
+    let service = world.deliver("production", options);
+    let report = rotate(&service, "DB_PASSWORD", Trigger::SERVICE).await;
+    assert_eq!(why(&report), "DB_PASSWORD_production: its value would have 65537 bytes, AWS stores 65536");
+    assert_eq!(writes(&world), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn on_demand_only_a_password_is_generated() {
     let (world, options) = world(&[
         ("password", "old", json!({})),
