@@ -11,6 +11,8 @@ const tests = require('./test')
 const npx = (/** @type {string[]} */ ...args) => setup.run('npx', ['--no-install', ...args])
 const cargo = (/** @type {string[]} */ ...args) => setup.run('cargo', args)
 
+/** The installation of what tests run, beside everything before `generated`. @type {Promise<void> | undefined} */
+let servers
 /** The build of the addon that runs beside the checks before `generated`. @type {Promise<void> | undefined} */
 let addon
 let fix = false
@@ -65,11 +67,25 @@ const checks = {
     if (changed !== '' && !fix) setup.fail('native.d.ts differs from the committed one; commit it')
   },
   async test() {
-    tests.prepare()
+    await prepared()
     await built()
     tests.rust()
     tests.built()
   },
+}
+
+async function prepared() {
+  await servers
+  tests.prepare()
+}
+
+/** @param {string} name */
+async function check(name) {
+  console.log(`\n# ${name}`)
+  const begun = process.hrtime.bigint()
+  await checks[name]()
+  // After tests, Jest's closing line stays the last one.
+  if (name !== 'test') console.log(`${name} took ${Math.round(Number(process.hrtime.bigint() - begun) / 1e9)} s`)
 }
 
 async function built() {
@@ -92,22 +108,19 @@ async function main() {
   const names = Object.keys(checks).filter((name) => values.only?.includes(name) ?? true)
   const wanted = names.filter((name) => !values.skip.includes(name))
   setup.rust()
-  // On a fresh checkout npm downloads packages while cargo compiles for clippy, which needs none of them.
+  // On a fresh checkout packages are installed while cargo compiles for clippy, which needs none of them.
   const installing = setup.nodeModulesBeside()
-  if (wanted.includes('clippy')) {
-    console.log('\n# clippy')
-    checks.clippy()
-  }
+  if (wanted.includes('test')) servers = setup.forTestsBeside()
+  if (wanted.includes('clippy')) await check('clippy')
   await installing
   // The optimised build takes longest, and for much of that time uses one processor. The other checks run meanwhile, but
   // not with --fix, which changes the sources that are being compiled.
   const builds = wanted.includes('generated') || wanted.includes('test')
   if (builds && !fix) addon = setup.addonBeside()
   for (const name of wanted.filter((one) => one !== 'clippy')) {
-    console.log(`\n# ${name}`)
     // Compiles while the addon is still being built.
-    if (name === 'generated' && wanted.includes('test')) tests.prepare()
-    await checks[name]()
+    if (name === 'generated' && wanted.includes('test')) await prepared()
+    await check(name)
   }
   // After tests, Jest's closing line stays the last one.
   if (!wanted.includes('test')) console.log('\nready')

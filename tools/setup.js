@@ -227,10 +227,21 @@ function forTests(names = /** @type {Need[]} */ (Object.keys(SERVERS))) {
   for (const name of names) SERVERS[name]()
 }
 
+/** What cargo does not build of it. */
+const INSTALLED = /** @type {Need[]} */ (Object.keys(SERVERS)).filter((name) => name !== 'aws-endpoint')
+
+/** Installs what tests run and cargo does not build, in the background: most of that is waiting for the network and the disk. */
+function forTestsBeside() {
+  return beside(process.execPath, [__filename])
+}
+
 /** Whether this process may install packages of the system. */
 function mayInstall() {
   return process.platform === 'linux' && process.getuid?.() === 0 && has('apt-get')
 }
+
+/** Whether this process has fetched the system's lists of packages. */
+let hasPackageLists = false
 
 /**
  * Installs a package of the system. Its service is not started: tests and demos start their own.
@@ -243,7 +254,8 @@ function systemPackage(debian, brew) {
     fail(`${debian} was not found: install it (Debian, Ubuntu: apt-get install ${debian}; macOS: brew install ${brew})`)
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  run('apt-get', ['update', '-q'], { env })
+  if (!hasPackageLists) run('apt-get', ['update', '-q'], { env })
+  hasPackageLists = true
   run('apt-get', ['install', '-q', '-y', '--no-install-recommends', debian], { env })
 }
 
@@ -383,6 +395,7 @@ function coreExample(name, profile) {
 }
 
 module.exports = {
+  INSTALLED,
   SERVERS,
   addon,
   addonIfOlder,
@@ -396,6 +409,7 @@ module.exports = {
   coreExample,
   fail,
   forTests,
+  forTestsBeside,
   line,
   ministack,
   nodeModules,
@@ -410,3 +424,6 @@ module.exports = {
   typedoc,
   zig,
 }
+
+// `node tools/setup.js`: what tests run and cargo does not build.
+if (require.main === module) forTests(INSTALLED)

@@ -60,7 +60,7 @@ function listed(args) {
  * @param {Iterable<setup.Need>} [needs] The servers, when not all of them are needed.
  */
 function prepare(needs = /** @type {setup.Need[]} */ (Object.keys(setup.SERVERS))) {
-  setup.forTests([...needs].filter((need) => need !== 'aws-endpoint'))
+  setup.forTests([...needs].filter((need) => setup.INSTALLED.includes(need)))
   setup.run('cargo', ['build', '--quiet', ...TARGETS])
 }
 

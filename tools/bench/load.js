@@ -63,9 +63,15 @@ async function run(from, to, concurrency, read) {
 }
 
 /** @param {number[]} figures */
-function median(figures) {
+const median = (figures) => sortedAt(figures, 1 / 2)
+
+/** @param {number[]} figures */
+const lowerQuartile = (figures) => sortedAt(figures, 1 / 4)
+
+/** @param {number[]} figures @param {number} share */
+function sortedAt(figures, share) {
   const sorted = [...figures].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
+  return sorted[Math.floor(sorted.length * share)]
 }
 
 /**
@@ -78,4 +84,4 @@ function assertRead(actual, expected) {
   if (actual !== expected) throw new Error('a read returned another value than the one that is stored')
 }
 
-module.exports = { VALUE, assertRead, atOnce, median, oneByOne }
+module.exports = { VALUE, assertRead, atOnce, lowerQuartile, median, oneByOne }

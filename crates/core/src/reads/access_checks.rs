@@ -1,6 +1,6 @@
 //! Asks AWS now and then whether this process may still read what it takes from the copies of others (decision 031).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct AccessChecks {
 
 #[derive(Default)]
 struct Plans {
-    of: BTreeMap<SecretName, Plan>,
+    of: HashMap<SecretName, Plan>,
     /// When the task that checks looks again; `None`: once something is planned.
     next: Option<Moment>,
 }
@@ -113,12 +113,15 @@ impl AccessChecks {
     fn take_due(&self, now: Moment) -> (Vec<SecretName>, Option<Moment>) {
         let Some(every) = self.every else { return (Vec::new(), None) };
         let mut plans = self.plans.lock();
-        let mut names = Vec::new();
-        for (name, plan) in &mut plans.of {
-            if plan.due.is_some_and(|due| due <= now) {
+        let is_due = |plan: &Plan| plan.due.is_some_and(|due| due <= now);
+        let due = plans.of.iter().filter(|(_, plan)| is_due(plan)).map(|(name, _)| name.clone());
+        let mut names: Vec<SecretName> = due.collect();
+        // So that what is random is random in the same order, when a simulation is run again.
+        names.sort();
+        for name in &names {
+            if let Some(plan) = plans.of.get_mut(name) {
                 // AWS's answer sets the time of the next one; without an answer it comes in any case.
                 plan.due = Some(now.plus(next(every)));
-                names.push(name.clone());
             }
         }
         plans.next = plans.of.values().filter_map(|plan| plan.due).min();
