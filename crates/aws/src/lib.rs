@@ -68,6 +68,7 @@ pub use create::{MARKED, NewSecret};
 pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use queue::{Message, Queue};
+pub use fetch::Probed;
 pub use region::RegionState;
 pub use source::Aws;
 pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};

@@ -198,6 +198,11 @@ impl Aws {
 
     /// The state of each region, the primary first, then its replicas, then those that ARNs named.
     pub fn regions(&self) -> Vec<RegionState> {
+    /// So many calls the regions answered that read by name.
+    pub(crate) fn answers(&self) -> u64 {
+        self.regions.iter().map(Region::answers).sum()
+    }
+
         let own = self.regions.iter().map(Region::state);
         let elsewhere = self.elsewhere.lock();
         let elsewhere = elsewhere.iter().flat_map(|((_, key), other)| {

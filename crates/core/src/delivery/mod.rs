@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use finding::{FoundForm, FoundInAws};
 use hot::Views;
 pub use hot::{HotPath, Known};
+pub(crate) use readiness::AwsState;
 pub use readiness::Readiness;
 pub use reading::bytes_of;
 use redaction::WatchedHooks;
