@@ -143,6 +143,7 @@ const RUST = {
     'control',
     'server',
   ],
+    'signature',
   src: [
     'allocator',
     'runtime',

@@ -37,6 +37,20 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             done
         }
         ("POST", "quotas") => (quotas(&mut state, input), json!({})),
+        ("POST", "users") => {
+            let users = input.as_object().into_iter().flatten();
+            for (key, account) in users.filter_map(|(key, account)| Some((key, account.as_str()?))) {
+                state.sts.user(key, account);
+            }
+            done
+        }
+        ("POST", "secret-keys") => {
+            let keys = input.as_object().into_iter().flatten();
+            for (key, secret) in keys.filter_map(|(key, secret)| Some((key, secret.as_str()?))) {
+                state.sts.signs_with(key, secret);
+            }
+            done
+        }
         ("POST", "roles") => (role(&mut state, input), json!({})),
         ("DELETE", path) if path.starts_with("roles/") => {
             state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
