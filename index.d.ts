@@ -532,7 +532,7 @@ export interface RedisOptions {
    * first host. As a URL. Default: `REDIS_URL`.
    */
   url?: string | Unset
-  /** Prefix of each key, before the AWS id. Default: `'secret:'`. */
+  /** Prefix of each key, before the AWS account, the region and the AWS id. Default: `'secret:'`. */
   keyPrefix?: string | Unset
   /** Certificates for TLS connections (`rediss`). Default: Mozilla's and the system's root certificates. */
   tls?: RedisTls | Unset

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort, has_keys};
 use crate::sdk::{self, Place, Profiles};
@@ -31,6 +32,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
 const RENEWAL: Duration = Duration::from_secs(20);
+/// How long the account is waited for that the first credentials are of.
+const ACCOUNT: Duration = Duration::from_secs(2);
 
 /// The credentials of a delivery. Clones are the same.
 #[derive(Clone)]
@@ -51,6 +54,8 @@ struct Held {
     credentials: Option<Loaded>,
     failed: Option<(Problem, Moment)>,
     renewal: Option<AbortHandle>,
+    /// The account of the last credentials that were loaded; they may have ended, or name none.
+    account: Option<Option<Arc<str>>>,
 }
 
 #[derive(Clone)]
@@ -121,6 +126,26 @@ impl Identity {
         Box::pin(self.credentials()).await.is_err_and(|problem| problem.sort == Sort::Missing)
     }
 
+    /// The account of the credentials, which are loaded for that when they never were; `None` when they name none, or there are none.
+    /// Where they cannot be loaded, or not within [`ACCOUNT`], what the configuration says of them.
+    pub(crate) async fn account(&self) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(known) = self.0.held.lock().account.clone() {
+            return Ok(known);
+        }
+        let this = self.clone();
+        // Who waits no longer does not end the load: the first call of AWS needs it.
+        let loading = tokio::spawn(async move { this.credentials().await });
+        self.0.held.lock().renewal.get_or_insert(loading.abort_handle());
+        let problem = match timeout(ACCOUNT, loading).await {
+            Ok(Ok(Ok(credentials))) => return Ok(account_of(&credentials)),
+            Ok(Ok(Err(problem))) if problem.sort == Sort::Missing => return Ok(None),
+            Ok(Ok(Err(problem))) => problem,
+            Ok(Err(_)) | Err(_) => Problem::late(&self.0.config),
+        };
+        let profiles = Profiles::load(&self.0.config).await.ok();
+        expected(&self.0.config, profiles.as_ref()).map(Some).ok_or(problem)
+    }
+
     async fn credentials(&self) -> Result<Credentials, Problem> {
         if let Some(held) = self.held() {
             return held;
@@ -165,6 +190,7 @@ impl Identity {
         match loaded {
             Ok(credentials) => {
                 let loaded = self.loaded(credentials);
+                held.account = Some(account_of(&loaded.credentials));
                 held.credentials = Some(loaded.clone());
                 held.failed = None;
                 Ok(loaded)

@@ -1,0 +1,114 @@
+'use strict'
+
+// Services of two AWS accounts that share a Redis, with the same prefix, names, region and encryption key: none is ever given what
+// is the other's.
+
+const { until } = require('../support/until')
+const { overRedis } = require('../support/services')
+
+const ID = 'A_B_production'
+/** Access key ids as AWS makes them, and the accounts that they are of: both were published, and open nothing. */
+const OURS = { account: '609629065308', accessKeyId: 'ASIAY34FZKBOKMUTVV7A' }
+const THEIRS = { account: '029608264753', accessKeyId: 'ASIAQNZGKIQY56JQ7WML' }
+
+const world = overRedis({})
+beforeEach(async () => {
+  await world.aws.users({ [OURS.accessKeyId]: OURS.account, [THEIRS.accessKeyId]: THEIRS.account })
+  await world.aws.putIn(OURS.account, { [ID]: 'ours' })
+  await world.aws.putIn(THEIRS.account, { [ID]: 'theirs' })
+})
+
+/** A cold instance. @param {{ accessKeyId: string }} account @param {object} [options] */
+const instance = ({ accessKeyId }, options) =>
+  world.deliver(undefined, {
+    aws: { ...world.aws.options, credentials: { accessKeyId, secretAccessKey: 's' }, maxAttempts: 1 },
+    ...options,
+  })
+
+const keys = async () =>
+  (await world.redis.command('KEYS', `*${ID}`))
+    .map(String)
+    .filter((key) => !/lock:|drop:/.test(key))
+    .sort()
+const shared = (number) => until(`${number} shared copies`, async () => (await keys()).length === number)
+
+test('each has its own value, also from shared copies, and instances of one account share theirs', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  expect(await instance(THEIRS).getSecret('A_B')).toBe('theirs')
+  await shared(2)
+  expect(await keys()).toEqual([THEIRS, OURS].map(({ account }) => `secret:${account}:eu-central-1:${ID}`))
+  await world.aws.resetCalls()
+  for (const [account, value] of /** @type {const} */ ([
+    [OURS, 'ours'],
+    [THEIRS, 'theirs'],
+  ])) {
+    expect(await instance(account).getSecret('A_B')).toBe(value)
+  }
+  expect((await world.aws.calls()).total).toBe(0)
+})
+
+test('while AWS fails, the copy of the other account does not answer', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
+  await expect(instance(THEIRS).getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+})
+
+test('what one drops, clears or hears of leaves the other', async () => {
+  const [ours, theirs] = [instance(OURS), instance(THEIRS)]
+  expect([await ours.getSecret('A_B'), await theirs.getSecret('A_B')]).toEqual(['ours', 'theirs'])
+  await shared(2)
+  await ours.cache.invalidate('A_B')
+  expect(await keys()).toEqual([`secret:${THEIRS.account}:eu-central-1:${ID}`])
+  expect(await ours.getSecret('A_B')).toBe('ours')
+  await shared(2)
+  await ours.cache.clear()
+  expect(await keys()).toEqual([`secret:${THEIRS.account}:eu-central-1:${ID}`])
+  const event = {
+    'detail-type': 'Secret Label Updated',
+    source: 'aws.secretsmanager',
+    region: 'eu-central-1',
+    resources: [`arn:aws:secretsmanager:eu-central-1:${OURS.account}:secret:${ID}-a1B2c3`],
+    detail: { name: ID, labelUpdated: 'AWSCURRENT', versionId: '0a7e8feb-b491-4cf7-a9f1-bf3703467718' },
+  }
+  // An event that names its account only in the ARN, and one that names it.
+  expect(await theirs.handleSecretEvent(event)).toBe(false)
+  expect(await theirs.handleSecretEvent({ ...event, account: OURS.account })).toBe(false)
+  expect(await theirs.getSecret('A_B')).toBe('theirs')
+})
+
+test('without credentials that say whose they are, copies are not shared, and AWS is asked', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  let fails = true
+  const credentials = async () => {
+    if (fails) throw new Error('not yet')
+    return { accessKeyId: THEIRS.accessKeyId, secretAccessKey: 's' }
+  }
+  const aws = { ...world.aws.options, credentials, maxAttempts: 1 }
+  const unknown = world.deliver(undefined, { aws })
+  await expect(unknown.getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  await expect(unknown.cache.invalidate('A_B')).rejects.toMatchObject({
+    code: 'CACHE_UNAVAILABLE',
+    message: expect.stringContaining('which AWS account'),
+  })
+  fails = false
+  await until('the credentials are asked for again', async () => {
+    return (await unknown.getSecret('A_B').catch(() => undefined)) === 'theirs'
+  })
+  await shared(2)
+})
+
+test('copies of version 0.1.0, which knows no accounts, are dropped with those of the account', async () => {
+  const ours = instance(OURS)
+  expect(await ours.getSecret('A_B')).toBe('ours')
+  await shared(1)
+  await world.redis.command('SET', `secret:${ID}`, '\x01old')
+  await ours.cache.invalidate('A_B')
+  expect(await keys()).toEqual([])
+  await world.redis.command('SET', `secret:${ID}`, '\x01old')
+  await ours.cache.clear()
+  expect(await keys()).toEqual([])
+})
