@@ -107,7 +107,8 @@ mod tests {
 
     /// A request of AWS's own test suite for signatures (`get-vanilla`), and its secret key.
     fn vanilla(authorization: &str, secret: &str) -> Result<(), ApiError> {
-        let request = Request::get("/").header("host", "example.amazonaws.com").header("x-amz-date", "20150830T123600Z");
+        let request =
+            Request::get("/").header("host", "example.amazonaws.com").header("x-amz-date", "20150830T123600Z");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         Signed::read(authorization).expect("signed").check("service", &parts, b"", Some(secret))
     }

@@ -81,7 +81,8 @@ mod tests {
     fn the_source_of_credentials_goes_before_their_id() {
         let given = |account: &str| {
             let credentials = Credentials::builder().access_key_id("ASIAY34FZKBOKMUTVV7A").secret_access_key("s");
-            account_of(&credentials.account_id(account).provider_name("test").build()).map(|account| account.to_string())
+            account_of(&credentials.account_id(account).provider_name("test").build())
+                .map(|account| account.to_string())
         };
         assert_eq!(given("111122223333").as_deref(), Some("111122223333"));
         assert_eq!(given("nonsense:").as_deref(), Some("609629065308"));

@@ -186,7 +186,8 @@ fn says_deleted(message: &str) -> bool {
 /// An error code of AWS, for a message. What only claims to be one is not repeated.
 pub(super) fn shown_code(code: &str) -> &str {
     const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];
-    let is_known = THROTTLING.contains(&code) || is_unaccepted(code) || PASSING.contains(&code) || DENIED.contains(&code);
+    let is_known =
+        THROTTLING.contains(&code) || is_unaccepted(code) || PASSING.contains(&code) || DENIED.contains(&code);
     let plain = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
     let ends_like_one = plain && ENDINGS.iter().any(|ending| code.ends_with(ending));
     if is_known || ends_like_one { code } else { "an unknown error code" }
