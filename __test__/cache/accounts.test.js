@@ -101,6 +101,19 @@ test('without credentials that say whose they are, copies are not shared, and AW
   await shared(2)
 })
 
+test('in the test environment close() drops the copies of its account, and asks for no credentials', async () => {
+  await world.aws.putIn(OURS.account, { A_B_test: 'ours' })
+  let asked = 0
+  const credentials = async () => ({ accessKeyId: OURS.accessKeyId, secretAccessKey: `s${++asked}` })
+  const delivery = instance(OURS, { environment: 'test', audit: false, aws: { ...world.aws.options, credentials } })
+  expect(await delivery.getSecret('A_B')).toBe('ours')
+  const key = `secret:${OURS.account}:eu-central-1:A_B_test`
+  const isShared = async () => Number(await world.redis.command('EXISTS', key)) === 1
+  await until('it is shared', isShared)
+  await delivery.close()
+  expect([await isShared(), asked]).toEqual([false, 1])
+})
+
 test('copies of version 0.1.0, which knows no accounts, are dropped with those of the account', async () => {
   const ours = instance(OURS)
   expect(await ours.getSecret('A_B')).toBe('ours')

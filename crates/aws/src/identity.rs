@@ -110,12 +110,15 @@ impl Identity {
         is_asked.then(|| assume::late(role))
     }
 
-    /// Ends what is under way, and forgets everything.
+    /// Ends what is under way, and forgets everything but the account.
     pub(crate) fn close(&self) {
-        let held = std::mem::take(&mut *self.0.held.lock());
-        if let Some(renewal) = held.renewal {
+        let mut held = self.0.held.lock();
+        if let Some(renewal) = held.renewal.take() {
             renewal.abort();
         }
+        // Whose copies are still to be dropped is known without asking again.
+        *held = Held { account: held.account.take(), ..Held::default() };
+        drop(held);
         if let Some((_, base)) = &self.0.role {
             base.close();
         }
