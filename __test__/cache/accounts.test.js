@@ -3,7 +3,13 @@
 // Services of two AWS accounts that share a Redis, with the same prefix, names, region and encryption key: none is ever given what
 // is the other's.
 
+const fs = require('node:fs')
+const path = require('node:path')
+const { performance } = require('node:perf_hooks')
+const { temporaryDirectory } = require('../support/files')
+const { refusal } = require('../support/refusal')
 const { until } = require('../support/until')
+const { withVariables } = require('../support/with-variables')
 const { overRedis } = require('../support/services')
 
 const ID = 'A_B_production'
@@ -99,6 +105,36 @@ test('without credentials that say whose they are, copies are not shared, and AW
     return (await unknown.getSecret('A_B').catch(() => undefined)) === 'theirs'
   })
   await shared(2)
+})
+
+test('while STS fails, a cold instance takes the copies of the account that its role names', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  const directory = temporaryDirectory()
+  const token = path.join(directory, 'token')
+  fs.writeFileSync(token, 'token', { mode: 0o600 })
+  const role = (account) => ({
+    HOME: directory,
+    AWS_WEB_IDENTITY_TOKEN_FILE: token,
+    AWS_ROLE_ARN: `arn:aws:iam::${account}:role/service`,
+    AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  })
+  const aws = { endpoint: world.aws.url, region: 'eu-central-1', maxAttempts: 1 }
+  const cold = (account) => withVariables(role(account), () => world.deliver(undefined, { aws }))
+  expect(await cold(OURS.account).getSecret('A_B')).toBe('ours')
+  await expect(cold(THEIRS.account).getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+})
+
+test('credentials that never come cost a read its deadline and no more', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  const aws = { ...world.aws.options, credentials: () => new Promise(() => {}), timeoutMs: 3000, maxAttempts: 1 }
+  const cold = world.deliver(undefined, { aws })
+  const from = performance.now()
+  const error = await refusal(cold.getSecret('A_B'))
+  expect(performance.now() - from).toBeLessThan(4500)
+  expect(error).toMatchObject({ code: 'SOURCE_TIMEOUT', message: expect.stringContaining('credentials') })
 })
 
 test('in the test environment close() drops the copies of its account, and asks for no credentials', async () => {
