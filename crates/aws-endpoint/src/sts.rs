@@ -120,13 +120,13 @@ impl Sts {
     /// # Source
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     fn identity(&self, access_key_id: &str) -> (u16, String) {
-        let (arn, account) = match self.sessions.get(access_key_id) {
-            Some(session) => (session_arn(&session.role, &session.name), account_of(&session.role)),
-            None => {
-                let account = self.account_of_user(access_key_id);
-                (format!("arn:aws:iam::{account}:user/{access_key_id}"), account)
-            }
+        let of_user = || {
+            let account = self.account_of_user(access_key_id);
+            (format!("arn:aws:iam::{account}:user/{access_key_id}"), account)
         };
+        let of_session = |session: &'_ Session| session_arn(&session.role, &session.name);
+        let session = self.sessions.get(access_key_id);
+        let (arn, account) = session.map_or_else(of_user, |session| (of_session(session), account_of(&session.role)));
         let result = format!("<Arn>{arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>");
         (200, answered("GetCallerIdentity", &result))
     }

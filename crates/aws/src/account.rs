@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::attributes::AccountId;
 
 use crate::sdk::Profiles;
 use crate::settings::AwsSettings;
@@ -13,7 +14,7 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The account of credentials: as their source names it, else as their access key id does.
 pub(crate) fn account_of(credentials: &Credentials) -> Option<Arc<str>> {
-    let named = credentials.account_id().map(|account| account.as_str()).filter(|account| is_account(account));
+    let named = credentials.account_id().map(AccountId::as_str).filter(|account| is_account(account));
     named.map(Arc::from).or_else(|| account_in(credentials.access_key_id()))
 }
 

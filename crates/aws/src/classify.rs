@@ -182,7 +182,7 @@ fn unnamed(status: u16) -> Refusal {
     let named = || Cause { code: format!("HTTP {status}").into(), message: meaning.1.clone(), place: None };
     let cause = is_unavailable.then(named);
     let sort = if status == TOO_MANY_REQUESTS { Sort::Throttled } else { Sort::Other };
-    Refusal { sort, cause, ..Refusal::new(meaning) }
+    Refusal { cause, sort, ..Refusal::new(meaning) }
 }
 
 fn by_status(status: u16) -> (ErrorCode, String, Nature) {

@@ -54,8 +54,19 @@ struct Held {
     credentials: Option<Loaded>,
     failed: Option<(Problem, Moment)>,
     renewal: Option<AbortHandle>,
-    /// The account of the last credentials that were loaded; they may have ended, or name none.
-    account: Option<Option<Arc<str>>>,
+    /// Of the last credentials that were loaded; they may have ended.
+    account: Account,
+}
+
+/// The account of credentials.
+#[derive(Clone, Default)]
+enum Account {
+    /// None were loaded yet.
+    #[default]
+    Unknown,
+    /// They name none.
+    Unnamed,
+    Named(Arc<str>),
 }
 
 #[derive(Clone)]
@@ -117,7 +128,7 @@ impl Identity {
             renewal.abort();
         }
         // Whose copies are still to be dropped is known without asking again.
-        *held = Held { account: held.account.take(), ..Held::default() };
+        *held = Held { account: std::mem::take(&mut held.account), ..Held::default() };
         drop(held);
         if let Some((_, base)) = &self.0.role {
             base.close();
@@ -132,8 +143,11 @@ impl Identity {
     /// The account of the credentials, which are loaded for that when they never were; `None` when they name none, or there are none.
     /// Where they cannot be loaded, or not within [`ACCOUNT`], what the configuration says of them.
     pub(crate) async fn account(&self) -> Result<Option<Arc<str>>, Problem> {
-        if let Some(known) = self.0.held.lock().account.clone() {
-            return Ok(known);
+        let known = self.0.held.lock().account.clone();
+        match known {
+            Account::Named(account) => return Ok(Some(account)),
+            Account::Unnamed => return Ok(None),
+            Account::Unknown => {}
         }
         let this = self.clone();
         // Who waits no longer does not end the load: the first call of AWS needs it.
@@ -193,7 +207,7 @@ impl Identity {
         match loaded {
             Ok(credentials) => {
                 let loaded = self.loaded(credentials);
-                held.account = Some(account_of(&loaded.credentials));
+                held.account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
                 held.credentials = Some(loaded.clone());
                 held.failed = None;
                 Ok(loaded)
