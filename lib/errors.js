@@ -113,14 +113,15 @@ function orThrow(answer) {
 }
 
 /**
- * Whether AWS answered that it is asked too often, which passes by itself. The words are those of `crates/aws/src/codes.rs`, which
- * knows the codes.
+ * Whether AWS answered that it is asked too often, or something on the way to it that it cannot answer now (an HTTP status
+ * without an error code of AWS). Both pass by themselves. The words are those of `crates/aws/src/codes.rs` and `classify.rs`.
  *
  * @param {any} error
  */
-function isThrottled(error) {
+function isPassing(error) {
   const cause = error instanceof SecretError ? /** @type {any} */ (error).cause : undefined
-  return typeof cause?.message === 'string' && cause.message.startsWith('throttled (')
+  if (typeof cause?.message !== 'string') return false
+  return cause.message.startsWith('throttled (') || /^HTTP 50[0234]$/.test(cause.code)
 }
 
 /**
@@ -144,4 +145,4 @@ function describe(error) {
   }
 }
 
-module.exports = { SecretError, againAt, callSite, describe, failed, isThrottled, orThrow }
+module.exports = { SecretError, againAt, callSite, describe, failed, isPassing, orThrow }

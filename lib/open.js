@@ -5,7 +5,7 @@
 const path = require('node:path')
 const { declaredIn, isObject, loadConfig } = require('./config-file')
 const { fromDocumented } = require('./documented')
-const { SecretError, isThrottled } = require('./errors')
+const { SecretError, isPassing } = require('./errors')
 const { plainOptions } = require('./options')
 const { now, setTimeout } = require('./real-time')
 
@@ -65,13 +65,13 @@ function merged(under, over) {
   )
 }
 
-/** While AWS throttles, required secrets are read again for this long: an instance that gave up would start anew, and read all. */
+/** While AWS throttles, or a gateway cannot answer, required secrets are read again for this long: an instance that gave up would start anew, and read all. */
 const PATIENCE_MS = 30_000
 /** Between two rounds, each of which waits for AWS's quota by itself. */
 const PAUSE_MS = 100
 
 /**
- * Reads what is declared: together, so that twenty secrets cost one call. What AWS throttled is read again.
+ * Reads what is declared: together, so that twenty secrets cost one call. What AWS throttled, or a gateway did not let through, is read again.
  *
  * @param {{ getSecret(name: string): Promise<string | null> }} delivery
  * @param {string[]} names
@@ -81,7 +81,7 @@ const PAUSE_MS = 100
 async function readAll(delivery, names, required) {
   const end = now() + PATIENCE_MS
   let failures = await readOnce(delivery, names, required)
-  while (failures.length > 0 && failures.every(isThrottled) && now() < end) {
+  while (failures.length > 0 && failures.every(isPassing) && now() < end) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     failures = await readOnce(delivery, [...required], required)
   }

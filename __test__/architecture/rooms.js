@@ -45,7 +45,9 @@ const RUST = {
     'codes',
     'classify',
     'assume',
+    'account',
     'identity',
+    'owner',
     'pace',
     'client',
     'region',
@@ -141,6 +143,7 @@ const RUST = {
     'rights',
     'operations',
     'control',
+    'signature',
     'server',
   ],
   src: [

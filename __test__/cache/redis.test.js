@@ -126,6 +126,19 @@ test('invalidate and clear remove the shared copies of this environment and pref
   expect(await world.redis.command('EXISTS', 'unrelated', 'secret:A_B_staging')).toBe(2)
 })
 
+test('clear finds nothing in an empty Redis, and what lies behind keys of others', async () => {
+  const delivery = world.deliver()
+  await delivery.cache.clear()
+  // More than one page of a scan, most of them without a match.
+  const others = Array.from({ length: 3000 }, (_, i) => [`other:${i}`, 'x'])
+  await world.redis.command('MSET', ...others.flat())
+  expect(await delivery.getSecret('A_B')).toBe('canary-value')
+  await until('it is shared', async () => Number(await world.redis.command('EXISTS', 'secret:A_B_production')) === 1)
+  await delivery.cache.clear()
+  expect(Number(await world.redis.command('EXISTS', 'secret:A_B_production'))).toBe(0)
+  expect(Number(await world.redis.command('EXISTS', 'other:0', 'other:2999'))).toBe(2)
+})
+
 test('test environment: close() clears the shared copies', async () => {
   await world.aws.put({ A_B_test: 'v' })
   const delivery = deliver({}, { environment: 'test', envFile: false })

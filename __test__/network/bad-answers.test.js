@@ -45,6 +45,12 @@ const SINGLE = [
   ['no value', said({ Name: 'A_B_production', VersionId: 'v' }), /^SOURCE_RESPONSE_INVALID/, 'without SecretString'],
   ['null for a value', said({ Name: 'A_B_production', SecretString: null }), /^SOURCE_RESPONSE_INVALID/, 'without'],
   ['a number for a value', said({ SecretString: 7 }), /^SOURCE_/, ''],
+  [
+    "another secret's value",
+    said({ Name: 'C_D_production', VersionId: 'v', SecretString: 'hunter2' }),
+    /^SOURCE_RESPONSE_INVALID/,
+    'another secret',
+  ],
   ['an array', said([]), /^SOURCE_/, ''],
   ['no JSON', said('<html>hunter2</html>'), /^SOURCE_/, ''],
   ['bytes that are no base64', said({ SecretBinary: '%%%' }), /^SOURCE_/, ''],
@@ -113,6 +119,26 @@ describe('ARNs', () => {
     expect(x).not.toBe('theirs')
     expect(z).toBe('z')
   })
+
+  test.each(['arn:aws:secretsmanager:eu-central-1:HACK:secret:A_B_production-AbCdEf', 'arn:x:y:z:HACK', ':::::', 'x'])(
+    'an answer with the ARN %s does not hide events of the own account',
+    async (arn) => {
+      const answer = { ARN: arn, Name: 'A_B_production', VersionId: 'v', SecretString: 'value' }
+      await aws.fault({ action: said(answer), times: 1 })
+      const delivery = deliver()
+      expect(await delivery.getSecret('A_B')).toBe('value')
+      await aws.put({ A_B_production: 'next' })
+      const event = {
+        'detail-type': 'Secret Label Updated',
+        source: 'aws.secretsmanager',
+        account: '000000000000',
+        resources: [`${own}-AbCdEf`],
+        detail: { name: 'A_B_production', labelUpdated: 'AWSCURRENT' },
+      }
+      expect(await delivery.handleSecretEvent(event)).toBe(true)
+      expect(await delivery.getSecret('A_B')).toBe('next')
+    },
+  )
 
   test.each([
     ['arn:azure:secretsmanager:eu-central-1:111122223333:secret:x', 'partition'],

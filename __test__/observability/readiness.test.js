@@ -84,6 +84,44 @@ test('where nothing is required one usable source is enough', async () => {
   expect(await timed(service(offline))).toEqual(READY)
 })
 
+const THROTTLED = { action: { error: { status: 400, code: 'ThrottlingException' } } }
+
+test('AWS that throttles is degraded and not down', async () => {
+  await world.aws.fault(THROTTLED)
+  const delivery = service({ tools: {} })
+  const { status, checks } = await delivery.health()
+  expect([status, checks.aws.status]).toEqual(['degraded', 'degraded'])
+  expect(checks.aws.reason).toContain('throttled (ThrottlingException)')
+  expect(await timed(service({ tools: {} }))).toMatchObject({ ready: true, status: 'degraded' })
+})
+
+test('while readers wait for AWS to throttle no more, health says so before their deadline', async () => {
+  await world.aws.fault(THROTTLED)
+  const delivery = service({ tools: {} })
+  const reads = Promise.allSettled(Array.from({ length: 100 }, (_, i) => delivery.getSecret(`A_${i}`)))
+  await until('reads are throttled', async () => (await world.aws.calls()).byOperation.GetSecretValue > 0)
+  const from = performance.now()
+  const { checks } = await delivery.health()
+  expect(performance.now() - from).toBeLessThan(3000)
+  expect(checks.aws).toMatchObject({ status: 'degraded', reason: expect.stringContaining('throttled') })
+  await reads
+})
+
+test('AWS that answers other reads while the question of health hangs is degraded and not down', async () => {
+  const PROBE = 'TCS_SECRET_DELIVERY_HEALTH_PROBE_production'
+  await world.aws.fault({ action: { hang: true }, match: { secret: PROBE } })
+  const delivery = service({ tools: {} })
+  const asked = delivery.health()
+  await until('it is asked', async () => (await world.aws.calls()).total > 0)
+  expect(await delivery.getSecret('A_B')).toBe('value')
+  expect((await asked).checks.aws).toMatchObject({
+    status: 'degraded',
+    reason: expect.stringContaining('answer in time'),
+  })
+  // Nothing is answered meanwhile.
+  expect((await delivery.health()).checks.aws.status).toBe('down')
+}, 30_000)
+
 test('without its audit log nothing is delivered, so it is not ready', async () => {
   const directory = temporaryDirectory()
   try {

@@ -7,6 +7,7 @@ const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 /** @type {AwsEndpoint} */
 let aws
@@ -128,6 +129,30 @@ test('paths in the file start at the file, and options go first key by key', asy
   const other = await SecretDelivery.open({ envFile: { path: '../.env.other' } })
   expect([await other.getSecret('A'), await other.getSecret('B')]).toEqual(['3', null])
   await other.close()
+})
+
+test.each([
+  [429, 'throttled (HTTP 429)'],
+  [502, 'HTTP 502'],
+  [503, 'HTTP 503'],
+])('a gateway that answers with HTTP %d and no code of AWS is asked again', async (status, why) => {
+  await aws.put({ A_production: 'v' })
+  within({ 'tcs-secrets.config.json': JSON.stringify({ secrets: { A: { required: true } } }) })
+  await aws.fault({ action: { body: { status, text: '<html>busy</html>' } } })
+  const options = { ...production(), aws: { ...aws.options, timeoutMs: 500 } }
+  const single = new SecretDelivery(options)
+  const failed = await single.getSecret('A').catch((error) => error)
+  expect(failed).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: `HTTP ${status}` } })
+  expect(failed.message).toContain(why)
+  await single.close()
+  await aws.resetCalls()
+  const opening = SecretDelivery.open(options)
+  // More than one round: a read makes three calls at most, or as many as its deadline of half a second allows.
+  await until('it is asked again', async () => (await aws.calls()).total > 4)
+  await aws.clearFaults()
+  const delivery = await opening
+  expect(await delivery.getSecret('A')).toBe('v')
+  await delivery.close()
 })
 
 test('the constructor reads no file', () => {

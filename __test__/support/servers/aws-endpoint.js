@@ -58,6 +58,16 @@ class AwsEndpoint {
     return request(`${this.url}/_control/accounts/${account}`, 'POST', secrets)
   }
 
+  /** @param {Record<string, string>} accounts Users of other accounts: the account by access key id. */
+  users(accounts) {
+    return request(`${this.url}/_control/users`, 'POST', accounts)
+  }
+
+  /** @param {Record<string, string>} keys Secret keys by access key id, whose signatures are checked from then on. */
+  secretKeys(keys) {
+    return request(`${this.url}/_control/secret-keys`, 'POST', keys)
+  }
+
   /**
    * Makes a role that may be assumed.
    *

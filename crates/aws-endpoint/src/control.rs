@@ -37,6 +37,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, input: &Json)
             done
         }
         ("POST", "quotas") => (quotas(&mut state, input), json!({})),
+        ("POST", "users" | "secret-keys") => (of_keys(&mut state, path, input), json!({})),
         ("POST", "roles") => (role(&mut state, input), json!({})),
         ("DELETE", path) if path.starts_with("roles/") => {
             state.sts.remove(&decoded(path.strip_prefix("roles/").unwrap_or(path)));
@@ -126,6 +127,19 @@ fn versions(state: &State, name: &str) -> (u16, Json) {
         }
         Err(error) => (404, json!({ "error": error.1 })),
     }
+}
+
+/// Says of access key ids which account they are of, or with which secret key they sign. Gives the HTTP status.
+fn of_keys(state: &mut State, path: &str, input: &Json) -> u16 {
+    let Some(keys) = input.as_object() else { return 400 };
+    for (key, value) in keys {
+        match (path, value.as_str()) {
+            ("users", Some(account)) => state.sts.user(key, account),
+            (_, Some(secret)) => state.sts.signs_with(key, secret),
+            (_, None) => return 400,
+        }
+    }
+    200
 }
 
 /// Makes the secrets of another account: `accounts/111122223333`. Gives the HTTP status.

@@ -13,6 +13,7 @@
 //! - `rights`: what policies allow
 //! - `operations`: the API's actions
 //! - `control`: lets other processes fill the store and inject faults, under `/_control/`
+//! - `signature`: whether requests are signed right
 //! - `server`: HTTP
 
 mod clock;
@@ -24,6 +25,7 @@ mod quotas;
 mod replicas;
 mod rights;
 mod server;
+mod signature;
 mod state;
 mod store;
 mod sts;

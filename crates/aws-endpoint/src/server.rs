@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -19,12 +20,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::faults::{Action, Denial, Fault};
+use crate::signature::Signed;
 use crate::state::{Calls, Shared, lock};
 use crate::store::{ApiError, ApiResult, CURRENT, Keeper, RotationFunction, Value, Version, name_of, uuid};
 use crate::sts::{Caller, Role, form};
 use crate::{control, operations, sts};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// The service that signatures for STS name.
+const STS: &str = "sts";
+/// What STS says to a wrong signature.
+const SIGNATURE: &str = "SignatureDoesNotMatch";
 
 /// A running endpoint, which stops when it is dropped.
 pub struct AwsEndpoint {
@@ -103,6 +110,16 @@ impl AwsEndpoint {
     /// Has secrets made from now on be of `region`, and refuses signatures for others. Without it every region is served.
     pub fn in_region(&self, region: &str) {
         lock(&self.shared).be_in(region);
+    }
+
+    /// Makes a user of another account, who signs with this access key id.
+    pub fn user_of(&self, account: &str, access_key_id: &str) {
+        lock(&self.shared).sts.user(access_key_id, account);
+    }
+
+    /// Says with which secret key an access key id signs: its signatures are checked from now on.
+    pub fn signs_with(&self, access_key_id: &str, secret: &str) {
+        lock(&self.shared).sts.signs_with(access_key_id, secret);
     }
 
     /// Makes a role that may be assumed, or changes it.
@@ -273,11 +290,14 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         return Ok(response(status, json.to_string()));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let key = access_key_id(header("authorization"));
+    let signed = Signed::read(header("authorization"));
+    let key = signed.as_ref().map_or("", |signed| signed.access_key_id);
     let form = if bytes.starts_with(b"Action=") { Some(form(&bytes)) } else { None };
     let operation = match form.as_ref().and_then(|form| form.get("Action")) {
         Some(action) if action == "GetCallerIdentity" => {
-            return Ok(xml(lock(&shared).sts.answer(key, &form.unwrap_or_default())));
+            let refused = signed.as_ref().and_then(|signed| unsigned(&shared, signed, STS, &parts, &bytes));
+            let answer = || lock(&shared).sts.answer(key, &form.unwrap_or_default());
+            return Ok(xml(refused.map_or_else(answer, |error| sts::refused(403, SIGNATURE, &error.1))));
         }
         Some(action) => action.clone(),
         None => header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned(),
@@ -290,18 +310,22 @@ async fn handle(shared: Shared, request: Request<Incoming>) -> io::Result<Respon
         *state.calls.by_operation.entry(operation.clone()).or_default() += 1;
         state.faults.next(&operation, secret.as_deref(), input.get("VersionStage").and_then(Json::as_str))
     };
-    if !header("authorization").starts_with("AWS4-HMAC-SHA256") {
+    let Some(signed) = &signed else {
         return Ok(failure(
             400,
             &ApiError("MissingAuthenticationTokenException", "Request is missing Authentication Token".into()),
         ));
+    };
+    let service = if form.is_some() { STS } else { "secretsmanager" };
+    if let Some(error) = unsigned(&shared, signed, service, &parts, &bytes) {
+        return Ok(if form.is_some() { xml(sts::refused(403, SIGNATURE, &error.1)) } else { failure(400, &error) });
     }
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html#signature-v4-troubleshooting-credential-scope>:
     // "Credential should be scoped to a valid Region, not region-code". STS serves the region that it is asked in.
     if !lock(&shared).quotas.take(&operation) {
         return Ok(failure(400, &ApiError("ThrottlingException", "Rate exceeded".into())));
     }
-    let region = signed_region(header("authorization"));
+    let region = signed.region;
     if form.is_none() && !lock(&shared).serves(region) {
         let why = "Credential should be scoped to a valid region.";
         return Ok(failure(400, &ApiError("InvalidSignatureException", why.into())));
@@ -351,16 +375,10 @@ fn run(shared: &Shared, access_key_id: &str, region: &str, operation: &str, inpu
     })
 }
 
-/// The identity in `AWS4-HMAC-SHA256 Credential=<access key id>/<scope>, …`.
-fn access_key_id(authorization: &str) -> &str {
-    let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
-    credential.split('/').next().unwrap_or_default()
-}
-
-/// The region in `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/…`.
-fn signed_region(authorization: &str) -> &str {
-    let credential = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
-    credential.split('/').nth(2).unwrap_or_default()
+/// Why AWS would not take the signature.
+fn unsigned(shared: &Shared, signed: &Signed<'_>, service: &str, parts: &Parts, body: &[u8]) -> Option<ApiError> {
+    let state = lock(shared);
+    signed.check(service, parts, body, state.sts.secret(signed.access_key_id)).err()
 }
 
 /// An answer of STS.

@@ -18,6 +18,9 @@ use crate::store::{OWN_ACCOUNT, uuid};
 const DURATION: std::ops::RangeInclusive<u64> = 900..=43_200;
 const CHAINED: u64 = 3600;
 
+/// With which all sessions sign.
+const SESSION_SECRET: &str = "stand-in";
+
 /// A role that may be assumed.
 #[derive(Clone, Debug, Default)]
 pub struct Role {
@@ -45,6 +48,10 @@ pub(crate) struct Sts {
     roles: BTreeMap<String, Role>,
     /// By access key id.
     sessions: BTreeMap<String, Session>,
+    /// The accounts of the keys of users, by access key id; others are of the own account.
+    users: BTreeMap<String, String>,
+    /// The secret keys that are known, by access key id.
+    secrets: BTreeMap<String, String>,
 }
 
 /// Whose request it is.
@@ -65,9 +72,29 @@ impl Sts {
         self.roles.remove(arn);
     }
 
+    /// The key is of a user of `account`.
+    pub(crate) fn user(&mut self, access_key_id: &str, account: &str) {
+        self.users.insert(access_key_id.to_owned(), account.to_owned());
+    }
+
+    /// Signatures with this key are checked from now on.
+    pub(crate) fn signs_with(&mut self, access_key_id: &str, secret: &str) {
+        self.secrets.insert(access_key_id.to_owned(), secret.to_owned());
+    }
+
+    /// The secret key of `access_key_id`, where it is known: of sessions, and of those that a test named.
+    pub(crate) fn secret(&self, access_key_id: &str) -> Option<&str> {
+        let named = self.secrets.get(access_key_id).map(String::as_str);
+        named.or_else(|| self.sessions.contains_key(access_key_id).then_some(SESSION_SECRET))
+    }
+
+    fn account_of_user(&self, access_key_id: &str) -> &str {
+        self.users.get(access_key_id).map_or(OWN_ACCOUNT, String::as_str)
+    }
+
     pub(crate) fn caller<'a>(&'a self, access_key_id: &'a str) -> Caller<'a> {
         match self.sessions.get(access_key_id) {
-            None => Caller::Known(OWN_ACCOUNT, access_key_id),
+            None => Caller::Known(self.account_of_user(access_key_id), access_key_id),
             Some(session) if session.ends <= now() => Caller::Expired,
             Some(session) => Caller::Known(account_of(&session.role), &session.role),
         }
@@ -93,10 +120,13 @@ impl Sts {
     /// # Source
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     fn identity(&self, access_key_id: &str) -> (u16, String) {
-        let (arn, account) = match self.sessions.get(access_key_id) {
-            Some(session) => (session_arn(&session.role, &session.name), account_of(&session.role)),
-            None => (format!("arn:aws:iam::{OWN_ACCOUNT}:user/{access_key_id}"), OWN_ACCOUNT),
+        let of_user = || {
+            let account = self.account_of_user(access_key_id);
+            (format!("arn:aws:iam::{account}:user/{access_key_id}"), account)
         };
+        let of_session = |session: &'_ Session| session_arn(&session.role, &session.name);
+        let session = self.sessions.get(access_key_id);
+        let (arn, account) = session.map_or_else(of_user, |session| (of_session(session), account_of(&session.role)));
         let result = format!("<Arn>{arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>");
         (200, answered("GetCallerIdentity", &result))
     }
@@ -133,7 +163,7 @@ impl Sts {
         self.sessions.insert(key.clone(), session);
         let expiration = iso(unix_seconds() + lasts.as_secs_f64());
         let result = format!(
-            "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>stand-in</SecretAccessKey><SessionToken>{}\
+            "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{SESSION_SECRET}</SecretAccessKey><SessionToken>{}\
              </SessionToken><Expiration>{expiration}</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>AROA:{name}\
              </AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>",
             uuid(),

@@ -180,7 +180,10 @@ impl Aws {
             Some(last) if last.is_throttled() => last.instead(format!("{why}: throttled, the last time: {last}")),
             // What happened to the attempts before says more than that there was no time for another one.
             Some(last) => SecretError::new(ErrorCode::SourceTimeout, why).after(&last),
-            None => SecretError::new(ErrorCode::SourceTimeout, why),
+            None => {
+                let late = self.identity.late().map(|problem| format!(": {problem}")).unwrap_or_default();
+                SecretError::new(ErrorCode::SourceTimeout, format!("{why}{late}"))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::body::TooLong;
 pub(super) use crate::codes::Nature;
-use crate::codes::{by_code, is_throttling, is_unaccepted, refused_action, shown_code};
+use crate::codes::{TOO_MANY_REQUESTS, by_code, is_throttling, is_unaccepted, refused_action, shown_code, throttled};
 use crate::identity_problem::{Problem, Sort as ProblemSort};
 use crate::skew;
 use crate::unreached::Unreached;
@@ -154,8 +154,9 @@ fn of_code(
     message: Option<&str>,
     raw: Option<&HttpResponse>,
 ) -> Refusal {
+    let status = raw.map_or(400, |raw| raw.status().as_u16());
     let sort = match aws_code {
-        code if is_throttling(code) => Sort::Throttled,
+        code if meaning.2 == Nature::Transient && is_throttling(code, status) => Sort::Throttled,
         code if is_unaccepted(code) => Sort::Unaccepted,
         _ => Sort::Other,
     };
@@ -174,15 +175,21 @@ pub(super) fn batch_entry(aws_code: &str, message: Option<&str>) -> Option<Refus
     by_code(aws_code, message, 400).map(|meaning| of_code(meaning, aws_code, message, None))
 }
 
-/// A failure that names no code of AWS.
+/// A failure that names no code of AWS: a proxy or a gateway on the way says it. Its status counts, as in AWS's SDKs.
 fn unnamed(status: u16) -> Refusal {
-    let sort = if status == 429 { Sort::Throttled } else { Sort::Other };
-    Refusal { sort, ..Refusal::new(by_status(status)) }
+    let meaning = by_status(status);
+    let is_unavailable = meaning.0 == ErrorCode::SourceUnavailable;
+    let named = || Cause { code: format!("HTTP {status}").into(), message: meaning.1.clone(), place: None };
+    let cause = is_unavailable.then(named);
+    let sort = if status == TOO_MANY_REQUESTS { Sort::Throttled } else { Sort::Other };
+    Refusal { cause, sort, ..Refusal::new(meaning) }
 }
 
 fn by_status(status: u16) -> (ErrorCode, String, Nature) {
     let (code, why) = match status {
-        500..=599 | 429 => (ErrorCode::SourceUnavailable, format!("HTTP {status}")),
+        TOO_MANY_REQUESTS => (ErrorCode::SourceUnavailable, throttled(&format!("HTTP {status}"))),
+        // `isPassing` in lib/errors.js reads the cause that is made of this.
+        500..=599 => (ErrorCode::SourceUnavailable, format!("HTTP {status}, without an error code of AWS")),
         _ => (ErrorCode::SourceResponseInvalid, format!("the answer (HTTP {status}) is not Secrets Manager's")),
     };
     (code, why, Nature::Transient)
@@ -270,6 +277,23 @@ mod tests {
         assert_eq!(nature("SomethingNewException", 400), Nature::Answer);
         assert_eq!(nature("AccessDeniedException", 400), Nature::Answer);
         assert_eq!(nature("ExpiredTokenException", 400), Nature::Systemic);
+    }
+
+    #[test]
+    fn a_status_without_a_code_of_aws_is_asked_again() {
+        let failed = |status| {
+            let refusal = unnamed(status);
+            let error = refusal.error("GetSecretValue", "A_B");
+            (refusal.nature(), error.is_throttled(), error.cause().map(|cause| cause.code.to_string()))
+        };
+        assert_eq!(failed(429), (Nature::Transient, true, Some("HTTP 429".into())));
+        for status in [500, 502, 503, 504] {
+            assert_eq!(failed(status), (Nature::Transient, false, Some(format!("HTTP {status}"))));
+        }
+        assert_eq!(failed(404), (Nature::Transient, false, None));
+        // A gateway has codes of its own.
+        let refusal = of_code(by_code("RATE_LIMITED", None, 429).expect("a failure"), "RATE_LIMITED", None, None);
+        assert_eq!((refusal.nature(), refusal.why()), (Nature::Transient, "throttled (an unknown error code)"));
     }
 
     #[test]

@@ -36,6 +36,8 @@ const THROTTLING: [&str; 13] = [
     "PriorRequestNotComplete",
     "EC2ThrottledException",
 ];
+/// The HTTP status of "asked too often". AWS's own answers have a code as well, and HTTP 400.
+pub(super) const TOO_MANY_REQUESTS: u16 = 429;
 /// They pass by themselves.
 const PASSING: [&str; 7] = [
     "RequestTimeout",
@@ -120,10 +122,7 @@ pub(super) fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<
             let why = format!("a quota of AWS is used up ({shown}): of secrets, or of versions of this secret");
             (ErrorCode::SourceUnavailable, why, Nature::Answer)
         }
-        code if is_throttling(code) => {
-            // `isThrottled` in lib/errors.js reads this.
-            (ErrorCode::SourceUnavailable, format!("throttled ({shown})"), Nature::Transient)
-        }
+        code if is_throttling(code, status) => (ErrorCode::SourceUnavailable, throttled(shown), Nature::Transient),
         code if is_unaccepted(code) => {
             let why = format!("credentials not accepted ({shown}); renew them and check the clock");
             (ErrorCode::SourceUnavailable, why, Nature::Systemic)
@@ -135,6 +134,11 @@ pub(super) fn by_code(code: &str, message: Option<&str>, status: u16) -> Option<
             (ErrorCode::SourceUnavailable, why, nature)
         }
     })
+}
+
+/// Why a throttled call failed. `isPassing` in lib/errors.js reads this.
+pub(super) fn throttled(shown: &str) -> String {
+    format!("throttled ({shown})")
 }
 
 fn denied(shown: &str, code: &str, message: Option<&str>) -> String {
@@ -153,9 +157,9 @@ fn told_by(message: &str) -> Option<&'static str> {
     MESSAGES.iter().find(|(beginning, _)| message.starts_with(beginning)).map(|(_, told)| *told)
 }
 
-/// AWS's quota of calls is used up for now.
-pub(super) fn is_throttling(code: &str) -> bool {
-    THROTTLING.contains(&code)
+/// AWS's quota of calls is used up for now, or that of something on the way, which has codes of its own.
+pub(super) fn is_throttling(code: &str, status: u16) -> bool {
+    THROTTLING.contains(&code) || status == TOO_MANY_REQUESTS
 }
 
 /// AWS does not accept the credentials, or what was signed with them.
@@ -182,7 +186,8 @@ fn says_deleted(message: &str) -> bool {
 /// An error code of AWS, for a message. What only claims to be one is not repeated.
 pub(super) fn shown_code(code: &str) -> &str {
     const ENDINGS: [&str; 5] = ["Exception", "Error", "Failure", "Unavailable", "Denied"];
-    let is_known = is_throttling(code) || is_unaccepted(code) || PASSING.contains(&code) || DENIED.contains(&code);
+    let is_known =
+        THROTTLING.contains(&code) || is_unaccepted(code) || PASSING.contains(&code) || DENIED.contains(&code);
     let plain = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
     let ends_like_one = plain && ENDINGS.iter().any(|ending| code.ends_with(ending));
     if is_known || ends_like_one { code } else { "an unknown error code" }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort, has_keys};
 use crate::sdk::{self, Place, Profiles};
@@ -31,6 +32,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
 const RENEWAL: Duration = Duration::from_secs(20);
+/// How long the account is waited for that the first credentials are of.
+const ACCOUNT: Duration = Duration::from_secs(2);
 
 /// The credentials of a delivery. Clones are the same.
 #[derive(Clone)]
@@ -51,6 +54,19 @@ struct Held {
     credentials: Option<Loaded>,
     failed: Option<(Problem, Moment)>,
     renewal: Option<AbortHandle>,
+    /// Of the last credentials that were loaded; they may have ended.
+    account: Account,
+}
+
+/// The account of credentials.
+#[derive(Clone, Default)]
+enum Account {
+    /// None were loaded yet.
+    #[default]
+    Unknown,
+    /// They name none.
+    Unnamed,
+    Named(Arc<str>),
 }
 
 #[derive(Clone)]
@@ -105,12 +121,15 @@ impl Identity {
         is_asked.then(|| assume::late(role))
     }
 
-    /// Ends what is under way, and forgets everything.
+    /// Ends what is under way, and forgets everything but the account.
     pub(crate) fn close(&self) {
-        let held = std::mem::take(&mut *self.0.held.lock());
-        if let Some(renewal) = held.renewal {
+        let mut held = self.0.held.lock();
+        if let Some(renewal) = held.renewal.take() {
             renewal.abort();
         }
+        // Whose copies are still to be dropped is known without asking again.
+        *held = Held { account: std::mem::take(&mut held.account), ..Held::default() };
+        drop(held);
         if let Some((_, base)) = &self.0.role {
             base.close();
         }
@@ -119,6 +138,29 @@ impl Identity {
     /// Whether nothing names any credentials.
     pub(crate) async fn is_missing(&self) -> bool {
         Box::pin(self.credentials()).await.is_err_and(|problem| problem.sort == Sort::Missing)
+    }
+
+    /// The account of the credentials, which are loaded for that when they never were; `None` when they name none, or there are none.
+    /// Where they cannot be loaded, or not within [`ACCOUNT`], what the configuration says of them.
+    pub(crate) async fn account(&self) -> Result<Option<Arc<str>>, Problem> {
+        let known = self.0.held.lock().account.clone();
+        match known {
+            Account::Named(account) => return Ok(Some(account)),
+            Account::Unnamed => return Ok(None),
+            Account::Unknown => {}
+        }
+        let this = self.clone();
+        // Who waits no longer does not end the load: the first call of AWS needs it.
+        let loading = tokio::spawn(async move { this.credentials().await });
+        self.0.held.lock().renewal.get_or_insert(loading.abort_handle());
+        let problem = match timeout(ACCOUNT, loading).await {
+            Ok(Ok(Ok(credentials))) => return Ok(account_of(&credentials)),
+            Ok(Ok(Err(problem))) if problem.sort == Sort::Missing => return Ok(None),
+            Ok(Ok(Err(problem))) => problem,
+            Ok(Err(_)) | Err(_) => Problem::late(&self.0.config),
+        };
+        let profiles = Profiles::load(&self.0.config).await.ok();
+        expected(&self.0.config, profiles.as_ref()).map(Some).ok_or(problem)
     }
 
     async fn credentials(&self) -> Result<Credentials, Problem> {
@@ -165,6 +207,7 @@ impl Identity {
         match loaded {
             Ok(credentials) => {
                 let loaded = self.loaded(credentials);
+                held.account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
                 held.credentials = Some(loaded.clone());
                 held.failed = None;
                 Ok(loaded)

@@ -9,7 +9,8 @@
 //!   its request was signed, and why there is none
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
 //! - `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
-//! - `assume`, `identity`: roles that are assumed, and the credentials that all clients share
+//! - `account`, `assume`, `identity`, `owner`: the account of credentials, roles that are assumed, the credentials that all
+//!   clients share, and whose copies a process shares
 //! - `pace`: how fast this process asks while AWS throttles it
 //! - `client`, `region`: one client for each region, with its breaker and its paces
 //! - `source`: the regions and limits together ([`Aws`])
@@ -22,6 +23,7 @@
 //! - `queue`: the SQS queue that announces changes
 #![forbid(unsafe_code)]
 
+mod account;
 mod answer;
 mod assume;
 mod awake;
@@ -41,6 +43,7 @@ mod identity;
 mod identity_problem;
 mod list;
 mod operation;
+mod owner;
 mod pace;
 pub mod permission;
 pub mod proxy;
@@ -65,8 +68,10 @@ pub use caller::Caller;
 #[cfg(any(feature = "canned", fuzzing))]
 pub use canned::Canned;
 pub use create::{MARKED, NewSecret};
+pub use fetch::Probed;
 pub use list::Listed;
 pub use operation::{AwsCalls, Operation, OperationCounts};
+pub use owner::Owner;
 pub use queue::{Message, Queue};
 pub use region::RegionState;
 pub use source::Aws;

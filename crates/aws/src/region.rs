@@ -1,6 +1,7 @@
 //! A region: its client, the breaker that shows whether it answers, and the paces that it sets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -31,6 +32,8 @@ pub(super) struct Region {
     pub(super) breaker: Breaker,
     /// By operation: each has a quota of its own.
     paces: [Pace; Operation::ALL.len()],
+    /// So many calls it answered.
+    answers: AtomicU64,
 }
 
 /// The state of a region, for reports.
@@ -55,6 +58,7 @@ impl Region {
             client: Mutex::default(),
             breaker: Breaker::new(BREAKER, clock.clone()),
             paces: std::array::from_fn(|_| Pace::new(clock.clone())),
+            answers: AtomicU64::new(0),
         };
         std::iter::once(None).chain(replicas.into_iter().map(Some)).map(region).collect()
     }
@@ -83,6 +87,18 @@ impl Region {
     /// How fast an operation may be called while AWS throttles it.
     pub(super) fn pace(&self, operation: Operation) -> &Pace {
         &self.paces[operation as usize]
+    }
+
+    /// It answered a call.
+    pub(super) fn answered(&self, operation: Operation) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        self.pace(operation).answered();
+        self.breaker.succeeded();
+    }
+
+    /// So many calls it answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Its name when it is a replica's.

@@ -57,8 +57,7 @@ impl<'a> Retries<'a> {
 
     /// AWS answered.
     pub(crate) fn answered(&self) {
-        self.region.pace(self.operation).answered();
-        self.region.breaker.succeeded();
+        self.region.answered(self.operation);
     }
 
     /// An attempt failed. Waits and says whether to try again.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::identity::Identity;
 use crate::operation::{AwsCalls, Operation};
+use crate::owner::Owner;
 use crate::region::{Region, RegionState};
 use crate::settings::AwsSettings;
 #[cfg(feature = "simulation")]
@@ -18,7 +19,7 @@ use secret::error::{ErrorCode, Result, SecretError};
 use secret::freeze::Freezes;
 use secret::rate_limit::TokenBucket;
 use secret::reference::Arn;
-use secret::role::{Role, divided};
+use secret::role::{Role, divided, is_account};
 
 /// The most requests under way at once. Each needs a connection of its own (HTTP/1.1); without a limit, a burst of cold
 /// reads opened hundreds of them.
@@ -131,6 +132,11 @@ impl Aws {
         self.account() == Some(arn.account) && self.config.own_region() == Some(arn.region)
     }
 
+    /// Whose copies this process shares with others.
+    pub fn owner(&self) -> Owner {
+        Owner { identity: self.identity.clone(), config: self.config.clone() }
+    }
+
     /// Calls so far.
     pub fn calls(&self) -> &AwsCalls {
         &self.calls
@@ -156,24 +162,25 @@ impl Aws {
         if self.account.get().is_none()
             && !asked.starts_with("arn:")
             && divided(asked).1.is_none()
-            && let Some(account) = arn.and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty())
+            && let Some(arn) = arn.and_then(Arn::parse).filter(|arn| is_account(arn.account))
         {
-            self.account.get_or_init(|| account.to_owned());
+            self.account.get_or_init(|| arn.account.to_owned());
         }
     }
 
-    /// That an answer to a question by ARN is about that secret, and not about one of another account, region or name.
+    /// That an answer is about the secret that was asked for, and not about one of another account, region or name.
     ///
     /// # Errors
     /// `SOURCE_RESPONSE_INVALID`.
-    pub(crate) fn check_arn(asked: &str, given: Option<&str>) -> Result<()> {
-        match (Arn::parse(asked), given) {
-            (Some(arn), Some(given)) if !Arn::parse(given).is_some_and(|given| arn.names(&given)) => {
-                let why = format!("{asked}: what answered is another secret");
-                Err(SecretError::new(ErrorCode::SourceResponseInvalid, why))
-            }
-            _ => Ok(()),
+    pub(crate) fn check_answer(asked: &str, arn: Option<&str>, name: Option<&str>) -> Result<()> {
+        let is_another = match Arn::parse(asked) {
+            Some(asked) => arn.is_some_and(|given| !Arn::parse(given).is_some_and(|given| asked.names(&given))),
+            None => name.is_some_and(|name| name != asked),
+        };
+        if !is_another {
+            return Ok(());
         }
+        Err(SecretError::new(ErrorCode::SourceResponseInvalid, format!("{asked}: what answered is another secret")))
     }
 
     /// The primary region. Replicas cannot be written to, and their versions are not yet the primary's.
@@ -189,6 +196,11 @@ impl Aws {
     /// Whether AWS throttles single reads at the moment.
     pub fn is_throttled(&self) -> bool {
         self.regions[0].pace(Operation::Get).error().is_some()
+    }
+
+    /// So many calls the regions answered that read by name.
+    pub(crate) fn answers(&self) -> u64 {
+        self.regions.iter().map(Region::answers).sum()
     }
 
     /// How many calls the rate limit allows in a second.

@@ -93,7 +93,7 @@ impl Aws {
     /// As [`Aws::fetch`].
     pub async fn version(&self, id: &str, which: Which<'_>) -> Result<Option<Version>> {
         let read = |mut output: GetSecretValueOutput, _: Option<&str>| {
-            Self::check_arn(&There(None).id(id), output.arn.as_deref())?;
+            Self::check_answer(&There(None).id(id), output.arn.as_deref(), output.name.as_deref())?;
             let labels = output.version_stages.take().unwrap_or_default();
             let (created, arn) = (unix_ms(output.created_date.as_ref()), output.arn.take());
             let (text, binary) = (output.secret_string.take(), output.secret_binary.take());

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use async_recursion::async_recursion as boxed;
 use futures_util::FutureExt as _;
 
-use crate::delivery::Delivery;
+use crate::delivery::{AwsState, Delivery};
 use secret::error::ErrorCode;
 
 /// The state of a part.
@@ -95,8 +95,9 @@ async fn aws(delivery: &Delivery) -> Check {
         return check("aws", Status::Disabled, Some("options.aws.enabled is false".into()));
     }
     match delivery.probe_aws().await {
-        Some(Ok(())) => check("aws", Status::Ok, None),
-        Some(Err(error)) => check("aws", Status::Down, Some(error.to_string())),
+        Some(AwsState::Answers) => check("aws", Status::Ok, None),
+        Some(AwsState::AnswersOthers(error)) => check("aws", Status::Degraded, Some(error.to_string())),
+        Some(AwsState::Fails(error)) => check("aws", Status::Down, Some(error.to_string())),
         None => check("aws", Status::Disabled, Some("no AWS credentials were found".into())),
     }
 }

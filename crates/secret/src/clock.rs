@@ -10,6 +10,10 @@ use crate::suspended;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
+/// The clock's start lies this long after [`Moment::FIRST`], some 34 years: what is older than the machine is awake has a moment
+/// of its own, and does not look as young as the machine.
+const BEFORE_START_MS: u64 = 1 << 40;
+
 impl Moment {
     /// Earlier than any other moment.
     pub const FIRST: Self = Self(0);
@@ -135,7 +139,7 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            None => Moment(suspended::now_ms()),
+            None => Moment(BEFORE_START_MS + suspended::now_ms()),
             Some(test) => test.now(),
         }
     }
@@ -215,6 +219,13 @@ mod tests {
         let moment = Clock::test().now();
         assert!(moment.plus(Duration::MAX) > moment);
         assert_eq!(moment.since(moment.plus(Duration::from_secs(1))), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_older_than_the_machine_is_awake_is_as_old_as_it_is() {
+        let now = Clock::system().now();
+        let year = Duration::from_hours(365 * 24);
+        assert_eq!(now.since(now.minus(year)), year);
     }
 
     #[test]

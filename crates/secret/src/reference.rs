@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::role::Role;
+use crate::role::{Role, is_account};
 
 /// Longest id that AWS takes, in characters.
 ///
@@ -175,7 +175,7 @@ fn check_arn(id: &str) -> Result<(), String> {
     if !label(arn.region) {
         return Err(format!("names no region ({form})"));
     }
-    if arn.account.len() != 12 || !arn.account.bytes().all(|b| b.is_ascii_digit()) {
+    if !is_account(arn.account) {
         return Err(format!("names no account of 12 digits ({form})"));
     }
     if id.len() > MAX_ARN {

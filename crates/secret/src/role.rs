@@ -139,6 +139,11 @@ pub fn shown(id: &str) -> String {
     }
 }
 
+/// Whether a text has the form of an account's number.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// The account in the ARN of a role.
 fn account_of(arn: &str) -> Option<&str> {
     let mut parts = arn.splitn(6, ':');
@@ -148,13 +153,12 @@ fn account_of(arn: &str) -> Option<&str> {
         || partition.strip_prefix("aws-").is_some_and(|rest| {
             !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-    let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     let path = name.strip_prefix("role/")?;
     let is_name = !path.is_empty()
         && !path.ends_with('/')
         && path.chars().all(|c| c.is_ascii_alphanumeric() || c == '/' || SIGNS.contains(c));
     let is_arn = start == "arn" && service == "iam" && region.is_empty() && arn.len() <= 2048;
-    (is_arn && is_partition && is_account && is_name).then_some(account)
+    (is_arn && is_partition && is_account(account) && is_name).then_some(account)
 }
 
 /// Adds words, in which everything but letters, digits and few signs is written as its bytes.

@@ -2,6 +2,7 @@
 //! Redis for a moment. The only room that knows the Redis client.
 
 mod clear;
+mod keys;
 mod leases;
 mod link;
 mod reason;
@@ -14,13 +15,14 @@ mod server_clock;
 mod subscription;
 mod target;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisWrite, ToRedisArgs};
+use redis::{Cmd, FromRedisValue, ToRedisArgs};
 use tokio::sync::Mutex as AsyncMutex;
 
+use keys::Keys;
+pub use keys::Owner;
 pub use server_clock::ServerClock;
 pub use subscription::Heard;
 pub use target::check_url;
@@ -50,27 +52,11 @@ const MGET: &str = "MGET";
 /// So many keys lie on one of two servers with a chance of 1 in 65,536.
 const PROBES: u32 = 16;
 
-/// A key that is put together where the command is written.
-struct Key<'a> {
-    prefix: &'a str,
-    id: &'a str,
-}
-
-impl fmt::Display for Key<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.prefix, self.id)
-    }
-}
-
-impl ToRedisArgs for Key<'_> {
-    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
-        out.write_arg_fmt(self);
-    }
-}
-
 /// The shared cache's commands, by AWS id.
 pub struct RedisCache {
     config: RedisSettings,
+    /// `None`: without AWS nobody in particular.
+    owner: Option<Owner>,
     opener: AsyncMutex<Option<Opener>>,
     link: AsyncMutex<Option<Link>>,
     breaker: Breaker,
@@ -103,7 +89,7 @@ pub struct SharedCopy<'a> {
 
 impl RedisCache {
     /// Does not connect; the first command does.
-    pub fn new(config: RedisSettings, clock: Clock) -> Self {
+    pub fn new(config: RedisSettings, owner: Option<Owner>, clock: Clock) -> Self {
         // Redis over TLS needs a process-wide cryptography provider; the first one installed is fine.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self {
@@ -111,6 +97,7 @@ impl RedisCache {
             has_slots: AtomicBool::new(false),
             one_of_many: Mutex::default(),
             config,
+            owner,
             opener: AsyncMutex::new(None),
             link: AsyncMutex::new(None),
             breaker: Breaker::new(BREAKER, clock.clone()),
@@ -120,20 +107,14 @@ impl RedisCache {
         }
     }
 
-    fn key<'a>(&'a self, id: &'a str) -> Key<'a> {
-        Key { prefix: &self.config.key_prefix, id }
-    }
-
-    /// `:` is in no AWS id of ours, so a lock is never taken for an entry.
-    fn lock_key(&self, id: &str) -> String {
-        format!("{}lock:{id}", self.config.key_prefix)
-    }
-
-    /// Where the last drop of `id` is remembered; in a cluster it lies in the slot of the copy: the braces hash it like the
-    /// copy's key, and a prefix with braces of its own hashes both.
-    fn drop_key(&self, id: &str) -> String {
-        let prefix = &self.config.key_prefix;
-        if prefix.contains('{') { format!("{prefix}drop:{id}") } else { format!("{prefix}drop:{{{prefix}{id}}}") }
+    /// The keys of whoever this process is for AWS: accounts that share a Redis have the same names for secrets of their own.
+    async fn keys(&self) -> Result<Keys> {
+        let owner = match &self.owner {
+            // What is closed does not ask.
+            Some(owner) if !self.closed.load(Ordering::SeqCst) => owner().await?,
+            _ => None,
+        };
+        Ok(Keys::of(&self.config.key_prefix, owner.as_deref()))
     }
 
     /// When each of `ids` was dropped, by the server's clock; in their order.
@@ -141,23 +122,17 @@ impl RedisCache {
     /// # Errors
     /// `CACHE_UNAVAILABLE`.
     pub async fn dropped_ms(&self, ids: &[String]) -> Result<Vec<Option<u64>>> {
+        let keys = self.keys().await?;
         let mut command = redis::cmd(MGET);
         for id in ids {
-            command.arg(self.drop_key(id));
+            command.arg(keys.drop(id));
         }
-        let one = |id: &String| get(self.drop_key(id));
+        let one = |id: &String| get(keys.drop(id));
         let found: Vec<Option<String>> = self.run_many(command, || ids.iter().map(one).collect()).await?;
         Ok(found.into_iter().map(|text| text.and_then(|text| text.parse().ok())).collect())
     }
 
-    fn cleared_key(&self, environment: &str) -> String {
-        format!("{}cleared:{environment}", self.config.key_prefix)
-    }
-
-    fn lease_key(&self, what: &str) -> String {
-        format!("{}lease:{what}", self.config.key_prefix)
-    }
-
+    /// Of all owners: a message is a reason to look, and everyone looks at keys of their own.
     fn channel(&self, environment: &str) -> String {
         format!("{}events:{environment}", self.config.key_prefix)
     }
@@ -167,20 +142,19 @@ impl RedisCache {
     /// # Errors
     /// `CACHE_UNAVAILABLE`, as every command here.
     pub async fn get(&self, id: &str) -> Result<Option<Vec<u8>>> {
-        let mut command = redis::cmd("GET");
-        command.arg(self.key(id));
-        self.run(command).await
+        self.run(get(self.keys().await?.copy(id))).await
     }
 
     /// The envelopes of `ids`, in their order.
     pub async fn get_many(&self, ids: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
-        let size = MGET.len() + ids.iter().map(|id| self.config.key_prefix.len() + id.len()).sum::<usize>();
+        let keys = self.keys().await?;
+        let size = MGET.len() + ids.iter().map(|id| keys.prefix().len() + id.len()).sum::<usize>();
         let mut command = Cmd::with_capacity(1 + ids.len(), size);
         command.arg(MGET);
         for id in ids {
-            command.arg(self.key(id));
+            command.arg(keys.copy(id));
         }
-        self.run_many(command, || ids.iter().map(|id| get(self.key(id))).collect()).await
+        self.run_many(command, || ids.iter().map(|id| get(keys.copy(id))).collect()).await
     }
 
     /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
@@ -208,16 +182,30 @@ impl RedisCache {
             command.arg(self.test_time()).arg(millis(age)).arg(millis(keep).max(1)).arg(self.channel(environment));
             command.arg(&message.beginning).arg(&message.end).arg(&message.old);
         };
-        self.run_on_copy(scripts::DROP, id, arguments).await.map(drop)
+        self.run_on_copy(scripts::DROP, id, arguments).await?;
+        self.remove_unowned(id).await
+    }
+
+    /// Removes the copy of version 0.1.0, which knows no owners, where this process has one: instances of that version would go on
+    /// reading it.
+    async fn remove_unowned(&self, id: &str) -> Result<()> {
+        let unowned = Keys::of(&self.config.key_prefix, None);
+        if self.keys().await?.prefix() == unowned.prefix() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("EVAL");
+        command.arg(scripts::REMOVE).arg(1).arg(unowned.copy(id)).arg(record::NO_TAG);
+        self.run::<i64>(command).await.map(drop)
     }
 
     /// Runs a script on the copy of `id` and on its drop.
     async fn run_on_copy(&self, script: &str, id: &str, arguments: impl Fn(&mut Cmd)) -> Result<i64> {
-        let command = |keys: u32| {
+        let keys = self.keys().await?;
+        let command = |number: u32| {
             let mut command = redis::cmd("EVAL");
-            command.arg(script).arg(keys).arg(self.key(id));
-            if keys > 1 {
-                command.arg(self.drop_key(id));
+            command.arg(script).arg(number).arg(keys.copy(id));
+            if number > 1 {
+                command.arg(keys.drop(id));
             }
             arguments(&mut command);
             command

@@ -19,6 +19,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 const TIME: usize = 15;
 const TAG: usize = 16;
 const COPY: &[u8] = b"2c";
+/// The tag of no environment.
+pub const NO_TAG: &str = "";
 /// The head of a copy, before its envelope.
 pub const HEAD: usize = 2 + 2 * TIME + 2 * TAG;
 

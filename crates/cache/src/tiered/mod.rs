@@ -27,7 +27,7 @@ use crate::entry::{Deadlines, Entry, Known};
 use crate::envelope::Envelopes;
 use crate::memory::{Epoch, Lookup, MemoryCache, Stored};
 use crate::order::Stamp;
-use crate::redis::RedisCache;
+use crate::redis::{Owner, RedisCache};
 use crate::settings::CacheSettings;
 use crate::snapshot::Snapshot;
 pub use follow::Changed;
@@ -148,20 +148,21 @@ struct SharedCache {
 }
 
 impl TieredCache {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. Copies in the shared cache are those of `owner`.
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(
         settings: CacheSettings,
         (ids, environment, rotated): (AwsIds, &'static str, Rotated),
+        owner: Option<Owner>,
         clock: Clock,
         notices: Arc<dyn Notices>,
     ) -> Result<Self> {
         let envelopes = Arc::new(Envelopes::new(environment, &settings.keys)?);
         let shared = settings.redis.map(|redis| {
             Arc::new(SharedCache {
-                redis: RedisCache::new(redis, clock.clone()),
+                redis: RedisCache::new(redis, owner, clock.clone()),
                 envelopes: envelopes.clone(),
                 environment,
                 instance: Instance::random(),

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use finding::{FoundForm, FoundInAws};
 use hot::Views;
 pub use hot::{HotPath, Known};
+pub(crate) use readiness::AwsState;
 pub use readiness::Readiness;
 pub use reading::bytes_of;
 use redaction::WatchedHooks;
@@ -42,6 +43,7 @@ use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Caller, NewSecret, Queue};
 use cache::memory::MemoryCache;
+use cache::redis::Owner;
 use cache::tiered::TieredCache;
 use leaks::ledger::Ledger;
 use secret::aws_ids::AwsIdTemplate;
@@ -117,7 +119,10 @@ impl Delivery {
         let names = Names { tools: tools.clone(), ids: aws_id_template.of(environment.as_str()) };
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
-        let cache = cache.map(|cache| TieredCache::new(cache, parts, clock.clone(), notices.clone())).transpose()?;
+        let aws = aws.map(|config| Aws::new(&Arc::new(config), &clock));
+        let owner = aws.as_ref().map(shared_as);
+        let cache = cache.map(|cache| TieredCache::new(cache, parts, owner, clock.clone(), notices.clone()));
+        let cache = cache.transpose()?;
         let memory = hot_memory(cache.as_ref(), runtime.precedence);
         let ledger = Arc::new(Ledger::new(clock.clone()));
         if let Some(cache) = &cache {
@@ -126,7 +131,7 @@ impl Delivery {
         let audited = (environment.as_str(), tools.clone(), notices.clone());
         let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
-            aws: aws.map(|config| Aws::new(&Arc::new(config), &clock)),
+            aws,
             cache,
             access_check,
             names,
@@ -316,6 +321,15 @@ impl Delivery {
         labels.extend(self.service.clone().map(|service| ("service", service)));
         found.into_iter().map(|family| family.labelled(&labels)).collect()
     }
+}
+
+/// Whose copies this process shares.
+fn shared_as(aws: &Aws) -> Owner {
+    let owner = aws.owner();
+    Arc::new(move || {
+        let owner = owner.clone();
+        Box::pin(async move { owner.scope().await })
+    })
 }
 
 /// The memory in which a read may end. Overriding sources must be asked first, so then there is none.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_recursion::async_recursion as boxed;
+use aws::Probed;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ use crate::source::runtime::Variables;
 use crate::timer::Deadline;
 use cache::entry::Entry;
 use secret::clock::Moment;
-use secret::error::{Result, SecretError};
+use secret::error::SecretError;
 use secret::name::SecretName;
 
 /// How long one answer waits for AWS, Redis and the audit log.
@@ -69,7 +70,17 @@ struct Known {
     asked: Option<Moment>,
     answers: BTreeMap<SecretName, (Moment, Said)>,
     /// Whether AWS answers at all.
-    aws: Option<Result<()>>,
+    aws: Option<AwsState>,
+}
+
+/// Whether AWS answers at all.
+pub(crate) enum AwsState {
+    /// It does.
+    Answers,
+    /// Not the question that was asked, but others: it throttles, or it answered reads meanwhile.
+    AnswersOthers(SecretError),
+    /// It does not.
+    Fails(SecretError),
 }
 
 /// What a read of a declared secret ended with.
@@ -170,7 +181,7 @@ impl Delivery {
         names: &[SecretName],
         variables: &Variables,
         probes_aws: bool,
-    ) -> (Vec<Answer>, Option<Result<()>>) {
+    ) -> (Vec<Answer>, Option<AwsState>) {
         let answers = self.read_inspecting("probe", names, variables);
         let aws = async { if probes_aws { self.probe_aws().await } else { None } };
         tokio::join!(answers, aws)
@@ -178,19 +189,22 @@ impl Delivery {
 
     /// Asks AWS for a secret that does not exist. AWS refuses it to an identity with narrow permissions, and that is an
     /// answer. `None` where AWS is off, or optional and without credentials.
-    pub(crate) async fn probe_aws(&self) -> Option<Result<()>> {
+    pub(crate) async fn probe_aws(&self) -> Option<AwsState> {
         let (aws, name) = (self.reads().aws()?, SecretName::new(PROBE).ok()?);
         aws.probe_now();
-        let answer = aws.fetch(&self.reads().id(&name)).await;
+        let Probed { answer, answers_others } = aws.probe(&self.reads().id(&name)).await;
         self.inspected("probe", vec![Access::fetched(PROBE, &answer)]).await;
         match answer {
-            Ok(_) => Some(Ok(())),
-            Err(error) if error.is_denied() => Some(Ok(())),
-            Err(error) => self.resolver.unless_optional(error).map(Err),
+            Ok(_) => Some(AwsState::Answers),
+            Err(error) if error.is_denied() => Some(AwsState::Answers),
+            Err(error) if error.is_throttled() || (answers_others && error.is_transient()) => {
+                Some(AwsState::AnswersOthers(error))
+            }
+            Err(error) => self.resolver.unless_optional(error).map(AwsState::Fails),
         }
     }
 
-    fn probed(&self, names: Vec<SecretName>, answers: Option<(Vec<Answer>, Option<Result<()>>)>) {
+    fn probed(&self, names: Vec<SecretName>, answers: Option<(Vec<Answer>, Option<AwsState>)>) {
         let mut known = self.probes.known.lock();
         known.under_way = None;
         if let Some((answers, aws)) = answers {
@@ -272,10 +286,11 @@ impl Delivery {
         let state = if needs_aws && !has_copies { Readiness::NotReady } else { Readiness::Degraded };
         match (&known.aws, self.reads().aws()) {
             // Copies do not answer for an identity that AWS refuses.
-            (Some(Err(error)), Some(_)) if needs_aws && error.is_refused() => {
+            (Some(AwsState::Fails(error)), Some(_)) if needs_aws && error.is_refused() => {
                 Some((Readiness::NotReady, format!("AWS: {error}")))
             }
-            (Some(Err(error)), Some(_)) => Some((state, format!("AWS: {error}"))),
+            (Some(AwsState::Fails(error)), Some(_)) => Some((state, format!("AWS: {error}"))),
+            (Some(AwsState::AnswersOthers(error)), Some(_)) => Some((Readiness::Degraded, format!("AWS: {error}"))),
             (None, Some(_)) if known.under_way.is_some() => Some((state, "AWS has not answered yet".into())),
             _ => None,
         }

@@ -69,7 +69,8 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
         let aws_id =
             aws_id.filter(|id| !id.is_empty()).ok_or_else(|| invalid("does not say which secret it is about"))?;
         let arn = arn.filter(|arn| arn.starts_with("arn:")).map(str::to_owned);
-        let named = text(event, &["account"]).map(str::to_owned);
+        // What a service hands over may lack it; the ARN names the account as well.
+        let named = text(event, &["account"]).or_else(|| arn.as_deref()?.split(':').nth(4)).map(str::to_owned);
         let at = text(event, &["time"]).and_then(unix_ms);
         Ok(Some(SecretEvent { account: named, unix_ms: at, aws_id, arn, happened }))
     };

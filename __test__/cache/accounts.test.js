@@ -1,0 +1,163 @@
+'use strict'
+
+// Services of two AWS accounts that share a Redis, with the same prefix, names, region and encryption key: none is ever given what
+// is the other's.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { performance } = require('node:perf_hooks')
+const { temporaryDirectory } = require('../support/files')
+const { refusal } = require('../support/refusal')
+const { until } = require('../support/until')
+const { withVariables } = require('../support/with-variables')
+const { overRedis } = require('../support/services')
+
+const ID = 'A_B_production'
+/** Access key ids as AWS makes them, and the accounts that they are of: both were published, and open nothing. */
+const OURS = { account: '609629065308', accessKeyId: 'ASIAY34FZKBOKMUTVV7A' }
+const THEIRS = { account: '029608264753', accessKeyId: 'ASIAQNZGKIQY56JQ7WML' }
+
+const world = overRedis({})
+beforeEach(async () => {
+  await world.aws.users({ [OURS.accessKeyId]: OURS.account, [THEIRS.accessKeyId]: THEIRS.account })
+  await world.aws.putIn(OURS.account, { [ID]: 'ours' })
+  await world.aws.putIn(THEIRS.account, { [ID]: 'theirs' })
+})
+
+/** A cold instance. @param {{ accessKeyId: string }} account @param {object} [options] */
+const instance = ({ accessKeyId }, options) =>
+  world.deliver(undefined, {
+    aws: { ...world.aws.options, credentials: { accessKeyId, secretAccessKey: 's' }, maxAttempts: 1 },
+    ...options,
+  })
+
+const keys = async () =>
+  (await world.redis.command('KEYS', `*${ID}`))
+    .map(String)
+    .filter((key) => !/lock:|drop:/.test(key))
+    .sort()
+const shared = (number) => until(`${number} shared copies`, async () => (await keys()).length === number)
+
+test('each has its own value, also from shared copies, and instances of one account share theirs', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  expect(await instance(THEIRS).getSecret('A_B')).toBe('theirs')
+  await shared(2)
+  expect(await keys()).toEqual([THEIRS, OURS].map(({ account }) => `secret:${account}:eu-central-1:${ID}`))
+  await world.aws.resetCalls()
+  for (const [account, value] of /** @type {const} */ ([
+    [OURS, 'ours'],
+    [THEIRS, 'theirs'],
+  ])) {
+    expect(await instance(account).getSecret('A_B')).toBe(value)
+  }
+  expect((await world.aws.calls()).total).toBe(0)
+})
+
+test('while AWS fails, the copy of the other account does not answer', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
+  await expect(instance(THEIRS).getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+})
+
+test('what one drops, clears or hears of leaves the other', async () => {
+  const [ours, theirs] = [instance(OURS), instance(THEIRS)]
+  expect([await ours.getSecret('A_B'), await theirs.getSecret('A_B')]).toEqual(['ours', 'theirs'])
+  await shared(2)
+  await ours.cache.invalidate('A_B')
+  expect(await keys()).toEqual([`secret:${THEIRS.account}:eu-central-1:${ID}`])
+  expect(await ours.getSecret('A_B')).toBe('ours')
+  await shared(2)
+  await ours.cache.clear()
+  expect(await keys()).toEqual([`secret:${THEIRS.account}:eu-central-1:${ID}`])
+  const event = {
+    'detail-type': 'Secret Label Updated',
+    source: 'aws.secretsmanager',
+    region: 'eu-central-1',
+    resources: [`arn:aws:secretsmanager:eu-central-1:${OURS.account}:secret:${ID}-a1B2c3`],
+    detail: { name: ID, labelUpdated: 'AWSCURRENT', versionId: '0a7e8feb-b491-4cf7-a9f1-bf3703467718' },
+  }
+  // An event that names its account only in the ARN, and one that names it.
+  expect(await theirs.handleSecretEvent(event)).toBe(false)
+  expect(await theirs.handleSecretEvent({ ...event, account: OURS.account })).toBe(false)
+  expect(await theirs.getSecret('A_B')).toBe('theirs')
+})
+
+test('without credentials that say whose they are, copies are not shared, and AWS is asked', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  let fails = true
+  const credentials = async () => {
+    if (fails) throw new Error('not yet')
+    return { accessKeyId: THEIRS.accessKeyId, secretAccessKey: 's' }
+  }
+  const aws = { ...world.aws.options, credentials, maxAttempts: 1 }
+  const unknown = world.deliver(undefined, { aws })
+  await expect(unknown.getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  await expect(unknown.cache.invalidate('A_B')).rejects.toMatchObject({
+    code: 'CACHE_UNAVAILABLE',
+    message: expect.stringContaining('which AWS account'),
+  })
+  fails = false
+  await until('the credentials are asked for again', async () => {
+    return (await unknown.getSecret('A_B').catch(() => undefined)) === 'theirs'
+  })
+  await shared(2)
+})
+
+test('while STS fails, a cold instance takes the copies of the account that its role names', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  const directory = temporaryDirectory()
+  const token = path.join(directory, 'token')
+  fs.writeFileSync(token, 'token', { mode: 0o600 })
+  const role = (account) => ({
+    HOME: directory,
+    AWS_WEB_IDENTITY_TOKEN_FILE: token,
+    AWS_ROLE_ARN: `arn:aws:iam::${account}:role/service`,
+    AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  })
+  const aws = { endpoint: world.aws.url, region: 'eu-central-1', maxAttempts: 1 }
+  const cold = (account) => withVariables(role(account), () => world.deliver(undefined, { aws }))
+  expect(await cold(OURS.account).getSecret('A_B')).toBe('ours')
+  await expect(cold(THEIRS.account).getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+})
+
+test('credentials that never come cost a read its deadline and no more', async () => {
+  expect(await instance(OURS).getSecret('A_B')).toBe('ours')
+  await shared(1)
+  const aws = { ...world.aws.options, credentials: () => new Promise(() => {}), timeoutMs: 3000, maxAttempts: 1 }
+  const cold = world.deliver(undefined, { aws })
+  const from = performance.now()
+  const error = await refusal(cold.getSecret('A_B'))
+  expect(performance.now() - from).toBeLessThan(4500)
+  expect(error).toMatchObject({ code: 'SOURCE_TIMEOUT', message: expect.stringContaining('credentials') })
+})
+
+test('in the test environment close() drops the copies of its account, and asks for no credentials', async () => {
+  await world.aws.putIn(OURS.account, { A_B_test: 'ours' })
+  let asked = 0
+  const credentials = async () => ({ accessKeyId: OURS.accessKeyId, secretAccessKey: `s${++asked}` })
+  const delivery = instance(OURS, { environment: 'test', audit: false, aws: { ...world.aws.options, credentials } })
+  expect(await delivery.getSecret('A_B')).toBe('ours')
+  const key = `secret:${OURS.account}:eu-central-1:A_B_test`
+  const isShared = async () => Number(await world.redis.command('EXISTS', key)) === 1
+  await until('it is shared', isShared)
+  await delivery.close()
+  expect([await isShared(), asked]).toEqual([false, 1])
+})
+
+test('copies of version 0.1.0, which knows no accounts, are dropped with those of the account', async () => {
+  const ours = instance(OURS)
+  expect(await ours.getSecret('A_B')).toBe('ours')
+  await shared(1)
+  await world.redis.command('SET', `secret:${ID}`, '\x01old')
+  await ours.cache.invalidate('A_B')
+  expect(await keys()).toEqual([])
+  await world.redis.command('SET', `secret:${ID}`, '\x01old')
+  await ours.cache.clear()
+  expect(await keys()).toEqual([])
+})
