@@ -328,11 +328,13 @@ impl Known {
         &*self.version == version
     }
 
-    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
-    /// overtook, or from a host of AWS that lags behind.
+    /// Whether this version may be live later than another one, which was asked for at `asked`: that was before the answer with
+    /// this version came, so that nothing says which of the two AWS gave first. An older version may come from a host of AWS that
+    /// lags behind, for a moment longer.
     pub fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
         let own = (Some(&*self.version), self.created_unix_ms);
-        is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
+        let settles = if is_newer(own, (version, created_unix_ms)) { SETTLES } else { Duration::ZERO };
+        version.is_some_and(|version| !self.is(version)) && asked < self.seen.plus(settles)
     }
 
     /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
@@ -346,5 +348,24 @@ impl Known {
         } else {
             self.value.as_ref().is_some_and(|known| known != value)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_versions_whose_questions_overlap_none_is_taken_to_be_the_later_one() {
+        let [before, seen, moment_later, settled] = [900, 1000, 1001, 2000].map(Moment::from_millis);
+        let known = Known::without_copy("v-2".into(), Some(2), seen);
+        for (version, created) in [("v-1", 1), ("v-3", 3)] {
+            assert!(known.may_be_later_than(Some(version), Some(created), before), "{version}");
+        }
+        assert!(!known.may_be_later_than(Some("v-3"), Some(3), moment_later), "asked for after the answer came");
+        assert!(known.may_be_later_than(Some("v-1"), Some(1), moment_later), "a host of AWS may lag behind");
+        assert!(!known.may_be_later_than(Some("v-1"), Some(1), settled), "gone back to");
+        assert!(!known.may_be_later_than(Some("v-2"), Some(2), before), "the same");
+        assert!(!known.may_be_later_than(None, None, before), "put by hand");
     }
 }

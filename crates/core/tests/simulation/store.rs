@@ -142,8 +142,8 @@ impl Store {
     }
 
     fn share(&mut self, clock: u64, now: i64, keys: &[Vec<u8>], with: &[Vec<u8>], published: &mut Published) -> bool {
-        let [_, age, tail, envelope, keep, channel, beginning, end, old] = with else { return false };
-        let asked = now - number(age);
+        let [_, age, by, tail, envelope, keep, channel, beginning, end, old] = with else { return false };
+        let asked = (now - number(age)).min(number(by));
         if !self.shares_blindly
             && let Some(key) = keys.get(1)
             && self.get(clock, key).is_some_and(|dropped| number(dropped) >= asked)
