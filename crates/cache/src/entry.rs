@@ -235,6 +235,13 @@ impl Entry {
         is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
+    /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that another process asked for
+    /// after this one was asked for, but before its answer came: a version may have been gone back to meanwhile.
+    pub(crate) fn may_be_later_than(&self, theirs: &Self) -> bool {
+        let are_others = self.version_id.is_some() && theirs.version_id.is_some() && self.version_id != theirs.version_id;
+        are_others && self.asked.is_own() && (self.asked.at()..self.seen.get()).contains(&theirs.asked.at())
+    }
+
     pub(crate) fn set_epoch(&self, epoch: u64) {
         self.epoch.store(epoch, Ordering::Relaxed);
     }
@@ -328,13 +335,11 @@ impl Known {
         &*self.version == version
     }
 
-    /// Whether this version may be live later than another one, which was asked for at `asked`: that was before the answer with
-    /// this version came, so that nothing says which of the two AWS gave first. An older version may come from a host of AWS that
-    /// lags behind, for a moment longer.
+    /// Whether a copy of an older version, which another process asked for at `asked`, may come from an answer that this version
+    /// overtook, or from a host of AWS that lags behind.
     pub fn may_be_later_than(&self, version: Option<&str>, created_unix_ms: Option<u64>, asked: Moment) -> bool {
         let own = (Some(&*self.version), self.created_unix_ms);
-        let settles = if is_newer(own, (version, created_unix_ms)) { SETTLES } else { Duration::ZERO };
-        version.is_some_and(|version| !self.is(version)) && asked < self.seen.plus(settles)
+        is_newer(own, (version, created_unix_ms)) && asked < self.seen.plus(SETTLES)
     }
 
     /// Whether AWS gave another version since. Version ids of two regions cannot be compared; their values can.
@@ -355,17 +360,31 @@ impl Known {
 mod tests {
     use super::*;
 
+    fn copy(version: &str, created: u64, asked: Stamp) -> Arc<Entry> {
+        let end = Moment::NEVER;
+        let deadlines = Deadlines {
+            soft_at: end,
+            refresh_at: end,
+            fresh_until: end,
+            stale_until: end,
+            hold_until: None,
+            retry: Duration::ZERO,
+        };
+        Entry::new(SecretValue::copied(version), Some(version.into()), Some(created), asked, deadlines)
+    }
+
     #[test]
-    fn of_versions_whose_questions_overlap_none_is_taken_to_be_the_later_one() {
-        let [before, seen, moment_later, settled] = [900, 1000, 1001, 2000].map(Moment::from_millis);
-        let known = Known::without_copy("v-2".into(), Some(2), seen);
-        for (version, created) in [("v-1", 1), ("v-3", 3)] {
-            assert!(known.may_be_later_than(Some(version), Some(created), before), "{version}");
-        }
-        assert!(!known.may_be_later_than(Some("v-3"), Some(3), moment_later), "asked for after the answer came");
-        assert!(known.may_be_later_than(Some("v-1"), Some(1), moment_later), "a host of AWS may lag behind");
-        assert!(!known.may_be_later_than(Some("v-1"), Some(1), settled), "gone back to");
-        assert!(!known.may_be_later_than(Some("v-2"), Some(2), before), "the same");
-        assert!(!known.may_be_later_than(None, None, before), "put by hand");
+    fn a_version_that_another_process_asked_for_before_the_own_answer_came_is_not_taken_to_be_the_later_one() {
+        let [asked, between, seen, after] = [800, 900, 1000, 1001].map(Moment::from_millis);
+        let theirs = |at, version| copy(version, 3, Stamp::foreign(at));
+        let own = copy("v-2", 2, Stamp::own(asked, 1));
+        own.note_seen(seen);
+        assert!(own.may_be_later_than(&theirs(between, "v-3")));
+        assert!(!own.may_be_later_than(&theirs(between, "v-2")), "the same");
+        assert!(!own.may_be_later_than(&theirs(after, "v-3")), "asked for after the answer came");
+        assert!(!own.may_be_later_than(&theirs(Moment::from_millis(700), "v-3")), "older");
+        let adopted = copy("v-2", 2, Stamp::foreign(asked));
+        adopted.note_seen(seen);
+        assert!(!adopted.may_be_later_than(&theirs(between, "v-3")), "when its answer came is not known");
     }
 }

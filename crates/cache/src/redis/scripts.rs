@@ -39,7 +39,7 @@ return 1"
 );
 
 /// Drops the copy of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as
-/// after a late "not there". Returns 1 when it was dropped.
+/// after a late "not there", and so does the time of a later drop. Returns 1 when it was dropped.
 ///
 /// `KEYS`: the copy's, the drop's; `ARGV`: now or 0, age of the drop in ms, how long to remember it in ms, channel, beginning
 /// and end of the message, the message for version 0.1.0.
@@ -50,7 +50,9 @@ local is_copy = type(current) == 'string' and string.sub(current, 1, 2) == '2c'
 if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) > dropped then return 0 end
 local at = string.format('%015.0f', dropped)
 redis.call('UNLINK', KEYS[1])
-if KEYS[2] then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
+local last = KEYS[2] and redis.pcall('GET', KEYS[2])
+local is_last = type(last) ~= 'string' or (tonumber(last) or 0) < dropped
+if KEYS[2] and is_last then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5] .. at .. ARGV[6])
 redis.call('PUBLISH', ARGV[4], ARGV[7])
 return 1"

@@ -173,7 +173,9 @@ impl Store {
         }
         let at = format!("{dropped:015}").into_bytes();
         self.keys.remove(&keys[0]);
-        if let Some(key) = keys.get(1) {
+        if let Some(key) = keys.get(1)
+            && self.get(clock, key).is_none_or(|last| number(last) < dropped)
+        {
             self.set(key, at.clone(), Some(clock + number(keep).cast_unsigned()));
         }
         published.push((channel.clone(), [&beginning[..], &at, end].concat()));
