@@ -319,7 +319,9 @@ impl Connector {
                 return self.answered(&capture, answer);
             }
             Suspicion::First(tell) => {
-                tracing::debug!("no answer for a second on a connection that answered before: asking on a new one as well");
+                tracing::debug!(
+                    "no answer for a second on a connection that answered before: asking on a new one as well"
+                );
                 Some(tell)
             }
             Suspicion::Known(mut are_dead) => {

@@ -238,7 +238,8 @@ impl Entry {
     /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that another process asked for
     /// after this one was asked for, but before its answer came: a version may have been gone back to meanwhile.
     pub(crate) fn may_be_later_than(&self, theirs: &Self) -> bool {
-        let are_others = self.version_id.is_some() && theirs.version_id.is_some() && self.version_id != theirs.version_id;
+        let are_others =
+            self.version_id.is_some() && theirs.version_id.is_some() && self.version_id != theirs.version_id;
         are_others && self.asked.is_own() && (self.asked.at()..self.seen.get()).contains(&theirs.asked.at())
     }
 
