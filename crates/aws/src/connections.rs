@@ -2,13 +2,14 @@
 //! that comes over them is bounded.
 //!
 //! A connection can die silently: a firewall forgets it, or the process is frozen for longer than the peer keeps
-//! it. The next request on it gets no answer at all. So a read that hears nothing for a second, on a connection that
-//! answered before and was idle since, is sent once more on a new connection while the first one goes on. The first
-//! answer counts. A write is never sent twice from here.
+//! it. The next request on it gets no answer at all. So the first read that hears nothing for a second, on a connection that
+//! answered before, is sent once more on a new connection while the first one goes on. The first answer counts. It also tells
+//! whether the connections are dead, or AWS is slow: in the first case the other reads that wait on them are sent once more as
+//! well. A write is never sent twice from here.
 //!
 //! Each request goes through the proxy that its URL has, or directly.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,7 +26,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use network::Cause;
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
@@ -37,8 +38,6 @@ use secret::clock::{Clock, Moment};
 
 /// A read that hears nothing for this long may be on a dead connection. AWS answers within tenths of a second.
 const SILENCE: Duration = Duration::from_secs(1);
-/// A connection that answered less than this before the request is not suspected.
-const IDLE: Duration = Duration::from_secs(1);
 /// After a suspected connection did answer, AWS is slow: nothing is sent twice for this long.
 const SLOW: Duration = Duration::from_mins(1);
 /// EC2 gives credentials in milliseconds, or not at all: behind a hop limit the answer never comes.
@@ -96,8 +95,10 @@ struct Pool {
 /// What is known of the connections in use.
 #[derive(Default)]
 struct Heard {
-    /// When each connection, by its local address, answered last.
-    answered: HashMap<SocketAddr, Moment>,
+    /// The connections, by their local addresses, that have answered.
+    answered: HashSet<SocketAddr>,
+    /// The pool that was suspected last, and whether its connections turned out to be dead.
+    suspected: Option<(u64, watch::Receiver<bool>)>,
     /// Until then AWS is taken to be slow.
     slow_until: Option<Moment>,
     /// How a service of the machine that gives credentials failed last; `None` after it answered.
@@ -132,7 +133,6 @@ impl Connections {
         let mut pool = self.0.pool.lock();
         if pool.number == number {
             *pool = Pool { number: number + 1, ..Pool::default() };
-            self.0.heard.lock().answered.clear();
         }
     }
 
@@ -173,15 +173,28 @@ impl Connections {
         if answered.len() >= REMEMBERED {
             answered.clear();
         }
-        answered.insert(address, self.0.clock.now());
+        answered.insert(address);
     }
 
-    /// Whether the request that began at `began` is on a connection that answered before and was idle since.
-    fn is_suspect(&self, capture: &CaptureSmithyConnection, began: Moment) -> bool {
-        let Some(address) = address(capture) else { return false };
-        let heard = self.0.heard.lock();
+    /// What a silent read of pool `number` does, so that of all reads on connections that are suspected only one is sent twice
+    /// before they are known to be dead.
+    fn suspect(&self, capture: &CaptureSmithyConnection, number: u64) -> Suspicion {
+        let Some(address) = address(capture) else { return Suspicion::None };
+        let mut heard = self.0.heard.lock();
         let slow = heard.slow_until.is_some_and(|end| self.0.clock.now() < end);
-        !slow && heard.answered.get(&address).is_some_and(|last| began.since(*last) >= IDLE)
+        if slow || !heard.answered.contains(&address) {
+            return Suspicion::None;
+        }
+        match &heard.suspected {
+            Some((suspected, are_dead)) if *suspected == number => return Suspicion::Known(are_dead.clone()),
+            _ if self.pool() != number => return Suspicion::None,
+            _ => {}
+        }
+        let (tell, are_dead) = watch::channel(false);
+        heard.suspected = Some((number, are_dead));
+        drop(heard);
+        self.renew(number);
+        Suspicion::First(tell)
     }
 
     /// How a service of the machine that gives credentials failed last; `None` after it answered.
@@ -198,6 +211,16 @@ impl Connections {
     fn note_slow(&self) {
         self.0.heard.lock().slow_until = Some(self.0.clock.now().plus(SLOW));
     }
+}
+
+/// What is suspected of the connections of a pool on which a read hears nothing.
+enum Suspicion {
+    /// Nothing: AWS is slow, or never answered on this connection.
+    None,
+    /// This read is the first one that suspects them: it finds out whether they are dead, and tells it.
+    First(watch::Sender<bool>),
+    /// Another read finds that out.
+    Known(watch::Receiver<bool>),
 }
 
 fn address(capture: &CaptureSmithyConnection) -> Option<SocketAddr> {
@@ -282,26 +305,57 @@ impl Connector {
     }
 
     /// Sends `request`, and `again`, its copy, on a new connection when the first one seems dead.
-    async fn send_read(&self, mut request: HttpRequest, mut again: HttpRequest) -> Answered {
-        let (began, capture) = (self.connections.0.clock.now(), captured(&mut request));
+    async fn send_read(&self, mut request: HttpRequest, again: HttpRequest) -> Answered {
+        let capture = captured(&mut request);
         let (number, mut first) = self.send(request);
         tokio::select! {
             biased;
             answer = &mut first => return self.answered(&capture, answer),
             () = sleep(SILENCE) => {}
         }
-        if !self.connections.is_suspect(&capture, began) {
-            let answer = first.await;
-            return self.answered(&capture, answer);
-        }
-        tracing::debug!("no answer for a second on an idle connection: asking on a new one as well");
-        self.connections.renew(number);
-        let second_capture = captured(&mut again);
+        let tell = match self.connections.suspect(&capture, number) {
+            Suspicion::None => {
+                let answer = first.await;
+                return self.answered(&capture, answer);
+            }
+            Suspicion::First(tell) => {
+                tracing::debug!(
+                    "no answer for a second on a connection that answered before: asking on a new one as well"
+                );
+                Some(tell)
+            }
+            Suspicion::Known(mut are_dead) => {
+                tokio::select! {
+                    biased;
+                    answer = &mut first => return self.answered(&capture, answer),
+                    // An error: the other read ended without an answer, so that nothing is known.
+                    Ok(_) = are_dead.wait_for(|are_dead| *are_dead) => {}
+                }
+                None
+            }
+        };
+        self.send_again(first, again, tell).await
+    }
+
+    /// Sends `again` on a new connection, while `first`, the same request, goes on. `tell` hears that the connection of `first` is
+    /// dead.
+    async fn send_again(
+        &self,
+        mut first: HttpConnectorFuture,
+        mut again: HttpRequest,
+        tell: Option<watch::Sender<bool>>,
+    ) -> Answered {
+        let capture = captured(&mut again);
         let mut second = self.send(again).1;
         tokio::select! {
             biased;
             answer = &mut second => match answer {
-                Ok(response) => self.answered(&second_capture, Ok(response)),
+                Ok(response) => {
+                    if let Some(tell) = tell {
+                        tell.send_replace(true);
+                    }
+                    self.answered(&capture, Ok(response))
+                }
                 Err(_) => first.await,
             },
             answer = &mut first => if let Ok(response) = answer {
@@ -309,7 +363,7 @@ impl Connector {
                 Ok(response)
             } else {
                 let answer = second.await;
-                self.answered(&second_capture, answer)
+                self.answered(&capture, answer)
             },
         }
     }

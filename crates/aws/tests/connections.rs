@@ -92,29 +92,71 @@ async fn a_read_on_a_connection_that_died_silently_is_sent_again_after_a_second(
 }
 
 #[tokio::test]
-async fn many_dead_connections_cost_one_second_in_all() {
+async fn a_read_on_a_connection_that_died_right_after_an_answer_is_sent_again_after_a_second() {
     let dead = Arc::new(AtomicBool::new(false));
-    let server = {
-        let dead = dead.clone();
-        Server::start(move |asked| match asked.connection {
-            // Late, so that five reads at once need five connections.
-            0..5 if !dead.load(Ordering::SeqCst) => Reply::Late(Duration::from_millis(50)),
-            0..5 => Reply::Silence,
-            _ => Reply::Value,
+    let server = dying(&dead, 1);
+    let aws = server.source(TIMEOUT, 1);
+    read(&aws).await;
+    dead.store(true, Ordering::SeqCst);
+    let watch = Stopwatch::start();
+    read(&aws).await;
+    assert!(watch.took() < Duration::from_millis(1600), "{:?}", watch.took());
+    assert_eq!((server.connections(), failures(&aws)), (2, 0));
+}
+
+/// A server whose first five connections answer late, so that five reads at once need five, and are silent once `dead` is set.
+fn five_dying(dead: &Arc<AtomicBool>) -> Server {
+    let dead = dead.clone();
+    Server::start(move |asked| match asked.connection {
+        0..5 if !dead.load(Ordering::SeqCst) => Reply::Late(Duration::from_millis(50)),
+        0..5 => Reply::Silence,
+        _ => Reply::Value,
+    })
+}
+
+async fn five_reads_at_once(aws: &Arc<Aws>) {
+    let read = |_| {
+        tokio::spawn({
+            let aws = aws.clone();
+            async move { read(&aws).await }
         })
     };
-    let aws = Arc::new(server.source(TIMEOUT, 1));
-    let reads: Vec<_> = (0..5)
-        .map(|_| {
-            tokio::spawn({
-                let aws = aws.clone();
-                async move { read(&aws).await }
-            })
-        })
-        .collect();
-    for one in reads {
+    for one in (0..5).map(read).collect::<Vec<_>>() {
         one.await.expect("a read");
     }
+}
+
+#[tokio::test]
+async fn reads_at_once_on_dead_connections_are_all_sent_again_after_a_second() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let server = five_dying(&dead);
+    let aws = Arc::new(server.source(TIMEOUT, 1));
+    five_reads_at_once(&aws).await;
+    dead.store(true, Ordering::SeqCst);
+    let watch = Stopwatch::start();
+    five_reads_at_once(&aws).await;
+    assert!(watch.took() < Duration::from_millis(1600), "{:?}", watch.took());
+    assert_eq!((server.requests(), failures(&aws)), (15, 0));
+}
+
+#[tokio::test]
+async fn of_reads_at_once_one_is_sent_twice_where_aws_is_slow() {
+    let server = Server::start(|asked| match asked.nth {
+        0 if asked.connection < 5 => Reply::Late(Duration::from_millis(50)),
+        _ => Reply::Late(Duration::from_millis(1300)),
+    });
+    let aws = Arc::new(server.source(TIMEOUT, 1));
+    five_reads_at_once(&aws).await;
+    five_reads_at_once(&aws).await;
+    assert_eq!((server.requests(), failures(&aws)), (11, 0));
+}
+
+#[tokio::test]
+async fn many_dead_connections_cost_one_second_in_all() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let server = five_dying(&dead);
+    let aws = Arc::new(server.source(TIMEOUT, 1));
+    five_reads_at_once(&aws).await;
     assert_eq!(server.connections(), 5);
     dead.store(true, Ordering::SeqCst);
     sleep(Duration::from_millis(1100)).await;

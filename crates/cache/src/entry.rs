@@ -235,6 +235,14 @@ impl Entry {
         is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
+    /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that another process asked for
+    /// after this one was asked for, but before its answer came: a version may have been gone back to meanwhile.
+    pub(crate) fn may_be_later_than(&self, theirs: &Self) -> bool {
+        let are_others =
+            self.version_id.is_some() && theirs.version_id.is_some() && self.version_id != theirs.version_id;
+        are_others && self.asked.is_own() && (self.asked.at()..self.seen.get()).contains(&theirs.asked.at())
+    }
+
     pub(crate) fn set_epoch(&self, epoch: u64) {
         self.epoch.store(epoch, Ordering::Relaxed);
     }
@@ -346,5 +354,38 @@ impl Known {
         } else {
             self.value.as_ref().is_some_and(|known| known != value)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(version: &str, created: u64, asked: Stamp) -> Arc<Entry> {
+        let end = Moment::NEVER;
+        let deadlines = Deadlines {
+            soft_at: end,
+            refresh_at: end,
+            fresh_until: end,
+            stale_until: end,
+            hold_until: None,
+            retry: Duration::ZERO,
+        };
+        Entry::new(SecretValue::copied(version), Some(version.into()), Some(created), asked, deadlines)
+    }
+
+    #[test]
+    fn a_version_that_another_process_asked_for_before_the_own_answer_came_is_not_taken_to_be_the_later_one() {
+        let [asked, between, seen, after] = [800, 900, 1000, 1001].map(Moment::from_millis);
+        let theirs = |at, version| copy(version, 3, Stamp::foreign(at));
+        let own = copy("v-2", 2, Stamp::own(asked, 1));
+        own.note_seen(seen);
+        assert!(own.may_be_later_than(&theirs(between, "v-3")));
+        assert!(!own.may_be_later_than(&theirs(between, "v-2")), "the same");
+        assert!(!own.may_be_later_than(&theirs(after, "v-3")), "asked for after the answer came");
+        assert!(!own.may_be_later_than(&theirs(Moment::from_millis(700), "v-3")), "older");
+        let adopted = copy("v-2", 2, Stamp::foreign(asked));
+        adopted.note_seen(seen);
+        assert!(!adopted.may_be_later_than(&theirs(between, "v-3")), "when its answer came is not known");
     }
 }

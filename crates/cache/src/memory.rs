@@ -187,6 +187,12 @@ impl MemoryCache {
         self.held(name).filter(|entry| self.trusts(entry))
     }
 
+    /// The value of `name` as an answer of AWS is compared with it: one that is not trusted is past its TTL.
+    pub fn judged(&self, name: &str, now: Moment) -> Option<Arc<Entry>> {
+        let held = self.held(name)?;
+        Some(if self.trusts(&held) { held } else { held.unconfirmed(now) })
+    }
+
     /// Whether anything is held about `name`.
     pub fn has(&self, name: &str) -> bool {
         self.slots.peek(name).is_some()

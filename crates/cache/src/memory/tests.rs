@@ -319,3 +319,13 @@ fn an_absence_that_was_answered_during_a_freeze_is_not_remembered_as_if_it_were_
     cache.put_absent(&name, asked, clock.now(), negative_ttl);
     assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss), "asked for before the freeze");
 }
+
+#[test]
+fn an_answer_of_aws_is_compared_with_a_copy_that_a_message_named_as_with_one_past_its_ttl() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());
+    assert!(cache.judged("A", clock.now()).is_some_and(|held| held.is_fresh(clock.now())));
+    cache.suspect(&"A".into(), clock.now());
+    let held = cache.judged("A", clock.now()).expect("a copy");
+    assert!(!held.is_fresh(clock.now()) && held.is_usable(clock.now()));
+}

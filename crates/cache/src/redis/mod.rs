@@ -75,6 +75,8 @@ pub struct RedisCache {
 pub struct SharedCopy<'a> {
     /// How long ago AWS was asked for it.
     pub age: Duration,
+    /// When AWS was asked for it by the server's clock, or a little earlier.
+    pub asked_ms: u64,
     /// When AWS made the version, in milliseconds since 1970.
     pub created_unix_ms: Option<u64>,
     /// AWS's version id.
@@ -162,7 +164,7 @@ impl RedisCache {
     pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<bool> {
         let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
         let arguments = |command: &mut Cmd| {
-            command.arg(self.test_time()).arg(millis(copy.age)).arg(&tail).arg(copy.envelope);
+            command.arg(self.test_time()).arg(millis(copy.age)).arg(copy.asked_ms).arg(&tail).arg(copy.envelope);
             command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
             command.arg(&message.beginning).arg(&message.end).arg(&message.old);
         };

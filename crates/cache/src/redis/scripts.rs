@@ -15,11 +15,14 @@ macro_rules! script {
 /// Stores a copy unless a newer one stands there, or the secret was dropped later. Publishes a version that no record had.
 /// Returns 1 when the copy was stored.
 ///
+/// The command may have been under way for long: then the copy is older than its age when it was sent, and the time by which
+/// AWS was asked counts, as the sender knows it.
+///
 /// `KEYS`: the copy's, the drop's (left out while a cluster moves their slot, since it then takes one key only); `ARGV`: now or
-/// 0, age in ms, tail of the head, envelope, how long to keep it in ms, channel,
+/// 0, age in ms, the time by which AWS was asked, tail of the head, envelope, how long to keep it in ms, channel,
 /// beginning and end of the message, the message for version 0.1.0.
 pub const SHARE: &str = script!(
-    "local asked = now - tonumber(ARGV[2])
+    "local asked = math.min(now - tonumber(ARGV[2]), tonumber(ARGV[3]))
 local dropped = KEYS[2] and redis.pcall('GET', KEYS[2])
 if type(dropped) == 'string' and (tonumber(dropped) or 0) >= asked then return 0 end
 local current = redis.pcall('GETRANGE', KEYS[1], 0, 47)
@@ -27,16 +30,16 @@ if type(current) ~= 'string' then redis.call('UNLINK', KEYS[1]); current = '' en
 local is_copy = string.sub(current, 1, 2) == '2c'
 if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) >= asked then return 0 end
 local at = string.format('%015.0f', asked)
-redis.call('SET', KEYS[1], '2c' .. at .. ARGV[3] .. ARGV[4], 'PX', ARGV[5])
-if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[3], 16, 31) then
-  redis.call('PUBLISH', ARGV[6], ARGV[7] .. at .. ARGV[8])
-  redis.call('PUBLISH', ARGV[6], ARGV[9])
+redis.call('SET', KEYS[1], '2c' .. at .. ARGV[4] .. ARGV[5], 'PX', ARGV[6])
+if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[4], 16, 31) then
+  redis.call('PUBLISH', ARGV[7], ARGV[8] .. at .. ARGV[9])
+  redis.call('PUBLISH', ARGV[7], ARGV[10])
 end
 return 1"
 );
 
 /// Drops the copy of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as
-/// after a late "not there". Returns 1 when it was dropped.
+/// after a late "not there", and so does the time of a later drop. Returns 1 when it was dropped.
 ///
 /// `KEYS`: the copy's, the drop's; `ARGV`: now or 0, age of the drop in ms, how long to remember it in ms, channel, beginning
 /// and end of the message, the message for version 0.1.0.
@@ -47,7 +50,9 @@ local is_copy = type(current) == 'string' and string.sub(current, 1, 2) == '2c'
 if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) > dropped then return 0 end
 local at = string.format('%015.0f', dropped)
 redis.call('UNLINK', KEYS[1])
-if KEYS[2] then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
+local last = KEYS[2] and redis.pcall('GET', KEYS[2])
+local is_last = type(last) ~= 'string' or (tonumber(last) or 0) < dropped
+if KEYS[2] and is_last then redis.call('SET', KEYS[2], at, 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5] .. at .. ARGV[6])
 redis.call('PUBLISH', ARGV[4], ARGV[7])
 return 1"

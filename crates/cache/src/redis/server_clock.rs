@@ -33,9 +33,9 @@ impl ServerClock {
         Moment::from_millis(moment.max(0).cast_unsigned())
     }
 
-    /// What the server's clock shows at `moment`.
-    pub fn ms_at(self, moment: Moment) -> u64 {
-        moment.as_millis().saturating_add_signed(self.ahead_ms)
+    /// What the server's clock showed at `moment`, or a little less: a copy never looks younger than it is.
+    pub fn earliest_ms_at(self, moment: Moment) -> u64 {
+        moment.minus(self.took).as_millis().saturating_add_signed(self.ahead_ms)
     }
 }
 
@@ -61,5 +61,19 @@ impl RedisCache {
         let clock = ServerClock::new(ms, read_at, self.clock.now().since(read_at));
         *self.server_clock.lock() = Some((clock, read_at));
         Ok(clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_looks_younger_than_it_is() {
+        // The server showed 1,000 at a moment between 100 and 140.
+        let clock = ServerClock::new(1000, Moment::from_millis(100), Duration::from_millis(40));
+        assert_eq!(clock.earliest_ms_at(Moment::from_millis(140)), 1000);
+        assert_eq!(clock.moment_of(1000), Moment::from_millis(100));
+        assert_eq!(clock.latest_moment_of(1000), Moment::from_millis(140));
     }
 }

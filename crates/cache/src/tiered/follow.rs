@@ -180,8 +180,11 @@ impl TieredCache {
                     // Where it is not put into memory, what was asked for before it is not used either, wherever it is now.
                     if let Shared::Stale(copy) | Shared::Fresh(copy) = &opened {
                         let held = self.memory.held(name.as_str());
-                        let is_older =
-                            |held: &Arc<Entry>| held.version_id != copy.version_id && held.asked < copy.asked;
+                        let is_older = |held: &Arc<Entry>| {
+                            held.version_id != copy.version_id
+                                && held.asked < copy.asked
+                                && !held.may_be_later_than(copy)
+                        };
                         if held.as_ref().is_none_or(is_older) {
                             self.memory.drop_value(&name.text(), copy.asked, self.clock.now());
                         }

@@ -90,14 +90,14 @@ impl TieredCache {
             |known: Known| known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at());
         if self.known(&want.name).is_some_and(is_overtaken) {
             // AWS gave the older version once: when it does so again, that counts (decision D19).
-            if let Some(held) = held.filter(|_| remember)
+            if let Some(held) = held.as_ref().filter(|_| remember)
                 && let Some(doubted) = held.doubted_from(asked.at(), contents.version_id.clone())
             {
-                self.memory.doubt(&want.name.text(), &held, doubted);
+                self.memory.doubt(&want.name.text(), held, doubted);
             }
             return Shared::Miss;
         }
-        let entry = match held {
+        let entry = match &held {
             // The copy that memory holds, seen again: its own place in time is more exact.
             Some(held)
                 if contents.version_id.is_some()
@@ -111,7 +111,8 @@ impl TieredCache {
         if !entry.is_usable(now) {
             return Shared::Miss;
         }
-        if want.is_for_aws {
+        // Where two questions overlap, nothing says which of the answers is the later one: AWS does.
+        if want.is_for_aws || held.is_some_and(|held| held.may_be_later_than(&entry)) {
             let allowed = self.memory.allows(want.name.as_str(), entry.asked);
             return if allowed { Shared::Stale(entry) } else { Shared::Miss };
         }

@@ -79,7 +79,7 @@ impl TieredCache {
         fresh_for: Duration,
     ) -> Result<bool> {
         let id = self.id(name);
-        let asked_ms = shared.redis.server_clock().await?.ms_at(entry.asked.at());
+        let asked_ms = shared.redis.server_clock().await?.earliest_ms_at(entry.asked.at());
         let contents = Contents {
             value: entry.value.clone(),
             version_id: entry.version_id.clone(),
@@ -90,6 +90,7 @@ impl TieredCache {
         let age = self.clock.now().since(entry.asked.at());
         let copy = SharedCopy {
             age,
+            asked_ms,
             created_unix_ms: entry.created_unix_ms,
             version,
             environment: shared.environment,

@@ -367,8 +367,10 @@ impl Reads {
         if said.is_ok() {
             self.access_checks.answered(&want.name, want.asked.at());
         }
-        let held = self.copies.held(&want.name).map(|held| held.for_question_of(want.asked.at()));
-        let step = course.aws(said, held, self.copies.clock.now());
+        let now = self.copies.clock.now();
+        let held = self.cache().and_then(|cache| cache.memory().judged(want.name.as_str(), now));
+        let held = held.map(|held| held.for_question_of(want.asked.at()));
+        let step = course.aws(said, held, now);
         self.copies.conclude(want, step).await
     }
 

@@ -142,8 +142,8 @@ impl Store {
     }
 
     fn share(&mut self, clock: u64, now: i64, keys: &[Vec<u8>], with: &[Vec<u8>], published: &mut Published) -> bool {
-        let [_, age, tail, envelope, keep, channel, beginning, end, old] = with else { return false };
-        let asked = now - number(age);
+        let [_, age, by, tail, envelope, keep, channel, beginning, end, old] = with else { return false };
+        let asked = (now - number(age)).min(number(by));
         if !self.shares_blindly
             && let Some(key) = keys.get(1)
             && self.get(clock, key).is_some_and(|dropped| number(dropped) >= asked)
@@ -173,7 +173,9 @@ impl Store {
         }
         let at = format!("{dropped:015}").into_bytes();
         self.keys.remove(&keys[0]);
-        if let Some(key) = keys.get(1) {
+        if let Some(key) = keys.get(1)
+            && self.get(clock, key).is_none_or(|last| number(last) < dropped)
+        {
             self.set(key, at.clone(), Some(clock + number(keep).cast_unsigned()));
         }
         published.push((channel.clone(), [&beginning[..], &at, end].concat()));
