@@ -8,6 +8,7 @@ const path = require('node:path')
 const { modelOf } = require('../../cli/infra/model')
 const { needsFor } = require('../support/infra-needs')
 const { terraformOf } = require('../../cli/infra/terraform')
+const { unusualReaders } = require('../../cli/infra/unusual-readers')
 const { cfnLint, parliament, stack } = require('../support/aws-lint')
 const { checkov } = require('../support/checkov')
 const { temporaryDirectory } = require('../support/files')
@@ -86,6 +87,86 @@ test('everything that has tags has those that costs are told apart by', () => {
       expect.objectContaining({ application: 'orders', environment: 'production' }),
     ])
   }
+})
+
+/** The filters for unusual readers, with ids as long as AWS gives them. @param {any[]} patterns */
+function readerFilters(patterns) {
+  const texts = patterns.map((pattern) => pattern['Fn::If'][1]['Fn::Sub'])
+  return texts.map((pattern) => pattern.replace(/\$\{\w+\.RoleId\}/g, 'AROAIIAX5AEXAMPLE2345'))
+}
+
+/** @param {any} made */
+function readerFiltersIn(made) {
+  const filters = Object.entries(made.Resources).filter(([name]) => /^UnusualReader\d*Filter$/.test(name))
+  return readerFilters(filters.map(([, { Properties }]) => Properties.FilterPattern))
+}
+
+/** Whether one of the filters looks at what a caller named. @param {string[]} filters @param {string} secretId */
+function isWatched(filters, secretId) {
+  return filters.some((filter) => {
+    const names = [...filter.matchAll(/secretId = "\*(.*?)\*"/g)]
+    return names.length === 0 || names.some(([, name = '']) => secretId.includes(name))
+  })
+}
+
+describe('the alarm for unusual readers', () => {
+  const ARN = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:'
+  const needsOf = (/** @type {any} */ given) => {
+    const needs = needsFor(given)
+    return { ...needs, home: { ...needs.home, account: '111122223333' } }
+  }
+
+  test('watches every declared secret, by whatever name it is asked for, and not those of other environments', () => {
+    const given = {
+      tools: {
+        jira: { aws: '{environment}/jira', secrets: { user: {}, api_token: {} } },
+        database: {
+          secrets: { password: { aws: { prod: 'rds!db-1111#password' } }, url: { aws: `${ARN}a/b-AbCdEf` } },
+        },
+        github: { secrets: { token: {} } },
+      },
+      secrets: { SENDGRID: { aws: 'live/sendgrid' } },
+    }
+    const filters = readerFiltersIn(modelOf(needsOf(given), { service: 'orders', secrets: true }).template)
+    for (const name of ['production/jira', 'rds!db-1111', 'a/b', 'GITHUB_TOKEN_production', 'live/sendgrid'])
+      for (const id of [name, `${ARN}${name}-GhIjKl`]) expect([id, isWatched(filters, id)]).toEqual([id, true])
+    for (const id of ['GITHUB_TOKEN_staging', 'staging/jira', 'other'])
+      expect([id, isWatched(filters, id)]).toEqual([id, false])
+  })
+
+  test.each(['{environment}/{tool}#{type}', 'x/{TOOL}/{environment}/{TYPE}', '{name}'])(
+    'follows the template %s',
+    (secretIdTemplate) => {
+      const given = { aws: { secretIdTemplate }, tools: { github: { secrets: { token: {} } } } }
+      const filters = readerFiltersIn(modelOf(needsOf(given), { service: 'orders', secrets: true }).template)
+      const { id } = needsOf(given).places[0]
+      expect([isWatched(filters, id), isWatched(filters, 'of somebody else')]).toEqual([true, false])
+    },
+  )
+
+  test('has patterns that AWS takes, however many secrets there are', () => {
+    const named = (/** @type {number} */ count, /** @type {(at: number) => string} */ name) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`S${at}`, { aws: name(at) }]))
+    for (const [count, name, isNoted] of /** @type {[number, (at: number) => string, boolean][]} */ ([
+      [40, (at) => `name-${at}-${'x'.repeat(60)}`, false],
+      [1000, (at) => `shop/name-${at}`, false],
+      [1000, (at) => `name-${at}-alone`, true],
+      [1, () => 'y'.repeat(512), false],
+    ])) {
+      const { patterns, notes } = unusualReaders(needsOf({ secrets: named(count, name) }))
+      const filters = readerFilters(patterns)
+      expect(filters.length).toBeLessThanOrEqual(20)
+      for (const filter of filters) expect(filter.length).toBeLessThanOrEqual(1024)
+      expect(notes.some((note) => note.includes('unusual readers'))).toBe(isNoted)
+      for (let at = 0; at < count; at++) expect(isWatched(filters, name(at))).toBe(true)
+    }
+  })
+
+  test('knows who has a role of the template by its id, which an IAM user has as well', () => {
+    const [filter = ''] = readerFiltersIn(template)
+    expect(filter).not.toContain('sessionIssuer')
+    expect([...filter.matchAll(/principalId != "AROA\w{17}:\*"/g)]).toHaveLength(7)
+  })
 })
 
 test('cfn-lint finds nothing', () => {
