@@ -1917,9 +1917,9 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   )
   /**
    * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
-   * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
-   * find it in memory. While AWS throttles, as when many instances start at once, it goes on reading required secrets for up to
-   * 30 seconds.
+   * and from `options`, which go first, key by key; credentials, a role and a reference are taken as a whole. Reads what is
+   * declared, twenty secrets in a call, so that the first reads find it in memory. While AWS throttles, as when many instances
+   * start at once, it goes on reading required secrets for up to 30 seconds.
    * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
    *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
    *   a required secret
