@@ -104,7 +104,7 @@ test('names, references and templates become the ids that the core reads', async
           },
         },
       },
-      secrets: { SENDGRID: { aws: 'prod/sendgrid' }, PLAIN: {} },
+      secrets: { SENDGRID: { aws: 'prod/sendgrid' }, PLAIN: {}, MixedCase: {}, 'with-dash': { aws: 'x' } },
     },
     {
       tools: { Git_Hub: { secrets: { 'Api-Token': {} } } },

@@ -31,7 +31,7 @@ function placesOf(options, environment) {
   const all = fill({ name: '*', tool: '*', TOOL: '*', type: '*', TYPE: '*' })
   /** @param {string | null} tool @param {string} type @param {any} spec @param {any} [ofTool] @returns {Place} */
   const place = (tool, type, spec, ofTool) => {
-    const name = tool === null ? type.toUpperCase() : nameOf(tool, type)
+    const name = tool === null ? type : nameOf(tool, type)
     const given = referenced(spec?.aws, environment) ?? referenced(ofTool, environment)
     const isRotated = spec?.rotationType != null || spec?.rotate != null
     if (given !== undefined) {
