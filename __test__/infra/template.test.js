@@ -13,6 +13,7 @@ const { cfnLint, parliament, stack } = require('../support/aws-lint')
 const { checkov } = require('../support/checkov')
 const { temporaryDirectory } = require('../support/files')
 const { MiniStack } = require('../support/servers/ministack')
+const { faultsOf } = require('../support/terraform-check')
 
 jest.setTimeout(180_000)
 
@@ -209,22 +210,35 @@ test("parliament finds nothing in the roles' policies", () => {
   expect(parliament(documents)).toEqual([])
 })
 
-// Terraform itself is in no registry of packages, and checkov does not read its JSON syntax: this form was never run.
-test('the form for Terraform has a resource for each, and no reference leads nowhere', () => {
+// Terraform's provider for AWS is in no registry of packages; the schema is from its bindings (tools/terraform-schema.js).
+describe('the form for Terraform', () => {
   const made = terraformOf(template)
-  const types = Object.keys(made.resource)
-  expect(types).toEqual(expect.arrayContaining(['aws_kms_key', 'aws_iam_role', 'aws_cloudtrail', 'aws_vpc_endpoint']))
-  const text = JSON.stringify(made)
-  // Nothing of CloudFormation is left.
-  expect(text).not.toMatch(/Fn::|"Ref"|AWS::/)
-  // Each reference leads to a resource, a variable or a datum that is there.
-  const missing = [...text.matchAll(/\b(aws_\w+)\.(\w+)(?:\[\*\]|\[0\])?\.\w+/g)]
-    .filter(([whole, type, name]) => !whole.startsWith('data.') && made.resource[type]?.[name] === undefined)
-    .filter(([, type]) => !['aws_caller_identity', 'aws_region', 'aws_partition'].includes(type))
-    .map(([whole]) => whole)
-  expect(missing).toEqual([])
-  const variables = [...text.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name)
-  expect(variables.filter((name) => made.variable[name] === undefined)).toEqual([])
+
+  test("has every resource, with the arguments of the provider's schema, and no reference leads nowhere", () => {
+    const types = Object.keys(made.resource)
+    expect(types).toEqual(expect.arrayContaining(['aws_kms_key', 'aws_iam_role', 'aws_cloudtrail', 'aws_vpc_endpoint']))
+    const text = JSON.stringify(made)
+    // Nothing of CloudFormation is left.
+    expect(text).not.toMatch(/Fn::|"Ref"|AWS::/)
+    expect(faultsOf(made)).toEqual([])
+    const variables = [...text.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name)
+    expect(variables.filter((name) => made.variable[name] === undefined)).toEqual([])
+  })
+
+  test('would be refused with a misspelt argument, a missing one, a wrong form or a lost reference', () => {
+    const wrong = structuredClone(made)
+    const { resource } = wrong
+    resource.aws_kms_key.secrets_key.enable_key_rotatoin = true
+    delete resource.aws_kms_alias.secrets_key_alias.target_key_id
+    resource.aws_sqs_queue.queue.visibility_timeout_seconds = '120'
+    resource.aws_cloudtrail.trail.kms_key_id = '${aws_kms_key.operations_key.amazon_resource_name}'
+    expect(faultsOf(wrong)).toEqual([
+      'aws_kms_key.secrets_key.enable_key_rotatoin is no argument',
+      'aws_kms_alias.secrets_key_alias.target_key_id is missing',
+      'aws_sqs_queue.queue.visibility_timeout_seconds must be a number, and is a string',
+      'aws_kms_key.operations_key.amazon_resource_name is lost',
+    ])
+  })
 })
 
 test('600 secrets are more than a template holds: they are left out, with a word', () => {
