@@ -92,6 +92,8 @@ class Comparison {
   /** @type {Set<string>} The roles of reads that the logs have. */
   #own
   #logBegins = Infinity
+  /** Whether there was an event of CloudTrail, of any service, or a list that says that there was none. */
+  #isTrail = false
   #trail = { from: Infinity, to: -Infinity }
   /** @type {Record<string, { count: number, items: any[] }>} */
   #found = {}
@@ -117,6 +119,11 @@ class Comparison {
       next = aheadOf(files[at + 1])
       await this.#readTrail(one, ahead)
       this.#question.onFile?.(at + 1, files.length)
+    }
+    // Nothing read is nothing compared: the folder is another one, or what filled it failed.
+    if (!this.#isTrail && this.problems.length === 0) {
+      const file = this.#question.cloudtrail.join(', ')
+      this.problems.push({ file, problem: 'it holds no events of CloudTrail' })
     }
     await this.#joinRequests()
     await this.#joinBatches()
@@ -169,10 +176,11 @@ class Comparison {
     let foreign = 0
     const take = (/** @type {Read} */ read) => this.#takeRead(read)
     const seen = (/** @type {import('./events').EventReader} */ event) => {
-      if (readsIn(event, this.#words, take)) isTrail = true
+      if (readsIn(event, this.#words, take)) this.#isTrail = isTrail = true
       else foreign++
     }
-    const problem = await scan(file, seen, ahead)
+    const { problem, isListed } = await scan(file, seen, ahead)
+    if (isListed) this.#isTrail = true
     if (problem !== null) this.problems.push({ file, problem })
     // Folders of a trail have digests as well, which hold no events.
     else if (isNamed && !isTrail && foreign > 0)
