@@ -72,6 +72,26 @@ test('it holds no value, and makes no secret that somebody else owns', () => {
   }
 })
 
+test('a secret keeps its place in the template, whatever is declared before it or no more', () => {
+  const places = (/** @type {any} */ given) =>
+    Object.fromEntries(
+      Object.entries(modelOf(needsFor(given), { service: 'orders', secrets: true }).template.Resources)
+        .filter(([, { Type }]) => Type === 'AWS::SecretsManager::Secret')
+        .map(([logical, { Properties }]) => [Properties.Name, logical]),
+    )
+  const names = ['A_B', 'a_b', 'a/b', 'a.b', 'a-b', 'x'.repeat(512)]
+  const secrets = Object.fromEntries(names.map((aws, at) => [`N${at}`, { aws }]))
+  const before = places({ ...options, secrets })
+  const { N1: _, ...left } = secrets
+  const after = places({ tools: { first: { secrets: { key: {} } }, ...options.tools }, secrets: left })
+  const common = Object.keys(after).filter((name) => before[name] !== undefined)
+  expect(common).toHaveLength(Object.keys(before).length - 1)
+  for (const name of common) expect(after[name]).toBe(before[name])
+  const logical = Object.values(before)
+  expect(new Set(logical).size).toBe(logical.length)
+  for (const one of logical) expect(one).toMatch(/^[A-Za-z0-9]{1,255}$/)
+})
+
 test('everything that has tags has those that costs are told apart by', () => {
   const tagged = [
     'AWS::KMS::Key',
@@ -265,7 +285,8 @@ describe("in a stand-in's CloudFormation", () => {
       )
       return { ...whole, Resources: Object.fromEntries(left) }
     }
-    const more = { ...options, secrets: { ...options.secrets, SENDGRID: {} } }
+    const tools = { aaa: { secrets: { first: {} } }, ...options.tools }
+    const more = { ...options, tools, secrets: { ...options.secrets, SENDGRID: {} } }
     const update = modelOf(needsFor(more), { service: 'orders', secrets: true }).template
     const found = stack({
       endpoint: aws.url,
