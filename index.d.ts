@@ -1306,7 +1306,8 @@ export interface SecretRotationManager {
   rotate(secretName: string, environment?: string, options?: RotateOptions): Promise<RotationReport>
   /**
    * Makes a version live again that AWS still has: its value goes through the hooks as a new one does, then AWSCURRENT
-   * moves, and caches and `onSecretRotated` follow. One that fails resolves too; its report has the reason.
+   * moves, and caches and `onSecretRotated` follow. Of a JSON secret only the field goes back. One that fails resolves too; its
+   * report has the reason.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
   restore(secretName: string, options: RestoreOptions): Promise<RotationReport>
@@ -2023,7 +2024,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
     },
   ): Promise<ValidationResult>
   /**
-   * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased.
+   * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased. A name without a tool,
+   * such as `SENDGRID`, comes as the secret type, as it is, with `''` as the tool.
    * @returns A function that unsubscribes.
    */
   onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void

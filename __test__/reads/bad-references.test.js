@@ -147,7 +147,9 @@ describe('found in AWS’s answer', () => {
     ])
     // It is there, so it is not missing: no other source answers for it.
     expect(await read('e')).toBe('SOURCE_RESPONSE_INVALID')
-    expect(await delivery.getToolSecret('t', 'e').catch(({ message }) => message)).toMatch(/^T_E: the field 'e'.* half /)
+    expect(await delivery.getToolSecret('t', 'e').catch(({ message }) => message)).toMatch(
+      /^T_E: the field 'e'.* half /,
+    )
   })
 
   test('objects nested 10,000 deep and with 5,000 keys are read at once', async () => {
