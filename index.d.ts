@@ -1306,7 +1306,8 @@ export interface SecretRotationManager {
   rotate(secretName: string, environment?: string, options?: RotateOptions): Promise<RotationReport>
   /**
    * Makes a version live again that AWS still has: its value goes through the hooks as a new one does, then AWSCURRENT
-   * moves, and caches and `onSecretRotated` follow. One that fails resolves too; its report has the reason.
+   * moves, and caches and `onSecretRotated` follow. Of a JSON secret only the field goes back. One that fails resolves too; its
+   * report has the reason.
    * @throws CONFIG_INVALID, SECRET_NAME_INVALID, CLOSED
    */
   restore(secretName: string, options: RestoreOptions): Promise<RotationReport>
@@ -1917,9 +1918,10 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   )
   /**
    * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
-   * and from `options`, which go first, key by key. Reads what is declared, twenty secrets in a call, so that the first reads
-   * find it in memory. While AWS throttles, as when many instances start at once, or a gateway on the way answers with HTTP
-   * 500, 502, 503 or 504, it goes on reading required secrets for up to 30 seconds.
+   * and from `options`, which go first, key by key; credentials, a role and a reference are taken as a whole. Reads what is
+   * declared, twenty secrets in a call, so that the first reads find it in memory. While AWS throttles, as when many instances
+   * start at once, or a gateway on the way answers with HTTP 500, 502, 503 or 504, it goes on reading required secrets for up to
+   * 30 seconds.
    * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
    *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
    *   a required secret
@@ -2023,7 +2025,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
     },
   ): Promise<ValidationResult>
   /**
-   * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased.
+   * Calls `callback` once for each new version of a secret that this instance learns of. Names are lower-cased. A name without a tool,
+   * such as `SENDGRID`, comes as the secret type, as it is, with `''` as the tool.
    * @returns A function that unsubscribes.
    */
   onSecretRotated(callback: (toolName: string, secretType: string) => void): () => void

@@ -269,7 +269,8 @@ class TestDelivery extends SecretDelivery {
     else this.#known.set(name, value)
     if (value === null || before === undefined || before === value) return
     const [tool, type] = this.#tools.get(name) ?? toolAndType(name)
-    if (tool !== '') for (const callback of this.#listeners) callback(tool, type)
+    // A name without a tool comes as it is.
+    for (const callback of this.#listeners) callback(tool, tool === '' ? name : type)
   }
 
   /** @param {string} name @returns {Promise<import('./lib/candidates').Candidate[]>} */

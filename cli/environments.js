@@ -16,6 +16,11 @@ function longName(name) {
   return { dev: 'development', stage: 'staging', prod: 'production' }[name] ?? name
 }
 
+/** An environment as the core reads it: its long name, whatever the case and the white space around it. @param {string} name */
+function readName(name) {
+  return longName(name.trim().toLowerCase())
+}
+
 /**
  * @param {string} name What an option of the command line names.
  * @param {import('../index').SecretDeliveryOptions} options
@@ -64,4 +69,4 @@ function presetOf(name, { environments }, defaults) {
   }
 }
 
-module.exports = { ENVIRONMENTS, baseOf, environmentsOf, knownEnvironment, longName, presetOf }
+module.exports = { ENVIRONMENTS, baseOf, environmentsOf, knownEnvironment, longName, presetOf, readName }

@@ -110,7 +110,9 @@ function search(from) {
 
 /** @param {string} directory */
 function filesIn(directory) {
-  const files = NAMES.map((name) => path.join(directory, name)).filter((file) => fs.existsSync(file))
+  // A link that leads nowhere is there: a service that started without its declaration would miss nothing.
+  const isThere = (/** @type {string} */ file) => fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  const files = NAMES.map((name) => path.join(directory, name)).filter(isThere)
   const manifest = path.join(directory, 'package.json')
   return fs.existsSync(manifest) && hasKey(manifest) ? [...files, manifest] : files
 }
@@ -132,14 +134,14 @@ function hasKey(manifest) {
  * @param {string} file
  */
 function assertOwner(file) {
-  const { uid } = fs.statSync(file)
+  const { uid } = fs.statSync(file, { throwIfNoEntry: false }) ?? fs.lstatSync(file)
   if (process.getuid === undefined || uid === 0 || uid === process.getuid()) return
   throw invalid(`${file} belongs to another user; if it is meant, choose it with --config ${file}`)
 }
 
 /** @param {string} file @returns {Promise<unknown>} */
 async function read(file) {
-  if (!fs.existsSync(file)) throw invalid(`${file} does not exist`)
+  if (!fs.existsSync(file)) throw invalid(`${file} does not exist, or is a link to what does not`)
   const text = textOf(file)
   const extension = path.extname(file)
   if (path.basename(file) === 'package.json') return parse(text, file)[KEY]

@@ -48,19 +48,35 @@ function absolute(options) {
 }
 
 /**
+ * What stands for one thing: the keys of one account with another one's session token, or the field of one secret in another, would
+ * be nobody's.
+ */
+const WHOLE = [
+  /^aws\.(credentials|assumeRole)$/,
+  /^secrets\.[^.]+\.aws$/,
+  /^tools\.[^.]+\.aws$/,
+  /^tools\.[^.]+\.secrets\.[^.]+\.aws$/,
+]
+
+/**
  * @param {any} under
  * @param {any} over
+ * @param {string} [place] The option's path.
  * @returns {any}
  */
-function merged(under, over) {
+function merged(under, over, place = '') {
   if (over === undefined || over === null) return under
   if (!isObject(under) || !isObject(over) || ArrayBuffer.isView(over)) return over
+  if (WHOLE.some((whole) => whole.test(place))) return over
   const names = new Set([...Object.keys(under), ...Object.keys(over)])
   return Object.fromEntries(
     [...names].map((name) => {
       // A tool may be called `constructor`.
       const [below, above] = [under, over].map((one) => (Object.hasOwn(one, name) ? one[name] : undefined))
-      return [name, name === 'logger' ? (above ?? below) : merged(below, above)]
+      return [
+        name,
+        name === 'logger' ? (above ?? below) : merged(below, above, place === '' ? name : `${place}.${name}`),
+      ]
     }),
   )
 }

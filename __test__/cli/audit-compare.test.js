@@ -244,6 +244,41 @@ test.each([
   expect(found.status).toBe(4)
 })
 
+test.each([
+  [
+    'UTF-16, as PowerShell writes it',
+    (/** @type {string} */ text) => Buffer.from(`\uFEFF${text}`, 'utf16le'),
+    /UTF-16/,
+  ],
+  ['no JSON', () => 'an error page', /no JSON/],
+  ['zeros', () => Buffer.alloc(100_000), /no JSON/],
+  ['nothing at all', () => '', /empty/],
+])('in a folder, a file that is %s does not pass for one without reads', async (name, made, problem) => {
+  const logs = log('one.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const folder = path.join(directory, `folder of ${name}`)
+  fs.mkdirSync(folder)
+  fs.writeFileSync(path.join(folder, 'a.json'), made(JSON.stringify({ Records: [read('2')] })))
+  const found = await compared(logs, '--cloudtrail', folder)
+  expect(found.problems).toEqual([{ file: path.join(folder, 'a.json'), problem: expect.stringMatching(problem) }])
+  expect(found.status).toBe(4)
+})
+
+test('a folder without files of a trail is the wrong one', async () => {
+  const logs = log('one.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
+  const folder = path.join(directory, 'no trail')
+  fs.mkdirSync(folder)
+  fs.writeFileSync(path.join(folder, 'package.json'), '{ "name": "x" }')
+  for (const place of [folder, path.join(folder, 'package.json')]) {
+    expect(await compared(logs, '--cloudtrail', place)).toMatchObject({ status: 4, events: 0, problems: [{}] })
+  }
+  // A day without reads has files all the same.
+  const idle = { ...read('3'), eventSource: 's3.amazonaws.com', eventName: 'GetObject' }
+  expect(await compared(logs, '--cloudtrail', trail('idle.json', [idle]))).toMatchObject({ status: 0, problems: [] })
+  const none = path.join(directory, 'none.json')
+  fs.writeFileSync(none, '{ "Events": [] }')
+  expect(await compared(logs, '--cloudtrail', none)).toMatchObject({ status: 0, problems: [] })
+})
+
 test('a place or a log that does not exist is an error', async () => {
   const logs = log('there.jsonl', [{ request: request('1'), secret: 'TOOL1_TOKEN' }])
   expect(await compared(logs, '--cloudtrail', 'nowhere')).toMatchObject({ status: 4, error: { code: 'FILE_NOT_READ' } })

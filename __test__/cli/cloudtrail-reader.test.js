@@ -26,7 +26,7 @@ async function read(file) {
   /** @type {any[]} */
   const parsed = []
   let odd = 0
-  const problem = await scan(file, (found) => {
+  const { problem } = await scan(file, (found) => {
     const told = (/** @type {any[]} */ list) => (/** @type {any} */ read) =>
       list.push({
         ...read,

@@ -8,10 +8,12 @@ const path = require('node:path')
 const { modelOf } = require('../../cli/infra/model')
 const { needsFor } = require('../support/infra-needs')
 const { terraformOf } = require('../../cli/infra/terraform')
+const { unusualReaders } = require('../../cli/infra/unusual-readers')
 const { cfnLint, parliament, stack } = require('../support/aws-lint')
 const { checkov } = require('../support/checkov')
 const { temporaryDirectory } = require('../support/files')
 const { MiniStack } = require('../support/servers/ministack')
+const { faultsOf } = require('../support/terraform-check')
 
 jest.setTimeout(180_000)
 
@@ -70,6 +72,26 @@ test('it holds no value, and makes no secret that somebody else owns', () => {
   }
 })
 
+test('a secret keeps its place in the template, whatever is declared before it or no more', () => {
+  const places = (/** @type {any} */ given) =>
+    Object.fromEntries(
+      Object.entries(modelOf(needsFor(given), { service: 'orders', secrets: true }).template.Resources)
+        .filter(([, { Type }]) => Type === 'AWS::SecretsManager::Secret')
+        .map(([logical, { Properties }]) => [Properties.Name, logical]),
+    )
+  const names = ['A_B', 'a_b', 'a/b', 'a.b', 'a-b', 'x'.repeat(512)]
+  const secrets = Object.fromEntries(names.map((aws, at) => [`N${at}`, { aws }]))
+  const before = places({ ...options, secrets })
+  const { N1: _, ...left } = secrets
+  const after = places({ tools: { first: { secrets: { key: {} } }, ...options.tools }, secrets: left })
+  const common = Object.keys(after).filter((name) => before[name] !== undefined)
+  expect(common).toHaveLength(Object.keys(before).length - 1)
+  for (const name of common) expect(after[name]).toBe(before[name])
+  const logical = Object.values(before)
+  expect(new Set(logical).size).toBe(logical.length)
+  for (const one of logical) expect(one).toMatch(/^[A-Za-z0-9]{1,255}$/)
+})
+
 test('everything that has tags has those that costs are told apart by', () => {
   const tagged = [
     'AWS::KMS::Key',
@@ -86,6 +108,86 @@ test('everything that has tags has those that costs are told apart by', () => {
       expect.objectContaining({ application: 'orders', environment: 'production' }),
     ])
   }
+})
+
+/** The filters for unusual readers, with ids as long as AWS gives them. @param {any[]} patterns */
+function readerFilters(patterns) {
+  const texts = patterns.map((pattern) => pattern['Fn::If'][1]['Fn::Sub'])
+  return texts.map((pattern) => pattern.replace(/\$\{\w+\.RoleId\}/g, 'AROAIIAX5AEXAMPLE2345'))
+}
+
+/** @param {any} made */
+function readerFiltersIn(made) {
+  const filters = Object.entries(made.Resources).filter(([name]) => /^UnusualReader\d*Filter$/.test(name))
+  return readerFilters(filters.map(([, { Properties }]) => Properties.FilterPattern))
+}
+
+/** Whether one of the filters looks at what a caller named. @param {string[]} filters @param {string} secretId */
+function isWatched(filters, secretId) {
+  return filters.some((filter) => {
+    const names = [...filter.matchAll(/secretId = "\*(.*?)\*"/g)]
+    return names.length === 0 || names.some(([, name = '']) => secretId.includes(name))
+  })
+}
+
+describe('the alarm for unusual readers', () => {
+  const ARN = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:'
+  const needsOf = (/** @type {any} */ given) => {
+    const needs = needsFor(given)
+    return { ...needs, home: { ...needs.home, account: '111122223333' } }
+  }
+
+  test('watches every declared secret, by whatever name it is asked for, and not those of other environments', () => {
+    const given = {
+      tools: {
+        jira: { aws: '{environment}/jira', secrets: { user: {}, api_token: {} } },
+        database: {
+          secrets: { password: { aws: { prod: 'rds!db-1111#password' } }, url: { aws: `${ARN}a/b-AbCdEf` } },
+        },
+        github: { secrets: { token: {} } },
+      },
+      secrets: { SENDGRID: { aws: 'live/sendgrid' } },
+    }
+    const filters = readerFiltersIn(modelOf(needsOf(given), { service: 'orders', secrets: true }).template)
+    for (const name of ['production/jira', 'rds!db-1111', 'a/b', 'GITHUB_TOKEN_production', 'live/sendgrid'])
+      for (const id of [name, `${ARN}${name}-GhIjKl`]) expect([id, isWatched(filters, id)]).toEqual([id, true])
+    for (const id of ['GITHUB_TOKEN_staging', 'staging/jira', 'other'])
+      expect([id, isWatched(filters, id)]).toEqual([id, false])
+  })
+
+  test.each(['{environment}/{tool}#{type}', 'x/{TOOL}/{environment}/{TYPE}', '{name}'])(
+    'follows the template %s',
+    (secretIdTemplate) => {
+      const given = { aws: { secretIdTemplate }, tools: { github: { secrets: { token: {} } } } }
+      const filters = readerFiltersIn(modelOf(needsOf(given), { service: 'orders', secrets: true }).template)
+      const { id } = needsOf(given).places[0]
+      expect([isWatched(filters, id), isWatched(filters, 'of somebody else')]).toEqual([true, false])
+    },
+  )
+
+  test('has patterns that AWS takes, however many secrets there are', () => {
+    const named = (/** @type {number} */ count, /** @type {(at: number) => string} */ name) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`S${at}`, { aws: name(at) }]))
+    for (const [count, name, isNoted] of /** @type {[number, (at: number) => string, boolean][]} */ ([
+      [40, (at) => `name-${at}-${'x'.repeat(60)}`, false],
+      [1000, (at) => `shop/name-${at}`, false],
+      [1000, (at) => `name-${at}-alone`, true],
+      [1, () => 'y'.repeat(512), false],
+    ])) {
+      const { patterns, notes } = unusualReaders(needsOf({ secrets: named(count, name) }))
+      const filters = readerFilters(patterns)
+      expect(filters.length).toBeLessThanOrEqual(20)
+      for (const filter of filters) expect(filter.length).toBeLessThanOrEqual(1024)
+      expect(notes.some((note) => note.includes('unusual readers'))).toBe(isNoted)
+      for (let at = 0; at < count; at++) expect(isWatched(filters, name(at))).toBe(true)
+    }
+  })
+
+  test('knows who has a role of the template by its id, which an IAM user has as well', () => {
+    const [filter = ''] = readerFiltersIn(template)
+    expect(filter).not.toContain('sessionIssuer')
+    expect([...filter.matchAll(/principalId != "AROA\w{17}:\*"/g)]).toHaveLength(7)
+  })
 })
 
 test('cfn-lint finds nothing', () => {
@@ -128,22 +230,35 @@ test("parliament finds nothing in the roles' policies", () => {
   expect(parliament(documents)).toEqual([])
 })
 
-// Terraform itself is in no registry of packages, and checkov does not read its JSON syntax: this form was never run.
-test('the form for Terraform has a resource for each, and no reference leads nowhere', () => {
+// Terraform's provider for AWS is in no registry of packages; the schema is from its bindings (tools/terraform-schema.js).
+describe('the form for Terraform', () => {
   const made = terraformOf(template)
-  const types = Object.keys(made.resource)
-  expect(types).toEqual(expect.arrayContaining(['aws_kms_key', 'aws_iam_role', 'aws_cloudtrail', 'aws_vpc_endpoint']))
-  const text = JSON.stringify(made)
-  // Nothing of CloudFormation is left.
-  expect(text).not.toMatch(/Fn::|"Ref"|AWS::/)
-  // Each reference leads to a resource, a variable or a datum that is there.
-  const missing = [...text.matchAll(/\b(aws_\w+)\.(\w+)(?:\[\*\]|\[0\])?\.\w+/g)]
-    .filter(([whole, type, name]) => !whole.startsWith('data.') && made.resource[type]?.[name] === undefined)
-    .filter(([, type]) => !['aws_caller_identity', 'aws_region', 'aws_partition'].includes(type))
-    .map(([whole]) => whole)
-  expect(missing).toEqual([])
-  const variables = [...text.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name)
-  expect(variables.filter((name) => made.variable[name] === undefined)).toEqual([])
+
+  test("has every resource, with the arguments of the provider's schema, and no reference leads nowhere", () => {
+    const types = Object.keys(made.resource)
+    expect(types).toEqual(expect.arrayContaining(['aws_kms_key', 'aws_iam_role', 'aws_cloudtrail', 'aws_vpc_endpoint']))
+    const text = JSON.stringify(made)
+    // Nothing of CloudFormation is left.
+    expect(text).not.toMatch(/Fn::|"Ref"|AWS::/)
+    expect(faultsOf(made)).toEqual([])
+    const variables = [...text.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name)
+    expect(variables.filter((name) => made.variable[name] === undefined)).toEqual([])
+  })
+
+  test('would be refused with a misspelt argument, a missing one, a wrong form or a lost reference', () => {
+    const wrong = structuredClone(made)
+    const { resource } = wrong
+    resource.aws_kms_key.secrets_key.enable_key_rotatoin = true
+    delete resource.aws_kms_alias.secrets_key_alias.target_key_id
+    resource.aws_sqs_queue.queue.visibility_timeout_seconds = '120'
+    resource.aws_cloudtrail.trail.kms_key_id = '${aws_kms_key.operations_key.amazon_resource_name}'
+    expect(faultsOf(wrong)).toEqual([
+      'aws_kms_key.secrets_key.enable_key_rotatoin is no argument',
+      'aws_kms_alias.secrets_key_alias.target_key_id is missing',
+      'aws_sqs_queue.queue.visibility_timeout_seconds must be a number, and is a string',
+      'aws_kms_key.operations_key.amazon_resource_name is lost',
+    ])
+  })
 })
 
 test('600 secrets are more than a template holds: they are left out, with a word', () => {
@@ -170,7 +285,8 @@ describe("in a stand-in's CloudFormation", () => {
       )
       return { ...whole, Resources: Object.fromEntries(left) }
     }
-    const more = { ...options, secrets: { ...options.secrets, SENDGRID: {} } }
+    const tools = { aaa: { secrets: { first: {} } }, ...options.tools }
+    const more = { ...options, tools, secrets: { ...options.secrets, SENDGRID: {} } }
     const update = modelOf(needsFor(more), { service: 'orders', secrets: true }).template
     const found = stack({
       endpoint: aws.url,

@@ -145,7 +145,11 @@ describe('found in AWS’s answer', () => {
       null,
       'fine',
     ])
-    expect([null, 'SOURCE_RESPONSE_INVALID']).toContain(await read('e'))
+    // It is there, so it is not missing: no other source answers for it.
+    expect(await read('e')).toBe('SOURCE_RESPONSE_INVALID')
+    expect(await delivery.getToolSecret('t', 'e').catch(({ message }) => message)).toMatch(
+      /^T_E: the field 'e'.* half /,
+    )
   })
 
   test('objects nested 10,000 deep and with 5,000 keys are read at once', async () => {

@@ -3,6 +3,7 @@
 // `SecretDelivery.open`: the configuration file, and a start that fails early.
 
 const fs = require('node:fs')
+const http = require('node:http')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { temporaryDirectory } = require('../support/files')
@@ -153,6 +154,53 @@ test.each([
   const delivery = await opening
   expect(await delivery.getSecret('A')).toBe('v')
   await delivery.close()
+})
+
+describe('what stands for one thing is taken as a whole', () => {
+  test('a reference', async () => {
+    await aws.put({ 'in/file': '{"field":"of the file"}', 'in/call': 'of the call' })
+    for (const inFile of [
+      { id: 'in/file', field: 'field' },
+      { production: 'in/file#field', staging: 'x' },
+    ]) {
+      within({ 'tcs-secrets.config.json': JSON.stringify({ secrets: { A: { aws: inFile, required: true } } }) })
+      const delivery = await SecretDelivery.open({ ...production(), secrets: { A: { aws: { id: 'in/call' } } } })
+      expect(await delivery.getSecret('A')).toBe('of the call')
+      await delivery.close()
+    }
+    // A tool may be called `aws`; its members go key by key.
+    within({ 'tcs-secrets.config.json': '{ "tools": { "aws": { "secrets": { "a": { "aws": "in/call" } } } } }' })
+    const delivery = await SecretDelivery.open({ ...production(), tools: { aws: { secrets: { b: {} } } } })
+    expect(await delivery.getToolSecret('aws', 'a')).toBe('of the call')
+    await delivery.close()
+  })
+
+  test('credentials', async () => {
+    /** @type {unknown[]} */
+    const tokens = []
+    const server = http.createServer((request, response) => {
+      tokens.push(request.headers['x-amz-security-token'])
+      response.writeHead(400).end('{"__type":"ResourceNotFoundException"}')
+    })
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
+    const inFile = { accessKeyId: 'ASIAFILE', secretAccessKey: 'f', sessionToken: 'of the file' }
+    within({ 'tcs-secrets.config.json': JSON.stringify({ aws: { credentials: inFile }, secrets: { A: {} } }) })
+    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+    const credentials = { accessKeyId: 'AKIACALL', secretAccessKey: 'c' }
+    const own = { region: 'eu-central-1', endpoint: `http://127.0.0.1:${port}`, credentials }
+    await (await SecretDelivery.open({ ...production(), aws: own })).close()
+    server.close()
+    expect(tokens).toEqual([undefined])
+  })
+})
+
+test('a link to a configuration file that is not there is no missing configuration', async () => {
+  const directory = within({})
+  fs.symlinkSync(path.join(directory, 'gone'), path.join(directory, 'tcs-secrets.config.json'))
+  await expect(SecretDelivery.open(production())).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('tcs-secrets.config.json'),
+  })
 })
 
 test('the constructor reads no file', () => {

@@ -67,6 +67,15 @@ test('a new value is a rotation, which listeners and withSecret follow', async (
   expect(heard).toHaveBeenCalledTimes(1)
 })
 
+test('a new value of a name without a tool is heard of by that name', () => {
+  const delivery = deliver({ secrets: {} })
+  const heard = jest.fn()
+  delivery.onSecretRotated(heard)
+  delivery.setSecret('SENDGRID', 'one')
+  delivery.setSecret('SENDGRID', 'two')
+  expect(heard.mock.calls).toEqual([['', 'SENDGRID']])
+})
+
 test('reads can be made to fail', async () => {
   const delivery = deliver({ tools, secrets: { github: { api_token: 'a-token' } } })
   delivery.failWith('SOURCE_UNAVAILABLE')

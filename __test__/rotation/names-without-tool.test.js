@@ -4,6 +4,7 @@
 
 const { SecretDelivery } = require('../..')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 /** @type {AwsEndpoint} */
 let aws
@@ -47,6 +48,40 @@ test('they are in the calendar, in the compliance report, and their declaration 
     expect(keys?.evidence.join()).toMatch(/SENDGRID.*SHARED_PEPPER|SHARED_PEPPER.*SENDGRID/)
     expect(await delivery.rotation.rotate('SHARED_PEPPER')).toMatchObject({ outcome: 'finished' })
     expect(await delivery.getSecretFromAWS('SHARED_PEPPER')).not.toBe('old')
+  } finally {
+    await delivery.close()
+  }
+})
+
+test('their new versions are heard of, by name, beside those of tools that share their AWS secret', async () => {
+  await aws.put({ 'shop/all': '{"mail":"m1","key":"k1"}', SESSION_production: 's1' })
+  const delivery = new SecretDelivery({
+    environment: 'production',
+    aws: aws.options,
+    tools: { shop: { aws: 'shop/all', secrets: { key: {} } } },
+    secrets: { Mail: { aws: 'shop/all#mail' }, SESSION: {} },
+    runtime: { variables: {}, secretDirectories: [] },
+    audit: false,
+    compliance: false,
+    logger: { warn() {} },
+  })
+  try {
+    /** @type {string[][]} */
+    const heard = []
+    delivery.onSecretRotated((tool, secretType) => heard.push([tool, secretType]))
+    await Promise.all([
+      delivery.getSecret('Mail'),
+      delivery.getSecret('SESSION'),
+      delivery.getToolSecret('shop', 'key'),
+    ])
+    await aws.put({ 'shop/all': '{"mail":"m2","key":"k2"}', SESSION_production: 's2' })
+    expect([await delivery.refresh('Mail'), await delivery.refresh('SESSION')]).toEqual(['m2', 's2'])
+    await until('all are heard of', () => heard.length >= 3)
+    expect(heard.sort()).toEqual([
+      ['', 'Mail'],
+      ['', 'SESSION'],
+      ['shop', 'key'],
+    ])
   } finally {
     await delivery.close()
   }

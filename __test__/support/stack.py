@@ -34,7 +34,7 @@ def events():
 
 
 common = {"StackName": "secrets", "Parameters": parameters, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-cloudformation.create_stack(TemplateBody=json.dumps(given["template"]), **common)
+cloudformation.create_stack(TemplateBody=json.dumps(given["template"], separators=(",", ":")), **common)
 made = settled()
 failed = events()
 result = {"status": made["StackStatus"], "failed": failed}
@@ -73,7 +73,7 @@ if not failed:
     # A value that somebody puts survives the next deployment.
     manager.put_secret_value(SecretId=secrets[0]["Name"], SecretString="made-up-value")
     try:
-        cloudformation.update_stack(TemplateBody=json.dumps(given["update"]), **common)
+        cloudformation.update_stack(TemplateBody=json.dumps(given["update"], separators=(",", ":")), **common)
         result["updated"] = settled()["StackStatus"]
         result["updateFailed"] = events()
     except Exception as error:  # noqa: BLE001

@@ -94,6 +94,8 @@ class Comparison {
   /** @type {Set<string>} The roles of reads that the logs have. */
   #own
   #logBegins = Infinity
+  /** Whether there was an event of CloudTrail, of any service, or a list that says that there was none. */
+  #isTrail = false
   #trail = { from: Infinity, to: -Infinity }
   /** @type {Record<string, { count: number, items: any[] }>} */
   #found = {}
@@ -117,6 +119,10 @@ class Comparison {
     const reading = readTrails(files, { since, until }, this.#place, (done) => onFile?.(done, files.length))
     const [trails] = await Promise.all([reading, this.#readLogs(logs)])
     for (const { found } of trails) this.#noteTrail(found)
+    // Nothing read is nothing compared: the folder is another one, or what filled it failed.
+    if (!trails.some(({ found }) => found.isTrail) && this.problems.length === 0) {
+      this.problems.push({ file: cloudtrail.join(', '), problem: 'it holds no events of CloudTrail' })
+    }
     await this.#joinRequests(trails)
     await this.#joinBatches()
     const { counts } = this

@@ -14,6 +14,8 @@ const [QUOTE, ESCAPE, OPEN, CLOSE, LIST, LIST_END] = [...'"\\{}[]'].map((letter)
 const MOST_BYTES = 2 * 1024 * 1024
 /** What files of a trail begin with, and what `aws cloudtrail lookup-events` writes, perhaps behind a byte order mark. */
 const LISTED = /^(?:\u00ef\u00bb\u00bf)?\s*\{\s*"(Records|Events)"\s*:\s*\[/
+/** The depth at which events begin there. */
+const LISTED_LEVEL = 2
 /** The bytes that say which of these forms a file has. */
 const BEGINNING = 200
 const gunzip = promisify(zlib.gunzip)
@@ -50,14 +52,16 @@ function below(place) {
  * @param {string} file
  * @param {(event: EventReader) => void} seen Has the event until it returns.
  * @param {Promise<Buffer | null>} [ahead] What {@link unpackedAhead} gave for it.
- * @returns {Promise<string | null>} Why the file was not read to its end; `null`: it was.
+ * @returns {Promise<{ problem: string | null, isListed: boolean }>} Why the file was not read to its end (`null`: it was), and whether
+ *   it is a list as CloudTrail makes it, which may be empty.
  */
 async function scan(file, seen, ahead) {
   // A pipe would be waited for.
-  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return 'it is no regular file'
+  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile())
+    return { problem: 'it is no regular file', isListed: false }
   const scanner = new Scanner(seen)
   const whole = await ahead
-  if (whole) return scanner.all(whole)
+  if (whole) return { problem: scanner.all(whole), isListed: scanner.isListed }
   const bytes = fs.createReadStream(file, { highWaterMark: CHUNK })
   let problem = null
   try {
@@ -71,7 +75,7 @@ async function scan(file, seen, ahead) {
   } finally {
     bytes.destroy()
   }
-  return problem
+  return { problem, isListed: scanner.isListed }
 }
 
 /**
@@ -121,6 +125,9 @@ class Scanner {
   #seen
   #event = new EventReader()
   #depth = 0
+  /** What the file is: nothing, JSON, or another text. */
+  #isEmpty = true
+  #isJson = false
   /** The depth at which an event begins; `-1`: not known yet. */
   #level = -1
   /** What a later chunk continues: an event, or a text between events. @type {Buffer | null} */
@@ -135,8 +142,21 @@ class Scanner {
   take(chunk) {
     const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk])
     this.#rest = null
+    if (this.#isEmpty) this.#begin(bytes)
     if (this.#level < 0 && bytes.length < BEGINNING) this.#rest = bytes
     else this.#scan(bytes)
+  }
+
+  /** @param {Buffer} bytes The first ones. */
+  #begin(bytes) {
+    this.#isEmpty = bytes.length === 0
+    // As PowerShell writes what a command prints. As UTF-8 it would have no events, and nothing to say.
+    if (bytes.length > 1 && [0xfffe, 0xfeff].includes(bytes.readUInt16BE(0)))
+      throw new Error('it is UTF-16: save it as UTF-8')
+  }
+
+  get isListed() {
+    return this.#level === LISTED_LEVEL
   }
 
   /** All of a file. @param {Buffer} bytes @returns {string | null} */
@@ -156,7 +176,9 @@ class Scanner {
       this.#rest = null
       this.#scan(bytes)
     }
-    return this.#depth !== 0 || this.#rest !== null ? 'it is cut' : null
+    if (this.#depth !== 0 || this.#rest !== null) return 'it is cut'
+    if (this.#isJson) return null
+    return this.#isEmpty ? 'it is empty' : 'it is no JSON'
   }
 
   /** @param {Buffer} bytes */
@@ -169,6 +191,7 @@ class Scanner {
     while (at < end) {
       const code = bytes[at]
       let next = at + 1
+      if (code === OPEN || code === LIST) this.#isJson = true
       if (code === QUOTE) next = endOfText(bytes, next)
       else if (code === OPEN && this.#depth === this.#level) {
         next = this.#event.read(bytes, text, at)
@@ -190,7 +213,7 @@ class Scanner {
 
 /** At which depth events begin. @param {string} text */
 function levelOf(text) {
-  if (LISTED.test(text)) return 2
+  if (LISTED.test(text)) return LISTED_LEVEL
   return /^(?:\u00ef\u00bb\u00bf)?\s*\[/.test(text) ? 1 : 0
 }
 

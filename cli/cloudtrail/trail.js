@@ -14,6 +14,7 @@ const { Words } = require('./words')
  * @property {number} events
  * @property {number} from The time of the first one; `Infinity`: there is none.
  * @property {number} to
+ * @property {boolean} isTrail Whether a file is one of CloudTrail, with events or without.
  * @property {{ file: string, problem: string }[]} problems
  */
 
@@ -30,7 +31,7 @@ async function readTrail(files, { since, until }, spill, onFile) {
   // Texts of which there are few stand as words in the lines.
   const words = new Words()
   /** @type {TrailFound} */
-  const found = { texts: words.texts, events: 0, from: Infinity, to: -Infinity, problems: [] }
+  const found = { texts: words.texts, events: 0, from: Infinity, to: -Infinity, isTrail: false, problems: [] }
   /** @param {import('./events').Read} read */
   const take = ({ id, request, isBatch, time, who, secret, error }) => {
     if (time < since || time > until) return
@@ -50,7 +51,8 @@ async function readTrail(files, { since, until }, spill, onFile) {
       if (readsIn(event, words, take)) isTrail = true
       else foreign++
     }
-    const problem = await scan(file, seen, ahead)
+    const { problem, isListed } = await scan(file, seen, ahead)
+    if (isTrail || isListed) found.isTrail = true
     if (problem !== null) found.problems.push({ file, problem })
     // Folders of a trail have digests as well, which hold no events.
     else if (isNamed && !isTrail && foreign > 0)

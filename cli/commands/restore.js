@@ -12,7 +12,7 @@ module.exports = (program, _, handleOpen) => {
   define(program, 'restore', {
     summary: 'make an earlier version of a secret live again',
     description:
-      "Makes a version live that AWS still has: the one before, or the one that --to names ('history' and the audit log show their ids). Its value goes through the rotation hooks as a new one does. Without hooks only AWS changes. A field of a JSON secret goes back with the whole secret; one that was taken out is put back alone.",
+      "Makes a version live that AWS still has: the one before, or the one that --to names ('history' and the audit log show their ids). Its value goes through the rotation hooks as a new one does. Without hooks only AWS changes. Of a JSON secret only the field goes back, also one that was taken out.",
     examples: ['restore github api_token --environment production', 'restore GITHUB_API_TOKEN --to 1a2b… --yes'],
     exits: {
       0: 'the version is live',

@@ -54,6 +54,11 @@ function secretArns(id, home) {
   return id.startsWith('arn:') && /-[a-z]{6}$/.test(id) ? [arn, arn + ENDING] : [arn]
 }
 
+/** The name in an id: callers may name a secret by its ARN, with or without the ending, or by its name. @param {string} id */
+function nameIn(id) {
+  return id.startsWith('arn:') ? id.replace(/^(?:[^:]*:){6}/, '').replace(/-[A-Za-z0-9]{6}$/, '') : id
+}
+
 /** Whether a pattern of IAM matches a text: `*` any characters, `?` one. @param {string} pattern @param {string} text */
 function matches(pattern, text) {
   const source = pattern
@@ -78,4 +83,4 @@ function queueArn(url, home) {
   return `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}`
 }
 
-module.exports = { ENDING, domainOf, matches, partitionOf, queueArn, secretArn, secretArns }
+module.exports = { ENDING, domainOf, matches, nameIn, partitionOf, queueArn, secretArn, secretArns }

@@ -1,6 +1,7 @@
 'use strict'
 
-const { policy, ref, rule, sub, when } = require('./intrinsics')
+const { policy, ref, rule } = require('./intrinsics')
+const { unusualReaders } = require('./unusual-readers')
 
 /** @typedef {import('./model').World} World */
 /** @typedef {import('./model').Resource} Resource */
@@ -10,8 +11,8 @@ const MINUTES = 60
 /** Where the metrics of `monitoring: true` arrive. */
 const NAMESPACE = 'tcs-secret-delivery'
 
-/** @param {World} world @returns {Record<string, Resource>} */
-function alarmResources(world) {
+/** @param {World} world @param {string[]} notes Where notes for the operator go. @returns {Record<string, Resource>} */
+function alarmResources(world, notes) {
   const { tags, environment, service } = world
   return {
     AlarmTopic: {
@@ -50,71 +51,56 @@ function alarmResources(world) {
       Metadata: { Serves: SERVES },
       Properties: { Protocol: 'email', TopicArn: ref('AlarmTopic'), Endpoint: ref('AlarmEmail') },
     },
-    ...fromTrail(world),
+    ...fromTrail(world, notes),
     ...fromService(environment, service),
   }
 }
 
-/** What the trail shows: its metric filters, each with an alarm. @param {World} world @returns {Record<string, Resource>} */
-function fromTrail({ environment, service }) {
+/** What the trail shows: its metric filters, with an alarm for each metric. @param {World} world @param {string[]} notes @returns {Record<string, Resource>} */
+function fromTrail({ environment, service, needs }, notes) {
   const here = `${NAMESPACE}/${service}/${environment}`
   const probe = 'TCS_SECRET_DELIVERY_HEALTH_PROBE'
-  const readers = [
-    'TaskRole',
-    'PodRole',
-    'ServiceAccountRole',
-    'FunctionRole',
-    'RotatorRole',
-    'MigratorRole',
-    'OperatorRole',
-  ]
   const manager = '($.eventSource = "secretsmanager.amazonaws.com")'
-  const ours = `($.requestParameters.secretId = "*_${environment}*")`
-  /** @type {Record<string, { what: string, metric: string, pattern: string, period?: number }>} */
+  const readers = unusualReaders(needs)
+  notes.push(...readers.notes)
+  /** @type {Record<string, { what: string, metric: string, patterns: unknown[], period?: number }>} */
   const filters = {
     Unauthorized: {
       what: 'Unauthorized access (>0 events): AWS refused a secret. Action: Security incident',
       metric: 'Unauthorized access',
-      pattern: `{ ${manager} && ($.eventName = "*GetSecretValue") && ($.errorCode = "AccessDenied*") && ($.requestParameters.secretId != "*${probe}*") }`,
+      patterns: [
+        `{ ${manager} && ($.eventName = "*GetSecretValue") && ($.errorCode = "AccessDenied*") && ($.requestParameters.secretId != "*${probe}*") }`,
+      ],
     },
     Deletion: {
       what: 'A secret or its key is being deleted or disabled',
       metric: 'Deletion',
-      pattern:
+      patterns: [
         '{ ($.eventName = "DeleteSecret") || ($.eventName = "ScheduleKeyDeletion") || ($.eventName = "DisableKey") }',
+      ],
     },
     PolicyChange: {
       what: 'Who may read was changed: the policy of a secret or of a key',
       metric: 'Policy change',
-      pattern:
+      patterns: [
         '{ ($.eventName = "PutResourcePolicy") || ($.eventName = "DeleteResourcePolicy") || ($.eventName = "PutKeyPolicy") }',
+      ],
     },
     RotationFailure: {
       what: 'Rotation failures (>0 per day): a rotation by AWS failed. Action: Immediate alert',
       metric: 'Rotation failures by AWS',
-      pattern: `{ ${manager} && ($.eventName = "RotationFailed") }`,
+      patterns: [`{ ${manager} && ($.eventName = "RotationFailed") }`],
       period: 24 * 60 * MINUTES,
     },
     UnusualReader: {
       what: 'A principal that has no role of this template read a secret of this environment',
       metric: 'Unusual reader',
-      pattern: `{ ${manager} && ($.eventName = "GetSecretValue") && ${ours} && ($.errorCode NOT EXISTS) && ($.userIdentity.sessionContext.sessionIssuer.userName != "{{readers}}") }`,
+      patterns: readers.patterns,
     },
   }
   return Object.fromEntries(
-    Object.entries(filters).flatMap(([name, { what, metric, pattern, period = 5 * MINUTES }]) => [
-      [
-        `${name}Filter`,
-        {
-          Type: 'AWS::Logs::MetricFilter',
-          Metadata: { Serves: SERVES },
-          Properties: {
-            LogGroupName: ref('TrailLogs'),
-            FilterPattern: patternOf(pattern, readers),
-            MetricTransformations: [{ MetricName: metric, MetricNamespace: here, MetricValue: '1', DefaultValue: 0 }],
-          },
-        },
-      ],
+    Object.entries(filters).flatMap(([name, { what, metric, patterns, period = 5 * MINUTES }]) => [
+      ...patterns.map((pattern, at) => [`${name}${at === 0 ? '' : at + 1}Filter`, filter(here, metric, pattern)]),
       [
         `${name}Alarm`,
         alarm(what, {
@@ -130,17 +116,17 @@ function fromTrail({ environment, service }) {
   )
 }
 
-/** The roles of the template stand in the pattern by their generated names. @param {string} pattern @param {string[]} readers */
-function patternOf(pattern, readers) {
-  const one = ' && ($.userIdentity.sessionContext.sessionIssuer.userName != "{{readers}}")'
-  if (!pattern.includes(one)) return pattern
-  const all = (/** @type {string[]} */ roles) =>
-    pattern.replace(
-      one,
-      roles.map((role) => ` && ($.userIdentity.sessionContext.sessionIssuer.userName != "\${${role}}")`).join(''),
-    )
-  const always = readers.filter((role) => role !== 'ServiceAccountRole')
-  return when('HasOidc', sub(all(readers)), sub(all(always)))
+/** @param {string} MetricNamespace @param {string} MetricName @param {unknown} FilterPattern @returns {Resource} */
+function filter(MetricNamespace, MetricName, FilterPattern) {
+  return {
+    Type: 'AWS::Logs::MetricFilter',
+    Metadata: { Serves: SERVES },
+    Properties: {
+      LogGroupName: ref('TrailLogs'),
+      FilterPattern,
+      MetricTransformations: [{ MetricName, MetricNamespace, MetricValue: '1', DefaultValue: 0 }],
+    },
+  }
 }
 
 /** The documented thresholds that the service measures itself. @param {string} environment @param {string} service @returns {Record<string, Resource>} */

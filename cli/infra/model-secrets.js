@@ -1,5 +1,6 @@
 'use strict'
 
+const { createHash } = require('node:crypto')
 const { ACCOUNT_ROOT, arnOf, policy, ref, rule, sub } = require('./intrinsics')
 
 /** @typedef {import('./model').World} World */
@@ -71,11 +72,25 @@ function keyResources({ environment, service, tags }) {
   }
 }
 
+/**
+ * What the template calls a secret. It follows from the secret's name alone: a number would change with the order of the
+ * declarations, and CloudFormation would then make secrets anew that are there.
+ *
+ * @param {string} id
+ */
+function logicalIdOf(id) {
+  const words = id.split(/[^A-Za-z0-9]+/).filter((word) => word !== '')
+  const title = words.map((word) => `${word[0]?.toUpperCase()}${word.slice(1).toLowerCase()}`).join('')
+  // Names that differ in other characters, or in case, are different secrets.
+  const hash = createHash('sha256').update(id).digest('hex').slice(0, 8)
+  return `Secret${title.slice(0, 200)}X${hash}`
+}
+
 /** The secrets without values, so that each has the key, the tags and a policy from its first day. @param {World} world @returns {Record<string, Resource>} */
 function secretResources({ secrets, tags, service, environment }) {
   return Object.fromEntries(
-    secrets.flatMap(({ id, name, tool }, at) => {
-      const key = `Secret${at + 1}`
+    secrets.flatMap(({ id, name, tool }) => {
+      const key = logicalIdOf(id)
       return [
         [
           key,

@@ -69,7 +69,7 @@ function modelOf(needs, { service, secrets: wanted }) {
     ...identityResources(world),
     ...eventResources(world),
     ...trailResources(world),
-    ...alarmResources(world),
+    ...alarmResources(world, notes),
   }
   return { template: templateOf(world, resources), notes }
 }

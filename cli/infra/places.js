@@ -4,6 +4,7 @@
 // when it reads (crates/secret/src/aws_ids.rs); a test compares the two.
 
 const { nameOf } = require('../../lib/config-file')
+const { readName } = require('../environments')
 
 /** @typedef {import('../../index').SecretDeliveryOptions} Options */
 /**
@@ -30,7 +31,7 @@ function placesOf(options, environment) {
   const all = fill({ name: '*', tool: '*', TOOL: '*', type: '*', TYPE: '*' })
   /** @param {string | null} tool @param {string} type @param {any} spec @param {any} [ofTool] @returns {Place} */
   const place = (tool, type, spec, ofTool) => {
-    const name = tool === null ? type.toUpperCase() : nameOf(tool, type)
+    const name = tool === null ? type : nameOf(tool, type)
     const given = referenced(spec?.aws, environment) ?? referenced(ofTool, environment)
     const isRotated = spec?.rotationType != null || spec?.rotate != null
     if (given !== undefined) {
@@ -79,8 +80,12 @@ function referenced(given, environment) {
   if (given === undefined || given === null) return undefined
   const inEnvironment = (/** @type {string} */ text) => text.replaceAll('{environment}', environment)
   if (typeof given === 'string') return { id: inEnvironment(idOf(given)), role: null }
-  if (typeof given.id === 'string') return { id: inEnvironment(given.id), role: given.assumeRole?.roleArn ?? null }
-  return referenced(given[environment], environment)
+  if (typeof given.id === 'string') {
+    return { id: inEnvironment(idOf(given.id)), role: given.assumeRole?.roleArn ?? null }
+  }
+  // `prod` and `Production` are production here too.
+  const [, here] = Object.entries(given).find(([name]) => readName(name) === environment) ?? []
+  return referenced(here, environment)
 }
 
 /** @param {string} template @param {Record<string, string>} words */

@@ -49,6 +49,9 @@ const REFERENCES = {
   'AWS::KMS::Key': 'key_id',
 }
 
+/** What `Fn::GetAtt` gives, where it has another name. @type {Record<string, string>} */
+const ATTRIBUTES = { RoleId: 'unique_id', TopicName: 'name' }
+
 /** @type {Record<string, string>} */
 const PSEUDO = {
   'AWS::AccountId': '${data.aws_caller_identity.current.account_id}',
@@ -425,8 +428,7 @@ function referred(name, attribute, { Resources, Parameters, isConditional }) {
   if (PSEUDO[name] !== undefined) return PSEUDO[name]
   if (Object.hasOwn(Parameters, name)) return `\${var.${snake(name)}}`
   const { Type } = /** @type {Resource} */ (Resources[name])
-  const property =
-    attribute === undefined ? (REFERENCES[Type] ?? 'id') : attribute === 'TopicName' ? 'name' : snake(attribute)
+  const property = attribute === undefined ? (REFERENCES[Type] ?? 'id') : (ATTRIBUTES[attribute] ?? snake(attribute))
   const address = `${TYPES[Type]}.${snake(name)}`
   return isConditional(name) ? `\${one(${address}[*].${property})}` : `\${${address}.${property}}`
 }

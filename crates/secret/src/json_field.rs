@@ -25,7 +25,8 @@
 //! - Any depth: the open objects and arrays are kept in a list, a byte each, and nothing is recursive.
 //! - A name of up to [`MAX_NAME_BYTES`]: each dot may cost another scan of a part of the text. A longer name is not found.
 //! - What `JSON.parse` refuses is refused: comments, trailing commas, a byte order mark, text after the object.
-//! - A string with half a surrogate pair (`"\ud800"`) is valid JSON and no Unicode text: [`decode`] gives `None` for it.
+//! - A string with half a surrogate pair (`"\ud800"`) is valid JSON and no Unicode text: [`decode`] gives `None` for it, and the
+//!   value of such a field is [`Unreadable::NoText`].
 //!
 //! Results of this module hold parts of the secret where the type is `Zeroizing` or `&str`. [`Field`] and
 //! [`Unreadable`] hold none and may be printed.
@@ -71,6 +72,8 @@ pub enum Unreadable {
     NotAnObject,
     /// It has more than [`MAX_BYTES`].
     TooLong,
+    /// It is a string with half a surrogate pair, which is no Unicode text.
+    NoText,
 }
 
 impl fmt::Display for Unreadable {
@@ -78,6 +81,7 @@ impl fmt::Display for Unreadable {
         match self {
             Self::NotAnObject => f.write_str("it is not a JSON object"),
             Self::TooLong => write!(f, "it is longer than {MAX_BYTES} bytes"),
+            Self::NoText => f.write_str("its text has half of a surrogate pair, which is no character"),
         }
     }
 }
@@ -180,14 +184,17 @@ impl Field {
     }
 
     /// The value as a secret (decision D16): a string as the text that it stands for, anything else as it is written,
-    /// digit for digit. `None` for `null`, for `""`, and for a string that is no Unicode text.
-    pub fn value(&self, text: &str) -> Option<Zeroizing<String>> {
+    /// digit for digit. `None` for `null` and for `""`.
+    ///
+    /// # Errors
+    /// [`Unreadable::NoText`]: it is there and cannot be delivered, which is not the same as missing.
+    pub fn value(&self, text: &str) -> Result<Option<Zeroizing<String>>, Unreadable> {
         let value = match self.kind {
-            Kind::Null => return None,
-            Kind::Text => decode(self.raw(text))?,
+            Kind::Null => return Ok(None),
+            Kind::Text => decode(self.raw(text)).ok_or(Unreadable::NoText)?,
             _ => Zeroizing::new(self.raw(text).to_owned()),
         };
-        (!value.is_empty()).then_some(value)
+        Ok((!value.is_empty()).then_some(value))
     }
 
     /// `text` with the string `new` in this field's place.

@@ -109,9 +109,9 @@ pub enum Notice {
     },
     /// A secret has another version than the one known before.
     Rotated {
-        /// Lower-cased tool.
+        /// Lower-cased tool; empty for a name without one.
         tool: String,
-        /// Lower-cased secret type.
+        /// Lower-cased secret type; a name without a tool as it is.
         secret_type: String,
     },
     /// A secret is to be rotated within the days of notice of its policy.

@@ -66,12 +66,12 @@ impl SecretValue {
     /// The field `name` of a JSON object, as a secret (decision D16); `None` when it is missing, `null` or empty.
     ///
     /// # Errors
-    /// When this is no JSON object.
+    /// When this is no JSON object, or the field no Unicode text.
     pub fn field(&self, name: &str) -> Result<Option<Self>, Unreadable> {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a part of it becomes another secret")]
         let text = self.expose();
-        let value = json_field::find(text, name)?.and_then(|field| field.value(text));
-        Ok(value.map(|value| Self::copied(&value)))
+        let Some(field) = json_field::find(text, name)? else { return Ok(None) };
+        Ok(field.value(text)?.map(|value| Self::copied(&value)))
     }
 
     /// The JSON object with `value` as its field `name`; every other byte stays.

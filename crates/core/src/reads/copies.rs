@@ -318,13 +318,15 @@ impl Names {
         Box::new(move |secret| names.notify_rotated(&*notices, secret))
     }
 
-    /// Reports that `secret` has another version, for each of its names that a tool owns.
+    /// Reports that `secret` has another version, for each of its names.
     fn notify_rotated(&self, notices: &dyn Notices, secret: &SecretName) {
-        for owner in self.ids.names_of(secret).iter().filter_map(|name| self.tools.owner(name.as_str())) {
-            notices.notice(Notice::Rotated {
-                tool: owner.tool.to_ascii_lowercase(),
-                secret_type: owner.secret_type.to_ascii_lowercase(),
-            });
+        for name in self.ids.names_of(secret) {
+            let (tool, secret_type) = match self.tools.owner(name.as_str()) {
+                Some(owner) => (owner.tool.to_ascii_lowercase(), owner.secret_type.to_ascii_lowercase()),
+                // As it is, so that `getSecret` takes it.
+                None => (String::new(), name.as_str().to_owned()),
+            };
+            notices.notice(Notice::Rotated { tool, secret_type });
         }
     }
 

@@ -72,7 +72,8 @@ impl RotationManager {
     }
 
     async fn put_back(&self, place: &Place, live: &Version, policy: &Policy, candidate: &Candidate, is_undone: bool) {
-        let (Ok(aws), Ok(told)) = (self.aws(&place.id), self.told(place, live)) else { return };
+        let (Ok(aws), Ok(current)) = (self.aws(&place.id), place.part(&live.value)) else { return };
+        let told = self.told(place, live, current);
         let mut log = StepLog::new(self.parts.clock.clone());
         let mut job = self.job(aws, place, told, policy, Trigger::Schedule);
         let is_undone = is_undone || job.undo(&mut log, candidate).await;

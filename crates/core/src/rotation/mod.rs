@@ -14,6 +14,7 @@
 mod by_aws;
 pub mod calendar;
 mod claim;
+mod field;
 pub mod form;
 pub mod generator;
 pub mod hooks;

@@ -16,6 +16,7 @@ use cache::tiered::{Lease, Leased};
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::report::Ending;
+use secret::value::SecretValue;
 
 impl RotationManager {
     /// The steps that are taken here, once it is clear that they may be.
@@ -34,12 +35,18 @@ impl RotationManager {
         };
         let spec = self.spec(&place.name);
         let policy = self.policies().of(spec).policy.unwrap_or_else(Policy::by_hand);
-        let mut job = self.job(aws, place, self.told(place, &live)?, &policy, trigger);
+        let current = match &source {
+            // What is brought back may be missing now.
+            Source::Kept(_) => place.part(&live.value).unwrap_or_else(|_| SecretValue::copied("")),
+            Source::New => place.part(&live.value)?,
+        };
+        let mut job = self.job(aws, place, self.told(place, &live, current), &policy, trigger);
         match job.make_live(log, &live, said, source).await {
             Ok(made) => {
                 self.follow(place, &made.candidate.version).await;
-                let late = |late| self.settle(place, &live, &policy, late, lease);
-                self.check(place, job, log, &live, made, late).await
+                let replaced = made.replaced.clone();
+                let late = |late| self.settle(place, &replaced, &policy, late, lease);
+                self.check(place, job, log, made, late).await
             }
             Err(GivenUp { overtaken: Some(version), .. }) if place.is_done(&live.id, &version) => {
                 Ok(StepsEnded::by_another(version))
@@ -90,14 +97,13 @@ impl RotationManager {
         place: &Place,
         mut job: Job<'_>,
         log: &mut StepLog,
-        live: &Version,
         made: Made,
         settle: impl FnOnce(late::Late) -> F,
     ) -> Result<StepsEnded>
     where
         F: Future<Output = ()>,
     {
-        let Made { candidate, mut claim, is_anothers } = made;
+        let Made { candidate, replaced, mut claim, is_anothers } = made;
         let version = candidate.version.clone();
         let ended = StepsEnded { resumed: candidate.resumed, version: Some(version.clone()), ..StepsEnded::finished() };
         let verified = job.verify(log, &candidate).await;
@@ -109,17 +115,17 @@ impl RotationManager {
             }
             Err(error) => {
                 let is_free = match &mut claim {
-                    Some(claim) => claim.keep(&live.id).await,
+                    Some(claim) => claim.keep(&replaced.id).await,
                     None => true,
                 };
                 let back = if is_free {
-                    job.roll_back(log, &live.id, &candidate).await
+                    job.roll_back(log, &replaced.id, &candidate).await
                 } else {
                     Err(failed(job.id, "another rotation has begun since"))
                 };
                 match back {
                     Ok(()) => {
-                        self.follow(place, &live.id).await;
+                        self.follow(place, &replaced.id).await;
                         let why = format!("{}: the old value is live again: {error}", job.id);
                         let error = SecretError::new(ErrorCode::RotationRolledBack, why);
                         StepsEnded { ending: Ending::RolledBack, error: Some(error), ..ended }
@@ -176,10 +182,10 @@ impl RotationManager {
         }
     }
 
-    pub(super) fn told(&self, place: &Place, live: &Version) -> Result<HookContext> {
+    pub(super) fn told(&self, place: &Place, live: &Version, current: SecretValue) -> HookContext {
         let Place { name, environment, id, .. } = place;
         let owner = self.parts.tools.owner(name.as_str());
-        Ok(HookContext {
+        HookContext {
             name: name.as_str().to_owned(),
             environment: environment.as_str(),
             aws_id: id.to_owned(),
@@ -188,9 +194,9 @@ impl RotationManager {
             rotation_type: self.spec(name).and_then(|spec| spec.rotation_type.clone()),
             previous_version: live.id.clone(),
             version: None,
-            current: place.part(&live.value)?,
+            current,
             pending: None,
-        })
+        }
     }
 }
 

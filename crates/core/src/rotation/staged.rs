@@ -87,13 +87,15 @@ pub(super) struct Candidate {
 pub(super) enum Source {
     /// A hook or the generator makes it.
     New,
-    /// A version that AWS has (`rotation.restore`).
+    /// A version that AWS has (`rotation.restore`); of a field only its part of it, since other fields have moved on.
     Kept(Version),
 }
 
 /// A version that was made live.
 pub(super) struct Made {
     pub(super) candidate: Candidate,
+    /// What was live before: the way back leads there.
+    pub(super) replaced: Version,
     pub(super) claim: Option<Claim>,
     /// Whether another instance made it live, which ends that rotation as well.
     pub(super) is_anothers: bool,
@@ -144,9 +146,11 @@ impl Job<'_> {
         source: Source,
     ) -> std::result::Result<Made, GivenUp> {
         let created = log.step(Step::Create, self.create(live, said, source)).await?;
-        let candidate = match created {
-            Created::Live(candidate) => return Ok(Made { candidate, claim: None, is_anothers: true }),
-            Created::Candidate(candidate) => candidate,
+        let (mut candidate, mut replaced) = match created {
+            Created::Live(candidate) => {
+                return Ok(Made { candidate, replaced: live.clone(), claim: None, is_anothers: true });
+            }
+            Created::Candidate(candidate) => (candidate, live.clone()),
         };
         let claim = match self.claim(live, said, &candidate).await? {
             Some(Claimed::Overtaken(version)) => {
@@ -159,9 +163,9 @@ impl Job<'_> {
         let tried = self.try_out(log, &candidate).await;
         let (error, may_be_live) = match tried {
             Ok(()) => {
-                let finish = labels::make_current(self.aws, self.id, &live.id, &candidate.version);
+                let finish = self.finish(&mut replaced, &mut candidate);
                 match log.step(Step::Finish, finish).await {
-                    Ok(()) => return Ok(Made { candidate, claim, is_anothers: false }),
+                    Ok(()) => return Ok(Made { candidate, replaced, claim, is_anothers: false }),
                     Err(NotMoved { error, may_be_live }) => (error, may_be_live),
                 }
             }
@@ -196,7 +200,10 @@ impl Job<'_> {
     /// Finds the candidate of an interrupted rotation or makes one.
     async fn create(&mut self, live: &Version, said: &Description, source: Source) -> Result<Created> {
         if let Source::Kept(version) = source {
-            return self.take_up(said, version).await;
+            return match &self.place.field {
+                None => self.take_up(said, version).await,
+                Some(field) => self.put_part(live, said, &version, field).await,
+            };
         }
         self.check_pending(live, said).await?;
         for number in 0..MAX_CANDIDATES {
@@ -204,7 +211,10 @@ impl Job<'_> {
             match self.candidate(&token).await? {
                 CandidateState::Usable(created) => return Ok(created),
                 CandidateState::GivenUp => {}
-                CandidateState::Missing => return self.put(live, &token).await,
+                CandidateState::Missing => {
+                    let value = self.new_value(live).await?;
+                    return self.put(&value, &token).await;
+                }
             }
         }
         Err(failed(self.id, format_args!("{MAX_CANDIDATES} new values were given up one after the other")))
@@ -221,19 +231,18 @@ impl Job<'_> {
         Ok(Created::Candidate(Candidate { version, value, resumed: false, is_pending, created_unix_ms: None }))
     }
 
-    async fn put(&mut self, live: &Version, token: &str) -> Result<Created> {
-        let value = self.new_value(live).await?;
+    pub(super) async fn put(&self, value: &SecretValue, token: &str) -> Result<Created> {
         if let Some(why) = value.too_long() {
             return Err(failed(self.id, why));
         }
-        let put = self.aws.put_pending(self.id, &value, token).await;
+        let put = self.aws.put_pending(self.id, value, token).await;
         // AWS's answer may be lost, or another instance may have put its own value first. What was put may be seen late.
         let found = match &put {
             Err(error) if error.is_denied() => self.aws.version(self.id, Which::Id(token)).await?,
             _ => labels::written(self.aws, self.id, token, PENDING).await?,
         };
         match (found.map_or(CandidateState::Missing, CandidateState::of), put) {
-            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) if found.value != value => {
+            (CandidateState::Usable(Created::Candidate(found)), Ok(_)) if found.value != *value => {
                 Err(failed(self.id, "the staged value reads back differently; it was not made live"))
             }
             (CandidateState::Usable(Created::Candidate(found)), Ok(_)) => {
@@ -248,7 +257,7 @@ impl Job<'_> {
         }
     }
 
-    async fn candidate(&self, token: &str) -> Result<CandidateState> {
+    pub(super) async fn candidate(&self, token: &str) -> Result<CandidateState> {
         let found = self.aws.version(self.id, Which::Id(token)).await?;
         Ok(found.map_or(CandidateState::Missing, CandidateState::of))
     }
@@ -402,7 +411,7 @@ impl Job<'_> {
 }
 
 /// The state of the version with the id that a rotation would use.
-enum CandidateState {
+pub(super) enum CandidateState {
     Usable(Created),
     /// An earlier rotation made it and gave it up.
     GivenUp,

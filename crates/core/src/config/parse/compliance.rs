@@ -270,11 +270,12 @@ fn is_here(host: &str) -> bool {
     host.is_empty() || host.eq_ignore_ascii_case("localhost") || host == "[::1]" || octets()
 }
 
-/// Whether a key has few different bytes, or bytes in a row: 32 random ones have 30 different ones.
+/// Whether a key has few different bytes, bytes in a row, or repeats itself: 32 random ones have 30 different ones.
 fn is_guessed(key: &[u8]) -> bool {
     let steps: HashSet<u8> = key.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
     let different: HashSet<u8> = key.iter().copied().collect();
-    steps.len() <= 1 || different.len() < key.len() / 2
+    let repeats = (1..=key.len() / 2).any(|period| key.iter().skip(period).eq(&key[..key.len() - period]));
+    steps.len() <= 1 || different.len() < key.len() / 2 || repeats
 }
 
 #[cfg(test)]
@@ -305,6 +306,8 @@ mod tests {
     fn keys_that_anybody_guesses() {
         assert!(is_guessed(&[0; 32]));
         assert!(is_guessed(&(0..32).collect::<Vec<u8>>()));
+        assert!(is_guessed(b"0123456789abcdef0123456789abcdef"));
+        assert!(!is_guessed(b"9b1e37c5d80671f32abe19608f12a044"));
         assert!(!is_guessed(b"\x8f\x12\xa0\x44\x9b\xe1\x37\x5c\xd8\x06\x71\xf3\x2a\xbe\x19\x60"));
     }
 }
