@@ -169,7 +169,6 @@ const RUST = {
 /** @type {Record<string, string[]>} */
 const JAVASCRIPT = {
   lib: [
-    'actor',
     'reports',
     'errors',
     'load',
