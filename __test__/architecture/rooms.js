@@ -103,6 +103,7 @@ const RUST = {
     'fuzzing',
   ],
   'crates/audit-log/src': [
+    'boot',
     'time',
     'pause',
     'error',
