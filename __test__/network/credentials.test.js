@@ -227,6 +227,11 @@ describe('words', () => {
       /no AWS region is set: set aws\.region or AWS_REGION/,
     ],
     [
+      'an endpoint that is none',
+      () => ({ ...keys, AWS_ENDPOINT_URL_SECRETS_MANAGER: '', AWS_ENDPOINT_URL: 'canary:4566' }),
+      /AWS_ENDPOINT_URL is no URL of an endpoint/,
+    ],
+    [
       'a region that is none',
       () => ({ ...keys, AWS_REGION: 'Frankfurt am Main', AWS_ENDPOINT_URL_SECRETS_MANAGER: '' }),
       /'Frankfurt am Main' is no AWS region/,
