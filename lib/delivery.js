@@ -1,24 +1,19 @@
 'use strict'
 
-// The class of the package: its methods check their arguments and start the operation that does the work.
+// The class of the package: its methods check their arguments and start the operation that does the work. What a start and a
+// cached read do not need is loaded when it is first called: each file costs a start a third of a millisecond.
 const { assertName, eventText } = require('./arguments')
-const { copyOf } = require('./copy')
 const { orThrow } = require('./errors')
-const { Flights } = require('./flights')
-const { checkedLimits, limited } = require('./limits')
 const { listen } = require('./listeners')
 const native = require('./load')
 const { Messages } = require('./messages')
-const { monitorOf } = require('./monitoring')
 const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { later, partsOf, show } = require('./parts')
 const { Reads } = require('./reads')
 const { guard, identify } = require('./receiver')
-const { SCANNER, scannerOf } = require('./scanner')
 const { separated } = require('./separated')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
-const { currentTracer, traced } = require('./trace')
 
 /**
  * Loaded when they are first used.
@@ -26,6 +21,12 @@ const { currentTracer, traced } = require('./trace')
  * @typedef {import('./sources').Sources} Sources
  * @typedef {import('./inspections').Inspections} Inspections
  */
+
+/** Where a delivery keeps its scanner, which the command line uses. */
+const SCANNER = Symbol.for('tcs-secret-delivery.scanner')
+/** Where OpenTelemetry's API keeps the SDK that a service registered. */
+const OPEN_TELEMETRY = Symbol.for('opentelemetry.js.api.1')
+const isTraced = () => /** @type {any} */ (globalThis)[OPEN_TELEMETRY] !== undefined
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -41,10 +42,11 @@ class SecretDelivery {
   #parts
   #listeners
   #messages
-  #flights = new Flights(
-    (begin, landed) => this.#start(begin, landed),
-    () => this.#native.isAudited(),
-  )
+  #flights = later(() => {
+    const { Flights } = require('./flights')
+    const isAudited = () => this.#native.isAudited()
+    return new Flights((begin, landed) => this.#start(begin, landed), isAudited)
+  })
   #variables
   #variablesComeFirst
   #closing = /** @type {Promise<void> | undefined} */ (undefined)
@@ -97,11 +99,11 @@ class SecretDelivery {
     this.#variablesComeFirst = this.#native.variablesComeFirst()
     /** @template T @param {(id: number) => void} begin @returns {Promise<T>} */
     const start = (begin) => this.#start(begin)
-    Object.defineProperty(this, SCANNER, { value: () => scannerOf(start, this.#native) })
+    Object.defineProperty(this, SCANNER, { value: () => require('./scanner').scannerOf(start, this.#native) })
     this.#readCached = cachedReader(this.#native, this.#operations.held)
     this.#cachedTool = cachedTools(this.#native, this.#operations.held)
     this.environment = /** @type {import('../index').Environment} */ (this.#native.environment())
-    this.#monitor = monitorOf(this.#native)
+    this.#monitor = this.#native.isMonitored() ? require('./monitoring').monitorOf(this.#native) : undefined
     this.#parts = partsOf({
       native: this.#native,
       start,
@@ -173,6 +175,8 @@ class SecretDelivery {
       assertName('toolName', toolName)
       const cached = options === undefined ? this.#cachedTool(toolName) : undefined
       if (cached !== undefined) return Promise.resolve(cached)
+      if (options === undefined) return this.#readTool(toolName)
+      const { checkedLimits, limited } = require('./limits')
       const limits = checkedLimits(options)
       return limited(toolName, limits, () => this.#readTool(toolName, limits.maxAgeSeconds))
     } catch (error) {
@@ -212,6 +216,7 @@ class SecretDelivery {
    */
   async refresh(secretName, options) {
     assertName('secretName', secretName)
+    const { checkedLimits, limited } = require('./limits')
     return limited(secretName, checkedLimits(options), () => {
       this.#forgetFlights()
       return this.#start((id) => this.#native.refresh(id, secretName, this.#variables.forName(secretName)))
@@ -289,10 +294,10 @@ class SecretDelivery {
   async getSecretVersions(secretName) {
     assertName('secretName', secretName)
     /** @type {import('../index').SecretVersions} */
-    const shared = await this.#flights.join(`versions ${secretName}`, {}, (id, callers) =>
+    const shared = await this.#flights().join(`versions ${secretName}`, {}, (id, callers) =>
       this.#native.getSecretVersions(id, secretName, false, callers),
     )
-    return copyOf(shared)
+    return require('./copy').copyOf(shared)
   }
 
   /**
@@ -366,9 +371,9 @@ class SecretDelivery {
    * @returns {Promise<string | null>}
    */
   #read(name) {
-    const tracer = currentTracer()
+    const tracer = isTraced() ? require('./trace').currentTracer() : undefined
     const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
-    return tracer === undefined ? read() : traced(tracer, name, read)
+    return tracer === undefined ? read() : require('./trace').traced(tracer, name, read)
   }
 
   /**
@@ -390,10 +395,10 @@ class SecretDelivery {
       return this.#start((id) => this.#native.getToolSecrets(id, toolName, found, maxAgeSeconds))
     }
     /** @type {Record<string, string>} */
-    const shared = await this.#flights.join(`tool ${toolName}`, found, (id, callers) =>
+    const shared = await this.#flights().join(`tool ${toolName}`, found, (id, callers) =>
       this.#native.getToolSecrets(id, toolName, found, undefined, callers),
     )
-    return copyOf(shared)
+    return require('./copy').copyOf(shared)
   }
 
   /**
@@ -409,7 +414,7 @@ class SecretDelivery {
 
   /** Called before a change: a read that begins after it must not join one begun before. */
   #forgetFlights() {
-    this.#flights.forget()
+    this.#flights().forget()
     this.#reads.forget()
   }
 

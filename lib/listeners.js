@@ -2,7 +2,6 @@
 
 // Functions of the service that want to hear of something, and how the service's code is called.
 
-const { copyOf } = require('./copy')
 const { SecretError } = require('./errors')
 const { queueMicrotask } = require('./real-time')
 
@@ -48,6 +47,8 @@ class Listeners {
  * @param {A} args
  */
 function tell(listeners, ...args) {
+  if (listeners.size === 0) return
+  const { copyOf } = require('./copy')
   for (const listener of [...listeners]) callOutside(() => listener(...copyOf(args)))
 }
 

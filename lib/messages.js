@@ -2,8 +2,6 @@
 
 // What the addon says without being asked, and the questions that it asks: each message goes where it belongs.
 
-const { checkedCredentials, credentialsProblem } = require('./credentials')
-const { HookCalls } = require('./hooks')
 const { Listeners, callOutside, tell } = require('./listeners')
 const { MessageKind } = require('./load')
 
@@ -13,6 +11,8 @@ const { MessageKind } = require('./load')
 class Messages {
   #logger
   #hooks
+  /** @type {InstanceType<typeof import('./hooks').HookCalls> | undefined} */
+  #hookCalls
   #sink
   #variables
   #credentials
@@ -28,7 +28,7 @@ class Messages {
    */
   constructor(logger, hooks, sink, variables, credentials) {
     this.#logger = logger
-    this.#hooks = new HookCalls(hooks)
+    this.#hooks = hooks
     this.#sink = sink
     this.#variables = variables
     this.#credentials = credentials
@@ -37,7 +37,7 @@ class Messages {
 
   /** Asks the hooks that run to end. */
   close() {
-    this.#hooks.close()
+    this.#hookCalls?.close()
   }
 
   /** @param {WeakRef<NativeDelivery>} native */
@@ -64,9 +64,9 @@ class Messages {
       case MessageKind.Alert:
         return this.#alert(first)
       case MessageKind.CallHook:
-        return void this.#hooks.run(this.#native, id, first)
+        return void this.#calls().run(this.#native, id, first)
       case MessageKind.StopHook:
-        return this.#hooks.stop(id)
+        return this.#calls().stop(id)
       case MessageKind.AuditLines:
         return void this.#ship(id, first)
       case MessageKind.ReadVariables:
@@ -74,6 +74,10 @@ class Messages {
       case MessageKind.AskCredentials:
         return void this.#askCredentials(id)
     }
+  }
+
+  #calls() {
+    return (this.#hookCalls ??= new (require('./hooks').HookCalls)(this.#hooks))
   }
 
   /**
@@ -132,6 +136,7 @@ class Messages {
    * @param {number} id
    */
   async #askCredentials(id) {
+    const { checkedCredentials, credentialsProblem } = require('./credentials')
     try {
       const given = checkedCredentials(await this.#credentials?.())
       this.#native?.deref()?.credentialsAre(id, given)

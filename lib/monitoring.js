@@ -117,7 +117,6 @@ class Monitor {
 
 /** The monitor of a delivery that is monitored. @param {import('../native').NativeDelivery} native */
 function monitorOf(native) {
-  if (!native.isMonitored()) return undefined
   const weak = new WeakRef(native)
   const families = () => /** @type {any[]} */ (weak.deref()?.promClientMetrics() ?? [])
   const service = native.service()

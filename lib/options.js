@@ -4,9 +4,7 @@
 // What cannot be read is refused.
 
 const { types } = require('node:util')
-const { fromDocumented } = require('./documented')
 const { SecretError } = require('./errors')
-const { safeLogger } = require('./logger')
 
 /** No option is nested deeper. What is, such as a cyclic object, is handed to the addon as it is, which refuses it. */
 const MAX_DEPTH = 12
@@ -31,12 +29,26 @@ const KINDS = /** @type {const} */ ([
  * @returns {{ logger: import('./logger').Logger | undefined, options: any }} Options without the logger.
  */
 function checkedOptions(given) {
-  const { logger, logLevel, ...options } = fromDocumented(plainOptions(given))
-  const safe = safeLogger(logger)
+  const plainly = plainOptions(given)
+  const { logger, logLevel, ...options } = hasShortForms(plainly)
+    ? require('./documented').fromDocumented(plainly)
+    : plainly
+  const safe = logger === undefined || logger === null ? undefined : require('./logger').safeLogger(logger)
   const { rotation } = options
   // Hooks of which none is set are none.
   if (Object.values(rotation?.hooks ?? {}).every((hook) => hook === undefined || hook === null)) delete rotation?.hooks
   return { logger: safe, options: { ...options, logLevel: logLevel ?? safe?.level ?? 'silent' } }
+}
+
+/**
+ * Whether there is a short form of the specification, which stands for other options.
+ *
+ * @param {Record<string, any>} options
+ */
+function hasShortForms({ source, fallback, cache, audit, rotation }) {
+  return (
+    source !== undefined || fallback !== undefined || cache === true || audit === true || typeof rotation === 'string'
+  )
 }
 
 /**

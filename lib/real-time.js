@@ -3,7 +3,6 @@
 // Timers and the clock without the fake ones of Jest, Vitest and Sinon, which would stop what waits here. They are taken when
 // this is loaded; where they are fake already, the originals are had from the fake.
 
-const { performance } = require('node:perf_hooks')
 const timers = require('node:timers')
 
 /**
@@ -25,8 +24,11 @@ const setTimeout = real('setTimeout', timers.setTimeout)
 const clearTimeout = real('clearTimeout', timers.clearTimeout)
 const setImmediate = real('setImmediate', timers.setImmediate)
 const queueMicrotask = real('queueMicrotask', globalThis.queueMicrotask)
-/** Milliseconds since some moment, never going back. The global `performance` may be fake, this module's is not. */
-const now = performance.now.bind(performance)
+/**
+ * Milliseconds since some moment, never going back. The global `performance` may be fake, this module's is not; it takes a
+ * millisecond to load.
+ */
+const now = () => require('node:perf_hooks').performance.now()
 
 /**
  * Resolves after a time, unless `signal` aborts before: then it rejects with the signal's reason.

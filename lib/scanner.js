@@ -12,7 +12,7 @@
  */
 
 /** Where a delivery keeps its scanner. */
-const SCANNER = Symbol('tcs-secret-delivery.scanner')
+const SCANNER = Symbol.for('tcs-secret-delivery.scanner')
 
 /**
  * @param {<T>(begin: (id: number) => void) => Promise<T>} start
@@ -32,4 +32,4 @@ function scanner(delivery) {
   return /** @type {any} */ (delivery)[SCANNER]()
 }
 
-module.exports = { SCANNER, scanner, scannerOf }
+module.exports = { scanner, scannerOf }

@@ -10,6 +10,7 @@ const os = require('node:os')
 
 const FILE_SUFFIX = '_FILE'
 const CONFIGURATION = new Set([
+  'ALL_PROXY',
   'HOME',
   'HTTPS_PROXY',
   'HTTP_PROXY',
@@ -24,6 +25,7 @@ const CONFIGURATION = new Set([
   'TMP',
   'TMPDIR',
   'USERPROFILE',
+  'all_proxy',
   'http_proxy',
   'https_proxy',
   'no_proxy',

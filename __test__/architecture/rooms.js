@@ -105,6 +105,7 @@ const RUST = {
     'fuzzing',
   ],
   'crates/audit-log/src': [
+    'boot',
     'time',
     'pause',
     'error',
@@ -172,7 +173,6 @@ const RUST = {
 /** @type {Record<string, string[]>} */
 const JAVASCRIPT = {
   lib: [
-    'actor',
     'reports',
     'errors',
     'load',

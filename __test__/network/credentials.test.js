@@ -3,6 +3,7 @@
 // Who asks AWS: a function of the service, profiles, SSO, processes, containers; what is said when there are no credentials,
 // and that who signs in meanwhile is let in.
 
+const { execFileSync } = require('node:child_process')
 const crypto = require('node:crypto')
 const fs = require('node:fs')
 const http = require('node:http')
@@ -226,6 +227,11 @@ describe('words', () => {
       /no AWS region is set: set aws\.region or AWS_REGION/,
     ],
     [
+      'an endpoint that is none',
+      () => ({ ...keys, AWS_ENDPOINT_URL_SECRETS_MANAGER: '', AWS_ENDPOINT_URL: 'canary:4566' }),
+      /AWS_ENDPOINT_URL is no URL of an endpoint/,
+    ],
+    [
       'a region that is none',
       () => ({ ...keys, AWS_REGION: 'Frankfurt am Main', AWS_ENDPOINT_URL_SECRETS_MANAGER: '' }),
       /'Frankfurt am Main' is no AWS region/,
@@ -251,6 +257,34 @@ describe('words', () => {
       /no AWS credentials were found, and .*127\.0\.0\.1:\d+ cannot be reached: it does not answer in time/,
     )
     expect(Date.now() - began).toBeLessThan(4000)
+  })
+
+  // /dev/zero would be read without an end, and takes all memory where this fails.
+  test.each([
+    ['AWS_CONFIG_FILE', () => keys, /configuration file cannot be read: not a regular file \(AWS_CONFIG_FILE/],
+    ['AWS_SHARED_CREDENTIALS_FILE', () => keys, /not a regular file \(AWS_SHARED_CREDENTIALS_FILE/],
+    [
+      'AWS_WEB_IDENTITY_TOKEN_FILE',
+      () => ({ AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/x' }),
+      /the token of AWS_WEB_IDENTITY_TOKEN_FILE cannot be read: not a regular file/,
+    ],
+    [
+      'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+      () => ({ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://127.0.0.1:1/c' }),
+      /the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read: not a regular file/,
+    ],
+  ])('a FIFO in place of the file of %s, which nobody writes to, holds up nothing', async (name, others, words) => {
+    const fifo = path.join(home, name)
+    execFileSync('mkfifo', [fifo])
+    const began = Date.now()
+    const error = await read(deliver({ ...others(), [name]: fifo }))
+    expect(error).toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringMatching(words) })
+    expect(Date.now() - began).toBeLessThan(4000)
+  })
+
+  test('no configuration at all: /dev/null', async () => {
+    const none = { AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }
+    expect(await read(deliver({ ...keys, ...none }))).toBe('value')
   })
 
   test('files that are not in their form stop nobody who needs none', async () => {

@@ -3,6 +3,7 @@
 // The way to AWS: HTTPS_PROXY, HTTP_PROXY, NO_PROXY and aws.proxy, with a proxy that alone knows the host.
 
 const http = require('node:http')
+const net = require('node:net')
 const { SecretDelivery } = require('../..')
 const { temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
@@ -126,7 +127,7 @@ test("the container's credentials are asked for directly", async () => {
 
 test.each([
   ['wants other credentials', 407, /the proxy wants other credentials \(HTTP 407\)/],
-  ['refuses', 403, /the proxy refuses to connect/],
+  ['refuses', 403, /the proxy refuses to connect to it, or is no HTTP proxy/],
 ])('a proxy that %s is named', async (_, status, words) => {
   await proxy.stop()
   proxy = await Proxy.start(front.port, { status })
@@ -141,11 +142,39 @@ test.each([
 
 test('a proxy that is not there is named', async () => {
   const error = await read({}, { proxy: 'http://127.0.0.1:1' })
-  expect(error.message).toContain('through the proxy 127.0.0.1:1 (aws.proxy) cannot be reached: connection refused')
+  const itself = 'cannot be reached: the proxy itself cannot be reached: connection refused'
+  expect(error.message).toContain(`${HOST}:${front.port} through the proxy 127.0.0.1:1 (aws.proxy) ${itself}`)
+  expect(error.cause).toMatchObject({ code: 'ECONNREFUSED', host: '127.0.0.1', port: 1 })
+})
+
+test("a proxy's own certificate is told from that of the host behind it", async () => {
+  const secure = await inFrontOf(proxy.url(), await issued(await authority(), { host: 'localhost' }))
+  try {
+    const error = await read({ HTTPS_PROXY: `https://localhost:${secure.port}` })
+    expect(error.message).toContain('the proxy itself cannot be reached: its TLS certificate is not trusted')
+    expect(error.cause).toMatchObject({ host: 'localhost', port: secure.port })
+  } finally {
+    await secure.stop()
+  }
+})
+
+test('a server that is no proxy is named as such', async () => {
+  const other = await Listening.start(
+    net.createServer((socket) => void socket.once('data', () => socket.end('220 hello\r\n'))),
+  )
+  try {
+    const error = await read({ HTTPS_PROXY: `http://127.0.0.1:${other.port}` })
+    expect(error).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: 'ERR_PROXY_TUNNEL' } })
+    expect(error.message).toContain('or is no HTTP proxy')
+  } finally {
+    await other.stop()
+  }
 })
 
 test.each([
-  ['socks5://canary:1080', 'SOCKS is not supported'],
+  ['socks5://canary:1080', 'SOCKS is not supported: give the URL of an HTTP proxy'],
+  ['socks5h://us:canary@127.0.0.1', 'SOCKS is not supported'],
+  ['ftp://canary', 'must begin with http:// or https://'],
   ['http://us:can#ary@h:1x', 'percent-encode'],
   ['/canary', 'is a path'],
 ])('a variable that is no proxy costs one warning: %s', async (HTTPS_PROXY, why) => {
@@ -155,6 +184,23 @@ test.each([
   ])
   expect(warnings[0]).toContain(why)
   expect(warnings[0]).not.toContain('canary')
+})
+
+test.each([
+  ['ALL_PROXY', () => [{ ALL_PROXY: 'socks5://canary:1080' }], 1],
+  ['all_proxy', () => [{ all_proxy: proxy.url('us:canary@') }], 1],
+  ['ALL_PROXY beside HTTPS_PROXY', () => [{ ALL_PROXY: 'socks5://canary:1080', HTTPS_PROXY: proxy.url() }], 0],
+  ['ALL_PROXY beside aws.proxy: false', () => [{ ALL_PROXY: 'socks5://canary:1080' }, { proxy: false }], 0],
+  ['an empty ALL_PROXY', () => [{ ALL_PROXY: '' }], 0],
+])('%s is not used, and a warning says what is', async (_, given, count) => {
+  await read(...given())
+  expect(warnings).toHaveLength(count)
+  for (const warning of warnings) {
+    expect(warning).toMatch(
+      /^PROXY_UNUSABLE: all_proxy is not used, AWS is asked directly: name an HTTP proxy in HTTPS_PROXY/i,
+    )
+    expect(warning).not.toContain('canary')
+  }
 })
 
 test('an option that is no proxy is refused', () => {

@@ -94,8 +94,6 @@ class Comparison {
   /** @type {Set<string>} The roles of reads that the logs have. */
   #own
   #logBegins = Infinity
-  /** Whether there was an event of CloudTrail, of any service, or a list that says that there was none. */
-  #isTrail = false
   #trail = { from: Infinity, to: -Infinity }
   /** @type {Record<string, { count: number, items: any[] }>} */
   #found = {}

@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::boot;
 use crate::chain::{Chain, Counts};
 use crate::error::{Failure, Result};
 use crate::files::{Create, FileId, look, open, present};
@@ -154,7 +155,7 @@ impl Journal {
         header[SLOTS] = slots;
         header[INSTANCE] = u64::from_str_radix(&who.instance, 16).map_err(io::Error::other)?;
         header[PID] = who.pid.into();
-        header[BOOT] = boot();
+        header[BOOT] = boot::boot();
         header[ENVIRONMENT_LENGTH] = environment.len() as u64;
         put_text(&mut header[ENVIRONMENT..GENERATION], environment);
         let actor = &who.actor.as_bytes()[..who.actor.len().min(MAX_ACTOR)];
@@ -236,7 +237,7 @@ impl Journal {
         let actor = text(ACTOR, ACTOR_LENGTH, MAX_ACTOR).ok_or_else(invalid)?;
         let pid = u32::try_from(word(&header, PID)).map_err(|_| invalid())?;
         let who = Identity::new(format!("{:016x}", word(&header, INSTANCE)), pid, environment).acting(actor);
-        let same_boot = word(&header, BOOT) == boot();
+        let same_boot = boot::is_same(word(&header, BOOT), boot::boot());
         let ring = Ring::new(Self::map(&file, slots)?, HEADER, slots, read_progress(header.words()).tail);
         Ok(Self { ring, file: Some((file, path.to_owned())), who, same_boot, leftover: Leftover::default() })
     }
@@ -350,12 +351,6 @@ fn read_progress(header: &[AtomicU64]) -> Progress {
     chain.counts = Counts::from_words([word(11), word(12), word(13), word(14), word(15)]);
     let file = FileId { device: word(2), inode: word(3) };
     Progress { tail: word(0), end: word(1), file, offset: word(4), records: word(5), chain }
-}
-
-/// A number that changes with every boot; 0 where the system has none.
-pub fn boot() -> u64 {
-    let Ok(id) = std::fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
-    id.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -5,10 +5,15 @@
 //! was killed, the next one writes the records that are left in its journal, each exactly once. [`verify`] names the
 //! first record that was changed, removed, inserted or moved. `docs/audit.md` has the format and the guarantees.
 //!
-//! `__test__/architecture/rooms.js` has the order of the modules; each uses only those before it. `map` has all
-//! the `unsafe`.
+//! `__test__/architecture/rooms.js` has the order of the modules; each uses only those before it. `map`
+//! and, for macOS and Windows, `boot` have all the `unsafe`.
 #![deny(unsafe_code)]
 
+#[cfg_attr(
+    any(target_os = "macos", windows),
+    expect(unsafe_code, reason = "these systems tell it by functions of C; the file says why each call is sound")
+)]
+mod boot;
 mod chain;
 mod drain;
 mod error;

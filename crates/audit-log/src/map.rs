@@ -1,4 +1,4 @@
-//! A memory-mapped file, as words that any process may change at any time. The only file of the crate with `unsafe`.
+//! A memory-mapped file, as words that any process may change at any time. The only file with `unsafe` on Linux.
 
 use std::fs::File;
 use std::io;

@@ -8,8 +8,12 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use common::{append, check, intact, lines, open, options, record};
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record, recover};
+#[cfg(unix)]
+use common::check;
+use common::{append, intact, lines, open, options, record};
+#[cfg(unix)]
+use tcs_secret_delivery_audit_log::recover;
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record};
 
 const SECOND: Duration = Duration::from_secs(1);
 

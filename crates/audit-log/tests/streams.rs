@@ -106,6 +106,7 @@ fn a_stream_needs_a_directory_for_its_journals() {
 }
 
 /// Starts a child that logs to standard output, and kills it after `after` records, if given.
+#[cfg_attr(not(unix), expect(dead_code, reason = "the tests that start it need a shell or signals"))]
 fn stdout_child(directory: &Path, name: &str, records: &str, after: Option<u64>, prelude: &str) -> (String, u32) {
     let journals = format!("journals={}", directory.display());
     let script = format!("{prelude} exec \"$0\" stdout {name} 1 {records} {journals} journal_bytes=65536");

@@ -8,8 +8,12 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use common::{append, check, counted, events, files, intact, lines, open, options, until, written};
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, FaultKind, Notice, Reason, State, recover};
+#[cfg(unix)]
+use common::until;
+use common::{append, check, counted, events, files, intact, lines, open, options, written};
+#[cfg(unix)]
+use tcs_secret_delivery_audit_log::{AppendError, recover};
+use tcs_secret_delivery_audit_log::{AuditLog, FaultKind, Notice, Reason, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,6 +3,7 @@
 use aws_config::identity::IdentityCache;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
+use url::Url;
 
 use crate::connections::Connections;
 use crate::identity::Identity;
@@ -26,6 +27,13 @@ pub(super) async fn build(
         let why = format!("'{shown}' is no AWS region, such as eu-central-1 (aws.region, AWS_REGION, the profile)");
         return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
     }
+    if matches!(place, Place::Primary)
+        && let Some(variable) = wrong_endpoint(config)
+    {
+        let why =
+            format!("{variable} is no URL of an endpoint (http:// or https://, and a host): correct it or unset it");
+        return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+    }
     if shared.region().is_none() {
         let is_placed = shared.endpoint_url().is_some() || config.variables.contains_key(OWN_ENDPOINT);
         if !is_placed {
@@ -44,6 +52,19 @@ pub(super) async fn build(
 
 const OWN_ENDPOINT: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
 const NO_REGION: &str = "no AWS region is set: set aws.region or AWS_REGION (or region in the profile)";
+
+/// The variable that counts and names no endpoint: the SDK would only say that the request cannot be sent.
+fn wrong_endpoint(config: &AwsSettings) -> Option<&'static str> {
+    const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    let is_ignored = config.variables.get(IGNORE).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if config.endpoint.is_some() || is_ignored {
+        return None;
+    }
+    let named = |name| Some((name, config.variables.get(name)?));
+    let (name, text) = [OWN_ENDPOINT, "AWS_ENDPOINT_URL"].into_iter().find_map(named)?;
+    let is_one = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    (!is_one).then_some(name)
+}
 
 /// Whether a text may be a region. The SDK would make a host name of it.
 fn is_region(text: &str) -> bool {

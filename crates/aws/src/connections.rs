@@ -161,7 +161,7 @@ impl Connections {
     fn destination(&self, request: &HttpRequest) -> Option<Destination> {
         let url = Url::parse(request.uri()).ok()?;
         let (host, port) = host_and_port(&url)?;
-        let proxy = self.0.proxies.of(&url).map(Proxy::to_string);
+        let proxy = self.0.proxies.of(&url).map(Proxy::place).cloned();
         let is_metadata = gives_credentials(&host) || self.0.proxies.is_metadata(&host, port);
         let trusted = self.0.tls.get().map_or_else(Arc::default, |tls| tls.origin.clone());
         Some(Destination { host, port, proxy, is_metadata, trusted })

@@ -252,6 +252,9 @@ impl Identity {
         {
             return Err(problem);
         }
+        if !has_keys(config) {
+            sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
+        }
         let connections = sdk::connections(config, &profiles);
         let loaded = sdk::load(sdk::loader(config, &connections, Place::Other)).await;
         let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };

@@ -14,8 +14,23 @@ const LONGEST: usize = 64 * 1024;
 pub struct Proxy {
     /// May hold credentials.
     url: Zeroizing<String>,
-    /// Host, port, and the option or variable that names it.
-    shown: String,
+    place: Place,
+}
+
+/// Where a proxy is, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The option or variable that names it.
+    name: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, name } = self;
+        write!(f, "{host}:{port} ({name})")
+    }
 }
 
 impl Proxy {
@@ -33,12 +48,22 @@ impl Proxy {
         }
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
         let url = url.map_err(|_| "is no URL (percent-encode special characters of a password)")?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("must begin with http:// or https:// (SOCKS is not supported)");
+        match url.scheme() {
+            "http" | "https" => {}
+            scheme if scheme.starts_with("socks") => {
+                return Err(
+                    "names a SOCKS proxy, and SOCKS is not supported: give the URL of an HTTP proxy (http://host:port)",
+                );
+            }
+            _ => return Err("must begin with http:// or https://"),
         }
-        let host = url.host_str().ok_or("must name a host")?;
-        let shown = format!("{host}:{} ({name})", url.port_or_known_default().unwrap_or(80));
-        Ok(Self { url: Zeroizing::new(url.as_str().to_owned()), shown })
+        let host = url.host_str().ok_or("must name a host")?.to_owned();
+        let place = Place { host, port: url.port_or_known_default().unwrap_or(80), name: name.to_owned() };
+        Ok(Self { url: Zeroizing::new(url.as_str().to_owned()), place })
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// With its credentials.
@@ -49,7 +74,7 @@ impl Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        fmt::Display::fmt(&self.place, f)
     }
 }
 

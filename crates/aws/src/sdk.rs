@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -190,23 +190,47 @@ fn http_client(proxy: Option<&Proxy>, context: Option<&TlsContext>) -> SharedHtt
     })
 }
 
-/// That AWS's configuration files can be read, or fail at once. The SDK reads them on the async threads, which would wait
-/// for a dead home directory for ever.
+/// That AWS's configuration files can be read, or fail at once.
 async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()> {
     let home = variables.get("HOME").map(PathBuf::from);
     for (variable, default) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")]
     {
         let named = variables.get(variable).map(PathBuf::from);
         let Some(path) = named.or_else(|| Some(home.as_ref()?.join(default))) else { continue };
-        // Any other problem is the SDK's to judge.
-        if let Err(error) = files::request::<File>(&path).await
-            && error.kind() == ErrorKind::TimedOut
-        {
+        if let Some(error) = endless(&path).await {
             let why = format!("AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)");
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
         }
     }
     Ok(())
+}
+
+/// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
+pub(crate) async fn tokens_answer(config: &AwsSettings, profiles: &Profiles) -> Result<()> {
+    const VARIABLES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+    const IN_PROFILE: &str = "web_identity_token_file";
+    let named = VARIABLES.iter().filter_map(|name| Some((*name, config.variables.get(*name)?.as_str())));
+    let named: Vec<_> = named.chain(profiles.get(IN_PROFILE).map(|path| (IN_PROFILE, path))).collect();
+    for (name, path) in named {
+        if let Some(error) = endless(Path::new(path)).await {
+            let why = format!("the token of {name} cannot be read: {error}");
+            return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+        }
+    }
+    Ok(())
+}
+
+/// Why the SDK must not read the file at `path`. It reads on the async threads, which would wait for ever for a dead file
+/// system or the writer of a FIFO, and read a device without an end. Any other problem is the SDK's to judge.
+async fn endless(path: &Path) -> Option<io::Error> {
+    let error = files::request::<File>(path).await.err()?;
+    let is_endless = match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::FileTooLarge => true,
+        // What is no regular file. Whoever wants no configuration names this one.
+        ErrorKind::InvalidInput => path != Path::new("/dev/null"),
+        _ => false,
+    };
+    is_endless.then_some(error)
 }
 
 /// Removes the SDK's "this output is sensitive" mark from each call.

@@ -9,13 +9,15 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use network::{Cause, Remedy, cause_of, chain};
 use parking_lot::Mutex;
 
+use crate::proxy::Place;
+
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The proxy on the way, as it may be shown.
-    pub(crate) proxy: Option<String>,
+    /// The proxy on the way.
+    pub(crate) proxy: Option<Place>,
     /// Whether the machine gives credentials there.
     pub(crate) is_metadata: bool,
     /// The certificates that are trusted, as they may be shown.
@@ -34,17 +36,24 @@ impl fmt::Display for Destination {
     }
 }
 
+/// What hyper-util says when the connection to the proxy cannot be made: its error types are private.
+const NO_WAY_TO_PROXY: &str = "tunnel error: failed to create underlying connection";
+const PROXY_ITSELF: &str = "the proxy itself cannot be reached: ";
+
 /// No answer came, for this reason.
 #[derive(Debug)]
 pub(crate) struct Unreached {
     pub(crate) destination: Destination,
     pub(crate) cause: Cause,
+    /// Whether the proxy could not be reached, and the destination was not asked for.
+    is_at_proxy: bool,
     source: BoxError,
 }
 
 impl fmt::Display for Unreached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot be reached: {}", self.destination, self.cause)?;
+        let proxy = if self.is_at_proxy { PROXY_ITSELF } else { "" };
+        write!(f, "{} cannot be reached: {proxy}{}", self.destination, self.cause)?;
         if self.cause.remedy == Remedy::Trust {
             let trusted = &self.destination.trusted;
             write!(
@@ -70,7 +79,8 @@ impl Unreached {
         let connection = error.connection_metadata().cloned();
         let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
         let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
-        let source = Box::new(Self { destination, cause, source: error.into_source() });
+        let is_at_proxy = chain(&error).any(|link| link.to_string() == NO_WAY_TO_PROXY);
+        let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {
             (true, _) => ConnectorError::timeout(source),
             (_, true) => ConnectorError::user(source),
@@ -85,12 +95,18 @@ impl Unreached {
 
     /// That the destination did not answer in time.
     pub(crate) fn late(destination: Destination) -> Self {
-        Self { destination, cause: Cause::timed_out(), source: BoxError::from("no answer in time") }
+        let source = BoxError::from("no answer in time");
+        Self { destination, cause: Cause::timed_out(), is_at_proxy: false, source }
     }
 
     /// For the error that is told of it.
     pub(crate) fn as_cause(&self) -> secret::error::Cause {
-        cause_at(&self.destination, &self.cause)
+        let Some(proxy) = self.destination.proxy.as_ref().filter(|_| self.is_at_proxy) else {
+            return cause_at(&self.destination, &self.cause);
+        };
+        let message = format!("{}: {PROXY_ITSELF}{}", self.destination, self.cause);
+        let place = Some((proxy.host.clone(), proxy.port));
+        secret::error::Cause { code: self.cause.code.into(), message, place }
     }
 
     /// The one that `error` was made of.

@@ -141,7 +141,8 @@ fn of_proxy(text: &str) -> Option<Cause> {
         "proxy authorization required" => {
             Cause::new("ERR_PROXY_TUNNEL", "the proxy wants other credentials (HTTP 407); give them in its URL")
         }
-        "unsuccessful" => Cause::new("ERR_PROXY_TUNNEL", "the proxy refuses to connect to it"),
+        "unsuccessful" => Cause::new("ERR_PROXY_TUNNEL", "the proxy refuses to connect to it, or is no HTTP proxy"),
+        "proxy response headers too long" => Cause::new("ERR_PROXY_TUNNEL", "it does not answer as an HTTP proxy"),
         "unexpected end of file" => Cause::new("ERR_PROXY_TUNNEL", "the proxy closed the connection"),
         // The way to the proxy: the links below say what happened.
         _ => return None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::FileSink;
 use super::keying::KEY_BEGINS;
+use crate::boot;
 use crate::chain::{Chain, Counts, keyed_from};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, open, present, set_size, sync_directory};
@@ -77,13 +78,11 @@ impl FileSink {
                 self.check_link()?;
                 head.rotating.clear();
                 self.reopen(id)?;
-                if head.boot != self.boot {
-                    // After a power cut the disk may hold less than the state file says.
-                    if size < head.size || !self.ends_with(&head)? {
-                        return self.rebuild(Some(head), "POWER_CUT");
-                    }
-                    head.boot = self.boot;
+                // After a power cut the disk may hold less than the state file says.
+                if !boot::is_same(head.boot, self.boot) && (size < head.size || !self.ends_with(&head)?) {
+                    return self.rebuild(Some(head), "POWER_CUT");
                 }
+                head.boot = self.boot;
                 match size.cmp(&head.size) {
                     std::cmp::Ordering::Equal => Ok(head),
                     std::cmp::Ordering::Greater => self.adopt(head, size),

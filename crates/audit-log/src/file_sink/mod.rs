@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use crate::boot;
 use crate::chain::{Chain, LineWriter, counted};
 use crate::error::{Failure, Notice, Reason, Result};
 use crate::files::{Create, FileId, Names, open, present, set_size};
 use crate::head::Head;
-use crate::journal::boot;
 use crate::line::{Form, Identity};
 use crate::link::Link;
 use crate::pause::Round;
@@ -111,7 +111,7 @@ impl FileSink {
             is_opened: false,
             last_expiry: None,
             introduced: (0, false),
-            boot: boot(),
+            boot: boot::boot(),
             notices: Vec::new(),
         }
     }

@@ -32,6 +32,11 @@ fn limits() -> Limits {
 impl World {
     /// A log of twelve records before a power cut; `synced` of them are certainly on the disk.
     fn new(synced: usize) -> Self {
+        Self::written_in(synced, |now| now ^ 1)
+    }
+
+    /// The same, written in another boot of the machine than this one.
+    fn written_in(synced: usize, boot: impl Fn(u64) -> u64) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("audit.jsonl");
         let mut world = Self { _directory: directory, path, notices: Vec::new() };
@@ -39,7 +44,7 @@ impl World {
         let names = Names::new(&world.path, None).expect("a name");
         let bytes = std::fs::read(names.state()).expect("read");
         let ParsedHead::Head(mut head) = Head::parse(&bytes, &Link::default()) else { panic!("a head") };
-        head.boot ^= 1;
+        head.boot = boot(head.boot);
         head.synced = world.end_of(synced) as u64;
         std::fs::write(names.state(), head.to_bytes(&LineWriter::default())).expect("written");
         world
@@ -98,6 +103,14 @@ fn what_was_not_synced_may_be_missing_and_is_told_apart_from_tampering() {
         assert!(matches!(&world.notices[..], [Notice::Changed { code: "POWER_CUT", .. }]), "{:?}", world.notices);
         assert_eq!((world.text().lines().count(), world.fault()), (10, None));
     }
+}
+
+#[test]
+fn where_the_system_names_no_boot_a_shorter_log_is_not_excused() {
+    let mut world = World::written_in(6, |_| 0);
+    world.cut(8, b"");
+    world.write(1);
+    assert!(world.text().contains("\"event\":\"tamper\",\"code\":\"LOG_TRUNCATED\""), "{}", world.text());
 }
 
 #[test]
