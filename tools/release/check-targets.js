@@ -17,28 +17,32 @@ const TARGETS = ['x86_64-pc-windows-msvc', 'aarch64-pc-windows-msvc', 'aarch64-a
  *
  * @param {string} target
  * @param {string} lock The text of Cargo.lock.
- * @returns {string[]} Settings of cargo.
+ * @returns {string} A configuration file of cargo.
  */
 function withoutC(target, lock) {
   const [, version] = /name = "aws-lc-sys"\nversion = "([^"]+)"/.exec(lock) ?? []
   if (version === undefined) throw new Error('Cargo.lock has no aws-lc-sys')
-  const at = `target.${target}.aws_lc_${version.replaceAll('.', '_')}`
   // Its other build script asks for these.
   const told = { include: os.tmpdir(), root: os.tmpdir(), libcrypto: 'none', conf: 'none' }
-  const settings = Object.entries(told).map(([key, value]) => `${at}.${key}=${JSON.stringify(value)}`)
-  return [`${at}.rustc-cfg=["universal"]`, ...settings].flatMap((setting) => ['--config', setting])
+  const settings = Object.entries(told).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+  const section = `[target.${target}.aws_lc_${version.replaceAll('.', '_')}]`
+  return [section, 'rustc-cfg = ["universal"]', ...settings, ''].join('\n')
 }
 
 /** @param {string} target @returns {boolean} Whether it compiles without a warning. */
 function check(target) {
   console.log(`\n${target}`)
   const lock = fs.readFileSync(path.join(root, 'Cargo.lock'), 'utf8')
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tcs-check-'))
+  const file = path.join(directory, 'config.toml')
+  fs.writeFileSync(file, withoutC(target, lock))
   const what = ['check', '--locked', '--quiet', '--workspace', '--lib', '--bins', '--tests', '--target', target]
-  const { status } = spawnSync('cargo', [...withoutC(target, lock), ...what], {
+  const { status } = spawnSync('cargo', ['--config', file, ...what], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, RUSTFLAGS: '-D warnings' },
   })
+  fs.rmSync(directory, { recursive: true })
   return status === 0
 }
 
