@@ -2,7 +2,10 @@
 
 // Secrets as they stand in AWS: any name or ARN, fields of JSON secrets, one secret for a tool.
 
+const fs = require('node:fs')
+const path = require('node:path')
 const { SecretDelivery } = require('../..')
+const { temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 
 /** @type {AwsEndpoint} */
@@ -39,6 +42,25 @@ const database = JSON.stringify({ username: 'app', password: 'pä"ss', port: 543
 )
 
 describe('a name that is declared with a place in AWS', () => {
+  test('stands in the audit log with that place', async () => {
+    await aws.put({ 'rds-db-1': database, A_PLAIN_production: 'p' })
+    const directory = temporaryDirectory()
+    const audit = { path: path.join(directory, 'audit.jsonl') }
+    const password = { production: 'rds-db-1#password', staging: 'rds-db-2#password' }
+    const old = { id: 'rds-db-1', versionStage: 'AWSPREVIOUS' }
+    const tools = { db: { secrets: { password: { aws: password }, old: { aws: old } } }, a: { secrets: { plain: {} } } }
+    const delivery = deliver({ audit, compliance: false, tools })
+    await delivery.getToolSecret('db', 'password')
+    await delivery.close()
+    const records = fs.readFileSync(audit.path, 'utf8').trimEnd().split('\n')
+    const said = records.map((line) => JSON.parse(line)).filter(({ event }) => event === 'config')
+    expect(said.map(({ source, secret }) => [source, secret])).toEqual([
+      ['reference', 'DB_OLD: rds-db-1 (AWSPREVIOUS)'],
+      ['reference', 'DB_PASSWORD: rds-db-1#password'],
+    ])
+    fs.rmSync(directory, { recursive: true })
+  })
+
   test('may have any name, be an ARN or a part of a JSON secret', async () => {
     await aws.put({
       'prod/github/token': 'g',

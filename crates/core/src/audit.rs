@@ -137,16 +137,18 @@ impl Audit {
         }
     }
 
-    /// Repeats which controls are waived, and why, at the beginning of each instance.
-    fn tell_waivers(&self, log: &AuditLog) {
+    /// Repeats at the beginning of each instance which controls are waived, and why, and which AWS secrets its names stand for.
+    fn tell_configuration(&self, log: &AuditLog) {
         if self.config.is_guest {
             return;
         }
-        for (control, reason) in &self.config.waivers {
-            let said = format!("{control}: {reason}");
-            let record = Record { source: "waiver", secret: &said, code: control, ..Record::new(Event::Config) };
+        let waivers =
+            self.config.waivers.iter().map(|(control, reason)| ("waiver", format!("{control}: {reason}"), &**control));
+        let places = self.config.places.iter().map(|(name, id)| ("reference", format!("{name}: {id}"), ""));
+        for (source, said, code) in waivers.chain(places) {
+            let record = Record { source, secret: &said, code, ..Record::new(Event::Config) };
             if let Err(error) = log.try_append(&record) {
-                tracing::debug!("a waiver was not recorded: {error}");
+                tracing::debug!("a record about the configuration was not written: {error}");
             }
         }
     }

@@ -168,7 +168,7 @@ impl Audit {
                 // Locked until the log is in its place: no record may come between the early ones and the log.
                 let mut early = self.early.lock();
                 early.move_to(&log);
-                self.tell_waivers(&log);
+                self.tell_configuration(&log);
                 *self.log.write() = Some(Arc::new(log));
             }
             Err(error) => {

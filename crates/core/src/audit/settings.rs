@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secret::aws_ids::AwsIds;
 use zeroize::Zeroizing;
 
 use super::Actor;
@@ -33,6 +34,24 @@ pub struct AuditSettings {
     pub journals: Option<PathBuf>,
     /// Controls of `compliance` that are waived, with the reasons.
     pub waivers: Vec<(String, String)>,
+    /// Which AWS secret, and which field of it, stands behind a declared name that the template does not lead to.
+    pub places: Vec<(String, String)>,
+}
+
+impl AuditSettings {
+    /// The same, with the AWS secrets that the declared names stand for.
+    pub(crate) fn with_places(mut self, ids: &AwsIds) -> Self {
+        let places = ids.places().map(|(name, place)| {
+            let id = ids.id(&place.secret);
+            let (id, stage) = place.secret.aws_id().unwrap_or((&id, None));
+            let field = place.field.as_deref().map(|field| format!("#{field}")).unwrap_or_default();
+            let stage = stage.map(|stage| format!(" ({stage})")).unwrap_or_default();
+            (name.as_str().to_owned(), format!("{id}{field}{stage}"))
+        });
+        self.places = places.collect();
+        self.places.sort();
+        self
+    }
 }
 
 /// Where audit records go.

@@ -129,7 +129,7 @@ impl Delivery {
             cache.memory().watch(redaction::watcher(&ledger, &ids));
         }
         let audited = (environment.as_str(), tools.clone(), notices.clone());
-        let audit = audit.map(|config| Audit::new(config, audited, shipper, clock.clone()));
+        let audit = audit.map(|config| Audit::new(config.with_places(&ids), audited, shipper, clock.clone()));
         let reads = Reads::new(Parts {
             aws,
             cache,

@@ -96,6 +96,7 @@ pub(super) fn audit(
         is_guest,
         actor: actor(program, ambient),
         waivers: Vec::new(),
+        places: Vec::new(),
     }))
 }
 
