@@ -163,7 +163,7 @@ async fn a_read_with_a_copy_does_not_wait_for_aws_to_throttle_no_longer() {
 async fn throttled_calls_open_no_breaker_and_are_made_again_until_aws_answers() {
     let world = World::new().await;
     world.aws.put("A_B_production", "v");
-    let service = world.deliver("production", json!({ "aws": { "maxAttempts": 2 } }));
+    let service = world.deliver("production", json!({ "aws": { "maxAttempts": 2, "timeoutMs": 20_000 } }));
     world.aws.fault(Fault::error(400, "ThrottlingException").times(4));
     assert_eq!(service.value("A_B").await, "v");
     assert_eq!(world.calls(), 5);
