@@ -45,9 +45,11 @@ function checkedOptions(given) {
  *
  * @param {Record<string, any>} options
  */
-function hasShortForms({ source, fallback, cache, audit, rotation }) {
+function hasShortForms(options) {
+  const { cache, audit, rotation } = options
+  // Also where they are unset: the addon does not know them.
   return (
-    source !== undefined || fallback !== undefined || cache === true || audit === true || typeof rotation === 'string'
+    'source' in options || 'fallback' in options || cache === true || audit === true || typeof rotation === 'string'
   )
 }
 
