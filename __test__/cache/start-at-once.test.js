@@ -32,6 +32,12 @@ const tools = Object.fromEntries(
   ]),
 )
 
+/** The next message of a process, which does not end before. @param {import('node:child_process').ChildProcess} child */
+function told(child) {
+  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`an instance ended with ${code}`)))
+  return Promise.race([once(child, 'message'), ended])
+}
+
 test.each([
   ['with Redis, tool by tool', true, 'tools'],
   ['without Redis, tool by tool', false, 'tools'],
@@ -49,7 +55,8 @@ test.each([
       audit: false,
       alerts: false,
       tools,
-      aws: aws.options,
+      // Other suites run beside this one, and eight processes connect at the same moment.
+      aws: { ...aws.options, connectTimeoutMs: 4000 },
       cache: {
         encryptionKeys: [{ id: 'k', key: Buffer.alloc(32, 7).toString('base64') }],
         ...(hasRedis && { redis: { url: redis.url } }),
@@ -58,8 +65,8 @@ test.each([
     const file = path.join(__dirname, '../fixtures/start-at-once.js')
     const children = Array.from({ length: PROCESSES }, () => fork(file, [JSON.stringify(options), how]))
     try {
-      await Promise.all(children.map((child) => once(child, 'message')))
-      const started = children.map((child) => once(child, 'message'))
+      await Promise.all(children.map(told))
+      const started = children.map(told)
       for (const child of children) child.send('start')
       const reports = (await Promise.all(started)).map(([report]) => report)
       expect(reports.map(({ values }) => values)).toEqual(reports.map(() => 100))

@@ -57,6 +57,8 @@ test('a secret value appears nowhere but in the values returned', async () => {
         ...aws.options,
         credentials: { accessKeyId: 'AKIA', secretAccessKey: canary, sessionToken: canary },
         maxAttempts: 1,
+        // What is throttled is asked again until this has passed.
+        timeoutMs: 800,
       },
       envFile: { directory },
       runtime: {

@@ -51,7 +51,7 @@ pub fn gram_at(text: &[u8], at: usize, gram: usize) -> Option<u64> {
         u64::from_le_bytes(last)
     };
     let mixed = (word << (64 - 8 * gram)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Some(mixed ^ (mixed >> 29))
+    Some(mixed ^ (mixed >> 32))
 }
 
 /// Of the first bytes at a place.
