@@ -14,8 +14,8 @@ const { readTrail } = require('./trail')
 /** @typedef {import('./trail').TrailFound} TrailFound */
 /** @typedef {{ found: TrailFound, spill: import('./spill').Spill }} Part What one thread found, and the lines of it. */
 
-/** Each thread takes about 60 MiB. */
-const MOST_THREADS = 4
+/** Each thread takes about 80 MiB, and all of it is to need less than 512. */
+const MOST_THREADS = 2
 /** Bytes of files that are read in this thread: starting another one takes longer. */
 const FEW_BYTES = 2 * 1024 * 1024
 
