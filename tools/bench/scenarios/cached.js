@@ -34,23 +34,37 @@ const stored = (/** @type {number} */ bytes) => {
   )
 }
 
+/** @typedef {(tool: string, type: string) => Promise<unknown>} Reader */
+
+/** @param {number} bytes @param {Reader} read @param {number} [reads] */
+async function measure(bytes, read, reads = READS) {
+  const [nsPerRead] = await measureInTurns(bytes, [read], reads)
+  return { nsPerRead }
+}
+
 /**
+ * Several ways to read in one process, a portion of each in turn: processes differ by more than these ways do.
+ *
  * @param {number} bytes
- * @param {(tool: string, type: string) => Promise<unknown>} read
+ * @param {Reader[]} readers
  * @param {number} [reads]
  */
-async function measure(bytes, read, reads = READS) {
+async function measureInTurns(bytes, readers, reads = READS) {
   const expected = Object.values(stored(bytes))[0]
-  for (const [tool, type] of KEYS) assertRead(await read(tool, type), expected)
   const mask = KEYS.length - 1
-  const one = (/** @type {number} */ index) => {
+  const ways = readers.map((read) => (/** @type {number} */ index) => {
     const [tool, type] = KEYS[index & mask]
     return read(tool, type)
+  })
+  for (const way of ways) {
+    for (const index of KEYS.keys()) assertRead(await way(index), expected)
+    await oneByOne((WARM_UP * reads) / READS, way)
   }
-  await oneByOne((WARM_UP * reads) / READS, one)
-  const portions = []
-  for (let portion = 0; portion < PORTIONS; portion++) portions.push(await oneByOne(reads, one))
-  return { nsPerRead: lowerQuartile(portions) }
+  const portions = ways.map(() => /** @type {number[]} */ ([]))
+  for (let portion = 0; portion < PORTIONS; portion++) {
+    for (const [at, way] of ways.entries()) portions[at].push(await oneByOne(reads, way))
+  }
+  return portions.map(lowerQuartile)
 }
 
 /** @typedef {{ aws: any, bytes: number }} Input */
@@ -63,13 +77,18 @@ const sides = {
     return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
   },
 
-  /** The same values as fields of JSON secrets. @param {Input} input */
+  /** The same values as fields of JSON secrets, and whole secrets beside them. @param {Input} input */
   async fields({ aws, bytes }) {
     const { SecretDelivery } = require('../../..')
     const secrets = { api_token: {}, webhook_secret: {} }
     const tools = Object.fromEntries(KEYS.map(([tool]) => [tool, { aws: `bench/${tool}`, secrets }]))
-    const delivery = new SecretDelivery({ environment: 'production', compliance: false, aws, audit: false, tools })
-    return measure(bytes, (tool, type) => delivery.getToolSecret(tool, type))
+    const options = { environment: 'production', compliance: false, aws, audit: false }
+    const [fields, whole] = [new SecretDelivery({ ...options, tools }), new SecretDelivery(options)]
+    const [nsPerRead, wholeNsPerRead] = await measureInTurns(bytes, [
+      (tool, type) => fields.getToolSecret(tool, type),
+      (tool, type) => whole.getToolSecret(tool, type),
+    ])
+    return { nsPerRead, ratio: nsPerRead / wholeNsPerRead }
   },
 
   /** The same with a record in the audit log for each read. @param {Input} input */
