@@ -11,7 +11,7 @@ const { Operations } = require('./operations')
 const { checkedOptions } = require('./options')
 const { later, partsOf, show } = require('./parts')
 const { Reads } = require('./reads')
-const { guard, identify } = require('./receiver')
+const { SCANNER, guard, identify } = require('./receiver')
 const { separated } = require('./separated')
 const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
 
@@ -22,9 +22,7 @@ const { NAME, cachedReader, cachedTools, parsed } = require('./strings')
  * @typedef {import('./inspections').Inspections} Inspections
  */
 
-/** Where a delivery keeps its scanner, which the command line uses. */
-const SCANNER = Symbol.for('tcs-secret-delivery.scanner')
-/** Where OpenTelemetry's API keeps the SDK that a service registered. */
+/** Where OpenTelemetry's API keeps the SDK that a service registered, as in trace.js, which is loaded only where there is one. */
 const OPEN_TELEMETRY = Symbol.for('opentelemetry.js.api.1')
 const isTraced = () => /** @type {any} */ (globalThis)[OPEN_TELEMETRY] !== undefined
 
@@ -372,7 +370,8 @@ class SecretDelivery {
    */
   #read(name) {
     const tracer = isTraced() ? require('./trace').currentTracer() : undefined
-    const read = this.#monitor?.around(() => this.#readNow(name)) ?? (() => this.#readNow(name))
+    const readNow = () => this.#readNow(name)
+    const read = this.#monitor?.around(readNow) ?? readNow
     return tracer === undefined ? read() : require('./trace').traced(tracer, name, read)
   }
 

@@ -4,10 +4,8 @@
 // the traces of slow reads as exemplars.
 
 const { name, version } = require('../package.json')
-const { tracingApi } = require('./trace')
+const { REGISTERED, tracingApi } = require('./trace')
 
-/** Every copy of the API finds what is registered under this symbol. */
-const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 const LATENCY = 'secret_delivery_retrieval_latency_seconds'
 
 /** @typedef {import('../index').PromClientMetric} Family */

@@ -8,6 +8,9 @@ const { SecretError } = require('./errors')
 /** Where an object keeps itself. A proxy hands it on, and so leads to the object behind it. */
 const SELF = Symbol('tcs-secret-delivery.self')
 
+/** Where a delivery keeps its scanner, which the command line uses. */
+const SCANNER = Symbol('tcs-secret-delivery.scanner')
+
 /**
  * Remembers the object behind its proxies. Its constructor calls this.
  *
@@ -46,4 +49,4 @@ function guard(type, name, synchronous = []) {
   }
 }
 
-module.exports = { guard, identify }
+module.exports = { SCANNER, guard, identify }

@@ -2,6 +2,8 @@
 
 // For the command line: searches files and other texts for the values of a delivery, which stay in Rust.
 
+const { SCANNER } = require('./receiver')
+
 /** @typedef {import('../native').WatchedValues} WatchedValues */
 /** @typedef {import('../native').ScannedFiles} ScannedFiles */
 /**
@@ -10,9 +12,6 @@
  * @property {(files: string[], folders: string[]) => Promise<ScannedFiles>} files
  * @property {() => import('../native').NativeScan} texts Searches texts that arrive in pieces, one after the other.
  */
-
-/** Where a delivery keeps its scanner. */
-const SCANNER = Symbol.for('tcs-secret-delivery.scanner')
 
 /**
  * @param {<T>(begin: (id: number) => void) => Promise<T>} start

@@ -66,4 +66,4 @@ function traced(tracer, secretName, read) {
 /** OpenTelemetry's API, once a tracer was found. */
 const tracingApi = () => api ?? undefined
 
-module.exports = { currentTracer, traced, tracingApi }
+module.exports = { REGISTERED, currentTracer, traced, tracingApi }
