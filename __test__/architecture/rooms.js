@@ -115,7 +115,6 @@ const RUST = {
     'link',
     'line',
     'ring',
-    'tally',
     'packed',
     'forms',
     'chain',
@@ -131,6 +130,7 @@ const RUST = {
     'worker',
     'options',
     'log',
+    'tally',
   ],
   'crates/aws-endpoint/src': [
     'clock',

@@ -16,8 +16,7 @@ use crate::journal::{Dead, Journal, Progress};
 use crate::line::Line;
 use crate::packed::{Packed, counter_of, time_of};
 use crate::record::Event;
-use crate::ring::{Counter, Ring};
-use crate::tally::WINDOW_US;
+use crate::ring::{Counter, Ring, WINDOW_MS};
 use crate::walk::Lines;
 
 /// Whose journal is read.
@@ -25,7 +24,7 @@ use crate::walk::Lines;
 pub enum Owner {
     /// A dead owner's: nothing in it changes any more.
     Dead,
-    /// A live owner's: a record whose counter is younger than [`WINDOW_US`] at `now_us` is left to be counted in.
+    /// A live owner's: a record whose counter is younger than [`WINDOW_MS`] at `now_us` is left to be counted in.
     Live {
         /// The time now.
         now_us: u64,
@@ -42,7 +41,7 @@ impl Owner {
     /// Whether a record with an open counter from `time_us` is left to be counted in.
     fn leaves(self, time_us: u64) -> bool {
         // A clock that went back makes the difference large.
-        matches!(self, Self::Live { now_us, all: false } if now_us.wrapping_sub(time_us) < WINDOW_US)
+        matches!(self, Self::Live { now_us, all: false } if now_us.wrapping_sub(time_us) < WINDOW_MS * 1000)
     }
 }
 

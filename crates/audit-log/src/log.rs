@@ -19,9 +19,8 @@ use crate::link::{Key, Link};
 use crate::options::{Destination, Options};
 use crate::packed::pack;
 use crate::record::{MAX_TEXT, Record};
-use crate::ring::NoPlace;
+use crate::ring::{NoPlace, Ring};
 use crate::stream_sink::{Output, StreamSink};
-use crate::tally::{Counted, Tally};
 use crate::time::{Clock, now, system_clock};
 use crate::worker::{BOUND, Listener, Shared, Sink, Worker};
 
@@ -49,7 +48,6 @@ pub struct AuditLog {
     /// Taken by the call of [`AuditLog::close`] that sees the thread's end.
     ending: Mutex<Option<JoinHandle<()>>>,
     clock: Clock,
-    tally: Tally,
 }
 
 impl AuditLog {
@@ -113,7 +111,7 @@ impl AuditLog {
         match spawned {
             Ok(handle) => {
                 let thread = handle.thread().clone();
-                Ok(Self { shared, thread, ending: Mutex::new(Some(handle)), clock, tally: Tally::default() })
+                Ok(Self { shared, thread, ending: Mutex::new(Some(handle)), clock })
             }
             Err(error) => {
                 shared.journal.remove()?;
@@ -133,7 +131,7 @@ impl AuditLog {
         if is_own(record.event) {
             return Err(AppendError::Reserved);
         }
-        let ring = self.shared.journal.ring();
+        let ring = self.ring();
         let is_counted = record.count != 1;
         let put = |words: &mut [u64]| {
             if is_counted {
@@ -150,7 +148,7 @@ impl AuditLog {
         match put {
             None => Err(AppendError::TooLong),
             Some(Ok(filled)) => {
-                if filled > self.shared.journal.ring().slots() / 2 {
+                if filled > self.ring().slots() / 2 {
                     self.wake();
                 }
                 Ok(())
@@ -163,39 +161,21 @@ impl AuditLog {
         }
     }
 
-    /// Counts one delivery: in the record of the same secret, version and cache, if that was appended less than a
-    /// second ago, else in a new one, which `record` makes. As fast as [`AuditLog::try_append`], and as safe: the
-    /// counter is in the mapped journal. While the journal is full, the old record goes on counting.
-    ///
-    /// # Errors
-    /// Those of [`AuditLog::try_append`].
+    /// Appends a record that [`Tally`](crate::tally::Tally) goes on counting in; returns the position of its last slot.
     #[inline]
-    pub fn try_count<'a>(
-        &self,
-        counted: Counted<'_>,
-        record: impl FnOnce() -> Record<'a>,
-    ) -> std::result::Result<(), AppendError> {
-        let now_us = (self.clock)();
-        // Another thread uses the place. It is quick, but this thread does not wait.
-        let Some(mut kept) = self.tally.place(counted) else { return self.try_append(&record()) };
-        let ring = self.shared.journal.ring();
-        if kept.add(ring, counted, now_us) {
-            return Ok(());
-        }
+    pub(crate) fn try_begin(&self, record: &Record<'_>) -> std::result::Result<u64, AppendError> {
         let mut last = 0;
-        let put = pack(&record(), now_us, true, |words| {
-            let (filled, position) = ring.put_counted(words, 1, false)?;
+        let put = pack(record, (self.clock)(), true, |words| {
+            let (filled, position) = self.ring().put_counted(words, 1, false)?;
             last = position;
             Ok(filled)
         });
-        match self.appended(put) {
-            Ok(()) => {
-                kept.set(counted, last, now_us);
-                Ok(())
-            }
-            Err(AppendError::Full) if kept.add_late(ring, counted, now_us) => Ok(()),
-            refused => refused,
-        }
+        self.appended(put).map(|()| last)
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> &Ring {
+        self.shared.journal.ring()
     }
 
     /// Notes the AWS account that this instance reads from: a record says so before the next one.
@@ -245,7 +225,7 @@ impl AuditLog {
 
     /// How many records were written, and how full the journal is.
     pub fn figures(&self) -> Figures {
-        let ring = self.shared.journal.ring();
+        let ring = self.ring();
         let waiting = ring.head().saturating_sub(ring.tail());
         #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
         let filled = waiting as f64 / ring.slots() as f64;

@@ -12,6 +12,8 @@ use crate::map::Map;
 const SLOT: usize = 16;
 /// The number of words of a slot that hold a record.
 pub const PAYLOAD: usize = SLOT - 1;
+/// How long a record is counted in.
+pub const WINDOW_MS: u64 = 1000;
 /// Set in `head` when the ring is closed.
 const CLOSED: u64 = 1 << 63;
 

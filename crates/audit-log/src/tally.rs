@@ -1,17 +1,20 @@
 //! The records that cached reads are counted in. A service reads the same few secrets again and again: instead of a
 //! record for each read, one record in the journal carries a counter, which every further read raises.
 //!
-//! Only the places of these records are kept here. The counters are in the mapped journal, so they survive a kill.
+//! Only the places of these records are kept here. The counters are in the mapped journal, so they survive a kill. A further
+//! read takes one lock, that of its place, and reads no clock.
 
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
-use crate::record::Cache;
-use crate::ring::Ring;
+use parking_lot::Mutex;
+
+use crate::error::AppendError;
+use crate::log::AuditLog;
+use crate::record::{Cache, Record};
+use crate::ring::WINDOW_MS;
 
 /// The number of records that are open for counting, a power of two. A secret has one possible place.
 const PLACES: usize = 512;
-/// How long a record is counted in, in µs.
-pub const WINDOW_US: u64 = 1_000_000;
 
 /// Which record a delivery belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -25,17 +28,22 @@ pub struct Counted<'a> {
 }
 
 /// The places of the open records.
+///
+/// Times are milliseconds of any clock that does not go back, such as a coarse one that the caller has read anyway: they
+/// say how long after the first delivery of a record the last one was. The time of the first is read from the log's own clock.
 pub struct Tally(Box<[Mutex<Kept>]>);
 
 /// An open record.
 #[derive(Default)]
-pub struct Kept {
+struct Kept {
+    /// Where it was appended; `None`: there is no record.
+    log: Option<Arc<AuditLog>>,
     secret: String,
     version: String,
     cache: Cache,
     /// The position of its last slot.
     last: u64,
-    first_us: u64,
+    first_ms: u64,
 }
 
 impl Default for Tally {
@@ -45,36 +53,77 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// The place of `counted`; `None` while another thread uses it.
+    /// Counts one delivery in the record of the same secret, version and cache, if that was appended less than a second
+    /// ago and is open. `false`: [`Tally::begin`] is the way. With `needs_log` also where the log is not being written.
     #[inline]
-    pub fn place(&self, counted: Counted<'_>) -> Option<MutexGuard<'_, Kept>> {
-        self.0[hash(counted.secret) % PLACES].try_lock()
+    pub fn add(&self, counted: Counted<'_>, now_ms: u64, needs_log: bool) -> bool {
+        // Another thread uses the place. It is quick, but this thread does not wait.
+        let Some(kept) = self.place(counted).try_lock() else { return false };
+        let Some(log) = &kept.log else { return false };
+        // A clock that went back all the same makes the difference large.
+        let after_ms = now_ms.wrapping_sub(kept.first_ms);
+        after_ms < WINDOW_MS
+            && kept.is_of(counted)
+            && (!needs_log || log.state().is_kept())
+            && log.ring().add(kept.last, after_ms)
+    }
+
+    /// Counts one delivery in a new record, which `record` makes. The counter is in the journal, so this is as safe as
+    /// [`AuditLog::try_append`]. While the journal is full, the old record goes on counting.
+    ///
+    /// Until [`Tally::clear`] the log stays open.
+    ///
+    /// # Errors
+    /// Those of [`AuditLog::try_append`].
+    pub fn begin<'a>(
+        &self,
+        log: &Arc<AuditLog>,
+        counted: Counted<'_>,
+        now_ms: u64,
+        record: impl FnOnce() -> Record<'a>,
+    ) -> Result<(), AppendError> {
+        let Some(mut kept) = self.place(counted).try_lock() else { return log.try_append(&record()) };
+        match log.try_begin(&record()) {
+            Ok(last) => {
+                kept.set(log, counted, last, now_ms);
+                Ok(())
+            }
+            Err(AppendError::Full) if kept.add_late(log, counted, now_ms) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// Lets go of all records, and of their log. Nothing may be begun in that log any more.
+    pub fn clear(&self) {
+        for place in &self.0 {
+            *place.lock() = Kept::default();
+        }
+    }
+
+    #[inline]
+    fn place(&self, counted: Counted<'_>) -> &Mutex<Kept> {
+        &self.0[hash(counted.secret) % PLACES]
     }
 }
 
 impl Kept {
-    /// Counts a delivery at `now_us` in the record at this place, if that is its record and is open for counting.
-    #[inline]
-    pub fn add(&self, ring: &Ring, counted: Counted<'_>, now_us: u64) -> bool {
-        // A clock that went back makes the difference large.
-        let after_us = now_us.wrapping_sub(self.first_us);
-        after_us < WINDOW_US && self.is_of(counted) && ring.add(self.last, after_us / 1000)
-    }
-
-    /// Does the same whatever the age of the record, while there is no place for another one.
-    pub fn add_late(&self, ring: &Ring, counted: Counted<'_>, now_us: u64) -> bool {
-        let is_known = self.first_us > 0 && self.is_of(counted);
-        is_known && ring.add(self.last, now_us.saturating_sub(self.first_us) / 1000)
+    /// Counts a delivery whatever the age of the record, while there is no place for another one.
+    fn add_late(&self, log: &Arc<AuditLog>, counted: Counted<'_>, now_ms: u64) -> bool {
+        let is_known = self.log.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, log)) && self.is_of(counted);
+        is_known && log.ring().add(self.last, now_ms.saturating_sub(self.first_ms))
     }
 
     /// Notes the record that was just appended for `counted`.
-    pub fn set(&mut self, counted: Counted<'_>, last: u64, first_us: u64) {
+    fn set(&mut self, log: &Arc<AuditLog>, counted: Counted<'_>, last: u64, first_ms: u64) {
         if !self.is_of(counted) {
             counted.secret.clone_into(&mut self.secret);
             counted.version.clone_into(&mut self.version);
             self.cache = counted.cache;
         }
-        (self.last, self.first_us) = (last, first_us);
+        if !self.log.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, log)) {
+            self.log = Some(log.clone());
+        }
+        (self.last, self.first_ms) = (last, first_ms);
     }
 
     #[inline]

@@ -5,21 +5,43 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 use common::check;
 use common::{append, intact, lines, open, options, record};
 #[cfg(unix)]
 use tcs_secret_delivery_audit_log::recover;
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record};
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record, Tally};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn count(log: &AuditLog, secret: &str, version: &str) -> Result<(), AppendError> {
-    let one = Counted { secret, version, cache: Cache::Hit };
-    log.try_count(one, || Record { secret, version, ..record("job") })
+/// A log, and the records that are counted in.
+struct Counting {
+    log: Arc<AuditLog>,
+    tally: Tally,
+    begun: Instant,
+}
+
+impl Counting {
+    fn in_log(log: AuditLog) -> Self {
+        Self { log: Arc::new(log), tally: Tally::default(), begun: common::now() }
+    }
+
+    fn open(path: &Path) -> Self {
+        Self::in_log(open(path))
+    }
+
+    fn count(&self, secret: &str, version: &str) -> Result<(), AppendError> {
+        let one = Counted { secret, version, cache: Cache::Hit };
+        let now_ms = u64::try_from((common::now() - self.begun).as_millis()).expect("short");
+        if self.tally.add(one, now_ms, true) {
+            return Ok(());
+        }
+        self.tally.begin(&self.log, one, now_ms, || Record { secret, version, ..record("job") })
+    }
 }
 
 /// The sum of the counts of each secret and version.
@@ -36,15 +58,16 @@ fn sums(path: &Path) -> HashMap<String, u64> {
 fn reads_of_one_version_within_a_second_are_one_record() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
-    let log = open(&path);
+    let counting = Counting::open(&path);
+    let log = &counting.log;
     for _ in 0..100 {
-        count(&log, "A", "1").expect("counted");
-        count(&log, "B", "1").expect("counted");
+        counting.count("A", "1").expect("counted");
+        counting.count("B", "1").expect("counted");
     }
     for _ in 0..10 {
-        count(&log, "A", "2").expect("counted");
+        counting.count("A", "2").expect("counted");
     }
-    append(&log, "c-0-0");
+    append(log, "c-0-0");
     log.append(&Record { count: 50, ..record("joined") }, SECOND).expect("appended");
     log.close(SECOND).expect("closed");
     let found = intact(&path);
@@ -63,30 +86,46 @@ fn reads_of_one_version_within_a_second_are_one_record() {
 fn a_record_is_written_a_second_after_its_first_delivery_and_at_once_when_somebody_waits() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
-    let log = open(&path);
-    count(&log, "A", "1").expect("counted");
+    let counting = Counting::open(&path);
+    let log = &counting.log;
+    counting.count("A", "1").expect("counted");
     let begun = common::now();
     common::until("it is written", || lines(&path).iter().any(|line| line["event"] == "access"));
     assert!((common::now() - begun) > SECOND / 2, "{:?}", (common::now() - begun));
-    count(&log, "A", "1").expect("counted");
+    counting.count("A", "1").expect("counted");
     log.flush().expect("written");
     assert_eq!(sums(&path)["A 1"], 2);
-    count(&log, "A", "1").expect("a record that was written counts no more");
+    counting.count("A", "1").expect("a record that was written counts no more");
     log.close(SECOND).expect("closed");
     assert_eq!(sums(&path)["A 1"], 3);
+}
+
+#[test]
+fn nothing_is_counted_in_a_log_that_the_tally_let_go_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let counting = Counting::open(&directory.path().join("audit.jsonl"));
+    let one = Counted { secret: "A", version: "1", cache: Cache::Hit };
+    counting.count("A", "1").expect("counted");
+    assert!(counting.tally.add(one, 0, true));
+    assert!(!counting.tally.add(Counted { version: "2", ..one }, 0, true), "another version");
+    assert!(!counting.tally.add(one, 1_000_000, true), "its second has passed");
+    counting.tally.clear();
+    assert!(!counting.tally.add(one, 0, true));
+    assert_eq!(Arc::strong_count(&counting.log), 1, "its files can be given back");
 }
 
 #[test]
 fn threads_that_count_together_lose_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");
-    let log = open(&path);
+    let counting = Counting::open(&path);
+    let log = &counting.log;
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for n in 0..20_000 {
                     let version = (n / 1000).to_string();
-                    while count(&log, if n % 2 == 0 { "A" } else { "B" }, &version) == Err(AppendError::Full) {
+                    while counting.count(if n % 2 == 0 { "A" } else { "B" }, &version) == Err(AppendError::Full) {
                         std::thread::yield_now();
                     }
                     if n % 5000 == 0 {
@@ -118,12 +157,13 @@ fn a_full_journal_counts_what_it_knows_and_says_how_much_it_missed() {
     let mut options = Options::new(Destination::Receiver(Box::new(take)), "test");
     options.journals = Some(directory.path().to_owned());
     options.journal_bytes = 16 << 10;
-    let log = AuditLog::open(options).expect("opened");
-    count(&log, "A", "1").expect("counted");
+    let counting = Counting::in_log(AuditLog::open(options).expect("opened"));
+    let log = &counting.log;
+    counting.count("A", "1").expect("counted");
     while log.try_append(&record("x")).is_ok() {}
     assert_eq!(log.try_append(&record("x")), Err(AppendError::Full));
-    let known = (0..1000).filter(|_| count(&log, "A", "1").is_ok()).count();
-    let unknown = (0..7).filter(|_| count(&log, "B", "1") == Err(AppendError::Full)).count();
+    let known = (0..1000).filter(|_| counting.count("A", "1").is_ok()).count();
+    let unknown = (0..7).filter(|_| counting.count("B", "1") == Err(AppendError::Full)).count();
     assert_eq!(unknown, 7);
     log.miss(7);
     drop(sender);
@@ -176,12 +216,12 @@ fn without_a_directory_the_journal_is_in_memory_and_that_is_said() {
     let mut options = Options::new(Destination::Receiver(Box::new(take)), "test");
     options.journals = Some(directory.path().join("missing"));
     options.listener = Box::new(move |notice| drop(tell.send(format!("{notice:?}"))));
-    let log = AuditLog::open(options).expect("opened");
+    let counting = Counting::in_log(AuditLog::open(options).expect("opened"));
     for _ in 0..10 {
-        count(&log, "A", "1").expect("counted");
+        counting.count("A", "1").expect("counted");
     }
-    log.close(SECOND * 5).expect("closed");
-    drop(log);
+    counting.log.close(SECOND * 5).expect("closed");
+    drop(counting);
     let text: String = taken.into_iter().collect();
     assert!(text.contains("\"count\":10"), "{text}");
     let told: Vec<String> = told.into_iter().collect();

@@ -6,6 +6,7 @@
 mod access;
 mod actor;
 mod early;
+mod hits;
 mod opening;
 mod settings;
 
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 pub use audit_log as log;
 use audit_log::{
-    AppendError, AuditLog, Cache, Counted, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome,
-    Record, State,
+    AppendError, AuditLog, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record, State,
+    Tally,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::time::sleep;
@@ -31,7 +32,6 @@ use crate::timer::Deadline;
 use files::loose_mode;
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
-use secret::found::Origin;
 use secret::manifest::Manifest;
 use secret::notice::{Notice, Notices};
 use secret::report::{Ending, Report};
@@ -53,6 +53,8 @@ pub struct Audit {
     environment: &'static str,
     /// Given back by [`Audit::close`], with its journal and its files.
     log: RwLock<Option<Arc<AuditLog>>>,
+    /// The records that cached reads are counted in.
+    tally: Tally,
     /// What is recorded before the log is open.
     early: Mutex<Early>,
     opening: Opening,
@@ -75,6 +77,7 @@ impl Audit {
             config,
             environment,
             log: RwLock::default(),
+            tally: Tally::default(),
             early: Mutex::default(),
             opening: Opening::default(),
             told: false.into(),
@@ -195,33 +198,6 @@ impl Audit {
             actor: self.config.actor.text(),
             listener: Box::new(listener),
             ..Options::new(destination, self.environment)
-        }
-    }
-
-    /// Records a cached read, without waiting. `false`: the read takes the slow path, which says why.
-    #[inline]
-    pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration) -> bool {
-        // The lock is held for writing only while the log is opened or closed.
-        let Some(held) = self.log.try_read() else { return false };
-        let Some(log) = held.as_deref() else { return false };
-        if self.config.denies && !log.state().is_kept() {
-            return false;
-        }
-        let cache = if stale { Cache::Stale } else { Cache::Hit };
-        let version = version.unwrap_or_default();
-        let access = Access { source: Origin::Memory.as_str(), cache, version, ..Access::of(name, Outcome::Ok, took) };
-        let recorded = if self.config.is_each {
-            log.try_append(&self.record(&access))
-        } else {
-            log.try_count(Counted { secret: name, version, cache }, || self.record(&access))
-        };
-        match recorded {
-            Ok(()) => true,
-            Err(AppendError::Full) if !self.config.denies => {
-                log.miss(1);
-                true
-            }
-            Err(_) => false,
         }
     }
 
@@ -401,6 +377,13 @@ impl Audit {
         }
     }
 
+    /// Takes the log away from all that append to it.
+    fn taken(&self) -> Option<Arc<AuditLog>> {
+        let log = self.log.write().take();
+        self.tally.clear();
+        log
+    }
+
     /// Writes what is left, ends the log, and gives back its journal and its files.
     ///
     /// # Errors
@@ -410,7 +393,7 @@ impl Audit {
             self.opening.wait(CLOSE).await;
         }
         self.opening.close();
-        let Some(log) = self.log.write().take() else {
+        let Some(log) = self.taken() else {
             let lost = std::mem::take(&mut *self.early.lock()).len();
             if lost > 0 {
                 let why = format!("{lost} audit records were not written, because the log could not be opened");

@@ -9,9 +9,12 @@
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tcs_secret_delivery_audit_log::{AuditLog, Cache, Counted, Destination, Event, Key, Options, Outcome, Record};
+use tcs_secret_delivery_audit_log::{
+    AuditLog, Cache, Counted, Destination, Event, Key, Options, Outcome, Record, Tally,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,24 +39,25 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => return Err(format!("unknown setting {setting}").into()),
         }
     }
-    let log = AuditLog::open(options)?;
+    let log = Arc::new(AuditLog::open(options)?);
+    let tally = counted.then(Tally::default);
     if wait {
         std::io::stdin().read_to_end(&mut Vec::new())?;
     }
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let log = &log;
-            scope.spawn(move || run(log, name, (thread, records), to_stdout, counted));
+            let (log, tally) = (&log, tally.as_ref());
+            scope.spawn(move || run((log, tally), name, (thread, records), to_stdout));
         }
     });
     log.close(Duration::from_secs(5))?;
     Ok(())
 }
 
-fn run(log: &AuditLog, name: &str, (thread, records): (u32, u32), to_stdout: bool, counted: bool) {
+fn run((log, tally): (&Arc<AuditLog>, Option<&Tally>), name: &str, (thread, records): (u32, u32), to_stdout: bool) {
     for number in 0..records {
         // A record stands for several deliveries, all of which have its caller.
-        let caller = if counted { format!("{name}-{thread}") } else { format!("{name}-{thread}-{number}") };
+        let caller = if tally.is_some() { format!("{name}-{thread}") } else { format!("{name}-{thread}-{number}") };
         // Some records take two places in the journal.
         let version = if number % 7 == 0 { "v".repeat(100) } else { "v1".to_owned() };
         let record = Record {
@@ -68,10 +72,11 @@ fn run(log: &AuditLog, name: &str, (thread, records): (u32, u32), to_stdout: boo
         };
         let secret = format!("SECRET_{thread}_{}", number % 3);
         let one = Counted { secret: &secret, version: "v1", cache: Cache::Hit };
-        let appended = if counted {
-            log.try_count(one, || Record { secret: &secret, version: "v1", ..record })
-        } else {
-            log.append(&record, Duration::from_secs(30))
+        let appended = match tally {
+            // The clock stands still: a record is counted in until it is written.
+            Some(tally) if tally.add(one, 0, true) => Ok(()),
+            Some(tally) => tally.begin(log, one, 0, || Record { secret: &secret, version: "v1", ..record }),
+            None => log.append(&record, Duration::from_secs(30)),
         };
         if appended.is_err() {
             return;

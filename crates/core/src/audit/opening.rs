@@ -180,7 +180,7 @@ impl Audit {
         drop(progress);
         self.opening.ended.send_replace(());
         if self.opening.is_closed()
-            && let Some(Err(failure)) = self.log.write().take().map(|log| log.close(CLOSE))
+            && let Some(Err(failure)) = self.taken().map(|log| log.close(CLOSE))
         {
             tracing::warn!("the audit log was opened after close() and could not be closed: {failure}");
         }

@@ -12,7 +12,7 @@ use crate::reads::Reads;
 use cache::entry::Entry;
 use cache::memory::MemoryCache;
 use secret::aws_ids::AwsIds;
-use secret::clock::{Clock, Stopwatch};
+use secret::clock::{Clock, Moment, Stopwatch};
 use secret::manifest::Manifest;
 use secret::name::SecretName;
 use secret::twins::Twin;
@@ -41,9 +41,10 @@ impl HotPath {
     pub fn read(&self, name: &Known) -> Option<Arc<Entry>> {
         // Two readings of the precise clock cost more than the lookup: of 64 hits one is measured, and counts for all.
         let watch = self.metrics.is_measured().then(Stopwatch::start);
-        let (entry, stale) = self.peek(name)?;
+        let now = self.clock.now();
+        let (entry, stale) = self.peek(name, now)?;
         let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        if !self.is_recorded(&name.name, &entry, stale, took) {
+        if !self.is_recorded(&name.name, &entry, stale, (took, now)) {
             return None;
         }
         self.metrics.hit_in_memory(stale, took);
@@ -64,14 +65,15 @@ impl HotPath {
     pub fn read_tool(&self, number: u32) -> Option<Vec<Arc<Entry>>> {
         let watch = self.metrics.is_measured().then(Stopwatch::start);
         let secrets = self.tools.of(number);
-        let found = secrets.iter().map(|secret| self.peek(&secret.name)).collect::<Option<Vec<_>>>()?;
+        let now = self.clock.now();
+        let found = secrets.iter().map(|secret| self.peek(&secret.name, now)).collect::<Option<Vec<_>>>()?;
         // What each of them took, as for a read of one.
         let each =
             |all: Duration| u32::try_from(found.len()).ok().and_then(|count| all.checked_div(count)).unwrap_or(all);
         let took = self.metrics.hit_took(watch.map(|watch| each(watch.took())));
         for (secret, (entry, stale)) in secrets.iter().zip(&found) {
             // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
-            if !self.is_recorded(&secret.name.name, entry, *stale, took) {
+            if !self.is_recorded(&secret.name.name, entry, *stale, (took, now)) {
                 return None;
             }
         }
@@ -83,17 +85,16 @@ impl HotPath {
 
     /// Whether the read has its audit record, or needs none.
     #[inline]
-    fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, took: Duration) -> bool {
-        self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took))
+    fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, (took, now): (Duration, Moment)) -> bool {
+        self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took, now))
     }
 
     /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
     #[inline]
-    fn peek(&self, name: &Known) -> Option<(Arc<Entry>, bool)> {
+    fn peek(&self, name: &Known, now: Moment) -> Option<(Arc<Entry>, bool)> {
         if let Some(view) = &name.view {
-            return self.peek_at(view);
+            return self.peek_at(view, now);
         }
-        let now = self.clock.now();
         let (entry, stale) = self.memory.as_ref()?.serve(&name.name, now)?;
         if entry.claim_refresh(now) {
             self.refresh_ahead(&name.name, &entry);
@@ -102,8 +103,7 @@ impl HotPath {
     }
 
     /// The part of a secret that a name is.
-    fn peek_at(&self, view: &View) -> Option<(Arc<Entry>, bool)> {
-        let now = self.clock.now();
+    fn peek_at(&self, view: &View, now: Moment) -> Option<(Arc<Entry>, bool)> {
         let other = view.twin.as_ref().and_then(|twin| twin.other_word_for()).map(|one| one.text());
         let secret = other.as_ref().unwrap_or(&view.secret);
         let (whole, stale) = self.memory.as_ref()?.serve(secret, now)?;

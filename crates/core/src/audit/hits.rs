@@ -1,0 +1,46 @@
+//! The records of cached reads.
+
+use std::time::Duration;
+
+use super::{Access, Audit};
+use audit_log::{AppendError, Cache, Counted, Outcome};
+use secret::clock::Moment;
+use secret::found::Origin;
+
+impl Audit {
+    /// Records a cached read at `now`, without waiting. `false`: the read takes the slow path, which says why.
+    #[inline]
+    pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration, now: Moment) -> bool {
+        let cache = if stale { Cache::Stale } else { Cache::Hit };
+        let counted = Counted { secret: name, version: version.unwrap_or_default(), cache };
+        (!self.config.is_each && self.tally.add(counted, now.as_millis(), self.config.denies))
+            || self.first_hit(counted, took, now)
+    }
+
+    /// Records a cached read that no open record can count.
+    fn first_hit(&self, counted: Counted<'_>, took: Duration, now: Moment) -> bool {
+        // The lock is held for writing only while the log is opened or closed. It is held here until the tally has the log:
+        // `close` clears the tally afterwards.
+        let Some(held) = self.log.try_read() else { return false };
+        let Some(log) = &*held else { return false };
+        if self.config.denies && !log.state().is_kept() {
+            return false;
+        }
+        let Counted { secret, version, cache } = counted;
+        let source = Origin::Memory.as_str();
+        let record = || self.record(&Access { source, cache, version, ..Access::of(secret, Outcome::Ok, took) });
+        let recorded = if self.config.is_each {
+            log.try_append(&record())
+        } else {
+            self.tally.begin(log, counted, now.as_millis(), record)
+        };
+        match recorded {
+            Ok(()) => true,
+            Err(AppendError::Full) if !self.config.denies => {
+                log.miss(1);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
