@@ -17,6 +17,7 @@ use crate::retries::{OnThrottled, Retries};
 use crate::source::Aws;
 use crate::unreached::{Trace, Unreached};
 use secret::caught::caught;
+use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::reference::Arn;
 use secret::role::{divided, shown};
@@ -203,7 +204,8 @@ impl Aws {
                 let nature = if gives_way && closed.is_throttled() { Nature::Answer } else { Nature::Transient };
                 return Err(Unanswered::Failed(last.unwrap_or_else(|| unadmitted(id, &closed)), nature));
             }
-            let answered = self.attempt(region, question).await;
+            let mut begun = self.clock.now();
+            let answered = self.attempt(region, question, &mut begun).await;
             let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
                 Ok(Ok(answer)) => {
                     self.calls.count(operation, None);
@@ -237,6 +239,7 @@ impl Aws {
                     }
                 },
             };
+            let error = error.asked_at(begun);
             self.calls.count(operation, Some(&error));
             tracing::debug!(code = %error.code(), "{error}");
             // After a timeout the next region is more likely to answer than this one.
@@ -253,15 +256,16 @@ impl Aws {
         }
     }
 
-    /// Sends one request. When this process is frozen before the answer comes, that is no failure of AWS: the request is
+    /// Sends one request, `begun` then. When this process is frozen before the answer comes, that is no failure of AWS: the request is
     /// sent again on a new connection, however often that happens.
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE` when the rate limit does not let it through in time, or the client cannot be made.
-    async fn attempt(&self, region: &Region, question: &Question<'_, '_>) -> Result<Attempted> {
+    async fn attempt(&self, region: &Region, question: &Question<'_, '_>, begun: &mut Moment) -> Result<Attempted> {
         let id = question.id;
         loop {
             self.take_token(id).await?;
+            *begun = self.clock.now();
             let (client, connections) = region.client().await.map_err(|error| about(id, &error))?;
             let (pool, trace) = (connections.pool(), Trace::default());
             let asked = caught(trace.of((question.begin)(&client, region.replica())));

@@ -41,6 +41,7 @@ impl Aws {
                 let limited =
                     || SecretError::new(ErrorCode::SourceUnavailable, format!("{id}: the rate limit is used up"));
                 sleep(wait.ok_or_else(limited)?).await;
+                let begun = self.clock.now();
                 let freezes = self.simulated.as_ref().map_or(self.freezes, |(_, freezes)| freezes);
                 let error = match one(freezes, self.attempt_timeout, begin()).await {
                     Attempt::Ended(Ok(answer)) => {
@@ -54,7 +55,7 @@ impl Aws {
                 };
                 let nature = if error.is_denied() { Nature::Answer } else { Nature::Transient };
                 if !retries.failed(&error, nature).await {
-                    return Err(error);
+                    return Err(error.asked_at(begun));
                 }
             }
         };

@@ -46,7 +46,7 @@ pub struct Aws {
     pub(crate) failing: Mutex<BTreeMap<Box<str>, SecretError>>,
     account: OnceLock<String>,
     pub(crate) config: Arc<AwsSettings>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     /// Other regions that ARNs named, and other roles that references named.
     elsewhere: Mutex<BTreeMap<Place, Arc<Self>>>,
     /// The identities of roles that references named.

@@ -87,6 +87,8 @@ pub struct Entry {
     doubted_at: AtomicMoment,
     /// When it was first put into memory: by then AWS had given it.
     seen: AtomicMoment,
+    /// When it was told last that this version is live, without AWS being asked.
+    confirmed: AtomicMoment,
     /// The memory's epoch when it was asked for.
     epoch: AtomicU64,
     /// What JavaScript holds of it, once it was read.
@@ -118,7 +120,7 @@ impl Entry {
         let claimed_until = AtomicMoment::new(Moment::FIRST);
         let (doubted_at, seen) = (AtomicMoment::new(Moment::FIRST), AtomicMoment::new(Moment::FIRST));
         let (used, epoch, fields) = (AtomicBool::new(false), AtomicU64::new(0), OnceLock::new());
-        let hold = OnceLock::new();
+        let (hold, confirmed) = (OnceLock::new(), AtomicMoment::new(Moment::FIRST));
         Self {
             value,
             version_id,
@@ -130,6 +132,7 @@ impl Entry {
             doubted_by,
             doubted_at,
             seen,
+            confirmed,
             epoch,
             hold,
             fields,
@@ -189,6 +192,7 @@ impl Entry {
         copy.adopt(self);
         copy.note_seen(self.seen.get());
         copy.note_doubt(self.doubted_at.get());
+        copy.note_confirmed(self.confirmed.get());
         Arc::new(copy)
     }
 
@@ -218,6 +222,16 @@ impl Entry {
         Some(doubted)
     }
 
+    /// An event said at `now` that its version is live.
+    pub fn note_confirmed(&self, now: Moment) {
+        self.confirmed.advance(self.confirmed.get(), now);
+    }
+
+    /// Whether `theirs`, a copy that another process made, is the one to answer for a failing AWS.
+    pub fn gives_way_to(&self, theirs: &Self) -> bool {
+        self.asked < theirs.asked && (self.confirmed.get() <= theirs.asked.at() || self.version_id == theirs.version_id)
+    }
+
     pub(crate) fn note_seen(&self, now: Moment) {
         self.seen.advance(Moment::FIRST, now);
     }
@@ -236,11 +250,14 @@ impl Entry {
     }
 
     /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that another process asked for
-    /// after this one was asked for, but before its answer came: a version may have been gone back to meanwhile.
+    /// after this one was asked for, but before its answer came, or before it was confirmed: a version may have been gone back to
+    /// meanwhile.
     pub(crate) fn may_be_later_than(&self, theirs: &Self) -> bool {
         let are_others =
             self.version_id.is_some() && theirs.version_id.is_some() && self.version_id != theirs.version_id;
-        are_others && self.asked.is_own() && (self.asked.at()..self.seen.get()).contains(&theirs.asked.at())
+        let asked = theirs.asked.at();
+        let overlaps = self.asked.is_own() && (self.asked.at()..self.seen.get()).contains(&asked);
+        are_others && (overlaps || asked < self.confirmed.get())
     }
 
     pub(crate) fn set_epoch(&self, epoch: u64) {

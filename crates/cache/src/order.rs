@@ -32,6 +32,12 @@ impl Stamp {
         Self { at, number: 0 }
     }
 
+    /// The same question, asked again at `at`, when that was later.
+    #[must_use]
+    pub fn again_at(self, at: Option<Moment>) -> Self {
+        Self { at: at.map_or(self.at, |at| at.max(self.at)), ..self }
+    }
+
     /// Whether this process asked.
     pub fn is_own(self) -> bool {
         self.number > 0

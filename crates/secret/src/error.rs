@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::clock::Moment;
+
 /// The stable code of a [`SecretError`]; part of the public contract, never renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -123,6 +125,7 @@ pub struct Cause {
 pub struct SecretError {
     cause: Option<Arc<Cause>>,
     request_id: Option<Arc<str>>,
+    asked_at: Option<Moment>,
     code: ErrorCode,
     message: Arc<str>,
     missing_credentials: bool,
@@ -146,6 +149,7 @@ impl SecretError {
             action: None,
             cause: None,
             request_id: None,
+            asked_at: None,
         }
     }
 
@@ -182,6 +186,17 @@ impl SecretError {
     #[must_use]
     pub fn of_request(self, id: Option<&str>) -> Self {
         Self { request_id: id.map(Arc::from), ..self }
+    }
+
+    /// The same failure, of an attempt that was begun then.
+    #[must_use]
+    pub fn asked_at(self, at: Moment) -> Self {
+        Self { asked_at: Some(at), ..self }
+    }
+
+    /// When the attempt was begun that ended so; `None` where nobody was asked.
+    pub fn was_asked_at(&self) -> Option<Moment> {
+        self.asked_at
     }
 
     /// The same failure, told with another message.

@@ -92,9 +92,11 @@ impl TieredCache {
     /// of their own (decision D20).
     pub fn store_denied(&self, want: &Want, error: &SecretError) -> Stored {
         let (name, now) = (want.name.text(), self.clock.now());
+        // Attempts before that had no answer say nothing; what was allowed after them is older than this denial.
+        let asked = want.asked.again_at(error.was_asked_at());
         // Not what others asked for, only a later answer to this process says that it may read the secret.
-        let is_newest = self.rights.lock().note(&want.name, want.asked, true, now);
-        let stored = self.memory.put_denied(&name, want.asked, is_newest, now, self.negative_ttl, error);
+        let is_newest = self.rights.lock().note(&want.name, asked, true, now);
+        let stored = self.memory.put_denied(&name, asked, is_newest, now, self.negative_ttl, error);
         if matches!(stored, Stored::Newest(_))
             && let Some(snapshot) = &self.snapshot
         {

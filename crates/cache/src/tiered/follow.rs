@@ -67,11 +67,13 @@ impl TieredCache {
         };
         let check = async {
             loop {
-                let waiting = hints.next().await;
+                let mut waiting = hints.next().await;
                 // What is heard from here on is looked into again.
                 let looked = self.memory.ask(self.clock.now());
                 if waiting.is_cleared || waiting.is_anew {
-                    self.check_cleared(shared, waiting.is_cleared.then_some(looked), &changed).await;
+                    let is_confirmed = self.check_cleared(shared, waiting.is_cleared.then_some(looked), &changed).await;
+                    // Forged, or Redis lost the mark with everything else: the shared copies tell.
+                    waiting.all_names |= waiting.is_cleared && !is_confirmed;
                 }
                 let mut names = waiting.names;
                 if waiting.all_names {
@@ -118,18 +120,22 @@ impl TieredCache {
         Ok(true)
     }
 
-    /// Looks whether the environment was cleared after the copies here were asked for. `heard`: a message says so, and this
-    /// look began then.
-    async fn check_cleared(&self, shared: &SharedCache, heard: Option<Stamp>, changed: &impl Fn(Changed<'_>)) {
+    /// Looks whether the environment was cleared after the copies here were asked for, and follows; says whether it may have
+    /// been. `heard`: a message says so, and this look began then.
+    async fn check_cleared(&self, shared: &SharedCache, heard: Option<Stamp>, changed: &impl Fn(Changed<'_>)) -> bool {
         match self.follow_clear(shared).await {
-            Ok(true) => changed(Changed::All),
-            Ok(false) => {}
+            Ok(true) => {
+                changed(Changed::All);
+                true
+            }
+            Ok(false) => false,
             Err(_) => {
                 // Nothing contradicts the message. Without one, what memory holds stays distrusted.
                 if let Some(heard) = heard {
                     self.clear_memory(heard);
                     changed(Changed::All);
                 }
+                true
             }
         }
     }
@@ -172,7 +178,13 @@ impl TieredCache {
             }
             self.memory.settle(name.as_str(), looked);
             match record.as_deref().map(Record::parse) {
-                Some(Record::Copy { .. }) => {
+                Some(Record::Copy { asked_ms, .. }) => {
+                    // A copy that this process may not use says nevertheless that older answers are outdated.
+                    if self.is_denied(name) {
+                        let now = self.clock.now();
+                        let at = Stamp::foreign(server.moment_of(asked_ms).min(now));
+                        self.memory.outdate(&name.text(), at, now);
+                    }
                     // Put into memory, it is reported if it is another version.
                     let is_held = held.is_some() || self.known(name).is_some() || is_in_snapshot;
                     let want = self.want(name).for_aws(is_for_aws(name));
@@ -183,7 +195,8 @@ impl TieredCache {
                         let is_older = |held: &Arc<Entry>| {
                             held.version_id != copy.version_id
                                 && held.asked < copy.asked
-                                && !held.may_be_later_than(copy)
+                                && (copy.is_newer_than(held.version_id.as_deref(), held.created_unix_ms)
+                                    || !held.may_be_later_than(copy))
                         };
                         if held.as_ref().is_none_or(is_older) {
                             self.memory.drop_value(&name.text(), copy.asked, self.clock.now());

@@ -121,7 +121,7 @@ impl Course {
         match shared {
             Shared::Fresh(copy) => return Step::End(Self::adopt(&copy)),
             Shared::Stale(copy) => {
-                let older = |(held, _): &(Arc<Entry>, Origin)| held.asked < copy.asked;
+                let older = |(held, _): &(Arc<Entry>, Origin)| held.gives_way_to(&copy);
                 if self.stale.as_ref().is_none_or(older) {
                     self.stale = Some((copy, Origin::Redis));
                 }

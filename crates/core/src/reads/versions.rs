@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
+use cache::entry::Entry;
 use cache::order::Stamp;
 use cache::tiered::{TieredCache, Want};
 use futures_util::future::try_join3;
@@ -106,10 +107,16 @@ impl VersionCache {
 }
 
 impl Reads {
-    /// Whether memory holds `version` of `name`.
+    /// Whether memory holds `version` of `name`, which is told to be live.
     pub fn has_live(&self, name: &SecretName, version: &str) -> bool {
-        let entry = self.copies.usable(name);
-        entry.is_some_and(|entry| entry.version_id.as_deref() == Some(version))
+        let is_it = |entry: &Arc<Entry>| entry.version_id.as_deref() == Some(version);
+        if !self.copies.usable(name).as_ref().is_some_and(is_it) {
+            return false;
+        }
+        if let Some(held) = self.copies.held(name).filter(is_it) {
+            held.note_confirmed(self.copies.clock.now());
+        }
+        true
     }
 
     /// Whether `version` is the last one known of `name`.

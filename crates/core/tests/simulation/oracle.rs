@@ -30,8 +30,8 @@ struct Known {
     /// The same for going back to an older version, which the third number is: a copy of a newer one answers until AWS says so
     /// again (decision D19), flagged while it fails.
     back: Vec<(u64, u64, usize)>,
-    /// When AWS was asked, and when it said, that this identity is denied; nothing newer is known.
-    denied: Option<(u64, u64)>,
+    /// When AWS was asked, and when it said, that this identity is denied; no answer to a later question says otherwise.
+    denied: Vec<(u64, u64)>,
     /// The newest question that AWS answered otherwise.
     allowed: Option<u64>,
     /// When the instance began to use the secret, and used it last: after a pause of a whole period its first check comes within
@@ -129,9 +129,7 @@ impl Oracle {
         let ended = places.map(|(_, live)| live.until).max().unwrap_or(0);
         let known = &mut self.known[instance][name];
         known.place = known.place.max(place);
-        if let Some((asked, told)) = known.denied
-            && told < begun.at
-        {
+        if let Some((asked, told)) = known.denied.iter().find(|(_, told)| *told < begun.at).copied() {
             self.wrong(now, instance, name, &format!("{version} although AWS, asked at {asked}, denied it at {told}"));
         }
         if ended.saturating_add(lag + SLACK_MS) < begun.floor {
@@ -243,9 +241,7 @@ impl Oracle {
     pub fn allowed(&mut self, instance: usize, name: usize, asked: u64, _now: u64) {
         let known = &mut self.known[instance][name];
         known.allowed = known.allowed.max(Some(asked));
-        if known.denied.is_some_and(|(denied, _)| denied <= asked) {
-            known.denied = None;
-        }
+        known.denied.retain(|(denied, _)| *denied > asked);
     }
 
     /// AWS, asked then, denied the secret.
@@ -255,11 +251,8 @@ impl Oracle {
             return;
         }
         let known = &mut self.known[instance][name];
-        // To the instance an answer is as old as the first attempt, which may be older than the one that was answered.
-        let first = asked.saturating_sub(TIMEOUT_MS);
-        if known.allowed.is_none_or(|allowed| allowed < first) && known.denied.is_none_or(|(denied, _)| denied < asked)
-        {
-            known.denied = Some((asked, known.denied.map_or(now, |(_, told)| told)));
+        if known.allowed.is_none_or(|allowed| allowed < asked) {
+            known.denied.push((asked, now));
         }
     }
 
