@@ -58,6 +58,11 @@ const checks = {
     // Advisories are checked where their database can be fetched: .github/workflows/ci.yml.
     setup.run(process.execPath, [require.resolve('./release/deny'), 'bans', 'licenses', 'sources'])
   },
+  /** Waits more than it computes, so it runs while the addon is still being linked, on one processor. */
+  async rust() {
+    await prepared()
+    tests.rust()
+  },
   async generated() {
     await built()
     const changed = execFileSync('git', ['diff', '--name-only', '--', 'native.d.ts'], {
@@ -69,14 +74,18 @@ const checks = {
   async test() {
     await prepared()
     await built()
-    tests.rust()
     tests.built()
   },
 }
 
+let isPrepared = false
+
+/** Compiles while the addon is still being built. */
 async function prepared() {
+  if (isPrepared) return
   await servers
   tests.prepare()
+  isPrepared = true
 }
 
 /** @param {string} name */
@@ -110,7 +119,7 @@ async function main() {
   setup.rust()
   // On a fresh checkout packages are installed while cargo compiles for clippy, which needs none of them.
   const installing = setup.nodeModulesBeside()
-  if (wanted.includes('test')) servers = setup.forTestsBeside()
+  if (wanted.includes('test') || wanted.includes('rust')) servers = setup.forTestsBeside()
   if (wanted.includes('clippy')) await check('clippy')
   await installing
   // The optimised build takes longest, and for much of that time uses one processor. The other checks run meanwhile, but
@@ -118,8 +127,6 @@ async function main() {
   const builds = wanted.includes('generated') || wanted.includes('test')
   if (builds && !fix) addon = setup.addonBeside()
   for (const name of wanted.filter((one) => one !== 'clippy')) {
-    // Compiles while the addon is still being built.
-    if (name === 'generated' && wanted.includes('test')) await prepared()
     await check(name)
   }
   // After tests, Jest's closing line stays the last one.

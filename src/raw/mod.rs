@@ -178,9 +178,9 @@ unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Option<sys:
     };
     let name = std::str::from_utf8(&buffer[..length]).ok()?;
     let known = reader.hot.known(name);
-    if let Some(entry) = reader.hot.read(&known) {
+    if let Some(served) = reader.hot.read(&known) {
         // SAFETY: `env` is current.
-        return unsafe { reader.with_id(env, &entry, known) }.ok();
+        return unsafe { reader.with_id(env, served.entry()?, known) }.ok();
     }
     let valid = match at {
         Some(at) => SecretName::of_tool(&name[..at], &name[at + 1..]),
@@ -197,7 +197,7 @@ unsafe fn read_by_id(env: sys::napi_env, reader: &CachedReader, id: u32) -> Opti
     let name = names.get(id as usize)?;
     match reader.hot.read(name) {
         // SAFETY: `env` is current.
-        Some(entry) => unsafe { reader.strings.held(env, &entry) }.ok(),
+        Some(served) => unsafe { reader.strings.held(env, served.entry()?) }.ok(),
         // SAFETY: `env` is current.
         None => unsafe { ToNapiValue::to_napi_value(env, vec![name.as_str()]) }.ok(),
     }

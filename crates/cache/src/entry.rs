@@ -146,6 +146,12 @@ impl Entry {
         self.fields.get_or_init(|| self.all_fields(names)).get(index)?.as_ref()
     }
 
+    /// A field that [`Entry::field`] gave before.
+    #[inline]
+    pub fn known_field(&self, index: usize) -> Option<&Arc<Self>> {
+        self.fields.get()?.get(index)?.as_ref()
+    }
+
     #[cold]
     fn all_fields(&self, names: &[Arc<str>]) -> Box<[Option<Arc<Self>>]> {
         let field = |name: &Arc<str>| {

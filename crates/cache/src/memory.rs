@@ -236,8 +236,9 @@ impl MemoryCache {
         let is_older = match self.slots.peek(name) {
             Some(Slot::Value(entry)) => entry.known().is_some_and(|held| known.is_newer_than(&held)),
             Some(Slot::Dropped(held)) => !held.is_newer_than(&known),
-            Some(Slot::Absent(_) | Slot::Denied(..)) => false,
-            None => true,
+            Some(Slot::Absent(_)) => false,
+            // Whether this process may read it is remembered elsewhere as well.
+            Some(Slot::Denied(..)) | None => true,
         };
         if is_older {
             self.slots.insert(name.clone(), Slot::Dropped(known.into()));

@@ -38,17 +38,18 @@ impl HotPath {
 
     /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
     #[inline]
-    pub fn read(&self, name: &Known) -> Option<Arc<Entry>> {
+    pub fn read(&self, name: &Known) -> Option<Served> {
         // Two readings of the precise clock cost more than the lookup: of 64 hits one is measured, and counts for all.
         let watch = self.metrics.is_measured().then(Stopwatch::start);
         let now = self.clock.now();
-        let (entry, stale) = self.peek(name, now)?;
+        let (whole, stale) = self.peek(name, now)?;
+        let entry = name.part_of(&whole)?;
         let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        if !self.is_recorded(&name.name, &entry, stale, (took, now)) {
+        if !self.is_recorded(&name.name, entry, stale, (took, now)) {
             return None;
         }
         self.metrics.hit_in_memory(stale, took);
-        Some(entry)
+        Some(Served { whole, index: name.index() })
     }
 
     /// The number of a tool whose secrets are declared one by one.
@@ -66,7 +67,11 @@ impl HotPath {
         let watch = self.metrics.is_measured().then(Stopwatch::start);
         let secrets = self.tools.of(number);
         let now = self.clock.now();
-        let found = secrets.iter().map(|secret| self.peek(&secret.name, now)).collect::<Option<Vec<_>>>()?;
+        let peek = |secret: &ToolSecret| {
+            let (whole, stale) = self.peek(&secret.name, now)?;
+            Some((secret.name.part_of(&whole)?.clone(), stale))
+        };
+        let found = secrets.iter().map(peek).collect::<Option<Vec<_>>>()?;
         // What each of them took, as for a read of one.
         let each =
             |all: Duration| u32::try_from(found.len()).ok().and_then(|count| all.checked_div(count)).unwrap_or(all);
@@ -89,31 +94,27 @@ impl HotPath {
         self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took, now))
     }
 
-    /// As `read`, not counted. After `close` the memory is empty, so no flag needs to be read here.
+    /// The secret that `name` is, or is a part of, not counted. After `close` the memory is empty, so no flag needs to be read here.
     #[inline]
     fn peek(&self, name: &Known, now: Moment) -> Option<(Arc<Entry>, bool)> {
-        if let Some(view) = &name.view {
-            return self.peek_at(view, now);
+        match &name.view {
+            None => self.serve(&name.name, now),
+            Some(view) => self.serve_view(view, now),
         }
-        let (entry, stale) = self.memory.as_ref()?.serve(&name.name, now)?;
-        if entry.claim_refresh(now) {
-            self.refresh_ahead(&name.name, &entry);
-        }
-        Some((entry, stale))
     }
 
-    /// The part of a secret that a name is.
-    fn peek_at(&self, view: &View, now: Moment) -> Option<(Arc<Entry>, bool)> {
+    fn serve_view(&self, view: &View, now: Moment) -> Option<(Arc<Entry>, bool)> {
         let other = view.twin.as_ref().and_then(|twin| twin.other_word_for()).map(|one| one.text());
-        let secret = other.as_ref().unwrap_or(&view.secret);
-        let (whole, stale) = self.memory.as_ref()?.serve(secret, now)?;
-        if whole.claim_refresh(now) {
-            self.refresh_ahead(secret, &whole);
+        self.serve(other.as_ref().unwrap_or(&view.secret), now)
+    }
+
+    #[inline]
+    fn serve(&self, secret: &str, now: Moment) -> Option<(Arc<Entry>, bool)> {
+        let (entry, stale) = self.memory.as_ref()?.serve(secret, now)?;
+        if entry.claim_refresh(now) {
+            self.refresh_ahead(secret, &entry);
         }
-        match view.index {
-            Some(index) => Some((whole.field(index, &view.fields)?.clone(), stale)),
-            None => Some((whole, stale)),
-        }
+        Some((entry, stale))
     }
 
     #[cold]
@@ -159,6 +160,23 @@ impl Tools {
     }
 }
 
+/// What a read found: a secret, or a part of it, which is not counted as held by itself.
+pub struct Served {
+    whole: Arc<Entry>,
+    index: Option<usize>,
+}
+
+impl Served {
+    /// The copy.
+    #[inline]
+    pub fn entry(&self) -> Option<&Entry> {
+        match self.index {
+            None => Some(&self.whole),
+            Some(index) => self.whole.known_field(index).map(|field| &**field),
+        }
+    }
+}
+
 /// A name, and whether it is a view.
 pub struct Known {
     name: Box<str>,
@@ -168,6 +186,20 @@ pub struct Known {
 impl Known {
     fn of(name: &str, views: Option<&Views>) -> Self {
         Self { name: name.into(), view: views.and_then(|views| views.0.get(name)).cloned() }
+    }
+
+    #[inline]
+    fn index(&self) -> Option<usize> {
+        self.view.as_ref().and_then(|view| view.index)
+    }
+
+    /// The part of its secret that the name is; `None` when the secret has no such field.
+    #[inline]
+    fn part_of<'a>(&self, whole: &'a Arc<Entry>) -> Option<&'a Arc<Entry>> {
+        match self.view.as_deref() {
+            Some(View { index: Some(index), fields, .. }) => whole.field(*index, fields),
+            _ => Some(whole),
+        }
     }
 
     /// The name.

@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 30] = [
+const KEPT: [(u64, &str); 31] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -58,11 +58,21 @@ const KEPT: [(u64, &str); 30] = [
     (511_334, "another instance's copy, asked for before an own answer came, took the place of the later version"),
     (507_426, "a copy grew younger on its way to Redis"),
     (615_129, "a drop that came late took the place of a later one, and a copy from before that was shared again"),
-    (1_003_967, "an own answer under way at a rotation was kept, although the copy that a message named was made later"),
+    (
+        1_003_967,
+        "an own answer under way at a rotation was kept, although the copy that a message named was made later",
+    ),
     (1_023_524, "the cache was cleared, and Redis lost the mark of it before an instance looked"),
-    (1_031_466, "a denial was taken to be as old as attempts before it that had no answer, after its reader had given up"),
+    (
+        1_031_466,
+        "a denial was taken to be as old as attempts before it that had no answer, after its reader had given up",
+    ),
     (1_076_785, "the same, against an event's answer"),
     (1_076_366, "an event confirmed a copy, and one from before it answered when AWS failed"),
+    (
+        2_017_051,
+        "a reader got a version after a denial, from an answer that was not kept, and the next one an older copy",
+    ),
     (1_053_503, "a denied instance did not see that a copy it may not use made its own answer outdated"),
 ];
 

@@ -149,6 +149,8 @@ impl Course {
             Act::Freeze { instance, ms } => self.freeze(*instance, now + ms),
             Act::Restart { instance } => {
                 self.instances[*instance].stop.cancel();
+                // Its connections end with it, also while it stands still.
+                world.lines(Some(*instance)).iter().for_each(|line| line.close());
                 world.state.lock().oracle.restarted(*instance, now);
                 self.instances[*instance] = Instance::start(&world, *instance);
             }
