@@ -13,6 +13,8 @@ use secret::clock::Moment;
 use secret::error::SecretError;
 use secret::value::SecretValue;
 
+mod drops;
+
 /// Small, since the cache moves slots around.
 #[derive(Clone)]
 enum Slot {
@@ -353,14 +355,6 @@ impl MemoryCache {
             Some(known) => self.slots.insert(name.clone(), Slot::Dropped(Known { value: None, ..known }.into())),
             None => drop(self.slots.remove(name)),
         }
-    }
-
-    /// Wipes the value of `name` unless it is `version`, which is the one that is known from now on.
-    pub fn expect_version(&self, name: &Arc<str>, version: &str, dropped: Stamp, now: Moment) {
-        let mut marks = self.marks.lock();
-        marks.drop_name(name, dropped, now);
-        let known = Known { version: version.into(), value: None, created_unix_ms: None, seen: now };
-        self.slots.insert(name.clone(), Slot::Dropped(known.into()));
     }
 
     /// Lets no entry answer before it was looked up again: what it holds may have been invalidated unheard.
