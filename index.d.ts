@@ -1989,7 +1989,7 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    */
   getSecret(secretName: string, options?: ReadOptions): Promise<string | null>
   /**
-   * The value that AWS has now; uses no cache and no other source.
+   * The value that AWS has now; no copy and no other source answers. Copies follow what AWS says, as after `refresh`.
    * @param secret A secret's name, or a reference, which need not be declared: an object, or a text with a character that no name
    *   has (`'prod/github/token'`, `'rds!db-1#password'`, an ARN).
    * @param environment Default: this delivery's.

@@ -85,3 +85,42 @@ test('two fields of one secret under different names are still checked for what 
   const a = await delivery.getToolSecret('one', 'a')
   expect(JSON.parse(`${await delivery.getToolSecret('two', 'whole')}`)).toEqual({ a, b: '2' })
 })
+
+test('a partial ARN follows a secret that was deleted and made again', async () => {
+  const arn = await arnOf('shared/db')
+  const tools = {
+    full: { secrets: { a: { aws: `${arn}#a` } } },
+    part: { secrets: { a: { aws: `${arn.slice(0, -7)}#a` } } },
+  }
+  const delivery = await deliver(tools, { negativeTtlSeconds: 1 })
+  expect(await delivery.getToolSecret('part', 'a')).toBe('1')
+  expect(await delivery.getToolSecret('full', 'a')).toBe('1')
+  await world.aws.remove('shared/db')
+  await world.aws.put({ 'shared/db': '{"a":"new"}' })
+  expect(await arnOf('shared/db')).not.toBe(arn)
+  // Both went by the complete ARN, which AWS does not know any more.
+  expect(await delivery.refresh('PART_A')).toBe('new')
+  expect(await delivery.refresh('FULL_A')).toBeNull()
+  expect(await delivery.getToolSecret('part', 'a')).toBe('new')
+  expect(await delivery.getToolSecrets('part')).toEqual({ a: 'new' })
+})
+
+test('a name that only copies of others answered is one with an ARN of the own account', async () => {
+  await world.aws.put({ OTHER_X_production: 'x' })
+  const tools = await declared()
+  const first = await deliver(tools)
+  expect(await first.getToolSecret('one', 'a')).toBe('1')
+  await until('it is shared', async () => (await keys()).includes('secret:shared/db'))
+  const second = await deliver(tools)
+  // AWS tells the account with any name.
+  expect(await second.getToolSecret('other', 'x')).toBe('x')
+  expect(await second.getToolSecret('one', 'a')).toBe('1')
+  await first.close()
+  await world.aws.put({ 'shared/db': '{"a":"3","b":"4"}' })
+  expect(await second.getToolSecret('two', 'b')).toBe('4')
+  expect(await second.getToolSecret('one', 'a')).toBe('3')
+  await second.cache.invalidate('ONE_A')
+  await world.aws.resetCalls()
+  await second.getToolSecret('two', 'b')
+  expect((await world.aws.calls()).total).toBe(1)
+})

@@ -132,6 +132,14 @@ impl Aws {
         self.account() == Some(arn.account) && self.config.own_region() == Some(arn.region)
     }
 
+    /// [`Aws::is_own`], also where only the credentials have told the account until now.
+    pub async fn is_of_own_account(&self, arn: &Arn<'_>) -> bool {
+        if self.account().is_some() || self.config.own_region() != Some(arn.region) {
+            return self.is_own(arn);
+        }
+        self.identity.account().await.is_ok_and(|account| account.as_deref() == Some(arn.account))
+    }
+
     /// Whose copies this process shares with others.
     pub fn owner(&self) -> Owner {
         Owner { identity: self.identity.clone(), config: self.config.clone() }

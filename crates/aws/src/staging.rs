@@ -16,6 +16,7 @@ use crate::call::There;
 use crate::operation::Operation;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::found::Fetched;
 use secret::value::SecretValue;
 
 /// The live version's label.
@@ -55,6 +56,17 @@ impl Version {
     /// Whether it has `label`.
     pub fn has(&self, label: &str) -> bool {
         self.labels.iter().any(|own| own == label)
+    }
+
+    /// The same as the answer to a question for a secret.
+    pub fn into_fetched(self) -> Fetched {
+        Fetched {
+            value: self.value,
+            version_id: Some(self.id.into()),
+            created_unix_ms: self.created_unix_ms,
+            request_id: None,
+            arn: self.arn.map(Into::into),
+        }
     }
 }
 

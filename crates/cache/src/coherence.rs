@@ -3,6 +3,7 @@
 //! ```text
 //! 2 <instance> drop <name> <before>             asked for before that moment: outdated
 //! 2 <instance> drop <name> <before> <version>   the same, but for copies of this version, which is live now
+//! 2 <instance> gone <name> <before>             AWS has no such secret: the same as drop for who holds a copy
 //! 2 <instance> clear <before>
 //! 1 <instance> drop <name> [<version>]          version 0.1.0
 //! 1 <instance> clear
@@ -17,6 +18,7 @@ const VERSION: &str = "2";
 /// Version 0.1.0. This version sends its messages as well, for instances of that one.
 const OLD_VERSION: &str = "1";
 const DROP: &str = "drop";
+const GONE: &str = "gone";
 const CLEAR: &str = "clear";
 /// The upper half of the ids of instances that send messages of both versions.
 const SENDS_BOTH: u64 = 0x7C5D_0002 << 32;
@@ -41,6 +43,8 @@ impl Instance {
 pub enum Hint {
     /// The copies of one secret are outdated, or another version is live.
     Dropped(SecretName),
+    /// The copies of one secret are outdated, since AWS has no such secret.
+    Gone(SecretName),
     /// All copies of the environment are outdated, as a mark in the shared cache says.
     Cleared,
     /// The same, by version 0.1.0, which leaves no mark.
@@ -70,6 +74,12 @@ impl Message {
         }
     }
 
+    /// AWS has no such secret: the copies of `name` are outdated.
+    pub fn gone(own: Instance, name: &SecretName) -> Self {
+        let beginning = format!("{VERSION} {:016x} {GONE} {} ", own.0, name.as_str());
+        Self { beginning, ..Self::drop(own, name, None) }
+    }
+
     /// All copies are outdated.
     pub fn clear(own: Instance) -> Self {
         let instance = own.0;
@@ -97,6 +107,7 @@ impl Hint {
         }
         let hint = match words.next()? {
             DROP => Self::Dropped(SecretName::of_copy(words.next()?).ok()?),
+            GONE if !is_old => Self::Gone(SecretName::of_copy(words.next()?).ok()?),
             CLEAR if is_old => Self::ClearedWithoutMark,
             CLEAR => Self::Cleared,
             _ => return None,
@@ -135,6 +146,7 @@ mod tests {
         for (message, hint) in [
             (Message::drop(own, &name, None), drop.clone()),
             (Message::drop(own, &name, Some("v-1@x")), drop.clone()),
+            (Message::gone(own, &name), Hint::Gone(name.clone())),
             (Message::clear(own), Hint::Cleared),
         ] {
             let [new, old] = sent(&message);
@@ -148,7 +160,7 @@ mod tests {
 
     #[test]
     fn garbage_is_ignored() {
-        let hostile: [&[u8]; 14] = [
+        let hostile: [&[u8]; 17] = [
             b"",
             b"1",
             b"1 0 drop",
@@ -160,6 +172,9 @@ mod tests {
             b"2 0 clear 1 v",
             b"2 0 drop A",
             b"2 0 drop A x",
+            b"1 0 gone A",
+            b"2 0 gone A",
+            b"2 0 gone A 1 v",
             b"1 x clear",
             b"1 0 flush",
             &[0xff, 0xfe],

@@ -13,6 +13,9 @@ use secret::clock::Moment;
 use secret::error::SecretError;
 use secret::value::SecretValue;
 
+mod drops;
+mod hints;
+
 /// Small, since the cache moves slots around.
 #[derive(Clone)]
 enum Slot {
@@ -356,19 +359,6 @@ impl MemoryCache {
         }
     }
 
-    /// Wipes the value of `name` unless it is `version`, which is the one that is known from now on.
-    pub fn expect_version(&self, name: &Arc<str>, version: &str, dropped: Stamp, now: Moment) {
-        let mut marks = self.marks.lock();
-        marks.drop_name(name, dropped, now);
-        let known = Known { version: version.into(), value: None, created_unix_ms: None, seen: now };
-        self.slots.insert(name.clone(), Slot::Dropped(known.into()));
-    }
-
-    /// What was asked for about `name` before `outdated` is not stored any more. What memory holds stays.
-    pub fn outdate(&self, name: &Arc<str>, outdated: Stamp, now: Moment) {
-        self.marks.lock().drop_name(name, outdated, now);
-    }
-
     /// Lets no entry answer before it was looked up again: what it holds may have been invalidated unheard.
     pub fn distrust(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
@@ -404,6 +394,5 @@ impl MemoryCache {
     }
 }
 
-mod hints;
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -36,24 +36,28 @@ pub struct Snapshot {
     state: Mutex<State>,
     loaded: OnceCell<()>,
     dirty: AtomicBool,
+    /// Has the file written soon.
+    changed: OnceLock<Changed>,
     /// One write at a time.
     writing: tokio::sync::Mutex<()>,
 }
 
+type Changed = Box<dyn Fn() + Send + Sync>;
+
 #[derive(Default)]
 struct State {
     sealed: Sealed,
-    /// Set once everything was dropped, so that entries of the old file do not come back.
-    cleared: bool,
+    /// What was fetched until then was dropped, so that entries of the old file do not come back.
+    cleared_unix_ms: u64,
 }
 
 impl State {
     /// What the file holds, where this process knows nothing later.
     fn add(&mut self, found: Sealed) {
-        if !self.cleared {
-            for (id, kept) in found {
-                self.sealed.entry(id).or_insert(kept);
-            }
+        let is_later =
+            |kept: &Option<Kept>| kept.as_ref().is_some_and(|kept| kept.fetched_unix_ms > self.cleared_unix_ms);
+        for (id, kept) in found.into_iter().filter(|(_, kept)| is_later(kept)) {
+            self.sealed.entry(id).or_insert(kept);
         }
     }
 }
@@ -84,6 +88,7 @@ impl Snapshot {
             state: Mutex::default(),
             loaded: OnceCell::new(),
             dirty: AtomicBool::new(false),
+            changed: OnceLock::new(),
             writing: tokio::sync::Mutex::new(()),
         }
     }
@@ -116,7 +121,7 @@ impl Snapshot {
             Ok(envelope) => {
                 let kept = Kept { fetched_unix_ms: contents.fetched_unix_ms, envelope };
                 self.state.lock().sealed.insert(id.to_owned(), Some(kept));
-                self.dirty.store(true, Ordering::Release);
+                self.lacks_something();
             }
             Err(error) => tracing::info!(code = %error.code(), "a copy is left out of the snapshot"),
         }
@@ -124,21 +129,40 @@ impl Snapshot {
 
     /// Leaves `id` out of the next write.
     pub fn remove(&self, id: &str) {
-        self.state.lock().sealed.insert(id.to_owned(), None);
-        self.dirty.store(true, Ordering::Release);
+        let is_loaded = self.loaded.initialized();
+        let was_there = match self.state.lock().sealed.insert(id.to_owned(), None) {
+            Some(before) => before.is_some(),
+            None => !is_loaded,
+        };
+        if was_there {
+            self.lacks_something();
+        }
     }
 
-    /// Leaves everything out of the next write.
-    pub fn clear(&self) {
+    /// Leaves out of the next write what was fetched until `unix_ms`.
+    pub fn clear(&self, unix_ms: u64) {
         let mut state = self.state.lock();
-        state.sealed.clear();
-        state.cleared = true;
-        self.dirty.store(true, Ordering::Release);
+        state.cleared_unix_ms = state.cleared_unix_ms.max(unix_ms);
+        state.sealed.retain(|_, kept| kept.as_ref().is_none_or(|kept| kept.fetched_unix_ms > unix_ms));
+        drop(state);
+        self.lacks_something();
     }
 
     /// Whether the file lacks something.
     pub fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
+    }
+
+    /// Calls `changed` when the file lacks something, or has what was dropped: a process that is killed writes nothing later.
+    pub fn on_change(&self, changed: Changed) {
+        drop(self.changed.set(changed));
+    }
+
+    fn lacks_something(&self) {
+        self.dirty.store(true, Ordering::Release);
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
     }
 
     /// Replaces the file when it lacks something.
@@ -345,7 +369,7 @@ mod tests {
         assert_eq!(third.get("A").await.map(|found| found.value), Some(SecretValue::copied("new")));
         assert_eq!(third.get("B").await, None);
         assert!(third.get("C").await.is_some());
-        third.clear();
+        third.clear(u64::MAX);
         third.write().await.expect("written");
         assert_eq!(snapshot(&path, &clock).get("C").await, None);
     }
@@ -358,7 +382,7 @@ mod tests {
         first.put("A", &contents(&clock, "a"));
         first.write().await.expect("written");
         let second = snapshot(&path, &clock);
-        second.clear();
+        second.clear(u64::MAX);
         second.write().await.expect("written");
         assert_eq!(snapshot(&path, &clock).get("A").await, None);
     }

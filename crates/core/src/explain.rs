@@ -219,7 +219,7 @@ impl Recorder<'_> {
     }
 
     /// AWS behind its caches, by the course of a read. `None`: an earlier source answered, so a read would not ask.
-    async fn aws(&mut self, reads: &Reads, name: &SecretName, asked: bool) -> Option<Answer> {
+    async fn aws(&mut self, reads: &Arc<Reads>, name: &SecretName, asked: bool) -> Option<Answer> {
         let mut step = self.memory(reads, name);
         if !asked {
             self.skipped(reads, name, None);
@@ -241,9 +241,10 @@ impl Recorder<'_> {
                     course.shared(shared)
                 }
                 Step::AskAws(course) => {
-                    let said = reads.fetch_id(&reads.id(name)).await;
+                    let held = reads.copies().held(name);
+                    let said = reads.fetch_inspecting(name).await;
                     self.called(reads, name, &said);
-                    course.aws(said, reads.copies().held(name), now)
+                    course.aws(said, held, now)
                 }
                 Step::AskSnapshot(course, error) => {
                     let copy = match reads.cache() {

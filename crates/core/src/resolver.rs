@@ -121,10 +121,26 @@ impl Resolver {
         if self.reads.ids().is_plain() {
             return self.read_secrets(names, freshness).await;
         }
-        let wanted = Wanted::of(self.reads.ids(), names);
-        let secrets = wanted.secrets();
-        let answers = self.read_secrets(&secrets, freshness).await;
+        let mut wanted = Wanted::of(self.reads.ids(), names);
+        let mut secrets = wanted.secrets();
+        let answers = self.read_wanted(&mut wanted, &mut secrets, freshness).await;
         wanted.parts(&secrets, answers)
+    }
+
+    /// The answers about `secrets`, to which it adds what names turn out to mean.
+    async fn read_wanted(
+        &self,
+        wanted: &mut Wanted<'_>,
+        secrets: &mut Vec<SecretName>,
+        freshness: Freshness,
+    ) -> Vec<Answer> {
+        let mut answers = self.read_secrets(secrets, freshness).await;
+        let others = wanted.taken_apart(secrets, &answers);
+        if !others.is_empty() {
+            answers.extend(self.read_secrets(&others, freshness).await);
+            secrets.extend(others);
+        }
+        answers
     }
 
     /// [`Resolver::ask_aws`], with the answer about the whole of `secret` beside it, in the same calls.
@@ -134,12 +150,12 @@ impl Resolver {
         secret: &SecretName,
         freshness: Freshness,
     ) -> (Vec<Answer>, Answer) {
-        let wanted = Wanted::of(self.reads.ids(), names);
+        let mut wanted = Wanted::of(self.reads.ids(), names);
         let mut secrets = wanted.secrets();
         if !secrets.contains(secret) {
             secrets.push(secret.clone());
         }
-        let answers = self.read_secrets(&secrets, freshness).await;
+        let answers = self.read_wanted(&mut wanted, &mut secrets, freshness).await;
         let whole = secrets.iter().zip(&answers).find(|(asked, _)| *asked == secret).map(|(_, answer)| answer.clone());
         (wanted.parts(&secrets, answers), whole.unwrap_or(Ok(None)))
     }

@@ -300,9 +300,9 @@ impl AwsIds {
         Err(SecretError::new(ErrorCode::SecretNameInvalid, why))
     }
 
-    /// AWS answered the question for `asked` with the secret `arn`.
-    pub fn learn(&self, asked: &SecretName, arn: &str) {
-        self.0.twins.learn(asked, arn);
+    /// Those of the declared secrets that may be one; AWS's answers tell.
+    pub fn twins(&self) -> &Twins {
+        &self.0.twins
     }
 
     /// What copies that were asked for as `secret` go by.

@@ -27,6 +27,8 @@ struct Member {
     id: Box<str>,
     /// The ARN that AWS gave last.
     arn: Option<Box<str>>,
+    /// AWS said that it has no secret with this ARN.
+    is_gone: bool,
     twin: Arc<Twin>,
 }
 
@@ -67,6 +69,11 @@ impl Member {
         (rank, &self.id)
     }
 
+    /// Whether it can mean one secret only. A name, and an ARN without its ending, mean whichever has that name now.
+    fn is_complete(&self) -> bool {
+        Arn::parse(&self.id).is_some_and(|arn| arn.name() != arn.resource)
+    }
+
     /// Whether it is certainly the secret with this ARN, which AWS gave.
     fn is(&self, arn: &str) -> bool {
         let names = || Arn::parse(&self.id).zip(Arn::parse(arn)).is_some_and(|(own, given)| own.names(&given));
@@ -89,7 +96,7 @@ impl Twins {
         for alike in by_name.into_values().filter(|alike| alike.len() > 1) {
             let member = |(secret, id): (SecretName, String)| {
                 let twin = Twin { secret, is_other_word: AtomicBool::new(false), of: RwLock::default() };
-                Member { id: id.into(), arn: None, twin: Arc::new(twin) }
+                Member { id: id.into(), arn: None, is_gone: false, twin: Arc::new(twin) }
             };
             let members: Vec<Member> = alike.into_iter().map(member).collect();
             for Member { twin, .. } in &members {
@@ -123,25 +130,76 @@ impl Twins {
         words.map(|member| member.twin.secret.clone()).collect()
     }
 
-    /// AWS answered the question for `asked` with the secret `arn`.
-    pub fn learn(&self, asked: &SecretName, arn: &str) {
+    /// AWS answered the question for `asked` with the secret `arn`. `is_own`: of the account and the region in which it is asked
+    /// for plain names.
+    pub fn learn(&self, asked: &SecretName, arn: &str, is_own: bool) {
         let Some(group) = self.group(asked).and_then(|group| self.groups.get(group)) else { return };
-        let mut group = group.lock();
-        let Some(member) = group.0.iter_mut().find(|member| member.twin.secret == *asked) else { return };
-        if member.arn.as_deref() == Some(arn) {
+        group.lock().learn(asked, arn, is_own);
+    }
+
+    /// AWS has no secret that `asked` means.
+    pub fn learn_absent(&self, asked: &SecretName) {
+        let Some(group) = self.group(asked).and_then(|group| self.groups.get(group)) else { return };
+        group.lock().learn_absent(asked);
+    }
+}
+
+impl Group {
+    fn learn(&mut self, asked: &SecretName, arn: &str, is_own: bool) {
+        let mut changed = false;
+        let Some(member) = self.0.iter_mut().find(|member| member.twin.secret == *asked) else { return };
+        if member.arn.as_deref() != Some(arn) {
+            changed = true;
+            // A secret that was deleted and made again has another ARN: who refers to the old one does not mean it.
+            if let Some(before) = member.arn.replace(arn.into()) {
+                self.forget(&before);
+            }
+        }
+        for member in &mut self.0 {
+            if member.is_gone && &*member.id == arn {
+                (member.is_gone, changed) = (false, true);
+            }
+            // A name means one secret of its account and region. Copies of other instances may have answered for it until now,
+            // and those do not have the ARN.
+            if is_own && member.arn.is_none() && Arn::parse(&member.id).is_none() {
+                (member.arn, changed) = (Some(arn.into()), true);
+            }
+        }
+        if changed {
+            self.choose();
+        }
+    }
+
+    fn learn_absent(&mut self, asked: &SecretName) {
+        let Some(member) = self.0.iter_mut().find(|member| member.twin.secret == *asked) else { return };
+        if member.is_gone || !member.is_complete() {
             return;
         }
-        // A secret that was deleted and made again has another ARN: who refers to the old one does not mean it.
-        member.arn = Some(arn.into());
-        for member in &group.0 {
+        member.is_gone = true;
+        let arn = member.id.clone();
+        self.forget(&arn);
+        self.choose();
+    }
+
+    /// What has the name of the secret `arn` may be another one now.
+    fn forget(&mut self, arn: &str) {
+        for member in self.0.iter_mut().filter(|member| !member.is_complete()) {
+            member.arn.take_if(|known| &**known == arn);
+        }
+    }
+
+    /// Which of them are words for which.
+    fn choose(&self) {
+        let group = &self.0;
+        for member in group {
             let known = member
                 .arn
                 .as_deref()
-                .or_else(|| group.0.iter().filter_map(|m| m.arn.as_deref()).find(|arn| member.is(arn)));
-            let alike = group.0.iter().filter(|other| known.is_some_and(|arn| other.is(arn)));
+                .or_else(|| group.iter().filter_map(|m| m.arn.as_deref()).find(|arn| member.is(arn)));
+            let alike = group.iter().filter(|other| known.is_some_and(|arn| !other.is_gone && other.is(arn)));
             let one = alike.min_by(|a, b| a.rank().cmp(&b.rank()));
-            let of = one.filter(|one| !Arc::ptr_eq(&one.twin, &member.twin)).map(|one| one.twin.secret.clone());
-            member.twin.set(of);
+            let of = one.filter(|one| !member.is_gone && !Arc::ptr_eq(&one.twin, &member.twin));
+            member.twin.set(of.map(|one| one.twin.secret.clone()));
         }
     }
 }
@@ -168,7 +226,7 @@ mod tests {
         for id in ["shared/db", ARN, PARTIAL, ELSEWHERE] {
             assert_eq!(twins.one_of(secret(id)), secret(id), "before anything was asked");
         }
-        twins.learn(&secret("shared/db"), ARN);
+        twins.learn(&secret("shared/db"), ARN, false);
         for (id, one) in
             [("shared/db", "shared/db"), (ARN, "shared/db"), (PARTIAL, "shared/db"), (ELSEWHERE, ELSEWHERE)]
         {
@@ -181,16 +239,51 @@ mod tests {
     #[test]
     fn an_arn_in_two_forms_is_one_without_the_name() {
         let twins = twins(&[ARN, PARTIAL]);
-        twins.learn(&secret(PARTIAL), ARN);
+        twins.learn(&secret(PARTIAL), ARN, false);
         assert_eq!(twins.one_of(secret(PARTIAL)), secret(ARN));
     }
 
     #[test]
     fn a_secret_that_was_made_anew_is_no_longer_the_one_of_the_old_arn() {
         let twins = twins(&["shared/db", ARN]);
-        twins.learn(&secret("shared/db"), ARN);
+        twins.learn(&secret("shared/db"), ARN, false);
         assert_eq!(twins.one_of(secret(ARN)), secret("shared/db"));
-        twins.learn(&secret("shared/db"), &ARN.replace("AbCdEf", "GhIjKl"));
+        twins.learn(&secret("shared/db"), &ARN.replace("AbCdEf", "GhIjKl"), false);
         assert_eq!(twins.one_of(secret(ARN)), secret(ARN));
+    }
+    #[test]
+    fn a_name_and_a_partial_arn_follow_a_secret_that_was_made_anew() {
+        let (twins, anew) = (twins(&["shared/db", ARN, PARTIAL]), ARN.replace("AbCdEf", "GhIjKl"));
+        for id in ["shared/db", ARN, PARTIAL] {
+            twins.learn(&secret(id), ARN, false);
+        }
+        assert_eq!(twins.one_of(secret(PARTIAL)), secret("shared/db"));
+        twins.learn(&secret("shared/db"), &anew, false);
+        let words = [PARTIAL, ARN].map(|id| twins.one_of(secret(id)));
+        assert_eq!(words, [secret("shared/db"), secret(ARN)], "the partial ARN does not stay with the old one");
+    }
+
+    #[test]
+    fn what_went_by_an_arn_that_is_gone_goes_by_itself() {
+        let twins = twins(&[ARN, PARTIAL]);
+        twins.learn(&secret(PARTIAL), ARN, false);
+        assert_eq!(twins.one_of(secret(PARTIAL)), secret(ARN));
+        twins.learn_absent(&secret(ARN));
+        assert_eq!(twins.one_of(secret(PARTIAL)), secret(PARTIAL), "it may mean another secret now");
+        // It was restored.
+        twins.learn(&secret(PARTIAL), ARN, false);
+        assert_eq!(twins.one_of(secret(PARTIAL)), secret(ARN));
+    }
+
+    #[test]
+    fn a_name_of_the_own_account_is_one_with_an_arn_of_it_without_being_asked_for() {
+        let twins = twins(&["shared/db", ARN, ELSEWHERE]);
+        twins.learn(&secret(ELSEWHERE), ELSEWHERE, false);
+        assert_eq!(twins.one_of(secret(ELSEWHERE)), secret(ELSEWHERE));
+        twins.learn(&secret(ARN), ARN, false);
+        assert_eq!(twins.one_of(secret(ARN)), secret(ARN), "its account is not known to be the own one");
+        twins.learn(&secret(ARN), ARN, true);
+        assert_eq!(twins.one_of(secret(ARN)), secret("shared/db"));
+        assert_eq!(twins.one_of(secret(ELSEWHERE)), secret(ELSEWHERE));
     }
 }

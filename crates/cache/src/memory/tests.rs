@@ -329,3 +329,21 @@ fn an_answer_of_aws_is_compared_with_a_copy_that_a_message_named_as_with_one_pas
     let held = cache.judged("A", clock.now()).expect("a copy");
     assert!(!held.is_fresh(clock.now()) && held.is_usable(clock.now()));
 }
+
+#[test]
+fn what_says_not_there_stays_when_another_instance_heard_the_same() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let [absent, held] = ["A", "B"].map(Arc::<str>::from);
+    cache.put_absent(&absent, cache.ask(clock.now()), clock.now(), Duration::from_secs(5));
+    let asked = cache.ask(clock.now());
+    cache.put(&held, entry(&cache, clock.now()), cache.epoch(), clock.now());
+    let dropped = cache.ask(clock.now());
+    for name in [&absent, &held] {
+        cache.drop_gone(name, dropped, clock.now());
+    }
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Absent));
+    assert!(matches!(cache.lookup("B", clock.now()), Lookup::Miss));
+    assert!(!cache.allows("A", asked), "a value that was asked for before does not come back");
+    cache.drop_value(&absent, dropped, clock.now());
+    assert!(matches!(cache.lookup("A", clock.now()), Lookup::Miss), "it may be there now");
+}

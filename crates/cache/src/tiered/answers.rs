@@ -84,7 +84,7 @@ impl TieredCache {
         if let Some(snapshot) = &self.snapshot {
             snapshot.remove(&self.id(&want.name));
         }
-        let dropped = self.drop_shared(&want.name, now.since(want.asked.at()), None).await;
+        let dropped = self.drop_gone(&want.name, now.since(want.asked.at())).await;
         (stored, dropped)
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 
 use super::{Shared, TieredCache};
-use crate::coherence::Message;
+use crate::coherence::{Instance, Message};
 use crate::entry::Entry;
 use crate::memory::Lookup;
 use crate::order::Stamp;
+use secret::clock::millis;
 use secret::error::Result;
 use secret::name::SecretName;
 use secret::value::SecretValue;
@@ -69,8 +70,22 @@ impl TieredCache {
     /// Drops the shared copy of `name` as of `age` ago, unless it is newer, and tells the other instances. `live`: the version
     /// that is live now.
     pub(super) async fn drop_shared(&self, name: &SecretName, age: Duration, live: Option<&str>) -> Result<()> {
+        self.drop_saying(name, age, |own| Message::drop(own, name, live)).await
+    }
+
+    /// [`TieredCache::drop_shared`] because AWS has no such secret.
+    pub(super) async fn drop_gone(&self, name: &SecretName, age: Duration) -> Result<()> {
+        self.drop_saying(name, age, |own| Message::gone(own, name)).await
+    }
+
+    async fn drop_saying(
+        &self,
+        name: &SecretName,
+        age: Duration,
+        message: impl FnOnce(Instance) -> Message,
+    ) -> Result<()> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        let message = Message::drop(shared.instance, name, live);
+        let message = message(shared.instance);
         shared.redis.drop(&self.id(name), age, self.keep(), shared.environment, &message).await
     }
 
@@ -108,7 +123,8 @@ impl TieredCache {
     pub(super) fn clear_memory(&self, dropped: Stamp) {
         self.memory.clear(dropped);
         if let Some(snapshot) = &self.snapshot {
-            snapshot.clear();
+            let age = millis(self.clock.now().since(dropped.at()));
+            snapshot.clear(if dropped.is_own() { u64::MAX } else { self.clock.unix_ms().saturating_sub(age) });
         }
     }
 

@@ -1,7 +1,7 @@
 //! What other instances change. Their messages are hints: the shared cache is looked into, and what stands there counts. Until
 //! then a copy that a message names does not answer.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -52,9 +52,13 @@ impl TieredCache {
             Heard::Message(message) => match Hint::decode(&message, shared.instance) {
                 Some(Hint::Dropped(name)) if hints.has_room_for(&name) => {
                     self.memory.suspect(&name.text(), self.clock.now());
-                    hints.add(|waiting| waiting.names.insert(name));
+                    hints.add(|waiting| waiting.names.insert(name, Because::Outdated));
                 }
-                Some(Hint::Dropped(_) | Hint::ClearedWithoutMark) => {
+                Some(Hint::Gone(name)) if hints.has_room_for(&name) => {
+                    self.memory.suspect(&name.text(), self.clock.now());
+                    hints.add(|waiting| *waiting.names.entry(name).or_insert(Because::Gone));
+                }
+                Some(Hint::Dropped(_) | Hint::Gone(_) | Hint::ClearedWithoutMark) => {
                     self.memory.suspect_all(self.clock.now());
                     hints.add(|waiting| waiting.all_names = true);
                 }
@@ -78,9 +82,11 @@ impl TieredCache {
                 let mut names = waiting.names;
                 if waiting.all_names {
                     let held = self.memory.entries(self.clock.now());
-                    names.extend(held.iter().filter_map(|(name, _)| SecretName::of_copy(name).ok()));
+                    for name in held.iter().filter_map(|(name, _)| SecretName::of_copy(name).ok()) {
+                        names.entry(name).or_insert(Because::Outdated);
+                    }
                 }
-                let names: Vec<SecretName> = names.into_iter().collect();
+                let names: Vec<(SecretName, Because)> = names.into_iter().collect();
                 for names in names.chunks(LOOKED_UP_TOGETHER) {
                     self.check_dropped(shared, names, looked, (&changed, &is_for_aws)).await;
                     shared.settled.notify_waiters();
@@ -144,11 +150,11 @@ impl TieredCache {
     async fn check_dropped(
         &self,
         shared: &SharedCache,
-        names: &[SecretName],
+        names: &[(SecretName, Because)],
         looked: Stamp,
         (changed, is_for_aws): (&impl Fn(Changed<'_>), &impl Fn(&SecretName) -> bool),
     ) {
-        let ids: Vec<String> = names.iter().map(|name| self.id(name)).collect();
+        let ids: Vec<String> = names.iter().map(|(name, _)| self.id(name)).collect();
         let looked_up = async {
             let server = shared.redis.server_clock().await?;
             let dropped = shared.redis.dropped_ms(&ids).await?;
@@ -156,24 +162,22 @@ impl TieredCache {
         };
         let Ok((records, dropped, server)) = looked_up.await else {
             // Nothing says that the copies are right.
-            for name in names {
+            for (name, _) in names {
                 self.forget(name);
                 self.memory.settle(name.as_str(), looked);
                 changed(Changed::Dropped(name));
             }
             return;
         };
-        for (((name, id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
+        for ((((name, because), id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
             let is_in_snapshot = match &self.snapshot {
                 Some(snapshot) => snapshot.has(id).await,
                 None => false,
             };
             let held = self.memory.held(name.as_str());
             if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.latest_moment_of(ms)))
-                && held.as_ref().is_none_or(|held| held.asked <= at)
+                && self.follow_drop(name, at, *because)
             {
-                self.memory.drop_value(&name.text(), at, self.clock.now());
-                self.leave_out(name);
                 changed(Changed::Dropped(name));
             }
             self.memory.settle(name.as_str(), looked);
@@ -219,10 +223,19 @@ impl TieredCache {
     }
 }
 
+/// Why another instance dropped copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Because {
+    /// They are outdated: what was not there may be there now.
+    Outdated,
+    /// AWS has no such secret.
+    Gone,
+}
+
 /// What waits to be checked.
 #[derive(Debug, Default)]
 struct Waiting {
-    names: BTreeSet<SecretName>,
+    names: BTreeMap<SecretName, Because>,
     /// Messages named more than can wait one by one, or none of those that they meant.
     all_names: bool,
     /// A message says that the environment was cleared.
@@ -241,7 +254,7 @@ struct Hints {
 impl Hints {
     fn has_room_for(&self, name: &SecretName) -> bool {
         let waiting = self.waiting.lock();
-        waiting.names.len() < MOST_HINTS || waiting.names.contains(name)
+        waiting.names.len() < MOST_HINTS || waiting.names.contains_key(name)
     }
 
     fn add<T>(&self, add: impl FnOnce(&mut Waiting) -> T) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::follow::Because;
 use super::{SAME_COPY, Shared, SharedCache, TieredCache, Want};
 use crate::entry::{Entry, Known};
 use crate::envelope::Contents;
@@ -14,6 +15,9 @@ use crate::redis::ServerClock;
 use crate::redis::record::{HEAD, Record};
 use secret::error::{ErrorCode, SecretError};
 use secret::name::SecretName;
+
+/// How long a copy from the file waits for Redis, which may be what fails: the reader has waited for AWS before.
+const LOOK_BEFORE_FILE: Duration = Duration::from_millis(100);
 
 impl TieredCache {
     /// What the shared cache knows, in the order of `wants`, at the cost of one command. Fresh copies are put into memory.
@@ -46,11 +50,74 @@ impl TieredCache {
         match looked.await {
             Ok((found, server)) if found.len() == wants.len() => {
                 let found = wants.iter().zip(&ids).zip(found);
-                found.map(|((want, id), found)| self.opened(shared, want, id, found, server, remember)).collect()
+                let opened = found.map(|((want, id), found)| self.opened(shared, want, id, found, server, remember));
+                let answers: Vec<Shared> = opened.collect();
+                if remember {
+                    Box::pin(self.follow_missed_drops(shared, (wants, &ids, &answers), server)).await;
+                }
+                answers
             }
             Ok(_) => wants.iter().map(|_| Shared::Miss).collect(),
             Err(error) => wants.iter().map(|_| Shared::Failed(error.clone())).collect(),
         }
+    }
+
+    /// Drops the copies that others dropped while this instance may have heard nothing. Redis has no copy of these either, and where
+    /// AWS fails nothing else would tell that they are not to be used.
+    async fn follow_missed_drops(
+        &self,
+        shared: &SharedCache,
+        (wants, ids, answers): (&[Want], &[String], &[Shared]),
+        server: ServerClock,
+    ) {
+        // One that answers for a failing AWS may have begun to while Redis failed as well.
+        let is_doubtful = |name: &str| match self.memory.held(name) {
+            Some(held) => held.deadlines.hold_until.is_some() || self.memory.trusted(name).is_none(),
+            None => false,
+        };
+        let asked = wants.iter().zip(ids).zip(answers);
+        let doubtful = asked.filter(|((want, _), answer)| {
+            !matches!(answer, Shared::Fresh(_) | Shared::Stale(_)) && is_doubtful(want.name.as_str())
+        });
+        let (names, ids): (Vec<&SecretName>, Vec<String>) =
+            doubtful.map(|((want, id), _)| (&want.name, id.clone())).unzip();
+        if names.is_empty() {
+            return;
+        }
+        // Where Redis does not tell, the copies answer for a failing AWS, flagged.
+        let Ok(dropped) = shared.redis.dropped_ms(&ids).await else { return };
+        for (name, at) in names.into_iter().zip(dropped) {
+            if let Some(at) = at {
+                self.follow_drop(name, Stamp::foreign(server.latest_moment_of(at)), Because::Outdated);
+            }
+        }
+    }
+
+    /// Drops the copies of `name` that were asked for by `at`, when another instance dropped them; says whether it did.
+    pub(super) fn follow_drop(&self, name: &SecretName, at: Stamp, because: Because) -> bool {
+        let is_dropped = self.memory.held(name.as_str()).is_none_or(|held| held.asked <= at);
+        if is_dropped {
+            let (text, now) = (name.text(), self.clock.now());
+            match because {
+                Because::Outdated => self.memory.drop_value(&text, at, now),
+                Because::Gone => self.memory.drop_gone(&text, at, now),
+            }
+            self.leave_out(name);
+        }
+        is_dropped
+    }
+
+    /// When the others dropped `name`, as far as Redis tells soon: a copy from the file may be from before, and wants to answer for a
+    /// failing AWS.
+    pub(super) async fn dropped_elsewhere(&self, name: &SecretName) -> Option<Stamp> {
+        let shared = self.shared.as_ref()?;
+        let look = async {
+            self.follow_clear(shared).await?;
+            let dropped = shared.redis.dropped_ms(&[self.id(name)]).await?;
+            Ok::<_, SecretError>((dropped.first().copied().flatten(), shared.redis.server_clock().await?))
+        };
+        let (dropped, server) = tokio::time::timeout(LOOK_BEFORE_FILE, look).await.ok()?.ok()?;
+        Some(Stamp::foreign(server.latest_moment_of(dropped?)))
     }
 
     /// Judges a record of the shared cache.

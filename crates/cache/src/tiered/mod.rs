@@ -318,10 +318,15 @@ impl TieredCache {
             return None;
         }
         let contents = self.snapshot.as_ref()?.get(&self.id(name)).await?;
+        let dropped = Box::pin(self.dropped_elsewhere(name)).await;
         let now = self.clock.now();
         let age = self.clock.unix_ms().checked_sub(contents.fetched_unix_ms)?;
         let asked = Stamp::foreign(now.minus(Duration::from_millis(age)));
         let entry = self.entry_of(contents, None, asked);
+        if dropped.is_some_and(|dropped| asked <= dropped) {
+            self.leave_out(name);
+            return None;
+        }
         (entry.is_usable(now)
             && self.memory.allows(name.as_str(), asked)
             && !self.memory.suspects(name.as_str(), asked))

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use finding::{FoundForm, FoundInAws};
 use hot::Views;
-pub use hot::{HotPath, Known};
+pub use hot::{HotPath, Known, Served};
 pub(crate) use readiness::AwsState;
 pub use readiness::Readiness;
 pub use reading::bytes_of;

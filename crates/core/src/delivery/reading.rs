@@ -120,7 +120,7 @@ impl Delivery {
     #[boxed]
     pub async fn get_from_aws(&self, name: &SecretName, environment: Option<&str>) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
-        let ids = self.aws_ids.of(environment.as_str());
+        let ids = self.ids_of(environment);
         self.get_at(&ids, name, || ids.place(name), environment).await
     }
 
@@ -135,7 +135,7 @@ impl Delivery {
         environment: Option<&str>,
     ) -> Result<Option<SecretValue>> {
         let environment = self.environment_or_own(environment)?;
-        let ids = self.aws_ids.of(environment.as_str());
+        let ids = self.ids_of(environment);
         let place = ids.place_of(reference);
         let name = place.secret.clone();
         self.get_at(&ids, &name, || Ok(place.clone()), environment).await
@@ -149,7 +149,7 @@ impl Delivery {
         environment: Environment,
     ) -> Result<Option<SecretValue>> {
         let watch = Stopwatch::start();
-        let fetched = self.audited(async { self.fetch_part(ids, name, &place()?).await }).await;
+        let fetched = self.audited(async { self.fetch_part(ids, name, &place()?, environment).await }).await;
         let version = fetched.as_ref().ok().and_then(|fetched| fetched.as_ref()?.version_id.clone());
         let access = Access {
             environment: if environment == self.environment { "" } else { environment.as_str() },
@@ -166,15 +166,31 @@ impl Delivery {
 
     /// What AWS has of `name` here, past all caches and without a record.
     pub(crate) async fn fetch_from_aws(&self, name: &SecretName) -> Result<Option<Fetched>> {
-        let ids = self.aws_ids.of(self.environment.as_str());
-        let place = ids.place(name)?;
-        self.fetch_part(&ids, name, &place).await
+        let ids = self.reads().ids();
+        self.fetch_part(ids, name, &ids.place(name)?, self.environment).await
     }
 
-    async fn fetch_part(&self, ids: &AwsIds, name: &SecretName, place: &Place) -> Result<Option<Fetched>> {
-        let fetched = self.reads().fetch_id(&ids.id(&place.secret)).await;
+    /// Those that AWS's answers showed to be one are known of the own environment only.
+    fn ids_of(&self, environment: Environment) -> AwsIds {
+        if environment == self.environment { self.reads().ids().clone() } else { self.aws_ids.of(environment.as_str()) }
+    }
+
+    async fn fetch_part(
+        &self,
+        ids: &AwsIds,
+        name: &SecretName,
+        place: &Place,
+        environment: Environment,
+    ) -> Result<Option<Fetched>> {
+        let reads = self.reads();
+        let is_followed = environment == self.environment && reads.follows(&place.secret);
+        let fetched = if is_followed {
+            Box::pin(reads.fetch_now(&place.secret)).await
+        } else {
+            reads.fetch_id(&ids.id(&place.secret)).await
+        };
         let fetched = part_of(ids, name.as_str(), place, fetched);
-        if fetched.as_ref().is_err_and(SecretError::is_refused) {
+        if !is_followed && fetched.as_ref().is_err_and(SecretError::is_refused) {
             add(&self.metrics.unauthorized);
         }
         Ok(fetched?.filter(|fetched| !fetched.value.is_empty()))

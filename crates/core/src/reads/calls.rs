@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws::{Aws, BatchAnswer, MAX_BATCH, Which};
+use aws::{Aws, BatchAnswer, MAX_BATCH, Version, Which};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
@@ -67,16 +67,26 @@ impl Calls {
     /// AWS's.
     pub async fn one(&self, name: &SecretName) -> Said {
         let said = self.of_id(&self.ids.id(name)).await;
-        self.learn(name, &said);
+        self.learn(name, &said).await;
         said
     }
 
     /// Which of the declared secrets are one, AWS's answer may show.
-    fn learn(&self, name: &SecretName, said: &Said) {
-        if let Ok(Some(fetched)) = said
-            && let Some(arn) = &fetched.arn
-        {
-            self.ids.learn(name, arn);
+    async fn learn(&self, name: &SecretName, said: &Said) {
+        let twins = self.ids.twins();
+        if twins.get(name).is_none() {
+            return;
+        }
+        match (said, &self.aws) {
+            (Ok(Some(Fetched { arn: Some(arn), .. })), Some(aws)) => {
+                let is_own = match Arn::parse(arn) {
+                    Some(parsed) => aws.is_of_own_account(&parsed).await,
+                    None => false,
+                };
+                twins.learn(name, arn, is_own);
+            }
+            (Ok(None), _) => twins.learn_absent(name),
+            _ => {}
         }
     }
 
@@ -89,13 +99,7 @@ impl Calls {
         // No name and no ARN has a question mark: a label other than AWSCURRENT follows it.
         let Some((id, label)) = id.split_once('?') else { return aws.fetch(id).await };
         let version = aws.version(id, Which::Label(label)).await?;
-        Ok(version.map(|version| Fetched {
-            value: version.value,
-            version_id: Some(version.id.into()),
-            created_unix_ms: version.created_unix_ms,
-            request_id: None,
-            arn: None,
-        }))
+        Ok(version.map(Version::into_fetched))
     }
 
     /// Waits for a flight until the deadline; where a copy can answer, only for a moment while AWS throttles. The flight goes on.
@@ -143,7 +147,7 @@ impl Calls {
         let one = async |(index, id): (usize, &String)| {
             let said = self.of_id(id).await;
             if let Some(name) = names.get(index) {
-                self.learn(name, &said);
+                self.learn(name, &said).await;
             }
             told(index, &said);
             said
@@ -178,7 +182,7 @@ impl Calls {
         }))
         .await;
         for (name, said) in names.iter().zip(&said) {
-            self.learn(name, said);
+            self.learn(name, said).await;
         }
         said
     }

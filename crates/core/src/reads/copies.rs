@@ -17,6 +17,7 @@ use secret::found::{Fetched, Origin};
 use secret::manifest::Manifest;
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::table::{Answer, Fate, Step, Verdict};
@@ -70,7 +71,17 @@ impl Copies {
         stop: CancellationToken,
     ) -> Arc<Self> {
         let (snapshot_is_due, given, told) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due, given, told })
+        let copies =
+            Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due, given, told });
+        if let Some(snapshot) = copies.cache.as_ref().and_then(TieredCache::snapshot) {
+            let copies = Arc::downgrade(&copies);
+            snapshot.on_change(Box::new(move || {
+                if let Some(copies) = copies.upgrade() {
+                    copies.write_snapshot_soon();
+                }
+            }));
+        }
+        copies
     }
 
     /// The cache, where copies are shared in Redis.
@@ -189,10 +200,7 @@ impl Copies {
             Fate::Deny(error) => cache.store_denied(want, &error),
         };
         match stored {
-            Stored::Newest(_) => {
-                self.write_snapshot_soon();
-                Followed::current(verdict.answer)
-            }
+            Stored::Newest(_) => Followed::current(verdict.answer),
             // A later question was answered first: its answer counts.
             Stored::Newer(entry) => Followed::current(Ok(Some(entry.found(Origin::Memory, false)))),
             Stored::Outdated => Followed { answer: verdict.answer, is_outdated: true },
@@ -283,11 +291,13 @@ impl Copies {
     /// Writes the snapshot within a second, once for all changes until then.
     fn write_snapshot_soon(self: &Arc<Self>) {
         let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };
+        // Outside of the runtime nothing is written: `close` does it.
+        let Ok(runtime) = Handle::try_current() else { return };
         if self.snapshot_is_due.swap(true, Ordering::AcqRel) {
             return;
         }
         let (copies, snapshot) = (self.clone(), snapshot.clone());
-        self.tasks.spawn(async move {
+        let write = async move {
             // `close` writes it itself; a write that has begun is not cut off.
             tokio::select! {
                 biased;
@@ -298,7 +308,8 @@ impl Copies {
             if let Err(error) = snapshot.write().await {
                 copies.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
             }
-        });
+        };
+        self.tasks.spawn_on(write, &runtime);
     }
 }
 

@@ -11,7 +11,6 @@ use secret::name::SecretName;
 use secret::value::SecretValue;
 
 use super::Reads;
-use super::calls::Said;
 
 /// The AWS secrets that names are parts of.
 pub struct Wanted<'a> {
@@ -38,6 +37,31 @@ impl<'a> Wanted<'a> {
         secrets
     }
 
+    /// AWS has not what some names went by: what else these names may mean, now that they are no words for it any more. To be
+    /// asked for as well.
+    pub fn taken_apart<T>(&mut self, secrets: &[SecretName], answers: &[Result<Option<T>>]) -> Vec<SecretName> {
+        let mut others = Vec::new();
+        let absent = |secret: &SecretName| {
+            secrets.iter().zip(answers).any(|(asked, answer)| asked == secret && matches!(answer, Ok(None)))
+        };
+        for (place, name) in self.places.iter_mut().zip(self.names) {
+            let Ok(before) = place else { continue };
+            if self.ids.twins().get(&before.secret).is_none() || !absent(&before.secret) {
+                continue;
+            }
+            if let Ok(now) = self.ids.place(name)
+                && now.secret != before.secret
+            {
+                if !others.contains(&now.secret) {
+                    others.push(now.secret.clone());
+                }
+                *before = now;
+            }
+        }
+        others.retain(|secret| !secrets.contains(secret));
+        others
+    }
+
     /// The answers about `secrets`, for each name its part.
     pub fn parts<T: Part>(self, secrets: &[SecretName], answers: Vec<Result<Option<T>>>) -> Vec<Result<Option<T>>> {
         let answers: BTreeMap<&SecretName, Result<Option<T>>> = secrets.iter().zip(answers).collect();
@@ -51,25 +75,6 @@ impl<'a> Wanted<'a> {
 }
 
 impl Reads {
-    /// What AWS has now under an id, past the caches and leaving them alone.
-    ///
-    /// # Errors
-    /// AWS's.
-    pub async fn fetch_id(&self, id: &str) -> Said {
-        self.calls.of_id(id).await
-    }
-
-    /// AWS's answers for `names`, past the caches and leaving them alone.
-    pub async fn fetch_all(&self, names: &[SecretName]) -> Vec<Said> {
-        if self.ids().is_plain() {
-            return self.calls.all(names).await;
-        }
-        let wanted = Wanted::of(self.ids(), names);
-        let secrets = wanted.secrets();
-        let said = self.calls.all(&secrets).await;
-        wanted.parts(&secrets, said)
-    }
-
     /// Whether this process ever had the secret of `name` from AWS or from a copy. Where it did not, a denial does not tell
     /// whether there is such a secret (decision D30).
     pub fn was_given(&self, name: &SecretName) -> bool {

@@ -5,7 +5,7 @@
 //! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
 //! - `calls`: AWS by secret name; `fleet`: of many instances one asks; `batcher`: misses become calls of 20
 //! - `flights`: concurrent reads of one name share one fetch
-//! - `refresher`, `listings`, `versions`, `follower`: the other ways in which AWS is asked, or copies change
+//! - `refresher`, `listings`, `versions`, `past`, `follower`: the other ways in which AWS is asked, or copies change
 
 mod access_checks;
 pub mod batcher;
@@ -16,6 +16,7 @@ mod fleet;
 pub mod flights;
 mod follower;
 mod listings;
+mod past;
 mod publisher;
 mod refresher;
 pub mod table;

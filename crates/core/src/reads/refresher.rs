@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use aws::MAX_BATCH;
 use cache::entry::Entry;
@@ -18,9 +17,6 @@ use super::calls::Said;
 use super::flights::Role;
 use super::table::{Answer, Course, Step};
 use crate::audit::Access;
-
-/// Between two answers of which the first gave an older version than the one held.
-const SECOND_LOOK: Duration = Duration::from_millis(200);
 
 /// Copies whose refresh is about to begin.
 #[derive(Default)]
@@ -95,14 +91,7 @@ impl Reads {
         let (now, oldest) = self.flights_since(name);
         let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move || async move {
             let deadline = reads.deadline();
-            let (mut want, mut said) = reads.ask(&wanted).await;
-            let mut course = Course::refresh();
-            if reads.is_doubtful(&wanted, &said) {
-                // A late answer, or a version gone back to: a second answer tells.
-                tokio::time::sleep(SECOND_LOOK).await;
-                (want, said) = reads.ask(&wanted).await;
-                course = course.confirmed();
-            }
+            let (want, said, course) = reads.ask_surely(&wanted).await;
             if let Ok(Some(fetched)) = &said
                 && !fetched.value.is_empty()
             {

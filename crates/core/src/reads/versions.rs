@@ -9,7 +9,7 @@ use aws::{CURRENT, PENDING, PREVIOUS, Version, Which};
 use cache::entry::Entry;
 use cache::order::Stamp;
 use cache::tiered::{TieredCache, Want};
-use futures_util::future::try_join3;
+use futures_util::future::join3;
 use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Moment;
@@ -248,7 +248,8 @@ impl Reads {
             return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
         };
         self.follow_changes();
-        let asked = self.copies.ask().of(name).asked;
+        let want = self.copies.want(name);
+        let asked = want.asked;
         if !fresh
             && let Some(cache) = self.cache()
             && let Some(remembered) = self.versions.get(name, cache, self.copies.clock.now())
@@ -257,7 +258,10 @@ impl Reads {
         }
         let changes = self.versions.changes.load(Ordering::Acquire);
         let read = |label| aws.version(&id, Which::Label(label));
-        let (current, previous, pending) = try_join3(read(CURRENT), read(PREVIOUS), read(PENDING)).await?;
+        let (current, previous, pending) = join3(read(CURRENT), read(PREVIOUS), read(PENDING)).await;
+        // The live version counts as any other answer of AWS does; other labels may be denied without saying anything about it.
+        self.overhear_live(want, current.clone().map(|current| current.map(Version::into_fetched))).await;
+        let (current, previous, pending) = (current?, previous?, pending?);
         let pending = pending.filter(|pending| !pending.has(CURRENT));
         let versions = Arc::new(Versions { current, previous, pending });
         if let Some(cache) = self.cache() {

@@ -349,7 +349,7 @@ impl Delivery {
                 if cache.redis().is_some() {
                     let mut timed = Timed::of(Origin::Redis);
                     for name in &names {
-                        timed.wait(cache.peek_shared(name)).await;
+                        timed.wait(Box::pin(cache.peek_shared(name))).await;
                     }
                     layers.push(timed.layer());
                 }
@@ -357,7 +357,7 @@ impl Delivery {
             if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
-                    let fetched = timed.wait(self.fetch_from_aws(name)).await;
+                    let fetched = timed.wait(Box::pin(self.fetch_from_aws(name))).await;
                     self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
                     fetched?;
                 }

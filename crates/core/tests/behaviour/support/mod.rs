@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_endpoint::{AwsEndpoint, Fault};
-use cache::entry::Entry;
 use cache::memory::Epoch;
 use parking_lot::Mutex;
 use secret::clock::{Clock, Moment};
@@ -20,7 +19,7 @@ use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
 use tcs_secret_delivery_core::audit::Shipper;
 use tcs_secret_delivery_core::config::{Ambient, Config, OptionValue};
-use tcs_secret_delivery_core::delivery::Delivery;
+use tcs_secret_delivery_core::delivery::{Delivery, Served};
 use tcs_secret_delivery_core::explain::Explanation;
 use tcs_secret_delivery_core::resolver::Freshness;
 use tcs_secret_delivery_core::rotation::hooks::{Hook, HookAnswer, HookContext, HookFailure, Hooks, Stop};
@@ -271,21 +270,22 @@ impl Service<'_> {
             .collect()
     }
 
-    fn cached(&self, name: &str) -> Option<Arc<Entry>> {
+    fn cached(&self, name: &str) -> Option<Served> {
         let hot = self.delivery.hot_path();
         hot.read(&hot.known(name))
     }
 
     /// The text that the hot path gives without waiting.
     pub fn hot(&self, name: &str) -> Option<String> {
-        let entry = self.cached(name)?;
+        let served = self.cached(name)?;
+        let entry = served.entry()?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Some(entry.value.expose().to_owned())
     }
 
     /// When the copy that the hot path gives was asked for.
     pub fn asked_at(&self, name: &str) -> Moment {
-        self.cached(name).expect("a copy").asked.at()
+        self.cached(name).as_ref().and_then(Served::entry).expect("a copy").asked.at()
     }
 
     /// Reads `name` and returns once this instance hears of what others change, with a copy that it trusts.

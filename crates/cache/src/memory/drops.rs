@@ -1,0 +1,35 @@
+//! Drops that leave something behind: another version is live, AWS has no such secret, or only older answers are outdated.
+
+use std::sync::Arc;
+
+use super::{MemoryCache, Slot};
+use crate::entry::Known;
+use crate::order::Stamp;
+use secret::clock::Moment;
+
+impl MemoryCache {
+    /// Wipes the value of `name` unless it is `version`, which is the one that is known from now on.
+    pub fn expect_version(&self, name: &Arc<str>, version: &str, dropped: Stamp, now: Moment) {
+        let mut marks = self.marks.lock();
+        marks.drop_name(name, dropped, now);
+        let known = Known { version: version.into(), value: None, created_unix_ms: None, seen: now };
+        self.slots.insert(name.clone(), Slot::Dropped(known.into()));
+    }
+
+    /// [`MemoryCache::drop_value`] because AWS has no such secret, as another instance heard. "Not there" and "denied" stay: they do
+    /// not contradict it, and without them each look for a missing secret would cost every instance a call.
+    pub fn drop_gone(&self, name: &Arc<str>, dropped: Stamp, now: Moment) {
+        let mut marks = self.marks.lock();
+        if matches!(self.slots.peek(&**name), Some(Slot::Absent(_) | Slot::Denied(..))) {
+            marks.drop_name(name, dropped, now);
+            return;
+        }
+        drop(marks);
+        self.drop_value(name, dropped, now);
+    }
+
+    /// What was asked for about `name` before `outdated` is not stored any more. What memory holds stays.
+    pub fn outdate(&self, name: &Arc<str>, outdated: Stamp, now: Moment) {
+        self.marks.lock().drop_name(name, outdated, now);
+    }
+}
