@@ -30,6 +30,7 @@ function sarif(findings) {
             ],
           },
         },
+        columnKind: 'utf16CodeUnits',
         results: findings.map((finding) => result(finding, root)),
       },
     ],

@@ -56,15 +56,19 @@ async function scan(delivery, names, { paths, staged, history }) {
       `no source has any of the ${names.length} secrets in ${environment}`,
     )
   }
+  // A name that holds a value is not printed either.
+  const redactor = delivery.redactor()
+  const named = (/** @type {string} */ file) => redactor.redact(shown(file))
   const found = (/** @type {any} */ place, /** @type {any} */ file, /** @type {string | null} */ commit) => {
     const { secret, form, line, column } = place
-    scanned.findings.push({ secret, environment, path: shown(file), line, column, form, commit })
+    scanned.findings.push({ secret, environment, path: named(file), line, column, form, commit })
   }
   if (staged) {
     const root = await needsRoot(process.cwd(), { bare: false })
     const objects = await stagedObjects(root)
     const places = await searchObjects(root, objects, search, scanned)
     for (const [place, object] of places) found(place, path.join(root, objects.get(object) ?? ''), null)
+    for (const [place, file] of searchNames(objects.values(), search)) found(place, path.join(root, file), null)
   }
   if (history) {
     const root = await needsRoot(process.cwd(), { bare: true })
@@ -78,17 +82,20 @@ async function scan(delivery, names, { paths, staged, history }) {
         found(place, path.join(root, objects.get(object) ?? ''), commits.get(object))
       }
     }
+    for (const [place, file] of searchNames(objects.values(), search)) found(place, path.join(root, file), null)
   }
   if (!staged && !history) {
     const { files, folders, odd, unread } = await searched(paths)
     scanned.unread.push(...unread)
     while (files.length + folders.length > 0) {
-      const all = await search.files(files.splice(0), folders.splice(0))
+      const these = files.splice(0)
+      for (const [place, file] of searchNames(these.map(shown), search)) found(place, path.resolve(file), null)
+      const all = await search.files(these, folders.splice(0))
       scanned.files += all.files
       for (const place of all.found) found(place, place.path, null)
       // Git lists files that were deleted and not staged as such.
       const left = all.unread.filter(({ path }) => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined)
-      for (const { path, reason } of left) scanned.unread.push({ path: shown(path), reason })
+      for (const { path, reason } of left) scanned.unread.push({ path: named(path), reason })
       // Submodules, and other checkouts that lie in this one.
       for (const folder of all.folders) await addNested(folder, { files, folders, odd, unread: scanned.unread })
     }
@@ -130,6 +137,21 @@ async function searchObjects(root, objects, search, scanned) {
     },
   })
   return places
+}
+
+/**
+ * Values in the names of files and folders: the place is the beginning of the file.
+ *
+ * @param {Iterable<string>} files
+ * @param {import('../lib/scanner').Scanner} search
+ * @returns {[any, string][]} Each place, and the name that has it.
+ */
+function searchNames(files, search) {
+  const names = [...new Set(files)]
+  const text = search.texts()
+  // No name has this byte; a value with line ends would else reach over two of them.
+  text.push(Buffer.from(names.map((name) => name.replaceAll('\n', '\0')).join('\n')))
+  return text.end().map((place) => [{ ...place, line: 1, column: 1 }, names[place.line - 1] ?? ''])
 }
 
 /**

@@ -13,6 +13,8 @@ const TOO_DEEP = '[not searched for secrets: nested too deeply]'
 const UNREADABLE = '[not searched for secrets: it cannot be read]'
 /** Shorter values are not looked for. */
 const LEAST = 8
+/** The largest code unit of a text. */
+const LARGEST_UNIT = 0xffff
 /** The members of an error that are shown. They are not enumerable, and may be getters of the engine's. */
 const OF_ERRORS = ['message', 'stack', 'cause', 'errors']
 /** The members of a function that say nothing of a service. */
@@ -132,7 +134,10 @@ class Copies {
   #object(value, depth) {
     // `util.inspect` shows what is behind a proxy, and calls none of its traps.
     if (this.#shown !== undefined && util.types.isProxy(value)) return value
-    if (ArrayBuffer.isView(value) || util.types.isAnyArrayBuffer(value)) return this.#bytes(value)
+    if (ArrayBuffer.isView(value) || util.types.isAnyArrayBuffer(value)) {
+      const told = this.#bytes(value)
+      return told === value && isList(value) ? this.#list(value) : told
+    }
     if (util.types.isBoxedPrimitive(value)) {
       const plain = value.valueOf()
       const shown = this.of(plain, depth)
@@ -140,6 +145,14 @@ class Copies {
     }
     if (value instanceof URL || value instanceof URLSearchParams) return this.#asText(value)
     if (this.#shown?.isCustom && typeof value[inspect] === 'function') return value
+    if (this.#shown === undefined && isOpaque(value)) return this.#opaque(value)
+    if (Array.isArray(value)) {
+      const told = this.#list(value)
+      if (told !== value) {
+        this.#seen.set(value, told)
+        return told
+      }
+    }
     const isText = value instanceof Date || value instanceof RegExp
     const text = isText ? this.#asText(value) : value
     if (text !== value) return text
@@ -221,6 +234,39 @@ class Copies {
     return `${bytes.length} bytes with ${secretsIn(Buffer.from(replaced).toString('latin1'))}`
   }
 
+  /** A list of the bytes of a value, or of its characters. @param {any} value An array, or a typed one. */
+  #list(value) {
+    const { length } = value
+    if (length < LEAST) return value
+    const first = value[0]
+    let text
+    if (typeof first === 'string') {
+      // Characters, some of two code units.
+      if (!value.every((/** @type {unknown} */ part) => typeof part === 'string' && part.length <= 2)) return value
+      text = value.join('')
+    } else {
+      const units = Array.from(value, (part) => (typeof part === 'bigint' ? Number(part) : part))
+      if (!units.every((unit) => Number.isInteger(unit) && unit >= -128 && unit <= LARGEST_UNIT)) return value
+      if (units.every((unit) => unit < 256)) {
+        const bytes = Uint8Array.from(units)
+        const replaced = this.#through.bytes(bytes)
+        if (replaced !== bytes) return `${length} numbers with ${secretsIn(Buffer.from(replaced).toString('latin1'))}`
+      }
+      text = ''
+      for (const unit of units) text += String.fromCharCode(unit)
+    }
+    const shown = this.#through.text(text)
+    if (shown === text) return value
+    return `${length} ${typeof first === 'string' ? 'characters' : 'numbers'} with ${secretsIn(shown)}`
+  }
+
+  /** What only `util.inspect` looks into. @param {object} value */
+  #opaque(value) {
+    const text = util.inspect(value, { depth: 4, maxStringLength: null, maxArrayLength: null })
+    const shown = this.#through.text(text)
+    return shown === text ? value : shown
+  }
+
   /** The members of a class may need what a copy does not have. @param {any} value */
   #prototypeOf(value) {
     const prototype = Object.getPrototypeOf(value)
@@ -233,6 +279,22 @@ class Copies {
 function secretsIn(text) {
   return [...new Set(text.match(/\[secret [^\]]+\]/g))].join(' ')
 }
+
+/** Whether a view of bytes is a list of numbers that are no bytes. @param {unknown} value */
+const isList = (value) => util.types.isTypedArray(value) && !(value instanceof Uint8Array)
+
+/** Classes of `fetch`, whose members are private. @type {(abstract new (...of: any[]) => object)[]} */
+const OPAQUE = ['Headers', 'FormData', 'Request', 'Response'].flatMap((name) => {
+  const of = Reflect.get(globalThis, name)
+  return typeof of === 'function' ? [of] : []
+})
+
+/** Whether an object has no members of its own for what it holds. @param {object} value */
+const isOpaque = (value) =>
+  util.types.isPromise(value) ||
+  util.types.isMapIterator(value) ||
+  util.types.isSetIterator(value) ||
+  OPAQUE.some((of) => value instanceof of)
 
 /** @param {unknown} value */
 const isError = (value) => util.types.isNativeError(value) || value instanceof Error

@@ -20,6 +20,8 @@ const WRITERS = ['debug', 'error', 'info', 'log', 'trace', 'warn', 'group', 'gro
 const OTHERS = ['assert', 'dir', 'dirxml', 'table']
 /** Objects of one call of `console` that are looked into. The text that is written is searched as a whole. */
 const MOST_SHOWN = 10_000
+/** Longer texts are not looked at as JSON. */
+const MOST_JSON = 1 << 20
 /** Bytes in objects that are nested deeper are not looked for in what pino logs. */
 const DEEPEST_BYTES = 5
 
@@ -33,7 +35,10 @@ class Redactor {
   constructor(nativeRedactor) {
     this.#native = nativeRedactor
     const replace = nativeRedactor.text()
-    this.#text = (/** @type {string} */ text) => replace(text) ?? text
+    this.#text = (/** @type {string} */ text) => {
+      const shown = replace(text)
+      return shown == null ? text : asJson(text, shown)
+    }
     this.#through = { text: this.#text, bytes: (/** @type {Uint8Array} */ bytes) => this.#bytes(bytes) }
   }
 
@@ -65,7 +70,10 @@ class Redactor {
     const before = given.hooks?.streamWrite
     const streamWrite = (/** @type {string} */ line) => this.#text(before === undefined ? line : before(line))
     const logs = given.formatters?.log
-    const log = (/** @type {any} */ object) => this.#withoutBytes(logs === undefined ? object : logs(object), 0)
+    const log = (/** @type {any} */ object) => {
+      const shown = this.#withoutBytes(logs === undefined ? object : logs(object), 0)
+      return typeof shown === 'string' ? { value: shown } : shown
+    }
     return { ...given, formatters: { ...given.formatters, log }, hooks: { ...given.hooks, streamWrite } }
   }
 
@@ -137,7 +145,8 @@ class Redactor {
    * @returns {any}
    */
   #withoutBytes(object, depth) {
-    if (object instanceof Uint8Array) return redacted(object, this.#through, shownBy())
+    const isNumbers = ArrayBuffer.isView(object) || (Array.isArray(object) && typeof object[0] === 'number')
+    if (isNumbers) return redacted(object, this.#through, shownBy())
     const prototype = typeof object === 'object' && object !== null ? Object.getPrototypeOf(object) : undefined
     const isPlain = prototype === Object.prototype || prototype === null || Array.isArray(object)
     if (!isPlain || depth > DEEPEST_BYTES) return object
@@ -163,6 +172,31 @@ class Redactor {
 
   [inspect]() {
     return 'Redactor {}'
+  }
+}
+
+/**
+ * JSON stays JSON where a list of bytes or a number was replaced in it, and not a part of a text.
+ *
+ * @param {string} text
+ * @param {string} shown
+ */
+function asJson(text, shown) {
+  if (!/^\s*[[{]/.test(text) || text.length > MOST_JSON || isJson(shown) || !isJson(text)) return shown
+  // In the braces of a `Uint8Array` a name needs a key.
+  return shown.replace(/"(?:[^"\\]|\\.)*"|(\{\s*)?(\[secret [^\]]+\])/gs, (part, brace, name) => {
+    if (name === undefined) return part
+    return brace === undefined ? `"${name}"` : `${brace}"value":"${name}"`
+  })
+}
+
+/** @param {string} text */
+function isJson(text) {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 

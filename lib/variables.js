@@ -16,9 +16,11 @@ const CONFIGURATION = new Set([
   'HTTP_PROXY',
   'NODE_ENV',
   'NODE_EXTRA_CA_CERTS',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
   'NO_PROXY',
   'OTEL_SERVICE_NAME',
   'REDIS_URL',
+  'SSL_CERT_DIR',
   'SSL_CERT_FILE',
   'SUDO_USER',
   'TEMP',
@@ -31,10 +33,23 @@ const CONFIGURATION = new Set([
   'no_proxy',
 ])
 
+/** Variables of others that name files: a path may begin or end in a blank. */
+const PATHS = new Set([
+  'HOME',
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'TEMP',
+  'TMP',
+  'TMPDIR',
+  'USERPROFILE',
+])
+
 /** @typedef {Record<string, string | undefined>} Variables */
 
 /**
- * The variables that configuration may read. One that is set and empty counts as unset.
+ * The variables that configuration may read. One that is set and empty counts as unset. Blanks and line ends around a value are none of
+ * it: `docker run --env-file` hands over the line ends of Windows.
  *
  * @returns {Record<string, string>}
  */
@@ -43,13 +58,27 @@ function forConfiguration() {
   const found = {}
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.has(name)) {
-      const value = process.env[name]
+      const value = PATHS.has(name) ? process.env[name] : process.env[name]?.trim()
       if (value) found[name] = value
     }
+  }
+  // Without it AWS's profiles are looked for where the system says that this user is at home: a unit of systemd has none.
+  if (!found.HOME && !found.USERPROFILE) {
+    const home = homeDirectory()
+    if (home) found.HOME = home
   }
   // Where the journal of an audit log without a file goes.
   if (!found.TMPDIR) found.TMPDIR = temporaryDirectory()
   return found
+}
+
+/** The home directory that the system knows; none for a user that it does not know, as in containers. */
+function homeDirectory() {
+  try {
+    return os.userInfo().homedir
+  } catch {
+    return undefined
+  }
 }
 
 /** A directory that this process may write to, where `TMPDIR` names none. Containers may have no `/tmp`, or one that is read-only. */

@@ -6,6 +6,7 @@ const { execFileSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
+const Ajv = require('ajv').default
 const { cliWorld } = require('../support/cli-world')
 
 const world = cliWorld()
@@ -182,5 +183,49 @@ onLinux('what is no file is said', async () => {
   expect(await scan('pipe')).toMatchObject({
     status: 4,
     document: { unread: [{ path: 'pipe', reason: 'it is no regular file' }] },
+  })
+})
+
+test('a value in the name of a file is found, and printed nowhere', async () => {
+  fs.mkdirSync(file(`dump-${token()}`))
+  world.write(`dump-${token()}/a.txt`, `x ${token()}`)
+  const name = /^dump-\[secret \w+\]\/a\.txt:1:/
+  const everywhere = async (/** @type {string} */ args) => {
+    const { status, found, document, stderr } = await scan(args)
+    expect(status).toBe(1)
+    expect(
+      found
+        .filter((place) => name.test(place))
+        .map((place) => place.split(':').at(-1))
+        .sort(),
+    ).toEqual(['1', '3'])
+    expect(JSON.stringify(document) + stderr).not.toContain(token())
+  }
+  await everywhere('')
+  git('add', '.')
+  await everywhere('--staged')
+  git('commit', '-qm', 'x')
+  await everywhere('--history')
+})
+
+test('SARIF is what its schema says, and counts columns as it says', async () => {
+  world.write('wide ü#?.txt', `é😀 ${token()}`)
+  const { stdout } = await world.cli.run('scan --sarif')
+  const document = JSON.parse(stdout)
+  // Draft 4, of which it uses nothing that later drafts read in another way but the name of its id.
+  const { $schema: _, id, ...schema } = require('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json')
+  const reference = /^[^\s<>"{}|\\^`]*$/
+  const formats = { uri: /^[a-z][a-z\d+.-]*:[^\s<>"{}|\\^`]*$/i, 'uri-reference': reference, 'date-time': true }
+  const validate = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false, formats }).compile({
+    $id: id,
+    ...schema,
+  })
+  validate(document)
+  expect(validate.errors).toBeNull()
+  const [run] = document.runs
+  expect(run.columnKind).toBe('utf16CodeUnits')
+  expect(run.results[0].locations[0].physicalLocation).toEqual({
+    artifactLocation: { uri: 'wide%20%C3%BC%23%3F.txt' },
+    region: { startLine: 1, startColumn: 5 },
   })
 })

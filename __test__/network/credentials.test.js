@@ -174,9 +174,9 @@ describe('words', () => {
       /the profile 'bare' has no credentials/,
     ],
     [
-      'files that are not in their form',
+      'a profile whose bracket is missing',
       () => ({ ...config('[profile broken\n=\n'), AWS_PROFILE: 'broken' }),
-      /not in their form/,
+      /there is no profile 'broken'/,
     ],
     ['no SSO session', () => ({ ...config(SSO), AWS_PROFILE: 'work' }), /aws sso login --profile work/],
     [

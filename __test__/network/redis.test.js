@@ -131,6 +131,50 @@ describe('a cluster behind redis://', () => {
   })
 })
 
+describe('a plain Redis', () => {
+  /** @type {RedisServer} */
+  let server
+  beforeAll(async () => (server = await RedisServer.start()))
+  afterAll(() => server.stop())
+  const url = (rest = '', user = '') => `redis://${user}127.0.0.1:${server.port}${rest}`
+
+  test('has the database that the path or ?db= names', async () => {
+    for (const rest of ['/3', '?db=5']) await works({ url: url(rest) })
+    await until('copies are in both', async () => {
+      for (const rest of ['/3', '?db=5']) await over({ url: url(rest) }).getSecret('BULK_T7')
+      const space = String(await server.command('INFO', 'keyspace'))
+      return space.includes('db3:') && space.includes('db5:') && !space.includes('db0:')
+    })
+    expect(await state(over({ url: url('/99') }))).toEqual({
+      status: 'down',
+      reason: expect.stringContaining('it has no database of that number'),
+    })
+  })
+
+  test('whose user may not read is down, and whose user may not write is degraded', async () => {
+    await server.command('ACL', 'SETUSER', 'other', 'on', '>x', '~other:*', '&*', '+@all')
+    const other = await state(over({ url: url('', 'other:x@') }))
+    expect(other).toEqual({ status: 'down', reason: expect.stringContaining('NOPERM') })
+    await server.command(
+      'ACL',
+      'SETUSER',
+      'reader',
+      'on',
+      '>x',
+      '~*',
+      '&*',
+      '+@read',
+      '+@connection',
+      '+@pubsub',
+      '+time',
+    )
+    const reader = over({ url: url('', 'reader:x@') })
+    expect(await reader.getSecret('BULK_T7')).toBe('vt7')
+    await until('a copy was refused', async () => (await state(reader)).status === 'degraded')
+    expect((await state(reader)).reason).toMatch(/^it keeps no copies: .*NOPERM/)
+  })
+})
+
 describe('REDIS_URL', () => {
   const warned = async (delivery) =>
     until('it warns', async () => warnings.length > 0 && (await delivery.getToolSecrets('bulk')).t7)

@@ -28,6 +28,14 @@ let warnings
 const file = (name) => path.join(directory, name)
 const write = (name, content) => (fs.writeFileSync(file(name), content), file(name))
 
+/** A directory with one certificate, under both of its names, and something else. */
+function directoryOf(name, content) {
+  fs.mkdirSync(file(name), { recursive: true })
+  for (const entry of ['company.pem', 'abcdef01.0']) write(path.join(name, entry), content)
+  write(path.join(name, 'README'), 'no certificate')
+  return file(name)
+}
+
 beforeAll(async () => {
   directory = temporaryDirectory()
   ;[aws, company, other] = await Promise.all([
@@ -94,6 +102,11 @@ describe('AWS', () => {
     ['ca_bundle of the profile', () => [{ AWS_CONFIG_FILE: file('config') }]],
     ['SSL_CERT_FILE', () => [{ SSL_CERT_FILE: file('company.pem') }]],
     ['NODE_EXTRA_CA_CERTS', () => [{ NODE_EXTRA_CA_CERTS: file('company.pem') }]],
+    ['SSL_CERT_DIR', () => [{ SSL_CERT_DIR: `${file('nothing')}:${directoryOf('certs', company.cert)}` }]],
+    [
+      'the label of old',
+      () => [{ AWS_CA_BUNDLE: write('old.pem', company.cert.replaceAll(' CERTIFICATE', ' X509 CERTIFICATE')) }],
+    ],
     [
       'NODE_EXTRA_CA_CERTS beside AWS_CA_BUNDLE',
       () => [{ NODE_EXTRA_CA_CERTS: file('company.pem'), AWS_CA_BUNDLE: file('other.pem') }],
@@ -109,6 +122,24 @@ describe('AWS', () => {
     const [variables, options] = given()
     expect(await read(deliver(variables, {}, options))).toBe('value')
     expect(warnings).toEqual([])
+  })
+
+  test('NODE_TLS_REJECT_UNAUTHORIZED=0 is not followed, and the message says so', async () => {
+    const error = await read(deliver({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }))
+    expect(error.message).toContain("system's certificates; NODE_TLS_REJECT_UNAUTHORIZED=0 is not followed)")
+  })
+
+  test("an authority's certificate that a server shows as its own is told from an unknown one", async () => {
+    const both = await authority('localhost')
+    const own = await inFrontOf(aws.url, both)
+    try {
+      const endpoint = `https://localhost:${own.port}`
+      const error = await read(deliver({ NODE_EXTRA_CA_CERTS: write('both.pem', both.cert) }, {}, { endpoint }))
+      expect(error.message).toContain('made as an authority')
+      expect(error.message).not.toContain('trusted now')
+    } finally {
+      await own.stop()
+    }
   })
 
   test.each([
@@ -185,6 +216,7 @@ describe('Redis', () => {
 
   test.each([
     ['NODE_EXTRA_CA_CERTS', () => [{ NODE_EXTRA_CA_CERTS: file('company.pem') }]],
+    ['SSL_CERT_DIR', () => [{ SSL_CERT_DIR: `${file('nothing')}:${directoryOf('certs', company.cert)}` }]],
     ['SSL_CERT_FILE', () => [{ SSL_CERT_FILE: file('company.pem') }]],
     ['cache.redis.tls.ca, as text', () => [{}, { ca: company.cert }]],
     ['cache.redis.tls.ca, as a path', () => [{}, { ca: file('company.pem') }]],

@@ -33,6 +33,9 @@ const AMP = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
 const percent = (value, which) =>
   encodeURIComponent(value).replace(which, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 
+/** @param {string} value @param {string} [before] */
+const hexOf = (value, before = '') => [...Buffer.from(value)].map((byte) => before + byte.toString(16).padStart(2, '0'))
+
 /** @type {Record<string, (value: string) => string>} */
 const ways = {
   JSON: (value) => inner(JSON.stringify(value)),
@@ -63,6 +66,22 @@ const ways = {
   'double quotes of a shell': (value) => value.replace(/[\\"$`]/g, '\\$&'),
   'util.inspect': (value) => inner(util.inspect(value)),
   'util.inspect of an object': (value) => util.inspect({ a: [{ value }] }, { depth: 9 }),
+  'hex of OpenSSL': (value) => hexOf(value).join(':'),
+  'hex of .NET': (value) => hexOf(value).join('-').toUpperCase(),
+  'hex of source code': (value) => hexOf(value, '0x').join(', '),
+  'hex of C strings': (value) => hexOf(value, '\\x').join(''),
+  'all percent-encoded': (value) => hexOf(value, '%').join(''),
+  'ALL PERCENT-ENCODED': (value) => hexOf(value, '%').join('').toUpperCase(),
+  'numbers of Go': (value) => `[${Buffer.from(value).join(' ')}]`,
+  'numbers of Python': (value) => `[${[...Buffer.from(value)].join(', ')}]`,
+  'numbers of characters': (value) =>
+    value
+      .split('')
+      .map((unit) => unit.charCodeAt(0))
+      .join(','),
+  'a Buffer in JSON with an indent': (value) => JSON.stringify({ data: Buffer.from(value) }, null, 2),
+  'a Uint8Array in JSON': (value) => JSON.stringify(new Uint8Array(Buffer.from(value))),
+  "PowerShell's encoded command": (value) => Buffer.from(`$p = "${value}"`, 'utf16le').toString('base64'),
   SQL: (value) => value.replaceAll("'", "''"),
   CSV: (value) => value.replaceAll('"', '""'),
 }
@@ -170,4 +189,40 @@ test('a secret that is left out hides no other value', async () => {
   expect(redactor.redact(`<${value}>`)).toBe('<[secret B_SECOND]>')
   const both = delivery.redactor({ except: ['A_FIRST', 'B_SECOND'] })
   expect(both.redact(`<${value}-next>`)).toBe(`<${value.slice(0, 12)}[secret C_NEXT]>`)
+})
+
+test('lists of the bytes or characters of a value are told by their name, and JSON stays JSON', async () => {
+  const value = `tok_${randomBytes(12).toString('hex')}`
+  const redactor = await watched({ A_TOKEN: value })
+  const bytes = Buffer.from(value)
+  const lists = {
+    array: [...bytes],
+    characters: [...value],
+    u16: Uint16Array.from(bytes),
+    f64: Float64Array.from(bytes),
+    big: BigUint64Array.from([...bytes].map(BigInt)),
+  }
+  for (const list of Object.values(lists)) expect(redactor.redact(list)).toMatch(/^\d+ \w+ with \[secret A_TOKEN\]$/)
+  expect(redactor.redact({ a: [1, 2, 3, 4, 5, 6, 7, 8] })).toEqual({ a: [1, 2, 3, 4, 5, 6, 7, 8] })
+  for (const text of [
+    JSON.stringify({ b: bytes, m: 'a "[x' }),
+    JSON.stringify([[...bytes]], null, 2),
+    JSON.stringify({ b: new Uint8Array(bytes) }),
+  ]) {
+    expect(JSON.stringify(JSON.parse(redactor.redact(text)))).toContain('"[secret A_TOKEN]"')
+  }
+  expect(redactor.redact(`{ a: '${value}' }`)).toBe("{ a: '[secret A_TOKEN]' }")
+})
+
+test('what only util.inspect looks into is looked into', async () => {
+  const value = `tok_${randomBytes(12).toString('hex')}`
+  const redactor = await watched({ A_TOKEN: value })
+  const opaque = [
+    new Headers({ authorization: `Bearer ${value}` }),
+    Promise.resolve({ value }),
+    new Map([[1, value]]).values(),
+  ]
+  for (const object of opaque) expect(util.inspect(redactor.redact(object))).not.toContain(value)
+  const harmless = new Headers({ accept: '*/*' })
+  expect(redactor.redact(harmless)).toBe(harmless)
 })

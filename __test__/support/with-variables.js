@@ -7,7 +7,9 @@ const READ = [
   'REDIS_URL',
   'NODE_ENV',
   'TMPDIR',
+  'SSL_CERT_DIR',
   'SSL_CERT_FILE',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
   'NODE_EXTRA_CA_CERTS',
   ...['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].flatMap((name) => [name, name.toLowerCase()]),
 ]

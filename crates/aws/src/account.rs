@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use aws_credential_types::attributes::AccountId;
 
-use crate::sdk::Profiles;
+use crate::profiles::Profiles;
 use crate::settings::AwsSettings;
 use secret::role::is_account;
 

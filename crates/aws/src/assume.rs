@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use crate::classify::{Failure, Nature, Refusal, classify};
 use crate::codes::shown_code;
 use crate::identity_problem::{Problem, Sort};
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place, Profiles};
+use crate::profiles::Profiles;
+use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
 use crate::settings::AwsSettings;
 use secret::backoff::{Backoff, Jitter};
 use secret::role::Role;
@@ -75,7 +76,7 @@ pub(crate) async fn assume(
 async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> Result<Client, Problem> {
     let profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
     let connections = sdk::connections(config, &profiles);
-    let loader = sdk::loader(config, &connections, Place::Sts)
+    let loader = sdk::loader(config, &profiles, &connections, Place::Sts)
         .credentials_provider(credentials)
         .identity_cache(IdentityCache::no_cache());
     let shared = Box::pin(loader.load()).await;

@@ -190,7 +190,13 @@ fn by_status(status: u16) -> (ErrorCode, String, Nature) {
         TOO_MANY_REQUESTS => (ErrorCode::SourceUnavailable, throttled(&format!("HTTP {status}"))),
         // `isPassing` in lib/errors.js reads the cause that is made of this.
         500..=599 => (ErrorCode::SourceUnavailable, format!("HTTP {status}, without an error code of AWS")),
-        _ => (ErrorCode::SourceResponseInvalid, format!("the answer (HTTP {status}) is not Secrets Manager's")),
+        _ => {
+            let why = format!(
+                "the answer (HTTP {status}) is not Secrets Manager's: another server, a proxy or a login page may answer there \
+                 (aws.endpoint, AWS_ENDPOINT_URL, HTTPS_PROXY)"
+            );
+            (ErrorCode::SourceResponseInvalid, why)
+        }
     };
     (code, why, Nature::Transient)
 }

@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::connections::Connections;
 use crate::identity::Identity;
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place, Profiles};
+use crate::profiles::Profiles;
+use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
 use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -20,7 +21,8 @@ pub(super) async fn build(
     identity: &Identity,
     place: Place<'_>,
 ) -> Result<(Client, Connections)> {
-    let (shared, connections) = shared(config, identity, place).await?;
+    let profiles = Profiles::load(config).await?;
+    let (shared, connections) = shared_by(config, &profiles, identity, place).await;
     let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
     if let Some(region) = shared.region().map(Region::as_ref).filter(|region| !is_region(region)) {
         let shown: String = region.escape_debug().take(60).collect();
@@ -28,10 +30,9 @@ pub(super) async fn build(
         return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
     }
     if matches!(place, Place::Primary)
-        && let Some(variable) = wrong_endpoint(config)
+        && let Some(named) = wrong_endpoint(config, &profiles)
     {
-        let why =
-            format!("{variable} is no URL of an endpoint (http:// or https://, and a host): correct it or unset it");
+        let why = format!("{named} is no URL of an endpoint (http:// or https://, and a host): correct it or unset it");
         return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
     }
     if shared.region().is_none() {
@@ -53,15 +54,19 @@ pub(super) async fn build(
 const OWN_ENDPOINT: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
 const NO_REGION: &str = "no AWS region is set: set aws.region or AWS_REGION (or region in the profile)";
 
-/// The variable that counts and names no endpoint: the SDK would only say that the request cannot be sent.
-fn wrong_endpoint(config: &AwsSettings) -> Option<&'static str> {
-    const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-    let is_ignored = config.variables.get(IGNORE).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+/// The variable or profile that counts and names no endpoint: the SDK would only say that the request cannot be sent.
+fn wrong_endpoint(config: &AwsSettings, profiles: &Profiles) -> Option<String> {
+    let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+    let is_ignored = match config.variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+        Some(variable) => is_true(variable),
+        None => profiles.get("ignore_configured_endpoint_urls").is_some_and(is_true),
+    };
     if config.endpoint.is_some() || is_ignored {
         return None;
     }
-    let named = |name| Some((name, config.variables.get(name)?));
-    let (name, text) = [OWN_ENDPOINT, "AWS_ENDPOINT_URL"].into_iter().find_map(named)?;
+    let by_variable = |name: &str| Some((name.to_owned(), config.variables.get(name)?.as_str()));
+    let by_profile = || Some((format!("endpoint_url of the profile {}", profiles.name()), profiles.endpoint()?));
+    let (name, text) = [OWN_ENDPOINT, "AWS_ENDPOINT_URL"].into_iter().find_map(by_variable).or_else(by_profile)?;
     let is_one = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     (!is_one).then_some(name)
 }
@@ -81,10 +86,19 @@ pub(super) async fn shared(
     place: Place<'_>,
 ) -> Result<(SdkConfig, Connections)> {
     let profiles = Profiles::load(config).await?;
-    let connections = sdk::connections(config, &profiles);
-    let loader = sdk::loader(config, &connections, place)
+    Ok(shared_by(config, &profiles, identity, place).await)
+}
+
+async fn shared_by(
+    config: &AwsSettings,
+    profiles: &Profiles,
+    identity: &Identity,
+    place: Place<'_>,
+) -> (SdkConfig, Connections) {
+    let connections = sdk::connections(config, profiles);
+    let loader = sdk::loader(config, profiles, &connections, place)
         .credentials_provider(identity.clone())
         // The identity keeps them, for all clients together.
         .identity_cache(IdentityCache::no_cache());
-    Ok((sdk::load(loader).await, connections))
+    (sdk::load(loader).await, connections)
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort, has_keys};
-use crate::sdk::{self, Place, Profiles};
+use crate::profiles::Profiles;
+use crate::sdk::{self, Place};
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
 use secret::role::Role;
@@ -32,6 +34,14 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
 const RENEWAL: Duration = Duration::from_secs(20);
+/// How often STS and the portal of SSO are asked in one load.
+const ATTEMPTS: u32 = 3;
+/// The longest wait before the second time; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const NO_KEY: &str = "the AWS credentials that were found cannot be used: the access key id is empty, or has a line end or \
+                      another character that no request may hold";
+const NO_TOKEN: &str = "the AWS credentials that were found cannot be used: the session token has a line end or another \
+                        character that no request may hold";
 /// How long the account is waited for that the first credentials are of.
 const ACCOUNT: Duration = Duration::from_secs(2);
 
@@ -231,8 +241,22 @@ impl Identity {
         Loaded { credentials, renew_at, ends_at }
     }
 
-    /// Reads files and asks services anew: nothing of an earlier load is reused.
+    /// Credentials that a request can be signed with.
     async fn load(&self) -> Result<Credentials, Problem> {
+        let loaded = self.load_any().await?;
+        // The signer panics over what no header may hold, such as a line end that was read along from a file.
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if loaded.access_key_id().is_empty() || !is_plain(loaded.access_key_id()) {
+            return Err(Problem::new(NO_KEY));
+        }
+        if !loaded.session_token().is_none_or(is_plain) {
+            return Err(Problem::new(NO_TOKEN));
+        }
+        Ok(loaded)
+    }
+
+    /// Reads files and asks services anew: nothing of an earlier load is reused.
+    async fn load_any(&self) -> Result<Credentials, Problem> {
         let config = &self.0.config;
         if let Some((role, base)) = &self.0.role {
             return assumed(config, role, base).await;
@@ -256,7 +280,11 @@ impl Identity {
             sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
         }
         let connections = sdk::connections(config, &profiles);
-        let loaded = sdk::load(sdk::loader(config, &connections, Place::Other)).await;
+        let loader = sdk::loader(config, &profiles, &connections, Place::Other)
+            // STS and the portal of SSO are asked again within this load: a read that failed for credentials asks for none
+            // for a moment.
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
+        let loaded = sdk::load(sdk::with_container_token(loader, config).await).await;
         let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
         match Box::pin(chain.provide_credentials()).await {
             Ok(credentials) => Ok(credentials),

@@ -3,15 +3,16 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::Path;
+use std::ops::Not as _;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_types::error::display::DisplayErrorContext;
-use files::File;
+use url::Url;
 
 use crate::connections::Connections;
+use crate::profile_problem::{problem, shown, unreadable};
+use crate::profiles::Profiles;
 use crate::proxy::is_ec2;
-use crate::sdk::Profiles;
 use crate::settings::AwsSettings;
 use crate::unreached::Unreached;
 use secret::error::Cause;
@@ -71,23 +72,17 @@ impl Problem {
     /// The chosen profile is not there, or cannot be read.
     pub(crate) fn of_profile(profiles: &Profiles) -> Option<Self> {
         let chosen = profiles.chosen.as_deref()?;
-        if profiles.are_broken {
-            return Some(Self::new(format!(
-                "the profile '{}' cannot be read: AWS's configuration files (AWS_CONFIG_FILE, ~/.aws/config, \
-                 ~/.aws/credentials) are not in their form; try: aws configure list",
-                shown(chosen)
-            )));
-        }
-        if profiles.has_it() {
+        if profiles.has(chosen) {
             return None;
         }
         let names = profiles.names();
         let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("'{}'", shown(name))).collect();
         let more = if names.len() > LISTED { ", …" } else { "" };
+        let unread = profiles.unread.as_ref().map(|why| format!(", and one cannot be read: {why}")).unwrap_or_default();
         let there =
             if listed.is_empty() { "there are none".to_owned() } else { format!("there are {}", listed.join(", ")) };
         Some(Self::new(format!(
-            "there is no profile '{}' in AWS's configuration files ({there}{more}): correct aws.profile or AWS_PROFILE, or \
+            "there is no profile '{}' in AWS's configuration files ({there}{more}{unread}): correct aws.profile or AWS_PROFILE, or \
              run: aws configure --profile {}",
             shown(chosen),
             shown(chosen)
@@ -104,7 +99,10 @@ impl Problem {
         let unreached = Unreached::within(error);
         let cause = unreached.map(Unreached::as_cause);
         let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        let message = if is_missing {
+        let by_profile = if has_keys(config) { None } else { problem(profiles).await };
+        let message = if let Some(told) = by_profile {
+            told
+        } else if is_missing {
             not_found(config, profiles, connections)
         } else {
             let text = DisplayErrorContext(error).to_string();
@@ -208,9 +206,6 @@ impl Failed<'_> {
                  who assigns them, or run: aws sso login --profile {name}"
             );
         }
-        if self.text.contains("sso-session") && self.text.contains("missing") {
-            return format!("the profile '{name}' names an sso_session that AWS's configuration files do not have");
-        }
         format!(
             "the SSO session of the profile '{name}' has expired, or nobody signed in: run: aws sso login --profile {name}"
         )
@@ -243,7 +238,10 @@ impl Failed<'_> {
             }
             let refused =
                 self.code().map_or_else(|| "STS gave no credentials".into(), |code| format!("STS refused it ({code})"));
-            let why = self.way.clone().unwrap_or(refused);
+            let named = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find(|name| is_set(name));
+            let misplaced = named.filter(|name| Url::parse(&variables[*name]).is_ok_and(|url| url.has_host()).not());
+            let misplaced = misplaced.map(|name| format!("{name} is no URL of an endpoint"));
+            let why = self.way.clone().or(misplaced).unwrap_or(refused);
             return format!(
                 "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}; see the trust policy \
                  of the role and the identity provider of the account"
@@ -254,30 +252,40 @@ impl Failed<'_> {
             if let Some(why) = self.unreadable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").await {
                 return why;
             }
-            let why = self.way.clone().unwrap_or_else(|| {
-                "it refused (is the role allowed for this task or pod, and the token of \
-                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE fresh?)"
-                    .into()
-            });
+            let why = self.way.clone().unwrap_or_else(|| self.of_container().into());
             return format!("the container's credentials service ({variable}) gave no credentials: {why}");
         }
         match &self.way {
             Some(way) => format!("AWS credentials could not be fetched: {way}; {SEE}"),
+            None if self.text.contains("IMDS") => {
+                format!(
+                    "EC2's metadata service gave no credentials: it refused, or it is one that knows no session tokens \
+                     (IMDSv2), which this package needs; {SEE}"
+                )
+            }
             None => format!("AWS credentials could not be loaded; {SEE}"),
+        }
+    }
+
+    fn of_container(&self) -> &'static str {
+        let says = |words: &str| self.text.contains(words);
+        if says("invalid full URI") || says("invalid relative URI") {
+            "its address may not be asked: only https:// and the addresses of the machine and the container are (http:// of loopback, \
+             169.254.170.2, 169.254.170.23)"
+        } else if says("auth token") || says("authorization token") {
+            "its token has characters that no request may hold (AWS_CONTAINER_AUTHORIZATION_TOKEN)"
+        } else if says("invalid JSON") || says("Expected field `") || says("Invalid field in response") {
+            "what it answered are no credentials (AccessKeyId, SecretAccessKey, Token, Expiration)"
+        } else {
+            "it refused (is the role allowed for this task or pod, and the token of \
+             AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE fresh?)"
         }
     }
 
     /// That the file which `variable` names cannot be read.
     async fn unreadable(&self, variable: &str) -> Option<String> {
         let path = self.config.variables.get(variable)?;
-        let why = match files::request::<File>(Path::new(path)).await {
-            Ok(file) => match &file.0 {
-                Some(text) if text.iter().all(u8::is_ascii_whitespace) => "it is empty".to_owned(),
-                Some(_) => return None,
-                None => "there is no such file".to_owned(),
-            },
-            Err(error) => files::reason(&error),
-        };
+        let why = unreadable(path).await?;
         Some(format!("the token of {variable} ({}) cannot be read: {why}", shown(path)))
     }
 
@@ -295,13 +303,4 @@ impl Failed<'_> {
         ];
         CODES.into_iter().find(|code| self.text.contains(code))
     }
-}
-
-/// A name or path out of a variable or file: escaped, and cut where nobody would write so much.
-fn shown(text: &str) -> String {
-    let mut shown: String = text.escape_debug().take(120).collect();
-    if text.chars().count() > 120 {
-        shown.push('…');
-    }
-    shown
 }

@@ -7,8 +7,9 @@
 //! - `operation`: AWS's operations and their counters
 //! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
 //!   its request was signed, and why there is none
+//! - `profiles`: AWS's configuration files
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
-//! - `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
+//! - `profile_problem`, `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
 //! - `account`, `assume`, `identity`, `owner`: the account of credentials, roles that are assumed, the credentials that all
 //!   clients share, and whose copies a process shares
 //! - `pace`: how fast this process asks while AWS throttles it
@@ -46,6 +47,8 @@ mod operation;
 mod owner;
 mod pace;
 pub mod permission;
+mod profile_problem;
+mod profiles;
 pub mod proxy;
 mod queue;
 mod region;

@@ -136,7 +136,7 @@ pub(crate) fn host_and_port(url: &Url) -> Option<(String, u16)> {
 
 /// Whether `host` is one of the addresses at which EC2, ECS and EKS give credentials, or another link-local one.
 pub(crate) fn gives_credentials(host: &str) -> bool {
-    match host.parse() {
+    match host.parse().map(|address: IpAddr| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.is_link_local(),
         // fd00:ec2::254 (EC2) and fd00:ec2::23 (EKS).
         Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
@@ -155,6 +155,8 @@ enum Exception {
     Every,
     /// A host and its subdomains, on one port where one is given.
     Name(String, Option<u16>),
+    /// Hosts that end so (`*corp.example`).
+    End(String, Option<u16>),
     Address(IpAddr, Option<u16>),
     /// Addresses whose first bits are those of this one.
     Network(IpAddr, u32),
@@ -187,19 +189,26 @@ impl Exception {
         if let Ok(address) = host.parse() {
             return Some(Self::Address(address, port));
         }
+        if let Some(end) =
+            host.strip_prefix('*').filter(|end| !end.is_empty() && !end.starts_with('.') && !end.contains('*'))
+        {
+            return Some(Self::End(end.trim_end_matches('.').to_owned(), port));
+        }
         let name = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host).trim_end_matches('.');
         (!name.is_empty()).then(|| Self::Name(name.to_owned(), port))
     }
 
     fn holds(&self, host: &str, port: u16) -> bool {
         let fits = |wanted: &Option<u16>| wanted.is_none_or(|wanted| wanted == port);
-        let address = || host.parse::<IpAddr>().ok();
+        // `::ffff:10.0.0.5` is 10.0.0.5.
+        let address = || host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         match self {
             Self::Every => true,
             Self::Name(name, wanted) => {
                 let is_below = || host.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'));
                 fits(wanted) && (host == name || is_below())
             }
+            Self::End(end, wanted) => fits(wanted) && host.ends_with(end.as_str()),
             Self::Address(wanted, of_port) => fits(of_port) && address() == Some(*wanted),
             Self::Network(network, bits) => address().is_some_and(|address| is_in(address, *network, *bits)),
             Self::Range(first, last) => address().is_some_and(|address| {
@@ -244,6 +253,9 @@ mod tests {
             ("*.AmazonAWS.com", AWS, false),
             ("x.test .amazonaws.com", AWS, false),
             ("azonaws.com", AWS, true),
+            ("*azonaws.com", AWS, false),
+            ("*azonaws.com:8443", AWS, true),
+            ("10.0.0.0/8", "https://[::ffff:10.1.2.3]/", false),
             ("secretsmanager.eu-west-1.amazonaws.com:443", AWS, false),
             ("secretsmanager.eu-west-1.amazonaws.com:8443", AWS, true),
             ("amazonaws.com.", AWS, false),

@@ -1,17 +1,13 @@
 //! AWS's SDK as this package uses it: variables that were handed over, no retries of its own, and one way to AWS.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aws_config::profile::ProfileSet;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -24,62 +20,15 @@ use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::os_shim_internal::Env;
 use files::File;
 use network::{Bundle, named_bundle};
 
 use crate::connections::{Connections, Tls};
+use crate::profiles::{Profiles, is_endless};
 use crate::proxy::Proxy;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::error::{ErrorCode, Result, SecretError};
-
-/// The profiles of AWS's configuration files, and which of them counts.
-pub(crate) struct Profiles {
-    set: ProfileSet,
-    /// The name that an option or variable gives.
-    pub(crate) chosen: Option<String>,
-    /// Whether the files are not in their form: they count as empty then.
-    pub(crate) are_broken: bool,
-}
-
-impl Profiles {
-    /// Reads the files. What is not in their form stops nobody who needs no profile.
-    ///
-    /// # Errors
-    /// `SOURCE_UNAVAILABLE` when they are on a file system that does not answer.
-    pub(crate) async fn load(config: &AwsSettings) -> Result<Self> {
-        profile_files_answer(&config.variables).await?;
-        let chosen = config.profile.clone().or_else(|| config.variables.get("AWS_PROFILE").cloned());
-        let selected = chosen.clone().map(Cow::Owned);
-        let files = EnvConfigFiles::default();
-        let loaded = aws_config::profile::load(&Fs::real(), &environment(config, false), &files, selected).await;
-        // The SDK's text may repeat what stands in them.
-        let are_broken = loaded.is_err();
-        Ok(Self { set: loaded.unwrap_or_default(), chosen, are_broken })
-    }
-
-    /// The name of the profile that counts.
-    pub(crate) fn name(&self) -> &str {
-        self.chosen.as_deref().unwrap_or("default")
-    }
-
-    /// What that profile says.
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.set.get_profile(self.name())?.get(key).filter(|value| !value.is_empty())
-    }
-
-    /// Whether that profile is there.
-    pub(crate) fn has_it(&self) -> bool {
-        self.set.get_profile(self.name()).is_some()
-    }
-
-    /// The names of all profiles, in order.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.set.profiles().collect();
-        names.sort_unstable();
-        names
-    }
-}
 
 /// Which service is asked, and where.
 #[derive(Clone, Copy)]
@@ -95,7 +44,12 @@ pub(crate) enum Place<'a> {
 }
 
 /// A loader of the SDK's configuration.
-pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Place<'_>) -> ConfigLoader {
+pub(crate) fn loader(
+    config: &AwsSettings,
+    profiles: &Profiles,
+    connections: &Connections,
+    place: Place<'_>,
+) -> ConfigLoader {
     // `call` limits each attempt itself: its clock stands still while this process does.
     let timeouts = TimeoutConfig::builder().connect_timeout(config.connect_timeout).build();
     let (region, endpoint) = match place {
@@ -105,7 +59,8 @@ pub(crate) fn loader(config: &AwsSettings, connections: &Connections, place: Pla
         Place::Sts => (config.region.as_ref(), config.endpoint_of_sts()),
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .env(environment(config, matches!(place, Place::Replica(_))))
+        .env(environment(config, matches!(place, Place::Replica(_)), None))
+        .profile_files(profiles.files())
         .http_client(connections.clone())
         .timeout_config(timeouts)
         // `call` asks again: one place for retries, limits and breakers.
@@ -140,14 +95,31 @@ pub(crate) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfi
 
 /// The variables as the SDK sees them. The endpoint that variables and profile name is the primary's: a replica is never asked
 /// there, where the signature for its region would be refused.
-fn environment(config: &AwsSettings, is_replica: bool) -> Env {
+fn environment(config: &AwsSettings, is_replica: bool, token: Option<&str>) -> Env {
     const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
     let is_named = || config.variables.keys().any(|name| name.starts_with("AWS_ENDPOINT_URL"));
     let is_replica = is_replica || (config.is_elsewhere && !is_named());
     let given = config.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let given = given.filter(|(name, _)| !is_replica || *name != IGNORE);
+    let given = given.filter(|(name, _)| token.is_none() || ![TOKEN, TOKEN_FILE].contains(name));
     let ignored = is_replica.then_some((IGNORE, "true"));
-    Env::from_slice(&given.chain(ignored).collect::<Vec<_>>())
+    Env::from_slice(&given.chain(ignored).chain(token.map(|token| (TOKEN, token))).collect::<Vec<_>>())
+}
+
+const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
+/// `loader` with the token for the container's credentials as it stands in its file now, without blanks around it: the SDK
+/// refuses the line end that people and templates put behind it.
+pub(crate) async fn with_container_token(loader: ConfigLoader, config: &AwsSettings) -> ConfigLoader {
+    let Some(path) = config.variables.get(TOKEN_FILE) else { return loader };
+    // What cannot be read is the SDK's to judge.
+    let Ok(file) = files::request::<File>(Path::new(path)).await else { return loader };
+    let bytes = file.0.as_ref().map(|bytes| bytes.as_slice()).unwrap_or_default();
+    match std::str::from_utf8(bytes).map(str::trim) {
+        Ok(token) if !token.is_empty() => loader.env(environment(config, false, Some(token))),
+        _ => loader,
+    }
 }
 
 /// The connections to AWS: which certificates are trusted and which proxies are on the way.
@@ -190,24 +162,9 @@ fn http_client(proxy: Option<&Proxy>, context: Option<&TlsContext>) -> SharedHtt
     })
 }
 
-/// That AWS's configuration files can be read, or fail at once.
-async fn profile_files_answer(variables: &HashMap<String, String>) -> Result<()> {
-    let home = variables.get("HOME").map(PathBuf::from);
-    for (variable, default) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")]
-    {
-        let named = variables.get(variable).map(PathBuf::from);
-        let Some(path) = named.or_else(|| Some(home.as_ref()?.join(default))) else { continue };
-        if let Some(error) = endless(&path).await {
-            let why = format!("AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)");
-            return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
-        }
-    }
-    Ok(())
-}
-
 /// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
 pub(crate) async fn tokens_answer(config: &AwsSettings, profiles: &Profiles) -> Result<()> {
-    const VARIABLES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+    const VARIABLES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE];
     const IN_PROFILE: &str = "web_identity_token_file";
     let named = VARIABLES.iter().filter_map(|name| Some((*name, config.variables.get(*name)?.as_str())));
     let named: Vec<_> = named.chain(profiles.get(IN_PROFILE).map(|path| (IN_PROFILE, path))).collect();
@@ -224,13 +181,7 @@ pub(crate) async fn tokens_answer(config: &AwsSettings, profiles: &Profiles) -> 
 /// system or the writer of a FIFO, and read a device without an end. Any other problem is the SDK's to judge.
 async fn endless(path: &Path) -> Option<io::Error> {
     let error = files::request::<File>(path).await.err()?;
-    let is_endless = match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::FileTooLarge => true,
-        // What is no regular file. Whoever wants no configuration names this one.
-        ErrorKind::InvalidInput => path != Path::new("/dev/null"),
-        _ => false,
-    };
-    is_endless.then_some(error)
+    is_endless(&error, path).then_some(error)
 }
 
 /// Removes the SDK's "this output is sensitive" mark from each call.

@@ -58,8 +58,7 @@ impl fmt::Display for Unreached {
             let trusted = &self.destination.trusted;
             write!(
                 f,
-                "; name the root certificate in aws.ca, AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS (trusted now: {trusted} \
-                 certificates)"
+                "; name the root certificate in aws.ca, AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS (trusted now: {trusted})"
             )?;
         }
         Ok(())

@@ -130,7 +130,10 @@ async fn redis(delivery: &Delivery) -> Check {
         return check("redis", Status::Disabled, None);
     };
     match redis.ping().await {
-        Ok(()) => check("redis", Status::Ok, None),
+        Ok(()) => match redis.refused() {
+            None => check("redis", Status::Ok, None),
+            Some(error) => check("redis", Status::Degraded, Some(format!("it keeps no copies: {error}"))),
+        },
         Err(error) => {
             debug_assert_eq!(error.code(), ErrorCode::CacheUnavailable);
             check("redis", Status::Down, Some(error.to_string()))

@@ -19,7 +19,7 @@ impl Bits {
     }
 
     /// The upper bits of a hash say which word, the lower ones which bits of it.
-    #[expect(clippy::cast_possible_truncation, reason = "there are at most 2^16 words")]
+    #[expect(clippy::cast_possible_truncation, reason = "there are at most 2^17 words")]
     fn place(&self, hash: u64) -> (usize, u64) {
         let bits = 1 << (hash & 63) | 1 << ((hash >> 6) & 63) | 1 << ((hash >> 12) & 63);
         ((hash >> self.shift) as usize, bits)

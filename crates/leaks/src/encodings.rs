@@ -92,6 +92,8 @@ pub(crate) const FORM: Stays = |byte| byte.is_ascii_alphanumeric() || b"*-._".co
 pub(crate) const USER_INFO: Stays = |byte| byte.is_ascii_graphic() && !b"\"#<>?`{}/:;=@[\\]^|".contains(&byte);
 /// The query of a WHATWG URL, as it is written into its text.
 pub(crate) const QUERY: Stays = |byte| byte.is_ascii_graphic() && !b"\"#<>'".contains(&byte);
+/// The fragment of a WHATWG URL.
+pub(crate) const FRAGMENT: Stays = |byte| byte.is_ascii_graphic() && !b"\"<>`".contains(&byte);
 /// The path of a WHATWG URL.
 pub(crate) const PATH: Stays = |byte| byte.is_ascii_graphic() && !b"\"#<>?`{}".contains(&byte);
 /// `encodeURI`.
@@ -216,27 +218,34 @@ pub(crate) fn doubled(plain: &str, quote: char) -> Zeroizing<String> {
     })
 }
 
-/// Bytes in hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8], hex: &[u8; 16], between: &str) -> String {
-    let mut text = String::with_capacity((2 + between.len()) * bytes.len());
+/// Bytes in hexadecimal, each behind `before`, with `between` between them.
+pub(crate) fn hexadecimal(bytes: &[u8], hex: &[u8; 16], before: &str, between: &str) -> String {
+    let mut text = String::with_capacity((2 + before.len() + between.len()) * bytes.len());
     for (at, byte) in bytes.iter().enumerate() {
-        if at > 0 {
-            text.push_str(between);
-        }
+        text.push_str(if at > 0 { between } else { "" });
+        text.push_str(before);
         text.push(digit(hex, u32::from(*byte) >> 4));
         text.push(digit(hex, u32::from(*byte)));
     }
     text
 }
 
-/// The members of a JSON array of bytes, which a `Buffer` becomes.
-pub(crate) fn decimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(4 * bytes.len());
-    for (at, byte) in bytes.iter().enumerate() {
-        if at > 0 {
-            text.push(',');
-        }
-        text.push_str(&byte.to_string());
+/// Numbers in decimal, with `between` between them: bytes, or the code units of a text.
+pub(crate) fn decimal<N: ToString>(numbers: impl Iterator<Item = N>, between: &str) -> String {
+    let mut text = String::with_capacity((3 + between.len()) * numbers.size_hint().0);
+    for (at, number) in numbers.enumerate() {
+        text.push_str(if at > 0 { between } else { "" });
+        text.push_str(&number.to_string());
+    }
+    text
+}
+
+/// The members of the JSON object that a `Uint8Array` becomes.
+pub(crate) fn members<N: ToString>(numbers: impl Iterator<Item = N>) -> String {
+    let mut text = String::with_capacity(9 * numbers.size_hint().0);
+    for (at, number) in numbers.enumerate() {
+        text.push_str(if at > 0 { "," } else { "" });
+        text.extend(["\"", &at.to_string(), "\":", &number.to_string()]);
     }
     text
 }

@@ -134,7 +134,7 @@ impl Finder {
         let least = patterns.iter().map(|pattern| pattern.length).min().unwrap_or(HEAD);
         let gram = gram_of(least);
         let step = least.clamp(HEAD, LONG) + 1 - gram;
-        let (mut grams, mut heads) = (Bits::new(patterns.len() * step, 22), Bits::new(patterns.len(), 20));
+        let (mut grams, mut heads) = (Bits::new(patterns.len() * step, 23), Bits::new(patterns.len(), 20));
         for pattern in &patterns {
             let text = text(pattern);
             (0..step).filter_map(|at| gram_at(text, at, gram)).for_each(|hash| grams.insert(hash));

@@ -6,9 +6,9 @@ use secret::value::SecretValue;
 use zeroize::Zeroizing;
 
 use crate::encodings::{
-    COMPONENT, FOR_ATTRIBUTES, FOR_HTML, FOR_SCRIPTS, FORM, LOWER, NONE, NOT_ASCII, NOT_PLAIN, PATH, QUERY, SEGMENT,
-    STRICT, Stays, UPPER, USER_INFO, WHOLE, WITH_SLASH, base64_at, decimal, decoded, doubled, hexadecimal, html,
-    inspected, is_plain, json, percent, shell,
+    COMPONENT, FOR_ATTRIBUTES, FOR_HTML, FOR_SCRIPTS, FORM, FRAGMENT, LOWER, NONE, NOT_ASCII, NOT_PLAIN, PATH, QUERY,
+    SEGMENT, STRICT, Stays, UPPER, USER_INFO, WHOLE, WITH_SLASH, base64_at, decimal, decoded, doubled, hexadecimal,
+    html, inspected, is_plain, json, members, percent, shell,
 };
 
 /// Values with fewer characters are not looked for: they stand in too much text that is no leak.
@@ -199,6 +199,9 @@ fn add(all: &mut Vec<Written>, form: Form, bytes: Vec<u8>) {
 fn add_all(all: &mut Vec<Written>, plain: &str) {
     add(all, Form::Plain, plain.as_bytes().to_vec());
     add_bytes(all, plain.as_bytes());
+    if plain.len() <= LONG {
+        add_units(all, plain);
+    }
     if plain.bytes().all(is_plain) {
         return;
     }
@@ -239,7 +242,7 @@ fn add_rare(all: &mut Vec<Written>, plain: &str) {
     }
     let twice = json(&json(plain, NONE, LOWER), NONE, LOWER);
     add(all, Form::Json, json(&twice, NONE, LOWER).as_bytes().to_vec());
-    for set in [PATH, WHOLE, SEGMENT, WITH_SLASH] {
+    for set in [PATH, FRAGMENT, WHOLE, SEGMENT, WITH_SLASH] {
         add_percent(all, plain, set);
     }
     for set in [COMPONENT, STRICT, FORM] {
@@ -277,11 +280,45 @@ fn add_bytes(all: &mut Vec<Written>, bytes: &[u8]) {
             add(all, Form::Base64, line.to_vec());
         });
     }
-    add(all, Form::Hex, hexadecimal(bytes, LOWER, "").into_bytes());
-    if bytes.len() <= LONG {
-        add(all, Form::Hex, hexadecimal(bytes, UPPER, "").into_bytes());
-        add(all, Form::Hex, hexadecimal(bytes, LOWER, " ").into_bytes());
-        add(all, Form::Bytes, decimal(bytes).into_bytes());
+    add(all, Form::Hex, hexadecimal(bytes, LOWER, "", "").into_bytes());
+    if bytes.len() > LONG {
+        return;
+    }
+    add(all, Form::Hex, hexadecimal(bytes, UPPER, "", "").into_bytes());
+    for hex in [LOWER, UPPER] {
+        // `util.inspect` and `xxd`; OpenSSL; .NET.
+        for between in [" ", ":", "-"] {
+            add(all, Form::Hex, hexadecimal(bytes, hex, "", between).into_bytes());
+        }
+        add(all, Form::Url, hexadecimal(bytes, hex, "%", "").into_bytes());
+    }
+    // Source code; Python, C and shells.
+    for (before, between) in [("0x", ", "), ("0x", ","), ("\\x", "")] {
+        add(all, Form::Hex, hexadecimal(bytes, LOWER, before, between).into_bytes());
+    }
+    // `JSON.stringify`; source code and Python; Go.
+    for between in [",", ", ", " "] {
+        add(all, Form::Bytes, decimal(bytes.iter(), between).into_bytes());
+    }
+    add(all, Form::Bytes, members(bytes.iter()).into_bytes());
+    // `JSON.stringify` with an indent of two, in an object, in one within it, and in a third.
+    for between in [",\n  ", ",\n    ", ",\n      ", ",\n        "] {
+        add(all, Form::Bytes, decimal(bytes.iter(), between).into_bytes());
+    }
+}
+
+/// As the numbers of its characters, and with each of them escaped. Where all are ASCII the numbers are those of the bytes.
+fn add_units(all: &mut Vec<Written>, plain: &str) {
+    if !plain.is_ascii() {
+        for between in [",", ", ", " "] {
+            add(all, Form::Bytes, decimal(plain.encode_utf16(), between).into_bytes());
+        }
+    }
+    add(all, Form::Json, json(plain, |_| true, LOWER).as_bytes().to_vec());
+    // PowerShell's `-EncodedCommand` is base64 of UTF-16.
+    let wide = Zeroizing::new(plain.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
+    for offset in 0..3 {
+        add(all, Form::Base64, base64_at(&wide, offset, false));
     }
 }
 
@@ -318,6 +355,26 @@ mod tests {
         assert!(has("p@ss/wörd", Form::Url, "p%40ss%2fw%c3%b6rd"));
         assert!(has("p@ss word", Form::Url, "p%40ss+word"));
         assert!(has("p$ss@word", Form::Url, "p$ss%40word"));
+    }
+
+    #[test]
+    fn a_value_is_known_by_the_numbers_of_its_bytes() {
+        for (form, text) in [
+            (Form::Hex, "70:c3:b6:73:73:2d:31:32:33"),
+            (Form::Hex, "70-C3-B6-73-73-2D-31-32-33"),
+            (Form::Hex, "0x70, 0xc3, 0xb6, 0x73, 0x73, 0x2d, 0x31, 0x32, 0x33"),
+            (Form::Hex, "\\x70\\xc3\\xb6\\x73\\x73\\x2d\\x31\\x32\\x33"),
+            (Form::Url, "%70%c3%b6%73%73%2d%31%32%33"),
+            (Form::Bytes, "112, 195, 182, 115, 115, 45, 49, 50, 51"),
+            (Form::Bytes, "112 195 182 115 115 45 49 50 51"),
+            (Form::Bytes, "112,246,115,115,45,49,50,51"),
+            (Form::Bytes, "\"0\":112,\"1\":195,\"2\":182,\"3\":115,\"4\":115,\"5\":45,\"6\":49,\"7\":50,\"8\":51"),
+            (Form::Bytes, "112,\n  195,\n  182,\n  115,\n  115,\n  45,\n  49,\n  50,\n  51"),
+            (Form::Json, "\\u0070\\u00f6\\u0073\\u0073\\u002d\\u0031\\u0032\\u0033"),
+        ] {
+            assert!(has("p\u{f6}ss-123", form, text), "{text}");
+        }
+        assert!(has("a#\u{fc}/secret", Form::Url, "a#%C3%BC/secret"));
     }
 
     #[test]

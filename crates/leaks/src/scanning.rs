@@ -29,7 +29,7 @@ pub struct Place {
     pub form: Form,
     /// The line, from 1.
     pub line: u64,
-    /// The byte of the line, from 1.
+    /// The place in the line, from 1, in UTF-16 code units: as editors count, and JavaScript does.
     pub column: u64,
 }
 
@@ -295,11 +295,17 @@ impl Position {
         match text.iter().rposition(|byte| *byte == b'\n') {
             Some(last) => {
                 self.line += memchr::memchr_iter(b'\n', text).count() as u64;
-                self.column = (text.len() - last - 1) as u64;
+                self.column = units(&text[last + 1..]);
             }
-            None => self.column += text.len() as u64,
+            None => self.column += units(text),
         }
     }
+}
+
+/// The UTF-16 code units of a text in UTF-8: one where a character begins, and one more where it has four bytes. A text that was cut
+/// within a character may be counted in its parts.
+fn units(text: &[u8]) -> u64 {
+    text.iter().map(|byte| u64::from(byte & 0xc0 != 0x80) + u64::from(*byte >= 0xf0)).sum()
 }
 
 #[cfg(test)]
@@ -315,6 +321,16 @@ mod tests {
         ledger.note("A", &SecretValue::copied("correct-horse"));
         ledger.note("LONG", &SecretValue::copied(&"0123456789abcdef-".repeat(4000)));
         ledger.finder()
+    }
+
+    #[test]
+    fn columns_are_counted_as_editors_count() {
+        let mut scan = Scan::new(finder());
+        for piece in ["é\né😀 ".as_bytes(), b"correct-horse", "\u{20ac}correct-horse".as_bytes()] {
+            scan.push(piece);
+        }
+        let places: Vec<_> = scan.end().iter().map(|place| (place.line, place.column)).collect();
+        assert_eq!(places, [(2, 5), (2, 19)]);
     }
 
     /// Gives a few bytes at a time.

@@ -231,7 +231,16 @@ fn of_certificate(problem: &CertificateError) -> Cause {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             Cause::new("INVALID_PURPOSE", "its TLS certificate is not one of a server")
         }
-        // A certificate that is its own authority, and is trusted as neither.
+        // webpki's reasons are in an error of their own, which is known by its name.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Cause::new(
+            "DEPTH_ZERO_SELF_SIGNED_CERT",
+            "its TLS certificate is made as an authority's (CA:TRUE), and cannot be a server's as well: make it with \
+             basicConstraints=CA:FALSE",
+        ),
+        CertificateError::Other(other) if other.to_string().contains("UnsupportedCriticalExtension") => Cause::new(
+            "UNHANDLED_CRITICAL_EXTENSION",
+            "its TLS certificate has a critical extension that is not known here",
+        ),
         CertificateError::Other(_) => Cause::untrusted(
             "DEPTH_ZERO_SELF_SIGNED_CERT",
             "its TLS certificate is not trusted: it is self-signed, or made as an authority's",
@@ -254,7 +263,13 @@ fn other_name(presented: &[String]) -> Cause {
         (plain && !name.is_empty()).then_some(name)
     });
     let names: Vec<&str> = names.take(3).collect();
-    let shown = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let shown = if !names.is_empty() {
+        format!(" ({})", names.join(", "))
+    } else if presented.is_empty() {
+        ", or names none (subjectAltName; a common name does not count)".to_owned()
+    } else {
+        String::new()
+    };
     Cause {
         code: "ERR_TLS_CERT_ALTNAME_INVALID",
         text: format!("its TLS certificate is for another name{shown}").into(),

@@ -11,4 +11,4 @@ mod pem;
 mod trust;
 
 pub use cause::{Cause, Remedy, cause_in_text, cause_of, chain};
-pub use trust::{Bundle, Roots, Trust, named_bundle};
+pub use trust::{Bundle, Roots, Trust, named_bundle, named_directories};

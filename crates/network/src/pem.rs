@@ -28,8 +28,10 @@ pub struct Certificates {
     pub bad: Vec<usize>,
 }
 
-/// Reads a bundle: PEM, or one certificate as DER.
+/// Reads a bundle: PEM, or one certificate as DER. `X509 CERTIFICATE` is the label of old.
 pub fn certificates(bytes: &[u8]) -> Certificates {
+    let relabelled = find(bytes, b"-----BEGIN X509 ").map(|_| relabelled(bytes));
+    let bytes = relabelled.as_deref().unwrap_or(bytes);
     let mut found = Certificates::default();
     let (mut rest, mut number, mut seen) = (bytes, 0, HashSet::new());
     while let Some(begin) = find(rest, BEGIN) {
@@ -79,6 +81,20 @@ pub fn text_of<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'st
         text.extend_from_slice(END);
         text.push(b'\n');
     }
+    text
+}
+
+/// With today's label.
+fn relabelled(bytes: &[u8]) -> Vec<u8> {
+    const OLD: &[u8] = b" X509 CERTIFICATE-----";
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = find(rest, OLD) {
+        text.extend_from_slice(&rest[..at]);
+        text.extend_from_slice(b" CERTIFICATE-----");
+        rest = &rest[at + OLD.len()..];
+    }
+    text.extend_from_slice(rest);
     text
 }
 

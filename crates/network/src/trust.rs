@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use files::File;
+use files::{Directory, File};
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS as MOZILLAS;
@@ -21,6 +21,8 @@ const SYSTEMS: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+/// So many files of a directory are read: systems have some three hundred, most of them twice.
+const MOST_FILES: usize = 4096;
 /// The longest path that is shown whole.
 const SHOWN: usize = 200;
 
@@ -36,6 +38,8 @@ pub struct Bundle {
 enum Place {
     File(PathBuf),
     Text(String),
+    /// All files in them.
+    Directories(Vec<PathBuf>),
 }
 
 /// What the option or variable `name` gives: a PEM text as it is, else a path, which may be relative to `directory`.
@@ -45,18 +49,24 @@ pub fn named_bundle(name: &str, given: &str, directory: &Path) -> Bundle {
     Bundle { name: name.to_owned(), place }
 }
 
+/// The certificates in the directories that the variable `name` lists as OpenSSL does.
+pub fn named_directories(name: &str, given: &str, directory: &Path) -> Bundle {
+    let listed = std::env::split_paths(given).filter(|path| !path.as_os_str().is_empty());
+    Bundle { name: name.to_owned(), place: Place::Directories(listed.map(|path| directory.join(path)).collect()) }
+}
+
 impl Bundle {
     /// The file, escaped and cut where it is no path that anybody would write.
     fn shown(&self) -> String {
-        match &self.place {
-            Place::Text(_) => self.name.clone(),
-            Place::File(path) => {
-                let path: String = path.to_string_lossy().escape_debug().take(SHOWN + 1).collect();
-                let cut = if path.chars().count() > SHOWN { "…" } else { "" };
-                let path: String = path.chars().take(SHOWN).collect();
-                format!("{} ({path}{cut})", self.name)
-            }
-        }
+        let path = match &self.place {
+            Place::Text(_) => return self.name.clone(),
+            Place::File(path) => path.to_string_lossy().into_owned(),
+            Place::Directories(paths) => paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(", "),
+        };
+        let path: String = path.escape_debug().take(SHOWN + 1).collect();
+        let cut = if path.chars().count() > SHOWN { "…" } else { "" };
+        let path: String = path.chars().take(SHOWN).collect();
+        format!("{} ({path}{cut})", self.name)
     }
 
     async fn certificates(&self) -> Result<Certificates, String> {
@@ -70,8 +80,31 @@ impl Bundle {
                 Ok(file) => found(file.0.as_ref().ok_or("there is no such file")?),
                 Err(error) => Err(files::reason(&error)),
             },
+            Place::Directories(paths) => in_directories(paths).await,
         }
     }
+}
+
+/// What is no certificate in a directory of certificates (a list of revoked ones, a note) is none of the caller's business.
+async fn in_directories(paths: &[PathBuf]) -> Result<Certificates, String> {
+    let (mut all, mut why) = (Certificates::default(), "there is no such directory".to_owned());
+    for path in paths {
+        let names = match files::request::<Directory>(path).await {
+            Ok(directory) => directory,
+            Err(error) => {
+                why = files::reason(&error);
+                continue;
+            }
+        };
+        for name in names.0.iter().flatten().take(MOST_FILES) {
+            if let Ok(file) = files::request::<File>(&path.join(name)).await
+                && let Some(bytes) = &file.0
+            {
+                all.good.extend(pem::certificates(bytes).good);
+            }
+        }
+    }
+    if all.good.is_empty() { Err(why) } else { Ok(all) }
 }
 
 /// The certificates that one connection trusts.
@@ -90,6 +123,10 @@ pub struct Roots {
 #[derive(Default)]
 pub struct Trust {
     extra: Option<Bundle>,
+    /// Beside Mozilla's and the system's.
+    directories: Option<Bundle>,
+    /// What is shown behind the certificates that are trusted.
+    remark: &'static str,
     warned: Mutex<HashSet<String>>,
     /// Warnings from before there was anybody to tell.
     early: Mutex<Vec<Notice>>,
@@ -100,6 +137,18 @@ impl Trust {
     /// `extra` is added to whatever else is trusted.
     pub fn new(extra: Option<Bundle>) -> Self {
         Self { extra, ..Self::default() }
+    }
+
+    /// The certificates of `directories` are trusted beside Mozilla's and the system's.
+    #[must_use]
+    pub fn with_directories(self, directories: Option<Bundle>) -> Self {
+        Self { directories, ..self }
+    }
+
+    /// Messages about certificates end in `remark`.
+    #[must_use]
+    pub fn with_remark(self, remark: &'static str) -> Self {
+        Self { remark, ..self }
     }
 
     /// Has warnings go to `notices`.
@@ -147,6 +196,15 @@ impl Trust {
             certificates = MOZILLAS.iter().chain(&systems().await).cloned().collect();
         }
         let mut origin = origin.unwrap_or_else(|| "Mozilla's and the system's".to_owned());
+        if let Some(directories) = self.directories.as_ref().filter(|_| !is_named) {
+            match directories.certificates().await {
+                Ok(found) => {
+                    certificates.extend(found.good);
+                    origin = format!("{origin}, and {}", directories.shown());
+                }
+                Err(why) => self.warn("CERTIFICATES_UNUSABLE", format!("{} is not used: {why}", directories.shown())),
+            }
+        }
         if let Some(extra) = &self.extra {
             match extra.certificates().await {
                 Ok(found) => {
@@ -159,7 +217,11 @@ impl Trust {
         }
         let mut seen = HashSet::new();
         certificates.retain(|certificate: &CertificateDer<'static>| seen.insert(certificate.clone()));
-        Roots { pem: pem::text_of(&certificates), of_platform: !is_named && !cfg!(target_os = "linux"), origin }
+        Roots {
+            pem: pem::text_of(&certificates),
+            of_platform: !is_named && !cfg!(target_os = "linux"),
+            origin: format!("{origin} certificates{}", self.remark),
+        }
     }
 
     /// The certificates of `bundle` and no others, as PEM text.
@@ -263,6 +325,32 @@ mod tests {
         let own = String::from_utf8(pem::text_of([&MOZILLAS[0]])).expect("text");
         assert_eq!(count(&trust.roots(&[named_bundle("aws.ca", &own, Path::new("/"))]).await), 2);
         assert_eq!(*heard.0.lock(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn directories_are_trusted_beside_mozillas_and_not_beside_a_bundle() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut other = MOZILLAS[0].to_vec();
+        // Another certificate than Mozilla's: the signature is not looked at.
+        *other.last_mut().expect("bytes") ^= 1;
+        let other = CertificateDer::from(other);
+        fs::write(dir.path().join("a.pem"), pem::text_of([&other])).expect("a file");
+        fs::write(dir.path().join("a.0"), pem::text_of([&other])).expect("a file");
+        fs::write(dir.path().join("README"), "none").expect("a file");
+        fs::create_dir(dir.path().join("sub")).expect("a directory");
+        let listed = format!("/no/such/one:{}", dir.path().display());
+        let (trust, heard) = listened(None);
+        let trust = trust.with_directories(Some(named_directories("SSL_CERT_DIR", &listed, Path::new("/"))));
+        let roots = trust.roots(&[]).await;
+        assert!(pem::certificates(&roots.pem).good.contains(&other), "{}", roots.origin);
+        assert!(roots.origin.contains("SSL_CERT_DIR (/no/such/one, "), "{}", roots.origin);
+        let own = String::from_utf8(pem::text_of([&MOZILLAS[1]])).expect("text");
+        assert_eq!(count(&trust.roots(&[named_bundle("aws.ca", &own, Path::new("/"))]).await), 1);
+        assert_eq!(*heard.0.lock(), Vec::<String>::new());
+        let (none, heard) = listened(None);
+        let none = none.with_directories(Some(named_directories("SSL_CERT_DIR", "/no/such", Path::new("/"))));
+        assert!(count(&none.roots(&[]).await) >= MOZILLAS.len());
+        assert!(heard.0.lock()[0].contains("SSL_CERT_DIR (/no/such) is not used: there is no such directory"));
     }
 
     #[tokio::test]

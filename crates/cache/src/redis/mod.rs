@@ -69,6 +69,8 @@ pub struct RedisCache {
     has_slots: AtomicBool,
     /// Whether it is a node of a cluster of several, where that was asked.
     one_of_many: Mutex<Option<bool>>,
+    /// Why it refused the last copy or drop that it was given; `None` after one that it took.
+    refused: Mutex<Option<SecretError>>,
 }
 
 /// A copy on its way to the shared cache.
@@ -98,6 +100,7 @@ impl RedisCache {
             place: target::place(&config.url),
             has_slots: AtomicBool::new(false),
             one_of_many: Mutex::default(),
+            refused: Mutex::default(),
             config,
             owner,
             opener: AsyncMutex::new(None),
@@ -214,12 +217,25 @@ impl RedisCache {
         };
         let link = self.link(OPERATION_DEADLINE).await?;
         let asked = async {
-            match link.query(command(2)).await {
+            let answered = match link.query(command(2)).await {
                 Err(error) if server_code(&error).as_deref() == Some("TRYAGAIN") => link.query(command(1)).await,
                 answered => answered,
+            };
+            match &answered {
+                Ok(_) => *self.refused.lock() = None,
+                Err(error) if matches!(blame(error), Blame::Command) => {
+                    *self.refused.lock() = Some(failed(&self.place, error));
+                }
+                Err(_) => {}
             }
+            answered
         };
         self.bounded(asked, OPERATION_DEADLINE).await
+    }
+
+    /// Why it does not keep what it is given, although it answers: a user without the right, no memory, a script it does not run.
+    pub fn refused(&self) -> Option<SecretError> {
+        self.refused.lock().clone()
     }
 
     /// Milliseconds on a test's clock; 0 where the server's own clock counts.
@@ -233,10 +249,11 @@ impl RedisCache {
         subscription::follow(&self.config, &self.channel(environment), heard).await;
     }
 
-    /// Asks whether Redis answers, breaker or not; one node of several is not the whole cluster.
+    /// Asks whether Redis answers and gives copies, breaker or not; one node of several is not the whole cluster.
     pub async fn ping(&self) -> Result<()> {
         self.breaker.probe_now();
         self.run::<String>(redis::cmd("PING")).await?;
+        self.may_read().await?;
         if self.is_one_of_many().await {
             let why = "it is one of several nodes of a Redis Cluster, and only its own part of the keys is used: begin \
                        cache.redis.url with redis+cluster:// (rediss+cluster://)";
@@ -272,6 +289,16 @@ impl RedisCache {
         let Ok(asked) = tokio::time::timeout(OPERATION_DEADLINE, asked).await else { return false };
         let is_moved = asked.is_err_and(|error| server_code(&error).as_deref() == Some("MOVED"));
         *self.one_of_many.lock().insert(is_moved)
+    }
+
+    /// That this user may read copies: a key of the same prefix is asked for. Another node's key is another matter.
+    async fn may_read(&self) -> Result<()> {
+        let link = self.link(OPERATION_DEADLINE).await?;
+        let asked = link.query::<redis::Value>(get(format!("{}probe:0", self.config.key_prefix)));
+        match tokio::time::timeout(OPERATION_DEADLINE, asked).await {
+            Ok(Err(error)) if server_code(&error).as_deref() == Some("NOPERM") => Err(failed(&self.place, &error)),
+            _ => Ok(()),
+        }
     }
 
     async fn run<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T> {

@@ -57,7 +57,7 @@ pub(super) fn server_code(error: &RedisError) -> Option<String> {
 /// The reason without any text of the server's.
 pub(super) fn reason(error: &RedisError) -> String {
     if let Some(code) = server_code(error).filter(|code| is_plain(code)) {
-        return match meaning(&code) {
+        return match meaning(&code, &error.to_string()) {
             "" => format!("it answered {code}"),
             meaning => format!("it answered {code}: {meaning}"),
         };
@@ -79,14 +79,30 @@ pub(super) fn reason(error: &RedisError) -> String {
         }
         ErrorKind::Parse => "it does not answer in Redis's protocol (is it rediss:// there, or another port?)".into(),
         ErrorKind::RESP3NotSupported => "it is older than Redis 6, which this package needs to hear of changes".into(),
+        ErrorKind::InvalidClientConfig => {
+            "its certificates cannot be used: cache.redis.tls.cert and key do not belong together, or the certificate is of \
+             version 1 (make it with extensions: openssl x509 -req -extfile)"
+                .into()
+        }
         ErrorKind::ClusterConnectionNotFound => "no node of the cluster can be reached".into(),
         _ => error.category().to_owned(),
     }
 }
 
 /// What an answer means for who set this up.
-fn meaning(code: &str) -> &'static str {
+fn meaning(code: &str, text: &str) -> &'static str {
+    let says = |words: &str| text.contains(words);
     match code {
+        "ERR" if says("DB index is out of range") => "it has no database of that number (the path of cache.redis.url)",
+        "ERR" if says("max number of clients") => "it has as many connections as it allows (maxclients)",
+        "ERR" if says("unknown command") => {
+            "it does not know a command that this package needs, or the command was renamed (docs/scaling.md has them)"
+        }
+        "ERR" if says("SELECT is not allowed") => "it has one database only: leave the number out of cache.redis.url",
+        "MISCONF" => "it takes no writes, since it cannot save its data",
+        "BUSY" => "a script of somebody else's keeps it busy",
+        "NOREPLICAS" => "it takes no writes, since it has too few replicas",
+        "TRYAGAIN" => "the cluster is being resharded",
         "NOAUTH" => "it wants a password (user:password@ in cache.redis.url)",
         "WRONGPASS" => "the user or the password of cache.redis.url is wrong",
         "NOPERM" => "this user may not do that (docs/scaling.md has the rights)",
@@ -139,5 +155,22 @@ mod tests {
         let told = failed(&place("[::1]:6379"), &refused);
         assert_eq!(told.to_string(), "Redis is not available: [::1]:6379: connection refused (nothing listens there)");
         assert_eq!(told.cause().and_then(|cause| cause.place.clone()), Some(("::1".into(), 6379)));
+    }
+
+    #[test]
+    fn what_a_server_means_by_err_is_told_without_its_text() {
+        for (text, words) in [
+            ("-ERR DB index is out of range canary\r\n", "no database of that number"),
+            ("-ERR max number of clients reached canary\r\n", "maxclients"),
+            ("-ERR unknown command 'EVAL' canary\r\n", "does not know a command"),
+            ("-ERR something canary\r\n", "it answered ERR"),
+            ("-MISCONF canary\r\n", "cannot save its data"),
+        ] {
+            let parse = redis::parse_redis_value(text.as_bytes());
+            let told = reason(&parse.and_then(redis::Value::extract_error).expect_err("an error"));
+            assert!(told.contains(words) && !told.contains("canary"), "{told}");
+        }
+        let certificates = RedisError::from((ErrorKind::InvalidClientConfig, "canary"));
+        assert!(reason(&certificates).contains("do not belong together"));
     }
 }

@@ -74,12 +74,14 @@ struct Nodes {
 
 impl Target {
     fn parse(url: &str) -> Result<Self, String> {
-        const FORMS: &str = "must be a redis://, rediss://, redis+cluster:// or redis+sentinel:// URL";
-        let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
-        let (tls, sentinel) = match scheme {
+        const FORMS: &str = "must be a redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL";
+        let (scheme, rest) = url.trim().split_once("://").ok_or(FORMS)?;
+        let scheme = scheme.to_ascii_lowercase();
+        let (tls, sentinel) = match scheme.as_str() {
             "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" => {
-                let info = url.into_connection_info().map_err(|_| FORMS)?;
-                return Ok(Self::Standalone(Box::new(info)));
+                let url = Zeroizing::new(format!("{scheme}://{rest}"));
+                let info = url.as_str().into_connection_info().map_err(|_| FORMS)?;
+                return Ok(Self::Standalone(Box::new(with_database(info, rest)?)));
             }
             "redis+cluster" => (false, false),
             "rediss+cluster" => (true, false),
@@ -116,6 +118,20 @@ impl Target {
             Self::Nodes(nodes) => nodes.tls,
         }
     }
+}
+
+/// `?db=2`, as other clients write it: the Redis client reads it for sockets only.
+fn with_database(info: ConnectionInfo, rest: &str) -> Result<ConnectionInfo, String> {
+    let query = rest.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+    let named = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("db=")));
+    let Some(named) = named else { return Ok(info) };
+    let database: i64 = named.parse().map_err(|_| "has a db that is no number")?;
+    let settings = info.redis_settings();
+    if settings.db() != 0 && settings.db() != database {
+        return Err("names two databases, in its path and in db".into());
+    }
+    let settings = settings.clone().set_db(database);
+    Ok(info.set_redis_settings(settings))
 }
 
 fn text(encoded: &str) -> Result<Option<String>, String> {
@@ -164,7 +180,9 @@ async fn opener_for(config: &RedisSettings, purpose: &Purpose) -> Result<Opener,
         return Ok(Opener::Simulated(server));
     }
     let failed = |_: redis::RedisError| {
-        "the Redis client could not be made (are cache.redis.tls.cert and key in PEM form?)".to_owned()
+        "the Redis client could not be made: cache.redis.tls.cert and key must be PEM texts, not paths, and the key must have no \
+         password"
+            .to_owned()
     };
     let target = Target::parse(&config.url)?;
     let certificates = if target.is_tls() { Some(certificates(config).await?) } else { None };
@@ -294,6 +312,23 @@ mod tests {
         ] {
             check_url(url, false).expect(url);
         }
+    }
+
+    #[test]
+    fn the_database_is_read_in_each_of_its_places() {
+        for (url, database) in [
+            ("redis://h/3", 3),
+            ("redis://h?db=4", 4),
+            ("redis://:p@h/?family=4&db=4", 4),
+            ("REDIS://h/4?db=4", 4),
+            ("unix:///run/r.sock?db=5", 5),
+            (" redis://h ", 0),
+        ] {
+            let Ok(Target::Standalone(info)) = Target::parse(url) else { panic!("{url}") };
+            assert_eq!(info.redis_settings().db(), database, "{url}");
+        }
+        assert!(check_url("redis://h/3?db=4", false).is_err());
+        assert!(check_url("redis://h?db=x", false).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::sub_section;
 use crate::config::{Ambient, Field, Section};
 use aws::proxy::{Proxies, Proxy};
 use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource, FailoverRegion};
-use network::{Bundle, Trust, named_bundle};
+use network::{Bundle, Trust, named_bundle, named_directories};
 use secret::aws_ids::AwsIdTemplate;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -121,6 +121,17 @@ fn variables(ambient: &Ambient) -> HashMap<String, String> {
     let is_read = |name: &str| name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE");
     let given = ambient.variables.iter().filter(|(name, value)| is_read(name) && !value.is_empty());
     given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What is trusted beside the bundles that are named.
+pub(super) fn trust(ambient: &Ambient) -> Trust {
+    const DIRECTORIES: &str = "SSL_CERT_DIR";
+    let listed = |given| named_directories(DIRECTORIES, given, &ambient.working_directory);
+    // Node.js has it as a switch for tests. A value that anybody on the way may read is no secret.
+    let is_blind = ambient.variable("NODE_TLS_REJECT_UNAUTHORIZED") == Some("0");
+    Trust::new(bundle(ambient, "NODE_EXTRA_CA_CERTS"))
+        .with_directories(ambient.variable(DIRECTORIES).map(listed))
+        .with_remark(if is_blind { "; NODE_TLS_REJECT_UNAUTHORIZED=0 is not followed" } else { "" })
 }
 
 /// The certificates that a variable names.

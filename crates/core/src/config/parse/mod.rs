@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use network::Trust;
 use tracing::level_filters::LevelFilter;
 
 use super::{Ambient, Config, Field, OptionValue, Section};
@@ -64,7 +63,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let alerting = top.read("alerting", Field::bool)?;
     preset.alerting = alerting.unwrap_or(preset.alerting);
     let declared = tools::declared(&mut top, &environments)?;
-    let trust = Arc::new(Trust::new(aws::bundle(ambient, "NODE_EXTRA_CA_CERTS")));
+    let trust = Arc::new(aws::trust(ambient));
     let (aws, aws_id_template) = aws::aws(&mut top, environment, ambient, &trust)?;
     let (tools, aws_id_template) = declared.placed(aws_id_template, environment)?;
     let env_file = env_file(&mut top, environment, ambient)?;

@@ -1,0 +1,213 @@
+'use strict'
+
+// AWS's configuration files as people and programs write them, tokens and variables with line ends, and an STS that fails in passing:
+// what AWS's SDK for JavaScript reads is read here too, and what cannot be used is named.
+
+const fs = require('node:fs')
+const http = require('node:http')
+const os = require('node:os')
+const path = require('node:path')
+const { SecretDelivery } = require('../..')
+const { forConfiguration } = require('../../lib/variables')
+const { temporaryDirectory } = require('../support/files')
+const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { Listening } = require('../support/servers/tls')
+const { withVariables } = require('../support/with-variables')
+
+/** @type {AwsEndpoint} */
+let aws
+/** @type {string} */
+let home
+/** @type {SecretDelivery[]} */
+const open = []
+/** @type {{ stop(): unknown }[]} */
+const running = []
+
+const file = (name) => path.join(home, name)
+function write(name, content) {
+  fs.mkdirSync(path.dirname(file(name)), { recursive: true })
+  fs.writeFileSync(file(name), content)
+  return file(name)
+}
+
+beforeAll(async () => {
+  aws = await AwsEndpoint.start()
+  await aws.put({ A_B_production: 'value' })
+})
+beforeEach(() => (home = temporaryDirectory()))
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
+  await Promise.all(running.splice(0).map((server) => server.stop()))
+  fs.rmSync(home, { recursive: true })
+})
+afterAll(() => aws.stop())
+
+/** What a service with these variables reads. */
+function read(variables = {}, options = {}) {
+  const place = { HOME: home, AWS_REGION: 'eu-central-1', AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url }
+  const all = Object.entries({ AWS_EC2_METADATA_DISABLED: 'true', ...place, ...variables })
+  const set = Object.fromEntries(all.filter(([, value]) => value !== undefined))
+  const delivery = withVariables(set, () => {
+    const logger = { warn() {} }
+    const others = { compliance: false, audit: false, alerts: false, cache: false, logger }
+    return new SecretDelivery({ environment: 'production', aws: options, ...others })
+  })
+  open.push(delivery)
+  return delivery.getSecret('A_B').catch((error) => `${error.code}: ${error.message}`)
+}
+
+/** @param {http.RequestListener} listener */
+async function serving(listener) {
+  const server = await Listening.start(http.createServer(listener))
+  running.push(server)
+  return `http://127.0.0.1:${server.port}`
+}
+/** What STS answers to who assumes a role. */
+const assumed = (action) =>
+  `<${action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><${action}Result><Credentials><AccessKeyId>AKID</AccessKeyId>` +
+  `<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>${new Date(Date.now() + 3_600_000).toISOString()}` +
+  `</Expiration></Credentials></${action}Result></${action}Response>`
+
+const KEYS = 'aws_access_key_id = AKID\naws_secret_access_key = s\n'
+
+describe('a file of credentials', () => {
+  test.each([
+    ['is indented', '[default]\n  aws_access_key_id = AKID\n\taws_secret_access_key = s\n'],
+    ['begins with a byte order mark', `\ufeff[default]\n${KEYS}`],
+    ['has a line that is none', `garbage\n[default]\n${KEYS}`],
+    ['has a section whose bracket is missing', `[default]\n${KEYS}[other\naws_access_key_id = x\n`],
+    ['has indented lines that are none', `[default]\ns3 =\n  max_concurrent_requests\n${KEYS}`],
+    ['is in Latin-1', Buffer.from(`# schön\n[default]\n${KEYS}`, 'latin1')],
+    ['is in UTF-16, as PowerShell writes', Buffer.from(`\ufeff[default]\r\n${KEYS}`, 'utf16le')],
+  ])('that %s', async (_, content) => {
+    write('.aws/credentials', content)
+    expect(await read()).toBe('value')
+  })
+
+  test('whose values are empty is named as having none', async () => {
+    write('.aws/credentials', '[default]\naws_access_key_id =\naws_secret_access_key = s\n')
+    expect(await read()).toContain("the profile 'default' has aws_secret_access_key and no aws_access_key_id")
+  })
+
+  test('is found without HOME, where the system knows the user', async () => {
+    expect(withVariables({}, () => forConfiguration().HOME)).toBe(os.userInfo().homedir)
+  })
+})
+
+describe('an endpoint', () => {
+  test('is found in the services of a profile', async () => {
+    const services = `[services local]\nsecrets_manager =\n  endpoint_url = ${aws.url}\n`
+    write('.aws/config', `[default]\nregion = eu-central-1\nservices = local\n${KEYS}${services}`)
+    expect(await read({ AWS_ENDPOINT_URL_SECRETS_MANAGER: undefined, AWS_REGION: undefined })).toBe('value')
+  })
+
+  test.each([
+    ['endpoint_url = nonsense\n'],
+    ['services = local\n[services local]\nsecrets_manager =\n  endpoint_url = nonsense\n'],
+  ])('of a profile that is no URL is named: %j', async (rest) => {
+    write('.aws/config', `[default]\nregion = eu-central-1\n${KEYS}${rest}`)
+    const told = await read({ AWS_ENDPOINT_URL_SECRETS_MANAGER: undefined })
+    expect(told).toContain('endpoint_url of the profile default is no URL of an endpoint')
+  })
+
+  test('and other variables may have blanks and line ends around them', async () => {
+    const variables = {
+      AWS_REGION: ' eu-central-1\r',
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: ` ${aws.url} \r\n`,
+      AWS_ACCESS_KEY_ID: 'AKID\r',
+      AWS_SECRET_ACCESS_KEY: 's\r',
+      AWS_SESSION_TOKEN: ' ',
+    }
+    expect(await read(variables)).toBe('value')
+  })
+})
+
+describe('a profile', () => {
+  const ROLE = 'role_arn = arn:aws:iam::111122223333:role/r\n'
+  test.each([
+    ['a source that is not there', `${ROLE}source_profile = zz\n`, /source_profile = zz, and there is no such profile/],
+    ['itself as its source, without keys', `${ROLE}source_profile = p\n`, /leads back to it/],
+    ['a code of a device', `${ROLE}source_profile = q\nmfa_serial = m\n[profile q]\n${KEYS}`, /mfa_serial/],
+    ['no source', ROLE, /no source_profile or credential_source/],
+    ['a token that is not there', `${ROLE}web_identity_token_file = /no/such\n`, /\/no\/such, which cannot be read/],
+    ['a session of SSO that is not there', 'sso_session = my\n', /no section \[sso-session my\]/],
+    ['half of what SSO needs', 'sso_start_url = https://x\nsso_region = x\n', /no sso_account_id, sso_role_name/],
+  ])('that has %s', async (_, content, words) => {
+    write('.aws/config', `[profile p]\n${content}`)
+    const told = await read({ AWS_PROFILE: 'p' })
+    expect(told).toMatch(/^SOURCE_UNAVAILABLE: /)
+    expect(told).toMatch(words)
+  })
+})
+
+describe('what a header may not hold', () => {
+  test.each([
+    [
+      'the access key',
+      { accessKeyId: 'AKID\n', secretAccessKey: 's' },
+      /the access key id is empty, or has a line end/,
+    ],
+    ['the token', { accessKeyId: 'AKID', secretAccessKey: 's', sessionToken: 't\r\nx: y' }, /the session token has a/],
+  ])('is no panic: %s', async (_, given, words) => {
+    const told = await read({}, { credentials: async () => given })
+    expect(told).toMatch(/^SOURCE_UNAVAILABLE: /)
+    expect(told).toMatch(words)
+  })
+
+  test("is taken off the container's token", async () => {
+    const seen = []
+    const url = await serving((request, answer) => {
+      seen.push(request.headers.authorization)
+      const Expiration = new Date(Date.now() + 3_600_000).toISOString()
+      answer.setHeader('content-type', 'application/json')
+      answer.end(JSON.stringify({ AccessKeyId: 'AKID', SecretAccessKey: 's', Token: 't', Expiration }))
+    })
+    const variables = {
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${url}/c`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: write('token', 'fresh\n'),
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'old',
+    }
+    expect(await read(variables)).toBe('value')
+    expect(seen).toEqual(['fresh'])
+  })
+})
+
+test("what the container's service answers is told apart", async () => {
+  const junk = await serving((_, answer) => answer.end('canary'))
+  const told = await read({ AWS_CONTAINER_CREDENTIALS_FULL_URI: `${junk}/c` })
+  expect(told).toMatch(/what it answered are no credentials/)
+  expect(told).not.toContain('canary')
+  expect(await read({ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://192.0.2.1/c' })).toMatch(
+    /its address may not be asked/,
+  )
+})
+
+test('a login page in the place of AWS is named as what it may be', async () => {
+  const page = await serving((_, answer) => answer.writeHead(302, { location: 'https://login.example/' }).end('canary'))
+  const keys = { AWS_ACCESS_KEY_ID: 'AKID', AWS_SECRET_ACCESS_KEY: 's' }
+  const told = await read({ ...keys, AWS_ENDPOINT_URL_SECRETS_MANAGER: page })
+  expect(told).toMatch(/HTTP 302.*a proxy or a login page may answer there/)
+  expect(told).not.toContain('canary')
+})
+
+test('an STS that fails in passing is asked again within the read', async () => {
+  let asked = 0
+  const sts = await serving((_, answer) => {
+    asked += 1
+    if (asked === 1) {
+      const code = 'IDPCommunicationError'
+      answer.writeHead(400, { 'content-type': 'text/xml' })
+      answer.end(
+        `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>x</Message></Error></ErrorResponse>`,
+      )
+    } else if (asked === 2) answer.writeHead(500).end()
+    else answer.end(assumed('AssumeRoleWithWebIdentity'))
+  })
+  const variables = {
+    AWS_WEB_IDENTITY_TOKEN_FILE: write('token', 'x'),
+    AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/r',
+    AWS_ENDPOINT_URL_STS: sts,
+  }
+  expect(await read(variables)).toBe('value')
+  expect(asked).toBe(3)
+})

@@ -1,0 +1,252 @@
+//! The profiles of AWS's configuration files. The files are read here, and handed to AWS's SDK in the form that it accepts: it
+//! refuses all profiles for one line that AWS's SDK for JavaScript and its command line read, or pass over (decision 113).
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use aws_config::profile::ProfileSet;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_runtime::env_config::property::PropertiesKey;
+use aws_types::os_shim_internal::{Env, Fs};
+use files::File;
+use zeroize::Zeroizing;
+
+use crate::settings::AwsSettings;
+use secret::error::{ErrorCode, Result, SecretError};
+
+/// The files, with the variables that name them instead of those in the home directory.
+const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
+    (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", ".aws/config"),
+    (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+];
+
+/// The profiles of AWS's configuration files, and which of them counts.
+pub(crate) struct Profiles {
+    set: ProfileSet,
+    /// What was read, for the SDK.
+    files: EnvConfigFiles,
+    /// The name that an option or variable gives.
+    pub(crate) chosen: Option<String>,
+    /// Which file cannot be read, and why: it counts as empty.
+    pub(crate) unread: Option<String>,
+}
+
+impl Profiles {
+    /// Reads the files. What cannot be used stops nobody who needs no profile.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` when they are on a file system that does not answer.
+    pub(crate) async fn load(config: &AwsSettings) -> Result<Self> {
+        let chosen = config.profile.clone().or_else(|| config.variables.get("AWS_PROFILE").cloned());
+        let (mut files, mut unread) = (EnvConfigFiles::builder(), None);
+        for (kind, variable, default) in FILES {
+            let mut text = Zeroizing::new(String::new());
+            if let Some(path) = path_of(&config.variables, variable, default) {
+                match read(&path).await {
+                    Ok(read) => text = read,
+                    Err(error) if is_endless(&error, &path) => {
+                        let why = format!(
+                            "AWS's configuration file cannot be read: {error} ({variable}, or {default} in HOME)"
+                        );
+                        return Err(SecretError::new(ErrorCode::SourceUnavailable, why));
+                    }
+                    Err(error) => unread = Some(format!("{default}: {}", files::reason(&error))),
+                }
+            }
+            files = files.with_contents(kind, readable(&text));
+        }
+        let files = files.build();
+        let (system, none) = (Fs::real(), Env::from_slice(&[]));
+        let loaded = aws_config::profile::load(&system, &none, &files, chosen.clone().map(Into::into)).await;
+        // The SDK's text may repeat what stands in the files.
+        let set = loaded.unwrap_or_default();
+        Ok(Self { set, files, chosen, unread })
+    }
+
+    /// What was read, for the SDK.
+    pub(crate) fn files(&self) -> EnvConfigFiles {
+        self.files.clone()
+    }
+
+    /// The name of the profile that counts.
+    pub(crate) fn name(&self) -> &str {
+        self.chosen.as_deref().unwrap_or("default")
+    }
+
+    /// What that profile says.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.of(self.name(), key)
+    }
+
+    /// What the profile `name` says.
+    pub(crate) fn of(&self, name: &str, key: &str) -> Option<&str> {
+        self.set.get_profile(name)?.get(key).filter(|value| !value.is_empty())
+    }
+
+    /// What the section `[sso-session name]` says; `None` without that section.
+    pub(crate) fn of_sso_session(&self, name: &str, key: &str) -> Option<Option<&str>> {
+        Some(self.set.sso_session(name)?.get(key).filter(|value| !value.is_empty()))
+    }
+
+    /// Where the profile says that Secrets Manager is.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        let own = self.get("services").and_then(|services| {
+            let key = PropertiesKey::builder()
+                .section_key("services")
+                .section_name(services)
+                .property_name("secrets-manager")
+                .sub_property_name("endpoint_url");
+            self.set.other_sections().get(&key.build().ok()?).map(String::as_str)
+        });
+        own.or_else(|| self.get("endpoint_url"))
+    }
+
+    /// Whether a profile is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.set.get_profile(name).is_some()
+    }
+
+    /// The names of all profiles, in order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.set.profiles().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn path_of(variables: &HashMap<String, String>, variable: &str, default: &str) -> Option<PathBuf> {
+    let home = || ["HOME", "USERPROFILE"].iter().find_map(|name| variables.get(*name)).map(PathBuf::from);
+    match variables.get(variable) {
+        Some(named) => match named.strip_prefix("~/").or_else(|| named.strip_prefix("~\\")) {
+            Some(rest) => Some(home()?.join(rest)),
+            None => Some(PathBuf::from(named)),
+        },
+        None => Some(home()?.join(default)),
+    }
+}
+
+/// The text of a file; empty when it is not there. What is no UTF-8 is replaced: one comment must not cost all profiles.
+async fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = files::request::<File>(path).await?;
+    let Some(bytes) = &file.0 else { return Ok(Zeroizing::default()) };
+    let utf16 = |read: fn([u8; 2]) -> u16| -> Zeroizing<Vec<u16>> {
+        Zeroizing::new(bytes.as_chunks::<2>().0.iter().map(|unit| read(*unit)).collect())
+    };
+    // As PowerShell writes files.
+    Ok(Zeroizing::new(match bytes.get(..2) {
+        Some([0xff, 0xfe]) => String::from_utf16_lossy(&utf16(u16::from_le_bytes)),
+        Some([0xfe, 0xff]) => String::from_utf16_lossy(&utf16(u16::from_be_bytes)),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }))
+}
+
+/// Whether a file would have no end: its file system does not answer, or it is a device or a FIFO. Whoever wants no
+/// configuration names `/dev/null`.
+pub(crate) fn is_endless(error: &io::Error, path: &Path) -> bool {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::FileTooLarge => true,
+        ErrorKind::InvalidInput => path != Path::new("/dev/null"),
+        _ => false,
+    }
+}
+
+/// The text of a configuration file in the form that AWS's SDK for Rust accepts. What AWS's SDK for JavaScript passes over is
+/// left out: lines without `=`, settings before any section, and what follows a section whose `]` is missing.
+fn readable(text: &str) -> String {
+    let mut lines = text.lines().filter(|line| !trimmed(line).is_empty()).peekable();
+    let mut readable = String::with_capacity(text.len() + 1);
+    let (mut section, mut is_nested) = (None, false);
+    while let Some(line) = lines.next() {
+        let content = trimmed(line);
+        if content.starts_with('[') {
+            is_nested = false;
+            section = content.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(section_name);
+            if let Some(name) = &section {
+                readable.extend(["[", name.as_str(), "]\n"]);
+            }
+            continue;
+        }
+        let Some((name, value)) = content.split_once('=').map(|(name, value)| (name.trim(), value.trim())) else {
+            continue;
+        };
+        let Some(section) = section.as_deref().filter(|_| !name.is_empty()) else { continue };
+        let is_indented = |line: &str| line.starts_with([' ', '\t']);
+        if value.is_empty() {
+            // The beginning of settings that are indented; else one that is not set.
+            is_nested = lines.peek().is_some_and(|next| is_indented(next) && !trimmed(next).starts_with('['));
+            if is_nested {
+                // `secrets_manager`, as AWS documents it, is looked up as `secrets-manager`.
+                let is_service = section.starts_with("services ");
+                let name = if is_service { name.replace('_', "-") } else { name.to_owned() };
+                readable.extend([name.as_str(), " =\n"]);
+            }
+            continue;
+        }
+        is_nested &= is_indented(line);
+        readable.extend([if is_nested { "  " } else { "" }, name, " = ", value, "\n"]);
+    }
+    readable
+}
+
+/// A line without the blanks around it, its comment and a byte order mark.
+fn trimmed(line: &str) -> &str {
+    let blank = |character: char| character.is_whitespace() || character == '\u{feff}';
+    let mut before = true;
+    let comment = line.char_indices().find(|(_, character)| {
+        let begins = before && matches!(character, '#' | ';');
+        before = blank(*character);
+        begins
+    });
+    line[..comment.map_or(line.len(), |(at, _)| at)].trim_matches(blank)
+}
+
+/// `profile name` of a section; the name may be in quotes.
+fn section_name(inside: &str) -> String {
+    let inside = inside.trim();
+    let Some((kind, name)) = inside.split_once([' ', '\t']) else { return inside.to_owned() };
+    let name = name.trim();
+    let bare = ['"', '\''].iter().find_map(|quote| name.strip_prefix(*quote)?.strip_suffix(*quote));
+    format!("{kind} {}", bare.unwrap_or(name).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_sdks_read_is_handed_on() {
+        for (text, expected) in [
+            ("[default]\n  a = 1\n\tb=2\n", "[default]\na = 1\nb = 2\n"),
+            ("\u{feff}[default]\r\na=1\r\n", "[default]\na = 1\n"),
+            ("lost = 1\ngarbage\n[default]\ngarbage\n=x\na=1", "[default]\na = 1\n"),
+            ("[default]\na=1\n[other\na=2\nb=3\n[x]\nc=4", "[default]\na = 1\n[x]\nc = 4\n"),
+            ("[ default ] # x\na = 1 ; y\nb=1#2;3\n", "[default]\na = 1\nb = 1#2;3\n"),
+            ("[profile 'a']\n[profile\t\"b\"]\n[profile c d]", "[profile a]\n[profile b]\n[profile c d]\n"),
+            ("[default]\na=\nb=1\n", "[default]\nb = 1\n"),
+            ("[default]\ns3 =\n  x = 1\n  junk\n  y=2\na=1\n", "[default]\ns3 =\n  x = 1\n  y = 2\na = 1\n"),
+            (
+                "[services s]\nsecrets_manager =\n  endpoint_url = u\n",
+                "[services s]\nsecrets-manager =\n  endpoint_url = u\n",
+            ),
+        ] {
+            assert_eq!(readable(text), expected, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sdk_reads_what_is_handed_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &[u8]| std::fs::write(dir.path().join(name), text).expect("a file");
+        write("config", b"\xef\xbb\xbf[default]\n  services = s\n# sch\xf6n\n[broken\n[services s]\nsecrets_manager =\n  endpoint_url = http://h\n");
+        let utf16: Vec<u8> = "\u{feff}[p]\r\nregion = x\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        write("credentials", &utf16);
+        let variable = |name: &str, file: &str| (name.to_owned(), dir.path().join(file).display().to_string());
+        let variables = [variable("AWS_CONFIG_FILE", "config"), variable("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+        let config = AwsSettings { variables: variables.into(), ..AwsSettings::default() };
+        let profiles = Profiles::load(&config).await.expect("profiles");
+        assert_eq!(profiles.names(), ["default", "p"]);
+        assert_eq!(profiles.endpoint(), Some("http://h"));
+        assert_eq!(profiles.of("p", "region"), Some("x"));
+    }
+}
