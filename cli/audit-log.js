@@ -9,6 +9,10 @@ const { baseOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
 
 const DEFAULT_FILE = 'secret-audit.jsonl'
+const STANDARD_OUTPUT = new Set(['stdout', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])
+
+/** Whether a log of this path goes to standard output. @param {unknown} path */
+const isStandardOutput = (path) => STANDARD_OUTPUT.has(/** @type {string} */ (path))
 
 /**
  * Where the log of a service is, by its configuration. `null`: it goes to standard output.
@@ -19,7 +23,7 @@ const DEFAULT_FILE = 'secret-audit.jsonl'
 function configuredLog({ directory, options }) {
   const { TCS_AUDIT_LOG, TCS_ENVIRONMENT, NODE_ENV } = process.env
   const given = (options.audit || {}).path ?? (TCS_AUDIT_LOG || undefined)
-  if (given === 'stdout') return null
+  if (isStandardOutput(given)) return null
   if (given !== undefined) return path.resolve(directory, given)
   const environment = baseOf(options.environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development'), options)
   return isTest(environment) ? defaultOf(environment, directory) : path.join(directory, DEFAULT_FILE)
@@ -161,4 +165,4 @@ function notRead(file, error) {
   return new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
 }
 
-module.exports = { allRecords, configuredLog, filesOf, logOf, parsed, readKey, records }
+module.exports = { isStandardOutput, allRecords, configuredLog, filesOf, logOf, parsed, readKey, records }

@@ -40,6 +40,8 @@ const TOKEN =
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY/
 const URL_WITH_PASSWORD = /^[a-z][a-z\d+.-]*:\/\/[^/?#\s@]*:[^/?#\s]+@/i
 const PLAIN_VALUE = /^(?:true|false|on|off|yes|no|\d{1,9}(?:\.\d+)?)$/i
+/** `${NAME}`, `${NAME:-default}` and `$NAME`, unless a backslash is before it. */
+const REFERENCE = /(?<!\\)\$(?:\{([A-Za-z_]\w*)(?::?[-+?=][^}]*)?\}|([A-Za-z_]\w*))/g
 /** Bits a character, as of random text of 20 characters and more. */
 const LEAST_ENTROPY = 3.6
 
@@ -132,7 +134,9 @@ function entriesIn(given) {
   const text = given.replace(/^\uFEFF/, '').replace(/\r\n?/gm, '\n')
   /** @type {Map<string, { name: string, line: number, value: string, doubt: string | null }>} */
   const entries = new Map()
-  for (const match of text.matchAll(new RegExp(LINE, 'gmd'))) {
+  const matches = [...text.matchAll(new RegExp(LINE, 'gmd'))]
+  const names = new Set(matches.map(([, name = '']) => name))
+  for (const match of matches) {
     const [whole, name = '', written = ''] = match
     const begin = match.index + (/^\s*/.exec(whole)?.[0].length ?? 0)
     const line = text.slice(0, begin).split('\n').length
@@ -146,7 +150,7 @@ function entriesIn(given) {
       name,
       line,
       value,
-      doubt: twice ?? doubtOf(text, match, written, value) ?? before?.doubt ?? null,
+      doubt: twice ?? doubtOf(text, match, written, value) ?? referenceIn(written, names) ?? before?.doubt ?? null,
     })
   }
   return [...entries.values()]
@@ -170,6 +174,23 @@ function doubtOf(text, match, written, value) {
   const bare = written.trim()
   const isQuoted = bare.length > 1 && /^(['"`])[^]*\1$/.test(bare)
   if (!isQuoted && /^['"`]|['"`]$/.test(value)) return 'a quote at one end of its value is a part of it'
+  return null
+}
+
+/**
+ * Says that a value refers to another variable. npm dotenv keeps `$NAME` as it stands, but dotenv-expand, a shell and Docker
+ * Compose put the other value there, so the service may have worked with a value that this file does not have. Without
+ * braces a name of the file is needed: bcrypt's `$2b$10$abc` is no reference.
+ *
+ * @param {string} written
+ * @param {Set<string>} names
+ */
+function referenceIn(written, names) {
+  if (written.trim().startsWith("'")) return null
+  for (const [, braced, bare = ''] of written.matchAll(REFERENCE)) {
+    if (braced === undefined && !names.has(bare)) continue
+    return `it refers to the variable ${braced ?? bare}, which npm dotenv does not fill in; write the whole value, or single quotes around it if it is meant as it stands`
+  }
   return null
 }
 

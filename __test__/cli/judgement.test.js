@@ -77,6 +77,11 @@ const ENTRIES = [
   ['doubt', `TWICE_TOKEN=${canary}second`, 'TWICE_TOKEN'],
   ['moved', `\tTABBED_TOKEN\t=\t${canary}9\t`, 'TABBED_TOKEN', `${canary}9`],
   ['moved', `COLON_TOKEN: ${canary}10`, 'COLON_TOKEN', `${canary}10`],
+  ['doubt', `BRACED_URL=postgres://app:\${SMTP_PASSWORD}@db.example/${canary}`, 'BRACED_URL'],
+  ['doubt', `BARE_URL="postgres://app:$SMTP_PASSWORD@db.example/${canary}"`, 'BARE_URL'],
+  ['doubt', `DEFAULT_TOKEN=\${UNSET_TOKEN:-${canary}}`, 'DEFAULT_TOKEN'],
+  ['moved', `DOLLAR_PASSWORD=$unknown${canary}`, 'DOLLAR_PASSWORD', `$unknown${canary}`],
+  ['moved', `QUOTED_PASSWORD='\${SMTP_PASSWORD}${canary}'`, 'QUOTED_PASSWORD', `\${SMTP_PASSWORD}${canary}`],
   ['moved', `BCRYPT_SALT=$2b$10$${canary}`, 'BCRYPT_SALT', `$2b$10$${canary}`],
   [
     'moved',
