@@ -26,17 +26,25 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,256}$/
 /** Variables of the platform, the runtime, and their tools. */
 const PLATFORM =
   /^(?:(?:AWS|NODE|NPM|TCS|LC|XDG|KUBERNETES|OTEL)_.*|PORT|HOST|HOSTNAME|TZ|PATH|HOME|LANG|LANGUAGE|PWD|SHELL|USER|LOGNAME|TERM|TMPDIR|TEMP|TMP|CI|DEBUG|NO_COLOR|FORCE_COLOR)$/i
+/** Bundlers put these into what browsers get, so they are public, and a build reads them from the file. */
+const PUBLIC = /^(?:NEXT_PUBLIC|NUXT_PUBLIC|EXPO_PUBLIC|PUBLIC|VITE|REACT_APP|VUE_APP|NG_APP|GATSBY|STORYBOOK)_/i
 /** Words in names that always mean a secret. */
 const SECRET =
-  /(?:^|[_-])(?:SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|PASS|PWD|TOKENS?|CREDENTIALS?|API_?KEYS?|PRIVATE_?KEYS?)$/i
+  /(?:^|[_-])(?:SECRETS?|PASS|PWD|TOKENS?|CREDENTIALS?|API_?KEYS?|PRIVATE_?KEYS?)$|(?:PASSWORDS?|PASSWD|PASSPHRASE)$|^(?:DB|PG|SMTP|MYSQL)(?:PASS|PWD)$/i
 /** Words in names that mean a secret unless the name says that it is something about one. */
 const LIKELY =
-  /(?:^|[_-])(?:SECRET|PASSWORD|TOKEN|KEYS?|CREDENTIALS?|PAT|DSN|SALT|PEPPER|PASSPHRASE|WEBHOOK|SIGNING)(?:[_-]|$)/i
+  /(?:^|[_-])(?:SECRET|PASSWORD|TOKEN|KEYS?|CREDENTIALS?|PAT|DSN|SALT|PEPPER|SEED|PASSPHRASE|WEBHOOK|SIGNING|BASIC_?AUTH)(?:[_-]|$)/i
 const ABOUT =
-  /[_-](?:TTL|URI|HOST|PORT|ENABLED|LENGTH|NAME|ID|TIMEOUT|SECONDS|MS|PATH|FILE|DIR|COUNT|SIZE|LEVEL|MODE|REGION|ALGORITHM|ISSUER|AUDIENCE|EXPIRY)$|^PUBLIC|[_-]PUBLIC[_-]/i
+  /[_-](?:TTL|UR[IL]S?|HOSTS?|PORT|ENABLED|LENGTH|NAMES?|IDS?|TIMEOUT|SECONDS|MS|PATH|FILE|DIR|COUNT|SIZE|LEVEL|MODE|REGION|ALGORITHM|ISSUER|AUDIENCE|EXPIRY|EXPIRES_IN|HEADER|PREFIX|SUFFIX|FORMAT|TYPE|VERSION|DOMAIN|BUCKET|ENDPOINT|ADDRESS|EMAIL|ARN|IMAGE|TAG|TOPIC|QUEUE|BRANCH|COMMIT|SHA|RELEASE|BUILD|ORIGINS?|BROKERS)$|[_-](?:PUBLIC|PUBLISHABLE)[_-]|^(?:(?:.*[_-])?(?:PRIMARY|SORT|PARTITION|FOREIGN|ROUTING|CACHE)[_-]KEYS?)$/i
+/** The path of a webhook's address is its secret. */
+const WEBHOOK = /(?:^|[_-])(?:WEBHOOK|HOOK)[_-]UR[IL]$/i
+/** How many tokens a model may use, and the like. */
+const AMOUNT = /TOKENS$/i
 /** The beginnings of tokens that services issue. */
 const TOKEN =
-  /^(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|[sr]k_(?:live|test)_|whsec_|A[KS]IA[A-Z0-9]{12}|AIza|SG\.|npm_|pypi-|dop_v1_|shpat_|hvs\.|eyJ[\w-]+\.eyJ)/
+  /^(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|[sr]k_(?:live|test)_|whsec_|A[KS]IA[A-Z0-9]{12}|AIza|SG\.|npm_|pypi-|dop_v1_|shpat_|hvs\.|GOCSPX-|\d{8,10}:AA[\w-]{33}$|eyJ[\w-]+\.eyJ)/
+/** A connection string with a password or a key. */
+const CONNECTION = /(?:^|[;,\s])\s*(?:AccountKey|SharedAccessKey|Password|Pwd)\s*=\s*[^;,\s]/i
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY/
 const URL_WITH_PASSWORD = /^[a-z][a-z\d+.-]*:\/\/[^/?#\s@]*:[^/?#\s]+@/i
 const PLAIN_VALUE = /^(?:true|false|on|off|yes|no|\d{1,9}(?:\.\d+)?)$/i
@@ -89,9 +97,14 @@ function judge(config, environment, { include = [], exclude = [], declared: decl
 /** Why an undeclared name is no secret; `null`: it looks like one. @param {string} name @param {string} value */
 function notSecret(name, value) {
   if (PLATFORM.test(name)) return "the platform's own"
-  if (SECRET.test(name) || TOKEN.test(value) || PRIVATE_KEY.test(value) || URL_WITH_PASSWORD.test(value)) return null
+  if (PUBLIC.test(name)) return 'public: browsers get it'
+  if (AMOUNT.test(name) && PLAIN_VALUE.test(value)) return 'configuration: a number or a switch'
+  if ([TOKEN, PRIVATE_KEY, URL_WITH_PASSWORD, CONNECTION].some((pattern) => pattern.test(value))) return null
+  if (SECRET.test(name)) return null
   if (PLAIN_VALUE.test(value)) return 'configuration: a number or a switch'
-  if (LIKELY.test(name) && !ABOUT.test(name)) return null
+  if (WEBHOOK.test(name)) return null
+  if (ABOUT.test(name)) return 'looks like configuration'
+  if (LIKELY.test(name)) return null
   if (value.length >= 20 && /^[\w+/=.~-]+$/.test(value) && /\d/.test(value) && entropy(value) >= LEAST_ENTROPY)
     return null
   return 'looks like configuration'
