@@ -257,15 +257,19 @@ impl Reads {
                         Role::Leader if self.cache().is_some() => add(&self.metrics.misses),
                         Role::Leader => {}
                     }
-                    flights.push((i, flight, want, course));
+                    flights.push((i, role, flight, want, course));
                 }
             }
         }
         self.batcher.ask(misses);
-        let landed = flights.into_iter().map(|(i, flight, want, course)| async move {
+        let landed = flights.into_iter().map(|(i, role, flight, want, course)| async move {
             let outcome = self.flights.outcome(names[i].as_str(), flight);
             // A flight that another reader began may have a later deadline than this read.
             let answer = match self.calls.patiently(deadline.plus(HAND_OVER), course.has_copy(), outcome).await {
+                // A refresh under way takes no copy for an answer. Its failure is its caller's: this read has a copy of its own.
+                Some(Err(error)) if role == Role::Follower && error.is_transient() => {
+                    self.follow(&want, course, Err(error)).await.answer
+                }
                 Some(answer) => answer,
                 None => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
             };
