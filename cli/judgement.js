@@ -163,10 +163,26 @@ function entriesIn(given) {
       name,
       line,
       value,
-      doubt: twice ?? doubtOf(text, match, written, value) ?? referenceIn(written, names) ?? before?.doubt ?? null,
+      doubt:
+        notUtf8(value) ??
+        twice ??
+        doubtOf(text, match, written, value) ??
+        referenceIn(written, names) ??
+        before?.doubt ??
+        null,
     })
   }
   return [...entries.values()]
+}
+
+/** Reading a file as UTF-8 puts this in the place of bytes that are none. */
+const REPLACEMENT = '\uFFFD'
+
+/** Why a value from a file is not the one that its author wrote; `null`: it may be. @param {string} value */
+function notUtf8(value) {
+  return value.includes(REPLACEMENT)
+    ? 'its value has bytes that are no UTF-8; turn the file into UTF-8 with iconv'
+    : null
 }
 
 /**
@@ -212,4 +228,4 @@ function looksSecret(text) {
   return TOKEN.test(text) || (text.length >= 16 && /\d/.test(text) && entropy(text) >= LEAST_ENTROPY)
 }
 
-module.exports = { entriesIn, judge, looksSecret }
+module.exports = { entriesIn, judge, looksSecret, notUtf8 }
