@@ -49,13 +49,27 @@ async function logOf(file, context) {
   throw new CliError('USAGE', EXIT.usage, 'the audit log goes to standard output; name the file with the lines')
 }
 
-/** @param {string} file */
+/** No key is longer, in bytes. */
+const MOST_KEY = 64 * 1024
+
+/** The text of a key file, which may be a pipe, as `<(…)` of a shell is. @param {string} file */
 function readKey(file) {
+  const bytes = Buffer.alloc(MOST_KEY + 1)
+  let length = 0
   try {
-    return fs.readFileSync(file, 'utf8').trim()
+    const handle = fs.openSync(file, 'r')
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+        read = fs.readSync(handle, bytes, length, bytes.length - length, null)
+      }
+    } finally {
+      fs.closeSync(handle)
+    }
   } catch (error) {
     throw notRead(file, error)
   }
+  if (length <= MOST_KEY) return bytes.toString('utf8', 0, length).trim()
+  throw new CliError('FILE_NOT_READ', EXIT.source, `${file} has more than ${MOST_KEY} bytes, and is no key`)
 }
 
 /**

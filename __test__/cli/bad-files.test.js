@@ -94,6 +94,26 @@ onUnix('doctor tells of links that lead in a circle, in staging too, and ends wi
   expect([status, all]).toEqual([1, expect.stringContaining(`${file} is a link that leads to no file`)])
 })
 
+onUnix('a device without an end is no key file and no module of checks, and a pipe is a key file', async () => {
+  for (const args of ['audit verify --key-file /dev/zero', 'migrate validate --checks /dev/zero']) {
+    const { status, ms, stderr } = await run(args)
+    expect([args, status === 3 || status === 4, ms < AT_ONCE_MS, stderr]).toEqual([
+      args,
+      true,
+      true,
+      expect.stringContaining('/dev/zero'),
+    ])
+  }
+  const line = `head -c 32 /dev/zero | base64 | ${process.execPath} ${require.resolve('../../cli')} audit verify none.jsonl --key-file /dev/stdin`
+  const { stderr } = await cli.run(['-c', line], { command: ['sh'] })
+  expect(stderr).toContain('there is no audit log at none.jsonl')
+})
+
+test('an empty command is a mistake of its caller, and no defect', async () => {
+  const { status, stderr } = await cli.run(['run', '--', ''])
+  expect([status, stderr]).toEqual([2, expect.stringContaining('the command is empty')])
+})
+
 test('bytes that are no UTF-8 are not imported, from an env file, YAML or JSON', async () => {
   const texts = { env: 'A_TOKEN=p\xe4ss\nB_TOKEN=fine\n', yaml: 'A_TOKEN: p\xe4ss\n', json: '{"A_TOKEN":"p\xe4ss"}' }
   for (const [format, text] of Object.entries(texts)) {
