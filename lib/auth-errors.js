@@ -29,7 +29,6 @@ const NUMBERS = new Set([
   1698, // ER_ACCESS_DENIED_NO_PASSWORD_ERROR
   18_456, // SQL Server: login failed
   18, // MongoDB: AuthenticationFailed
-  1017, // Oracle
   390_100, // Snowflake
   -169, // librdkafka: ERR__AUTHENTICATION
   -30_082, // Db2
@@ -124,8 +123,10 @@ function saysSo(error) {
   if ([code, error.errorCode, error.type, error.codeName, error.textCode, error.kind].some((one) => CODES.has(one)))
     return true
   if ([error.serverResponseCode, error.originalCode].some((one) => CODES.has(one))) return true
-  const numbers = [code, error.errno, error.number, error.errorNum, error.sqlcode, error.gdscode]
+  const numbers = [code, error.errno, error.number, error.sqlcode, error.gdscode]
   if (numbers.some((value) => typeof value === 'number' && NUMBERS.has(value))) return true
+  // Oracle. To MySQL 1017 is a file that is not there.
+  if (error.errorNum === 1017) return true
   // invalid_authorization_specification: no such role. Also said of an address that pg_hba.conf does not let in.
   if (code === '28000' || error.sqlState === '28000') return !/pg_hba|not permitted to log in|SSL/i.test(text)
   // protocol_violation: PgBouncer, where the server refused it, or no such user. Pgpool and Supavisor have no better code either.
