@@ -26,6 +26,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use aws::Aws;
+use cache::entry::Entry;
 use cache::memory::Lookup;
 use cache::tiered::{Shared, TieredCache, Want};
 use futures_util::future::join_all;
@@ -398,9 +399,11 @@ impl Reads {
         self.copies.concerns(name) || self.asked.lock().contains(name)
     }
 
-    /// Whether memory has a copy of `secret` that may answer and is not older than `age`.
+    /// Whether memory has a copy of `secret` that may answer and is not older than `age`. None is of no age: the clock moves in
+    /// steps of a few milliseconds, within which a secret may have changed.
     pub fn holds_one_of(&self, secret: &SecretName, age: Duration) -> bool {
-        self.copies.usable(secret).is_some_and(|copy| self.copies.clock.now().since(copy.asked.at()) <= age)
+        let is_young = |copy: Arc<Entry>| self.copies.clock.now().since(copy.asked.at()) <= age;
+        !age.is_zero() && self.copies.usable(secret).is_some_and(is_young)
     }
 
     /// [`Reads::read`] of a list of one.
