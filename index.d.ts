@@ -650,7 +650,7 @@ export interface RotationHooks {
   create?: ((context: RotationContext) => Promise<string> | string) | Unset
   /** Applies the new value to the target system. Runs in one instance at a time. */
   set?: ((context: RotationContext) => Promise<void> | void) | Unset
-  /** Tries the new value before it is live. */
+  /** Tries the new value before it is live. It is refused by throwing, or by returning `false`. */
   test?: ((context: RotationContext) => Promise<void> | void) | Unset
   /** Checks the value after it became live. */
   verify?: ((context: RotationContext) => Promise<void> | void) | Unset
@@ -702,8 +702,8 @@ export interface EventsOptions {
 /** The audit log, which accounts for each value before it is delivered. See docs/audit.md. */
 export interface AuditOptions {
   /**
-   * A file, or `'stdout'`. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the working directory; in test a file
-   * in the system's temporary directory.
+   * A file, or `'stdout'`, which `'/dev/stdout'` means as well. Default: `TCS_AUDIT_LOG`, else `'secret-audit.jsonl'` in the
+   * working directory; in test a file in the system's temporary directory.
    */
   path?: string | Unset
   /**
@@ -1034,7 +1034,7 @@ export interface CheckResult {
 
 /** Options of `validateApplicationFunctionality`. */
 export interface FunctionalityOptions extends MigrationScope {
-  /** The service's own checks, run one after the other. A check fails if it throws or does not end in time. */
+  /** The service's own checks, run one after the other. A check fails if it throws, returns `false`, or does not end in time. */
   checks?: Record<string, () => Promise<void> | void> | undefined
   /** Deadline for each check, in milliseconds. Default: `30000`. */
   timeoutMs?: number | undefined
@@ -2038,7 +2038,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
    * also with the pending and the previous version, because the target system may be ahead of AWS or behind it: five
-   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown.
+   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown. The
+   * `Response` of a `fetch` that was refused (401) counts as well; if no value is accepted, it is what you get.
    * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */
   withSecret<Result, Tool extends ToolName<T> = ToolName<T>>(

@@ -9,6 +9,10 @@ const { baseOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
 
 const DEFAULT_FILE = 'secret-audit.jsonl'
+const STANDARD_OUTPUT = new Set(['stdout', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])
+
+/** Whether a log of this path goes to standard output. @param {unknown} path */
+const isStandardOutput = (path) => STANDARD_OUTPUT.has(/** @type {string} */ (path))
 
 /**
  * Where the log of a service is, by its configuration. `null`: it goes to standard output.
@@ -19,7 +23,7 @@ const DEFAULT_FILE = 'secret-audit.jsonl'
 function configuredLog({ directory, options }) {
   const { TCS_AUDIT_LOG, TCS_ENVIRONMENT, NODE_ENV } = process.env
   const given = (options.audit || {}).path ?? (TCS_AUDIT_LOG || undefined)
-  if (given === 'stdout') return null
+  if (isStandardOutput(given)) return null
   if (given !== undefined) return path.resolve(directory, given)
   const environment = baseOf(options.environment ?? (TCS_ENVIRONMENT || NODE_ENV || 'development'), options)
   return isTest(environment) ? defaultOf(environment, directory) : path.join(directory, DEFAULT_FILE)
@@ -45,13 +49,27 @@ async function logOf(file, context) {
   throw new CliError('USAGE', EXIT.usage, 'the audit log goes to standard output; name the file with the lines')
 }
 
-/** @param {string} file */
+/** No key is longer, in bytes. */
+const MOST_KEY = 64 * 1024
+
+/** The text of a key file, which may be a pipe, as `<(…)` of a shell is. @param {string} file */
 function readKey(file) {
+  const bytes = Buffer.alloc(MOST_KEY + 1)
+  let length = 0
   try {
-    return fs.readFileSync(file, 'utf8').trim()
+    const handle = fs.openSync(file, 'r')
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+        read = fs.readSync(handle, bytes, length, bytes.length - length, null)
+      }
+    } finally {
+      fs.closeSync(handle)
+    }
   } catch (error) {
     throw notRead(file, error)
   }
+  if (length <= MOST_KEY) return bytes.toString('utf8', 0, length).trim()
+  throw new CliError('FILE_NOT_READ', EXIT.source, `${file} has more than ${MOST_KEY} bytes, and is no key`)
 }
 
 /**
@@ -161,4 +179,4 @@ function notRead(file, error) {
   return new CliError('FILE_NOT_READ', EXIT.source, `${file} could not be read (${code})`)
 }
 
-module.exports = { allRecords, configuredLog, filesOf, logOf, parsed, readKey, records }
+module.exports = { isStandardOutput, allRecords, configuredLog, filesOf, logOf, parsed, readKey, records }

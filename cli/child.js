@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process')
 const { once } = require('node:events')
 const { constants } = require('node:os')
 const { pipeline } = require('node:stream/promises')
-const { CliError } = require('./exit')
+const { CliError, EXIT } = require('./exit')
 const { windowsCommand } = require('./windows-command')
 
 /** Signals that are passed on to the command. */
@@ -38,6 +38,7 @@ class Command {
 
   /** @param {string[]} command The program and its arguments. From now on signals are handled. */
   constructor(command) {
+    if (command[0] === '') throw new CliError('USAGE', EXIT.usage, 'the command is empty: is its variable set?')
     this.#command = command
     for (const signal of SIGNALS) process.on(signal, this.#pass)
   }

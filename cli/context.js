@@ -1,5 +1,6 @@
 'use strict'
 
+const { isStandardOutput } = require('./audit-log')
 const { knownEnvironment, presetOf } = require('./environments')
 const { CliError, EXIT } = require('./exit')
 const { writeAtomically } = require('./private-file')
@@ -123,7 +124,7 @@ function auditOptions(options, defaults) {
   const { path = TCS_AUDIT_LOG, label = 'tcs-secrets', program = running, ...rest } = given
   // The log is the service's: this program neither starts new files nor deletes old ones.
   const guest = { label, program, isGuest: true }
-  if (path !== 'stdout' || rest.sink !== undefined) return { ...given, ...guest }
+  if (!isStandardOutput(path) || rest.sink !== undefined) return { ...given, ...guest }
   return { ...rest, ...guest, sink: (lines) => void process.stderr.write(lines) }
 }
 

@@ -6,7 +6,7 @@ const path = require('node:path')
 const { faultOf } = require('../lib/json-fault')
 const { nameOf } = require('../lib/config-file')
 const { CliError, EXIT } = require('./exit')
-const { entriesIn } = require('./judgement')
+const { entriesIn, notUtf8 } = require('./judgement')
 
 /** The largest JSON or YAML document, in bytes: its parser takes seconds for more. */
 const MOST_DOCUMENT = 4 * 1024 * 1024
@@ -116,7 +116,7 @@ function fromDocument(text, format, file, declared) {
             ? node === NO_ANCHOR
               ? 'its alias has no anchor before it'
               : 'a list or a mapping is no value; write it as a text of JSON'
-            : null
+            : notUtf8(value)
     if (before !== undefined) found.values.delete(name)
     if (why === null) found.values.set(name, /** @type {string} */ (value))
     else found.left.push({ name: given, line, why })

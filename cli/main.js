@@ -42,6 +42,24 @@ function asksForJson(argv) {
 }
 
 /**
+ * The names of the command that the words begin, such as `['migrate', 'plan']`. Options and their values are passed over.
+ *
+ * @param {import('commander').Command} program
+ * @param {string[]} words
+ */
+function commandIn(program, words) {
+  const names = []
+  let command = program
+  for (const word of words) {
+    const next = command.commands.find((known) => known.name() === word)
+    if (next === undefined) continue
+    names.push(word)
+    command = next
+  }
+  return names
+}
+
+/**
  * @param {CommanderError} error
  * @param {Terminal} terminal
  * @param {import('commander').Command} program
@@ -49,8 +67,7 @@ function asksForJson(argv) {
  */
 function usage({ code, exitCode, message }, terminal, program, argv) {
   if (exitCode === 0) return EXIT.ok
-  const command = program.commands.find((known) => argv.slice(2).includes(known.name()))
-  const help = `see tcs-secrets ${command === undefined ? '' : `${command.name()} `}--help`
+  const help = `see ${['tcs-secrets', ...commandIn(program, argv.slice(2)), '--help'].join(' ')}`
   if (code !== 'commander.help') {
     // What stands behind '=' may be a value that was meant for another program.
     const [said = '', hint = ''] = message

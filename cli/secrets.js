@@ -20,6 +20,21 @@ function namedBy(first, secretType) {
 }
 
 /**
+ * The same for commands that change AWS. A tool alone is no secret: its type was forgotten, and what would be written has a name
+ * that no service reads.
+ *
+ * @param {string} first
+ * @param {string | undefined} secretType
+ * @param {Config} config
+ */
+function toChange(first, secretType, config) {
+  const isSecret = config.declared.some(({ name }) => name.toUpperCase() === first.toUpperCase())
+  const why = secretType === undefined && !isSecret ? typesOf(first, config) : ''
+  if (why !== '') throw new CliError('USAGE', EXIT.usage, why.replace(/^; /, ''))
+  return namedBy(first, secretType)
+}
+
+/**
  * For commands that look at what AWS has: it may have been deleted.
  *
  * @param {string} name
@@ -34,9 +49,28 @@ function notInAws(name, delivery, config) {
 
 /** @param {string} name @param {SecretDelivery} delivery @param {Config} config */
 function notFound(name, { environment }, config) {
-  const meant = didYouMean(name.toUpperCase(), knownNames(config, environment))
+  const meant = meantBy(name, environment, config)
   const message = `${name}: no source has it in ${environment}${meant || `; 'tcs-secrets explain ${name}' shows where it was looked for`}`
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
+}
+
+/**
+ * What may have been meant by a name that no source has; empty if there is nothing to suggest.
+ *
+ * @param {string} name
+ * @param {import('../index').Environment} environment
+ * @param {Config} config
+ */
+function meantBy(name, environment, config) {
+  return typesOf(name, config) || didYouMean(name, knownNames(config, environment))
+}
+
+/** What else a command needs where the name of a tool stands alone; empty if it is none. @param {string} name @param {Config} config */
+function typesOf(name, config) {
+  const types = config.declared
+    .filter(({ tool }) => tool?.toUpperCase() === name.toUpperCase())
+    .map((one) => one.secretType)
+  return types.length === 0 ? '' : `; ${name} is a tool: name one of its secrets as well (${types.join(', ')})`
 }
 
 /**
@@ -112,4 +146,15 @@ function nothingOf(tool, { environment }, config) {
   return new CliError('SECRET_NOT_FOUND', EXIT.no, message)
 }
 
-module.exports = { namedBy, notFound, notInAws, namesAlone, nothingOf, readTools, toolMeant }
+module.exports = {
+  isDeclared,
+  meantBy,
+  namedBy,
+  notFound,
+  notInAws,
+  namesAlone,
+  nothingOf,
+  readTools,
+  toChange,
+  toolMeant,
+}

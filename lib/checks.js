@@ -57,7 +57,9 @@ async function failure(check, timeoutMs) {
   try {
     // Called inside an async function, so that a check that throws at once also becomes a rejection.
     const ended = await Promise.race([(async () => check())(), late])
-    return ended === TIMED_OUT ? `it did not end within ${timeoutMs} ms` : undefined
+    if (ended === TIMED_OUT) return `it did not end within ${timeoutMs} ms`
+    // A check that answers a question: nobody writes `false` for "all is well".
+    return ended === false ? 'it returned false' : undefined
   } catch (error) {
     const { name, code } = describe(error)
     return [plain(name) ?? 'Error', plain(code)].filter((word) => word !== undefined).join(' ')

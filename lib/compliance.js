@@ -128,10 +128,20 @@ async function settled(work) {
 /** @param {readonly (string | undefined)[]} files @returns {Judgement} */
 function fileModes(files) {
   if (process.platform === 'win32') return { met: null, evidence: ['files have no such modes on Windows'] }
+  /** @type {string[]} */
+  const unknown = []
   const there = files.flatMap((file) => {
-    const stat = file === undefined ? undefined : fs.statSync(file, { throwIfNoEntry: false })
-    return stat?.isFile() ? [{ file, mode: stat.mode & 0o777 }] : []
+    if (file === undefined) return []
+    try {
+      const stat = fs.statSync(file, { throwIfNoEntry: false })
+      return stat?.isFile() ? [{ file, mode: stat.mode & 0o777 }] : []
+    } catch (error) {
+      // A circle of links, or a directory that may not be searched: nobody can say who may read what is there.
+      unknown.push(`unknown: ${file} (${/** @type {NodeJS.ErrnoException} */ (error).code})`)
+      return []
+    }
   })
+  if (unknown.length > 0) return { met: false, evidence: unknown }
   if (there.length === 0) return { met: null, evidence: ['there are no files yet'] }
   const open = there.filter(({ mode }) => (mode & 0o077) !== 0)
   const shown = (open.length > 0 ? open : there).map(

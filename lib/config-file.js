@@ -266,6 +266,8 @@ function notLoaded(file, error) {
  * @returns {Promise<Record<string, Function>>}
  */
 async function functionsOf(file) {
+  // Node's loader reads whatever it is given to the end, which a device may not have.
+  if (fs.existsSync(file)) textOf(file)
   const [exported, module] = [await run(file), await load(file)]
   const members = Object.entries(isObject(exported) ? exported : module)
   return Object.fromEntries(members.filter(([, member]) => typeof member === 'function'))

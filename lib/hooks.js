@@ -105,6 +105,11 @@ function hooksAt(path, given) {
   return { hooks, names }
 }
 
+/** Of a hook such as `test: ({ newValue }) => canConnect(newValue())`: a value that was not accepted must not become live. */
+class ReturnedFalse extends Error {
+  name = 'ReturnedFalse'
+}
+
 /** The calls of hooks that have not ended. */
 class HookCalls {
   #hooks
@@ -132,6 +137,7 @@ class HookCalls {
       const hooks = this.#hooks.own.get(told.name) ?? this.#hooks.all
       const named = /** @type {Record<string, ((context: RotationContext) => unknown) | undefined>} */ (hooks)
       const made = await named[told.hook]?.call(hooks, context)
+      if (made === false) throw new ReturnedFalse()
       if (typeof made === 'string') assertText(`what the hook ${told.hook} returned`, made)
       unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
     } catch (error) {

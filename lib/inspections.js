@@ -2,7 +2,7 @@
 
 // What looks and changes nothing: `explain`, `health`, `ready`, `identity` and the validations.
 
-const { assertEnvironment, assertName, checkedScope } = require('./arguments')
+const { assertEnvironment, assertName, checked, checkedScope } = require('./arguments')
 const { checkedChecks, runChecks } = require('./checks')
 const { complianceReport } = require('./compliance')
 const { SecretError } = require('./errors')
@@ -61,8 +61,9 @@ class Inspections extends Operating {
    * @param {{ otherEnvironments?: string[] }} [options]
    * @returns {Promise<import('../index').ValidationResult>}
    */
-  async validateToolSecrets(toolName, { otherEnvironments = [] } = {}) {
+  async validateToolSecrets(toolName, options) {
     assertName('toolName', toolName)
+    const otherEnvironments = checked(options, ['otherEnvironments']).otherEnvironments ?? []
     if (!Array.isArray(otherEnvironments)) {
       throw new SecretError('CONFIG_INVALID', 'otherEnvironments must be an array of environments')
     }

@@ -57,11 +57,11 @@ function limited(what, { signal, timeoutMs }, begin) {
         reject(new SecretError('SOURCE_TIMEOUT', `${what}: no answer within ${timeoutMs} ms (timeoutMs of this read)`)),
       )
     const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
-    signal?.addEventListener('abort', abort)
+    const stopListening = signal === undefined ? undefined : onAbort(signal, abort)
     /** @param {() => void} settle */
     function end(settle) {
       if (timer !== undefined) clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
+      stopListening?.()
       settle()
     }
     begin().then(
@@ -69,6 +69,39 @@ function limited(what, { signal, timeoutMs }, begin) {
       (error) => end(() => reject(error)),
     )
   })
+}
+
+/** Who waits for a signal, and the one listener that tells them. @type {WeakMap<object, { waiting: Set<() => void>, listener: () => void }>} */
+const signals = new WeakMap()
+
+/**
+ * Calls `abort` when the signal is aborted. A signal of a request or of a whole process is that of many reads at once, and Node
+ * warns of a leak from the eleventh listener on, so they share one.
+ *
+ * @param {import('../index').ReadSignal} signal
+ * @param {() => void} abort
+ * @returns {() => void} Ends the wait.
+ */
+function onAbort(signal, abort) {
+  let shared = signals.get(signal)
+  if (shared === undefined) {
+    /** @type {Set<() => void>} */
+    const waiting = new Set()
+    const listener = () => {
+      for (const one of [...waiting]) one()
+    }
+    shared = { waiting, listener }
+    signals.set(signal, shared)
+    signal.addEventListener('abort', listener)
+  }
+  const { waiting, listener } = shared
+  waiting.add(abort)
+  return () => {
+    waiting.delete(abort)
+    if (waiting.size > 0 || signals.get(signal)?.waiting !== waiting) return
+    signals.delete(signal)
+    signal.removeEventListener('abort', listener)
+  }
 }
 
 /**

@@ -120,7 +120,8 @@ function parsed(toolName, secretType, text) {
     return JSON.parse(text)
   } catch {
     const name = orThrow(native.secretName(toolName, secretType))
-    throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON`)
+    const why = text.startsWith('\uFEFF') ? ': it begins with a byte order mark; write it without' : ''
+    throw new SecretError('SOURCE_RESPONSE_INVALID', `${name} is not JSON${why}`)
   }
 }
 

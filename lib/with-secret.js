@@ -23,14 +23,22 @@ async function withSecret({ name, read, candidates }, use, options) {
   const given = checked(use, options)
   const isAuth = given.isAuthError ?? isAuthError
   const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
+  /** The last answer that was refused, which is the caller's if no value is accepted. @type {any} */
+  let answer
   const live = await read()
   if (live === null) throw new SecretError('SOURCE_UNAVAILABLE', `${name}: no source has this secret`)
   /** @param {import('./candidates').Candidate} candidate */
   const attempt = async (candidate) => {
     try {
       const result = await use(candidate.value)
-      candidates.accepted(name, candidate)
-      return { result }
+      await discard(answer)
+      answer = isRefusal(result) && isAuth(result) ? result : undefined
+      if (answer === undefined) {
+        candidates.accepted(name, candidate)
+        return { result }
+      }
+      candidates.refused(name, candidate, new RefusedAnswer(answer))
+      return undefined
     } catch (error) {
       if (!isAuth(error)) throw error
       candidates.refused(name, candidate, error)
@@ -39,15 +47,56 @@ async function withSecret({ name, read, candidates }, use, options) {
   }
   const first = await candidates.first(name, live)
   let done = first === undefined ? undefined : await attempt(first)
-  while (done === undefined) {
-    const turn = await candidates.next(name, end)
-    try {
-      done = await attempt(turn.candidate)
-    } finally {
-      turn.release()
+  try {
+    while (done === undefined) {
+      const turn = await candidates.next(name, end)
+      try {
+        done = await attempt(turn.candidate)
+      } finally {
+        turn.release()
+      }
     }
+  } catch (error) {
+    // `fetch` does not throw for a refusal, and neither is anything thrown here.
+    if (error instanceof RefusedAnswer) return answer ?? error.copy()
+    throw error
   }
   return done.result
+}
+
+/** Stands for an answer of `fetch` where other functions throw. */
+class RefusedAnswer extends Error {
+  #answer
+
+  /** @param {any} answer */
+  constructor(answer) {
+    super('HTTP 401')
+    const { status, statusText, headers } = answer
+    this.#answer = { status, statusText, headers }
+  }
+
+  /** For callers that were spared a log-in. The answer's body is that of another caller. */
+  copy() {
+    const { status, statusText, headers } = this.#answer
+    return /** @type {any} */ (new Response(null, { status, statusText, headers: [...headers] }))
+  }
+}
+
+/** Whether a function that did not throw was refused: the `Response` of `fetch`, of Node or of a package. @param {any} result */
+function isRefusal(result) {
+  return (
+    typeof result === 'object' &&
+    result?.ok === false &&
+    result.status === 401 &&
+    typeof result.headers?.get === 'function'
+  )
+}
+
+/** Frees the connection of an answer that nobody reads. @param {any} answer */
+async function discard(answer) {
+  if (answer === undefined || answer.bodyUsed || answer.body?.locked) return
+  // A connection that broke meanwhile is free as well.
+  await answer.body?.cancel?.().catch(() => {})
 }
 
 /**

@@ -436,6 +436,9 @@ test('the audit log names this program, and standard output stays the result whe
     .map((line) => JSON.parse(line))
   const read = records.filter(({ secret }) => secret === 'GITHUB_API_TOKEN')
   expect(read).toEqual(expect.arrayContaining([expect.objectContaining({ caller: 'tcs-secrets', outcome: 'ok' })]))
-  const { document, stderr } = await cli.json('get github api_token', { env: { TCS_AUDIT_LOG: 'stdout' } })
-  expect([document.source, stderr.includes('"secret":"GITHUB_API_TOKEN"')]).toEqual(['aws', true])
+  // Also by the names that containers know for it.
+  for (const TCS_AUDIT_LOG of ['stdout', '/dev/stdout', '/proc/self/fd/1']) {
+    const { document, stderr } = await cli.json('get github api_token', { env: { TCS_AUDIT_LOG } })
+    expect([document.source, stderr.includes('"secret":"GITHUB_API_TOKEN"')]).toEqual(['aws', true])
+  }
 })

@@ -6,6 +6,7 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { parse } = require('../../cli/formats/dotenv')
+const { formatOf, read: readImport } = require('../../cli/import-file')
 const { readText } = require('../../cli/read-file')
 const { temporaryDirectory } = require('../support/files')
 const { unprivileged } = require('../support/unprivileged')
@@ -83,6 +84,45 @@ describe.each(Object.entries(KINDS))('%s', (kind, make) => {
       isSoon: true,
     })
   })
+})
+
+onUnix('doctor tells of links that lead in a circle, in staging too, and ends with its findings', async () => {
+  const file = path.join(directory, '.env.staging')
+  fs.symlinkSync(file, file)
+  fs.writeFileSync(path.join(directory, 'tcs-secrets.config.json'), JSON.stringify({ tools: {} }))
+  const { status, all } = await run('doctor --environment staging')
+  expect([status, all]).toEqual([1, expect.stringContaining(`${file} is a link that leads to no file`)])
+})
+
+onUnix('a device without an end is no key file and no module of checks, and a pipe is a key file', async () => {
+  for (const args of ['audit verify --key-file /dev/zero', 'migrate validate --checks /dev/zero']) {
+    const { status, ms, stderr } = await run(args)
+    expect([args, status === 3 || status === 4, ms < AT_ONCE_MS, stderr]).toEqual([
+      args,
+      true,
+      true,
+      expect.stringContaining('/dev/zero'),
+    ])
+  }
+  const line = `head -c 32 /dev/zero | base64 | ${process.execPath} ${require.resolve('../../cli')} audit verify none.jsonl --key-file /dev/stdin`
+  const { stderr } = await cli.run(['-c', line], { command: ['sh'] })
+  expect(stderr).toContain('there is no audit log at none.jsonl')
+})
+
+test('an empty command is a mistake of its caller, and no defect', async () => {
+  const { status, stderr } = await cli.run(['run', '--', ''])
+  expect([status, stderr]).toEqual([2, expect.stringContaining('the command is empty')])
+})
+
+test('bytes that are no UTF-8 are not imported, from an env file, YAML or JSON', async () => {
+  const texts = { env: 'A_TOKEN=p\xe4ss\nB_TOKEN=fine\n', yaml: 'A_TOKEN: p\xe4ss\n', json: '{"A_TOKEN":"p\xe4ss"}' }
+  for (const [format, text] of Object.entries(texts)) {
+    const file = path.join(directory, `in.${format}`)
+    fs.writeFileSync(file, Buffer.from(text, 'latin1'))
+    const { left, values } = readImport(readText(file), formatOf(file), file, /** @type {any} */ ({ declared: [] }))
+    expect(left).toEqual([{ name: 'A_TOKEN', line: 1, why: expect.stringContaining('no UTF-8') }])
+    expect(values.has('A_TOKEN')).toBe(false)
+  }
 })
 
 test('an env file in UTF-16, as PowerShell writes it, has names', () => {

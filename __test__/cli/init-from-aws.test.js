@@ -36,6 +36,9 @@ test('declares what AWS has: the template that fits most, references for the res
   const { status, stdout, stderr } = await cli.run('init --from-aws --yes')
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout).toContain('Names in AWS: {environment}/{tool}/{type}')
+  // Nobody said which secret jira is in the other environments.
+  expect(stdout).toMatch(/^REFUSED IN +UNTIL.*\ndevelopment +prod\/jira, stage\/jira\ntest +prod\/jira, stage\/jira\n/m)
+  expect(stdout).not.toMatch(/^staging +prod/m)
   expect(written()).toMatchObject({
     aws: { secretIdTemplate: '{environment}/{tool}/{type}' },
     tools: {

@@ -86,10 +86,22 @@ test('diff compares environments, and the env file with AWS, without values', as
   ])
   expect(wrong.map((one) => one.status)).toEqual([2, 2, 2])
   await world.aws.deny({ actions: ['GetSecretValue'], secrets: ['GITHUB_API_TOKEN_production'] })
-  expect(await cli.json('diff staging production')).toMatchObject({
-    status: 4,
-    document: error('SECRET_ACCESS_DENIED'),
-  })
+  // What is denied says nothing of the others.
+  const denied = await cli.json('diff staging production')
+  expect([denied.status, denied.document.equal]).toEqual([4, false])
+  expect(denied.document.secrets).toEqual([
+    {
+      name: 'GITHUB_API_TOKEN',
+      result: 'unknown',
+      error: { code: 'SECRET_ACCESS_DENIED', message: expect.stringContaining('GITHUB_API_TOKEN_production') },
+    },
+    { name: 'GITHUB_WEBHOOK_SECRET', result: 'only in production' },
+    { name: 'DATABASE_PASSWORD', result: 'equal' },
+  ])
+  expect((await cli.run('diff staging production')).stdout).toMatch(/\n1 difference, 1 unknown\n$/)
+  expect((await cli.json('diff production --file')).status).toBe(4)
+  await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
+  expect(await cli.json('diff staging production')).toMatchObject({ status: 4, document: error('SOURCE_UNAVAILABLE') })
 })
 
 test('an environment of the configuration is one like the others', async () => {

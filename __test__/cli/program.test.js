@@ -199,12 +199,49 @@ describe('suggestions', () => {
     expect(await said('export githb -f json -o out.json')).toEqual([1, 'github'])
     expect(await said('run -t databse -- true')).toEqual([1, 'database'])
     expect((await cli.run('list githb')).stdout).toBe(
-      'No secrets are declared or found in staging; did you mean github?\n',
+      'No secrets of githb are declared or found in staging; did you mean github?\n',
     )
     expect(await cli.json('get github api_tokn')).toMatchObject({
       status: 1,
       document: error('SECRET_NOT_FOUND', 'did you mean GITHUB_API_TOKEN?'),
     })
+  })
+
+  test('a misspelt tool is not valid, and names in other letters are suggested', async () => {
+    write('tcs-secrets.config.json', { ...config, secrets: { SENDGRID: { required: true } } })
+    expect(await cli.json('validate githb')).toMatchObject({
+      status: 1,
+      document: error('SECRET_NOT_FOUND', 'no source has a secret of githb in staging; did you mean github?'),
+    })
+    const { document } = await cli.json('validate --other-environments production')
+    expect(document.secrets.find(({ name }) => name === 'SENDGRID')).toMatchObject({ source: null })
+    expect(document.valid).toBe(false)
+    expect((await cli.run('explain GITHUB_API_TOKN')).stdout).toContain('; did you mean GITHUB_API_TOKEN?')
+    expect((await cli.run('get github_api_token')).stderr).toContain('; did you mean GITHUB_API_TOKEN?')
+    expect((await cli.run('get sendgrid')).stderr).toContain('; did you mean SENDGRID?')
+    expect((await cli.run('rotate DATABSE_PASSWORD --yes')).stderr).toContain('did you mean DATABASE_PASSWORD?')
+  })
+
+  test('a tool without a type is no secret: nothing of its name is read or made', async () => {
+    const which = 'github is a tool: name one of its secrets as well (api_token, webhook_secret)'
+    expect((await cli.run('get github')).stderr).toContain(which)
+    expect((await cli.run('explain github')).stdout).toContain(which)
+    for (const command of ['put', 'generate', 'rotate', 'delete', 'restore', 'edit']) {
+      const { status, document } = await cli.json(`${command} github --yes`, { input: 'a-value' })
+      expect([command, status, document]).toEqual([command, 2, error('USAGE', which)])
+    }
+    expect(await world.aws.versions('github_staging').catch(() => [])).toEqual([])
+  })
+
+  test('the help of the command that was used is named', async () => {
+    for (const [args, help] of [
+      ['audit compare', 'audit compare'],
+      ['get list extra more', 'get'],
+      ['migrate aply', 'migrate'],
+      ['-e staging validate --requird', 'validate'],
+    ]) {
+      expect((await cli.run(String(args))).stderr).toContain(`see tcs-secrets ${help} --help`)
+    }
   })
 
   test('swapped letters are one change, and names of very different lengths are not compared', () => {

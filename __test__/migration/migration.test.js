@@ -171,6 +171,7 @@ describe("the service's own checks", () => {
         Promise.reject(Object.assign(new Error(canary), { name: `x ${canary}`, code: `${canary}!` })),
       throwsText: () => Promise.reject(canary),
       hangs: () => new Promise(() => {}),
+      says: async () => /** @type {any} */ (false),
     }
     const result = see(await delivery.validateApplicationFunctionality({ checks, timeoutMs: 100 }))
     expect(result.valid).toBe(false)
@@ -185,6 +186,7 @@ describe("the service's own checks", () => {
       issue('rejects', 'Error'),
       issue('throwsText', 'Error'),
       issue('hangs', 'it did not end within 100 ms'),
+      issue('says', 'it returned false'),
     ])
     const { works } = checks
     expect((await delivery.validateApplicationFunctionality({ checks: { works } })).valid).toBe(true)

@@ -72,6 +72,8 @@ test('other environments are compared only when asked for', async () => {
   const wrong = [
     [{ otherEnvironments: ['qa'] }, 'CONFIG_INVALID'],
     [{ otherEnvironments: 'production' }, 'CONFIG_INVALID'],
+    [{ otherEnvironmnets: ['production'] }, 'CONFIG_INVALID'],
+    [null, 'CONFIG_INVALID'],
   ]
   for (const [options, code] of wrong) {
     await expect(delivery.validateToolSecrets('app', /** @type {any} */ (options))).rejects.toMatchObject({ code })

@@ -258,3 +258,33 @@ onLinux(
   },
   60_000,
 )
+
+test('a path that is standard output is standard output, and a missing directory is named', async () => {
+  const service = (/** @type {string} */ to) =>
+    spawnSync(
+      process.execPath,
+      [
+        '-e',
+        `const { SecretDelivery } = require(${JSON.stringify(path.resolve(__dirname, '..', '..'))})
+         const delivery = new SecretDelivery({
+           environment: 'production', aws: { enabled: false }, runtime: { variables: { A: 'value' } }, logger: { warn() {} },
+           audit: { path: ${JSON.stringify(to)}, journalDirectory: ${JSON.stringify(directory)} },
+         })
+         delivery.getSecret('A').then(() => 'read', (error) => error.message).then((said) => {
+           console.error(said)
+           return delivery.close()
+         })`,
+      ],
+      { encoding: 'utf8', env: { ...process.env, ...addonVariable() } },
+    )
+  // The names of files are those of Linux and macOS.
+  for (const to of process.platform === 'win32' ? ['stdout'] : ['stdout', '/dev/stdout', '/dev/fd/1']) {
+    const { stdout, stderr } = service(to)
+    expect([to, stderr]).toEqual([to, 'read\n'])
+    const events = stdout.trim().split('\n')
+    expect(events.map((line) => JSON.parse(line).event)).toEqual(expect.arrayContaining(['open', 'access', 'close']))
+  }
+  const missing = path.join(directory, 'none')
+  const { stderr } = service(path.join(missing, 'audit.jsonl'))
+  expect(stderr).toContain(`make the directory ${missing}, which does not exist`)
+})

@@ -38,6 +38,26 @@ test('a fresh instance is ready when its required secrets can be read, and asks 
   expect((await world.aws.calls()).total).toBe(total)
 })
 
+test('a required field that its secret does not have is not ready, unless another source has it', async () => {
+  await world.aws.put({ 'a-json_production': '{"b":"","c":"value-c"}', 'a-text_production': 'no JSON' })
+  const of = (/** @type {string} */ aws, /** @type {object} */ options) =>
+    service({ cache: { redis: false }, tools: { a: { secrets: { b: { required: true, aws } } } }, ...options })
+  expect(await timed(of('a-json_production#c', {}))).toEqual(READY)
+  for (const [aws, why] of [
+    ['a-json_production#b', 'A_B: no source has it'],
+    ['a-json_production#d', 'A_B: no source has it'],
+    ['a-text_production#b', 'is not a JSON object'],
+  ]) {
+    const delivery = of(String(aws), {})
+    // Also once the copy of the whole secret is in memory.
+    for (let i = 0; i < 2; i++) {
+      const { ready, reasons } = await timed(delivery)
+      expect([aws, ready, reasons.join()]).toEqual([aws, false, expect.stringContaining(String(why))])
+    }
+  }
+  expect(await timed(of('a-json_production#d', { runtime: { variables: { A_B: 'value' } } }))).toEqual(READY)
+})
+
 test('AWS hangs, and copies are usable: ready, each time within a second', async () => {
   const delivery = service()
   await delivery.getToolSecrets('a')

@@ -7,6 +7,7 @@ const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { temporaryDirectory } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { until } = require('../support/until')
 
 /** @type {AwsEndpoint} */
 let aws
@@ -223,6 +224,40 @@ describe('a read with limits of its own', () => {
     expect(await other).toBe('v')
     await expect(delivery.getSecret('T_A', { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' })
     await expect(delivery.getToolSecrets('t', { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+  })
+
+  test('shares a signal with any number of others, without a warning of a leak', async () => {
+    const delivery = deliver({})
+    /** @type {Error[]} */
+    const warnings = []
+    const hear = (/** @type {Error} */ warning) => void warnings.push(warning)
+    process.on('warning', hear)
+    try {
+      const { signal } = new AbortController()
+      await Promise.all(Array.from({ length: 30 }, (_, i) => delivery.getSecret(`T_${i}`, { signal })))
+      await aws.fault({ action: { hang: true } })
+      const ending = new AbortController()
+      const reads = Array.from({ length: 30 }, (_, i) => delivery.getSecret(`U_${i}`, { signal: ending.signal }))
+      ending.abort()
+      const codes = await Promise.all(reads.map((read) => read.catch(({ code }) => code)))
+      expect(new Set(codes)).toEqual(new Set(['ABORTED']))
+      // Warnings come in the next turn of the loop.
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(warnings).toEqual([])
+    } finally {
+      process.off('warning', hear)
+    }
+  })
+
+  test('a refresh that AWS does not answer takes no copy away from those who read meanwhile', async () => {
+    await aws.put({ T_A_production: 'v' })
+    const delivery = deliver({ cache: { ttlSeconds: 1 } })
+    expect(await delivery.getSecret('T_A')).toBe('v')
+    await aws.fault({ action: { hang: true } })
+    await until('the copy is past its TTL', async () => (await delivery.explain('T_A')).layers[0]?.state === 'stale')
+    const refresh = delivery.refresh('T_A').catch(({ code }) => code)
+    expect(await delivery.getSecret('T_A')).toBe('v')
+    expect(await refresh).toBe('SOURCE_TIMEOUT')
   })
 
   test('ends at its deadline', async () => {

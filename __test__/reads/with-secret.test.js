@@ -258,6 +258,36 @@ test('a refusal for another reason is thrown at once', async () => {
   await expect(thrown).rejects.toBe(undefined)
 })
 
+test('fetch, which does not throw for a refusal, is followed as well', async () => {
+  await world.aws.put({ [ID]: 'new' })
+  const delivery = world.deliver()
+  await delivery.cache.set('DB_PASSWORD', 'old')
+  const seen = []
+  const answers = (accepted, init = {}) =>
+    delivery.withSecret(
+      'db',
+      'password',
+      async (secret) => {
+        seen.push(secret)
+        return secret === accepted ? new Response('welcome') : new Response('go away', { status: 401, ...init })
+      },
+      { timeoutMs: 500 },
+    )
+  expect(await (await answers('new')).text()).toBe('welcome')
+  expect(seen.splice(0)).toEqual(['old', 'new'])
+  // A right that is missing, or a limit, is no wrong credential.
+  for (const init of [{ status: 403 }, { headers: { 'retry-after': '1' } }, { status: 500 }]) {
+    expect((await answers('none', init)).ok).toBe(false)
+    expect(seen.splice(0)).toHaveLength(1)
+  }
+  // Refused whatever is tried: the caller's own answer, and for those who come meanwhile one without a body.
+  const refused = await answers('none', { headers: { 'x-request': '7' } })
+  expect([refused.status, await refused.text()]).toEqual([401, 'go away'])
+  seen.length = 0
+  const spared = await answers('none')
+  expect([spared.status, spared.headers.get('x-request'), await spared.text(), seen]).toEqual([401, '7', '', []])
+})
+
 test('an own predicate decides instead', async () => {
   await world.aws.put({ [ID]: 'new' })
   const delivery = world.deliver()

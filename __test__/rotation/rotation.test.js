@@ -146,9 +146,10 @@ describe('hooks', () => {
         throw 'text'
       },
       () => new Promise(() => {}),
+      async () => false,
     ]
     for (const fail of failures) {
-      const delivery = service({ hooks: { test: fail }, hookTimeoutMs: 100 })
+      const delivery = service({ hooks: { test: /** @type {any} */ (fail) }, hookTimeoutMs: 100 })
       const { outcome, error } = await delivery.rotation.rotate('DB_PASSWORD')
       expect([outcome, error?.code]).toEqual(['failed', 'ROTATION_FAILED'])
       expect(await delivery.getSecret('DB_PASSWORD')).toBe('old')

@@ -3,7 +3,7 @@
 const { agreed, ended } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-const { namedBy, notFound } = require('../secrets')
+const { notFound, toChange } = require('../secrets')
 const { moment } = require('../times')
 
 /** @type {import('../program').AddCommand} */
@@ -26,7 +26,7 @@ module.exports = (program, _, handleOpen) => {
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async ({ terminal, delivery, config }, first, secretType, options) => {
-        const name = namedBy(first, secretType)
+        const name = toChange(first, secretType, config)
         const recoveryDays = Number(options.days)
         if (!(Number.isInteger(recoveryDays) && recoveryDays >= 7 && recoveryDays <= 30)) {
           throw new CliError('USAGE', EXIT.usage, '--days must be a whole number from 7 to 30')

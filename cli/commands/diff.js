@@ -4,13 +4,13 @@ const { createHash, timingSafeEqual } = require('node:crypto')
 const { noToolsDeclared } = require('../context')
 const { define } = require('../define')
 const { knownEnvironment, longName } = require('../environments')
-const { CliError, EXIT } = require('../exit')
-const { plural } = require('../words')
+const { CliError, EXIT, describe } = require('../exit')
+const { plural, told } = require('../words')
 
 /** How many secrets are compared at once: each costs two AWS calls. */
 const AT_ONCE = 8
 
-/** @typedef {'equal' | 'different' | 'absent' | `only in ${string}`} Comparison */
+/** @typedef {'equal' | 'different' | 'absent' | 'unknown' | `only in ${string}`} Comparison `unknown`: one side could not be read. */
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {
@@ -19,7 +19,11 @@ module.exports = (program, handle) => {
     description:
       'Compares the values of declared secrets in AWS between two environments, or with --file those of the env file with AWS: equal, different, or only in one of them. Prints no values.',
     examples: ['diff staging production', 'diff staging production --tool github --json', 'diff staging --file'],
-    exits: { 0: 'all are equal', 1: 'there are differences', 4: 'AWS failed' },
+    exits: {
+      0: 'all are equal',
+      1: 'there are differences',
+      4: 'AWS failed, or refused a secret: the others are compared',
+    },
   })
     .argument('<first>', 'an environment')
     .argument('[second]', 'the environment that it is compared with')
@@ -50,12 +54,13 @@ module.exports = (program, handle) => {
         )
         const isEqual = secrets.every(({ result }) => result === 'equal' || result === 'absent')
         terminal.result({ sides, equal: isEqual, secrets }, ({ secrets }) => shown(secrets, terminal))
+        if (secrets.some(({ error }) => error !== undefined)) return EXIT.source
         return isEqual ? EXIT.ok : EXIT.no
       }),
     )
 }
 
-/** @typedef {{ sides: string[], secrets: { name: string, result: Comparison }[] }} Differences */
+/** @typedef {{ sides: string[], secrets: { name: string, result: Comparison, error?: { code: string, message: string } }[] }} Differences */
 
 /**
  * @param {import('../context').SecretDelivery} delivery
@@ -68,13 +73,28 @@ async function environments(delivery, names, second) {
   const left = [...names]
   /** @type {Differences['secrets']} */
   const secrets = []
-  while (left.length > 0) secrets.push(...(await Promise.all(left.splice(0, AT_ONCE).map(compared))))
+  while (left.length > 0) {
+    const some = await Promise.all(left.splice(0, AT_ONCE).map(compared))
+    const [first] = some
+    // AWS is not there at all: the others would only wait for it as well.
+    const isDown = some.every(({ error }) => error !== undefined && error.code !== 'SECRET_ACCESS_DENIED')
+    if (isDown && secrets.length === 0 && first?.error)
+      throw new CliError(first.error.code, EXIT.source, first.error.message)
+    secrets.push(...some)
+  }
   return { sides, secrets }
 
-  /** @param {string} name */
+  /** @param {string} name @returns {Promise<Differences['secrets'][number]>} */
   async function compared(name) {
-    const [one, other] = await Promise.all(sides.map((side) => delivery.store.read(name, side)))
-    return { name, result: comparison(one ?? null, other ?? null, sides) }
+    try {
+      const [one, other] = await Promise.all(sides.map((side) => delivery.store.read(name, side)))
+      return { name, result: comparison(one ?? null, other ?? null, sides) }
+    } catch (error) {
+      const { code, message, exit } = describe(error)
+      // What fails for one secret says nothing of the others.
+      if (exit !== EXIT.source) throw error
+      return { name, result: 'unknown', error: { code, message } }
+    }
   }
 }
 
@@ -89,12 +109,11 @@ async function fileWithAws(delivery, names, tools) {
   /** @type {Record<string, Comparison>} */
   const results = { keep: 'equal', update: 'different', create: 'only in the file', 'only-in-aws': 'only in AWS' }
   const planned = Object.values(plan.phases).flat()
-  const failed = planned.find(({ error }) => error !== null)
-  if (failed?.error) throw new CliError(failed.error.code, EXIT.source, failed.error.message)
-  const secrets = planned.map(({ name, action }) => ({
-    name,
-    result: results[action] ?? /** @type {const} */ ('absent'),
-  }))
+  /** @type {Differences['secrets']} */
+  const secrets = planned.map(({ name, action, error }) => {
+    if (error !== null) return { name, result: 'unknown', error: { code: error.code, message: error.message } }
+    return { name, result: results[action] ?? 'absent' }
+  })
   return { sides: ['the file', 'AWS'], secrets }
 }
 
@@ -113,12 +132,14 @@ function comparison(one, other, sides) {
 
 /** @param {Differences['secrets']} secrets @param {import('../terminal').Terminal} terminal */
 function shown(secrets, terminal) {
-  const rows = secrets.map(({ name, result }) => [name, result])
-  const table = terminal.table(['NAME', 'RESULT'], rows, (text, row, column) => {
+  const isWhole = secrets.every(({ error }) => error === undefined)
+  const rows = secrets.map(({ name, result, error }) => [name, result, ...(isWhole ? [] : [told(error ?? null)])])
+  const table = terminal.table(['NAME', 'RESULT', ...(isWhole ? [] : ['WHY'])], rows, (text, row, column) => {
     if (column !== 1) return text
     const { result } = /** @type {{ result: string }} */ (secrets[row])
     return terminal.style(result === 'equal' ? 'green' : result === 'absent' ? 'dim' : 'yellow', text)
   })
-  const different = secrets.filter(({ result }) => result !== 'equal' && result !== 'absent').length
-  return `${table}\n${plural(different, 'difference')}\n`
+  const different = secrets.filter(({ result }) => !['equal', 'absent', 'unknown'].includes(result)).length
+  const unknown = isWhole ? '' : `, ${secrets.filter(({ error }) => error !== undefined).length} unknown`
+  return `${table}\n${plural(different, 'difference')}${unknown}\n`
 }

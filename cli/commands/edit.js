@@ -5,7 +5,7 @@ const { agreed, changesTable, compareOne, ended } = require('../changes')
 const { define } = require('../define')
 const { editText } = require('../editor')
 const { CliError, EXIT } = require('../exit')
-const { namedBy, notInAws } = require('../secrets')
+const { notInAws, toChange } = require('../secrets')
 const { MOST_BYTES, nothing, sizeOf } = require('../values')
 
 /** @type {import('../program').AddCommand} */
@@ -27,7 +27,7 @@ module.exports = (program, _, handleOpen) => {
     .option('-y, --yes', 'do not ask after the editor has ended')
     .action(
       handleOpen(async ({ terminal, delivery, config }, first, secretType, options) => {
-        const name = namedBy(first, secretType)
+        const name = toChange(first, secretType, config)
         if (!options.yes && !process.stdin.isTTY) {
           const message = `edit ${name}: standard input is no terminal; use 'put', or --yes with an editor that needs none`
           throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, message)

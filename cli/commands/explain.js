@@ -2,7 +2,7 @@
 
 const { define } = require('../define')
 const { EXIT } = require('../exit')
-const { namedBy } = require('../secrets')
+const { meantBy, namedBy } = require('../secrets')
 const { duration, moment } = require('../times')
 
 /** @typedef {import('../../index').SecretExplanation} SecretExplanation */
@@ -19,9 +19,11 @@ module.exports = (program, _, handleOpen) => {
     .argument('<name>', 'name of the secret, or of its tool')
     .argument('[type]', 'the secret type, if the name is a tool')
     .action(
-      handleOpen(async ({ terminal, delivery }, first, secretType) => {
+      handleOpen(async ({ terminal, delivery, config }, first, secretType) => {
         const explanation = await delivery.explain(namedBy(first, secretType))
-        terminal.result(explanation, (explanation) => shown(explanation, terminal))
+        terminal.result(explanation, (explanation) =>
+          shown(explanation, terminal, meantBy(explanation.name, delivery.environment, config)),
+        )
         return EXIT.ok
       }),
     )
@@ -30,8 +32,9 @@ module.exports = (program, _, handleOpen) => {
 /**
  * @param {SecretExplanation} explanation
  * @param {import('../terminal').Terminal} terminal
+ * @param {string} meant What may have been meant, if no source has it.
  */
-function shown(explanation, terminal) {
+function shown(explanation, terminal, meant) {
   const { name, environment, layers } = explanation
   const rows = layers.map(({ layer, state, place, versionId, ageSeconds, freshUntil }) => [
     layer,
@@ -50,7 +53,7 @@ function shown(explanation, terminal) {
     error === null ? [] : [`${layer}: ${terminal.style('red', error.code)} ${error.message}`],
   )
   return [
-    `${terminal.style('bold', name)} in ${environment}: ${verdict(explanation)}`,
+    `${terminal.style('bold', name)} in ${environment}: ${verdict(explanation)}${explanation.answeredBy === null && explanation.error === null ? meant : ''}`,
     '',
     table,
     ...errors.map((line) => `${line}\n`),

@@ -5,7 +5,7 @@ const { Option } = require('commander')
 const { agreed, compareOne, ended, warnUndeclared } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-const { namedBy } = require('../secrets')
+const { toChange } = require('../secrets')
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** The alphabets that have a name. */
@@ -39,7 +39,7 @@ module.exports = (program, _, handleOpen) => {
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async ({ terminal, delivery, config }, first, secretType, options) => {
-        const name = namedBy(first, secretType)
+        const name = toChange(first, secretType, config)
         const length = Number(options.length)
         if (!(Number.isInteger(length) && length >= 8 && length <= 4096)) {
           throw new CliError('USAGE', EXIT.usage, '--length must be a whole number from 8 to 4096')

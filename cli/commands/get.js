@@ -2,7 +2,7 @@
 
 const { define } = require('../define')
 const { EXIT } = require('../exit')
-const { namedBy, notFound } = require('../secrets')
+const { meantBy, namedBy, notFound } = require('../secrets')
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
@@ -29,7 +29,11 @@ async function get({ terminal, delivery, config }, first, secretType, { reveal }
   const name = namedBy(first, secretType)
   // Explain first: a read leaves a copy in the caches, and `explain` would then show that copy.
   const { answeredBy: source, layers, versionId, stale } = await delivery.explain(name)
-  const value = await delivery.getSecret(name)
+  const value = await delivery.getSecret(name).catch((error) => {
+    // A declared name in other letters counts as required, and is another name in AWS.
+    if (error.code === 'SECRET_MISSING') error.message += meantBy(name, delivery.environment, config)
+    throw error
+  })
   if (value === null) throw notFound(name, delivery, config)
   if (reveal && !terminal.json) {
     terminal.reveal(terminal.isTerminal ? `${value}\n` : value)

@@ -140,7 +140,8 @@ async function initFromAws(directory, prefix, yes, context) {
     return [await delivery.findInAws({ prefix }), Object.keys(options.environments ?? {})]
   })
   const { config, ...declared } = declarationOfAws(all, own)
-  const found = { directory, prefix: prefix ?? null, ...declared, config: { $schema: SCHEMA, ...config } }
+  const refused = refusedIn(declared.secrets, own)
+  const found = { directory, prefix: prefix ?? null, ...declared, refused, config: { $schema: SCHEMA, ...config } }
   if (declared.secrets.length === 0) {
     terminal.result(
       { ...found, files: [] },
@@ -186,13 +187,33 @@ async function writeShown(directory, found, yes, terminal, tables) {
   return EXIT.ok
 }
 
+/** @typedef {Omit<ReturnType<typeof declarationOfAws>, 'config'>} FoundInAws */
+/** @typedef {{ environment: string, awsIds: string[] }[]} Refused */
+
+/**
+ * The environments in which this declaration is refused (`CONFIG_INVALID`), and the secrets that are declared for others only. An
+ * environment never reads the secret of another one by accident, so somebody has to say which is meant.
+ *
+ * @param {FoundInAws['secrets']} secrets
+ * @param {string[]} own The environments besides the four.
+ * @returns {Refused}
+ */
+function refusedIn(secrets, own) {
+  return ['development', 'test', 'staging', 'production', ...own].flatMap((environment) => {
+    const lacking = secrets.filter(
+      ({ aws }) => aws !== null && typeof aws === 'object' && !Object.hasOwn(aws, environment),
+    )
+    return lacking.length === 0 ? [] : [{ environment, awsIds: lacking.flatMap(({ awsIds }) => awsIds) }]
+  })
+}
+
 /**
  * What AWS has, as tables.
  *
- * @param {Omit<ReturnType<typeof declarationOfAws>, 'config'>} found
+ * @param {FoundInAws & { refused: Refused }} found
  * @param {import('../terminal').Terminal} terminal
  */
-function foundInAws({ template, secrets, left }, terminal) {
+function foundInAws({ template, secrets, left, refused }, terminal) {
   const rows = secrets.map(({ awsIds, tool, types, aws }) => [
     awsIds.join(', '),
     tool ?? '',
@@ -206,6 +227,15 @@ function foundInAws({ template, secrets, left }, terminal) {
   return [
     ...(rows.length === 0 ? [] : [by, terminal.table(['SECRET IN AWS', 'TOOL', 'TYPES', 'BY'], rows)]),
     ...(alike > 0 ? [note] : []),
+    ...(refused.length === 0
+      ? []
+      : [
+          '',
+          terminal.table(
+            ['REFUSED IN', 'UNTIL "aws" SAYS WHICH SECRET IS MEANT THERE'],
+            refused.map(({ environment, awsIds }) => [environment, awsIds.join(', ')]),
+          ),
+        ]),
     ...(left.length === 0
       ? []
       : [

@@ -68,7 +68,7 @@ async function list({ terminal }, delivery, config, tool) {
   terminal.result({ environment, tool: tool ?? null, secrets }, ({ secrets }) =>
     secrets.length > 0
       ? shown(secrets, terminal)
-      : `No secrets are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
+      : `No secrets ${tool === undefined ? '' : `of ${tool} `}are declared or found in ${environment}${(tool && toolMeant(tool, config)) || '.'}\n`,
   )
   return EXIT.ok
 

@@ -4,7 +4,7 @@ const { Option } = require('commander')
 const { agreed, changesTable, compareOne, ended, warnUndeclared } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-const { namedBy } = require('../secrets')
+const { toChange } = require('../secrets')
 const { refuseValues, sizeOf, valueFrom } = require('../values')
 
 /** @type {import('../program').AddCommand} */
@@ -39,7 +39,7 @@ module.exports = (program, handle) => {
       handle(async (context, first, types, options) => {
         const { terminal } = context
         refuseValues(await context.config(), [first, ...types], options)
-        const name = namedBy(first, types[0])
+        const name = toChange(first, types[0], await context.config())
         if (!options.yes && !process.stdin.isTTY)
           throw new CliError('CONFIRMATION_NEEDED', EXIT.usage, noTerminal(name))
         const value = await valueFrom(terminal, name, options)

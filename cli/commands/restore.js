@@ -3,7 +3,7 @@
 const { agreed, ended } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
-const { namedBy, notInAws } = require('../secrets')
+const { notInAws, toChange } = require('../secrets')
 const { moment } = require('../times')
 const { rotationShown } = require('../rotations')
 
@@ -27,7 +27,7 @@ module.exports = (program, _, handleOpen) => {
     .option('-y, --yes', 'do not ask; needed if standard input is not a terminal')
     .action(
       handleOpen(async ({ terminal, delivery, config }, first, secretType, options) => {
-        const name = namedBy(first, secretType)
+        const name = toChange(first, secretType, config)
         const { current, previous } = await delivery.getSecretVersions(name)
         // A field that was taken out is in the version before only.
         if (current === null && previous === null && options.to === undefined) throw notInAws(name, delivery, config)

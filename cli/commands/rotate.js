@@ -1,9 +1,10 @@
 'use strict'
 
+const { warnUndeclared } = require('../changes')
 const { define } = require('../define')
 const { CliError, EXIT } = require('../exit')
 const { rotationShown } = require('../rotations')
-const { namedBy } = require('../secrets')
+const { toChange } = require('../secrets')
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, _, handleOpen) => {
@@ -35,7 +36,8 @@ module.exports = (program, _, handleOpen) => {
  * @param {{ yes?: boolean, generate?: boolean }} options
  */
 async function rotate({ terminal, delivery, config }, first, secretType, { yes, generate = false }) {
-  const name = namedBy(first, secretType)
+  const name = toChange(first, secretType, config)
+  warnUndeclared(name, config, terminal)
   const hooks = Object.keys(config.options.rotation?.hooks ?? {})
   if (!yes) await confirm(name, delivery.environment, hooks, terminal)
   // Who answered the question has read what happens.

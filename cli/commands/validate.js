@@ -5,6 +5,7 @@ const { define } = require('../define')
 const { knownEnvironment } = require('../environments')
 const { EXIT } = require('../exit')
 const { judge } = require('../judgement')
+const { isDeclared, nothingOf } = require('../secrets')
 const { warnOf } = require('../validations')
 const { plural } = require('../words')
 
@@ -21,7 +22,11 @@ module.exports = (program, _, handleOpen) => {
       'validate github --environment production',
       'validate --environment staging --other-environments production',
     ],
-    exits: { 0: 'there are no errors; there may be warnings', 1: 'there are errors', 3: 'no tools are declared' },
+    exits: {
+      0: 'there are no errors; there may be warnings',
+      1: 'there are errors, or the tool is not declared and has no secret',
+      3: 'no tools are declared',
+    },
   })
     .argument('[tool]', 'only this tool (default: all declared tools)')
     .option('--other-environments <name...>', 'also check whether these environments have the same values in AWS')
@@ -35,6 +40,9 @@ module.exports = (program, _, handleOpen) => {
           tool === undefined
             ? await validateAll(delivery, config, otherEnvironments)
             : await delivery.validateToolSecrets(tool, { otherEnvironments })
+        // A misspelt tool has no secrets, so that nothing could be wrong with them.
+        if (tool !== undefined && result.secrets.length === 0 && !isDeclared(tool, config))
+          throw nothingOf(tool, delivery, config)
         terminal.result(result, (result) => shown(result, terminal))
         return result.valid ? EXIT.ok : EXIT.no
       }),
@@ -50,7 +58,11 @@ module.exports = (program, _, handleOpen) => {
 async function validateAll(delivery, { declared }, otherEnvironments) {
   if (otherEnvironments === undefined) return delivery.validateApplicationFunctionality()
   const tools = [...new Set(declared.map(({ tool }) => tool ?? []).flat())]
-  const all = await Promise.all(tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })))
+  const alone = declared.filter(({ tool }) => tool === null).map(({ name }) => name)
+  const all = await Promise.all([
+    ...tools.map((tool) => delivery.validateToolSecrets(tool, { otherEnvironments })),
+    ...(alone.length === 0 ? [] : [delivery.validateApplicationFunctionality({ names: alone })]),
+  ])
   return {
     valid: all.every(({ valid }) => valid),
     tool: null,

@@ -31,7 +31,12 @@ function fileFindings({ environment, checks: { envFile } }, config) {
  */
 function envFileFindings(file, { status, reason }) {
   if (file === null) return [finding('env file', 'note', 'none in this environment')]
-  if (!fs.existsSync(file)) return [finding('env file', 'note', `${file} does not exist`)]
+  if (!fs.existsSync(file)) {
+    const isLink = fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+    if (isLink)
+      return [finding('env file', 'error', `${file} is a link that leads to no file`, 'correct or remove the link')]
+    return [finding('env file', 'note', `${file} does not exist`)]
+  }
   const found =
     status === 'down' || status === 'degraded'
       ? [finding('env file', 'error', reason ?? status, `repair or remove ${file}`)]
@@ -60,7 +65,14 @@ function encodingFindings(file) {
 
 /** @param {string} check @param {string} file @returns {Finding[]} */
 function modeFindings(check, file) {
-  const stat = fs.statSync(file, { throwIfNoEntry: false })
+  let stat
+  try {
+    stat = fs.statSync(file, { throwIfNoEntry: false })
+  } catch (error) {
+    // A circle of links, or a directory that may not be searched.
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+    return [finding(check, 'error', `${file} cannot be used (${code})`, 'correct the path, its links and its rights')]
+  }
   if (stat === undefined) return [finding(check, 'note', `${file} does not exist yet`)]
   if (!isOpen(stat)) return [finding(check, 'ok', `${file}, mode ${modeOf(stat)}`)]
   return [finding(check, 'warning', `others may read ${file} (mode ${modeOf(stat)})`, `chmod 600 ${file}`)]

@@ -14,7 +14,7 @@ const MOST_BYTES = 64 * 1024 - 1
 function format(values, warn) {
   const lines = [...values].map(([name, value]) => {
     const line = `${name}=${value}`
-    if (/[\r\n]/.test(value)) throw unfit(name, 'has line ends, and')
+    if (/[\r\n]/.test(value)) throw unfit(name, 'has line ends, which')
     if (Buffer.byteLength(line) > MOST_BYTES) throw unfit(name, `is longer than ${MOST_BYTES} bytes, which`)
     return line
   })

@@ -81,7 +81,21 @@ impl Failure {
 
     /// The failure for an `error` of the system while doing `what` (such as "write the audit log") at `path`.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &io::Error) -> Self {
-        Self::new(Reason::of(error), format!("could not {what} {}: {error}", path.display()))
+        let reason = Reason::of(error);
+        match path.parent().filter(|directory| reason == Reason::Missing && !directory.exists()) {
+            // The system's own words would not say whether the file or its directory is missing.
+            Some(directory) => {
+                let directory = directory.display();
+                Self::new(
+                    reason,
+                    format!(
+                        "could not {what} {}: make the directory {directory}, which does not exist",
+                        path.display()
+                    ),
+                )
+            }
+            None => Self::new(reason, format!("could not {what} {}: {error}", path.display())),
+        }
     }
 }
 

@@ -30,6 +30,9 @@ fn paths_that_are_no_file_are_refused() {
     fs::create_dir(&path).expect("made");
     assert_eq!(refused(&path), Reason::NotAFile);
     assert_eq!(refused(&directory.path().join("missing/audit.jsonl")), Reason::Missing);
+    let missing = AuditLog::open(options(&directory.path().join("missing/audit.jsonl"))).err().expect("refused");
+    let says = format!("make the directory {}, which does not exist", directory.path().join("missing").display());
+    assert!(missing.to_string().contains(&says), "{missing}");
     assert_eq!(common::journals(directory.path()), 0, "nothing is left behind");
     #[cfg(target_os = "linux")]
     assert_eq!(refused(Path::new("/dev/full")), Reason::NotAFile);

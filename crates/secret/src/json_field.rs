@@ -70,6 +70,8 @@ pub struct Field {
 pub enum Unreadable {
     /// It is no JSON object: no JSON at all, or another value.
     NotAnObject,
+    /// It begins with a byte order mark, as editors and PowerShell write it. No JSON parser of JavaScript reads that.
+    ByteOrderMark,
     /// It has more than [`MAX_BYTES`].
     TooLong,
     /// It is a string with half a surrogate pair, which is no Unicode text.
@@ -80,6 +82,9 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnObject => f.write_str("it is not a JSON object"),
+            Self::ByteOrderMark => {
+                f.write_str("it begins with a byte order mark, which JSON has not: write it without")
+            }
             Self::TooLong => write!(f, "it is longer than {MAX_BYTES} bytes"),
             Self::NoText => f.write_str("its text has half of a surrogate pair, which is no character"),
         }
@@ -297,6 +302,9 @@ pub(crate) fn object(text: &str) -> Result<Range<usize>, Unreadable> {
     let bytes = text.as_bytes();
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable::TooLong);
+    }
+    if text.starts_with('\u{feff}') {
+        return Err(Unreadable::ByteOrderMark);
     }
     let start = after_space(bytes, 0);
     let end = value_end(bytes, start)?;

@@ -97,6 +97,8 @@ struct Declared {
     name: SecretName,
     /// The secret that it is a field of, or itself.
     secret: SecretName,
+    /// Which field of it.
+    field: Option<Arc<str>>,
     required: bool,
 }
 
@@ -125,18 +127,24 @@ impl Delivery {
         let ids = self.reads().ids();
         let all = self.tools.declared().map(|declared| {
             // A field is in the copy of its secret.
-            let secret = ids.place(&declared.name).map_or_else(|_| declared.name.clone(), |place| place.secret);
-            Declared { name: declared.name.clone(), secret, required: declared.spec.required }
+            let (secret, field) = ids
+                .place(&declared.name)
+                .map_or_else(|_| (declared.name.clone(), None), |place| (place.secret, place.field));
+            Declared { name: declared.name.clone(), secret, field, required: declared.spec.required }
         });
         all.collect()
     }
 
-    fn copy(&self, secret: &SecretName) -> Option<Arc<Entry>> {
-        let cache = self.reads().cache()?;
-        if cache.is_denied(secret) { None } else { cache.memory().held(secret.as_str()) }
+    /// The copy that has a declared secret. A copy of a whole secret says nothing of a field that is not in it: whether
+    /// another source has that one, a read tells.
+    fn copy(&self, Declared { secret, field, .. }: &Declared) -> Option<Arc<Entry>> {
+        let cache = self.reads().cache().filter(|cache| !cache.is_denied(secret))?;
+        let entry = cache.memory().held(secret.as_str())?;
+        let is_in_it = |field: &Arc<str>| matches!(entry.value.field(field), Ok(Some(value)) if !value.is_empty());
+        field.as_ref().is_none_or(is_in_it).then_some(entry)
     }
 
-    fn is_fresh(&self, secret: &SecretName) -> bool {
+    fn is_fresh(&self, secret: &Declared) -> bool {
         self.copy(secret).is_some_and(|entry| entry.is_fresh(self.clock.now()))
     }
 
@@ -153,7 +161,7 @@ impl Delivery {
         let is_due = |secret: &&Declared| {
             let before = known.answers.get(&secret.name);
             let is_old = before.is_none_or(|(at, _)| secret.required || now >= at.plus(OPTIONAL_EVERY));
-            is_old && !self.is_fresh(&secret.secret)
+            is_old && !self.is_fresh(secret)
         };
         let names: Vec<SecretName> = declared.iter().filter(is_due).map(|secret| secret.name.clone()).collect();
         let probes_aws = self.reads().aws().is_some() && !declared.iter().any(|secret| secret.required);
@@ -254,10 +262,10 @@ impl Delivery {
         (state, said.into_iter().map(|(_, why)| why).collect())
     }
 
-    fn judge_one(&self, Declared { name, secret, required }: &Declared, known: &Known) -> Option<(Readiness, String)> {
-        let missing = if *required { Readiness::NotReady } else { Readiness::Degraded };
-        let copy = self.copy(secret);
-        let (key, name) = (name, name.as_str());
+    fn judge_one(&self, declared: &Declared, known: &Known) -> Option<(Readiness, String)> {
+        let missing = if declared.required { Readiness::NotReady } else { Readiness::Degraded };
+        let copy = self.copy(declared);
+        let (key, name) = (&declared.name, declared.name.as_str());
         if copy.as_ref().is_some_and(|entry| entry.is_fresh(self.clock.now())) {
             return None;
         }

@@ -27,6 +27,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use aws::Aws;
+use cache::entry::Entry;
 use cache::memory::Lookup;
 use cache::tiered::{Shared, TieredCache, Want};
 use futures_util::future::join_all;
@@ -258,15 +259,19 @@ impl Reads {
                         Role::Leader if self.cache().is_some() => add(&self.metrics.misses),
                         Role::Leader => {}
                     }
-                    flights.push((i, flight, want, course));
+                    flights.push((i, role, flight, want, course));
                 }
             }
         }
         self.batcher.ask(misses);
-        let landed = flights.into_iter().map(|(i, flight, want, course)| async move {
+        let landed = flights.into_iter().map(|(i, role, flight, want, course)| async move {
             let outcome = self.flights.outcome(names[i].as_str(), flight);
             // A flight that another reader began may have a later deadline than this read.
             let answer = match self.calls.patiently(deadline.plus(HAND_OVER), course.has_copy(), outcome).await {
+                // A refresh under way takes no copy for an answer. Its failure is its caller's: this read has a copy of its own.
+                Some(Err(error)) if role == Role::Follower && error.is_transient() => {
+                    self.follow(&want, course, Err(error)).await.answer
+                }
                 Some(answer) => answer,
                 None => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
             };
@@ -395,9 +400,11 @@ impl Reads {
         self.copies.concerns(name) || self.asked.lock().contains(name)
     }
 
-    /// Whether memory has a copy of `secret` that may answer and is not older than `age`.
+    /// Whether memory has a copy of `secret` that may answer and is not older than `age`. None is of no age: the clock moves in
+    /// steps of a few milliseconds, within which a secret may have changed.
     pub fn holds_one_of(&self, secret: &SecretName, age: Duration) -> bool {
-        self.copies.usable(secret).is_some_and(|copy| self.copies.clock.now().since(copy.asked.at()) <= age)
+        let is_young = |copy: Arc<Entry>| self.copies.clock.now().since(copy.asked.at()) <= age;
+        !age.is_zero() && self.copies.usable(secret).is_some_and(is_young)
     }
 
     /// [`Reads::read`] of a list of one.

@@ -6,10 +6,16 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::Regex;
+use zeroize::Zeroizing;
 
 use secret::json_field::{self, Kind};
 use secret::value::SecretValue;
+
+/// The most bytes of a generated password: `passwordLength` has 1,024 characters at most, of four bytes each.
+const LONGEST_PASSWORD: usize = 4096;
 
 /// What of a value a generated text may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +38,7 @@ impl Form {
     pub fn of(value: &SecretValue, field: Option<&str>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: only its form leaves")]
         let text = value.expose();
-        let trimmed = text.trim();
+        let trimmed = unquoted(text.trim_start_matches('\u{feff}').trim());
         match json_field::find(text, field.unwrap_or_default()) {
             Ok(Some(found)) if field.is_some() && found.kind() == Kind::Text => return Self::Field,
             Ok(_) => {
@@ -41,17 +47,69 @@ impl Form {
                     is_text: false,
                 };
             }
-            Err(_) if enclosed(trimmed, '{', '}') || enclosed(trimmed, '[', ']') => {
+            Err(_) if is_like_json(trimmed) => {
                 return Self::Foreign { what: "JSON or a text in braces", is_text: false };
             }
             Err(_) => {}
         }
-        foreign(trimmed).map_or(Self::Password, |what| Self::Foreign { what, is_text: true })
+        let too_long =
+            (trimmed.len() > LONGEST_PASSWORD).then_some("a text longer than any password that is generated");
+        let what = foreign(trimmed).or_else(|| encoded(trimmed)).or(too_long);
+        what.map_or(Self::Password, |what| Self::Foreign { what, is_text: true })
     }
 }
 
-fn enclosed(text: &str, first: char, last: char) -> bool {
-    text.starts_with(first) && text.ends_with(last)
+/// `text` without the double quotes that somebody took along from a JSON or env file.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Whether `text` has the form of an AWS secret access key, which has no mark: 40 characters of base64. Those of letters and
+/// digits alone, every fourth, may as well be passwords.
+fn is_aws_key(text: &str) -> bool {
+    text.len() == 40
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+        && text.contains(['+', '/'])
+}
+
+/// What `text` is when it is base64 of something that is no random bytes. Random bytes are ASCII alone once in 10,000,000
+/// for the shortest text that is looked at, and begin like a DER key, a PKCS #12 file or a gzip file as rarely.
+fn encoded(text: &str) -> Option<&'static str> {
+    const SHORTEST: usize = 22; // characters, for 16 bytes
+    if is_aws_key(text) {
+        return Some("the form of an AWS secret access key");
+    }
+    if text.len() < SHORTEST {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    let plain: Zeroizing<String> = Zeroizing::new(
+        text.trim_end_matches('=')
+            .chars()
+            .map(|c| {
+                if c == '-' {
+                    '+'
+                } else if c == '_' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+    );
+    STANDARD_NO_PAD.decode_vec(plain.as_bytes(), &mut bytes).ok()?;
+    let is_der = matches!(bytes.as_slice(), [0x30, 0x81, length, rest @ ..] if rest.len() == usize::from(*length))
+        || matches!(bytes.as_slice(), [0x30, 0x82, high, low, rest @ ..] if rest.len() >= usize::from(u16::from_be_bytes([*high, *low])));
+    let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    (is_der || is_text || bytes.starts_with(&[0x1f, 0x8b, 8])).then_some("an encoded file or text")
+}
+
+/// Whether `text` begins and ends like JSON that is no object or broken, or like a placeholder in braces. A password that only
+/// happens to begin and end with a brace goes on otherwise.
+fn is_like_json(text: &str) -> bool {
+    const BEGINS: &str = r#"(?s)^(\{\s*\{?\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*([:=].*)?\}|\{\s*\}|\[\s*(["'\[{].*|-?[0-9.]+\s*,.*|-?[0-9.]+|true.*|null.*)?\s*\])$"#;
+    static JSON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(BEGINS).ok());
+    JSON.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 /// What `text` is, when it is none of the passwords that a generator makes.
@@ -63,30 +121,51 @@ fn foreign(text: &str) -> Option<&'static str> {
     FORMS.iter().find(|(pattern, _)| pattern.is_match(text)).map(|(_, what)| *what)
 }
 
-/// The first that matches counts. The whole text is matched where a part would be too little.
-const FORM_PATTERNS: [(&str, &str); 11] = [
+/// The first that matches counts. The whole text is matched where a part would be too little: a generator may use any
+/// characters, and what it made has to stay a password.
+const FORM_PATTERNS: [(&str, &str); 19] = [
     (r"-----BEGIN [A-Z0-9 ]*(CERTIFICATE|PKCS7|X509 CRL)", "a certificate"),
-    (r"-----BEGIN |^AGE-SECRET-KEY-1|^PuTTY-User-Key-File", "a key file"),
+    (r"-----BEGIN |^AGE-SECRET-KEY-1|^PuTTY-User-Key-File|^\$ANSIBLE_VAULT;", "a key file"),
     (r"^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA", "an SSH key"),
-    (r"^[A-Za-z][A-Za-z0-9+.-]*://|^(jdbc|data|mailto|urn|otpauth|sqlserver):", "a URL"),
+    (r"^[A-Za-z][A-Za-z0-9+.-]*://|^(jdbc|data|mailto|urn|otpauth|sqlserver|file|sqlite|vault|ssm):", "a URL"),
+    (r"^arn:aws[a-z-]*:", "the ARN of something else"),
+    (r"^\$\{[^}]*\}$|^\$[A-Z][A-Z0-9_]*$", "a placeholder for another value"),
+    (r"^(Bearer|Basic|Token|ApiKey|Digest) [!-~]{6,}", "a header with credentials"),
     (r"^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.", "a JSON web token"),
     (r"^v[1-4]\.(local|public)\.", "a PASETO token"),
-    (
-        r"^\$(2[abxy]?|5|6|7|y|1|scrypt|argon2(id|i|d)|pbkdf2[a-z0-9-]*)\$|^\{(SSHA|SHA|CRYPT|SSHA512)[0-9]*\}|^SCRAM-SHA-256\$|^\*[0-9A-F]{40}$|^md5[0-9a-f]{32}$",
-        "the hash of a password",
-    ),
+    (HASHES, "the hash of a password"),
     (TOKENS, "a token that another service issued"),
+    (MORE_TOKENS, "a token that another service issued"),
+    (r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", "a UUID, such as services issue"),
+    (CONNECTIONS, "a connection string"),
+    (r"^\??[A-Za-z_]+=[^&\s]*(&[A-Za-z_]+=[^&\s]*){2,}$", "a query string"),
+    (r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[a-z]{2,}$|^[a-z0-9.-]+:[0-9]{2,5}$", "an address"),
+    (r"^([a-z]{3,8} ){11,23}[a-z]{3,8}$", "a recovery phrase"),
     (
-        r"(?i)(^|[;\s])(server|host|hostaddr|data source|user id|uid|username|user|dbname|database|accountkey|accountname|endpoint|sharedaccesskey)\s*=\s*[^;\s]+[;\s].*=",
-        "a connection string",
+        r"(?s)^<(\?xml|!DOCTYPE|!--)|^<[A-Za-z][\w.:-]*[\s/>].*</?[A-Za-z][\w.:-]*>$|^<[A-Za-z][\w.:-]*\s*/>$",
+        "a document",
     ),
-    (r"^<(\?xml|[A-Za-z!])", "a document"),
     (r"[\r\n]", "a text of several lines"),
 ];
 
+/// What programs keep instead of a password, with a user name before it in files of users.
+const HASHES: &str = concat!(
+    r"^([^\s:]+:)?\$(2[abxy]?|5|6|7|y|1|apr1|H|P|S|scrypt|argon2(id|i|d)|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./=,+$:_-]+$|^\$A\$005\$|",
+    r"^\{(SSHA|SHA|CRYPT|SSHA512)[0-9]*\}|^SCRAM-SHA-(1|256|512)\$|^\*[0-9A-F]{40}$|^md5[0-9a-f]{32}$|",
+    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*\$",
+);
+
+/// What drivers connect with that is no URL.
+const CONNECTIONS: &str = concat!(
+    r"(?i)(^|[;\s])(server|host|hostname|hostaddr|data source|user id|uid|username|user|dbname|database|driver|provider|",
+    r"accountkey|accountname|endpoint|sharedaccesskey|sharedaccesskeyname|instrumentationkey)\s*=\s*[^;\s]+[;\s].*=|",
+    r"^\(description\s*=|^[a-z0-9_]+/[^\s@]+@[a-z0-9.-]+:[0-9]{2,5}/[a-z0-9._-]+$|@(tcp|unix)\([^()]+\)/|",
+    r"^[a-z0-9.*-]+:([0-9]{2,5}|\*):[^:\s]+:[^:\s]+:|^[a-z0-9.-]+:[0-9]{2,5},.*(password|ssl|abortconnect|user)\s*=",
+);
+
 /// Tokens that carry the mark of the service that issued them.
 const TOKENS: &str = concat!(
-    r"^(gh[pousr]_|github_pat_|gl[a-z]{2,6}-|xox[a-z]-|xapp-|xwfp-|",
+    r"^(gh[pousr]_|github_pat_|gl[a-z]{2,6}-|xox[a-z](\.xox[a-z])?-|xapp-|xwfp-|",
     r"sk-|sk_(live|test)_|rk_(live|test)_|pk_(live|test)_|whsec_|",
     r"AIza[0-9A-Za-z_-]{30}|ya29\.|GOCSPX-|1//0|npm_|pypi-|rubygems_|nuget_|oy2[a-z0-9]{40}|",
     r"SG\.|key-[0-9a-f]{32}$|do[opr]_v1_|hf_|shp(at|ca|pa|ss)_|dckr_(pat|oat)_|hv[sbr]\.|s\.[A-Za-z0-9]{24}$|",
@@ -95,6 +174,15 @@ const TOKENS: &str = concat!(
     r"(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}$|AC[0-9a-f]{32}$|SK[0-9a-f]{32}$|[0-9]{8,10}:AA[A-Za-z0-9_-]{33}$|",
     r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}$|amzn\.|EZ(AK|TK)|sl\.[A-Za-z0-9_-]{100}|",
     r"[0-9a-f]{32}-us[0-9]{1,2}$|xkeysib-|re_[A-Za-z0-9]{8}_|sbp_|sb_secret_|vercel_|nvapi-|pplx-|gsk_|AGPA|CCIPAT_)",
+);
+/// The same, in a list of its own because a regular expression has a size limit.
+const MORE_TOKENS: &str = concat!(
+    r"^(HRKU-|FlyV1 |fo1_|[A-Za-z0-9]{14}\.atlasv1\.|pscale_(tkn|pw|oauth)_|.{3}[0-9]Q~[A-Za-z0-9_.~-]{30,}$|",
+    r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}$|EAA[A-Za-z0-9]{40,}$|A{20}[A-Za-z0-9%]{30}|bk[au]a_|bkct_|pul-[0-9a-f]{40}$|nfp_|rnd_|CFPAT-|",
+    r"CLOJARS_|xai-|ABSK[A-Za-z0-9+/]{60}|ops_eyJ|(sdk|api|mob)-[0-9a-f]{8}-[0-9a-f]{4}-|[ps]k\.eyJ|ico-[A-Za-z0-9]{32}$|pn[ub]_|",
+    r"shippo_(live|test)_|tfp_|y0_|AQVN|LTAI[A-Za-z0-9]{12}|AKCp[0-9A-Za-z]{60}|cmVmdGtu|sq[apu]_[0-9a-f]{40}$|dt0[a-z][0-9]{2}\.|",
+    r"FLW(SECK|PUBK)|duffel_(live|test)_|napi_|cio[A-Za-z0-9]{32}$|[12]/[0-9]{16}[/:]|ATTA[A-Za-z0-9]{40}|ATCTT3|",
+    r"IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz|[01]\.A[A-Za-z0-9_-]{100})",
 );
 
 #[cfg(test)]
@@ -113,7 +201,13 @@ mod tests {
         for text in generated.into_iter().chain(["deadbeef", "0", "x", "", "über-geheim", "host", "user=x"]) {
             assert_eq!(form(text), Form::Password, "{text}");
         }
+        // What AWS's GetRandomPassword makes, with all its characters.
+        let printable: Vec<char> = ('!'..='~').collect();
         let mut random = fastrand::Rng::with_seed(17);
+        for _ in 0..20_000 {
+            let text: String = (0..32).filter_map(|_| random.choice(&printable)).collect();
+            assert_eq!(form(&text), Form::Password, "{text}");
+        }
         for _ in 0..2000 {
             let text: String = (0..32).map(|_| random.alphanumeric()).collect();
             assert_eq!(form(&text), Form::Password, "{text}");
@@ -144,6 +238,29 @@ mod tests {
             ("host=db user=app password=x", "a connection string"),
             ("<?xml version=\"1.0\"?><a/>", "a document"),
             ("first\nsecond", "a text of several lines"),
+            ("\"mongodb://u:p@h/x\"", "a URL"),
+            ("file:./dev.db", "a URL"),
+            ("arn:aws:iam::111122223333:role/x", "the ARN of something else"),
+            ("${DB_PASSWORD}", "a placeholder for another value"),
+            ("Bearer abcdef0123456789", "a header with credentials"),
+            ("app:$apr1$abc$def", "the hash of a password"),
+            ("pbkdf2_sha256$260000$abc$def=", "the hash of a password"),
+            ("scott/tiger@db.example.com:1521/orclpdb1", "a connection string"),
+            ("app:pw@tcp(db:3306)/shop?parseTime=true", "a connection string"),
+            ("db.example.com:5432:shop:app:secret", "a connection string"),
+            ("x.redis.cache.windows.net:6380,password=abc=,ssl=True", "a connection string"),
+            ("HostName=x.azure-devices.net;SharedAccessKeyName=o;SharedAccessKey=abc=", "a connection string"),
+            ("(DESCRIPTION=(ADDRESS=(HOST=h)))", "a connection string"),
+            ("?sv=2020-08-04&ss=b&srt=sco&sig=abc%3D", "a query string"),
+            ("xoxe.xoxp-1-abcdef", "a token that another service issued"),
+            ("pscale_pw_abcdef", "a token that another service issued"),
+            ("abc8Q~0123456789abcdefghijklmnopqrstuvwxyz", "a token that another service issued"),
+            ("123e4567-e89b-42d3-a456-426614174000", "a UUID, such as services issue"),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "the form of an AWS secret access key"),
+            ("app@example.com", "an address"),
+            ("LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUIK", "an encoded file or text"), // -----BEGIN PRIVATE KEY-----
+            ("eyJ0eXBlIjoic2VydmljZV9hY2NvdW50In0=", "an encoded file or text"),         // {"type":"service_account"}
+            ("MDAxY2xvY2F0aW9uIGh0dHA", "an encoded file or text"),
         ];
         for (text, what) in rows {
             assert_eq!(form(text), Form::Foreign { what, is_text: true }, "{text}");

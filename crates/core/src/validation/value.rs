@@ -18,14 +18,35 @@ static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
                  password|token|none|null|undefined|foo|bar|test|my[-_ ]?(secret|password|token|key)|\
                  your[-_ ].*|insert[-_ ].*|put[-_ ].*[-_ ]here";
     let shapes = r"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<.*>|\{\{.*\}\}|\$\{.*\}|\[.*\]";
-    // Passwords that installations begin with, and those that are guessed first.
+    // Passwords that installations begin with, those of documentation, and those that are guessed first.
     let known = "admin(istrator)?|root|toor|guest|default|user|postgres|mysql|mariadb|redis|mongo(db)?|rabbitmq|minio(admin)?|\
                  elastic|(admin|root|user|test|password|passw0rd|p@ssw(or|0r)d|welcome|qwerty|letmein)[0-9]{0,4}!?|qwertyuiop|\
-                 1q2w3e4r.*|abc123|iloveyou|s3cr3t|super[-_ ]?secret|change[-_ ]?it|0?12345(6(7(89?)?)?)?0?";
+                 1q2w3e4r.*|abc123|iloveyou|s3cr3t|super[-_ ]?secret|change[-_ ]?it|0?12345(6(7(89?)?)?)?0?|\
+                 (change[-_ ]?me|secret|dev|demo|local|p4ssw0rd|dragon|monkey|football|abcdef|oracle|tiger|vagrant|raspberry|sa)[0-9]{0,4}!?|\
+                 (my|super|dev|test|demo|local|jwt|app|session|your|the|a)?[-_ ]?(super)?[-_ ]?secret[-_ ]?(key|pw|password|token)?|\
+                 your[-_ ]?(strong)?(\\(!\\))?[-_ ]?password[0-9]{0,4}|keyboard cat|sh{3,}|\
+                 django-insecure-.*|AKIA[A-Z0-9]*EXAMPLE|[A-Za-z0-9/+]*EXAMPLEKEY|NaN|.*[-_]x{3,}|%[A-Za-z_][A-Za-z0-9_]*%|\\$\\([^)]*\\)|\\$[A-Z_][A-Z0-9_]*";
     Regex::new(&format!("(?is)^\\s*(?:{words}|{known}|{shapes})\\s*$")).ok()
 });
+/// What editors, web pages and PowerShell leave at the ends of a text: a byte order mark, spaces and joiners without width.
+const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 /// A certificate or token that expires sooner gets a warning.
 const SOON_SECONDS: u64 = 14 * 86_400;
+
+/// Whether `text` stands where a secret will be put later, or is known to everybody.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.trim();
+    let repeats = text.len() >= 4 && text.chars().next().is_some_and(|first| text.chars().all(|one| one == first));
+    repeats || PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text))
+}
+
+/// The password in a URL with a user.
+fn password_of_url(text: &str) -> Option<&str> {
+    let (_, rest) = text.trim().split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
+}
 
 /// Checks a value against its declaration, and for placeholders, blanks and expired tokens.
 pub(super) fn check(
@@ -36,7 +57,7 @@ pub(super) fn check(
 ) {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: only verdicts leave")]
     let text = value.expose();
-    if PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+    if is_placeholder(text) || password_of_url(text).is_some_and(is_placeholder) {
         // People work with them; nobody runs a service with them.
         let is_lenient = matches!(environment.base(), Environment::Development | Environment::Test);
         let severity = if is_lenient { Severity::Warning } else { Severity::Error };
@@ -44,6 +65,9 @@ pub(super) fn check(
     }
     if text.trim() != text {
         seen.add("SURROUNDING_WHITESPACE", Severity::Warning, "it begins or ends with white space".into());
+    } else if text.starts_with(INVISIBLE) || text.ends_with(INVISIBLE) {
+        let why = "it begins or ends with a character that nobody sees, such as a byte order mark";
+        seen.add("SURROUNDING_WHITESPACE", Severity::Warning, why.into());
     }
     let quote = text.trim().chars().next().filter(|first| "\"'`".contains(*first));
     if quote.is_some_and(|quote| text.trim().len() > 1 && text.trim().ends_with(quote)) {
@@ -159,12 +183,35 @@ mod tests {
             "insert-token-here",
             " changeme ",
             "0000",
+            "aaaaaaaa",
+            "secret123",
+            "mysecretpassword",
+            "my-secret-pw",
+            "yourStrong(!)Password",
+            "keyboard cat",
+            "django-insecure-abcdefgh",
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "jwt_secret",
+            "supersecretkey",
+            "sk_test_xxx",
+            "%DB_PASSWORD%",
+            "$(DB_PASSWORD)",
+            "postgres://postgres:postgres@localhost:5432/app",
+            "amqp://guest:guest@rabbit",
         ] {
             assert!(plain(text).contains(&"PLACEHOLDER"), "{text}");
         }
-        for text in
-            ["ghp_16C7e42F292c6912E7710c838347Ae178B4a", "hunter2", "correct horse battery staple", "p<a>ss", "x1xx"]
-        {
+        for text in [
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "hunter2",
+            "correct horse battery staple",
+            "p<a>ss",
+            "x1xx",
+            "secretary-9fk2",
+            "postgres://app:8fj2Kdm@postgres/app",
+            "https://u@h/a:b",
+        ] {
             assert_eq!(plain(text), [] as [&str; 0], "{text}");
         }
     }
@@ -173,6 +220,9 @@ mod tests {
     fn what_copying_leaves_around_a_value_is_told() {
         assert_eq!(plain(" hunter2"), ["SURROUNDING_WHITESPACE"]);
         assert_eq!(plain("hunter2\n"), ["SURROUNDING_WHITESPACE"]);
+        for unseen in ["\u{feff}hunter2", "hunter2\u{200b}"] {
+            assert_eq!(plain(unseen), ["SURROUNDING_WHITESPACE"]);
+        }
         assert_eq!(plain("\"hunter2\""), ["SURROUNDING_QUOTES"]);
         assert_eq!(plain("'hunter2' "), ["SURROUNDING_WHITESPACE", "SURROUNDING_QUOTES"]);
         assert_eq!(plain("\""), [] as [&str; 0]);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_endpoint::Fault;
 use secret::error::ErrorCode;
 use serde_json::json;
+use tcs_secret_delivery_core::resolver::Freshness;
 
 use crate::support::{World, calls, counts, until};
 use secret::clock::Stopwatch;
@@ -28,6 +29,32 @@ async fn a_read_late_in_the_ttl_is_answered_from_memory_and_refreshes_in_the_bac
     world.wait(200);
     assert_eq!(service.hot("A_B").as_deref(), Some("two"));
     assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn no_copy_is_of_no_age_also_within_a_step_of_the_clock() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "one");
+    let service = world.deliver("production", json!({}));
+    assert_eq!(service.value("A_B").await, "one");
+    world.aws.put("A_B_production", "two");
+    // The test clock stands still, as the real one does for some milliseconds.
+    let read = async |age| service.read_as("A_B", Freshness::Within(age)).await.expect("no failure");
+    assert_eq!(read(Duration::from_secs(1)).await.as_deref(), Some("one"));
+    assert_eq!(read(Duration::ZERO).await.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_leaves_the_copy_to_those_who_read_meanwhile() {
+    let world = World::new().await;
+    world.aws.put("A_B_production", "one");
+    let service = world.deliver("production", json!({}));
+    service.value("A_B").await;
+    world.wait(301);
+    world.aws.fault(Fault::error(500, "InternalServiceError"));
+    let (refreshed, read) = tokio::join!(service.read_as("A_B", Freshness::Fresh), service.read("A_B"));
+    assert_eq!(refreshed.expect_err("no copy answers a refresh").code(), ErrorCode::SourceUnavailable);
+    assert_eq!(read.expect("a copy").as_deref(), Some("one"));
 }
 
 #[tokio::test]

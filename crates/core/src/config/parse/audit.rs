@@ -13,7 +13,8 @@ use secret::environment::{Environment, Preset};
 use secret::error::{Result, SecretError};
 
 const DEFAULT_FILE: &str = "secret-audit.jsonl";
-const STDOUT: &str = "stdout";
+/// Standard output, also by the names that containers know for it: a log needs a file of its own, and these are none.
+const STDOUT: [&str; 4] = ["stdout", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 const DEFAULT_MAX_BYTES: u64 = 256 << 20;
 const LEAST_KEY: usize = 16;
 const LONGEST_LABEL: usize = 255;
@@ -68,7 +69,7 @@ pub(super) fn audit(
     let from_variable = ambient.variable("TCS_AUDIT_LOG").map(str::to_owned);
     let sink = match path.or(from_variable) {
         _ if is_shipped => AuditSink::Shipper,
-        Some(path) if path == STDOUT => AuditSink::Stdout,
+        Some(path) if STDOUT.contains(&path.as_str()) => AuditSink::Stdout,
         Some(path) => AuditSink::File(ambient.working_directory.join(path)),
         None => AuditSink::File(default_file(environment, ambient)),
     };

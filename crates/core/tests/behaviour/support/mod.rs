@@ -247,7 +247,12 @@ impl Service<'_> {
 
     /// The text a read gives.
     pub async fn read(&self, name: &str) -> Result<Option<String>> {
-        let found = self.delivery.read_one(&secret(name), &self.variables(), Freshness::Cached).await?;
+        self.read_as(name, Freshness::Cached).await
+    }
+
+    /// The text a read gives that takes copies as `freshness` says.
+    pub async fn read_as(&self, name: &str, freshness: Freshness) -> Result<Option<String>> {
+        let found = self.delivery.read_one(&secret(name), &self.variables(), freshness).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.map(|found| found.value.expose().to_owned()))
     }
