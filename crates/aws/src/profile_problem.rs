@@ -30,14 +30,13 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
             return match keys {
                 (Some(_), None) => told("has aws_access_key_id and no aws_secret_access_key"),
                 (None, Some(_)) => told("has aws_secret_access_key and no aws_access_key_id"),
-                (Some(_), Some(_)) => None,
                 (None, None) if of("sso_session").is_some() || of("sso_start_url").is_some() => of_sso(profiles, name),
                 (None, None)
                     if of("credential_process").is_none() && of("login_session").is_none() && seen.len() > 1 =>
                 {
                     told("is the source_profile of a role, and has no credentials")
                 }
-                (None, None) => None,
+                (None, None) | (Some(_), Some(_)) => None,
             };
         }
         if of("mfa_serial").is_some() {
@@ -73,7 +72,7 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
 fn of_sso(profiles: &Profiles, name: &str) -> Option<String> {
     let session = profiles.of(name, "sso_session");
     if let Some(session) = session
-        && profiles.of_sso_session(session, "sso_region").is_none()
+        && !profiles.has_sso_session(session)
     {
         return Some(format!(
             "the profile '{}' has sso_session = {}, and AWS's configuration file has no section [sso-session {}]",
@@ -83,7 +82,7 @@ fn of_sso(profiles: &Profiles, name: &str) -> Option<String> {
         ));
     }
     let is_there = |key: &&str| {
-        let of_session = session.and_then(|session| profiles.of_sso_session(session, key).flatten());
+        let of_session = session.and_then(|session| profiles.of_sso_session(session, key));
         of_session.or_else(|| profiles.of(name, key)).is_some()
     };
     let missing: Vec<&str> = ["sso_start_url", "sso_region", "sso_account_id", "sso_role_name"]

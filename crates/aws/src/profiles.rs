@@ -84,9 +84,14 @@ impl Profiles {
         self.set.get_profile(name)?.get(key).filter(|value| !value.is_empty())
     }
 
-    /// What the section `[sso-session name]` says; `None` without that section.
-    pub(crate) fn of_sso_session(&self, name: &str, key: &str) -> Option<Option<&str>> {
-        Some(self.set.sso_session(name)?.get(key).filter(|value| !value.is_empty()))
+    /// Whether the section `[sso-session name]` is there.
+    pub(crate) fn has_sso_session(&self, name: &str) -> bool {
+        self.set.sso_session(name).is_some()
+    }
+
+    /// What the section `[sso-session name]` says.
+    pub(crate) fn of_sso_session(&self, name: &str, key: &str) -> Option<&str> {
+        self.set.sso_session(name)?.get(key).filter(|value| !value.is_empty())
     }
 
     /// Where the profile says that Secrets Manager is.

@@ -20,6 +20,7 @@ use secret::notice::{Notice, Notices};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Said;
 use super::table::{Answer, Fate, Step, Verdict};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
@@ -127,6 +128,22 @@ impl Copies {
         {
             drop(deadline.limit(cache.settled(name, asked)).await);
         }
+    }
+
+    /// [`Copies::settled`] for what AWS said. The newer copy that an older version is compared with may have been dropped as well.
+    /// A denial binds at once.
+    pub(super) async fn settled_for(&self, want: &Want, said: &Said, deadline: Deadline) {
+        let asked = match said {
+            Err(error) if error.is_denied() => return,
+            Ok(Some(fetched)) => {
+                let held = self.held(&want.name);
+                let contradicted =
+                    held.filter(|held| held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms));
+                contradicted.map_or(want.asked, |held| held.asked.min(want.asked))
+            }
+            Ok(None) | Err(_) => want.asked,
+        };
+        self.settled(&want.name, asked, deadline).await;
     }
 
     /// Whether `copy`, another instance's, may answer: it was not dropped meanwhile.

@@ -346,9 +346,7 @@ impl Reads {
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
     /// what they were dropped for.
     async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
-        if !is_denial(&said) {
-            self.copies.settled(&want.name, want.asked, deadline).await;
-        }
+        self.copies.settled_for(&want, &said, deadline).await;
         let mut followed = self.follow(&want, course.clone(), said).await;
         for _ in 0..MOST_DROPS {
             if !followed.is_outdated {
@@ -356,9 +354,7 @@ impl Reads {
             }
             let want = self.copies.want(&want.name);
             let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
-            if !is_denial(&said) {
-                self.copies.settled(&want.name, want.asked, deadline).await;
-            }
+            self.copies.settled_for(&want, &said, deadline).await;
             followed = self.follow(&want, course.clone(), said).await;
         }
         followed.answer
@@ -430,11 +426,6 @@ impl Reads {
         self.flights.forget_all();
         self.listings.clear();
     }
-}
-
-/// A denial binds at once.
-fn is_denial(said: &Said) -> bool {
-    said.as_ref().is_err_and(SecretError::is_denied)
 }
 
 enum Begun {
