@@ -239,9 +239,8 @@ impl MemoryCache {
         let is_older = match self.slots.peek(name) {
             Some(Slot::Value(entry)) => entry.known().is_some_and(|held| known.is_newer_than(&held)),
             Some(Slot::Dropped(held)) => !held.is_newer_than(&known),
-            Some(Slot::Absent(_)) => false,
-            // Whether this process may read it is remembered elsewhere as well.
-            Some(Slot::Denied(..)) | None => true,
+            // AWS is asked once more. Whether this process may read it is remembered elsewhere as well.
+            Some(Slot::Absent(_) | Slot::Denied(..)) | None => true,
         };
         if is_older {
             self.slots.insert(name.clone(), Slot::Dropped(known.into()));

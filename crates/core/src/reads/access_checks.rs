@@ -51,6 +51,8 @@ struct Plan {
     answered: Option<Moment>,
     /// The next check; `None` while no copy of another instance is used.
     due: Option<Moment>,
+    /// When a check was left out, since no copy was there whose use it would have allowed; AWS has not answered since.
+    left_out: Option<Moment>,
 }
 
 impl AccessChecks {
@@ -76,13 +78,14 @@ impl AccessChecks {
         self.is_planned(plans, due);
     }
 
-    /// Whether AWS has to answer this process before it uses a copy of another instance: its last answer is a period ago, and no
-    /// check is planned, since the process lived on its own copies until now.
+    /// Whether AWS has to answer this process before it uses a copy of another instance: no check is planned, and its last answer is a
+    /// period ago, since the process lived on its own copies until now, or a check was left out.
     pub(super) fn is_overdue(&self, name: &SecretName, now: Moment) -> bool {
         let Some(every) = self.every else { return false };
         let plans = self.plans.lock();
-        let Some(Plan { answered: Some(last), due: None }) = plans.of.get(name) else { return false };
-        (every..2 * every).contains(&now.since(*last))
+        let Some(Plan { answered, due: None, left_out }) = plans.of.get(name) else { return false };
+        let is_of_last_period = |last: Moment| (every..2 * every).contains(&now.since(last));
+        answered.is_some_and(is_of_last_period) || left_out.is_some_and(|at| now.since(at) < 2 * every)
     }
 
     /// AWS answered what this process asked at `asked` about `name`: the next check is due within a period of that.
@@ -92,6 +95,7 @@ impl AccessChecks {
         let Some(plan) = plans.plan(name) else { return };
         let last = plan.answered.map_or(asked, |last| last.max(asked));
         plan.answered = Some(last);
+        plan.left_out = plan.left_out.filter(|at| *at > asked);
         if plan.due.is_some() {
             let due = last.plus(next(every));
             plan.due = Some(due);
@@ -128,10 +132,10 @@ impl AccessChecks {
         (names, plans.next)
     }
 
-    /// `name` is not used any more.
-    fn end(&self, name: &SecretName) {
+    /// `name` is not used any more at `now`.
+    fn end(&self, name: &SecretName, now: Moment) {
         if let Some(plan) = self.plans.lock().of.get_mut(name) {
-            plan.due = None;
+            (plan.due, plan.left_out) = (None, Some(now));
         }
     }
 }
@@ -167,7 +171,7 @@ impl Reads {
     async fn check_one(self: &Arc<Self>, name: &SecretName) {
         // What is no longer held is no longer used.
         if !self.copies.is_held(name) {
-            self.access_checks.end(name);
+            self.access_checks.end(name, self.copies.clock.now());
             return;
         }
         let answer = self.refresh(name).await;
@@ -221,11 +225,26 @@ mod tests {
         assert!(checks.is_overdue(&name, clock.now()));
         checks.used(&name, clock.now());
         assert_eq!(checks.take_due(clock.now()).0.len(), 1, "at once");
-        checks.end(&name);
+        checks.end(&name, clock.now());
+        assert!(checks.is_overdue(&name, clock.now()), "a copy that comes back is asked for");
         clock.advance(2 * EVERY);
         assert!(!checks.is_overdue(&name, clock.now()), "after a pause as at the beginning");
         checks.used(&name, clock.now());
         assert!(checks.take_due(clock.now()).1.is_some_and(|due| due <= clock.now().plus(EVERY)));
+    }
+
+    #[test]
+    fn a_check_that_was_left_out_is_made_before_the_next_use() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+        let name = SecretName::new("A").expect("a name");
+        checks.used(&name, clock.now());
+        clock.advance(EVERY);
+        assert_eq!(checks.take_due(clock.now()).0.len(), 1);
+        checks.end(&name, clock.now());
+        clock.advance(EVERY / 2);
+        assert!(checks.is_overdue(&name, clock.now()));
+        checks.answered(&name, clock.now());
+        assert!(!checks.is_overdue(&name, clock.now()));
     }
 
     #[tokio::test]

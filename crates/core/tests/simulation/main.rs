@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 32] = [
+const KEPT: [(u64, &str); 33] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -74,6 +74,10 @@ const KEPT: [(u64, &str); 32] = [
         "a reader got a version after a denial, from an answer that was not kept, and the next one an older copy",
     ),
     (4_033_362, "a copy that a message named answered against AWS while it was being looked into"),
+    (
+        6_064_583,
+        "a reader got a version after 'not there', from an answer that was not kept, and the next one an older copy",
+    ),
     (1_053_503, "a denied instance did not see that a copy it may not use made its own answer outdated"),
 ];
 
