@@ -29,9 +29,11 @@ impl MemoryCache {
         self.marks.lock().suspects(name, asked)
     }
 
-    /// When a message said last that copies of `name` were dropped, which was not checked yet.
-    pub fn suspected_at(&self, name: &str) -> Moment {
-        self.marks.lock().suspected_at(name).at()
+    /// When a message said last that copies of `name` were dropped, which was not checked yet, or when a version of it came last that is
+    /// known without a copy: an answer to a question from before may be older.
+    pub fn outdated_since(&self, name: &str) -> Moment {
+        let suspected = self.marks.lock().suspected_at(name).at();
+        self.known_without_copy(name).map_or(suspected, |known| suspected.max(known.seen))
     }
 
     /// Whether a copy that was asked for then may answer: it was not dropped, and no unchecked message says so.

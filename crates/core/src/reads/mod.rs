@@ -310,7 +310,7 @@ impl Reads {
     fn flights_since(&self, name: &SecretName) -> (Moment, Moment) {
         let now = self.copies.clock.now();
         let oldest = now.minus(self.aws().map(Aws::timeout).unwrap_or_default() + FLIGHT_SPARE);
-        let heard = self.cache().map_or(Moment::FIRST, |cache| cache.memory().suspected_at(name.as_str()));
+        let heard = self.cache().map_or(Moment::FIRST, |cache| cache.memory().outdated_since(name.as_str()));
         (now, oldest.max(heard))
     }
 

@@ -24,11 +24,23 @@ pub struct Service {
 struct UnderWay<'a> {
     service: &'a Service,
     names: Vec<usize>,
+    is_answered: bool,
+}
+
+impl UnderWay<'_> {
+    fn answered(mut self) {
+        self.is_answered = true;
+    }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        let now = self.service.world.now();
         let mut state = self.service.world.state.lock();
+        if !self.is_answered {
+            // The instance waits no longer: to it AWS failed.
+            state.oracle.failed(self.service.instance, now);
+        }
         for name in &self.names {
             if let Some(count) = state.under_way.get_mut(&(self.service.instance, *name)) {
                 *count -= 1;
@@ -58,7 +70,7 @@ impl Service {
             *count += 1;
             state.oracle.under_way(self.instance, *name, *count, now);
         }
-        UnderWay { service: self, names }
+        UnderWay { service: self, names, is_answered: false }
     }
 
     fn fortune(&self) -> Fortune {
@@ -142,7 +154,7 @@ impl SimulatedAws for Service {
             let quota = self.world.quotas.as_ref().map(|(_, reads)| reads);
             let answer = self.travel(|fortune| self.within(quota).and_then(|()| self.judge(name, fortune.lag))).await;
             self.told(name, asked, &answer);
-            drop(under_way);
+            under_way.answered();
             answer
         })
     }
@@ -167,7 +179,7 @@ impl SimulatedAws for Service {
                     self.told(name, asked, answer);
                 }
             }
-            drop(under_way);
+            under_way.answered();
             answers
         })
     }
@@ -192,7 +204,7 @@ impl SimulatedAws for Service {
                     self.told(name, asked, answer);
                 }
             }
-            drop(under_way);
+            under_way.answered();
             listing
         })
     }

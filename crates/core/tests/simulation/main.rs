@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 33] = [
+const KEPT: [(u64, &str); 34] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -78,6 +78,7 @@ const KEPT: [(u64, &str); 33] = [
         6_064_583,
         "a reader got a version after 'not there', from an answer that was not kept, and the next one an older copy",
     ),
+    (6_133_745, "a reader joined a fetch from before a version that another reader had got"),
     (1_053_503, "a denied instance did not see that a copy it may not use made its own answer outdated"),
 ];
 
