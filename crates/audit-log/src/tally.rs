@@ -54,7 +54,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts one delivery in the record of the same secret, version and cache, if that was appended less than a second
-    /// ago and is open. `false`: [`Tally::begin`] is the way. With `needs_log` also where the log is not being written.
+    /// ago and is open. `false`: [`Tally::begin`] is the way. With `needs_log` it is `false` too while the log cannot be written.
     #[inline]
     pub fn add(&self, counted: Counted<'_>, now_ms: u64, needs_log: bool) -> bool {
         // Another thread uses the place. It is quick, but this thread does not wait.

@@ -31,7 +31,6 @@
 //! Results of this module hold parts of the secret where the type is `Zeroizing` or `&str`. [`Field`] and
 //! [`Unreadable`] hold none and may be printed.
 
-use std::fmt;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -66,32 +65,21 @@ pub struct Field {
 }
 
 /// Why a text has no fields. Names no part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It is no JSON object: no JSON at all, or another value.
+    #[error("it is not a JSON object")]
     NotAnObject,
     /// It begins with a byte order mark, as editors and PowerShell write it. No JSON parser of JavaScript reads that.
+    #[error("it begins with a byte order mark, which JSON has not: write it without")]
     ByteOrderMark,
     /// It has more than [`MAX_BYTES`].
+    #[error("it is longer than {} bytes", MAX_BYTES)]
     TooLong,
     /// It is a string with half a surrogate pair, which is no Unicode text.
+    #[error("its text has half of a surrogate pair, which is no character")]
     NoText,
 }
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("it is not a JSON object"),
-            Self::ByteOrderMark => {
-                f.write_str("it begins with a byte order mark, which JSON has not: write it without")
-            }
-            Self::TooLong => write!(f, "it is longer than {MAX_BYTES} bytes"),
-            Self::NoText => f.write_str("its text has half of a surrogate pair, which is no character"),
-        }
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 /// The field `name` of the JSON object `text`; `None` when it has no such field. A field whose value is `null` is found.
 ///
