@@ -10,7 +10,7 @@ const http = require('node:http')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { Cli } = require('../support/cli')
-const { temporaryDirectory } = require('../support/files')
+const { temporaryDirectory, written } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Listening } = require('../support/servers/tls')
 const { until } = require('../support/until')
@@ -26,11 +26,7 @@ const running = []
 let home
 
 const file = (name) => path.join(home, name)
-function write(name, content) {
-  fs.mkdirSync(path.dirname(file(name)), { recursive: true })
-  fs.writeFileSync(file(name), content)
-  return file(name)
-}
+const write = (name, content) => written(home, name, content)
 
 beforeAll(async () => {
   aws = await AwsEndpoint.start()

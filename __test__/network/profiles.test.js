@@ -9,7 +9,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { forConfiguration } = require('../../lib/variables')
-const { temporaryDirectory } = require('../support/files')
+const { temporaryDirectory, written } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Listening } = require('../support/servers/tls')
 const { withVariables } = require('../support/with-variables')
@@ -24,11 +24,7 @@ const open = []
 const running = []
 
 const file = (name) => path.join(home, name)
-function write(name, content) {
-  fs.mkdirSync(path.dirname(file(name)), { recursive: true })
-  fs.writeFileSync(file(name), content)
-  return file(name)
-}
+const write = (name, content) => written(home, name, content)
 
 beforeAll(async () => {
   aws = await AwsEndpoint.start()

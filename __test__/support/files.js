@@ -13,4 +13,12 @@ function temporaryDirectory(prefix = 'tcs-secret-delivery-') {
   return fs.mkdtempSync(path.join(os.tmpdir(), prefix))
 }
 
-module.exports = { root, temporaryDirectory }
+/** Writes a file and the directories above it; returns its path. @param {string} directory @param {string} name @param {string | Uint8Array} content */
+function written(directory, name, content) {
+  const file = path.join(directory, name)
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, content)
+  return file
+}
+
+module.exports = { root, temporaryDirectory, written }
