@@ -50,7 +50,7 @@ pub use log::{AuditLog, Figures, Recovery, recover};
 pub use options::{Destination, Options};
 pub use record::{Cache, Event, MAX_SECRET, MAX_TEXT, Outcome, Record};
 pub use stream_sink::Receiver;
-pub use tally::{Counted, Tally};
+pub use tally::{Counted, CountedSecret, Tally};
 pub use time::{Clock, system_clock};
 pub use verify::{Progress, Verification, VerifyOptions, verify};
 pub use worker::Listener;

@@ -16,13 +16,34 @@ use crate::ring::WINDOW_MS;
 /// The number of records that are open for counting, a power of two. A secret has one possible place.
 const PLACES: usize = 512;
 
+/// A secret whose deliveries are counted. Made once for many reads: where its record is is found out here, and a read
+/// only compares.
+#[derive(Clone, Debug)]
+pub struct CountedSecret {
+    name: Arc<str>,
+    place: usize,
+}
+
+impl CountedSecret {
+    /// The secret of this name.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), place: hash(name) % PLACES }
+    }
+
+    /// Its name.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Which record a delivery belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted<'a> {
     /// The secret.
-    pub secret: &'a str,
-    /// Its version.
-    pub version: &'a str,
+    pub secret: &'a CountedSecret,
+    /// Its version; `None` where it has none.
+    pub version: Option<&'a Arc<str>>,
     /// What the caches knew of it.
     pub cache: Cache,
 }
@@ -38,8 +59,8 @@ pub struct Tally(Box<[Mutex<Kept>]>);
 struct Kept {
     /// Where it was appended; `None`: there is no record.
     log: Option<Arc<AuditLog>>,
-    secret: String,
-    version: String,
+    secret: Option<Arc<str>>,
+    version: Option<Arc<str>>,
     cache: Cache,
     /// The position of its last slot.
     last: u64,
@@ -102,7 +123,7 @@ impl Tally {
 
     #[inline]
     fn place(&self, counted: Counted<'_>) -> &Mutex<Kept> {
-        &self.0[hash(counted.secret) % PLACES]
+        &self.0[counted.secret.place]
     }
 }
 
@@ -115,11 +136,9 @@ impl Kept {
 
     /// Notes the record that was just appended for `counted`.
     fn set(&mut self, log: &Arc<AuditLog>, counted: Counted<'_>, last: u64, first_ms: u64) {
-        if !self.is_of(counted) {
-            counted.secret.clone_into(&mut self.secret);
-            counted.version.clone_into(&mut self.version);
-            self.cache = counted.cache;
-        }
+        self.secret = Some(counted.secret.name.clone());
+        self.version = counted.version.cloned();
+        self.cache = counted.cache;
         if !self.log.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, log)) {
             self.log = Some(log.clone());
         }
@@ -128,11 +147,21 @@ impl Kept {
 
     #[inline]
     fn is_of(&self, counted: Counted<'_>) -> bool {
-        self.secret == counted.secret && self.version == counted.version && self.cache == counted.cache
+        is_same(self.secret.as_ref(), Some(&counted.secret.name))
+            && is_same(self.version.as_ref(), counted.version)
+            && self.cache == counted.cache
     }
 }
 
+/// Whether two texts are equal: mostly they are one, and their bytes need not be looked at.
 #[inline]
+fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
 fn hash(secret: &str) -> usize {
     let sum = secret.as_bytes().chunks(8).fold(0_u64, |sum, chunk| {
         let mut bytes = [0; 8];

@@ -14,7 +14,9 @@ use common::check;
 use common::{append, intact, lines, open, options, record};
 #[cfg(unix)]
 use tcs_secret_delivery_audit_log::recover;
-use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record, Tally};
+use tcs_secret_delivery_audit_log::{
+    AppendError, AuditLog, Cache, Counted, CountedSecret, Destination, Options, Record, Tally,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,7 +37,8 @@ impl Counting {
     }
 
     fn count(&self, secret: &str, version: &str) -> Result<(), AppendError> {
-        let one = Counted { secret, version, cache: Cache::Hit };
+        let (named, of) = (CountedSecret::new(secret), version.into());
+        let one = Counted { secret: &named, version: Some(&of), cache: Cache::Hit };
         let now_ms = u64::try_from((common::now() - self.begun).as_millis()).expect("short");
         if self.tally.add(one, now_ms, true) {
             return Ok(());
@@ -104,10 +107,12 @@ fn a_record_is_written_a_second_after_its_first_delivery_and_at_once_when_somebo
 fn nothing_is_counted_in_a_log_that_the_tally_let_go_of() {
     let directory = tempfile::tempdir().expect("a directory");
     let counting = Counting::open(&directory.path().join("audit.jsonl"));
-    let one = Counted { secret: "A", version: "1", cache: Cache::Hit };
+    let (secret, first, second) = (CountedSecret::new("A"), "1".into(), "2".into());
+    let one = Counted { secret: &secret, version: Some(&first), cache: Cache::Hit };
     counting.count("A", "1").expect("counted");
     assert!(counting.tally.add(one, 0, true));
-    assert!(!counting.tally.add(Counted { version: "2", ..one }, 0, true), "another version");
+    assert!(!counting.tally.add(Counted { version: Some(&second), ..one }, 0, true), "another version");
+    assert!(!counting.tally.add(Counted { version: None, ..one }, 0, true), "none");
     assert!(!counting.tally.add(one, 1_000_000, true), "its second has passed");
     counting.tally.clear();
     assert!(!counting.tally.add(one, 0, true));

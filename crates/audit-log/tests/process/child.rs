@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tcs_secret_delivery_audit_log::{
-    AuditLog, Cache, Counted, Destination, Event, Key, Options, Outcome, Record, Tally,
+    AuditLog, Cache, Counted, CountedSecret, Destination, Event, Key, Options, Outcome, Record, Tally,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -71,7 +71,8 @@ fn run((log, tally): (&Arc<AuditLog>, Option<&Tally>), name: &str, (thread, reco
             ..Record::new(Event::Access)
         };
         let secret = format!("SECRET_{thread}_{}", number % 3);
-        let one = Counted { secret: &secret, version: "v1", cache: Cache::Hit };
+        let (named, of) = (CountedSecret::new(&secret), "v1".into());
+        let one = Counted { secret: &named, version: Some(&of), cache: Cache::Hit };
         let appended = match tally {
             // The clock stands still: a record is counted in until it is written.
             Some(tally) if tally.add(one, 0, true) => Ok(()),

@@ -1,18 +1,25 @@
 //! The records of cached reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Access, Audit};
-use audit_log::{AppendError, Cache, Counted, Outcome};
+use audit_log::{AppendError, Cache, Counted, CountedSecret, Outcome};
 use secret::clock::Moment;
 use secret::found::Origin;
 
 impl Audit {
     /// Records a cached read at `now`, without waiting. `false`: the read takes the slow path, which says why.
     #[inline]
-    pub fn hit(&self, name: &str, version: Option<&str>, stale: bool, took: Duration, now: Moment) -> bool {
+    pub fn hit(
+        &self,
+        secret: &CountedSecret,
+        version: Option<&Arc<str>>,
+        stale: bool,
+        (took, now): (Duration, Moment),
+    ) -> bool {
         let cache = if stale { Cache::Stale } else { Cache::Hit };
-        let counted = Counted { secret: name, version: version.unwrap_or_default(), cache };
+        let counted = Counted { secret, version, cache };
         (!self.config.is_each && self.tally.add(counted, now.as_millis(), self.config.denies))
             || self.first_hit(counted, took, now)
     }
@@ -27,8 +34,9 @@ impl Audit {
             return false;
         }
         let Counted { secret, version, cache } = counted;
-        let source = Origin::Memory.as_str();
-        let record = || self.record(&Access { source, cache, version, ..Access::of(secret, Outcome::Ok, took) });
+        let (source, version) = (Origin::Memory.as_str(), version.map_or("", |version| version));
+        let record =
+            || self.record(&Access { source, cache, version, ..Access::of(secret.as_str(), Outcome::Ok, took) });
         let recorded = if self.config.is_each {
             log.try_append(&record())
         } else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use audit_log::CountedSecret;
 use tokio::runtime::Handle;
 
 use crate::audit::Audit;
@@ -45,7 +46,7 @@ impl HotPath {
         let (whole, stale) = self.peek(name, now)?;
         let entry = name.part_of(&whole)?;
         let took = self.metrics.hit_took(watch.map(Stopwatch::took));
-        if !self.is_recorded(&name.name, entry, stale, (took, now)) {
+        if !self.is_recorded(name, entry, stale, (took, now)) {
             return None;
         }
         self.metrics.hit_in_memory(stale, took);
@@ -78,7 +79,7 @@ impl HotPath {
         let took = self.metrics.hit_took(watch.map(|watch| each(watch.took())));
         for (secret, (entry, stale)) in secrets.iter().zip(&found) {
             // One that could not be recorded sends all of them the long way; what was recorded until then is read there.
-            if !self.is_recorded(&secret.name.name, entry, *stale, (took, now)) {
+            if !self.is_recorded(&secret.name, entry, *stale, (took, now)) {
                 return None;
             }
         }
@@ -90,15 +91,15 @@ impl HotPath {
 
     /// Whether the read has its audit record, or needs none.
     #[inline]
-    fn is_recorded(&self, name: &str, entry: &Entry, stale: bool, (took, now): (Duration, Moment)) -> bool {
-        self.audit.as_ref().is_none_or(|audit| audit.hit(name, entry.version_id.as_deref(), stale, took, now))
+    fn is_recorded(&self, name: &Known, entry: &Entry, stale: bool, when: (Duration, Moment)) -> bool {
+        self.audit.as_ref().is_none_or(|audit| audit.hit(&name.name, entry.version_id.as_ref(), stale, when))
     }
 
     /// The secret that `name` is, or is a part of, not counted. After `close` the memory is empty, so no flag needs to be read here.
     #[inline]
     fn peek(&self, name: &Known, now: Moment) -> Option<(Arc<Entry>, bool)> {
         match &name.view {
-            None => self.serve(&name.name, now),
+            None => self.serve(name.as_str(), now),
             Some(view) => self.serve_view(view, now),
         }
     }
@@ -179,13 +180,13 @@ impl Served {
 
 /// A name, and whether it is a view.
 pub struct Known {
-    name: Box<str>,
+    name: CountedSecret,
     view: Option<Arc<View>>,
 }
 
 impl Known {
     fn of(name: &str, views: Option<&Views>) -> Self {
-        Self { name: name.into(), view: views.and_then(|views| views.0.get(name)).cloned() }
+        Self { name: CountedSecret::new(name), view: views.and_then(|views| views.0.get(name)).cloned() }
     }
 
     #[inline]
@@ -204,7 +205,7 @@ impl Known {
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 }
 
