@@ -188,15 +188,20 @@ impl Finder {
             return None;
         }
         let mut at = from + self.step - 1;
-        while let Some(hash) = gram_at(text, at, self.gram) {
-            if self.grams.has(hash)
-                && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start, skips))
-            {
-                return Some(self.joined(text, found, skips));
+        loop {
+            while self.grams.has_none_of_eight(text, at, self.step, self.gram) {
+                at += 8 * self.step;
             }
-            at += self.step;
+            for _ in 0..8 {
+                let hash = gram_at(text, at, self.gram)?;
+                if self.grams.has(hash)
+                    && let Some(found) = (at + 1 - self.step..=at).find_map(|start| self.at(text, start, skips))
+                {
+                    return Some(self.joined(text, found, skips));
+                }
+                at += self.step;
+            }
         }
-        None
     }
 
     /// The longest occurrence that begins at `start`.
