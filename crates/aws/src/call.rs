@@ -246,7 +246,7 @@ impl Aws {
             let hopeless = others && error.code() == ErrorCode::SourceTimeout;
             self.note_failing(id, &error);
             if hopeless {
-                region.breaker.failed(&error);
+                retries.failed_there(&error);
             }
             if hopeless || !retries.failed(&error, nature).await {
                 let nature = if gives_way && error.is_throttled() { Nature::Answer } else { nature };

@@ -1,12 +1,13 @@
 //! A region: its client, the breaker that shows whether it answers, and the paces that it sets.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::client;
 use crate::connections::Connections;
@@ -15,9 +16,9 @@ use crate::operation::Operation;
 use crate::pace::Pace;
 use crate::sdk::Place;
 use crate::settings::{AwsSettings, FailoverRegion};
-use secret::breaker::{Breaker, BreakerRules, BreakerState};
+use secret::breaker::{Admitted, Breaker, BreakerRules, BreakerState};
 use secret::clock::Clock;
-use secret::error::Result;
+use secret::error::{Result, SecretError};
 
 const BREAKER: BreakerRules =
     BreakerRules { threshold: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(15) };
@@ -29,7 +30,9 @@ pub(super) struct Region {
     /// `None` for the primary, which the configuration names or leaves to the profile.
     replica: Option<FailoverRegion>,
     client: Mutex<Arc<OnceCell<(Client, Connections)>>>,
-    pub(super) breaker: Breaker,
+    breaker: Breaker,
+    /// A probe of the breaker has ended.
+    probed: Notify,
     /// By operation: each has a quota of its own.
     paces: [Pace; Operation::ALL.len()],
     /// So many calls it answered.
@@ -57,6 +60,7 @@ impl Region {
             replica,
             client: Mutex::default(),
             breaker: Breaker::new(BREAKER, clock.clone()),
+            probed: Notify::new(),
             paces: std::array::from_fn(|_| Pace::new(clock.clone())),
             answers: AtomicU64::new(0),
         };
@@ -93,7 +97,52 @@ impl Region {
     pub(super) fn answered(&self, operation: Operation) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.pace(operation).answered();
+        self.is_there();
+    }
+
+    /// It said something.
+    pub(super) fn is_there(&self) {
         self.breaker.succeeded();
+        self.probed.notify_waiters();
+    }
+
+    /// It failed, which may have it left alone for a while.
+    pub(super) fn failed(&self, error: &SecretError) {
+        self.breaker.failed(error);
+        self.probed.notify_waiters();
+    }
+
+    /// Whether it may be asked. With `waits`, a call that comes while another one finds out whether the region is back goes by what
+    /// that one finds; the caller has a deadline.
+    ///
+    /// # Errors
+    /// The failure that opened its breaker.
+    pub(super) async fn admit(&self, waits: bool) -> Result<Admitted> {
+        loop {
+            let mut probed = pin!(self.probed.notified());
+            // From here on an outcome is not missed.
+            probed.as_mut().enable();
+            match self.breaker.admit() {
+                Err(_) if waits && self.breaker.is_probing() => probed.await,
+                admitted => return admitted,
+            }
+        }
+    }
+
+    /// Whether a call finds out whether it is back.
+    pub(super) fn is_probed(&self) -> bool {
+        self.breaker.is_probing()
+    }
+
+    /// The call that should have found out whether it is back did not.
+    pub(super) fn give_up(&self) {
+        self.breaker.give_up();
+        self.probed.notify_waiters();
+    }
+
+    /// Lets the next call through, whatever happened before.
+    pub(super) fn probe_now(&self) {
+        self.breaker.probe_now();
     }
 
     /// So many calls it answered.
@@ -112,5 +161,62 @@ impl Region {
             None => self.config.region.clone(),
         };
         RegionState { region, role: None, breaker: self.breaker.state_now() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secret::error::ErrorCode;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn failure() -> SecretError {
+        SecretError::new(ErrorCode::SourceUnavailable, "down")
+    }
+
+    /// What it says at once; `None` where it waits.
+    async fn at_once(admit: impl Future<Output = Result<Admitted>>) -> Option<Result<Admitted>> {
+        timeout(Duration::ZERO, admit).await.ok()
+    }
+
+    /// A region that failed until it was left alone, and is asked again by one call.
+    async fn probed() -> Region {
+        let clock = Clock::test();
+        let config = Arc::new(AwsSettings::default());
+        let region = Region::all(&config, &Identity::new(config.clone(), clock.clone()), &clock).remove(0);
+        for _ in 0..BREAKER.threshold {
+            region.failed(&failure());
+        }
+        assert!(at_once(region.admit(true)).await.is_some_and(|refused| refused.is_err()), "nobody asks it");
+        clock.advance(BREAKER.longest_wait);
+        let admitted = at_once(region.admit(true)).await.expect("at once").expect("let through");
+        assert_eq!(admitted, Admitted::Probe);
+        region
+    }
+
+    #[tokio::test]
+    async fn calls_that_come_while_another_one_asks_whether_a_region_is_back_go_by_its_outcome() {
+        let ends: [(&str, fn(&Region)); 3] = [
+            ("answered", |region| region.answered(Operation::Get)),
+            ("failed", |region| region.failed(&failure())),
+            ("given up", Region::give_up),
+        ];
+        for (end, ends) in ends {
+            let region = probed().await;
+            let refused = at_once(region.admit(false)).await;
+            assert!(refused.is_some_and(|refused| refused.is_err()), "another region is asked");
+            assert!(region.is_probed());
+            let mut waiting = pin!(region.admit(true));
+            assert!(at_once(waiting.as_mut()).await.is_none());
+            ends(&region);
+            let admitted = timeout(Duration::from_secs(10), waiting).await.expect("it goes on").ok();
+            let expected = match end {
+                "answered" => Some(Admitted::Call),
+                "failed" => None,
+                _ => Some(Admitted::Probe),
+            };
+            assert_eq!(admitted, expected, "{end}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::codes::Nature;
 use crate::operation::Operation;
 use crate::region::Region;
 use secret::backoff::{Backoff, Jitter};
+use secret::breaker::Admitted;
 use secret::error::{Result, SecretError};
 
 /// The longest wait before the second attempt; doubles with each further one.
@@ -33,30 +34,43 @@ pub(crate) struct Retries<'a> {
     most: u32,
     made: u32,
     backoff: Backoff,
+    /// Others wait for what this call finds out about the region.
+    probes: bool,
+}
+
+impl Drop for Retries<'_> {
+    fn drop(&mut self) {
+        if self.probes {
+            self.region.give_up();
+        }
+    }
 }
 
 impl<'a> Retries<'a> {
     /// At most `most` attempts.
     pub(crate) fn new(region: &'a Region, operation: Operation, most: u32, on_throttled: OnThrottled) -> Self {
         let backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-        Self { region, operation, on_throttled, most, made: 1, backoff }
+        Self { region, operation, on_throttled, most, made: 1, backoff, probes: false }
     }
 
     /// Waits until the next attempt may be made.
     ///
     /// # Errors
     /// The failure that opened the region's breaker; what AWS said when it throttled, where the call does not wait.
-    pub(crate) async fn turn(&self) -> Result<()> {
+    pub(crate) async fn turn(&mut self) -> Result<()> {
         let pace = self.region.pace(self.operation);
         match self.on_throttled {
             OnThrottled::Wait => pace.turn().await,
             OnThrottled::AskElsewhere | OnThrottled::GiveWay => pace.turn_now()?,
         }
-        self.region.breaker.admit()
+        let waits = self.on_throttled != OnThrottled::AskElsewhere;
+        self.probes |= self.region.admit(waits).await? == Admitted::Probe;
+        Ok(())
     }
 
     /// AWS answered.
-    pub(crate) fn answered(&self) {
+    pub(crate) fn answered(&mut self) {
+        self.probes = false;
         self.region.answered(self.operation);
     }
 
@@ -64,7 +78,8 @@ impl<'a> Retries<'a> {
     pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature) -> bool {
         if error.is_throttled() {
             // AWS is there, and says "slower": no breaker opens. The wait is the next turn.
-            self.region.breaker.succeeded();
+            self.probes = false;
+            self.region.is_there();
             self.region.pace(self.operation).throttled(error);
             return match self.on_throttled {
                 OnThrottled::Wait => true,
@@ -74,13 +89,19 @@ impl<'a> Retries<'a> {
         }
         match nature {
             Nature::Answer => self.answered(),
-            Nature::Systemic | Nature::Transient => self.region.breaker.failed(error),
+            Nature::Systemic | Nature::Transient => self.failed_there(error),
         }
         if nature != Nature::Transient || !self.count() {
             return false;
         }
         sleep(self.backoff.next_wait()).await;
         true
+    }
+
+    /// An attempt failed in a way that tells something about the region.
+    pub(crate) fn failed_there(&mut self, error: &SecretError) {
+        self.probes = false;
+        self.region.failed(error);
     }
 
     fn count(&mut self) -> bool {

@@ -206,6 +206,11 @@ impl Aws {
         self.regions[0].pace(Operation::Get).error().is_some()
     }
 
+    /// Whether a call that is under way finds out whether AWS is back, and others wait for what it finds.
+    pub fn is_probed(&self) -> bool {
+        self.regions.last().is_some_and(Region::is_probed)
+    }
+
     /// So many calls the regions answered that read by name.
     pub(crate) fn answers(&self) -> u64 {
         self.regions.iter().map(Region::answers).sum()
@@ -237,7 +242,7 @@ impl Aws {
     /// Lets the next call through every region's breaker, whatever happened before.
     pub fn probe_now(&self) {
         for region in &self.regions {
-            region.breaker.probe_now();
+            region.probe_now();
         }
         self.elsewhere.lock().values().for_each(|other| other.probe_now());
     }

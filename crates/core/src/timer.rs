@@ -18,7 +18,7 @@ pub async fn sleep(clock: &Clock, how_long: Duration) {
 /// The time by which something must be done. Real time even with a test clock: what it limits waits for a network, a
 /// disk or another process. A freeze of this process, during which nothing could be done, does not count
 /// ([`secret::freeze`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline {
     at: Instant,
     /// How long this process had been frozen when the deadline was set.

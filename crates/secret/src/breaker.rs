@@ -44,6 +44,15 @@ impl BreakerState {
     }
 }
 
+/// What a call is for a breaker that lets it through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// One of many.
+    Call,
+    /// The one whose outcome decides whether others are let through.
+    Probe,
+}
+
 /// Guards calls to one service.
 #[derive(Debug)]
 pub struct Breaker {
@@ -75,20 +84,34 @@ impl Breaker {
     }
 
     /// Asks for permission to call. A caller that gets it reports the outcome with [`Breaker::succeeded`] or
-    /// [`Breaker::failed`]. A probe whose outcome is not reported is replaced after 5 seconds.
+    /// [`Breaker::failed`]. A probe whose outcome is not reported is replaced after 5 seconds, or once it is given up
+    /// ([`Breaker::give_up`]).
     ///
     /// # Errors
     /// The last failure, while open.
-    pub fn admit(&self) -> Result<()> {
+    pub fn admit(&self) -> Result<Admitted> {
         let now = self.clock.now();
         match &mut self.state.lock().open {
-            None => Ok(()),
+            None => Ok(Admitted::Call),
             Some(open) if now >= open.probe_at => {
                 open.probing = true;
                 open.probe_at = now.plus(PROBE_LEASE);
-                Ok(())
+                Ok(Admitted::Probe)
             }
             Some(open) => Err(open.error.clone()),
+        }
+    }
+
+    /// Whether a probe is under way, whose outcome decides.
+    pub fn is_probing(&self) -> bool {
+        self.state.lock().open.as_ref().is_some_and(|open| open.probing)
+    }
+
+    /// The probe has no outcome: the next call is one.
+    pub fn give_up(&self) {
+        if let Some(open) = self.state.lock().open.as_mut().filter(|open| open.probing) {
+            open.probe_at = self.clock.now();
+            open.probing = false;
         }
     }
 
@@ -176,14 +199,31 @@ mod tests {
         }
         clock.advance(RULES.first_wait);
         assert_eq!(breaker.state_now(), BreakerState::HalfOpen);
-        assert!(breaker.admit().is_ok());
-        assert!(breaker.admit().is_err(), "one probe at a time");
+        assert_eq!(breaker.admit().expect("a probe"), Admitted::Probe);
+        assert!(breaker.admit().is_err() && breaker.is_probing(), "one probe at a time");
         breaker.failed(&error());
-        assert!(breaker.admit().is_err());
+        assert!(breaker.admit().is_err() && !breaker.is_probing());
         clock.advance(Duration::from_secs(2));
         assert!(breaker.admit().is_ok());
         breaker.succeeded();
         assert_eq!(breaker.state_now(), BreakerState::Closed);
+        assert_eq!(breaker.admit().expect("closed"), Admitted::Call);
+    }
+
+    #[test]
+    fn a_probe_that_is_given_up_makes_the_next_call_one() {
+        let clock = Clock::test();
+        let breaker = Breaker::new(RULES, clock.clone());
+        breaker.give_up();
+        for _ in 0..3 {
+            breaker.failed(&error());
+        }
+        breaker.give_up();
+        assert!(breaker.admit().is_err(), "nobody probes: it stays open");
+        clock.advance(RULES.first_wait);
+        assert_eq!(breaker.admit().expect("a probe"), Admitted::Probe);
+        breaker.give_up();
+        assert_eq!(breaker.admit().expect("another probe"), Admitted::Probe);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fleet::{Fleet, Heard};
 use crate::tasks::Tasks;
+use crate::timer::Deadline;
 
 /// How long a miss waits for others, unless it is alone; longer when the rate limit makes every call wait.
 pub(super) const WINDOW: Duration = Duration::from_millis(1);
@@ -20,6 +21,8 @@ pub(super) const WINDOW: Duration = Duration::from_millis(1);
 /// A secret that no cache answers, and where its answer goes.
 pub struct Miss {
     want: Want,
+    /// Until then its reader waits.
+    deadline: Deadline,
     answer: oneshot::Sender<Heard>,
 }
 
@@ -28,9 +31,9 @@ pub struct Pending(oneshot::Receiver<Heard>);
 
 impl Miss {
     /// A miss and its answer to come.
-    pub fn new(want: Want) -> (Self, Pending) {
+    pub fn new(want: Want, deadline: Deadline) -> (Self, Pending) {
         let (answer, pending) = oneshot::channel();
-        (Self { want, answer }, Pending(pending))
+        (Self { want, deadline, answer }, Pending(pending))
     }
 }
 
@@ -125,10 +128,9 @@ impl Batcher {
     }
 
     async fn call(&self, misses: Vec<Miss>) {
+        // The last reader's: after it nobody waits, and the next reader begins a call of its own.
+        let Some(deadline) = misses.iter().map(|miss| miss.deadline).max() else { return };
         let (wants, answers): (Vec<Want>, Vec<_>) = misses.into_iter().map(|miss| (miss.want, miss.answer)).unzip();
-        if wants.is_empty() {
-            return;
-        }
         let answers = Mutex::new(answers.into_iter().map(Some).collect::<Vec<_>>());
         let tell = |i: usize, heard| {
             let Some(answer) = answers.lock()[i].take() else { return };
@@ -140,7 +142,7 @@ impl Batcher {
                 drop(cache.store_denied(&wants[i], &error));
             }
         };
-        self.fleet.fetch(wants.clone(), &tell).await;
+        self.fleet.fetch(wants.clone(), deadline, &tell).await;
     }
 
     fn begin(&self) -> UnderWay {

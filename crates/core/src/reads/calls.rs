@@ -26,8 +26,9 @@ const BATCH_REFUSED_FOR: Duration = Duration::from_mins(10);
 /// Batches that failed while a single read was answered are not tried again before this.
 const BATCH_FAILED_FOR: Duration = Duration::from_secs(30);
 
-/// While AWS throttles, a read that has a copy waits this long for a newer one: about as long as for an AWS that answers with errors.
-const WHILE_THROTTLED: Duration = Duration::from_millis(300);
+/// While AWS throttles, or another call finds out whether it is back, a read that has a copy waits this long for a newer one: about as
+/// long as for an AWS that answers with errors.
+const WITH_A_COPY: Duration = Duration::from_millis(300);
 /// What AWS said about one secret; `None`: it has none.
 pub type Said = Result<Option<Fetched>>;
 
@@ -59,6 +60,11 @@ impl Calls {
     /// Notes whether AWS answered, for `explain` and `health`.
     pub fn note(&self, said: &Said) {
         *self.last_failure.lock() = said.as_ref().err().cloned();
+    }
+
+    /// What AWS says when it does not answer in time.
+    pub fn timed_out(&self, name: &SecretName) -> Said {
+        self.aws.as_ref().map_or(Ok(None), |aws| Err(aws.timed_out(&self.ids.id(name))))
     }
 
     /// Asks for one secret.
@@ -102,7 +108,8 @@ impl Calls {
         Ok(version.map(Version::into_fetched))
     }
 
-    /// Waits for a flight until the deadline; where a copy can answer, only for a moment while AWS throttles. The flight goes on.
+    /// Waits for a flight until the deadline; where a copy can answer, only for a moment while AWS throttles or is probed. The flight
+    /// goes on.
     pub async fn patiently<T, E>(
         &self,
         deadline: Deadline,
@@ -114,8 +121,8 @@ impl Calls {
             tokio::select! {
                 biased;
                 answer = &mut outcome => return answer.ok(),
-                () = sleep(WHILE_THROTTLED), if has_copy => {
-                    if self.aws.as_ref().is_some_and(Aws::is_throttled) {
+                () = sleep(WITH_A_COPY), if has_copy => {
+                    if self.aws.as_ref().is_some_and(|aws| aws.is_throttled() || aws.is_probed()) {
                         return None;
                     }
                 }

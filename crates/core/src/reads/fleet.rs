@@ -6,6 +6,7 @@ use std::time::Duration;
 use cache::entry::Entry;
 use cache::tiered::{LOCK_LEASE, Locked, Locks, TieredCache, Want};
 use futures_util::future::join;
+use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
 use secret::found::Fetched;
 use secret::name::SecretName;
@@ -31,6 +32,15 @@ pub enum Heard {
 /// Hears the answer about one of the secrets that are fetched together; only the first one counts.
 pub type Tell<'a> = dyn Fn(usize, Heard) + Send + Sync + 'a;
 
+/// How long a fetch may take.
+#[derive(Clone, Copy)]
+struct Times {
+    /// From then on no other instance is waited for.
+    patience: Deadline,
+    /// From then on nobody waits.
+    deadline: Deadline,
+}
+
 /// This instance's part in the fleet.
 pub struct Fleet {
     pub(super) calls: Arc<Calls>,
@@ -38,31 +48,24 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Fetches up to 20 secrets. Each has its own answer, which `tell` hears as soon as it is known: others may take longer, and
-    /// their readers may give up.
-    pub async fn fetch(&self, wants: Vec<Want>, tell: &Tell<'_>) {
+    /// Fetches up to 20 secrets until `deadline`. Each has its own answer, which `tell` hears as soon as it is known: others may take
+    /// longer, and their readers may give up.
+    pub async fn fetch(&self, wants: Vec<Want>, deadline: Deadline, tell: &Tell<'_>) {
         match self.copies.shared_cache() {
             Some(cache) => {
                 let polls = Backoff::new(FIRST_POLL, LAST_POLL, Jitter::Around);
-                self.in_turn(cache, wants, polls, Deadline::after(LOCK_LEASE), tell).await;
+                let times = Times { patience: Deadline::after(LOCK_LEASE), deadline };
+                self.in_turn(cache, wants, polls, times, tell).await;
             }
-            None => self.from_aws(wants, None, tell).await,
+            None => self.from_aws(wants, None, deadline, tell).await,
         }
     }
 
-    /// Fetches what no other instance is fetching, and after a wait looks again for the rest. From `patience` on no
-    /// other instance is waited for.
-    async fn in_turn(
-        &self,
-        cache: &TieredCache,
-        wants: Vec<Want>,
-        mut polls: Backoff,
-        patience: Deadline,
-        tell: &Tell<'_>,
-    ) {
+    /// Fetches what no other instance is fetching, and after a wait looks again for the rest.
+    async fn in_turn(&self, cache: &TieredCache, wants: Vec<Want>, mut polls: Backoff, times: Times, tell: &Tell<'_>) {
         // A lock that is free again was given back, or its holder is gone.
         let (states, locks) =
-            if patience.has_passed() { TieredCache::without_locks(&wants) } else { cache.lock(&wants).await };
+            if times.patience.has_passed() { TieredCache::without_locks(&wants) } else { cache.lock(&wants).await };
         let (mut mine, mut theirs) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         for (i, (want, state)) in wants.into_iter().zip(states).enumerate() {
             let (indexes, part) = match state {
@@ -82,18 +85,19 @@ impl Fleet {
             }
             sleep(polls.next_wait()).await;
             let tell = |i: usize, heard| tell(theirs.0[i], heard);
-            Box::pin(self.in_turn(cache, theirs.1, polls, patience, &tell)).await;
+            Box::pin(self.in_turn(cache, theirs.1, polls, times, &tell)).await;
         };
         let tell = |i: usize, heard| tell(mine.0[i], heard);
-        join(self.from_aws(mine.1, Some(locks), &tell), later).await;
+        join(self.from_aws(mine.1, Some(locks), times.deadline, &tell), later).await;
     }
 
-    /// Asks AWS, shares what it gives, and then gives the locks back.
-    async fn from_aws(&self, wants: Vec<Want>, locks: Option<Locks>, tell: &Tell<'_>) {
+    /// Asks AWS, shares what it gives, and then gives the locks back. From `deadline` on nobody waits for what is still open.
+    async fn from_aws(&self, wants: Vec<Want>, locks: Option<Locks>, deadline: Deadline, tell: &Tell<'_>) {
         if wants.is_empty() && locks.as_ref().is_none_or(Locks::is_empty) {
             return;
         }
         let names: Vec<&SecretName> = wants.iter().map(|want| &want.name).collect();
+        let heard = Mutex::new(vec![None; wants.len()]);
         // A denial binds at once, whatever the others of its group wait for.
         let told = |index: usize, said: &Said| {
             if let (Some(cache), Err(error)) = (&self.copies.cache, said)
@@ -101,9 +105,17 @@ impl Fleet {
             {
                 drop(cache.store_denied(&wants[index], error));
             }
+            heard.lock()[index] = Some(said.clone());
             tell(index, Heard::Aws(said.clone()));
         };
-        let said = self.calls.batch(&names, &told).await;
+        // Boxed: with a deadline around it, the future would stand twice on the stack.
+        let said = match deadline.limit(Box::pin(self.calls.batch(&names, &told))).await {
+            Ok(said) => said,
+            Err(_) => {
+                let heard = heard.into_inner().into_iter().zip(&names);
+                heard.map(|(said, name)| said.unwrap_or_else(|| self.calls.timed_out(name))).collect()
+            }
+        };
         let found: Vec<(Want, Fetched)> = wants
             .into_iter()
             .zip(&said)

@@ -273,7 +273,7 @@ impl Reads {
                     self.follow(&want, course, Err(error)).await.answer
                 }
                 Some(answer) => answer,
-                None => self.follow(&want, course, self.timed_out(&want.name)).await.answer,
+                None => self.follow(&want, course, self.calls.timed_out(&want.name)).await.answer,
             };
             (i, answer)
         });
@@ -294,7 +294,7 @@ impl Reads {
         deadline: Deadline,
         misses: &mut Vec<Miss>,
     ) -> (Role, Flight<Option<Found>>) {
-        let (miss, pending) = Miss::new(want.clone());
+        let (miss, pending) = Miss::new(want.clone(), deadline);
         let name = want.name.text();
         let reads = self.clone();
         let (now, oldest) = self.flights_since(&want.name);
@@ -318,7 +318,7 @@ impl Reads {
     async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
         let heard = if self.aws().is_some() {
             let heard = deadline.limit(pending.heard()).await;
-            heard.unwrap_or_else(|_| Heard::Aws(self.timed_out(&want.name)))
+            heard.unwrap_or_else(|_| Heard::Aws(self.calls.timed_out(&want.name)))
         } else {
             Heard::Aws(Ok(None))
         };
@@ -331,16 +331,11 @@ impl Reads {
                 // Dropped while this flight was under way.
                 let want = self.copies.want(&want.name);
                 let said = deadline.limit(self.calls.one(&want.name)).await;
-                let said = said.unwrap_or_else(|_| self.timed_out(&want.name));
+                let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
                 self.conclude(want, course, said, deadline).await
             }
             Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
-    }
-
-    /// What AWS says when it does not answer in time.
-    fn timed_out(&self, name: &SecretName) -> Said {
-        self.aws().map_or(Ok(None), |aws| Err(aws.timed_out(&self.id(name))))
     }
 
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be

@@ -123,7 +123,7 @@ impl Reads {
             self.ask(secret).await
         };
         let second = deadline.limit(second).await;
-        let (want, said) = second.unwrap_or_else(|_| (want, self.timed_out(secret)));
+        let (want, said) = second.unwrap_or_else(|_| (want, self.calls.timed_out(secret)));
         (want, said, Course::refresh().confirmed())
     }
 }

@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 34] = [
+const KEPT: [(u64, &str); 38] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -80,6 +80,13 @@ const KEPT: [(u64, &str); 34] = [
     ),
     (6_133_745, "a reader joined a fetch from before a version that another reader had got"),
     (1_053_503, "a denied instance did not see that a copy it may not use made its own answer outdated"),
+    (
+        8_039_702,
+        "a call of AWS went on for a moment after all of its readers had given up, beside that of the next reader",
+    ),
+    (8_060_832, "the same, begun by a refresh"),
+    (8_076_268, "of reads that came together after an outage, those failed that were not the probe"),
+    (8_169_422, "the same, where each is a call of its own"),
 ];
 
 fn report(schedule: &Schedule, defect: Option<Defect>) -> String {
