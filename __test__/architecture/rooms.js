@@ -47,6 +47,7 @@ const RUST = {
     'codes',
     'classify',
     'assume',
+    'login',
     'account',
     'identity',
     'owner',

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -18,8 +17,9 @@ use tokio::time::timeout;
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort, has_keys};
+use crate::login::Session;
 use crate::profiles::Profiles;
-use crate::sdk::{self, Place};
+use crate::sdk;
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
 use secret::role::Role;
@@ -34,10 +34,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
 const RENEWAL: Duration = Duration::from_secs(20);
-/// How often STS and the portal of SSO are asked in one load.
-const ATTEMPTS: u32 = 3;
-/// The longest wait before the second time; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 const NO_KEY: &str = "the AWS credentials that were found cannot be used: the access key id is empty, or has a line end or \
                       another character that no request may hold";
 const NO_TOKEN: &str = "the AWS credentials that were found cannot be used: the session token has a line end or another \
@@ -57,6 +53,8 @@ struct Shared {
     held: Mutex<Held>,
     /// One load at a time.
     loading: AsyncMutex<()>,
+    /// One renewal of a session of `aws login` at a time.
+    signing_in: AsyncMutex<()>,
 }
 
 #[derive(Default)]
@@ -64,6 +62,8 @@ struct Held {
     credentials: Option<Loaded>,
     failed: Option<(Problem, Moment)>,
     renewal: Option<AbortHandle>,
+    /// Sessions of `aws login` that are being read or renewed.
+    sessions: Vec<AbortHandle>,
     /// Of the last credentials that were loaded; they may have ended.
     account: Account,
 }
@@ -105,7 +105,14 @@ impl Identity {
     }
 
     fn of(config: Arc<AwsSettings>, clock: Clock, role: Option<(Arc<Role>, Self)>) -> Self {
-        Self(Arc::new(Shared { config, clock, role, held: Mutex::default(), loading: AsyncMutex::default() }))
+        Self(Arc::new(Shared {
+            config,
+            clock,
+            role,
+            held: Mutex::default(),
+            loading: AsyncMutex::default(),
+            signing_in: AsyncMutex::default(),
+        }))
     }
 
     /// Forgets the credentials: AWS did not accept them, so the next request reads them anew.
@@ -137,6 +144,7 @@ impl Identity {
         if let Some(renewal) = held.renewal.take() {
             renewal.abort();
         }
+        held.sessions.iter().for_each(AbortHandle::abort);
         // Whose copies are still to be dropped is known without asking again.
         *held = Held { account: std::mem::take(&mut held.account), ..Held::default() };
         drop(held);
@@ -279,17 +287,32 @@ impl Identity {
         if !has_keys(config) {
             sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
         }
+        if let Some(session) = Session::of(config, &profiles) {
+            return self.signed_in(session, profiles).await;
+        }
         let connections = sdk::connections(config, &profiles);
-        let loader = sdk::loader(config, &profiles, &connections, Place::Other)
-            // STS and the portal of SSO are asked again within this load: a read that failed for credentials asks for none
-            // for a moment.
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
-        let loaded = sdk::load(sdk::with_container_token(loader, config).await).await;
-        let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
-        match Box::pin(chain.provide_credentials()).await {
+        match sdk::chained(config, &profiles, &connections, None).await {
             Ok(credentials) => Ok(credentials),
             Err(error) => Err(Problem::of(&error, config, &profiles, &connections).await),
         }
+    }
+
+    /// The credentials of a session of `aws login`. Renewing it replaces what it is renewed with the next time, so a reader that
+    /// waits no longer must not cut it off; and the next load waits for it.
+    async fn signed_in(&self, session: Session, profiles: Profiles) -> Result<Credentials, Problem> {
+        let this = self.clone();
+        let signing_in = tokio::spawn(async move {
+            let _one = this.0.signing_in.lock().await;
+            let (config, clock) = (&this.0.config, &this.0.clock);
+            let loaded = timeout(RENEWAL, session.credentials(config, &profiles, clock)).await;
+            loaded.unwrap_or_else(|_| Err(Problem::late(config)))
+        });
+        {
+            let sessions = &mut self.0.held.lock().sessions;
+            sessions.retain(|session| !session.is_finished());
+            sessions.push(signing_in.abort_handle());
+        }
+        signing_in.await.unwrap_or_else(|_| Err(Problem::late(&self.0.config)))
     }
 }
 
