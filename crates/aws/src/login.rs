@@ -34,6 +34,7 @@ const DEFAULT_DIRECTORY: &str = ".aws/login/cache";
 const MOST_PROFILES: usize = 16;
 /// What another process writes at the moment is whole after this long.
 const WHOLE: Duration = Duration::from_millis(100);
+const NO_SESSION: &str = "what the sign-in service answered is no session";
 /// What each file of a session has.
 const FIELDS: [&str; 8] = [
     "/accessToken/accessKeyId",
@@ -102,12 +103,11 @@ impl Session {
             let connections = sdk::connections(config, profiles);
             // A session may be of another region than the secrets.
             let region = kept.region().filter(|_| !self.is_for_role);
-            // The SDK panics over answers of the sign-in service that lack what it needs.
             let loaded = caught(sdk::chained(config, profiles, &connections, region)).await;
-            let later = self.read().await?;
+            let later = self.read().await;
             let (problem, is_refused) = match loaded {
-                Some(Ok(credentials)) => {
-                    self.check_written(&kept, &later, &credentials);
+                Some(Ok(credentials)) if is_whole(&credentials) => {
+                    self.check_written(&kept, later.as_ref().ok(), &credentials);
                     return Ok(credentials);
                 }
                 Some(Err(error)) => {
@@ -124,8 +124,10 @@ impl Session {
                     };
                     (problem, is_refused)
                 }
-                None => (Problem::new(self.unrenewed("what the sign-in service answered is no session")), false),
+                // The SDK panics over some answers, and takes others for empty keys.
+                Some(Ok(_)) | None => (Problem::new(self.unrenewed(NO_SESSION)), false),
             };
+            let later = later?;
             // Another process renewed it meanwhile, or is about to have written it.
             if !is_again && (*later.0 != *kept.0 || later.json().is_none()) {
                 is_again = true;
@@ -202,7 +204,7 @@ impl Session {
         }
         Some(match CODES.into_iter().find(|code| text.contains(code)) {
             Some(code) => self.unrenewed(&format!("the sign-in service refused it ({code})")),
-            None => self.unrenewed("what the sign-in service answered is no session"),
+            None => self.unrenewed(NO_SESSION),
         })
     }
 
@@ -226,9 +228,9 @@ impl Session {
     }
 
     /// Tells that renewed credentials are not in the file: the SDK does so where this package's messages do not come from.
-    fn check_written(&self, before: &Kept, later: &Kept, given: &Credentials) {
+    fn check_written(&self, before: &Kept, later: Option<&Kept>, given: &Credentials) {
         let was_renewed = before.key().as_deref() != Some(given.access_key_id());
-        if was_renewed && *before.0 == *later.0 {
+        if was_renewed && later.is_none_or(|later| *before.0 == *later.0) {
             let why = "the session of `aws login` was renewed, and its file could not be written: it may have to be signed in \
                        anew when the next renewal is due";
             tracing::warn!(profile = %self.profile, "{why}");
@@ -284,6 +286,11 @@ impl Kept {
             .provider_name("aws login");
         Some(credentials.build())
     }
+}
+
+fn is_whole(credentials: &Credentials) -> bool {
+    let parts = [Some(credentials.access_key_id()), Some(credentials.secret_access_key()), credentials.session_token()];
+    parts.iter().all(|part| part.is_some_and(|part| !part.is_empty()))
 }
 
 /// The name of the file of a session, as the AWS CLI makes it.
