@@ -73,6 +73,7 @@ const RUST = {
   'crates/cache/src': [
     'settings',
     'simulation',
+    'owner',
     'order',
     'entry',
     'memory',

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -45,6 +45,9 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Identity(Arc<Shared>);
 
+/// Hears of another account.
+type OfAnother = Box<dyn Fn() + Send + Sync>;
+
 struct Shared {
     config: Arc<AwsSettings>,
     clock: Clock,
@@ -55,6 +58,8 @@ struct Shared {
     loading: AsyncMutex<()>,
     /// One renewal of a session of `aws login` at a time.
     signing_in: AsyncMutex<()>,
+    /// Hears that the credentials are of another account than those before.
+    of_another: OnceLock<OfAnother>,
 }
 
 #[derive(Default)]
@@ -112,6 +117,7 @@ impl Identity {
             held: Mutex::default(),
             loading: AsyncMutex::default(),
             signing_in: AsyncMutex::default(),
+            of_another: OnceLock::new(),
         }))
     }
 
@@ -181,6 +187,41 @@ impl Identity {
         expected(&self.0.config, profiles.as_ref()).map(Some).ok_or(problem)
     }
 
+    /// The account of the credentials, where they were ever loaded: `Some(None)` where they name none.
+    #[expect(clippy::option_option, reason = "not known yet, and known to be none, are two things")]
+    pub(crate) fn known_account(&self) -> Option<Option<Arc<str>>> {
+        match &self.0.held.lock().account {
+            Account::Named(account) => return Some(Some(account.clone())),
+            Account::Unnamed => return Some(None),
+            Account::Unknown => {}
+        }
+        match (&self.0.role, &self.0.config.credentials) {
+            (None, Some(CredentialsSource::Fixed(given))) => Some(account_of(&signing(given))),
+            _ => None,
+        }
+    }
+
+    /// [`Identity::account`] without loading anything: what is known, else what the configuration says.
+    pub(crate) async fn account_now(&self) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(known) = self.known_account() {
+            return Ok(known);
+        }
+        let profiles = Profiles::load(&self.0.config).await.ok();
+        if let Some(account) = expected(&self.0.config, profiles.as_ref()) {
+            return Ok(Some(account));
+        }
+        match self.0.held.lock().failed.clone() {
+            Some((problem, _)) if problem.sort == Sort::Missing => Ok(None),
+            Some((problem, _)) => Err(problem),
+            None => Err(Problem::late(&self.0.config)),
+        }
+    }
+
+    /// Calls `heard` whenever the credentials are those of another account than before, from then on.
+    pub(crate) fn on_another_account(&self, heard: OfAnother) {
+        drop(self.0.of_another.set(heard));
+    }
+
     async fn credentials(&self) -> Result<Credentials, Problem> {
         if let Some(held) = self.held() {
             return held;
@@ -225,9 +266,16 @@ impl Identity {
         match loaded {
             Ok(credentials) => {
                 let loaded = self.loaded(credentials);
-                held.account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
+                let account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
+                let before = std::mem::replace(&mut held.account, account);
+                let is_another =
+                    matches!((&before, &held.account), (Account::Named(before), Account::Named(now)) if before != now);
                 held.credentials = Some(loaded.clone());
                 held.failed = None;
+                drop(held);
+                if is_another && let Some(heard) = self.0.of_another.get() {
+                    heard();
+                }
                 Ok(loaded)
             }
             Err(problem) => {
