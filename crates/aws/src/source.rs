@@ -192,9 +192,10 @@ impl Aws {
             && divided(asked).1.is_none()
             && let Some(arn) = arn.and_then(Arn::parse).filter(|arn| is_account(arn.account))
         {
+            let is_of_credentials = || self.identity.known_account().flatten().as_deref() == Some(arn.account);
             let mut account = self.account.lock();
-            // The credentials may be of another account than those before.
-            if account.as_deref() != Some(arn.account) {
+            // A late answer may have named the account of the credentials before; what answers in AWS's place may name any.
+            if account.as_deref() != Some(arn.account) && (account.is_none() || is_of_credentials()) {
                 *account = Some(arn.account.into());
             }
         }
