@@ -181,15 +181,19 @@ test('while the sign-in service fails, credentials that are still good are used'
 test('a role is assumed with the session', async () => {
   keep(session(3600))
   const role = 'arn:aws:iam::444455556666:role/reader'
-  written(
-    home,
-    '.aws/config',
-    `[profile role]\nrole_arn = ${role}\nsource_profile = me\n[profile me]\nlogin_session = ${SESSION}\n`,
-  )
+  const config = `[profile role]\nrole_arn = ${role}\nsource_profile = me\n[profile me]\nlogin_session = ${SESSION}\n`
+  written(home, '.aws/config', config)
   const variables = { AWS_PROFILE: 'role', AWS_ENDPOINT_URL_STS: aws.url }
   await aws.role(role)
   expect(await deliver(variables).identity()).toMatchObject({ account: '444455556666' })
+  // Whoever may not assume the role does not read as the session instead.
+  const own = `[profile role]\nrole_arn = ${role}\nsource_profile = role\nlogin_session = ${SESSION}\n`
+  written(home, '.aws/config', own)
+  keep(session(120))
+  const without = { ...variables, AWS_ENDPOINT_URL_SIGNIN: 'http://127.0.0.1:1' }
+  expect(await read(deliver(without, { maxAttempts: 1 }))).toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
   fs.rmSync(path.join(home, CACHE, FILE))
+  written(home, '.aws/config', config)
   expect((await read(deliver(variables))).message).toMatch(/the profile 'me' signs in .* nobody has signed in/)
 })
 

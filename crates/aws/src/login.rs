@@ -68,8 +68,11 @@ impl Session {
         let (mut name, mut is_for_role) = (profiles.name(), false);
         for _ in 0..MOST_PROFILES {
             let of = |key: &str| profiles.of(name, key);
-            match of("source_profile").filter(|next| of("role_arn").is_some() && *next != name) {
-                Some(next) => (name, is_for_role) = (next, true),
+            let has_role = of("role_arn").is_some();
+            is_for_role |= has_role;
+            // A role whose source is itself is assumed with its own session.
+            match of("source_profile").filter(|next| has_role && *next != name) {
+                Some(next) => name = next,
                 None => break,
             }
         }
