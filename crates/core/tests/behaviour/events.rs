@@ -175,7 +175,7 @@ async fn a_failed_rotation_of_aws_is_counted_and_told() {
     let service = known(&world, json!({})).await;
     let failed = json!({
         "source": "aws.secretsmanager", "detail-type": "AWS Service Event via CloudTrail", "account": ACCOUNT,
-        "detail": { "eventName": "RotationFailed", "additionalEventData": { "SecretId": format!("arn:aws:secretsmanager:x:1:secret:{ID}-a1B2c3") } },
+        "detail": { "eventName": "RotationFailed", "additionalEventData": { "SecretId": format!("arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:{ID}-a1B2c3") } },
     });
     assert!(handle(&service, &failed).await.expect("handled"));
     assert_eq!(world.heard.warnings(), ["ROTATION_FAILED"]);
