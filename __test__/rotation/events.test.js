@@ -64,7 +64,7 @@ describe('an event that the service hands over', () => {
     }
     await delivery.getSecret('A_B')
     expect(await delivery.handleSecretEvent({ ...labelUpdated(ID, 'v'), source: 'aws.ec2' })).toBe(false)
-    expect(await delivery.handleSecretEvent({ ...labelUpdated(ID, 'v'), account: '111111111111', resources: [] })).toBe(false)
+    expect(await delivery.handleSecretEvent({ ...labelUpdated(ID, 'v'), account: '111111111111' })).toBe(false)
     expect(await delivery.handleSecretEvent(labelUpdated(ID, 'v', 'us-east-1'))).toBe(false)
     expect(await delivery.handleSecretEvent(labelUpdated('A_B_staging', 'v'))).toBe(false)
     await delivery.close()

@@ -159,7 +159,7 @@ impl Events {
         let aws = self.parts.reads.aws();
         let own = aws.and_then(Aws::own_account);
         let is_of = |account: &str| event.account.as_deref().is_none_or(|named| named == account);
-        let is_own = own.is_none_or(|own| is_of(&own));
+        let is_own = own.is_none_or(|own| is_of(&own) && event.sender.as_deref().is_none_or(|sender| *sender == *own));
         let is_here = event.region.as_deref().is_none_or(|region| aws.is_none_or(|aws| aws.asks_in(region)));
         let ids = self.parts.reads.ids();
         let mut secrets = ids.secrets_with(event.arn.as_deref().unwrap_or(&event.aws_id));

@@ -36,6 +36,8 @@ pub struct SecretEvent {
     pub arn: Option<String>,
     /// Whose secret it is: as its ARN says, else the event.
     pub account: Option<String>,
+    /// Whose event it is.
+    pub sender: Option<String>,
     /// Where the secret is: as its ARN says, else the event.
     pub region: Option<String>,
     /// When it happened, in milliseconds since 1970.
@@ -74,10 +76,11 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
         let arn = arn.filter(|arn| arn.starts_with("arn:")).map(str::to_owned);
         // CloudTrail tells the account and region of a caller as well, whose event is about a secret of another account.
         let place = arn.as_deref().and_then(Arn::parse);
-        let account = place.map(|arn| arn.account).or_else(|| text(event, &["account"])).map(str::to_owned);
+        let sender = text(event, &["account"]).map(str::to_owned);
+        let account = place.map(|arn| arn.account.to_owned()).or_else(|| sender.clone());
         let region = place.map(|arn| arn.region).or_else(|| text(event, &["region"])).map(str::to_owned);
         let at = text(event, &["time"]).and_then(unix_ms);
-        Ok(Some(SecretEvent { account, region, unix_ms: at, aws_id, arn, happened }))
+        Ok(Some(SecretEvent { account, sender, region, unix_ms: at, aws_id, arn, happened }))
     };
     if text(event, &["source"]) != Some("aws.secretsmanager") {
         return Ok(None);
