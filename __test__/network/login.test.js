@@ -185,7 +185,9 @@ test('a role is assumed with the session', async () => {
   written(home, '.aws/config', config)
   const variables = { AWS_PROFILE: 'role', AWS_ENDPOINT_URL_STS: aws.url }
   await aws.role(role)
-  expect(await deliver(variables).identity()).toMatchObject({ account: '444455556666' })
+  const log = []
+  expect(await deliver(variables, {}, log).identity()).toMatchObject({ account: '444455556666' })
+  expect(log).toEqual([])
   // Whoever may not assume the role does not read as the session instead.
   const own = `[profile role]\nrole_arn = ${role}\nsource_profile = role\nlogin_session = ${SESSION}\n`
   written(home, '.aws/config', own)
@@ -211,6 +213,8 @@ test('the session is renewed in the region in which it was begun', async () => {
   )
   const roots = written(home, 'ca.pem', ca.cert)
   expect(await read(deliver(variables, { ca: roots }))).toBe('value')
+  // What the SDK does not know stays in the file.
+  expect(kept()).toMatchObject({ signInRegion: 'us-west-2', refreshToken: `canary-${number}` })
   expect(new Set(proxy.asked)).toEqual(new Set(['us-west-2.signin.aws.amazon.com:443']))
 })
 

@@ -110,7 +110,9 @@ impl Session {
             let later = self.read().await;
             let (problem, is_refused) = match loaded {
                 Some(Ok(credentials)) if is_whole(&credentials) => {
-                    self.check_written(&kept, later.as_ref().ok(), &credentials);
+                    if !self.is_for_role {
+                        self.keep(&kept, later.ok(), &credentials).await;
+                    }
                     return Ok(credentials);
                 }
                 Some(Err(error)) => {
@@ -230,10 +232,21 @@ impl Session {
         )
     }
 
-    /// Tells that renewed credentials are not in the file: the SDK does so where this package's messages do not come from.
-    fn check_written(&self, before: &Kept, later: Option<&Kept>, given: &Credentials) {
-        let was_renewed = before.key().as_deref() != Some(given.access_key_id());
-        if was_renewed && later.is_none_or(|later| *before.0 == *later.0) {
+    /// Puts back into the file of a renewed session what the SDK leaves out, such as where it was begun, and tells when the file was
+    /// not written: the SDK does so where this package's messages do not come from.
+    async fn keep(&self, before: &Kept, later: Option<Kept>, given: &Credentials) {
+        if before.key().as_deref() == Some(given.access_key_id()) {
+            return;
+        }
+        let later = later.filter(|later| *before.0 != *later.0);
+        let is_kept = match (&self.path, later, before.json()) {
+            (Some(path), Some(later), Some(before)) => match later.with_fields_of(before) {
+                Some(whole) => tokio::fs::write(path, &*whole).await.is_ok(),
+                None => true,
+            },
+            _ => false,
+        };
+        if !is_kept {
             let why = "the session of `aws login` was renewed, and its file could not be written: it may have to be signed in \
                        anew when the next renewal is due";
             tracing::warn!(profile = %self.profile, "{why}");
@@ -257,6 +270,18 @@ const CODES: [&str; 9] = [
 impl Kept {
     fn json(&self) -> Option<Json> {
         serde_json::from_slice(&self.0).ok().filter(Json::is_object)
+    }
+
+    /// The same file with the members that only `before` has; `None` where there are none.
+    fn with_fields_of(&self, before: Json) -> Option<Zeroizing<Vec<u8>>> {
+        let (mut json, Json::Object(before)) = (self.json()?, before) else { return None };
+        let own = json.as_object_mut()?;
+        let left_out: Vec<_> = before.into_iter().filter(|(name, _)| !own.contains_key(name)).collect();
+        if left_out.is_empty() {
+            return None;
+        }
+        own.extend(left_out);
+        serde_json::to_vec(&json).ok().map(Zeroizing::new)
     }
 
     fn key(&self) -> Option<String> {
