@@ -268,3 +268,26 @@ test('copies of version 0.1.0, which knows no accounts, are dropped with those o
   await ours.cache.clear()
   expect(await keys()).toEqual([])
 })
+
+test('one role in two regions has copies in each', async () => {
+  const roleArn = `arn:aws:iam::${OURS.account}:role/reader`
+  await world.aws.role(roleArn)
+  const of = (region) =>
+    world.deliver(undefined, {
+      aws: {
+        ...world.aws.options,
+        region,
+        credentials: { accessKeyId: OURS.accessKeyId, secretAccessKey: 's' },
+        assumeRole: { roleArn },
+      },
+    })
+  expect(await of('eu-central-1').getSecret('A_B')).toBe('ours')
+  const places = async () =>
+    (await world.redis.command('KEYS', '*A_B*')).map(String).filter((key) => key.includes(roleArn))
+  await until('it is shared', async () => (await places()).some((key) => key.startsWith(`secret:eu-central-1:${ID}`)))
+  await world.aws.resetCalls()
+  expect(await of('eu-central-1').getSecret('A_B')).toBe('ours')
+  expect((await world.aws.calls()).total).toBe(0)
+  await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } } })
+  await expect(of('eu-west-1').getSecret('A_B')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+})
