@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tracing::instrument::WithSubscriber as _;
 
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
@@ -175,7 +176,7 @@ impl Identity {
         }
         let this = self.clone();
         // Who waits no longer does not end the load: the first call of AWS needs it.
-        let loading = tokio::spawn(async move { this.credentials().await });
+        let loading = tokio::spawn(async move { this.credentials().await }.with_current_subscriber());
         self.0.held.lock().renewal.get_or_insert(loading.abort_handle());
         let problem = match timeout(ACCOUNT, loading).await {
             Ok(Ok(Ok(credentials))) => return Ok(account_of(&credentials)),
@@ -241,7 +242,7 @@ impl Identity {
             let is_rested = held.failed.as_ref().is_none_or(|(_, at)| self.0.clock.now().since(*at) >= RENEW_EVERY);
             if now >= loaded.renew_at && !is_renewing && is_rested {
                 let this = self.clone();
-                let renewal = tokio::spawn(async move {
+                let renewing = async move {
                     let _one = this.0.loading.lock().await;
                     match timeout(RENEWAL, this.renew()).await {
                         Ok(Ok(_)) => {}
@@ -250,7 +251,9 @@ impl Identity {
                         }
                         Err(_) => tracing::warn!("AWS credentials were not renewed within {RENEWAL:?}"),
                     }
-                });
+                };
+                // What is told there is heard by this delivery's logger.
+                let renewal = tokio::spawn(renewing.with_current_subscriber());
                 held.renewal = Some(renewal.abort_handle());
             }
             return Some(Ok(loaded.credentials));
@@ -349,12 +352,13 @@ impl Identity {
     /// waits no longer must not cut it off; and the next load waits for it.
     async fn signed_in(&self, session: Session, profiles: Profiles) -> Result<Credentials, Problem> {
         let this = self.clone();
-        let signing_in = tokio::spawn(async move {
+        let signing_in = async move {
             let _one = this.0.signing_in.lock().await;
             let (config, clock) = (&this.0.config, &this.0.clock);
             let loaded = timeout(RENEWAL, session.credentials(config, &profiles, clock)).await;
             loaded.unwrap_or_else(|_| Err(Problem::late(config)))
-        });
+        };
+        let signing_in = tokio::spawn(signing_in.with_current_subscriber());
         {
             let sessions = &mut self.0.held.lock().sessions;
             sessions.retain(|session| !session.is_finished());
