@@ -34,6 +34,7 @@ const DEFAULT_DIRECTORY: &str = ".aws/login/cache";
 const MOST_PROFILES: usize = 16;
 /// What another process writes at the moment is whole after this long.
 const WHOLE: Duration = Duration::from_millis(100);
+const HEX: &[u8; 16] = b"0123456789abcdef";
 const NO_SESSION: &str = "what the sign-in service answered is no session";
 /// What each file of a session has.
 const FIELDS: [&str; 8] = [
@@ -324,6 +325,6 @@ fn is_whole(credentials: &Credentials) -> bool {
 /// The name of the file of a session, as the AWS CLI makes it.
 fn file_of(session: &str) -> String {
     let digest = digest(&SHA256, session.trim().as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}.json")
+    let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(HEX[usize::from(digit)])).chain(".json".chars()).collect()
 }

@@ -33,7 +33,6 @@ impl Owner {
 
     /// Whose copies a file has that this process writes now: as [`Owner::scope`], and with `aws.assumeRole` the account of the
     /// role. `None` while that is not known.
-    #[expect(clippy::option_option, reason = "not known yet, and nobody in particular, are two things")]
     pub fn known(&self) -> Option<Option<String>> {
         match &self.config.assume_role {
             Some(role) => Some(Some(self.place(role.account()))),
