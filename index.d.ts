@@ -569,7 +569,7 @@ export interface CacheOptions {
   refreshAhead?: boolean | Unset
   /**
    * A file with encrypted last-known-good copies (mode 0600), so that a process can start while AWS and Redis are both
-   * down. Needs `encryptionKeys`.
+   * down. Needs `encryptionKeys`. Copies answer only the AWS account and region that they are of.
    */
   snapshotPath?: string | Unset
   /** `false` turns the shared cache off, even if `REDIS_URL` is set. Default: the one at `REDIS_URL`, if set. */
@@ -2057,7 +2057,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   /**
    * Handles an event of AWS (EventBridge's `Secret Label Updated`, or one from CloudTrail, as an object or JSON text).
    * When it resolves, every cache has the announced version. Resolves with `true` if the event concerned this
-   * environment.
+   * environment, and with `false` for events of other AWS accounts, regions and environments, and about secrets that
+   * nobody here declared, holds or asked for.
    * @throws SOURCE_RESPONSE_INVALID for something that is not an event; SOURCE_UNAVAILABLE, SOURCE_TIMEOUT: call it
    *   again later with the same event
    */

@@ -47,6 +47,7 @@ const RUST = {
     'codes',
     'classify',
     'assume',
+    'login',
     'account',
     'identity',
     'owner',
@@ -72,6 +73,7 @@ const RUST = {
   'crates/cache/src': [
     'settings',
     'simulation',
+    'owner',
     'order',
     'entry',
     'memory',

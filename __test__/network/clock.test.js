@@ -5,6 +5,7 @@
 const http = require('node:http')
 const { SecretDelivery } = require('../..')
 const { Listening } = require('../support/servers/tls')
+const { withVariables } = require('../support/with-variables')
 
 /** @type {SecretDelivery[]} */
 const open = []
@@ -74,6 +75,16 @@ test.each([
   expect(answers.asked).toBe(2)
   expect(await read(delivery)).toBe('value')
   expect(answers.asked).toBe(3)
+})
+
+test('where nothing corrects the clock, a denial for its sake is none, and costs no copy', async () => {
+  const answers = {}
+  const endpoint = await offBy(600, 'AccessDeniedException', answers)
+  const delivery = withVariables({ AWS_DISABLE_CLOCK_SKEW_CORRECTION: 'true' }, () => asking(endpoint))
+  expect(await read(delivery)).toMatchObject({
+    code: 'SOURCE_UNAVAILABLE',
+    message: expect.stringMatching(/clock that is minutes off/),
+  })
 })
 
 test('a denial with the right clock is one, also where this machine is off', async () => {

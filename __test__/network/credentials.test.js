@@ -176,11 +176,6 @@ describe('words', () => {
     ],
     ['no SSO session', () => ({ ...config(SSO), AWS_PROFILE: 'work' }), /aws sso login --profile work/],
     [
-      'a session of aws login',
-      () => ({ ...config('[profile me]\nlogin_session = arn:aws:iam::1:user/me\n'), AWS_PROFILE: 'me' }),
-      /aws login --profile me.*export-credentials/,
-    ],
-    [
       'a process that fails',
       () => ({ ...config('[profile p]\ncredential_process = sh -c "echo canary >&2; exit 7"\n'), AWS_PROFILE: 'p' }),
       /credential_process of the profile 'p' ended with code 7/,

@@ -12,16 +12,16 @@ const { overRedis } = require('../support/services')
 const ID = 'A_B_production'
 const world = overRedis({ [ID]: 'one' })
 
-/** @param {string} name @param {string} [versionId] */
-const labelUpdated = (name, versionId) => ({
+/** @param {string} name @param {string} [versionId] @param {string} [region] */
+const labelUpdated = (name, versionId, region = 'eu-central-1') => ({
   version: '0',
   id: '6a7e8feb-b491-4cf7-a9f1-bf3703467718',
   'detail-type': 'Secret Label Updated',
   source: 'aws.secretsmanager',
   account: '000000000000',
   time: new Date().toISOString(),
-  region: 'us-east-1',
-  resources: [`arn:aws:secretsmanager:us-east-1:000000000000:secret:${name}-a1B2c3`],
+  region,
+  resources: [`arn:aws:secretsmanager:${region}:000000000000:secret:${name}-a1B2c3`],
   detail: { name, labelUpdated: 'AWSCURRENT', versionId },
 })
 
@@ -65,6 +65,7 @@ describe('an event that the service hands over', () => {
     await delivery.getSecret('A_B')
     expect(await delivery.handleSecretEvent({ ...labelUpdated(ID, 'v'), source: 'aws.ec2' })).toBe(false)
     expect(await delivery.handleSecretEvent({ ...labelUpdated(ID, 'v'), account: '111111111111' })).toBe(false)
+    expect(await delivery.handleSecretEvent(labelUpdated(ID, 'v', 'us-east-1'))).toBe(false)
     expect(await delivery.handleSecretEvent(labelUpdated('A_B_staging', 'v'))).toBe(false)
     await delivery.close()
     await expect(delivery.handleSecretEvent(labelUpdated(ID, 'v'))).rejects.toMatchObject({ code: 'CLOSED' })
@@ -101,7 +102,7 @@ describe('a queue', () => {
     expect(await delivery.getSecret('A_B')).toBe('one')
     const { VersionId } = await secrets.send(new PutSecretValueCommand({ SecretId: ID, SecretString: 'two' }))
     const send = (body) => client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: body }))
-    await send(JSON.stringify(labelUpdated(ID, VersionId)))
+    await send(JSON.stringify(labelUpdated(ID, VersionId, 'us-east-1')))
     await send('poison')
     await until('it has heard', () => heard.length > 0)
     expect([heard, await delivery.getSecret('A_B')]).toEqual([['a/b'], 'two'])

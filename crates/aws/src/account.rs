@@ -29,6 +29,7 @@ pub(crate) fn expected(config: &AwsSettings, profiles: Option<&Profiles>) -> Opt
     let account = variable("AWS_ACCOUNT_ID")
         .or_else(|| in_profile("role_arn").and_then(account_in_arn))
         .or_else(|| in_profile("sso_account_id"))
+        .or_else(|| in_profile("login_session").and_then(account_in_arn))
         .or_else(|| in_profile("aws_account_id"))
         .or_else(|| by_token.and_then(account_in_arn));
     account.filter(|account| is_account(account)).map(Arc::from)

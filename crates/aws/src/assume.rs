@@ -118,8 +118,14 @@ where
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     let shown = code.map_or("an answer without a code", shown_code);
-    let is_refused = refusal.nature() == Nature::Answer && code.is_some();
+    // A wrong clock, which nothing corrects, says nothing of the role.
+    let is_refused = refusal.nature() == Nature::Answer && code.is_some() && !refusal.is_skewed();
     let why = match code {
+        Some(_) if refusal.is_skewed() => {
+            format!(
+                "STS refused what was signed with a clock that is minutes off its own ({shown}): set this machine's clock"
+            )
+        }
         Some("AccessDenied" | "AccessDeniedException") => denied(role, shown),
         Some("RegionDisabledException") => {
             format!(

@@ -226,6 +226,7 @@ impl Aws {
                         continue;
                     }
                     Failure::Refused(refusal) => {
+                        let refusal = refusal.unless_of_clock();
                         let error = refusal.error(operation.as_str(), id);
                         if refusal.is_unaccepted() {
                             self.identity.forget();

@@ -96,6 +96,18 @@ impl Refusal {
         self.sort == Sort::Unaccepted
     }
 
+    /// The same, unless it is a denial of what was signed with a wrong clock once more, where nothing corrects that: it says
+    /// nothing of any right.
+    pub(super) fn unless_of_clock(self) -> Self {
+        if !self.skewed || self.code != ErrorCode::SecretAccessDenied {
+            return self;
+        }
+        let why = "AWS refused what was signed with a clock that is minutes off its own: set this machine's clock \
+                   (AWS_DISABLE_CLOCK_SKEW_CORRECTION)";
+        let (code, nature) = (ErrorCode::SourceUnavailable, Nature::Systemic);
+        Self { code, why: why.into(), nature, action: None, ..self }
+    }
+
     /// Whether the reason may be the clock that the request was signed with. The next one is signed with AWS's.
     pub(super) fn is_skewed(&self) -> bool {
         self.skewed

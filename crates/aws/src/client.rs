@@ -8,7 +8,7 @@ use url::Url;
 use crate::connections::Connections;
 use crate::identity::Identity;
 use crate::profiles::Profiles;
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
+use crate::sdk::{self, KeepBodiesOutOfLogs, Place, is_region};
 use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -69,11 +69,6 @@ fn wrong_endpoint(config: &AwsSettings, profiles: &Profiles) -> Option<String> {
     let (name, text) = [OWN_ENDPOINT, "AWS_ENDPOINT_URL"].into_iter().find_map(by_variable).or_else(by_profile)?;
     let is_one = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     (!is_one).then_some(name)
-}
-
-/// Whether a text may be a region. The SDK would make a host name of it.
-fn is_region(text: &str) -> bool {
-    (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Loads what the clients of all services have in common.

@@ -3,10 +3,9 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -14,12 +13,14 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tracing::instrument::WithSubscriber as _;
 
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort, has_keys};
+use crate::login::Session;
 use crate::profiles::Profiles;
-use crate::sdk::{self, Place};
+use crate::sdk;
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
 use secret::role::Role;
@@ -34,10 +35,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Behind the readers, a renewal that takes longer is given up: the next one would wait for it for ever.
 const RENEWAL: Duration = Duration::from_secs(20);
-/// How often STS and the portal of SSO are asked in one load.
-const ATTEMPTS: u32 = 3;
-/// The longest wait before the second time; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 const NO_KEY: &str = "the AWS credentials that were found cannot be used: the access key id is empty, or has a line end or \
                       another character that no request may hold";
 const NO_TOKEN: &str = "the AWS credentials that were found cannot be used: the session token has a line end or another \
@@ -49,6 +46,9 @@ const ACCOUNT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Identity(Arc<Shared>);
 
+/// Hears of another account.
+type OfAnother = Box<dyn Fn() + Send + Sync>;
+
 struct Shared {
     config: Arc<AwsSettings>,
     clock: Clock,
@@ -57,6 +57,10 @@ struct Shared {
     held: Mutex<Held>,
     /// One load at a time.
     loading: AsyncMutex<()>,
+    /// One renewal of a session of `aws login` at a time.
+    signing_in: AsyncMutex<()>,
+    /// Hears that the credentials are of another account than those before.
+    of_another: OnceLock<OfAnother>,
 }
 
 #[derive(Default)]
@@ -64,6 +68,8 @@ struct Held {
     credentials: Option<Loaded>,
     failed: Option<(Problem, Moment)>,
     renewal: Option<AbortHandle>,
+    /// Sessions of `aws login` that are being read or renewed.
+    sessions: Vec<AbortHandle>,
     /// Of the last credentials that were loaded; they may have ended.
     account: Account,
 }
@@ -105,7 +111,15 @@ impl Identity {
     }
 
     fn of(config: Arc<AwsSettings>, clock: Clock, role: Option<(Arc<Role>, Self)>) -> Self {
-        Self(Arc::new(Shared { config, clock, role, held: Mutex::default(), loading: AsyncMutex::default() }))
+        Self(Arc::new(Shared {
+            config,
+            clock,
+            role,
+            held: Mutex::default(),
+            loading: AsyncMutex::default(),
+            signing_in: AsyncMutex::default(),
+            of_another: OnceLock::new(),
+        }))
     }
 
     /// Forgets the credentials: AWS did not accept them, so the next request reads them anew.
@@ -137,6 +151,7 @@ impl Identity {
         if let Some(renewal) = held.renewal.take() {
             renewal.abort();
         }
+        held.sessions.iter().for_each(AbortHandle::abort);
         // Whose copies are still to be dropped is known without asking again.
         *held = Held { account: std::mem::take(&mut held.account), ..Held::default() };
         drop(held);
@@ -161,7 +176,7 @@ impl Identity {
         }
         let this = self.clone();
         // Who waits no longer does not end the load: the first call of AWS needs it.
-        let loading = tokio::spawn(async move { this.credentials().await });
+        let loading = tokio::spawn(async move { this.credentials().await }.with_current_subscriber());
         self.0.held.lock().renewal.get_or_insert(loading.abort_handle());
         let problem = match timeout(ACCOUNT, loading).await {
             Ok(Ok(Ok(credentials))) => return Ok(account_of(&credentials)),
@@ -171,6 +186,41 @@ impl Identity {
         };
         let profiles = Profiles::load(&self.0.config).await.ok();
         expected(&self.0.config, profiles.as_ref()).map(Some).ok_or(problem)
+    }
+
+    /// The account of the credentials, where they were ever loaded: `Some(None)` where they name none.
+    #[expect(clippy::option_option, reason = "not known yet, and known to be none, are two things")]
+    pub(crate) fn known_account(&self) -> Option<Option<Arc<str>>> {
+        match &self.0.held.lock().account {
+            Account::Named(account) => return Some(Some(account.clone())),
+            Account::Unnamed => return Some(None),
+            Account::Unknown => {}
+        }
+        match (&self.0.role, &self.0.config.credentials) {
+            (None, Some(CredentialsSource::Fixed(given))) => Some(account_of(&signing(given))),
+            _ => None,
+        }
+    }
+
+    /// [`Identity::account`] without loading anything: what is known, else what the configuration says.
+    pub(crate) async fn account_now(&self) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(known) = self.known_account() {
+            return Ok(known);
+        }
+        let profiles = Profiles::load(&self.0.config).await.ok();
+        if let Some(account) = expected(&self.0.config, profiles.as_ref()) {
+            return Ok(Some(account));
+        }
+        match self.0.held.lock().failed.clone() {
+            Some((problem, _)) if problem.sort == Sort::Missing => Ok(None),
+            Some((problem, _)) => Err(problem),
+            None => Err(Problem::late(&self.0.config)),
+        }
+    }
+
+    /// Calls `heard` whenever the credentials are those of another account than before, from then on.
+    pub(crate) fn on_another_account(&self, heard: OfAnother) {
+        drop(self.0.of_another.set(heard));
     }
 
     async fn credentials(&self) -> Result<Credentials, Problem> {
@@ -192,7 +242,7 @@ impl Identity {
             let is_rested = held.failed.as_ref().is_none_or(|(_, at)| self.0.clock.now().since(*at) >= RENEW_EVERY);
             if now >= loaded.renew_at && !is_renewing && is_rested {
                 let this = self.clone();
-                let renewal = tokio::spawn(async move {
+                let renewing = async move {
                     let _one = this.0.loading.lock().await;
                     match timeout(RENEWAL, this.renew()).await {
                         Ok(Ok(_)) => {}
@@ -201,7 +251,9 @@ impl Identity {
                         }
                         Err(_) => tracing::warn!("AWS credentials were not renewed within {RENEWAL:?}"),
                     }
-                });
+                };
+                // What is told there is heard by this delivery's logger.
+                let renewal = tokio::spawn(renewing.with_current_subscriber());
                 held.renewal = Some(renewal.abort_handle());
             }
             return Some(Ok(loaded.credentials));
@@ -217,9 +269,16 @@ impl Identity {
         match loaded {
             Ok(credentials) => {
                 let loaded = self.loaded(credentials);
-                held.account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
+                let account = account_of(&loaded.credentials).map_or(Account::Unnamed, Account::Named);
+                let before = std::mem::replace(&mut held.account, account);
+                let is_another =
+                    matches!((&before, &held.account), (Account::Named(before), Account::Named(now)) if before != now);
                 held.credentials = Some(loaded.clone());
                 held.failed = None;
+                drop(held);
+                if is_another && let Some(heard) = self.0.of_another.get() {
+                    heard();
+                }
                 Ok(loaded)
             }
             Err(problem) => {
@@ -279,17 +338,33 @@ impl Identity {
         if !has_keys(config) {
             sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
         }
+        if let Some(session) = Session::of(config, &profiles) {
+            return self.signed_in(session, profiles).await;
+        }
         let connections = sdk::connections(config, &profiles);
-        let loader = sdk::loader(config, &profiles, &connections, Place::Other)
-            // STS and the portal of SSO are asked again within this load: a read that failed for credentials asks for none
-            // for a moment.
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
-        let loaded = sdk::load(sdk::with_container_token(loader, config).await).await;
-        let Some(chain) = loaded.credentials_provider() else { return Err(Problem::new("there is no chain")) };
-        match Box::pin(chain.provide_credentials()).await {
+        match sdk::chained(config, &profiles, &connections, None).await {
             Ok(credentials) => Ok(credentials),
             Err(error) => Err(Problem::of(&error, config, &profiles, &connections).await),
         }
+    }
+
+    /// The credentials of a session of `aws login`. Renewing it replaces what it is renewed with the next time, so a reader that
+    /// waits no longer must not cut it off; and the next load waits for it.
+    async fn signed_in(&self, session: Session, profiles: Profiles) -> Result<Credentials, Problem> {
+        let this = self.clone();
+        let signing_in = async move {
+            let _one = this.0.signing_in.lock().await;
+            let (config, clock) = (&this.0.config, &this.0.clock);
+            let loaded = timeout(RENEWAL, session.credentials(config, &profiles, clock)).await;
+            loaded.unwrap_or_else(|_| Err(Problem::late(config)))
+        };
+        let signing_in = tokio::spawn(signing_in.with_current_subscriber());
+        {
+            let sessions = &mut self.0.held.lock().sessions;
+            sessions.retain(|session| !session.is_finished());
+            sessions.push(signing_in.abort_handle());
+        }
+        signing_in.await.unwrap_or_else(|_| Err(Problem::late(&self.0.config)))
     }
 }
 

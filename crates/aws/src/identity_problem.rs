@@ -61,7 +61,10 @@ impl Problem {
     pub(crate) fn late(config: &AwsSettings) -> Self {
         let from = match &config.credentials {
             Some(_) => "aws.credentials, the service's own function, did not settle".to_owned(),
-            None => "no place that names some answered (a credential_process, SSO, STS, a container or EC2)".to_owned(),
+            None => {
+                "no place that names some answered (a credential_process, SSO, `aws login`, STS, a container or EC2)"
+                    .to_owned()
+            }
         };
         Self {
             sort: Sort::Late,
@@ -172,13 +175,6 @@ impl Failed<'_> {
     fn of_profile(&self) -> Option<String> {
         let (profiles, name) = (self.profiles, shown(self.profiles.name()));
         let has = |key: &str| profiles.get(key).is_some();
-        if has("login_session") {
-            return Some(format!(
-                "the profile '{name}' signs in with `aws login`, whose sessions this package cannot read: sign in (aws login \
-                 --profile {name}), and use a profile with: credential_process = aws configure export-credentials --profile \
-                 {name} --format process"
-            ));
-        }
         if has("sso_session") || has("sso_start_url") {
             return Some(self.of_sso(&name));
         }

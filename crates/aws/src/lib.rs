@@ -10,8 +10,8 @@
 //! - `profiles`: AWS's configuration files
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
 //! - `profile_problem`, `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
-//! - `account`, `assume`, `identity`, `owner`: the account of credentials, roles that are assumed, the credentials that all
-//!   clients share, and whose copies a process shares
+//! - `account`, `assume`, `login`, `identity`, `owner`: the account of credentials, roles that are assumed, sessions of
+//!   `aws login`, the credentials that all clients share, and whose copies a process shares
 //! - `pace`: how fast this process asks while AWS throttles it
 //! - `client`, `region`: one client for each region, with its breaker and its paces
 //! - `source`: the regions and limits together ([`Aws`])
@@ -43,6 +43,7 @@ mod fetch;
 mod identity;
 mod identity_problem;
 mod list;
+mod login;
 mod operation;
 mod owner;
 mod pace;

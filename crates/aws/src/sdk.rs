@@ -4,10 +4,14 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -29,6 +33,11 @@ use crate::profiles::{Profiles, is_endless};
 use crate::proxy::Proxy;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::error::{ErrorCode, Result, SecretError};
+
+/// How often the places that give credentials are asked in one load.
+const ATTEMPTS: u32 = 3;
+/// The longest wait before the second time; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// Which service is asked, and where.
 #[derive(Clone, Copy)]
@@ -93,6 +102,32 @@ pub(crate) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfi
     Box::pin(loader.load())
 }
 
+/// Whether a text may be a region. The SDK would make a host name of it.
+pub(crate) fn is_region(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's.
+pub(crate) async fn chained(
+    config: &AwsSettings,
+    profiles: &Profiles,
+    connections: &Connections,
+    region: Option<Region>,
+) -> std::result::Result<Credentials, CredentialsError> {
+    let mut loader = loader(config, profiles, connections, Place::Other)
+        // STS, the portal of SSO and the sign-in service are asked again within this load: a read that failed for credentials
+        // asks for none for a moment.
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
+    if let Some(region) = region {
+        loader = loader.region(region);
+    }
+    let loaded = load(with_container_token(loader, config).await).await;
+    match loaded.credentials_provider() {
+        Some(chain) => Box::pin(chain.provide_credentials()).await,
+        None => Err(CredentialsError::not_loaded_no_source()),
+    }
+}
+
 /// The variables as the SDK sees them. The endpoint that variables and profile name is the primary's: a replica is never asked
 /// there, where the signature for its region would be refused.
 fn environment(config: &AwsSettings, is_replica: bool, token: Option<&str>) -> Env {
@@ -111,7 +146,7 @@ const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
 /// `loader` with the token for the container's credentials as it stands in its file now, without blanks around it: the SDK
 /// refuses the line end that people and templates put behind it.
-pub(crate) async fn with_container_token(loader: ConfigLoader, config: &AwsSettings) -> ConfigLoader {
+async fn with_container_token(loader: ConfigLoader, config: &AwsSettings) -> ConfigLoader {
     let Some(path) = config.variables.get(TOKEN_FILE) else { return loader };
     // What cannot be read is the SDK's to judge.
     let Ok(file) = files::request::<File>(Path::new(path)).await else { return loader };

@@ -1,7 +1,7 @@
 //! AWS Secrets Manager as a source: its regions, its limits, and what it was asked so far.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -44,7 +44,7 @@ pub struct Aws {
     pub(crate) calls: Arc<AwsCalls>,
     /// How the attempts ended of calls that are under way, by what they ask for.
     pub(crate) failing: Mutex<BTreeMap<Box<str>, SecretError>>,
-    account: OnceLock<String>,
+    account: Arc<Mutex<Option<Arc<str>>>>,
     pub(crate) config: Arc<AwsSettings>,
     pub(crate) clock: Clock,
     /// Other regions that ARNs named, and other roles that references named.
@@ -66,8 +66,8 @@ impl Aws {
         let (timeout, max_attempts) = (config.timeout, config.max_attempts);
         let rate_limit = TokenBucket::new(config.requests_per_second, clock.clone());
         let regions = Region::all(config, &identity, clock);
-        let account = config.assume_role.as_ref().map(|role| role.account().to_owned());
-        let account = account.map_or_else(OnceLock::new, OnceLock::from);
+        let account = config.assume_role.as_ref().map(|role| role.account().into());
+        let account = Arc::new(Mutex::new(account));
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         Self {
             identity,
@@ -129,7 +129,7 @@ impl Aws {
 
     /// Whether an ARN is of the own account, as far as that is known, and of the own region.
     pub fn is_own(&self, arn: &Arn<'_>) -> bool {
-        self.account() == Some(arn.account) && self.config.own_region() == Some(arn.region)
+        self.account().as_deref() == Some(arn.account) && self.config.own_region() == Some(arn.region)
     }
 
     /// [`Aws::is_own`], also where only the credentials have told the account until now.
@@ -161,18 +161,43 @@ impl Aws {
     }
 
     /// The AWS account, known once AWS has sent a secret.
-    pub fn account(&self) -> Option<&str> {
-        self.account.get().map(String::as_str)
+    pub fn account(&self) -> Option<Arc<str>> {
+        self.account.lock().clone()
+    }
+
+    /// The own account, as AWS's answers say it, else as the credentials do; `None` where neither does.
+    pub fn own_account(&self) -> Option<Arc<str>> {
+        self.account().or_else(|| self.identity.known_account().flatten())
+    }
+
+    /// Whether secrets are asked for in `region` by name: the own region, or one with replicas. Where only a profile names the own
+    /// region, any may be that.
+    pub fn asks_in(&self, region: &str) -> bool {
+        let is_of_replicas = || self.config.failover.iter().any(|replica| replica.region == region);
+        self.config.own_region().is_none_or(|own| own == region) || is_of_replicas()
+    }
+
+    /// Calls `heard` whenever the credentials are those of another account than before. The own account is then told anew.
+    pub fn on_another_account(&self, heard: impl Fn() + Send + Sync + 'static) {
+        let (account, role) = (self.account.clone(), self.config.assume_role.clone());
+        self.identity.on_another_account(Box::new(move || {
+            *account.lock() = role.as_ref().map(|role| role.account().into());
+            heard();
+        }));
     }
 
     /// The ARN of a secret that was asked for by name has the own account: `arn:aws:secretsmanager:region:account:secret:…`.
     pub(crate) fn note_account(&self, asked: &str, arn: Option<&str>) {
-        if self.account.get().is_none()
-            && !asked.starts_with("arn:")
+        if !asked.starts_with("arn:")
             && divided(asked).1.is_none()
             && let Some(arn) = arn.and_then(Arn::parse).filter(|arn| is_account(arn.account))
         {
-            self.account.get_or_init(|| arn.account.to_owned());
+            let is_of_credentials = || self.identity.known_account().flatten().as_deref() == Some(arn.account);
+            let mut account = self.account.lock();
+            // A late answer may have named the account of the credentials before; what answers in AWS's place may name any.
+            if account.as_deref() != Some(arn.account) && (account.is_none() || is_of_credentials()) {
+                *account = Some(arn.account.into());
+            }
         }
     }
 

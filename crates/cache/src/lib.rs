@@ -7,6 +7,7 @@ pub mod entry;
 pub mod envelope;
 pub mod memory;
 pub mod order;
+pub mod owner;
 pub mod redis;
 pub mod settings;
 #[cfg(feature = "simulation")]

@@ -1,11 +1,14 @@
 //! The last-known-good file: sealed copies for a start with AWS and the shared cache both down.
 //!
 //! ```text
-//! "TCSSNAP1" | entries: id length (u16) | id | fetched at (u64, ms since 1970) | envelope length (u32) | envelope
+//! "TCSSNAP1" | entries: place length (u16) | place | fetched at (u64, ms since 1970) | envelope length (u32) | envelope
+//! place     id, or account and region | "\n" | id
 //! ```
 //!
-//! The envelopes are those of the shared cache. The file is replaced as a whole, readable by its owner only.
+//! The envelopes are those of the shared cache, bound to the place. A copy answers only the account and region that it is of
+//! (decision 116). The file is replaced as a whole, readable by its owner only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::envelope::{Contents, Envelopes};
+use super::owner::Whose;
 use files::{Request, loose_mode, request};
 use secret::clock::{Clock, millis};
 use secret::error::{ErrorCode, Result, SecretError};
@@ -26,9 +30,14 @@ const MAGIC: &[u8; 8] = b"TCSSNAP1";
 /// More than 10,000 secrets of 4 KiB; a larger file is not ours.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
+/// Stands between the account and region and the id; in neither of them is one.
+const OF: char = '\n';
+
 /// The file, and the entries that the next write puts into it.
 pub struct Snapshot {
     path: PathBuf,
+    /// `None`: nobody's in particular.
+    whose: Option<Whose>,
     envelopes: Arc<Envelopes>,
     keep: Duration,
     clock: Clock,
@@ -66,6 +75,8 @@ impl State {
 type Sealed = BTreeMap<String, Option<Kept>>;
 
 struct Kept {
+    /// Whose it is; version 0.1.0 does not say.
+    owner: Option<String>,
     fetched_unix_ms: u64,
     envelope: Vec<u8>,
 }
@@ -74,6 +85,7 @@ impl Snapshot {
     /// The file is read with the first [`Snapshot::get`]. `keep`: the greatest age of a copy.
     pub fn new(
         path: PathBuf,
+        whose: Option<Whose>,
         envelopes: Arc<Envelopes>,
         keep: Duration,
         clock: Clock,
@@ -81,6 +93,7 @@ impl Snapshot {
     ) -> Self {
         Self {
             path,
+            whose,
             envelopes,
             keep,
             clock,
@@ -93,14 +106,25 @@ impl Snapshot {
         }
     }
 
-    /// What the file, or this process since, knows of `id`; `None` also when its envelope does not open.
+    /// What the file, or this process since, knows of `id`; `None` also when its envelope does not open, or it is another
+    /// account's or region's.
     pub async fn get(&self, id: &str) -> Option<Contents> {
         if let Err(error) = self.load().await {
             tracing::info!("the snapshot could not be read in time: {error}");
         }
+        let owner = match &self.whose {
+            Some(whose) => (whose.now)().await.map_err(|error| tracing::info!("{error}")).ok()?,
+            None => None,
+        };
         let state = self.state.lock();
         let kept = state.sealed.get(id)?.as_ref()?;
-        match self.envelopes.open(id, &kept.envelope) {
+        if kept.owner != owner {
+            tracing::info!(
+                "an entry of the snapshot is of another account or region, or does not say of which, and is not used"
+            );
+            return None;
+        }
+        match self.envelopes.open(&place(owner.as_deref(), id), &kept.envelope) {
             Ok(contents) => Some(contents),
             Err(error) => {
                 tracing::info!(code = %error.code(), "an entry of the snapshot is unreadable");
@@ -115,11 +139,18 @@ impl Snapshot {
         self.state.lock().sealed.get(id).is_some_and(Option::is_some)
     }
 
-    /// Takes a copy along with the next write.
+    /// Takes a copy along with the next write, where it is known whose it is.
     pub fn put(&self, id: &str, contents: &Contents) {
-        match self.envelopes.seal(id, contents) {
+        let owner = match &self.whose {
+            Some(whose) => match (whose.known)() {
+                Some(owner) => owner,
+                None => return,
+            },
+            None => None,
+        };
+        match self.envelopes.seal(&place(owner.as_deref(), id), contents) {
             Ok(envelope) => {
-                let kept = Kept { fetched_unix_ms: contents.fetched_unix_ms, envelope };
+                let kept = Kept { owner, fetched_unix_ms: contents.fetched_unix_ms, envelope };
                 self.state.lock().sealed.insert(id.to_owned(), Some(kept));
                 self.lacks_something();
             }
@@ -239,11 +270,13 @@ impl Snapshot {
         let mut bytes = MAGIC.to_vec();
         for (id, kept) in &state.sealed {
             let Some(kept) = kept else { continue };
-            let (Ok(id_length), Ok(length)) = (u16::try_from(id.len()), u32::try_from(kept.envelope.len())) else {
+            let place = place(kept.owner.as_deref(), id);
+            let (Ok(place_length), Ok(length)) = (u16::try_from(place.len()), u32::try_from(kept.envelope.len()))
+            else {
                 continue;
             };
-            bytes.extend_from_slice(&id_length.to_be_bytes());
-            bytes.extend_from_slice(id.as_bytes());
+            bytes.extend_from_slice(&place_length.to_be_bytes());
+            bytes.extend_from_slice(place.as_bytes());
             bytes.extend_from_slice(&kept.fetched_unix_ms.to_be_bytes());
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(&kept.envelope);
@@ -252,17 +285,24 @@ impl Snapshot {
     }
 }
 
+/// Where an entry stands, and what its envelope is bound to.
+fn place<'id>(owner: Option<&str>, id: &'id str) -> Cow<'id, str> {
+    owner.map_or(Cow::Borrowed(id), |owner| Cow::Owned(format!("{owner}{OF}{id}")))
+}
+
 fn decode(bytes: &[u8]) -> Option<Sealed> {
     let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut sealed = Sealed::new();
     while !rest.is_empty() {
-        let (id_length, after) = rest.split_first_chunk::<2>()?;
-        let (id, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*id_length)))?;
+        let (place_length, after) = rest.split_first_chunk::<2>()?;
+        let (place, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*place_length)))?;
         let (fetched, after) = after.split_first_chunk::<8>()?;
         let (length, after) = after.split_first_chunk::<4>()?;
         let (envelope, after) = after.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        let kept = Kept { fetched_unix_ms: u64::from_be_bytes(*fetched), envelope: envelope.to_vec() };
-        sealed.insert(std::str::from_utf8(id).ok()?.to_owned(), Some(kept));
+        let place = std::str::from_utf8(place).ok()?;
+        let (owner, id) = place.split_once(OF).map_or((None, place), |(owner, id)| (Some(owner.to_owned()), id));
+        let kept = Kept { owner, fetched_unix_ms: u64::from_be_bytes(*fetched), envelope: envelope.to_vec() };
+        sealed.insert(id.to_owned(), Some(kept));
         rest = after;
     }
     Some(sealed)
@@ -308,143 +348,4 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::EncryptionKey;
-    use secret::notice::Silent;
-    use secret::value::SecretValue;
-
-    const HOUR: Duration = Duration::from_hours(1);
-
-    fn snapshot(path: &Path, clock: &Clock) -> Snapshot {
-        let key = EncryptionKey { id: "k".into(), key: zeroize::Zeroizing::new([7; 32]) };
-        let envelopes = Arc::new(Envelopes::new("production", &[key]).expect("keys"));
-        Snapshot::new(path.to_owned(), envelopes, HOUR, clock.clone(), Arc::new(Silent))
-    }
-
-    fn contents(clock: &Clock, value: &str) -> Contents {
-        Contents {
-            value: SecretValue::copied(value),
-            version_id: Some("v".into()),
-            fetched_unix_ms: clock.unix_ms(),
-            fresh_for_ms: 1000,
-        }
-    }
-
-    #[tokio::test]
-    async fn what_one_process_wrote_the_next_one_reads_and_nobody_else_can() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        let first = snapshot(&path, &clock);
-        first.put("A_production", &contents(&clock, "canary-a"));
-        first.put("B_production", &contents(&clock, "canary-b"));
-        first.write().await.expect("written");
-        let bytes = std::fs::read(&path).expect("a file");
-        assert!(!bytes.windows(6).any(|window| window == b"canary"));
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
-        }
-        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1, "no file is left beside it");
-        let second = snapshot(&path, &clock);
-        assert_eq!(second.get("A_production").await, Some(contents(&clock, "canary-a")));
-        assert_eq!(second.get("C_production").await, None);
-    }
-
-    #[tokio::test]
-    async fn a_later_process_keeps_what_it_did_not_read_and_drops_what_was_removed() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        let first = snapshot(&path, &clock);
-        for id in ["A", "B", "C"] {
-            first.put(id, &contents(&clock, id));
-        }
-        first.write().await.expect("written");
-        let second = snapshot(&path, &clock);
-        second.put("A", &contents(&clock, "new"));
-        second.remove("B");
-        second.write().await.expect("written");
-        let third = snapshot(&path, &clock);
-        assert_eq!(third.get("A").await.map(|found| found.value), Some(SecretValue::copied("new")));
-        assert_eq!(third.get("B").await, None);
-        assert!(third.get("C").await.is_some());
-        third.clear(u64::MAX);
-        third.write().await.expect("written");
-        assert_eq!(snapshot(&path, &clock).get("C").await, None);
-    }
-
-    #[tokio::test]
-    async fn a_clear_before_the_file_was_ever_read_empties_it() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        let first = snapshot(&path, &clock);
-        first.put("A", &contents(&clock, "a"));
-        first.write().await.expect("written");
-        let second = snapshot(&path, &clock);
-        second.clear(u64::MAX);
-        second.write().await.expect("written");
-        assert_eq!(snapshot(&path, &clock).get("A").await, None);
-    }
-
-    #[tokio::test]
-    async fn old_copies_leave_the_file() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        let first = snapshot(&path, &clock);
-        first.put("A", &contents(&clock, "a"));
-        clock.advance(HOUR + Duration::from_secs(1));
-        first.put("B", &contents(&clock, "b"));
-        first.write().await.expect("written");
-        let second = snapshot(&path, &clock);
-        assert_eq!(second.get("A").await, None);
-        assert!(second.get("B").await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_damaged_file_is_no_file() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        let first = snapshot(&path, &clock);
-        first.put("A", &contents(&clock, "a"));
-        first.write().await.expect("written");
-        let whole = std::fs::read(&path).expect("a file");
-        for length in 0..whole.len() {
-            std::fs::write(&path, &whole[..length]).expect("written");
-            assert_eq!(snapshot(&path, &clock).get("A").await, None, "{length} bytes");
-        }
-        for at in 0..whole.len() {
-            let mut spoilt = whole.clone();
-            spoilt[at] ^= 1;
-            std::fs::write(&path, &spoilt).expect("written");
-            let found = snapshot(&path, &clock).get("A").await;
-            // The outer time only decides when a copy leaves the file; the envelope has its own.
-            assert!(found.is_none_or(|found| found == contents(&clock, "a")), "byte {at}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_fifo_in_its_place_is_not_waited_for() {
-        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
-        let path = directory.path().join("snapshot");
-        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-        let snapshot = snapshot(&path, &clock);
-        let answer = tokio::time::timeout(Duration::from_secs(10), snapshot.get("A_production")).await;
-        assert_eq!(answer.expect("an answer"), None);
-        snapshot.put("A_production", &contents(&clock, "canary-a"));
-        snapshot.write().await.expect("written");
-        assert!(path.is_file(), "the file takes its place");
-    }
-
-    #[tokio::test]
-    async fn a_file_that_cannot_be_written_is_named() {
-        let clock = Clock::test();
-        let path = Path::new("/nonexistent-directory/snapshot");
-        let snapshot = snapshot(path, &clock);
-        snapshot.put("A", &contents(&clock, "canary"));
-        let error = snapshot.write().await.expect_err("not writable");
-        assert_eq!(error.code(), ErrorCode::CacheUnavailable);
-        assert!(error.to_string().contains("/nonexistent-directory/snapshot") && snapshot.is_dirty());
-    }
-}
+mod tests;

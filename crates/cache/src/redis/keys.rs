@@ -1,14 +1,8 @@
 //! The keys of one owner in the shared cache: all begin with the prefix, and with the owner where that is known.
 
 use std::fmt;
-use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use redis::{RedisWrite, ToRedisArgs};
-use secret::error::Result;
-
-/// Says whose copies these are; `None`: nobody in particular. Asked before each command, since credentials may become another's.
-pub type Owner = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>>> + Send + Sync>;
 
 /// The keys of one owner.
 pub(super) struct Keys(String);

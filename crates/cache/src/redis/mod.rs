@@ -22,12 +22,12 @@ use redis::{Cmd, FromRedisValue, ToRedisArgs};
 use tokio::sync::Mutex as AsyncMutex;
 
 use keys::Keys;
-pub use keys::Owner;
 pub use server_clock::ServerClock;
 pub use subscription::Heard;
 pub use target::check_url;
 
 use crate::coherence::Message;
+use crate::owner::Owner;
 use crate::settings::RedisSettings;
 use link::Link;
 use parking_lot::Mutex;

@@ -120,6 +120,11 @@ impl TieredCache {
         try_join_all(own.iter().map(|name| self.drop_shared(name, Duration::ZERO, None))).await.map(drop)
     }
 
+    /// Drops what memory holds, and what is asked for at the moment: it is of another account.
+    pub fn forget_account(&self) {
+        self.memory.clear(self.memory.ask(self.clock.now()));
+    }
+
     pub(super) fn clear_memory(&self, dropped: Stamp) {
         self.memory.clear(dropped);
         if let Some(snapshot) = &self.snapshot {

@@ -27,7 +27,8 @@ use crate::entry::{Deadlines, Entry, Known};
 use crate::envelope::Envelopes;
 use crate::memory::{Epoch, Lookup, MemoryCache, Stored};
 use crate::order::Stamp;
-use crate::redis::{Owner, RedisCache};
+use crate::owner::{Owner, Whose};
+use crate::redis::RedisCache;
 use crate::settings::CacheSettings;
 use crate::snapshot::Snapshot;
 pub use follow::Changed;
@@ -148,14 +149,14 @@ struct SharedCache {
 }
 
 impl TieredCache {
-    /// Connects to nothing yet. Copies in the shared cache are those of `owner`.
+    /// Connects to nothing yet. Copies in the shared cache are those of `owner`, copies in the file `whose` says.
     ///
     /// # Errors
     /// `ENCRYPTION_KEY_INVALID`.
     pub fn new(
         settings: CacheSettings,
         (ids, environment, rotated): (AwsIds, &'static str, Rotated),
-        owner: Option<Owner>,
+        (owner, whose): (Option<Owner>, Option<Whose>),
         clock: Clock,
         notices: Arc<dyn Notices>,
     ) -> Result<Self> {
@@ -175,7 +176,7 @@ impl TieredCache {
         let ttl = settings.ttl.min(most);
         let keep = ttl + settings.max_stale;
         let snapshot =
-            settings.snapshot.map(|path| Arc::new(Snapshot::new(path, envelopes, keep, clock.clone(), notices)));
+            settings.snapshot.map(|path| Arc::new(Snapshot::new(path, whose, envelopes, keep, clock.clone(), notices)));
         Ok(Self {
             memory: Arc::new(MemoryCache::new(settings.max_entries, keep)),
             shared,

@@ -43,7 +43,7 @@ use crate::source::runtime::Runtime;
 use crate::tasks::Tasks;
 use aws::{Aws, Caller, NewSecret, Queue};
 use cache::memory::MemoryCache;
-use cache::redis::Owner;
+use cache::owner::{Owner, Whose};
 use cache::tiered::TieredCache;
 use leaks::ledger::Ledger;
 use secret::aws_ids::AwsIdTemplate;
@@ -120,8 +120,8 @@ impl Delivery {
         let (ids, access_check) = (names.ids.clone(), cache.as_ref().and_then(|cache| cache.access_check));
         let parts = (ids.clone(), environment.as_str(), names.rotation_notice(&notices));
         let aws = aws.map(|config| Aws::new(&Arc::new(config), &clock));
-        let owner = aws.as_ref().map(shared_as);
-        let cache = cache.map(|cache| TieredCache::new(cache, parts, owner, clock.clone(), notices.clone()));
+        let owners = (aws.as_ref().map(shared_as), aws.as_ref().map(kept_as));
+        let cache = cache.map(|cache| TieredCache::new(cache, parts, owners, clock.clone(), notices.clone()));
         let cache = cache.transpose()?;
         let memory = hot_memory(cache.as_ref(), runtime.precedence);
         let ledger = Arc::new(Ledger::new(clock.clone()));
@@ -142,6 +142,14 @@ impl Delivery {
             stop: stop.clone(),
             audit: audit.clone(),
         });
+        if let Some(aws) = reads.aws() {
+            let reads = Arc::downgrade(&reads);
+            aws.on_another_account(move || {
+                if let Some(reads) = reads.upgrade() {
+                    reads.forget_account();
+                }
+            });
+        }
         let views = Views::of(&ids);
         let hot = Arc::new(HotPath {
             audit: audit.clone(),
@@ -330,6 +338,18 @@ fn shared_as(aws: &Aws) -> Owner {
         let owner = owner.clone();
         Box::pin(async move { owner.scope().await })
     })
+}
+
+/// Whose copies the file has.
+fn kept_as(aws: &Aws) -> Whose {
+    let (known, now) = (aws.owner(), aws.owner());
+    Whose {
+        known: Arc::new(move || known.known()),
+        now: Arc::new(move || {
+            let now = now.clone();
+            Box::pin(async move { now.now().await })
+        }),
+    }
 }
 
 /// The memory in which a read may end. Overriding sources must be asked first, so then there is none.

@@ -102,7 +102,7 @@ impl Delivery {
 
     fn note_account(&self, audit: &Audit) {
         if let Some(account) = self.reads().aws().and_then(Aws::account) {
-            audit.note_account(account);
+            audit.note_account(&account);
         }
     }
 

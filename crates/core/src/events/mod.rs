@@ -16,7 +16,7 @@ use crate::audit::{Access, Audit};
 use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::tasks::Tasks;
-use aws::Queue;
+use aws::{Aws, Queue};
 use catch_ups::{CatchUps, unless_denied};
 use parse::{Happened, SecretEvent};
 use secret::backoff::around;
@@ -24,6 +24,7 @@ use secret::clock::{Clock, millis};
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 use secret::notice::{Notice, Notices};
+use secret::reference::Arn;
 use secret::report::Ending;
 
 /// An event can arrive before every AWS host has the version that it announces, so a read waits for that version. Not
@@ -152,18 +153,29 @@ impl Events {
     }
 
     /// The secret that an event is about, when it is one of this environment, and this process declared it, holds it or was asked
-    /// for it (decision D31). A plain name is one of the own account, or of the account of the role that reads it. More than one, where it is declared as a name and as an ARN.
+    /// for it (decision D31). A plain name is one of the own account, or of the account of the role that reads it, and of a region
+    /// that is asked for names (decision 115). More than one, where it is declared as a name and as an ARN.
     fn secrets_of(&self, event: &SecretEvent) -> Vec<SecretName> {
-        let own = self.parts.reads.aws().and_then(|aws| aws.account());
-        let is_own = own.zip(event.account.as_deref()).is_none_or(|(own, account)| own == account);
+        let aws = self.parts.reads.aws();
+        let own = aws.and_then(Aws::own_account);
+        let is_of = |account: &str| event.account.as_deref().is_none_or(|named| named == account);
+        let is_own = own.is_none_or(|own| is_of(&own) && event.sender.as_deref().is_none_or(|sender| *sender == *own));
+        let is_here = event.region.as_deref().is_none_or(|region| aws.is_none_or(|aws| aws.asks_in(region)));
         let ids = self.parts.reads.ids();
         let mut secrets = ids.secrets_with(event.arn.as_deref().unwrap_or(&event.aws_id));
-        let is_of_account = |secret: &SecretName| match secret.role() {
-            _ if is_arn(secret) => true,
-            Some(role) => event.account.as_deref().is_none_or(|account| account == role.account()),
-            None => is_own,
-        };
-        secrets.retain(|secret| is_of_account(secret) && self.parts.reads.concerns(secret));
+        let is_named = !secrets.is_empty();
+        secrets.retain(|secret| match (arn_of(secret), secret.role()) {
+            (Some(arn), _) => is_of(arn.account) && event.region.as_deref().is_none_or(|region| region == arn.region),
+            (None, Some(role)) => is_here && is_of(role.account()),
+            (None, None) => is_here && is_own,
+        });
+        let is_of_others = is_named && secrets.is_empty();
+        secrets.retain(|secret| self.parts.reads.concerns(secret));
+        if is_of_others {
+            tracing::debug!(account = ?shown(&event.account), region = ?shown(&event.region), "an event about a secret of another account or region is not followed");
+        } else if secrets.is_empty() {
+            tracing::debug!("an event about a secret that nobody here declared, holds or asked for is not followed");
+        }
         secrets
     }
 
@@ -238,7 +250,12 @@ impl Events {
     }
 }
 
-/// Whether its copies go by an ARN, which names an account.
-fn is_arn(secret: &SecretName) -> bool {
-    secret.aws_id().is_some_and(|(id, _)| id.starts_with("arn:"))
+/// The ARN that its copies go by, which names an account and a region.
+fn arn_of(secret: &SecretName) -> Option<Arn<'_>> {
+    Arn::parse(secret.aws_id()?.0)
+}
+
+/// What an event says, cut where no account or region is so long.
+fn shown(text: &Option<String>) -> String {
+    text.as_deref().unwrap_or("none").chars().take(40).collect()
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use aws::{CURRENT, name_in};
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::reference::Arn;
 
 /// EventBridge's events have at most 256 KiB, an SQS message at most 1 MiB.
 pub const MAX_EVENT: usize = 1024 * 1024;
@@ -33,8 +34,12 @@ pub struct SecretEvent {
     pub aws_id: String,
     /// Its ARN, where the event has it.
     pub arn: Option<String>,
-    /// Whose secret it is.
+    /// Whose secret it is: as its ARN says, else the event.
     pub account: Option<String>,
+    /// Whose event it is.
+    pub sender: Option<String>,
+    /// Where the secret is: as its ARN says, else the event.
+    pub region: Option<String>,
     /// When it happened, in milliseconds since 1970.
     pub unix_ms: Option<u64>,
     /// What happened.
@@ -69,10 +74,13 @@ fn parse_event(event: &Json) -> Result<Option<SecretEvent>> {
         let aws_id =
             aws_id.filter(|id| !id.is_empty()).ok_or_else(|| invalid("does not say which secret it is about"))?;
         let arn = arn.filter(|arn| arn.starts_with("arn:")).map(str::to_owned);
-        // What a service hands over may lack it; the ARN names the account as well.
-        let named = text(event, &["account"]).or_else(|| arn.as_deref()?.split(':').nth(4)).map(str::to_owned);
+        // CloudTrail tells the account and region of a caller as well, whose event is about a secret of another account.
+        let place = arn.as_deref().and_then(Arn::parse);
+        let sender = text(event, &["account"]).map(str::to_owned);
+        let account = place.map(|arn| arn.account.to_owned()).or_else(|| sender.clone());
+        let region = place.map(|arn| arn.region).or_else(|| text(event, &["region"])).map(str::to_owned);
         let at = text(event, &["time"]).and_then(unix_ms);
-        Ok(Some(SecretEvent { account: named, unix_ms: at, aws_id, arn, happened }))
+        Ok(Some(SecretEvent { account, sender, region, unix_ms: at, aws_id, arn, happened }))
     };
     if text(event, &["source"]) != Some("aws.secretsmanager") {
         return Ok(None);
@@ -179,6 +187,7 @@ mod tests {
         let parsed = parse(&event(kind, detail).to_string()).expect("valid").expect("about a secret");
         assert_eq!(parsed.aws_id, "GITHUB_API_TOKEN_production");
         assert_eq!(parsed.account.as_deref(), Some("123456789012"));
+        assert_eq!(parsed.region.as_deref(), Some("eu-central-1"));
         assert_eq!(parsed.unix_ms, Some(1_795_485_600_000));
         parsed.happened
     }
@@ -279,6 +288,19 @@ mod tests {
         for event in other {
             assert_eq!(parse(&event.to_string()).expect("an event"), None);
         }
+    }
+
+    #[test]
+    fn the_arn_says_whose_a_secret_is_before_the_event_does() {
+        let foreign = "arn:aws:secretsmanager:us-east-1:999999999999:secret:A_test-a1B2c3";
+        let detail = json!({ "eventName": "PutSecretValue", "requestParameters": { "secretId": foreign } });
+        let of_caller = event("AWS API Call via CloudTrail", &detail);
+        let parsed = parse(&of_caller.to_string()).expect("valid").expect("about a secret");
+        assert_eq!((parsed.account.as_deref(), parsed.region.as_deref()), (Some("999999999999"), Some("us-east-1")));
+        let mut nameless = event("Secret Label Updated", &json!({ "name": "A_test", "labelUpdated": "AWSCURRENT" }));
+        nameless["resources"] = json!(["arn:of:something:else"]);
+        let parsed = parse(&nameless.to_string()).expect("valid").expect("about a secret");
+        assert_eq!((parsed.account.as_deref(), parsed.region.as_deref()), (Some("123456789012"), Some("eu-central-1")));
     }
 
     #[test]

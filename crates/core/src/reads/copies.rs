@@ -305,6 +305,12 @@ impl Copies {
         self.names.notify_rotated(&*self.notices, name);
     }
 
+    /// Nothing of what AWS gave is known of the account that the credentials are of now.
+    pub(super) fn forget_given(&self) {
+        self.given.lock().clear();
+        self.told.lock().clear();
+    }
+
     /// Writes the snapshot within a second, once for all changes until then.
     fn write_snapshot_soon(self: &Arc<Self>) {
         let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };

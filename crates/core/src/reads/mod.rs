@@ -416,6 +416,17 @@ impl Reads {
         self.flights.forget(name.as_str());
     }
 
+    /// The credentials are those of another account: what is held of the one before answers nobody any more.
+    pub fn forget_account(&self) {
+        tracing::info!("the AWS credentials are those of another account: copies in memory are dropped");
+        if let Some(cache) = self.cache() {
+            cache.forget_account();
+        }
+        self.copies.forget_given();
+        self.forget_all();
+        self.forget_versions();
+    }
+
     /// Forgets all flights and listings.
     pub fn forget_all(&self) {
         self.flights.forget_all();

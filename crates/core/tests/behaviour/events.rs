@@ -120,7 +120,7 @@ async fn a_deleted_secret_is_dropped() {
     world.aws.mark_deleted(ID);
     let deleted = json!({
         "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT,
-        "detail": { "eventName": "DeleteSecret", "responseElements": { "aRN": format!("arn:aws:secretsmanager:x:{ACCOUNT}:secret:{ID}-a1B2c3") } },
+        "detail": { "eventName": "DeleteSecret", "responseElements": { "aRN": format!("arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:{ID}-a1B2c3") } },
     });
     assert!(handle(&service, &deleted).await.expect("handled"));
     assert_eq!(service.read("DB_PASSWORD").await.expect("an answer"), None);
@@ -136,8 +136,22 @@ async fn what_is_not_ours_changes_nothing() {
         event["detail"]["labelUpdated"] = json!("canary");
         event
     };
+    let of = |arn: &str| {
+        let mut event = event(ACCOUNT, ID, "v");
+        event["resources"] = json!([format!("{arn}:secret:{ID}-a1B2c3")]);
+        event
+    };
+    let elsewhere = {
+        let mut event = event(ACCOUNT, ID, "v");
+        event["region"] = json!("us-east-1");
+        event
+    };
     let rows = [
         (event("999999999999", ID, "v"), false),
+        // The ARN decides (decision 115).
+        (of("arn:aws:secretsmanager:eu-central-1:999999999999"), false),
+        (of(&format!("arn:aws:secretsmanager:us-east-1:{ACCOUNT}")), false),
+        (elsewhere, false),
         (event(ACCOUNT, "DB_PASSWORD_staging", "v"), false),
         (event(ACCOUNT, "../DB_production", "v"), false),
         (json!({ "source": "aws.ec2", "detail-type": "x" }), false),
@@ -175,7 +189,7 @@ async fn a_failed_rotation_of_aws_is_counted_and_told() {
     let service = known(&world, json!({})).await;
     let failed = json!({
         "source": "aws.secretsmanager", "detail-type": "AWS Service Event via CloudTrail", "account": ACCOUNT,
-        "detail": { "eventName": "RotationFailed", "additionalEventData": { "SecretId": format!("arn:aws:secretsmanager:x:1:secret:{ID}-a1B2c3") } },
+        "detail": { "eventName": "RotationFailed", "additionalEventData": { "SecretId": format!("arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:{ID}-a1B2c3") } },
     });
     assert!(handle(&service, &failed).await.expect("handled"));
     assert_eq!(world.heard.warnings(), ["ROTATION_FAILED"]);

@@ -70,7 +70,7 @@ impl Instance {
         let names = Names { tools, ids: ids.clone() };
         let parts = (ids.clone(), ENVIRONMENT, names.rotation_notice(&notices));
         let access_check = settings.access_check;
-        let cache = TieredCache::new(settings, parts, None, clock.clone(), notices.clone()).expect("a cache");
+        let cache = TieredCache::new(settings, parts, (None, None), clock.clone(), notices.clone()).expect("a cache");
         let service = Arc::new(Service { world: world.clone(), instance: number });
         let aws = Aws::simulated(&Arc::new(aws_settings(setting)), &clock, service);
         let (metrics, tasks) = (Arc::new(Metrics::default()), Tasks::behind(world.gates[number].clone()));
