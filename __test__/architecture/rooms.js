@@ -29,7 +29,7 @@ const RUST = {
     'rate_limit',
   ],
   'crates/files/src': ['problem', 'pool', 'requests'],
-  'crates/network/src': ['cause', 'pem', 'trust'],
+  'crates/network/src': ['cause', 'pem', 'trust', 'tunnel'],
   'crates/aws/src': [
     'proxy',
     'settings',
@@ -38,6 +38,8 @@ const RUST = {
     'operation',
     'body',
     'skew',
+    'way',
+    'http',
     'unreached',
     'connections',
     'profiles',

@@ -5,6 +5,7 @@
 //! - `settings`: the settings, already parsed
 //! - `permission`: which permission is missing
 //! - `operation`: AWS's operations and their counters
+//! - `way`, `http`: how connections are opened, through proxies too, and the HTTP client over them
 //! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
 //!   its request was signed, and why there is none
 //! - `profiles`: AWS's configuration files
@@ -40,6 +41,7 @@ mod codes;
 mod connections;
 mod create;
 mod fetch;
+mod http;
 mod identity;
 mod identity_problem;
 mod list;
@@ -64,6 +66,7 @@ mod skew;
 mod source;
 mod staging;
 mod unreached;
+mod way;
 
 pub use answer::{MANAGED_BY, name_in};
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};

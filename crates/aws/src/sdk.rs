@@ -8,25 +8,21 @@ use std::sync::Arc;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use aws_types::os_shim_internal::Env;
 use files::File;
 use network::{Bundle, named_bundle};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::connections::{Connections, Tls};
+use crate::http::Http;
 use crate::profiles::{Profiles, is_endless};
-use crate::proxy::Proxy;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -134,32 +130,20 @@ pub(crate) fn connections(config: &AwsSettings, profiles: &Profiles) -> Connecti
         let (trust, named) = (trust.clone(), named.clone());
         Box::pin(async move {
             let roots = trust.roots(&named).await;
-            let store = TrustStore::empty().with_native_roots(roots.of_platform).with_pem_certificate(roots.pem);
-            Tls { context: tls_context(store), origin: Arc::from(roots.origin) }
+            Tls { config: tls(roots.store()), origin: Arc::from(roots.origin) }
         })
     };
-    Connections::new(http_client, load, config.proxies.clone())
+    let make = |proxy: Option<&_>, tls: Option<&_>| SharedHttpClient::new(Http::new(proxy, tls));
+    Connections::new(make, load, config.proxies.clone())
 }
 
-/// A context that trusts `store`; building one does not fail.
-pub(crate) fn tls_context(store: TrustStore) -> TlsContext {
-    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
-}
-
-fn http_client(proxy: Option<&Proxy>, context: Option<&TlsContext>) -> SharedHttpClient {
-    // A proxy's URL was parsed before.
-    let proxy = proxy.and_then(|proxy| ProxyConfig::all(proxy.url()).ok()).unwrap_or_else(ProxyConfig::disabled);
-    let context = context.cloned().unwrap_or_else(|| tls_context(TrustStore::empty()));
-    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone())
-            .proxy_config(proxy.clone())
-            .enable_tcp_nodelay(true);
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.build()
-    })
+/// TLS that trusts `roots`.
+pub(crate) fn tls(roots: RootCertStore) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    #[expect(clippy::expect_used, reason = "this provider has the cipher suites of TLS 1.2 and 1.3")]
+    let builder = builder.expect("TLS versions");
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
