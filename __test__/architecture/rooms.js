@@ -47,6 +47,7 @@ const RUST = {
     'profile_problem',
     'identity_problem',
     'codes',
+    'retry_after',
     'classify',
     'assume',
     'account',

@@ -17,6 +17,7 @@ use crate::classify::{Failure, Nature, Refusal, classify};
 use crate::codes::shown_code;
 use crate::identity_problem::{Problem, Sort};
 use crate::profiles::Profiles;
+use crate::retry_after;
 use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
 use crate::settings::AwsSettings;
 use secret::backoff::{Backoff, Jitter};
@@ -68,7 +69,7 @@ pub(crate) async fn assume(
             return Err(problem(role, &error, &refusal));
         }
         tracing::debug!(attempt, "STS: {}", refusal.why());
-        sleep(backoff.next_wait()).await;
+        sleep(retry_after::wait(backoff.next_wait(), refusal.wait(), DEADLINE)).await;
         attempt += 1;
     }
 }

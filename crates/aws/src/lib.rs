@@ -10,6 +10,7 @@
 //!   its request was signed, and why there is none
 //! - `profiles`: AWS's configuration files
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
+//! - `retry_after`: how long an answer says to wait
 //! - `profile_problem`, `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
 //! - `account`, `assume`, `identity`, `owner`: the account of credentials, roles that are assumed, the credentials that all
 //!   clients share, and whose copies a process shares
@@ -56,6 +57,7 @@ mod queue;
 mod region;
 mod remove;
 mod retries;
+mod retry_after;
 mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]

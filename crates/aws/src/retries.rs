@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::codes::Nature;
 use crate::operation::Operation;
 use crate::region::Region;
+use crate::retry_after;
 use secret::backoff::{Backoff, Jitter};
 use secret::error::{Result, SecretError};
 
@@ -33,13 +34,21 @@ pub(crate) struct Retries<'a> {
     most: u32,
     made: u32,
     backoff: Backoff,
+    /// What the whole read has.
+    timeout: Duration,
 }
 
 impl<'a> Retries<'a> {
-    /// At most `most` attempts.
-    pub(crate) fn new(region: &'a Region, operation: Operation, most: u32, on_throttled: OnThrottled) -> Self {
+    /// At most `most` attempts, in a read that has `timeout`.
+    pub(crate) fn new(
+        region: &'a Region,
+        operation: Operation,
+        most: u32,
+        on_throttled: OnThrottled,
+        timeout: Duration,
+    ) -> Self {
         let backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-        Self { region, operation, on_throttled, most, made: 1, backoff }
+        Self { region, operation, on_throttled, most, made: 1, backoff, timeout }
     }
 
     /// Waits until the next attempt may be made.
@@ -60,12 +69,12 @@ impl<'a> Retries<'a> {
         self.region.answered(self.operation);
     }
 
-    /// An attempt failed. Waits and says whether to try again.
-    pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature) -> bool {
+    /// An attempt failed, and whoever answered wants to be left alone for `wanted`. Waits and says whether to try again.
+    pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature, wanted: Option<Duration>) -> bool {
         if error.is_throttled() {
             // AWS is there, and says "slower": no breaker opens. The wait is the next turn.
             self.region.breaker.succeeded();
-            self.region.pace(self.operation).throttled(error);
+            self.region.pace(self.operation).throttled(error, |own| retry_after::wait(own, wanted, self.timeout));
             return match self.on_throttled {
                 OnThrottled::Wait => true,
                 OnThrottled::AskElsewhere => self.count(),
@@ -79,7 +88,7 @@ impl<'a> Retries<'a> {
         if nature != Nature::Transient || !self.count() {
             return false;
         }
-        sleep(self.backoff.next_wait()).await;
+        sleep(retry_after::wait(self.backoff.next_wait(), wanted, self.timeout)).await;
         true
     }
 
