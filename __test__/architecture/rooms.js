@@ -43,6 +43,7 @@ const RUST = {
     'unreached',
     'connections',
     'profiles',
+    'process',
     'sdk',
     'profile_problem',
     'identity_problem',

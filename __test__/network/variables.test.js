@@ -61,6 +61,13 @@ const VARIABLES = [
     'AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES',
     'AWS_DEFAULTS_MODE',
   ],
+  ...[
+    'AWS_EXECUTION_ENV',
+    'AWS_LAMBDA_FUNCTION_NAME',
+    '_X_AMZN_TRACE_ID',
+    'AWS_ACCOUNT_ID',
+    'AWS_STS_REGIONAL_ENDPOINTS',
+  ],
 ]
 
 /** @type {AwsEndpoint} */
@@ -70,6 +77,7 @@ const TEXTS = {
   empty: '',
   blank: ' \t ',
   garbage: '\u001b[31m%zz{}\\"garbage',
+  'of several lines': 'a\nb\r\nc: d',
   directory,
   'of 1 MiB': 'x'.repeat(1 << 20),
 }
@@ -109,7 +117,7 @@ describe.each(VARIABLES)('%s', (name) => {
     await alone.close()
     // With AWS, whose options are given: what is said of credentials, proxies and certificates is not needed either, but a
     // proxy that is named is asked.
-    const isProxy = /^https?_proxy$/i.test(name)
+    const isProxy = /^(https?|all)_proxy$/i.test(name)
     const given = deliver(variables, { aws: { ...aws.options, maxAttempts: 1, ...(isProxy && { proxy: false }) } })
     expect(await given.getSecret('A_B')).toBe('value')
     expect((await given.health()).checks.aws).toEqual({ status: 'ok', reason: null })

@@ -8,7 +8,7 @@
 //! - `way`, `http`: how connections are opened, through proxies too, and the HTTP client over them
 //! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
 //!   its request was signed, and why there is none
-//! - `profiles`: AWS's configuration files
+//! - `profiles`, `process`: AWS's configuration files, and the commands that they name
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
 //! - `retry_after`: how long an answer says to wait
 //! - `profile_problem`, `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
@@ -50,6 +50,7 @@ mod operation;
 mod owner;
 mod pace;
 pub mod permission;
+mod process;
 mod profile_problem;
 mod profiles;
 pub mod proxy;

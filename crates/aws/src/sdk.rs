@@ -98,9 +98,18 @@ fn environment(config: &AwsSettings, is_replica: bool, token: Option<&str>) -> E
     let given = config.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let given = given.filter(|(name, _)| !is_replica || *name != IGNORE);
     let given = given.filter(|(name, _)| token.is_none() || ![TOKEN, TOKEN_FILE].contains(name));
+    // The SDK would use them before any profile.
+    let are_unused = config.chosen_profile().is_some();
+    let given = given.filter(|(name, _)| !are_unused || !KEYS.contains(name));
+    // It is part of a header.
+    let given = given.filter(|(name, value)| *name != EXECUTION || value.bytes().all(|byte| byte.is_ascii_graphic()));
     let ignored = is_replica.then_some((IGNORE, "true"));
     Env::from_slice(&given.chain(ignored).chain(token.map(|token| (TOKEN, token))).collect::<Vec<_>>())
 }
+
+const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// What the platform calls itself, for the user agent.
+const EXECUTION: &str = "AWS_EXECUTION_ENV";
 
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";

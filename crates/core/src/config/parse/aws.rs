@@ -90,6 +90,9 @@ pub(super) fn aws(
         variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
     }
     let ca = ca.map(|ca| named_bundle("aws.ca", &ca, &ambient.working_directory));
+    if credentials.is_none() {
+        warn_of_unused_keys(profile.as_deref(), &variables, trust);
+    }
     let config = AwsSettings {
         region,
         endpoint,
@@ -121,6 +124,21 @@ fn variables(ambient: &Ambient) -> HashMap<String, String> {
     let is_read = |name: &str| name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE");
     let given = ambient.variables.iter().filter(|(name, value)| is_read(name) && !value.is_empty());
     given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Keys in variables count where no profile is chosen: as in AWS's SDK for JavaScript, which warns as well.
+fn warn_of_unused_keys(profile: Option<&str>, variables: &HashMap<String, String>, trust: &Trust) {
+    let is_set = |name: &&str| variables.contains_key(*name);
+    let by = if profile.is_some() { "aws.profile" } else { "AWS_PROFILE" };
+    if (profile.is_some() || is_set(&"AWS_PROFILE"))
+        && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| is_set(&name))
+    {
+        let why = format!(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because {by} is set as well: the profile counts, as in \
+             AWS's SDK for JavaScript. Unset what you do not want"
+        );
+        trust.warn("AWS_KEYS_UNUSED", why);
+    }
 }
 
 /// What is trusted beside the bundles that are named.
