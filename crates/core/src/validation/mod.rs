@@ -96,6 +96,8 @@ pub struct LayerLatency {
     pub layer: Origin,
     /// Sorted latencies.
     pub sorted: Vec<Duration>,
+    /// Secrets that could not be read, and why. They are not in the latencies.
+    pub failures: Vec<(SecretName, SecretError)>,
 }
 
 impl LayerLatency {
@@ -326,10 +328,10 @@ impl Delivery {
         seen
     }
 
-    /// Measures the latency of each layer that is switched on, with the declared secrets.
+    /// Measures the latency of each layer that is switched on, with the declared secrets. Those that cannot be read are named.
     ///
     /// # Errors
-    /// Errors of AWS or the env file; `CLOSED`.
+    /// Errors of AWS or the env file where none of the secrets can be read there; `CLOSED`.
     #[boxed]
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
@@ -357,18 +359,23 @@ impl Delivery {
             if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
-                    let fetched = timed.wait(Box::pin(self.fetch_from_aws(name))).await;
-                    self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
-                    fetched?;
+                    if !timed.has_failed(name) {
+                        let fetched = timed.wait(Box::pin(self.fetch_from_aws(name))).await;
+                        self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
+                        timed.hear(name, fetched.err());
+                    }
                 }
-                layers.push(timed.layer());
+                layers.push(timed.heard()?);
             }
             if self.env_file().is_some() {
                 let mut timed = Timed::of(Origin::EnvFile);
                 for name in &names {
-                    timed.wait(self.resolver.from_env_file(name)).await?;
+                    if !timed.has_failed(name) {
+                        let found = timed.wait(self.resolver.from_env_file(name)).await;
+                        timed.hear(name, found.err());
+                    }
                 }
-                layers.push(timed.layer());
+                layers.push(timed.heard()?);
             }
             Ok(layers)
         }))
@@ -388,11 +395,12 @@ impl Delivery {
 struct Timed {
     layer: Origin,
     taken: Vec<Duration>,
+    failures: Vec<(SecretName, SecretError)>,
 }
 
 impl Timed {
     fn of(layer: Origin) -> Self {
-        Self { layer, taken: Vec::new() }
+        Self { layer, taken: Vec::new(), failures: Vec::new() }
     }
 
     fn sync(&mut self, work: impl FnOnce()) {
@@ -408,9 +416,29 @@ impl Timed {
         result
     }
 
+    /// Takes the last read out again, where it failed.
+    fn hear(&mut self, name: &SecretName, failed: Option<SecretError>) {
+        if let Some(error) = failed {
+            self.taken.pop();
+            self.failures.push((name.clone(), error));
+        }
+    }
+
+    fn has_failed(&self, name: &SecretName) -> bool {
+        self.failures.iter().any(|(failed, _)| failed == name)
+    }
+
     fn layer(mut self) -> LayerLatency {
         self.taken.sort_unstable();
-        LayerLatency { layer: self.layer, sorted: self.taken }
+        LayerLatency { layer: self.layer, sorted: self.taken, failures: self.failures }
+    }
+
+    /// The layer, unless no read of it succeeded.
+    fn heard(mut self) -> Result<LayerLatency> {
+        if self.taken.is_empty() && !self.failures.is_empty() {
+            return Err(self.failures.swap_remove(0).1);
+        }
+        Ok(self.layer())
     }
 }
 
@@ -427,10 +455,10 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_rank() {
         let sorted = (1..=100).map(Duration::from_millis).collect();
-        let layer = LayerLatency { layer: Origin::Aws, sorted };
+        let layer = LayerLatency { layer: Origin::Aws, sorted, failures: Vec::new() };
         assert_eq!(layer.percentile(50), Duration::from_millis(50));
         assert_eq!(layer.percentile(99), Duration::from_millis(99));
-        let single = LayerLatency { layer: Origin::Aws, sorted: vec![Duration::from_millis(7)] };
+        let single = LayerLatency { layer: Origin::Aws, sorted: vec![Duration::from_millis(7)], failures: Vec::new() };
         assert_eq!(single.percentile(99), Duration::from_millis(7));
     }
 }
