@@ -3,6 +3,7 @@
 // The way to AWS: HTTPS_PROXY, HTTP_PROXY, NO_PROXY and aws.proxy, with a proxy that alone knows the host.
 
 const http = require('node:http')
+const http2 = require('node:http2')
 const net = require('node:net')
 const { SecretDelivery } = require('../..')
 const { temporaryDirectory } = require('../support/files')
@@ -100,6 +101,48 @@ test('HTTP_PROXY is for an endpoint without TLS', async () => {
   expect(await read({ HTTP_PROXY: proxy.url('a:b@') }, { endpoint: `http://${HOST}` })).toBe('value')
   expect(proxy.asked).toEqual([`http://${HOST}/`])
   expect(proxy.credentials).toEqual([`Basic ${Buffer.from('a:b').toString('base64')}`])
+})
+
+test('a proxy may itself be reached with TLS, and for an endpoint without TLS', async () => {
+  const pair = await issued(company)
+  const secure = await inFrontOf(proxy.url(), pair)
+  const plain = await Proxy.start(Number(new URL(aws.url).port))
+  const secured = await inFrontOf(plain.url(), pair)
+  try {
+    expect(await read({ HTTPS_PROXY: `https://u:p@localhost:${secure.port}` })).toBe('value')
+    expect(proxy.asked).toEqual([`${HOST}:${front.port}`])
+    const variables = { HTTP_PROXY: `https://u:p@localhost:${secured.port}` }
+    expect(await read(variables, { endpoint: `http://${HOST}` })).toBe('value')
+    expect([plain.asked, plain.credentials]).toEqual([[`http://${HOST}/`], ['Basic dTpw']])
+  } finally {
+    await Promise.all([secure, plain, secured].map((server) => server.stop()))
+  }
+})
+
+test('an endpoint may speak HTTP/2, also behind a proxy', async () => {
+  const versions = []
+  const { port } = new URL(aws.url)
+  const own = http2.createSecureServer(await issued(company, { host: HOST }), (request, answer) => {
+    versions.push(request.httpVersion)
+    const given = Object.entries(request.headers).filter(([name]) => !name.startsWith(':'))
+    const headers = { ...Object.fromEntries(given), host: request.authority }
+    const { method, url } = request
+    const onward = http.request({ port, host: '127.0.0.1', path: url, method, headers }, (answered) => {
+      answer.writeHead(answered.statusCode ?? 502, { 'content-type': 'application/x-amz-json-1.1' })
+      answered.pipe(answer)
+    })
+    request.pipe(onward)
+  })
+  const server = await Listening.start(/** @type {any} */ (own))
+  const through = await Proxy.start(server.port)
+  try {
+    const endpoint = `https://${HOST}:${server.port}`
+    expect(await read({ HTTPS_PROXY: through.url() }, { endpoint })).toBe('value')
+    expect(new Set(versions)).toEqual(new Set(['2.0']))
+  } finally {
+    await Promise.all([through.stop(), ...open.splice(0).map((delivery) => delivery.close())])
+    await server.stop()
+  }
 })
 
 test("the container's credentials are asked for directly", async () => {
