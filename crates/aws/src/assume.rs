@@ -18,7 +18,7 @@ use crate::codes::shown_code;
 use crate::identity_problem::{Problem, Sort};
 use crate::profiles::Profiles;
 use crate::retry_after;
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
+use crate::sdk::{self, KeepBodiesOutOfLogs, OwnUserAgent, Place};
 use crate::settings::AwsSettings;
 use secret::backoff::{Backoff, Jitter};
 use secret::role::Role;
@@ -90,7 +90,7 @@ async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> 
         }
         own = own.region(Region::from_static("us-east-1"));
     }
-    Ok(Client::from_conf(own.interceptor(KeepBodiesOutOfLogs).build()))
+    Ok(Client::from_conf(own.interceptor(KeepBodiesOutOfLogs).interceptor(OwnUserAgent::new(config)).build()))
 }
 
 fn session<'a>(config: &'a AwsSettings, role: &'a Role) -> &'a str {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
+use aws_runtime::user_agent::{ApiMetadata, AwsUserAgent};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
@@ -101,15 +102,11 @@ fn environment(config: &AwsSettings, is_replica: bool, token: Option<&str>) -> E
     // The SDK would use them before any profile.
     let are_unused = config.chosen_profile().is_some();
     let given = given.filter(|(name, _)| !are_unused || !KEYS.contains(name));
-    // It is part of a header.
-    let given = given.filter(|(name, value)| *name != EXECUTION || value.bytes().all(|byte| byte.is_ascii_graphic()));
     let ignored = is_replica.then_some((IGNORE, "true"));
     Env::from_slice(&given.chain(ignored).chain(token.map(|token| (TOKEN, token))).collect::<Vec<_>>())
 }
 
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// What the platform calls itself, for the user agent.
-const EXECUTION: &str = "AWS_EXECUTION_ENV";
 
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
@@ -201,6 +198,41 @@ impl Intercept for KeepBodiesOutOfLogs {
         bag: &mut ConfigBag,
     ) -> std::result::Result<(), BoxError> {
         bag.interceptor_state().unset::<SensitiveOutput>();
+        Ok(())
+    }
+}
+
+/// What requests say of the program that makes them: with variables that were handed over. The SDK would ask the C environment at each
+/// request, from its own thread, and make no request where `AWS_EXECUTION_ENV` holds what no header may.
+#[derive(Debug)]
+pub(crate) struct OwnUserAgent(Env);
+
+impl OwnUserAgent {
+    pub(crate) fn new(config: &AwsSettings) -> Self {
+        const PLATFORM: &str = "AWS_EXECUTION_ENV";
+        let is_plain = |value: &&str| value.bytes().all(|byte| byte.is_ascii_graphic());
+        let platform = config.variables.get(PLATFORM).map(String::as_str).filter(is_plain);
+        Self(Env::from_slice(&platform.map(|value| (PLATFORM, value)).into_iter().collect::<Vec<_>>()))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for OwnUserAgent {
+    fn name(&self) -> &'static str {
+        "OwnUserAgent"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let Some(service) = bag.load::<ApiMetadata>() else { return Ok(()) };
+        let mut agent = AwsUserAgent::new_from_environment(self.0.clone(), service.clone());
+        if let Some(name) = bag.load::<AppName>() {
+            agent.set_app_name(name.clone());
+        }
+        bag.interceptor_state().store_put(agent);
         Ok(())
     }
 }
