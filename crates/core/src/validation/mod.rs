@@ -1,6 +1,7 @@
 //! Validates the secrets of a tool, and the state of a migration.
 
 mod access;
+mod latency;
 mod value;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
+pub use latency::LayerLatency;
 
 use crate::audit::Access as Recorded;
 use crate::delivery::Delivery;
@@ -21,7 +23,7 @@ use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{declared_names, read_tool};
 use aws::Aws;
-use secret::clock::Stopwatch;
+use latency::Timed;
 use secret::clock::iso8601;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -87,25 +89,6 @@ impl Validated {
 /// Whether no issue is an error.
 pub fn is_valid(secrets: &[Validated]) -> bool {
     secrets.iter().flat_map(|secret| &secret.issues).all(|issue| issue.severity != Severity::Error)
-}
-
-/// The latencies of one layer.
-#[derive(Clone, Debug)]
-pub struct LayerLatency {
-    /// The layer.
-    pub layer: Origin,
-    /// Sorted latencies.
-    pub sorted: Vec<Duration>,
-    /// Secrets that could not be read, and why. They are not in the latencies.
-    pub failures: Vec<(SecretName, SecretError)>,
-}
-
-impl LayerLatency {
-    /// The percentile of the latencies (nearest rank).
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
-        self.sorted.get(rank - 1).copied().unwrap_or_default()
-    }
 }
 
 /// The documented bound for the 99th percentile of retrievals.
@@ -392,73 +375,8 @@ impl Delivery {
     }
 }
 
-struct Timed {
-    layer: Origin,
-    taken: Vec<Duration>,
-    failures: Vec<(SecretName, SecretError)>,
-}
-
-impl Timed {
-    fn of(layer: Origin) -> Self {
-        Self { layer, taken: Vec::new(), failures: Vec::new() }
-    }
-
-    fn sync(&mut self, work: impl FnOnce()) {
-        let start = Stopwatch::start();
-        work();
-        self.taken.push(start.took());
-    }
-
-    async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let start = Stopwatch::start();
-        let result = work.await;
-        self.taken.push(start.took());
-        result
-    }
-
-    /// Takes the last read out again, where it failed.
-    fn hear(&mut self, name: &SecretName, failed: Option<SecretError>) {
-        if let Some(error) = failed {
-            self.taken.pop();
-            self.failures.push((name.clone(), error));
-        }
-    }
-
-    fn has_failed(&self, name: &SecretName) -> bool {
-        self.failures.iter().any(|(failed, _)| failed == name)
-    }
-
-    fn layer(mut self) -> LayerLatency {
-        self.taken.sort_unstable();
-        LayerLatency { layer: self.layer, sorted: self.taken, failures: self.failures }
-    }
-
-    /// The layer, unless no read of it succeeded.
-    fn heard(mut self) -> Result<LayerLatency> {
-        if self.taken.is_empty() && !self.failures.is_empty() {
-            return Err(self.failures.swap_remove(0).1);
-        }
-        Ok(self.layer())
-    }
-}
-
 fn missing(seen: &mut Validated, spec: Option<&SecretSpec>, why: &str) {
     let required = spec.is_some_and(|spec| spec.required);
     let severity = if required { Severity::Error } else { Severity::Warning };
     seen.add("MISSING", severity, why.to_owned());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_nearest_rank() {
-        let sorted = (1..=100).map(Duration::from_millis).collect();
-        let layer = LayerLatency { layer: Origin::Aws, sorted, failures: Vec::new() };
-        assert_eq!(layer.percentile(50), Duration::from_millis(50));
-        assert_eq!(layer.percentile(99), Duration::from_millis(99));
-        let single = LayerLatency { layer: Origin::Aws, sorted: vec![Duration::from_millis(7)], failures: Vec::new() };
-        assert_eq!(single.percentile(99), Duration::from_millis(7));
-    }
 }
