@@ -122,10 +122,10 @@ pub struct Roots {
 impl Roots {
     /// For TLS. What the platform keeps and cannot be read is left out.
     pub fn store(&self) -> RootCertStore {
-        let mut store = RootCertStore::empty();
         // Asking macOS or Windows takes tenths of a second.
         static OF_PLATFORM: LazyLock<Vec<CertificateDer<'static>>> =
             LazyLock::new(|| rustls_native_certs::load_native_certs().certs);
+        let mut store = RootCertStore::empty();
         if self.of_platform {
             store.add_parsable_certificates(OF_PLATFORM.iter().cloned());
         }
