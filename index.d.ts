@@ -389,7 +389,10 @@ export interface AwsOptions {
    * `AWS_ENDPOINT_URL`, AWS.
    */
   endpoint?: string | Unset
-  /** Profile in AWS's shared configuration files. Default: `AWS_PROFILE`, `default`. */
+  /**
+   * Profile in AWS's shared configuration files. It counts before `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Default:
+   * `AWS_PROFILE`, `default`.
+   */
   profile?: string | Unset
   /**
    * Explicit credentials, or a function that gives them, such as one of `@aws-sdk/credential-providers`. The function is
@@ -411,9 +414,9 @@ export interface AwsOptions {
    */
   ca?: string | Unset
   /**
-   * The HTTP proxy for AWS, with `user:password@` where it wants one; `false`: none, whatever the variables say. Hosts of
-   * `NO_PROXY` and services that give the machine's credentials are asked without it. As a URL. Default: `HTTPS_PROXY`, and
-   * `HTTP_PROXY` for an `http://` endpoint.
+   * The proxy for AWS (`http://`, `https://`, `socks5h://`, `socks5://`, `socks4://`), with `user:password@` where it wants one; `false`:
+   * none, whatever the variables say. Hosts of `NO_PROXY` and services that give the machine's credentials are asked without it. As a URL.
+   * Default: `HTTPS_PROXY`, or `HTTP_PROXY` for an `http://` endpoint, else `ALL_PROXY`.
    */
   proxy?: string | false | Unset
   /** Uses AWS's FIPS endpoints. Not together with `endpoint`. Default: `AWS_USE_FIPS_ENDPOINT`, the profile. */
@@ -1052,6 +1055,18 @@ export interface LatencySummary {
   p95Ms: number
   /** The 99th percentile, in milliseconds. */
   p99Ms: number
+  /** Secrets that this layer could not give. They are not in the figures. */
+  failures: ReadFailure[]
+}
+
+/** A secret that a layer could not give. */
+export interface ReadFailure {
+  /** The secret's name. */
+  name: string
+  /** The code of the error. */
+  code: string
+  /** What happened, and what to do. */
+  message: string
 }
 
 /** How long reads take in each layer, compared with the bound of 5 seconds. */
@@ -1992,13 +2007,15 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    * The value that AWS has now; no copy and no other source answers. Copies follow what AWS says, as after `refresh`.
    * @param secret A secret's name, or a reference, which need not be declared: an object, or a text with a character that no name
    *   has (`'prod/github/token'`, `'rds!db-1#password'`, an ARN).
-   * @param environment Default: this delivery's.
+   * @param environment Default: this delivery's. May be left out before `options`.
    */
   getSecretFromAWS(
     secret: string | SecretReference,
     environment?: string,
     options?: ReadOptions,
   ): Promise<string | null>
+  /** The value that AWS has now in this delivery's environment. */
+  getSecretFromAWS(secret: string | SecretReference, options: ReadOptions): Promise<string | null>
   /** The value that the env file has now. @throws ENV_FILE_INVALID */
   getSecretFromEnvFile(secretName: string, options?: ReadOptions): Promise<string | null>
   /** The value that the runtime environment has now. */
@@ -2081,7 +2098,11 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   validateSecretConsistency(options?: MigrationScope): Promise<ValidationResult>
   /** Whether each declared secret can be read as the service will read it, and looks right. */
   validateApplicationFunctionality(options?: FunctionalityOptions): Promise<ValidationResult>
-  /** How long reads of the declared secrets take in each layer. */
+  /**
+   * How long reads of the declared secrets take in each layer. A secret that cannot be read is named among its layer's `failures`.
+   * @throws SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID where a layer gives
+   *   none of the secrets; CLOSED
+   */
   assessPerformanceImpact(): Promise<PerformanceMetrics>
   /**
    * Who AWS takes this process for, as STS says, which needs no permission. `null` where AWS is switched off, and where

@@ -400,6 +400,7 @@ export interface LatencySummary {
   p50Ms: number
   p95Ms: number
   p99Ms: number
+  failures: Array<ReadFailure>
 }
 
 /** One layer's part of an explanation. */
@@ -595,6 +596,13 @@ export interface PromClientValue {
 
 /** The content type of `metrics.prometheus()`. */
 export declare const PROMETHEUS_CONTENT_TYPE: string
+
+/** A secret that a layer could not give. */
+export interface ReadFailure {
+  name: string
+  code: string
+  message: string
+}
 
 /** Whether this instance should get traffic. */
 export interface Readiness {

@@ -120,7 +120,9 @@ function verdict(result) {
   if ('code' in result) return ['failed', told(result)]
   if ('layers' in result) {
     const layers = result.layers.map(({ layer, p99Ms }) => `${layer} ${p99Ms.toFixed(1)}`)
-    const figures = `p99 in ms: ${layers.join(', ')}; allowed ${result.thresholdMs}`
+    const unread = new Set(result.layers.flatMap(({ failures }) => failures.map(({ name }) => name)))
+    const rest = unread.size === 0 ? '' : `; not read: ${[...unread].join(', ')}`
+    const figures = `p99 in ms: ${layers.join(', ')}; allowed ${result.thresholdMs}${rest}`
     return [result.withinThreshold ? 'passed' : 'failed', figures]
   }
   const { valid, secrets, checks } = result

@@ -12,12 +12,15 @@ const { Operating } = require('./operating')
 class Sources extends Operating {
   /**
    * @param {string | import('../index').SecretReference} secret
-   * @param {string} [environment]
-   * @param {import('../index').ReadOptions} [options]
+   * @param {string | import('../index').ReadOptions} [second] The environment, which may be left out.
+   * @param {import('../index').ReadOptions} [third]
    * @returns {Promise<string | null>}
    */
-  async getSecretFromAWS(secret, environment, options) {
+  async getSecretFromAWS(secret, second, third) {
     const reference = referenceOf(secret)
+    const isOptions = typeof second === 'object' && second !== null && third === undefined
+    const environment = isOptions ? undefined : /** @type {string | undefined} */ (second)
+    const options = isOptions ? second : third
     if (environment !== undefined) assertEnvironment(environment)
     const what = typeof secret === 'string' ? secret : reference?.id
     return limited(`${what}`, checkedLimits(options), () =>

@@ -58,4 +58,41 @@ describe('validation', () => {
     expect(layers.find(({ layer }) => layer === 'aws').reads).toBeGreaterThan(0)
     for (const { p50Ms, p99Ms } of layers) expect(p99Ms).toBeGreaterThanOrEqual(p50Ms)
   })
+
+  test('a secret that cannot be read is named, and the others are measured', async () => {
+    await world.aws.put({ JIRA_API_TOKEN_production: 'jt_12345678', JIRA_CONFIG_production: '{"host":"h"}' })
+    const denied = { error: { status: 400, code: 'AccessDeniedException' } }
+    await world.aws.fault({ action: denied, match: { secret: 'JIRA_CONFIG_production' } })
+    const { layers, withinThreshold } = await deliver({ tools }).assessPerformanceImpact()
+    const { reads, failures } = layers.find(({ layer }) => layer === 'aws')
+    expect([reads, withinThreshold]).toEqual([10, true])
+    expect(failures).toEqual([
+      { name: 'JIRA_CONFIG', code: 'SECRET_ACCESS_DENIED', message: expect.stringContaining('JIRA_CONFIG_production') },
+    ])
+  })
+
+  test('a layer that gives none of the secrets is an error', async () => {
+    await world.aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
+    await expect(deliver({ tools }).assessPerformanceImpact()).rejects.toMatchObject({ code: 'SECRET_ACCESS_DENIED' })
+  })
+
+  test('what may be the name of a user or a host is a warning, where the secret may be one', async () => {
+    const own = { db: { secrets: { username: {}, host: {}, password: {} } } }
+    await world.aws.put({
+      DB_USERNAME_production: 'oracle',
+      DB_HOST_production: 'local',
+      DB_PASSWORD_production: 'dev',
+    })
+    const { valid, secrets } = await deliver({ tools: own }).validateToolSecrets('db')
+    expect(valid).toBe(false)
+    const found = secrets.map(({ name, issues }) => [
+      name,
+      ...issues.map(({ code, severity }) => `${code} ${severity}`),
+    ])
+    expect(found.sort()).toEqual([
+      ['DB_HOST', 'PLACEHOLDER warning'],
+      ['DB_PASSWORD', 'PLACEHOLDER error'],
+      ['DB_USERNAME', 'PLACEHOLDER warning'],
+    ])
+  })
 })

@@ -12,12 +12,15 @@ const { forConfiguration } = require('../../lib/variables')
 const { temporaryDirectory, written } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { Listening } = require('../support/servers/tls')
+const { until } = require('../support/until')
 const { withVariables } = require('../support/with-variables')
 
 /** @type {AwsEndpoint} */
 let aws
 /** @type {string} */
 let home
+/** @type {string[]} */
+let warnings
 /** @type {SecretDelivery[]} */
 const open = []
 /** @type {{ stop(): unknown }[]} */
@@ -30,7 +33,10 @@ beforeAll(async () => {
   aws = await AwsEndpoint.start()
   await aws.put({ A_B_production: 'value' })
 })
-beforeEach(() => (home = temporaryDirectory()))
+beforeEach(() => {
+  home = temporaryDirectory()
+  warnings = []
+})
 afterEach(async () => {
   await Promise.all(open.splice(0).map((delivery) => delivery.close()))
   await Promise.all(running.splice(0).map((server) => server.stop()))
@@ -44,7 +50,7 @@ function read(variables = {}, options = {}) {
   const all = Object.entries({ AWS_EC2_METADATA_DISABLED: 'true', ...place, ...variables })
   const set = Object.fromEntries(all.filter(([, value]) => value !== undefined))
   const delivery = withVariables(set, () => {
-    const logger = { warn() {} }
+    const logger = { warn: (message) => warnings.push(message) }
     const others = { compliance: false, audit: false, alerts: false, cache: false, logger }
     return new SecretDelivery({ environment: 'production', aws: options, ...others })
   })
@@ -89,6 +95,121 @@ describe('a file of credentials', () => {
     expect(withVariables({}, () => forConfiguration().HOME)).toBe(os.userInfo().homedir)
   })
 })
+
+// As AWS's SDK for JavaScript has it.
+describe('keys in variables beside a profile that is chosen', () => {
+  const OTHERS = { AWS_ACCESS_KEY_ID: 'AKIDVARIABLE', AWS_SECRET_ACCESS_KEY: 'v', AWS_SESSION_TOKEN: 't' }
+  const UNUSED =
+    /^AWS_KEYS_UNUSED: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because (AWS_PROFILE|aws.profile) is set as well/
+
+  /** Whose key id signs the requests. */
+  async function signer(variables, options = {}) {
+    const seen = new Set()
+    const url = await serving((request, answer) => {
+      seen.add(/Credential=(\w+)/.exec(String(request.headers.authorization))?.[1])
+      request.resume().on('end', () => answer.writeHead(400).end('{"__type":"ResourceNotFoundException"}'))
+    })
+    const answered = await read({ ...variables, AWS_ENDPOINT_URL_SECRETS_MANAGER: url }, options)
+    return seen.size === 0 ? answered : [...seen].join()
+  }
+
+  test.each([
+    ['AWS_PROFILE', { AWS_PROFILE: 'own' }, {}, 'AKID'],
+    ['aws.profile', {}, { profile: 'own' }, 'AKID'],
+    ['AWS_PROFILE=default', { AWS_PROFILE: 'default' }, {}, 'AKIDDEFAULT'],
+    ['no profile', {}, {}, 'AKIDVARIABLE'],
+    ['an empty AWS_PROFILE', { AWS_PROFILE: '' }, {}, 'AKIDVARIABLE'],
+  ])('%s', async (_, variables, options, id) => {
+    const other = '[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = s\n'
+    write('.aws/credentials', `${other}[own]\n${KEYS}`)
+    expect(await signer({ ...OTHERS, ...variables }, options)).toBe(id)
+    const told = warnings.filter((warning) => warning.startsWith('AWS_KEYS_UNUSED'))
+    expect(told).toEqual(id === 'AKIDVARIABLE' ? [] : [expect.stringMatching(UNUSED)])
+  })
+
+  test('count where the profile takes its credentials from them', async () => {
+    const role = 'role_arn = arn:aws:iam::111122223333:role/r\n'
+    write('.aws/config', `[profile own]\nregion = eu-central-1\n${role}credential_source = Environment\n`)
+    const bases = new Set()
+    const sts = await serving((request, answer) => {
+      bases.add(/Credential=(\w+)/.exec(String(request.headers.authorization))?.[1])
+      bases.add(request.headers['x-amz-security-token'])
+      request.resume().on('end', () => answer.end(assumed('AssumeRole')))
+    })
+    expect(await signer({ ...OTHERS, AWS_PROFILE: 'own', AWS_ENDPOINT_URL_STS: sts })).toBe('AKID')
+    expect([...bases]).toEqual(['AKIDVARIABLE', 't'])
+  })
+
+  test.each([
+    ['has no credentials', '[profile own]\nregion = x\n', "the profile 'own' has no credentials"],
+    ['is not there', '[profile other]\nregion = x\n', "there is no profile 'own'"],
+  ])('are named where the profile %s', async (_, config, words) => {
+    write('.aws/config', config)
+    const told = await signer({ ...OTHERS, AWS_PROFILE: 'own' })
+    expect(told).toContain(words)
+    expect(told).toContain(
+      'or unset AWS_PROFILE (aws.profile), so that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY count',
+    )
+  })
+
+  test('cost no warning where the service gives its credentials itself', async () => {
+    const credentials = { accessKeyId: 'AKIDOWN', secretAccessKey: 's' }
+    expect(await signer({ ...OTHERS, AWS_PROFILE: 'own' }, { credentials })).toBe('AKIDOWN')
+    expect(warnings.filter((warning) => warning.startsWith('AWS_KEYS_UNUSED'))).toEqual([])
+  })
+})
+
+const unix = process.platform === 'win32' ? describe.skip : describe
+
+unix('a credential_process', () => {
+  const GIVES = `echo '{"Version":1,"AccessKeyId":"AKIDPROCESS","SecretAccessKey":"s"}'`
+
+  test.each([
+    ['prints without an end', 'yes canary', 'printed more than 1024 KiB, and was ended'],
+    ['prints without an end through another', 'yes canary | cat', 'printed more than 1024 KiB, and was ended'],
+  ])('that %s is ended and named', async (_, command, words) => {
+    write('.aws/config', `[default]\ncredential_process = ${command}\n`)
+    const told = await read({}, { timeoutMs: 20_000 })
+    expect(told).toContain(`the credential_process of the profile 'default' ${words}`)
+    expect(told).not.toContain('canary')
+  })
+
+  test('that does not end is ended with what it started, once nobody waits', async () => {
+    const command = write('hangs.sh', `echo $$ > ${file('pid')}; sleep 600 & echo $! >> ${file('pid')}; wait\n`)
+    write('.aws/config', `[default]\ncredential_process = sh ${command}\n`)
+    expect(await read({}, { timeoutMs: 700 })).toMatch(/^SOURCE_TIMEOUT/)
+    const pids = fs.readFileSync(file('pid'), 'utf8').trim().split('\n').map(Number)
+    expect(pids).toHaveLength(2)
+    await until('both processes end', () => pids.every((pid) => hasEnded(pid)))
+  })
+
+  test.each([
+    ['who assumes a role', '[default]\nrole_arn = R\nsource_profile = base\n[profile base]\ncredential_process = C\n'],
+    ['a role that is its own source', '[default]\nrole_arn = R\nsource_profile = default\ncredential_process = C\n'],
+  ])('gives the credentials of %s', async (_, config) => {
+    const command = write('gives.sh', `${GIVES}\n`)
+    write('.aws/config', config.replace('R', 'arn:aws:iam::111122223333:role/r').replace('C', `sh ${command}`))
+    const bases = new Set()
+    const sts = await serving((request, answer) => {
+      bases.add(/Credential=(\w+)/.exec(String(request.headers.authorization))?.[1])
+      request.resume().on('end', () => answer.end(assumed('AssumeRole')))
+    })
+    expect(await read({ AWS_ENDPOINT_URL_STS: sts })).toBe('value')
+    expect([...bases]).toEqual(['AKIDPROCESS'])
+  })
+})
+
+/** @param {number} pid */
+function hasEnded(pid) {
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return true
+  }
+  // Where the first process of a container asks nobody how it ended.
+  const stat = fs.existsSync(`/proc/${pid}/stat`) ? fs.readFileSync(`/proc/${pid}/stat`, 'utf8') : ''
+  return /\) Z /.test(stat)
+}
 
 describe('an endpoint', () => {
   test('is found in the services of a profile', async () => {

@@ -2,6 +2,7 @@
 
 // Every variable that the package reads, with nothing useful in it: none stops a service that does not need it, none panics.
 
+const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
@@ -61,6 +62,13 @@ const VARIABLES = [
     'AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES',
     'AWS_DEFAULTS_MODE',
   ],
+  ...[
+    'AWS_EXECUTION_ENV',
+    'AWS_LAMBDA_FUNCTION_NAME',
+    '_X_AMZN_TRACE_ID',
+    'AWS_ACCOUNT_ID',
+    'AWS_STS_REGIONAL_ENDPOINTS',
+  ],
 ]
 
 /** @type {AwsEndpoint} */
@@ -70,6 +78,7 @@ const TEXTS = {
   empty: '',
   blank: ' \t ',
   garbage: '\u001b[31m%zz{}\\"garbage',
+  'of several lines': 'a\nb\r\nc: d',
   directory,
   'of 1 MiB': 'x'.repeat(1 << 20),
 }
@@ -109,7 +118,7 @@ describe.each(VARIABLES)('%s', (name) => {
     await alone.close()
     // With AWS, whose options are given: what is said of credentials, proxies and certificates is not needed either, but a
     // proxy that is named is asked.
-    const isProxy = /^https?_proxy$/i.test(name)
+    const isProxy = /^(https?|all)_proxy$/i.test(name)
     const given = deliver(variables, { aws: { ...aws.options, maxAttempts: 1, ...(isProxy && { proxy: false }) } })
     expect(await given.getSecret('A_B')).toBe('value')
     expect((await given.health()).checks.aws).toEqual({ status: 'ok', reason: null })
@@ -132,4 +141,31 @@ describe.each(VARIABLES)('%s', (name) => {
     expect((await bare.health()).checks.aws.reason ?? '').not.toContain('internal error')
     await bare.close()
   })
+})
+
+// Jest gives its tests a copy of the variables, which the addon's own thread does not see.
+describe('variables that AWS makes headers of, in a process of their own', () => {
+  const NAMES = [
+    'AWS_EXECUTION_ENV',
+    'AWS_LAMBDA_FUNCTION_NAME',
+    '_X_AMZN_TRACE_ID',
+    'AWS_SDK_UA_APP_ID',
+    'AWS_ACCOUNT_ID',
+  ]
+  const run = (variables) => {
+    const env = { ...process.env, AWS_EC2_METADATA_DISABLED: 'true', ...variables }
+    const child = spawn(process.execPath, [path.join(root, '__test__', 'fixtures', 'execution.js'), aws.url], { env })
+    return new Promise((resolve) => {
+      let said = ''
+      child.stdout.on('data', (chunk) => (said += chunk))
+      child.once('close', () => resolve(said.trim()))
+    })
+  }
+
+  test.each(['a\nb', 'a\r\nx-other: 1', '\u0001', '\u001b[31m', 'schön', ' ', 'x'.repeat(100_000)])(
+    '%j',
+    async (text) => {
+      expect(await run(Object.fromEntries(NAMES.map((name) => [name, text])))).toBe('value')
+    },
+  )
 })

@@ -250,7 +250,9 @@ describe('names', () => {
   })
 
   test.each(['qa', '', 5, null, {}])('environment %p is CONFIG_INVALID', async (environment) => {
-    await expect(delivery.getSecretFromAWS('A_B', environment)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    // In the place of the environment an object is the options.
+    const given = typeof environment === 'object' && environment !== null ? [environment, {}] : [environment]
+    await expect(delivery.getSecretFromAWS('A_B', ...given)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     await expect(delivery.rotateSecret('A_B', environment)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
   })
 

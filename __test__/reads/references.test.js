@@ -324,6 +324,40 @@ test('what is declared nowhere is read from AWS by its reference', async () => {
   }
 })
 
+// Each is what it says: one the text of an object, the other a part of it.
+test('a field and a field inside it are two secrets of one version', async () => {
+  await aws.put({ x: '{"a":{"b":"one"}}' })
+  const delivery = deliver({ tools: { t: { secrets: { whole: { aws: 'x#a' }, part: { aws: 'x#a.b' } } } } })
+  expect(await delivery.getToolSecrets('t')).toEqual({ whole: '{"b":"one"}', part: 'one' })
+  await aws.put({ x: '{"a":{"b":"two"}}' })
+  expect(await delivery.refresh('T_PART')).toBe('two')
+  expect(await delivery.getToolSecrets('t')).toEqual({ whole: '{"b":"two"}', part: 'two' })
+})
+
+test('getSecretFromAWS takes its options in the place of the environment', async () => {
+  await aws.put({ A_B_production: 'value' })
+  const delivery = deliver({})
+  expect(await delivery.getSecretFromAWS('A_B', { timeoutMs: 5000 })).toBe('value')
+  const aborted = delivery.getSecretFromAWS('A_B', { signal: AbortSignal.abort() })
+  await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' })
+  await expect(delivery.getSecretFromAWS('A_B', { signal: 1 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  const both = delivery.getSecretFromAWS('A_B', { timeoutMs: 5000 }, { timeoutMs: 5000 })
+  await expect(both).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('environment') })
+})
+
+test('explain names the env file whose value counts', async () => {
+  const directory = temporaryDirectory()
+  fs.writeFileSync(path.join(directory, '.env.one'), 'A_B=1\nEMPTY_X=\n')
+  fs.writeFileSync(path.join(directory, '.env.two'), 'A_B=2\nA_C=3\nEMPTY_X=4\n')
+  const envFile = { directory, path: ['.env.one', '.env.two'] }
+  const delivery = deliver({ environment: 'development', aws: { enabled: false }, envFile, logger: { warn() {} } })
+  const place = async (name) => (await delivery.explain(name)).layers.find(({ layer }) => layer === 'env-file').place
+  expect(await place('A_B')).toBe(path.join(directory, '.env.one'))
+  expect(await place('A_C')).toBe(path.join(directory, '.env.two'))
+  expect(await place('EMPTY_X')).toBe(path.join(directory, '.env.two'))
+  expect(await place('A_D')).toBe(['.env.one', '.env.two'].map((name) => path.join(directory, name)).join(', '))
+})
+
 test('a key of a JSON secret may be any text, and is found in both reads', async () => {
   const text =
     '{"__proto__":"p","constructor":"c","toString":"s","":"empty","a.b":"dot","é":"e","\\u0041B":"esc","sp ace":"x"}'

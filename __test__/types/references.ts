@@ -28,6 +28,9 @@ export async function typed(): Promise<void> {
   const given = await delivery.getToolSecretJson<{ a: number }>('database', 'user')
   const a: number | undefined = given?.a
   await delivery.getSecretFromAWS({ id: 'prod/x', field: 'y' }, 'production')
+  await delivery.getSecretFromAWS('prod/x', { timeoutMs: 100 })
+  // @ts-expect-error Options come once.
+  await delivery.getSecretFromAWS('prod/x', { timeoutMs: 100 }, { timeoutMs: 100 })
   void [username, a]
 
   const tools = defineTools({ jira: { aws: '{environment}/jira', secrets: { user: { required: true } } } })

@@ -61,6 +61,7 @@ interface Reports {
   HealthCheck: [documented.HealthCheck, native.HealthCheck]
   HealthReport: [documented.HealthReport, native.HealthReport]
   LatencySummary: [documented.LatencySummary, native.LatencySummary]
+  ReadFailure: [documented.ReadFailure, native.ReadFailure]
   LayerExplanation: [documented.LayerExplanation, native.LayerExplanation]
   MetricsSnapshot: [documented.MetricsSnapshot, native.MetricsSnapshot]
   MigrationPlan: [documented.MigrationPlan, native.MigrationPlan]

@@ -97,8 +97,8 @@ function credentialsOf({ credentials, profile }) {
   const env = process.env
   if (credentials !== undefined) return 'aws.credentials of the configuration file'
   if (profile !== undefined) return `the profile ${profile} (aws.profile)`
-  if (env.AWS_ACCESS_KEY_ID) return 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
   if (env.AWS_PROFILE) return `the profile ${env.AWS_PROFILE} (AWS_PROFILE)`
+  if (env.AWS_ACCESS_KEY_ID) return 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
   if (env.AWS_WEB_IDENTITY_TOKEN_FILE) return 'the web identity of AWS_WEB_IDENTITY_TOKEN_FILE'
   if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) return 'the container'
   return 'the default profile, then what the machine provides'

@@ -8,13 +8,14 @@ const { finding } = require('./finding')
 
 /** Fixes, by the code of the delivery's warning. @type {Record<string, string>} */
 const FIXES = {
+  AWS_KEYS_UNUSED: 'unset AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
   AUDIT_LOG_MODE: 'take the rights of group and others away',
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
   CHANGES_NOT_HEARD: 'grant the Redis user +subscribe and its channel &secret:events:*',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
   CERTIFICATES_UNUSABLE: 'name a file with certificates in PEM form, or unset the variable',
-  PROXY_UNUSABLE: 'write it as http://user:password@host:port, or unset the variable',
+  PROXY_UNUSABLE: 'write it as http://user:password@host:port or socks5h://…, or unset the variable',
   REDIS_URL_UNUSED: 'correct it, or set cache.redis to false',
   SHARED_COPY_NOT_DROPPED: 'let Redis answer again; the copy ends with its TTL',
   SNAPSHOT_NOT_WRITTEN: 'let the service write into the directory of cache.snapshotPath',

@@ -8,7 +8,9 @@ use delivery_core::validation::{
 };
 use napi_derive::napi;
 use secret::clock::iso8601;
+use secret::error::SecretError;
 use secret::found::Origin;
+use secret::name::SecretName;
 
 use super::count;
 
@@ -84,6 +86,15 @@ pub struct LatencySummary {
     pub p95_ms: f64,
     #[napi(js_name = "p99Ms")]
     pub p99_ms: f64,
+    pub failures: Vec<ReadFailure>,
+}
+
+/// A secret that a layer could not give.
+#[napi(object, object_from_js = false)]
+pub struct ReadFailure {
+    pub name: String,
+    pub code: &'static str,
+    pub message: String,
 }
 
 impl ValidationResult {
@@ -166,7 +177,14 @@ impl LatencySummary {
             p50_ms: ms(layer.percentile(50)),
             p95_ms: ms(layer.percentile(95)),
             p99_ms: ms(layer.percentile(99)),
+            failures: layer.failures.iter().map(ReadFailure::of).collect(),
         }
+    }
+}
+
+impl ReadFailure {
+    fn of((name, error): &(SecretName, SecretError)) -> Self {
+        Self { name: name.as_str().to_owned(), code: error.code().as_str(), message: error.to_string() }
     }
 }
 

@@ -110,8 +110,8 @@ class Proxy {
   /** The credentials that it was given. @type {(string | undefined)[]} */
   credentials = []
 
-  /** @param {number} port @param {{ status?: number }} [options] What it refuses with. */
-  static async start(port, { status } = {}) {
+  /** @param {number} port @param {{ status?: number, opens?: string }} [options] What it refuses with; how it opens a way. */
+  static async start(port, { status, opens = '200 OK' } = {}) {
     const proxy = new Proxy()
     const note = (/** @type {http.IncomingMessage} */ request) => {
       proxy.asked.push(String(request.url))
@@ -131,7 +131,7 @@ class Proxy {
     server.on('connect', (request, socket, head) => {
       note(request)
       if (status !== undefined) return void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.write(`HTTP/1.1 ${opens}\r\n\r\n`)
       join(/** @type {net.Socket} */ (socket), port, head)
     })
     proxy.listening = await Listening.start(server)

@@ -17,7 +17,8 @@ use crate::classify::{Failure, Nature, Refusal, classify};
 use crate::codes::shown_code;
 use crate::identity_problem::{Problem, Sort};
 use crate::profiles::Profiles;
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place};
+use crate::retry_after;
+use crate::sdk::{self, KeepBodiesOutOfLogs, OwnUserAgent, Place};
 use crate::settings::AwsSettings;
 use secret::backoff::{Backoff, Jitter};
 use secret::role::Role;
@@ -68,7 +69,7 @@ pub(crate) async fn assume(
             return Err(problem(role, &error, &refusal));
         }
         tracing::debug!(attempt, "STS: {}", refusal.why());
-        sleep(backoff.next_wait()).await;
+        sleep(retry_after::wait(backoff.next_wait(), refusal.wait(), DEADLINE)).await;
         attempt += 1;
     }
 }
@@ -89,7 +90,7 @@ async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> 
         }
         own = own.region(Region::from_static("us-east-1"));
     }
-    Ok(Client::from_conf(own.interceptor(KeepBodiesOutOfLogs).build()))
+    Ok(Client::from_conf(own.interceptor(KeepBodiesOutOfLogs).interceptor(OwnUserAgent::new(config)).build()))
 }
 
 fn session<'a>(config: &'a AwsSettings, role: &'a Role) -> &'a str {

@@ -197,7 +197,8 @@ impl Aws {
     ) -> std::result::Result<Box<dyn Any + Send>, Unanswered> {
         let Question { asked: Asked { operation, gives_way }, id, others, .. } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
-        let (mut retries, mut clock_was_wrong) = (Retries::new(region, operation, most, on_throttled), false);
+        let (mut retries, mut clock_was_wrong) =
+            (Retries::new(region, operation, most, on_throttled, self.timeout), false);
         let mut last: Option<SecretError> = None;
         loop {
             if let Err(closed) = retries.turn().await {
@@ -206,13 +207,15 @@ impl Aws {
             }
             let mut begun = self.clock.now();
             let answered = self.attempt(region, question, &mut begun).await;
-            let (error, nature) = match answered.map_err(|error| Unanswered::Failed(error, Nature::Transient))? {
+            let (error, nature, wanted) = match answered
+                .map_err(|error| Unanswered::Failed(error, Nature::Transient))?
+            {
                 Ok(Ok(answer)) => {
                     self.calls.count(operation, None);
                     retries.answered();
                     return Ok(answer);
                 }
-                Ok(Err(error)) => (error, Nature::Transient),
+                Ok(Err(error)) => (error, Nature::Transient, None),
                 Err(failure) => match *failure {
                     Failure::Absent => {
                         self.calls.count(operation, None);
@@ -236,7 +239,7 @@ impl Aws {
                             // Nothing is known of the region, and another one would not know this identity either.
                             return Err(Unanswered::Failed(error, refusal.nature()));
                         }
-                        (error, refusal.nature())
+                        (error, refusal.nature(), refusal.wait())
                     }
                 },
             };
@@ -249,7 +252,9 @@ impl Aws {
             if hopeless {
                 retries.failed_there(&error);
             }
-            if hopeless || !retries.failed(&error, nature).await {
+            // Another region need not be left alone.
+            let wanted = wanted.filter(|_| !others);
+            if hopeless || !retries.failed(&error, nature, wanted).await {
                 let nature = if gives_way && error.is_throttled() { Nature::Answer } else { nature };
                 return Err(Unanswered::Failed(error, nature));
             }

@@ -7,7 +7,7 @@ use aws_sdk_sts::Client;
 
 use crate::classify::{Failure, classify};
 use crate::client;
-use crate::sdk::{KeepBodiesOutOfLogs, Place};
+use crate::sdk::{KeepBodiesOutOfLogs, OwnUserAgent, Place};
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -41,7 +41,8 @@ impl Aws {
             .operation_attempt_timeout(DEADLINE)
             .operation_timeout(DEADLINE);
         let service = aws_sdk_sts::config::Builder::from(&shared).timeout_config(timeouts.build());
-        let client = Client::from_conf(service.interceptor(KeepBodiesOutOfLogs).build());
+        let client =
+            Client::from_conf(service.interceptor(KeepBodiesOutOfLogs).interceptor(OwnUserAgent::new(config)).build());
         let asked = Box::pin(client.get_caller_identity().send()).await;
         let answer = asked.map_err(|error| match classify(&error) {
             Failure::Refused(refusal) => refusal.error("GetCallerIdentity", "identity"),

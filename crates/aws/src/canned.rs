@@ -5,7 +5,6 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
-use aws_smithy_http_client::tls::TrustStore;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -14,11 +13,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use parking_lot::Mutex;
+use rustls::RootCertStore;
 
 use crate::connections::{Connections, Tls};
 use crate::proxy::Proxies;
-use crate::sdk::KeepBodiesOutOfLogs;
-use crate::sdk::tls_context;
+use crate::sdk::{KeepBodiesOutOfLogs, tls};
 use crate::settings::AwsSettings;
 use crate::source::Aws;
 use secret::clock::Clock;
@@ -56,7 +55,7 @@ impl Canned {
 }
 
 fn nothing_trusted() -> Tls {
-    Tls { context: tls_context(TrustStore::empty()), origin: Arc::default() }
+    Tls { config: tls(RootCertStore::empty()), origin: Arc::default() }
 }
 
 impl HttpConnector for Canned {

@@ -1,6 +1,7 @@
 //! What an AWS failure means. Told apart by error *code*: access denied and throttling are both HTTP 400.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
@@ -11,6 +12,7 @@ use crate::body::TooLong;
 pub(super) use crate::codes::Nature;
 use crate::codes::{TOO_MANY_REQUESTS, by_code, is_throttling, is_unaccepted, refused_action, shown_code, throttled};
 use crate::identity_problem::{Problem, Sort as ProblemSort};
+use crate::retry_after;
 use crate::skew;
 use crate::unreached::Unreached;
 use network::chain;
@@ -33,6 +35,8 @@ pub(super) struct Refusal {
     cause: Option<Cause>,
     sort: Sort,
     skewed: bool,
+    /// How long the next attempt shall wait.
+    wait: Option<Duration>,
 }
 
 /// What else counts about a refusal.
@@ -51,7 +55,17 @@ enum Sort {
 
 impl Refusal {
     fn new((code, why, nature): (ErrorCode, String, Nature)) -> Self {
-        Self { code, why, nature, action: None, request_id: None, cause: None, sort: Sort::Other, skewed: false }
+        Self {
+            code,
+            why,
+            nature,
+            action: None,
+            request_id: None,
+            cause: None,
+            sort: Sort::Other,
+            skewed: false,
+            wait: None,
+        }
     }
 
     /// As an error about the secret `id`.
@@ -108,6 +122,11 @@ impl Refusal {
         Self { code, why: why.into(), nature, action: None, ..self }
     }
 
+    /// How long whoever answered wants to be left alone.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
     /// Whether the reason may be the clock that the request was signed with. The next one is signed with AWS's.
     pub(super) fn is_skewed(&self) -> bool {
         self.skewed
@@ -157,6 +176,7 @@ where
         },
     };
     refusal.request_id = request_id(error);
+    refusal.wait = error.raw_response().and_then(retry_after::wanted);
     Failure::Refused(refusal)
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use crate::connections::Connections;
 use crate::identity::Identity;
 use crate::profiles::Profiles;
-use crate::sdk::{self, KeepBodiesOutOfLogs, Place, is_region};
+use crate::sdk::{self, KeepBodiesOutOfLogs, OwnUserAgent, Place, is_region};
 use crate::settings::AwsSettings;
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -23,7 +23,9 @@ pub(super) async fn build(
 ) -> Result<(Client, Connections)> {
     let profiles = Profiles::load(config).await?;
     let (shared, connections) = shared_by(config, &profiles, identity, place).await;
-    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared).interceptor(KeepBodiesOutOfLogs);
+    let mut service = aws_sdk_secretsmanager::config::Builder::from(&shared)
+        .interceptor(KeepBodiesOutOfLogs)
+        .interceptor(OwnUserAgent::new(config));
     if let Some(region) = shared.region().map(Region::as_ref).filter(|region| !is_region(region)) {
         let shown: String = region.escape_debug().take(60).collect();
         let why = format!("'{shown}' is no AWS region, such as eu-central-1 (aws.region, AWS_REGION, the profile)");

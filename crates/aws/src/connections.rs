@@ -16,7 +16,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -26,6 +25,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use network::Cause;
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use tokio::sync::{OnceCell, watch};
 use tokio::time::{sleep, timeout};
 use url::Url;
@@ -58,13 +58,13 @@ const READS: [&str; 6] = [
 ];
 
 /// Makes a client without connections, which uses this proxy and trusts these certificates.
-type Make = dyn Fn(Option<&Proxy>, Option<&TlsContext>) -> SharedHttpClient + Send + Sync;
+type Make = dyn Fn(Option<&Proxy>, Option<&Arc<ClientConfig>>) -> SharedHttpClient + Send + Sync;
 /// Reads the certificates that are trusted, and how that is told.
 type Load = dyn Fn() -> Pin<Box<dyn Future<Output = Tls> + Send>> + Send + Sync;
 
 /// The certificates that are trusted.
 pub(crate) struct Tls {
-    pub(crate) context: TlsContext,
+    pub(crate) config: Arc<ClientConfig>,
     /// Where they come from, for messages.
     pub(crate) origin: Arc<str>,
 }
@@ -108,7 +108,7 @@ struct Heard {
 impl Connections {
     /// None yet.
     pub(crate) fn new(
-        make: impl Fn(Option<&Proxy>, Option<&TlsContext>) -> SharedHttpClient + Send + Sync + 'static,
+        make: impl Fn(Option<&Proxy>, Option<&Arc<ClientConfig>>) -> SharedHttpClient + Send + Sync + 'static,
         load: impl Fn() -> Pin<Box<dyn Future<Output = Tls> + Send>> + Send + Sync + 'static,
         proxies: Proxies,
     ) -> Self {
@@ -140,7 +140,7 @@ impl Connections {
     async fn prepare(&self, url: &str) {
         let Ok(url) = Url::parse(url) else { return };
         let is_tls = url.scheme() == "https";
-        if is_tls || self.0.proxies.of(&url).is_some_and(|proxy| proxy.url().starts_with("https:")) {
+        if is_tls || self.0.proxies.of(&url).is_some_and(Proxy::speaks_tls) {
             self.0.tls.get_or_init(|| (self.0.load)()).await;
         }
     }
@@ -153,7 +153,7 @@ impl Connections {
         let mut pool = self.0.pool.lock();
         let number = pool.number;
         let client = &mut pool.clients[usize::from(is_tls)][usize::from(proxy.is_some())];
-        let make = || (self.0.make)(proxy, self.0.tls.get().map(|tls| &tls.context));
+        let make = || (self.0.make)(proxy, self.0.tls.get().map(|tls| &tls.config));
         (number, client.get_or_insert_with(make).clone())
     }
 

@@ -17,8 +17,9 @@ use tracing::instrument::WithSubscriber as _;
 
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
-use crate::identity_problem::{Problem, Sort, has_keys};
+use crate::identity_problem::{Problem, Sort};
 use crate::login::Session;
+use crate::process::Process;
 use crate::profiles::Profiles;
 use crate::sdk;
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
@@ -329,14 +330,22 @@ impl Identity {
             Some(CredentialsSource::Unconnected) => return Err(Problem::new("aws.credentials cannot be asked here")),
             None => {}
         }
-        let profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
-        if !has_keys(config)
-            && let Some(problem) = Problem::of_profile(&profiles)
-        {
-            return Err(problem);
-        }
-        if !has_keys(config) {
+        let mut profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
+        if !config.has_keys() {
+            if let Some(problem) = Problem::of_profile(&profiles, config) {
+                return Err(problem);
+            }
             sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
+            if let Some(process) = Process::of(&profiles) {
+                let ran = process.run().await;
+                let credentials = ran.map_err(|how| Problem::of_process(process.profile, &how))?;
+                if process.is_direct {
+                    return Ok(credentials);
+                }
+                let profile = process.profile.to_owned();
+                profiles = profiles.with_output(&profile, &credentials);
+            }
+            profiles = profiles.with_environment(&config.variables);
         }
         if let Some(session) = Session::of(config, &profiles) {
             return self.signed_in(session, profiles).await;

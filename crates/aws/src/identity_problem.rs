@@ -72,8 +72,16 @@ impl Problem {
         }
     }
 
+    /// The `credential_process` of `profile` gave none, for the reason `how`.
+    pub(crate) fn of_process(profile: &str, how: &str) -> Self {
+        let profile = shown(profile);
+        Self::new(format!(
+            "the credential_process of the profile '{profile}' {how}; run its command by hand to see why"
+        ))
+    }
+
     /// The chosen profile is not there, or cannot be read.
-    pub(crate) fn of_profile(profiles: &Profiles) -> Option<Self> {
+    pub(crate) fn of_profile(profiles: &Profiles, config: &AwsSettings) -> Option<Self> {
         let chosen = profiles.chosen.as_deref()?;
         if profiles.has(chosen) {
             return None;
@@ -86,9 +94,10 @@ impl Problem {
             if listed.is_empty() { "there are none".to_owned() } else { format!("there are {}", listed.join(", ")) };
         Some(Self::new(format!(
             "there is no profile '{}' in AWS's configuration files ({there}{more}{unread}): correct aws.profile or AWS_PROFILE, or \
-             run: aws configure --profile {}",
+             run: aws configure --profile {}{}",
             shown(chosen),
-            shown(chosen)
+            shown(chosen),
+            unused_keys(config)
         )))
     }
 
@@ -102,7 +111,7 @@ impl Problem {
         let unreached = Unreached::within(error);
         let cause = unreached.map(Unreached::as_cause);
         let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        let by_profile = if has_keys(config) { None } else { problem(profiles).await };
+        let by_profile = if config.has_keys() { None } else { problem(profiles).await };
         let message = if let Some(told) = by_profile {
             told
         } else if is_missing {
@@ -116,24 +125,20 @@ impl Problem {
                 None => failed.of_machine().await,
             }
         };
-        let asked_for = profiles.chosen.is_some() && !has_keys(config);
+        let asked_for = profiles.chosen.is_some() && !config.has_keys();
         let sort = if is_missing && !asked_for { Sort::Missing } else { Sort::Passing };
         Self { sort, cause, ..Self::new(message) }
     }
 }
 
-/// Whether the variables hold keys, which come before any profile.
-pub(crate) fn has_keys(config: &AwsSettings) -> bool {
-    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| config.variables.contains_key(*name))
-}
-
 fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connections) -> String {
-    if let Some(problem) = Problem::of_profile(profiles) {
+    if let Some(problem) = Problem::of_profile(profiles, config) {
         return problem.message;
     }
     if let Some(chosen) = &profiles.chosen {
         let chosen = shown(chosen);
-        return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}");
+        let unused = unused_keys(config);
+        return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}{unused}");
     }
     if config.variables.contains_key("AWS_ACCESS_KEY_ID") != config.variables.contains_key("AWS_SECRET_ACCESS_KEY") {
         return "no AWS credentials were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together".into();
@@ -146,6 +151,15 @@ fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connection
             )
         }
         None => format!("no AWS credentials were found; {SEE}"),
+    }
+}
+
+/// That there are keys, which a profile that is chosen keeps from being used.
+fn unused_keys(config: &AwsSettings) -> &'static str {
+    if config.names_keys() {
+        "; or unset AWS_PROFILE (aws.profile), so that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY count"
+    } else {
+        ""
     }
 }
 
@@ -178,9 +192,6 @@ impl Failed<'_> {
         if has("sso_session") || has("sso_start_url") {
             return Some(self.of_sso(&name));
         }
-        if has("credential_process") {
-            return Some(self.of_process(&name));
-        }
         if has("role_arn") {
             let why = self.way.clone().or_else(|| self.code().map(|code| format!("STS refused it ({code})")));
             let why = why.unwrap_or_else(|| "its source gave no credentials".into());
@@ -205,23 +216,6 @@ impl Failed<'_> {
         format!(
             "the SSO session of the profile '{name}' has expired, or nobody signed in: run: aws sso login --profile {name}"
         )
-    }
-
-    fn of_process(&self, name: &str) -> String {
-        let code = self.text.split("exited with code exit status: ").nth(1);
-        let code: String = code.unwrap_or_default().chars().take_while(char::is_ascii_digit).take(10).collect();
-        let how = if self.text.contains("timed out") || self.text.contains("timeout") {
-            "did not end in time".to_owned()
-        } else if !code.is_empty() {
-            format!("ended with code {code}")
-        } else if self.text.contains("exited with code signal: ") {
-            "was ended by a signal".to_owned()
-        } else if self.text.contains("could not parse response") || self.text.contains("could not decode output") {
-            "did not print credentials in AWS's form".to_owned()
-        } else {
-            "could not be run".to_owned()
-        };
-        format!("the credential_process of the profile '{name}' {how}; run its command by hand to see why")
     }
 
     /// What the machine or the container provides.

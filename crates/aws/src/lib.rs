@@ -5,10 +5,12 @@
 //! - `settings`: the settings, already parsed
 //! - `permission`: which permission is missing
 //! - `operation`: AWS's operations and their counters
+//! - `way`, `http`: how connections are opened, through proxies too, and the HTTP client over them
 //! - `body`, `skew`, `unreached`, `connections`: the HTTP connections of a region: how long an answer may be, with which clock
 //!   its request was signed, and why there is none
-//! - `profiles`: AWS's configuration files
+//! - `profiles`, `process`: AWS's configuration files, and the commands that they name
 //! - `sdk`: AWS's SDK with the profiles, certificates and proxies of a delivery
+//! - `retry_after`: how long an answer says to wait
 //! - `profile_problem`, `identity_problem`, `codes`, `classify`: why there are no credentials, and what AWS's errors mean
 //! - `account`, `assume`, `login`, `identity`, `owner`: the account of credentials, roles that are assumed, sessions of
 //!   `aws login`, the credentials that all clients share, and whose copies a process shares
@@ -40,6 +42,7 @@ mod codes;
 mod connections;
 mod create;
 mod fetch;
+mod http;
 mod identity;
 mod identity_problem;
 mod list;
@@ -48,6 +51,7 @@ mod operation;
 mod owner;
 mod pace;
 pub mod permission;
+mod process;
 mod profile_problem;
 mod profiles;
 pub mod proxy;
@@ -55,6 +59,7 @@ mod queue;
 mod region;
 mod remove;
 mod retries;
+mod retry_after;
 mod sdk;
 pub mod settings;
 #[cfg(feature = "simulation")]
@@ -65,6 +70,7 @@ mod skew;
 mod source;
 mod staging;
 mod unreached;
+mod way;
 
 pub use answer::{MANAGED_BY, name_in};
 pub use batch::{BatchAnswer, Listing, MAX_BATCH};

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
-use crate::identity_problem::{Problem, has_keys};
+use crate::identity_problem::Problem;
 use crate::profile_problem::shown;
 use crate::profiles::Profiles;
 use crate::sdk::{self, is_region};
@@ -63,7 +63,7 @@ struct Kept(Zeroizing<Vec<u8>>);
 impl Session {
     /// The session that the credentials of the profile that counts come from, where they come from one.
     pub(crate) fn of(config: &AwsSettings, profiles: &Profiles) -> Option<Self> {
-        if has_keys(config) {
+        if config.has_keys() {
             return None;
         }
         let (mut name, mut is_for_role) = (profiles.name(), false);

@@ -104,16 +104,17 @@ impl Pace {
         }
     }
 
-    /// AWS throttled a call.
-    pub(crate) fn throttled(&self, error: &SecretError) {
+    /// AWS throttled a call. `wait` makes of this process's own wait the one that AWS wants.
+    pub(crate) fn throttled(&self, error: &SecretError, wait: impl FnOnce(Duration) -> Duration) {
         let now = self.clock.now();
         let mut state = self.slow.lock();
         if let Some(slow) = &mut *state {
             slow.error = error.clone();
+            slow.try_at = now.plus(wait(slow.try_at.since(now)));
             return;
         }
         let mut tries = Backoff::new(FIRST_TRY, LAST_TRY, Jitter::Around);
-        *state = Some(Slow { try_at: now.plus(tries.next_wait()), tries, error: error.clone() });
+        *state = Some(Slow { try_at: now.plus(wait(tries.next_wait())), tries, error: error.clone() });
     }
 
     /// What AWS said last, while it throttles.
@@ -139,7 +140,7 @@ mod tests {
     fn everything_is_allowed_until_aws_throttles() {
         let pace = Pace::new(Clock::test());
         assert_eq!(allowed(&pace), 1000);
-        pace.throttled(&throttled());
+        pace.throttled(&throttled(), |own| own);
         assert_eq!(allowed(&pace), 0);
         assert!(pace.error().is_some_and(|error| error.is_throttled()));
     }
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn an_answer_allows_one_or_two_calls_more() {
         let pace = Pace::new(Clock::test());
-        pace.throttled(&throttled());
+        pace.throttled(&throttled(), |own| own);
         for _ in 0..20 {
             pace.answered();
         }
@@ -159,14 +160,14 @@ mod tests {
     fn without_answers_a_call_is_tried_after_waits_that_double() {
         let clock = Clock::test();
         let pace = Pace::new(clock.clone());
-        pace.throttled(&throttled());
+        pace.throttled(&throttled(), |own| own);
         let tried = |seconds: u64| {
             let tried = (0..seconds * 100).filter(|_| {
                 clock.advance(Duration::from_millis(10));
                 let tried = pace.turn_now().is_ok();
                 assert!(pace.turn_now().is_err(), "one at a time");
                 if tried {
-                    pace.throttled(&throttled());
+                    pace.throttled(&throttled(), |own| own);
                 }
                 tried
             });
@@ -178,9 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_that_aws_wants_is_kept() {
+        let clock = Clock::test();
+        let pace = Pace::new(clock.clone());
+        pace.throttled(&throttled(), |own| own.max(Duration::from_secs(3)));
+        clock.advance(Duration::from_secs(2));
+        assert!(pace.turn_now().is_err());
+        clock.advance(Duration::from_secs(2));
+        assert!(pace.turn_now().is_ok());
+    }
+
+    #[test]
     fn enough_answers_end_it() {
         let pace = Pace::new(Clock::test());
-        pace.throttled(&throttled());
+        pace.throttled(&throttled(), |own| own);
         for _ in 0..ENOUGH {
             pace.answered();
         }
@@ -191,7 +203,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_longest_is_first_and_who_gives_up_takes_nothing() {
         let pace = std::sync::Arc::new(Pace::new(Clock::test()));
-        pace.throttled(&throttled());
+        pace.throttled(&throttled(), |own| own);
         let waiting = |pace: &std::sync::Arc<Pace>| {
             let pace = pace.clone();
             tokio::spawn(async move { pace.turn().await })

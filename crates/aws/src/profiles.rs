@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use aws_config::profile::ProfileSet;
+use aws_credential_types::Credentials;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_runtime::env_config::property::PropertiesKey;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -24,8 +25,8 @@ const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
 /// The profiles of AWS's configuration files, and which of them counts.
 pub(crate) struct Profiles {
     set: ProfileSet,
-    /// What was read, for the SDK.
-    files: EnvConfigFiles,
+    /// What was read, in the form that the SDK accepts.
+    texts: [Zeroizing<String>; 2],
     /// The name that an option or variable gives.
     pub(crate) chosen: Option<String>,
     /// Which file cannot be read, and why: it counts as empty.
@@ -38,9 +39,9 @@ impl Profiles {
     /// # Errors
     /// `SOURCE_UNAVAILABLE` when they are on a file system that does not answer.
     pub(crate) async fn load(config: &AwsSettings) -> Result<Self> {
-        let chosen = config.profile.clone().or_else(|| config.variables.get("AWS_PROFILE").cloned());
-        let (mut files, mut unread) = (EnvConfigFiles::builder(), None);
-        for (kind, variable, default) in FILES {
+        let chosen = config.chosen_profile().map(str::to_owned);
+        let (mut texts, mut unread) = (<[Zeroizing<String>; 2]>::default(), None);
+        for ((_, variable, default), kept) in FILES.into_iter().zip(&mut texts) {
             let mut text = Zeroizing::new(String::new());
             if let Some(path) = path_of(&config.variables, variable, default) {
                 match read(&path).await {
@@ -54,19 +55,67 @@ impl Profiles {
                     Err(error) => unread = Some(format!("{default}: {}", files::reason(&error))),
                 }
             }
-            files = files.with_contents(kind, readable(&text));
+            *kept = Zeroizing::new(readable(&text));
         }
-        let files = files.build();
+        let files = files(&texts);
         let (system, none) = (Fs::real(), Env::from_slice(&[]));
         let loaded = aws_config::profile::load(&system, &none, &files, chosen.clone().map(Into::into)).await;
         // The SDK's text may repeat what stands in the files.
         let set = loaded.unwrap_or_default();
-        Ok(Self { set, files, chosen, unread })
+        Ok(Self { set, texts, chosen, unread })
     }
 
     /// What was read, for the SDK.
     pub(crate) fn files(&self) -> EnvConfigFiles {
-        self.files.clone()
+        files(&self.texts)
+    }
+
+    /// The same for the SDK, where `profile` has `credentials`, which its `credential_process` printed.
+    pub(crate) fn with_output(self, profile: &str, credentials: &Credentials) -> Self {
+        let token = credentials.session_token();
+        let keys = (credentials.access_key_id(), credentials.secret_access_key(), token);
+        self.edited(profile, "credential_process", keys, "")
+    }
+
+    /// The same for the SDK, where a profile that takes its credentials from variables has those of `variables`: the SDK is not
+    /// given them, because it would use them instead of any profile.
+    pub(crate) fn with_environment(self, variables: &HashMap<String, String>) -> Self {
+        // A line end would begin another setting.
+        let is_line = |text: &&str| !text.contains(char::is_control);
+        let variable = |name: &str| variables.get(name).map(String::as_str).filter(is_line);
+        let mut seen = vec![self.name()];
+        while let Some(next) =
+            seen.last().and_then(|last| self.of(last, "source_profile")).filter(|next| !seen.contains(next))
+        {
+            seen.push(next);
+        }
+        let taking = seen.iter().find(|name| self.of(name, "credential_source") == Some("Environment"));
+        let (Some(taking), Some(id), Some(key)) =
+            (taking, variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
+        else {
+            return self;
+        };
+        let (taking, own) = ((*taking).to_owned(), format!("source_profile = {taking}\n"));
+        self.edited(&taking, "credential_source", (id, key, variable("AWS_SESSION_TOKEN")), &own)
+    }
+
+    /// With `keys` instead of the setting `instead`, and with `more` settings.
+    fn edited(mut self, profile: &str, instead: &str, keys: (&str, &str, Option<&str>), more: &str) -> Self {
+        let (id, key, token) = keys;
+        let own = [("aws_access_key_id", Some(id)), ("aws_secret_access_key", Some(key)), ("aws_session_token", token)];
+        for text in &mut self.texts {
+            for name in [instead].into_iter().chain(own.map(|(name, _)| name)) {
+                *text = Zeroizing::new(without(text, profile, name));
+            }
+        }
+        let credentials = &mut self.texts[1];
+        credentials.extend(["[", profile, "]\n", more]);
+        for (name, value) in own {
+            if let Some(value) = value {
+                credentials.extend([name, " = ", value, "\n"]);
+            }
+        }
+        self
     }
 
     /// The name of the profile that counts.
@@ -118,6 +167,28 @@ impl Profiles {
         names.sort_unstable();
         names
     }
+}
+
+/// For the SDK.
+fn files(texts: &[Zeroizing<String>; 2]) -> EnvConfigFiles {
+    let files = FILES
+        .iter()
+        .zip(texts)
+        .fold(EnvConfigFiles::builder(), |files, ((kind, ..), text)| files.with_contents(*kind, text.as_str()));
+    files.build()
+}
+
+/// `text`, as [`readable`] returns it, without the setting `key` of `profile`.
+fn without(text: &str, profile: &str, key: &str) -> String {
+    let mut is_its = false;
+    let kept = text.lines().filter(|line| {
+        if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            is_its = section.strip_prefix("profile ").unwrap_or(section) == profile;
+        }
+        let is_setting = line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" ="));
+        !(is_its && is_setting)
+    });
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn path_of(variables: &HashMap<String, String>, variable: &str, default: &str) -> Option<PathBuf> {

@@ -1,17 +1,60 @@
-//! Which proxy a request goes through: the rules of `HTTPS_PROXY` and `NO_PROXY`, as curl and Node.js read them.
+//! Which proxy a request goes through, and what it speaks: the rules of `HTTPS_PROXY` and `NO_PROXY`, as curl and Node.js read them.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Uri;
+use http::uri::Scheme;
+use network::tunnel::Login;
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 /// The longest variable that is read. More is garbage.
 const LONGEST: usize = 64 * 1024;
 
-/// An HTTP proxy.
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// HTTP, with or without TLS.
+    Http,
+    /// SOCKS 5.
+    Socks5(Resolver),
+    /// SOCKS 4; where the proxy resolves names, 4a.
+    Socks4(Resolver),
+}
+
+/// Who resolves the names of hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolver {
+    /// This machine.
+    Here,
+    /// The proxy.
+    Proxy,
+}
+
+/// The schemes of proxies, with the port where none is given: as curl has them. `socks` means here what it means to the proxy
+/// agents of Node.js.
+const SCHEMES: [(&str, Kind, u16); 7] = [
+    ("http", Kind::Http, 80),
+    ("https", Kind::Http, 443),
+    ("socks5", Kind::Socks5(Resolver::Here), 1080),
+    ("socks5h", Kind::Socks5(Resolver::Proxy), 1080),
+    ("socks", Kind::Socks5(Resolver::Proxy), 1080),
+    ("socks4", Kind::Socks4(Resolver::Here), 1080),
+    ("socks4a", Kind::Socks4(Resolver::Proxy), 1080),
+];
+/// The longest user or password of SOCKS 5.
+const LONGEST_LOGIN: usize = 255;
+
+/// A proxy.
 #[derive(Clone)]
 pub struct Proxy {
+    kind: Kind,
+    /// Where it is, without credentials.
+    uri: Uri,
     /// May hold credentials.
     url: Zeroizing<String>,
     place: Place,
@@ -48,27 +91,59 @@ impl Proxy {
         }
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
         let url = url.map_err(|_| "is no URL (percent-encode special characters of a password)")?;
-        match url.scheme() {
-            "http" | "https" => {}
-            scheme if scheme.starts_with("socks") => {
-                return Err(
-                    "names a SOCKS proxy, and SOCKS is not supported: give the URL of an HTTP proxy (http://host:port)",
-                );
+        let (scheme, kind, port) = SCHEMES
+            .into_iter()
+            .find(|(scheme, ..)| *scheme == url.scheme())
+            .ok_or("must begin with http://, https://, socks5://, socks5h:// or socks4://")?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("must name a host")?.to_owned();
+        let place = Place { port: url.port().unwrap_or(port), host, name: name.to_owned() };
+        let scheme = if scheme == "https" { scheme } else { "http" };
+        let uri = format!("{scheme}://{}:{}", place.host, place.port).parse().map_err(|_| "names no host")?;
+        let proxy = Self { kind, uri, url: Zeroizing::new(url.as_str().to_owned()), place };
+        match (kind, proxy.login()) {
+            (Kind::Socks5(_), Some(Login { user, password })) if user.len().max(password.len()) > LONGEST_LOGIN => {
+                Err("has a user or a password that is too long for SOCKS 5 (255 bytes)")
             }
-            _ => return Err("must begin with http:// or https://"),
+            // The end of the user in SOCKS 4.
+            (Kind::Socks4(_), Some(Login { user, .. })) if user.contains(&0) => {
+                Err("has a user that SOCKS 4 cannot send")
+            }
+            _ => Ok(proxy),
         }
-        let host = url.host_str().ok_or("must name a host")?.to_owned();
-        let place = Place { host, port: url.port_or_known_default().unwrap_or(80), name: name.to_owned() };
-        Ok(Self { url: Zeroizing::new(url.as_str().to_owned()), place })
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the connection to the proxy itself is TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// Where it is, without credentials: `https://` for one that speaks TLS, else `http://`.
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The user and the password.
+    pub(crate) fn login(&self) -> Option<Login> {
+        let url = Url::parse(&self.url).ok()?;
+        let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());
+        let (user, password) = (url.username(), url.password());
+        (!user.is_empty() || password.is_some())
+            .then(|| Login { user: decoded(user), password: decoded(password.unwrap_or_default()) })
+    }
+
+    /// The value of `Proxy-Authorization`.
+    pub(crate) fn authorization(&self) -> Option<Zeroizing<String>> {
+        let Login { user, password } = self.login()?;
+        let plain = Zeroizing::new([user.as_slice(), b":", password.as_slice()].concat());
+        Some(Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(&*plain)))))
     }
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
-    }
-
-    /// With its credentials.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
     }
 }
 
@@ -298,13 +373,44 @@ mod tests {
         let proxy = Proxy::parse("HTTPS_PROXY", " us%40er:canary@proxy.corp:3128 ").expect("a proxy");
         assert_eq!(proxy.to_string(), "proxy.corp:3128 (HTTPS_PROXY)");
         assert!(!format!("{proxy:?}").contains("canary"));
-        assert_eq!(proxy.url(), "http://us%40er:canary@proxy.corp:3128/");
+        assert_eq!(proxy.uri(), "http://proxy.corp:3128/");
+        let login = proxy.login().expect("a login");
+        assert_eq!((&**login.user, &**login.password), (&b"us@er"[..], &b"canary"[..]));
+        assert_eq!(proxy.authorization().as_deref().map(String::as_str), Some("Basic dXNAZXI6Y2FuYXJ5"));
+    }
+
+    #[test]
+    fn the_schemes_of_curl_are_known() {
+        for (text, kind, uri) in [
+            ("proxy.corp", Kind::Http, "http://proxy.corp:80/"),
+            ("https://proxy.corp", Kind::Http, "https://proxy.corp:443/"),
+            ("socks5://[::1]", Kind::Socks5(Resolver::Here), "http://[::1]:1080/"),
+            ("SOCKS5H://proxy.corp:9050/", Kind::Socks5(Resolver::Proxy), "http://proxy.corp:9050/"),
+            ("socks://proxy.corp/", Kind::Socks5(Resolver::Proxy), "http://proxy.corp:1080/"),
+            ("socks4://10.0.0.1:1", Kind::Socks4(Resolver::Here), "http://10.0.0.1:1/"),
+            ("socks4a://user@proxy.corp", Kind::Socks4(Resolver::Proxy), "http://proxy.corp:1080/"),
+        ] {
+            let proxy = Proxy::parse("HTTPS_PROXY", text).expect(text);
+            assert_eq!((proxy.kind(), proxy.uri().to_string().as_str()), (kind, uri), "{text}");
+        }
     }
 
     #[test]
     fn what_is_no_proxy_is_refused_without_repeating_it() {
         let long = "x".repeat(1 << 20);
-        for text in ["socks5://canary:1", "http://", "http://us:can#ary@h:1x", "/tmp/canary", "\u{1b}canary", &long] {
+        let login = format!("socks5://canary:{}@h", "x".repeat(256));
+        for text in [
+            "ftp://canary:1",
+            "socks5://",
+            "socks5://can ary",
+            "socks4://can%00ary@h",
+            &login,
+            "http://",
+            "http://us:can#ary@h:1x",
+            "/tmp/canary",
+            "\u{1b}canary",
+            &long,
+        ] {
             let why = Proxy::parse("HTTPS_PROXY", text).err();
             assert!(why.is_some_and(|why| !why.contains("canary")), "{}", &text[..text.len().min(40)]);
         }

@@ -15,7 +15,7 @@ use url::Url;
 use crate::classify::{Failure, classify};
 use crate::client;
 use crate::identity::Identity;
-use crate::sdk::Place;
+use crate::sdk::{OwnUserAgent, Place};
 use crate::settings::AwsSettings;
 use crate::source::Aws;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -106,7 +106,7 @@ impl Queue {
         if let Some(origin) = at.origin {
             own = own.endpoint_url(origin).use_fips(false).use_dual_stack(false);
         }
-        Ok(Client::from_conf(own.build()))
+        Ok(Client::from_conf(own.interceptor(OwnUserAgent::new(&self.config)).build()))
     }
 
     fn refused<E>(&self, operation: &str, error: &SdkError<E, HttpResponse>) -> SecretError

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::codes::Nature;
 use crate::operation::Operation;
 use crate::region::Region;
+use crate::retry_after;
 use secret::backoff::{Backoff, Jitter};
 use secret::breaker::Admitted;
 use secret::error::{Result, SecretError};
@@ -36,6 +37,8 @@ pub(crate) struct Retries<'a> {
     backoff: Backoff,
     /// Others wait for what this call finds out about the region.
     probes: bool,
+    /// What the whole read has.
+    timeout: Duration,
 }
 
 impl Drop for Retries<'_> {
@@ -47,10 +50,16 @@ impl Drop for Retries<'_> {
 }
 
 impl<'a> Retries<'a> {
-    /// At most `most` attempts.
-    pub(crate) fn new(region: &'a Region, operation: Operation, most: u32, on_throttled: OnThrottled) -> Self {
+    /// At most `most` attempts, in a read that has `timeout`.
+    pub(crate) fn new(
+        region: &'a Region,
+        operation: Operation,
+        most: u32,
+        on_throttled: OnThrottled,
+        timeout: Duration,
+    ) -> Self {
         let backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF, Jitter::Full);
-        Self { region, operation, on_throttled, most, made: 1, backoff, probes: false }
+        Self { region, operation, on_throttled, most, made: 1, backoff, probes: false, timeout }
     }
 
     /// Waits until the next attempt may be made.
@@ -74,13 +83,13 @@ impl<'a> Retries<'a> {
         self.region.answered(self.operation);
     }
 
-    /// An attempt failed. Waits and says whether to try again.
-    pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature) -> bool {
+    /// An attempt failed, and whoever answered wants to be left alone for `wanted`. Waits and says whether to try again.
+    pub(crate) async fn failed(&mut self, error: &SecretError, nature: Nature, wanted: Option<Duration>) -> bool {
         if error.is_throttled() {
             // AWS is there, and says "slower": no breaker opens. The wait is the next turn.
             self.probes = false;
             self.region.is_there();
-            self.region.pace(self.operation).throttled(error);
+            self.region.pace(self.operation).throttled(error, |own| retry_after::wait(own, wanted, self.timeout));
             return match self.on_throttled {
                 OnThrottled::Wait => true,
                 OnThrottled::AskElsewhere => self.count(),
@@ -94,7 +103,7 @@ impl<'a> Retries<'a> {
         if nature != Nature::Transient || !self.count() {
             return false;
         }
-        sleep(self.backoff.next_wait()).await;
+        sleep(retry_after::wait(self.backoff.next_wait(), wanted, self.timeout)).await;
         true
     }
 

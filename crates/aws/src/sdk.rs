@@ -12,25 +12,22 @@ use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_runtime::user_agent::{ApiMetadata, AwsUserAgent};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use aws_types::os_shim_internal::Env;
 use files::File;
 use network::{Bundle, named_bundle};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::connections::{Connections, Tls};
+use crate::http::Http;
 use crate::profiles::{Profiles, is_endless};
-use crate::proxy::Proxy;
 use crate::settings::{AwsSettings, FailoverRegion};
 use secret::error::{ErrorCode, Result, SecretError};
 
@@ -137,9 +134,14 @@ fn environment(config: &AwsSettings, is_replica: bool, token: Option<&str>) -> E
     let given = config.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let given = given.filter(|(name, _)| !is_replica || *name != IGNORE);
     let given = given.filter(|(name, _)| token.is_none() || ![TOKEN, TOKEN_FILE].contains(name));
+    // The SDK would use them before any profile.
+    let are_unused = config.chosen_profile().is_some();
+    let given = given.filter(|(name, _)| !are_unused || !KEYS.contains(name));
     let ignored = is_replica.then_some((IGNORE, "true"));
     Env::from_slice(&given.chain(ignored).chain(token.map(|token| (TOKEN, token))).collect::<Vec<_>>())
 }
+
+const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
@@ -169,32 +171,20 @@ pub(crate) fn connections(config: &AwsSettings, profiles: &Profiles) -> Connecti
         let (trust, named) = (trust.clone(), named.clone());
         Box::pin(async move {
             let roots = trust.roots(&named).await;
-            let store = TrustStore::empty().with_native_roots(roots.of_platform).with_pem_certificate(roots.pem);
-            Tls { context: tls_context(store), origin: Arc::from(roots.origin) }
+            Tls { config: tls(roots.store()), origin: Arc::from(roots.origin) }
         })
     };
-    Connections::new(http_client, load, config.proxies.clone())
+    let make = |proxy: Option<&_>, tls: Option<&_>| SharedHttpClient::new(Http::new(proxy, tls));
+    Connections::new(make, load, config.proxies.clone())
 }
 
-/// A context that trusts `store`; building one does not fail.
-pub(crate) fn tls_context(store: TrustStore) -> TlsContext {
-    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
-}
-
-fn http_client(proxy: Option<&Proxy>, context: Option<&TlsContext>) -> SharedHttpClient {
-    // A proxy's URL was parsed before.
-    let proxy = proxy.and_then(|proxy| ProxyConfig::all(proxy.url()).ok()).unwrap_or_else(ProxyConfig::disabled);
-    let context = context.cloned().unwrap_or_else(|| tls_context(TrustStore::empty()));
-    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone())
-            .proxy_config(proxy.clone())
-            .enable_tcp_nodelay(true);
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.build()
-    })
+/// TLS that trusts `roots`.
+pub(crate) fn tls(roots: RootCertStore) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    #[expect(clippy::expect_used, reason = "this provider has the cipher suites of TLS 1.2 and 1.3")]
+    let builder = builder.expect("TLS versions");
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
@@ -243,6 +233,41 @@ impl Intercept for KeepBodiesOutOfLogs {
         bag: &mut ConfigBag,
     ) -> std::result::Result<(), BoxError> {
         bag.interceptor_state().unset::<SensitiveOutput>();
+        Ok(())
+    }
+}
+
+/// What requests say of the program that makes them: with variables that were handed over. The SDK would ask the C environment at each
+/// request, from its own thread, and make no request where `AWS_EXECUTION_ENV` holds what no header may.
+#[derive(Debug)]
+pub(crate) struct OwnUserAgent(Env);
+
+impl OwnUserAgent {
+    pub(crate) fn new(config: &AwsSettings) -> Self {
+        const PLATFORM: &str = "AWS_EXECUTION_ENV";
+        let is_plain = |value: &&str| value.bytes().all(|byte| byte.is_ascii_graphic());
+        let platform = config.variables.get(PLATFORM).map(String::as_str).filter(is_plain);
+        Self(Env::from_slice(&platform.map(|value| (PLATFORM, value)).into_iter().collect::<Vec<_>>()))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for OwnUserAgent {
+    fn name(&self) -> &'static str {
+        "OwnUserAgent"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let Some(service) = bag.load::<ApiMetadata>() else { return Ok(()) };
+        let mut agent = AwsUserAgent::new_from_environment(self.0.clone(), service.clone());
+        if let Some(name) = bag.load::<AppName>() {
+            agent.set_app_name(name.clone());
+        }
+        bag.interceptor_state().store_put(agent);
         Ok(())
     }
 }

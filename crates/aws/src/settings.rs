@@ -109,6 +109,21 @@ pub trait AskCredentials: Send + Sync {
 }
 
 impl AwsSettings {
+    /// The profile that an option or a variable chooses.
+    pub(crate) fn chosen_profile(&self) -> Option<&str> {
+        self.profile.as_deref().or_else(|| self.variables.get("AWS_PROFILE").map(String::as_str))
+    }
+
+    /// Whether keys in variables count: a profile that is chosen comes before them, as in AWS's SDK for JavaScript.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.chosen_profile().is_none() && self.names_keys()
+    }
+
+    /// Whether there are keys in variables.
+    pub(crate) fn names_keys(&self) -> bool {
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| self.variables.contains_key(*name))
+    }
+
     /// The region that is asked, where options or variables name it; a profile may name it as well.
     pub fn own_region(&self) -> Option<&str> {
         let variable = |name: &str| self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty());

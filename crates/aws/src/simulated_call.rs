@@ -34,7 +34,7 @@ impl Aws {
         let on_throttled = if gives_way { OnThrottled::GiveWay } else { OnThrottled::Wait };
         let answered = async {
             let _slot = self.in_flight.acquire().await;
-            let mut retries = Retries::new(&self.regions[0], operation, self.max_attempts, on_throttled);
+            let mut retries = Retries::new(&self.regions[0], operation, self.max_attempts, on_throttled, self.timeout);
             loop {
                 retries.turn().await?;
                 let wait = self.rate_limit.take(self.timeout);
@@ -54,7 +54,7 @@ impl Aws {
                     Attempt::TimedOut => SecretError::new(ErrorCode::SourceTimeout, format!("{id}: no answer in time")),
                 };
                 let nature = if error.is_denied() { Nature::Answer } else { Nature::Transient };
-                if !retries.failed(&error, nature).await {
+                if !retries.failed(&error, nature, None).await {
                     return Err(error.asked_at(begun));
                 }
             }

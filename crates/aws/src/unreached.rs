@@ -10,6 +10,7 @@ use network::{Cause, Remedy, cause_of, chain};
 use parking_lot::Mutex;
 
 use crate::proxy::Place;
+use crate::way::ProxyUnreached;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// What hyper-util says when the connection to the proxy cannot be made: its error types are private.
-const NO_WAY_TO_PROXY: &str = "tunnel error: failed to create underlying connection";
 const PROXY_ITSELF: &str = "the proxy itself cannot be reached: ";
 
 /// No answer came, for this reason.
@@ -78,7 +77,7 @@ impl Unreached {
         let connection = error.connection_metadata().cloned();
         let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
         let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
-        let is_at_proxy = chain(&error).any(|link| link.to_string() == NO_WAY_TO_PROXY);
+        let is_at_proxy = chain(&error).any(|link| link.is::<ProxyUnreached>());
         let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {
             (true, _) => ConnectorError::timeout(source),

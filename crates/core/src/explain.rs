@@ -149,7 +149,12 @@ pub async fn explain(resolver: &Resolver, name: &SecretName, variables: &Variabl
                     continue;
                 };
                 let said = if asked { Some(resolver.from_env_file(name).await) } else { None };
-                report.local(Origin::EnvFile, Some(file.path()), said.as_ref());
+                // Of several files the one whose value counts.
+                let place = match &said {
+                    Some(Ok(Some(_))) => file.place_of(name).await,
+                    _ => None,
+                };
+                report.local(Origin::EnvFile, Some(place.unwrap_or_else(|| file.path())), said.as_ref());
                 if let Some(said) = said {
                     progress.hear(resolver, name, source, said);
                 }

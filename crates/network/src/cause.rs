@@ -55,6 +55,25 @@ impl fmt::Display for Cause {
     }
 }
 
+/// A proxy opens no way to the host, for this reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub Cause);
+
+impl Refused {
+    /// In the words of `text`.
+    pub(crate) fn by_proxy(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Cause { code: "ERR_PROXY_TUNNEL", text: text.into(), remedy: Remedy::None })
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the proxy opens no way: {}", self.0)
+    }
+}
+
+impl Error for Refused {}
+
 /// What libraries share an error by.
 type Shared = Arc<dyn Error + Send + Sync>;
 
@@ -78,7 +97,7 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (
 pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Cause> {
     let links = || chain(error);
     let tls = links().find_map(|link| link.downcast_ref::<rustls::Error>()).map(of_tls);
-    let proxy = || links().find_map(|link| of_proxy(&link.to_string()));
+    let proxy = || links().find_map(|link| link.downcast_ref::<Refused>()).map(|refused| refused.0.clone());
     let name = || links().any(is_name_error).then(|| of_name(links()));
     let io = || links().filter_map(|link| link.downcast_ref::<io::Error>()).last().and_then(of_io);
     let http = || links().find_map(|link| of_http(&link.to_string()));
@@ -132,21 +151,6 @@ fn of_name<'a>(mut links: impl Iterator<Item = &'a (dyn Error + 'static)>) -> Ca
         return Cause::new("EAI_AGAIN", "its name cannot be resolved now (the name server does not answer)");
     }
     Cause::new("ENOTFOUND", "its name is not known (it does not resolve)")
-}
-
-/// What hyper-util says of a proxy that opens no way: its error types are private.
-fn of_proxy(text: &str) -> Option<Cause> {
-    let told = text.strip_prefix("tunnel error: ")?;
-    Some(match told {
-        "proxy authorization required" => {
-            Cause::new("ERR_PROXY_TUNNEL", "the proxy wants other credentials (HTTP 407); give them in its URL")
-        }
-        "unsuccessful" => Cause::new("ERR_PROXY_TUNNEL", "the proxy refuses to connect to it, or is no HTTP proxy"),
-        "proxy response headers too long" => Cause::new("ERR_PROXY_TUNNEL", "it does not answer as an HTTP proxy"),
-        "unexpected end of file" => Cause::new("ERR_PROXY_TUNNEL", "the proxy closed the connection"),
-        // The way to the proxy: the links below say what happened.
-        _ => return None,
-    })
 }
 
 fn of_io(error: &io::Error) -> Option<Cause> {

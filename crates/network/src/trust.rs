@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use files::{Directory, File};
 use parking_lot::Mutex;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS as MOZILLAS;
 
@@ -116,6 +117,21 @@ pub struct Roots {
     pub of_platform: bool,
     /// Where they come from, for messages.
     pub origin: String,
+}
+
+impl Roots {
+    /// For TLS. What the platform keeps and cannot be read is left out.
+    pub fn store(&self) -> RootCertStore {
+        // Asking macOS or Windows takes tenths of a second.
+        static OF_PLATFORM: LazyLock<Vec<CertificateDer<'static>>> =
+            LazyLock::new(|| rustls_native_certs::load_native_certs().certs);
+        let mut store = RootCertStore::empty();
+        if self.of_platform {
+            store.add_parsable_certificates(OF_PLATFORM.iter().cloned());
+        }
+        store.add_parsable_certificates(pem::certificates(&self.pem).good);
+        store
+    }
 }
 
 /// What a delivery trusts besides the bundles of AWS and Redis, and what it has warned of: settings of the network that cannot

@@ -1,6 +1,7 @@
 //! Validates the secrets of a tool, and the state of a migration.
 
 mod access;
+mod latency;
 mod value;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 
 pub use access::{Access, Granted, Permission};
+pub use latency::LayerLatency;
 
 use crate::audit::Access as Recorded;
 use crate::delivery::Delivery;
@@ -21,7 +23,7 @@ use crate::rotation::policy::Standing;
 use crate::source::runtime::Variables;
 use crate::tool_secrets::{declared_names, read_tool};
 use aws::Aws;
-use secret::clock::Stopwatch;
+use latency::Timed;
 use secret::clock::iso8601;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
@@ -87,23 +89,6 @@ impl Validated {
 /// Whether no issue is an error.
 pub fn is_valid(secrets: &[Validated]) -> bool {
     secrets.iter().flat_map(|secret| &secret.issues).all(|issue| issue.severity != Severity::Error)
-}
-
-/// The latencies of one layer.
-#[derive(Clone, Debug)]
-pub struct LayerLatency {
-    /// The layer.
-    pub layer: Origin,
-    /// Sorted latencies.
-    pub sorted: Vec<Duration>,
-}
-
-impl LayerLatency {
-    /// The percentile of the latencies (nearest rank).
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
-        self.sorted.get(rank - 1).copied().unwrap_or_default()
-    }
 }
 
 /// The documented bound for the 99th percentile of retrievals.
@@ -326,10 +311,10 @@ impl Delivery {
         seen
     }
 
-    /// Measures the latency of each layer that is switched on, with the declared secrets.
+    /// Measures the latency of each layer that is switched on, with the declared secrets. Those that cannot be read are named.
     ///
     /// # Errors
-    /// Errors of AWS or the env file; `CLOSED`.
+    /// Errors of AWS or the env file where none of the secrets can be read there; `CLOSED`.
     #[boxed]
     pub async fn assess_performance(&self) -> Result<Vec<LayerLatency>> {
         const READS: usize = 20;
@@ -357,18 +342,23 @@ impl Delivery {
             if self.reads().aws().is_some() {
                 let mut timed = Timed::of(Origin::Aws);
                 for name in &names {
-                    let fetched = timed.wait(Box::pin(self.fetch_from_aws(name))).await;
-                    self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
-                    fetched?;
+                    if !timed.has_failed(name) {
+                        let fetched = timed.wait(Box::pin(self.fetch_from_aws(name))).await;
+                        self.inspected("measure", vec![Recorded::fetched(name.as_str(), &fetched)]).await;
+                        timed.hear(name, fetched.err());
+                    }
                 }
-                layers.push(timed.layer());
+                layers.push(timed.heard()?);
             }
             if self.env_file().is_some() {
                 let mut timed = Timed::of(Origin::EnvFile);
                 for name in &names {
-                    timed.wait(self.resolver.from_env_file(name)).await?;
+                    if !timed.has_failed(name) {
+                        let found = timed.wait(self.resolver.from_env_file(name)).await;
+                        timed.hear(name, found.err());
+                    }
                 }
-                layers.push(timed.layer());
+                layers.push(timed.heard()?);
             }
             Ok(layers)
         }))
@@ -385,52 +375,8 @@ impl Delivery {
     }
 }
 
-struct Timed {
-    layer: Origin,
-    taken: Vec<Duration>,
-}
-
-impl Timed {
-    fn of(layer: Origin) -> Self {
-        Self { layer, taken: Vec::new() }
-    }
-
-    fn sync(&mut self, work: impl FnOnce()) {
-        let start = Stopwatch::start();
-        work();
-        self.taken.push(start.took());
-    }
-
-    async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let start = Stopwatch::start();
-        let result = work.await;
-        self.taken.push(start.took());
-        result
-    }
-
-    fn layer(mut self) -> LayerLatency {
-        self.taken.sort_unstable();
-        LayerLatency { layer: self.layer, sorted: self.taken }
-    }
-}
-
 fn missing(seen: &mut Validated, spec: Option<&SecretSpec>, why: &str) {
     let required = spec.is_some_and(|spec| spec.required);
     let severity = if required { Severity::Error } else { Severity::Warning };
     seen.add("MISSING", severity, why.to_owned());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_nearest_rank() {
-        let sorted = (1..=100).map(Duration::from_millis).collect();
-        let layer = LayerLatency { layer: Origin::Aws, sorted };
-        assert_eq!(layer.percentile(50), Duration::from_millis(50));
-        assert_eq!(layer.percentile(99), Duration::from_millis(99));
-        let single = LayerLatency { layer: Origin::Aws, sorted: vec![Duration::from_millis(7)] };
-        assert_eq!(single.percentile(99), Duration::from_millis(7));
-    }
 }

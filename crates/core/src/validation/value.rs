@@ -15,29 +15,89 @@ use secret::value::SecretValue;
 /// Placeholders that people write where a secret will be put later.
 static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let words = "change[-_ ]?me|replace[-_ ]?me|fill[-_ ]?me|to[-_ ]?do|tbd|fixme|placeholder|dummy|example|sample|secret|\
-                 password|token|none|null|undefined|foo|bar|test|my[-_ ]?(secret|password|token|key)|\
+                 password|token|none|null|undefined|foo|bar|my[-_ ]?(secret|password|token|key)|\
                  your[-_ ].*|insert[-_ ].*|put[-_ ].*[-_ ]here";
-    let shapes = r"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<.*>|\{\{.*\}\}|\$\{.*\}|\[.*\]";
+    let shapes = r#"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<[^<>]*>|\{\{.*\}\}|\$\{[^{}]*\}|\[[^\[\]{}",]*\]"#;
     // Passwords that installations begin with, those of documentation, and those that are guessed first.
-    let known = "admin(istrator)?|root|toor|guest|default|user|postgres|mysql|mariadb|redis|mongo(db)?|rabbitmq|minio(admin)?|\
-                 elastic|(admin|root|user|test|password|passw0rd|p@ssw(or|0r)d|welcome|qwerty|letmein)[0-9]{0,4}!?|qwertyuiop|\
+    let known = "toor|(password|passw0rd|p@ssw(or|0r)d|welcome|qwerty|letmein)[0-9]{0,4}!?|qwertyuiop|\
                  1q2w3e4r.*|abc123|iloveyou|s3cr3t|super[-_ ]?secret|change[-_ ]?it|0?12345(6(7(89?)?)?)?0?|\
-                 (change[-_ ]?me|secret|dev|demo|local|p4ssw0rd|dragon|monkey|football|abcdef|oracle|tiger|vagrant|raspberry|sa)[0-9]{0,4}!?|\
+                 (change[-_ ]?me|secret|p4ssw0rd|abcdef)[0-9]{0,4}!?|\
                  (my|super|dev|test|demo|local|jwt|app|session|your|the|a)?[-_ ]?(super)?[-_ ]?secret[-_ ]?(key|pw|password|token)?|\
                  your[-_ ]?(strong)?(\\(!\\))?[-_ ]?password[0-9]{0,4}|keyboard cat|sh{3,}|\
                  django-insecure-.*|AKIA[A-Z0-9]*EXAMPLE|[A-Za-z0-9/+]*EXAMPLEKEY|NaN|.*[-_]x{3,}|%[A-Za-z_][A-Za-z0-9_]*%|\\$\\([^)]*\\)|\\$[A-Z_][A-Z0-9_]*";
     Regex::new(&format!("(?is)^\\s*(?:{words}|{known}|{shapes})\\s*$")).ok()
 });
+/// Passwords that everybody knows, and that are also names of users, hosts, databases and environments.
+static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let names = "admin|administrator|root|user|test|guest|default|postgres|mysql|mariadb|redis|mongo|mongodb|rabbitmq|minio|\
+                 minioadmin|elastic|dev|demo|local|oracle|tiger|vagrant|raspberry|sa|dragon|monkey|football";
+    Regex::new(&format!("(?i)^(?:{names})[0-9]{{0,4}}!?$")).ok()
+});
+/// Words in a secret's name that say that nobody may know it.
+const CONFIDENTIAL: [&str; 14] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "PASS",
+    "PWD",
+    "PW",
+    "PIN",
+    "SECRET",
+    "TOKEN",
+    "KEY",
+    "APIKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "AUTH",
+];
+/// Last words of a name that say that it is something else.
+const KNOWN_TO_OTHERS: [&str; 13] = [
+    "USER",
+    "USERNAME",
+    "NAME",
+    "LOGIN",
+    "HOST",
+    "HOSTNAME",
+    "ID",
+    "DATABASE",
+    "DB",
+    "SCHEMA",
+    "ENV",
+    "ENVIRONMENT",
+    "REGION",
+];
 /// What editors, web pages and PowerShell leave at the ends of a text: a byte order mark, spaces and joiners without width.
 const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 /// A certificate or token that expires sooner gets a warning.
 const SOON_SECONDS: u64 = 14 * 86_400;
 
-/// Whether `text` stands where a secret will be put later, or is known to everybody.
-fn is_placeholder(text: &str) -> bool {
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Secret,
+    /// It stands where a secret will be put later, or is known to everybody.
+    Placeholder,
+    /// It may be a well-known password, or a name.
+    Name,
+}
+
+fn look_of(text: &str) -> Look {
     let text = text.trim();
     let repeats = text.len() >= 4 && text.chars().next().is_some_and(|first| text.chars().all(|one| one == first));
-    repeats || PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text))
+    if repeats || PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+        Look::Placeholder
+    } else if NAME.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+        Look::Name
+    } else {
+        Look::Secret
+    }
+}
+
+/// Whether the name of a secret says that it is a password, a key or the like.
+fn is_confidential(name: &str) -> bool {
+    let words = || name.split(['_', '-', '.', '/']);
+    let is_named = |word: &&str| !KNOWN_TO_OTHERS.contains(word);
+    words().next_back().as_ref().is_some_and(is_named) && words().any(|word| CONFIDENTIAL.contains(&word))
 }
 
 /// The password in a URL with a user.
@@ -57,11 +117,19 @@ pub(super) fn check(
 ) {
     #[expect(clippy::disallowed_methods, reason = "EXPOSE: only verdicts leave")]
     let text = value.expose();
-    if is_placeholder(text) || password_of_url(text).is_some_and(is_placeholder) {
+    // The password of a URL is no name.
+    let in_url = password_of_url(text).map_or(Look::Secret, look_of);
+    let look = if in_url == Look::Secret { look_of(text) } else { Look::Placeholder };
+    if look != Look::Secret {
         // People work with them; nobody runs a service with them.
         let is_lenient = matches!(environment.base(), Environment::Development | Environment::Test);
-        let severity = if is_lenient { Severity::Warning } else { Severity::Error };
-        seen.add("PLACEHOLDER", severity, "it looks like a placeholder, or is a well-known password".into());
+        if look == Look::Name && !is_confidential(seen.name.as_str()) {
+            let why = "it may be a well-known password; if it is a name, nothing is wrong";
+            seen.add("PLACEHOLDER", Severity::Warning, why.into());
+        } else {
+            let severity = if is_lenient { Severity::Warning } else { Severity::Error };
+            seen.add("PLACEHOLDER", severity, "it looks like a placeholder, or is a well-known password".into());
+        }
     }
     if text.trim() != text {
         seen.add("SURROUNDING_WHITESPACE", Severity::Warning, "it begins or ends with white space".into());
@@ -211,6 +279,8 @@ mod tests {
             "secretary-9fk2",
             "postgres://app:8fj2Kdm@postgres/app",
             "https://u@h/a:b",
+            "<saml><key>x</key></saml>",
+            r#"["a","b"]"#,
         ] {
             assert_eq!(plain(text), [] as [&str; 0], "{text}");
         }
@@ -269,11 +339,29 @@ mod tests {
             (Environment::Production, Severity::Error),
         ] {
             for text in ["password", "Admin123", "postgres", "qwerty1", "123456", "P@ssw0rd!", "guest", "changeit"] {
-                let mut seen = Validated::of(SecretName::new("A_B").expect("a name"), None);
-                check(&mut seen, &SecretValue::copied(text), None, (environment, NOW));
-                let found: Vec<_> = seen.issues.iter().map(|issue| (issue.code, issue.severity)).collect();
-                assert_eq!(found, [("PLACEHOLDER", severity)], "{text} in {environment:?}");
+                assert_eq!(judged("DB_PASSWORD", text, environment), [severity], "{text} in {environment:?}");
+            }
+            for text in ["changeme", "TODO", "xxx", "postgres://app:postgres@db/app", "secret"] {
+                assert_eq!(judged("A_B", text, environment), [severity], "{text} in {environment:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_may_be_a_name_is_a_warning_where_the_secret_may_be_one() {
+        for name in ["DB_USERNAME", "DB_HOST", "A_B", "ORACLE_KEY_NAME", "API_SECRET_ID"] {
+            for text in ["dev", "local", "oracle", "postgres", "admin", "sa", "user1", "test"] {
+                assert_eq!(judged(name, text, Environment::Production), [Severity::Warning], "{name} {text}");
+            }
+        }
+        for name in ["DB_PASSWORD", "API_KEY", "GITHUB_API_TOKEN", "SESSION_SECRET_OLD"] {
+            assert_eq!(judged(name, "dev", Environment::Production), [Severity::Error], "{name}");
+        }
+    }
+
+    fn judged(name: &str, text: &str, environment: Environment) -> Vec<Severity> {
+        let mut seen = Validated::of(SecretName::new(name).expect("a name"), None);
+        check(&mut seen, &SecretValue::copied(text), None, (environment, NOW));
+        seen.issues.iter().filter(|issue| issue.code == "PLACEHOLDER").map(|issue| issue.severity).collect()
     }
 }

@@ -90,6 +90,9 @@ pub(super) fn aws(
         variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
     }
     let ca = ca.map(|ca| named_bundle("aws.ca", &ca, &ambient.working_directory));
+    if credentials.is_none() {
+        warn_of_unused_keys(profile.as_deref(), &variables, trust);
+    }
     let config = AwsSettings {
         region,
         endpoint,
@@ -121,6 +124,21 @@ fn variables(ambient: &Ambient) -> HashMap<String, String> {
     let is_read = |name: &str| name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE");
     let given = ambient.variables.iter().filter(|(name, value)| is_read(name) && !value.is_empty());
     given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Keys in variables count where no profile is chosen: as in AWS's SDK for JavaScript, which warns as well.
+fn warn_of_unused_keys(profile: Option<&str>, variables: &HashMap<String, String>, trust: &Trust) {
+    let is_set = |name: &&str| variables.contains_key(*name);
+    let by = if profile.is_some() { "aws.profile" } else { "AWS_PROFILE" };
+    if (profile.is_some() || is_set(&"AWS_PROFILE"))
+        && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| is_set(&name))
+    {
+        let why = format!(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because {by} is set as well: the profile counts, as in \
+             AWS's SDK for JavaScript. Unset what you do not want"
+        );
+        trust.warn("AWS_KEYS_UNUSED", why);
+    }
 }
 
 /// What is trusted beside the bundles that are named.
@@ -156,12 +174,14 @@ fn proxy(field: Field) -> Result<OwnProxy> {
 
 /// Lower case wins, as with curl and Node.js.
 const HTTPS_PROXY: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
-/// curl's, which Node.js and AWS's own tools do not know.
+const HTTP_PROXY: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
+/// curl's, for what has no variable of its own.
 const ALL_PROXY: [&str; 2] = ["all_proxy", "ALL_PROXY"];
 
 fn proxies(option: Option<OwnProxy>, ambient: &Ambient, trust: &Trust) -> Proxies {
-    let of_variable = |names: [&str; 2]| {
-        let (name, text) = names.iter().find_map(|name| Some((*name, ambient.variable(name)?)))?;
+    let of_variable = |own: [&'static str; 2]| {
+        let set = |name| Some((name, ambient.variable(name)?));
+        let (name, text) = own.into_iter().chain(ALL_PROXY).find_map(set)?;
         match Proxy::parse(name, text) {
             Ok(proxy) => Some(proxy),
             Err(why) => {
@@ -170,20 +190,11 @@ fn proxies(option: Option<OwnProxy>, ambient: &Ambient, trust: &Trust) -> Proxie
             }
         }
     };
-    let is_by_variables = option.is_none();
     let (https, http) = match option {
         Some(OwnProxy::Off) => (None, None),
         Some(OwnProxy::Url(proxy)) => (Some(proxy.clone()), Some(proxy)),
-        None => (of_variable(HTTPS_PROXY), of_variable(["http_proxy", "HTTP_PROXY"])),
+        None => (of_variable(HTTPS_PROXY), of_variable(HTTP_PROXY)),
     };
-    let is_set = |name: &&&str| ambient.variable(name).is_some();
-    if is_by_variables
-        && !HTTPS_PROXY.iter().any(|name| is_set(&name))
-        && let Some(name) = ALL_PROXY.iter().find(is_set)
-    {
-        let way_out = "name an HTTP proxy in HTTPS_PROXY or aws.proxy (false: there is none)";
-        trust.warn("PROXY_UNUSABLE", format!("{name} is not used, AWS is asked directly: {way_out}"));
-    }
     let exceptions = ambient.variable("no_proxy").or_else(|| ambient.variable("NO_PROXY")).unwrap_or_default();
     let credentials = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
     let credentials: Vec<&str> = credentials.iter().filter_map(|name| ambient.variable(name)).collect();

@@ -149,6 +149,15 @@ impl EnvFile {
     /// # Errors
     /// `ENV_FILE_INVALID` when the file exists and cannot be used.
     pub async fn get(&self, name: &SecretName) -> Result<Option<SecretValue>> {
+        Ok(self.find(name).await?.map(|(value, _)| value))
+    }
+
+    /// The path of the file whose value [`EnvFile::get`] returns.
+    pub(crate) async fn place_of(&self, name: &SecretName) -> Option<String> {
+        self.find(name).await.ok().flatten().map(|(_, file)| file.path())
+    }
+
+    async fn find(&self, name: &SecretName) -> Result<Option<(SecretValue, &OneFile)>> {
         for file in &self.files {
             let contents = file.contents().await?;
             if let Some(name) = name.variable_names().find(|name| contents.foreign.contains(name)) {
@@ -157,7 +166,7 @@ impl EnvFile {
             }
             let found = name.variable_names().find_map(|name| contents.values.get(&name).cloned());
             if let Some(value) = found.filter(|value| !value.is_empty()) {
-                return Ok(Some(value));
+                return Ok(Some((value, file)));
             }
         }
         self.tell_expected().await;
