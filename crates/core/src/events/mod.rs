@@ -172,7 +172,7 @@ impl Events {
         let is_of_others = is_named && secrets.is_empty();
         secrets.retain(|secret| self.parts.reads.concerns(secret));
         if is_of_others {
-            tracing::debug!(account = ?shown(&event.account), region = ?shown(&event.region), "an event about a secret of another account or region is not followed");
+            tracing::debug!(account = ?shown(event.account.as_deref()), region = ?shown(event.region.as_deref()), "an event about a secret of another account or region is not followed");
         } else if secrets.is_empty() {
             tracing::debug!("an event about a secret that nobody here declared, holds or asked for is not followed");
         }
@@ -256,6 +256,6 @@ fn arn_of(secret: &SecretName) -> Option<Arn<'_>> {
 }
 
 /// What an event says, cut where no account or region is so long.
-fn shown(text: &Option<String>) -> String {
-    text.as_deref().unwrap_or("none").chars().take(40).collect()
+fn shown(text: Option<&str>) -> String {
+    text.unwrap_or("none").chars().take(40).collect()
 }
