@@ -170,6 +170,7 @@ fn told(error: BoxError) -> ConnectorError {
         let kind = http.is_incomplete_message().then_some(ErrorKind::TransientError);
         return ConnectorError::other(error, kind);
     }
-    let is_connect = found::<hyper_util::client::legacy::Error>(&error).is_some_and(|error| error.is_connect());
+    let is_connect =
+        found::<hyper_util::client::legacy::Error>(&error).is_some_and(hyper_util::client::legacy::Error::is_connect);
     if is_connect || is_io { ConnectorError::io(error) } else { ConnectorError::other(error, None) }
 }

@@ -197,25 +197,28 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_come_while_another_one_asks_whether_a_region_is_back_go_by_its_outcome() {
-        let ends: [(&str, fn(&Region)); 3] = [
-            ("answered", |region| region.answered(Operation::Get)),
-            ("failed", |region| region.failed(&failure())),
-            ("given up", Region::give_up),
-        ];
-        for (end, ends) in ends {
+        for end in ["answered", "failed", "given up"] {
             let region = probed().await;
             let refused = at_once(region.admit(false)).await;
             assert!(refused.is_some_and(|refused| refused.is_err()), "another region is asked");
             assert!(region.is_probed());
             let mut waiting = pin!(region.admit(true));
             assert!(at_once(waiting.as_mut()).await.is_none());
-            ends(&region);
-            let admitted = timeout(Duration::from_secs(10), waiting).await.expect("it goes on").ok();
             let expected = match end {
-                "answered" => Some(Admitted::Call),
-                "failed" => None,
-                _ => Some(Admitted::Probe),
+                "answered" => {
+                    region.answered(Operation::Get);
+                    Some(Admitted::Call)
+                }
+                "failed" => {
+                    region.failed(&failure());
+                    None
+                }
+                _ => {
+                    region.give_up();
+                    Some(Admitted::Probe)
+                }
             };
+            let admitted = timeout(Duration::from_secs(10), waiting).await.expect("it goes on").ok();
             assert_eq!(admitted, expected, "{end}");
         }
     }

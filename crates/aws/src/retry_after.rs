@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use secret::clock::Clock;
 
 /// The longest wait that is added to this process's own, as in AWS's SDKs for JavaScript and Rust.
 const MOST: Duration = Duration::from_secs(5);
@@ -14,7 +15,12 @@ const MOST: Duration = Duration::from_secs(5);
 pub(crate) fn wanted(response: &HttpResponse) -> Option<Duration> {
     let header = |name: &str| response.headers().get(name).map(str::trim);
     let by_aws = || Some(Duration::from_millis(header("x-amz-retry-after")?.parse().ok()?));
-    by_aws().or_else(|| read(header("retry-after")?, SystemTime::now()))
+    by_aws().or_else(|| read(header("retry-after")?, now()))
+}
+
+/// A date is the wall clock's, whatever the delivery's clock shows.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(Clock::system().unix_ms())
 }
 
 fn read(text: &str, now: SystemTime) -> Option<Duration> {

@@ -77,7 +77,7 @@ impl Unreached {
         let connection = error.connection_metadata().cloned();
         let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
         let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
-        let is_at_proxy = chain(&error).any(|link| link.is::<ProxyUnreached>());
+        let is_at_proxy = chain(&error).any(<dyn std::error::Error>::is::<ProxyUnreached>);
         let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {
             (true, _) => ConnectorError::timeout(source),

@@ -109,13 +109,10 @@ impl Fleet {
             tell(index, Heard::Aws(said.clone()));
         };
         // Boxed: with a deadline around it, the future would stand twice on the stack.
-        let said = match deadline.limit(Box::pin(self.calls.batch(&names, &told))).await {
-            Ok(said) => said,
-            Err(_) => {
-                let heard = heard.into_inner().into_iter().zip(&names);
-                heard.map(|(said, name)| said.unwrap_or_else(|| self.calls.timed_out(name))).collect()
-            }
-        };
+        let said = deadline.limit(Box::pin(self.calls.batch(&names, &told))).await.unwrap_or_else(|_| {
+            let heard = heard.into_inner().into_iter().zip(&names);
+            heard.map(|(said, name)| said.unwrap_or_else(|| self.calls.timed_out(name))).collect()
+        });
         let found: Vec<(Want, Fetched)> = wants
             .into_iter()
             .zip(&said)

@@ -128,10 +128,10 @@ fn variables(ambient: &Ambient) -> HashMap<String, String> {
 
 /// Keys in variables count where no profile is chosen: as in AWS's SDK for JavaScript, which warns as well.
 fn warn_of_unused_keys(profile: Option<&str>, variables: &HashMap<String, String>, trust: &Trust) {
-    let is_set = |name: &&str| variables.contains_key(*name);
+    let is_set = |name: &str| variables.contains_key(name);
     let by = if profile.is_some() { "aws.profile" } else { "AWS_PROFILE" };
-    if (profile.is_some() || is_set(&"AWS_PROFILE"))
-        && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| is_set(&name))
+    if (profile.is_some() || is_set("AWS_PROFILE"))
+        && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().all(is_set)
     {
         let why = format!(
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because {by} is set as well: the profile counts, as in \
