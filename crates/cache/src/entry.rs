@@ -255,7 +255,7 @@ impl Entry {
         is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
-    /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that another process asked for
+    /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that was asked for
     /// after this one was asked for, but before its answer came, or before it was confirmed: a version may have been gone back to
     /// meanwhile.
     pub(crate) fn may_be_later_than(&self, theirs: &Self) -> bool {

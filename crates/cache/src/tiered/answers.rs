@@ -39,7 +39,13 @@ impl TieredCache {
         if self.memory.known_without_copy(want.name.as_str()).is_some_and(overtook) {
             return Stored::Outdated;
         }
-        let stored = self.remember(&want.name, &entry, want.epoch);
+        // Two questions were under way together: which of the answers is the later one, a third one tells.
+        let may_be_older = |held: Arc<Entry>| held.asked < want.asked && held.may_be_later_than(&entry);
+        let stored = if self.memory.held(want.name.as_str()).is_some_and(may_be_older) {
+            Stored::Outdated
+        } else {
+            self.remember(&want.name, &entry, want.epoch)
+        };
         match &stored {
             Stored::Newest(_) => self.keep_in_snapshot(&want.name, &entry),
             // It may be what the reader gets when there is no time to ask again.

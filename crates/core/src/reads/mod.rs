@@ -6,6 +6,7 @@
 //! - `calls`: AWS by secret name; `fleet`: of many instances one asks; `batcher`: misses become calls of 20
 //! - `flights`: concurrent reads of one name share one fetch
 //! - `refresher`, `listings`, `versions`, `past`, `follower`: the other ways in which AWS is asked, or copies change
+//! - `state`: what reports say of the sources
 
 mod access_checks;
 pub mod batcher;
@@ -19,6 +20,7 @@ mod listings;
 mod past;
 mod publisher;
 mod refresher;
+mod state;
 pub mod table;
 mod versions;
 
@@ -33,7 +35,6 @@ use cache::tiered::{Shared, TieredCache, Want};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
-use secret::breaker::BreakerState;
 use secret::clock::{Clock, Moment};
 use secret::error::SecretError;
 use secret::found::Found;
@@ -46,7 +47,7 @@ use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed, Names};
 use self::fleet::{Fleet, Heard};
-use self::flights::{Flight, Flights, Role};
+use self::flights::{Began, Flight, Flights, Role};
 pub use self::listings::ListedNow;
 use self::listings::Listings;
 use self::refresher::Refresher;
@@ -155,34 +156,6 @@ impl Reads {
     /// The AWS id of `name` here.
     pub fn id(&self, name: &SecretName) -> String {
         self.calls.ids.id(name)
-    }
-
-    /// Why AWS failed last; `None` when its last answer was one.
-    pub fn last_failure(&self) -> Option<SecretError> {
-        self.calls.last_failure()
-    }
-
-    /// Whether each source is asked at all, the primary region first. Of several clients for one region and role the worst state
-    /// counts.
-    pub fn breakers(&self) -> Vec<(String, BreakerState)> {
-        let mut breakers: Vec<(String, BreakerState)> = Vec::new();
-        for (i, region) in self.aws().into_iter().flat_map(Aws::regions).enumerate() {
-            let name = match (i, region.region) {
-                (0, _) | (_, None) => "aws".to_owned(),
-                (_, Some(name)) => format!("aws:{name}"),
-            };
-            let name = region.role.map_or(name.clone(), |role| format!("{name} as {role}"));
-            match breakers.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, state)) if *state == BreakerState::Closed || region.breaker == BreakerState::Open => {
-                    *state = region.breaker;
-                }
-                Some(_) => {}
-                None => breakers.push((name, region.breaker)),
-            }
-        }
-        let redis = self.copies.shared_cache().and_then(TieredCache::redis);
-        breakers.extend(redis.map(|redis| ("redis".to_owned(), redis.breaker_state())));
-        breakers
     }
 
     /// Reads `names` from the caches or AWS, at the cost of few calls: memory, one command of the shared cache, batches
@@ -298,7 +271,8 @@ impl Reads {
         let name = want.name.text();
         let reads = self.clone();
         let (now, oldest) = self.flights_since(&want.name);
-        let entered = self.flights.enter_since(&name, now, oldest, || reads.land(want, course, pending, deadline));
+        let entered =
+            self.flights.enter_since(&name, now, oldest, |began| reads.land(want, course, pending, (began, deadline)));
         if entered.0 == Role::Leader {
             misses.push(miss);
         }
@@ -315,7 +289,13 @@ impl Reads {
     }
 
     /// Waits for the call that a miss became part of, and concludes.
-    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
+    async fn land(
+        self: Arc<Self>,
+        want: Want,
+        course: Course,
+        pending: Pending,
+        (began, deadline): (Began, Deadline),
+    ) -> Answer {
         let heard = if self.aws().is_some() {
             let heard = deadline.limit(pending.heard()).await;
             heard.unwrap_or_else(|_| Heard::Aws(self.calls.timed_out(&want.name)))
@@ -330,17 +310,24 @@ impl Reads {
             Heard::Peer(_) => {
                 // Dropped while this flight was under way.
                 let want = self.copies.want(&want.name);
+                began.again(want.asked.at());
                 let said = deadline.limit(self.calls.one(&want.name)).await;
                 let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
-                self.conclude(want, course, said, deadline).await
+                self.conclude(want, course, said, (Some(&began), deadline)).await
             }
-            Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
+            Heard::Aws(said) => self.conclude(want, course, said, (Some(&began), deadline)).await,
         }
     }
 
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
-    /// what they were dropped for.
-    async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
+    /// what they were dropped for. `began`: of the flight that asks.
+    async fn conclude(
+        &self,
+        want: Want,
+        course: Course,
+        said: Said,
+        (began, deadline): (Option<&Began>, Deadline),
+    ) -> Answer {
         self.copies.settled_for(&want, &said, deadline).await;
         let mut followed = self.follow(&want, course.clone(), said).await;
         for _ in 0..MOST_DROPS {
@@ -348,6 +335,9 @@ impl Reads {
                 break;
             }
             let want = self.copies.want(&want.name);
+            if let Some(began) = began {
+                began.again(want.asked.at());
+            }
             let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
             self.copies.settled_for(&want, &said, deadline).await;
             followed = self.follow(&want, course.clone(), said).await;
@@ -404,11 +394,6 @@ impl Reads {
     /// As [`Reads::read`].
     pub async fn read_one(self: &Arc<Self>, secret: &SecretName) -> Answer {
         self.read(std::slice::from_ref(secret)).await.into_iter().next().unwrap_or(Ok(None))
-    }
-
-    /// Whether no fetch is under way.
-    pub fn is_idle(&self) -> bool {
-        self.flights.is_idle()
     }
 
     /// Forgets flights that began before an invalidation of `name`.
