@@ -24,11 +24,9 @@ const setTimeout = real('setTimeout', timers.setTimeout)
 const clearTimeout = real('clearTimeout', timers.clearTimeout)
 const setImmediate = real('setImmediate', timers.setImmediate)
 const queueMicrotask = real('queueMicrotask', globalThis.queueMicrotask)
-/**
- * Milliseconds since some moment, never going back. The global `performance` may be fake, this module's is not; it takes a
- * millisecond to load.
- */
-const now = () => require('node:perf_hooks').performance.now()
+const hrtime = real('hrtime', process.hrtime)
+/** Milliseconds since some moment, never going back. */
+const now = () => Number(hrtime.bigint()) / 1e6
 
 /**
  * Resolves after a time, unless `signal` aborts before: then it rejects with the signal's reason.

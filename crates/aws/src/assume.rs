@@ -113,6 +113,20 @@ fn signing(given: aws_sdk_sts::types::Credentials) -> Option<Credentials> {
     })
 }
 
+/// What STS answers when the role, the identity or the request is the reason. Any other code is a failure: copies answer meanwhile.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+const REFUSALS: [&str; 9] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IDPRejectedClaim",
+    "InvalidIdentityToken",
+    "MalformedPolicyDocument",
+    "PackedPolicyTooLarge",
+    "RegionDisabledException",
+    "ValidationError",
+];
+
 fn problem<E>(role: &Role, error: &SdkError<E, HttpResponse>, refusal: &Refusal) -> Problem
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -120,7 +134,7 @@ where
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     let shown = code.map_or("an answer without a code", shown_code);
     // A wrong clock, which nothing corrects, says nothing of the role.
-    let is_refused = refusal.nature() == Nature::Answer && code.is_some() && !refusal.is_skewed();
+    let is_refused = code.is_some_and(|code| REFUSALS.contains(&code)) && !refusal.is_skewed();
     let why = match code {
         Some(_) if refusal.is_skewed() => {
             format!(

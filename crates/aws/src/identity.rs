@@ -333,7 +333,7 @@ impl Identity {
         let mut profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
         if !config.has_keys() {
             if let Some(problem) = Problem::of_profile(&profiles, config) {
-                return Err(problem);
+                profiles = profiles.with_chosen().ok_or(problem)?;
             }
             sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
             if let Some(process) = Process::of(&profiles) {

@@ -109,7 +109,7 @@ impl Session {
             let region = kept.region().filter(|_| !self.is_for_role);
             let loaded = caught(sdk::chained(config, profiles, &connections, region)).await;
             let later = self.read().await;
-            let (problem, is_refused) = match loaded {
+            let problem = match loaded {
                 Some(Ok(credentials)) if is_whole(&credentials) => {
                     if !self.is_for_role {
                         self.keep(&kept, later.ok(), &credentials).await;
@@ -119,21 +119,22 @@ impl Session {
                 Some(Err(error)) => {
                     let text = DisplayErrorContext(&error).to_string();
                     let told = self.told(&text, Unreached::within(&error), &kept);
-                    let is_refused =
-                        ["AccessDeniedException", "InvalidGrantException"].iter().any(|code| text.contains(code));
-                    let problem = match told {
+                    match told {
                         Some(told) => {
                             let cause = Unreached::within(&error).map(Unreached::as_cause);
                             Problem { cause, ..Problem::new(told) }
                         }
                         None => Problem::of(&error, config, profiles, &connections).await,
-                    };
-                    (problem, is_refused)
+                    }
                 }
                 // The SDK panics over some answers, and takes others for empty keys.
-                Some(Ok(_)) | None => (Problem::new(self.unrenewed(NO_SESSION)), false),
+                Some(Ok(_)) | None => Problem::new(self.unrenewed(NO_SESSION)),
             };
-            let later = later?;
+            let mut later = later?;
+            if later.is_emptied() && !kept.is_emptied() {
+                self.put_back(&kept).await;
+                later = Kept(kept.0.clone());
+            }
             // Another process renewed it meanwhile, or is about to have written it.
             if !is_again && (*later.0 != *kept.0 || later.json().is_none()) {
                 is_again = true;
@@ -141,13 +142,21 @@ impl Session {
                 kept = self.read().await?;
                 continue;
             }
-            return match later.credentials(clock).filter(|_| !is_refused && !self.is_for_role) {
+            return match later.credentials(clock).filter(|_| !self.is_for_role) {
                 Some(credentials) => {
                     tracing::warn!("{problem}; its credentials are used until they end");
                     Ok(credentials)
                 }
                 None => Err(problem),
             };
+        }
+    }
+
+    /// The SDK writes whatever the sign-in service answers, also no keys at all, over a session that may still be renewed.
+    async fn put_back(&self, kept: &Kept) {
+        let Some(path) = &self.path else { return };
+        if tokio::fs::write(path, &*kept.0).await.is_err() {
+            tracing::warn!(profile = %self.profile, "the session of `aws login` was lost: {NO_SESSION}, and its file could not be written");
         }
     }
 
@@ -283,6 +292,12 @@ impl Kept {
         }
         own.extend(left_out);
         serde_json::to_vec(&json).ok().map(Zeroizing::new)
+    }
+
+    /// Whether a field that each session has is empty.
+    fn is_emptied(&self) -> bool {
+        let is_empty = |json: &Json, field: &str| json.pointer(field).is_some_and(|text| text.as_str() == Some(""));
+        self.json().is_some_and(|json| FIELDS.into_iter().any(|field| is_empty(&json, field)))
     }
 
     fn key(&self) -> Option<String> {

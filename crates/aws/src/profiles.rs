@@ -70,6 +70,18 @@ impl Profiles {
         files(&self.texts)
     }
 
+    /// The same for the SDK, where the profile that is chosen and is not there is there and empty: the machine is asked next, as by
+    /// AWS's SDK for JavaScript. `None` for a name that no file can have.
+    pub(crate) fn with_chosen(mut self) -> Option<Self> {
+        let chosen = self.chosen.as_deref()?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/.@:+".contains(&byte);
+        if !chosen.bytes().all(is_plain) {
+            return None;
+        }
+        self.texts[1].extend(["\n[", chosen, "]\n"]);
+        Some(self)
+    }
+
     /// The same for the SDK, where `profile` has `credentials`, which its `credential_process` printed.
     pub(crate) fn with_output(self, profile: &str, credentials: &Credentials) -> Self {
         let token = credentials.session_token();

@@ -234,7 +234,10 @@ impl Recorder<'_> {
         loop {
             step = match step {
                 Step::End(verdict) => {
-                    self.skipped(reads, name, reads.last_failure().as_ref());
+                    // A refusal is of one secret; what was refused is in the answer.
+                    let failure = verdict.answer.as_ref().err().cloned();
+                    let failure = failure.or_else(|| reads.last_failure().filter(|error| !error.is_refused()));
+                    self.skipped(reads, name, failure.as_ref());
                     return Some(verdict.answer);
                 }
                 Step::AskShared(course) => {

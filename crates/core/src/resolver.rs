@@ -78,7 +78,7 @@ impl Progress {
     /// Takes what a source said about `name`.
     pub fn hear(&mut self, resolver: &Resolver, name: &SecretName, source: Source, said: Answer) {
         match (source, said) {
-            (Source::Aws, Err(error)) if error.is_denied() && !resolver.reads.was_given(name) => {
+            (Source::Aws, Err(error)) if error.is_not_shown() && !resolver.reads.was_given(name) => {
                 let why = format!("{error}; denied, or not there: AWS does not tell this identity which");
                 self.failure = Some(error.instead(why));
                 self.is_not_shown = true;

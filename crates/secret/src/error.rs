@@ -287,6 +287,12 @@ impl SecretError {
         self.code == ErrorCode::SecretAccessDenied
     }
 
+    /// Whether AWS does not tell this identity if there is such a secret. Where the key refuses, there is one.
+    pub fn is_not_shown(&self) -> bool {
+        let of_key = ["DecryptionFailure", "KMSAccessDeniedException"];
+        self.is_denied() && self.cause().is_none_or(|cause| !of_key.contains(&&*cause.code))
+    }
+
     /// Whether AWS refused: the secret to this identity, or the identity itself. No copy answers, and it counts as unauthorized.
     pub fn is_refused(&self) -> bool {
         self.is_denied() || self.code == ErrorCode::RoleNotAssumed

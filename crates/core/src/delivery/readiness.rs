@@ -279,9 +279,10 @@ impl Delivery {
             Some(Said::Stale) if is_usable => degraded("AWS fails"),
             Some(Said::Stale) => Some((missing, format!("{name}: its copy is too old, and AWS fails"))),
             Some(Said::Absent) => Some((missing, format!("{name}: no source has it"))),
-            Some(Said::Failed(error)) if error.is_denied() => {
+            Some(Said::Failed(error)) if error.is_not_shown() => {
                 Some((missing, format!("{name}: denied, or not there: {error}")))
             }
+            Some(Said::Failed(error)) if error.is_denied() => Some((missing, format!("{name}: {error}"))),
             Some(Said::Failed(error)) if is_usable => degraded(&error.to_string()),
             Some(Said::Failed(error)) => Some((missing, format!("{name}: {error}"))),
         }

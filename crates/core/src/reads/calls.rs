@@ -201,6 +201,8 @@ impl Calls {
                 self.metrics.shared_calls.fetch_add(ids.len() as u64, Ordering::Relaxed);
                 Ok(answers)
             }
+            // The key of one of them refuses: alone each has its own answer.
+            Err(error) if error.is_denied() && !error.is_not_shown() => Ok(BatchAnswer::new()),
             // Not granted: one by one.
             Err(error) if error.is_denied() => {
                 self.refuse_batches();

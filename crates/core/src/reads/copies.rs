@@ -230,7 +230,7 @@ impl Copies {
         if error.is_refused() {
             add(&self.metrics.unauthorized);
         }
-        if error.is_denied() && !self.was_given(secret) {
+        if error.is_not_shown() && !self.was_given(secret) {
             add(&self.metrics.not_shown);
         }
     }

@@ -87,7 +87,10 @@ const KEPT: [(u64, &str); 42] = [
     (8_060_832, "the same, begun by a refresh"),
     (8_076_268, "of reads that came together after an outage, those failed that were not the probe"),
     (8_169_422, "the same, where each is a call of its own"),
-    (20_006_426, "a listing, which waited for one of its names, put an answer back over that of a read that was under way with it"),
+    (
+        20_006_426,
+        "a listing, which waited for one of its names, put an answer back over that of a read that was under way with it",
+    ),
     (20_026_098, "the same, with a forged message"),
     (20_017_896, "who came while a fetch asked again after a drop did not join it"),
     (20_021_468, "the same, in the moment after the drop"),
