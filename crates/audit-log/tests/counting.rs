@@ -14,9 +14,7 @@ use common::check;
 use common::{append, intact, lines, open, options, record};
 #[cfg(unix)]
 use tcs_secret_delivery_audit_log::recover;
-use tcs_secret_delivery_audit_log::{
-    AppendError, AuditLog, Cache, Counted, CountedSecret, Destination, Options, Record, Tally,
-};
+use tcs_secret_delivery_audit_log::{AppendError, AuditLog, Cache, Counted, Destination, Options, Record, Tally};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,13 +35,13 @@ impl Counting {
     }
 
     fn count(&self, secret: &str, version: &str) -> Result<(), AppendError> {
-        let (named, of) = (CountedSecret::new(secret), version.into());
+        let (named, of) = (self.tally.secret(secret), version.into());
         let one = Counted { secret: &named, version: Some(&of), cache: Cache::Hit };
         let now_ms = u64::try_from((common::now() - self.begun).as_millis()).expect("short");
-        if self.tally.add(one, now_ms, true) {
+        if one.add(now_ms, true) {
             return Ok(());
         }
-        self.tally.begin(&self.log, one, now_ms, || Record { secret, version, ..record("job") })
+        one.begin(&self.log, now_ms, || Record { secret, version, ..record("job") })
     }
 }
 
@@ -107,16 +105,32 @@ fn a_record_is_written_a_second_after_its_first_delivery_and_at_once_when_somebo
 fn nothing_is_counted_in_a_log_that_the_tally_let_go_of() {
     let directory = tempfile::tempdir().expect("a directory");
     let counting = Counting::open(&directory.path().join("audit.jsonl"));
-    let (secret, first, second) = (CountedSecret::new("A"), "1".into(), "2".into());
+    let (secret, first, second) = (counting.tally.secret("A"), "1".into(), "2".into());
     let one = Counted { secret: &secret, version: Some(&first), cache: Cache::Hit };
     counting.count("A", "1").expect("counted");
-    assert!(counting.tally.add(one, 0, true));
-    assert!(!counting.tally.add(Counted { version: Some(&second), ..one }, 0, true), "another version");
-    assert!(!counting.tally.add(Counted { version: None, ..one }, 0, true), "none");
-    assert!(!counting.tally.add(one, 1_000_000, true), "its second has passed");
+    assert!(one.add(0, true));
+    assert!(!(Counted { version: Some(&second), ..one }).add(0, true), "another version");
+    assert!(!(Counted { version: None, ..one }).add(0, true), "none");
+    assert!(!one.add(1_000_000, true), "its second has passed");
     counting.tally.clear();
-    assert!(!counting.tally.add(one, 0, true));
+    assert!(!one.add(0, true));
     assert_eq!(Arc::strong_count(&counting.log), 1, "its files can be given back");
+}
+
+#[test]
+fn secrets_that_are_read_in_turn_do_not_end_each_others_records() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let counting = Counting::open(&path);
+    let names: Vec<String> = (0..100).map(|number| format!("SECRET_{number}")).collect();
+    for _ in 0..20 {
+        names.iter().for_each(|name| counting.count(name, "1").expect("counted"));
+    }
+    counting.log.close(SECOND).expect("closed");
+    assert!(sums(&path).values().all(|sum| *sum == 20));
+    let records = lines(&path).iter().filter(|line| line["event"] == "access").count();
+    // A machine that stops for a second in between makes more of them.
+    assert!(records <= 3 * names.len(), "{records} records of {} secrets", names.len());
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub struct Finder {
     gram: usize,
     step: usize,
     longest: usize,
+    whole: usize,
 }
 
 /// In the order of their bytes; equal ones in the order in which they came. Most are told apart by their first bytes, which are
@@ -93,6 +94,7 @@ impl Finder {
     /// Looks for the texts of each secret. Of equal texts the first counts.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = (Arc<str>, &'a [Written])>) -> Self {
         let (mut names, mut bytes, mut patterns) = (Vec::new(), Zeroizing::new(Vec::new()), Vec::new());
+        let mut whole = 0;
         let secrets: Vec<_> = secrets.into_iter().collect();
         // At once: a vector that grows leaves its old memory behind.
         bytes.reserve_exact(secrets.iter().flat_map(|(_, texts)| *texts).map(|written| written.bytes.len()).sum());
@@ -101,6 +103,7 @@ impl Finder {
             names.push(name);
             for Written { form, bytes: text } in texts {
                 let count = text.len().div_ceil(LONGEST);
+                whole = whole.max(text.len());
                 for piece in text.chunks(text.len().div_ceil(count.max(1)).max(HEAD)) {
                     if piece.len() >= HEAD {
                         let (start, length, is_piece) = (bytes.len(), piece.len(), count > 1);
@@ -143,7 +146,7 @@ impl Finder {
             }
         }
         let longest = patterns.iter().map(|pattern| pattern.length).max().unwrap_or(0);
-        Self { secrets: names, bytes, patterns, grams, heads, gram, step, longest }
+        Self { secrets: names, bytes, patterns, grams, heads, gram, step, longest, whole }
     }
 
     /// Whether nothing is looked for.
@@ -154,6 +157,11 @@ impl Finder {
     /// The bytes of the longest text that is looked for in one piece.
     pub fn longest(&self) -> usize {
         self.longest
+    }
+
+    /// The bytes of the longest text that is looked for.
+    pub fn whole(&self) -> usize {
+        self.whole
     }
 
     /// The name of a secret.

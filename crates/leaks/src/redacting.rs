@@ -58,16 +58,16 @@ impl Stream {
     /// What can be passed on once `piece` has come.
     pub fn push(&mut self, finder: &Finder, piece: &[u8], skips: Skips<'_>) -> Redacted {
         let text = self.with(piece);
-        // Every value that begins before it is here as a whole, also where value stands upon value.
-        let sure = text.len().saturating_sub(4 * finder.longest());
+        // Every value that begins before it is here as a whole, with all its pieces, also where value stands upon value.
+        let sure = text.len().saturating_sub(4 * finder.whole());
         let mut pending = finder.pending(&text).max(sure);
         let mut found = Vec::new();
         for one in finder.find_except(&text, skips) {
             if one.start >= pending {
                 break;
             }
-            if one.end > pending {
-                // A longer value may begin in it.
+            if one.end > pending || one.is_piece && one.end == pending {
+                // A longer value may begin in it, or go on.
                 if one.start >= sure {
                     pending = one.start;
                     break;
@@ -170,7 +170,7 @@ mod tests {
         for _ in 0..200 {
             let shown = stream.push(&finder, value.as_bytes(), &|_| false);
             assert!(!text(&shown.text).contains("abcabc"));
-            assert!(stream.held.len() <= 5 * finder.longest());
+            assert!(stream.held.len() <= 5 * finder.whole());
         }
         assert!(!text(&stream.end(&finder, &|_| false).text).contains("abcabc"));
     }
@@ -185,6 +185,20 @@ mod tests {
                 let shown = in_pieces(&finder, given.as_bytes(), size);
                 // Values that overlap may be shown as one.
                 assert_eq!(shown.replace("[secret A]", ""), "", "{length} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_many_pieces_is_replaced_however_it_is_cut() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for length in [9_000, 20_000] {
+            let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(length).collect();
+            let finder = finder(&[("A", &value)]);
+            let given = format!("before {value} between {value} after");
+            for size in [700, 1024, 4096, 16_384] {
+                let shown = in_pieces(&finder, given.as_bytes(), size);
+                assert_eq!(shown, "before [secret A] between [secret A] after", "{length} {size}");
             }
         }
     }

@@ -254,7 +254,7 @@ fn search(
 ) {
     let text = &buffer[..*held];
     // What begins later may go on in the next piece; in 16 bits it is twice as long.
-    let sure = if is_end { text.len() } else { text.len().saturating_sub(4 * finder.longest()) };
+    let sure = if is_end { text.len() } else { text.len().saturating_sub(4 * finder.whole()) };
     let mut all: Vec<Match> = finder.find(text).take_while(|found| is_end || found.start < sure).collect();
     for run in runs(text).take_while(|run| is_end || run.start < sure) {
         let inside = finder.find(run.text.as_bytes());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tcs_secret_delivery_audit_log::{
-    AuditLog, Cache, Counted, CountedSecret, Destination, Event, Key, Options, Outcome, Record, Tally,
+    AuditLog, Cache, Counted, Destination, Event, Key, Options, Outcome, Record, Tally,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -71,12 +71,13 @@ fn run((log, tally): (&Arc<AuditLog>, Option<&Tally>), name: &str, (thread, reco
             ..Record::new(Event::Access)
         };
         let secret = format!("SECRET_{thread}_{}", number % 3);
-        let (named, of) = (CountedSecret::new(&secret), "v1".into());
-        let one = Counted { secret: &named, version: Some(&of), cache: Cache::Hit };
-        let appended = match tally {
+        let of = "v1".into();
+        let counted = tally.map(|tally| tally.secret(&secret));
+        let one = counted.as_ref().map(|secret| Counted { secret, version: Some(&of), cache: Cache::Hit });
+        let appended = match one {
             // The clock stands still: a record is counted in until it is written.
-            Some(tally) if tally.add(one, 0, true) => Ok(()),
-            Some(tally) => tally.begin(log, one, 0, || Record { secret: &secret, version: "v1", ..record }),
+            Some(one) if one.add(0, true) => Ok(()),
+            Some(one) => one.begin(log, 0, || Record { secret: &secret, version: "v1", ..record }),
             None => log.append(&record, Duration::from_secs(30)),
         };
         if appended.is_err() {

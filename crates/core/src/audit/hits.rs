@@ -9,6 +9,11 @@ use secret::clock::Moment;
 use secret::found::Origin;
 
 impl Audit {
+    /// A secret whose cached reads are counted.
+    pub fn secret(&self, name: &str) -> CountedSecret {
+        self.tally.secret(name)
+    }
+
     /// Records a cached read at `now`, without waiting. `false`: the read takes the slow path, which says why.
     #[inline]
     pub fn hit(
@@ -20,8 +25,7 @@ impl Audit {
     ) -> bool {
         let cache = if stale { Cache::Stale } else { Cache::Hit };
         let counted = Counted { secret, version, cache };
-        (!self.config.is_each && self.tally.add(counted, now.as_millis(), self.config.denies))
-            || self.first_hit(counted, took, now)
+        (!self.config.is_each && counted.add(now.as_millis(), self.config.denies)) || self.first_hit(counted, took, now)
     }
 
     /// Records a cached read that no open record can count.
@@ -37,11 +41,8 @@ impl Audit {
         let (source, version) = (Origin::Memory.as_str(), version.map_or("", |version| version));
         let record =
             || self.record(&Access { source, cache, version, ..Access::of(secret.as_str(), Outcome::Ok, took) });
-        let recorded = if self.config.is_each {
-            log.try_append(&record())
-        } else {
-            self.tally.begin(log, counted, now.as_millis(), record)
-        };
+        let recorded =
+            if self.config.is_each { log.try_append(&record()) } else { counted.begin(log, now.as_millis(), record) };
         match recorded {
             Ok(()) => true,
             Err(AppendError::Full) if !self.config.denies => {

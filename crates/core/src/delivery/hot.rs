@@ -34,7 +34,7 @@ pub struct HotPath {
 impl HotPath {
     /// What is known of `name` once and for all: a read by it looks up nothing but the copy.
     pub fn known(&self, name: &str) -> Known {
-        Known::of(name, self.views.as_ref())
+        Known::of(name, self.views.as_ref(), self.audit.as_deref())
     }
 
     /// The value of `name` that memory may return at once, counted; `None` when the read has to take the long way.
@@ -140,13 +140,15 @@ struct ToolSecret {
 
 impl Tools {
     /// What is not declared of a tool comes along where its secrets are the fields of one, so such a tool is left out.
-    pub(super) fn of_declared(manifest: &Manifest, ids: &AwsIds, views: Option<&Views>) -> Self {
+    pub(super) fn of_declared(manifest: &Manifest, ids: &AwsIds, views: Option<&Views>, audit: Option<&Audit>) -> Self {
         let mut by_tool = BTreeMap::<&str, Option<Vec<ToolSecret>>>::new();
         for (tool, kind, _) in manifest.all().filter(|(tool, ..)| ids.object_of_tool(tool).is_none()) {
             let secrets = by_tool.entry(tool).or_insert_with(|| Some(Vec::new()));
             match (secrets.as_mut(), SecretName::of_tool(tool, kind)) {
-                (Some(secrets), Ok(name)) => secrets
-                    .push(ToolSecret { name: Known::of(name.as_str(), views), key: kind.to_ascii_lowercase().into() }),
+                (Some(secrets), Ok(name)) => secrets.push(ToolSecret {
+                    name: Known::of(name.as_str(), views, audit),
+                    key: kind.to_ascii_lowercase().into(),
+                }),
                 // Reading such a tool is an error.
                 _ => *secrets = None,
             }
@@ -185,8 +187,9 @@ pub struct Known {
 }
 
 impl Known {
-    fn of(name: &str, views: Option<&Views>) -> Self {
-        Self { name: CountedSecret::new(name), view: views.and_then(|views| views.0.get(name)).cloned() }
+    fn of(name: &str, views: Option<&Views>, audit: Option<&Audit>) -> Self {
+        let counted = audit.map_or_else(|| CountedSecret::new(name), |audit| audit.secret(name));
+        Self { name: counted, view: views.and_then(|views| views.0.get(name)).cloned() }
     }
 
     #[inline]

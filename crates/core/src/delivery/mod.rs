@@ -157,7 +157,7 @@ impl Delivery {
             clock: clock.clone(),
             metrics: metrics.clone(),
             reads: Arc::downgrade(&reads),
-            tools: hot::Tools::of_declared(&tools, &ids, views.as_ref()),
+            tools: hot::Tools::of_declared(&tools, &ids, views.as_ref(), audit.as_deref()),
             views,
             runtime: handle,
         });
