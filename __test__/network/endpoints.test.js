@@ -107,6 +107,25 @@ test('an endpoint of one’s own excludes the options, and goes before the varia
 })
 
 test.each([
+  ['true', { endpoint: 'http://127.0.0.1:1' }, /AWS_USE_FIPS_ENDPOINT is not used: aws.endpoint names an endpoint/],
+  ['1', {}, /AWS_USE_FIPS_ENDPOINT is neither true nor false/],
+  ['FALSE', {}, undefined],
+])('AWS_USE_FIPS_ENDPOINT=%s that has no effect is told', async (value, options, words) => {
+  const warnings = []
+  const logger = { warn: (message) => warnings.push(message) }
+  await read(deliver({ region: 'us-east-1', ...options }, { AWS_USE_FIPS_ENDPOINT: value }, { logger }))
+  const told = warnings.filter((warning) => warning.startsWith('AWS_ENDPOINT_KIND_UNUSED'))
+  expect(told).toEqual(words === undefined ? [] : [expect.stringMatching(words)])
+})
+
+test.each(['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER'])('%s excludes the options as well', (variable) => {
+  const given = { region: 'us-east-1', useFipsEndpoint: true }
+  expect(() => deliver(given, { [variable]: aws.url })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(variable) }),
+  )
+})
+
+test.each([
   ['AWS_ENDPOINT_URL', (url) => [{}, { AWS_ENDPOINT_URL: url }]],
   ['AWS_ENDPOINT_URL_SECRETS_MANAGER', (url) => [{}, { AWS_ENDPOINT_URL_SECRETS_MANAGER: url }]],
   ['aws.endpoint', (url) => [{ endpoint: url }, {}]],

@@ -174,8 +174,30 @@ test('a process that was faster is no failure: its session is used', async () =>
 test('while the sign-in service fails, credentials that are still good are used', async () => {
   keep(session(120))
   expect(await read(deliver({ AWS_ENDPOINT_URL_SIGNIN: 'http://127.0.0.1:1' }))).toBe('value')
-  const service = await refusing('USER_CREDENTIALS_CHANGED')
-  expect((await read(deliver({ AWS_ENDPOINT_URL_SIGNIN: service.url }))).message).toMatch(/password was changed/)
+})
+
+test.each(['TOKEN_EXPIRED', 'INSUFFICIENT_PERMISSIONS', 'USER_CREDENTIALS_CHANGED'])(
+  'credentials that are still good are used when their renewal is refused: %s',
+  async (error) => {
+    keep(session(120))
+    const service = await refusing(error)
+    const log = []
+    expect(await read(deliver({ AWS_ENDPOINT_URL_SIGNIN: service.url }, {}, log))).toBe('value')
+    expect(service.asked.length).toBeGreaterThan(0)
+  },
+)
+
+test.each([
+  ['nothing', {}],
+  ['a message', { message: 'no' }],
+  ['half a session', { ...renewed(), accessToken: { accessKeyId: 'AKIDHALF' } }],
+])('an answer with %s leaves the session as it is', async (_, content) => {
+  const before = session(60)
+  keep(before)
+  const service = await signIn(() => [200, undefined, content])
+  expect(await read(deliver({ AWS_ENDPOINT_URL_SIGNIN: service.url }))).toBe('value')
+  expect(service.asked.length).toBeGreaterThan(0)
+  expect(kept()).toEqual(before)
 })
 
 test('a role is assumed with the session', async () => {

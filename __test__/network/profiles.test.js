@@ -289,6 +289,20 @@ describe('what a header may not hold', () => {
   })
 })
 
+test.each([
+  ['names no profile', { AWS_PROFILE: 'nope' }, {}],
+  ['is default, and there is no file', { AWS_PROFILE: 'default' }, {}],
+  ['is an option', {}, { profile: 'nope' }],
+])("a profile that is not there lets the container's role answer: it %s", async (_, variables, options) => {
+  const url = await serving((_, answer) => {
+    const Expiration = new Date(Date.now() + 3_600_000).toISOString()
+    answer.setHeader('content-type', 'application/json')
+    answer.end(JSON.stringify({ AccessKeyId: 'AKID', SecretAccessKey: 's', Token: 't', Expiration }))
+  })
+  expect(await read({ ...variables, AWS_CONTAINER_CREDENTIALS_FULL_URI: `${url}/c` }, options)).toBe('value')
+  expect(await read(variables, options)).toMatch(/there is no profile/)
+})
+
 test("what the container's service answers is told apart", async () => {
   const junk = await serving((_, answer) => answer.end('canary'))
   const told = await read({ AWS_CONTAINER_CREDENTIALS_FULL_URI: `${junk}/c` })

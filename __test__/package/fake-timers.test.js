@@ -164,3 +164,27 @@ test('@sinonjs/fake-timers, which also replaces what node:timers has, before the
   const { status, output } = await run(process.execPath, [file])
   expect([status, output]).toEqual([0, 'done\n'])
 })
+
+test.each(['before', 'after'])(
+  '@sinonjs/fake-timers, installed %s the package is loaded, stops no clock of it',
+  async (order) => {
+    const file = path.join(project, `clock-${order}.cjs`)
+    const sinon = require.resolve('@sinonjs/fake-timers', { paths: [require.resolve('jest')] })
+    const lines = [
+      `require(${JSON.stringify(sinon)}).install()`,
+      `const { now } = require(${JSON.stringify(path.join(root, 'lib/real-time.js'))})`,
+    ]
+    fs.writeFileSync(
+      file,
+      `
+    ${(order === 'before' ? lines : lines.reverse()).join('\n')}
+    if (performance.now() !== 0) throw new Error('performance is not faked')
+    const begun = now()
+    let turns = 0
+    while (now() === begun) if (++turns > 1e8) throw new Error('it stands still')
+    console.log('done')`,
+    )
+    const { status, output } = await run(process.execPath, [file])
+    expect([status, output]).toEqual([0, 'done\n'])
+  },
+)

@@ -56,6 +56,38 @@ afterEach(async () => {
 })
 afterAll(() => aws.stop())
 
+test('a key that refuses shows that there is a secret: nothing else answers for it', async () => {
+  await aws.put({ A_B_production: 'value' })
+  await aws.fault({ action: { error: { status: 400, code: 'DecryptionFailure' } } })
+  const error = await rejection(deliver().getSecret('A_B'), 'SECRET_ACCESS_DENIED')
+  expect(error.message).not.toContain('not there')
+})
+
+test('a key that refuses a batch switches no batches off', async () => {
+  await aws.put({ A_B_production: 'one', C_D_production: 'two', E_F_production: 'three' })
+  const match = { operation: 'BatchGetSecretValue' }
+  await aws.fault({ action: { error: { status: 400, code: 'DecryptionFailure' } }, match, times: 1 })
+  const warnings = []
+  const logger = { warn: (message) => warnings.push(message) }
+  const delivery = deliver({ cache: false, compliance: false, audit: false, logger })
+  const all = () => Promise.all(['A_B', 'C_D', 'E_F'].map((name) => delivery.getSecret(name)))
+  expect(await all()).toEqual(['one', 'two', 'three'])
+  const before = (await aws.calls()).total
+  expect(await all()).toEqual(['one', 'two', 'three'])
+  expect((await aws.calls()).total - before).toBe(1)
+  expect(warnings.filter((warning) => warning.startsWith('BATCH_NOT_GRANTED'))).toEqual([])
+})
+
+test('explain shows no refusal of another secret', async () => {
+  await aws.put({ A_B_production: 'value', C_D_production: 'value' })
+  const delivery = deliver()
+  expect(await delivery.getSecret('A_B')).toBe('value')
+  await aws.fault({ action: { error: { status: 400, code: 'AccessDeniedException' } } })
+  await rejection(delivery.getSecret('C_D'), 'SECRET_ACCESS_DENIED').catch(() => undefined)
+  const { layers } = await delivery.explain('A_B')
+  expect(JSON.stringify(layers)).not.toContain('C_D')
+})
+
 test('CONFIG_INVALID: an option is wrong; the message starts with its path', () => {
   expect(() => deliver({ cache: { ttlSeconds: -1 } })).toThrow(
     expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(/^options\.cache\.ttlSeconds /) }),

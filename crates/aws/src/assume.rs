@@ -115,12 +115,9 @@ fn signing(given: aws_sdk_sts::types::Credentials) -> Option<Credentials> {
 
 /// What STS answers when the role, the identity or the request is the reason. Any other code is a failure: copies answer meanwhile.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
-const REFUSALS: [&str; 9] = [
+const REFUSALS: [&str; 6] = [
     "AccessDenied",
     "AccessDeniedException",
-    "ExpiredTokenException",
-    "IDPRejectedClaim",
-    "InvalidIdentityToken",
     "MalformedPolicyDocument",
     "PackedPolicyTooLarge",
     "RegionDisabledException",

@@ -166,6 +166,11 @@ impl Delivery {
                 seen.add("EMPTY", Severity::Error, "it is empty in the env file".into());
             }
             Ok(None) => missing(&mut seen, spec.as_ref(), "no source has it"),
+            // As `ready`: denied, or not there, and nothing needs it.
+            Err(error) if error.is_not_shown() && spec.is_some_and(|spec| !spec.required) => {
+                let message = format!("{}: {error}", error.code());
+                seen.add("SOURCE_ERROR", Severity::Warning, message);
+            }
             Err(error) => seen.failed(&error),
         }
         seen

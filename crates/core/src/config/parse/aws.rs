@@ -83,6 +83,7 @@ pub(super) fn aws(
     }
 
     let mut variables = variables(ambient);
+    kinds_of_endpoints(&variables, endpoint.is_some(), [use_fips, use_dual_stack], trust)?;
     // In development the first read must not wait for a metadata service; AWS_EC2_METADATA_DISABLED=false asks for it.
     let asked = ambient.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("false"));
     let instance_metadata = environment.preset().instance_metadata || asked;
@@ -124,6 +125,35 @@ fn variables(ambient: &Ambient) -> HashMap<String, String> {
     let is_read = |name: &str| name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE");
     let given = ambient.variables.iter().filter(|(name, value)| is_read(name) && !value.is_empty());
     given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// FIPS and dual-stack endpoints are AWS's. What keeps them from being used is told: traffic that must not go elsewhere would.
+fn kinds_of_endpoints(
+    variables: &HashMap<String, String>,
+    has_endpoint: bool,
+    options: [Option<bool>; 2],
+    trust: &Trust,
+) -> Result<()> {
+    let ignores = variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    let own = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"].into_iter();
+    let own = own.filter(|_| !ignores).find(|name| variables.contains_key(*name));
+    let kinds = [("useFipsEndpoint", "AWS_USE_FIPS_ENDPOINT"), ("useDualstackEndpoint", "AWS_USE_DUALSTACK_ENDPOINT")];
+    for ((option, variable), wanted) in kinds.into_iter().zip(options) {
+        if let (Some(true), Some(own)) = (wanted, own) {
+            let why = format!("and {own} exclude each other: AWS has no such endpoint there");
+            return Err(SecretError::config(&format!("options.aws.{option}"), &why));
+        }
+        let Some(value) = variables.get(variable).filter(|_| wanted.is_none()) else { continue };
+        let is = |text: &str| value.eq_ignore_ascii_case(text);
+        if !is("true") && !is("false") {
+            let why = format!("{variable} is neither true nor false: it counts as false");
+            trust.warn("AWS_ENDPOINT_KIND_UNUSED", why);
+        } else if is("true") && has_endpoint {
+            let why = format!("{variable} is not used: aws.endpoint names an endpoint that is not of AWS");
+            trust.warn("AWS_ENDPOINT_KIND_UNUSED", why);
+        }
+    }
+    Ok(())
 }
 
 /// Keys in variables count where no profile is chosen: as in AWS's SDK for JavaScript, which warns as well.
