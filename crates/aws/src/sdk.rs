@@ -245,7 +245,8 @@ pub(crate) struct OwnUserAgent(Env);
 impl OwnUserAgent {
     pub(crate) fn new(config: &AwsSettings) -> Self {
         const PLATFORM: &str = "AWS_EXECUTION_ENV";
-        let is_plain = |value: &&str| value.bytes().all(|byte| byte.is_ascii_graphic());
+        // AWS's own have twenty bytes; a header of a megabyte is answered by none.
+        let is_plain = |value: &&str| value.len() <= 256 && value.bytes().all(|byte| byte.is_ascii_graphic());
         let platform = config.variables.get(PLATFORM).map(String::as_str).filter(is_plain);
         Self(Env::from_slice(&platform.map(|value| (PLATFORM, value)).into_iter().collect::<Vec<_>>()))
     }
