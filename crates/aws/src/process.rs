@@ -2,7 +2,7 @@
 //! it takes, reads whatever it prints, and lets it go on when nobody waits any more.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::profiles::Profiles;
+use secret::clock::Clock;
 
 /// The longest output: where Node.js ends a command by itself, and with it AWS's SDK for JavaScript (`maxBuffer` of `exec`).
 const LONGEST: u64 = 1024 * 1024;
@@ -70,7 +71,12 @@ impl<'a> Process<'a> {
         let mut running = Running::start(self.command).map_err(|_| "could not be run".to_owned())?;
         let ended = timeout(DEADLINE, running.output()).await;
         let output = ended.unwrap_or_else(|_| Err(format!("did not end in time ({} s)", DEADLINE.as_secs())))?;
-        read(&output).ok_or_else(|| "did not print credentials in AWS's form".to_owned())
+        let credentials = read(&output).ok_or_else(|| "did not print credentials in AWS's form".to_owned())?;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(Clock::system().unix_ms());
+        match credentials.expiry() {
+            Some(end) if end <= now => Err("printed credentials that have ended".to_owned()),
+            _ => Ok(credentials),
+        }
     }
 }
 
@@ -219,6 +225,10 @@ mod tests {
                 ("echo canary; exit 3", "ended with code 3"),
                 ("kill -9 $$", "was ended by a signal"),
                 ("echo canary", "did not print credentials in AWS's form"),
+                (
+                    r#"echo '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2020-01-01T00:00:00Z"}'"#,
+                    "printed credentials that have ended",
+                ),
             ] {
                 assert_eq!(ran(command).await, Err(words.to_owned()), "{command}");
             }
