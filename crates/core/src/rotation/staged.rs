@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use audit_log::Outcome;
 
-use super::claim::{self, Claim, Claimed};
+use super::claim::Claim;
 use super::hooks::{Hook, HookAnswer, HookContext, HooksOf};
 use super::keeper::refusal;
 use super::labels::{self, NotMoved};
+use super::pending::Begun;
 use super::policy::Policy;
 use super::steps::{StepLog, failed};
 use super::version_ids::{MAX_CANDIDATES, follows, token};
@@ -31,7 +32,6 @@ use super::{Place, Trigger, generator};
 use crate::audit::{Access, Audit};
 use crate::reads::Reads;
 use crate::tasks::Tasks;
-use crate::timer::Deadline;
 use aws::{Aws, CURRENT, Description, PENDING, PREVIOUS, Version, Which};
 use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
@@ -145,20 +145,10 @@ impl Job<'_> {
         said: &Description,
         source: Source,
     ) -> std::result::Result<Made, GivenUp> {
-        let created = log.step(Step::Create, self.create(live, said, source)).await?;
-        let (mut candidate, mut replaced) = match created {
-            Created::Live(candidate) => {
-                return Ok(Made { candidate, replaced: live.clone(), claim: None, is_anothers: true });
-            }
-            Created::Candidate(candidate) => (candidate, live.clone()),
-        };
-        let claim = match self.claim(live, said, &candidate).await? {
-            Some(Claimed::Overtaken(version)) => {
-                let error = failed(self.id, "another instance rotated it");
-                return Err(GivenUp { error, tried: None, overtaken: Some(version) });
-            }
-            Some(Claimed::Ours(claim)) => Some(claim),
-            None => None,
+        let (mut replaced, begun) = (live.clone(), self.begin(log, live, said, source).await?);
+        let (mut candidate, claim) = match begun {
+            Begun::Live(candidate) => return Ok(Made { candidate, replaced, claim: None, is_anothers: true }),
+            Begun::Ours(candidate, claim) => (candidate, claim),
         };
         let tried = self.try_out(log, &candidate).await;
         let (error, may_be_live) = match tried {
@@ -186,19 +176,8 @@ impl Job<'_> {
         Err(GivenUp { error, tried: Some((candidate, claim)), overtaken: None })
     }
 
-    /// Whether hooks may be called for `candidate` now. Not needed where no hook changes the target system, unless another
-    /// instance has such hooks and they run.
-    async fn claim(&self, live: &Version, said: &Description, candidate: &Candidate) -> Result<Option<Claimed>> {
-        if !self.hooks.change_target() && !claim::is_claimed(said, &live.id) {
-            return Ok(None);
-        }
-        let versions = (live.id.as_str(), candidate.version.as_str());
-        let patience = Deadline::after(super::PATIENCE);
-        claim::claim(self.reads, (self.tasks, &self.busy), self.id, versions, patience).await.map(Some)
-    }
-
     /// Finds the candidate of an interrupted rotation or makes one.
-    async fn create(&mut self, live: &Version, said: &Description, source: Source) -> Result<Created> {
+    pub(super) async fn create(&mut self, live: &Version, said: &Description, source: Source) -> Result<Created> {
         if let Source::Kept(version) = source {
             return match &self.place.field {
                 None => self.take_up(said, version).await,

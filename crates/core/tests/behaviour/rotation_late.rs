@@ -154,6 +154,48 @@ async fn another_instance_waits_for_a_hook_that_is_late() {
 }
 
 #[tokio::test]
+async fn what_was_undone_while_another_instance_waited_is_not_set_without_a_label() {
+    let world = Arc::new(world().await);
+    // The first `set` fails once it may; later ones say which labels there are.
+    let (may_fail, given, seen) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())), Arc::downgrade(&world));
+    let (begun, fails) = (given.clone(), may_fail.clone());
+    world.hooks.slow(Hook::Set, move |context| {
+        let value = text(&context.pending.expect("the new value"));
+        let pending = labelled(&seen.upgrade().expect("the world"), "AWSPENDING");
+        begun.lock().push((value, pending));
+        let (is_first, fails) = (begun.lock().len() == 1, fails.clone());
+        Box::pin(async move {
+            if is_first {
+                fails.notified().await;
+                return Err(HookFailure::new("Error", None));
+            }
+            Ok(None)
+        })
+    });
+    world.hooks.on(Hook::Undo, ok);
+    let (one, two) = (world.deliver("test", json!({})), world.deliver("test", json!({})));
+    let both = async {
+        until("set runs", || given.lock().len() == 1).await;
+        let second = rotate(&two);
+        tokio::pin!(second);
+        tokio::select! {
+            _ = &mut second => panic!("it did not wait"),
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+        }
+        may_fail.notify_one();
+        second.await
+    };
+    let (first, second) = tokio::join!(rotate(&one), both);
+    assert_eq!((first.ending, second.ending), (Ending::Failed, Ending::Finished), "{}", why(&second));
+    let given = given.lock().clone();
+    for (value, pending) in &given {
+        assert_eq!(Some(value), pending.as_ref(), "what `set` gives to the target system has the label");
+    }
+    assert!(given.len() == 2 && given[0].0 != given[1].0, "what was undone is finished with");
+    assert_eq!((labelled(&world, "AWSCURRENT"), labelled(&world, CLAIM)), (Some(given[1].0.clone()), None));
+}
+
+#[tokio::test]
 async fn set_runs_in_one_instance_at_a_time_whatever_happens_to_redis() {
     for fault in ["none", "flush", "clear", "lost"] {
         let redis = RedisServer::start();
