@@ -82,7 +82,10 @@ async function scan(delivery, names, { paths, staged, history }) {
         found(place, path.join(root, objects.get(object) ?? ''), commits.get(object))
       }
     }
-    for (const [place, file] of searchNames(objects.values(), search)) found(place, path.join(root, file), null)
+    const objectOf = new Map([...objects].map(([object, file]) => [file, object]))
+    for (const [place, file] of searchNames(objectOf.keys(), search)) {
+      found(place, path.join(root, file), await commitOf(root, objectOf.get(file) ?? ''))
+    }
   }
   if (!staged && !history) {
     const { files, folders, odd, unread } = await searched(paths)
@@ -165,7 +168,13 @@ function searchNames(files, search) {
 function searchOdd(file, search, scanned, found) {
   const text = search.texts()
   try {
-    if (!(fs.lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false)) return
+    const state = fs.lstatSync(file, { throwIfNoEntry: false })
+    if (state?.isSymbolicLink()) {
+      text.push(fs.readlinkSync(file, 'buffer'))
+      for (const place of text.end()) found(place, String(file), null)
+      return
+    }
+    if (!(state?.isFile() ?? false)) return
     const opened = fs.openSync(file, 'r')
     try {
       const piece = Buffer.alloc(1 << 20)
@@ -202,7 +211,22 @@ async function searched(paths) {
     else if (state.isFile()) all.files.push(fs.realpathSync(whole))
     else all.unread.push({ path: shown(whole), reason: 'it is no regular file' })
   }
-  return all
+  return once(all)
+}
+
+/** What is named twice, or lies in a folder that is named as well, is searched once. @param {Searched} all @returns {Searched} */
+function once({ files, folders, odd, unread }) {
+  const isBelow = (/** @type {string} */ file) => (/** @type {string} */ folder) => {
+    const parts = path.relative(folder, file).split(path.sep)
+    // A folder is searched without the .git in it.
+    return parts[0] !== '' && parts[0] !== '..' && !path.isAbsolute(path.join(...parts)) && !parts.includes('.git')
+  }
+  return {
+    files: [...new Set(files)].filter((file) => !folders.some(isBelow(file))),
+    folders: [...new Set(folders)].filter((folder) => !folders.some(isBelow(folder))),
+    odd: [...new Map(odd.map((file) => [file.toString('latin1'), file])).values()],
+    unread,
+  }
 }
 
 /** @param {string} folder @param {Searched} all */

@@ -165,7 +165,8 @@ function isHttpRefusal(error, text) {
     return value === undefined || value === null ? '' : String(value)
   }
   if (header('retry-after') !== '' || header('x-ratelimit-remaining') === '0') return false
-  if (/insufficient_scope/i.test(header('www-authenticate'))) return false
+  const told = [header('www-authenticate'), response?.data?.error, response?.body?.error, error.error]
+  if (told.some((words) => /insufficient_scope/i.test(String(words)))) return false
   return !/rate.?limit|quota|too many|scope|throttl|not accessible by|is unauthorized for/i.test(text)
 }
 

@@ -4,6 +4,7 @@
 
 const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
+const { getEventListeners } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { HtmlValidate } = require('html-validate')
@@ -201,6 +202,8 @@ describe('audit', () => {
     fs.renameSync(log, path.join(world.logs, 'followed-20260101T000000Z-000001.jsonl'))
     await cli.run('get GITHUB_API_TOKEN', { env })
     await until('the second read', () => seen.includes('access GITHUB_API_TOKEN'))
+    // A listener for each look at the file would cost a warning after two seconds, and memory for ever.
+    expect(getEventListeners(stop.signal, 'abort').length).toBeLessThanOrEqual(1)
     stop.abort()
     await following
     expect(seen.filter((line) => line === 'access DATABASE_PASSWORD')).toHaveLength(1)

@@ -200,12 +200,41 @@ test('a value in the name of a file is found, and printed nowhere', async () => 
         .sort(),
     ).toEqual(['1', '3'])
     expect(JSON.stringify(document) + stderr).not.toContain(token())
+    expect(stderr).not.toContain('ALERT')
+    return document.findings.filter(({ path }) => name.test(`${path}:1:`)).map(({ commit }) => commit)
   }
   await everywhere('')
   git('add', '.')
   await everywhere('--staged')
   git('commit', '-qm', 'x')
-  await everywhere('--history')
+  const commit = git('log', '--format=%h').trim()
+  expect(await everywhere('--history')).toEqual([commit, commit])
+})
+
+test('a file that is named twice is searched once, also in a folder that is named', async () => {
+  world.write('a.txt', token())
+  fs.mkdirSync(file('folder'))
+  world.write('folder/b.txt', token())
+  for (const [args, found] of [
+    ['a.txt a.txt', ['a.txt:1:1']],
+    ['folder folder/b.txt folder', ['folder/b.txt:1:1']],
+  ]) {
+    expect((await scan(args)).found).toEqual(found)
+    fs.renameSync(file('.git'), file('no-git'))
+    expect(await scan(args)).toMatchObject({ found, document: { files: 1 } })
+    fs.renameSync(file('no-git'), file('.git'))
+  }
+})
+
+onLinux('the target of a link is a text that is searched, as in the index; the link is not followed', async () => {
+  const outside = file('../linked.txt')
+  fs.writeFileSync(outside, token())
+  fs.symlinkSync(`gone/${token()}`, file('link'))
+  fs.symlinkSync(outside, file('outside'))
+  expect(await scan()).toMatchObject({ status: 1, found: ['link:1:6'] })
+  git('add', '.')
+  expect(await scan('--staged')).toMatchObject({ status: 1, found: ['link:1:6'] })
+  fs.rmSync(outside)
 })
 
 test('SARIF is what its schema says, and counts columns as it says', async () => {

@@ -165,4 +165,6 @@ onUnix('run --mask takes values out of what a command writes, and ends as it end
   const { status, stdout, stderr } = await world.cli.run(['run', '--mask', '--', process.execPath, '-e', script])
   expect([status, stdout]).toEqual([3, 'a [secret GITHUB_API_TOKEN] b'])
   expect(stderr).toContain('"[secret DATABASE_PASSWORD]"')
+  // What was found is what was asked for.
+  expect(stderr).not.toContain('ALERT')
 })

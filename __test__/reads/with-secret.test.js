@@ -239,6 +239,8 @@ test('a refusal for another reason is thrown at once', async () => {
     err('x', { status: 403, response: { headers: { 'x-ratelimit-remaining': '0' } } }),
     err('x', { response: { status: 403, headers: new Headers({ 'retry-after': '60' }) } }),
     err('x', { response: { status: 401, headers: { 'www-authenticate': 'Bearer error="insufficient_scope"' } } }),
+    err('x', { response: { status: 403, data: { error: 'insufficient_scope' } } }),
+    err('x', { response: { statusCode: 403, body: { error: 'insufficient_scope' } } }),
     err('Resource not accessible by personal access token', { status: 403 }),
     circular,
   ]

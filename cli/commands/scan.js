@@ -16,7 +16,7 @@ module.exports = (program, handle) => {
   define(program, 'scan', {
     summary: "look for values of secrets in files, in git's index and in its history",
     description:
-      "Reads the declared secrets and those of the env file, and looks for their values as they are, as JSON, URLs, HTML and shells write them, in base64 and in hexadecimal. In a git checkout the files are searched that git does not ignore, submodules included, and what it ignores where that is named; elsewhere all files. Links are not followed. Prints the secret's name, the place and the form; never a value. Values with fewer than 8 characters and common words are left out, and counted.",
+      "Reads the declared secrets and those of the env file, and looks for their values as they are, as JSON, URLs, HTML and shells write them, in base64 and in hexadecimal. In a git checkout the files are searched that git does not ignore, submodules included, and what it ignores where that is named; elsewhere all files. Links are not followed: their targets are searched as texts. Prints the secret's name, the place and the form; never a value. Values with fewer than 8 characters and common words are left out, and counted.",
     examples: [
       'scan',
       'scan --staged',

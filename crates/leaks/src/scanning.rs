@@ -48,13 +48,13 @@ pub struct Scanned {
     pub folders: Vec<PathBuf>,
 }
 
-/// The files below `folder`, in no order; links are not followed. `.git` is not looked into.
+/// The files and links below `folder`, in no order; links are not followed. `.git` is not looked into.
 pub fn files_below(folder: &Path, unread: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf> {
     let walk = WalkDir::new(folder).into_iter().filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git");
     let mut files = Vec::new();
     for entry in walk {
         match entry {
-            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+            Ok(entry) if entry.file_type().is_file() || entry.file_type().is_symlink() => files.push(entry.into_path()),
             Ok(_) => {}
             Err(error) => {
                 let path = error.path().unwrap_or(folder).to_owned();
@@ -73,7 +73,8 @@ fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Searches `files` on all cores. Links are not followed, and only regular files are read.
+/// Searches `files` on all cores. Of a link its target's name is the text, as in git's objects: none is followed. Else only regular
+/// files are read.
 pub fn scan_files(finder: &Arc<Finder>, files: &[PathBuf]) -> Scanned {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = thread::available_parallelism().map_or(1, usize::from).min(16);
@@ -148,7 +149,12 @@ impl Scan {
     /// Searches a file; the bytes that were read, `None` where it is no regular file.
     fn file(&mut self, path: &Path) -> io::Result<Option<u64>> {
         // A named pipe would wait for its writer, so it is not opened.
-        if !path.symlink_metadata()?.is_file() {
+        let metadata = path.symlink_metadata()?;
+        if metadata.is_symlink() {
+            let target = path.read_link()?;
+            return self.read(&mut target.as_os_str().as_encoded_bytes()).map(|_| None);
+        }
+        if !metadata.is_file() {
             return Ok(None);
         }
         self.read(&mut File::open(path)?).map(Some)
@@ -401,6 +407,8 @@ mod tests {
         std::fs::write(path("a/.git/two"), "correct-horse")?;
         #[cfg(unix)]
         std::os::unix::fs::symlink(folder.path(), path("a/circle"))?;
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("gone/correct-horse", path("a/zero"))?;
         let mut unread = Vec::new();
         let mut files = files_below(folder.path(), &mut unread);
         assert!(unread.is_empty());
@@ -408,7 +416,9 @@ mod tests {
         files.push(path("a"));
         let scanned = scan_files(&finder(), &files);
         let found: Vec<_> = scanned.found.iter().map(|(file, place)| (file.clone(), place.column)).collect();
-        assert_eq!(found, [(path("a/one"), 7)]);
+        // The text of a link is searched, as git has it.
+        let expected = [(path("a/one"), 7), (path("a/zero"), 6)];
+        assert_eq!(found, &expected[..if cfg!(unix) { 2 } else { 1 }]);
         assert_eq!(scanned.unread.len(), 1);
         assert_eq!(scanned.files, 1);
         assert_eq!(scanned.folders, [path("a")]);

@@ -40,14 +40,23 @@ impl Form {
         let text = value.expose();
         let trimmed = unquoted(text.trim_start_matches('\u{feff}').trim());
         match json_field::find(text, field.unwrap_or_default()) {
-            Ok(Some(found)) if field.is_some() && found.kind() == Kind::Text => return Self::Field,
+            Ok(Some(found)) if field.is_some() && found.kind() == Kind::Text => {
+                // A field may hold what somebody else makes as well. Half a surrogate pair is nothing that anybody issues.
+                let value = found.value(text).ok().flatten();
+                return match value.map(|value| Self::of(&SecretValue::copied(&value), None)) {
+                    Some(foreign @ Self::Foreign { .. }) => foreign,
+                    _ => Self::Field,
+                };
+            }
+            Ok(_) if field.is_none() => return Self::Foreign { what: "a JSON object", is_text: false },
             Ok(_) => {
                 return Self::Foreign {
                     what: "a JSON object whose password field is missing or no string",
                     is_text: false,
                 };
             }
-            Err(_) if is_like_json(trimmed) => {
+            // A UUID stands in braces, too.
+            Err(_) if is_like_json(trimmed) && !is_match(&UUID, trimmed) => {
                 return Self::Foreign { what: "JSON or a text in braces", is_text: false };
             }
             Err(_) => {}
@@ -55,13 +64,28 @@ impl Form {
         let too_long =
             (trimmed.len() > LONGEST_PASSWORD).then_some("a text longer than any password that is generated");
         let what = foreign(trimmed).or_else(|| encoded(trimmed)).or(too_long);
-        what.map_or(Self::Password, |what| Self::Foreign { what, is_text: true })
+        match what {
+            Some(what) => Self::Foreign { what, is_text: true },
+            None if is_json_string(text.trim()) => Self::Foreign { what: "a JSON string in quotes", is_text: false },
+            None => Self::Password,
+        }
     }
 }
 
 /// `text` without the double quotes that somebody took along from a JSON or env file.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Whether `text` is a JSON string. A generated text that begins and ends with a quote has more punctuation between them.
+fn is_json_string(text: &str) -> bool {
+    let is_odd = |c: &char| !c.is_alphanumeric() && !c.is_whitespace();
+    text.len() > 2
+        && text.starts_with('"')
+        && json_field::decode(text).is_some_and(|inner| {
+            let (odd, all) = (inner.chars().filter(is_odd).count(), inner.chars().count());
+            odd <= (all / 6).max(1)
+        })
 }
 
 /// Whether `text` has the form of an AWS secret access key, which has no mark: 40 characters of base64. Those of letters and
@@ -83,34 +107,62 @@ fn encoded(text: &str) -> Option<&'static str> {
         return None;
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    let plain: Zeroizing<String> = Zeroizing::new(
-        text.trim_end_matches('=')
-            .chars()
-            .map(|c| {
-                if c == '-' {
-                    '+'
-                } else if c == '_' {
-                    '/'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-    );
+    let standard = |c| match c {
+        '-' => '+',
+        '_' => '/',
+        _ => c,
+    };
+    let plain: Zeroizing<String> = Zeroizing::new(text.trim_end_matches('=').chars().map(standard).collect());
     STANDARD_NO_PAD.decode_vec(plain.as_bytes(), &mut bytes).ok()?;
-    let is_der = matches!(bytes.as_slice(), [0x30, 0x81, length, rest @ ..] if rest.len() == usize::from(*length))
-        || matches!(bytes.as_slice(), [0x30, 0x82, high, low, rest @ ..] if rest.len() >= usize::from(u16::from_be_bytes([*high, *low])));
     let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
-    (is_der || is_text || bytes.starts_with(&[0x1f, 0x8b, 8])).then_some("an encoded file or text")
+    (is_text || is_der(&bytes) || is_file(&bytes)).then_some("an encoded file or text")
 }
 
-/// Whether `text` begins and ends like JSON that is no object or broken, or like a placeholder in braces. A password that only
-/// happens to begin and end with a brace goes on otherwise.
-fn is_like_json(text: &str) -> bool {
-    const BEGINS: &str = r#"(?s)^(\{\s*\{?\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*([:=].*)?\}|\{\s*\}|\[\s*(["'\[{].*|-?[0-9.]+\s*,.*|-?[0-9.]+|true.*|null.*)?\s*\])$"#;
-    static JSON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(BEGINS).ok());
-    JSON.as_ref().is_some_and(|pattern| pattern.is_match(text))
+/// Whether `bytes` are a key, a certificate or a PKCS #12 file in DER. With a length of one byte too little is fixed to tell it
+/// from random bytes: there the version comes next, or the name of an algorithm.
+fn is_der(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() >= usize::from(u16::from_be_bytes([*high, *low])),
+        [0x30, length, rest @ ..] => {
+            rest.len() == usize::from(*length) && matches!(rest, [2, 1, 0..=3, ..] | [0x30, 3..0x20, 6, 3..0x10, ..])
+        }
+        _ => false,
+    }
 }
+
+/// Whether `bytes` begin like a file that has keys: gzip, zip, Java's keystores, the keys of SSH.
+fn is_file(bytes: &[u8]) -> bool {
+    const BEGINS: [&[u8]; 7] = [
+        &[0x1f, 0x8b, 8],
+        b"PK\x03\x04",
+        &[0xfe, 0xed, 0xfe, 0xed],
+        &[0xce, 0xce, 0xce, 0xce],
+        b"openssh-key-v1",
+        b"\0\0\0\x0bssh-",
+        b"\0\0\0\x07ssh-",
+    ];
+    BEGINS.iter().any(|begin| bytes.starts_with(begin))
+}
+
+/// Whether `text` begins and ends like JSON that is no object or broken, or like a placeholder in braces, or begins as
+/// JSON with names and goes on as something else. A password that only happens to begin and end with a brace goes on otherwise.
+fn is_like_json(text: &str) -> bool {
+    const BEGINS: &str = r#"(?s)^\[?\s*\{\s*("[^"]+"|'[^']+')\s*:\s*["'\[{0-9tfn-]|^(\{\s*\{?\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*([:=].*)?\}|\{\s*\}|\[\s*(["'\[{].*|-?[0-9.]+\s*,.*|-?[0-9.]+|true.*|null.*)?\s*\])$"#;
+    static JSON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(BEGINS).ok());
+    is_match(&JSON, text)
+}
+
+fn is_match(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
+}
+
+/// A UUID, or a ULID of the years 2004 to 2039.
+static UUID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(UUIDS).ok());
+const UUIDS: &str = concat!(
+    r"^\{?[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$|",
+    r"^01[0-9A-HJKMNP-TV-Z]{24}$|^01[0-9a-hjkmnp-tv-z]{24}$",
+);
 
 /// What `text` is, when it is none of the passwords that a generator makes.
 fn foreign(text: &str) -> Option<&'static str> {
@@ -123,23 +175,28 @@ fn foreign(text: &str) -> Option<&'static str> {
 
 /// The first that matches counts. The whole text is matched where a part would be too little: a generator may use any
 /// characters, and what it made has to stay a password.
-const FORM_PATTERNS: [(&str, &str); 19] = [
+const FORM_PATTERNS: [(&str, &str); 21] = [
     (r"-----BEGIN [A-Z0-9 ]*(CERTIFICATE|PKCS7|X509 CRL)", "a certificate"),
     (r"-----BEGIN |^AGE-SECRET-KEY-1|^PuTTY-User-Key-File|^\$ANSIBLE_VAULT;", "a key file"),
     (r"^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA", "an SSH key"),
     (r"^[A-Za-z][A-Za-z0-9+.-]*://|^(jdbc|data|mailto|urn|otpauth|sqlserver|file|sqlite|vault|ssm):", "a URL"),
     (r"^arn:aws[a-z-]*:", "the ARN of something else"),
     (r"^\$\{[^}]*\}$|^\$[A-Z][A-Z0-9_]*$", "a placeholder for another value"),
-    (r"^(Bearer|Basic|Token|ApiKey|Digest) [!-~]{6,}", "a header with credentials"),
+    (HEADERS, "a header with credentials"),
     (r"^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.", "a JSON web token"),
     (r"^v[1-4]\.(local|public)\.", "a PASETO token"),
     (HASHES, "the hash of a password"),
     (TOKENS, "a token that another service issued"),
     (MORE_TOKENS, "a token that another service issued"),
-    (r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", "a UUID, such as services issue"),
+    (UUIDS, "a UUID, such as services issue"),
     (CONNECTIONS, "a connection string"),
     (r"^\??[A-Za-z_]+=[^&\s]*(&[A-Za-z_]+=[^&\s]*){2,}$", "a query string"),
-    (r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[a-z]{2,}$|^[a-z0-9.-]+:[0-9]{2,5}$", "an address"),
+    (
+        r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[a-z]{2,}$|^[A-Za-z0-9.-]+:[0-9]{2,5}([,;] ?[A-Za-z0-9.-]+:[0-9]{2,5})*$",
+        "an address",
+    ),
+    (PATHS, "the path of a file"),
+    (USERS, "a user name with its password"),
     (r"^([a-z]{3,8} ){11,23}[a-z]{3,8}$", "a recovery phrase"),
     (
         r"(?s)^<(\?xml|!DOCTYPE|!--)|^<[A-Za-z][\w.:-]*[\s/>].*</?[A-Za-z][\w.:-]*>$|^<[A-Za-z][\w.:-]*\s*/>$",
@@ -152,7 +209,29 @@ const FORM_PATTERNS: [(&str, &str); 19] = [
 const HASHES: &str = concat!(
     r"^([^\s:]+:)?\$(2[abxy]?|5|6|7|y|1|apr1|H|P|S|scrypt|argon2(id|i|d)|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./=,+$:_-]+$|^\$A\$005\$|",
     r"^\{(SSHA|SHA|CRYPT|SSHA512)[0-9]*\}|^SCRAM-SHA-(1|256|512)\$|^\*[0-9A-F]{40}$|^md5[0-9a-f]{32}$|",
-    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*\$",
+    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*\$|^sha(1|256|384|512)[:-][A-Za-z0-9+/=]{20,}$",
+);
+
+/// What HTTP sends. A sentence may begin with most of these words.
+const HEADERS: &str = concat!(
+    r"^(Bearer|Basic|Token|ApiKey|Digest) [!-~]{6,}|^(GenieKey|SSWS|Splunk|Bot|Hawk) [!-~]{4,}$|",
+    r"(?i)^(bearer|basic|token|apikey|api-key|geniekey) ([!-~]*[0-9_=][!-~]*|[!-~]{16,})$|",
+    r"(?i)^((proxy-)?authorization|(set-)?cookie|x-[a-z-]{3,40}) ?[:=] *[!-~]{4,}",
+);
+
+/// Paths. Base64 has slashes as well, and begins with one as often as with any other character.
+const PATHS: &str = concat!(
+    r"^/(etc|var|usr|opt|home|root|run|tmp|mnt|srv|app|apps|data|secrets?|dev|proc|private|Users|Volumes|certs?|keys|vault)(/[\w.@+-]+)+/?$|",
+    r"^(~|\.\.?)?/[\w.@+-]+(/[\w.@+-]+)*\.[a-z][a-z0-9]{1,9}$|^(~|\.\.?)(/[\w.@+-]+){2,}$|",
+    r"^[\w.-]+(/[\w.-]+)+\.(pem|key|crt|cer|der|p12|pfx|jks|json|ya?ml|toml|ini|conf|env|txt)$|",
+    r"^[A-Z]:\\[\w .-]+(\\[\w .-]+)*$|^\\\\[\w.-]+(\\[\w .$-]+)+$",
+);
+
+/// A name, a colon, a password, as HTTP's Basic has them. Where the name could be any the password has no punctuation, which leaves
+/// generated texts that happen to have a colon what they are.
+const USERS: &str = concat!(
+    r"^[A-Z]?[a-z]{2}[a-z0-9._@-]{1,60}:[A-Za-z0-9._~+/=-]{4,}$|",
+    r"^(root|admin|administrator|user|guest|app|postgres|mysql|elastic|neo4j|rabbitmq|service|svc|default)[a-z0-9._-]{0,30}:[!-~]{4,}$",
 );
 
 /// What drivers connect with that is no URL.
@@ -215,6 +294,51 @@ mod tests {
     }
 
     #[test]
+    fn passwords_of_all_kinds_stay_passwords() {
+        let of_people =
+            ["Tr0ub4dor&3", "hunter2", "Sommer2026!", "correct-horse-battery-staple", "a:b", "token of thanks"];
+        for text in
+            of_people.into_iter().chain(["Zm9v/YmFy+c2Vj", "/dev", "\"Q&A!\"x", "basic instinct", "{x", "P@ss/w0rd."])
+        {
+            assert_eq!(form(text), Form::Password, "{text}");
+            assert_eq!(form(&format!("{{\"password\":{}}}", *json_field::encode(text))), Form::Field, "{text}");
+        }
+        let mut random = fastrand::Rng::with_seed(18);
+        let printable: Vec<char> = ('!'..='~').collect();
+        let is_kept = |text: &str| form(text) == Form::Password;
+        let mut by_hand = Vec::new();
+        for round in 0..5000 {
+            let bytes: Vec<u8> = (0..[24, 32, 18, 48][round % 4]).map(|_| random.u8(..)).collect();
+            let base64 = STANDARD_NO_PAD.encode(&bytes);
+            assert!(is_kept(&base64), "{base64}");
+            let length = [12, 16, 20, 40][round % 4];
+            let text: String = (0..length).filter_map(|_| random.choice(&printable)).collect();
+            if !is_kept(&text) {
+                by_hand.push(text);
+            }
+        }
+        // Among characters of all kinds a few happen to read as a name with a password.
+        assert!(by_hand.len() <= 2, "{by_hand:?}");
+    }
+
+    #[test]
+    fn the_field_of_a_json_secret_is_judged_as_a_whole_value_is() {
+        let rows = [
+            ("ghp_0123456789abcdefghijABCDEFGHIJ012345", "a token that another service issued"),
+            ("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "a key file"),
+            ("postgres://app:pw@db/shop", "a URL"),
+            ("MC4CAQAwBQYDK2VwBCIEIM8Wg832dFTZnRcyYGqiokWESpNhnsQuJWaQZX1ZwdzR", "an encoded file or text"),
+        ];
+        for (text, what) in rows {
+            let json = format!("{{\"username\":\"app\",\"password\":{}}}", *json_field::encode(text));
+            assert_eq!(form(&json), Form::Foreign { what, is_text: true }, "{text}");
+        }
+        let nested = form(r#"{"password":"{\"password\":\"old\"}"}"#);
+        assert_eq!(nested, Form::Foreign { what: "a JSON object", is_text: false });
+        assert_eq!(form(r#"{"password":""}"#), Form::Field);
+    }
+
+    #[test]
     fn what_somebody_else_makes_is_told_apart() {
         let rows = [
             ("postgres://app:pw@db/shop", "a URL"),
@@ -261,6 +385,33 @@ mod tests {
             ("LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUIK", "an encoded file or text"), // -----BEGIN PRIVATE KEY-----
             ("eyJ0eXBlIjoic2VydmljZV9hY2NvdW50In0=", "an encoded file or text"),         // {"type":"service_account"}
             ("MDAxY2xvY2F0aW9uIGh0dHA", "an encoded file or text"),
+            // Ed25519 and X25519 in PKCS #8, EC in SEC 1, an encrypted key, a public key, Java's keystores, a zip file.
+            ("MC4CAQAwBQYDK2VwBCIEIM8Wg832dFTZnRcyYGqiokWESpNhnsQuJWaQZX1ZwdzR", "an encoded file or text"),
+            ("MC4CAQAwBQYDK2VuBCIEIM8Wg832dFTZnRcyYGqiokWESpNhnsQuJWaQZX1ZwdzR", "an encoded file or text"),
+            (
+                "MHcCAQEEIOJxC+LJjpO9Oeff3eLxePl4LqXanv3VVYYi9Cm0OYyEoAoGCCqGSM49AwEHoUQDQgAEhoLG2ZExfiQQcq1M2Ab5/YRefKj6\
+              QO5wksY35td6V6tFHH0F2DVJeAU7kD4m4A1HZhKvuUMM0WPX/KaRSwyGoQ==",
+                "an encoded file or text",
+            ),
+            ("MCowBQYDK2VwAyEAwKZCjvlFvvMpqO126sySs7kztAXONmoQqicvamy85Jo=", "an encoded file or text"),
+            ("/u3+7QAAAAIAAAABAAAAAQAFYWxpYXM=", "an encoded file or text"),
+            ("UEsDBBQAAAAIAAAAIQCpMZ0zRQAAAA==", "an encoded file or text"),
+            ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ==", "an encoded file or text"),
+            ("token ghp_0123456789abcdefghijABCDEFGHIJ012345", "a header with credentials"),
+            ("Authorization: Bearer abcdefghijkl", "a header with credentials"),
+            ("GenieKey 0123", "a header with credentials"),
+            ("X-Api-Key: abcdefghijkl", "a header with credentials"),
+            ("{123e4567-e89b-42d3-a456-426614174000}", "a UUID, such as services issue"),
+            ("{a23e4567-e89b-42d3-a456-426614174000}", "a UUID, such as services issue"),
+            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "a UUID, such as services issue"),
+            ("bob:secretpassword", "a user name with its password"),
+            ("admin:S3cret!", "a user name with its password"),
+            ("h1:9092,h2:9092", "an address"),
+            ("/etc/ssl/key.pem", "the path of a file"),
+            ("/run/secrets/db", "the path of a file"),
+            ("~/.ssh/id_rsa", "the path of a file"),
+            ("certs/key.pem", "the path of a file"),
+            ("C:\\keys\\server.pfx", "the path of a file"),
         ];
         for (text, what) in rows {
             assert_eq!(form(text), Form::Foreign { what, is_text: true }, "{text}");
@@ -275,6 +426,10 @@ mod tests {
             r#"{"password":1}"#,
             r#"{"password":null}"#,
             r#"{"Password":"x"}"#,
+            r#""oldpassword123""#,
+            r#"{"password":"oldpassword123"} trailing"#,
+            r#"{"password":"oldpassword123",}x"#,
+            r#"[{"password":"oldpassword123"}] trailing"#,
             "[1,2]",
             "{broken",
             "{broken}",
