@@ -102,13 +102,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.lock();
-        match running.get(key).filter(|flight| flight.began.0.get() >= oldest && !flight.landed.is_lost()) {
-            Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
-            None => {
-                let began = Began(Arc::new(AtomicMoment::new(now)));
-                (Role::Leader, Flight(self.begin(&mut running, key, began.clone(), Box::pin(fetch(began)))))
-            }
+        let under_way = running.get(key).filter(|flight| flight.began.0.get() >= oldest && !flight.landed.is_lost());
+        if let Some(flight) = under_way {
+            return (Role::Follower, Flight(flight.landed.clone()));
         }
+        let began = Began(Arc::new(AtomicMoment::new(now)));
+        (Role::Leader, Flight(self.begin(&mut running, key, began.clone(), Box::pin(fetch(began)))))
     }
 
     /// How a flight of `key` ends.
