@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::tasks::Tasks;
-use secret::clock::{AtomicMoment, Moment};
+use secret::clock::Moment;
 use secret::error::{ErrorCode, Result, SecretError};
 
 /// Where a fetch puts its outcome. Its readers go on in the order in which they began to wait, so that a simulated run can be
@@ -35,20 +35,8 @@ pub struct Flights<T> {
 
 struct Running<T> {
     id: u64,
-    /// When what it asks was asked for.
-    began: Began,
+    began: Moment,
     landed: Arc<Landed<T>>,
-}
-
-/// When a fetch asked, which may ask again: who may join it goes by its last question.
-#[derive(Clone)]
-pub struct Began(Arc<AtomicMoment>);
-
-impl Began {
-    /// It asks again.
-    pub fn again(&self, now: Moment) {
-        self.0.advance(self.0.get(), now);
-    }
 }
 
 /// A fetch under way, as one of its readers sees it.
@@ -86,28 +74,20 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        self.enter_since(key, Moment::NEVER, Moment::FIRST, |_| fetch())
+        self.enter_since(key, Moment::NEVER, Moment::FIRST, fetch)
     }
 
-    /// [`Flights::enter`] at `now`, but for fetches that asked last before `oldest`: the process was stopped meanwhile, and the answer
+    /// [`Flights::enter`] at `now`, but for fetches that began before `oldest`: the process was stopped meanwhile, and the answer
     /// may be as old.
-    pub fn enter_since<F>(
-        &self,
-        key: &str,
-        now: Moment,
-        oldest: Moment,
-        fetch: impl FnOnce(Began) -> F,
-    ) -> (Role, Flight<T>)
+    pub fn enter_since<F>(&self, key: &str, now: Moment, oldest: Moment, fetch: impl FnOnce() -> F) -> (Role, Flight<T>)
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.lock();
-        let under_way = running.get(key).filter(|flight| flight.began.0.get() >= oldest && !flight.landed.is_lost());
-        if let Some(flight) = under_way {
-            return (Role::Follower, Flight(flight.landed.clone()));
+        match running.get(key).filter(|flight| flight.began >= oldest && !flight.landed.is_lost()) {
+            Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
+            None => (Role::Leader, Flight(self.begin(&mut running, key, now, Box::pin(fetch())))),
         }
-        let began = Began(Arc::new(AtomicMoment::new(now)));
-        (Role::Leader, Flight(self.begin(&mut running, key, began.clone(), Box::pin(fetch(began)))))
     }
 
     /// How a flight of `key` ends.
@@ -143,7 +123,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         &self,
         running: &mut HashMap<String, Running<T>>,
         key: &str,
-        began: Began,
+        began: Moment,
         fetch: Pin<Box<dyn Future<Output = Result<T>> + Send>>,
     ) -> Arc<Landed<T>> {
         let landed = Arc::new(Landed { state: Mutex::new(State::UnderWay), changed: Notify::new() });
@@ -309,10 +289,10 @@ mod tests {
     async fn a_fetch_from_before_a_freeze_is_not_joined() {
         let (flights, clock) = (flights(), secret::clock::Clock::test());
         let began = clock.now();
-        let first = flights.enter_since("A", began, Moment::FIRST, |_| async { Ok(1) });
-        let joined = flights.enter_since("A", began, began, |_| async { Ok(2) });
+        let first = flights.enter_since("A", began, Moment::FIRST, || async { Ok(1) });
+        let joined = flights.enter_since("A", began, began, || async { Ok(2) });
         clock.advance(std::time::Duration::from_secs(10));
-        let later = flights.enter_since("A", clock.now(), clock.now(), |_| async { Ok(3) });
+        let later = flights.enter_since("A", clock.now(), clock.now(), || async { Ok(3) });
         assert_eq!([first.0, joined.0, later.0], [Role::Leader, Role::Follower, Role::Leader]);
         assert_eq!(flights.outcome("A", joined.1).await.expect("value"), 1);
         assert_eq!(flights.outcome("A", later.1).await.expect("value"), 3);

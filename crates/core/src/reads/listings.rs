@@ -96,7 +96,7 @@ impl Reads {
             {
                 found.push((want.clone(), fetched.clone()));
             }
-            answers.push((name, self.conclude(want, course, said, (None, self.deadline())).await));
+            answers.push((name, self.conclude(want, course, said, self.deadline()).await));
         }
         self.copies.share_soon(found, None);
         if let Some(cache) = self.cache() {
@@ -123,7 +123,7 @@ impl Reads {
         let mut answers = Vec::with_capacity(names.len());
         for name in names {
             let (course, want) = (Course::renew(self.copies.usable(&name)), self.copies.want(&name));
-            let answer = self.conclude(want, course, Err(error.clone()), (None, self.deadline())).await;
+            let answer = self.conclude(want, course, Err(error.clone()), self.deadline()).await;
             answers.push((name, answer));
         }
         answers

@@ -47,7 +47,7 @@ use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed, Names};
 use self::fleet::{Fleet, Heard};
-use self::flights::{Began, Flight, Flights, Role};
+use self::flights::{Flight, Flights, Role};
 pub use self::listings::ListedNow;
 use self::listings::Listings;
 use self::refresher::Refresher;
@@ -271,8 +271,7 @@ impl Reads {
         let name = want.name.text();
         let reads = self.clone();
         let (now, oldest) = self.flights_since(&want.name);
-        let entered =
-            self.flights.enter_since(&name, now, oldest, |began| reads.land(want, course, pending, (began, deadline)));
+        let entered = self.flights.enter_since(&name, now, oldest, || reads.land(want, course, pending, deadline));
         if entered.0 == Role::Leader {
             misses.push(miss);
         }
@@ -289,13 +288,7 @@ impl Reads {
     }
 
     /// Waits for the call that a miss became part of, and concludes.
-    async fn land(
-        self: Arc<Self>,
-        want: Want,
-        course: Course,
-        pending: Pending,
-        (began, deadline): (Began, Deadline),
-    ) -> Answer {
+    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
         let heard = if self.aws().is_some() {
             let heard = deadline.limit(pending.heard()).await;
             heard.unwrap_or_else(|_| Heard::Aws(self.calls.timed_out(&want.name)))
@@ -310,24 +303,17 @@ impl Reads {
             Heard::Peer(_) => {
                 // Dropped while this flight was under way.
                 let want = self.copies.want(&want.name);
-                began.again(want.asked.at());
                 let said = deadline.limit(self.calls.one(&want.name)).await;
                 let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
-                self.conclude(want, course, said, (Some(&began), deadline)).await
+                self.conclude(want, course, said, deadline).await
             }
-            Heard::Aws(said) => self.conclude(want, course, said, (Some(&began), deadline)).await,
+            Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
         }
     }
 
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
-    /// what they were dropped for. `began`: of the flight that asks.
-    async fn conclude(
-        &self,
-        want: Want,
-        course: Course,
-        said: Said,
-        (began, deadline): (Option<&Began>, Deadline),
-    ) -> Answer {
+    /// what they were dropped for.
+    async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
         self.copies.settled_for(&want, &said, deadline).await;
         let mut followed = self.follow(&want, course.clone(), said).await;
         for _ in 0..MOST_DROPS {
@@ -335,9 +321,6 @@ impl Reads {
                 break;
             }
             let want = self.copies.want(&want.name);
-            if let Some(began) = began {
-                began.again(want.asked.at());
-            }
             let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
             self.copies.settled_for(&want, &said, deadline).await;
             followed = self.follow(&want, course.clone(), said).await;

@@ -89,7 +89,7 @@ impl Reads {
         self.flights.forget(name.as_str());
         let (reads, wanted) = (self.clone(), name.clone());
         let (now, oldest) = self.flights_since(name);
-        let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move |began| async move {
+        let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move || async move {
             let deadline = reads.deadline();
             let (want, said, course) = reads.ask_surely(&wanted).await;
             if let Ok(Some(fetched)) = &said
@@ -97,7 +97,7 @@ impl Reads {
             {
                 reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
             }
-            reads.conclude(want, course, said, (Some(&began), deadline)).await
+            reads.conclude(want, course, said, deadline).await
         });
         self.flights.outcome(name.as_str(), flight).await
     }
