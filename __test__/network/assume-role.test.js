@@ -140,12 +140,7 @@ describe('aws.assumeRole', () => {
       'aws.region',
     ],
     ['keys that ended', { error: { status: 403, code: 'ExpiredToken' } }, 'SOURCE_UNAVAILABLE', 'renew them'],
-    [
-      'a code that nobody knows',
-      { error: { status: 400, code: 'SomethingNew' } },
-      'SOURCE_UNAVAILABLE',
-      'SomethingNew',
-    ],
+    ['a code that nobody knows', { error: { status: 400, code: 'SomethingNew' } }, 'SOURCE_UNAVAILABLE', 'STS failed'],
     ['throttled', { error: { status: 400, code: 'Throttling' } }, 'SOURCE_UNAVAILABLE', 'throttled'],
     ['an answer of somebody else', { body: { status: 200, text: '<html>' } }, 'SOURCE_UNAVAILABLE', 'not'],
     ['a closed connection', { close: true }, 'SOURCE_UNAVAILABLE', 'cannot be reached'],
