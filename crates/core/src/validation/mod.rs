@@ -81,8 +81,12 @@ impl Validated {
     }
 
     fn failed(&mut self, error: &SecretError) {
+        self.failed_as(Severity::Error, error);
+    }
+
+    fn failed_as(&mut self, severity: Severity, error: &SecretError) {
         let message = format!("{}: {error}", error.code());
-        self.issues.push(Issue { code: "SOURCE_ERROR", severity: Severity::Error, message, action: error.action() });
+        self.issues.push(Issue { code: "SOURCE_ERROR", severity, message, action: error.action() });
     }
 }
 
@@ -168,8 +172,7 @@ impl Delivery {
             Ok(None) => missing(&mut seen, spec.as_ref(), "no source has it"),
             // As `ready`: denied, or not there, and nothing needs it.
             Err(error) if error.is_not_shown() && spec.is_some_and(|spec| !spec.required) => {
-                let message = format!("{}: {error}", error.code());
-                seen.add("SOURCE_ERROR", Severity::Warning, message);
+                seen.failed_as(Severity::Warning, &error);
             }
             Err(error) => seen.failed(&error),
         }
