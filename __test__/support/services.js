@@ -3,6 +3,7 @@
 const { SecretDelivery } = require('../..')
 const { AwsEndpoint } = require('./servers/aws-endpoint')
 const { RedisServer } = require('./servers/redis')
+const { until } = require('./until')
 
 const KEY = { id: 'k1', key: Buffer.alloc(32, 1).toString('base64') }
 const OUTAGE = { action: { error: { status: 500, code: 'InternalServiceError' } } }
@@ -49,4 +50,24 @@ function overRedis(secrets) {
   return world
 }
 
-module.exports = { KEY, OUTAGE, overRedis }
+/** Keys that hold a copy of a secret; drops are remembered beside them. @param {RedisServer[]} servers */
+async function copies(servers) {
+  const keys = (await Promise.all(servers.map((server) => server.command('KEYS', 'secret:*')))).flat().map(String)
+  return keys.filter((key) => !/^secret:(drop|cleared):/.test(key)).length
+}
+
+/** Resolves when a copy of `id` stands in Redis: sharing does not delay the read that causes it. @param {string} id @param {RedisServer} server */
+const shared = (id, server) =>
+  until(`${id} is shared`, async () => (await server.command('EXISTS', `secret:${id}`)) === 1)
+
+/** Waits until what one instance sets another one reads, whatever it had in memory. @param {SecretDelivery} reader @param {SecretDelivery} writer */
+async function followed(reader, writer) {
+  await writer.getSecret('A_B')
+  let last = 0
+  await until('a change is followed', async () => {
+    await writer.cache.set('A_B', `set ${++last}`)
+    return (await reader.getSecret('A_B')) === `set ${last}` && last > 3
+  })
+}
+
+module.exports = { KEY, OUTAGE, copies, followed, overRedis, shared }
