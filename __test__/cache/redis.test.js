@@ -3,7 +3,6 @@
 // The shared cache, on real Redis servers: a copy for every instance, and never a dependency.
 
 const fs = require('node:fs')
-const path = require('node:path')
 const { temporaryDirectory } = require('../support/files')
 const { RedisServer } = require('../support/servers/redis')
 const { RedisCluster, RedisSentinel } = require('../support/servers/redis-groups')
