@@ -1,5 +1,6 @@
 //! Secrets, their versions and staging labels.
 
+mod functions;
 mod keeper;
 mod names;
 mod removal;
@@ -12,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::{now, unix_seconds};
 use crate::policy::Policy;
+pub(crate) use functions::RotationFunction;
 pub use keeper::Keeper;
 use keeper::Past;
 use names::without_ending;
@@ -72,22 +74,6 @@ impl Secret {
     }
 }
 
-/// A rotation function, as AWS would call it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RotationFunction {
-    pub(crate) takes: Duration,
-    /// The rotation fails at its end: the new version never becomes the live one.
-    pub(crate) gives_up: bool,
-    /// When the rotation under way ends.
-    ends: Option<Instant>,
-}
-
-impl RotationFunction {
-    pub(crate) fn new(takes: Duration, gives_up: bool) -> Self {
-        Self { takes, gives_up, ends: None }
-    }
-}
-
 /// The code and the message of an API error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError(pub(crate) &'static str, pub(crate) String);
@@ -101,6 +87,8 @@ pub(crate) struct Store {
     pub(crate) region: String,
     /// By name.
     secrets: BTreeMap<String, Secret>,
+    /// The names of those whose rotation functions run.
+    rotating: BTreeSet<String>,
     /// How long reads of the live version return the one before it, after the label `AWSCURRENT` moved.
     pub(crate) lag: Duration,
     /// How long reads by id and label, and `DescribeSecret`, show what was there before a write.
@@ -122,7 +110,8 @@ impl Store {
     pub(crate) fn of_account(account: &str) -> Self {
         let (lag, late) = (Duration::ZERO, Duration::ZERO);
         let region = "us-east-1".to_owned();
-        Self { account: account.to_owned(), region, secrets: BTreeMap::new(), lag, late }
+        let (secrets, rotating) = (BTreeMap::new(), BTreeSet::new());
+        Self { account: account.to_owned(), region, secrets, rotating, lag, late }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
@@ -259,6 +248,9 @@ impl Store {
     }
 
     pub(crate) fn put_replica(&mut self, name: &str, secret: Secret) {
+        if secret.function.is_some() {
+            self.rotating.insert(name.to_owned());
+        }
         self.secrets.insert(name.to_owned(), secret);
     }
 
@@ -341,11 +333,6 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn set_function(&mut self, id: &str, function: RotationFunction) -> ApiResult<()> {
-        self.live(id)?.function = Some(function);
-        Ok(())
-    }
-
     pub(crate) fn set_keeper(&mut self, id: &str, keeper: Keeper) -> ApiResult<()> {
         self.live(id)?.keeper = keeper;
         Ok(())
@@ -354,42 +341,6 @@ impl Store {
     /// Refuses a write of a user where another service owns the secret.
     pub(crate) fn check_owner(&self, id: &str) -> ApiResult<()> {
         self.find(id)?.1.check_owner()
-    }
-
-    /// Begins a rotation by the secret's function, as `RotateSecret` does. Returns the id of the new version.
-    pub(crate) fn rotate(&mut self, id: &str, token: &str) -> ApiResult<String> {
-        let secret = self.live(id)?;
-        let holder =
-            |label: &str| secret.versions.iter().find(|(_, v)| v.stages.contains(label)).map(|(id, _)| id.clone());
-        if holder(PENDING).is_some_and(|pending| Some(&pending) != holder(CURRENT).as_ref()) {
-            return error(
-                "InvalidRequestException",
-                "A previous rotation isn't complete. That rotation will be reattempted.",
-            );
-        }
-        let Some(function) = &mut secret.function else {
-            return error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.");
-        };
-        function.ends = Some(now() + function.takes);
-        self.put(id, Value::Text(format!("by-function-{token}")), Some(token), &[PENDING.to_owned()])
-    }
-
-    /// Ends the rotations whose functions have run for as long as they take.
-    pub(crate) fn run_functions(&mut self) {
-        for secret in self.secrets.values_mut() {
-            let Some(function) = &mut secret.function else { continue };
-            if function.ends.is_none_or(|ends| now() < ends) {
-                continue;
-            }
-            function.ends = None;
-            let gives_up = function.gives_up;
-            let pending = secret.versions.iter().find(|(_, v)| v.stages.contains(PENDING)).map(|(id, _)| id.clone());
-            if gives_up {
-                move_label(secret, PENDING, None);
-            } else if let Some(pending) = pending {
-                move_label(secret, CURRENT, Some(&pending));
-            }
-        }
     }
 
     /// Creates the secret or gives it another version, even when it is marked for deletion.
