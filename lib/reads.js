@@ -10,8 +10,8 @@ const { isEmpty } = require('./variables')
 /** @typedef {Record<string, string>} Found */
 
 /**
- * So many reads of a turn note where they were called. Walking the stack takes longer than all else that JavaScript does for a read, so
- * the others have the frames of whoever awaits them, as Node's own promises have.
+ * So many reads that are under way, and so many of a turn, note where they were called. Walking the stack takes longer than all else that
+ * JavaScript does for a read, so the others have the frames of whoever awaits them, as Node's own promises have.
  */
 const SITES = 4
 
@@ -51,14 +51,12 @@ function joined(shared, site) {
 }
 
 /**
- * A promise whose rejection has the frames of whoever awaits it.
+ * Takes a rejection: the frames are those of whoever awaits it.
  *
- * @param {Promise<string | null>} promise
+ * @param {unknown} error
  */
-function awaited(promise) {
-  return promise.then(undefined, function atCaller(error) {
-    throw againAt(error, callSite(atCaller))
-  })
+function atAwaiter(error) {
+  throw againAt(error, callSite(atAwaiter))
 }
 
 /** The reads of one turn: one operation of the addon, whose answers come in portions. */
@@ -143,11 +141,11 @@ class Reads {
       queueMicrotask(this.#endTurn)
     }
     const { reads } = this.#turn
-    const site = reads.length < SITES ? callSite(this.read) : undefined
+    const site = reads.length < SITES && this.#underWay.size < SITES ? callSite(this.read) : undefined
     const read = new Read(name, variables, site)
     if (isShared) this.#underWay.set(name, read)
     reads.push(read)
-    return site === undefined ? awaited(read.promise) : read.promise
+    return site === undefined ? read.promise.then(undefined, atAwaiter) : read.promise
   }
 
   /** Called before a change: a read after it must not join one begun before it. */

@@ -34,13 +34,28 @@ pub struct Flights<T> {
 }
 
 struct Running<T> {
-    id: u64,
+    id: FlightId,
     began: Moment,
     landed: Arc<Landed<T>>,
 }
 
+/// Which fetch: one that asks again must not wait for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightId(u64);
+
 /// A fetch under way, as one of its readers sees it.
 pub struct Flight<T>(Arc<Landed<T>>);
+
+/// Which fetches a reader may join.
+#[derive(Clone, Copy, Debug)]
+pub struct Since {
+    /// When its own fetch begins, if none can be joined.
+    pub now: Moment,
+    /// None that began earlier: copies were dropped, or the process was stopped, meanwhile, and the answer may be as old.
+    pub oldest: Moment,
+    /// The fetch that asks, where one does.
+    pub own: Option<FlightId>,
+}
 
 /// Whether a reader began a fetch or joined one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +89,23 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        self.enter_since(key, Moment::NEVER, Moment::FIRST, fetch)
+        self.enter_since(key, Since { now: Moment::NEVER, oldest: Moment::FIRST, own: None }, |_| fetch())
     }
 
-    /// [`Flights::enter`] at `now`, but for fetches that began before `oldest`: the process was stopped meanwhile, and the answer
-    /// may be as old.
-    pub fn enter_since<F>(&self, key: &str, now: Moment, oldest: Moment, fetch: impl FnOnce() -> F) -> (Role, Flight<T>)
+    /// [`Flights::enter`], but for fetches that `since` does not allow to join.
+    pub fn enter_since<F>(&self, key: &str, since: Since, fetch: impl FnOnce(FlightId) -> F) -> (Role, Flight<T>)
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.lock();
-        match running.get(key).filter(|flight| flight.began >= oldest && !flight.landed.is_lost()) {
-            Some(flight) => (Role::Follower, Flight(flight.landed.clone())),
-            None => (Role::Leader, Flight(self.begin(&mut running, key, now, Box::pin(fetch())))),
+        let may_join = |flight: &&Running<T>| {
+            flight.began >= since.oldest && Some(flight.id) != since.own && !flight.landed.is_lost()
+        };
+        if let Some(flight) = running.get(key).filter(may_join) {
+            return (Role::Follower, Flight(flight.landed.clone()));
         }
+        let id = next_id();
+        (Role::Leader, Flight(self.begin(&mut running, key, (id, since.now), Box::pin(fetch(id)))))
     }
 
     /// How a flight of `key` ends.
@@ -123,12 +141,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         &self,
         running: &mut HashMap<String, Running<T>>,
         key: &str,
-        began: Moment,
+        (id, began): (FlightId, Moment),
         fetch: Pin<Box<dyn Future<Output = Result<T>> + Send>>,
     ) -> Arc<Landed<T>> {
         let landed = Arc::new(Landed { state: Mutex::new(State::UnderWay), changed: Notify::new() });
-        let landing = Landing { key: key.to_owned(), id: next_id(), running: self.running.clone() };
-        running.insert(landing.key.clone(), Running { id: landing.id, began, landed: landed.clone() });
+        let landing = Landing { key: key.to_owned(), id, running: self.running.clone() };
+        running.insert(landing.key.clone(), Running { id, began, landed: landed.clone() });
         let runway = Runway(landed.clone());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
@@ -193,7 +211,7 @@ impl<T> Drop for Runway<T> {
 /// Takes the flight off the list when its task ends, however it ends.
 struct Landing<T> {
     key: String,
-    id: u64,
+    id: FlightId,
     running: Arc<Mutex<HashMap<String, Running<T>>>>,
 }
 
@@ -206,10 +224,10 @@ impl<T> Drop for Landing<T> {
     }
 }
 
-fn next_id() -> u64 {
+fn next_id() -> FlightId {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    FlightId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[cfg(test)]
@@ -289,14 +307,37 @@ mod tests {
     async fn a_fetch_from_before_a_freeze_is_not_joined() {
         let (flights, clock) = (flights(), secret::clock::Clock::test());
         let began = clock.now();
-        let first = flights.enter_since("A", began, Moment::FIRST, || async { Ok(1) });
-        let joined = flights.enter_since("A", began, began, || async { Ok(2) });
+        let since = |now, oldest| Since { now, oldest, own: None };
+        let first = flights.enter_since("A", since(began, Moment::FIRST), |_| async { Ok(1) });
+        let joined = flights.enter_since("A", since(began, began), |_| async { Ok(2) });
         clock.advance(std::time::Duration::from_secs(10));
-        let later = flights.enter_since("A", clock.now(), clock.now(), || async { Ok(3) });
+        let later = flights.enter_since("A", since(clock.now(), clock.now()), |_| async { Ok(3) });
         assert_eq!([first.0, joined.0, later.0], [Role::Leader, Role::Follower, Role::Leader]);
         assert_eq!(flights.outcome("A", joined.1).await.expect("value"), 1);
         assert_eq!(flights.outcome("A", later.1).await.expect("value"), 3);
         assert_eq!(flights.outcome("A", first.1).await.expect("value"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_asks_again_does_not_wait_for_itself_and_later_readers_join_it() {
+        let (flights, clock) = (flights(), secret::clock::Clock::test());
+        let since = Since { now: clock.now(), oldest: Moment::FIRST, own: None };
+        let (inner, gate) = (flights.clone(), Arc::new(Notify::new()));
+        let wait = gate.clone();
+        let (_, first) = flights.enter_since("A", since, move |own| async move {
+            let since = Since { own: Some(own), ..since };
+            let (role, again) = inner.enter_since("A", since, move |_| async move {
+                wait.notified().await;
+                Ok(2)
+            });
+            assert_eq!(role, Role::Leader);
+            inner.outcome("A", again).await
+        });
+        tokio::task::yield_now().await;
+        let (role, later) = flights.enter("A", || async { Ok(3) });
+        gate.notify_one();
+        assert_eq!((role, flights.outcome("A", later).await.expect("value")), (Role::Follower, 2));
+        assert_eq!(flights.outcome("A", first).await.expect("value"), 2);
     }
 
     #[tokio::test]

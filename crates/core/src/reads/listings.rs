@@ -96,7 +96,7 @@ impl Reads {
             {
                 found.push((want.clone(), fetched.clone()));
             }
-            answers.push((name, self.conclude(want, course, said, self.deadline()).await));
+            answers.push((name, self.conclude(want, course, said, self.asking()).await));
         }
         self.copies.share_soon(found, None);
         if let Some(cache) = self.cache() {
@@ -119,11 +119,11 @@ impl Reads {
 
     /// The answers when a listing failed but the names are known from an earlier one: each name's copy may answer for
     /// it.
-    async fn unlisted(&self, names: Vec<SecretName>, error: &SecretError) -> Vec<(SecretName, Answer)> {
+    async fn unlisted(self: &Arc<Self>, names: Vec<SecretName>, error: &SecretError) -> Vec<(SecretName, Answer)> {
         let mut answers = Vec::with_capacity(names.len());
         for name in names {
             let (course, want) = (Course::renew(self.copies.usable(&name)), self.copies.want(&name));
-            let answer = self.conclude(want, course, Err(error.clone()), self.deadline()).await;
+            let answer = self.conclude(want, course, Err(error.clone()), self.asking()).await;
             answers.push((name, answer));
         }
         answers

@@ -25,6 +25,7 @@ pub mod table;
 mod versions;
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed, Names};
 use self::fleet::{Fleet, Heard};
-use self::flights::{Flight, Flights, Role};
+use self::flights::{Flight, FlightId, Flights, Role, Since};
 pub use self::listings::ListedNow;
 use self::listings::Listings;
 use self::refresher::Refresher;
@@ -270,62 +271,100 @@ impl Reads {
         let (miss, pending) = Miss::new(want.clone(), deadline);
         let name = want.name.text();
         let reads = self.clone();
-        let (now, oldest) = self.flights_since(&want.name);
-        let entered = self.flights.enter_since(&name, now, oldest, || reads.land(want, course, pending, deadline));
+        let since = self.flights_since(&want.name);
+        let entered = self.flights.enter_since(&name, since, |own| reads.land(want, course, pending, (own, deadline)));
         if entered.0 == Role::Leader {
             misses.push(miss);
         }
         entered
     }
 
-    /// Now, and since when a flight about `name` has to have begun to be joined: after the last message that its copies were
-    /// dropped, which its answer may be older than.
-    fn flights_since(&self, name: &SecretName) -> (Moment, Moment) {
+    /// Which flights about `name` may be joined now: those that began after the last message that its copies were dropped, which
+    /// their answers may be older than.
+    fn flights_since(&self, name: &SecretName) -> Since {
         let now = self.copies.clock.now();
         let oldest = now.minus(self.aws().map(Aws::timeout).unwrap_or_default() + FLIGHT_SPARE);
         let heard = self.cache().map_or(Moment::FIRST, |cache| cache.memory().outdated_since(name.as_str()));
-        (now, oldest.max(heard))
+        Since { now, oldest: oldest.max(heard), own: None }
     }
 
     /// Waits for the call that a miss became part of, and concludes.
-    async fn land(self: Arc<Self>, want: Want, course: Course, pending: Pending, deadline: Deadline) -> Answer {
+    async fn land(
+        self: Arc<Self>,
+        want: Want,
+        course: Course,
+        pending: Pending,
+        fetch: (FlightId, Deadline),
+    ) -> Answer {
+        let (own, deadline) = fetch;
         let heard = if self.aws().is_some() {
             let heard = deadline.limit(pending.heard()).await;
             heard.unwrap_or_else(|_| Heard::Aws(self.calls.timed_out(&want.name)))
         } else {
             Heard::Aws(Ok(None))
         };
+        let asking = Asking { own: Some(own), deadline, left: MOST_DROPS };
         match heard {
             Heard::Peer(copy) if self.copies.may_use(&want.name, &copy, deadline).await => {
                 self.access_checks.used(&want.name, self.copies.clock.now());
                 Course::adopt(&copy).answer
             }
-            Heard::Peer(_) => {
-                // Dropped while this flight was under way.
-                let want = self.copies.want(&want.name);
-                let said = deadline.limit(self.calls.one(&want.name)).await;
-                let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
-                self.conclude(want, course, said, deadline).await
-            }
-            Heard::Aws(said) => self.conclude(want, course, said, deadline).await,
+            // Dropped while this flight was under way.
+            Heard::Peer(_) => match self.ask_again(&want, course.clone(), asking).await {
+                Some(answer) => answer,
+                None => self.follow(&want, course, self.calls.timed_out(&want.name)).await.answer,
+            },
+            Heard::Aws(said) => self.conclude(want, course, said, asking).await,
         }
     }
 
     /// The end of every course that has asked AWS. Asks again when copies were dropped after the question: the answer may be
     /// what they were dropped for.
-    async fn conclude(&self, want: Want, course: Course, said: Said, deadline: Deadline) -> Answer {
-        self.copies.settled_for(&want, &said, deadline).await;
-        let mut followed = self.follow(&want, course.clone(), said).await;
-        for _ in 0..MOST_DROPS {
-            if !followed.is_outdated {
-                break;
-            }
-            let want = self.copies.want(&want.name);
-            let Ok(said) = deadline.limit(self.calls.one(&want.name)).await else { break };
-            self.copies.settled_for(&want, &said, deadline).await;
-            followed = self.follow(&want, course.clone(), said).await;
+    async fn conclude(self: &Arc<Self>, want: Want, course: Course, said: Said, asking: Asking) -> Answer {
+        self.copies.settled_for(&want, &said, asking.deadline).await;
+        let followed = self.follow(&want, course.clone(), said).await;
+        if !followed.is_outdated || asking.left == 0 {
+            return followed.answer;
         }
-        followed.answer
+        if let Some(answer) = self.ask_again(&want, course.clone(), asking).await {
+            return answer;
+        }
+        // What the copies have goes before an answer that may be older than they are.
+        let late = self.follow(&want, course, self.calls.timed_out(&want.name)).await.answer;
+        if late.is_ok() { late } else { followed.answer }
+    }
+
+    /// Asks AWS once more, in a flight that later readers join; `None` when that takes too long.
+    async fn ask_again(self: &Arc<Self>, want: &Want, course: Course, asking: Asking) -> Option<Answer> {
+        let (reads, want, left) = (self.clone(), self.copies.want(&want.name), asking.left - 1);
+        let since = Since { own: asking.own, ..self.flights_since(&want.name) };
+        // Who asks gives up first, and has an answer of its own.
+        let deadline = asking.deadline.plus(HAND_OVER);
+        let name = want.name.clone();
+        let ((of_flight, of_course), asked) = ((want.clone(), course.clone()), want);
+        let (role, flight) = self.flights.enter_since(name.as_str(), since, move |own| {
+            reads.once_more(of_flight, of_course, Asking { own: Some(own), deadline, left })
+        });
+        match asking.deadline.limit(self.flights.outcome(name.as_str(), flight)).await.ok()? {
+            Err(error) if role == Role::Follower && error.is_transient() => {
+                Some(self.follow(&asked, course, Err(error)).await.answer)
+            }
+            answer => Some(answer),
+        }
+    }
+
+    /// The flight of [`Reads::ask_again`].
+    fn once_more(
+        self: Arc<Self>,
+        want: Want,
+        course: Course,
+        asking: Asking,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move {
+            let said = asking.deadline.limit(self.calls.one(&want.name)).await;
+            let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
+            self.conclude(want, course, said, asking).await
+        })
     }
 
     /// What the table says, done.
@@ -347,6 +386,11 @@ impl Reads {
     /// One deadline for a read: looking into Redis and waiting for another instance count as well.
     fn deadline(&self) -> Deadline {
         Deadline::after(self.aws().map(Aws::timeout).unwrap_or_default())
+    }
+
+    /// How a course that has no flight concludes.
+    fn asking(&self) -> Asking {
+        Asking { own: None, deadline: self.deadline(), left: MOST_DROPS }
     }
 
     fn note_asked<'n>(&self, names: impl Iterator<Item = &'n SecretName>) {
@@ -400,6 +444,16 @@ impl Reads {
         self.flights.forget_all();
         self.listings.clear();
     }
+}
+
+/// A fetch that concludes.
+#[derive(Clone, Copy)]
+struct Asking {
+    /// Its flight, where it has one.
+    own: Option<FlightId>,
+    deadline: Deadline,
+    /// How often it may ask again.
+    left: u32,
 }
 
 enum Begun {

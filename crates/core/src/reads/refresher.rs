@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use secret::name::SecretName;
 use tokio::runtime::Handle;
 
-use super::Reads;
 use super::batcher::WINDOW;
 use super::calls::Said;
 use super::flights::Role;
 use super::table::{Answer, Course, Step};
+use super::{Asking, MOST_DROPS, Reads};
 use crate::audit::Access;
 
 /// Copies whose refresh is about to begin.
@@ -88,8 +88,8 @@ impl Reads {
     pub async fn refresh(self: &Arc<Self>, name: &SecretName) -> Answer {
         self.flights.forget(name.as_str());
         let (reads, wanted) = (self.clone(), name.clone());
-        let (now, oldest) = self.flights_since(name);
-        let (_, flight) = self.flights.enter_since(name.as_str(), now, oldest, move || async move {
+        let since = self.flights_since(name);
+        let (_, flight) = self.flights.enter_since(name.as_str(), since, move |own| async move {
             let deadline = reads.deadline();
             let (want, said, course) = reads.ask_surely(&wanted).await;
             if let Ok(Some(fetched)) = &said
@@ -97,7 +97,7 @@ impl Reads {
             {
                 reads.copies.share_soon(vec![(want.clone(), fetched.clone())], None);
             }
-            reads.conclude(want, course, said, deadline).await
+            reads.conclude(want, course, said, Asking { own: Some(own), deadline, left: MOST_DROPS }).await
         });
         self.flights.outcome(name.as_str(), flight).await
     }

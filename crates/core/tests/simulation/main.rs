@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 40] = [
+const KEPT: [(u64, &str); 44] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -92,6 +92,13 @@ const KEPT: [(u64, &str); 40] = [
         "a listing, which waited for one of its names, put an answer back over that of a read that was under way with it",
     ),
     (20_026_098, "the same, with a forged message"),
+    (20_017_896, "a reader began a call of its own beside a fetch that asked again"),
+    (20_021_468, "the same, after a drop that a message had not told yet"),
+    (
+        30_009_447,
+        "a listing gave its answer, which was to be asked for again, although the copy that was held went on answering",
+    ),
+    (31_000_490, "the same, in a read"),
 ];
 
 fn report(schedule: &Schedule, defect: Option<Defect>) -> String {
