@@ -16,7 +16,7 @@ class SecretError extends Error {
     this.code = code
     if (more?.requestId) this.requestId = more.requestId
     // A copy (structuredClone, a message to another thread) keeps the stack and not the code.
-    replaceStack(this, this.stack)
+    replaceStack(this, stackOf(this))
   }
 
   get name() {
@@ -67,8 +67,24 @@ function replaceStack(error, stack) {
  */
 function callSite(below) {
   const site = {}
-  Error.captureStackTrace(site, below)
+  // Some sandboxes take it away.
+  Error.captureStackTrace?.(site, below)
   return site
+}
+
+/**
+ * The frames of `holder`. `Error.prepareStackTrace`, which makes them when they are read first, is the service's: that of a library for
+ * source maps throws where a map is broken.
+ *
+ * @param {{ stack?: unknown }} holder
+ * @returns {unknown}
+ */
+function stackOf(holder) {
+  try {
+    return holder.stack
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -79,7 +95,7 @@ function callSite(below) {
  */
 function failed(failure, site) {
   const error = new SecretError(/** @type {any} */ (failure.code), failure.message, failure)
-  if (site !== undefined) replaceStack(error, site.stack)
+  if (site !== undefined) replaceStack(error, stackOf(site))
   return error
 }
 
@@ -94,7 +110,7 @@ function againAt(error, site) {
   const { code, message, requestId, cause } = /** @type {any} */ (error)
   const again = new SecretError(code, message, { requestId })
   if (cause !== undefined) Object.defineProperty(again, 'cause', { value: cause, writable: true, configurable: true })
-  replaceStack(again, site.stack)
+  replaceStack(again, stackOf(site))
   return again
 }
 

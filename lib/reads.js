@@ -75,7 +75,20 @@ class Turn {
    * @param {any[]} answers
    */
   answered(first, answers) {
-    for (let at = 0; at < answers.length; at++) this.#end(this.reads[first + at], answers[at])
+    for (let at = 0; at < answers.length; at++) {
+      const read = this.reads[first + at]
+      try {
+        this.#end(read, answers[at])
+      } catch (error) {
+        // The others have answers as well.
+        read.reject?.(error)
+      }
+    }
+  }
+
+  /** Nobody will answer. @param {unknown} error */
+  failed(error) {
+    for (const read of this.reads) read.reject?.(error)
   }
 }
 
@@ -93,17 +106,23 @@ class Reads {
   #turn
   #endTurn = () => {
     const turn = this.#turn
-    if (turn === undefined) return
     this.#turn = undefined
+    // None where the stack was full when the first one was to be noted.
+    if (turn === undefined || turn.reads.length === 0) return
     const names = turn.reads.map(({ name }) => name)
     for (const read of turn.reads) read.hasBegun = true
     const readers = turn.reads.some((read) => read.readers > 1) ? turn.reads.map((read) => read.readers) : undefined
     const variables = turn.reads[0].variables === undefined ? undefined : turn.reads.map((read) => read.variables ?? {})
-    this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables, readers), turn)
+    try {
+      this.#operations.beginReads(this.#native, (id) => this.#native.getSecrets(id, names, variables, readers), turn)
+    } catch (error) {
+      for (const read of turn.reads) this.#leave(read)
+      turn.failed(error)
+    }
   }
   #end = (/** @type {Read} */ read, /** @type {any} */ answer) => {
     // Removed before anyone goes on: a reader that asks from then on gets a read of its own.
-    if (this.#underWay.get(read.name) === read) this.#underWay.delete(read.name)
+    this.#leave(read)
     if (typeof answer !== 'object' || answer === null) return read.resolve?.(answer)
     read.reject?.(answer instanceof Error ? answer : failed(answer, read.site))
   }
@@ -136,16 +155,24 @@ class Reads {
         return joined(other.promise, callSite(this.read))
       }
     }
-    if (this.#turn === undefined) {
-      this.#turn = new Turn(this.#end)
-      queueMicrotask(this.#endTurn)
-    }
-    const { reads } = this.#turn
-    const site = reads.length < SITES && this.#underWay.size < SITES ? callSite(this.read) : undefined
+    // Each call may find the stack full, and whoever reads may go on all the same. So the read is noted last.
+    const noted = this.#turn?.reads.length ?? 0
+    const site = noted < SITES && this.#underWay.size < SITES ? callSite(this.read) : undefined
     const read = new Read(name, variables, site)
+    const promise = site === undefined ? read.promise.then(undefined, atAwaiter) : read.promise
+    if (this.#turn === undefined) {
+      const turn = new Turn(this.#end)
+      queueMicrotask(this.#endTurn)
+      this.#turn = turn
+    }
+    this.#turn.reads.push(read)
     if (isShared) this.#underWay.set(name, read)
-    reads.push(read)
-    return site === undefined ? read.promise.then(undefined, atAwaiter) : read.promise
+    return promise
+  }
+
+  /** @param {Read} read */
+  #leave(read) {
+    if (this.#underWay.get(read.name) === read) this.#underWay.delete(read.name)
   }
 
   /** Called before a change: a read after it must not join one begun before it. */
