@@ -1904,6 +1904,32 @@ export interface MetricsCollector {
   registry<Registry = PromClientRegistry>(options?: RegistryOptions): Registry
 }
 
+/** The names that are declared in the options of a delivery. */
+type DeclaredNames<T extends Tools, Own extends string> = {
+  /** The declared tools, whose names TypeScript then knows. */
+  tools?: (T & KnownMembers<T>) | Unset
+  /** The declared environments, whose names TypeScript then knows. */
+  environments?: { readonly [Name in Own]?: OwnEnvironment } | Unset
+}
+
+/** An environment whose name TypeScript does not know, such as that of a variable. */
+type EnvironmentAtRunTime<Own extends string> = {
+  /** One of the four, or a declared one. */
+  environment?: (Own & (string extends Own ? unknown : never)) | Unset
+}
+
+/** An environment whose name TypeScript knows. */
+type WrittenEnvironment<Own extends string> = {
+  /** One of the four, or a declared one. */
+  environment?:
+    | Environment
+    | 'dev'
+    | 'stage'
+    | 'prod'
+    | (string extends Own ? never : [Own][Own extends unknown ? 0 : never])
+    | Unset
+}
+
 /**
  * Delivers secrets. A read asks AWS Secrets Manager first, then the env file, then the runtime environment. An
  * in-process cache and a shared cache hold copies of what AWS gave.
@@ -1916,21 +1942,17 @@ export interface MetricsCollector {
  * const delivery = new SecretDelivery()
  * const token = await delivery.getToolSecret('github', 'api_token')
  */
-export class SecretDelivery<const T extends Tools = Tools, Own extends string = never> {
+export class SecretDelivery<const T extends Tools = Tools, Own extends string = string> {
   /**
    * Synchronous, no I/O.
    * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
    */
-  constructor(
-    options?: SecretDeliveryOptions & {
-      /** The declared tools, whose names TypeScript then knows. */
-      tools?: (T & KnownMembers<T>) | Unset
-      /** The declared environments, whose names TypeScript then knows. */
-      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
-      /** One of the four, or a declared one. */
-      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
-    },
-  )
+  constructor(options?: SecretDeliveryOptions & DeclaredNames<T, Own> & EnvironmentAtRunTime<Own>)
+  /**
+   * With an environment that is written down: a name that is not declared does not compile. Synchronous, no I/O.
+   * @throws CONFIG_INVALID, ENCRYPTION_KEY_INVALID
+   */
+  constructor(options?: SecretDeliveryOptions & DeclaredNames<T, Own> & WrittenEnvironment<Own>)
   /**
    * Makes a delivery from the configuration file `tcs-secrets.config.{json,js,mjs,cjs,ts}`, which the command line reads as well,
    * and from `options`, which go first, key by key; credentials, a role and a reference are taken as a whole. Reads what is
@@ -1941,18 +1963,21 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
    *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
    *   a required secret
    */
-  static open<const T extends Tools = Tools, Own extends string = never>(
-    options?: SecretDeliveryOptions & {
-      /** The declared tools, whose names TypeScript then knows. */
-      tools?: (T & KnownMembers<T>) | Unset
-      /** The declared environments, whose names TypeScript then knows. */
-      environments?: Readonly<Record<Own, OwnEnvironment>> | Unset
-      /** One of the four, or a declared one. */
-      environment?: Environment | 'dev' | 'stage' | 'prod' | [Own][Own extends unknown ? 0 : never] | Unset
-    },
+  static open<const T extends Tools = Tools, Own extends string = string>(
+    options?: SecretDeliveryOptions & DeclaredNames<T, Own> & EnvironmentAtRunTime<Own>,
+  ): Promise<SecretDelivery<T, Own>>
+  /**
+   * With an environment that is written down: a name that is not declared does not compile. All else is as when it is known at run
+   * time only.
+   * @throws SECRET_MISSING, naming each required secret that no source has and where it was looked for; CONFIG_INVALID,
+   *   ENCRYPTION_KEY_INVALID; SECRET_ACCESS_DENIED, SOURCE_UNAVAILABLE, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID for
+   *   a required secret
+   */
+  static open<const T extends Tools = Tools, Own extends string = string>(
+    options?: SecretDeliveryOptions & DeclaredNames<T, Own> & WrittenEnvironment<Own>,
   ): Promise<SecretDelivery<T, Own>>
   /** The environment that this delivery reads the secrets of. */
-  readonly environment: Environment | Own
+  readonly environment: Environment | (string extends Own ? never : Own)
   /** The copies in memory and in Redis. */
   readonly cache: SecretCache
   /** Counters, and all metrics for Prometheus. */

@@ -54,6 +54,7 @@ function joined(shared, site) {
  * Takes a rejection: the frames are those of whoever awaits it.
  *
  * @param {unknown} error
+ * @returns {never}
  */
 function atAwaiter(error) {
   throw againAt(error, callSite(atAwaiter))

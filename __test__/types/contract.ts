@@ -53,11 +53,34 @@ const options: SecretDeliveryOptions = {
 }
 void options
 
+// A service takes any delivery, however its options were put together.
+class Service {
+  constructor(readonly secrets: SecretDelivery) {}
+}
+class Own extends SecretDelivery {
+  constructor(own?: SecretDeliveryOptions) {
+    super(own)
+  }
+}
+const fromVariable: { APP_ENV?: string } = {}
+const made = (more: Partial<SecretDeliveryOptions>) => new SecretDelivery({ ...more })
+const deliveries: SecretDelivery[] = [
+  new SecretDelivery(options),
+  made({ environment: 'test' }),
+  new Own(options),
+  new SecretDelivery({ environment: fromVariable.APP_ENV, environments: { qa: { like: 'staging' } } }),
+]
+for (const one of deliveries) void new Service(one)
+void SecretDelivery.open(options).then((opened) => new Service(opened))
+void SecretDelivery.open({ environment: fromVariable.APP_ENV }).then((opened) => new Service(opened))
+
 // What must not compile.
 // @ts-expect-error an unknown option
 void new SecretDelivery({ colour: 'red' })
 // @ts-expect-error an unknown environment
 void new SecretDelivery({ environment: 'qa' })
+// @ts-expect-error the same, where the file is read
+void SecretDelivery.open({ environment: 'qa' })
 // @ts-expect-error a misspelt option
 void new SecretDelivery({ cache: { ttl: 5 } })
 // @ts-expect-error a number is no secret type
