@@ -20,12 +20,22 @@ mod hints;
 #[derive(Clone)]
 enum Slot {
     Value(Arc<Entry>),
-    /// AWS said that it has no such secret; believed until then.
-    Absent(Moment),
+    /// AWS said that it has no such secret.
+    Absent(Absence),
     /// AWS refused this identity; not asked again until then.
     Denied(Moment, Box<SecretError>),
     /// Dropped. The version stays, so that a rotation is still noticed.
     Dropped(Box<Known>),
+}
+
+/// "Not there", as AWS said it.
+#[derive(Clone, Copy, Debug)]
+struct Absence {
+    /// Believed until then.
+    until: Moment,
+    asked: Stamp,
+    /// When the answer came.
+    seen: Moment,
 }
 
 /// An absence is remembered as if AWS had been asked when it answered, unless that took longer than this.
@@ -151,7 +161,7 @@ impl MemoryCache {
                 }
                 _ => Lookup::Miss,
             },
-            Some(Slot::Absent(until)) if now < until => Lookup::Absent,
+            Some(Slot::Absent(absence)) if now < absence.until => Lookup::Absent,
             Some(Slot::Denied(until, error)) if now < until => Lookup::Denied(*error),
             _ => Lookup::Miss,
         }
@@ -260,12 +270,13 @@ impl MemoryCache {
         #[cfg(feature = "simulation")]
         if crate::simulation::has(crate::simulation::Defect::LateAbsence) {
             let known = self.known(name);
-            self.slots.insert(name.clone(), Slot::Absent(now.plus(how_long)));
+            let absence = Absence { until: now.plus(how_long), asked, seen: now };
+            self.slots.insert(name.clone(), Slot::Absent(absence));
             return Stored::Newest(known);
         }
         // An answer that came while the process was stopped is old by now.
         let until = now.plus(how_long).min(asked.at().plus(how_long + SLOWEST_ABSENCE));
-        self.answer(name, asked, now, || Slot::Absent(until))
+        self.answer(name, asked, now, || Slot::Absent(Absence { until, asked, seen: now }))
     }
 
     /// Remembers for `how_long` that AWS, asked then, refused `name`. `is_newest`: AWS answered this process nothing later. Then

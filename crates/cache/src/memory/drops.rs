@@ -28,6 +28,15 @@ impl MemoryCache {
         self.drop_value(name, dropped, now);
     }
 
+    /// When "not there" came, where another process asked for its copy between that question and its answer: nothing says which of the
+    /// two is the later one.
+    pub fn absence_around(&self, name: &str, asked: Stamp) -> Option<Moment> {
+        match self.slots.peek(name)? {
+            Slot::Absent(absence) if (absence.asked.at()..absence.seen).contains(&asked.at()) => Some(absence.seen),
+            _ => None,
+        }
+    }
+
     /// What was asked for about `name` before `outdated` is not stored any more. What memory holds stays.
     pub fn outdate(&self, name: &Arc<str>, outdated: Stamp, now: Moment) {
         self.marks.lock().drop_name(name, outdated, now);

@@ -321,6 +321,24 @@ fn an_absence_that_was_answered_during_a_freeze_is_not_remembered_as_if_it_were_
 }
 
 #[test]
+fn what_another_process_asked_for_while_not_there_was_under_way_overlaps_it() {
+    let (clock, cache, name) = (Clock::test(), MemoryCache::new(4, KEEP), Arc::from("A"));
+    let before = Stamp::foreign(clock.now());
+    clock.advance(Duration::from_millis(10));
+    let asked = cache.ask(clock.now());
+    clock.advance(Duration::from_millis(10));
+    let between = Stamp::foreign(clock.now());
+    clock.advance(Duration::from_millis(10));
+    let seen = clock.now();
+    cache.put_absent(&name, asked, seen, Duration::from_secs(5));
+    assert_eq!(cache.absence_around("A", between), Some(seen));
+    assert_eq!(cache.absence_around("A", before), None);
+    assert_eq!(cache.absence_around("A", Stamp::foreign(seen)), None, "asked for later");
+    clock.advance(Duration::from_secs(6));
+    assert_eq!(cache.absence_around("A", between), Some(seen), "also when it is not believed any more");
+}
+
+#[test]
 fn an_answer_of_aws_is_compared_with_a_copy_that_a_message_named_as_with_one_past_its_ttl() {
     let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
     cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());

@@ -189,6 +189,11 @@ impl TieredCache {
                         let at = Stamp::foreign(server.moment_of(asked_ms).min(now));
                         self.memory.outdate(&name.text(), at, now);
                     }
+                    // It may be older than "not there", or younger: AWS is asked.
+                    let asked = Stamp::foreign(server.moment_of(asked_ms));
+                    if let Some(seen) = self.memory.absence_around(name.as_str(), asked) {
+                        self.memory.drop_value(&name.text(), Stamp::foreign(seen), self.clock.now());
+                    }
                     // Put into memory, it is reported if it is another version.
                     let is_held = held.is_some() || self.known(name).is_some() || is_in_snapshot;
                     let want = self.want(name).for_aws(is_for_aws(name));

@@ -179,6 +179,9 @@ impl TieredCache {
             return Shared::Miss;
         }
         // Where two questions overlap, nothing says which of the answers is the later one: AWS does.
+        if held.is_none() && self.memory.absence_around(want.name.as_str(), entry.asked).is_some() {
+            return Shared::Miss;
+        }
         if want.is_for_aws || held.is_some_and(|held| held.may_be_later_than(&entry)) {
             let allowed = self.memory.allows(want.name.as_str(), entry.asked);
             return if allowed { Shared::Stale(entry) } else { Shared::Miss };
