@@ -77,8 +77,8 @@ pub struct RedisCache {
 pub struct SharedCopy<'a> {
     /// How long ago AWS was asked for it.
     pub age: Duration,
-    /// When AWS was asked for it by the server's clock, or a little earlier.
-    pub asked_ms: u64,
+    /// When AWS was asked for it by the server's clock, or a little earlier; `None` for a value put by hand, which counts from now.
+    pub asked_ms: Option<u64>,
     /// When AWS made the version, in milliseconds since 1970.
     pub created_unix_ms: Option<u64>,
     /// AWS's version id.
@@ -162,16 +162,18 @@ impl RedisCache {
         self.run_many(command, || ids.iter().map(|id| get(keys.copy(id))).collect()).await
     }
 
-    /// Stores a copy unless a newer one, or a later drop, stands there; says whether it did. The other instances hear of a
-    /// version that stood in no record.
-    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<bool> {
+    /// Stores a copy unless a newer one, or a later drop, stands there. The other instances hear of a version that stood in no
+    /// record. Gives the time from which it counts there, by the server's clock.
+    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<Option<u64>> {
         let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
         let arguments = |command: &mut Cmd| {
-            command.arg(self.test_time()).arg(millis(copy.age)).arg(copy.asked_ms).arg(&tail).arg(copy.envelope);
+            let by = copy.asked_ms.map_or(scripts::BY_HAND, u64::cast_signed);
+            command.arg(self.test_time()).arg(millis(copy.age)).arg(by).arg(&tail).arg(copy.envelope);
             command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
             command.arg(&message.beginning).arg(&message.end).arg(&message.old);
         };
-        Ok(self.run_on_copy(scripts::SHARE, id, arguments).await? == 1)
+        let from = self.run_on_copy(scripts::SHARE, id, arguments).await?;
+        Ok(u64::try_from(from).ok().filter(|from| *from > 0))
     }
 
     /// Drops the entry of `id`, as of `age` ago, unless something newer stands there. The other instances hear of it.

@@ -12,30 +12,37 @@ macro_rules! script {
     };
 }
 
+/// In place of the time by which AWS was asked: a value put by hand.
+pub const BY_HAND: i64 = -1;
+
 /// Stores a copy unless a newer one stands there, or the secret was dropped later. Publishes a version that no record had.
-/// Returns 1 when the copy was stored.
+/// Returns the time by which AWS was asked for the copy when it was stored, else 0.
 ///
 /// The command may have been under way for long: then the copy is older than its age when it was sent, and the time by which
-/// AWS was asked counts, as the sender knows it.
+/// AWS was asked counts, as the sender knows it. Below 0 it is a value put by hand: it is newer than what stands there, unless that is
+/// from a time that this server has not reached by a second.
 ///
 /// `KEYS`: the copy's, the drop's (left out while a cluster moves their slot, since it then takes one key only); `ARGV`: now or
 /// 0, age in ms, the time by which AWS was asked, tail of the head, envelope, how long to keep it in ms, channel,
 /// beginning and end of the message, the message for version 0.1.0.
 pub const SHARE: &str = script!(
-    "local asked = math.min(now - tonumber(ARGV[2]), tonumber(ARGV[3]))
+    "local by = tonumber(ARGV[3])
+local asked = math.min(now - tonumber(ARGV[2]), by)
 local dropped = KEYS[2] and redis.pcall('GET', KEYS[2])
-if type(dropped) == 'string' and (tonumber(dropped) or 0) >= asked then return 0 end
+dropped = type(dropped) == 'string' and tonumber(dropped) or 0
 local current = redis.pcall('GETRANGE', KEYS[1], 0, 47)
 if type(current) ~= 'string' then redis.call('UNLINK', KEYS[1]); current = '' end
 local is_copy = string.sub(current, 1, 2) == '2c'
-if is_copy and (tonumber(string.sub(current, 3, 17)) or 0) >= asked then return 0 end
+local stored = is_copy and tonumber(string.sub(current, 3, 17)) or 0
+if by < 0 then asked = math.max(now, math.min(math.max(stored, dropped) + 1, now + 1000)) end
+if dropped >= asked or stored >= asked then return 0 end
 local at = string.format('%015.0f', asked)
 redis.call('SET', KEYS[1], '2c' .. at .. ARGV[4] .. ARGV[5], 'PX', ARGV[6])
 if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[4], 16, 31) then
   redis.call('PUBLISH', ARGV[7], ARGV[8] .. at .. ARGV[9])
   redis.call('PUBLISH', ARGV[7], ARGV[10])
 end
-return 1"
+return asked"
 );
 
 /// Drops the copy of a secret: what was asked for before is refused from now on. A copy that was asked for later stays, as

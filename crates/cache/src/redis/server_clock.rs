@@ -37,6 +37,11 @@ impl ServerClock {
     pub fn earliest_ms_at(self, moment: Moment) -> u64 {
         moment.minus(self.took).as_millis().saturating_add_signed(self.ahead_ms)
     }
+
+    /// What the server's clock showed at `moment`, or a little more.
+    pub fn latest_ms_at(self, moment: Moment) -> u64 {
+        moment.as_millis().saturating_add_signed(self.ahead_ms)
+    }
 }
 
 impl RedisCache {

@@ -1,5 +1,6 @@
 //! What is changed by hand (`delivery.cache`), or by a rotation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -10,7 +11,7 @@ use crate::entry::Entry;
 use crate::memory::Lookup;
 use crate::order::Stamp;
 use secret::clock::millis;
-use secret::error::Result;
+use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
 use secret::value::SecretValue;
 
@@ -29,7 +30,7 @@ impl TieredCache {
     /// Puts a value by hand (`delivery.cache.set`). It ends with its TTL: nothing backs it, so it is never stale.
     ///
     /// # Errors
-    /// `CACHE_UNAVAILABLE` when the shared cache could not be told; the value is in memory then.
+    /// `CACHE_UNAVAILABLE` when the shared cache could not be told, or holds a copy from the future; the value is in memory then.
     pub async fn set(&self, name: &SecretName, value: SecretValue, ttl: Option<Duration>) -> Result<()> {
         let ttl = ttl.unwrap_or(self.ttl);
         self.forget(name);
@@ -39,7 +40,24 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         // Each value put by hand is news to the other instances.
         let tag = format!("by hand {:016x}", fastrand::u64(..));
-        self.put_shared(shared, name, &entry, Some(&tag), ttl).await.map(drop)
+        if !self.put_shared(shared, name, &entry, Some(&tag), ttl).await? {
+            let why =
+                format!("{}: Redis holds a copy from the future and keeps it: its clock was put back", name.as_str());
+            return Err(SecretError::new(ErrorCode::CacheUnavailable, why));
+        }
+        self.stands_now(name, &entry);
+        Ok(())
+    }
+
+    /// What was put by hand counts from when Redis had it, here as well: what another instance put meanwhile came before. Unless it was
+    /// dropped, or replaced, by this instance since.
+    fn stands_now(&self, name: &SecretName, entry: &Arc<Entry>) {
+        let is_last = |held: Arc<Entry>| Arc::ptr_eq(&held, entry) || !held.asked.is_own();
+        if self.memory.held(name.as_str()).is_some_and(is_last) {
+            let want = self.want(name);
+            let entry = Entry::new(entry.value.clone(), None, None, want.asked, entry.deadlines);
+            drop(self.remember(name, &entry, want.epoch));
+        }
     }
 
     pub(super) fn forget(&self, name: &SecretName) {

@@ -146,7 +146,11 @@ impl TieredCache {
             Err(error) => return Shared::Failed(error),
         };
         // The head is as easily changed as the whole record; what is sealed is not.
-        let asked = Stamp::foreign(server.moment_of(asked_ms.min(contents.fetched_unix_ms)));
+        let asked_ms = asked_ms.min(contents.fetched_unix_ms);
+        // What was put by hand is nobody's answer that could be late: where it is not known which is the later one, it counts.
+        let is_by_hand = contents.version_id.is_none();
+        let asked = if is_by_hand { server.latest_moment_of(asked_ms) } else { server.moment_of(asked_ms) };
+        let asked = Stamp::foreign(asked);
         if want.newer_than.is_some_and(|than| asked.at() < than.plus(SAME_COPY)) {
             return Shared::Miss;
         }

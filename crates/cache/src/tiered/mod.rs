@@ -144,6 +144,8 @@ struct SharedCache {
     instance: Instance,
     /// The names that this instance put there.
     own: Mutex<BTreeSet<SecretName>>,
+    /// From when they count there.
+    placed: share::Placed,
     /// What messages said was checked.
     settled: Notify,
 }
@@ -168,6 +170,7 @@ impl TieredCache {
                 environment,
                 instance: Instance::random(),
                 own: Mutex::default(),
+                placed: share::Placed::default(),
                 settled: Notify::new(),
             })
         });

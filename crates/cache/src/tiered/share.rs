@@ -1,27 +1,57 @@
 //! What this instance fetched, for the others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use parking_lot::Mutex;
 
-use super::{SharedCache, TieredCache, Want};
+use super::{Shared, SharedCache, TieredCache, Want};
 use crate::coherence::Message;
 use crate::entry::Entry;
 use crate::envelope::Contents;
+use crate::order::Stamp;
 use crate::redis::SharedCopy;
 use secret::clock::millis;
 use secret::error::Result;
 use secret::found::Fetched;
 use secret::name::SecretName;
 
+/// Names of which it is remembered from when their copy counts in Redis.
+const MOST_PLACED: usize = 10_000;
+/// A value put by hand counts in Redis from when it arrives there, which is sealed with this much room.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
+/// From when what this instance put into Redis counts there. What it asked for later counts from later: it knows the order of its own
+/// questions better than Redis's clock, which shows equal times for those within a millisecond.
+#[derive(Debug, Default)]
+pub(super) struct Placed(Mutex<HashMap<SecretName, (Stamp, u64)>>);
+
+impl Placed {
+    /// The least time from which an answer to a question of then counts; 0 where nothing is known.
+    fn least(&self, name: &SecretName, asked: Stamp) -> u64 {
+        self.0.lock().get(name).filter(|(before, _)| *before < asked).map_or(0, |(_, from)| from + 1)
+    }
+
+    fn note(&self, name: &SecretName, asked: Stamp, from: u64) {
+        let mut placed = self.0.lock();
+        if placed.len() >= MOST_PLACED && !placed.contains_key(name) {
+            placed.clear();
+        }
+        let last = placed.entry(name.clone()).or_insert((asked, from));
+        *last = (last.0.max(asked), last.1.max(from));
+    }
+}
+
 impl TieredCache {
     /// Shares what AWS gave with the other instances, which hear of versions that no record had. A copy that is older than the
-    /// shared one, or than a drop, is not taken: then this instance takes what stands there.
+    /// shared one, or than a drop, is not taken: then this instance takes what stands there. Returns the names of which another
+    /// version stands there that does not count here: nothing but another question tells which of the two is live.
     ///
     /// # Errors
     /// `CACHE_UNAVAILABLE`; without them the others keep what they have until its TTL ends.
-    pub async fn share(&self, found: &[(Want, Fetched)]) -> Result<()> {
+    pub async fn share(&self, found: &[(Want, Fetched)]) -> Result<Vec<SecretName>> {
         let entries = found.iter().map(|(want, fetched)| {
             let (value, version) = (fetched.value.clone(), fetched.version_id.clone());
             let deadlines = self.deadlines(self.ttl, want.asked.at());
@@ -35,38 +65,35 @@ impl TieredCache {
     ///
     /// # Errors
     /// As [`TieredCache::share`].
-    pub async fn share_again(&self, names: &[SecretName]) -> Result<()> {
+    pub async fn share_again(&self, names: &[SecretName]) -> Result<Vec<SecretName>> {
         let held = names.iter().filter_map(|name| Some((name.clone(), self.memory.held(name.as_str())?)));
         self.share_entries(held.filter(|(_, entry)| entry.version_id.is_some()).collect()).await
     }
 
-    async fn share_entries(&self, entries: Vec<(SecretName, Arc<Entry>)>) -> Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let outdated: Vec<Want> = try_join_all(entries.iter().map(|(name, entry)| self.share_one(shared, name, entry)))
-            .await?
-            .into_iter()
-            .flatten()
-            .map(|name| self.want(name))
-            .collect();
-        if !outdated.is_empty() {
-            drop(self.lookup_shared(&outdated).await);
+    async fn share_entries(&self, entries: Vec<(SecretName, Arc<Entry>)>) -> Result<Vec<SecretName>> {
+        let Some(shared) = &self.shared else { return Ok(Vec::new()) };
+        let taken = try_join_all(entries.iter().map(|(name, entry)| self.share_one(shared, name, entry))).await?;
+        let refused: Vec<&(SecretName, Arc<Entry>)> =
+            entries.iter().zip(taken).filter(|(_, taken)| !taken).map(|(entry, _)| entry).collect();
+        if refused.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let wants: Vec<Want> = refused.iter().map(|(name, _)| self.want(name)).collect();
+        let stands = self.lookup_shared(&wants).await;
+        let contested = refused.into_iter().zip(stands).filter(|((name, entry), stands)| {
+            matches!(stands, Shared::Miss | Shared::Stale(_))
+                && self.memory.held(name.as_str()).is_some_and(|held| held.version_id == entry.version_id)
+        });
+        Ok(contested.map(|((name, _), _)| name.clone()).collect())
     }
 
-    /// The name again when something newer stands there.
-    async fn share_one<'n>(
-        &self,
-        shared: &SharedCache,
-        name: &'n SecretName,
-        entry: &Entry,
-    ) -> Result<Option<&'n SecretName>> {
+    /// Whether nothing newer stands there.
+    async fn share_one(&self, shared: &SharedCache, name: &SecretName, entry: &Entry) -> Result<bool> {
         // What was dropped meanwhile is not shared.
         if !self.memory.allows(name.as_str(), entry.asked) {
-            return Ok(None);
+            return Ok(true);
         }
-        let taken = self.put_shared(shared, name, entry, entry.version_id.as_deref(), self.ttl).await?;
-        Ok((!taken).then_some(name))
+        self.put_shared(shared, name, entry, entry.version_id.as_deref(), self.ttl).await
     }
 
     /// Puts a copy into the shared cache, unless something newer stands there; says whether it did.
@@ -79,18 +106,22 @@ impl TieredCache {
         fresh_for: Duration,
     ) -> Result<bool> {
         let id = self.id(name);
-        let asked_ms = shared.redis.server_clock().await?.earliest_ms_at(entry.asked.at());
+        let server = shared.redis.server_clock().await?;
+        let (now, is_by_hand) = (self.clock.now(), entry.version_id.is_none());
+        let earliest = server.earliest_ms_at(entry.asked.at());
+        let least = if entry.asked.is_own() { shared.placed.least(name, entry.asked) } else { 0 };
+        let asked_ms = earliest.max(least);
         let contents = Contents {
             value: entry.value.clone(),
             version_id: entry.version_id.clone(),
-            fetched_unix_ms: asked_ms,
+            fetched_unix_ms: if is_by_hand { server.latest_ms_at(now.plus(ON_ITS_WAY)) } else { asked_ms },
             fresh_for_ms: millis(fresh_for),
         };
         let envelope = shared.envelopes.seal(&id, &contents)?;
-        let age = self.clock.now().since(entry.asked.at());
+        let age = now.since(entry.asked.at()).saturating_sub(Duration::from_millis(asked_ms - earliest));
         let copy = SharedCopy {
             age,
-            asked_ms,
+            asked_ms: (!is_by_hand).then_some(asked_ms),
             created_unix_ms: entry.created_unix_ms,
             version,
             environment: shared.environment,
@@ -99,6 +130,32 @@ impl TieredCache {
         };
         shared.own.lock().insert(name.clone());
         let message = Message::drop(shared.instance, name, entry.version_id.as_deref());
-        shared.redis.share(&id, &copy, &message).await
+        if entry.asked.is_own() && !is_by_hand {
+            shared.placed.note(name, entry.asked, asked_ms);
+        }
+        let from = shared.redis.share(&id, &copy, &message).await?;
+        if let Some(from) = from.filter(|_| entry.asked.is_own()) {
+            shared.placed.note(name, entry.asked, from);
+        }
+        Ok(from.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secret::clock::Moment;
+
+    #[test]
+    fn what_was_asked_for_later_counts_from_later() {
+        let (placed, name) = (Placed::default(), SecretName::new("A").expect("a name"));
+        let [first, second, third] = [1, 2, 3].map(|number| Stamp::own(Moment::from_millis(5), number));
+        assert_eq!(placed.least(&name, first), 0);
+        placed.note(&name, second, 100);
+        assert_eq!(placed.least(&name, third), 101, "within the same millisecond");
+        assert_eq!(placed.least(&name, second), 0, "the same question once more");
+        assert_eq!(placed.least(&name, first), 0, "a late answer");
+        placed.note(&name, first, 50);
+        assert_eq!(placed.least(&name, third), 101);
     }
 }

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Said;
+use super::publisher::Contests;
 use super::table::{Answer, Fate, Step, Verdict};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
@@ -59,6 +60,8 @@ pub struct Copies {
     given: Mutex<HashSet<SecretName>>,
     /// Secrets of which it was told that AWS does not show them.
     told: Mutex<HashSet<SecretName>>,
+    /// Asks AWS for those whose shared copy is contested.
+    pub(super) contests: Contests,
 }
 
 impl Copies {
@@ -72,8 +75,19 @@ impl Copies {
         stop: CancellationToken,
     ) -> Arc<Self> {
         let (snapshot_is_due, given, told) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        let copies =
-            Arc::new(Self { cache, clock, tasks, stop, metrics, notices, names, snapshot_is_due, given, told });
+        let copies = Arc::new(Self {
+            cache,
+            clock,
+            tasks,
+            stop,
+            metrics,
+            notices,
+            names,
+            snapshot_is_due,
+            given,
+            told,
+            contests: Contests::default(),
+        });
         if let Some(snapshot) = copies.cache.as_ref().and_then(TieredCache::snapshot) {
             let copies = Arc::downgrade(&copies);
             snapshot.on_change(Box::new(move || {

@@ -118,7 +118,7 @@ impl Reads {
         let calls = Arc::new(Calls::new(aws, names.ids.clone(), clock.clone(), metrics.clone(), notices.clone()));
         let copies = Copies::new(cache, clock, metrics.clone(), notices, names, tasks.clone(), stop.clone());
         let fleet = Fleet { calls: calls.clone(), copies: copies.clone() };
-        Arc::new(Self {
+        let reads = Arc::new(Self {
             calls,
             copies,
             flights: Flights::new(tasks.clone(), stop.clone()),
@@ -131,7 +131,9 @@ impl Reads {
             asked: Mutex::default(),
             metrics,
             audit,
-        })
+        });
+        reads.copies.contests.are_settled_by(&reads);
+        reads
     }
 
     /// AWS; `None` when it is switched off.

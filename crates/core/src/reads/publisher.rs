@@ -1,11 +1,14 @@
 //! Shares with the other instances what this one fetched, and what it dropped.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use cache::order::Stamp;
 use cache::tiered::{Locks, Want};
+use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
+use secret::clock::Moment;
 use secret::error::Result;
 use secret::found::Fetched;
 use secret::name::SecretName;
@@ -13,12 +16,59 @@ use tokio::time::sleep;
 
 use super::Reads;
 use super::copies::Copies;
+use crate::audit::Access;
 
 /// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
 /// for 1 to 5 s after a failure, so a single retry would often be refused.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(16);
 const RETRIES: u32 = 5;
+
+/// A contested name is not asked for again sooner: with a clock that was put back every copy would be refused.
+const CONTEST_EVERY: Duration = Duration::from_secs(1);
+const MOST_CONTESTED: usize = 1000;
+
+/// Names of which Redis kept another version than AWS just gave this instance. Which of the two is live only AWS can tell, by another
+/// answer, whose question is later than both.
+#[derive(Default)]
+pub(super) struct Contests {
+    reads: OnceLock<Weak<Reads>>,
+    asked: Mutex<HashMap<SecretName, Moment>>,
+}
+
+impl Contests {
+    /// Has `reads` ask.
+    pub(super) fn are_settled_by(&self, reads: &Arc<Reads>) {
+        // Once, where the reads are made.
+        drop(self.reads.set(Arc::downgrade(reads)));
+    }
+
+    /// Asks AWS for `names`, and shares what it gives.
+    async fn settle(&self, names: Vec<SecretName>) {
+        let Some(reads) = self.reads.get().and_then(Weak::upgrade) else { return };
+        for name in names {
+            let now = reads.copies.clock.now();
+            let is_due = {
+                let mut asked = self.asked.lock();
+                if asked.len() >= MOST_CONTESTED {
+                    asked.retain(|_, at| now.since(*at) < CONTEST_EVERY);
+                }
+                let is_due = asked.get(&name).is_none_or(|at| now.since(*at) >= CONTEST_EVERY);
+                if is_due && asked.len() < MOST_CONTESTED {
+                    asked.insert(name.clone(), now);
+                }
+                is_due
+            };
+            if is_due {
+                // Boxed: what it finds is shared, which may be contested again.
+                let answer = Box::pin(reads.refresh(&name)).await;
+                if let Some(audit) = &reads.audit {
+                    audit.inspected("refresh", &Access::read(name.as_str(), &answer));
+                }
+            }
+        }
+    }
+}
 
 impl Copies {
     /// Shares `found` in the background, since readers need not wait for it, and then gives `locks` back.
@@ -36,9 +86,12 @@ impl Copies {
             if let Some(locks) = locks {
                 cache.unlock(locks).await;
             }
-            if let Err(error) = shared {
-                tracing::debug!(code = %error.code(), "copies were not shared");
-                copies.share_again(found.into_iter().map(|(want, _)| want.name).collect()).await;
+            match shared {
+                Ok(contested) => copies.contests.settle(contested).await,
+                Err(error) => {
+                    tracing::debug!(code = %error.code(), "copies were not shared");
+                    copies.share_again(found.into_iter().map(|(want, _)| want.name).collect()).await;
+                }
             }
         });
     }
@@ -47,10 +100,13 @@ impl Copies {
     pub(super) async fn share_version(self: &Arc<Self>, want: &Want, fetched: Fetched) {
         let Some(cache) = self.shared_cache() else { return };
         let want = &self.one(want.clone());
-        if let Err(error) = cache.share(&[(want.clone(), fetched)]).await {
-            tracing::debug!(code = %error.code(), "a new version was not shared");
-            let (copies, name) = (self.clone(), want.name.clone());
-            self.tasks.spawn(async move { copies.share_again(vec![name]).await });
+        match cache.share(&[(want.clone(), fetched)]).await {
+            Ok(contested) => self.contests.settle(contested).await,
+            Err(error) => {
+                tracing::debug!(code = %error.code(), "a new version was not shared");
+                let (copies, name) = (self.clone(), want.name.clone());
+                self.tasks.spawn(async move { copies.share_again(vec![name]).await });
+            }
         }
     }
 
@@ -82,7 +138,7 @@ impl Copies {
                 () = sleep(waits.next_wait()) => {}
             }
             match cache.share_again(&names).await {
-                Ok(()) => return,
+                Ok(contested) => return self.contests.settle(contested).await,
                 Err(error) if retry == RETRIES => {
                     for name in &names {
                         self.warn_undropped(name, Err(error.clone()));

@@ -63,7 +63,8 @@ fn command(rng: &mut Rng) -> Cmd {
         0..=3 => {
             let mut command = eval(scripts::SHARE, &[&key, &drop_key]);
             let tail = format!("{:015}{:016x}{:016x}", 7, fastrand::u64(0..3), fastrand::u64(0..2));
-            let by = now - age + 100 - fastrand::u64(0..200);
+            let by = (now - age + 100 - fastrand::u64(0..200)).cast_signed();
+            let by = if fastrand::u8(0..4) == 0 { scripts::BY_HAND } else { by };
             command.arg(now).arg(age).arg(by).arg(tail).arg("envelope").arg(keep).arg(CHANNEL);
             command.arg("2 me drop it ").arg(" v").arg("1 me drop it v");
             command

@@ -126,7 +126,7 @@ impl Store {
         let given = number(&arguments[0]);
         let now = if given == 0 { clock.cast_signed() } else { given };
         Ok(if script == scripts::SHARE.as_bytes() {
-            Value::Int(self.share(clock, now, keys, arguments, published).into())
+            Value::Int(self.share(clock, now, keys, arguments, published))
         } else if script == scripts::DROP.as_bytes() {
             Value::Int(self.drop(clock, now, keys, arguments, published).into())
         } else if script == scripts::CLEAR.as_bytes() {
@@ -141,18 +141,18 @@ impl Store {
         })
     }
 
-    fn share(&mut self, clock: u64, now: i64, keys: &[Vec<u8>], with: &[Vec<u8>], published: &mut Published) -> bool {
-        let [_, age, by, tail, envelope, keep, channel, beginning, end, old] = with else { return false };
-        let asked = (now - number(age)).min(number(by));
-        if !self.shares_blindly
-            && let Some(key) = keys.get(1)
-            && self.get(clock, key).is_some_and(|dropped| number(dropped) >= asked)
-        {
-            return false;
-        }
+    fn share(&mut self, clock: u64, now: i64, keys: &[Vec<u8>], with: &[Vec<u8>], published: &mut Published) -> i64 {
+        let [_, age, by, tail, envelope, keep, channel, beginning, end, old] = with else { return 0 };
+        let dropped = keys.get(1).and_then(|key| self.get(clock, key)).map_or(0, number);
         let current = self.get(clock, &keys[0]).unwrap_or_default().to_vec();
-        if !self.shares_blindly && asked_of(&current).is_some_and(|stored| stored >= asked) {
-            return false;
+        let stored = asked_of(&current).unwrap_or(0);
+        let asked = if number(by) < 0 {
+            now.max((stored.max(dropped) + 1).min(now + 1000))
+        } else {
+            (now - number(age)).min(number(by))
+        };
+        if !self.shares_blindly && (dropped >= asked || stored >= asked) {
+            return 0;
         }
         let at = format!("{asked:015}").into_bytes();
         let record = [b"2c", &at[..], tail, envelope].concat();
@@ -161,7 +161,7 @@ impl Store {
             published.push((channel.clone(), [&beginning[..], &at, end].concat()));
             published.push((channel.clone(), old.clone()));
         }
-        true
+        asked
     }
 
     fn drop(&mut self, clock: u64, now: i64, keys: &[Vec<u8>], with: &[Vec<u8>], published: &mut Published) -> bool {
