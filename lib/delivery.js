@@ -80,10 +80,7 @@ class SecretDelivery {
   constructor(options) {
     identify(this)
     const { logger, options: given } = checkedOptions(options)
-    const { configuration, ambient, variables, hooks, sink, credentials } = separated(
-      given,
-      SecretDelivery.#directory ?? process.cwd(),
-    )
+    const { configuration, ambient, variables, hooks, sink, credentials } = separated(given, SecretDelivery.#directory)
     this.#variables = variables
     const messages = new Messages(logger, hooks, sink, variables, credentials)
     this.#listeners = messages.listeners

@@ -19,16 +19,15 @@ class SecretError extends Error {
     replaceStack(this, stackOf(this))
   }
 
-  get name() {
-    return 'SecretError'
-  }
-
   /** What `JSON.stringify` writes; without it the message would be missing. */
   toJSON() {
     const { name, code, message, requestId, cause } = /** @type {any} */ (this)
     return { name, code, message, requestId, cause: cause && { ...cause, message: cause.message } }
   }
 }
+
+// Like that of Node's errors: not listed, and free to be changed on one of them.
+Object.defineProperty(SecretError.prototype, 'name', { value: 'SecretError', writable: true, configurable: true })
 
 /**
  * @param {NonNullable<NativeFailure['cause']>} cause

@@ -25,7 +25,8 @@ const PLATFORMS = [
 
 /** @returns {Native} */
 function load() {
-  const override = process.env[OVERRIDE]
+  // Blanks and line ends around it are none of it, as with other variables.
+  const override = process.env[OVERRIDE]?.trim()
   if (override) {
     const advice = `It is named by ${OVERRIDE}: let that name the binary for ${here()}, or unset it.`
     return fromFile(overridden(override), advice)
@@ -49,15 +50,34 @@ function load() {
  */
 function fromFile(file, advice) {
   const wrong = defect(file)
-  if (wrong !== undefined) fail(`${file} ${wrong}.`, advice)
+  if (wrong !== undefined) fail(`${file} ${wrong}.`, refusalOf(/\((E\w+)\)$/.exec(wrong)?.[1], wrong) ?? advice)
   let native
   try {
     // Not this module's own `require`: bundlers replace that one, and cannot replace this one.
     native = createRequire(file)(file)
   } catch (cause) {
-    fail(`${file} could not be loaded: ${/** @type {Error} */ (cause).message}`, advice, cause)
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (cause)
+    fail(`${file} could not be loaded: ${message}`, refusalOf(code, message) ?? advice, cause)
   }
   return ofThisVersion(native, file, advice)
+}
+
+/**
+ * What to do where it is not the file that is wrong.
+ *
+ * @param {string | undefined} code
+ * @param {string} message
+ */
+function refusalOf(code, message) {
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    return `Node.js was told to load no addons: leave out --no-addons, or add --allow-addons where --permission is used (NODE_OPTIONS counts as well).`
+  }
+  if (code === 'EACCES')
+    return 'This user may not read it: give the file and the folders above it the right to be read.'
+  if (message.includes('failed to map segment')) {
+    return `Its file system does not allow programs (noexec, or a security module): mount it with exec, or copy the file to one that does and name it by ${OVERRIDE}.`
+  }
+  return undefined
 }
 
 /**

@@ -5,16 +5,16 @@
 const os = require('node:os')
 const path = require('node:path')
 const { checkedSink } = require('./arguments')
-const { VariableSource, forConfiguration } = require('./variables')
+const { VariableSource, forConfiguration, workingDirectory } = require('./variables')
 
 /** @type {{ hooks: import('./hooks').Hooks, rotation: undefined }} */
 const NO_HOOKS = { hooks: { all: {}, own: new Map() }, rotation: undefined }
 
 /**
  * @param {any} given What `checkedOptions` let through.
- * @param {string} workingDirectory Where relative paths start.
+ * @param {string | undefined} directory Where relative paths start; unset for the working directory.
  */
-function separated(given, workingDirectory) {
+function separated(given, directory) {
   const { hooks, rotation } = given.rotation ? require('./hooks').checkedHooks(given.rotation) : NO_HOOKS
   const { sink, audit } = checkedSink(given.audit)
   const { aws, credentials } = given.aws?.credentials
@@ -26,7 +26,7 @@ function separated(given, workingDirectory) {
     audit,
     ...(rotation !== undefined && { rotation }),
   }
-  const ambient = { ...actor(), variables: forConfiguration(), workingDirectory }
+  const ambient = { ...actor(), variables: forConfiguration(), workingDirectory: directory ?? workingDirectory() }
   const variables = new VariableSource(given.runtime?.variables)
   return { configuration, ambient, variables, hooks, sink, credentials }
 }

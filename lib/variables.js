@@ -55,7 +55,7 @@ const PATHS = new Set([
  */
 function forConfiguration() {
   /** @type {Record<string, string>} */
-  const found = {}
+  const found = Object.create(null)
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('AWS_') || name.startsWith('TCS_') || CONFIGURATION.has(name)) {
       const value = PATHS.has(name) ? process.env[name] : process.env[name]?.trim()
@@ -70,6 +70,18 @@ function forConfiguration() {
   // Where the journal of an audit log without a file goes.
   if (!found.TMPDIR) found.TMPDIR = temporaryDirectory()
   return found
+}
+
+/**
+ * Where relative paths start. Where that directory was removed it is named all the same: what needs it says that it is not there, and
+ * nothing else does.
+ */
+function workingDirectory() {
+  try {
+    return process.cwd()
+  } catch {
+    return process.env.PWD || '/removed working directory'
+  }
 }
 
 /** The home directory that the system knows; none for a user that it does not know, as in containers. */
@@ -115,7 +127,7 @@ class VariableSource {
   forName(name) {
     const variables = this.#all
     /** @type {Record<string, string>} */
-    const found = {}
+    const found = Object.create(null)
     take(variables, name, found)
     take(variables, name + FILE_SUFFIX, found)
     if (name.includes('-')) {
@@ -151,7 +163,7 @@ class VariableSource {
   #those(wanted) {
     const variables = this.#all
     /** @type {Record<string, string>} */
-    const found = {}
+    const found = Object.create(null)
     for (const name of Object.keys(variables)) if (wanted(name)) take(variables, name, found)
     return found
   }
@@ -177,4 +189,4 @@ function isEmpty(found) {
   return true
 }
 
-module.exports = { VariableSource, forConfiguration, isEmpty }
+module.exports = { VariableSource, forConfiguration, isEmpty, workingDirectory }

@@ -76,6 +76,21 @@ test('from a path with spaces and letters beyond ASCII it loads and reads', () =
   expect(run(READ)).toEqual({ status: 0, signal: null, stdout: 'from-the-file', stderr: '' })
 })
 
+test('a variable that names the binary may have blanks and a line end around it', () => {
+  const env = { TCS_SECRET_DELIVERY_BINARY: ` ${installedBinary()}\r` }
+  expect(run(READ, { env })).toEqual({ status: 0, signal: null, stdout: 'from-the-file', stderr: '' })
+  expect(run(READ, { env: { TCS_SECRET_DELIVERY_BINARY: ' ' } }).stdout).toBe('from-the-file')
+})
+
+test.each([
+  ['no addons at all', ['--no-addons'], 'leave out --no-addons'],
+  ['none under the permission model', ['--experimental-permission', '--allow-fs-read=*'], 'add --allow-addons'],
+])('where Node.js is told to load %s, the remedy is not to install anew', (_, flags, remedy) => {
+  const { stdout } = run(`try { ${LOAD} } catch (error) { console.log(error.message) }`, { flags })
+  expect(stdout).toContain(remedy)
+  expect(stdout).not.toContain('Install it anew')
+})
+
 test('a missing platform package is named, with what brings it', () => {
   fs.rmSync(platformPackage(), { recursive: true })
   const message = refusal()

@@ -3,12 +3,15 @@
 // Reads by callers in a bad state: a full stack, stack traces that a library breaks. Every read settles, and so do those beside it.
 
 const { spawnSync } = require('node:child_process')
-const { root } = require('../support/files')
+const fs = require('node:fs')
+const path = require('node:path')
+const { SecretError } = require('../..')
+const { root, temporaryDirectory } = require('../support/files')
 
 const library = JSON.stringify(root)
 
 /** What a script prints, as lines. It has `deliver(variables)`, and `settled(read)`: how a read ends within a few seconds. */
-function script(text) {
+function script(text, cwd = root) {
   const source = `
     const { SecretDelivery } = require(${library})
     const deliver = (variables) => new SecretDelivery({
@@ -21,7 +24,11 @@ function script(text) {
       new Promise((resolve) => setTimeout(resolve, 8000, 'pending')),
     ])
     ;(async () => { ${text} })().then(() => process.exit())`
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 30_000 })
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', source], {
+    cwd,
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
   return { lines: stdout.trim().split('\n'), stderr, status }
 }
 
@@ -59,4 +66,35 @@ test.each([
     console.log(JSON.stringify(await Promise.all(['BAD_ONE', 'GOOD_ONE', 'BAD_TWO'].map((name) => settled(delivery.getSecret(name))))))`)
   expect(lines).toEqual([JSON.stringify(['SOURCE_UNAVAILABLE', 'value', 'SOURCE_UNAVAILABLE'])])
   expect(stderr).toBe('')
+})
+
+test('what others add to every object is refused as an option, and is no variable', () => {
+  const { lines } = script(`
+    for (const added of [1, true, 'text', {}]) {
+      Object.prototype.added = added
+      let code
+      try { deliver({ A_B: 'value' }) } catch (error) { code = error.code }
+      delete Object.prototype.added
+      console.log(code)
+    }`)
+  expect(lines).toEqual(Array(4).fill('CONFIG_INVALID'))
+})
+
+test('the name of an error can be changed, and is not listed', () => {
+  const error = new SecretError('CLOSED', 'closed')
+  expect([error.name, Object.keys(error), String(error)]).toEqual(['SecretError', ['code'], 'SecretError: closed'])
+  error.name = 'Other'
+  expect([error.name, new SecretError('CLOSED', 'closed').name]).toEqual(['Other', 'SecretError'])
+})
+
+test('a working directory that was removed hinders nothing that does not need it', () => {
+  const directory = path.join(temporaryDirectory(), 'gone')
+  fs.mkdirSync(directory)
+  const { lines, stderr } = script(
+    `
+    require('node:fs').rmdirSync(${JSON.stringify(directory)})
+    console.log(await settled(deliver({ A_B: 'value' }).getSecret('A_B')))`,
+    directory,
+  )
+  expect([lines, stderr]).toEqual([['value'], ''])
 })

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use cache::order::Stamp;
-use cache::tiered::{Locks, Want};
+use cache::tiered::{Locks, Shared, Want};
 use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Moment;
@@ -16,6 +16,8 @@ use tokio::time::sleep;
 
 use super::Reads;
 use super::copies::Copies;
+use super::flights::Role;
+use super::table::{Course, Step};
 use crate::audit::Access;
 
 /// Retry publishing a new version with exponential backoff, up to 5 times (about 30 s): the Redis breaker stays open
@@ -61,10 +63,7 @@ impl Contests {
             };
             if is_due {
                 // Boxed: what it finds is shared, which may be contested again.
-                let answer = Box::pin(reads.refresh(&name)).await;
-                if let Some(audit) = &reads.audit {
-                    audit.inspected("refresh", &Access::read(name.as_str(), &answer));
-                }
+                Box::pin(reads.ask_anew(&name, now)).await;
             }
         }
     }
@@ -151,6 +150,23 @@ impl Copies {
 }
 
 impl Reads {
+    /// Asks AWS about `name`, whatever stands in the caches since before `now`, and shares what it gives. Joins a call that is under way.
+    async fn ask_anew(self: &Arc<Self>, name: &SecretName, now: Moment) {
+        let want = self.copies.want(name).newer_than(now);
+        let (Step::AskShared(course) | Step::AskAws(course) | Step::AskSnapshot(course, _)) =
+            Course::renew(self.copies.usable(name)).shared(Shared::Miss)
+        else {
+            return;
+        };
+        let mut misses = Vec::new();
+        let (role, flight) = self.enter(want, course, self.deadline(), &mut misses);
+        self.batcher.ask(misses);
+        let answer = self.flights.outcome(name.as_str(), flight).await;
+        if let Some(audit) = self.audit.as_ref().filter(|_| role == Role::Leader) {
+            audit.inspected("refresh", &Access::read(name.as_str(), &answer));
+        }
+    }
+
     /// Drops the copies of `secret` everywhere. Where Redis does not take that, it is told again in the background.
     ///
     /// # Errors
