@@ -118,6 +118,7 @@ pub fn cause_in_text(text: &str) -> Option<Cause> {
     let known = [
         ("Connection refused", ErrorKind::ConnectionRefused),
         ("Connection reset", ErrorKind::ConnectionReset),
+        ("roken pipe", ErrorKind::BrokenPipe),
         ("No route to host", ErrorKind::HostUnreachable),
         ("Network is unreachable", ErrorKind::NetworkUnreachable),
         ("timed out", ErrorKind::TimedOut),

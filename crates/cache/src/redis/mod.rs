@@ -31,7 +31,7 @@ use crate::owner::Owner;
 use crate::settings::RedisSettings;
 use link::Link;
 use parking_lot::Mutex;
-use reason::{Place, failed, late, reason, server_code, unavailable};
+use reason::{Blame, Place, blame, failed, late, server_code, unavailable, unopened};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::caught::caught;
 use secret::clock::{Clock, Moment, millis};
@@ -345,7 +345,7 @@ impl RedisCache {
                 *opener = Some(target::opener(&self.config).await.map_err(|why| unavailable(&self.place, &why))?);
             }
             let Some(opener) = opener.as_mut() else { return Err(unavailable(&self.place, "no client")) };
-            let link = Link::open(opener).await.map_err(|error| failed(&self.place, &error))?;
+            let link = Link::open(opener).await.map_err(|error| unopened(&self.place, &error))?;
             *held = Some(link.clone());
             *self.one_of_many.lock() = None;
             Ok(link)
@@ -404,24 +404,4 @@ fn get(key: impl ToRedisArgs) -> Cmd {
     let mut command = redis::cmd("GET");
     command.arg(key);
     command
-}
-
-/// What a failure says about the next command.
-enum Blame {
-    /// Only this one was refused: an entry of another type, no memory, no right to write.
-    Command,
-    /// The server became a replica: another connection may lead to the primary.
-    Connection,
-    /// Nothing works.
-    Server,
-}
-
-fn blame(error: &redis::RedisError) -> Blame {
-    match server_code(error).as_deref() {
-        Some("READONLY") => Blame::Connection,
-        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "DENIED") => Blame::Server,
-        Some(_) => Blame::Command,
-        _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
-        _ => Blame::Server,
-    }
 }
