@@ -5,6 +5,7 @@
 const net = require('node:net')
 const tls = require('node:tls')
 const { RedisServer } = require('../support/servers/redis')
+const { RedisSentinel } = require('../support/servers/redis-groups')
 const { Listening, authority, issued } = require('../support/servers/tls')
 const { overRedis } = require('../support/services')
 const { until } = require('../support/until')
@@ -33,6 +34,65 @@ const notOk = async (delivery) => {
     return redis.status !== 'ok' && redis
   })
 }
+
+describe('health is not ok while no copy is shared', () => {
+  test('a read-only replica', async () => {
+    const replica = await server('--replicaof', `127.0.0.1 ${world.redis.port}`)
+    await until('it follows', async () => `${await replica.command('INFO', 'replication')}`.includes('link_status:up'))
+    const { status, reason } = await notOk(service(replica.url))
+    expect([status, reason]).toEqual([
+      'degraded',
+      expect.stringMatching(/^it keeps no copies: .*READONLY: it is a replica/),
+    ])
+  })
+
+  test('a Sentinel behind redis://', async () => {
+    const group = started(await RedisSentinel.start())
+    const { status, reason } = await notOk(service(`redis://127.0.0.1:${group.sentinel.port}`))
+    expect([status, reason]).toEqual(['down', expect.stringMatching(/it is a Sentinel \(redis\+sentinel:\/\/\)/)])
+  })
+
+  test.each([
+    ['TIME was renamed', ['--rename-command', 'TIME', ''], /the command was renamed \(docs\/permissions\.md/],
+    ['EVAL was renamed', ['--rename-command', 'EVAL', ''], /the command was renamed \(docs\/permissions\.md/],
+  ])('%s', async (_, args, words) => {
+    const { status, reason } = await notOk(service((await server(...args)).url))
+    expect([status, reason]).toEqual(['degraded', expect.stringMatching(/^it keeps no copies: /)])
+    expect(reason).toMatch(words)
+  })
+
+  test.each([
+    ['time', ['-time'], 'degraded'],
+    ['mget', ['-mget'], 'down'],
+    ['set', ['-set'], 'degraded'],
+    ['subscribe', ['-subscribe'], 'degraded'],
+  ])('a user that may not %s', async (_, less, expected) => {
+    const { redis } = world
+    await redis.command('ACL', 'SETUSER', 'less', 'reset', 'on', '>pw', '~*', '&*', '+@all', ...less)
+    const { status, reason } = await notOk(service(redis.url.replace('//', '//less:pw@')))
+    expect(status).toBe(expected)
+    expect(reason).toMatch(/this user may not do that \(docs\/permissions\.md has the rights\)/)
+  })
+
+  test('a user that may do all of it again is ok', async () => {
+    const { redis } = world
+    await redis.command('ACL', 'SETUSER', 'less', 'reset', 'on', '>pw', '~*', '&*', '+@all', '-time', '-subscribe')
+    const delivery = service(redis.url.replace('//', '//less:pw@'))
+    await notOk(delivery)
+    await redis.command('ACL', 'SETUSER', 'less', '+time', '+subscribe')
+    await until('it is ok', async () => {
+      await delivery.refresh('A_B')
+      return (await delivery.health()).checks.redis.status === 'ok'
+    })
+  })
+
+  test('a server without a place for another connection', async () => {
+    const full = await server('--maxclients', '1')
+    const [first, second] = [service(full.url), service(full.url)]
+    expect((await notOk(first)).reason).toMatch(/as many connections as it allows \(maxclients\)/)
+    expect((await notOk(second)).reason).toMatch(/as many connections as it allows \(maxclients\)/)
+  })
+})
 
 describe('the scheme of the URL', () => {
   test('redis+sentinel:// and redis+cluster:// at a plain Redis name redis://', async () => {

@@ -141,16 +141,18 @@ impl Link {
 
     /// Sends a command without a key to one server.
     async fn ask_node(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
-        match (self.clone(), node) {
+        let answer = match (self.clone(), node) {
             (Self::Cluster(mut connection), Node::Master { host, port }) => {
                 let to = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
-                connection.route_command(command, RoutingInfo::SingleNode(to)).await
+                connection.route_command(command, RoutingInfo::SingleNode(to)).await?
             }
-            (Self::Single(mut connection), _) => connection.req_packed_command(&command).await,
-            (Self::Cluster(_), Node::Only) => self.query(command).await,
+            (Self::Single(mut connection), _) => connection.req_packed_command(&command).await?,
+            (Self::Cluster(_), Node::Only) => self.query(command).await?,
             #[cfg(feature = "simulation")]
-            (Self::Simulated(connection), _) => connection.ask_one(command).await,
-        }
+            (Self::Simulated(connection), _) => connection.ask_one(command).await?,
+        };
+        // At this level of the client a refusal is an answer. Read as a value, it would be taken for another protocol.
+        answer.extract_error()
     }
 
     /// Asks for what is published on `channel`.
