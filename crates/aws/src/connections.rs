@@ -47,6 +47,12 @@ const CONTAINER_DEADLINE: Duration = Duration::from_secs(2);
 /// Connections are remembered up to this many.
 const REMEMBERED: usize = 256;
 
+/// Where EC2 lists the roles of an instance: one, or it is not found.
+const ROLES: &str = "/meta-data/iam/security-credentials/";
+const NOT_FOUND: u16 = 404;
+/// A proxy wants credentials. No other server says that.
+const UNAUTHORIZED: u16 = 407;
+
 /// What may be sent twice: it changes nothing.
 const READS: [&str; 6] = [
     "GetSecretValue",
@@ -103,6 +109,8 @@ struct Heard {
     slow_until: Option<Moment>,
     /// How a service of the machine that gives credentials failed last; `None` after it answered.
     metadata: Option<(Destination, Cause)>,
+    /// Whether EC2 last said that this instance has no role.
+    has_no_role: bool,
 }
 
 impl Connections {
@@ -202,6 +210,11 @@ impl Connections {
         self.0.heard.lock().metadata.clone()
     }
 
+    /// Whether EC2 last said that this instance has no role.
+    pub(crate) fn has_no_role(&self) -> bool {
+        self.0.heard.lock().has_no_role
+    }
+
     fn note_metadata(&self, destination: &Destination, failed: Option<Cause>) {
         if destination.is_metadata {
             self.0.heard.lock().metadata = failed.map(|cause| (destination.clone(), cause));
@@ -262,6 +275,7 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             this.connections.prepare(request.uri()).await;
             let destination = this.connections.destination(&request);
+            let is_for_role = request.uri().ends_with(ROLES);
             Trace::note(destination.as_ref());
             let answer = async {
                 match again {
@@ -284,6 +298,9 @@ impl HttpConnector for Connector {
             match answered {
                 Ok(response) => {
                     this.connections.note_metadata(&destination, None);
+                    if destination.is_metadata && is_for_role {
+                        this.connections.0.heard.lock().has_no_role = response.status().as_u16() == NOT_FOUND;
+                    }
                     Ok(bounded(skew::marked(response, signed), limit))
                 }
                 Err(error) => {
