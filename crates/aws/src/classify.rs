@@ -225,7 +225,7 @@ fn by_status(status: u16) -> (ErrorCode, String, Nature) {
         _ => {
             let why = format!(
                 "the answer (HTTP {status}) is not Secrets Manager's: another server, a proxy or a login page may answer there \
-                 (aws.endpoint, AWS_ENDPOINT_URL, HTTPS_PROXY)"
+                 (aws.endpoint, AWS_ENDPOINT_URL, HTTPS_PROXY, HTTP_PROXY)"
             );
             (ErrorCode::SourceResponseInvalid, why)
         }

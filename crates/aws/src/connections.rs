@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::body::{bounded, limit, operation};
-use crate::proxy::{Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
+use crate::proxy::{Kind, Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
 use crate::skew;
 use crate::unreached::{Destination, Trace, Unreached};
 use secret::clock::{Clock, Moment};
@@ -169,10 +169,12 @@ impl Connections {
     fn destination(&self, request: &HttpRequest) -> Option<Destination> {
         let url = Url::parse(request.uri()).ok()?;
         let (host, port) = host_and_port(&url)?;
-        let proxy = self.0.proxies.of(&url).map(Proxy::place).cloned();
+        let proxy = self.0.proxies.of(&url);
+        let is_forwarded = url.scheme() == "http" && proxy.is_some_and(|proxy| proxy.kind() == Kind::Http);
+        let proxy = proxy.map(Proxy::place).cloned();
         let is_metadata = gives_credentials(&host) || self.0.proxies.is_metadata(&host, port);
         let trusted = self.0.tls.get().map_or_else(Arc::default, |tls| tls.origin.clone());
-        Some(Destination { host, port, proxy, is_metadata, trusted })
+        Some(Destination { host, port, proxy, is_forwarded, is_metadata, trusted })
     }
 
     fn note_answer(&self, capture: &CaptureSmithyConnection) {
@@ -296,6 +298,9 @@ impl HttpConnector for Connector {
             };
             Trace::note(None);
             match answered {
+                Ok(response) if response.status().as_u16() == UNAUTHORIZED && destination.is_forwarded => {
+                    Err(ConnectorError::other(Box::new(Unreached::unauthorized(destination)), None))
+                }
                 Ok(response) => {
                     this.connections.note_metadata(&destination, None);
                     if destination.is_metadata && is_for_role {

@@ -60,6 +60,11 @@ impl fmt::Display for Cause {
 pub struct Refused(pub Cause);
 
 impl Refused {
+    /// The answer 407: the proxy does not accept the user and password that it got, or got none.
+    pub fn wants_credentials() -> Self {
+        Self::by_proxy("the proxy wants other credentials (HTTP 407); give them in its URL")
+    }
+
     /// In the words of `text`.
     pub(crate) fn by_proxy(text: impl Into<Cow<'static, str>>) -> Self {
         Self(Cause { code: "ERR_PROXY_TUNNEL", text: text.into(), remedy: Remedy::None })
