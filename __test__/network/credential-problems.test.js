@@ -5,6 +5,7 @@
 const http = require('node:http')
 const fs = require('node:fs')
 const { SecretDelivery } = require('../..')
+const { Cli } = require('../support/cli')
 const { temporaryDirectory, written } = require('../support/files')
 const { AwsEndpoint } = require('../support/servers/aws-endpoint')
 const { freePort } = require('../support/servers/server')
@@ -178,4 +179,20 @@ describe("the service's own function", () => {
     const credentials = async () => ({ accessKeyId: 'a', secretAccessKey: 's', expiration: new Date(0) })
     expect(await failure({}, { credentials })).toBe('value')
   })
+})
+
+test('without a region identity() and doctor name it, also with an endpoint', async () => {
+  const variables = {
+    AWS_REGION: '',
+    AWS_ACCESS_KEY_ID: 'a',
+    AWS_SECRET_ACCESS_KEY: 's',
+    AWS_ENDPOINT_URL_STS: aws.url,
+  }
+  const error = await deliver(variables)
+    .identity()
+    .catch((reason) => reason)
+  expect(error.message).toMatch(/no AWS region is set/)
+  const env = { ...variables, AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url }
+  const { stdout } = await new Cli(home, env).run('doctor -e production')
+  expect(stdout).toMatch(/AWS identity .*no AWS region is set/)
 })

@@ -78,7 +78,8 @@ impl Unreached {
         let (is_timeout, is_io, is_user, kind) = (error.is_timeout(), error.is_io(), error.is_user(), error.as_other());
         let connection = error.connection_metadata().cloned();
         let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
-        let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
+        let is_of_network = || is_io || chain(&error).any(<dyn std::error::Error>::is::<hyper::Error>);
+        let Some(cause) = found.or_else(|| (!is_user && is_of_network()).then(Cause::unknown)) else { return error };
         let is_at_proxy = chain(&error).any(<dyn std::error::Error>::is::<ProxyUnreached>);
         let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {

@@ -114,7 +114,13 @@ fn of_http(text: &str) -> Option<Cause> {
     if text.starts_with("connection closed before message completed") {
         return Some(Cause::new("ECONNRESET", "the connection was closed before the answer"));
     }
-    let is_none = text.starts_with("invalid HTTP") || text.contains("parse error");
+    if text.starts_with("message head is too large") {
+        return Some(Cause::new("EPROTO", "its answer has more headers than any of HTTP has"));
+    }
+    // One that speaks first, such as SSH, is heard before the request is sent, or afterwards.
+    const NO_HTTP: [&str; 4] =
+        ["invalid HTTP", "received unexpected message", "invalid content-length", "invalid transfer-encoding"];
+    let is_none = NO_HTTP.iter().any(|words| text.starts_with(words)) || text.contains("parse error");
     is_none.then(|| Cause::new("EPROTO", "it does not answer in HTTP (is it https://, or another port?)"))
 }
 
@@ -307,6 +313,16 @@ mod tests {
             "ENOTFOUND"
         );
         assert_eq!(cause_of(&io::Error::other("something else")), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_of_http_is_told_by_its_words() {
+        for text in ["invalid HTTP version parsed", "received unexpected message from connection", "parse error"] {
+            assert_eq!(code(&io::Error::other(text)), "EPROTO", "{text}");
+        }
+        let dropped = io::Error::other("connection closed before message completed");
+        assert_eq!(code(&dropped), "ECONNRESET");
+        assert_eq!(cause_in_text("Broken pipe (os error 32)").map(|cause| cause.code), Some("EPIPE"));
     }
 
     #[test]
