@@ -10,7 +10,7 @@ export declare class NativeDelivery {
   /** `findInAws`. */
   findInAws(id: number, prefix?: string | undefined | null): void
   /** The credentials that were asked for, or why there are none. */
-  credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null): void
+  credentialsAre(id: number, given?: NativeCredentials | undefined | null, problem?: string | undefined | null, cause?: NativeCause | undefined | null): void
   /** `cache.get`. */
   cacheGet(id: number, name: string): void
   /** `cache.set`; the TTL is whole seconds, checked by the caller. */

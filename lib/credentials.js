@@ -41,7 +41,12 @@ function checkedCredentials(given) {
     throw new SecretError('CONFIG_INVALID', 'resolved to a sessionToken that is no string')
   }
   const expiresAt = endOf(expiration)
-  return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiresAt && { expiresAt }) }
+  return {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken && { sessionToken }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  }
 }
 
 /** @param {unknown} value */
@@ -57,19 +62,64 @@ function isText(value) {
 function endOf(expiration) {
   if (expiration === undefined || expiration === null) return undefined
   const end = new Date(/** @type {any} */ (expiration)).getTime()
-  if (!(end > 0)) throw new SecretError('CONFIG_INVALID', 'resolved to an expiration that is no date')
-  return end
+  if (Number.isNaN(end)) throw new SecretError('CONFIG_INVALID', 'resolved to an expiration that is no date')
+  return Math.max(0, end)
+}
+
+/** What AWS's SDK for JavaScript says. Only these words of a message are repeated: anything may be in the rest. */
+const KNOWN = [
+  'Token is expired',
+  'The SSO session associated with this profile has expired',
+  'The SSO session associated with this profile is invalid',
+  'The SSO session token associated with this profile was not found or is invalid',
+  'Could not load credentials from any providers',
+  'Unable to find environment variable credentials',
+  'Error response received from instance metadata service',
+]
+
+/**
+ * Why there are none, and what was below it. The message of the service's own error is left out but for what is known: it may
+ * hold anything.
+ *
+ * @param {unknown} error
+ * @returns {{ why: string, cause?: import('../native').NativeCause }}
+ */
+function credentialsProblem(error) {
+  if (error instanceof SecretError) return { why: `aws.credentials ${error.message}` }
+  const { name, code } = describe(error)
+  const { words, ...place } = told(error)
+  const threw = `${name}${code === undefined ? '' : ` (${code})`}${words === undefined ? '' : `: ${words}`}`
+  return {
+    why: `aws.credentials, the service's own function, threw ${threw}`,
+    cause: { code: code ?? name, message: threw, ...place },
+  }
 }
 
 /**
- * Why there are none. The message of the service's own error is left out: it may hold anything.
+ * What may be repeated of an error of the service: words of AWS's SDK, and what Node.js says of the network.
  *
- * @param {unknown} error
+ * @param {any} error
+ * @returns {{ words?: string, host?: string, port?: number }}
  */
-function credentialsProblem(error) {
-  if (error instanceof SecretError) return `aws.credentials ${error.message}`
-  const { name, code } = describe(error)
-  return `aws.credentials, the service's own function, threw ${name}${code === undefined ? '' : ` (${code})`}`
+function told(error) {
+  try {
+    const { message, syscall, code, address, hostname, port } = error
+    if (
+      typeof code === 'string' &&
+      /^E[A-Z_]{2,20}$/.test(code) &&
+      /^(connect|getaddrinfo|read|write)$/.test(syscall)
+    ) {
+      const host = [address, hostname].find((text) => typeof text === 'string' && /^[\w.:-]{1,253}$/.test(text))
+      const at = Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined
+      const shown = host === undefined ? '' : ` ${host}${at === undefined ? '' : `:${at}`}`
+      return { words: `${syscall}${shown}`, ...(host !== undefined && at !== undefined && { host, port: at }) }
+    }
+    const words = typeof message === 'string' ? KNOWN.find((words) => message.includes(words)) : undefined
+    return words === undefined ? {} : { words }
+  } catch {
+    // What is thrown may be anything, such as a revoked proxy.
+    return {}
+  }
 }
 
 module.exports = { checkedCredentials, credentialsProblem, splitCredentials }

@@ -141,7 +141,8 @@ class Messages {
       const given = checkedCredentials(await this.#credentials?.())
       this.#native?.deref()?.credentialsAre(id, given)
     } catch (error) {
-      this.#native?.deref()?.credentialsAre(id, undefined, credentialsProblem(error))
+      const { why, cause } = credentialsProblem(error)
+      this.#native?.deref()?.credentialsAre(id, undefined, why, cause)
     }
   }
 

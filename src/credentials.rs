@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use aws::settings::{AskCredentials, AskedCredentials, AwsCredentials};
 use napi_derive::napi;
-use secret::error::{ErrorCode, SecretError};
+use secret::error::{Cause, ErrorCode, SecretError};
 use secret::value::SecretValue;
 
 use crate::completions::Completions;
+use crate::failure::NativeCause;
 use crate::messages::Message;
 use crate::questions::Questions;
 
@@ -21,7 +22,8 @@ pub struct NativeCredentials {
     pub expires_at: Option<f64>,
 }
 
-type Given = Result<NativeCredentials, String>;
+/// Without any: why, and what was below it.
+type Given = Result<NativeCredentials, (String, Option<NativeCause>)>;
 
 /// Asks the function.
 pub struct JsCredentials {
@@ -47,7 +49,9 @@ impl AskCredentials for JsCredentials {
         Box::pin(async move {
             // No answer comes when JavaScript's environment has ended.
             let given = given.wait().await.ok_or_else(SecretError::closed)?;
-            let given = given.map_err(|why| SecretError::new(ErrorCode::SourceUnavailable, why))?;
+            let given = given.map_err(|(why, cause)| {
+                SecretError::new(ErrorCode::SourceUnavailable, why).caused_by(cause.map(Cause::from))
+            })?;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "JavaScript checked its range")]
             let ends_unix_ms = given.expires_at.map(|at| at as u64);
             Ok(AwsCredentials {

@@ -1,7 +1,7 @@
 //! Refusals: how an error of the core reaches JavaScript.
 
 use napi_derive::napi;
-use secret::error::SecretError;
+use secret::error::{Cause, SecretError};
 
 /// A refusal that JavaScript turns into a `SecretError`.
 #[napi(object)]
@@ -27,6 +27,12 @@ pub struct NativeCause {
     pub host: Option<String>,
     /// Its port.
     pub port: Option<u16>,
+}
+
+impl From<NativeCause> for Cause {
+    fn from(cause: NativeCause) -> Self {
+        Self { code: cause.code.into(), message: cause.message, place: cause.host.zip(cause.port) }
+    }
 }
 
 impl From<SecretError> for NativeFailure {

@@ -115,6 +115,15 @@ const CAUSES = [
     /./,
   ],
   [
+    'a server that speaks first, in no HTTP',
+    async () => {
+      const ssh = net.createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.6\r\n'))
+      return `http://127.0.0.1:${started(await Listening.start(ssh)).port}`
+    },
+    /^(EPROTO|ECONNRESET|EPIPE|ECONNABORTED)$/,
+    /HTTP|connection/,
+  ],
+  [
     'a client certificate that is wanted',
     async () => tlsWith(await issued(company), { requestCert: true, rejectUnauthorized: true, ca: company.cert }),
     /^(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED|ECONNRESET|EPIPE)$/,

@@ -183,6 +183,17 @@ test.each([
   expect(JSON.stringify(error) + error.stack).not.toContain('canary')
 })
 
+test('a proxy that makes the request itself and wants other credentials is named', async () => {
+  await proxy.stop()
+  proxy = await Proxy.start(1, { status: 407 })
+  const error = await read({ HTTP_PROXY: proxy.url('user:canary@') }, { endpoint: `http://${HOST}` })
+  expect(error).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: 'ERR_PROXY_TUNNEL', host: HOST, port: 80 } })
+  expect(error.message).toContain(
+    `${HOST}:80 through the proxy 127.0.0.1:${proxy.listening.port} (HTTP_PROXY) cannot be reached: the proxy wants other credentials (HTTP 407)`,
+  )
+  expect(JSON.stringify(error) + error.stack).not.toContain('canary')
+})
+
 // RFC 9110, 9.3.6: any 2xx is a way.
 test.each(['201 Created', '202 Accepted\r\nContent-Length: 7', '204 No Content\r\nX-Via: a'])(
   'a proxy that answers %j opens a way',

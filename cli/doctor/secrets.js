@@ -11,7 +11,7 @@ const FIXES = {
   AWS_KEYS_UNUSED: 'unset AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
   AUDIT_LOG_MODE: 'take the rights of group and others away',
   BATCH_NOT_GRANTED: 'grant the identity secretsmanager:BatchGetSecretValue',
-  CHANGES_NOT_HEARD: 'grant the Redis user +subscribe and its channel &secret:events:*',
+  CHANGES_NOT_HEARD: 'NOPERM: grant the Redis user +subscribe and its channel &secret:events:*',
   ENV_FILE_DEPRECATED: 'move the secrets of the env file to AWS',
   ENV_FILE_LINE_SKIPPED: 'correct these lines, or make comments of them',
   CERTIFICATES_UNUSABLE: 'name a file with certificates in PEM form, or unset the variable',

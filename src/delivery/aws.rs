@@ -4,6 +4,7 @@ use napi_derive::napi;
 
 use super::native::NativeDelivery;
 use crate::credentials::NativeCredentials;
+use crate::failure::NativeCause;
 use crate::messages::Outcome;
 use crate::reports::finding::FoundSecret;
 use crate::reports::identity::AwsIdentity;
@@ -30,8 +31,14 @@ impl NativeDelivery {
 
     /// The credentials that were asked for, or why there are none.
     #[napi(catch_unwind)]
-    pub fn credentials_are(&self, id: u32, given: Option<NativeCredentials>, problem: Option<String>) {
-        let why = || problem.unwrap_or_else(|| "aws.credentials gave no credentials".to_owned());
+    pub fn credentials_are(
+        &self,
+        id: u32,
+        given: Option<NativeCredentials>,
+        problem: Option<String>,
+        cause: Option<NativeCause>,
+    ) {
+        let why = || (problem.unwrap_or_else(|| "aws.credentials gave no credentials".to_owned()), cause);
         self.credentials.answer(id, given.ok_or_else(why));
     }
 }

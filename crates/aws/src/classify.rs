@@ -225,7 +225,7 @@ fn by_status(status: u16) -> (ErrorCode, String, Nature) {
         _ => {
             let why = format!(
                 "the answer (HTTP {status}) is not Secrets Manager's: another server, a proxy or a login page may answer there \
-                 (aws.endpoint, AWS_ENDPOINT_URL, HTTPS_PROXY)"
+                 (aws.endpoint, AWS_ENDPOINT_URL, HTTPS_PROXY, HTTP_PROXY)"
             );
             (ErrorCode::SourceResponseInvalid, why)
         }
@@ -262,7 +262,7 @@ where
 /// Why a request could not even be made.
 fn unbuilt(error: &(dyn Error + 'static)) -> &'static str {
     let says = |what: &str| chain(error).any(|link| link.to_string().contains(what));
-    if says("Missing Region") || says("region must be set") || says("no region") {
+    if says("Missing Region") || says("missing signing region") || says("region must be set") || says("no region") {
         "no AWS region is set: set aws.region or AWS_REGION (or region in the profile)"
     } else if says("FIPS and custom endpoint") {
         "FIPS endpoints and an endpoint of one's own exclude each other (AWS_USE_FIPS_ENDPOINT, aws.useFipsEndpoint)"

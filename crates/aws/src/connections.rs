@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::body::{bounded, limit, operation};
-use crate::proxy::{Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
+use crate::proxy::{Kind, Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
 use crate::skew;
 use crate::unreached::{Destination, Trace, Unreached};
 use secret::clock::{Clock, Moment};
@@ -46,6 +46,12 @@ const EC2_DEADLINE: Duration = Duration::from_secs(1);
 const CONTAINER_DEADLINE: Duration = Duration::from_secs(2);
 /// Connections are remembered up to this many.
 const REMEMBERED: usize = 256;
+
+/// Where EC2 lists the roles of an instance: one, or it is not found.
+const ROLES: &str = "/meta-data/iam/security-credentials/";
+const NOT_FOUND: u16 = 404;
+/// A proxy wants credentials. No other server says that.
+const UNAUTHORIZED: u16 = 407;
 
 /// What may be sent twice: it changes nothing.
 const READS: [&str; 6] = [
@@ -103,6 +109,8 @@ struct Heard {
     slow_until: Option<Moment>,
     /// How a service of the machine that gives credentials failed last; `None` after it answered.
     metadata: Option<(Destination, Cause)>,
+    /// Whether EC2 last said that this instance has no role.
+    has_no_role: bool,
 }
 
 impl Connections {
@@ -161,10 +169,12 @@ impl Connections {
     fn destination(&self, request: &HttpRequest) -> Option<Destination> {
         let url = Url::parse(request.uri()).ok()?;
         let (host, port) = host_and_port(&url)?;
-        let proxy = self.0.proxies.of(&url).map(Proxy::place).cloned();
+        let proxy = self.0.proxies.of(&url);
+        let is_forwarded = url.scheme() == "http" && proxy.is_some_and(|proxy| proxy.kind() == Kind::Http);
+        let proxy = proxy.map(Proxy::place).cloned();
         let is_metadata = gives_credentials(&host) || self.0.proxies.is_metadata(&host, port);
         let trusted = self.0.tls.get().map_or_else(Arc::default, |tls| tls.origin.clone());
-        Some(Destination { host, port, proxy, is_metadata, trusted })
+        Some(Destination { host, port, proxy, is_forwarded, is_metadata, trusted })
     }
 
     fn note_answer(&self, capture: &CaptureSmithyConnection) {
@@ -200,6 +210,11 @@ impl Connections {
     /// How a service of the machine that gives credentials failed last; `None` after it answered.
     pub(crate) fn metadata_problem(&self) -> Option<(Destination, Cause)> {
         self.0.heard.lock().metadata.clone()
+    }
+
+    /// Whether EC2 last said that this instance has no role.
+    pub(crate) fn has_no_role(&self) -> bool {
+        self.0.heard.lock().has_no_role
     }
 
     fn note_metadata(&self, destination: &Destination, failed: Option<Cause>) {
@@ -262,6 +277,7 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             this.connections.prepare(request.uri()).await;
             let destination = this.connections.destination(&request);
+            let is_for_role = request.uri().ends_with(ROLES);
             Trace::note(destination.as_ref());
             let answer = async {
                 match again {
@@ -282,8 +298,14 @@ impl HttpConnector for Connector {
             };
             Trace::note(None);
             match answered {
+                Ok(response) if response.status().as_u16() == UNAUTHORIZED && destination.is_forwarded => {
+                    Err(ConnectorError::other(Box::new(Unreached::unauthorized(destination)), None))
+                }
                 Ok(response) => {
                     this.connections.note_metadata(&destination, None);
+                    if destination.is_metadata && is_for_role {
+                        this.connections.0.heard.lock().has_no_role = response.status().as_u16() == NOT_FOUND;
+                    }
                     Ok(bounded(skew::marked(response, signed), limit))
                 }
                 Err(error) => {

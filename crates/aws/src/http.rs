@@ -122,8 +122,9 @@ impl HttpConnector for Sender {
                 None => answer.await,
             };
             let response = answered.map_err(|error| told(error.into()))?;
+            // Its headers are no text.
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
-                .map_err(|error| ConnectorError::other(error.into(), None))
+                .map_err(|_| ConnectorError::other("invalid HTTP header in the answer".into(), None))
         })
     }
 }

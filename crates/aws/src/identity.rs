@@ -324,7 +324,7 @@ impl Identity {
         match &config.credentials {
             Some(CredentialsSource::Fixed(given)) => return Ok(signing(given)),
             Some(CredentialsSource::Asked(service)) => {
-                let given = service.ask().await.map_err(|error| Problem::new(error.to_string()))?;
+                let given = service.ask().await.map_err(|error| Problem::of_service(&error))?;
                 return Ok(signing(&given));
             }
             Some(CredentialsSource::Unconnected) => return Err(Problem::new("aws.credentials cannot be asked here")),

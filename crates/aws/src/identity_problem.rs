@@ -6,16 +6,22 @@ use std::fmt;
 use std::ops::Not as _;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::display::DisplayErrorContext;
+use network::chain;
 use url::Url;
 
+use crate::codes::{is_throttling, shown_code, throttled};
 use crate::connections::Connections;
 use crate::profile_problem::{problem, shown, unreadable};
 use crate::profiles::Profiles;
-use crate::proxy::is_ec2;
+use crate::proxy::{host_and_port, is_ec2};
 use crate::settings::AwsSettings;
-use crate::unreached::Unreached;
-use secret::error::Cause;
+use crate::unreached::{Destination, Unreached};
+use secret::error::{Cause, SecretError};
 
 const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
 /// How many names of profiles a message lists.
@@ -72,6 +78,11 @@ impl Problem {
         }
     }
 
+    /// The service's own function gave none, for the reason `error`.
+    pub(crate) fn of_service(error: &SecretError) -> Self {
+        Self { cause: error.cause().cloned(), ..Self::new(error.to_string()) }
+    }
+
     /// The `credential_process` of `profile` gave none, for the reason `how`.
     pub(crate) fn of_process(profile: &str, how: &str) -> Self {
         let profile = shown(profile);
@@ -109,7 +120,8 @@ impl Problem {
         connections: &Connections,
     ) -> Self {
         let unreached = Unreached::within(error);
-        let cause = unreached.map(Unreached::as_cause);
+        let answered = Answered::within(error);
+        let cause = unreached.map(Unreached::as_cause).or_else(|| answered.as_ref().map(Answered::as_cause));
         let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
         let by_profile = if config.has_keys() { None } else { problem(profiles).await };
         let message = if let Some(told) = by_profile {
@@ -119,7 +131,7 @@ impl Problem {
         } else {
             let text = DisplayErrorContext(error).to_string();
             let way = unreached.map(ToString::to_string);
-            let failed = Failed { config, profiles, text: &text, way };
+            let failed = Failed { config, profiles, text: &text, way, answered };
             match failed.of_profile() {
                 Some(told) => told,
                 None => failed.of_machine().await,
@@ -145,13 +157,23 @@ fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connection
     }
     match connections.metadata_problem() {
         Some((place, why)) => {
-            format!(
-                "no AWS credentials were found, and {}; {SEE}",
-                metadata(&place.host, &place.to_string(), &why.text)
-            )
+            let named = names_ec2(config, profiles, &place);
+            format!("no AWS credentials were found, and {}; {SEE}", metadata(&place, named, &why.text))
         }
+        None if connections.has_no_role() => format!(
+            "no AWS credentials were found: this EC2 instance has no role (attach an instance profile), and nothing else names \
+             any; {SEE}"
+        ),
         None => format!("no AWS credentials were found; {SEE}"),
     }
+}
+
+/// Whether `place` is where the configuration says that EC2's metadata service is.
+fn names_ec2(config: &AwsSettings, profiles: &Profiles, place: &Destination) -> bool {
+    let named = config.variables.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").map(String::as_str);
+    let named = named.or_else(|| profiles.get("ec2_metadata_service_endpoint"));
+    let named = named.and_then(|url| Url::parse(url).ok()).and_then(|url| host_and_port(&url));
+    named.is_some_and(|(host, port)| host == place.host && port == place.port)
 }
 
 /// That there are keys, which a profile that is chosen keeps from being used.
@@ -163,16 +185,65 @@ fn unused_keys(config: &AwsSettings) -> &'static str {
     }
 }
 
-fn metadata(host: &str, place: &str, why: &str) -> String {
-    if is_ec2(host) {
+fn metadata(place: &Destination, is_named_ec2: bool, why: &str) -> String {
+    if is_ec2(&place.host) {
         format!(
             "EC2's metadata service {place} cannot be reached: {why} (in a container on EC2 the hop limit must be 2: aws ec2 \
              modify-instance-metadata-options --http-put-response-hop-limit 2; or use IRSA, Pod Identity or a task role)"
         )
+    } else if is_named_ec2 {
+        format!("EC2's metadata service {place} cannot be reached: {why} (AWS_EC2_METADATA_SERVICE_ENDPOINT)")
     } else {
         format!("the container's credentials service {place} cannot be reached: {why}")
     }
 }
+
+/// What STS answered, when it gave no credentials.
+struct Answered {
+    /// AWS's code, or the HTTP status of an answer without one. Safe to show.
+    shown: String,
+    is_throttled: bool,
+    /// Whether it may give some the next time, whatever the role allows.
+    is_passing: bool,
+}
+
+impl Answered {
+    fn within(error: &CredentialsError) -> Option<Self> {
+        let web = |link: &(dyn Error + 'static)| {
+            let error = link.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()?;
+            Some((error.code().map(str::to_owned), error.raw_response()?.status().as_u16()))
+        };
+        let role = |link: &(dyn Error + 'static)| {
+            let error = link.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>()?;
+            Some((error.code().map(str::to_owned), error.raw_response()?.status().as_u16()))
+        };
+        let (code, status) = chain(error).find_map(|link| web(link).or_else(|| role(link)))?;
+        let is_throttled = is_throttling(code.as_deref().unwrap_or_default(), status);
+        let shown = match code.as_deref() {
+            Some(code) if CODES.contains(&code) => code.to_owned(),
+            Some(code) => shown_code(code).to_owned(),
+            None => format!("HTTP {status}"),
+        };
+        Some(Self { shown, is_throttled, is_passing: is_throttled || code.is_none() || status >= 500 })
+    }
+
+    fn as_cause(&self) -> Cause {
+        let message = if self.is_throttled { throttled(&self.shown) } else { format!("STS answered {}", self.shown) };
+        Cause { code: self.shown.clone().into(), message, place: None }
+    }
+}
+
+/// Codes of STS that are shown.
+const CODES: [&str; 8] = [
+    "AccessDenied",
+    "InvalidIdentityToken",
+    "ExpiredToken",
+    "IDPRejectedClaim",
+    "IDPCommunicationError",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "RegionDisabledException",
+];
 
 /// A place that should give credentials, and did not.
 struct Failed<'a> {
@@ -182,6 +253,8 @@ struct Failed<'a> {
     text: &'a str,
     /// The host that could not be reached.
     way: Option<String>,
+    /// What STS answered.
+    answered: Option<Answered>,
 }
 
 impl Failed<'_> {
@@ -193,12 +266,14 @@ impl Failed<'_> {
             return Some(self.of_sso(&name));
         }
         if has("role_arn") {
-            let why = self.way.clone().or_else(|| self.code().map(|code| format!("STS refused it ({code})")));
+            let expired = match profiles.get("web_identity_token_file") {
+                Some(_) => "the token of web_identity_token_file",
+                None => "the session of its source (source_profile, credential_source)",
+            };
+            let (why, is_about_role) = self.of_sts("role_arn", profiles.get("role_arn").unwrap_or_default(), expired);
             let why = why.unwrap_or_else(|| "its source gave no credentials".into());
-            return Some(format!(
-                "the role of the profile '{name}' could not be assumed: {why}; see role_arn and source_profile or \
-                 credential_source there"
-            ));
+            let see = if is_about_role { "; see role_arn and source_profile or credential_source there" } else { "" };
+            return Some(format!("the role of the profile '{name}' could not be assumed: {why}{see}"));
         }
         None
     }
@@ -226,15 +301,25 @@ impl Failed<'_> {
             if let Some(why) = self.unreadable("AWS_WEB_IDENTITY_TOKEN_FILE").await {
                 return why;
             }
-            let refused =
-                self.code().map_or_else(|| "STS gave no credentials".into(), |code| format!("STS refused it ({code})"));
             let named = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find(|name| is_set(name));
             let misplaced = named.filter(|name| Url::parse(&variables[*name]).is_ok_and(|url| url.has_host()).not());
             let misplaced = misplaced.map(|name| format!("{name} is no URL of an endpoint"));
-            let why = self.way.clone().or(misplaced).unwrap_or(refused);
+            let role = variables.get("AWS_ROLE_ARN").map_or("", String::as_str);
+            let (why, is_about_role) = match misplaced {
+                Some(misplaced) if self.way.is_none() => (misplaced, false),
+                _ => {
+                    let expired = "the token in the file of AWS_WEB_IDENTITY_TOKEN_FILE";
+                    let (why, is_about_role) = self.of_sts("AWS_ROLE_ARN", role, expired);
+                    (why.unwrap_or_else(|| "STS gave no credentials".into()), is_about_role)
+                }
+            };
+            let see = if is_about_role {
+                "; see the trust policy of the role and the identity provider of the account"
+            } else {
+                ""
+            };
             return format!(
-                "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}; see the trust policy \
-                 of the role and the identity provider of the account"
+                "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}{see}"
             );
         }
         let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
@@ -247,6 +332,14 @@ impl Failed<'_> {
         }
         match &self.way {
             Some(way) => format!("AWS credentials could not be fetched: {way}; {SEE}"),
+            None if self.text.contains("AssumeRoleUnauthorizedAccess") => {
+                "EC2 may not assume the role of this instance (AssumeRoleUnauthorizedAccess): allow sts:AssumeRole to \
+                 ec2.amazonaws.com in the role's trust policy"
+                    .into()
+            }
+            None if self.text.contains("retrieving credentials from IMDS") => {
+                format!("EC2's metadata service has no credentials of this instance's role now; {SEE}")
+            }
             None if self.text.contains("IMDS") => {
                 format!(
                     "EC2's metadata service gave no credentials: it refused, or it is one that knows no session tokens \
@@ -279,18 +372,60 @@ impl Failed<'_> {
         Some(format!("the token of {variable} ({}) cannot be read: {why}", shown(path)))
     }
 
-    /// The code with which STS refused.
-    fn code(&self) -> Option<&'static str> {
-        const CODES: [&str; 8] = [
-            "AccessDenied",
-            "InvalidIdentityToken",
-            "ExpiredToken",
-            "IDPRejectedClaim",
-            "IDPCommunicationError",
-            "InvalidClientTokenId",
-            "SignatureDoesNotMatch",
-            "RegionDisabledException",
-        ];
-        CODES.into_iter().find(|code| self.text.contains(code))
+    /// Why STS gave no credentials, where that is known, and whether what the role allows may be the reason. `named` says where the
+    /// role `arn` is from, `expired` what was sent and may have expired.
+    fn of_sts(&self, named: &str, arn: &str, expired: &str) -> (Option<String>, bool) {
+        if let Some(way) = &self.way {
+            return (Some(way.clone()), false);
+        }
+        let Some(answered) = &self.answered else {
+            let code = CODES.into_iter().find(|code| self.text.contains(code));
+            return (code.map(|code| format!("STS refused it ({code})")), true);
+        };
+        let shown = &answered.shown;
+        let why = match &**shown {
+            _ if answered.is_throttled => format!("STS is asked too often: {}", throttled(shown)),
+            _ if answered.is_passing => format!("STS failed ({shown})"),
+            "ExpiredToken" | "ExpiredTokenException" => {
+                format!("STS says that it has expired ({shown}): renew {expired}, and check the clock")
+            }
+            "ValidationError" if !is_role(arn) => {
+                format!("{named} is no ARN of a role, such as arn:aws:iam::111122223333:role/NAME ({shown})")
+            }
+            "ValidationError" => {
+                format!(
+                    "STS does not accept the request ({shown}): see {named}, and AWS_ROLE_SESSION_NAME (role_session_name)"
+                )
+            }
+            "RegionDisabledException" => {
+                format!("STS is not switched on for this account in the region that is asked ({shown}): see aws.region")
+            }
+            "IDPCommunicationError" => format!("STS cannot reach the identity provider ({shown})"),
+            _ => return (Some(format!("STS refused it ({shown})")), true),
+        };
+        (Some(why), false)
+    }
+}
+
+fn is_role(arn: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    parts.next() == Some("arn")
+        && parts.nth(1) == Some("iam")
+        && parts.nth(2).is_some_and(|name| name.starts_with("role/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_of_a_role_is_known() {
+        assert!(is_role("arn:aws:iam::111122223333:role/path/name"));
+        assert!(is_role("arn:aws-cn:iam::111122223333:role/name"));
+        for other in
+            ["", "role/x", "arn:aws:iam::111122223333:user/x", "arn:aws:sts::111122223333:role/x", "arn:aws:iam"]
+        {
+            assert!(!is_role(other), "{other}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use network::{Cause, Remedy, cause_of, chain};
+use network::{Cause, Refused, Remedy, cause_of, chain};
 use parking_lot::Mutex;
 
 use crate::proxy::Place;
@@ -19,6 +19,8 @@ pub(crate) struct Destination {
     pub(crate) port: u16,
     /// The proxy on the way.
     pub(crate) proxy: Option<Place>,
+    /// Whether the proxy makes the request itself: it opens no way.
+    pub(crate) is_forwarded: bool,
     /// Whether the machine gives credentials there.
     pub(crate) is_metadata: bool,
     /// The certificates that are trusted, as they may be shown.
@@ -76,7 +78,8 @@ impl Unreached {
         let (is_timeout, is_io, is_user, kind) = (error.is_timeout(), error.is_io(), error.is_user(), error.as_other());
         let connection = error.connection_metadata().cloned();
         let found = if is_timeout { Some(Cause::timed_out()) } else { cause_of(&error) };
-        let Some(cause) = found.or_else(|| is_io.then(Cause::unknown)) else { return error };
+        let is_of_network = || is_io || chain(&error).any(<dyn std::error::Error>::is::<hyper::Error>);
+        let Some(cause) = found.or_else(|| (!is_user && is_of_network()).then(Cause::unknown)) else { return error };
         let is_at_proxy = chain(&error).any(<dyn std::error::Error>::is::<ProxyUnreached>);
         let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {
@@ -89,6 +92,12 @@ impl Unreached {
             Some(connection) => told.with_connection(connection),
             None => told,
         }
+    }
+
+    /// That the proxy, which makes the request itself, wants other credentials.
+    pub(crate) fn unauthorized(destination: Destination) -> Self {
+        let refused = Refused::wants_credentials();
+        Self { destination, cause: refused.0.clone(), is_at_proxy: false, source: Box::new(refused) }
     }
 
     /// That the destination did not answer in time.

@@ -12,6 +12,8 @@ use secret::clock::Stopwatch;
 use secret::error::ErrorCode;
 use support::{Reply, Server};
 use tcs_secret_delivery_aws::{Aws, Operation};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 const TIMEOUT: Duration = Duration::from_millis(4500);
@@ -276,4 +278,27 @@ async fn time_in_which_the_process_was_stopped_is_not_taken_from_the_deadline() 
     assert_eq!(read.expect_err("no value").code(), ErrorCode::SourceTimeout);
     let took = watch.took();
     assert!((Duration::from_millis(3900)..Duration::from_millis(4700)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_first_is_named_whenever_it_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    let served = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // It may have gone.
+            drop(stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await);
+        }
+    });
+    // Heard before the request is sent it is another error of the HTTP client than heard afterwards.
+    for _ in 0..200 {
+        let error = support::source(&format!("http://{at}"), TIMEOUT, 1).fetch("A_B").await.expect_err("no value");
+        assert!(error.to_string().contains(&format!("{at} cannot be reached: ")), "{error}");
+        assert_eq!(
+            error.cause().and_then(|cause| cause.place.clone()),
+            Some(("127.0.0.1".into(), at.port())),
+            "{error}"
+        );
+    }
+    served.abort();
 }

@@ -130,9 +130,13 @@ async fn redis(delivery: &Delivery) -> Check {
         return check("redis", Status::Disabled, None);
     };
     match redis.ping().await {
-        Ok(()) => match redis.refused() {
-            None => check("redis", Status::Ok, None),
-            Some(error) => check("redis", Status::Degraded, Some(format!("it keeps no copies: {error}"))),
+        Ok(()) => match (redis.refused(), redis.unheard()) {
+            (None, None) => check("redis", Status::Ok, None),
+            (Some(error), _) => check("redis", Status::Degraded, Some(format!("it keeps no copies: {error}"))),
+            (None, Some(error)) => {
+                let why = format!("it does not tell what other instances change: {error}");
+                check("redis", Status::Degraded, Some(why))
+            }
         },
         Err(error) => {
             debug_assert_eq!(error.code(), ErrorCode::CacheUnavailable);

@@ -60,6 +60,11 @@ impl fmt::Display for Cause {
 pub struct Refused(pub Cause);
 
 impl Refused {
+    /// The answer 407: the proxy does not accept the user and password that it got, or got none.
+    pub fn wants_credentials() -> Self {
+        Self::by_proxy("the proxy wants other credentials (HTTP 407); give them in its URL")
+    }
+
     /// In the words of `text`.
     pub(crate) fn by_proxy(text: impl Into<Cow<'static, str>>) -> Self {
         Self(Cause { code: "ERR_PROXY_TUNNEL", text: text.into(), remedy: Remedy::None })
@@ -109,7 +114,13 @@ fn of_http(text: &str) -> Option<Cause> {
     if text.starts_with("connection closed before message completed") {
         return Some(Cause::new("ECONNRESET", "the connection was closed before the answer"));
     }
-    let is_none = text.starts_with("invalid HTTP") || text.contains("parse error");
+    if text.starts_with("message head is too large") {
+        return Some(Cause::new("EPROTO", "its answer has more headers than any of HTTP has"));
+    }
+    // One that speaks first, such as SSH, is heard before the request is sent, or afterwards.
+    const NO_HTTP: [&str; 4] =
+        ["invalid HTTP", "received unexpected message", "invalid content-length", "invalid transfer-encoding"];
+    let is_none = NO_HTTP.iter().any(|words| text.starts_with(words)) || text.contains("parse error");
     is_none.then(|| Cause::new("EPROTO", "it does not answer in HTTP (is it https://, or another port?)"))
 }
 
@@ -118,6 +129,7 @@ pub fn cause_in_text(text: &str) -> Option<Cause> {
     let known = [
         ("Connection refused", ErrorKind::ConnectionRefused),
         ("Connection reset", ErrorKind::ConnectionReset),
+        ("roken pipe", ErrorKind::BrokenPipe),
         ("No route to host", ErrorKind::HostUnreachable),
         ("Network is unreachable", ErrorKind::NetworkUnreachable),
         ("timed out", ErrorKind::TimedOut),
@@ -301,6 +313,16 @@ mod tests {
             "ENOTFOUND"
         );
         assert_eq!(cause_of(&io::Error::other("something else")), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_of_http_is_told_by_its_words() {
+        for text in ["invalid HTTP version parsed", "received unexpected message from connection", "parse error"] {
+            assert_eq!(code(&io::Error::other(text)), "EPROTO", "{text}");
+        }
+        let dropped = io::Error::other("connection closed before message completed");
+        assert_eq!(code(&dropped), "ECONNRESET");
+        assert_eq!(cause_in_text("Broken pipe (os error 32)").map(|cause| cause.code), Some("EPIPE"));
     }
 
     #[test]

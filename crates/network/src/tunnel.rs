@@ -86,7 +86,7 @@ pub async fn connect(
         match status(stream, &mut left).await? {
             100..=199 => {}
             200..=299 => return Ok(()),
-            407 => return Err(refused("the proxy wants other credentials (HTTP 407); give them in its URL")),
+            407 => return Err(NoWay::Refused(Refused::wants_credentials())),
             status => return Err(refused(format!("the proxy refuses to connect to it (HTTP {status})"))),
         }
     }

@@ -1,11 +1,20 @@
 //! One open connection, whatever the topology.
 
+use std::io;
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, PushInfo, RedisResult, Value, from_redis_value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, PushInfo, RedisError, RedisResult, Value,
+    from_redis_value,
+};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
 
 use super::{CONNECT_DEADLINE, Opener, SCAN_DEADLINE};
 
@@ -16,6 +25,28 @@ pub(super) enum Link {
     Cluster(ClusterConnection),
     #[cfg(feature = "simulation")]
     Simulated(std::sync::Arc<dyn crate::simulation::Connection>),
+}
+
+/// How long a server has to say why it closes a connection. It says so at once, unasked.
+const REFUSAL_DEADLINE: Duration = Duration::from_millis(100);
+/// The longest such answer that is read.
+const LONGEST_REFUSAL: u64 = 1024;
+
+/// Why the server closes every new connection, such as too many of them. The client has lost that answer: it came before any
+/// question.
+async fn refusal(client: &Client, error: &RedisError) -> Option<RedisError> {
+    let ConnectionAddr::Tcp(host, port) = client.get_connection_info().addr() else { return None };
+    if !error.is_connection_dropped() {
+        return None;
+    }
+    let said = async {
+        let connection = TcpStream::connect((host.as_str(), *port)).await?;
+        let mut line = Vec::new();
+        BufReader::new(connection.take(LONGEST_REFUSAL)).read_until(b'\n', &mut line).await?;
+        Ok::<_, io::Error>(line)
+    };
+    let line = timeout(REFUSAL_DEADLINE, said).await.ok()?.ok()?;
+    redis::parse_redis_value(&line).and_then(Value::extract_error).err().filter(|error| error.code().is_some())
 }
 
 /// A server to scan: all there is, or one master of a cluster.
@@ -51,9 +82,10 @@ impl Link {
 
     async fn open_with(opener: &mut Opener, config: AsyncConnectionConfig) -> RedisResult<Self> {
         Ok(match opener {
-            Opener::Standalone(client) => {
-                Self::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
-            }
+            Opener::Standalone(client) => match client.get_multiplexed_async_connection_with_config(&config).await {
+                Ok(connection) => Self::Single(connection),
+                Err(error) => return Err(refusal(client, &error).await.unwrap_or(error)),
+            },
             Opener::Cluster(client) => Self::Cluster(client.get_async_connection().await?),
             Opener::Sentinel(client) => Self::Single(client.get_async_connection_with_config(&config).await?),
             #[cfg(feature = "simulation")]
@@ -109,16 +141,18 @@ impl Link {
 
     /// Sends a command without a key to one server.
     async fn ask_node(&self, node: &Node, command: Cmd) -> RedisResult<Value> {
-        match (self.clone(), node) {
+        let answer = match (self.clone(), node) {
             (Self::Cluster(mut connection), Node::Master { host, port }) => {
                 let to = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
-                connection.route_command(command, RoutingInfo::SingleNode(to)).await
+                connection.route_command(command, RoutingInfo::SingleNode(to)).await?
             }
-            (Self::Single(mut connection), _) => connection.req_packed_command(&command).await,
-            (Self::Cluster(_), Node::Only) => self.query(command).await,
+            (Self::Single(mut connection), _) => connection.req_packed_command(&command).await?,
+            (Self::Cluster(_), Node::Only) => self.query(command).await?,
             #[cfg(feature = "simulation")]
-            (Self::Simulated(connection), _) => connection.ask_one(command).await,
-        }
+            (Self::Simulated(connection), _) => connection.ask_one(command).await?,
+        };
+        // At this level of the client a refusal is an answer. Read as a value, it would be taken for another protocol.
+        answer.extract_error()
     }
 
     /// Asks for what is published on `channel`.

@@ -31,7 +31,7 @@ use crate::owner::Owner;
 use crate::settings::RedisSettings;
 use link::Link;
 use parking_lot::Mutex;
-use reason::{Place, failed, late, reason, server_code, unavailable};
+use reason::{Blame, Place, blame, failed, late, server_code, unavailable, unopened};
 use secret::breaker::{Breaker, BreakerRules, BreakerState};
 use secret::caught::caught;
 use secret::clock::{Clock, Moment, millis};
@@ -69,8 +69,10 @@ pub struct RedisCache {
     has_slots: AtomicBool,
     /// Whether it is a node of a cluster of several, where that was asked.
     one_of_many: Mutex<Option<bool>>,
-    /// Why it refused the last copy or drop that it was given; `None` after one that it took.
+    /// Why it did not take the last copy or drop; `None` after one that it took.
     refused: Mutex<Option<SecretError>>,
+    /// Why it refused the subscription; `None` while one is active, or was not refused.
+    unheard: Mutex<Option<SecretError>>,
 }
 
 /// A copy on its way to the shared cache.
@@ -101,6 +103,7 @@ impl RedisCache {
             has_slots: AtomicBool::new(false),
             one_of_many: Mutex::default(),
             refused: Mutex::default(),
+            unheard: Mutex::default(),
             config,
             owner,
             opener: AsyncMutex::new(None),
@@ -225,19 +228,29 @@ impl RedisCache {
             };
             match &answered {
                 Ok(_) => *self.refused.lock() = None,
-                Err(error) if matches!(blame(error), Blame::Command) => {
-                    *self.refused.lock() = Some(failed(&self.place, error));
-                }
-                Err(_) => {}
+                Err(error) => self.note_refusal(error),
             }
             answered
         };
         self.bounded(asked, OPERATION_DEADLINE).await
     }
 
-    /// Why it does not keep what it is given, although it answers: a user without the right, no memory, a script it does not run.
+    /// Notes that a copy was not taken, where Redis answered: what it does not answer at all shows in [`RedisCache::ping`].
+    fn note_refusal(&self, error: &redis::RedisError) {
+        if matches!(blame(error), Blame::Command | Blame::Connection) {
+            *self.refused.lock() = Some(failed(&self.place, error));
+        }
+    }
+
+    /// Why it does not keep what it is given, although it answers: a user without the right, no memory, a replica, a script or a
+    /// clock that it does not give.
     pub fn refused(&self) -> Option<SecretError> {
         self.refused.lock().clone()
+    }
+
+    /// Why it does not tell what other instances change, although it answers.
+    pub fn unheard(&self) -> Option<SecretError> {
+        self.unheard.lock().clone()
     }
 
     /// Milliseconds on a test's clock; 0 where the server's own clock counts.
@@ -247,7 +260,15 @@ impl RedisCache {
 
     /// Follows what instances of `environment` tell each other, until the future is dropped. `heard` is called for each
     /// message, and whenever the subscription stands anew: what was told before that was not heard.
-    pub async fn follow(&self, environment: &str, heard: impl FnMut(Heard)) {
+    pub async fn follow(&self, environment: &str, mut heard: impl FnMut(Heard)) {
+        let heard = |event| {
+            match &event {
+                Heard::Subscribed => *self.unheard.lock() = None,
+                Heard::Refused(why) => *self.unheard.lock() = Some(unavailable(&self.place, why)),
+                Heard::Message(_) => {}
+            }
+            heard(event);
+        };
         subscription::follow(&self.config, &self.channel(environment), heard).await;
     }
 
@@ -293,14 +314,21 @@ impl RedisCache {
         *self.one_of_many.lock().insert(is_moved)
     }
 
-    /// That this user may read copies: a key of the same prefix is asked for. Another node's key is another matter.
+    /// That copies can be read in both ways, one and many: a key of the same prefix is asked for. A user may lack the right, and
+    /// a Sentinel, which answers a ping, knows neither command. Another node's key is another matter.
     async fn may_read(&self) -> Result<()> {
         let link = self.link(OPERATION_DEADLINE).await?;
-        let asked = link.query::<redis::Value>(get(format!("{}probe:0", self.config.key_prefix)));
-        match tokio::time::timeout(OPERATION_DEADLINE, asked).await {
-            Ok(Err(error)) if server_code(&error).as_deref() == Some("NOPERM") => Err(failed(&self.place, &error)),
-            _ => Ok(()),
+        for name in ["GET", MGET] {
+            let mut command = redis::cmd(name);
+            command.arg(format!("{}probe:0", self.config.key_prefix));
+            let asked = link.query::<redis::Value>(command);
+            let Ok(Err(error)) = tokio::time::timeout(OPERATION_DEADLINE, asked).await else { continue };
+            match server_code(&error).as_deref() {
+                None | Some("MOVED" | "ASK" | "TRYAGAIN" | "WRONGTYPE") => {}
+                Some(_) => return Err(failed(&self.place, &error)),
+            }
         }
+        Ok(())
     }
 
     async fn run<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T> {
@@ -347,7 +375,7 @@ impl RedisCache {
                 *opener = Some(target::opener(&self.config).await.map_err(|why| unavailable(&self.place, &why))?);
             }
             let Some(opener) = opener.as_mut() else { return Err(unavailable(&self.place, "no client")) };
-            let link = Link::open(opener).await.map_err(|error| failed(&self.place, &error))?;
+            let link = Link::open(opener).await.map_err(|error| unopened(&self.place, &error))?;
             *held = Some(link.clone());
             *self.one_of_many.lock() = None;
             Ok(link)
@@ -406,24 +434,4 @@ fn get(key: impl ToRedisArgs) -> Cmd {
     let mut command = redis::cmd("GET");
     command.arg(key);
     command
-}
-
-/// What a failure says about the next command.
-enum Blame {
-    /// Only this one was refused: an entry of another type, no memory, no right to write.
-    Command,
-    /// The server became a replica: another connection may lead to the primary.
-    Connection,
-    /// Nothing works.
-    Server,
-}
-
-fn blame(error: &redis::RedisError) -> Blame {
-    match server_code(error).as_deref() {
-        Some("READONLY") => Blame::Connection,
-        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "DENIED") => Blame::Server,
-        Some(_) => Blame::Command,
-        _ if error.kind() == redis::ErrorKind::UnexpectedReturnType => Blame::Command,
-        _ => Blame::Server,
-    }
 }

@@ -61,7 +61,9 @@ impl RedisCache {
         }
         let read_at = self.clock.now();
         let link = self.link(OPERATION_DEADLINE).await?;
-        let ms = self.bounded(link.time_ms(), OPERATION_DEADLINE).await?;
+        // Without it no copy can be placed in time, so none is shared.
+        let asked = async { link.time_ms().await.inspect_err(|error| self.note_refusal(error)) };
+        let ms = self.bounded(asked, OPERATION_DEADLINE).await?;
         // The server read its clock after `read_at`, so copies may look older, never younger.
         let clock = ServerClock::new(ms, read_at, self.clock.now().since(read_at));
         *self.server_clock.lock() = Some((clock, read_at));

@@ -8,8 +8,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::link::Link;
+use super::reason::{Blame, blame, reason};
 use super::target::subscriber;
-use super::{Blame, CONNECT_DEADLINE, OPERATION_DEADLINE, blame, reason};
+use super::{CONNECT_DEADLINE, OPERATION_DEADLINE};
 use crate::settings::RedisSettings;
 use secret::backoff::{Backoff, Jitter};
 
@@ -27,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub enum Heard {
     /// The subscription is active from now on.
     Subscribed,
-    /// Redis answers but does not let this user subscribe, for this reason. Reported once, until a subscription is active.
+    /// Redis answers but does not let this process subscribe, for this reason. Reported once, until a subscription is active.
     Refused(String),
     /// A message from any instance, this one included.
     Message(Vec<u8>),
@@ -75,8 +76,11 @@ async fn subscribed(config: &RedisSettings, channel: &str, heard: &mut impl FnMu
         Ok(Ok(link)) => link,
         Ok(Err(error)) => {
             tracing::debug!(code = error.code().unwrap_or_default(), "the shared cache's events are not heard");
+            // A server that is too old for subscriptions carries commands out all the same.
+            let is_too_old = error.kind() == redis::ErrorKind::RESP3NotSupported;
             return match blame(&error) {
                 Blame::Command => SubscriptionEnd::Refused(reason(&error)),
+                Blame::Server if is_too_old => SubscriptionEnd::Refused(reason(&error)),
                 Blame::Connection | Blame::Server => SubscriptionEnd::NotBegun,
             };
         }

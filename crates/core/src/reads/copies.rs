@@ -308,8 +308,8 @@ impl Copies {
 
     pub(super) fn warn_unsubscribed(&self, why: &str) {
         let message = format!(
-            "what other instances change is not heard: Redis does not let this user subscribe ({why}); copies here are \
-             served until their TTL ends"
+            "what other instances change is not heard: Redis refuses the subscription ({why}); copies here are served \
+             until their TTL ends"
         );
         self.notices.notice(Notice::warning("CHANGES_NOT_HEARD", message));
     }
