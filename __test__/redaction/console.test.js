@@ -39,6 +39,15 @@ function leaked(text, values) {
     return forms.some((form) => text.includes(form) || without.includes(form.replace(/\s+/g, '')))
   })
 }
+/** What a console writes, with a redactor or without. @param {(own: Console) => void} write @param {any} [redactor] */
+function captured(write, redactor) {
+  let text = ''
+  const sink = new Writable({ write: (chunk, _, done) => ((text += chunk), done()) })
+  const own = new console.Console(sink, sink)
+  redactor?.console(own)
+  write(own)
+  return text
+}
 const inner = (/** @type {string} */ text) => text.slice(1, -1)
 
 /** @typedef {{ token: string, odd: string, lines: string, own: any }} World */
@@ -234,4 +243,49 @@ test('a copy of what is no plain data has no value', async () => {
     bytes: new ArrayBuffer(8),
   }
   expect(redactor.redact(same)).toBe(same)
+})
+
+test('an error whose members are getters of its class stays what it is: what fetch throws, and classes with private names', async () => {
+  const { redactor, token } = await watched()
+  class Named extends Error {
+    #name = 'Named!'
+    #details = { reason: 'why' }
+    get name() {
+      return this.#name
+    }
+    get details() {
+      return this.#details
+    }
+  }
+  const aborted = await fetch('http://127.0.0.1:9/', { signal: AbortSignal.abort() }).catch((error) => error)
+  const timedOut = () => new DOMException('The operation timed out.', 'TimeoutError')
+  const without = {
+    aborted,
+    timedOut: timedOut(),
+    cause: new Error('wrapped', { cause: timedOut() }),
+    signal: AbortSignal.abort(timedOut()),
+    several: new AggregateError([timedOut(), new Named('x')], 'all'),
+    named: new Named('plain'),
+  }
+  for (const [name, error] of Object.entries(without)) {
+    const shown = captured((own) => own.error('failed', error, { error }))
+    expect([name, captured((own) => own.error('failed', error, { error }), redactor)]).toEqual([name, shown])
+    expect([name, redactor.redact(error) === error]).toEqual([name, true])
+  }
+  const secret = Object.assign(new DOMException(`no ${token}`, 'TimeoutError'), { host: 'db' })
+  const shown = redactor.redact(secret)
+  expect(shown).toBeInstanceOf(DOMException)
+  expect(shown).toMatchObject({ name: 'TimeoutError', message: 'no [secret A_TOKEN]', code: 23, host: 'db' })
+  expect(secret.message).toBe(`no ${token}`)
+  expect(redactor.redact(new Error('x', { cause: secret })).cause).toMatchObject({ name: 'TimeoutError' })
+  const named = redactor.redact(Object.assign(new Named(token), { code: 'E_NAMED' }))
+  expect(named).toMatchObject({
+    name: 'Named!',
+    message: '[secret A_TOKEN]',
+    code: 'E_NAMED',
+    details: { reason: 'why' },
+  })
+  const signal = redactor.redact(AbortSignal.abort(secret))
+  expect(util.inspect(signal, { showHidden: true, depth: 5 })).toContain('TimeoutError')
+  expect(captured((own) => own.error(secret), redactor)).toMatch(/TimeoutError.*no \[secret A_TOKEN\]/)
 })
