@@ -2,10 +2,13 @@
 
 // `redactor.console()` over everything that `console` shows in its own way, and `redact()` over everything that is no plain data.
 
+const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
+const path = require('node:path')
 const { Writable } = require('node:stream')
 const util = require('node:util')
 const pino = require('pino')
+const { root } = require('../support/files')
 const { overAws } = require('../support/over-aws')
 
 const world = overAws()
@@ -209,6 +212,24 @@ test('what has no value is written as without a redactor', async () => {
     return text
   })
   expect(written[0]).toBe(written[1])
+})
+
+test('a label that console does not know, or knows already, is no way out: Node puts it into a warning of the process', () => {
+  // In a process of its own: Jest's `process` does not see Node's warnings.
+  const script = `
+    const { redactorOf } = require(${JSON.stringify(path.join(root, 'lib', 'redactor.js'))})
+    const token = 'correct-horse'
+    const text = () => (given) => (given.includes(token) ? given.replaceAll(token, '[secret A_TOKEN]') : undefined)
+    const own = new console.Console(process.stdout, process.stderr)
+    redactorOf({ redactor: () => ({ text }) }, undefined).console(own)
+    for (const name of ['countReset', 'timeEnd', 'timeLog', 'time', 'time', 'timeLog', 'timeEnd']) own[name](token)
+    for (const name of ['count', 'count', 'countReset', 'count']) own[name](token)
+    own.count()`
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+  expect(stdout + stderr).not.toContain('correct-horse')
+  expect(stderr.match(/Warning: .*\[secret A_TOKEN\]/g)).toHaveLength(4)
+  const counted = stdout.split('\n').filter((line) => /: \d+$/.test(line))
+  expect(counted).toEqual(['[secret A_TOKEN]: 1', '[secret A_TOKEN]: 2', '[secret A_TOKEN]: 1', 'default: 1'])
 })
 
 test('a copy of what is no plain data has no value', async () => {
