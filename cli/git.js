@@ -22,11 +22,12 @@ function isIgnored(file) {
  *
  * @param {string[]} args
  * @param {string} cwd
+ * @param {Buffer} [input]
  * @returns {Promise<Buffer>} Rejects with git's own words where it fails: what it did not list is not searched.
  */
-function git(args, cwd) {
+function git(args, cwd, input = Buffer.alloc(0)) {
   return new Promise((resolve, reject) => {
-    const child = spawn('git', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('git', args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] })
     /** @type {Buffer[]} */
     const out = []
     /** @type {Buffer[]} */
@@ -38,6 +39,9 @@ function git(args, cwd) {
       if (code === 0) resolve(Buffer.concat(out))
       else reject(failed(args, Buffer.concat(words).toString()))
     })
+    // Its end is reported above.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
   })
 }
 
@@ -62,6 +66,26 @@ function rootOf(folder) {
 }
 
 /**
+ * Fails where git does not look into a checkout because another user owns it, with what git says to do about that. Git says the same of no
+ * checkout otherwise.
+ *
+ * @param {string} folder
+ */
+function needsTrust(folder) {
+  const env = { ...process.env, LC_ALL: 'C', LANGUAGE: 'C' }
+  const { stderr } = spawnSync('git', ['rev-parse', '--show-toplevel'], { cwd: folder, encoding: 'utf8', env })
+  const remedy = /git config --global --add safe\.directory .+/.exec(stderr ?? '')?.[0]
+  if (remedy === undefined) return
+  const why = `${folder} is in a git checkout of another user, which git does not read`
+  throw new CliError('GIT_FAILED', EXIT.source, `${why}; if you trust it: ${remedy}`)
+}
+
+/** Whether a clone has only the newest commits. @param {string} root */
+function isShallow(root) {
+  return asked(['rev-parse', '--is-shallow-repository'], root) === 'true'
+}
+
+/**
  * The root of the checkout that has `folder`, or with `bare` the folder of a repository that has none.
  *
  * @param {string} folder
@@ -73,6 +97,7 @@ async function needsRoot(folder, { bare }) {
   if (root !== null) return root
   const isBare = asked(['rev-parse', '--is-bare-repository'], folder) === 'true'
   if (isBare && bare) return asked(['rev-parse', '--absolute-git-dir'], folder) ?? folder
+  needsTrust(folder)
   if (isBare) throw new CliError('NO_REPOSITORY', EXIT.usage, `${folder} is a bare repository, which has no index`)
   const why = await git(['rev-parse', '--show-toplevel'], folder).then(
     () => '',
@@ -118,7 +143,7 @@ const textOf = (name) => (isUtf8(name) ? name.toString() : name)
  * The contents that are staged and differ from the last commit, by their objects.
  *
  * @param {string} root
- * @returns {Promise<Map<string, string>>} The path of each object.
+ * @returns {Promise<Map<string, Set<string>>>} The paths of each object.
  */
 async function stagedObjects(root) {
   const args = [
@@ -131,35 +156,74 @@ async function stagedObjects(root) {
     '--diff-filter=ACMRT',
     '-z',
   ]
-  const listed = [...parts(await git(args, root), 0)].map(String)
   const objects = new Map()
-  // `:100644 100644 <before> <after> M`, then the path. A submodule has a commit of another repository.
-  for (let at = 0; at + 1 < listed.length; at += 2) {
-    const [, mode, , object] = /** @type {string} */ (listed[at]).split(' ')
-    if (mode !== '160000') objects.set(object, listed[at + 1])
-  }
+  for (const { object, path } of changesIn(await git(args, root))) put(objects, object, path)
   return objects
+}
+
+/** @param {Map<string, Set<string>>} objects @param {string} object @param {string} path */
+function put(objects, object, path) {
+  const paths = objects.get(object)
+  if (paths === undefined) objects.set(object, new Set([path]))
+  else paths.add(path)
+}
+
+/**
+ * The changes of git's raw format, in which a commit comes before its own: `:100644 100644 <before> <after> M`, then the path; of a merge
+ * there are several objects before. A submodule has a commit of another repository, and is left out.
+ *
+ * @param {Buffer} raw
+ * @returns {Generator<{ commit: string, object: string, path: string }>}
+ */
+function* changesIn(raw) {
+  let commit = ''
+  let change = ''
+  for (const part of parts(raw, 0)) {
+    const text = part.toString()
+    if (change === '' && !text.startsWith(':')) commit = text
+    else if (change === '') change = text
+    else {
+      const words = change.split(' ')
+      const sides = change.lastIndexOf(':', change.indexOf(' ')) + 1
+      if (words[sides] !== '160000') yield { commit, object: /** @type {string} */ (words.at(-2)), path: text }
+      change = ''
+    }
+  }
 }
 
 /**
  * The objects of the whole history.
  *
  * @param {string} root
- * @returns {Promise<Map<string, string>>} A path that each object had; empty for commits.
+ * @returns {Promise<{ objects: Map<string, Set<string>>, names: Map<string, string> }>} The paths that each object had, '' of a commit; and
+ *   of each path the commit that brought it.
  */
 async function historyOf(root) {
+  const paths = new Map()
+  const names = new Map()
+  const commits = await git(['rev-list', '--all'], root)
+  // `rev-list --objects` has one path of an object; the changes of the commits have all. The newest commit comes first.
+  const args = ['diff-tree', '--stdin', '-r', '-c', '--root', '--raw', '--no-renames', '-z']
+  for (const { commit, object, path } of changesIn(await git(args, root, commits))) {
+    names.set(path, commit)
+    put(paths, object, path)
+  }
   const objects = new Map()
   for (const line of parts(await git(['rev-list', '--objects', '--all'], root), 10)) {
     const end = line.indexOf(32)
-    objects.set(line.toString('latin1', 0, end < 0 ? line.length : end), end < 0 ? '' : line.toString('utf8', end + 1))
+    const object = line.toString('latin1', 0, end < 0 ? line.length : end)
+    objects.set(object, paths.get(object) ?? new Set([end < 0 ? '' : line.toString('utf8', end + 1)]))
   }
-  return objects
+  return { objects, names }
 }
+
+/** As people write it. @param {string} root @param {string} commit */
+const shortened = (root, commit) => asked(['rev-parse', '--short', commit], root) ?? commit.slice(0, 10)
 
 /** The commit that brought an object; `null` where none shows it. @param {string} root @param {string} object */
 async function commitOf(root, object) {
-  const found = await git(['log', '--all', '--reverse', '--format=%h', `--find-object=${object}`], root)
-  return String(found).split('\n')[0] || null
+  const args = ['log', '--all', '--reverse', '--no-show-signature', '--format=%h', `--find-object=${object}`]
+  return String(await git(args, root)).split('\n')[0] || null
 }
 
 /**
@@ -265,4 +329,16 @@ class BatchReader {
   }
 }
 
-module.exports = { commitOf, contents, filesOf, historyOf, isIgnored, needsRoot, rootOf, stagedObjects }
+module.exports = {
+  commitOf,
+  contents,
+  filesOf,
+  historyOf,
+  isIgnored,
+  isShallow,
+  needsRoot,
+  needsTrust,
+  rootOf,
+  shortened,
+  stagedObjects,
+}

@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { scanner } = require('../lib/scanner')
 const { CliError, EXIT } = require('./exit')
-const { commitOf, contents, filesOf, historyOf, isIgnored, needsRoot, rootOf, stagedObjects } = require('./git')
+const git = require('./git')
 
 /**
  * @typedef {object} Finding
@@ -64,27 +64,36 @@ async function scan(delivery, names, { paths, staged, history }) {
     scanned.findings.push({ secret, environment, path: named(file), line, column, form, commit })
   }
   if (staged) {
-    const root = await needsRoot(process.cwd(), { bare: false })
-    const objects = await stagedObjects(root)
+    const root = await git.needsRoot(process.cwd(), { bare: false })
+    const objects = await git.stagedObjects(root)
     const places = await searchObjects(root, objects, search, scanned)
-    for (const [place, object] of places) found(place, path.join(root, objects.get(object) ?? ''), null)
-    for (const [place, file] of searchNames(objects.values(), search)) found(place, path.join(root, file), null)
+    for (const [place, object] of places) {
+      for (const file of objects.get(object) ?? ['']) found(place, path.join(root, file), null)
+    }
+    for (const [place, file] of searchNames(
+      [...objects.values()].flatMap((paths) => [...paths]),
+      search,
+    ))
+      found(place, path.join(root, file), null)
   }
   if (history) {
-    const root = await needsRoot(process.cwd(), { bare: true })
-    const objects = await historyOf(root)
+    const root = await git.needsRoot(process.cwd(), { bare: true })
+    if (git.isShallow(root)) {
+      const reason = 'the clone is shallow and does not have the older commits (git fetch --unshallow)'
+      scanned.unread.push({ path: shown(path.join(root, '.git', 'shallow')), reason })
+    }
+    const { objects, names } = await git.historyOf(root)
     const commits = new Map()
     for (const [place, object, kind] of await searchObjects(root, objects, search, scanned)) {
       // The message of a commit or a tag has no path.
       if (kind !== 'blob') found(place, path.join(root, '.git', object), object.slice(0, 10))
       else {
-        if (!commits.has(object)) commits.set(object, (await commitOf(root, object)) ?? object.slice(0, 10))
-        found(place, path.join(root, objects.get(object) ?? ''), commits.get(object))
+        if (!commits.has(object)) commits.set(object, (await git.commitOf(root, object)) ?? object.slice(0, 10))
+        for (const file of objects.get(object) ?? ['']) found(place, path.join(root, file), commits.get(object))
       }
     }
-    const objectOf = new Map([...objects].map(([object, file]) => [file, object]))
-    for (const [place, file] of searchNames(objectOf.keys(), search)) {
-      found(place, path.join(root, file), await commitOf(root, objectOf.get(file) ?? ''))
+    for (const [place, file] of searchNames(names.keys(), search)) {
+      found(place, path.join(root, file), git.shortened(root, names.get(file) ?? ''))
     }
   }
   if (!staged && !history) {
@@ -117,7 +126,7 @@ async function scan(delivery, names, { paths, staged, history }) {
 
 /**
  * @param {string} root
- * @param {Map<string, string>} objects
+ * @param {Map<string, Set<string>>} objects
  * @param {import('../lib/scanner').Scanner} search
  * @param {Scanned} scanned
  * @returns {Promise<[any, string, string][]>} Each place, its object, and of which kind that is.
@@ -127,7 +136,7 @@ async function searchObjects(root, objects, search, scanned) {
   /** @type {[any, string, string][]} */
   const places = []
   let isText = false
-  await contents(root, objects.keys(), {
+  await git.contents(root, objects.keys(), {
     begin: (_, kind) => (isText = kind !== 'tree'),
     piece: (piece) => isText && text.push(piece),
     end: (object, kind) => {
@@ -136,7 +145,10 @@ async function searchObjects(root, objects, search, scanned) {
       for (const place of text.end()) places.push([place, object, kind])
     },
     missing: (object) => {
-      scanned.unread.push({ path: objects.get(object) || object, reason: 'git does not have its content' })
+      scanned.unread.push({
+        path: [...(objects.get(object) ?? [])].find(Boolean) ?? object,
+        reason: 'git does not have its content',
+      })
     },
   })
   return places
@@ -205,13 +217,28 @@ async function searched(paths) {
   const all = { files: [], folders: [], odd: [], unread: [] }
   for (const given of paths.length > 0 ? paths : ['.']) {
     const whole = path.resolve(given)
-    const state = fs.statSync(whole, { throwIfNoEntry: false })
-    if (state === undefined) throw new CliError('USAGE', EXIT.usage, `${given}: there is no such file or folder`)
-    if (state.isDirectory()) await addFolder(whole, all)
+    const { state, reason } = stateOf(whole)
+    if (state === undefined && reason === undefined) {
+      throw new CliError('USAGE', EXIT.usage, `${given}: there is no such file or folder`)
+    }
+    if (state === undefined) all.unread.push({ path: shown(whole), reason: String(reason) })
+    else if (state.isDirectory()) await addFolder(whole, all)
     else if (state.isFile()) all.files.push(fs.realpathSync(whole))
     else all.unread.push({ path: shown(whole), reason: 'it is no regular file' })
   }
   return once(all)
+}
+
+/** What a path leads to, or why that is not known; neither where there is nothing. @param {string} file */
+function stateOf(file) {
+  try {
+    const state = fs.statSync(file, { throwIfNoEntry: false })
+    const isLink = state === undefined && fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()
+    return { state, reason: isLink ? 'it is a link to a file that is not there' : undefined }
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+    return { state: undefined, reason: code === 'ELOOP' ? 'it is a circle of links' : String(code) }
+  }
 }
 
 /** What is named twice, or lies in a folder that is named as well, is searched once. @param {Searched} all @returns {Searched} */
@@ -231,20 +258,21 @@ function once({ files, folders, odd, unread }) {
 
 /** @param {string} folder @param {Searched} all */
 async function addFolder(folder, all) {
-  const root = rootOf(folder)
+  const root = git.rootOf(folder)
+  if (root === null) git.needsTrust(folder)
   const isRoot = root !== null && path.relative(root, fs.realpathSync(folder)) === ''
-  if (root === null || (!isRoot && isIgnored(folder))) {
+  if (root === null || (!isRoot && git.isIgnored(folder))) {
     all.folders.push(folder)
     return
   }
-  const { files, odd } = await filesOf(folder)
+  const { files, odd } = await git.filesOf(folder)
   for (const file of files) all.files.push(file)
   all.odd.push(...odd)
 }
 
 /** A folder that git lists: a submodule, which may not be checked out, or a checkout of its own. @param {string} folder @param {Searched} all */
 async function addNested(folder, all) {
-  const root = rootOf(folder)
+  const root = git.rootOf(folder)
   if (root !== null && path.relative(root, fs.realpathSync(folder)) === '') await addFolder(folder, all)
   else all.folders.push(folder)
 }

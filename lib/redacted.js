@@ -162,7 +162,7 @@ class Copies {
     else if (value instanceof Map) copy = new Map()
     else if (value instanceof Set) copy = new Set()
     // `util.inspect` knows an error of another realm, such as Jest's, by its kind alone.
-    else if (isError(value)) copy = Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value))
+    else if (isError(value)) copy = errorOf(Object.getPrototypeOf(value))
     else copy = Object.create(this.#prototypeOf(value))
     // Whether it is used is known at the end; a circle that leads here gets the copy in any case.
     this.#seen.set(value, copy)
@@ -201,16 +201,32 @@ class Copies {
       const shown = one(member.part)
       Object.defineProperty(copy, newKey, { value: shown, enumerable, writable: true, configurable: true })
     }
+    if (isError(value)) this.#inherited(copy, value, one)
     return !isSame
+  }
+
+  /**
+   * The members of an error that its class has as getters, such as the name of a `DOMException`: a getter may read what is private, and
+   * would throw on a copy.
+   *
+   * @param {any} copy
+   * @param {any} value
+   * @param {(part: any) => any} one
+   */
+  #inherited(copy, value, one) {
+    for (const key of gettersOf(value)) {
+      // `util.inspect` asks for the name alone, which is no member of most errors.
+      if (Object.hasOwn(copy, key) || (this.#shown !== undefined && key !== 'name')) continue
+      const { part, isRead } = tried(value, key)
+      if (!isRead) continue
+      Object.defineProperty(copy, key, { value: one(part), enumerable: false, writable: true, configurable: true })
+    }
   }
 
   /** @param {any} value @param {string | symbol} key @returns {{ part: any, isRead: boolean }} */
   #member(value, key) {
-    try {
-      return { part: value[key], isRead: true }
-    } catch {
-      return { part: this.#through.hidden(UNREADABLE), isRead: false }
-    }
+    const member = tried(value, key)
+    return member.isRead ? member : { part: this.#through.hidden(UNREADABLE), isRead: false }
   }
 
   /** What `JSON.stringify` would write of an object that has no member with a secret. @param {any} value @param {number} depth */
@@ -296,8 +312,42 @@ const isOpaque = (value) =>
   util.types.isSetIterator(value) ||
   OPAQUE.some((of) => value instanceof of)
 
+/** @param {any} value @param {string | symbol} key @returns {{ part: any, isRead: boolean }} */
+function tried(value, key) {
+  try {
+    return { part: value[key], isRead: true }
+  } catch {
+    return { part: undefined, isRead: false }
+  }
+}
+
+/**
+ * An error of a class. The engine writes its stack when somebody asks for it or replaces it, and calls the class's getters for that,
+ * which may throw: so the stack is a member before the class is there.
+ *
+ * @param {object | null} prototype
+ */
+function errorOf(prototype) {
+  const error = Object.defineProperty(new Error(), 'stack', { value: '', writable: true, configurable: true })
+  return Object.setPrototypeOf(error, prototype)
+}
+
+/** The getters that the classes of an error have. @param {object} error @returns {string[]} */
+function gettersOf(error) {
+  const keys = new Set()
+  let of = Object.getPrototypeOf(error)
+  for (; of !== null && of !== Error.prototype && of !== Object.prototype; of = Object.getPrototypeOf(of)) {
+    for (const [key, { get }] of Object.entries(Object.getOwnPropertyDescriptors(of))) if (get) keys.add(key)
+  }
+  // Of another realm, `Object.prototype` is among the classes.
+  keys.delete('__proto__')
+  return [...keys]
+}
+
 /** @param {unknown} value */
-const isError = (value) => util.types.isNativeError(value) || value instanceof Error
+const isError = (value) =>
+  // Older Node does not count a `DOMException` as native, and its `Error` may be the one of another realm, such as Jest's.
+  util.types.isNativeError(value) || value instanceof Error || value instanceof DOMException
 
 /** @param {any} value @returns {(string | symbol)[]} */
 function keysOf(value) {

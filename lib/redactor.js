@@ -14,10 +14,12 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 /** @typedef {import('../native').NativeRedactor} NativeRedactor */
 /** @typedef {(...words: any[]) => void} Method */
 
-/** Methods of `console` whose arguments become one text. The others (`count`, `timeLog`) call these. */
+/** Methods of `console` whose arguments become one text. The others (`timeLog`) call these. */
 const WRITERS = ['debug', 'error', 'info', 'log', 'trace', 'warn', 'group', 'groupCollapsed']
 /** Methods whose first argument is something else. */
 const OTHERS = ['assert', 'dir', 'dirxml', 'table']
+/** Methods whose first argument is a label, which Node puts into a warning of the process where it does not know it, or knows it already. */
+const LABELLED = ['count', 'countReset', 'time', 'timeEnd', 'timeLog']
 /** Objects of one call of `console` that are looked into. The text that is written is searched as a whole. */
 const MOST_SHOWN = 10_000
 /** Longer texts are not looked at as JSON. */
@@ -85,7 +87,7 @@ class Redactor {
   console(target = console) {
     /** @type {Map<string, Method>} */
     const methods = new Map()
-    for (const name of [...WRITERS, ...OTHERS]) {
+    for (const name of [...WRITERS, ...OTHERS, ...LABELLED]) {
       const method = target[name]
       if (typeof method !== 'function') continue
       methods.set(name, method)
@@ -111,6 +113,10 @@ class Redactor {
    * @returns {Method}
    */
   #written(name, method, target) {
+    if (LABELLED.includes(name)) {
+      // The rest goes through the methods that write.
+      return (label = 'default', ...rest) => method.call(target, this.#text(String(label)), ...rest)
+    }
     if (name === 'dir' || name === 'table') {
       return (what, ...options) => {
         const given = name === 'dir' ? { customInspect: false, ...options[0] } : { maxArrayLength: null }

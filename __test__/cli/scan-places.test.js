@@ -211,6 +211,72 @@ test('a value in the name of a file is found, and printed nowhere', async () => 
   expect(await everywhere('--history')).toEqual([commit, commit])
 })
 
+test('files of the same content are all named, in the index and in the history', async () => {
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) world.write(name, `t=${token()}`)
+  git('add', '.')
+  const found = ['a.txt:1:3', 'b.txt:1:3', 'c.txt:1:3']
+  expect(await scan('--staged')).toMatchObject({ status: 1, found })
+  git('commit', '-qm', 'x')
+  expect(await scan('--history')).toMatchObject({ status: 1, found })
+})
+
+test('a name that a file had is found in the history, also where its content has another name', async () => {
+  world.write(`k-${token()}.txt`, 'hello')
+  git('add', '.')
+  git('commit', '-qm', 'x')
+  const commit = git('log', '--format=%h').trim()
+  git('mv', `k-${token()}.txt`, 'ok.txt')
+  git('commit', '-qm', 'y')
+  const { status, document } = await scan('--history')
+  expect(status).toBe(1)
+  expect(document.findings).toMatchObject([{ path: 'k-[secret GITHUB_API_TOKEN].txt', commit }])
+})
+
+test('a shallow clone is no whole history', async () => {
+  world.write('a.txt', token())
+  git('add', '.')
+  git('commit', '-qm', 'x')
+  git('rm', '-q', 'a.txt')
+  world.write('b.txt', 'nothing')
+  git('add', '.')
+  git('commit', '-qm', 'y')
+  expect(await scan('--history')).toMatchObject({ status: 1 })
+  git('clone', '-q', '--bare', '--depth', '1', `file://${world.directory}`, 'clone')
+  fs.rmSync(file('.git'), { recursive: true })
+  fs.renameSync(file('clone'), file('.git'))
+  git('config', 'core.bare', 'false')
+  const { status, document, stderr } = await scan('--history')
+  expect([status, document.findings]).toEqual([4, []])
+  expect(document.unread).toEqual([{ path: '.git/shallow', reason: expect.stringContaining('git fetch --unshallow') }])
+  expect(stderr).toContain('.git/shallow was not searched: the clone is shallow')
+})
+
+test('of a checkout of another user it is said what git asks for', async () => {
+  world.write('a.txt', token())
+  world.cli.env.GIT_TEST_ASSUME_DIFFERENT_OWNER = '1'
+  try {
+    for (const args of ['', '--staged', '--history']) {
+      const { status, document } = await scan(args)
+      const message = expect.stringContaining(`git config --global --add safe.directory ${world.directory}`)
+      expect([args, status, document.error]).toEqual([args, 4, { code: 'GIT_FAILED', message }])
+    }
+  } finally {
+    delete world.cli.env.GIT_TEST_ASSUME_DIFFERENT_OWNER
+  }
+})
+
+test('a link that is named and leads nowhere is told from what is not there', async () => {
+  fs.symlinkSync('gone.txt', file('link'))
+  fs.symlinkSync('circle', file('circle'))
+  const unread = (/** @type {string} */ path, /** @type {string} */ reason) => ({
+    status: 4,
+    document: { unread: [{ path, reason }] },
+  })
+  expect(await scan('link')).toMatchObject(unread('link', 'it is a link to a file that is not there'))
+  expect(await scan('circle')).toMatchObject(unread('circle', 'it is a circle of links'))
+  expect(await scan('gone.txt')).toMatchObject({ status: 2 })
+})
+
 test('a file that is named twice is searched once, also in a folder that is named', async () => {
   world.write('a.txt', token())
   fs.mkdirSync(file('folder'))

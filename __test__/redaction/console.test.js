@@ -2,10 +2,13 @@
 
 // `redactor.console()` over everything that `console` shows in its own way, and `redact()` over everything that is no plain data.
 
+const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
+const path = require('node:path')
 const { Writable } = require('node:stream')
 const util = require('node:util')
 const pino = require('pino')
+const { root } = require('../support/files')
 const { overAws } = require('../support/over-aws')
 
 const world = overAws()
@@ -38,6 +41,15 @@ function leaked(text, values) {
     ]
     return forms.some((form) => text.includes(form) || without.includes(form.replace(/\s+/g, '')))
   })
+}
+/** What a console writes, with a redactor or without. @param {(own: Console) => void} write @param {any} [redactor] */
+function captured(write, redactor) {
+  let text = ''
+  const sink = new Writable({ write: (chunk, _, done) => ((text += chunk), done()) })
+  const own = new console.Console(sink, sink)
+  redactor?.console(own)
+  write(own)
+  return text
 }
 const inner = (/** @type {string} */ text) => text.slice(1, -1)
 
@@ -202,6 +214,24 @@ test('what has no value is written as without a redactor', async () => {
   expect(written[0]).toBe(written[1])
 })
 
+test('a label that console does not know, or knows already, is no way out: Node puts it into a warning of the process', () => {
+  // In a process of its own: Jest's `process` does not see Node's warnings.
+  const script = `
+    const { redactorOf } = require(${JSON.stringify(path.join(root, 'lib', 'redactor.js'))})
+    const token = 'correct-horse'
+    const text = () => (given) => (given.includes(token) ? given.replaceAll(token, '[secret A_TOKEN]') : undefined)
+    const own = new console.Console(process.stdout, process.stderr)
+    redactorOf({ redactor: () => ({ text }) }, undefined).console(own)
+    for (const name of ['countReset', 'timeEnd', 'timeLog', 'time', 'time', 'timeLog', 'timeEnd']) own[name](token)
+    for (const name of ['count', 'count', 'countReset', 'count']) own[name](token)
+    own.count()`
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+  expect(stdout + stderr).not.toContain('correct-horse')
+  expect(stderr.match(/Warning: .*\[secret A_TOKEN\]/g)).toHaveLength(4)
+  const counted = stdout.split('\n').filter((line) => /: \d+$/.test(line))
+  expect(counted).toEqual(['[secret A_TOKEN]: 1', '[secret A_TOKEN]: 2', '[secret A_TOKEN]: 1', 'default: 1'])
+})
+
 test('a copy of what is no plain data has no value', async () => {
   const { redactor, token } = await watched()
   class Private {
@@ -234,4 +264,49 @@ test('a copy of what is no plain data has no value', async () => {
     bytes: new ArrayBuffer(8),
   }
   expect(redactor.redact(same)).toBe(same)
+})
+
+test('an error whose members are getters of its class stays what it is: what fetch throws, and classes with private names', async () => {
+  const { redactor, token } = await watched()
+  class Named extends Error {
+    #name = 'Named!'
+    #details = { reason: 'why' }
+    get name() {
+      return this.#name
+    }
+    get details() {
+      return this.#details
+    }
+  }
+  const aborted = await fetch('http://127.0.0.1:9/', { signal: AbortSignal.abort() }).catch((error) => error)
+  const timedOut = () => new DOMException('The operation timed out.', 'TimeoutError')
+  const without = {
+    aborted,
+    timedOut: timedOut(),
+    cause: new Error('wrapped', { cause: timedOut() }),
+    signal: AbortSignal.abort(timedOut()),
+    several: new AggregateError([timedOut(), new Named('x')], 'all'),
+    named: new Named('plain'),
+  }
+  for (const [name, error] of Object.entries(without)) {
+    const shown = captured((own) => own.error('failed', error, { error }))
+    expect([name, captured((own) => own.error('failed', error, { error }), redactor)]).toEqual([name, shown])
+    expect([name, redactor.redact(error) === error]).toEqual([name, true])
+  }
+  const secret = Object.assign(new DOMException(`no ${token}`, 'TimeoutError'), { host: 'db' })
+  const shown = redactor.redact(secret)
+  expect(shown).toBeInstanceOf(DOMException)
+  expect(shown).toMatchObject({ name: 'TimeoutError', message: 'no [secret A_TOKEN]', code: 23, host: 'db' })
+  expect(secret.message).toBe(`no ${token}`)
+  expect(redactor.redact(new Error('x', { cause: secret })).cause).toMatchObject({ name: 'TimeoutError' })
+  const named = redactor.redact(Object.assign(new Named(token), { code: 'E_NAMED' }))
+  expect(named).toMatchObject({
+    name: 'Named!',
+    message: '[secret A_TOKEN]',
+    code: 'E_NAMED',
+    details: { reason: 'why' },
+  })
+  const signal = redactor.redact(AbortSignal.abort(secret))
+  expect(util.inspect(signal, { showHidden: true, depth: 5 })).toContain('TimeoutError')
+  expect(captured((own) => own.error(secret), redactor)).toMatch(/TimeoutError.*no \[secret A_TOKEN\]/)
 })
