@@ -10,11 +10,12 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use url::Url;
 
 use crate::connections::Connections;
-use crate::profile_problem::{problem, shown, unreadable};
+use crate::profile_problem::{problem, unreadable};
 use crate::profiles::Profiles;
 use crate::proxy::is_ec2;
 use crate::settings::AwsSettings;
 use crate::unreached::Unreached;
+use secret::shown::shown;
 use secret::error::Cause;
 
 const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";

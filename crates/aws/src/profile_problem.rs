@@ -5,6 +5,7 @@ use std::path::Path;
 use files::File;
 
 use crate::profiles::Profiles;
+use secret::shown::shown;
 
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
 
@@ -105,15 +106,6 @@ pub(crate) async fn unreadable(path: &str) -> Option<String> {
         },
         Err(error) => Some(files::reason(&error)),
     }
-}
-
-/// A name or path out of a variable or file: escaped, and cut where nobody would write so much.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.escape_debug().take(120).collect();
-    if text.chars().count() > 120 {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]
