@@ -228,6 +228,11 @@ impl Failed<'_> {
                 return why;
             }
             let refused =
+            if let Some(why) = self.config.wrong_session_name() {
+                return format!(
+                    "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}"
+                );
+            }
                 self.code().map_or_else(|| "STS gave no credentials".into(), |code| format!("STS refused it ({code})"));
             let named = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find(|name| is_set(name));
             let misplaced = named.filter(|name| Url::parse(&variables[*name]).is_ok_and(|url| url.has_host()).not());

@@ -5,6 +5,7 @@ use std::path::Path;
 use files::File;
 
 use crate::profiles::Profiles;
+use secret::role::checked_session_name;
 use secret::shown::shown;
 
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
@@ -43,6 +44,11 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
         if of("mfa_serial").is_some() {
             return told(
                 "needs a code of a device (mfa_serial), and nobody can be asked for one here: give this process \
+        if let Some(session) = of("role_session_name")
+            && let Err(why) = checked_session_name(session)
+        {
+            return told(&format!("has role_session_name = {}, which {why}", shown(session)));
+        }
                  temporary credentials, such as by a credential_process",
             );
         }
@@ -138,6 +144,7 @@ mod tests {
             (
                 "web_identity_token_file = /no/such\n".to_owned(),
                 "/no/such, which cannot be read: there is no such file",
+            ("source_profile = b\nrole_session_name = a b\n".to_owned(), "role_session_name = a b, which holds ' '"),
             ),
             (String::new(), "no source_profile or credential_source"),
         ] {

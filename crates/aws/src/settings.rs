@@ -10,8 +10,12 @@ use network::{Bundle, Trust};
 
 use crate::proxy::Proxies;
 use secret::error::Result;
-use secret::role::Role;
+use secret::role::{Role, checked_session_name};
+use secret::shown::shown;
 use secret::value::SecretValue;
+
+/// How the sessions of roles are named.
+pub(crate) const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 
 /// AWS Secrets Manager.
 #[derive(Clone)]
@@ -128,6 +132,13 @@ impl AwsSettings {
     pub fn own_region(&self) -> Option<&str> {
         let variable = |name: &str| self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
         self.region.as_deref().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+    }
+
+    /// What is wrong with the name that `AWS_ROLE_SESSION_NAME` gives the sessions of roles, where STS would refuse it.
+    pub(crate) fn wrong_session_name(&self) -> Option<String> {
+        let name = self.variables.get(SESSION_NAME)?;
+        let why = checked_session_name(name).err()?;
+        Some(format!("{SESSION_NAME} ('{}') {why}: correct it or unset it", shown(name)))
     }
 
     /// Whether variables say where STS is.
