@@ -42,7 +42,8 @@ pub(super) async fn build(
         if !is_placed {
             return Err(if identity.is_missing().await {
                 // Neither: this process has no AWS, which is no failure where people develop.
-                SecretError::without_credentials(format!("no AWS credentials were found, and {NO_REGION}"))
+                let half = config.half_identity().map(|half| format!("; {half}")).unwrap_or_default();
+                SecretError::without_credentials(format!("no AWS credentials were found, and {NO_REGION}{half}"))
             } else {
                 SecretError::new(ErrorCode::SourceUnavailable, NO_REGION)
             });

@@ -125,6 +125,8 @@ impl Problem {
                 Some(told) => told,
                 None => failed.of_machine().await,
             }
+        let half = config.half_identity().map(|half| format!("; {half}")).unwrap_or_default();
+        let message = message + &half;
         };
         let asked_for = profiles.chosen.is_some() && !config.has_keys();
         let sort = if is_missing && !asked_for { Sort::Missing } else { Sort::Passing };
@@ -140,9 +142,6 @@ fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connection
         let chosen = shown(chosen);
         let unused = unused_keys(config);
         return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}{unused}");
-    }
-    if config.variables.contains_key("AWS_ACCESS_KEY_ID") != config.variables.contains_key("AWS_SECRET_ACCESS_KEY") {
-        return "no AWS credentials were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together".into();
     }
     match connections.metadata_problem() {
         Some((place, why)) => {
@@ -223,7 +222,7 @@ impl Failed<'_> {
     async fn of_machine(&self) -> String {
         let variables = &self.config.variables;
         let is_set = |name: &str| variables.contains_key(name);
-        if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") && is_set("AWS_ROLE_ARN") {
             if let Some(why) = self.unreadable("AWS_WEB_IDENTITY_TOKEN_FILE").await {
                 return why;
             }

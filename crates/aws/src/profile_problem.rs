@@ -32,6 +32,9 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
             return match keys {
                 (Some(_), None) => told("has aws_access_key_id and no aws_secret_access_key"),
                 (None, Some(_)) => told("has aws_secret_access_key and no aws_access_key_id"),
+                (None, None) if of("web_identity_token_file").is_some() => {
+                    told("has web_identity_token_file and no role_arn: they are needed together")
+                }
                 (None, None) if of("sso_session").is_some() || of("sso_start_url").is_some() => of_sso(profiles, name),
                 (None, None)
                     if of("credential_process").is_none() && of("login_session").is_none() && seen.len() > 1 =>
@@ -151,6 +154,8 @@ mod tests {
             let told = told(&format!("[profile a]\n{ROLE}{rest}"), "a").await;
             assert!(told.as_ref().is_some_and(|told| told.contains(words)), "{rest}: {told:?}");
         }
+        let half = told("[profile a]\nweb_identity_token_file = /no/such\n", "a").await;
+        assert!(half.is_some_and(|told| told.contains("no role_arn")));
         let own = format!("[profile a]\n{ROLE}source_profile = a\naws_access_key_id = k\naws_secret_access_key = s\n");
         assert_eq!(told(&own, "a").await, None);
     }

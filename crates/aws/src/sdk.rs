@@ -189,9 +189,13 @@ pub(crate) fn tls(roots: RootCertStore) -> Arc<ClientConfig> {
 
 /// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
 pub(crate) async fn tokens_answer(config: &AwsSettings, profiles: &Profiles) -> Result<()> {
-    const VARIABLES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE];
+    const VARIABLES: [(&str, Option<&str>); 2] =
+        [("AWS_WEB_IDENTITY_TOKEN_FILE", Some("AWS_ROLE_ARN")), (TOKEN_FILE, None)];
     const IN_PROFILE: &str = "web_identity_token_file";
-    let named = VARIABLES.iter().filter_map(|name| Some((*name, config.variables.get(*name)?.as_str())));
+    // The SDK reads none that is set without what it needs.
+    let is_read = |needs: &Option<&str>| needs.is_none_or(|name| config.variables.contains_key(name));
+    let named = VARIABLES.iter().filter(|(_, needs)| is_read(needs));
+    let named = named.filter_map(|(name, _)| Some((*name, config.variables.get(*name)?.as_str())));
     let named: Vec<_> = named.chain(profiles.get(IN_PROFILE).map(|path| (IN_PROFILE, path))).collect();
     for (name, path) in named {
         if let Some(error) = endless(Path::new(path)).await {
