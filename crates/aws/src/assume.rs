@@ -77,6 +77,9 @@ pub(crate) async fn assume(
 
 async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> Result<Client, Problem> {
     let profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
+    if let Some(why) = sdk::misplaced_sts(config, &profiles) {
+        return Err(Problem::new(unassumed(role, &why)));
+    }
     let connections = sdk::connections(config, &profiles);
     let loader = sdk::loader(config, &profiles, &connections, Place::Sts)
         .credentials_provider(credentials)

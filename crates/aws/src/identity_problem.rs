@@ -3,20 +3,19 @@
 
 use std::error::Error;
 use std::fmt;
-use std::ops::Not as _;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_types::error::display::DisplayErrorContext;
-use url::Url;
 
 use crate::connections::Connections;
 use crate::profile_problem::{problem, unreadable};
 use crate::profiles::Profiles;
 use crate::proxy::is_ec2;
+use crate::sdk::misplaced_sts;
 use crate::settings::AwsSettings;
 use crate::unreached::Unreached;
-use secret::shown::shown;
 use secret::error::Cause;
+use secret::shown::shown;
 
 const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
 /// How many names of profiles a message lists.
@@ -125,9 +124,9 @@ impl Problem {
                 Some(told) => told,
                 None => failed.of_machine().await,
             }
+        };
         let half = config.half_identity().map(|half| format!("; {half}")).unwrap_or_default();
         let message = message + &half;
-        };
         let asked_for = profiles.chosen.is_some() && !config.has_keys();
         let sort = if is_missing && !asked_for { Sort::Missing } else { Sort::Passing };
         Self { sort, cause, ..Self::new(message) }
@@ -193,7 +192,10 @@ impl Failed<'_> {
             return Some(self.of_sso(&name));
         }
         if has("role_arn") {
-            let why = self.way.clone().or_else(|| self.code().map(|code| format!("STS refused it ({code})")));
+            let named = misplaced_sts(self.config, self.profiles);
+            let why = named
+                .or_else(|| self.way.clone())
+                .or_else(|| self.code().map(|code| format!("STS refused it ({code})")));
             let why = why.unwrap_or_else(|| "its source gave no credentials".into());
             return Some(format!(
                 "the role of the profile '{name}' could not be assumed: {why}; see role_arn and source_profile or \
@@ -226,17 +228,15 @@ impl Failed<'_> {
             if let Some(why) = self.unreadable("AWS_WEB_IDENTITY_TOKEN_FILE").await {
                 return why;
             }
-            let refused =
             if let Some(why) = self.config.wrong_session_name() {
                 return format!(
                     "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}"
                 );
             }
+            let refused =
                 self.code().map_or_else(|| "STS gave no credentials".into(), |code| format!("STS refused it ({code})"));
-            let named = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find(|name| is_set(name));
-            let misplaced = named.filter(|name| Url::parse(&variables[*name]).is_ok_and(|url| url.has_host()).not());
-            let misplaced = misplaced.map(|name| format!("{name} is no URL of an endpoint"));
-            let why = self.way.clone().or(misplaced).unwrap_or(refused);
+            let misplaced = misplaced_sts(self.config, self.profiles);
+            let why = misplaced.or_else(|| self.way.clone()).unwrap_or(refused);
             return format!(
                 "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}; see the trust policy \
                  of the role and the identity provider of the account"

@@ -44,14 +44,14 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
                 (None, None) | (Some(_), Some(_)) => None,
             };
         }
-        if of("mfa_serial").is_some() {
-            return told(
-                "needs a code of a device (mfa_serial), and nobody can be asked for one here: give this process \
         if let Some(session) = of("role_session_name")
             && let Err(why) = checked_session_name(session)
         {
             return told(&format!("has role_session_name = {}, which {why}", shown(session)));
         }
+        if of("mfa_serial").is_some() {
+            return told(
+                "needs a code of a device (mfa_serial), and nobody can be asked for one here: give this process \
                  temporary credentials, such as by a credential_process",
             );
         }
@@ -144,10 +144,10 @@ mod tests {
             ("source_profile = b\ncredential_source = Environment\n".to_owned(), "only one of them"),
             ("credential_source = Nowhere\n".to_owned(), "credential_source = Nowhere, which is none of Environment"),
             ("source_profile = b\nmfa_serial = x\n".to_owned(), "mfa_serial"),
+            ("source_profile = b\nrole_session_name = a b\n".to_owned(), "role_session_name = a b, which holds ' '"),
             (
                 "web_identity_token_file = /no/such\n".to_owned(),
                 "/no/such, which cannot be read: there is no such file",
-            ("source_profile = b\nrole_session_name = a b\n".to_owned(), "role_session_name = a b, which holds ' '"),
             ),
             (String::new(), "no source_profile or credential_source"),
         ] {

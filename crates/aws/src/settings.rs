@@ -14,6 +14,9 @@ use secret::role::{Role, checked_session_name};
 use secret::shown::shown;
 use secret::value::SecretValue;
 
+/// What says where STS is, the first one first.
+pub(crate) const STS_ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+
 /// How the sessions of roles are named.
 pub(crate) const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 
@@ -161,7 +164,7 @@ impl AwsSettings {
 
     /// Whether variables say where STS is.
     pub(crate) fn names_sts(&self) -> bool {
-        ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].iter().any(|name| self.variables.contains_key(*name))
+        STS_ENDPOINTS.iter().any(|name| self.variables.contains_key(*name))
     }
 
     /// Where STS is, unless variables or AWS say so: a stand-in on this machine for Secrets Manager has STS as well.
