@@ -148,7 +148,7 @@ export interface SecretReference {
 export interface AssumeRole {
   /** The ARN of the role, such as `arn:aws:iam::123456789012:role/secrets-reader`. */
   roleArn: string
-  /** How CloudTrail names the session. Default: `AWS_ROLE_SESSION_NAME`, `tcs-secret-delivery`. */
+  /** How CloudTrail names the session. 2 to 64 letters, digits and `_+=,.@-`. Default: `AWS_ROLE_SESSION_NAME`, `tcs-secret-delivery`. */
   sessionName?: string | Unset
   /** The external id that the role's trust policy demands. */
   externalId?: string | Unset

@@ -75,9 +75,8 @@ class Context {
   /** Warnings, and what `logLevel` or --verbose asks for. */
   get #logger() {
     const detail = (/** @type {string} */ message) => this.terminal.detail(message)
-    // doctor and report say what is not met; each other command would repeat it. Values in texts are what `scan` and `run --mask`
-    // look for: they are the result, and no fault of who runs them.
-    const isRepeated = (/** @type {string} */ message) => /^(COMPLIANCE_NOT_MET:|ALERT: secret-in-text )/.test(message)
+    // doctor and report say what is not met; each other command would repeat it.
+    const isRepeated = (/** @type {string} */ message) => message.startsWith('COMPLIANCE_NOT_MET:')
     const warn = (/** @type {string} */ message) => {
       if (!isRepeated(message)) this.terminal.warn(message)
       else if (this.globals.verbose) detail(message)

@@ -21,8 +21,9 @@ const NOT_REFUSED_MS = 2_000
 
 /**
  * A value to try. `label`: what it is in AWS. `liveId`: the version that is live then. `isTurn`: nobody else tries one.
+ * `epoch`: the epoch of the episode in which the log-in begins.
  *
- * @typedef {{ value: string, versionId: string | null, label: 'live' | 'pending' | 'previous', liveId?: string | null, isTurn?: boolean }} Candidate
+ * @typedef {{ value: string, versionId: string | null, label: 'live' | 'pending' | 'previous', liveId?: string | null, isTurn?: boolean, epoch?: number }} Candidate
  *
  * A caller's turn to try a value.
  *
@@ -39,13 +40,20 @@ const NOT_REFUSED_MS = 2_000
 /** The time from the first refusal of a secret until a value of it is accepted. */
 class Episode {
   /**
-   * How often each value was refused, in which state of AWS, and when last.
+   * How often each value was refused, in which epoch its last log-in began, and when it was refused last.
    *
-   * @type {Map<string, { times: number, state: string | undefined, at: number }>}
+   * @type {Map<string, { times: number, epoch: number, at: number }>}
    */
   #refused = new Map()
-  /** The ids of the versions that AWS has. @type {string | undefined} */
-  #state
+  /** The labels that AWS showed last. @type {Candidate[] | undefined} */
+  #seen
+  /**
+   * Counts the changes after which the target system may accept what it refused: a label left a value. 0 until AWS is asked. A
+   * count and not the labels themselves, because a rotation that is undone ends with the labels that it began with.
+   */
+  epoch = 0
+  /** Whether AWS showed a pending value when it was asked first. */
+  #beganPending = false
   /** Log-ins that were refused. Those of callers that began together count once. */
   #logins = 0
   /** The value that was accepted, or has not been refused for a while. @type {Candidate | undefined} */
@@ -66,13 +74,14 @@ class Episode {
   }
 
   /** @param {Candidate} candidate @param {unknown} failure */
-  refuse({ value, isTurn = false }, failure) {
+  refuse({ value, isTurn = false, epoch = 0 }, failure) {
     this.failure = failure
     if (this.accepted?.value === value) this.accepted = undefined
     const before = this.#refused.get(value)
     if (before === undefined || isTurn) this.#logins++
     const times = isTurn ? (before?.times ?? 0) + 1 : (before?.times ?? 1)
-    this.#refused.set(value, { times, state: this.#state, at: now() })
+    // A log-in that began earlier may be refused later.
+    this.#refused.set(value, { times, epoch: Math.max(epoch, before?.epoch ?? 0), at: now() })
   }
 
   /**
@@ -82,26 +91,46 @@ class Episode {
    * @returns {Candidate | undefined}
    */
   pick(found) {
-    const state = found.map(({ label, versionId }) => `${label} ${versionId}`).join()
-    // What was refused before AWS was asked was refused in this state.
-    if (this.#state === undefined) for (const refused of this.#refused.values()) refused.state = state
-    this.#state = state
     const fresh = found.find(({ value }) => !this.#refused.has(value))
+    // While AWS does not show the versions, nothing is known about labels.
+    if (found.every(({ versionId }) => versionId === null)) {
+      return this.#logins < MOST_LOGINS || fresh?.label === 'live' ? fresh : undefined
+    }
+    this.#note(found)
     // A new live value is a new chance, however many were refused.
     if (this.#logins >= MOST_LOGINS) return fresh?.label === 'live' ? fresh : undefined
-    return fresh ?? found.find((candidate) => this.#mayBeTriedAgain(candidate, state))
+    return fresh ?? found.find((candidate) => this.#mayBeTriedAgain(candidate))
+  }
+
+  /** @param {Candidate[]} found */
+  #note(found) {
+    const seen = this.#seen
+    this.#seen = found
+    if (seen === undefined) {
+      this.epoch = 1
+      this.#beganPending = found.some(({ label }) => label === 'pending')
+      return
+    }
+    const isThere = (/** @type {Candidate} */ one) =>
+      found.some(({ label, value }) => label === one.label && value === one.value)
+    // A label that only came tells of a rotation that begins: nothing is put back by that.
+    if (!seen.every(isThere)) this.epoch++
   }
 
   /**
-   * In another state, since the target system was set or put back between; in the same one only the pending value, once.
+   * In a later epoch, since the target system was set or put back between; in the same one only the pending value, once. The
+   * last log-in is kept for a later epoch.
    *
    * @param {Candidate} candidate
-   * @param {string} state
    */
-  #mayBeTriedAgain({ value, label }, state) {
+  #mayBeTriedAgain({ value, label }) {
     const refused = this.#refused.get(value)
-    if (refused === undefined || refused.state !== state) return true
-    return label === 'pending' && refused.times < 2 && now() - refused.at >= PENDING_AGAIN_MS
+    if (refused === undefined) return true
+    // The live value that was refused before AWS was asked: the rotation in whose course that was may have been undone since.
+    const isUndone = label === 'live' && !this.#beganPending
+    if ((isUndone ? refused.epoch : Math.max(refused.epoch, 1)) < this.epoch) return true
+    const isLast = this.#logins === MOST_LOGINS - 1
+    return label === 'pending' && !isLast && refused.times < 2 && now() - refused.at >= PENDING_AGAIN_MS
   }
 }
 
@@ -175,7 +204,8 @@ class Candidates {
     this.#closing.signal.throwIfAborted()
     const instead = await this.#instead(name, live)
     const first = instead ?? { value: live, versionId: null, label: /** @type {const} */ ('live') }
-    return this.#episode(name)?.isRefused(first.value) ? undefined : first
+    const episode = this.#episode(name)
+    return episode?.isRefused(first.value) ? undefined : { ...first, epoch: episode?.epoch ?? 0 }
   }
 
   /** @param {string} name @param {string} live @returns {Promise<Candidate | undefined>} */
@@ -294,7 +324,7 @@ class Candidates {
       if (found.length === 0) continue
       const picked = episode.pick(found)
       const liveId = found.find(({ label }) => label === 'live')?.versionId
-      if (picked !== undefined) return { ...picked, liveId, isTurn: true }
+      if (picked !== undefined) return { ...picked, liveId, isTurn: true, epoch: episode.epoch }
     }
   }
 

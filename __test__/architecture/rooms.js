@@ -11,6 +11,7 @@ const RUST = {
     'value',
     'suspended',
     'clock',
+    'shown',
     'error',
     'environment',
     'report',

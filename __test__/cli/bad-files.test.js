@@ -147,3 +147,13 @@ onUnix('init says which file it could not write', async () => {
   const { status, stderr } = await cli.run('init')
   expect([status, stderr]).toEqual([5, expect.stringMatching(/^error: \.gitignore could not be written \(EISDIR\)/)])
 })
+
+test('a file that is no audit log is called so, and not a torn one', async () => {
+  for (const text of ['notes', 'notes\nof a meeting', 'notes\n']) {
+    fs.writeFileSync(path.join(directory, 'notes.txt'), text)
+    const { status, stdout } = await cli.run('audit verify notes.txt')
+    expect([text, status, stdout]).toEqual([text, 1, expect.stringMatching(/^no audit log   .*notes\.txt\n/)])
+    expect(stdout).toContain('the first line is not a record: this is no audit log, or its beginning was changed')
+    expect(stdout).not.toMatch(/torn|tampered/)
+  }
+})

@@ -199,6 +199,38 @@ unix('a credential_process', () => {
   })
 })
 
+// As AWS's SDK for JavaScript has it.
+describe('keys of a profile', () => {
+  test.each([
+    ['a session of `aws login`', 'login_session = arn:aws:sts::1:x\n'],
+    ['a credential_process', 'credential_process = exit 1\n'],
+    ['a session of SSO', 'sso_session = none\nsso_account_id = 1\n'],
+    ['a web identity', 'role_arn = arn:aws:iam::111122223333:role/r\nweb_identity_token_file = /none\n'],
+    ['a role that nobody assumes', 'role_arn = arn:aws:iam::111122223333:role/r\n'],
+  ])('count before %s', async (_, others) => {
+    write('.aws/config', `[default]\n${KEYS}${others}`)
+    expect(await read()).toBe('value')
+    // Also where the two files have one each, and where the profile is chosen.
+    write('.aws/config', `[profile p]\n${others}`)
+    write('.aws/credentials', `[p]\n${KEYS}`)
+    expect(await read({ AWS_PROFILE: 'p' })).toBe('value')
+  })
+
+  test.each([
+    ['another one', 'source_profile = base\n[profile base]\nlogin_session = x\n'],
+    ['itself', 'source_profile = default\nlogin_session = x\n'],
+  ])('assume the role of a profile whose source is %s', async (_, source) => {
+    write('.aws/config', `[default]\nrole_arn = arn:aws:iam::111122223333:role/r\n${source}${KEYS}`)
+    const bases = new Set()
+    const sts = await serving((request, answer) => {
+      bases.add(/Credential=(\w+)/.exec(String(request.headers.authorization))?.[1])
+      request.resume().on('end', () => answer.end(assumed('AssumeRole')))
+    })
+    expect(await read({ AWS_ENDPOINT_URL_STS: sts })).toBe('value')
+    expect([...bases]).toEqual(['AKID'])
+  })
+})
+
 /** @param {number} pid */
 function hasEnded(pid) {
   try {

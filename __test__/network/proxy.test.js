@@ -6,61 +6,25 @@ const http = require('node:http')
 const http2 = require('node:http2')
 const net = require('node:net')
 const { SecretDelivery } = require('../..')
-const { temporaryDirectory } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { overTls, read: outcome } = require('../support/over-tls')
 const { Listening, Proxy, authority, inFrontOf, issued } = require('../support/servers/tls')
-const { withVariables } = require('../support/with-variables')
 
 const HOST = 'secrets.corp.test'
-const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'example', AWS_EC2_METADATA_DISABLED: 'true' }
+const world = overTls(HOST)
 
-/** @type {AwsEndpoint} */
-let aws
 /** @type {Proxy} */
 let proxy
-let front, company
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {string[]} */
-let warnings
-const home = temporaryDirectory()
+let aws, front, company
 
-beforeAll(async () => {
-  ;[aws, company] = await Promise.all([AwsEndpoint.start(), authority()])
-  await aws.put({ A_B_production: 'value' })
-  front = await inFrontOf(aws.url, await issued(company, { host: HOST }))
+beforeAll(() => {
+  ;({ aws, front, company } = world)
 })
 beforeEach(async () => {
-  warnings = []
   proxy = await Proxy.start(front.port)
 })
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await proxy.stop()
-})
-afterAll(() => Promise.all([aws.stop(), front.stop()]))
+afterEach(() => proxy.stop())
 
-async function read(variables = {}, options = {}) {
-  const delivery = withVariables({ ...KEYS, HOME: home, ...variables }, () => {
-    const settings = {
-      endpoint: `https://${HOST}:${front.port}`,
-      region: 'eu-central-1',
-      ca: company.cert,
-      maxAttempts: 1,
-    }
-    const logger = { warn: (message) => warnings.push(message) }
-    return new SecretDelivery({
-      environment: 'production',
-      compliance: false,
-      audit: false,
-      alerts: false,
-      aws: { ...settings, ...options },
-      logger,
-    })
-  })
-  open.push(delivery)
-  return delivery.getSecret('A_B').catch((error) => error)
-}
+const read = (variables = {}, options = {}) => outcome(world.deliver(variables, { ca: company.cert, ...options }))
 
 test.each([
   ['HTTPS_PROXY', () => [{ HTTPS_PROXY: proxy.url() }]],
@@ -140,7 +104,7 @@ test('an endpoint may speak HTTP/2, also behind a proxy', async () => {
     expect(await read({ HTTPS_PROXY: through.url() }, { endpoint })).toBe('value')
     expect(new Set(versions)).toEqual(new Set(['2.0']))
   } finally {
-    await Promise.all([through.stop(), ...open.splice(0).map((delivery) => delivery.close())])
+    await Promise.all([through.stop(), world.close()])
     await server.stop()
   }
 })
@@ -243,11 +207,11 @@ test.each([
   ['/canary', 'is a path'],
 ])('a variable that is no proxy costs one warning: %s', async (HTTPS_PROXY, why) => {
   expect(await read({ HTTPS_PROXY })).toMatchObject({ cause: { host: HOST } })
-  expect(warnings).toEqual([
+  expect(world.warnings).toEqual([
     expect.stringMatching(/^PROXY_UNUSABLE: HTTPS_PROXY is not used, AWS is asked directly: it /),
   ])
-  expect(warnings[0]).toContain(why)
-  expect(warnings[0]).not.toContain('canary')
+  expect(world.warnings[0]).toContain(why)
+  expect(world.warnings[0]).not.toContain('canary')
 })
 
 test('an option that is no proxy is refused', () => {

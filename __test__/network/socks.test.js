@@ -2,59 +2,28 @@
 
 // AWS through a SOCKS proxy, as curl reaches it: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and aws.proxy.
 
-const { SecretDelivery } = require('../..')
-const { temporaryDirectory } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { overTls, read: outcome } = require('../support/over-tls')
 const { Socks } = require('../support/servers/socks')
-const { Proxy, authority, inFrontOf, issued } = require('../support/servers/tls')
-const { withVariables } = require('../support/with-variables')
+const { Proxy, inFrontOf, issued } = require('../support/servers/tls')
 
 const HOST = 'secrets.corp.test'
-const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'example', AWS_EC2_METADATA_DISABLED: 'true' }
+const world = overTls(HOST)
 
-/** @type {AwsEndpoint} */
-let aws
 /** @type {Socks} */
 let socks
-let front, local, company
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {string[]} */
-let warnings
-const home = temporaryDirectory()
+let front, local
 
 beforeAll(async () => {
-  ;[aws, company] = await Promise.all([AwsEndpoint.start(), authority()])
-  await aws.put({ A_B_production: 'value' })
-  front = await inFrontOf(aws.url, await issued(company, { host: HOST }))
-  local = await inFrontOf(aws.url, await issued(company))
+  ;({ front } = world)
+  local = await inFrontOf(world.aws.url, await issued(world.company))
 })
 beforeEach(async () => {
-  warnings = []
   socks = await Socks.start(front.port)
 })
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await socks.stop()
-})
-afterAll(() => Promise.all([aws.stop(), front.stop(), local.stop()]))
+afterEach(() => socks.stop())
+afterAll(() => local.stop())
 
-function read(variables = {}, options = {}) {
-  const delivery = withVariables({ ...KEYS, HOME: home, ...variables }, () => {
-    const endpoint = `https://${HOST}:${front.port}`
-    const logger = { warn: (message) => warnings.push(message) }
-    return new SecretDelivery({
-      environment: 'production',
-      compliance: false,
-      audit: false,
-      alerts: false,
-      aws: { endpoint, region: 'eu-central-1', ca: company.cert, maxAttempts: 1, ...options },
-      logger,
-    })
-  })
-  open.push(delivery)
-  return delivery.getSecret('A_B').catch((error) => error)
-}
+const read = (variables = {}, options = {}) => outcome(world.deliver(variables, { ca: world.company.cert, ...options }))
 
 test.each([
   ['socks5h', '5'],
@@ -63,7 +32,7 @@ test.each([
 ])('%s:// has the proxy resolve the name', async (scheme, version) => {
   expect(await read({ HTTPS_PROXY: socks.url(scheme) })).toBe('value')
   expect(socks.asked).toEqual([`${version} name ${HOST}:${front.port}`])
-  expect(warnings).toEqual([])
+  expect(world.warnings).toEqual([])
 })
 
 test.each([
@@ -88,7 +57,7 @@ test('a user and a password are decoded and given to the proxy alone', async () 
 
 test('an endpoint without TLS is reached as well', async () => {
   await socks.stop()
-  socks = await Socks.start(Number(new URL(aws.url).port))
+  socks = await Socks.start(Number(new URL(world.aws.url).port))
   expect(await read({ HTTP_PROXY: socks.url('socks5h') }, { endpoint: `http://${HOST}` })).toBe('value')
   expect(socks.asked).toEqual([`5 name ${HOST}:80`])
 })
@@ -104,7 +73,7 @@ test.each([
   const answer = await read(...given())
   expect(socks.asked).toHaveLength(count)
   expect(answer).toEqual(count === 1 ? 'value' : expect.objectContaining({ code: 'SOURCE_UNAVAILABLE' }))
-  expect(warnings).toEqual([])
+  expect(world.warnings).toEqual([])
 })
 
 test('ALL_PROXY may be an HTTP proxy', async () => {

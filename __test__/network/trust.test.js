@@ -4,26 +4,17 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { SecretDelivery } = require('../..')
-const { temporaryDirectory } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { overTls, read } = require('../support/over-tls')
 const { RedisServer } = require('../support/servers/redis')
 const { freePort } = require('../support/servers/server')
 const { authority, inFrontOf, issued } = require('../support/servers/tls')
 const { until } = require('../support/until')
-const { withVariables } = require('../support/with-variables')
 
-const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'example', AWS_EC2_METADATA_DISABLED: 'true' }
+const world = overTls()
 
-/** @type {AwsEndpoint} */
-let aws
-let front, company, other
+let aws, front, company, other
 /** @type {string} */
 let directory
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {string[]} */
-let warnings
 
 const file = (name) => path.join(directory, name)
 const write = (name, content) => (fs.writeFileSync(file(name), content), file(name))
@@ -37,51 +28,15 @@ function directoryOf(name, content) {
 }
 
 beforeAll(async () => {
-  directory = temporaryDirectory()
-  ;[aws, company, other] = await Promise.all([
-    AwsEndpoint.start(),
-    authority('Company root'),
-    authority('Another root'),
-  ])
-  await aws.put({ A_B_production: 'value' })
-  front = await inFrontOf(aws.url, await issued(company))
+  ;({ aws, front, company, home: directory } = world)
+  other = await authority('Another root')
   write('company.pem', company.cert)
   write('other.pem', other.cert)
   write('config', `[default]\nca_bundle = ${file('company.pem')}\n`)
   fs.mkdirSync(file('directory'))
 })
-beforeEach(() => (warnings = []))
-afterEach(() => Promise.all(open.splice(0).map((delivery) => delivery.close())))
-afterAll(async () => {
-  await Promise.all([aws.stop(), front.stop()])
-  fs.rmSync(directory, { recursive: true })
-})
 
-/** A delivery in an environment with these variables. */
-function deliver(variables = {}, options = {}, awsOptions = {}) {
-  const { port } = front
-  const delivery = withVariables({ ...KEYS, HOME: directory, ...variables }, () => {
-    const aws = { endpoint: `https://localhost:${port}`, region: 'eu-central-1', maxAttempts: 1, ...awsOptions }
-    const logger = { warn: (message) => warnings.push(message) }
-    return new SecretDelivery({
-      environment: 'production',
-      compliance: false,
-      audit: false,
-      alerts: false,
-      aws,
-      logger,
-      ...options,
-    })
-  })
-  open.push(delivery)
-  return delivery
-}
-
-const read = (delivery) =>
-  delivery.getSecret('A_B').then(
-    (value) => value,
-    (error) => error,
-  )
+const deliver = (variables = {}, options = {}, awsOptions = {}) => world.deliver(variables, awsOptions, options)
 
 describe('AWS', () => {
   test('a certificate of a company is not trusted by itself', async () => {
@@ -121,7 +76,7 @@ describe('AWS', () => {
   ])('%s', async (_, given) => {
     const [variables, options] = given()
     expect(await read(deliver(variables, {}, options))).toBe('value')
-    expect(warnings).toEqual([])
+    expect(world.warnings).toEqual([])
   })
 
   test('NODE_TLS_REJECT_UNAUTHORIZED=0 is not followed, and the message says so', async () => {
@@ -170,10 +125,10 @@ describe('AWS', () => {
     const delivery = deliver({ AWS_CA_BUNDLE: named, SSL_CERT_FILE: file('company.pem') })
     expect([await read(delivery), await delivery.refresh('A_B')]).toEqual(['value', 'value'])
     expect((await delivery.health()).checks.aws).toEqual({ status: 'ok', reason: null })
-    expect(warnings).toEqual([expect.stringMatching(/^CERTIFICATES_UNUSABLE: AWS_CA_BUNDLE \(/)])
-    expect(warnings[0]).toContain(why)
-    expect(warnings[0]).not.toMatch(/[\u0000-\u001f]/)
-    if (fs.existsSync(named)) expect(warnings[0]).toContain(named)
+    expect(world.warnings).toEqual([expect.stringMatching(/^CERTIFICATES_UNUSABLE: AWS_CA_BUNDLE \(/)])
+    expect(world.warnings[0]).toContain(why)
+    expect(world.warnings[0]).not.toMatch(/[\u0000-\u001f]/)
+    if (fs.existsSync(named)) expect(world.warnings[0]).toContain(named)
   })
 
   test.each([
@@ -181,17 +136,19 @@ describe('AWS', () => {
     ['behind', (bad) => company.cert + bad],
   ])('a bad certificate %s a good one is left out, with one warning', async (_, bundle) => {
     for (const bad of [block('AAAAAA=='), block('!!! no base64 !!!'), '-----BEGIN CERTIFICATE-----\n']) {
-      warnings = []
+      world.warnings = []
       const named = write('mixed.pem', bundle(bad))
       expect(await read(deliver({ AWS_CA_BUNDLE: named }))).toBe('value')
-      expect(warnings).toEqual([expect.stringContaining(`AWS_CA_BUNDLE (${named}): 1 of its entries cannot be read`)])
+      expect(world.warnings).toEqual([
+        expect.stringContaining(`AWS_CA_BUNDLE (${named}): 1 of its entries cannot be read`),
+      ])
     }
   })
 
   test('an extra bundle that cannot be used takes nothing away', async () => {
     const variables = { NODE_EXTRA_CA_CERTS: file('nothing.pem'), AWS_CA_BUNDLE: file('company.pem') }
     expect(await read(deliver(variables))).toBe('value')
-    expect(warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: NODE_EXTRA_CA_CERTS (')])
+    expect(world.warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: NODE_EXTRA_CA_CERTS (')])
   })
 })
 
@@ -223,7 +180,7 @@ describe('Redis', () => {
   ])('%s', async (_, given) => {
     const [variables, tls] = given()
     await works(cached(variables, tls))
-    expect(warnings).toEqual([])
+    expect(world.warnings).toEqual([])
   })
 
   test('AWS_CA_BUNDLE is for AWS alone, and cache.redis.tls.ca is instead of all others', async () => {
@@ -241,6 +198,6 @@ describe('Redis', () => {
     const delivery = cached({ NODE_EXTRA_CA_CERTS: file('company.pem') }, { ca: file('nothing.pem') })
     expect(await state(delivery)).toEqual({ status: 'down', reason: expect.stringContaining('there is no such file') })
     expect(await read(delivery)).toBe('value')
-    expect(warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: options.cache.redis.tls.ca (')])
+    expect(world.warnings).toEqual([expect.stringContaining('CERTIFICATES_UNUSABLE: options.cache.redis.tls.ca (')])
   })
 })

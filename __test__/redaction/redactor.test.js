@@ -279,6 +279,33 @@ test('what is replaced is counted, and an alert names the secret once', async ()
   expect(delivery.metrics.prometheus()).toMatch(/^secret_delivery_values_redacted_total(\{.*\})? 6$/m)
 })
 
+test('where alerts are switched off nothing is said of it, and it is counted all the same', async () => {
+  const said = async (/** @type {object} */ options, hears = true) => {
+    await world.aws.put({ A_TOKEN_production: values().A_TOKEN })
+    /** @type {string[]} */
+    const warnings = []
+    const logger = { warn: (/** @type {string} */ text) => void warnings.push(text) }
+    const delivery = world.deliver({ audit: false, logger, ...options })
+    const callback = jest.fn()
+    // Without one the logger is told.
+    if (hears) delivery.onAlert(callback)
+    const redactor = delivery.redactor()
+    redactor.redact(`x ${await delivery.getSecret('A_TOKEN')}`)
+    await until('it is counted', () => delivery.metrics.snapshot().valuesRedacted === 1)
+    await delivery.close()
+    return [warnings.filter((text) => text.includes('secret-in-text')).length, callback.mock.calls.length]
+  }
+  expect([await said({}), await said({}, false)]).toEqual([
+    [0, 1],
+    [1, 0],
+  ])
+  const alerts = /** @type {const} */ (false)
+  expect([await said({ alerts }), await said({ alerts }, false)]).toEqual([
+    [0, 0],
+    [0, 0],
+  ])
+})
+
 test('the example logs the name and not the value', () => {
   const value = randomBytes(20).toString('hex')
   fs.writeFileSync(path.join(world.directory, '.env.dev'), `GITHUB_API_TOKEN=${value}\n`)

@@ -199,10 +199,12 @@ async function last(file, most, wanted) {
  */
 function verdict(log, found, terminal) {
   const { valid, untampered, fault, files, lastSequence, lastLink, endConfirmed, unrecoveredJournals } = found
+  // A log whose beginning was changed has a state file beside it, as a rule.
+  const isNone = lastSequence === 0 && !endConfirmed && fault?.kind === 'changed' && fault.line === 1
   const lines = [
     valid
       ? `${terminal.style('green', 'intact')}   ${log}`
-      : `${terminal.style('red', untampered ? 'torn' : 'tampered with')}   ${log}`,
+      : `${terminal.style('red', untampered ? 'torn' : isNone ? 'no audit log' : 'tampered with')}   ${log}`,
   ]
   if (fault !== null) lines.push(`  ${fault.kind} at line ${fault.line} of ${fault.file}: ${fault.message}`)
   lines.push(

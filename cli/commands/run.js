@@ -74,12 +74,15 @@ async function run(context, line, options) {
   const mask = (/** @type {import('../context').SecretDelivery} */ delivery) => {
     if (options.mask) command.redactor ??= delivery.redactor()
   }
+  // A value in the output is what --mask looks for, and no fault of who runs it.
+  const changed = (/** @type {import('../context').Config['options']} */ given) =>
+    options.mask ? { ...given, alerts: /** @type {const} */ (false) } : given
   try {
     if (watch === undefined) {
       const values = await context.withDelivery((delivery, config) => {
         mask(delivery)
         return read(delivery, config, options)
-      })
+      }, changed)
       files = options.files ? new SecretFiles() : undefined
       end = await ended(command, values, files)
     } else {
@@ -92,7 +95,7 @@ async function run(context, line, options) {
           return read(delivery, config, options)
         }
         return watched(command, values, files, { fresh, watch, signal: options.signal, context })
-      })
+      }, changed)
     }
   } finally {
     command.release()

@@ -49,8 +49,12 @@ async function run(context, paths, { env, ...options }) {
   /** @type {Scanned} */
   const all = { values: 0, files: 0, findings: [], unwatched: [], unread: [] }
   for (const name of env ?? [undefined]) {
-    const changed = (/** @type {import('../context').Config['options']} */ given) =>
-      name === undefined ? given : { ...given, environment: knownEnvironment(name, given) }
+    // A value in a text is what this command looks for: its result, and no fault of who runs it.
+    const changed = (/** @type {import('../context').Config['options']} */ given) => ({
+      ...given,
+      ...(name !== undefined && { environment: knownEnvironment(name, given) }),
+      alerts: /** @type {const} */ (false),
+    })
     const one = await context.withDelivery(
       (delivery, config) => scan(delivery, declaredNames(delivery, config), { paths, ...options }),
       changed,

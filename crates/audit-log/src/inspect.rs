@@ -225,7 +225,8 @@ impl Inspector {
 
     fn first(&mut self, place: Place, bytes: &[u8], line: Option<Line<'_>>) -> Result<()> {
         let Some(line) = line else {
-            self.fault = Some((FaultKind::Changed, place, "the first line is not a record".to_owned()));
+            let message = "the first line is not a record: this is no audit log, or its beginning was changed";
+            self.fault = Some((FaultKind::Changed, place, message.to_owned()));
             return Ok(());
         };
         self.first_seq = line.seq;

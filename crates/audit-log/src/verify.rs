@@ -112,7 +112,12 @@ pub fn verify(
         while let Some(bytes) = lines.next().map_err(failed)? {
             place.line += 1;
             match bytes.strip_suffix(b"\n") {
-                None if index + 1 == files.len() && place.offset + bytes.len() as u64 == *size => torn = Some(place),
+                None if index + 1 == files.len()
+                    && place.offset + bytes.len() as u64 == *size
+                    && (place.line > 1 || end.head.is_some() || is_begun(bytes)) =>
+                {
+                    torn = Some(place);
+                }
                 whole => inspector.line(place, whole.unwrap_or(bytes))?,
             }
             place.offset += bytes.len() as u64;
@@ -168,6 +173,13 @@ pub fn verify(
         unrecovered: unrecovered(&names)?,
         complete,
     })
+}
+
+/// Whether the first line of a file without an end is what a writer leaves that died, and not the text of another program.
+fn is_begun(bytes: &[u8]) -> bool {
+    const BEGINS: &[u8] = b"{\"seq\":";
+    let length = bytes.len().min(BEGINS.len());
+    bytes[..length] == BEGINS[..length]
 }
 
 /// The fault of a log that has a key too late.

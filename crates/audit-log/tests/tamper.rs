@@ -201,6 +201,23 @@ fn a_rewritten_chain_is_found_by_the_key_only() {
 }
 
 #[test]
+fn a_file_that_is_no_log_is_not_called_a_torn_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notes.txt");
+    for text in ["hello", "hello\nworld", "hello\n", "{\"sequence\":1", "\u{0}"] {
+        std::fs::write(&path, text).expect("written");
+        let fault = check(&path).fault.expect("a fault");
+        assert_eq!((fault.kind, fault.line), (FaultKind::Changed, 1), "{text:?}");
+        assert!(fault.message.contains("this is no audit log"), "{}", fault.message);
+    }
+    // The beginning of a first record, whose writer died.
+    for text in ["{", "{\"seq\":", "{\"seq\":1,\"ti"] {
+        std::fs::write(&path, text).expect("written");
+        assert_eq!(check(&path).fault.expect("a fault").kind, FaultKind::TornTail, "{text:?}");
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_no_tampering() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("audit.jsonl");

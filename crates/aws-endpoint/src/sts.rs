@@ -138,7 +138,7 @@ impl Sts {
         let (arn, name) = (given("RoleArn").unwrap_or_default(), given("RoleSessionName").unwrap_or_default());
         let by = self.sessions.get(access_key_id).map(|session| session.role.clone());
         let asked = given("DurationSeconds").map(|text| text.parse().unwrap_or(0));
-        if arn.len() < 20 || name.len() < 2 || asked.is_some_and(|seconds| !DURATION.contains(&seconds)) {
+        if arn.len() < 20 || !is_session_name(name) || asked.is_some_and(|seconds| !DURATION.contains(&seconds)) {
             return refused(400, "ValidationError", "1 validation error detected");
         }
         if by.is_some() && asked.is_some_and(|seconds| seconds > CHAINED) {
@@ -171,6 +171,11 @@ impl Sts {
         );
         (200, answered("AssumeRole", &result))
     }
+}
+
+/// `[\w+=,.@-]{2,64}`, as the page on `AssumeRole` has it.
+fn is_session_name(name: &str) -> bool {
+    (2..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
 
 /// The members of a form.

@@ -19,7 +19,7 @@ use crate::identity_problem::{Problem, Sort};
 use crate::profiles::Profiles;
 use crate::retry_after;
 use crate::sdk::{self, KeepBodiesOutOfLogs, OwnUserAgent, Place};
-use crate::settings::AwsSettings;
+use crate::settings::{AwsSettings, SESSION_NAME};
 use secret::backoff::{Backoff, Jitter};
 use secret::role::Role;
 
@@ -40,11 +40,12 @@ pub(crate) async fn assume(
     role: &Role,
     credentials: Credentials,
 ) -> Result<Credentials, Problem> {
+    let session = session(config, role)?;
     let client = client(config, role, credentials).await?;
     let mut backoff = Backoff::new(FIRST_BACKOFF, DEADLINE, Jitter::Full);
     let (mut attempt, mut clock_was_wrong) = (1, false);
     loop {
-        let request = client.assume_role().role_arn(&*role.arn).role_session_name(session(config, role));
+        let request = client.assume_role().role_arn(&*role.arn).role_session_name(session);
         let request = request.set_external_id(role.external_id.as_deref().map(str::to_owned));
         let request = request.set_source_identity(role.source_identity.as_deref().map(str::to_owned));
         let request =
@@ -76,6 +77,9 @@ pub(crate) async fn assume(
 
 async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> Result<Client, Problem> {
     let profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
+    if let Some(why) = sdk::misplaced_sts(config, &profiles) {
+        return Err(Problem::new(unassumed(role, &why)));
+    }
     let connections = sdk::connections(config, &profiles);
     let loader = sdk::loader(config, &profiles, &connections, Place::Sts)
         .credentials_provider(credentials)
@@ -93,9 +97,18 @@ async fn client(config: &AwsSettings, role: &Role, credentials: Credentials) -> 
     Ok(Client::from_conf(own.interceptor(KeepBodiesOutOfLogs).interceptor(OwnUserAgent::new(config)).build()))
 }
 
-fn session<'a>(config: &'a AwsSettings, role: &'a Role) -> &'a str {
-    let variable = config.variables.get("AWS_ROLE_SESSION_NAME").map(String::as_str);
-    role.session_name.as_deref().or(variable).unwrap_or(SESSION)
+/// A name of a variable that STS would refuse is not changed: a trust policy may ask for it, and CloudTrail shows it.
+///
+/// # Errors
+/// STS would refuse it.
+fn session<'a>(config: &'a AwsSettings, role: &'a Role) -> Result<&'a str, Problem> {
+    if let Some(name) = &role.session_name {
+        return Ok(name);
+    }
+    match config.wrong_session_name() {
+        Some(why) => Err(Problem { sort: Sort::Refused, ..Problem::new(unassumed(role, &why)) }),
+        None => Ok(config.variables.get(SESSION_NAME).map_or(SESSION, String::as_str)),
+    }
 }
 
 fn signing(given: aws_sdk_sts::types::Credentials) -> Option<Credentials> {

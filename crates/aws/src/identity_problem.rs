@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::ops::Not as _;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
@@ -16,12 +15,14 @@ use url::Url;
 
 use crate::codes::{is_throttling, shown_code, throttled};
 use crate::connections::Connections;
-use crate::profile_problem::{problem, shown, unreadable};
+use crate::profile_problem::{problem, unreadable};
 use crate::profiles::Profiles;
 use crate::proxy::{host_and_port, is_ec2};
+use crate::sdk::misplaced_sts;
 use crate::settings::AwsSettings;
 use crate::unreached::{Destination, Unreached};
 use secret::error::{Cause, SecretError};
+use secret::shown::shown;
 
 const SEE: &str = "see aws.credentials, aws.profile or the AWS_* variables";
 /// How many names of profiles a message lists.
@@ -137,6 +138,8 @@ impl Problem {
                 None => failed.of_machine().await,
             }
         };
+        let half = config.half_identity().map(|half| format!("; {half}")).unwrap_or_default();
+        let message = message + &half;
         let asked_for = profiles.chosen.is_some() && !config.has_keys();
         let sort = if is_missing && !asked_for { Sort::Missing } else { Sort::Passing };
         Self { sort, cause, ..Self::new(message) }
@@ -151,9 +154,6 @@ fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connection
         let chosen = shown(chosen);
         let unused = unused_keys(config);
         return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}{unused}");
-    }
-    if config.variables.contains_key("AWS_ACCESS_KEY_ID") != config.variables.contains_key("AWS_SECRET_ACCESS_KEY") {
-        return "no AWS credentials were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together".into();
     }
     match connections.metadata_problem() {
         Some((place, why)) => {
@@ -270,7 +270,10 @@ impl Failed<'_> {
                 Some(_) => "the token of web_identity_token_file",
                 None => "the session of its source (source_profile, credential_source)",
             };
-            let (why, is_about_role) = self.of_sts("role_arn", profiles.get("role_arn").unwrap_or_default(), expired);
+            let (why, is_about_role) = match misplaced_sts(self.config, self.profiles) {
+                Some(misplaced) => (Some(misplaced), false),
+                _ => self.of_sts("role_arn", profiles.get("role_arn").unwrap_or_default(), expired),
+            };
             let why = why.unwrap_or_else(|| "its source gave no credentials".into());
             let see = if is_about_role { "; see role_arn and source_profile or credential_source there" } else { "" };
             return Some(format!("the role of the profile '{name}' could not be assumed: {why}{see}"));
@@ -297,21 +300,22 @@ impl Failed<'_> {
     async fn of_machine(&self) -> String {
         let variables = &self.config.variables;
         let is_set = |name: &str| variables.contains_key(name);
-        if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") && is_set("AWS_ROLE_ARN") {
             if let Some(why) = self.unreadable("AWS_WEB_IDENTITY_TOKEN_FILE").await {
                 return why;
             }
-            let named = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find(|name| is_set(name));
-            let misplaced = named.filter(|name| Url::parse(&variables[*name]).is_ok_and(|url| url.has_host()).not());
-            let misplaced = misplaced.map(|name| format!("{name} is no URL of an endpoint"));
+            if let Some(why) = self.config.wrong_session_name() {
+                return format!(
+                    "the web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) gave no credentials: {why}"
+                );
+            }
             let role = variables.get("AWS_ROLE_ARN").map_or("", String::as_str);
-            let (why, is_about_role) = match misplaced {
-                Some(misplaced) if self.way.is_none() => (misplaced, false),
-                _ => {
-                    let expired = "the token in the file of AWS_WEB_IDENTITY_TOKEN_FILE";
-                    let (why, is_about_role) = self.of_sts("AWS_ROLE_ARN", role, expired);
-                    (why.unwrap_or_else(|| "STS gave no credentials".into()), is_about_role)
-                }
+            let (why, is_about_role) = if let Some(misplaced) = misplaced_sts(self.config, self.profiles) {
+                (misplaced, false)
+            } else {
+                let expired = "the token in the file of AWS_WEB_IDENTITY_TOKEN_FILE";
+                let (why, is_about_role) = self.of_sts("AWS_ROLE_ARN", role, expired);
+                (why.unwrap_or_else(|| "STS gave no credentials".into()), is_about_role)
             };
             let see = if is_about_role {
                 "; see the trust policy of the role and the identity provider of the account"

@@ -84,5 +84,6 @@ pub use operation::{AwsCalls, Operation, OperationCounts};
 pub use owner::Owner;
 pub use queue::{Message, Queue};
 pub use region::RegionState;
+pub use sdk::is_region;
 pub use source::Aws;
 pub use staging::{CURRENT, Description, PENDING, PREVIOUS, Version, Which};

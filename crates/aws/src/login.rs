@@ -19,13 +19,13 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::identity_problem::Problem;
-use crate::profile_problem::shown;
 use crate::profiles::Profiles;
 use crate::sdk::{self, is_region};
 use crate::settings::AwsSettings;
 use crate::unreached::Unreached;
 use secret::caught::caught;
 use secret::clock::Clock;
+use secret::shown::shown;
 
 const DIRECTORY: &str = "AWS_LOGIN_CACHE_DIRECTORY";
 /// Below HOME, where the variable names none.

@@ -5,6 +5,8 @@ use std::path::Path;
 use files::File;
 
 use crate::profiles::Profiles;
+use secret::role::checked_session_name;
+use secret::shown::shown;
 
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
 
@@ -30,6 +32,9 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
             return match keys {
                 (Some(_), None) => told("has aws_access_key_id and no aws_secret_access_key"),
                 (None, Some(_)) => told("has aws_secret_access_key and no aws_access_key_id"),
+                (None, None) if of("web_identity_token_file").is_some() => {
+                    told("has web_identity_token_file and no role_arn: they are needed together")
+                }
                 (None, None) if of("sso_session").is_some() || of("sso_start_url").is_some() => of_sso(profiles, name),
                 (None, None)
                     if of("credential_process").is_none() && of("login_session").is_none() && seen.len() > 1 =>
@@ -38,6 +43,11 @@ pub(crate) async fn problem(profiles: &Profiles) -> Option<String> {
                 }
                 (None, None) | (Some(_), Some(_)) => None,
             };
+        }
+        if let Some(session) = of("role_session_name")
+            && let Err(why) = checked_session_name(session)
+        {
+            return told(&format!("has role_session_name = {}, which {why}", shown(session)));
         }
         if of("mfa_serial").is_some() {
             return told(
@@ -107,15 +117,6 @@ pub(crate) async fn unreadable(path: &str) -> Option<String> {
     }
 }
 
-/// A name or path out of a variable or file: escaped, and cut where nobody would write so much.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.escape_debug().take(120).collect();
-    if text.chars().count() > 120 {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +144,7 @@ mod tests {
             ("source_profile = b\ncredential_source = Environment\n".to_owned(), "only one of them"),
             ("credential_source = Nowhere\n".to_owned(), "credential_source = Nowhere, which is none of Environment"),
             ("source_profile = b\nmfa_serial = x\n".to_owned(), "mfa_serial"),
+            ("source_profile = b\nrole_session_name = a b\n".to_owned(), "role_session_name = a b, which holds ' '"),
             (
                 "web_identity_token_file = /no/such\n".to_owned(),
                 "/no/such, which cannot be read: there is no such file",
@@ -152,6 +154,8 @@ mod tests {
             let told = told(&format!("[profile a]\n{ROLE}{rest}"), "a").await;
             assert!(told.as_ref().is_some_and(|told| told.contains(words)), "{rest}: {told:?}");
         }
+        let half = told("[profile a]\nweb_identity_token_file = /no/such\n", "a").await;
+        assert!(half.is_some_and(|told| told.contains("no role_arn")));
         let own = format!("[profile a]\n{ROLE}source_profile = a\naws_access_key_id = k\naws_secret_access_key = s\n");
         assert_eq!(told(&own, "a").await, None);
     }

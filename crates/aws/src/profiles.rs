@@ -57,12 +57,8 @@ impl Profiles {
             }
             *kept = Zeroizing::new(readable(&text));
         }
-        let files = files(&texts);
-        let (system, none) = (Fs::real(), Env::from_slice(&[]));
-        let loaded = aws_config::profile::load(&system, &none, &files, chosen.clone().map(Into::into)).await;
-        // The SDK's text may repeat what stands in the files.
-        let set = loaded.unwrap_or_default();
-        Ok(Self { set, texts, chosen, unread })
+        let set = parsed(&texts, chosen.as_deref()).await;
+        Ok(Self { set, texts, chosen, unread }.with_keys_first().await)
     }
 
     /// What was read, for the SDK.
@@ -109,6 +105,52 @@ impl Profiles {
         };
         let (taking, own) = ((*taking).to_owned(), format!("source_profile = {taking}\n"));
         self.edited(&taking, "credential_source", (id, key, variable("AWS_SESSION_TOKEN")), &own)
+    }
+
+    /// The profile whose own keys the credentials begin with, as AWS's SDK for JavaScript looks for them: before a session, a command
+    /// and whatever else that profile names, unless it is a role that others assume.
+    fn keyed(&self) -> Option<&str> {
+        let mut seen = vec![self.name()];
+        loop {
+            let name = *seen.last()?;
+            let has = |key: &str| self.of(name, key).is_some();
+            let source = self.of(name, "source_profile");
+            let is_assumed = has("role_arn") && source.is_some() != has("credential_source");
+            let is_own_source = seen.len() == 1 && source == Some(name);
+            if has("aws_access_key_id")
+                && has("aws_secret_access_key")
+                && (!is_assumed || is_own_source || seen.len() > 1)
+            {
+                return Some(name);
+            }
+            seen.push(source.filter(|next| is_assumed && !seen.contains(next))?);
+        }
+    }
+
+    /// The same, where the profile that [`Profiles::keyed`] finds has nothing that the SDK would use instead of its keys.
+    async fn with_keys_first(mut self) -> Self {
+        const OTHERS: [&str; 7] = [
+            "login_session",
+            "credential_process",
+            "sso_session",
+            "sso_start_url",
+            "sso_account_id",
+            "sso_region",
+            "sso_role_name",
+        ];
+        const ROLE: [&str; 4] = ["web_identity_token_file", "role_arn", "source_profile", "credential_source"];
+        let Some(name) = self.keyed().map(str::to_owned) else { return self };
+        // A role that is its own source is assumed with its keys.
+        let is_assumed = self.of(&name, "source_profile") == Some(&*name);
+        let unused = || OTHERS.into_iter().chain(ROLE.into_iter().filter(|_| !is_assumed));
+        if unused().all(|key| self.of(&name, key).is_none()) {
+            return self;
+        }
+        for text in &mut self.texts {
+            *text = unused().fold(std::mem::take(text), |text, key| Zeroizing::new(without(&text, &name, key)));
+        }
+        self.set = parsed(&self.texts, self.chosen.as_deref()).await;
+        self
     }
 
     /// With `keys` instead of the setting `instead`, and with `more` settings.
@@ -179,6 +221,13 @@ impl Profiles {
         names.sort_unstable();
         names
     }
+}
+
+/// What stands in the files. The SDK's own text of a failure may repeat what stands there.
+async fn parsed(texts: &[Zeroizing<String>; 2], chosen: Option<&str>) -> ProfileSet {
+    let (system, none) = (Fs::real(), Env::from_slice(&[]));
+    let chosen = chosen.map(|chosen| chosen.to_owned().into());
+    aws_config::profile::load(&system, &none, &files(texts), chosen).await.unwrap_or_default()
 }
 
 /// For the SDK.
@@ -319,6 +368,42 @@ mod tests {
             ),
         ] {
             assert_eq!(readable(text), expected, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_count_before_what_else_a_profile_names() {
+        const KEYS: &str = "aws_access_key_id = k\naws_secret_access_key = s\n";
+        const ROLE: &str = "role_arn = r\n";
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let variables = [("AWS_CONFIG_FILE".to_owned(), path.display().to_string())];
+        let config = AwsSettings { variables: variables.into(), ..AwsSettings::default() };
+        let of_base = format!("[default]\n{ROLE}source_profile = base\n[profile base]\n");
+        for (begin, others, is_unused) in [
+            ("[default]\n", "login_session = l\n", true),
+            ("[default]\n", "credential_process = c\n", true),
+            ("[default]\n", "sso_session = o\nsso_account_id = 1\n", true),
+            ("[default]\n", "role_arn = r\nweb_identity_token_file = f\n", true),
+            ("[default]\n", "role_arn = r\n", true),
+            (&of_base, "login_session = l\n", true),
+            (&of_base, "role_arn = r\ncredential_source = Environment\n", true),
+            ("[default]\n", "role_arn = r\nsource_profile = default\n", false),
+            ("[default]\n", "role_arn = r\ncredential_source = Environment\n", false),
+        ] {
+            std::fs::write(&path, format!("{begin}{KEYS}{others}")).expect("a file");
+            let profiles = Profiles::load(&config).await.expect("profiles");
+            let name = if begin == of_base { "base" } else { "default" };
+            assert_eq!(profiles.of(name, "aws_access_key_id"), Some("k"), "{begin}{others}");
+            for key in others.lines().filter_map(|line| line.split(' ').next()) {
+                assert_eq!(profiles.of(name, key).is_none(), is_unused, "{begin}{others}");
+            }
+            let is_handed_on = profiles.texts.iter().any(|text| text.contains(others));
+            assert_eq!(is_handed_on, !is_unused, "{begin}{others}");
+            // Without keys it is as it was.
+            std::fs::write(&path, format!("{begin}{others}")).expect("a file");
+            let profiles = Profiles::load(&config).await.expect("profiles");
+            assert!(profiles.texts.iter().any(|text| text.contains(others)), "{begin}{others}");
         }
     }
 

@@ -24,12 +24,14 @@ use aws_types::os_shim_internal::Env;
 use files::File;
 use network::{Bundle, named_bundle};
 use rustls::{ClientConfig, RootCertStore};
+use url::Url;
 
 use crate::connections::{Connections, Tls};
 use crate::http::Http;
 use crate::profiles::{Profiles, is_endless};
-use crate::settings::{AwsSettings, FailoverRegion};
+use crate::settings::{AwsSettings, FailoverRegion, STS_ENDPOINTS};
 use secret::error::{ErrorCode, Result, SecretError};
+use secret::shown::shown;
 
 /// How often the places that give credentials are asked in one load.
 const ATTEMPTS: u32 = 3;
@@ -99,9 +101,46 @@ pub(crate) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfi
     Box::pin(loader.load())
 }
 
-/// Whether a text may be a region. The SDK would make a host name of it.
-pub(crate) fn is_region(text: &str) -> bool {
-    (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+/// Whether a text may be a region. The SDK would make a host name of it, so it is a part of one: it begins and ends with a letter or
+/// digit.
+pub fn is_region(text: &str) -> bool {
+    (1..=40).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// What names the region and is none, and what to do.
+pub(crate) fn wrong_region(config: &AwsSettings, profiles: &Profiles) -> Option<String> {
+    let by_variable = |name: &str| Some((name.to_owned(), config.variables.get(name)?.as_str()));
+    let by_profile = || Some((format!("region of the profile {}", shown(profiles.name())), profiles.get("region")?));
+    let option = config.region.as_deref().map(|region| ("aws.region".to_owned(), region));
+    let named = option.or_else(|| ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(by_variable));
+    let (name, region) = named.or_else(by_profile).filter(|(_, region)| !is_region(region))?;
+    Some(format!("'{}' is no AWS region, such as eu-central-1: correct {name} or unset it", shown(region)))
+}
+
+/// Whether endpoints that variables and profiles name are not used.
+pub(crate) fn ignores_endpoints(config: &AwsSettings, profiles: &Profiles) -> bool {
+    let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+    match config.variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+        Some(variable) => is_true(variable),
+        None => profiles.get("ignore_configured_endpoint_urls").is_some_and(is_true),
+    }
+}
+
+/// That a variable which says where a service is names no place, and what to do.
+pub(crate) fn no_endpoint(name: &str, text: &str) -> Option<String> {
+    let is_one = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    (!is_one)
+        .then(|| format!("{name} is no URL of an endpoint (http:// or https://, and a host): correct it or unset it"))
+}
+
+/// Why STS cannot be where the region and the variables say that it is.
+pub(crate) fn misplaced_sts(config: &AwsSettings, profiles: &Profiles) -> Option<String> {
+    let named = STS_ENDPOINTS.into_iter().find_map(|name| Some((name, config.variables.get(name)?)));
+    let named = named.filter(|_| !ignores_endpoints(config, profiles));
+    wrong_region(config, profiles).or_else(|| named.and_then(|(name, text)| no_endpoint(name, text)))
 }
 
 /// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's.
@@ -189,9 +228,13 @@ pub(crate) fn tls(roots: RootCertStore) -> Arc<ClientConfig> {
 
 /// That the files of tokens, which the SDK reads when it asks for credentials, can be read, or fail at once.
 pub(crate) async fn tokens_answer(config: &AwsSettings, profiles: &Profiles) -> Result<()> {
-    const VARIABLES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE];
+    const VARIABLES: [(&str, Option<&str>); 2] =
+        [("AWS_WEB_IDENTITY_TOKEN_FILE", Some("AWS_ROLE_ARN")), (TOKEN_FILE, None)];
     const IN_PROFILE: &str = "web_identity_token_file";
-    let named = VARIABLES.iter().filter_map(|name| Some((*name, config.variables.get(*name)?.as_str())));
+    // The SDK reads none that is set without what it needs.
+    let is_read = |needs: Option<&str>| needs.is_none_or(|name| config.variables.contains_key(name));
+    let named = VARIABLES.iter().filter(|(_, needs)| is_read(*needs));
+    let named = named.filter_map(|(name, _)| Some((*name, config.variables.get(*name)?.as_str())));
     let named: Vec<_> = named.chain(profiles.get(IN_PROFILE).map(|path| (IN_PROFILE, path))).collect();
     for (name, path) in named {
         if let Some(error) = endless(Path::new(path)).await {

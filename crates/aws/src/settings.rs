@@ -10,8 +10,15 @@ use network::{Bundle, Trust};
 
 use crate::proxy::Proxies;
 use secret::error::Result;
-use secret::role::Role;
+use secret::role::{Role, checked_session_name};
+use secret::shown::shown;
 use secret::value::SecretValue;
+
+/// What says where STS is, the first one first.
+pub(crate) const STS_ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+
+/// How the sessions of roles are named.
+pub(crate) const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 
 /// AWS Secrets Manager.
 #[derive(Clone)]
@@ -130,9 +137,34 @@ impl AwsSettings {
         self.region.as_deref().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
     }
 
+    /// The variable that is set without the other one that it needs to say who this is, and what to do. AWS's SDKs pass over it.
+    pub(crate) fn half_identity(&self) -> Option<String> {
+        const PAIRS: [(&str, &str, &str); 2] = [
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", ""),
+            (
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                "AWS_ROLE_ARN",
+                " (aws.assumeRole is the role that other credentials assume)",
+            ),
+        ];
+        let is_set = |name: &str| self.variables.contains_key(name);
+        let half = PAIRS.into_iter().find(|(one, other, _)| is_set(one) != is_set(other));
+        half.map(|(one, other, more)| {
+            let missing = if is_set(one) { other } else { one };
+            format!("{one} and {other} are needed together, and {missing} is not set{more}")
+        })
+    }
+
+    /// What is wrong with the name that `AWS_ROLE_SESSION_NAME` gives the sessions of roles, where STS would refuse it.
+    pub(crate) fn wrong_session_name(&self) -> Option<String> {
+        let name = self.variables.get(SESSION_NAME)?;
+        let why = checked_session_name(name).err()?;
+        Some(format!("{SESSION_NAME} ('{}') {why}: correct it or unset it", shown(name)))
+    }
+
     /// Whether variables say where STS is.
     pub(crate) fn names_sts(&self) -> bool {
-        ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].iter().any(|name| self.variables.contains_key(*name))
+        STS_ENDPOINTS.iter().any(|name| self.variables.contains_key(*name))
     }
 
     /// Where STS is, unless variables or AWS say so: a stand-in on this machine for Secrets Manager has STS as well.

@@ -109,6 +109,10 @@ pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Cause> {
     tls.or_else(proxy).or_else(name).or_else(io).or_else(http)
 }
 
+/// How hyper says that an answer is no HTTP.
+const NO_HTTP: [&str; 4] =
+    ["invalid HTTP", "received unexpected message", "invalid content-length", "invalid transfer-encoding"];
+
 /// What hyper says of an answer that is none: its kinds are private.
 fn of_http(text: &str) -> Option<Cause> {
     if text.starts_with("connection closed before message completed") {
@@ -118,8 +122,6 @@ fn of_http(text: &str) -> Option<Cause> {
         return Some(Cause::new("EPROTO", "its answer has more headers than any of HTTP has"));
     }
     // One that speaks first, such as SSH, is heard before the request is sent, or afterwards.
-    const NO_HTTP: [&str; 4] =
-        ["invalid HTTP", "received unexpected message", "invalid content-length", "invalid transfer-encoding"];
     let is_none = NO_HTTP.iter().any(|words| text.starts_with(words)) || text.contains("parse error");
     is_none.then(|| Cause::new("EPROTO", "it does not answer in HTTP (is it https://, or another port?)"))
 }

@@ -13,6 +13,7 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS as MOZILLAS;
 
 use crate::pem::{self, Certificates};
 use secret::notice::{Notice, Notices};
+use secret::shown::at_most;
 
 /// Where Linux distributions keep the certificates of the system.
 const SYSTEMS: &[&str] = &[
@@ -64,10 +65,7 @@ impl Bundle {
             Place::File(path) => path.to_string_lossy().into_owned(),
             Place::Directories(paths) => paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(", "),
         };
-        let path: String = path.escape_debug().take(SHOWN + 1).collect();
-        let cut = if path.chars().count() > SHOWN { "…" } else { "" };
-        let path: String = path.chars().take(SHOWN).collect();
-        format!("{} ({path}{cut})", self.name)
+        format!("{} ({})", self.name, at_most(SHOWN, &path))
     }
 
     async fn certificates(&self) -> Result<Certificates, String> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::shown;
 
 /// The stable code of a [`SecretError`]; part of the public contract, never renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -142,7 +143,7 @@ impl SecretError {
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: shown::message(message.into()),
             missing_credentials: false,
             about_one_request: false,
             throttled: false,
@@ -202,7 +203,7 @@ impl SecretError {
     /// The same failure, told with another message.
     #[must_use]
     pub fn instead(&self, message: impl Into<Arc<str>>) -> Self {
-        Self { message: message.into(), ..self.clone() }
+        Self { message: shown::message(message.into()), ..self.clone() }
     }
 
     /// `CONFIG_INVALID` at an option's path, such as `options.cache.ttlSeconds`.

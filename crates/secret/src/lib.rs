@@ -20,6 +20,7 @@ pub mod rate_limit;
 pub mod reference;
 pub mod report;
 pub mod role;
+pub mod shown;
 mod suspended;
 pub mod twins;
 pub mod value;

@@ -174,14 +174,10 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// The name as an error message may show it: escaped and cut, so that a log line stays one line.
+/// The name as an error message may show it, so that a log line stays one line.
 fn shown(text: &str) -> String {
     const MOST: usize = 40;
-    let mut out: String = text.chars().take(MOST).flat_map(char::escape_default).collect();
-    if text.chars().nth(MOST).is_some() {
-        out.push('…');
-    }
-    format!("'{out}'")
+    format!("'{}'", crate::shown::at_most(MOST, text))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::report::Report;
+use crate::shown;
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +150,7 @@ pub enum Notice {
 impl Notice {
     /// A warning.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Warning { code, message: message.into() }
+        Self::Warning { code, message: shown::message(message.into().into()).to_string() }
     }
 }
 

@@ -9,6 +9,7 @@ const SIGNS: &str = "_+=,.@-";
 /// The longest session that AWS gives, in seconds, and the shortest.
 const DURATION: std::ops::RangeInclusive<u32> = 900..=43_200;
 const MAX_TAGS: usize = 50;
+const LONGEST_SESSION_NAME: usize = 64;
 
 /// A role that AWS is asked as.
 ///
@@ -39,30 +40,23 @@ impl Role {
         account_of(&self.arn).ok_or_else(|| {
             ("roleArn", "must be the ARN of a role, such as arn:aws:iam::123456789012:role/name".to_owned())
         })?;
-        let plain = |name, text: Option<&str>, least: usize, most: usize, signs: &str| match text {
-            Some(text) if !(least..=most).contains(&text.len()) => {
-                Err((name, format!("must have {least} to {most} characters")))
-            }
-            Some(text) => match text.chars().find(|c| !c.is_ascii_alphanumeric() && !signs.contains(*c)) {
-                Some(wrong) => Err((name, format!("holds {wrong:?}; AWS allows letters, digits and {signs}"))),
-                None => Ok(()),
-            },
-            None => Ok(()),
+        let plain = |name, text: Option<&str>, most: usize, signs: &str| {
+            text.map_or(Ok(()), |text| fits(text, most, signs)).map_err(|why| (name, why))
         };
-        plain("sessionName", self.session_name.as_deref(), 2, 64, SIGNS)?;
-        plain("sourceIdentity", self.source_identity.as_deref(), 2, 64, SIGNS)?;
-        plain("externalId", self.external_id.as_deref(), 2, 1224, "_+=,.@-:/")?;
+        plain("sessionName", self.session_name.as_deref(), LONGEST_SESSION_NAME, SIGNS)?;
+        plain("sourceIdentity", self.source_identity.as_deref(), LONGEST_SESSION_NAME, SIGNS)?;
+        plain("externalId", self.external_id.as_deref(), 1224, "_+=,.@-:/")?;
         if self.duration_seconds.is_some_and(|seconds| !DURATION.contains(&seconds)) {
             return Err(("durationSeconds", "must be 900 to 43200".to_owned()));
         }
         if self.tags.len() > MAX_TAGS {
             return Err(("tags", format!("has {} tags, AWS allows {MAX_TAGS}", self.tags.len())));
         }
-        let fits = |text: &str, least, most| {
+        let is_of_tags = |text: &str, least, most| {
             (least..=most).contains(&text.chars().count())
                 && text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
         };
-        if self.tags.iter().any(|(key, value)| !fits(key, 1, 128) || !fits(value, 0, 256)) {
+        if self.tags.iter().any(|(key, value)| !is_of_tags(key, 1, 128) || !is_of_tags(value, 0, 256)) {
             let why = "has a tag that AWS does not allow: letters, digits, blanks and _.:/=+-@, 1 to 128 characters as key and up \
                        to 256 as value";
             return Err(("tags", why.to_owned()));
@@ -115,6 +109,25 @@ impl Role {
             }
         }
         role.checked().ok()
+    }
+}
+
+/// Checks the name of a session by AWS's rules, which STS refuses otherwise.
+///
+/// # Errors
+/// What is wrong with it, to be read behind what names it.
+pub fn checked_session_name(name: &str) -> Result<(), String> {
+    fits(name, LONGEST_SESSION_NAME, SIGNS)
+}
+
+/// Whether `text` has 2 to `most` letters, digits and `signs`.
+fn fits(text: &str, most: usize, signs: &str) -> Result<(), String> {
+    if !(2..=most).contains(&text.len()) {
+        return Err(format!("must have 2 to {most} characters"));
+    }
+    match text.chars().find(|c| !c.is_ascii_alphanumeric() && !signs.contains(*c)) {
+        Some(wrong) => Err(format!("holds {wrong:?}; AWS allows letters, digits and {signs}")),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use secret::error::{Result, SecretError};
+use secret::shown::at_most;
+
+/// How much is shown of a name that is no option.
+const LONGEST_NAME: usize = 60;
 
 /// An option as the caller gave it. `null` and `undefined` mean unset.
 pub enum OptionValue {
@@ -250,7 +254,7 @@ impl Section {
         let Some(name) = self.fields.into_keys().next() else {
             return Ok(());
         };
-        let shown: String = name.chars().take(60).flat_map(char::escape_default).collect();
+        let shown = at_most(LONGEST_NAME, &name);
         let hint =
             known.iter().find(|k| looks_like(k, &name)).map_or(String::new(), |k| format!("; did you mean '{k}'?"));
         Err(SecretError::config(&format!("{}.{shown}", self.path), format_args!("is not an option{hint}")))

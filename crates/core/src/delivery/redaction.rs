@@ -43,7 +43,7 @@ impl Delivery {
     /// Forgets values in time, and reports when a value is no longer found.
     fn keep_ledger(&self) {
         let (ledger, clock, stop) = (self.ledger.clone(), self.clock.clone(), self.stop.clone());
-        let notices = self.notices.clone();
+        let notices = self.alerts.as_ref().map(|_| self.notices.clone());
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
@@ -53,7 +53,9 @@ impl Delivery {
                 ledger.expire();
                 ledger.prepare();
                 for sighted in ledger.quiet() {
-                    notices.notice(Notice::Alert(alert(sighted, clock.unix_ms())));
+                    if let Some(notices) = &notices {
+                        notices.notice(Notice::Alert(alert(sighted, clock.unix_ms())));
+                    }
                 }
             }
         });
@@ -74,9 +76,13 @@ impl Delivery {
         .await
     }
 
-    /// A redactor replaced values of `secrets`.
+    /// A redactor replaced values of `secrets`. They are counted also where alerts are switched off.
     pub fn redacted(&self, secrets: &[Arc<str>]) {
-        for sighted in self.ledger.sighted(secrets) {
+        let sighted = self.ledger.sighted(secrets);
+        if self.alerts.is_none() {
+            return;
+        }
+        for sighted in sighted {
             self.warn(Notice::Alert(alert(sighted, self.clock.unix_ms())));
         }
     }

@@ -257,5 +257,6 @@ fn arn_of(secret: &SecretName) -> Option<Arn<'_>> {
 
 /// What an event says, cut where no account or region is so long.
 fn shown(text: Option<&str>) -> String {
-    text.unwrap_or("none").chars().take(40).collect()
+    const MOST: usize = 40;
+    secret::shown::at_most(MOST, text.unwrap_or("none"))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use files::{Directory, reason};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
+use secret::shown::at_most;
 use secret::value::SecretValue;
 
 use super::mounts::Generation;
@@ -34,6 +35,9 @@ pub struct RuntimeSettings {
     /// Mounted secret directories, asked in order.
     pub directories: Vec<PathBuf>,
 }
+
+/// How much reports show of the path of a directory.
+const SHOWN: usize = 240;
 
 /// Docker's convention: `NAME_FILE` holds the path of a file that holds the value.
 pub const FILE_SUFFIX: &str = "_FILE";
@@ -244,7 +248,7 @@ impl Runtime {
         let mut problems = BTreeMap::new();
         for directory in &self.directories {
             let problem = files::request::<Directory>(directory).await.err().map(|error| reason(&error));
-            problems.insert(directory.display().to_string(), problem);
+            problems.insert(at_most(SHOWN, &directory.to_string_lossy()), problem);
         }
         problems
     }

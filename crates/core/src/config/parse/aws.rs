@@ -8,6 +8,7 @@ use url::Url;
 
 use super::sub_section;
 use crate::config::{Ambient, Field, Section};
+use aws::is_region;
 use aws::proxy::{Proxies, Proxy};
 use aws::settings::{AwsCredentials, AwsSettings, CredentialsSource, FailoverRegion};
 use network::{Bundle, Trust, named_bundle, named_directories};
@@ -234,8 +235,11 @@ fn proxies(option: Option<OwnProxy>, ambient: &Ambient, trust: &Trust) -> Proxie
 fn region(field: Field) -> Result<String> {
     let path = field.path().to_owned();
     let region = field.string()?;
-    let fits = region.len() <= 40 && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if fits { Ok(region) } else { Err(SecretError::config(&path, "must be a region such as 'eu-central-1'")) }
+    if is_region(&region) {
+        Ok(region)
+    } else {
+        Err(SecretError::config(&path, "must be a region such as 'eu-central-1'"))
+    }
 }
 
 fn http_url(field: Field) -> Result<String> {

@@ -1,0 +1,117 @@
+'use strict'
+
+// Which value `withSecret` tries next, as AWS's labels change between the log-ins.
+
+const { Candidates } = require('../../lib/candidates')
+const { now } = require('../../lib/real-time')
+
+const live = (/** @type {string} */ value) => ({
+  label: /** @type {const} */ ('live'),
+  value,
+  versionId: `id of ${value}`,
+})
+const pending = (/** @type {string} */ value) => ({ ...live(value), label: /** @type {const} */ ('pending') })
+const previous = (/** @type {string} */ value) => ({ ...live(value), label: /** @type {const} */ ('previous') })
+
+/** @typedef {import('../../lib/candidates').Candidate[]} Labels */
+
+/**
+ * What is tried, one after the other, by a caller that is refused until `right`. AWS shows one state of `states` for each
+ * look, the last one again and again.
+ *
+ * @param {Labels[]} states
+ * @param {(tries: string[]) => boolean} [right] Whether the last of `tries` is accepted.
+ * @param {number} [timeoutMs]
+ */
+async function tried(states, right = () => false, timeoutMs = 2500) {
+  const left = [...states]
+  const look = async () => /** @type {Labels} */ (left.length > 1 ? left.shift() : left[0])
+  const candidates = new Candidates({ look, known: async () => [], handOut: async () => {} })
+  const end = now() + timeoutMs
+  /** @type {string[]} */
+  const tries = []
+  let candidate = await candidates.first('NAME', 'old')
+  let release = () => {}
+  while (candidate !== undefined) {
+    tries.push(candidate.value)
+    if (right(tries)) {
+      candidates.accepted('NAME', candidate)
+      break
+    }
+    candidates.refused('NAME', candidate, new Error('refused'))
+    release()
+    const turn = await candidates.next('NAME', end).catch(() => undefined)
+    candidate = turn?.candidate
+    release = turn?.release ?? release
+  }
+  release()
+  candidates.close()
+  return tries
+}
+
+test('after undo put the target back the live value is tried once more, however AWS showed the rotation', async () => {
+  const shown = {
+    'in order': [[live('old'), pending('new')], [live('old')]],
+    'late, so that its labels end as they began': [[live('old')], [live('old'), pending('new')], [live('old')]],
+    'not at all, since it was undone before the first look': [[live('old')]],
+    'beside the version before': [
+      [live('old'), pending('new'), previous('older')],
+      [live('old'), previous('older')],
+    ],
+    'twice, with another value each time': [
+      [live('old'), pending('new')],
+      [live('old'), pending('newer')],
+      [live('old')],
+    ],
+  }
+  for (const [how, states] of Object.entries(shown)) {
+    // The target has another value until it was asked for the last time that differs from the live one.
+    const others = new Set(states.flat().map(({ value }) => value)).size
+    const isPutBack = (/** @type {string[]} */ tries) => tries.at(-1) === 'old' && tries.length > others
+    const tries = await tried(states, isPutBack, 8000)
+    expect([how, tries.at(-1), tries.length > 1, tries.length <= 5]).toEqual([how, 'old', true, true])
+  }
+})
+
+test('labels that AWS does not show, or that only come, give no value another chance', async () => {
+  const notShown = { ...live('old'), versionId: null }
+  expect(
+    await tried([[live('old'), pending('new')], [notShown], [live('old'), pending('new')]], undefined, 900),
+  ).toEqual(['old', 'new'])
+  expect(await tried([[notShown]], undefined, 500)).toEqual(['old'])
+  const begins = [
+    [live('old'), previous('older')],
+    [live('old'), previous('older')],
+    [live('old'), pending('new')],
+  ]
+  expect((await tried(begins, undefined, 900)).filter((one) => one === 'old')).toHaveLength(2)
+})
+
+test('a log-in that is refused late counts for the time at which it began', async () => {
+  const states = [
+    [live('old'), pending('new')],
+    [live('old'), previous('older')],
+  ]
+  const look = async () => /** @type {Labels} */ (states.length > 1 ? states.shift() : states[0])
+  const candidates = new Candidates({ look, known: async () => [], handOut: async () => {} })
+  const end = now() + 5000
+  const slow = await candidates.first('NAME', 'old')
+  candidates.refused('NAME', /** @type {any} */ (slow), new Error('refused'))
+  for (const value of ['new', 'older']) {
+    const turn = await candidates.next('NAME', end)
+    expect(turn.candidate.value).toBe(value)
+    candidates.refused('NAME', turn.candidate, new Error('refused'))
+    // Another caller, who began together with the first one.
+    candidates.refused('NAME', /** @type {any} */ (slow), new Error('refused'))
+    turn.release()
+  }
+  const turn = await candidates.next('NAME', end)
+  expect(turn.candidate.value).toBe('old')
+  turn.release()
+  candidates.close()
+})
+
+test('five log-ins are made at most, whatever AWS shows', async () => {
+  const states = Array.from({ length: 12 }, (_, i) => [live('old'), pending(`new ${i}`), previous(`older ${i % 3}`)])
+  expect(await tried(states, undefined, 6000)).toHaveLength(5)
+}, 20_000)
