@@ -63,7 +63,10 @@ export interface RedisAclOptions {
   connect: (login: Login) => Promise<RedisConnection>
   /** Opens a connection that may run `ACL SETUSER`; one for each node of a cluster. */
   admin: () => Promise<RedisConnection | RedisConnection[]>
-  /** The name of the user. Default: `'default'`. */
+  /**
+   * The name of the user, for a secret that is a password only. Where the secret is JSON with `username`, that is the user, and
+   * another one here is refused. Default: `'default'`.
+   */
   user?: string
   /** Whether `ACL SAVE` follows each change. Needs an ACL file. Default: `false`. */
   save?: boolean
