@@ -676,8 +676,8 @@ export interface RotationOptions {
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
   /**
-   * Hooks of single secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or `null`:
-   * the secret has none. Default: none.
+   * Hooks of single declared secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or
+   * `null`: the secret has none. Default: none.
    */
   hooksOf?: Readonly<Record<string, RotationHooks | Unset>> | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */

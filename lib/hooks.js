@@ -6,6 +6,7 @@ const { assertText } = require('./arguments')
 const { SecretError, describe } = require('./errors')
 const { callOutside } = require('./listeners')
 const { hookNames } = require('./load')
+const { didYouMeanOption } = require('./suggest')
 
 const HOOKS = hookNames()
 
@@ -91,12 +92,18 @@ function checkedHooks(rotation) {
  */
 function hooksAt(path, given) {
   if (given === undefined || given === null) return { hooks: {}, names: [] }
-  if (typeof given !== 'object') throw new SecretError('CONFIG_INVALID', `${path} must be an object`)
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    const got = Array.isArray(given) ? 'an array' : `a ${typeof given}`
+    // Such as `hooks: postgresSingleUser`.
+    const hint = got === 'a function' ? ': call it, and pass the hooks that it returns' : ''
+    throw new SecretError('CONFIG_INVALID', `${path} must be an object, got ${got}${hint}`)
+  }
   const hooks = /** @type {RotationHooks & Record<string, unknown>} */ (given)
   const names = Object.keys(hooks).filter((name) => hooks[name] !== undefined && hooks[name] !== null)
   for (const name of names) {
     if (!HOOKS.includes(name)) {
-      throw new SecretError('CONFIG_INVALID', `${path}.${name} is not a hook (${HOOKS.join(', ')})`)
+      const hint = didYouMeanOption(name, HOOKS)
+      throw new SecretError('CONFIG_INVALID', `${path}.${name} is not a hook (${HOOKS.join(', ')})${hint}`)
     }
     if (typeof hooks[name] !== 'function') {
       throw new SecretError('CONFIG_INVALID', `${path}.${name} must be a function`)

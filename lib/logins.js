@@ -6,6 +6,7 @@ const { randomInt } = require('node:crypto')
 const { isAuthError } = require('./auth-errors')
 const { SecretError } = require('./errors')
 const { withJsonText } = require('./load')
+const { aFunction, aText, twoUsers } = require('./strategy-options')
 
 const CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -98,6 +99,10 @@ async function isLetIn(enter) {
   }
 }
 
+/** The options of the next two, and those that may be left out. */
+const SINGLE_USER = /** @type {const} */ ([{ connect: aFunction }, { user: aText, admin: aFunction }])
+const ALTERNATING_USERS = /** @type {const} */ ([{ connect: aFunction, admin: aFunction, users: twoUsers }])
+
 /**
  * The hooks of one user whose password changes. From `set` on the system refuses the old password, which is the live one
  * until the rotation is finished; `withSecret` knows both.
@@ -154,10 +159,7 @@ function singleUser({ user, connect, admin, change, ask }) {
  * @returns {import('../index').RotationHooks}
  */
 function alternatingUsers({ users, connect, admin, change, ask }) {
-  const [one, two] = users ?? []
-  if (typeof one !== 'string' || typeof two !== 'string' || one === two) {
-    throw new SecretError('CONFIG_INVALID', 'alternating users need the names of two users')
-  }
+  const [one, two] = users
   const enter = (/** @type {Login} */ login) => using(connect(login), ask)
   return {
     create(context) {
@@ -186,4 +188,4 @@ function alternatingUsers({ users, connect, admin, change, ask }) {
   }
 }
 
-module.exports = { alternatingUsers, isLetIn, loginOf, newPassword, singleUser, using }
+module.exports = { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, isLetIn, loginOf, newPassword, singleUser, using }

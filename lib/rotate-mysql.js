@@ -3,7 +3,8 @@
 // Ready-made rotation hooks for users of MySQL and MariaDB, over the service's own `mysql2/promise`, `mariadb` or a driver of
 // that form, which puts values into a statement itself.
 
-const { alternatingUsers, singleUser } = require('./logins')
+const { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, singleUser } = require('./logins')
+const { aText, strategyOptions } = require('./strategy-options')
 
 /** @param {any} connection */
 async function isMariadb(connection) {
@@ -31,10 +32,18 @@ async function ask(connection) {
 }
 
 /** @param {import('../rotation').SingleUserOptions & import('../rotation').MysqlHost} options */
-const mysqlSingleUser = ({ host = '%', ...options }) => singleUser({ ...options, change: changes(host), ask })
+function mysqlSingleUser(options) {
+  const [required, optional] = SINGLE_USER
+  const checked = strategyOptions('mysqlSingleUser', options, required, { ...optional, host: aText })
+  const { host = '%', ...how } = checked
+  return singleUser({ ...how, change: changes(host), ask })
+}
 
 /** @param {import('../rotation').AlternatingUsersOptions & import('../rotation').MysqlHost} options */
-const mysqlAlternatingUsers = ({ host = '%', ...options }) =>
-  alternatingUsers({ ...options, change: changes(host), ask })
+function mysqlAlternatingUsers(options) {
+  const [required] = ALTERNATING_USERS
+  const { host = '%', ...how } = strategyOptions('mysqlAlternatingUsers', options, required, { host: aText })
+  return alternatingUsers({ ...how, change: changes(host), ask })
+}
 
 module.exports = { mysqlAlternatingUsers, mysqlSingleUser }

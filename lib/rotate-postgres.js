@@ -4,7 +4,8 @@
 
 const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
 const { promisify } = require('node:util')
-const { alternatingUsers, singleUser } = require('./logins')
+const { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, singleUser } = require('./logins')
+const { strategyOptions } = require('./strategy-options')
 
 const ITERATIONS = 4096
 
@@ -48,9 +49,17 @@ async function ask(connection) {
 }
 
 /** @param {import('../rotation').SingleUserOptions} options */
-const postgresSingleUser = (options) => singleUser({ ...options, change, ask })
+function postgresSingleUser(options) {
+  return singleUser({ ...strategyOptions('postgresSingleUser', options, ...SINGLE_USER), change, ask })
+}
 
 /** @param {import('../rotation').AlternatingUsersOptions} options */
-const postgresAlternatingUsers = (options) => alternatingUsers({ ...options, change, ask })
+function postgresAlternatingUsers(options) {
+  return alternatingUsers({
+    ...strategyOptions('postgresAlternatingUsers', options, ...ALTERNATING_USERS),
+    change,
+    ask,
+  })
+}
 
 module.exports = { postgresAlternatingUsers, postgresSingleUser }

@@ -6,6 +6,7 @@
 const { createHash } = require('node:crypto')
 const { SecretError } = require('./errors')
 const { loginOf, using } = require('./logins')
+const { aFlag, aFunction, aText, strategyOptions } = require('./strategy-options')
 
 /**
  * Sends one command: `ioredis` has `call`, `redis` has `sendCommand`.
@@ -49,7 +50,9 @@ function aclLogin(secret, user) {
 }
 
 /** @param {import('../rotation').RedisAclOptions} options @returns {import('../index').RotationHooks} */
-function redisAcl({ user, connect, admin, save = false }) {
+function redisAcl(options) {
+  const required = { connect: aFunction, admin: aFunction }
+  const { user, connect, admin, save } = strategyOptions('redisAcl', options, required, { user: aText, save: aFlag })
   /** @param {string} whom @param {string[]} rules @param {AbortSignal} signal */
   const change = async (whom, rules, signal) => {
     const given = await admin()

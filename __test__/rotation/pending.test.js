@@ -190,6 +190,11 @@ describe('hooks of single secrets', () => {
     [{ hooksOf: { DB_PASSWORD: { set: 5 } } }, 'options.rotation.hooksOf.DB_PASSWORD.set'],
     [{ hooksOf: { DB_PASSWORD: { sett() {} } } }, 'options.rotation.hooksOf.DB_PASSWORD.sett'],
     [{ hooksOf: { 'a/b': { set() {} } } }, 'options.rotation.hooksOf.a/b'],
+    [{ hooksOf: { DB_LOGIN: { set() {} } } }, 'options.rotation.hooksOf.DB_LOGIN is not declared'],
+    [
+      { hooksOf: { db_password: { set() {} } } },
+      "is not declared under options.tools or options.secrets; did you mean 'DB_PASSWORD'?",
+    ],
   ])('refused: %j', (rotation, path) => {
     expect(() => service(/** @type {any} */ (rotation))).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(path) }),
