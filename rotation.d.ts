@@ -103,7 +103,7 @@ export interface WebhookRequest {
   headers: Record<string, string | string[] | undefined> | { get(name: string): string | null }
   /** The key of the signature. */
   signingKey: string
-  /** How old a request may be. In seconds. Default: `300`. */
+  /** How old a request may be. In seconds, 0 or more. Default: `300`. */
   toleranceSeconds?: number
 }
 

@@ -3,6 +3,7 @@
 // Ready-made rotation hooks that let another service do the work: each step is a signed POST.
 
 const { createHmac, timingSafeEqual } = require('node:crypto')
+const { types } = require('node:util')
 const { SecretError } = require('./errors')
 const { aFunction, aKey, aText, anObject, strategyOptions, texts } = require('./strategy-options')
 const { didYouMeanOption } = require('./suggest')
@@ -12,9 +13,9 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 const TIMESTAMP = 'x-tcs-timestamp'
 const SIGNATURE = 'x-tcs-signature'
 
-/** @param {string} key @param {string} timestamp @param {string} body */
+/** @param {string} key @param {string} timestamp @param {string | Uint8Array} body */
 const signatureOf = (key, timestamp, body) =>
-  `v1=${createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex')}`
+  `v1=${createHmac('sha256', key).update(`${timestamp}.`).update(body).digest('hex')}`
 
 const aList = { must: 'an array of steps', is: (/** @type {unknown} */ value) => Array.isArray(value) }
 
@@ -71,17 +72,30 @@ function webhook(options) {
   )
 }
 
+/** Compared with text or NaN a request would never be too old. */
+const seconds = {
+  must: 'a number of 0 or more',
+  is: (/** @type {unknown} */ value) => typeof value === 'number' && value >= 0,
+}
+const aBody = {
+  must: 'a text or bytes',
+  is: (/** @type {unknown} */ value) => typeof value === 'string' || types.isUint8Array(value),
+}
+
 /** @param {import('../rotation').WebhookRequest} request */
-function verifyWebhook({ body, headers, signingKey, toleranceSeconds = 300 }) {
+function verifyWebhook(request) {
+  const required = { headers: anObject, signingKey: aKey }
+  const checked = strategyOptions('verifyWebhook', request, required, { body: aBody, toleranceSeconds: seconds })
+  const { body, headers, signingKey, toleranceSeconds = 300 } = checked
+  // A request without one, such as a GET.
+  if (body === undefined) return false
   const header = (/** @type {string} */ name) => {
-    const value = typeof headers.get === 'function' ? headers.get(name) : /** @type {any} */ (headers)[name]
+    const value = typeof headers.get === 'function' ? headers.get(name) : headers[name]
     return typeof value === 'string' ? value : ''
   }
   const timestamp = header(TIMESTAMP)
   if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > toleranceSeconds) return false
-  const [given, own] = [header(SIGNATURE), signatureOf(signingKey, timestamp, String(body))].map((text) =>
-    Buffer.from(text),
-  )
+  const [given, own] = [header(SIGNATURE), signatureOf(signingKey, timestamp, body)].map((text) => Buffer.from(text))
   return given.length === own.length && timingSafeEqual(given, own)
 }
 

@@ -41,6 +41,7 @@ function kindOf(value) {
   if (Array.isArray(value)) return 'an array'
   if (value instanceof Promise) return 'a Promise (await it)'
   if (value === '') return 'an empty text'
+  if (Number.isNaN(value)) return 'NaN'
   const kinds = { string: 'a text', object: 'an object', function: 'a function', number: 'a number' }
   return /** @type {Record<string, string>} */ (kinds)[typeof value] ?? `a ${typeof value}`
 }

@@ -90,6 +90,49 @@ test.each([
   refuses(() => deliver(rotation), message)
 })
 
+describe('verifyWebhook', () => {
+  /** A request as the webhook sends it. */
+  async function posted() {
+    /** @type {any} */
+    let sent
+    const fetch = async (/** @type {string} */ _, /** @type {any} */ init) => (
+      (sent = init),
+      { ok: true, status: 200, body: null }
+    )
+    const values = { currentValue: () => 'old', newValue: () => 'new', signal: new AbortController().signal }
+    await strategies.webhook({ url, signingKey, fetch }).test?.(/** @type {any} */ ({ name: 'A_B', ...values }))
+    return { body: sent.body, headers: sent.headers, signingKey }
+  }
+  const LATER = 30 * 86_400_000
+
+  test('takes text, a Buffer and bytes, and no old request', async () => {
+    const request = await posted()
+    for (const body of [request.body, Buffer.from(request.body), new Uint8Array(Buffer.from(request.body))]) {
+      expect(strategies.verifyWebhook({ ...request, body })).toBe(true)
+    }
+    const now = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + LATER)
+    try {
+      const within = (/** @type {any} */ toleranceSeconds) => strategies.verifyWebhook({ ...request, toleranceSeconds })
+      expect([within(undefined), within(null), within(0), within(LATER)]).toEqual([false, false, false, true])
+    } finally {
+      now.mockRestore()
+    }
+    expect(strategies.verifyWebhook(/** @type {any} */ ({ headers: {}, signingKey }))).toBe(false)
+  })
+
+  test.each([
+    [{ toleranceSeconds: NaN }, 'verifyWebhook.toleranceSeconds must be a number of 0 or more, got NaN'],
+    [{ toleranceSeconds: '300' }, 'verifyWebhook.toleranceSeconds must be a number of 0 or more, got a text'],
+    [{ toleranceSeconds: -1 }, 'verifyWebhook.toleranceSeconds must be a number of 0 or more'],
+    [{ tolerance: 5 }, "verifyWebhook.tolerance is not an option; did you mean 'toleranceSeconds'?"],
+    [{ signingKey: '' }, 'verifyWebhook.signingKey must be a text of 16 characters or more, got an empty text'],
+    [{ body: { step: 'set' } }, 'verifyWebhook.body must be a text or bytes, got an object'],
+  ])('refuses %p', async (wrong, message) => {
+    const request = await posted()
+    refuses(() => strategies.verifyWebhook(/** @type {any} */ ({ ...request, ...wrong })), message)
+  })
+})
+
 test('hooks of which none is set are none', async () => {
   for (const hooks of [undefined, null, {}, { set: undefined, test: null }]) await deliver({ hooks }).close()
 })
