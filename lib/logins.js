@@ -142,6 +142,8 @@ function singleUser({ user, connect, admin, change, ask }) {
     async undo(context) {
       const { current, next } = logins(context)
       await move(next, current, context.signal)
+      // What the system made of it, whatever it answered: only then may the new value be forgotten.
+      await enter(current)
     },
   }
 }

@@ -82,9 +82,11 @@ function redisAcl(options) {
     test: (context) => enter(context.newValue()),
     verify: (context) => enter(context.newValue()),
     // The refused one stays until the next rotation: it may have been live for a moment, and somebody may have it.
-    undo: (context) => {
+    undo: async (context) => {
       const { current } = logins(context)
-      return change(current.user, [hashed(current.password)], context.signal)
+      await change(current.user, [hashed(current.password)], context.signal)
+      // Only when it is let in may the new value be forgotten.
+      await enter(context.currentValue())
     },
   }
 }

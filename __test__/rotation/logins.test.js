@@ -3,6 +3,7 @@
 // Users and passwords that the ready-made hooks meet on real servers, other than those of strategies.test.js.
 
 const strategies = require('../../rotation')
+const { MariadbServer } = require('../support/servers/mariadb')
 const { RedisServer } = require('../support/servers/redis')
 const { overRedis } = require('../support/services')
 
@@ -104,4 +105,116 @@ describe('Redis', () => {
     },
     LONG,
   )
+})
+
+/** @param {string} name @param {boolean} isInstalled */
+function where(name, isInstalled) {
+  if (!isInstalled && process.env.CI) throw new Error(`${name} is not installed, and in CI nothing is skipped`)
+  return isInstalled ? test : test.skip
+}
+
+/** A hook's context, for a hook that is called directly. @param {string} current @param {string} next */
+const contextOf = (current, next) =>
+  /** @type {any} */ ({ currentValue: () => current, newValue: () => next, signal: new AbortController().signal })
+
+describe('MariaDB', () => {
+  const check = where('MariaDB', MariadbServer.isInstalled())
+  /** @type {MariadbServer} */
+  let server
+  beforeAll(async () => {
+    if (MariadbServer.isInstalled()) server = await MariadbServer.start()
+  }, LONG)
+  afterAll(() => server?.stop())
+  const mysql = require('mysql2/promise')
+  const open = (/** @type {any} */ login) => mysql.createConnection(server.options(login))
+  const admin = () => server.admin()
+  const isLetIn = (/** @type {any} */ login) =>
+    open(login).then(
+      (/** @type {any} */ connection) => connection.end().then(() => true),
+      () => false,
+    )
+  const accountOf = async (/** @type {string} */ user) =>
+    /** @type {string} */ (Object.values((await server.query(`SHOW CREATE USER ${user}@'%'`))[0])[0])
+
+  describe('whose sql_mode is NO_BACKSLASH_ESCAPES', () => {
+    beforeAll(() => server?.query("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'"))
+    afterAll(() => server?.query('SET GLOBAL sql_mode = DEFAULT'))
+
+    check.each([
+      ['old\\pw', 'an administrator'],
+      ["old'pw", 'an administrator'],
+      ['old"pw', 'its user'],
+      ['old\\pw', 'its user'],
+    ])(
+      'gets the password %s back, by %s',
+      async (old, by) => {
+        await server.query(`CREATE OR REPLACE USER orders@'%' IDENTIFIED BY '${old.replaceAll("'", "''")}'`)
+        await world.aws.put({ [ID]: JSON.stringify({ username: 'orders', password: old }) })
+        const usual = strategies.mysqlSingleUser({ connect: open, ...(by === 'an administrator' && { admin }) })
+        const fail = async () => {
+          throw new Error('the pool is full')
+        }
+        const { outcome, steps } = await rotate({ ...usual, test: fail })
+        expect([outcome, steps.at(-1)?.error]).toEqual(['failed', null])
+        expect(await isLetIn({ user: 'orders', password: old })).toBe(true)
+      },
+      LONG,
+    )
+  })
+
+  check('an undo that the server accepts and that lets nobody in does not forget the new value', async () => {
+    await server.query("CREATE OR REPLACE USER orders@'%' IDENTIFIED BY 'first'")
+    await world.aws.put({ [ID]: JSON.stringify({ username: 'orders', password: 'first' }) })
+    // Takes every statement, and changes nothing.
+    const deaf = async () => ({ query: async () => [[{ version: 'MariaDB' }]], end: async () => {} })
+    let isOver = false
+    const usual = strategies.mysqlSingleUser({ connect: open, admin: () => (isOver ? deaf() : admin()) })
+    const test = async () => {
+      isOver = true
+      throw new Error('the pool is full')
+    }
+    const { outcome, error } = await rotate({ ...usual, test })
+    expect([outcome, error?.message]).toEqual(['failed', expect.stringContaining('keeps the label AWSPENDING')])
+    const pending = (await world.aws.versions(ID)).find(({ labels }) => labels.includes('AWSPENDING'))?.value ?? '{}'
+    expect(await isLetIn({ user: 'orders', password: JSON.parse(pending).password })).toBe(true)
+  })
+
+  check.each([
+    ["mysql_native_password USING PASSWORD('first') OR unix_socket", 'an administrator'],
+    ["mysql_native_password USING PASSWORD('first') OR unix_socket", 'its user'],
+    ["unix_socket OR mysql_native_password USING PASSWORD('first')", 'an administrator'],
+    ["unix_socket OR mysql_native_password USING PASSWORD('first')", 'its user'],
+  ])('an account that is entered by %s still is, after a rotation by %s', async (ways, by) => {
+    await server.query(`CREATE OR REPLACE USER orders@'%' IDENTIFIED VIA ${ways} WITH MAX_QUERIES_PER_HOUR 1000`)
+    await world.aws.put({ [ID]: JSON.stringify({ username: 'orders', password: 'first' }) })
+    const before = await accountOf('orders')
+    const hooks = strategies.mysqlSingleUser({ connect: open, ...(by === 'an administrator' && { admin }) })
+    expect((await rotate(hooks)).outcome).toBe('finished')
+    const withoutHash = (/** @type {string} */ account) => account.replace(/'\*[0-9A-F]+'/, '…')
+    expect(withoutHash(await accountOf('orders'))).toBe(withoutHash(before))
+    expect(await isLetIn({ user: 'orders', password: JSON.parse(await live()).password })).toBe(true)
+    expect(await isLetIn({ user: 'orders', password: 'first' })).toBe(false)
+  })
+
+  check('an account keeps its plugin, and an administrator without a right to the accounts can rotate', async () => {
+    await server.query("INSTALL SONAME 'auth_ed25519'")
+    await server.query("CREATE OR REPLACE USER orders@'%' IDENTIFIED VIA ed25519 USING PASSWORD('first')")
+    const before = await accountOf('orders')
+    const { set } = strategies.mysqlSingleUser({ connect: open, admin, user: 'orders' })
+    await set?.(contextOf('first', 'second'))
+    expect([await accountOf('orders'), before]).toEqual([
+      expect.stringContaining('ed25519'),
+      expect.not.stringMatching(/^$/),
+    ])
+    expect(await accountOf('orders')).not.toBe(before)
+
+    await server.query("CREATE OR REPLACE USER orders@'%' IDENTIFIED BY 'first'")
+    await server.query("CREATE OR REPLACE USER keeper@'%' IDENTIFIED BY 'keeper'")
+    await server.query("GRANT CREATE USER ON *.* TO keeper@'%'")
+    const keeper = () => open({ user: 'keeper', password: 'keeper' })
+    await strategies
+      .mysqlSingleUser({ connect: open, admin: keeper, user: 'orders' })
+      .set?.(contextOf('first', 'second'))
+    expect(await isLetIn({ user: 'orders', password: 'second' })).toBe(true)
+  })
 })
