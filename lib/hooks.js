@@ -3,7 +3,7 @@
 // The service's rotation hooks: they stay in JavaScript, and the addon asks for a call when it needs one.
 
 const { assertText } = require('./arguments')
-const { SecretError, describe } = require('./errors')
+const { SecretError, describe, explanationOf } = require('./errors')
 const { callOutside } = require('./listeners')
 const { hookNames } = require('./load')
 const { didYouMeanOption } = require('./suggest')
@@ -130,7 +130,7 @@ class HookCalls {
 
   /**
    * Calls a hook and tells the addon how it ended. Never rejects. Of what the hook throws only the class and the code are
-   * passed on.
+   * passed on, and the words of the ready-made hooks.
    *
    * @param {WeakRef<import('../native').NativeDelivery> | undefined} unheld
    * @param {number} id
@@ -149,7 +149,7 @@ class HookCalls {
       unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
     } catch (error) {
       const { name, code } = describe(error)
-      unheld?.deref()?.hookFailed(id, name, code)
+      unheld?.deref()?.hookFailed(id, name, code, explanationOf(error))
     } finally {
       this.#running.delete(id)
     }

@@ -4,7 +4,7 @@
 
 const { randomInt } = require('node:crypto')
 const { isAuthError } = require('./auth-errors')
-const { SecretError } = require('./errors')
+const { refusal } = require('./errors')
 const { withJsonText } = require('./load')
 const { aFunction, aText, twoUsers } = require('./strategy-options')
 
@@ -34,10 +34,10 @@ function loginOf(secret, user) {
   const { username, password } = isObject ? parsed : { username: user, password: secret }
   const login = { user: username ?? user, password }
   if (typeof login.user !== 'string' || login.user === '') {
-    throw new SecretError('CONFIG_INVALID', "the secret has no 'username', and the strategy no 'user'")
+    throw refusal("the secret has no 'username', and the strategy no 'user'")
   }
   if (typeof login.password !== 'string' || login.password === '') {
-    throw new SecretError('CONFIG_INVALID', "the secret is JSON without a text 'password'")
+    throw refusal("the secret is JSON without a text 'password'")
   }
   return login
 }
@@ -52,10 +52,7 @@ function withLogin(secret, { user, password }) {
   const renamed = withJsonText(secret, 'username', user)
   const changed = renamed === null ? null : withJsonText(renamed, 'password', password)
   if (changed === null) {
-    throw new SecretError(
-      'CONFIG_INVALID',
-      "alternating users need a JSON secret with the texts 'username' and 'password'",
-    )
+    throw refusal("alternating users need a JSON secret with the texts 'username' and 'password'")
   }
   return changed
 }
@@ -120,6 +117,9 @@ function singleUser({ user, connect, admin, change, ask }) {
   /** Gives the user `to.password`; without an administrator the user does it, who has one of the two passwords. */
   const move = async (/** @type {Login} */ from, /** @type {Login} */ to, /** @type {AbortSignal} */ signal) => {
     if (admin === undefined && (await isLetIn(() => enter(to)))) return
+    if (admin === undefined && from.user !== to.user) {
+      throw refusal('the new value is for another user, and only an administrator may change the password of that one')
+    }
     // From here on nothing may be changed by a hook that was given up.
     signal.throwIfAborted()
     const connecting = admin === undefined ? connect(from) : admin()
@@ -168,7 +168,7 @@ function alternatingUsers({ users, connect, admin, change, ask }) {
       const secret = context.currentValue()
       const { user } = loginOf(secret, undefined)
       if (user !== one && user !== two) {
-        throw new SecretError('CONFIG_INVALID', "the live secret's 'username' is none of the two users")
+        throw refusal("the live secret's 'username' is none of the two users")
       }
       return withLogin(secret, { user: user === one ? two : one, password: newPassword() })
     },
@@ -176,7 +176,7 @@ function alternatingUsers({ users, connect, admin, change, ask }) {
       const login = loginOf(context.newValue(), undefined)
       // The user that is in use is not touched, whatever AWS has as the new value.
       if (login.user === loginOf(context.currentValue(), undefined).user) {
-        throw new SecretError('CONFIG_INVALID', 'the new value is for the user that is in use')
+        throw refusal('the new value is for the user that is in use')
       }
       await using(admin(), async (connection) => {
         context.signal.throwIfAborted()

@@ -40,7 +40,10 @@ const identifier = (name) => `"${name.replaceAll('"', '""')}"`
 /** @type {(connection: any, login: { user: string, password: string }) => Promise<void>} */
 async function change(connection, { user, password }) {
   // ALTER ROLE takes no parameters. Neither quotes nor backslashes are in a verifier.
-  await connection.query(`ALTER ROLE ${identifier(user)} PASSWORD '${await verifier(password)}'`)
+  const statement = `ALTER ROLE ${identifier(user)} PASSWORD '${await verifier(password)}'`
+  // A role that only reads by default (default_transaction_read_only) may write in a transaction that says so. A setting of the
+  // session would not do: a pooler may run the next statement in another session.
+  for (const text of ['BEGIN READ WRITE', statement, 'COMMIT']) await connection.query(text)
 }
 
 /** @type {(connection: any) => Promise<void>} */

@@ -4,7 +4,7 @@
 // passwords, so the live and the new one open the same door, and at no moment is anybody refused.
 
 const { createHash } = require('node:crypto')
-const { SecretError } = require('./errors')
+const { refusal } = require('./errors')
 const { loginOf, using } = require('./logins')
 const { aFlag, aFunction, aText, strategyOptions } = require('./strategy-options')
 
@@ -41,10 +41,10 @@ function hasOtherUser(secret) {
 function aclLogin(secret, user) {
   const login = loginOf(secret, user ?? 'default')
   if (user !== undefined && login.user !== user) {
-    throw new SecretError('CONFIG_INVALID', "the secret's 'username' is another user than the strategy's 'user'")
+    throw refusal("the secret's 'username' is another user than the strategy's 'user'")
   }
   if (user === undefined && login.user === 'default' && hasOtherUser(secret)) {
-    throw new SecretError('CONFIG_INVALID', "the secret has no 'username': pass the name of the user as 'user'")
+    throw refusal("the secret has no 'username': pass the name of the user as 'user'")
   }
   return login
 }

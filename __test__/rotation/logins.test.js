@@ -4,6 +4,7 @@
 
 const strategies = require('../../rotation')
 const { MariadbServer } = require('../support/servers/mariadb')
+const { PostgresServer } = require('../support/servers/postgres')
 const { RedisServer } = require('../support/servers/redis')
 const { overRedis } = require('../support/services')
 
@@ -216,5 +217,73 @@ describe('MariaDB', () => {
       .mysqlSingleUser({ connect: open, admin: keeper, user: 'orders' })
       .set?.(contextOf('first', 'second'))
     expect(await isLetIn({ user: 'orders', password: 'second' })).toBe(true)
+  })
+})
+
+describe('PostgreSQL', () => {
+  const isInstalled = PostgresServer.programs() !== undefined
+  const check = where('PostgreSQL', isInstalled)
+  /** @type {PostgresServer} */
+  let server
+  beforeAll(async () => {
+    if (isInstalled) server = await PostgresServer.start()
+  }, LONG)
+  afterAll(() => server?.stop())
+  const { Client } = require('pg')
+  const open = async (/** @type {any} */ { user, password }) => {
+    const client = new Client({ connectionTimeoutMillis: 5_000, ...server.options(user, password) })
+    await client.connect()
+    return client
+  }
+
+  check('a role that only reads by default changes its own password', async () => {
+    await server.query("CREATE ROLE report LOGIN PASSWORD 'first'")
+    await server.query('ALTER ROLE report SET default_transaction_read_only = on')
+    await world.aws.put({ [ID]: JSON.stringify({ username: 'report', password: 'first' }) })
+    const { outcome, error } = await rotate(strategies.postgresSingleUser({ connect: open }))
+    expect([outcome, error]).toEqual(['finished', null])
+    await (await open({ user: 'report', password: JSON.parse(await live()).password })).end()
+  })
+})
+
+describe('what a ready-made hook refuses is said in its words', () => {
+  const connect = async () => {
+    throw new Error('not needed')
+  }
+  const users = /** @type {const} */ (['orders_a', 'orders_b'])
+  const alternating = strategies.postgresAlternatingUsers({ connect, admin: connect, users })
+  const single = strategies.mysqlSingleUser({ connect })
+  test.each([
+    [{ username: 'canary', password: 'first' }, alternating, "the live secret's 'username' is none of the two users"],
+    [{ password: 'first' }, alternating, "the secret has no 'username', and the strategy no 'user'"],
+    [{ username: 'orders_a', secret: 'x' }, alternating, "the secret is JSON without a text 'password'"],
+    [{ password: 'first' }, single, "the secret has no 'username', and the strategy no 'user'"],
+  ])('%j', async (secret, hooks, words) => {
+    await world.aws.put({ [ID]: JSON.stringify(secret) })
+    const report = await rotate(hooks)
+    expect(report.error?.message).toContain(`hook failed: ${words} (CONFIG_INVALID)`)
+    expect(JSON.stringify(report)).not.toMatch(/canary|first/)
+  })
+
+  test('and what a hook of the service throws is not, also as a SecretError', async () => {
+    await world.aws.put({ [ID]: 'first' })
+    const { SecretError } = require('../..')
+    const set = async () => {
+      throw new SecretError('CONFIG_INVALID', 'canary')
+    }
+    const report = await rotate({ set })
+    expect(report.error?.message).toContain('the set hook failed: SecretError CONFIG_INVALID')
+    expect(JSON.stringify(report)).not.toContain('canary')
+  })
+
+  test('a user does not change the password of another one', async () => {
+    const refused = Object.assign(new Error('no'), { code: '28P01' })
+    const open = jest.fn(async () => {
+      throw refused
+    })
+    const of = (/** @type {string} */ username) => JSON.stringify({ username, password: 'x' })
+    const { set } = strategies.mysqlSingleUser({ connect: open })
+    await expect(set?.(contextOf(of('orders'), of('older')))).rejects.toThrow('only an administrator')
+    expect(open.mock.calls).toEqual([[{ user: 'older', password: 'x' }]])
   })
 })
