@@ -123,9 +123,9 @@ export interface WebhookBody {
   rotationType: string | null
   /** Id of the new version. */
   versionId: string
-  /** Id of the version that was live when the rotation began. */
+  /** Id of the version that was live when the rotation began; in `undo` of the one that is live. */
   previousVersionId: string
-  /** The value that was live when the rotation began. */
+  /** The value that was live when the rotation began; in `undo` the one that is live. */
   currentValue: string
   /** The new value. */
   newValue: string
