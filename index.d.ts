@@ -628,7 +628,7 @@ export interface RotationContext {
   readonly secretType: string | null
   /** The declared `rotationType` of the secret; `null` when it has none. */
   readonly rotationType: string | null
-  /** Id of the version that was live when the rotation began. */
+  /** Id of the version that was live when the rotation began; in `undo` of the one that is live. */
   readonly previousVersionId: string
   /** `null` in `create`. */
   readonly versionId: string | null
@@ -637,7 +637,7 @@ export interface RotationContext {
    * has; until it ends, no other instance calls hooks for this secret.
    */
   readonly signal: HookSignal
-  /** The value that was live when the rotation began. */
+  /** The value that was live when the rotation began; in `undo` the one that is live, which another writer may have put. */
   currentValue(): string
   /** The new value. @throws CLOSED in `create`, and after the hook ended. */
   newValue(): string
@@ -658,7 +658,7 @@ export interface RotationHooks {
   /** Checks the value after it became live. */
   verify?: ((context: RotationContext) => Promise<void> | void) | Unset
   /**
-   * Restores the old value in the target system. Without this hook, a value that was `set` and then refused stays
+   * Restores the live value (`currentValue()`) in the target system. Without this hook, a value that was `set` and then refused stays
    * AWSPENDING, and the next rotation tries it again.
    */
   undo?: ((context: RotationContext) => Promise<void> | void) | Unset
@@ -676,8 +676,8 @@ export interface RotationOptions {
   /** Functions of the service that a rotation calls: `create`, `set`, `test`, `verify`, `undo`. Default: none. */
   hooks?: RotationHooks | Unset
   /**
-   * Hooks of single secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or `null`:
-   * the secret has none. Default: none.
+   * Hooks of single declared secrets, by name, such as `{ DATABASE_PASSWORD: postgres(…) }`: for these, in place of `hooks`. `{}` or
+   * `null`: the secret has none. Default: none.
    */
   hooksOf?: Readonly<Record<string, RotationHooks | Unset>> | Unset
   /** Deadline for each call of a hook. In milliseconds, 1 to 900000. Default: `30000`. */

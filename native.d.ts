@@ -111,8 +111,8 @@ export declare class NativeDelivery {
   hookValue(id: number, pending: boolean): string | null
   /** A hook ended with a value or without. */
   hookDone(id: number, value?: string | undefined | null): void
-  /** A hook failed with an error of a class and, where there is one, a code. */
-  hookFailed(id: number, errorClass: string, code?: string | undefined | null): void
+  /** A hook failed with an error of a class and, where there is one, a code. `explained`: the words of a ready-made hook. */
+  hookFailed(id: number, errorClass: string, code?: string | undefined | null, explained?: string | undefined | null): void
   /** Reads secrets to look for their values. Gives a `WatchedValues`. */
   watchValues(id: number, names: Array<string>): void
   /** Searches files and folders for the values that are looked for. Gives a `ScannedFiles`. */

@@ -63,7 +63,10 @@ export interface RedisAclOptions {
   connect: (login: Login) => Promise<RedisConnection>
   /** Opens a connection that may run `ACL SETUSER`; one for each node of a cluster. */
   admin: () => Promise<RedisConnection | RedisConnection[]>
-  /** The name of the user. Default: `'default'`. */
+  /**
+   * The name of the user, for a secret that is a password only. Where the secret is JSON with `username`, that is the user, and
+   * another one here is refused. Default: `'default'`.
+   */
   user?: string
   /** Whether `ACL SAVE` follows each change. Needs an ACL file. Default: `false`. */
   save?: boolean
@@ -100,7 +103,7 @@ export interface WebhookRequest {
   headers: Record<string, string | string[] | undefined> | { get(name: string): string | null }
   /** The key of the signature. */
   signingKey: string
-  /** How old a request may be. In seconds. Default: `300`. */
+  /** How old a request may be. In seconds, 0 or more. Default: `300`. */
   toleranceSeconds?: number
 }
 
@@ -120,9 +123,9 @@ export interface WebhookBody {
   rotationType: string | null
   /** Id of the new version. */
   versionId: string
-  /** Id of the version that was live when the rotation began. */
+  /** Id of the version that was live when the rotation began; in `undo` of the one that is live. */
   previousVersionId: string
-  /** The value that was live when the rotation began. */
+  /** The value that was live when the rotation began; in `undo` the one that is live. */
   currentValue: string
   /** The new value. */
   newValue: string

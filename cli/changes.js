@@ -3,7 +3,7 @@
 // Changes of secrets in AWS: what would change, by names and never by values, and how it ended.
 
 const { CliError, EXIT, exitFor } = require('./exit')
-const { closest } = require('./suggest')
+const { closest } = require('../lib/suggest')
 const { told } = require('./words')
 
 /** @typedef {import('../index').ComparedSecret} ComparedSecret */

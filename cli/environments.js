@@ -1,7 +1,7 @@
 'use strict'
 
 const { CliError, EXIT } = require('./exit')
-const { didYouMean } = require('./suggest')
+const { didYouMean } = require('../lib/suggest')
 
 /** The names that every service knows; its configuration may declare others. */
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production', 'dev', 'stage', 'prod']

@@ -4,7 +4,7 @@ const { nameOf } = require('../lib/config-file')
 const { declaredTools, noToolsDeclared } = require('./context')
 const { namesInEnvFile } = require('./env-file')
 const { CliError, EXIT } = require('./exit')
-const { didYouMean } = require('./suggest')
+const { didYouMean } = require('../lib/suggest')
 
 /** @typedef {import('./context').SecretDelivery} SecretDelivery */
 /** @typedef {import('./context').Config} Config */

@@ -29,6 +29,23 @@ class SecretError extends Error {
 // Like that of Node's errors: not listed, and free to be changed on one of them.
 Object.defineProperty(SecretError.prototype, 'name', { value: 'SecretError', writable: true, configurable: true })
 
+/** @type {WeakSet<object>} */
+const explained = new WeakSet()
+
+/**
+ * An error of a ready-made rotation hook. Its message is fixed words of this package, which may be repeated in reports.
+ *
+ * @param {string} message
+ */
+function refusal(message) {
+  const error = new SecretError('CONFIG_INVALID', message)
+  explained.add(error)
+  return error
+}
+
+/** The message of a refusal; of any other error none, since it may hold a value. @param {any} error @returns {string | undefined} */
+const explanationOf = (error) => (explained.has(error) ? error.message : undefined)
+
 /**
  * @param {NonNullable<NativeFailure['cause']>} cause
  * @returns {Error}
@@ -160,4 +177,4 @@ function describe(error) {
   }
 }
 
-module.exports = { SecretError, againAt, callSite, describe, failed, isPassing, orThrow }
+module.exports = { SecretError, againAt, callSite, describe, explanationOf, failed, isPassing, orThrow, refusal }

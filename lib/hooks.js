@@ -3,9 +3,10 @@
 // The service's rotation hooks: they stay in JavaScript, and the addon asks for a call when it needs one.
 
 const { assertText } = require('./arguments')
-const { SecretError, describe } = require('./errors')
+const { SecretError, describe, explanationOf } = require('./errors')
 const { callOutside } = require('./listeners')
 const { hookNames } = require('./load')
+const { didYouMeanOption } = require('./suggest')
 
 const HOOKS = hookNames()
 
@@ -91,12 +92,18 @@ function checkedHooks(rotation) {
  */
 function hooksAt(path, given) {
   if (given === undefined || given === null) return { hooks: {}, names: [] }
-  if (typeof given !== 'object') throw new SecretError('CONFIG_INVALID', `${path} must be an object`)
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    const got = Array.isArray(given) ? 'an array' : `a ${typeof given}`
+    // Such as `hooks: postgresSingleUser`.
+    const hint = got === 'a function' ? ': call it, and pass the hooks that it returns' : ''
+    throw new SecretError('CONFIG_INVALID', `${path} must be an object, got ${got}${hint}`)
+  }
   const hooks = /** @type {RotationHooks & Record<string, unknown>} */ (given)
   const names = Object.keys(hooks).filter((name) => hooks[name] !== undefined && hooks[name] !== null)
   for (const name of names) {
     if (!HOOKS.includes(name)) {
-      throw new SecretError('CONFIG_INVALID', `${path}.${name} is not a hook (${HOOKS.join(', ')})`)
+      const hint = didYouMeanOption(name, HOOKS)
+      throw new SecretError('CONFIG_INVALID', `${path}.${name} is not a hook (${HOOKS.join(', ')})${hint}`)
     }
     if (typeof hooks[name] !== 'function') {
       throw new SecretError('CONFIG_INVALID', `${path}.${name} must be a function`)
@@ -123,7 +130,7 @@ class HookCalls {
 
   /**
    * Calls a hook and tells the addon how it ended. Never rejects. Of what the hook throws only the class and the code are
-   * passed on.
+   * passed on, and the words of the ready-made hooks.
    *
    * @param {WeakRef<import('../native').NativeDelivery> | undefined} unheld
    * @param {number} id
@@ -142,7 +149,7 @@ class HookCalls {
       unheld?.deref()?.hookDone(id, typeof made === 'string' ? made : undefined)
     } catch (error) {
       const { name, code } = describe(error)
-      unheld?.deref()?.hookFailed(id, name, code)
+      unheld?.deref()?.hookFailed(id, name, code, explanationOf(error))
     } finally {
       this.#running.delete(id)
     }

@@ -4,8 +4,9 @@
 
 const { randomInt } = require('node:crypto')
 const { isAuthError } = require('./auth-errors')
-const { SecretError } = require('./errors')
+const { refusal } = require('./errors')
 const { withJsonText } = require('./load')
+const { aFunction, aText, twoUsers } = require('./strategy-options')
 
 const CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -33,10 +34,10 @@ function loginOf(secret, user) {
   const { username, password } = isObject ? parsed : { username: user, password: secret }
   const login = { user: username ?? user, password }
   if (typeof login.user !== 'string' || login.user === '') {
-    throw new SecretError('CONFIG_INVALID', "the secret has no 'username', and the strategy no 'user'")
+    throw refusal("the secret has no 'username', and the strategy no 'user'")
   }
   if (typeof login.password !== 'string' || login.password === '') {
-    throw new SecretError('CONFIG_INVALID', "the secret is JSON without a text 'password'")
+    throw refusal("the secret is JSON without a text 'password'")
   }
   return login
 }
@@ -51,10 +52,7 @@ function withLogin(secret, { user, password }) {
   const renamed = withJsonText(secret, 'username', user)
   const changed = renamed === null ? null : withJsonText(renamed, 'password', password)
   if (changed === null) {
-    throw new SecretError(
-      'CONFIG_INVALID',
-      "alternating users need a JSON secret with the texts 'username' and 'password'",
-    )
+    throw refusal("alternating users need a JSON secret with the texts 'username' and 'password'")
   }
   return changed
 }
@@ -98,6 +96,10 @@ async function isLetIn(enter) {
   }
 }
 
+/** The options of the next two, and those that may be left out. */
+const SINGLE_USER = /** @type {const} */ ([{ connect: aFunction }, { user: aText, admin: aFunction }])
+const ALTERNATING_USERS = /** @type {const} */ ([{ connect: aFunction, admin: aFunction, users: twoUsers }])
+
 /**
  * The hooks of one user whose password changes. From `set` on the system refuses the old password, which is the live one
  * until the rotation is finished; `withSecret` knows both.
@@ -115,6 +117,9 @@ function singleUser({ user, connect, admin, change, ask }) {
   /** Gives the user `to.password`; without an administrator the user does it, who has one of the two passwords. */
   const move = async (/** @type {Login} */ from, /** @type {Login} */ to, /** @type {AbortSignal} */ signal) => {
     if (admin === undefined && (await isLetIn(() => enter(to)))) return
+    if (admin === undefined && from.user !== to.user) {
+      throw refusal('the new value is for another user, and only an administrator may change the password of that one')
+    }
     // From here on nothing may be changed by a hook that was given up.
     signal.throwIfAborted()
     const connecting = admin === undefined ? connect(from) : admin()
@@ -137,6 +142,8 @@ function singleUser({ user, connect, admin, change, ask }) {
     async undo(context) {
       const { current, next } = logins(context)
       await move(next, current, context.signal)
+      // What the system made of it, whatever it answered: only then may the new value be forgotten.
+      await enter(current)
     },
   }
 }
@@ -154,17 +161,14 @@ function singleUser({ user, connect, admin, change, ask }) {
  * @returns {import('../index').RotationHooks}
  */
 function alternatingUsers({ users, connect, admin, change, ask }) {
-  const [one, two] = users ?? []
-  if (typeof one !== 'string' || typeof two !== 'string' || one === two) {
-    throw new SecretError('CONFIG_INVALID', 'alternating users need the names of two users')
-  }
+  const [one, two] = users
   const enter = (/** @type {Login} */ login) => using(connect(login), ask)
   return {
     create(context) {
       const secret = context.currentValue()
       const { user } = loginOf(secret, undefined)
       if (user !== one && user !== two) {
-        throw new SecretError('CONFIG_INVALID', "the live secret's 'username' is none of the two users")
+        throw refusal("the live secret's 'username' is none of the two users")
       }
       return withLogin(secret, { user: user === one ? two : one, password: newPassword() })
     },
@@ -172,7 +176,7 @@ function alternatingUsers({ users, connect, admin, change, ask }) {
       const login = loginOf(context.newValue(), undefined)
       // The user that is in use is not touched, whatever AWS has as the new value.
       if (login.user === loginOf(context.currentValue(), undefined).user) {
-        throw new SecretError('CONFIG_INVALID', 'the new value is for the user that is in use')
+        throw refusal('the new value is for the user that is in use')
       }
       await using(admin(), async (connection) => {
         context.signal.throwIfAborted()
@@ -186,4 +190,4 @@ function alternatingUsers({ users, connect, admin, change, ask }) {
   }
 }
 
-module.exports = { alternatingUsers, isLetIn, loginOf, newPassword, singleUser, using }
+module.exports = { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, isLetIn, loginOf, newPassword, singleUser, using }

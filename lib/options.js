@@ -35,9 +35,14 @@ function checkedOptions(given) {
     : plainly
   const safe = logger === undefined || logger === null ? undefined : require('./logger').safeLogger(logger)
   const { rotation } = options
-  // Hooks of which none is set are none.
-  if (Object.values(rotation?.hooks ?? {}).every((hook) => hook === undefined || hook === null)) delete rotation?.hooks
+  if (hasNone(rotation?.hooks)) delete rotation.hooks
   return { logger: safe, options: { ...options, logLevel: logLevel ?? safe?.level ?? 'silent' } }
+}
+
+/** Whether these are hooks of which none is set. What is no object of hooks stays, and is refused. @param {unknown} hooks */
+function hasNone(hooks) {
+  if (typeof hooks !== 'object' || hooks === null || Array.isArray(hooks)) return false
+  return Object.values(hooks).every((hook) => hook === undefined || hook === null)
 }
 
 /**

@@ -4,7 +4,8 @@
 
 const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
 const { promisify } = require('node:util')
-const { alternatingUsers, singleUser } = require('./logins')
+const { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, singleUser } = require('./logins')
+const { strategyOptions } = require('./strategy-options')
 
 const ITERATIONS = 4096
 
@@ -39,7 +40,10 @@ const identifier = (name) => `"${name.replaceAll('"', '""')}"`
 /** @type {(connection: any, login: { user: string, password: string }) => Promise<void>} */
 async function change(connection, { user, password }) {
   // ALTER ROLE takes no parameters. Neither quotes nor backslashes are in a verifier.
-  await connection.query(`ALTER ROLE ${identifier(user)} PASSWORD '${await verifier(password)}'`)
+  const statement = `ALTER ROLE ${identifier(user)} PASSWORD '${await verifier(password)}'`
+  // A role that only reads by default (default_transaction_read_only) may write in a transaction that says so. A setting of the
+  // session would not do: a pooler may run the next statement in another session.
+  for (const text of ['BEGIN READ WRITE', statement, 'COMMIT']) await connection.query(text)
 }
 
 /** @type {(connection: any) => Promise<void>} */
@@ -48,9 +52,17 @@ async function ask(connection) {
 }
 
 /** @param {import('../rotation').SingleUserOptions} options */
-const postgresSingleUser = (options) => singleUser({ ...options, change, ask })
+function postgresSingleUser(options) {
+  return singleUser({ ...strategyOptions('postgresSingleUser', options, ...SINGLE_USER), change, ask })
+}
 
 /** @param {import('../rotation').AlternatingUsersOptions} options */
-const postgresAlternatingUsers = (options) => alternatingUsers({ ...options, change, ask })
+function postgresAlternatingUsers(options) {
+  return alternatingUsers({
+    ...strategyOptions('postgresAlternatingUsers', options, ...ALTERNATING_USERS),
+    change,
+    ask,
+  })
+}
 
 module.exports = { postgresAlternatingUsers, postgresSingleUser }

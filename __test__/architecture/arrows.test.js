@@ -26,6 +26,7 @@ const OUTSIDE = {
     '../lib/json-fault',
     '../lib/read-file',
     '../lib/scanner',
+    '../lib/suggest',
   ],
 }
 

@@ -115,6 +115,12 @@ test('AWS that throttles is degraded and not down', async () => {
   expect(await timed(service({ tools: {} }))).toMatchObject({ ready: true, status: 'degraded' })
 })
 
+test('a fresh instance that AWS throttles says so', async () => {
+  await world.aws.fault(THROTTLED)
+  const { ready, reasons } = await timed(service())
+  expect([ready, reasons[0]]).toEqual([false, expect.stringMatching(/^A_B: AWS throttles/)])
+})
+
 test('while readers wait for AWS to throttle no more, health says so before their deadline', async () => {
   await world.aws.fault(THROTTLED)
   const delivery = service({ tools: {} })

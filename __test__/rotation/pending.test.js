@@ -101,8 +101,42 @@ describe('what people put', () => {
     expect(error?.code).toBe('ROTATION_FAILED')
     expect((await holder('AWSCURRENT'))?.value).toBe('by hand')
     expect(await holder('AWSPENDING')).toBeUndefined()
-    expect(seen).toEqual(['old'])
+    // Not the one that was live before: what is live opens the door.
+    expect(seen).toEqual(['by hand'])
+    expect(error?.message).toContain((await holder('AWSCURRENT'))?.versionId)
+    expect(error?.message).not.toContain('the old value stays live')
   })
+
+  test.each([
+    ['a field, of what is live', { username: 'app', host: 'db2' }, 'unverified', 0],
+    ['a password by hand', { username: 'app', password: 'by hand' }, 'failed', 1],
+    ['a field, of what was live before', { username: 'app', password: 'old', host: 'db2' }, 'failed', 1],
+  ])(
+    'while a live value is found wrong stays, and the target system has it: %s',
+    async (_, change, outcome, undone) => {
+      const old = { username: 'app', password: 'old' }
+      await put(JSON.stringify(old))
+      const target = { password: 'old', undone: 0 }
+      const password = (/** @type {string} */ secret) => JSON.parse(secret).password
+      const report = await service({
+        hooks: {
+          set: (/** @type {any} */ context) => void (target.password = password(context.newValue())),
+          async verify(/** @type {any} */ context) {
+            await put(JSON.stringify({ ...JSON.parse(context.newValue()), ...change }))
+            await fail()
+          },
+          undo(/** @type {any} */ context) {
+            target.password = password(context.currentValue())
+            target.undone++
+          },
+        },
+      }).rotation.rotate('DB_PASSWORD')
+      const live = await holder('AWSCURRENT')
+      expect([report.outcome, target.undone, password(live?.value ?? '')]).toEqual([outcome, undone, target.password])
+      expect(report.error?.message).toContain(`Version ${live?.versionId}, which another writer put meanwhile, is live`)
+      expect(await holder('AWSPENDING')).toBeUndefined()
+    },
+  )
 })
 
 describe('whatever a hook throws', () => {
@@ -190,6 +224,11 @@ describe('hooks of single secrets', () => {
     [{ hooksOf: { DB_PASSWORD: { set: 5 } } }, 'options.rotation.hooksOf.DB_PASSWORD.set'],
     [{ hooksOf: { DB_PASSWORD: { sett() {} } } }, 'options.rotation.hooksOf.DB_PASSWORD.sett'],
     [{ hooksOf: { 'a/b': { set() {} } } }, 'options.rotation.hooksOf.a/b'],
+    [{ hooksOf: { DB_LOGIN: { set() {} } } }, 'options.rotation.hooksOf.DB_LOGIN is not declared'],
+    [
+      { hooksOf: { db_password: { set() {} } } },
+      "is not declared under options.tools or options.secrets; did you mean 'DB_PASSWORD'?",
+    ],
   ])('refused: %j', (rotation, path) => {
     expect(() => service(/** @type {any} */ (rotation))).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(path) }),

@@ -7,7 +7,7 @@ const { policiesOf } = require('../infra/fit')
 const { FORMATS, formatted } = require('../infra/formats')
 const { needsOf } = require('../infra/needs')
 const { ROLES } = require('../infra/roles')
-const { didYouMean } = require('../suggest')
+const { didYouMean } = require('../../lib/suggest')
 
 /** @type {import('../program').AddCommand} */
 module.exports = (program, handle) => {

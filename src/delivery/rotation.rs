@@ -88,9 +88,13 @@ impl NativeDelivery {
         self.hooks.finish(id, Ok(value.map(SecretValue::new)));
     }
 
-    /// A hook failed with an error of a class and, where there is one, a code.
+    /// A hook failed with an error of a class and, where there is one, a code. `explained`: the words of a ready-made hook.
     #[napi(catch_unwind)]
-    pub fn hook_failed(&self, id: u32, error_class: String, code: Option<String>) {
-        self.hooks.finish(id, Err(HookFailure::new(&error_class, code.as_deref())));
+    pub fn hook_failed(&self, id: u32, error_class: String, code: Option<String>, explained: Option<String>) {
+        let failure = match explained {
+            Some(words) => HookFailure::explained(code.as_deref(), &words),
+            None => HookFailure::new(&error_class, code.as_deref()),
+        };
+        self.hooks.finish(id, Err(failure));
     }
 }

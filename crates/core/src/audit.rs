@@ -16,8 +16,8 @@ use std::time::Duration;
 
 pub use audit_log as log;
 use audit_log::{
-    AppendError, AuditLog, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Record, State,
-    Tally,
+    AppendError, AuditLog, Destination, Event, Failure, Key, Notice as LogNotice, Options, Outcome, Reason, Record,
+    State, Tally,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::time::sleep;
@@ -416,7 +416,13 @@ fn request_of(error: Option<&SecretError>) -> &str {
 }
 
 fn unwritable(failure: &Failure) -> SecretError {
-    let what_to_do = "make the path writable for this user, set audit.path or TCS_AUDIT_LOG (a path or 'stdout'), \
-                      audit.onFailure: 'warn' (values are delivered without their records) or audit: false";
-    SecretError::new(ErrorCode::AuditWriteFailed, format!("{failure}; {what_to_do}"))
+    let what_to_do = match failure.reason {
+        // A function of the service, and no file.
+        Reason::Refused => {
+            "see why audit.sink does not take them (a function that returns, or a promise that is fulfilled, has taken them)"
+        }
+        _ => "make the path writable for this user, set audit.path or TCS_AUDIT_LOG (a path or 'stdout')",
+    };
+    let without = "set audit.onFailure: 'warn' (values are delivered without their records) or audit: false";
+    SecretError::new(ErrorCode::AuditWriteFailed, format!("{failure}; {what_to_do}, or {without}"))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use network::Trust;
 use tracing::level_filters::LevelFilter;
 
-pub use option::{Field, OptionValue, Section};
+pub use option::{Field, OptionValue, Section, did_you_mean};
 pub use parse::audit::default_file as default_audit_file;
 pub use parse::reference_of;
 

@@ -255,10 +255,17 @@ impl Section {
             return Ok(());
         };
         let shown = at_most(LONGEST_NAME, &name);
-        let hint =
-            known.iter().find(|k| looks_like(k, &name)).map_or(String::new(), |k| format!("; did you mean '{k}'?"));
+        let hint = did_you_mean(&name, known);
         Err(SecretError::config(&format!("{}.{shown}", self.path), format_args!("is not an option{hint}")))
     }
+}
+
+/// The end of a message about a name that is not one of `known`: the one that looks like it, if there is one.
+pub fn did_you_mean(name: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .find(|known| looks_like(known, name))
+        .map_or(String::new(), |known| format!("; did you mean '{known}'?"))
 }
 
 /// Whether both have the same letters apart from case and separators, or one is the beginning of the other.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_recursion::async_recursion as boxed;
-use aws::Probed;
+use aws::{Aws, Probed};
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -272,9 +272,9 @@ impl Delivery {
         let is_usable = copy.is_some_and(|entry| entry.is_usable(self.clock.now()));
         let degraded = |why: &str| Some((Readiness::Degraded, format!("{name}: a copy answers: {why}")));
         match known.answers.get(key).map(|(_, said)| said) {
-            _ if known.under_way.is_some() && is_usable => degraded("AWS has not answered yet"),
+            _ if known.under_way.is_some() && is_usable => degraded(self.unanswered()),
             None if is_usable => degraded("AWS was not asked yet"),
-            None => Some((missing, format!("{name}: AWS has not answered yet"))),
+            None => Some((missing, format!("{name}: {}", self.unanswered()))),
             Some(Said::Found) => None,
             Some(Said::Stale) if is_usable => degraded("AWS fails"),
             Some(Said::Stale) => Some((missing, format!("{name}: its copy is too old, and AWS fails"))),
@@ -285,6 +285,15 @@ impl Delivery {
             Some(Said::Failed(error)) if error.is_denied() => Some((missing, format!("{name}: {error}"))),
             Some(Said::Failed(error)) if is_usable => degraded(&error.to_string()),
             Some(Said::Failed(error)) => Some((missing, format!("{name}: {error}"))),
+        }
+    }
+
+    /// Why a question is under way still.
+    fn unanswered(&self) -> &'static str {
+        if self.reads().aws().is_some_and(Aws::is_throttled) {
+            "AWS throttles, and the call that was made is tried again"
+        } else {
+            "AWS has not answered yet"
         }
     }
 
@@ -300,7 +309,7 @@ impl Delivery {
             }
             (Some(AwsState::Fails(error)), Some(_)) => Some((state, format!("AWS: {error}"))),
             (Some(AwsState::AnswersOthers(error)), Some(_)) => Some((Readiness::Degraded, format!("AWS: {error}"))),
-            (None, Some(_)) if known.under_way.is_some() => Some((state, "AWS has not answered yet".into())),
+            (None, Some(_)) if known.under_way.is_some() => Some((state, self.unanswered().into())),
             _ => None,
         }
     }

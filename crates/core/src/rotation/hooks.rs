@@ -45,6 +45,9 @@ impl Hook {
     }
 }
 
+/// The longest explanation of a failure, in characters.
+const MOST_WORDS: usize = 300;
+
 /// What a hook receives.
 #[derive(Clone, Debug)]
 pub struct HookContext {
@@ -70,7 +73,8 @@ pub struct HookContext {
     pub pending: Option<SecretValue>,
 }
 
-/// How a hook failed. Its message is not repeated anywhere: drivers put statements, and so values, into theirs.
+/// How a hook failed. The message of an error is not repeated anywhere, unless this package's own hooks wrote it: drivers put
+/// statements, and so values, into theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookFailure(String);
 
@@ -85,6 +89,15 @@ impl HookFailure {
         Self(match code.and_then(plain) {
             Some(code) => format!("{class} {code}"),
             None => class,
+        })
+    }
+
+    /// A failure that a ready-made hook of this package explains in fixed words, which hold no value.
+    pub fn explained(code: Option<&str>, words: &str) -> Self {
+        let words: String = words.chars().filter(|c| !c.is_control()).take(MOST_WORDS).collect();
+        Self(match code {
+            Some(code) => format!("{words} ({})", Self::new(code, None)),
+            None => words,
         })
     }
 }
@@ -153,5 +166,12 @@ mod tests {
         assert_eq!(HookFailure::new("TypeError", None).to_string(), "TypeError");
         assert_eq!(HookFailure::new("x y", Some("ALTER ROLE app PASSWORD 'p'")).to_string(), "Error");
         assert_eq!(HookFailure::new("", Some(&"a".repeat(41))).to_string(), "Error");
+    }
+
+    #[test]
+    fn a_ready_made_hook_explains_itself() {
+        let failure = HookFailure::explained(Some("CONFIG_INVALID"), "the secret\nhas no 'username'");
+        assert_eq!(failure.to_string(), "the secrethas no 'username' (CONFIG_INVALID)");
+        assert_eq!(HookFailure::explained(None, &"a".repeat(1000)).to_string().len(), MOST_WORDS);
     }
 }

@@ -76,7 +76,7 @@ impl RotationManager {
         let told = self.told(place, live, current);
         let mut log = StepLog::new(self.parts.clock.clone());
         let mut job = self.job(aws, place, told, policy, Trigger::Schedule);
-        let is_undone = is_undone || job.undo(&mut log, candidate).await;
+        let is_undone = is_undone || job.undo(&mut log, candidate, None).await;
         let is_forgotten = is_undone && job.late.get_mut().is_empty() && job.forget(candidate).await;
         tracing::info!(secret = place.id, is_undone, is_forgotten, "the hooks of a rotation that failed have ended");
     }

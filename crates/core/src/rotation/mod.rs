@@ -11,6 +11,7 @@
 //! - `calendar`: what is due, of all declared secrets
 //! - `scheduler`: rotates what is due
 
+mod back;
 mod by_aws;
 pub mod calendar;
 mod claim;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
+use super::back::Back;
 use super::hooks::HookContext;
 use super::policy::Policy;
 use super::staged::{self, GivenUp, Job, Made, Source};
@@ -119,12 +120,16 @@ impl RotationManager {
                     None => true,
                 };
                 let back = if is_free {
-                    job.roll_back(log, &replaced.id, &candidate).await
+                    job.roll_back(log, &replaced, &candidate).await
                 } else {
                     Err(failed(job.id, "another rotation has begun since"))
                 };
                 match back {
-                    Ok(()) => {
+                    Ok(Back::Anothers { live, has_new, is_given }) => {
+                        self.follow(place, &live).await;
+                        overtaken(ended, (job.id, &live), (has_new, is_given), &error)
+                    }
+                    Ok(Back::Old) => {
                         self.follow(place, &replaced.id).await;
                         let why = format!("{}: the old value is live again: {error}", job.id);
                         let error = SecretError::new(ErrorCode::RotationRolledBack, why);
@@ -198,6 +203,33 @@ impl RotationManager {
             pending: None,
         }
     }
+}
+
+/// The end of a rotation whose value was found wrong, where the version `live` of another writer has its place.
+fn overtaken(
+    ended: StepsEnded,
+    (id, live): (&str, &str),
+    (has_new, is_given): (bool, bool),
+    error: &SecretError,
+) -> StepsEnded {
+    let wrong = ended.version.as_deref().unwrap_or_default();
+    let what = match (has_new, is_given) {
+        (true, _) => {
+            "it has the new value and a change of something else, so nothing was undone. Make sure that the system accepts \
+             the value, and rotate the secret again where it does not"
+        }
+        (false, true) => "the system was given its value back. Rotate the secret again",
+        (false, false) => {
+            "the system may still have the refused value, which keeps its labels. Give it the value that is live, or rotate \
+             the secret again"
+        }
+    };
+    let why = format!(
+        "{id}: the new value (version {wrong}) was found wrong ({error}). Version {live}, which another writer put \
+         meanwhile, is live and stays: {what}"
+    );
+    let ending = if has_new { Ending::Unverified } else { Ending::Failed };
+    StepsEnded { ending, error: Some(error.instead(why)), ..ended }
 }
 
 /// Whether this instance has to rotate the secret.

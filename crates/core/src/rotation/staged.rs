@@ -4,7 +4,7 @@
 //!            create ──► set ──► test ──► finish ──► verify ──► finished
 //!              │         │       │         │           │
 //!              ▼         ▼       ▼         ▼           ▼ rollbackEnabled
-//!         failed ◄──── undo ◄────┴─────────┘    undo, rollback ──► rolled back
+//!         failed ◄──── undo ◄────┴─────────┘    rollback, undo ──► rolled back
 //! ```
 //!
 //! Every step can be repeated, so any instance can continue an interrupted rotation. All state is in AWS: the version
@@ -33,7 +33,6 @@ use crate::audit::{Access, Audit};
 use crate::reads::Reads;
 use crate::tasks::Tasks;
 use aws::{Aws, CURRENT, Description, PENDING, PREVIOUS, Version, Which};
-use secret::clock::Clock;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::notice::Notices;
 use secret::report::Step;
@@ -41,8 +40,6 @@ use secret::value::SecretValue;
 
 /// How long a hook that ran into its deadline has to heed its signal.
 const GRACE: Duration = Duration::from_secs(2);
-/// After this long no hook that was called with a value is running any more, in whatever instance.
-const HOOKS_HAVE_ENDED: u64 = 3_600_000;
 
 /// One rotation of one secret.
 pub(super) struct Job<'a> {
@@ -161,18 +158,7 @@ impl Job<'_> {
             }
             Err(error) => (error, false),
         };
-        let stays = may_be_live || !self.give_up(log, &candidate).await;
-        let error = if stays && !may_be_live {
-            let version = &candidate.version;
-            let why = if self.late.get_mut().is_empty() {
-                "the next rotation tries it again"
-            } else {
-                "which value the target system has is known once the hook has ended"
-            };
-            error.instead(format!("{error}; version {version} keeps the label {PENDING}: {why}"))
-        } else {
-            error
-        };
+        let error = if may_be_live { error } else { self.give_up(log, &replaced, &candidate, error).await };
         Err(GivenUp { error, tried: Some((candidate, claim)), overtaken: None })
     }
 
@@ -287,37 +273,6 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Undoes the steps for a value that will not be live; `false` when it keeps its label. If the target system may have
-    /// the value and cannot be reset, the value stays AWSPENDING: the next rotation tries it again, and `withSecret` finds
-    /// it.
-    async fn give_up(&mut self, log: &mut StepLog, candidate: &Candidate) -> bool {
-        // A hook that still runs has the last word: undone now, it would be done again.
-        self.late.get_mut().is_empty() && self.undo(log, candidate).await && self.forget(candidate).await
-    }
-
-    /// Resets the target system. Returns whether it has the old value now.
-    pub(super) async fn undo(&mut self, log: &mut StepLog, candidate: &Candidate) -> bool {
-        if self.hooks.has(Hook::Undo) {
-            return log.step(Step::Undo, self.call(Hook::Undo, Some(candidate))).await.is_ok();
-        }
-        !self.hooks.has(Hook::Set)
-    }
-
-    /// Removes AWSPENDING, so that the next rotation makes another value. `false` when the label stays: a hook of the
-    /// instance that made the value may still be running, and may give the target system that value after all.
-    pub(super) async fn forget(&self, candidate: &Candidate) -> bool {
-        let age = candidate.created_unix_ms.map(|made| Clock::system().unix_ms().saturating_sub(made));
-        let may_be_set = candidate.resumed && self.hooks.has(Hook::Set);
-        if may_be_set && age.is_none_or(|age| age < HOOKS_HAVE_ENDED) {
-            return false;
-        }
-        // When this fails the candidate is tried again, which is what an interrupted rotation does as well.
-        if let Err(error) = self.aws.move_label(self.id, PENDING, Some(&candidate.version), None).await {
-            tracing::info!(code = %error.code(), secret = self.id, "a value that was given up stays AWSPENDING");
-        }
-        true
-    }
-
     /// Checks the live value.
     pub(super) async fn verify(&mut self, log: &mut StepLog, candidate: &Candidate) -> Result<()> {
         if self.hooks.has(Hook::Verify) {
@@ -337,19 +292,7 @@ impl Job<'_> {
         }
     }
 
-    /// Makes the old version live again.
-    pub(super) async fn roll_back(&mut self, log: &mut StepLog, live: &str, candidate: &Candidate) -> Result<()> {
-        // If this fails the report says so. The old value is made live again in any case: it was in use until now.
-        let is_undone = self.undo(log, candidate).await;
-        log.step(Step::Rollback, labels::make_current(self.aws, self.id, &candidate.version, live)).await?;
-        // The value was refused. The next rotation does not try it again, unless the target system still has it.
-        if is_undone {
-            self.forget(candidate).await;
-        }
-        Ok(())
-    }
-
-    async fn call(&mut self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
+    pub(super) async fn call(&mut self, hook: Hook, candidate: Option<&Candidate>) -> Result<Option<SecretValue>> {
         let context = HookContext {
             version: candidate.map(|candidate| candidate.version.clone()),
             pending: candidate.map(|candidate| self.place.part(&candidate.value)).transpose()?,

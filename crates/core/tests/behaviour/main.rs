@@ -12,6 +12,7 @@ mod refresh;
 mod regions;
 mod rights;
 mod rotation;
+mod rotation_back;
 mod rotation_hands;
 mod rotation_late;
 mod rotation_schedule;

@@ -207,7 +207,7 @@ async fn a_live_value_that_does_not_hold_up_is_taken_back() {
     assert_eq!(service.value("DB_PASSWORD").await, "old");
     let report = rotate(&service).await;
     assert_eq!((report.ending, code(&report)), (Ending::RolledBack, Some(ErrorCode::RotationRolledBack)));
-    let back = [(Step::Verify, false), (Step::Undo, true), (Step::Rollback, true)];
+    let back = [(Step::Verify, false), (Step::Rollback, true), (Step::Undo, true)];
     assert_eq!(steps(&report)[2..], back);
     assert_eq!((live(&world), service.value("DB_PASSWORD").await), ("old".into(), "old".into()));
     // The next rotation begins from the old value once more, with a new one.

@@ -70,7 +70,7 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let runtime = runtime(&mut top, ambient)?;
     let cache = cache::cache(&mut top, &preset, ambient, &trust)?;
     let migration = migration::migration(&mut top)?;
-    let rotation = rotation::rotation(&mut top, &preset)?;
+    let rotation = rotation::rotation(&mut top, &preset, &tools)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?.filter(|_| alerting != Some(false));
     let audit = audit::audit(&mut top, environment, &preset, ambient)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::sub_section;
-use crate::config::{Field, Section};
+use crate::config::{Field, Section, did_you_mean};
 use crate::events::DEFAULT_POLL;
 use crate::events::EventsSettings;
 use crate::rotation::RotationSettings;
@@ -14,6 +14,7 @@ use crate::rotation::hooks::Hook;
 use crate::rotation::policy::{PasswordRules, Policies, Policy, TimeOfDay};
 use secret::environment::Preset;
 use secret::error::{Result, SecretError};
+use secret::manifest::Manifest;
 use secret::name::SecretName;
 
 const DEFAULT_HOOK_TIMEOUT_MS: u32 = 30_000;
@@ -21,7 +22,7 @@ const DEFAULT_JITTER_SECONDS: u32 = 300;
 /// The longest interval between rotations: ten years.
 const LONGEST_INTERVAL_DAYS: u32 = 3650;
 
-pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSettings> {
+pub(super) fn rotation(top: &mut Section, preset: &Preset, tools: &Manifest) -> Result<RotationSettings> {
     let mut section = sub_section(top, "rotation")?;
     let manual: (&str, Option<u32>) = ("manual", None);
     let interval = section.read("interval", |f| f.one_of(&[manual, ("weekly", Some(7)), ("bi-weekly", Some(14))]))?;
@@ -46,6 +47,14 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset) -> Result<RotationSet
         let own = field.section()?.entries().map(|(name, field)| {
             let path = field.path().to_owned();
             let name = SecretName::new(&name).map_err(|_| SecretError::config(&path, "is not the name of a secret"))?;
+            // With a name that is written in another way the secret would be rotated without its hooks.
+            if !tools.declares(name.as_str()) {
+                let names: Vec<_> = tools.declared().map(|declared| declared.name).collect();
+                let names: Vec<_> = names.iter().map(SecretName::as_str).collect();
+                let hint = did_you_mean(name.as_str(), &names);
+                let why = "is not declared under options.tools or options.secrets";
+                return Err(SecretError::config(&path, format_args!("{why}{hint}")));
+            }
             Ok((name.as_str().to_owned(), hooks_in(field)?))
         });
         own.collect::<Result<HashMap<_, Vec<_>>>>()

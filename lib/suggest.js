@@ -46,4 +46,13 @@ function didYouMean(word, known) {
   return found === undefined ? '' : `; did you mean ${found}?`
 }
 
-module.exports = { closest, didYouMean }
+/** The same for an option, of which only the beginning may have been written. @param {string} word @param {readonly string[]} known */
+function didYouMeanOption(word, known) {
+  const plain = (/** @type {string} */ text) => text.replace(/[^a-z0-9]/gi, '').toLowerCase()
+  const given = plain(word)
+  const isLike = (/** @type {string} */ name) => plain(name).startsWith(given) || given.startsWith(plain(name))
+  const found = closest(word, known) ?? (given.length > 1 ? known.find(isLike) : undefined)
+  return found === undefined ? '' : `; did you mean '${found}'?`
+}
+
+module.exports = { closest, didYouMean, didYouMeanOption }
