@@ -1661,6 +1661,8 @@ export interface WithSecretOptions {
   isAuthError?: ((error: unknown) => boolean) | Unset
   /** How long `withSecret` tries other values, in milliseconds. Default: `10000`. */
   timeoutMs?: number | Unset
+  /** Ends the wait, with `ABORTED`; no other value is tried then. The function that is being called goes on: give it the signal as well. */
+  signal?: ReadSignal | Unset
 }
 
 /** Counters since construction. */

@@ -70,7 +70,7 @@ function plainOptions(given) {
 }
 
 /** Options whose members are read when they are needed, and not only now. */
-const AS_THEY_ARE = new Set(['options.logger', 'options.runtime.variables', 'options.others'])
+const AS_THEY_ARE = new Set(['options.logger', 'options.runtime.variables', 'options.others', 'options.signal'])
 
 /**
  * @param {unknown} given

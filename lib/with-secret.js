@@ -4,10 +4,13 @@
 
 const { isAuthError } = require('./auth-errors')
 const { SecretError } = require('./errors')
+const { checkedLimits, limited } = require('./limits')
 const { plainOptions } = require('./options')
 const { now } = require('./real-time')
+const { didYouMeanOption } = require('./suggest')
 
 const DEFAULT_TIMEOUT_MS = 10_000
+const OPTIONS = ['isAuthError', 'timeoutMs', 'signal']
 
 /**
  * @template T
@@ -19,8 +22,19 @@ const DEFAULT_TIMEOUT_MS = 10_000
  * @param {import('../index').WithSecretOptions} [options]
  * @returns {Promise<T>}
  */
-async function withSecret({ name, read, candidates }, use, options) {
+async function withSecret(how, use, options) {
   const given = checked(use, options)
+  return limited(how.name, { signal: given.signal ?? undefined }, () => attempts(how, use, given))
+}
+
+/**
+ * @template T
+ * @param {Parameters<typeof withSecret>[0]} how
+ * @param {(secret: string) => Promise<T>} use
+ * @param {import('../index').WithSecretOptions} given
+ * @returns {Promise<T>}
+ */
+async function attempts({ name, read, candidates }, use, given) {
   const isAuth = given.isAuthError ?? isAuthError
   const end = now() + (given.timeoutMs ?? DEFAULT_TIMEOUT_MS)
   /** The last answer that was refused, which is the caller's if no value is accepted. @type {any} */
@@ -51,6 +65,8 @@ async function withSecret({ name, read, candidates }, use, options) {
     while (done === undefined) {
       const turn = await candidates.next(name, end)
       try {
+        // Nobody waits any more, and a log-in that nobody needs may be the one that locks an account.
+        if (given.signal?.aborted) throw new SecretError('ABORTED', `${name}: nobody waits for it`)
         done = await attempt(turn.candidate)
       } finally {
         turn.release()
@@ -106,7 +122,13 @@ async function discard(answer) {
  */
 function checked(use, options) {
   const given = plainOptions(options)
-  const { isAuthError: isAuth, timeoutMs } = given
+  const { isAuthError: isAuth, timeoutMs, signal, ...others } = given
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    const hint = didYouMeanOption(unknown, OPTIONS)
+    throw new SecretError('CONFIG_INVALID', `options.${unknown} is not an option of withSecret${hint}`)
+  }
+  checkedLimits({ signal })
   if (typeof use !== 'function') throw new SecretError('CONFIG_INVALID', 'withSecret needs a function')
   if (isAuth !== undefined && isAuth !== null && typeof isAuth !== 'function') {
     throw new SecretError('CONFIG_INVALID', 'isAuthError must be a function')

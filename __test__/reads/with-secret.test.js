@@ -345,6 +345,20 @@ test('close() ends a call that looks for another value', async () => {
   expect(performance.now() - started).toBeLessThan(1000)
 })
 
+test('a signal ends the wait, and no other value is tried', async () => {
+  const delivery = world.deliver()
+  await world.aws.put({ [ID]: 'old' })
+  const [target, stop] = [new Target('another'), new AbortController()]
+  const call = delivery.withSecret('db', 'password', target.connect, { timeoutMs: 60_000, signal: stop.signal })
+  await until('the live value was refused', async () => target.tries.length === 1)
+  stop.abort(new Error('no longer needed'))
+  await expect(call).rejects.toMatchObject({ code: 'ABORTED', cause: { message: 'no longer needed' } })
+  await world.aws.put({ [ID]: 'new' })
+  await delivery.refresh('DB_PASSWORD')
+  expect(await delivery.getSecret('DB_PASSWORD')).toBe('new')
+  expect(target.tries).toEqual(['old'])
+})
+
 test('wrong arguments and a missing secret are refused by code', async () => {
   const delivery = world.deliver()
   const use = async () => 1
@@ -353,6 +367,8 @@ test('wrong arguments and a missing secret are refused by code', async () => {
     [() => delivery.withSecret('db', 'password', /** @type {any} */ ('use')), 'CONFIG_INVALID'],
     [() => delivery.withSecret('db', 'password', use, { timeoutMs: -1 }), 'CONFIG_INVALID'],
     [() => delivery.withSecret('db', 'password', use, { isAuthError: /** @type {any} */ (1) }), 'CONFIG_INVALID'],
+    [() => delivery.withSecret('db', 'password', use, /** @type {any} */ ({ timeoutMS: 5 })), 'CONFIG_INVALID'],
+    [() => delivery.withSecret('db', 'password', use, { signal: /** @type {any} */ ({}) }), 'CONFIG_INVALID'],
     [() => delivery.withSecret('db', 'nothing', use), 'SOURCE_UNAVAILABLE'],
   ]
   for (const [call, code] of refused) await expect(call()).rejects.toMatchObject({ code })
