@@ -52,8 +52,6 @@ class Episode {
    * count and not the labels themselves, because a rotation that is undone ends with the labels that it began with.
    */
   epoch = 0
-  /** Whether AWS showed a pending value when it was asked first. */
-  #beganPending = false
   /** Log-ins that were refused. Those of callers that began together count once. */
   #logins = 0
   /** The value that was accepted, or has not been refused for a while. @type {Candidate | undefined} */
@@ -108,7 +106,6 @@ class Episode {
     this.#seen = found
     if (seen === undefined) {
       this.epoch = 1
-      this.#beganPending = found.some(({ label }) => label === 'pending')
       return
     }
     const isThere = (/** @type {Candidate} */ one) =>
@@ -126,9 +123,8 @@ class Episode {
   #mayBeTriedAgain({ value, label }) {
     const refused = this.#refused.get(value)
     if (refused === undefined) return true
-    // The live value that was refused before AWS was asked: the rotation in whose course that was may have been undone since.
-    const isUndone = label === 'live' && !this.#beganPending
-    if ((isUndone ? refused.epoch : Math.max(refused.epoch, 1)) < this.epoch) return true
+    // What was refused before AWS was asked belongs to what AWS showed first.
+    if (Math.max(refused.epoch, 1) < this.epoch) return true
     const isLast = this.#logins === MOST_LOGINS - 1
     return label === 'pending' && !isLast && refused.times < 2 && now() - refused.at >= PENDING_AGAIN_MS
   }
