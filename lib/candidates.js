@@ -306,22 +306,49 @@ class Candidates {
     const { signal } = this.#closing
     for (;;) {
       const at = Math.max(episode.notBefore, now())
-      if (at > end || episode.restUntil !== 0) {
-        if (episode.waiting === 0 && episode.restUntil === 0) episode.restUntil = now() + REST_MS
+      if (episode.restUntil !== 0) return await this.#newInRest(name, episode)
+      if (at > end) {
+        if (episode.waiting === 0) episode.restUntil = now() + REST_MS
         throw episode.failure
       }
       if (at > now()) await pause(at - now(), signal)
-      signal.throwIfAborted()
-      const found = await this.#delivery.look(name).finally(() => {
-        episode.notBefore = now() + episode.wait * (0.5 + Math.random())
-        episode.wait = Math.min(episode.wait * 2, LONGEST_WAIT_MS)
-      })
-      signal.throwIfAborted()
+      const found = await this.#look(name, episode)
       if (found.length === 0) continue
       const picked = episode.pick(found)
       const liveId = found.find(({ label }) => label === 'live')?.versionId
       if (picked !== undefined) return { ...picked, liveId, isTurn: true, epoch: episode.epoch }
     }
+  }
+
+  /**
+   * While nothing is tried, a new live version is tried all the same: AWS is looked at for it, at the slow pace of the end.
+   *
+   * @param {string} name
+   * @param {Episode} episode
+   * @returns {Promise<Candidate>}
+   */
+  async #newInRest(name, episode) {
+    const found = now() < episode.notBefore ? [] : await this.#look(name, episode)
+    const live = found.find(({ label }) => label === 'live')
+    if (live === undefined || episode.isRefused(live.value)) throw episode.failure
+    return { ...live, liveId: live.versionId, isTurn: true, epoch: episode.epoch }
+  }
+
+  /**
+   * Asks AWS for the versions, and notes when it may be asked again.
+   *
+   * @param {string} name
+   * @param {Episode} episode
+   */
+  async #look(name, episode) {
+    const { signal } = this.#closing
+    signal.throwIfAborted()
+    const found = await this.#delivery.look(name).finally(() => {
+      episode.notBefore = now() + episode.wait * (0.5 + Math.random())
+      episode.wait = Math.min(episode.wait * 2, LONGEST_WAIT_MS)
+    })
+    signal.throwIfAborted()
+    return found
   }
 
   /**

@@ -112,3 +112,31 @@ test('five log-ins are made at most, whatever AWS shows', async () => {
   const states = Array.from({ length: 12 }, (_, i) => [live('old'), pending(`new ${i}`), previous(`older ${i % 3}`)])
   expect(await tried(states, undefined, 6000)).toHaveLength(5)
 }, 20_000)
+
+test('after all callers have given up only a new live version is tried', async () => {
+  let states = [live('old'), previous('older')]
+  const candidates = new Candidates({ look: async () => states, known: async () => [], handOut: async () => {} })
+  const isOver = async (/** @type {number} */ ms) => {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const turn = await candidates.next('NAME', now() + ms).catch(() => undefined)
+    if (turn === undefined) return true
+    candidates.refused('NAME', turn.candidate, new Error('refused'))
+    turn.release()
+    return false
+  }
+  candidates.refused('NAME', /** @type {any} */ (await candidates.first('NAME', 'old')), new Error('refused'))
+  while (!(await isOver(300)));
+  states = [live('old'), pending('coming'), previous('older')]
+  // AWS is not looked at again before two seconds, and nothing that is not live is tried.
+  for (const end = now() + 3500; now() < end;) expect(await isOver(0)).toBe(true)
+  states = [live('new'), previous('old')]
+  /** @type {Awaited<ReturnType<typeof candidates.next>> | undefined} */
+  let turn
+  for (const end = now() + 5000; turn === undefined && now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    turn = await candidates.next('NAME', now()).catch(() => undefined)
+  }
+  expect(turn?.candidate.value).toBe('new')
+  turn?.release()
+  candidates.close()
+}, 20_000)
