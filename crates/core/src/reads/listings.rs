@@ -68,7 +68,7 @@ impl Reads {
             return Ok(ListedNow::Remembered(self.with_known(list.names.clone(), prefix)));
         }
         let asked = self.copies.ask();
-        let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids().before())).await {
+        let listing = match aws.fetch_by_prefix(&format!("{}{prefix}", self.ids().before()), known.is_some()).await {
             Ok(listing) => listing,
             Err(error) => match known {
                 Some(list) if !error.is_refused() => {

@@ -150,3 +150,58 @@ async fn the_arn_of_a_reference_is_asked_for_in_the_replicas_region_with_that_re
     assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), Some(&1));
     assert_eq!(replica.calls().total, 1);
 }
+
+/// The primary has `APP_A`, `APP_B` and `APP_C`; the replica's region lacks `APP_B`, or denies it.
+#[expect(clippy::expect_used, reason = "the beginning of tests")]
+async fn without_one_replica(denied: bool) -> (World, AwsEndpoint) {
+    let (world, replica) = (World::new().await, AwsEndpoint::start().await.expect("a free port"));
+    for name in ["A", "B", "C"] {
+        world.aws.put(&format!("APP_{name}_production"), name);
+    }
+    for name in ["A", "C"] {
+        replica.put(&format!("APP_{name}_production"), name);
+    }
+    if denied {
+        replica.put("APP_B_production", "B");
+        replica.deny(&["GetSecretValue"], Some(&["APP_B_production"]));
+    }
+    (world, replica)
+}
+
+#[tokio::test]
+async fn what_a_batch_of_a_replicas_region_does_not_give_is_neither_missing_nor_denied() {
+    let names = ["APP_A", "APP_B", "APP_C"].map(str::to_owned);
+    for denied in [false, true] {
+        let (world, replica) = without_one_replica(denied).await;
+        let [known, cold] = [0, 1].map(|_| world.deliver("production", with_replica(&replica)));
+        known.together(&names).await;
+        world.aws.fault(outage());
+        world.wait(301);
+        for _ in 0..2 {
+            let stale: Vec<_> =
+                known.together(&names).await.into_iter().map(|answer| answer.expect("a copy")).collect();
+            assert_eq!(stale, ["A", "B", "C"].map(|value| Some(value.to_owned())), "denied: {denied}");
+        }
+        let [a, b, c] = &cold.together(&names).await[..] else { panic!("three answers") };
+        let text = |answer: &secret::error::Result<Option<String>>| answer.clone().expect("the replica's");
+        assert_eq!([text(a), text(c)], ["A", "C"].map(|value| Some(value.to_owned())));
+        let refused = b.clone().expect_err("nobody knows");
+        assert_eq!(refused.code(), ErrorCode::SourceUnavailable, "denied: {denied}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_primary_is_not_given_to_a_replicas_region() {
+    let (world, replica) = (World::new().await, AwsEndpoint::start().await.expect("a free port"));
+    for aws in [&world.aws, &replica] {
+        for i in 0..30 {
+            aws.put(&format!("APP_N{i}_production"), "v");
+        }
+    }
+    let service = world.deliver("production", with_replica(&replica));
+    // The second page.
+    world.aws.fault(Fault::delay(Duration::ZERO).operation("BatchGetSecretValue").times(1));
+    world.aws.fault(outage().operation("BatchGetSecretValue"));
+    assert!(service.tool("app").await.is_err());
+    assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), None);
+}
