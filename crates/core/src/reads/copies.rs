@@ -268,6 +268,15 @@ impl Copies {
         known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
     }
 
+    /// Whether memory has a copy of a newer version that may still answer, where a replica gave `fetched`.
+    pub(super) fn is_ahead_of(&self, name: &SecretName, fetched: &Fetched) -> bool {
+        let is_ahead = |held: Arc<Entry>| {
+            held.is_usable(self.clock.now())
+                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        };
+        fetched.is_from_replica() && self.held(name).is_some_and(is_ahead)
+    }
+
     /// What memory holds of `name`, whatever its age.
     pub fn held(&self, name: &SecretName) -> Option<Arc<Entry>> {
         self.cache.as_ref()?.memory().held(name.as_str())

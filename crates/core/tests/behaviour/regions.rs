@@ -6,7 +6,8 @@ use aws_endpoint::{AwsEndpoint, Fault};
 use secret::error::ErrorCode;
 use serde_json::{Value as Json, json};
 
-use crate::support::{World, outage};
+use crate::support::redis_server::RedisServer;
+use crate::support::{World, merge, outage};
 use tcs_secret_delivery_core::timer::Deadline;
 
 fn with_replica(replica: &AwsEndpoint) -> Json {
@@ -204,4 +205,37 @@ async fn a_token_of_the_primary_is_not_given_to_a_replicas_region() {
     world.aws.fault(outage().operation("BatchGetSecretValue"));
     assert!(service.tool("app").await.is_err());
     assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), None);
+}
+
+#[tokio::test]
+async fn an_older_version_in_a_replicas_region_is_no_news() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    world.aws.put("A_B_production", "new");
+    world.aws.date("A_B_production", 2_000_000);
+    replica.put("A_B_production", "old");
+    replica.date("A_B_production", 1_000_000);
+    let mut options = redis.options(&json!({}));
+    merge(&mut options, with_replica(&replica));
+    let here = world.deliver("production", options.clone());
+    here.follow("A_B").await;
+    crate::support::until("it is shared", || redis.has("secret:A_B_production")).await;
+    world.aws.fault(outage());
+    for _ in 0..5 {
+        world.wait(301);
+        assert_eq!(here.value("A_B").await, "new");
+        world.wait(5);
+        assert_eq!(here.value("A_B").await, "new");
+        assert_eq!(here.refresh("A_B").await.expect_err("the primary fails").code(), ErrorCode::SourceUnavailable);
+    }
+    let explanation = here.explain("A_B").await;
+    assert!(explanation.stale, "it is flagged");
+    // One that begins now has the shared copy only.
+    let begun = world.deliver("production", options);
+    assert_eq!(begun.value("A_B").await, "new");
+    // Nothing that they share is on its way any more.
+    here.delivery.close().await;
+    begun.delivery.close().await;
+    let without_replicas = world.deliver("production", redis.options(&json!({})));
+    assert_eq!(without_replicas.value("A_B").await, "new");
 }
