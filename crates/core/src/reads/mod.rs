@@ -49,7 +49,7 @@ use self::calls::{Calls, Said};
 use self::copies::{Copies, Followed, Names};
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, FlightId, Flights, Role, Since};
-pub use self::listings::ListedNow;
+pub use self::listings::Listed;
 use self::listings::Listings;
 use self::refresher::Refresher;
 use self::table::{Answer, Course, Step};

@@ -192,6 +192,24 @@ async fn what_a_batch_of_a_replicas_region_does_not_give_is_neither_missing_nor_
 }
 
 #[tokio::test]
+async fn no_listing_of_a_replicas_region_says_which_secrets_a_tool_has() {
+    let (world, replica) = without_one_replica(false).await;
+    let [known, cold] = [0, 1].map(|_| world.deliver("production", with_replica(&replica)));
+    let all = known.tool("app").await.expect("listed");
+    world.aws.fault(outage());
+    world.wait(301);
+    assert_eq!(known.tool("app").await.expect("copies"), all);
+    assert_eq!(cold.tool("app").await.expect_err("nobody knows").code(), ErrorCode::SourceUnavailable);
+    // Read one by one, the names that are known have the values of the replica.
+    world.wait(4000);
+    assert_eq!(known.refusal("APP_B").await, ErrorCode::SourceUnavailable);
+    assert_eq!(known.tool("app").await.expect_err("as the single read").code(), ErrorCode::SourceUnavailable);
+    replica.put("APP_B_production", "B");
+    world.wait(60);
+    assert_eq!(known.tool("app").await.expect("the replica's"), all);
+}
+
+#[tokio::test]
 async fn a_token_of_the_primary_is_not_given_to_a_replicas_region() {
     let (world, replica) = (World::new().await, AwsEndpoint::start().await.expect("a free port"));
     for aws in [&world.aws, &replica] {
