@@ -217,7 +217,7 @@ impl Course {
     }
 
     /// A copy answers for a failing AWS while it is younger than `cache.maxStaleSeconds` allows.
-    fn stand_in(copy: Arc<Entry>, origin: Origin, failure: SecretError, now: Moment) -> Verdict {
+    pub(crate) fn stand_in(copy: Arc<Entry>, origin: Origin, failure: SecretError, now: Moment) -> Verdict {
         if !copy.is_usable(now) {
             return Verdict::stays(Err(failure));
         }
