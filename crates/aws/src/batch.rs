@@ -29,7 +29,8 @@ pub type BatchAnswer = HashMap<String, Result<Option<Fetched>>>;
 pub type Listing = BTreeMap<String, Result<Option<Fetched>>>;
 
 impl Aws {
-    /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone.
+    /// Fetches up to 20 ids in one call. An id that the answer leaves out is not absent: it is to be asked for alone. So is what a
+    /// replica has no value of: that says nothing about the primary.
     ///
     /// # Errors
     /// When the call as a whole failed. `SECRET_ACCESS_DENIED` then means that the batch action is not granted;
@@ -73,32 +74,36 @@ impl Aws {
     }
 
     /// Fetches every secret whose AWS name starts with `prefix`, 20 a page. AWS compares without case, so names of
-    /// another case can be among the answers.
+    /// another case can be among the answers. Only the primary is asked: which secrets a region has copies of does not tell which
+    /// there are, and a page token is of the region that gave it. `is_known`: names are known from before, and can be read one by
+    /// one in the time that is left: then the listing gives up sooner.
     ///
     /// # Errors
     /// As [`Aws::fetch_batch`]; a listing needs `secretsmanager:ListSecrets` as well.
-    pub async fn fetch_by_prefix(&self, prefix: &str) -> Result<Listing> {
+    pub async fn fetch_by_prefix(&self, prefix: &str, is_known: bool) -> Result<Listing> {
+        let asked =
+            Asked { operation: Operation::Batch, gives_way: is_known, has_others: is_known || self.regions.len() > 1 };
         #[cfg(feature = "simulation")]
         if let Some((simulated, _)) = &self.simulated {
-            return self.ask_simulated(Operation::Batch, prefix, || simulated.list(prefix)).await;
+            return self.ask_simulated(asked, prefix, || simulated.list(prefix)).await;
         }
-        let listing = within(self.freezes, self.timeout, self.pages(prefix)).await;
+        let listing = within(self.freezes, self.timeout, self.pages(prefix, asked)).await;
         listing.unwrap_or_else(|| Err(self.timed_out(prefix)))
     }
 
-    async fn pages(&self, prefix: &str) -> Result<Listing> {
+    async fn pages(&self, prefix: &str, asked: Asked) -> Result<Listing> {
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
         let max = i32::try_from(MAX_BATCH).unwrap_or(20);
         let mut listing = Listing::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_PAGES {
-            let read = |mut output: BatchGetSecretValueOutput, region: Option<&str>| {
+            let read = |mut output: BatchGetSecretValueOutput, _: Option<&str>| {
                 let (mut found, next) = (Listing::new(), output.next_token.take());
-                self.collect(output, region, |name, _, answer| drop(found.insert(name, answer)));
+                self.collect(output, None, |name, _, answer| drop(found.insert(name, answer)));
                 Ok((found, next))
             };
             let page = self
-                .call(&self.regions, Operation::Batch, prefix, read, |client, _| {
+                .call(self.primary(), asked, prefix, read, |client, _| {
                     let page = client.batch_get_secret_value().filters(filter.clone()).max_results(max);
                     page.set_next_token(token.clone()).send()
                 })
@@ -131,6 +136,7 @@ impl Aws {
         listed.await.map(drop)
     }
 
+    /// Adds what an answer says; of a replica's, which `region` names, only the values.
     fn collect(
         &self,
         output: BatchGetSecretValueOutput,
@@ -144,10 +150,14 @@ impl Aws {
             self.note_account(&name, entry.arn.as_deref());
             let created_unix_ms = unix_ms(entry.created_date.as_ref());
             let fetched = Self::fetched(&name, entry.secret_string, entry.secret_binary, entry.version_id, region);
+            if region.is_some() && fetched.is_err() {
+                continue;
+            }
             let (request_id, arn) = (request_id.clone(), entry.arn.as_deref().map(Arc::from));
             add(name, entry.arn, fetched.map(|fetched| Some(Fetched { created_unix_ms, request_id, arn, ..fetched })));
         }
-        for error in output.errors.unwrap_or_default() {
+        let errors = output.errors.filter(|_| region.is_none());
+        for error in errors.unwrap_or_default() {
             let Some(id) = error.secret_id else { continue };
             let (name, arn) = (name_in(&id).to_owned(), id.starts_with("arn:").then_some(id));
             let answer = match batch_entry(error.error_code.as_deref().unwrap_or_default(), error.message.as_deref()) {

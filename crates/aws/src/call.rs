@@ -56,23 +56,26 @@ impl There<'_> {
     }
 }
 
-/// An operation, and whether it ends when AWS throttles it.
+/// An operation, and how soon it ends where AWS does not answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) operation: Operation,
+    /// It ends when AWS throttles it.
     pub(crate) gives_way: bool,
+    /// Something else can be asked in place of a region that fails, though not by this call.
+    pub(crate) has_others: bool,
 }
 
 impl Asked {
     /// `operation`, which single reads replace when AWS throttles it.
     pub(crate) fn giving_way(operation: Operation) -> Self {
-        Self { operation, gives_way: true }
+        Self { operation, gives_way: true, has_others: false }
     }
 }
 
 impl From<Operation> for Asked {
     fn from(operation: Operation) -> Self {
-        Self { operation, gives_way: false }
+        Self { operation, gives_way: false, has_others: false }
     }
 }
 
@@ -139,7 +142,7 @@ impl Aws {
             Some(other) => (&**other, other.primary()),
             None => (self, regions),
         };
-        let question = Question { asked, id, others: regions.len() > 1, begin };
+        let question = Question { asked, id, others: regions.len() > 1 || asked.has_others, begin };
         let answered = async {
             // Closing the delivery drops this future; the semaphore itself is never closed.
             let _slot = aws.in_flight.acquire().await;
@@ -195,7 +198,7 @@ impl Aws {
         question: &Question<'_, '_>,
         on_throttled: OnThrottled,
     ) -> std::result::Result<Box<dyn Any + Send>, Unanswered> {
-        let Question { asked: Asked { operation, gives_way }, id, others, .. } = *question;
+        let Question { asked: Asked { operation, gives_way, .. }, id, others, .. } = *question;
         let most = if others { self.max_attempts.min(ATTEMPTS_WITH_FAILOVER) } else { self.max_attempts };
         let (mut retries, mut clock_was_wrong) =
             (Retries::new(region, operation, most, on_throttled, self.timeout), false);

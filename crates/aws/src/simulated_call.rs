@@ -30,7 +30,7 @@ impl Aws {
         id: &str,
         begin: impl Fn() -> Answering<'a, T>,
     ) -> Result<T> {
-        let Asked { operation, gives_way } = asked.into();
+        let Asked { operation, gives_way, .. } = asked.into();
         let on_throttled = if gives_way { OnThrottled::GiveWay } else { OnThrottled::Wait };
         let answered = async {
             let _slot = self.in_flight.acquire().await;

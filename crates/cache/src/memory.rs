@@ -28,6 +28,16 @@ enum Slot {
     Dropped(Box<Known>),
 }
 
+impl Slot {
+    fn known(&self) -> Option<Known> {
+        match self {
+            Self::Value(entry) => entry.known(),
+            Self::Dropped(known) => Some((**known).clone()),
+            Self::Absent(_) | Self::Denied(..) => None,
+        }
+    }
+}
+
 /// "Not there", as AWS said it.
 #[derive(Clone, Copy, Debug)]
 struct Absence {
@@ -180,11 +190,7 @@ impl MemoryCache {
 
     /// The last version known of `name`, even when its value was dropped.
     pub fn known(&self, name: &str) -> Option<Known> {
-        match self.slots.peek(name)? {
-            Slot::Value(entry) => entry.known(),
-            Slot::Dropped(known) => Some(*known),
-            Slot::Absent(_) | Slot::Denied(..) => None,
-        }
+        self.slots.peek(name)?.known()
     }
 
     /// The value of `name`, whatever its state. Looking at it is no use of it.
@@ -363,10 +369,7 @@ impl MemoryCache {
     pub fn drop_value(&self, name: &Arc<str>, dropped: Stamp, now: Moment) {
         let mut marks = self.marks.lock();
         marks.drop_name(name, dropped, now);
-        match self.known(name) {
-            Some(known) => self.slots.insert(name.clone(), Slot::Dropped(Known { value: None, ..known }.into())),
-            None => drop(self.slots.remove(name)),
-        }
+        self.leave(name, self.known(name));
     }
 
     /// Lets no entry answer before it was looked up again: what it holds may have been invalidated unheard.
@@ -381,11 +384,32 @@ impl MemoryCache {
         }
     }
 
-    /// Wipes everything but values that were asked for after `dropped`; what was asked for before does not come back.
+    /// Wipes everything but values that were asked for after `dropped`; what was asked for before does not come back. The versions
+    /// stay, so that a rotation is still noticed.
     pub fn clear(&self, dropped: Stamp) {
         let mut marks = self.marks.lock();
         marks.drop_all(dropped);
+        let outlasts = |slot: &Slot| matches!(slot, Slot::Value(entry) if entry.asked > dropped);
+        let gone = self.slots.iter().filter(|(_, slot)| !outlasts(slot));
+        let gone: Vec<(Arc<str>, Option<Known>)> = gone.map(|(name, slot)| (name, slot.known())).collect();
+        for (name, known) in gone {
+            self.leave(&name, known);
+        }
+    }
+
+    /// Wipes everything, versions included, but values that were asked for after `dropped`: it is of another account.
+    pub fn forget_all(&self, dropped: Stamp) {
+        let mut marks = self.marks.lock();
+        marks.drop_all(dropped);
         self.slots.retain(|_, slot| matches!(slot, Slot::Value(entry) if entry.asked > dropped));
+    }
+
+    /// Leaves only the version of `name`, where one is known. Called while writes wait.
+    fn leave(&self, name: &Arc<str>, known: Option<Known>) {
+        match known {
+            Some(known) => self.slots.insert(name.clone(), Slot::Dropped(Known { value: None, ..known }.into())),
+            None => drop(self.slots.remove(&**name)),
+        }
     }
 
     /// Wipes everything without remembering that it was dropped: the delivery is closed.
@@ -396,6 +420,11 @@ impl MemoryCache {
     /// Entries held, absences included.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether a value is held: absences and versions are none.
+    pub fn has_values(&self) -> bool {
+        self.slots.iter().any(|(_, slot)| matches!(slot, Slot::Value(_)))
     }
 
     /// Whether nothing is held.

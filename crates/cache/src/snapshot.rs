@@ -56,16 +56,18 @@ type Changed = Box<dyn Fn() + Send + Sync>;
 #[derive(Default)]
 struct State {
     sealed: Sealed,
-    /// What was fetched until then was dropped, so that entries of the old file do not come back.
+    /// What was fetched until then in this environment was dropped, so that entries of the old file do not come back.
     cleared_unix_ms: u64,
 }
 
 impl State {
     /// What the file holds, where this process knows nothing later.
-    fn add(&mut self, found: Sealed) {
-        let is_later =
-            |kept: &Option<Kept>| kept.as_ref().is_some_and(|kept| kept.fetched_unix_ms > self.cleared_unix_ms);
-        for (id, kept) in found.into_iter().filter(|(_, kept)| is_later(kept)) {
+    fn add(&mut self, found: Sealed, envelopes: &Envelopes) {
+        let is_dropped = |id: &str, kept: &Option<Kept>| {
+            kept.as_ref().is_none_or(|kept| kept.is_cleared(id, self.cleared_unix_ms, envelopes))
+        };
+        let found: Vec<_> = found.into_iter().filter(|(id, kept)| !is_dropped(id, kept)).collect();
+        for (id, kept) in found {
             self.sealed.entry(id).or_insert(kept);
         }
     }
@@ -79,6 +81,14 @@ struct Kept {
     owner: Option<String>,
     fetched_unix_ms: u64,
     envelope: Vec<u8>,
+}
+
+impl Kept {
+    /// Whether a clear of the environment of `envelopes`, until `unix_ms`, drops it. Processes of other environments, and of other
+    /// keys, may write into the same file: only the seal tells whose a copy is.
+    fn is_cleared(&self, id: &str, unix_ms: u64, envelopes: &Envelopes) -> bool {
+        self.fetched_unix_ms <= unix_ms && envelopes.open(&place(self.owner.as_deref(), id), &self.envelope).is_ok()
+    }
 }
 
 impl Snapshot {
@@ -170,11 +180,12 @@ impl Snapshot {
         }
     }
 
-    /// Leaves out of the next write what was fetched until `unix_ms`.
+    /// Leaves out of the next write what was fetched until `unix_ms` in this environment.
     pub fn clear(&self, unix_ms: u64) {
         let mut state = self.state.lock();
         state.cleared_unix_ms = state.cleared_unix_ms.max(unix_ms);
-        state.sealed.retain(|_, kept| kept.as_ref().is_none_or(|kept| kept.fetched_unix_ms > unix_ms));
+        let envelopes = &self.envelopes;
+        state.sealed.retain(|id, kept| kept.as_ref().is_none_or(|kept| !kept.is_cleared(id, unix_ms, envelopes)));
         drop(state);
         self.lacks_something();
     }
@@ -235,7 +246,8 @@ impl Snapshot {
                 #[cfg(feature = "simulation")]
                 if crate::simulation::is_simulated(&self.path) {
                     let bytes = crate::simulation::read(&self.path);
-                    self.state.lock().add(bytes.and_then(|bytes| decode(&bytes)).unwrap_or_default());
+                    let found = bytes.and_then(|bytes| decode(&bytes)).unwrap_or_default();
+                    self.state.lock().add(found, &self.envelopes);
                     return Ok(());
                 }
                 let loaded = match request::<Loaded>(&self.path).await {
@@ -256,7 +268,7 @@ impl Snapshot {
                     tracing::info!("the snapshot is malformed and not used");
                     Sealed::new()
                 });
-                self.state.lock().add(found);
+                self.state.lock().add(found, &self.envelopes);
                 Ok(())
             })
             .await

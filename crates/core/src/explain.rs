@@ -255,17 +255,13 @@ impl Recorder<'_> {
                     course.aws(said, held, now)
                 }
                 Step::AskSnapshot(course, error) => {
-                    let copy = match reads.cache() {
-                        Some(cache) => cache.from_snapshot(name).await,
-                        None => None,
-                    };
-                    if reads.cache().is_some_and(|cache| cache.snapshot().is_some()) {
-                        match &copy {
-                            Some(copy) => self.copy(Origin::Snapshot, LayerState::Stale, copy),
-                            None => drop(self.add(Origin::Snapshot, LayerState::Miss)),
-                        }
+                    let last = reads.last_copy(name).await;
+                    if let Some(last) = &last {
+                        self.copy(last.origin, LayerState::Stale, &last.copy);
+                    } else if reads.cache().is_some_and(|cache| cache.snapshot().is_some()) {
+                        self.add(Origin::Snapshot, LayerState::Miss);
                     }
-                    Step::End(course.snapshot(error, copy, now))
+                    Step::End(reads.last(course, error, last.as_ref()))
                 }
             };
         }

@@ -58,6 +58,17 @@ pub enum Freshness {
     Within(Duration),
 }
 
+impl Freshness {
+    /// The greatest age of what may answer in place of AWS; `None`: as long as it is fresh.
+    pub fn max_age(self) -> Option<Duration> {
+        match self {
+            Self::Cached => None,
+            Self::Fresh => Some(Duration::ZERO),
+            Self::Within(age) => Some(age),
+        }
+    }
+}
+
 /// One secret's way through the sources.
 #[derive(Debug, Default)]
 pub struct Progress {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secret::aws_ids::Place;
-use secret::error::Result;
+use secret::error::{Result, SecretError};
 use secret::found::Found;
 use secret::manifest::Manifest;
 use secret::name::{SecretName, tool_prefix};
 
-use crate::reads::ListedNow;
+use crate::reads::Listed;
 use crate::reads::fields::{no_fields, part_of};
 use crate::reads::table::Answer;
 use crate::resolver::{Freshness, Resolver};
@@ -196,18 +196,15 @@ async fn read_discovered(
     let prefix = tool_prefix(tool)?;
     let mine = |name: &str| is_of(manifest, tool, name);
     let mut names = local_names(resolver, manifest, tool, variables).await?;
-    let mut from_aws = match resolver.reads.list(&prefix).await {
-        Ok(ListedNow::Complete(listed)) => {
-            names.extend(listed.iter().map(|(name, _)| name.clone()).filter(|name| mine(name.as_str())));
-            FromAws::Listed(listed.into_iter().collect())
-        }
-        Ok(ListedNow::Remembered(listed)) => {
-            names.extend(listed.into_iter().filter(|name| mine(name.as_str())));
-            FromAws::Unknown
+    let from_aws = match resolver.reads.list(&prefix, freshness.max_age()).await {
+        Ok(listed) => {
+            let all = listed.answers.iter().map(|(name, _)| name).chain(&listed.others);
+            names.extend(all.filter(|name| mine(name.as_str())).cloned());
+            FromAws::Listed(listed)
         }
         Err(error) if resolver.rejects(&error) => return Err(error),
         // Listing is not granted: the names that the other sources know can still be asked for one by one.
-        Err(error) if error.is_denied() => FromAws::Unknown,
+        Err(error) if error.is_denied() => FromAws::Listed(Listed::default()),
         Err(error) if names.is_empty() => {
             return resolver.unless_optional(error).map_or_else(|| Ok(Default::default()), Err);
         }
@@ -215,11 +212,9 @@ async fn read_discovered(
     };
     let names: Vec<SecretName> = names.into_iter().collect();
     let answers = resolver
-        .resolve_from(&names, &each(variables, names.len()), async |names| match &mut from_aws {
-            FromAws::Unknown => resolver.ask_aws(names, freshness).await,
+        .resolve_from(&names, &each(variables, names.len()), async |names| match from_aws {
             FromAws::Failed(error) => names.iter().map(|_| Err(error.clone())).collect(),
-            // The listing is complete: a name that it lacks is not in AWS.
-            FromAws::Listed(listed) => names.iter().map(|name| listed.remove(name).unwrap_or(Ok(None))).collect(),
+            FromAws::Listed(listed) => with_others(resolver, names, listed, freshness).await,
         })
         .await;
     Ok((names, answers))
@@ -227,9 +222,22 @@ async fn read_discovered(
 
 /// What is known of AWS's answers before the names are read.
 enum FromAws {
-    Unknown,
-    Failed(secret::error::SecretError),
-    Listed(BTreeMap<SecretName, Answer>),
+    Failed(SecretError),
+    Listed(Listed),
+}
+
+/// The answers for `names`: what a listing knows of them, and what AWS says of the others. A name that a complete list is without
+/// is not in AWS.
+async fn with_others(resolver: &Resolver, names: &[SecretName], listed: Listed, freshness: Freshness) -> Vec<Answer> {
+    let mut answers: BTreeMap<SecretName, Answer> = listed.answers.into_iter().collect();
+    let is_open =
+        |name: &&SecretName| !answers.contains_key(*name) && (!listed.is_complete || listed.others.contains(*name));
+    let open: Vec<SecretName> = names.iter().filter(is_open).cloned().collect();
+    if !open.is_empty() {
+        let read = resolver.ask_aws(&open, freshness).await;
+        answers.extend(open.into_iter().zip(read));
+    }
+    names.iter().map(|name| answers.remove(name).unwrap_or(Ok(None))).collect()
 }
 
 /// The same variables for each of `count` names.

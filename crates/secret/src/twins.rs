@@ -130,6 +130,19 @@ impl Twins {
         words.map(|member| member.twin.secret.clone()).collect()
     }
 
+    /// The plain name that is declared beside `secret`, an ARN with that name: in the account and the region in which plain names are
+    /// asked for they are one. `None` also where AWS has said that they are not.
+    pub fn plain_of(&self, secret: &SecretName) -> Option<SecretName> {
+        let group = self.group(secret).and_then(|group| self.groups.get(group))?.lock();
+        let member = group.0.iter().find(|member| member.twin.secret == *secret)?;
+        if member.is_gone || Arn::parse(&member.id).is_none() {
+            return None;
+        }
+        let plain = group.0.iter().find(|other| Arn::parse(&other.id).is_none())?;
+        let is_another = plain.arn.as_deref().is_some_and(|arn| !member.is(arn));
+        (!is_another).then(|| plain.twin.secret.clone())
+    }
+
     /// AWS answered the question for `asked` with the secret `arn`. `is_own`: of the account and the region in which it is asked
     /// for plain names.
     pub fn learn(&self, asked: &SecretName, arn: &str, is_own: bool) {
@@ -285,5 +298,16 @@ mod tests {
         twins.learn(&secret(ARN), ARN, true);
         assert_eq!(twins.one_of(secret(ARN)), secret("shared/db"));
         assert_eq!(twins.one_of(secret(ELSEWHERE)), secret(ELSEWHERE));
+    }
+
+    #[test]
+    fn the_plain_name_of_an_arn_is_known_before_aws_answers_and_not_when_it_says_otherwise() {
+        let twins = twins(&["shared/db", ARN, PARTIAL, "other"]);
+        for id in [ARN, PARTIAL] {
+            assert_eq!(twins.plain_of(&secret(id)), Some(secret("shared/db")), "{id}");
+        }
+        assert_eq!([twins.plain_of(&secret("shared/db")), twins.plain_of(&secret("other"))], [None, None]);
+        twins.learn(&secret("shared/db"), &ARN.replace("AbCdEf", "GhIjKl"), true);
+        assert_eq!(twins.plain_of(&secret(ARN)), None, "another secret has the name");
     }
 }

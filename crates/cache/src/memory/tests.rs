@@ -19,6 +19,22 @@ fn entry(cache: &MemoryCache, now: Moment) -> Arc<Entry> {
 }
 
 #[test]
+fn a_clear_leaves_the_versions_and_the_end_of_an_account_leaves_nothing() {
+    let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
+    let now = clock.now();
+    cache.put(&"A".into(), entry(&cache, now), cache.epoch(), now);
+    cache.put_absent(&"B".into(), cache.ask(now), now, KEEP);
+    cache.clear(cache.ask(now));
+    assert!(matches!(cache.lookup("A", now), Lookup::Miss));
+    assert!(cache.known("A").is_some_and(|known| known.is("v-1") && known.value.is_none()));
+    assert!(!cache.has("B"));
+    cache.clear(cache.ask(now));
+    assert!(cache.known("A").is_some(), "also the second time");
+    cache.forget_all(cache.ask(now));
+    assert!(cache.is_empty());
+}
+
+#[test]
 fn an_entry_is_fresh_then_stale_then_gone() {
     let (clock, cache) = (Clock::test(), MemoryCache::new(4, KEEP));
     cache.put(&"A".into(), entry(&cache, clock.now()), cache.epoch(), clock.now());

@@ -6,8 +6,12 @@ use secret::value::SecretValue;
 const HOUR: Duration = Duration::from_hours(1);
 
 fn snapshot(path: &Path, clock: &Clock) -> Snapshot {
+    snapshot_in("production", path, clock)
+}
+
+fn snapshot_in(environment: &'static str, path: &Path, clock: &Clock) -> Snapshot {
     let key = EncryptionKey { id: "k".into(), key: zeroize::Zeroizing::new([7; 32]) };
-    let envelopes = Arc::new(Envelopes::new("production", &[key]).expect("keys"));
+    let envelopes = Arc::new(Envelopes::new(environment, &[key]).expect("keys"));
     Snapshot::new(path.to_owned(), None, envelopes, HOUR, clock.clone(), Arc::new(Silent))
 }
 
@@ -88,6 +92,29 @@ async fn a_clear_before_the_file_was_ever_read_empties_it() {
     second.clear(u64::MAX);
     second.write().await.expect("written");
     assert_eq!(snapshot(&path, &clock).get("A").await, None);
+}
+
+#[tokio::test]
+async fn a_clear_leaves_the_copies_of_other_environments() {
+    for is_read_before in [false, true] {
+        let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
+        let path = directory.path().join("snapshot");
+        let production = snapshot(&path, &clock);
+        production.put("shared/a", &contents(&clock, "a"));
+        production.write().await.expect("written");
+        let staging = snapshot_in("staging", &path, &clock);
+        staging.put("shared/b", &contents(&clock, "b"));
+        staging.write().await.expect("written");
+        let clearing = snapshot_in("staging", &path, &clock);
+        if is_read_before {
+            assert!(clearing.get("shared/b").await.is_some());
+        }
+        clearing.clear(u64::MAX);
+        assert_eq!(clearing.get("shared/b").await, None);
+        clearing.write().await.expect("written");
+        assert!(snapshot(&path, &clock).get("shared/a").await.is_some(), "read before: {is_read_before}");
+        assert_eq!(snapshot_in("staging", &path, &clock).get("shared/b").await, None);
+    }
 }
 
 #[tokio::test]

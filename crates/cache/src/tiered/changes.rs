@@ -140,7 +140,7 @@ impl TieredCache {
 
     /// Drops what memory holds, and what is asked for at the moment: it is of another account.
     pub fn forget_account(&self) {
-        self.memory.clear(self.memory.ask(self.clock.now()));
+        self.memory.forget_all(self.memory.ask(self.clock.now()));
     }
 
     pub(super) fn clear_memory(&self, dropped: Stamp) {

@@ -156,6 +156,14 @@ impl TieredCache {
         }
         let now = self.clock.now();
         let held = self.memory.held(want.name.as_str());
+        // A replica that lags behind: version 0.1.0 shares what it gave.
+        let is_of_replica = contents.version_id.as_deref().is_some_and(|version| version.contains('@'));
+        let is_ahead = |held: &Arc<Entry>| {
+            held.is_usable(now) && held.is_newer_than(contents.version_id.as_deref(), created_unix_ms)
+        };
+        if is_of_replica && held.as_ref().is_some_and(is_ahead) {
+            return Shared::Miss;
+        }
         // AWS tells which of the two is live.
         let is_overtaken =
             |known: Known| known.may_be_later_than(contents.version_id.as_deref(), created_unix_ms, asked.at());

@@ -300,7 +300,7 @@ impl Delivery {
     /// Where nothing is required: whether a source is usable.
     fn judge_aws(&self, known: &Known) -> Option<(Readiness, String)> {
         let needs_aws = self.preset.aws_failure_rejects;
-        let has_copies = self.reads().cache().is_some_and(|cache| !cache.memory().is_empty());
+        let has_copies = self.reads().cache().is_some_and(|cache| cache.memory().has_values());
         let state = if needs_aws && !has_copies { Readiness::NotReady } else { Readiness::Degraded };
         match (&known.aws, self.reads().aws()) {
             // Copies do not answer for an identity that AWS refuses.

@@ -96,6 +96,14 @@ impl Calls {
         }
     }
 
+    /// The declared plain name of `secret`, where that is an ARN of the own account and region, and nothing says that another secret
+    /// has the name by now.
+    pub async fn plain_of(&self, secret: &SecretName) -> Option<SecretName> {
+        let plain = self.ids.twins().plain_of(secret)?;
+        let arn = Arn::parse(secret.aws_id()?.0)?;
+        self.aws.as_ref()?.is_of_own_account(&arn).await.then_some(plain)
+    }
+
     /// Asks for one secret by its AWS id.
     ///
     /// # Errors

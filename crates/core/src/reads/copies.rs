@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Said;
 use super::publisher::Contests;
-use super::table::{Answer, Fate, Step, Verdict};
+use super::table::{Answer, Fate, Verdict};
 use crate::metrics::{Metrics, add};
 use crate::tasks::Tasks;
 use crate::timer::Deadline;
@@ -40,7 +40,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    fn current(answer: Answer) -> Self {
+    pub(super) fn current(answer: Answer) -> Self {
         Self { answer, is_outdated: false }
     }
 }
@@ -168,23 +168,6 @@ impl Copies {
         memory.may_answer(name.as_str(), copy.asked)
     }
 
-    /// The last steps of a course that has reached AWS: the copies follow, and the reader gets its answer.
-    pub(super) async fn conclude(self: &Arc<Self>, want: &Want, step: Step) -> Followed {
-        let want = &self.one(want.clone());
-        let verdict = match step {
-            Step::End(verdict) => verdict,
-            Step::AskSnapshot(course, error) => {
-                let copy = match &self.cache {
-                    Some(cache) => cache.from_snapshot(&want.name).await,
-                    None => None,
-                };
-                course.snapshot(error, copy, self.clock.now())
-            }
-            Step::AskShared(_) | Step::AskAws(_) => return Followed::current(Ok(None)),
-        };
-        self.follow(want, verdict).await
-    }
-
     /// The same question, by what the copies of its secret go by: AWS's answer may have shown that it is one with another.
     pub(super) fn one(&self, mut want: Want) -> Want {
         want.name = self.names.ids.one_of(want.name);
@@ -192,7 +175,7 @@ impl Copies {
     }
 
     /// Does to the copies what the verdict says.
-    async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Followed {
+    pub(super) async fn follow(self: &Arc<Self>, want: &Want, verdict: Verdict) -> Followed {
         let name = &want.name;
         self.count_denied(name, &verdict.answer);
         let Some(cache) = &self.cache else { return Followed::current(verdict.answer) };
@@ -280,6 +263,15 @@ impl Copies {
     pub(super) fn is_news(&self, name: &SecretName, fetched: &Fetched) -> bool {
         let known = self.cache.as_ref().and_then(|cache| cache.known(name));
         known.is_some_and(|known| known.is_outdated_by(fetched.version_id.as_deref(), &fetched.value))
+    }
+
+    /// Whether memory has a copy of a newer version that may still answer, where a replica gave `fetched`.
+    pub(super) fn is_ahead_of(&self, name: &SecretName, fetched: &Fetched) -> bool {
+        let is_ahead = |held: Arc<Entry>| {
+            held.is_usable(self.clock.now())
+                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+        };
+        fetched.is_from_replica() && self.held(name).is_some_and(is_ahead)
     }
 
     /// What memory holds of `name`, whatever its age.

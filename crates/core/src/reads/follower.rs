@@ -26,6 +26,10 @@ impl Reads {
         match changed {
             Changed::Dropped(name) | Changed::Replaced(name) => {
                 self.forget(name);
+                match changed {
+                    Changed::Replaced(_) => self.listings.heard_of(name),
+                    _ => self.listings.heard_of_drop(name),
+                }
                 self.versions.forget(name);
                 // Its reads find the copy of the other instance in memory.
                 let now = self.copies.clock.now();

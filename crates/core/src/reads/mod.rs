@@ -2,7 +2,7 @@
 //! one.
 //!
 //! - `table`: what a read returns and what becomes of the copies; pure
-//! - `copies`: the caches follow the table; `publisher` shares what is new with the other instances
+//! - `copies`: the caches follow the table; `ending`: once AWS was asked; `publisher` shares what is new with the other instances
 //! - `calls`: AWS by secret name; `fleet`: of many instances one asks; `batcher`: misses become calls of 20
 //! - `flights`: concurrent reads of one name share one fetch
 //! - `refresher`, `listings`, `versions`, `past`, `follower`: the other ways in which AWS is asked, or copies change
@@ -12,6 +12,7 @@ mod access_checks;
 pub mod batcher;
 pub mod calls;
 pub mod copies;
+mod ending;
 pub mod fields;
 mod fleet;
 pub mod flights;
@@ -46,10 +47,10 @@ use tokio_util::sync::CancellationToken;
 use self::access_checks::AccessChecks;
 use self::batcher::{Batcher, Miss, Pending};
 use self::calls::{Calls, Said};
-use self::copies::{Copies, Followed, Names};
+use self::copies::{Copies, Names};
 use self::fleet::{Fleet, Heard};
 use self::flights::{Flight, FlightId, Flights, Role, Since};
-pub use self::listings::ListedNow;
+pub use self::listings::Listed;
 use self::listings::Listings;
 use self::refresher::Refresher;
 use self::table::{Answer, Course, Step};
@@ -367,22 +368,6 @@ impl Reads {
             let said = said.unwrap_or_else(|_| self.calls.timed_out(&want.name));
             self.conclude(want, course, said, asking).await
         })
-    }
-
-    /// What the table says, done.
-    async fn follow(&self, want: &Want, course: Course, said: Said) -> Followed {
-        self.calls.note(&said);
-        if matches!(said, Ok(Some(_))) {
-            self.copies.note_given(&want.name);
-        }
-        if said.is_ok() {
-            self.access_checks.answered(&want.name, want.asked.at());
-        }
-        let now = self.copies.clock.now();
-        let held = self.cache().and_then(|cache| cache.memory().judged(want.name.as_str(), now));
-        let held = held.map(|held| held.for_question_of(want.asked.at()));
-        let step = course.aws(said, held, now);
-        self.copies.conclude(want, step).await
     }
 
     /// One deadline for a read: looking into Redis and waiting for another instance count as well.

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::Reads;
 use super::calls::Said;
 use super::fields::Wanted;
-use super::table::Course;
+use super::table::{Course, behind};
 
 /// Between two answers of which the first gave an older version than the one held.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
@@ -124,6 +124,9 @@ impl Reads {
         };
         let second = deadline.limit(second).await;
         let (want, said) = second.unwrap_or_else(|_| (want, self.calls.timed_out(secret)));
-        (want, said, Course::refresh().confirmed())
+        let (course, held) = (Course::refresh().confirmed(), self.copies.held(secret));
+        let is_behind = course.ahead_of(&said, held.as_ref(), self.copies.clock.now()).is_some();
+        let said = if is_behind { Err(behind(&said)) } else { said };
+        (want, said, course)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use cache::order::Stamp;
-use cache::tiered::{Locks, Shared, Want};
+use cache::tiered::{Locks, Shared, TieredCache, Want};
 use parking_lot::Mutex;
 use secret::backoff::{Backoff, Jitter};
 use secret::clock::Moment;
@@ -75,12 +75,14 @@ impl Copies {
         if self.shared_cache().is_none() {
             return;
         }
-        let found: Vec<_> = found.into_iter().map(|(want, fetched)| (self.one(want), fetched)).collect();
+        let found = found.into_iter().map(|(want, fetched)| (self.one(want), fetched));
+        let found: Vec<_> = found.filter(|(want, fetched)| !self.is_ahead_of(&want.name, fetched)).collect();
         let copies = self.clone();
         // `close` waits for this task: otherwise the other instances would wait for a copy that never comes, and for
         // locks.
         self.tasks.spawn(async move {
             let Some(cache) = copies.shared_cache() else { return };
+            let found = not_behind(cache, found).await;
             let shared = cache.share(&found).await;
             if let Some(locks) = locks {
                 cache.unlock(locks).await;
@@ -147,6 +149,24 @@ impl Copies {
             }
         }
     }
+}
+
+/// Those that may be shared: what a replica gave may be older than what an instance shared that reaches the primary.
+async fn not_behind(cache: &TieredCache, found: Vec<(Want, Fetched)>) -> Vec<(Want, Fetched)> {
+    let mut may_be_shared = Vec::with_capacity(found.len());
+    for (want, fetched) in found {
+        let is_behind = fetched.is_from_replica()
+            && match cache.peek_shared(&want.name).await {
+                Shared::Fresh(copy) | Shared::Stale(copy) => {
+                    copy.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
+                }
+                Shared::Miss | Shared::Failed(_) | Shared::Disabled => false,
+            };
+        if !is_behind {
+            may_be_shared.push((want, fetched));
+        }
+    }
+    may_be_shared
 }
 
 impl Reads {

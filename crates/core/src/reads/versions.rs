@@ -218,8 +218,11 @@ impl Reads {
     }
 
     /// Whether a newer version than `fetched` was seen after the question of `want`, or so shortly before that a host of AWS may
-    /// not have had it yet.
+    /// not have had it yet. A replica may be without it for longer.
     fn is_overtaken(&self, want: &Want, fetched: &Fetched) -> bool {
+        if self.copies.is_ahead_of(&want.name, fetched) {
+            return true;
+        }
         self.copies.held(&want.name).and_then(|held| held.known()).is_some_and(|known| {
             known.may_be_later_than(fetched.version_id.as_deref(), fetched.created_unix_ms, want.asked.at())
         })

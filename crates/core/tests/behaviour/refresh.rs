@@ -190,3 +190,18 @@ async fn a_refresh_wins_over_a_read_that_began_before_it() {
     assert_eq!(service.hot("A_B").as_deref(), Some("new"));
     assert!(world.heard.rotated().is_empty(), "nobody knew another version before");
 }
+
+#[tokio::test]
+async fn a_new_version_is_reported_after_the_copies_were_cleared() {
+    let world = World::new().await;
+    world.aws.put("DB_PASSWORD_production", "old");
+    let service = world.deliver("production", json!({}));
+    service.value("DB_PASSWORD").await;
+    service.delivery.cache_clear().await.expect("memory only");
+    assert_eq!(service.value("DB_PASSWORD").await, "old");
+    assert!(world.heard.rotated().is_empty(), "the same version");
+    service.delivery.cache_clear().await.expect("memory only");
+    world.aws.put("DB_PASSWORD_production", "new");
+    assert_eq!(service.value("DB_PASSWORD").await, "new");
+    assert_eq!(world.heard.rotated(), ["db/password"]);
+}

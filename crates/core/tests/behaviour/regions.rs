@@ -6,7 +6,8 @@ use aws_endpoint::{AwsEndpoint, Fault};
 use secret::error::ErrorCode;
 use serde_json::{Value as Json, json};
 
-use crate::support::{World, outage};
+use crate::support::redis_server::RedisServer;
+use crate::support::{World, merge, outage};
 use tcs_secret_delivery_core::timer::Deadline;
 
 fn with_replica(replica: &AwsEndpoint) -> Json {
@@ -149,4 +150,110 @@ async fn the_arn_of_a_reference_is_asked_for_in_the_replicas_region_with_that_re
     }
     assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), Some(&1));
     assert_eq!(replica.calls().total, 1);
+}
+
+/// The primary has `APP_A`, `APP_B` and `APP_C`; the replica's region lacks `APP_B`, or denies it.
+#[expect(clippy::expect_used, reason = "the beginning of tests")]
+async fn without_one_replica(denied: bool) -> (World, AwsEndpoint) {
+    let (world, replica) = (World::new().await, AwsEndpoint::start().await.expect("a free port"));
+    for name in ["A", "B", "C"] {
+        world.aws.put(&format!("APP_{name}_production"), name);
+    }
+    for name in ["A", "C"] {
+        replica.put(&format!("APP_{name}_production"), name);
+    }
+    if denied {
+        replica.put("APP_B_production", "B");
+        replica.deny(&["GetSecretValue"], Some(&["APP_B_production"]));
+    }
+    (world, replica)
+}
+
+#[tokio::test]
+async fn what_a_batch_of_a_replicas_region_does_not_give_is_neither_missing_nor_denied() {
+    let names = ["APP_A", "APP_B", "APP_C"].map(str::to_owned);
+    for denied in [false, true] {
+        let (world, replica) = without_one_replica(denied).await;
+        let [known, cold] = [0, 1].map(|_| world.deliver("production", with_replica(&replica)));
+        known.together(&names).await;
+        world.aws.fault(outage());
+        world.wait(301);
+        for _ in 0..2 {
+            let stale: Vec<_> =
+                known.together(&names).await.into_iter().map(|answer| answer.expect("a copy")).collect();
+            assert_eq!(stale, ["A", "B", "C"].map(|value| Some(value.to_owned())), "denied: {denied}");
+        }
+        let [a, b, c] = &cold.together(&names).await[..] else { panic!("three answers") };
+        let text = |answer: &secret::error::Result<Option<String>>| answer.clone().expect("the replica's");
+        assert_eq!([text(a), text(c)], ["A", "C"].map(|value| Some(value.to_owned())));
+        let refused = b.clone().expect_err("nobody knows");
+        assert_eq!(refused.code(), ErrorCode::SourceUnavailable, "denied: {denied}");
+    }
+}
+
+#[tokio::test]
+async fn no_listing_of_a_replicas_region_says_which_secrets_a_tool_has() {
+    let (world, replica) = without_one_replica(false).await;
+    let [known, cold] = [0, 1].map(|_| world.deliver("production", with_replica(&replica)));
+    let all = known.tool("app").await.expect("listed");
+    world.aws.fault(outage());
+    world.wait(301);
+    assert_eq!(known.tool("app").await.expect("copies"), all);
+    assert_eq!(cold.tool("app").await.expect_err("nobody knows").code(), ErrorCode::SourceUnavailable);
+    // Read one by one, the names that are known have the values of the replica.
+    world.wait(4000);
+    assert_eq!(known.refusal("APP_B").await, ErrorCode::SourceUnavailable);
+    assert_eq!(known.tool("app").await.expect_err("as the single read").code(), ErrorCode::SourceUnavailable);
+    replica.put("APP_B_production", "B");
+    world.wait(60);
+    assert_eq!(known.tool("app").await.expect("the replica's"), all);
+}
+
+#[tokio::test]
+async fn a_token_of_the_primary_is_not_given_to_a_replicas_region() {
+    let (world, replica) = (World::new().await, AwsEndpoint::start().await.expect("a free port"));
+    for aws in [&world.aws, &replica] {
+        for i in 0..30 {
+            aws.put(&format!("APP_N{i}_production"), "v");
+        }
+    }
+    let service = world.deliver("production", with_replica(&replica));
+    // The second page.
+    world.aws.fault(Fault::delay(Duration::ZERO).operation("BatchGetSecretValue").times(1));
+    world.aws.fault(outage().operation("BatchGetSecretValue"));
+    assert!(service.tool("app").await.is_err());
+    assert_eq!(replica.calls().by_operation.get("BatchGetSecretValue"), None);
+}
+
+#[tokio::test]
+async fn an_older_version_in_a_replicas_region_is_no_news() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    let replica = AwsEndpoint::start().await.expect("a free port");
+    world.aws.put("A_B_production", "new");
+    world.aws.date("A_B_production", 2_000_000);
+    replica.put("A_B_production", "old");
+    replica.date("A_B_production", 1_000_000);
+    let mut options = redis.options(&json!({}));
+    merge(&mut options, with_replica(&replica));
+    let here = world.deliver("production", options.clone());
+    here.follow("A_B").await;
+    crate::support::until("it is shared", || redis.has("secret:A_B_production")).await;
+    world.aws.fault(outage());
+    for _ in 0..5 {
+        world.wait(301);
+        assert_eq!(here.value("A_B").await, "new");
+        world.wait(5);
+        assert_eq!(here.value("A_B").await, "new");
+        assert_eq!(here.refresh("A_B").await.expect_err("the primary fails").code(), ErrorCode::SourceUnavailable);
+    }
+    let explanation = here.explain("A_B").await;
+    assert!(explanation.stale, "it is flagged");
+    // One that begins now has the shared copy only.
+    let begun = world.deliver("production", options);
+    assert_eq!(begun.value("A_B").await, "new");
+    // Nothing that they share is on its way any more.
+    here.delivery.close().await;
+    begun.delivery.close().await;
+    let without_replicas = world.deliver("production", redis.options(&json!({})));
+    assert_eq!(without_replicas.value("A_B").await, "new");
 }

@@ -6,7 +6,8 @@ use secret::error::ErrorCode;
 use secret::found::Origin;
 use serde_json::{Value as Json, json};
 
-use crate::support::{ENCRYPTION_KEY, World, outage};
+use crate::support::redis_server::RedisServer;
+use crate::support::{ENCRYPTION_KEY, World, merge, outage, until};
 
 pub fn with_snapshot(world: &World) -> Json {
     let path = world.directory.path().join("last-known-good");
@@ -65,4 +66,61 @@ async fn what_was_denied_is_not_in_the_snapshot() {
     world.aws.fault(outage());
     let second = world.deliver("production", with_snapshot(&world));
     assert_eq!(second.refusal("A_B").await, ErrorCode::SourceUnavailable);
+}
+
+/// A secret that is declared by its name and by its ARN, read with keys that tell the account.
+#[expect(clippy::expect_used, reason = "the beginning of tests")]
+async fn by_name_and_by_arn(world: &World) -> Json {
+    world.aws.put("prod/db", r#"{"pw":"p","user":"u"}"#);
+    // Its account is the one of the endpoint.
+    let aws = json!({
+        "region": "us-east-1",
+        "credentials": { "accessKeyId": "AKIAAAAAAAAAAAAAAAAA", "secretAccessKey": "test" },
+    });
+    let plain = world.deliver("production", json!({ "aws": aws }));
+    let known = plain.delivery.reads().fetch_id("prod/db").await.expect("no failure").expect("a secret");
+    let arn = known.arn.expect("an ARN");
+    json!({ "aws": aws, "secrets": { "PW": { "aws": "prod/db#pw" }, "USER": { "aws": format!("{arn}#user") } } })
+}
+
+#[tokio::test]
+async fn a_start_in_an_outage_finds_the_copy_of_the_name_by_the_arn() {
+    for from_redis in [false, true] {
+        let (world, redis) = (World::new().await, RedisServer::start());
+        let mut options = by_name_and_by_arn(&world).await;
+        merge(&mut options, if from_redis { redis.options(&json!({})) } else { with_snapshot(&world) });
+        let first = world.deliver("production", options.clone());
+        assert_eq!([first.value("PW").await, first.value("USER").await], ["p", "u"]);
+        if from_redis {
+            let shared = || redis.ask::<Vec<String>>("KEYS secret:*prod/db");
+            until("it is shared", || !shared().is_empty()).await;
+        }
+        first.delivery.close().await;
+        world.aws.fault(outage());
+        world.wait(400);
+        let second = world.deliver("production", options.clone());
+        for name in ["USER", "PW", "USER"] {
+            let expected = if name == "PW" { "p" } else { "u" };
+            assert_eq!(second.value(name).await, expected, "from Redis: {from_redis}");
+        }
+        assert!(second.explain("USER").await.stale);
+        world.wait(4000);
+        assert_eq!(second.refusal("USER").await, ErrorCode::SourceUnavailable, "older than maxStaleSeconds");
+    }
+}
+
+#[tokio::test]
+async fn the_copy_of_a_name_says_nothing_about_the_arn_of_another_account() {
+    let world = World::new().await;
+    let mut options = by_name_and_by_arn(&world).await;
+    merge(&mut options, with_snapshot(&world));
+    let first = world.deliver("production", options.clone());
+    assert_eq!(first.value("PW").await, "p");
+    first.delivery.close().await;
+    world.aws.fault(outage());
+    let arn = options["secrets"]["USER"]["aws"].as_str().expect("a reference").replace("000000000000", "111122223333");
+    options["secrets"]["USER"]["aws"] = json!(arn);
+    let second = world.deliver("production", options);
+    assert_eq!(second.value("PW").await, "p");
+    assert_eq!(second.refusal("USER").await, ErrorCode::SourceUnavailable);
 }

@@ -1,9 +1,14 @@
 //! `getToolSecrets`: batches, their permissions, and errors inside them.
 
-use crate::support::World;
+use std::time::Duration;
+
+use crate::support::redis_server::RedisServer;
+use crate::support::{World, secret, until};
 use aws_endpoint::Fault;
 use secret::error::ErrorCode;
+use secret::value::SecretValue;
 use serde_json::{Value as Json, json};
+use tcs_secret_delivery_core::resolver::Freshness;
 
 /// Declares `count` secrets of the tool `big`.
 fn declared(count: usize) -> Json {
@@ -184,4 +189,72 @@ async fn a_remembered_list_hides_neither_a_secret_that_was_read_since_nor_one_th
     world.wait(6);
     let after = [("later", "aws"), ("one", "1"), ("two", "2")].map(|(kind, value)| (kind.to_owned(), value.to_owned()));
     assert_eq!(service.tool("a").await.expect("read"), after);
+}
+
+#[tokio::test]
+async fn a_remembered_list_is_as_old_as_its_question() {
+    let world = World::new().await;
+    world.aws.put("A_ONE_production", "1");
+    let service = world.deliver("production", json!({}));
+    assert_eq!(service.tool("a").await.expect("read"), pairs(&[("one", "1")]));
+    world.aws.put("A_TWO_production", "2");
+    let both = pairs(&[("one", "1"), ("two", "2")]);
+    let of_age = |seconds| Freshness::Within(Duration::from_secs(seconds));
+    assert_eq!(service.tool_as("a", of_age(60)).await.expect("read"), pairs(&[("one", "1")]), "it is young enough");
+    world.wait(2);
+    assert_eq!(service.tool_as("a", of_age(1)).await.expect("read"), both);
+    world.aws.put("A_THREE_production", "3");
+    let three = pairs(&[("one", "1"), ("three", "3"), ("two", "2")]);
+    assert_eq!(service.tool_as("a", of_age(0)).await.expect("read"), three);
+    // As long as a single read remembers that a secret is missing.
+    world.aws.put("A_ZERO_production", "0");
+    world.wait(6);
+    assert_eq!(service.tool("a").await.expect("read").len(), 4);
+}
+
+#[tokio::test]
+async fn what_another_instance_says_of_a_secret_joins_the_list_of_its_tool() {
+    let (world, redis) = (World::new().await, RedisServer::start());
+    world.aws.put("A_ONE_production", "1");
+    let [here, there] = [0, 1].map(|_| world.deliver("production", redis.options(&json!({}))));
+    here.follow("A_ONE").await;
+    assert_eq!(here.tool("a").await.expect("read").len(), 1);
+    world.aws.put("A_TWO_production", "2");
+    assert_eq!(there.value("A_TWO").await, "2");
+    let cache = || there.delivery.reads().cache().expect("a cache");
+    cache().set(&secret("A_MADE"), SecretValue::copied("m"), Some(Duration::from_hours(1))).await.expect("shared");
+    let expected = pairs(&[("made", "m"), ("one", "1"), ("two", "2")]);
+    let heard = async {
+        while here.tool("a").await.expect("read") != expected {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), heard).await.expect("both join it");
+    // A list of AWS, which does not have what was put by hand.
+    world.wait(10);
+    assert_eq!(here.tool("a").await.expect("read"), expected);
+    cache().invalidate(&secret("A_MADE")).await.expect("dropped");
+    until("it is gone", || here.hot("A_MADE").is_none()).await;
+    world.wait(10);
+    assert_eq!(here.tool("a").await.expect("read"), pairs(&[("one", "1"), ("two", "2")]));
+}
+
+#[tokio::test]
+async fn a_list_that_fails_makes_no_secret_missing() {
+    let mut world = World::new().await;
+    world.variable("A_LATER", "variable");
+    world.aws.put("A_ONE_production", "1");
+    let service = world.deliver("production", json!({}));
+    assert_eq!(service.tool("a").await.expect("read").len(), 2);
+    world.aws.put("A_TWO_production", "2");
+    assert_eq!(service.value("A_TWO").await, "2");
+    world.wait(301);
+    world.aws.fault(Fault::error(400, "ThrottlingException").operation("BatchGetSecretValue"));
+    let expected = pairs(&[("later", "variable"), ("one", "1"), ("two", "2")]);
+    assert_eq!(service.tool("a").await.expect("single reads"), expected);
+    world.wait(301);
+    world.aws.fault(crate::support::outage());
+    // Whether AWS has it is not known, as a single read says.
+    assert_eq!(service.refusal("A_LATER").await, ErrorCode::SourceUnavailable);
+    assert_eq!(service.tool("a").await.expect_err("as well").code(), ErrorCode::SourceUnavailable);
 }

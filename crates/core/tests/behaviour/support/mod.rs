@@ -317,7 +317,12 @@ impl Service<'_> {
 
     /// The texts of a tool's secrets.
     pub async fn tool(&self, tool: &str) -> Result<Vec<(String, String)>> {
-        let found = self.delivery.get_tool(tool, &self.variables(), Freshness::Cached, 1).await?;
+        self.tool_as(tool, Freshness::Cached).await
+    }
+
+    /// The texts of a tool's secrets, with copies as `freshness` says.
+    pub async fn tool_as(&self, tool: &str, freshness: Freshness) -> Result<Vec<(String, String)>> {
+        let found = self.delivery.get_tool(tool, &self.variables(), freshness, 1).await?;
         #[expect(clippy::disallowed_methods, reason = "EXPOSE: a test compares it")]
         Ok(found.into_iter().map(|(kind, found)| (kind, found.value.expose().to_owned())).collect())
     }
