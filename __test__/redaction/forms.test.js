@@ -176,6 +176,23 @@ test('what is a secret in a secret is found alone: nested fields, passwords of U
   )
 })
 
+test('what is a secret in a secret stays where the secret does', async () => {
+  const secrets = {
+    A_URL: 'amqps://svc:ur%2Fl-p%40ss-998877@host/v',
+    A_JSON: '{"user":"service","password":"json-password-4455","db":{"token":"inner-token-6677"}}',
+    A_OTHER: 'json-password-8899',
+  }
+  await world.aws.put(Object.fromEntries(Object.entries(secrets).map(([name, value]) => [`${name}_production`, value])))
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor({ except: ['A_URL', 'A_JSON'] })
+  for (const name of Object.keys(secrets)) await delivery.getSecret(name)
+  for (const text of [secrets.A_URL, 'ur/l-p@ss-998877', secrets.A_JSON, 'json-password-4455', 'inner-token-6677']) {
+    expect(redactor.redact(text)).toBe(text)
+  }
+  expect(redactor.redact(secrets.A_OTHER)).toBe('[secret A_OTHER]')
+  expect(delivery.redactor().redact('json-password-4455')).toBe('[secret A_JSON#password]')
+})
+
 test('a secret that is left out hides no other value', async () => {
   const value = randomBytes(12).toString('hex')
   await world.aws.put({
