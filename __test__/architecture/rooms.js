@@ -27,6 +27,7 @@ const RUST = {
     'backoff',
     'breaker',
     'rate_limit',
+    'placeholder',
   ],
   'crates/files/src': ['problem', 'pool', 'requests'],
   'crates/network/src': ['cause', 'pem', 'trust', 'tunnel'],
