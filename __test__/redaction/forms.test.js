@@ -6,6 +6,8 @@ const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const querystring = require('node:querystring')
 const util = require('node:util')
+const mysql = require('mysql2')
+const pg = require('pg')
 const { overAws } = require('../support/over-aws')
 
 const world = overAws()
@@ -84,6 +86,12 @@ const ways = {
   "PowerShell's encoded command": (value) => Buffer.from(`$p = "${value}"`, 'utf16le').toString('base64'),
   SQL: (value) => value.replaceAll("'", "''"),
   CSV: (value) => value.replaceAll('"', '""'),
+  // Drivers put the statement into their errors, and loggers write that as JSON.
+  mysql2: (value) => inner(mysql.escape(value)),
+  'mysql2 in JSON': (value) => JSON.stringify({ sql: `ALTER USER app IDENTIFIED BY ${mysql.escape(value)}` }),
+  pg: (value) => pg.escapeLiteral(value),
+  'pg in JSON': (value) => JSON.stringify({ query: pg.escapeLiteral(value) }),
+  'a shell in JSON': (value) => JSON.stringify({ cmd: `curl -u 'u:${value.replaceAll("'", `'\\''`)}'` }),
 }
 /** Programs that write texts, where this machine has them. @type {Record<string, [string, ...string[]]>} */
 const programs = {
@@ -139,6 +147,20 @@ test('a long value in base64 with line ends, as command lines write it', async (
         .replace(/\[secret A_LONG\]/g, '')
         .trim().length,
     ).toBeLessThan(16)
+  }
+})
+
+test('a value behind a prefix in base64 with line ends', async () => {
+  const value = randomBytes(32).toString('hex')
+  const redactor = await watched({ A_LOGIN: value })
+  for (const before of ['user:', 'a-user-with-a-long-name@example.com:', `${'x'.repeat(52)}:`]) {
+    const text = Buffer.from(before + value)
+      .toString('base64')
+      .replace(/.{76}/g, '$&\n')
+    for (const written of [text, JSON.stringify({ output: text })]) {
+      const left = redactor.redact(written).replace('[secret A_LOGIN]', '')
+      expect(left.length).toBeLessThan(written.length - text.length + (before.length * 4) / 3 + 8)
+    }
   }
 })
 
