@@ -6,6 +6,8 @@ const { spawnSync } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const querystring = require('node:querystring')
 const util = require('node:util')
+const mysql = require('mysql2')
+const pg = require('pg')
 const { overAws } = require('../support/over-aws')
 
 const world = overAws()
@@ -84,6 +86,12 @@ const ways = {
   "PowerShell's encoded command": (value) => Buffer.from(`$p = "${value}"`, 'utf16le').toString('base64'),
   SQL: (value) => value.replaceAll("'", "''"),
   CSV: (value) => value.replaceAll('"', '""'),
+  // Drivers put the statement into their errors, and loggers write that as JSON.
+  mysql2: (value) => inner(mysql.escape(value)),
+  'mysql2 in JSON': (value) => JSON.stringify({ sql: `ALTER USER app IDENTIFIED BY ${mysql.escape(value)}` }),
+  pg: (value) => pg.escapeLiteral(value),
+  'pg in JSON': (value) => JSON.stringify({ query: pg.escapeLiteral(value) }),
+  'a shell in JSON': (value) => JSON.stringify({ cmd: `curl -u 'u:${value.replaceAll("'", `'\\''`)}'` }),
 }
 /** Programs that write texts, where this machine has them. @type {Record<string, [string, ...string[]]>} */
 const programs = {
@@ -142,6 +150,20 @@ test('a long value in base64 with line ends, as command lines write it', async (
   }
 })
 
+test('a value behind a prefix in base64 with line ends', async () => {
+  const value = randomBytes(32).toString('hex')
+  const redactor = await watched({ A_LOGIN: value })
+  for (const before of ['user:', 'a-user-with-a-long-name@example.com:', `${'x'.repeat(52)}:`]) {
+    const text = Buffer.from(before + value)
+      .toString('base64')
+      .replace(/.{76}/g, '$&\n')
+    for (const written of [text, JSON.stringify({ output: text })]) {
+      const left = redactor.redact(written).replace('[secret A_LOGIN]', '')
+      expect(left.length).toBeLessThan(written.length - text.length + (before.length * 4) / 3 + 8)
+    }
+  }
+})
+
 test('bytes of AWS are found as bytes, and as the text that they are', async () => {
   const bytes = randomBytes(48)
   const text = `text-${randomBytes(12).toString('hex')}`
@@ -174,6 +196,23 @@ test('what is a secret in a secret is found alone: nested fields, passwords of U
   expect(redactor.redact(`${nested} ${ofUrl} ${ofString} db.example.com service_user`)).toBe(
     '[secret A_JSON#main.password] [secret A_URL#password] [secret A_STRING#Password] db.example.com service_user',
   )
+})
+
+test('what is a secret in a secret stays where the secret does', async () => {
+  const secrets = {
+    A_URL: 'amqps://svc:ur%2Fl-p%40ss-998877@host/v',
+    A_JSON: '{"user":"service","password":"json-password-4455","db":{"token":"inner-token-6677"}}',
+    A_OTHER: 'json-password-8899',
+  }
+  await world.aws.put(Object.fromEntries(Object.entries(secrets).map(([name, value]) => [`${name}_production`, value])))
+  const delivery = world.deliver({ audit: false, logger: { warn() {} } })
+  const redactor = delivery.redactor({ except: ['A_URL', 'A_JSON'] })
+  for (const name of Object.keys(secrets)) await delivery.getSecret(name)
+  for (const text of [secrets.A_URL, 'ur/l-p@ss-998877', secrets.A_JSON, 'json-password-4455', 'inner-token-6677']) {
+    expect(redactor.redact(text)).toBe(text)
+  }
+  expect(redactor.redact(secrets.A_OTHER)).toBe('[secret A_OTHER]')
+  expect(delivery.redactor().redact('json-password-4455')).toBe('[secret A_JSON#password]')
 })
 
 test('a secret that is left out hides no other value', async () => {

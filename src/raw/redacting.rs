@@ -72,8 +72,11 @@ impl Redacting {
         Some(redacted.text)
     }
 
+    /// A part of a secret (`NAME#password`) stays where the secret does.
     pub fn is_skipped(&self, name: &str) -> bool {
-        !self.skips.is_empty() && self.skips.contains(name)
+        let secret = || name.split_once('#').map(|(secret, _)| secret);
+        !self.skips.is_empty()
+            && (self.skips.contains(name) || secret().is_some_and(|secret| self.skips.contains(secret)))
     }
 }
 

@@ -208,6 +208,19 @@ pub(crate) fn inspected(plain: &str, quote: bool, hex: &[u8; 16]) -> Zeroizing<S
     })
 }
 
+/// As drivers of databases write it between single quotes, where a backslash means something: mysql2 and `MySQL`'s own client library;
+/// PHP's `addslashes`; pg and libpq (`E'…'`).
+pub(crate) fn sql(plain: &str) -> [Zeroizing<String>; 3] {
+    const SLASHES: [(char, &str); 4] = [('\\', "\\\\"), ('"', "\\\""), ('\'', "\\'"), ('\0', "\\0")];
+    const CONTROL: [(char, &str); 6] =
+        [('\n', "\\n"), ('\r', "\\r"), ('\t', "\\t"), ('\u{8}', "\\b"), ('\u{1a}', "\\Z"), ('\0', "\\0")];
+    [
+        replaced(plain, &[SLASHES.as_slice(), &CONTROL].concat()),
+        replaced(plain, &SLASHES),
+        replaced(plain, &[('\'', "''"), ('\\', "\\\\")]),
+    ]
+}
+
 /// With quotes that are doubled, as in SQL and CSV.
 pub(crate) fn doubled(plain: &str, quote: char) -> Zeroizing<String> {
     mapped(plain, |character, text| {

@@ -5,13 +5,15 @@
 //! whether such bytes stand in the beginning of any text that is looked for. Where they do, the places around them are
 //! compared by the first eight bytes, and only then with the sorted texts (decision 85).
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::bits::{Bits, HEAD, gram_at, head_at};
 use crate::forms::{Form, Written};
+use crate::lines::Unfolded;
+
+mod beginnings;
 
 /// Longer texts are looked for in pieces of at most this many bytes. Bounds what a stream holds back, and finds a value
 /// whose beginning or end was cut off.
@@ -222,10 +224,18 @@ impl Finder {
     }
 
     fn compare(&self, text: &[u8], start: usize, skips: Skips<'_>) -> Option<Match> {
-        let rest = &text[start..text.len().min(start + self.longest)];
+        let found = self.compared(&text[start..text.len().min(start + self.longest)], start, |_| true, skips);
+        let Some(unfolded) = self.unfolded(&text[start..]) else { return found };
+        let Some(over) = self.compared(&unfolded.text, start, |form| form == Form::Base64, skips) else { return found };
+        let end = start + unfolded.end(over.end - start);
+        found.filter(|found| found.end >= end).or(Some(Match { end, ..over }))
+    }
+
+    /// The longest occurrence at the beginning of `rest`, which stands at `start`, of a form that `counts`.
+    fn compared(&self, rest: &[u8], start: usize, counts: fn(Form) -> bool, skips: Skips<'_>) -> Option<Match> {
         let after = self.patterns.partition_point(|pattern| self.text(pattern) <= rest);
         let matched = |pattern: &Pattern, length: usize| {
-            let secret = self.owner(pattern, skips)?;
+            let secret = self.owner(pattern, skips).filter(|_| counts(pattern.form))?;
             Some(Match { start, end: start + length, secret, form: pattern.form, is_piece: pattern.is_piece })
         };
         // The sorted neighbours are those that share most with it.
@@ -273,30 +283,10 @@ impl Finder {
         found
     }
 
-    /// Where the end of `text` may be the beginning of an occurrence whose rest has not come yet; the length of `text` when
-    /// nothing of it is.
-    pub fn pending(&self, text: &[u8]) -> usize {
-        let from = text.len().saturating_sub(self.longest.saturating_sub(1));
-        (from..text.len()).find(|start| self.is_beginning(text, *start)).unwrap_or(text.len())
-    }
-
-    /// Whether everything from `start` on is the beginning of a longer text that is looked for.
-    fn is_beginning(&self, text: &[u8], start: usize) -> bool {
-        if head_at(text, start).is_some_and(|hash| !self.heads.has(hash)) {
-            return false;
-        }
-        self.beginnings(&text[start..]).next().is_some()
-    }
-
-    /// The texts that begin with `rest`.
-    fn beginnings(&self, rest: &[u8]) -> impl Iterator<Item = &Pattern> {
-        let at = self.patterns.partition_point(|pattern| self.text(pattern).cmp(rest) != Ordering::Greater);
-        self.patterns.iter().skip(at).take_while(move |pattern| self.text(pattern).starts_with(rest))
-    }
-
-    /// The secret with whose beginning, of at least eight bytes, `rest` is all that came; none that `skips` names.
-    pub fn cut(&self, rest: &[u8], skips: Skips<'_>) -> Option<u32> {
-        (rest.len() >= HEAD).then(|| self.beginnings(rest).find_map(|pattern| self.owner(pattern, skips))).flatten()
+    /// Base64 at the beginning of `text` without its line ends. Its first line has to have what is looked at in any text: whether it is
+    /// found does not depend on where it stands.
+    fn unfolded(&self, text: &[u8]) -> Option<Unfolded> {
+        Unfolded::of(text, (self.step + self.gram).saturating_sub(1), self.longest)
     }
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::encodings::{
     COMPONENT, FOR_ATTRIBUTES, FOR_HTML, FOR_SCRIPTS, FORM, FRAGMENT, LOWER, NONE, NOT_ASCII, NOT_PLAIN, PATH, QUERY,
     SEGMENT, STRICT, Stays, UPPER, USER_INFO, WHOLE, WITH_SLASH, base64_at, decimal, decoded, doubled, hexadecimal,
-    html, inspected, is_plain, json, members, percent, shell,
+    html, inspected, is_plain, json, members, percent, shell, sql,
 };
 
 /// Values with fewer characters are not looked for: they stand in too much text that is no leak.
@@ -255,14 +255,12 @@ fn add_rare(all: &mut Vec<Written>, plain: &str) {
     for text in html(plain) {
         add(all, Form::Html, text.as_bytes().to_vec());
     }
-    for text in shell(plain) {
+    let doubled = ['\'', '"'].map(|quote| doubled(plain, quote));
+    let inspected = [UPPER, LOWER].map(|hex| [false, true].map(|quote| inspected(plain, quote, hex)));
+    for text in shell(plain).into_iter().chain(sql(plain)).chain(doubled).chain(inspected.into_iter().flatten()) {
+        // Loggers write JSON: a failed statement of a driver, a command that was run.
+        add(all, Form::Json, json(&text, NONE, LOWER).as_bytes().to_vec());
         add(all, Form::Quoted, text.as_bytes().to_vec());
-    }
-    for quote in [false, true] {
-        add(all, Form::Quoted, inspected(plain, quote, LOWER).as_bytes().to_vec());
-    }
-    for quote in ['\'', '"'] {
-        add(all, Form::Quoted, doubled(plain, quote).as_bytes().to_vec());
     }
 }
 
@@ -273,13 +271,7 @@ fn add_bytes(all: &mut Vec<Written>, bytes: &[u8]) {
             add(all, Form::Base64, base64_at(bytes, offset, url_safe));
         }
     }
-    let whole = Zeroizing::new(base64_at(bytes, 0, false));
-    for length in [64, 76] {
-        // Lines, as `openssl` and `base64` break them.
-        whole.chunks(length).filter(|line| line.len() >= LEAST_LINE && line.len() < whole.len()).for_each(|line| {
-            add(all, Form::Base64, line.to_vec());
-        });
-    }
+    add_lines(all, bytes);
     add(all, Form::Hex, hexadecimal(bytes, LOWER, "", "").into_bytes());
     if bytes.len() > LONG {
         return;
@@ -304,6 +296,28 @@ fn add_bytes(all: &mut Vec<Written>, bytes: &[u8]) {
     // `JSON.stringify` with an indent of two, in an object, in one within it, and in a third.
     for between in [",\n  ", ",\n    ", ",\n      ", ",\n        "] {
         add(all, Form::Bytes, decimal(bytes.iter(), between).into_bytes());
+    }
+}
+
+/// Base64 in lines. The finder goes on behind line ends, once it has seen [`LEAST_LINE`] characters: what is left is a line that ends
+/// before, behind which the rest is looked for. Groups of four characters are never broken.
+fn add_lines(all: &mut Vec<Written>, bytes: &[u8]) {
+    if bytes.len() > LONG {
+        // Pieces of a long text may begin anywhere in a line: its own lines, as `openssl` and `base64` break them.
+        let whole = Zeroizing::new(base64_at(bytes, 0, false));
+        for line in [64, 76].iter().flat_map(|length| whole.chunks(*length)).filter(|line| line.len() >= LEAST_LINE) {
+            add(all, Form::Base64, line.to_vec());
+        }
+        return;
+    }
+    for offset in 0..3 {
+        let text = Zeroizing::new(base64_at(bytes, offset, false));
+        // The characters of the first group that depend on other bytes as well.
+        let before = (8 * offset).div_ceil(6);
+        let rests = (1..).map(|group| 4 * group - before).take_while(|end| *end < LEAST_LINE);
+        for rest in rests.filter_map(|end| text.get(end..)).filter(|rest| rest.len() >= LEAST_LINE.min(bytes.len())) {
+            add(all, Form::Base64, rest.to_vec());
+        }
     }
 }
 
@@ -386,6 +400,25 @@ mod tests {
                     texts("correct-horse").iter().any(|(form, part)| *form == Form::Base64 && text.contains(part));
                 assert!(found, "{before:?} {after:?}");
             }
+        }
+    }
+
+    #[test]
+    fn drivers_of_databases_and_shells_quote_in_their_own_ways_and_json_quotes_that_again() {
+        let value = "Kx93'Qz\\pw\"81\u{1a}LmTa";
+        for quoted in [
+            // mysql2, mysql_real_escape_string; PHP's addslashes; pg's escapeLiteral; SQL; shells.
+            r#"Kx93\'Qz\\pw\"81\ZLmTa"#,
+            "Kx93\\'Qz\\\\pw\\\"81\u{1a}LmTa",
+            "Kx93''Qz\\\\pw\"81\u{1a}LmTa",
+            "Kx93''Qz\\pw\"81\u{1a}LmTa",
+            "Kx93'\\''Qz\\pw\"81\u{1a}LmTa",
+            "Kx93'\"'\"'Qz\\pw\"81\u{1a}LmTa",
+            "Kx93'Qz\\\\pw\\\"81\u{1a}LmTa",
+        ] {
+            assert!(has(value, Form::Quoted, quoted) || has(value, Form::Json, quoted), "{quoted}");
+            let in_json = json(quoted, NONE, LOWER);
+            assert!(has(value, Form::Json, &in_json) || has(value, Form::Quoted, &in_json), "{}", *in_json);
         }
     }
 

@@ -112,6 +112,8 @@ impl Stream {
 mod tests {
     use super::*;
     use crate::forms::written;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use secret::value::SecretValue;
 
     fn finder(values: &[(&str, &str)]) -> Finder {
@@ -159,6 +161,33 @@ mod tests {
         let expected = whole(&finder, given);
         for size in 1..given.len() {
             assert_eq!(in_pieces(&finder, given.as_bytes(), size), expected, "{size}");
+        }
+    }
+
+    /// As `base64` (76 columns, 64 for OpenSSL) writes it, with the line ends of Windows, and in a JSON text.
+    #[test]
+    fn base64_that_is_broken_into_lines_is_found_wherever_the_value_begins_in_them() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for length in [30, 44, 200] {
+            let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(length).collect();
+            let finder = finder(&[("A", &value)]);
+            for before in 0..60 {
+                let encoded = STANDARD.encode(format!("{}{value}", "u".repeat(before)));
+                for (columns, end) in [(76, "\n"), (64, "\n"), (76, "\r\n"), (64, "\\n"), (76, "\\r\\n")] {
+                    let lines: Vec<_> = encoded.as_bytes().chunks(columns).map(text).collect();
+                    let given = format!("<{}>", lines.join(end));
+                    let shown = whole(&finder, &given);
+                    assert!(shown.contains("[secret A]"), "{length} {before} {columns} {end:?}: {shown}");
+                    // Of a line that has only a few characters of the value, those stay.
+                    let left = shown.replace("[secret A]", "").replace(end, "").replace(['<', '>', '='], "");
+                    let beside = before * 8 / 6 + 2;
+                    assert!(left.len() < beside + 16, "{length} {before} {columns} {end:?}: {shown}");
+                    for size in [7, 77].into_iter().filter(|_| before % 5 == 0) {
+                        let streamed = in_pieces(&finder, given.as_bytes(), size);
+                        assert_eq!(streamed, shown, "{length} {before} {columns} {end:?} {size}");
+                    }
+                }
+            }
         }
     }
 

@@ -16,6 +16,7 @@ pub mod json_field;
 pub mod manifest;
 pub mod name;
 pub mod notice;
+pub mod placeholder;
 pub mod rate_limit;
 pub mod reference;
 pub mod report;

@@ -4,6 +4,7 @@
 //! token by the service that checks it, a URL by whoever runs the host that it names. A random text in their place opens
 //! nothing.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -11,7 +12,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::Regex;
 use zeroize::Zeroizing;
 
+use super::form_patterns::{FORMS, SETTINGS, UUIDS};
 use secret::json_field::{self, Kind};
+use secret::placeholder::is_placeholder;
 use secret::value::SecretValue;
 
 /// The most bytes of a generated password: `passwordLength` has 1,024 characters at most, of four bytes each.
@@ -63,7 +66,7 @@ impl Form {
         }
         let too_long =
             (trimmed.len() > LONGEST_PASSWORD).then_some("a text longer than any password that is generated");
-        let what = foreign(trimmed).or_else(|| encoded(trimmed)).or(too_long);
+        let what = foreign(trimmed).or_else(|| encoded(trimmed)).or_else(|| setting(trimmed)).or(too_long);
         match what {
             Some(what) => Self::Foreign { what, is_text: true },
             None if is_json_string(text.trim()) => Self::Foreign { what: "a JSON string in quotes", is_text: false },
@@ -86,6 +89,22 @@ fn is_json_string(text: &str) -> bool {
             let (odd, all) = (inner.chars().filter(is_odd).count(), inner.chars().count());
             odd <= (all / 6).max(1)
         })
+}
+
+/// What `text` is when it stands where a secret will be put later, or configures something.
+fn setting(text: &str) -> Option<&'static str> {
+    static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| compiled(&SETTINGS));
+    // An address, or all addresses of a network.
+    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
+    if address.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok()
+        || text.parse::<SocketAddr>().is_ok()
+    {
+        return Some("an address");
+    }
+    if is_placeholder(text) {
+        return Some("a placeholder or a password that everybody knows");
+    }
+    COMPILED.iter().find(|(pattern, _)| pattern.is_match(text)).map(|(_, what)| *what)
 }
 
 /// Whether `text` has the form of an AWS secret access key, which has no mark: 40 characters of base64. Those of letters and
@@ -157,116 +176,24 @@ fn is_match(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
-/// A UUID, or a ULID of the years 2004 to 2039.
 static UUID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(UUIDS).ok());
-const UUIDS: &str = concat!(
-    r"^\{?[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$|",
-    r"^01[0-9A-HJKMNP-TV-Z]{24}$|^01[0-9a-hjkmnp-tv-z]{24}$",
-);
 
 /// What `text` is, when it is none of the passwords that a generator makes.
 fn foreign(text: &str) -> Option<&'static str> {
-    static FORMS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
-        let form = |(pattern, what): (&str, &'static str)| Some((Regex::new(pattern).ok()?, what));
-        FORM_PATTERNS.iter().copied().filter_map(form).collect()
-    });
-    FORMS.iter().find(|(pattern, _)| pattern.is_match(text)).map(|(_, what)| *what)
+    static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| compiled(&FORMS));
+    COMPILED.iter().find(|(pattern, _)| pattern.is_match(text)).map(|(_, what)| *what)
 }
 
-/// The first that matches counts. The whole text is matched where a part would be too little: a generator may use any
-/// characters, and what it made has to stay a password.
-const FORM_PATTERNS: [(&str, &str); 21] = [
-    (r"-----BEGIN [A-Z0-9 ]*(CERTIFICATE|PKCS7|X509 CRL)", "a certificate"),
-    (r"-----BEGIN |^AGE-SECRET-KEY-1|^PuTTY-User-Key-File|^\$ANSIBLE_VAULT;", "a key file"),
-    (r"^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA", "an SSH key"),
-    (r"^[A-Za-z][A-Za-z0-9+.-]*://|^(jdbc|data|mailto|urn|otpauth|sqlserver|file|sqlite|vault|ssm):", "a URL"),
-    (r"^arn:aws[a-z-]*:", "the ARN of something else"),
-    (r"^\$\{[^}]*\}$|^\$[A-Z][A-Z0-9_]*$", "a placeholder for another value"),
-    (HEADERS, "a header with credentials"),
-    (r"^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.", "a JSON web token"),
-    (r"^v[1-4]\.(local|public)\.", "a PASETO token"),
-    (HASHES, "the hash of a password"),
-    (TOKENS, "a token that another service issued"),
-    (MORE_TOKENS, "a token that another service issued"),
-    (UUIDS, "a UUID, such as services issue"),
-    (CONNECTIONS, "a connection string"),
-    (r"^\??[A-Za-z_]+=[^&\s]*(&[A-Za-z_]+=[^&\s]*){2,}$", "a query string"),
-    (
-        r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[a-z]{2,}$|^[A-Za-z0-9.-]+:[0-9]{2,5}([,;] ?[A-Za-z0-9.-]+:[0-9]{2,5})*$",
-        "an address",
-    ),
-    (PATHS, "the path of a file"),
-    (USERS, "a user name with its password"),
-    (r"^([a-z]{3,8} ){11,23}[a-z]{3,8}$", "a recovery phrase"),
-    (
-        r"(?s)^<(\?xml|!DOCTYPE|!--)|^<[A-Za-z][\w.:-]*[\s/>].*</?[A-Za-z][\w.:-]*>$|^<[A-Za-z][\w.:-]*\s*/>$",
-        "a document",
-    ),
-    (r"[\r\n]", "a text of several lines"),
-];
-
-/// What programs keep instead of a password, with a user name before it in files of users.
-const HASHES: &str = concat!(
-    r"^([^\s:]+:)?\$(2[abxy]?|5|6|7|y|1|apr1|H|P|S|scrypt|argon2(id|i|d)|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./=,+$:_-]+$|^\$A\$005\$|",
-    r"^\{(SSHA|SHA|CRYPT|SSHA512)[0-9]*\}|^SCRAM-SHA-(1|256|512)\$|^\*[0-9A-F]{40}$|^md5[0-9a-f]{32}$|",
-    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*\$|^sha(1|256|384|512)[:-][A-Za-z0-9+/=]{20,}$",
-);
-
-/// What HTTP sends. A sentence may begin with most of these words.
-const HEADERS: &str = concat!(
-    r"^(Bearer|Basic|Token|ApiKey|Digest) [!-~]{6,}|^(GenieKey|SSWS|Splunk|Bot|Hawk) [!-~]{4,}$|",
-    r"(?i)^(bearer|basic|token|apikey|api-key|geniekey) ([!-~]*[0-9_=][!-~]*|[!-~]{16,})$|",
-    r"(?i)^((proxy-)?authorization|(set-)?cookie|x-[a-z-]{3,40}) ?[:=] *[!-~]{4,}",
-);
-
-/// Paths. Base64 has slashes as well, and begins with one as often as with any other character.
-const PATHS: &str = concat!(
-    r"^/(etc|var|usr|opt|home|root|run|tmp|mnt|srv|app|apps|data|secrets?|dev|proc|private|Users|Volumes|certs?|keys|vault)(/[\w.@+-]+)+/?$|",
-    r"^(~|\.\.?)?/[\w.@+-]+(/[\w.@+-]+)*\.[a-z][a-z0-9]{1,9}$|^(~|\.\.?)(/[\w.@+-]+){2,}$|",
-    r"^[\w.-]+(/[\w.-]+)+\.(pem|key|crt|cer|der|p12|pfx|jks|json|ya?ml|toml|ini|conf|env|txt)$|",
-    r"^[A-Z]:\\[\w .-]+(\\[\w .-]+)*$|^\\\\[\w.-]+(\\[\w .$-]+)+$",
-);
-
-/// A name, a colon, a password, as HTTP's Basic has them. Where the name could be any the password has no punctuation, which leaves
-/// generated texts that happen to have a colon what they are.
-const USERS: &str = concat!(
-    r"^[A-Z]?[a-z]{2}[a-z0-9._@-]{1,60}:[A-Za-z0-9._~+/=-]{4,}$|",
-    r"^(root|admin|administrator|user|guest|app|postgres|mysql|elastic|neo4j|rabbitmq|service|svc|default)[a-z0-9._-]{0,30}:[!-~]{4,}$",
-);
-
-/// What drivers connect with that is no URL.
-const CONNECTIONS: &str = concat!(
-    r"(?i)(^|[;\s])(server|host|hostname|hostaddr|data source|user id|uid|username|user|dbname|database|driver|provider|",
-    r"accountkey|accountname|endpoint|sharedaccesskey|sharedaccesskeyname|instrumentationkey)\s*=\s*[^;\s]+[;\s].*=|",
-    r"^\(description\s*=|^[a-z0-9_]+/[^\s@]+@[a-z0-9.-]+:[0-9]{2,5}/[a-z0-9._-]+$|@(tcp|unix)\([^()]+\)/|",
-    r"^[a-z0-9.*-]+:([0-9]{2,5}|\*):[^:\s]+:[^:\s]+:|^[a-z0-9.-]+:[0-9]{2,5},.*(password|ssl|abortconnect|user)\s*=",
-);
-
-/// Tokens that carry the mark of the service that issued them.
-const TOKENS: &str = concat!(
-    r"^(gh[pousr]_|github_pat_|gl[a-z]{2,6}-|xox[a-z](\.xox[a-z])?-|xapp-|xwfp-|",
-    r"sk-|sk_(live|test)_|rk_(live|test)_|pk_(live|test)_|whsec_|",
-    r"AIza[0-9A-Za-z_-]{30}|ya29\.|GOCSPX-|1//0|npm_|pypi-|rubygems_|nuget_|oy2[a-z0-9]{40}|",
-    r"SG\.|key-[0-9a-f]{32}$|do[opr]_v1_|hf_|shp(at|ca|pa|ss)_|dckr_(pat|oat)_|hv[sbr]\.|s\.[A-Za-z0-9]{24}$|",
-    r"lin_(api|oauth)_|sq0[a-z]{3}-|EAAA[A-Za-z0-9_-]{20}|figd_|PMAK-|gls?a_|glc_|dapi[0-9a-f]{32}|dp\.(pt|st|ct|sa)\.|",
-    r"ATATT3|ATBB|secret_[A-Za-z0-9]{40}|ntn_|pat-(na|eu)[0-9]-|NRAK-|NRII-|phc_|phx_|sntry[su]_|rpa_|r8_|tskey-|",
-    r"(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}$|AC[0-9a-f]{32}$|SK[0-9a-f]{32}$|[0-9]{8,10}:AA[A-Za-z0-9_-]{33}$|",
-    r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}$|amzn\.|EZ(AK|TK)|sl\.[A-Za-z0-9_-]{100}|",
-    r"[0-9a-f]{32}-us[0-9]{1,2}$|xkeysib-|re_[A-Za-z0-9]{8}_|sbp_|sb_secret_|vercel_|nvapi-|pplx-|gsk_|AGPA|CCIPAT_)",
-);
-/// The same, in a list of its own because a regular expression has a size limit.
-const MORE_TOKENS: &str = concat!(
-    r"^(HRKU-|FlyV1 |fo1_|[A-Za-z0-9]{14}\.atlasv1\.|pscale_(tkn|pw|oauth)_|.{3}[0-9]Q~[A-Za-z0-9_.~-]{30,}$|",
-    r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}$|EAA[A-Za-z0-9]{40,}$|A{20}[A-Za-z0-9%]{30}|bk[au]a_|bkct_|pul-[0-9a-f]{40}$|nfp_|rnd_|CFPAT-|",
-    r"CLOJARS_|xai-|ABSK[A-Za-z0-9+/]{60}|ops_eyJ|(sdk|api|mob)-[0-9a-f]{8}-[0-9a-f]{4}-|[ps]k\.eyJ|ico-[A-Za-z0-9]{32}$|pn[ub]_|",
-    r"shippo_(live|test)_|tfp_|y0_|AQVN|LTAI[A-Za-z0-9]{12}|AKCp[0-9A-Za-z]{60}|cmVmdGtu|sq[apu]_[0-9a-f]{40}$|dt0[a-z][0-9]{2}\.|",
-    r"FLW(SECK|PUBK)|duffel_(live|test)_|napi_|cio[A-Za-z0-9]{32}$|[12]/[0-9]{16}[/:]|ATTA[A-Za-z0-9]{40}|ATCTT3|",
-    r"IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz|[01]\.A[A-Za-z0-9_-]{100})",
-);
+fn compiled(patterns: &[(&str, &'static str)]) -> Vec<(Regex, &'static str)> {
+    patterns.iter().filter_map(|(pattern, what)| Some((Regex::new(pattern).ok()?, *what))).collect()
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rotation::form_patterns::NUMBER;
+    use crate::rotation::generator::password;
+    use crate::rotation::policy::PasswordRules;
     use secret::value::SecretValue;
 
     fn form(text: &str) -> Form {
@@ -277,7 +204,7 @@ mod tests {
     fn passwords_are_passwords_whatever_their_characters() {
         let generated =
             ["aB3x9Zp0Qw7LmN2kR5tY8uVi1oCj4eHs", "p@ss w;rd=\"'\\", "a-b_c.d", "correct horse battery staple"];
-        for text in generated.into_iter().chain(["deadbeef", "0", "x", "", "über-geheim", "host", "user=x"]) {
+        for text in generated.into_iter().chain(["deadbeef", "x", "", "über-geheim", "host", "user=x"]) {
             assert_eq!(form(text), Form::Password, "{text}");
         }
         // What AWS's GetRandomPassword makes, with all its characters.
@@ -294,9 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn what_this_package_generates_stays_a_password() {
+        let made = |rules: &PasswordRules| password(rules).expect("a password");
+        let is_odd = |text: &Zeroizing<String>| form(text) != Form::Password;
+        let rules = PasswordRules::default();
+        // One of three million begins with the mark of a service, such as `AGPA`.
+        assert!((0..10_000).map(|_| made(&rules)).filter(is_odd).count() <= 1);
+    }
+
+    #[test]
     fn passwords_of_all_kinds_stay_passwords() {
-        let of_people =
-            ["Tr0ub4dor&3", "hunter2", "Sommer2026!", "correct-horse-battery-staple", "a:b", "token of thanks"];
+        let of_people = [
+            "Tr0ub4dor&3",
+            "hunter2",
+            "Sommer2026!",
+            "correct-horse-battery-staple",
+            "a:b",
+            "token of thanks",
+            "db-1",
+            "ab/cd",
+            "correct.horse.battery",
+        ];
         for text in
             of_people.into_iter().chain(["Zm9v/YmFy+c2Vj", "/dev", "\"Q&A!\"x", "basic instinct", "{x", "P@ss/w0rd."])
         {
@@ -407,6 +352,29 @@ mod tests {
             ("bob:secretpassword", "a user name with its password"),
             ("admin:S3cret!", "a user name with its password"),
             ("h1:9092,h2:9092", "an address"),
+            ("CHANGE_ME", "a placeholder or a password that everybody knows"),
+            ("<your-password>", "a placeholder or a password that everybody knows"),
+            ("TODO", "a placeholder or a password that everybody knows"),
+            ("xxxxxxxx", "a placeholder or a password that everybody knows"),
+            ("your-api-key-here", "a placeholder or a password that everybody knows"),
+            ("localhost", "the name of a host"),
+            ("db.internal", "the name of a host"),
+            ("10.0.0.1", "an address"),
+            ("10.0.0.0/8", "an address"),
+            ("fe80::1", "an address"),
+            ("[::1]:5432", "an address"),
+            ("true", "a setting"),
+            ("FALSE", "a setting"),
+            ("2026-01-01", "a date"),
+            ("2026-01-01T00:00:00Z", "a date"),
+            ("0", NUMBER),
+            ("5432", NUMBER),
+            ("/prod/db/password", "a path"),
+            ("/Prod/DB/Password", "a path"),
+            ("wIphPDGB3Ne2A9Vv4rVC7nCEC3mCQqLDeUYkNDFtCkg=", "a key"),
+            ("0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318", "a key"),
+            ("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", "a key"),
+            ("rzp_live_abcdefghij1234", "a token that another service issued"),
             ("/etc/ssl/key.pem", "the path of a file"),
             ("/run/secrets/db", "the path of a file"),
             ("~/.ssh/id_rsa", "the path of a file"),

@@ -1,6 +1,7 @@
 //! Whose a secret's next value is: of this package, of people, or of AWS (decision D17).
 
 use super::form::Form;
+use super::form_patterns::NUMBER;
 use super::hooks::{Hook, HooksOf};
 use super::policy::PasswordRules;
 use aws::Description;
@@ -98,6 +99,10 @@ pub fn refusal(
     }
     let Form::Foreign { what, is_text } = Form::of(live, rules.map(|rules| rules.field.as_str())) else { return None };
     if is_text && is_declared {
+        return None;
+    }
+    // Where the policy makes numbers, a number is what it made.
+    if what == NUMBER && rules.is_some_and(|rules| rules.alphabet.chars().all(|character| character.is_ascii_digit())) {
         return None;
     }
     let ways = if is_text {

@@ -17,6 +17,7 @@ pub mod calendar;
 mod claim;
 mod field;
 pub mod form;
+mod form_patterns;
 pub mod generator;
 pub mod hooks;
 pub mod keeper;

@@ -10,23 +10,9 @@ use x509_parser::pem::Pem;
 use super::{Severity, Validated};
 use secret::environment::Environment;
 use secret::manifest::SecretSpec;
+use secret::placeholder::is_placeholder;
 use secret::value::SecretValue;
 
-/// Placeholders that people write where a secret will be put later.
-static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let words = "change[-_ ]?me|replace[-_ ]?me|fill[-_ ]?me|to[-_ ]?do|tbd|fixme|placeholder|dummy|example|sample|secret|\
-                 password|token|none|null|undefined|foo|bar|my[-_ ]?(secret|password|token|key)|\
-                 your[-_ ].*|insert[-_ ].*|put[-_ ].*[-_ ]here";
-    let shapes = r#"x{3,}|\*{3,}|\.{3,}|-{3,}|0{4,}|<[^<>]*>|\{\{.*\}\}|\$\{[^{}]*\}|\[[^\[\]{}",]*\]"#;
-    // Passwords that installations begin with, those of documentation, and those that are guessed first.
-    let known = "toor|(password|passw0rd|p@ssw(or|0r)d|welcome|qwerty|letmein)[0-9]{0,4}!?|qwertyuiop|\
-                 1q2w3e4r.*|abc123|iloveyou|s3cr3t|super[-_ ]?secret|change[-_ ]?it|0?12345(6(7(89?)?)?)?0?|\
-                 (change[-_ ]?me|secret|p4ssw0rd|abcdef)[0-9]{0,4}!?|\
-                 (my|super|dev|test|demo|local|jwt|app|session|your|the|a)?[-_ ]?(super)?[-_ ]?secret[-_ ]?(key|pw|password|token)?|\
-                 your[-_ ]?(strong)?(\\(!\\))?[-_ ]?password[0-9]{0,4}|keyboard cat|sh{3,}|\
-                 django-insecure-.*|AKIA[A-Z0-9]*EXAMPLE|[A-Za-z0-9/+]*EXAMPLEKEY|NaN|.*[-_]x{3,}|%[A-Za-z_][A-Za-z0-9_]*%|\\$\\([^)]*\\)|\\$[A-Z_][A-Z0-9_]*";
-    Regex::new(&format!("(?is)^\\s*(?:{words}|{known}|{shapes})\\s*$")).ok()
-});
 /// Passwords that everybody knows, and that are also names of users, hosts, databases and environments.
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let names = "admin|administrator|root|user|test|guest|default|postgres|mysql|mariadb|redis|mongo|mongodb|rabbitmq|minio|\
@@ -83,8 +69,7 @@ enum Look {
 
 fn look_of(text: &str) -> Look {
     let text = text.trim();
-    let repeats = text.len() >= 4 && text.chars().next().is_some_and(|first| text.chars().all(|one| one == first));
-    if repeats || PLACEHOLDER.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+    if is_placeholder(text) {
         Look::Placeholder
     } else if NAME.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
         Look::Name
