@@ -48,8 +48,8 @@ pub(super) fn rotation(top: &mut Section, preset: &Preset, tools: &Manifest) -> 
             let path = field.path().to_owned();
             let name = SecretName::new(&name).map_err(|_| SecretError::config(&path, "is not the name of a secret"))?;
             // With a name that is written in another way the secret would be rotated without its hooks.
-            if !tools.declares(name.as_str()) {
-                let names: Vec<_> = tools.declared().map(|declared| declared.name).collect();
+            let names: Vec<_> = tools.declared().map(|declared| declared.name).collect();
+            if !names.contains(&name) {
                 let names: Vec<_> = names.iter().map(SecretName::as_str).collect();
                 let hint = did_you_mean(name.as_str(), &names);
                 let why = "is not declared under options.tools or options.secrets";
