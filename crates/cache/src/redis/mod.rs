@@ -93,6 +93,17 @@ pub struct SharedCopy<'a> {
     pub keep: Duration,
 }
 
+/// What became of a copy that was to be shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It stands there, and counts from then by the server's clock.
+    From(u64),
+    /// Another one stands there that is as new, or newer.
+    Newer,
+    /// The secret was dropped since.
+    Dropped,
+}
+
 impl RedisCache {
     /// Does not connect; the first command does.
     pub fn new(config: RedisSettings, owner: Option<Owner>, clock: Clock) -> Self {
@@ -166,8 +177,8 @@ impl RedisCache {
     }
 
     /// Stores a copy unless a newer one, or a later drop, stands there. The other instances hear of a version that stood in no
-    /// record. Gives the time from which it counts there, by the server's clock.
-    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<Option<u64>> {
+    /// record.
+    pub async fn share(&self, id: &str, copy: &SharedCopy<'_>, message: &Message) -> Result<Put> {
         let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
         let arguments = |command: &mut Cmd| {
             let by = copy.asked_ms.map_or(scripts::BY_HAND, u64::cast_signed);
@@ -175,8 +186,10 @@ impl RedisCache {
             command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
             command.arg(&message.beginning).arg(&message.end).arg(&message.old);
         };
-        let from = self.run_on_copy(scripts::SHARE, id, arguments).await?;
-        Ok(u64::try_from(from).ok().filter(|from| *from > 0))
+        Ok(match self.run_on_copy(scripts::SHARE, id, arguments).await? {
+            0 => Put::Dropped,
+            from => u64::try_from(from).map_or(Put::Newer, Put::From),
+        })
     }
 
     /// Drops the entry of `id`, as of `age` ago, unless something newer stands there. The other instances hear of it.

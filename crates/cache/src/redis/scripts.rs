@@ -16,7 +16,7 @@ macro_rules! script {
 pub const BY_HAND: i64 = -1;
 
 /// Stores a copy unless a newer one stands there, or the secret was dropped later. Publishes a version that no record had.
-/// Returns the time by which AWS was asked for the copy when it was stored, else 0.
+/// Returns the time by which AWS was asked for the copy when it was stored; 0 where it was dropped, -1 where a newer one stands.
 ///
 /// The command may have been under way for long: then the copy is older than its age when it was sent, and the time by which
 /// AWS was asked counts, as the sender knows it. Below 0 it is a value put by hand: it is newer than what stands there, unless that is
@@ -35,7 +35,8 @@ if type(current) ~= 'string' then redis.call('UNLINK', KEYS[1]); current = '' en
 local is_copy = string.sub(current, 1, 2) == '2c'
 local stored = is_copy and tonumber(string.sub(current, 3, 17)) or 0
 if by < 0 then asked = math.max(now, math.min(math.max(stored, dropped) + 1, now + 1000)) end
-if dropped >= asked or stored >= asked then return 0 end
+if dropped >= asked then return 0 end
+if stored >= asked then return -1 end
 local at = string.format('%015.0f', asked)
 redis.call('SET', KEYS[1], '2c' .. at .. ARGV[4] .. ARGV[5], 'PX', ARGV[6])
 if not is_copy or string.sub(current, 33, 48) ~= string.sub(ARGV[4], 16, 31) then

@@ -1,6 +1,5 @@
 //! What is changed by hand (`delivery.cache`), or by a rotation.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -10,6 +9,7 @@ use crate::coherence::{Instance, Message};
 use crate::entry::Entry;
 use crate::memory::Lookup;
 use crate::order::Stamp;
+use crate::redis::Put;
 use secret::clock::millis;
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::name::SecretName;
@@ -40,24 +40,12 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         // Each value put by hand is news to the other instances.
         let tag = format!("by hand {:016x}", fastrand::u64(..));
-        if !self.put_shared(shared, name, &entry, Some(&tag), ttl).await? {
+        if !matches!(self.put_shared(shared, name, &entry, Some(&tag), ttl).await?, Put::From(_)) {
             let why =
                 format!("{}: Redis holds a copy from the future and keeps it: its clock was put back", name.as_str());
             return Err(SecretError::new(ErrorCode::CacheUnavailable, why));
         }
-        self.stands_now(name, &entry);
         Ok(())
-    }
-
-    /// What was put by hand counts from when Redis had it, here as well: what another instance put meanwhile came before. Unless it was
-    /// dropped, or replaced, by this instance since.
-    fn stands_now(&self, name: &SecretName, entry: &Arc<Entry>) {
-        let is_last = |held: Arc<Entry>| Arc::ptr_eq(&held, entry) || !held.asked.is_own();
-        if self.memory.held(name.as_str()).is_some_and(is_last) {
-            let want = self.want(name);
-            let entry = Entry::new(entry.value.clone(), None, None, want.asked, entry.deadlines);
-            drop(self.remember(name, &entry, want.epoch));
-        }
     }
 
     pub(super) fn forget(&self, name: &SecretName) {

@@ -147,15 +147,24 @@ impl TieredCache {
         };
         // The head is as easily changed as the whole record; what is sealed is not.
         let asked_ms = asked_ms.min(contents.fetched_unix_ms);
-        // What was put by hand is nobody's answer that could be late: where it is not known which is the later one, it counts.
+        let now = self.clock.now();
+        let held = self.memory.held(want.name.as_str());
         let is_by_hand = contents.version_id.is_none();
-        let asked = if is_by_hand { server.latest_moment_of(asked_ms) } else { server.moment_of(asked_ms) };
+        if is_by_hand
+            && remember
+            && let Some(entry) = self.put_by_others(shared, want, held.as_ref(), &contents, asked_ms)
+        {
+            return Shared::Fresh(entry);
+        }
+        // What was put by hand is nobody's answer that could be late: where it is not known which is the later one, it counts. What
+        // others have put after it is compared in the same way.
+        let is_after_one = held.as_ref().is_some_and(|held| held.version_id.is_none());
+        let asked =
+            if is_by_hand || is_after_one { server.latest_moment_of(asked_ms) } else { server.moment_of(asked_ms) };
         let asked = Stamp::foreign(asked);
         if want.newer_than.is_some_and(|than| asked.at() < than.plus(SAME_COPY)) {
             return Shared::Miss;
         }
-        let now = self.clock.now();
-        let held = self.memory.held(want.name.as_str());
         // A replica that lags behind: version 0.1.0 shares what it gave.
         let is_of_replica = contents.version_id.as_deref().is_some_and(|version| version.contains('@'));
         let is_ahead = |held: &Arc<Entry>| {
@@ -225,6 +234,27 @@ impl TieredCache {
             return Shared::Miss;
         };
         if entry.is_fresh(now) { Shared::Fresh(entry) } else { Shared::Stale(entry) }
+    }
+
+    /// What stands in Redis in place of a value that this instance put there by hand. Redis has the order of such values: the one that
+    /// stands there is the last.
+    fn put_by_others(
+        &self,
+        shared: &SharedCache,
+        want: &Want,
+        held: Option<&Arc<Entry>>,
+        contents: &Contents,
+        asked_ms: u64,
+    ) -> Option<Arc<Entry>> {
+        let own = held.filter(|held| held.version_id.is_none() && held.asked.is_own())?;
+        if own.value == contents.value || !shared.placed.has(&want.name, own.asked) {
+            return None;
+        }
+        let (now, asked) = (self.clock.now(), self.memory.ask(self.clock.now()));
+        let deadlines = Self::deadlines_by_hand(Duration::from_millis(contents.fresh_for_ms), now);
+        let entry = Entry::new(contents.value.clone(), None, None, asked, deadlines);
+        shared.placed.note(&want.name, asked, asked_ms);
+        matches!(self.remember(&want.name, &entry, want.epoch), Stored::Newest(_)).then_some(entry)
     }
 
     /// An entry from a copy that was made elsewhere, as old as it is.

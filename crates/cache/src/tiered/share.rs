@@ -12,7 +12,7 @@ use crate::coherence::Message;
 use crate::entry::Entry;
 use crate::envelope::Contents;
 use crate::order::Stamp;
-use crate::redis::SharedCopy;
+use crate::redis::{Put, SharedCopy};
 use secret::clock::millis;
 use secret::error::Result;
 use secret::found::Fetched;
@@ -34,7 +34,12 @@ impl Placed {
         self.0.lock().get(name).filter(|(before, _)| *before < asked).map_or(0, |(_, from)| from + 1)
     }
 
-    fn note(&self, name: &SecretName, asked: Stamp, from: u64) {
+    /// Whether what was asked for, or put by hand, then has arrived in Redis.
+    pub(super) fn has(&self, name: &SecretName, asked: Stamp) -> bool {
+        self.0.lock().get(name).is_some_and(|(placed, _)| *placed >= asked)
+    }
+
+    pub(super) fn note(&self, name: &SecretName, asked: Stamp, from: u64) {
         let mut placed = self.0.lock();
         if placed.len() >= MOST_PLACED && !placed.contains_key(name) {
             placed.clear();
@@ -73,30 +78,30 @@ impl TieredCache {
     async fn share_entries(&self, entries: Vec<(SecretName, Arc<Entry>)>) -> Result<Vec<SecretName>> {
         let Some(shared) = &self.shared else { return Ok(Vec::new()) };
         let taken = try_join_all(entries.iter().map(|(name, entry)| self.share_one(shared, name, entry))).await?;
-        let refused: Vec<&(SecretName, Arc<Entry>)> =
-            entries.iter().zip(taken).filter(|(_, taken)| !taken).map(|(entry, _)| entry).collect();
+        let sent = entries.iter().zip(taken).filter_map(|(entry, put)| Some((entry, put?)));
+        let refused: Vec<_> = sent.filter(|(_, put)| !matches!(put, Put::From(_))).collect();
         if refused.is_empty() {
             return Ok(Vec::new());
         }
-        let wants: Vec<Want> = refused.iter().map(|(name, _)| self.want(name)).collect();
+        let wants: Vec<Want> = refused.iter().map(|((name, _), _)| self.want(name)).collect();
         let stands = self.lookup_shared(&wants).await;
-        let contested = refused.into_iter().zip(stands).filter(|((name, entry), stands)| {
-            matches!(stands, Shared::Miss | Shared::Stale(_))
+        let contested = refused.into_iter().zip(stands).filter(|(((name, entry), put), stands)| {
+            *put == Put::Newer
+                && matches!(stands, Shared::Miss | Shared::Stale(_))
                 && self.memory.held(name.as_str()).is_some_and(|held| held.version_id == entry.version_id)
         });
-        Ok(contested.map(|((name, _), _)| name.clone()).collect())
+        Ok(contested.map(|(((name, _), _), _)| name.clone()).collect())
     }
 
-    /// Whether nothing newer stands there.
-    async fn share_one(&self, shared: &SharedCache, name: &SecretName, entry: &Entry) -> Result<bool> {
-        // What was dropped meanwhile is not shared.
+    /// `None` for what was dropped meanwhile, which is not shared.
+    async fn share_one(&self, shared: &SharedCache, name: &SecretName, entry: &Entry) -> Result<Option<Put>> {
         if !self.memory.allows(name.as_str(), entry.asked) {
-            return Ok(true);
+            return Ok(None);
         }
-        self.put_shared(shared, name, entry, entry.version_id.as_deref(), self.ttl).await
+        self.put_shared(shared, name, entry, entry.version_id.as_deref(), self.ttl).await.map(Some)
     }
 
-    /// Puts a copy into the shared cache, unless something newer stands there; says whether it did.
+    /// Puts a copy into the shared cache, unless something newer stands there.
     pub(super) async fn put_shared(
         &self,
         shared: &SharedCache,
@@ -104,7 +109,7 @@ impl TieredCache {
         entry: &Entry,
         version: Option<&str>,
         fresh_for: Duration,
-    ) -> Result<bool> {
+    ) -> Result<Put> {
         let id = self.id(name);
         let server = shared.redis.server_clock().await?;
         let (now, is_by_hand) = (self.clock.now(), entry.version_id.is_none());
@@ -133,11 +138,13 @@ impl TieredCache {
         if entry.asked.is_own() && !is_by_hand {
             shared.placed.note(name, entry.asked, asked_ms);
         }
-        let from = shared.redis.share(&id, &copy, &message).await?;
-        if let Some(from) = from.filter(|_| entry.asked.is_own()) {
+        let put = shared.redis.share(&id, &copy, &message).await?;
+        if let Put::From(from) = put
+            && entry.asked.is_own()
+        {
             shared.placed.note(name, entry.asked, from);
         }
-        Ok(from.is_some())
+        Ok(put)
     }
 }
 

@@ -151,8 +151,11 @@ impl Store {
         } else {
             (now - number(age)).min(number(by))
         };
-        if !self.shares_blindly && (dropped >= asked || stored >= asked) {
+        if !self.shares_blindly && dropped >= asked {
             return 0;
+        }
+        if !self.shares_blindly && stored >= asked {
+            return -1;
         }
         let at = format!("{asked:015}").into_bytes();
         let record = [b"2c", &at[..], tail, envelope].concat();
