@@ -77,8 +77,8 @@ pub struct RedisCache {
 
 /// A copy on its way to the shared cache.
 pub struct SharedCopy<'a> {
-    /// How long ago AWS was asked for it.
-    pub age: Duration,
+    /// How many milliseconds ago AWS was asked for it; less than 0 where it counts from a moment ahead, after this instance's copy before.
+    pub age_ms: i64,
     /// When AWS was asked for it by the server's clock, or a little earlier; `None` for a value put by hand, which counts from now.
     pub asked_ms: Option<u64>,
     /// When AWS made the version, in milliseconds since 1970.
@@ -182,7 +182,7 @@ impl RedisCache {
         let tail = record::tail_of_head(copy.created_unix_ms, copy.version, copy.environment);
         let arguments = |command: &mut Cmd| {
             let by = copy.asked_ms.map_or(scripts::BY_HAND, u64::cast_signed);
-            command.arg(self.test_time()).arg(millis(copy.age)).arg(by).arg(&tail).arg(copy.envelope);
+            command.arg(self.test_time()).arg(copy.age_ms).arg(by).arg(&tail).arg(copy.envelope);
             command.arg(millis(copy.keep).max(1)).arg(self.channel(copy.environment));
             command.arg(&message.beginning).arg(&message.end).arg(&message.old);
         };

@@ -1,10 +1,11 @@
 //! What is changed by hand (`delivery.cache`), or by a rotation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::{Shared, TieredCache};
+use super::{Shared, SharedCache, TieredCache};
 use crate::coherence::{Instance, Message};
 use crate::entry::Entry;
 use crate::memory::Lookup;
@@ -40,10 +41,23 @@ impl TieredCache {
         let Some(shared) = &self.shared else { return Ok(()) };
         // Each value put by hand is news to the other instances.
         let tag = format!("by hand {:016x}", fastrand::u64(..));
-        if !matches!(self.put_shared(shared, name, &entry, Some(&tag), ttl).await?, Put::From(_)) {
+        let Put::From(from) = self.put_shared(shared, name, &entry, Some(&tag), ttl).await? else {
             let why =
                 format!("{}: Redis holds a copy from the future and keeps it: its clock was put back", name.as_str());
             return Err(SecretError::new(ErrorCode::CacheUnavailable, why));
+        };
+        self.stands_since(shared, name, &entry, from).await
+    }
+
+    /// A value that another instance put by hand may have been taken over while this one was on its way to Redis, which has their order.
+    async fn stands_since(&self, shared: &SharedCache, name: &SecretName, entry: &Entry, from: u64) -> Result<()> {
+        let since = shared.redis.server_clock().await?.latest_moment_of(from);
+        let is_before = |held: Arc<Entry>| held.version_id.is_none() && !held.asked.is_own() && held.asked.at() < since;
+        if self.memory.held(name.as_str()).is_some_and(is_before) {
+            let want = self.want(name);
+            let again = Entry::new(entry.value.clone(), None, None, want.asked, entry.deadlines);
+            shared.placed.note(name, want.asked, from);
+            drop(self.remember(name, &again, want.epoch));
         }
         Ok(())
     }

@@ -123,9 +123,9 @@ impl TieredCache {
             fresh_for_ms: millis(fresh_for),
         };
         let envelope = shared.envelopes.seal(&id, &contents)?;
-        let age = now.since(entry.asked.at()).saturating_sub(Duration::from_millis(asked_ms - earliest));
+        let age_ms = millis(now.since(entry.asked.at())).cast_signed() - (asked_ms - earliest).cast_signed();
         let copy = SharedCopy {
-            age,
+            age_ms,
             asked_ms: (!is_by_hand).then_some(asked_ms),
             created_unix_ms: entry.created_unix_ms,
             version,
