@@ -23,6 +23,9 @@ const MOST_PLACED: usize = 10_000;
 /// A value put by hand counts in Redis from when it arrives there, which is sealed with this much room.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
+/// More than any clock is rounded by, or a copy put by hand may be ahead of Redis's.
+const AHEAD_MS: i64 = 60_000;
+
 /// From when what this instance put into Redis counts there. What it asked for later counts from later: it knows the order of its own
 /// questions better than Redis's clock, which shows equal times for those within a millisecond.
 #[derive(Debug, Default)]
@@ -123,7 +126,8 @@ impl TieredCache {
             fresh_for_ms: millis(fresh_for),
         };
         let envelope = shared.envelopes.seal(&id, &contents)?;
-        let age_ms = millis(now.since(entry.asked.at())).cast_signed() - (asked_ms - earliest).cast_signed();
+        // What counts from after an own copy does so however the clocks round.
+        let age_ms = if least > earliest { -AHEAD_MS } else { millis(now.since(entry.asked.at())).cast_signed() };
         let copy = SharedCopy {
             age_ms,
             asked_ms: (!is_by_hand).then_some(asked_ms),

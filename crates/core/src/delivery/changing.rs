@@ -61,6 +61,7 @@ impl Delivery {
                 return Err(SecretError::new(ErrorCode::SecretNameInvalid, why));
             }
             self.reads().forget(&place.secret);
+            self.reads().follow_changes();
             cache.set(&place.secret, value, ttl).await
         })
         .await

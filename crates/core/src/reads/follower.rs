@@ -7,8 +7,8 @@ use cache::tiered::Changed;
 use super::Reads;
 
 impl Reads {
-    /// Begins to follow, once, with the first read that looks into the shared cache.
-    pub(super) fn follow_changes(self: &Arc<Self>) {
+    /// Begins to follow, once, with the first read that looks into the shared cache, or the first value put by hand.
+    pub fn follow_changes(self: &Arc<Self>) {
         if self.copies.shared_cache().is_none() {
             return;
         }
