@@ -238,8 +238,9 @@ const DEATHS = [
   { at: 'finish, not carried out', inAws: { operation: LABEL, stage: 'AWSCURRENT', times: 3 }, goesOn: true },
   { at: 'finish, carried out', inAws: { operation: LABEL, stage: 'AWSCURRENT', done: true, times: 4 }, goesOn: false },
   { at: 'verify', task: { dies: { hook: 'verify' } }, goesOn: false },
-  { at: 'undo', task: { refuses: true, dies: { hook: 'undo' } }, goesOn: false },
-  { at: 'undo, carried out', task: { refuses: true, dies: { hook: 'undo', after: true } }, goesOn: false },
+  // The label is back before the system is (decision 129): the value has AWSPENDING, and is tried again.
+  { at: 'undo', task: { refuses: true, dies: { hook: 'undo' } }, goesOn: true },
+  { at: 'undo, carried out', task: { refuses: true, dies: { hook: 'undo', after: true } }, goesOn: true },
   {
     at: 'rollback, not carried out',
     task: { refuses: true },
