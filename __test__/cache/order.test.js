@@ -37,7 +37,6 @@ test.each([
   ['set and set', 'second', [set('first'), set('second')]],
   ['invalidate and set', 'set', [invalidate, set('set')]],
   ['refresh and set', 'set', [refresh, set('set')]],
-  ['set and refresh', 'from AWS', [set('set'), refresh]],
   ['set and invalidate', 'from AWS', [set('set'), invalidate]],
 ])('%s, directly after each other', async (_, value, changes) => {
   const [first, second] = [deliver(), deliver()]
