@@ -70,11 +70,8 @@ async function scan(delivery, names, { paths, staged, history }) {
     for (const [place, object] of places) {
       for (const file of objects.get(object) ?? ['']) found(place, path.join(root, file), null)
     }
-    for (const [place, file] of searchNames(
-      [...objects.values()].flatMap((paths) => [...paths]),
-      search,
-    ))
-      found(place, path.join(root, file), null)
+    const files = [...objects.values()].flatMap((paths) => [...paths])
+    for (const [place, file] of searchNames(files, search)) found(place, path.join(root, file), null)
   }
   if (history) {
     const root = await git.needsRoot(process.cwd(), { bare: true })

@@ -6,7 +6,7 @@ const { randomInt } = require('node:crypto')
 const { isAuthError } = require('./auth-errors')
 const { refusal } = require('./errors')
 const { withJsonText } = require('./load')
-const { aFunction, aText, twoUsers } = require('./strategy-options')
+const { aFunction, aText, twoUsers } = require('./own-options')
 
 const CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 

@@ -4,7 +4,7 @@
 // that form, which puts values into a statement itself.
 
 const { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, singleUser } = require('./logins')
-const { aText, strategyOptions } = require('./strategy-options')
+const { aText, ownOptions } = require('./own-options')
 
 /** @param {any} connection */
 async function isMariadb(connection) {
@@ -68,7 +68,7 @@ async function ask(connection) {
 /** @param {import('../rotation').SingleUserOptions & import('../rotation').MysqlHost} options */
 function mysqlSingleUser(options) {
   const [required, optional] = SINGLE_USER
-  const checked = strategyOptions('mysqlSingleUser', options, required, { ...optional, host: aText })
+  const checked = ownOptions('mysqlSingleUser', options, required, { ...optional, host: aText })
   const { host = '%', ...how } = checked
   return singleUser({ ...how, change: changes(host), ask })
 }
@@ -76,7 +76,7 @@ function mysqlSingleUser(options) {
 /** @param {import('../rotation').AlternatingUsersOptions & import('../rotation').MysqlHost} options */
 function mysqlAlternatingUsers(options) {
   const [required] = ALTERNATING_USERS
-  const { host = '%', ...how } = strategyOptions('mysqlAlternatingUsers', options, required, { host: aText })
+  const { host = '%', ...how } = ownOptions('mysqlAlternatingUsers', options, required, { host: aText })
   return alternatingUsers({ ...how, change: changes(host), ask })
 }
 

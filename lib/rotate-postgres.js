@@ -5,7 +5,7 @@
 const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
 const { promisify } = require('node:util')
 const { ALTERNATING_USERS, SINGLE_USER, alternatingUsers, singleUser } = require('./logins')
-const { strategyOptions } = require('./strategy-options')
+const { ownOptions } = require('./own-options')
 
 const ITERATIONS = 4096
 
@@ -53,13 +53,13 @@ async function ask(connection) {
 
 /** @param {import('../rotation').SingleUserOptions} options */
 function postgresSingleUser(options) {
-  return singleUser({ ...strategyOptions('postgresSingleUser', options, ...SINGLE_USER), change, ask })
+  return singleUser({ ...ownOptions('postgresSingleUser', options, ...SINGLE_USER), change, ask })
 }
 
 /** @param {import('../rotation').AlternatingUsersOptions} options */
 function postgresAlternatingUsers(options) {
   return alternatingUsers({
-    ...strategyOptions('postgresAlternatingUsers', options, ...ALTERNATING_USERS),
+    ...ownOptions('postgresAlternatingUsers', options, ...ALTERNATING_USERS),
     change,
     ask,
   })

@@ -6,7 +6,7 @@
 const { createHash } = require('node:crypto')
 const { refusal } = require('./errors')
 const { loginOf, using } = require('./logins')
-const { aFlag, aFunction, aText, strategyOptions } = require('./strategy-options')
+const { aFlag, aFunction, aText, ownOptions } = require('./own-options')
 
 /**
  * Sends one command: `ioredis` has `call`, `redis` has `sendCommand`.
@@ -52,7 +52,7 @@ function aclLogin(secret, user) {
 /** @param {import('../rotation').RedisAclOptions} options @returns {import('../index').RotationHooks} */
 function redisAcl(options) {
   const required = { connect: aFunction, admin: aFunction }
-  const { user, connect, admin, save } = strategyOptions('redisAcl', options, required, { user: aText, save: aFlag })
+  const { user, connect, admin, save } = ownOptions('redisAcl', options, required, { user: aText, save: aFlag })
   /** @param {string} whom @param {string[]} rules @param {AbortSignal} signal */
   const change = async (whom, rules, signal) => {
     const given = await admin()

@@ -5,7 +5,7 @@
 const { createHmac, timingSafeEqual } = require('node:crypto')
 const { types } = require('node:util')
 const { SecretError } = require('./errors')
-const { aFunction, aKey, aText, anObject, strategyOptions, texts } = require('./strategy-options')
+const { aFunction, aKey, aText, anObject, ownOptions, texts } = require('./own-options')
 const { didYouMeanOption } = require('./suggest')
 
 const STEPS = /** @type {const} */ (['set', 'test', 'verify', 'undo'])
@@ -22,7 +22,7 @@ const aList = { must: 'an array of steps', is: (/** @type {unknown} */ value) =>
 /** @param {import('../rotation').WebhookOptions} options */
 function webhookOptions(options) {
   const optional = { headers: texts, steps: aList, fetch: aFunction }
-  const checked = strategyOptions('webhook', options, { url: aText, signingKey: aKey }, optional)
+  const checked = ownOptions('webhook', options, { url: aText, signingKey: aKey }, optional)
   const refuse = (/** @type {string} */ why) => new SecretError('CONFIG_INVALID', `webhook.${why}`)
   if (!URL.canParse(checked.url)) throw refuse('url must be a URL')
   const { href, protocol, hostname } = new URL(checked.url)
@@ -85,7 +85,7 @@ const aBody = {
 /** @param {import('../rotation').WebhookRequest} request */
 function verifyWebhook(request) {
   const required = { headers: anObject, signingKey: aKey }
-  const checked = strategyOptions('verifyWebhook', request, required, { body: aBody, toleranceSeconds: seconds })
+  const checked = ownOptions('verifyWebhook', request, required, { body: aBody, toleranceSeconds: seconds })
   const { body, headers, signingKey, toleranceSeconds = 300 } = checked
   // A request without one, such as a GET.
   if (body === undefined) return false

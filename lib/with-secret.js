@@ -6,11 +6,15 @@ const { isAuthError } = require('./auth-errors')
 const { SecretError } = require('./errors')
 const { checkedLimits, limited } = require('./limits')
 const { plainOptions } = require('./options')
+const { aFunction, anObject, ownOptions } = require('./own-options')
 const { now } = require('./real-time')
-const { didYouMeanOption } = require('./suggest')
 
 const DEFAULT_TIMEOUT_MS = 10_000
-const OPTIONS = ['isAuthError', 'timeoutMs', 'signal']
+/** @type {import('./own-options').Rule} */
+const aTime = {
+  must: 'a number from 0 to 600000',
+  is: (value) => Number.isFinite(value) && value >= 0 && value <= 600_000,
+}
 
 /**
  * @template T
@@ -121,22 +125,10 @@ async function discard(answer) {
  * @returns {import('../index').WithSecretOptions}
  */
 function checked(use, options) {
-  const given = plainOptions(options)
-  const { isAuthError: isAuth, timeoutMs, signal, ...others } = given
-  const [unknown] = Object.keys(others)
-  if (unknown !== undefined) {
-    const hint = didYouMeanOption(unknown, OPTIONS)
-    throw new SecretError('CONFIG_INVALID', `options.${unknown} is not an option of withSecret${hint}`)
-  }
-  checkedLimits({ signal })
   if (typeof use !== 'function') throw new SecretError('CONFIG_INVALID', 'withSecret needs a function')
-  if (isAuth !== undefined && isAuth !== null && typeof isAuth !== 'function') {
-    throw new SecretError('CONFIG_INVALID', 'isAuthError must be a function')
-  }
-  const isTime = Number.isFinite(timeoutMs) && timeoutMs >= 0 && timeoutMs <= 600_000
-  if (timeoutMs !== undefined && timeoutMs !== null && !isTime) {
-    throw new SecretError('CONFIG_INVALID', 'timeoutMs must be a number from 0 to 600000')
-  }
+  const rules = { isAuthError: aFunction, timeoutMs: aTime, signal: anObject }
+  const given = ownOptions('withSecret', plainOptions(options), {}, rules)
+  checkedLimits({ signal: given.signal })
   return given
 }
 

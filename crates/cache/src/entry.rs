@@ -255,6 +255,11 @@ impl Entry {
         is_newer((own, self.created_unix_ms), (version, created_unix_ms))
     }
 
+    /// [`Entry::is_newer_than`], of a copy that may still answer.
+    pub fn is_ahead_of(&self, version: Option<&str>, created_unix_ms: Option<u64>, now: Moment) -> bool {
+        self.is_usable(now) && self.is_newer_than(version, created_unix_ms)
+    }
+
     /// Whether the answer with this copy may be a later one than `theirs`, a copy of another version that was asked for
     /// after this one was asked for, but before its answer came, or before it was confirmed: a version may have been gone back to
     /// meanwhile.

@@ -76,6 +76,11 @@ impl Fetched {
 
     /// Whether a replica gave it.
     pub fn is_from_replica(&self) -> bool {
-        self.version_id.as_deref().is_some_and(|version| version.contains('@'))
+        is_of_replica(self.version_id.as_deref())
     }
+}
+
+/// Whether a replica gave what has this version: its id ends in `@region` then.
+pub fn is_of_replica(version_id: Option<&str>) -> bool {
+    version_id.is_some_and(|version| version.contains('@'))
 }

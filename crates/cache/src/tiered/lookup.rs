@@ -14,6 +14,7 @@ use crate::order::Stamp;
 use crate::redis::ServerClock;
 use crate::redis::record::{HEAD, Record};
 use secret::error::{ErrorCode, SecretError};
+use secret::found::is_of_replica;
 use secret::name::SecretName;
 
 /// How long a copy from the file waits for Redis, which may be what fails: the reader has waited for AWS before.
@@ -166,11 +167,9 @@ impl TieredCache {
             return Shared::Miss;
         }
         // A replica that lags behind: version 0.1.0 shares what it gave.
-        let is_of_replica = contents.version_id.as_deref().is_some_and(|version| version.contains('@'));
-        let is_ahead = |held: &Arc<Entry>| {
-            held.is_usable(now) && held.is_newer_than(contents.version_id.as_deref(), created_unix_ms)
-        };
-        if is_of_replica && held.as_ref().is_some_and(is_ahead) {
+        let version = contents.version_id.as_deref();
+        let is_ahead = |held: &Arc<Entry>| held.is_ahead_of(version, created_unix_ms, now);
+        if is_of_replica(version) && held.as_ref().is_some_and(is_ahead) {
             return Shared::Miss;
         }
         // AWS tells which of the two is live.

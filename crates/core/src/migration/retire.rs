@@ -14,6 +14,7 @@ use crate::source::env_file::grammar::parse;
 use async_recursion::async_recursion as boxed;
 use files::reason;
 use secret::error::{Result, SecretError};
+use secret::found::is_of_replica;
 use secret::name::SecretName;
 
 /// The result for one secret.
@@ -80,7 +81,7 @@ impl Delivery {
         for planned in self.compared(scope, &values).await? {
             let assigned = in_file(&values, &planned.name).map(|(name, _)| name);
             // A version from a replica (`…@region`) does not prove what the primary region has.
-            let by_replica = planned.version.as_deref().is_some_and(|version| version.contains('@'));
+            let by_replica = is_of_replica(planned.version.as_deref());
             let outcome = match (planned.action, assigned) {
                 (Action::Keep, Some(assigned)) if !by_replica => {
                     names.insert(assigned);

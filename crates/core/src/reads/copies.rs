@@ -267,10 +267,8 @@ impl Copies {
 
     /// Whether memory has a copy of a newer version that may still answer, where a replica gave `fetched`.
     pub(super) fn is_ahead_of(&self, name: &SecretName, fetched: &Fetched) -> bool {
-        let is_ahead = |held: Arc<Entry>| {
-            held.is_usable(self.clock.now())
-                && held.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
-        };
+        let (version, created) = (fetched.version_id.as_deref(), fetched.created_unix_ms);
+        let is_ahead = |held: Arc<Entry>| held.is_ahead_of(version, created, self.clock.now());
         fetched.is_from_replica() && self.held(name).is_some_and(is_ahead)
     }
 

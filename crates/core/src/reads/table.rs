@@ -151,9 +151,8 @@ impl Course {
             return None;
         }
         let copies = self.stale.as_ref().map(|(copy, _)| copy).into_iter().chain(held);
-        let is_ahead = |copy: &&Arc<Entry>| {
-            copy.is_usable(now) && copy.is_newer_than(fetched.version_id.as_deref(), fetched.created_unix_ms)
-        };
+        let (version, created) = (fetched.version_id.as_deref(), fetched.created_unix_ms);
+        let is_ahead = |copy: &&Arc<Entry>| copy.is_ahead_of(version, created, now);
         copies.filter(is_ahead).max_by_key(|copy| copy.created_unix_ms).cloned()
     }
 

@@ -1,7 +1,7 @@
 'use strict'
 
-// Checks the options of the ready-made rotation hooks. An option that is misspelt or of the wrong kind would make hooks that do
-// something else, or nothing, and the rotation would make a value live that no system has.
+// Checks the options of `withSecret` and of the ready-made rotation hooks. An option that is misspelt or of the wrong kind would make
+// hooks that do something else, or nothing, and the rotation would make a value live that no system has.
 
 const { SecretError } = require('./errors')
 const { didYouMeanOption } = require('./suggest')
@@ -47,24 +47,24 @@ function kindOf(value) {
 }
 
 /**
- * The options of one strategy. `null` and `undefined` are unset.
+ * The options of one function. `null` and `undefined` are unset.
  *
- * @param {string} strategy Its name, for messages.
+ * @param {string} owner Its name, for messages.
  * @param {unknown} given
  * @param {Record<string, Rule>} required
  * @param {Record<string, Rule>} [optional]
  * @returns {any} With the known options only.
  */
-function strategyOptions(strategy, given, required, optional = {}) {
+function ownOptions(owner, given, required, optional = {}) {
   if (typeof given !== 'object' || given === null || !anObject.is(given)) {
-    throw new SecretError('CONFIG_INVALID', `${strategy} needs an object with options, got ${kindOf(given)}`)
+    throw new SecretError('CONFIG_INVALID', `${owner} needs an object with options, got ${kindOf(given)}`)
   }
   const rules = { ...required, ...optional }
   const known = Object.keys(rules)
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown !== undefined) {
     const hint = didYouMeanOption(unknown, known)
-    throw new SecretError('CONFIG_INVALID', `${strategy}.${unknown.slice(0, 60)} is not an option${hint}`)
+    throw new SecretError('CONFIG_INVALID', `${owner}.${unknown.slice(0, 60)} is not an option${hint}`)
   }
   /** @type {Record<string, unknown>} */
   const checked = {}
@@ -72,11 +72,11 @@ function strategyOptions(strategy, given, required, optional = {}) {
     const value = /** @type {Record<string, unknown>} */ (given)[name] ?? undefined
     const isUnset = value === undefined && !(name in required)
     if (!isUnset && (value === undefined || !rule.is(value))) {
-      throw new SecretError('CONFIG_INVALID', `${strategy}.${name} must be ${rule.must}, got ${kindOf(value)}`)
+      throw new SecretError('CONFIG_INVALID', `${owner}.${name} must be ${rule.must}, got ${kindOf(value)}`)
     }
     if (!isUnset) checked[name] = value
   }
   return checked
 }
 
-module.exports = { aFlag, aFunction, aKey, aText, anObject, strategyOptions, texts, twoUsers }
+module.exports = { aFlag, aFunction, aKey, aText, anObject, ownOptions, texts, twoUsers }
