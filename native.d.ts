@@ -624,6 +624,9 @@ export interface RedactorWatching {
   leftOut: Array<UnwatchedSecret>
 }
 
+/** Why the addon cannot be used in this process: the system gave it no threads or no file descriptors. */
+export declare function refusedBySystem(): string | null
+
 /** An error inside a report. */
 export interface ReportedError {
   code: string

@@ -87,9 +87,25 @@ function refusalOf(code, message) {
  * @returns {Native}
  */
 function ofThisVersion(native, where, advice) {
-  if (native.VERSION === version) return native
+  if (native.VERSION === version) return started(native)
   const found = native.VERSION === undefined ? 'is another addon' : `is of version ${native.VERSION}`
   return fail(`${where} ${found}; version ${version} of the package needs its own.`, advice)
+}
+
+/**
+ * The addon, unless the system gave it no threads or no descriptors: everything it is asked for would wait for ever.
+ *
+ * @param {Native} native
+ * @returns {Native}
+ */
+function started(native) {
+  const refused = native.refusedBySystem()
+  if (refused === null) return native
+  const advice = [
+    `Raise the limit and start the process again: open files ('ulimit -n', LimitNOFILE), or processes and threads`,
+    `('ulimit -u', pids.max of the container). A process that leaks descriptors shows them in /proc/PID/fd.`,
+  ]
+  return fail(`the system does not give this process what it needs to start: ${refused}.`, advice.join(' '))
 }
 
 /** @param {string} file */

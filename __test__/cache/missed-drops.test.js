@@ -5,7 +5,7 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { OUTAGE, overRedis } = require('../support/services')
+const { OUTAGE, overRedis, shared } = require('../support/services')
 const { until } = require('../support/until')
 const { FaultProxy } = require('../../tools/lab/proxy')
 
@@ -118,6 +118,48 @@ test.each([
   await drop(first, second)
   // Nothing is read any more, and nothing is closed.
   await until('it left the file', async () => (await reads('first')) === 'SOURCE_UNAVAILABLE', 5000)
+})
+
+describe('a message tells of a change that Redis knows nothing of: lost by Redis, or forged', () => {
+  const CHANNEL = 'secret:events:production'
+  const told = async () => {
+    const [seconds, micros] = await world.redis.command('TIME')
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
+    return world.redis.command('PUBLISH', CHANNEL, `2 0000000000000007 drop A_B ${String(now).padStart(15, '0')}`)
+  }
+  const following = async () => {
+    const delivery = deliver()
+    expect(await delivery.getSecret('A_B')).toBe('one')
+    await shared('A_B_production', world.redis)
+    await until('it follows', async () => Number((await world.redis.command('PUBSUB', 'NUMSUB', CHANNEL))[1]) === 1)
+    return delivery
+  }
+
+  test('AWS is asked, once a second at most', async () => {
+    const delivery = await following()
+    await world.aws.put({ A_B_production: 'two' })
+    await told()
+    await until('AWS was asked', async () => (await delivery.getSecret('A_B')) === 'two', 1000)
+    await world.aws.resetCalls()
+    const begun = Date.now()
+    for (let message = 0; message < 100; message++) {
+      await told()
+      expect(await delivery.getSecret('A_B')).toBe('two')
+    }
+    const seconds = Math.ceil((Date.now() - begun) / 1000)
+    expect((await world.aws.calls()).total).toBeLessThanOrEqual(1 + seconds)
+  })
+
+  test('in an outage of AWS the copy goes on answering', async () => {
+    const delivery = await following()
+    await world.aws.fault(OUTAGE)
+    await told()
+    await world.aws.resetCalls()
+    await until('AWS was asked', async () => {
+      expect(await delivery.getSecret('A_B')).toBe('one')
+      return (await world.aws.calls()).total > 0
+    })
+  })
 })
 
 test('looking for a secret that AWS does not have costs the other instances no calls', async () => {

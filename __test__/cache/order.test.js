@@ -38,6 +38,7 @@ test.each([
   ['invalidate and set', 'set', [invalidate, set('set')]],
   ['refresh and set', 'set', [refresh, set('set')]],
   ['set and invalidate', 'from AWS', [set('set'), invalidate]],
+  ['set and refresh', 'from AWS', [set('set'), refresh]],
 ])('%s, directly after each other', async (_, value, changes) => {
   const [first, second] = [deliver(), deliver()]
   await Promise.all([first, second].map((delivery) => changed(delivery, (one, name) => one.getSecret(name))))

@@ -110,6 +110,33 @@ test('node_modules from another machine: it says which binary is there and which
   expect(message).toContain(`Installed is the one for ${other}:`)
 })
 
+;(linux ? test : test.skip)(
+  'with too few descriptors left it says what the system refused, and the process goes on',
+  () => {
+    // Opens files until the system refuses, gives some of them back, and loads.
+    const withFree = (count) => `
+    const fs = require('node:fs')
+    const held = []
+    try { for (;;) held.push(fs.openSync('/dev/null')) } catch {}
+    for (const one of held.splice(0, ${count})) fs.closeSync(one)
+    let said = 'loaded'
+    try { ${LOAD} } catch (error) { said = error.message }
+    for (const one of held) fs.closeSync(one)
+    console.log(said)`
+    const limited = (source) => ['-c', 'ulimit -n 128 && exec "$0" -e "$1"', process.execPath, source]
+    const refusals = []
+    for (let count = 1; count <= 16; count += 1) {
+      const options = { cwd: directory, encoding: 'utf8', timeout: 30_000, env: { PATH: process.env.PATH } }
+      const { status, signal, stdout, stderr } = spawnSync('sh', limited(withFree(count)), options)
+      expect({ count, status, signal, stderr }).toEqual({ count, status: 0, signal: null, stderr: '' })
+      if (stdout !== 'loaded\n') refusals.push(stdout)
+    }
+    expect(refusals.at(-1)).toMatch(
+      /^tcs-secret-delivery: the system does not give .*Too many open files.*\n.*ulimit -n/,
+    )
+  },
+)
+
 test('a platform for which there is no binary is told which there are', () => {
   const message = run(`Object.defineProperty(process, 'arch', { value: 'riscv64' }); ${LOAD}`).stderr
   expect(message).toMatch(/there is no binary for \w+-riscv64/)

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `before` is a moment on Redis's clock, in milliseconds since 1970; scripts write it. A message is a hint: an instance that
-//! receives one looks into the shared cache and believes what stands there, so a forged message costs a look and nothing else.
+//! receives one looks into the shared cache and believes what stands there, so a forged message costs a look. Where the cache has
+//! nothing as young as the message tells of, it lost that, or nobody said it: AWS is asked, at most once a second for a name.
 
 use secret::name::SecretName;
 
@@ -38,15 +39,15 @@ impl Instance {
     }
 }
 
-/// What another instance says.
+/// What another instance says, and of which moment on Redis's clock; `None` where version 0.1.0 says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// The copies of one secret are outdated, or another version is live.
-    Dropped(SecretName),
+    Dropped(SecretName, Option<u64>),
     /// The copies of one secret are outdated, since AWS has no such secret.
-    Gone(SecretName),
+    Gone(SecretName, u64),
     /// All copies of the environment are outdated, as a mark in the shared cache says.
-    Cleared,
+    Cleared(u64),
     /// The same, by version 0.1.0, which leaves no mark.
     ClearedWithoutMark,
 }
@@ -105,18 +106,18 @@ impl Hint {
         if sender == own || is_old && sender.sends_both() {
             return None;
         }
-        let hint = match words.next()? {
-            DROP => Self::Dropped(SecretName::of_copy(words.next()?).ok()?),
-            GONE if !is_old => Self::Gone(SecretName::of_copy(words.next()?).ok()?),
-            CLEAR if is_old => Self::ClearedWithoutMark,
-            CLEAR => Self::Cleared,
+        let verb = words.next()?;
+        let name = if verb == CLEAR { None } else { Some(SecretName::of_copy(words.next()?).ok()?) };
+        let before = if is_old { None } else { Some(words.next()?.parse().ok()?) };
+        let hint = match (verb, name, before) {
+            (DROP, Some(name), before) => Self::Dropped(name, before),
+            (GONE, Some(name), Some(before)) => Self::Gone(name, before),
+            (CLEAR, None, Some(before)) => Self::Cleared(before),
+            (CLEAR, None, None) => Self::ClearedWithoutMark,
             _ => return None,
         };
-        if !is_old {
-            words.next()?.parse::<u64>().ok()?;
-        }
         let live = words.next();
-        if live.is_some_and(|version| !is_version(version)) || live.is_some() && !matches!(hint, Self::Dropped(_)) {
+        if live.is_some_and(|version| !is_version(version)) || live.is_some() && !matches!(hint, Self::Dropped(..)) {
             return None;
         }
         words.next().is_none().then_some(hint)
@@ -133,8 +134,10 @@ fn is_version(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const BEFORE: u64 = 1_767_225_600_000;
+
     fn sent(message: &Message) -> [Vec<u8>; 2] {
-        let new = format!("{}{:015}{}", message.beginning, 1_767_225_600_000_u64, message.end);
+        let new = format!("{}{BEFORE:015}{}", message.beginning, message.end);
         [new.into_bytes(), message.old.clone().into_bytes()]
     }
 
@@ -142,19 +145,19 @@ mod tests {
     fn what_one_instance_says_another_hears_once_and_itself_never() {
         let (own, other) = (Instance::random(), Instance(7));
         let name = SecretName::new("A-B_c").expect("a name");
-        let drop = Hint::Dropped(name.clone());
+        let drop = Hint::Dropped(name.clone(), Some(BEFORE));
         for (message, hint) in [
             (Message::drop(own, &name, None), drop.clone()),
             (Message::drop(own, &name, Some("v-1@x")), drop.clone()),
-            (Message::gone(own, &name), Hint::Gone(name.clone())),
-            (Message::clear(own), Hint::Cleared),
+            (Message::gone(own, &name), Hint::Gone(name.clone(), BEFORE)),
+            (Message::clear(own), Hint::Cleared(BEFORE)),
         ] {
             let [new, old] = sent(&message);
             assert_eq!(Hint::decode(&new, other), Some(hint));
             assert_eq!(Hint::decode(&old, other), None, "sent for version 0.1.0 only");
             assert_eq!(Hint::decode(&new, own), None);
         }
-        assert_eq!(Hint::decode(b"1 0000000000000009 drop A-B_c v-1", own), Some(drop));
+        assert_eq!(Hint::decode(b"1 0000000000000009 drop A-B_c v-1", own), Some(Hint::Dropped(name, None)));
         assert_eq!(Hint::decode(b"1 0000000000000009 clear", own), Some(Hint::ClearedWithoutMark));
     }
 

@@ -54,6 +54,9 @@ impl Stamp {
 pub const LONGEST_ANSWER: Duration = Duration::from_mins(1);
 /// Names whose drop is remembered one by one.
 const MOST_DROPPED: usize = 10_000;
+/// Names of which a message told that nothing confirmed.
+const MOST_UNCONFIRMED: usize = 1000;
+const UNCONFIRMED_EVERY: Duration = Duration::from_secs(1);
 /// Names whose last stored answer is remembered; pruned by age.
 const FIRST_PRUNE: usize = 1024;
 
@@ -71,15 +74,18 @@ pub struct Marks {
     suspected: HashMap<Arc<str>, Stamp>,
     /// The same for all names.
     all_suspected: Stamp,
+    /// A message spoke of something from then that nothing confirms: for what was asked for before, AWS is asked first.
+    unconfirmed: HashMap<Arc<str>, Stamp>,
     prune_at: usize,
 }
 
 impl Marks {
     /// Nothing happened yet.
     pub fn new(keep: Duration) -> Self {
-        let (stored, dropped, suspected) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (stored, dropped) = (HashMap::new(), HashMap::new());
+        let (suspected, unconfirmed) = (HashMap::new(), HashMap::new());
         let (floor, all_suspected) = (Stamp::FIRST, Stamp::FIRST);
-        Self { keep, stored, dropped, floor, suspected, all_suspected, prune_at: FIRST_PRUNE }
+        Self { keep, stored, dropped, floor, suspected, all_suspected, unconfirmed, prune_at: FIRST_PRUNE }
     }
 
     /// Whether an answer to a question of then may still be applied to `name`.
@@ -130,6 +136,26 @@ impl Marks {
         if self.all_suspected <= heard {
             self.all_suspected = Stamp::FIRST;
         }
+    }
+
+    /// What was asked for about `name` before `outdated` answers for a failing AWS only. Messages that nothing confirms do so once a second,
+    /// since they may be forged.
+    pub fn want_from_aws(&mut self, name: &Arc<str>, outdated: Stamp, now: Moment) {
+        if self.unconfirmed.len() >= MOST_UNCONFIRMED {
+            self.unconfirmed.retain(|_, mark| now.since(mark.at) < self.keep);
+        }
+        if self.unconfirmed.len() >= MOST_UNCONFIRMED && !self.unconfirmed.contains_key(name) {
+            return self.drop_name(name, outdated, now);
+        }
+        let mark = self.unconfirmed.entry(name.clone()).or_insert(outdated);
+        if outdated.at >= mark.at.plus(UNCONFIRMED_EVERY) {
+            *mark = outdated;
+        }
+    }
+
+    /// Whether a copy of `name` that was asked for then answers for a failing AWS only.
+    pub fn wants_from_aws(&self, name: &str, asked: Stamp) -> bool {
+        self.unconfirmed.get(name).is_some_and(|mark| asked < *mark)
     }
 
     /// An answer was applied.
@@ -222,6 +248,29 @@ mod tests {
         assert!(marks.suspects("B", copy) && marks.suspects_all());
         marks.settle_all(heard);
         assert!(!marks.suspects("B", copy) && !marks.suspects_all());
+    }
+
+    #[test]
+    fn what_nothing_confirms_sends_a_name_to_aws_once_a_second() {
+        let clock = Clock::test();
+        let mut ask = stamps(&clock);
+        let (mut marks, name) = (Marks::new(Duration::from_mins(1)), Arc::from("A"));
+        let (before, outdated, after) = (ask(), ask(), ask());
+        marks.want_from_aws(&name, outdated, clock.now());
+        assert!(marks.wants_from_aws("A", before) && !marks.wants_from_aws("A", after));
+        assert!(marks.allow("A", before), "it may answer for a failing AWS");
+        let soon = Stamp::foreign(outdated.at.plus(UNCONFIRMED_EVERY / 2));
+        marks.want_from_aws(&name, soon, clock.now());
+        assert!(!marks.wants_from_aws("A", after));
+        let later = Stamp::foreign(outdated.at.plus(UNCONFIRMED_EVERY));
+        marks.want_from_aws(&name, later, clock.now());
+        assert!(marks.wants_from_aws("A", after));
+        for i in 0..=MOST_UNCONFIRMED {
+            marks.want_from_aws(&format!("N{i}").into(), outdated, clock.now());
+        }
+        assert!(marks.unconfirmed.len() <= MOST_UNCONFIRMED);
+        let last = format!("N{MOST_UNCONFIRMED}");
+        assert!(!marks.allow(&last, before), "with too many it is as if it had been dropped");
     }
 
     #[test]

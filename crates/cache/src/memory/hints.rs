@@ -29,6 +29,20 @@ impl MemoryCache {
         self.marks.lock().suspects(name, asked)
     }
 
+    /// Copies of `name` that were asked for before `outdated` answer for a failing AWS only.
+    pub fn want_from_aws(&self, name: &Arc<str>, outdated: Stamp, now: Moment) {
+        let mut marks = self.marks.lock();
+        marks.want_from_aws(name, outdated, now);
+        if let Some(entry) = self.held(name).filter(|entry| entry.asked < outdated) {
+            entry.set_epoch(0);
+        }
+    }
+
+    /// Whether a copy of `name` that was asked for then answers for a failing AWS only.
+    pub fn wants_from_aws(&self, name: &str, asked: Stamp) -> bool {
+        self.marks.lock().wants_from_aws(name, asked)
+    }
+
     /// When a message said last that copies of `name` were dropped, which was not checked yet, or when a version of it came last that is
     /// known without a copy: an answer to a question from before may be older.
     pub fn outdated_since(&self, name: &str) -> Moment {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -12,8 +13,8 @@ use super::{Shared, SharedCache, TieredCache};
 use crate::coherence::Hint;
 use crate::entry::Entry;
 use crate::order::Stamp;
-use crate::redis::Heard;
 use crate::redis::record::Record;
+use crate::redis::{Heard, ServerClock};
 use secret::error::{Result, SecretError};
 use secret::name::SecretName;
 
@@ -21,6 +22,9 @@ use secret::name::SecretName;
 const MOST_HINTS: usize = 1000;
 /// Names that are looked up together.
 const LOOKED_UP_TOGETHER: usize = 500;
+
+/// Redis's clock is known to within this.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// What another instance changed.
 #[derive(Clone, Copy, Debug)]
@@ -50,21 +54,22 @@ impl TieredCache {
             }
             Heard::Refused(why) => changed(Changed::Unheard(&why)),
             Heard::Message(message) => match Hint::decode(&message, shared.instance) {
-                Some(Hint::Dropped(name)) if hints.has_room_for(&name) => {
+                Some(Hint::Dropped(name, before_ms)) if hints.has_room_for(&name) => {
                     self.memory.suspect(&name.text(), self.clock.now());
-                    hints.add(|waiting| waiting.names.insert(name, Because::Outdated));
+                    hints.add(|waiting| waiting.hear(name, Told { because: Because::Outdated, before_ms }));
                 }
-                Some(Hint::Gone(name)) if hints.has_room_for(&name) => {
+                Some(Hint::Gone(name, before_ms)) if hints.has_room_for(&name) => {
                     self.memory.suspect(&name.text(), self.clock.now());
-                    hints.add(|waiting| *waiting.names.entry(name).or_insert(Because::Gone));
+                    let told = Told { because: Because::Gone, before_ms: Some(before_ms) };
+                    hints.add(|waiting| waiting.hear(name, told));
                 }
-                Some(Hint::Dropped(_) | Hint::Gone(_) | Hint::ClearedWithoutMark) => {
+                Some(Hint::Dropped(..) | Hint::Gone(..) | Hint::ClearedWithoutMark) => {
                     self.memory.suspect_all(self.clock.now());
                     hints.add(|waiting| waiting.all_names = true);
                 }
-                Some(Hint::Cleared) => {
+                Some(Hint::Cleared(before_ms)) => {
                     self.memory.suspect_all(self.clock.now());
-                    hints.add(|waiting| waiting.is_cleared = true);
+                    hints.add(|waiting| waiting.cleared_ms = waiting.cleared_ms.max(Some(before_ms)));
                 }
                 None => {}
             },
@@ -74,19 +79,20 @@ impl TieredCache {
                 let mut waiting = hints.next().await;
                 // What is heard from here on is looked into again.
                 let looked = self.memory.ask(self.clock.now());
-                if waiting.is_cleared || waiting.is_anew {
-                    let is_confirmed = self.check_cleared(shared, waiting.is_cleared.then_some(looked), &changed).await;
+                if waiting.cleared_ms.is_some() || waiting.is_anew {
+                    let heard = waiting.cleared_ms.map(|_| looked);
+                    let is_confirmed = self.check_cleared(shared, heard, &changed).await;
                     // Forged, or Redis lost the mark with everything else: the shared copies tell.
-                    waiting.all_names |= waiting.is_cleared && !is_confirmed;
+                    waiting.all_names |= heard.is_some() && !is_confirmed;
                 }
-                let mut names = waiting.names;
                 if waiting.all_names {
+                    let told = Told { because: Because::Outdated, before_ms: waiting.cleared_ms };
                     let held = self.memory.entries(self.clock.now());
                     for name in held.iter().filter_map(|(name, _)| SecretName::of_copy(name).ok()) {
-                        names.entry(name).or_insert(Because::Outdated);
+                        waiting.hear(name, told);
                     }
                 }
-                let names: Vec<(SecretName, Because)> = names.into_iter().collect();
+                let names: Vec<(SecretName, Told)> = waiting.names.into_iter().collect();
                 for names in names.chunks(LOOKED_UP_TOGETHER) {
                     self.check_dropped(shared, names, looked, (&changed, &is_for_aws)).await;
                     shared.settled.notify_waiters();
@@ -150,7 +156,7 @@ impl TieredCache {
     async fn check_dropped(
         &self,
         shared: &SharedCache,
-        names: &[(SecretName, Because)],
+        names: &[(SecretName, Told)],
         looked: Stamp,
         (changed, is_for_aws): (&impl Fn(Changed<'_>), &impl Fn(&SecretName) -> bool),
     ) {
@@ -169,20 +175,21 @@ impl TieredCache {
             }
             return;
         };
-        for ((((name, because), id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
+        for ((((name, told), id), record), dropped_ms) in names.iter().zip(&ids).zip(records).zip(dropped) {
             let is_in_snapshot = match &self.snapshot {
                 Some(snapshot) => snapshot.has(id).await,
                 None => false,
             };
             let held = self.memory.held(name.as_str());
             if let Some(at) = dropped_ms.map(|ms| Stamp::foreign(server.latest_moment_of(ms)))
-                && self.follow_drop(name, at, *because)
+                && self.follow_drop(name, at, told.because)
             {
                 changed(Changed::Dropped(name));
             }
             self.memory.settle(name.as_str(), looked);
             match record.as_deref().map(Record::parse) {
                 Some(Record::Copy { asked_ms, .. }) => {
+                    self.ask_where_lost(name, *told, dropped_ms.max(Some(asked_ms)), server);
                     // A copy that this process may not use says nevertheless that older answers are outdated.
                     if self.is_denied(name) {
                         let now = self.clock.now();
@@ -228,6 +235,28 @@ impl TieredCache {
     }
 }
 
+impl TieredCache {
+    /// Has AWS asked about `name` where Redis has nothing as young as what a message tells of: it lost that, or nobody said it. `known_ms`:
+    /// the youngest that Redis has.
+    fn ask_where_lost(&self, name: &SecretName, told: Told, known_ms: Option<u64>, server: ServerClock) {
+        let now = self.clock.now();
+        let Some(before_ms) = told.before_ms.filter(|before| Some(*before) > known_ms) else { return };
+        // Nobody says anything from a time that has not come.
+        if before_ms <= server.latest_ms_at(now.plus(CLOCKS_DIFFER)) {
+            let outdated = Stamp::foreign(server.latest_moment_of(before_ms).min(now));
+            self.memory.want_from_aws(&name.text(), outdated, now);
+        }
+    }
+}
+
+/// What a message tells of one name.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    because: Because,
+    /// From when on Redis's clock, unless version 0.1.0 says it.
+    before_ms: Option<u64>,
+}
+
 /// Why another instance dropped copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Because {
@@ -240,13 +269,23 @@ pub(super) enum Because {
 /// What waits to be checked.
 #[derive(Debug, Default)]
 struct Waiting {
-    names: BTreeMap<SecretName, Because>,
+    names: BTreeMap<SecretName, Told>,
     /// Messages named more than can wait one by one, or none of those that they meant.
     all_names: bool,
-    /// A message says that the environment was cleared.
-    is_cleared: bool,
+    /// A message says that the environment was cleared then.
+    cleared_ms: Option<u64>,
     /// Messages may have been missed before.
     is_anew: bool,
+}
+
+impl Waiting {
+    fn hear(&mut self, name: SecretName, told: Told) {
+        let last = self.names.entry(name).or_insert(told);
+        last.before_ms = last.before_ms.max(told.before_ms);
+        if told.because == Because::Outdated {
+            last.because = Because::Outdated;
+        }
+    }
 }
 
 /// Hints that were not checked yet; each name once.
@@ -272,7 +311,7 @@ impl Hints {
         loop {
             {
                 let mut waiting = self.waiting.lock();
-                if !waiting.names.is_empty() || waiting.all_names || waiting.is_cleared || waiting.is_anew {
+                if !waiting.names.is_empty() || waiting.all_names || waiting.cleared_ms.is_some() || waiting.is_anew {
                     return std::mem::take(&mut *waiting);
                 }
             }

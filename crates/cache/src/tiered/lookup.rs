@@ -202,7 +202,8 @@ impl TieredCache {
         if held.is_none() && self.memory.absence_around(want.name.as_str(), entry.asked).is_some() {
             return Shared::Miss;
         }
-        if want.is_for_aws || held.is_some_and(|held| held.may_be_later_than(&entry)) {
+        let is_for_aws = want.is_for_aws || self.memory.wants_from_aws(want.name.as_str(), entry.asked);
+        if is_for_aws || held.is_some_and(|held| held.may_be_later_than(&entry)) {
             let allowed = self.memory.allows(want.name.as_str(), entry.asked);
             return if allowed { Shared::Stale(entry) } else { Shared::Miss };
         }

@@ -23,6 +23,9 @@ const MOST_PLACED: usize = 10_000;
 /// A value put by hand counts in Redis from when it arrives there, which is sealed with this much room.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
+/// The clocks of a process and of Redis are read, rounded and compared with less error than this.
+const ROUNDED_MS: u64 = 50;
+
 /// More than any clock is rounded by, or a copy put by hand may be ahead of Redis's.
 const AHEAD_MS: i64 = 60_000;
 
@@ -127,7 +130,8 @@ impl TieredCache {
         };
         let envelope = shared.envelopes.seal(&id, &contents)?;
         // What counts from after an own copy does so however the clocks round.
-        let age_ms = if least > earliest { -AHEAD_MS } else { millis(now.since(entry.asked.at())).cast_signed() };
+        let is_close = least > 0 && earliest < least + ROUNDED_MS;
+        let age_ms = if is_close { -AHEAD_MS } else { millis(now.since(entry.asked.at())).cast_signed() };
         let copy = SharedCopy {
             age_ms,
             asked_ms: (!is_by_hand).then_some(asked_ms),

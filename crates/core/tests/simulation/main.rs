@@ -30,7 +30,7 @@ const MOST_SEEDS: u64 = 3000;
 
 /// Schedules that broke a promise once, and by what. A change of what a seed draws makes other schedules of them: then they are to be
 /// replaced, not kept.
-const KEPT: [(u64, &str); 45] = [
+const KEPT: [(u64, &str); 47] = [
     (209_636, "answers that were under way at two changes within a second, and confirmed each other"),
     (226_212, "the same, with an event between them"),
     (220_037, "a reader got a version from an answer that was not kept, and the next one an older shared copy"),
@@ -103,6 +103,11 @@ const KEPT: [(u64, &str); 45] = [
         30_015_489,
         "'not there', under way while another instance asked for its copy, hid a later version, and the copy answered",
     ),
+    (
+        20_064_205,
+        "an instance stood still while a secret was changed and Redis lost everything, and found its own older copy there",
+    ),
+    (34_015_803, "the same, with a drop"),
 ];
 
 fn report(schedule: &Schedule, defect: Option<Defect>) -> String {
