@@ -73,6 +73,7 @@ impl AuditLog {
                     checkpoint_records: options.checkpoint_records,
                     checkpoint_after: options.checkpoint_after,
                     keep: options.keep,
+                    may_delete: options.may_delete,
                 };
                 let names = Names::new(&path, options.journals.as_deref())?;
                 let sink = FileSink::new(names, link, who.clone(), clock, limits);
@@ -333,6 +334,7 @@ pub fn recover(path: &Path, journals: Option<&Path>, key: Option<Key>) -> Result
         checkpoint_records: defaults.checkpoint_records,
         checkpoint_after: defaults.checkpoint_after,
         keep: Duration::MAX,
+        may_delete: || true,
     };
     let mut sink = FileSink::new(names, Link::new(key), who, system_clock, limits).as_guest(true);
     let mut session = sink.session(now() + BOUND)?;

@@ -45,6 +45,8 @@ pub struct Options {
     pub max_age: Duration,
     /// A rotated file is deleted this long after its end. Default: never.
     pub keep: Duration,
+    /// Whether the wall clock is known to be right: until then nothing is deleted. Default: it is taken for right.
+    pub may_delete: fn() -> bool,
     /// Counts are written after this many records. Default 10,000.
     pub checkpoint_records: u64,
     /// Counts are written this long after the last ones, if there were records since. Default 60 s.
@@ -69,6 +71,7 @@ impl Options {
             max_bytes: 256 << 20,
             max_age: Duration::MAX,
             keep: Duration::MAX,
+            may_delete: || true,
             checkpoint_records: 10_000,
             checkpoint_after: Duration::from_mins(1),
             clock: system_clock,

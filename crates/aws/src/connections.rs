@@ -306,6 +306,7 @@ impl HttpConnector for Connector {
                     if destination.is_metadata && is_for_role {
                         this.connections.0.heard.lock().has_no_role = response.status().as_u16() == NOT_FOUND;
                     }
+                    skew::note(&response, signed);
                     Ok(bounded(skew::marked(response, signed), limit))
                 }
                 Err(error) => {

@@ -21,9 +21,21 @@ pub(crate) fn signed_at(request: &HttpRequest) -> Option<i64> {
     DateTime::from_str(&written, Format::DateTime).ok().map(|date| date.secs())
 }
 
+/// What the date of `response` shows of this machine's clock, where it answers a request that was signed: others than AWS do not say what
+/// time it is.
+pub(crate) fn note(response: &HttpResponse, signed: Option<i64>) {
+    if let (Some(_), Some(date)) = (signed, date_of(response)) {
+        secret::clock::note_shown(date.secs().max(0).cast_unsigned());
+    }
+}
+
+fn date_of(response: &HttpResponse) -> Option<DateTime> {
+    response.headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok())
+}
+
 /// `response`, marked when its `Date` is minutes off the time at which its request was signed.
 pub(crate) fn marked(mut response: HttpResponse, signed: Option<i64>) -> HttpResponse {
-    let date = response.headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+    let date = date_of(&response);
     let headers = response.headers_mut();
     headers.remove(MARK);
     if let (Some(signed), Some(date)) = (signed, date)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache;
 
 use crate::entry::{Entry, Known};
@@ -233,8 +233,13 @@ impl MemoryCache {
     /// Puts the value of `name` again, with other deadlines, unless something newer is known.
     pub fn renew(&self, name: &Arc<str>, entry: Arc<Entry>, epoch: Epoch, now: Moment) -> Stored {
         entry.set_epoch(epoch.0);
-        let asked = entry.asked;
-        self.write(name, asked, now, || Slot::Value(entry))
+        let (asked, marks) = (entry.asked, self.marks.lock());
+        if let Some(known) = self.known_without_copy(name)
+            && entry.version_id.as_ref().is_some_and(|version| *version != known.version)
+        {
+            return Stored::Outdated;
+        }
+        self.write_in(marks, name, asked, now, || Slot::Value(entry))
     }
 
     /// Puts a doubted copy of `name` in the place of the same copy; it is trusted as that was.
@@ -245,29 +250,6 @@ impl MemoryCache {
         {
             doubted.set_epoch(entry.epoch());
             self.slots.insert(name.clone(), Slot::Value(doubted));
-        }
-    }
-
-    /// AWS gave this version in an answer that is not kept, and a reader may have it. A copy of an older version does not answer
-    /// afterwards.
-    pub fn note_version(&self, name: &Arc<str>, known: Known) {
-        let _marks = self.marks.lock();
-        let is_older = match self.slots.peek(name) {
-            Some(Slot::Value(entry)) => entry.known().is_some_and(|held| known.is_newer_than(&held)),
-            Some(Slot::Dropped(held)) => !held.is_newer_than(&known),
-            // AWS is asked once more. Whether this process may read it is remembered elsewhere as well.
-            Some(Slot::Absent(_) | Slot::Denied(..)) | None => true,
-        };
-        if is_older {
-            self.slots.insert(name.clone(), Slot::Dropped(known.into()));
-        }
-    }
-
-    /// The version that is known of `name` without a copy.
-    pub fn known_without_copy(&self, name: &str) -> Option<Known> {
-        match self.slots.peek(name)? {
-            Slot::Dropped(known) => Some(*known),
-            Slot::Value(_) | Slot::Absent(_) | Slot::Denied(..) => None,
         }
     }
 
@@ -326,7 +308,17 @@ impl MemoryCache {
     }
 
     fn write(&self, name: &Arc<str>, asked: Stamp, now: Moment, slot: impl FnOnce() -> Slot) -> Stored {
-        let mut marks = self.marks.lock();
+        self.write_in(self.marks.lock(), name, asked, now, slot)
+    }
+
+    fn write_in(
+        &self,
+        mut marks: MutexGuard<'_, Marks>,
+        name: &Arc<str>,
+        asked: Stamp,
+        now: Moment,
+        slot: impl FnOnce() -> Slot,
+    ) -> Stored {
         #[cfg(feature = "simulation")]
         if crate::simulation::has(crate::simulation::Defect::LateAnswers) {
             let known = self.known(name);

@@ -194,6 +194,7 @@ impl Audit {
             max_bytes: if is_guest { u64::MAX } else { self.config.max_bytes },
             max_age: if is_guest { Duration::MAX } else { self.config.max_age },
             keep: if is_guest { Duration::MAX } else { self.config.keep },
+            may_delete: self.config.may_delete,
             is_guest,
             actor: self.config.actor.text(),
             listener: Box::new(listener),

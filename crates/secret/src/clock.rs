@@ -1,7 +1,7 @@
 //! The one place that reads time, but for tokio's deadlines, which the core's `timer` reads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::suspended;
@@ -107,7 +107,53 @@ const TEST_LOOK: Duration = Duration::from_millis(1);
 /// Where a test clock's wall time starts: 2026-01-01T00:00:00Z.
 const TEST_EPOCH_MS: u64 = 1_767_225_600_000;
 
+/// What AWS's answers show of the machine's wall clock.
+#[derive(Debug)]
+struct Shown {
+    /// Whether there was an answer.
+    is_known: AtomicBool,
+    /// How far the clock is behind AWS's, in milliseconds; 0 where it is right to a few minutes, as certificates and signatures need it.
+    behind_ms: AtomicI64,
+}
+
+static SHOWN: Shown = Shown { is_known: AtomicBool::new(false), behind_ms: AtomicI64::new(0) };
+
+/// A clock that is less wrong than this is taken as it is: answers take time, and only whole hours and days are measured with it.
+const WRONG_FROM_MS: i64 = 4 * 60 * 1000;
+
+impl Shown {
+    fn note(&self, own_ms: u64, shown_ms: u64) {
+        let behind = shown_ms.cast_signed().saturating_sub(own_ms.cast_signed());
+        self.behind_ms.store(if behind.abs() < WRONG_FROM_MS { 0 } else { behind }, Ordering::Relaxed);
+        self.is_known.store(true, Ordering::Release);
+    }
+
+    fn corrected(&self, own_ms: u64) -> u64 {
+        own_ms.saturating_add_signed(self.behind_ms.load(Ordering::Relaxed))
+    }
+
+    fn is_right(&self) -> bool {
+        self.is_known.load(Ordering::Acquire) && self.behind_ms.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// Whether an answer of AWS has shown that the machine's wall clock is right.
+pub fn is_shown_right() -> bool {
+    SHOWN.is_right()
+}
+
+/// An answer of AWS shows that it is this time now, in seconds since 1970.
+pub fn note_shown(unix_s: u64) {
+    SHOWN.note(Clock::system().unix_ms(), unix_s.saturating_mul(1000));
+}
+
 impl Clock {
+    /// [`Clock::unix_ms`], and where AWS's answers show that the machine's clock is minutes off, as they show it: for what is compared
+    /// with times of AWS, such as when a version was made.
+    pub fn corrected_unix_ms(&self) -> u64 {
+        if self.0.is_some() { self.unix_ms() } else { SHOWN.corrected(self.unix_ms()) }
+    }
+
     /// The machine's clocks.
     pub fn system() -> Self {
         Self(None)
@@ -206,6 +252,22 @@ mod tests {
         clock.advance(Duration::from_secs(61));
         assert_eq!(clock.now().since(start), Duration::from_secs(61));
         assert_eq!(clock.unix_ms() - wall, 61_000);
+    }
+
+    #[test]
+    fn a_clock_is_corrected_by_hours_and_not_by_seconds() {
+        let shown = Shown { is_known: AtomicBool::new(false), behind_ms: AtomicI64::new(0) };
+        let year_ms = 365 * 24 * 3_600_000;
+        assert!(!shown.is_right(), "nothing is known");
+        assert_eq!(shown.corrected(year_ms), year_ms);
+        shown.note(2 * year_ms, year_ms);
+        assert!(!shown.is_right());
+        assert_eq!(shown.corrected(2 * year_ms + 5), year_ms + 5);
+        shown.note(year_ms, 2 * year_ms);
+        assert_eq!(shown.corrected(year_ms), 2 * year_ms);
+        shown.note(year_ms + 3000, year_ms);
+        assert!(shown.is_right());
+        assert_eq!(shown.corrected(year_ms), year_ms);
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Origin {
     /// All of them, in the order of their counters.
     pub const ALL: [Self; 6] = [Self::Memory, Self::Redis, Self::Snapshot, Self::Aws, Self::EnvFile, Self::Runtime];
 
+    /// Whether it is a copy of what AWS gave, maybe to another process.
+    pub const fn is_copy(self) -> bool {
+        matches!(self, Self::Memory | Self::Redis | Self::Snapshot)
+    }
+
     /// The name in reports and labels.
     pub const fn as_str(self) -> &'static str {
         match self {

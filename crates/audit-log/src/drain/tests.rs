@@ -33,6 +33,7 @@ impl World {
             checkpoint_records: 1000,
             checkpoint_after: Duration::from_hours(1),
             keep: Duration::MAX,
+            may_delete: || true,
         };
         FileSink::new(names(&self.path), Link::default(), who(instance), system_clock, limits)
     }

@@ -34,6 +34,8 @@ pub struct Limits {
     pub checkpoint_after: Duration,
     /// A rotated file is deleted this long after its end.
     pub keep: Duration,
+    /// Whether the wall clock is known to be right: until then nothing is deleted.
+    pub may_delete: fn() -> bool,
 }
 
 /// A log file, and its state as far as this process knows it.

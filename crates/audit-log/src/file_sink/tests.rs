@@ -26,6 +26,7 @@ fn limits() -> Limits {
         checkpoint_records: u64::MAX,
         checkpoint_after: Duration::MAX,
         keep: Duration::MAX,
+        may_delete: || true,
     }
 }
 

@@ -28,6 +28,40 @@ impl MemoryCache {
         self.drop_value(name, dropped, now);
     }
 
+    /// AWS gave this version in an answer that is not kept, and a reader may have it. A copy of an older version does not answer
+    /// afterwards.
+    pub fn note_version(&self, name: &Arc<str>, known: Known) {
+        let _marks = self.marks.lock();
+        let is_older = match self.slots.peek(name) {
+            Some(Slot::Value(entry)) => entry.known().is_some_and(|held| known.is_newer_than(&held)),
+            Some(Slot::Dropped(held)) => !held.is_newer_than(&known),
+            // AWS is asked once more. Whether this process may read it is remembered elsewhere as well.
+            Some(Slot::Absent(_) | Slot::Denied(..)) | None => true,
+        };
+        if is_older {
+            self.slots.insert(name.clone(), Slot::Dropped(known.into()));
+        }
+    }
+
+    /// The version that is known of `name` without a copy.
+    pub fn known_without_copy(&self, name: &str) -> Option<Known> {
+        match self.slots.peek(name)? {
+            Slot::Dropped(known) => Some(*known),
+            Slot::Value(_) | Slot::Absent(_) | Slot::Denied(..) => None,
+        }
+    }
+
+    /// A reader gets `version` from an answer that is not kept: another version that memory holds does not answer afterwards.
+    pub fn give_unkept(&self, name: &Arc<str>, version: &Arc<str>, now: Moment) {
+        let _marks = self.marks.lock();
+        if let Some(Slot::Value(entry)) = self.slots.peek(&**name)
+            && entry.version_id.as_ref().is_some_and(|held| held != version)
+        {
+            let known = Known { version: version.clone(), value: None, created_unix_ms: None, seen: now };
+            self.slots.insert(name.clone(), Slot::Dropped(known.into()));
+        }
+    }
+
     /// When "not there" came, where another process asked for its copy between that question and its answer: nothing says which of the
     /// two is the later one.
     pub fn absence_around(&self, name: &str, asked: Stamp) -> Option<Moment> {

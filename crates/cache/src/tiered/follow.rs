@@ -206,6 +206,9 @@ impl TieredCache {
                     let want = self.want(name).for_aws(is_for_aws(name));
                     let opened = self.opened(shared, &want, id, record, server, is_held);
                     // Where it is not put into memory, what was asked for before it is not used either, wherever it is now.
+                    if matches!(opened, Shared::Miss) && held.is_none() {
+                        self.memory.outdate(&name.text(), asked, self.clock.now());
+                    }
                     if let Shared::Stale(copy) | Shared::Fresh(copy) = &opened {
                         let held = self.memory.held(name.as_str());
                         let is_older = |held: &Arc<Entry>| {

@@ -22,6 +22,8 @@ pub struct AuditSettings {
     pub max_age: Duration,
     /// A rotated file is deleted this long after its end.
     pub keep: Duration,
+    /// Whether the machine's clock is known to be right: until then nothing is deleted.
+    pub may_delete: fn() -> bool,
     /// Whether each cached read has a record of its own, and is not only counted.
     pub is_each: bool,
     /// Whether the log is another program's: no file of it is ended, and none deleted.

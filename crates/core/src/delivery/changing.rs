@@ -62,7 +62,9 @@ impl Delivery {
             }
             self.reads().forget(&place.secret);
             self.reads().follow_changes();
-            cache.set(&place.secret, value, ttl).await
+            let set = cache.set(&place.secret, value, ttl).await;
+            self.reads().settle_snapshot().await;
+            set
         })
         .await
     }
@@ -100,10 +102,10 @@ impl Delivery {
 
     async fn clear(&self) -> Result<()> {
         self.reads().forget_all();
-        match self.reads().cache() {
-            Some(cache) => cache.clear().await,
-            None => Ok(()),
-        }
+        let Some(cache) = self.reads().cache() else { return Ok(()) };
+        let cleared = cache.clear().await;
+        self.reads().settle_snapshot().await;
+        cleared
     }
 
     /// Gives `name` a new value in `environment`, or here, and reports how that went.

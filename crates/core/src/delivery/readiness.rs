@@ -71,6 +71,8 @@ struct Known {
     answers: BTreeMap<SecretName, (Moment, Said)>,
     /// Whether AWS answers at all.
     aws: Option<AwsState>,
+    /// Whether AWS has answered this process for itself. Copies of others say nothing of its rights.
+    is_own: bool,
 }
 
 /// Whether AWS answers at all.
@@ -158,10 +160,11 @@ impl Delivery {
         if known.asked.is_some_and(|asked| now < asked.plus(EVERY)) {
             return None;
         }
+        let checks_right = self.reads().aws().is_some() && !known.is_own;
         let is_due = |secret: &&Declared| {
             let before = known.answers.get(&secret.name);
             let is_old = before.is_none_or(|(at, _)| secret.required || now >= at.plus(OPTIONAL_EVERY));
-            is_old && !self.is_fresh(secret)
+            is_old && (!self.is_fresh(secret) || secret.required && checks_right)
         };
         let names: Vec<SecretName> = declared.iter().filter(is_due).map(|secret| secret.name.clone()).collect();
         let probes_aws = self.reads().aws().is_some() && !declared.iter().any(|secret| secret.required);
@@ -174,7 +177,7 @@ impl Delivery {
         let delivery = self.clone();
         // Read like any read, also when no probe waits any more.
         self.tasks.spawn(async move {
-            let question = delivery.question(&names, &variables, probes_aws);
+            let question = delivery.question(&names, &variables, (probes_aws, checks_right));
             let answers = tokio::select! {
                 () = delivery.stop.cancelled() => None,
                 answers = AssertUnwindSafe(question).catch_unwind() => answers.ok(),
@@ -188,11 +191,36 @@ impl Delivery {
         &self,
         names: &[SecretName],
         variables: &Variables,
-        probes_aws: bool,
-    ) -> (Vec<Answer>, Option<AwsState>) {
-        let answers = self.read_inspecting("probe", names, variables);
+        (probes_aws, checks_right): (bool, bool),
+    ) -> (Vec<Answer>, Option<AwsState>, bool) {
+        let answers = async {
+            let mut answers = self.read_inspecting("probe", names, variables).await;
+            let is_own = !checks_right || self.check_own_right(names, &mut answers).await;
+            (answers, is_own)
+        };
         let aws = async { if probes_aws { self.probe_aws().await } else { None } };
-        tokio::join!(answers, aws)
+        let ((answers, is_own), aws) = tokio::join!(answers, aws);
+        (answers, aws, is_own)
+    }
+
+    /// Where copies of others answered before AWS has answered this process at all, AWS is asked for one of them: else a roll-out with a
+    /// broken role would be ready until its first check of rights. A denial takes the place of the copy's answer. Gives `false` where AWS
+    /// did not answer.
+    async fn check_own_right(&self, names: &[SecretName], answers: &mut [Answer]) -> bool {
+        let is_copy = |answer: &Answer| matches!(answer, Ok(Some(found)) if found.origin.is_copy());
+        let Some(at) = answers.iter().position(is_copy) else { return true };
+        let Ok(place) = self.reads().ids().place(&names[at]) else { return true };
+        if self.reads().has_own_answer() {
+            return true;
+        }
+        let said = self.reads().fetch_inspecting(&place.secret).await;
+        self.inspected("probe", vec![Access::fetched(names[at].as_str(), &said)]).await;
+        match said {
+            Err(error) if error.is_denied() => answers[at] = Err(error),
+            Err(_) => return false,
+            Ok(_) => {}
+        }
+        true
     }
 
     /// Asks AWS for a secret that does not exist. AWS refuses it to an identity with narrow permissions, and that is an
@@ -212,10 +240,10 @@ impl Delivery {
         }
     }
 
-    fn probed(&self, names: Vec<SecretName>, answers: Option<(Vec<Answer>, Option<AwsState>)>) {
+    fn probed(&self, names: Vec<SecretName>, answers: Option<(Vec<Answer>, Option<AwsState>, bool)>) {
         let mut known = self.probes.known.lock();
         known.under_way = None;
-        if let Some((answers, aws)) = answers {
+        if let Some((answers, aws, is_own)) = answers {
             let now = self.clock.now();
             for (name, answer) in names.into_iter().zip(answers) {
                 let said = match answer {
@@ -227,6 +255,7 @@ impl Delivery {
                 known.answers.insert(name, (now, said));
             }
             known.aws = aws;
+            known.is_own |= is_own;
         }
         drop(known);
         self.probes.answered.send_replace(());

@@ -147,6 +147,7 @@ impl Events {
                 for secret in &secrets {
                     self.follow(secret, version.as_deref(), &event).await?;
                 }
+                self.parts.reads.settle_snapshot().await;
             }
         }
         Ok(true)

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
+use secret::backoff::around;
 use secret::clock::Moment;
 use secret::name::SecretName;
 use tokio::sync::Notify;
@@ -18,10 +20,16 @@ const MOST_NAMES: usize = 10_000;
 /// Checks that ask AWS at the same time.
 const MOST_AT_ONCE: usize = 4;
 
+/// After a check that AWS did not answer: an eighth of the period, within these.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(30);
+
 /// When each secret that is used is checked next.
 pub struct AccessChecks {
     /// `None`: never.
     every: Option<Duration>,
+    /// Whether AWS has answered this process at all.
+    has_answer: AtomicBool,
     plans: Mutex<Plans>,
     /// A check is planned before all others.
     planned: Notify,
@@ -58,7 +66,12 @@ struct Plan {
 impl AccessChecks {
     /// Nothing is used yet.
     pub fn new(every: Option<Duration>) -> Self {
-        Self { every, plans: Mutex::default(), planned: Notify::new() }
+        Self { every, has_answer: AtomicBool::new(false), plans: Mutex::default(), planned: Notify::new() }
+    }
+
+    /// Whether AWS has answered this process at all, with a secret or that there is none.
+    pub(super) fn has_answer(&self) -> bool {
+        self.has_answer.load(Ordering::Relaxed)
     }
 
     /// A copy of another instance is used. The next check comes within a period after AWS's last answer to this process, or at once
@@ -90,6 +103,7 @@ impl AccessChecks {
 
     /// AWS answered what this process asked at `asked` about `name`: the next check is due within a period of that.
     pub(super) fn answered(&self, name: &SecretName, asked: Moment) {
+        self.has_answer.store(true, Ordering::Relaxed);
         let Some(every) = self.every else { return };
         let mut plans = self.plans.lock();
         let Some(plan) = plans.plan(name) else { return };
@@ -130,6 +144,18 @@ impl AccessChecks {
         }
         plans.next = plans.of.values().filter_map(|plan| plan.due).min();
         (names, plans.next)
+    }
+
+    /// AWS did not answer a check: the next one comes soon, since nothing is known of the right meanwhile.
+    fn unanswered(&self, name: &SecretName, now: Moment) {
+        let Some(every) = self.every else { return };
+        let mut plans = self.plans.lock();
+        let Some(plan) = plans.of.get_mut(name) else { return };
+        let due = now.plus(around((every / 8).clamp(SOONEST, LATEST), 0.5));
+        if plan.due.is_some_and(|planned| due < planned) {
+            plan.due = Some(due);
+            self.is_planned(plans, due);
+        }
     }
 
     /// `name` is not used any more at `now`.
@@ -180,6 +206,9 @@ impl Reads {
         }
         if let Err(error) = answer {
             tracing::debug!(code = %error.code(), "an access check was not answered with the secret");
+            if !error.is_refused() {
+                self.access_checks.unanswered(name, self.copies.clock.now());
+            }
         }
     }
 }
@@ -245,6 +274,18 @@ mod tests {
         assert!(checks.is_overdue(&name, clock.now()));
         checks.answered(&name, clock.now());
         assert!(!checks.is_overdue(&name, clock.now()));
+    }
+
+    #[test]
+    fn a_check_that_aws_did_not_answer_is_made_again_soon() {
+        let (clock, checks) = (Clock::test(), AccessChecks::new(Some(EVERY)));
+        let name = SecretName::new("A").expect("a name");
+        checks.used(&name, clock.now());
+        clock.advance(EVERY);
+        assert_eq!(checks.take_due(clock.now()).0.len(), 1);
+        checks.unanswered(&name, clock.now());
+        let (due, next) = checks.take_due(clock.now());
+        assert!(due.is_empty() && next.is_some_and(|next| next <= clock.now().plus(EVERY / 4)));
     }
 
     #[tokio::test]

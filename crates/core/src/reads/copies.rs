@@ -8,6 +8,7 @@ use std::time::Duration;
 use cache::entry::Entry;
 use cache::memory::{Lookup, Stored};
 use cache::order::Stamp;
+use cache::snapshot::Snapshot;
 use cache::tiered::{Asking, Rotated, Shared, TieredCache, Want};
 use parking_lot::Mutex;
 use secret::aws_ids::AwsIds;
@@ -315,6 +316,37 @@ impl Copies {
         self.told.lock().clear();
     }
 
+    /// The reader gets an answer of AWS that is not kept, since it may be older than the copy: nothing says which of the two is live, and a
+    /// version that was given is not followed by the one that stood here before.
+    pub(super) fn give_unkept(&self, name: &SecretName, answer: Answer) -> Answer {
+        if let (Some(cache), Ok(Some(found))) = (&self.cache, &answer)
+            && let Some(version) = &found.version_id
+        {
+            cache.memory().give_unkept(&self.names.ids.one_of(name.clone()).text(), version, self.clock.now());
+        }
+        answer
+    }
+
+    /// Has the file forget what was dropped or replaced so far: whoever waited for the change may end the process. A file system that does not
+    /// answer is waited for no longer than a second.
+    pub async fn settle_snapshot(self: &Arc<Self>) {
+        let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };
+        if !snapshot.is_outdated() {
+            return;
+        }
+        let (copies, snapshot) = (self.clone(), snapshot.clone());
+        let written = self.tasks.spawn(async move { copies.write(&snapshot).await });
+        if tokio::time::timeout(SNAPSHOT_EVERY, written).await.is_err() {
+            tracing::debug!("the snapshot was not written within a second");
+        }
+    }
+
+    async fn write(&self, snapshot: &Snapshot) {
+        if let Err(error) = snapshot.write().await {
+            self.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
+        }
+    }
+
     /// Writes the snapshot within a second, once for all changes until then.
     fn write_snapshot_soon(self: &Arc<Self>) {
         let Some(snapshot) = self.cache.as_ref().and_then(|cache| cache.snapshot()) else { return };
@@ -332,9 +364,7 @@ impl Copies {
                 () = tokio::time::sleep(SNAPSHOT_EVERY) => {}
             }
             copies.snapshot_is_due.store(false, Ordering::Release);
-            if let Err(error) = snapshot.write().await {
-                copies.notices.notice(Notice::warning("SNAPSHOT_NOT_WRITTEN", error.to_string()));
-            }
+            copies.write(&snapshot).await;
         };
         self.tasks.spawn_on(write, &runtime);
     }

@@ -334,7 +334,7 @@ impl Reads {
         }
         // What the copies have goes before an answer that may be older than they are.
         let late = self.follow(&want, course, self.calls.timed_out(&want.name)).await.answer;
-        if late.is_ok() { late } else { followed.answer }
+        if late.is_ok() { late } else { self.copies.give_unkept(&want.name, followed.answer) }
     }
 
     /// Asks AWS once more, in a flight that later readers join; `None` when that takes too long.

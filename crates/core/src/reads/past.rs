@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache::tiered::Want;
+use secret::error::{Result, SecretError};
 use secret::found::Fetched;
 use secret::name::SecretName;
 use tokio::time::sleep;
@@ -66,6 +67,11 @@ impl Reads {
         said
     }
 
+    /// Whether AWS has answered this process at all: copies of others say nothing of its rights.
+    pub fn has_own_answer(&self) -> bool {
+        self.access_checks.has_answer()
+    }
+
     /// Whether the copies of `secret` follow what AWS says of it past the caches: it has a name, or is declared, held or asked for.
     pub fn follows(&self, secret: &SecretName) -> bool {
         self.cache().is_some() && (!secret.is_of_aws() || self.concerns(secret))
@@ -82,10 +88,30 @@ impl Reads {
 
     async fn inspected(self: &Arc<Self>, want: Want, said: &Said) {
         let is_from_replica = said.as_ref().is_ok_and(|found| found.as_ref().is_some_and(Fetched::is_from_replica));
-        // Where nothing is held there is nothing to contradict, and a replica may lag behind.
-        if self.copies.is_held(&self.ids().one_of(want.name.clone())) && !is_from_replica {
+        // Where nothing is held only a denial says something: others share copies that this process may not use. A replica may lag behind.
+        let is_denied = said.as_ref().is_err_and(SecretError::is_denied);
+        if is_denied || self.copies.is_held(&self.ids().one_of(want.name.clone())) && !is_from_replica {
             self.overhear(want, Course::refresh(), said).await;
         }
+    }
+
+    /// What AWS answers about `secret` to a question of another kind. A denial counts for reads as well (decision D20).
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn heeding_denial<T>(
+        self: &Arc<Self>,
+        secret: &SecretName,
+        question: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let want = self.copies.want(secret);
+        let answer = question.await;
+        if let Err(error) = &answer
+            && error.is_denied()
+        {
+            self.overhear(want, Course::refresh(), &Err(error.clone())).await;
+        }
+        answer
     }
 
     /// The copies follow what AWS said to `want`, except those that were put by hand.

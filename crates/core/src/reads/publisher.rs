@@ -187,6 +187,11 @@ impl Reads {
         }
     }
 
+    /// Has the snapshot forget what was dropped or replaced so far.
+    pub async fn settle_snapshot(&self) {
+        self.copies.settle_snapshot().await;
+    }
+
     /// Drops the copies of `secret` everywhere. Where Redis does not take that, it is told again in the background.
     ///
     /// # Errors
@@ -199,6 +204,7 @@ impl Reads {
         if told.is_err() {
             self.copies.drop_again_soon(secret, dropped, None);
         }
+        self.copies.settle_snapshot().await;
         told
     }
 }

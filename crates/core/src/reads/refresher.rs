@@ -99,7 +99,9 @@ impl Reads {
             }
             reads.conclude(want, course, said, Asking { own: Some(own), deadline, left: MOST_DROPS }).await
         });
-        self.flights.outcome(name.as_str(), flight).await
+        let answer = self.flights.outcome(name.as_str(), flight).await;
+        self.copies.settle_snapshot().await;
+        answer
     }
 
     /// Whether AWS gave an older version than the one held.
@@ -113,6 +115,9 @@ impl Reads {
     pub(super) async fn ask(&self, name: &SecretName) -> (Want, Said) {
         let want = self.copies.want(name);
         let said = self.calls.one(name).await;
+        if said.is_ok() {
+            self.access_checks.answered(name, want.asked.at());
+        }
         (want, said)
     }
 }

@@ -22,6 +22,7 @@ use tokio::time::sleep;
 
 use super::Reads;
 use super::table::Course;
+use crate::audit::Access;
 use crate::timer::Deadline;
 
 /// How long AWS may go on giving the version before: labels move in one place first.
@@ -185,6 +186,10 @@ impl Reads {
             self.forget(name);
             let (want, said) = self.ask(name).await;
             drop(turn);
+            // A rotation has a record of its own.
+            if let Some(audit) = self.audit.as_ref().filter(|_| pace.is_some()) {
+                audit.inspected("event", &Access::fetched(name.as_str(), &said));
+            }
             match &said {
                 Ok(Some(fetched)) if !fetched.value.is_empty() => {
                     let is_it = any || fetched.primary_version().is_some_and(|version| versions.contains(&version));

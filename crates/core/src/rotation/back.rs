@@ -109,7 +109,7 @@ impl Job<'_> {
     /// Removes AWSPENDING, so that the next rotation makes another value. `false` when the label stays: a hook of the
     /// instance that made the value may still be running, and may give the target system that value after all.
     pub(super) async fn forget(&self, candidate: &Candidate) -> bool {
-        let age = candidate.created_unix_ms.map(|made| Clock::system().unix_ms().saturating_sub(made));
+        let age = candidate.created_unix_ms.map(|made| Clock::system().corrected_unix_ms().saturating_sub(made));
         let may_be_set = candidate.resumed && self.hooks.has(Hook::Set);
         if may_be_set && age.is_none_or(|age| age < HOOKS_HAVE_ENDED) {
             return false;

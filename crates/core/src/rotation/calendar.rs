@@ -93,7 +93,7 @@ impl RotationManager {
                 Err(error) => entry.error = Some(error),
             }
         }
-        let now = self.parts.clock.unix_ms() / 1000;
+        let now = self.parts.clock.corrected_unix_ms() / 1000;
         let overdue = calendar.iter().filter(|entry| entry.standing(now) == Some(Standing::Due)).count();
         self.parts.metrics.overdue.store(overdue as u64, Ordering::Relaxed);
         calendar.sort_by_key(|entry| (entry.dates.map_or(u64::MAX, |dates| dates.due), entry.name.clone()));

@@ -135,7 +135,7 @@ pub enum Asked {
 impl Asked {
     /// At this moment. In real time, as AWS's dates are, also with a test clock.
     pub fn now() -> Self {
-        Self::At(Clock::system().unix_ms())
+        Self::At(Clock::system().corrected_unix_ms())
     }
 }
 
@@ -240,6 +240,7 @@ impl RotationManager {
             error: ended.error,
         };
         drop(turn);
+        parts.reads.settle_snapshot().await;
         self.tell(&report);
         if let Some(audit) = &parts.audit {
             audit.rotation(&report).await;
@@ -272,7 +273,7 @@ impl RotationManager {
     ) -> Result<StepsEnded> {
         let id = &place.id;
         let aws = self.aws(id)?;
-        let before = staged::live_version(aws, id).await?;
+        let before = self.live(aws, place).await?;
         *previous = Some(before.id.clone());
         match asked {
             Asked::Of(Some(expected)) if expected != before.id && place.is_done(&expected, &before.id) => {

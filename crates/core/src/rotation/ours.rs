@@ -157,6 +157,15 @@ impl RotationManager {
 
     /// Waits until no other instance rotates this secret, which a lease in Redis shows. Without Redis two instances may
     /// rotate it at the same time; they still make one and the same version ([`staged`]).
+    /// The live version of the secret at `place`. Where AWS refuses it, reads here heed that as well.
+    pub(super) async fn live(&self, aws: &Aws, place: &Place) -> Result<Version> {
+        let live = staged::live_version(aws, &place.id);
+        if place.environment != self.parts.environment {
+            return live.await;
+        }
+        self.parts.reads.heeding_denial(&place.secret, live).await
+    }
+
     async fn wait_for_others(&self, aws: &Aws, place: &Place, mut before: Version) -> Result<Turn> {
         let id = &place.id;
         let Some(cache) = self.parts.reads.cache() else { return Ok(Turn::Ours(None, Box::new(before))) };

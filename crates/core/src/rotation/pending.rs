@@ -118,7 +118,7 @@ impl Job<'_> {
             return Ok(());
         }
         let made = self.aws.version(id, Which::Id(holder)).await?.and_then(|version| version.created_unix_ms);
-        let age = made.map(|made| Clock::system().unix_ms().saturating_sub(made));
+        let age = made.map(|made| Clock::system().corrected_unix_ms().saturating_sub(made));
         if age.is_some_and(|age| age < BUSY_FOR) {
             return Err(failed(
                 id,

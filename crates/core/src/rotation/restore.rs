@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keeper::Keeper;
-use super::staged::{self, Source};
+use super::staged::Source;
 use super::steps::{StepLog, failed};
 use super::{Place, RotationManager, StepsEnded, Trigger, Wanted, describe};
 use aws::Which;
@@ -40,7 +40,7 @@ impl RotationManager {
     ) -> Result<StepsEnded> {
         let id = &place.id;
         let aws = self.aws(id)?;
-        let before = staged::live_version(aws, id).await?;
+        let before = self.live(aws, place).await?;
         *previous = Some(before.id.clone());
         if before.id == version {
             return Ok(StepsEnded { version: Some(before.id), ..StepsEnded::finished() });

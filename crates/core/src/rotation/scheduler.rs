@@ -92,7 +92,7 @@ impl RotationManager {
     /// Announces and rotates what is due. Returns how long to wait until something else is due.
     async fn look(self: &Arc<Self>, diary: &mut Diary) -> Result<Duration> {
         let calendar = self.calendar().await;
-        let now = self.parts.clock.unix_ms() / 1000;
+        let now = self.parts.clock.corrected_unix_ms() / 1000;
         diary.forget_all_but(&calendar);
         for entry in &calendar {
             // People have to hear of it also when there is no time of notice.
@@ -109,10 +109,10 @@ impl RotationManager {
             if entry.standing(now) == Some(Standing::Due) && diary.may_try(entry, now, self.jitter()) {
                 let report = self.rotate_due(entry).await?;
                 let retry_at = entry.applied.policy.as_ref().map_or(0, |policy| policy.day_began(now) + 86_400);
-                diary.note(entry, report.ending, self.parts.clock.unix_ms() / 1000, retry_at);
+                diary.note(entry, report.ending, self.parts.clock.corrected_unix_ms() / 1000, retry_at);
             }
         }
-        let now = self.parts.clock.unix_ms() / 1000;
+        let now = self.parts.clock.corrected_unix_ms() / 1000;
         let next = calendar.iter().filter_map(|entry| diary.next(entry, now)).min();
         let pause = next.map_or(LONGEST_PAUSE, |next| Duration::from_secs(next.saturating_sub(now).max(1)));
         Ok(pause.min(LONGEST_PAUSE))

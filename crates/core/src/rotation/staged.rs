@@ -301,8 +301,9 @@ impl Job<'_> {
         if let Some(audit) = self.audit {
             // A hook can read both values.
             for version in [Some(&context.previous_version), context.version.as_ref()].into_iter().flatten() {
-                let access = Access::of(&context.name, Outcome::Ok, Duration::ZERO);
-                audit.access(&Access { source: "hook", version, ..access }).await?;
+                let (environment, access) =
+                    (context.environment, Access::of(&context.name, Outcome::Ok, Duration::ZERO));
+                audit.access(&Access { environment, source: "hook", version, ..access }).await?;
             }
         }
         let (name, stop) = (hook.as_str(), CancellationToken::new());

@@ -93,6 +93,7 @@ pub(super) fn audit(
         label: label.unwrap_or_default(),
         journals,
         keep: keep.unwrap_or(Duration::MAX),
+        may_delete: || true,
         is_each,
         is_guest,
         actor: actor(program, ambient),

@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 use super::{Ambient, Config, Field, OptionValue, Section};
 use crate::source::env_file::{EnvFileSettings, EnvFileSyntax};
 use crate::source::runtime::{Precedence, RuntimeSettings};
+use secret::clock::is_shown_right;
 use secret::environment::Environment;
 use secret::error::{Result, SecretError};
 
@@ -73,7 +74,11 @@ pub(super) fn config(options: OptionValue, ambient: &Ambient) -> Result<Config> 
     let rotation = rotation::rotation(&mut top, &preset, &tools)?;
     let events = rotation::events(&mut top)?;
     let alerts = alerts::alerts(&mut top, &preset)?.filter(|_| alerting != Some(false));
-    let audit = audit::audit(&mut top, environment, &preset, ambient)?;
+    let mut audit = audit::audit(&mut top, environment, &preset, ambient)?;
+    if let Some(audit) = &mut audit {
+        // AWS's answers show it.
+        audit.may_delete = if aws.is_some() { is_shown_right } else { || true };
+    }
     let label = audit.as_ref().map(|audit| audit.label.clone()).filter(|label| !label.is_empty());
     let service = ambient.variable("OTEL_SERVICE_NAME").map(str::to_owned).or(label);
     let levels = [
