@@ -45,6 +45,8 @@ mod fetch;
 mod http;
 mod identity;
 mod identity_problem;
+mod instance;
+mod interim;
 mod list;
 mod login;
 mod operation;
