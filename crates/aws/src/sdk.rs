@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
-use aws_types::os_shim_internal::Env;
+use aws_types::os_shim_internal::{Env, Fs};
 use files::File;
 use network::{Bundle, named_bundle};
 use rustls::{ClientConfig, RootCertStore};
@@ -153,12 +153,14 @@ pub(crate) fn misplaced_sts(config: &AwsSettings, profiles: &Profiles) -> Option
     wrong_region(config, profiles).or_else(|| named.and_then(|(name, text)| no_endpoint(name, text)))
 }
 
-/// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's.
+/// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's; `files`: what is read
+/// instead of the file of a session.
 pub(crate) async fn chained(
     config: &AwsSettings,
     profiles: &Profiles,
     connections: &Connections,
     region: Option<Region>,
+    files: Option<Fs>,
 ) -> std::result::Result<Credentials, CredentialsError> {
     let mut loader = loader(config, profiles, connections, Place::Other)
         // STS, the portal of SSO and the sign-in service are asked again within this load: a read that failed for credentials
@@ -166,6 +168,9 @@ pub(crate) async fn chained(
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
     if let Some(region) = region {
         loader = loader.region(region);
+    }
+    if let Some(files) = files {
+        loader = loader.fs(files);
     }
     let loaded = load(with_container_token(loader, config).await).await;
     match loaded.credentials_provider() {
