@@ -336,6 +336,15 @@ export interface AwsCredentials {
   secretAccessKey: string
   /** For temporary credentials. */
   sessionToken?: string | Unset
+  /**
+   * When they end, as a provider of AWS's SDK says it. Nobody renews them: once this has passed, reads that need AWS reject, so give the
+   * provider itself, which is a function, where it is at hand. Default: they do not end.
+   */
+  expiration?: Date | string | number | Unset
+  /** Not used: what a provider of AWS's SDK resolves to has it. */
+  accountId?: string | Unset
+  /** Not used: what a provider of AWS's SDK resolves to has it. */
+  credentialScope?: string | Unset
 }
 
 /** What a function that gives AWS credentials resolves to. The credentials of AWS's own SDK fit. */
@@ -397,8 +406,8 @@ export interface AwsOptions {
   /**
    * Explicit credentials, or a function that gives them, such as one of `@aws-sdk/credential-providers`. The function is
    * called at the first request, and again in the background 5 minutes before its `expiration`, or after 15 minutes where it
-   * gives none. The standard chain is: variables, profile, SSO, web identity, container, instance metadata. Default: the
-   * standard chain.
+   * gives none. Credentials that a provider resolved to are taken as well, until they end. The standard chain is: variables,
+   * profile, SSO, web identity, container, instance metadata. Default: the standard chain.
    */
   credentials?: AwsCredentials | (() => Promise<AwsTemporaryCredentials>) | Unset
   /**

@@ -17,12 +17,25 @@ function splitCredentials(aws) {
   if (typeof credentials !== 'function') {
     // What the function becomes must not be written by anybody.
     if (credentials === true) throw new SecretError('CONFIG_INVALID', 'options.aws.credentials must be an object')
+    if (typeof credentials !== 'object' || Array.isArray(credentials)) return { aws, credentials: undefined }
     // A client of AWS's SDK that was given the same object notes in it where it has it from.
-    if (credentials?.$source === undefined) return { aws, credentials: undefined }
-    const { $source: _, ...own } = credentials
-    return { aws: { ...aws, credentials: own }, credentials: undefined }
+    const { $source: _, expiration, ...own } = credentials
+    const end = fixedEnd(expiration)
+    return {
+      aws: { ...aws, credentials: { ...own, ...(end !== undefined && { expiration: end }) } },
+      credentials: undefined,
+    }
   }
   return { aws: { ...aws, credentials: true }, credentials }
+}
+
+/** @param {unknown} expiration */
+function fixedEnd(expiration) {
+  try {
+    return endOf(expiration)
+  } catch {
+    throw new SecretError('CONFIG_INVALID', 'options.aws.credentials.expiration is no date')
+  }
 }
 
 /**

@@ -82,6 +82,7 @@ function plain(given, path, depth) {
   if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given) || depth >= MAX_DEPTH) return given
   if (Array.isArray(given)) return given.map((item, index) => plain(item, `${path}[${index}]`, depth + 1))
   if (AS_THEY_ARE.has(path)) return refuseKinds(given, path)
+  if (path === 'options.aws.credentials.expiration' && types.isDate(given)) return given
   return members(given, path, depth)
 }
 

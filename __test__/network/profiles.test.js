@@ -138,6 +138,7 @@ describe('keys in variables beside a profile that is chosen', () => {
     })
     expect(await signer({ ...OTHERS, AWS_PROFILE: 'own', AWS_ENDPOINT_URL_STS: sts })).toBe('AKID')
     expect([...bases]).toEqual(['AKIDVARIABLE', 't'])
+    expect(warnings.filter((warning) => warning.startsWith('AWS_KEYS_UNUSED'))).toEqual([])
   })
 
   test.each([

@@ -144,6 +144,8 @@ test.each([
   expect(error.message).toContain(
     `${HOST}:${front.port} through the proxy 127.0.0.1:${proxy.listening.port} (HTTPS_PROXY)`,
   )
+  // A directory may lock the account after a few failures.
+  if (status === 407) expect(proxy.asked).toHaveLength(1)
   expect(JSON.stringify(error) + error.stack).not.toContain('canary')
 })
 
@@ -155,6 +157,7 @@ test('a proxy that makes the request itself and wants other credentials is named
   expect(error.message).toContain(
     `${HOST}:80 through the proxy 127.0.0.1:${proxy.listening.port} (HTTP_PROXY) cannot be reached: the proxy wants other credentials (HTTP 407)`,
   )
+  expect(proxy.asked).toHaveLength(1)
   expect(JSON.stringify(error) + error.stack).not.toContain('canary')
 })
 
@@ -204,6 +207,7 @@ test.each([
   [`socks5h://us:${'canary'.repeat(50)}@127.0.0.1`, 'too long for SOCKS 5 (255 bytes)'],
   ['ftp://canary', 'must begin with http://, https://'],
   ['http://us:can#ary@h:1x', 'percent-encode'],
+  ['http://us:a@canary#b@127.0.0.1:1', 'percent-encode'],
   ['/canary', 'is a path'],
 ])('a variable that is no proxy costs one warning: %s', async (HTTPS_PROXY, why) => {
   expect(await read({ HTTPS_PROXY })).toMatchObject({ cause: { host: HOST } })

@@ -39,6 +39,7 @@ impl Canned {
             move |_, _| canned.clone(),
             || Box::pin(std::future::ready(nothing_trusted())),
             Proxies::default(),
+            config.timeout,
         );
         let service = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -15,7 +15,7 @@ use crate::identity_problem::{Problem, Sort as ProblemSort};
 use crate::retry_after;
 use crate::skew;
 use crate::unreached::Unreached;
-use network::chain;
+use network::{Remedy, chain};
 use secret::error::{Cause, ErrorCode, SecretError};
 
 /// Absent, or refused for a reason.
@@ -246,7 +246,9 @@ where
             SdkError::TimeoutError(_) => (ErrorCode::SourceTimeout, " (aws.timeoutMs)"),
             _ => (ErrorCode::SourceUnavailable, ""),
         };
-        let meaning = (code, format!("{unreached}{hint}"), Nature::Transient);
+        let is_final = unreached.cause.remedy == Remedy::Credentials;
+        let nature = if is_final { Nature::Systemic } else { Nature::Transient };
+        let meaning = (code, format!("{unreached}{hint}"), nature);
         return Refusal { cause: Some(unreached.as_cause()), ..Refusal::new(meaning) };
     }
     let (code, why) = match error {

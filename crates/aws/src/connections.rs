@@ -31,6 +31,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::body::{bounded, limit, operation};
+use crate::instance::{NotRead, Question};
 use crate::proxy::{Kind, Proxies, Proxy, gives_credentials, host_and_port, is_ec2};
 use crate::skew;
 use crate::unreached::{Destination, Trace, Unreached};
@@ -42,13 +43,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_mins(1);
 /// EC2 gives credentials in milliseconds, or not at all: behind a hop limit the answer never comes.
 const EC2_DEADLINE: Duration = Duration::from_secs(1);
-/// An agent in or beside a container may have to ask AWS first.
-const CONTAINER_DEADLINE: Duration = Duration::from_secs(2);
 /// Connections are remembered up to this many.
 const REMEMBERED: usize = 256;
 
-/// Where EC2 lists the roles of an instance: one, or it is not found.
-const ROLES: &str = "/meta-data/iam/security-credentials/";
 const NOT_FOUND: u16 = 404;
 /// A proxy wants credentials. No other server says that.
 const UNAUTHORIZED: u16 = 407;
@@ -85,6 +82,8 @@ struct Shared {
     /// Read at the first request that needs them: an `http://` endpoint needs none.
     tls: OnceCell<Tls>,
     proxies: Proxies,
+    /// How long a container's service has for one answer: it may have to ask AWS first.
+    container: Duration,
     pool: Mutex<Pool>,
     heard: Mutex<Heard>,
     clock: Clock,
@@ -119,12 +118,14 @@ impl Connections {
         make: impl Fn(Option<&Proxy>, Option<&Arc<ClientConfig>>) -> SharedHttpClient + Send + Sync + 'static,
         load: impl Fn() -> Pin<Box<dyn Future<Output = Tls> + Send>> + Send + Sync + 'static,
         proxies: Proxies,
+        container: Duration,
     ) -> Self {
         Self(Arc::new(Shared {
             make: Box::new(make),
             load: Box::new(load),
             tls: OnceCell::new(),
             proxies,
+            container,
             pool: Mutex::default(),
             heard: Mutex::default(),
             clock: Clock::system(),
@@ -250,9 +251,12 @@ impl fmt::Debug for Connections {
 
 impl HttpClient for Connections {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        // How long an answer may take is decided here, and not by the SDK's provider of credentials.
+        let mut connecting = HttpConnectorSettings::builder();
+        connecting.set_connect_timeout(settings.connect_timeout());
         SharedHttpConnector::new(Connector {
             connections: self.clone(),
-            settings: settings.clone(),
+            settings: connecting.build(),
             components: components.clone(),
         })
     }
@@ -277,7 +281,8 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             this.connections.prepare(request.uri()).await;
             let destination = this.connections.destination(&request);
-            let is_for_role = request.uri().ends_with(ROLES);
+            let is_metadata = destination.as_ref().is_some_and(|destination| destination.is_metadata);
+            let question = if is_metadata { Question::of(&request) } else { None };
             Trace::note(destination.as_ref());
             let answer = async {
                 match again {
@@ -287,7 +292,19 @@ impl HttpConnector for Connector {
             };
             let Some(destination) = destination else { return answer.await.map(|response| bounded(response, limit)) };
             let answered = if destination.is_metadata {
-                let deadline = if is_ec2(&destination.host) { EC2_DEADLINE } else { CONTAINER_DEADLINE };
+                let is_of_ec2 = is_ec2(&destination.host) || question.is_some();
+                let deadline = if is_of_ec2 { EC2_DEADLINE } else { this.connections.0.container };
+                let answer = async {
+                    let response = bounded(answer.await?, limit);
+                    let Some(question) = question else { return Ok(response) };
+                    question.checked(response).await.map_err(|problem| match problem {
+                        NotRead::Ended(error) => error,
+                        NotRead::Another(question) => {
+                            let another = Unreached::another(destination.clone(), question.unanswered());
+                            ConnectorError::other(Box::new(another), None)
+                        }
+                    })
+                };
                 let Ok(answered) = timeout(deadline, answer).await else {
                     this.connections.note_metadata(&destination, Some(Cause::timed_out()));
                     return Err(ConnectorError::timeout(Box::new(Unreached::late(destination))));
@@ -303,14 +320,15 @@ impl HttpConnector for Connector {
                 }
                 Ok(response) => {
                     this.connections.note_metadata(&destination, None);
-                    if destination.is_metadata && is_for_role {
+                    if question == Some(Question::Role) {
                         this.connections.0.heard.lock().has_no_role = response.status().as_u16() == NOT_FOUND;
                     }
                     skew::note(&response, signed);
                     Ok(bounded(skew::marked(response, signed), limit))
                 }
                 Err(error) => {
-                    let told = Unreached::told(error, destination.clone());
+                    let is_told = Unreached::within(&error).is_some();
+                    let told = if is_told { error } else { Unreached::told(error, destination.clone()) };
                     let cause = Unreached::within(&told).map(|unreached| unreached.cause.clone());
                     this.connections.note_metadata(&destination, cause);
                     Err(told)

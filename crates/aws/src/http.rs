@@ -25,6 +25,7 @@ use network::chain;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 
+use crate::interim::Endless;
 use crate::proxy::{Kind, Proxy};
 use crate::way::{Ends, TooSlow, Way};
 
@@ -157,6 +158,10 @@ fn told(error: BoxError) -> ConnectorError {
         return ConnectorError::timeout(error);
     }
     let is_io = found::<std::io::Error>(&error).is_some();
+    // It would send them again.
+    if found::<Endless>(&error).is_some() {
+        return ConnectorError::other(error, None);
+    }
     if let Some(http) = found::<hyper::Error>(&error) {
         if http.is_timeout() {
             return ConnectorError::timeout(error);

@@ -1,6 +1,8 @@
 //! Whose requests these are: the credentials that all clients of a delivery share. They are renewed before they end, while
 //! reads go on with those that are still good, and read anew after a failure: who signed in meanwhile is let in.
 
+mod chain;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -18,10 +20,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::account::{account_of, expected};
 use crate::assume::{self, assume};
 use crate::identity_problem::{Problem, Sort};
-use crate::login::Session;
-use crate::process::Process;
 use crate::profiles::Profiles;
-use crate::sdk;
 use crate::settings::{AwsCredentials, AwsSettings, CredentialsSource};
 use secret::clock::{Clock, Moment};
 use secret::role::Role;
@@ -40,12 +39,17 @@ const NO_KEY: &str = "the AWS credentials that were found cannot be used: the ac
                       another character that no request may hold";
 const NO_TOKEN: &str = "the AWS credentials that were found cannot be used: the session token has a line end or another \
                         character that no request may hold";
+const ENDED: &str = "the credentials in aws.credentials have ended (expiration), and nobody renews them: give the function that they are \
+                     from, such as a provider of AWS's SDK (aws.credentials: provider instead of await provider())";
 /// How long the account is waited for that the first credentials are of.
 const ACCOUNT: Duration = Duration::from_secs(2);
 
 /// The credentials of a delivery. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Identity(Arc<Shared>);
+
+/// A load that is under way.
+type Loading<'a> = Pin<Box<dyn Future<Output = Result<Credentials, Problem>> + Send + 'a>>;
 
 /// Hears of another account.
 type OfAnother = Box<dyn Fn() + Send + Sync>;
@@ -322,6 +326,11 @@ impl Identity {
             return assumed(config, role, base).await;
         }
         match &config.credentials {
+            Some(CredentialsSource::Fixed(given))
+                if given.ends_unix_ms.is_some_and(|end| end <= self.0.clock.unix_ms()) =>
+            {
+                return Err(Problem::new(ENDED));
+            }
             Some(CredentialsSource::Fixed(given)) => return Ok(signing(given)),
             Some(CredentialsSource::Asked(service)) => {
                 let given = service.ask().await.map_err(|error| Problem::of_service(&error))?;
@@ -330,59 +339,12 @@ impl Identity {
             Some(CredentialsSource::Unconnected) => return Err(Problem::new("aws.credentials cannot be asked here")),
             None => {}
         }
-        let mut profiles = Profiles::load(config).await.map_err(|error| Problem::new(error.to_string()))?;
-        if !config.has_keys() {
-            if let Some(problem) = Problem::of_profile(&profiles, config) {
-                profiles = profiles.with_chosen().ok_or(problem)?;
-            }
-            sdk::tokens_answer(config, &profiles).await.map_err(|error| Problem::new(error.to_string()))?;
-            if let Some(process) = Process::of(&profiles) {
-                let ran = process.run().await;
-                let credentials = ran.map_err(|how| Problem::of_process(process.profile, &how))?;
-                if process.is_direct {
-                    return Ok(credentials);
-                }
-                let profile = process.profile.to_owned();
-                profiles = profiles.with_output(&profile, &credentials);
-            }
-            profiles = profiles.with_environment(&config.variables);
-        }
-        if let Some(session) = Session::of(config, &profiles) {
-            return self.signed_in(session, profiles).await;
-        }
-        let connections = sdk::connections(config, &profiles);
-        match sdk::chained(config, &profiles, &connections, None).await {
-            Ok(credentials) => Ok(credentials),
-            Err(error) => Err(Problem::of(&error, config, &profiles, &connections).await),
-        }
-    }
-
-    /// The credentials of a session of `aws login`. Renewing it replaces what it is renewed with the next time, so a reader that
-    /// waits no longer must not cut it off; and the next load waits for it.
-    async fn signed_in(&self, session: Session, profiles: Profiles) -> Result<Credentials, Problem> {
-        let this = self.clone();
-        let signing_in = async move {
-            let _one = this.0.signing_in.lock().await;
-            let (config, clock) = (&this.0.config, &this.0.clock);
-            let loaded = timeout(RENEWAL, session.credentials(config, &profiles, clock)).await;
-            loaded.unwrap_or_else(|_| Err(Problem::late(config)))
-        };
-        let signing_in = tokio::spawn(signing_in.with_current_subscriber());
-        {
-            let sessions = &mut self.0.held.lock().sessions;
-            sessions.retain(|session| !session.is_finished());
-            sessions.push(signing_in.abort_handle());
-        }
-        signing_in.await.unwrap_or_else(|_| Err(Problem::late(&self.0.config)))
+        self.found(config.clone()).await
     }
 }
 
 /// The credentials of `role`, which `base` assumes. Boxed, because `base` may be that of a role as well.
-fn assumed<'a>(
-    config: &'a AwsSettings,
-    role: &'a Role,
-    base: &'a Identity,
-) -> Pin<Box<dyn Future<Output = Result<Credentials, Problem>> + Send + 'a>> {
+fn assumed<'a>(config: &'a AwsSettings, role: &'a Role, base: &'a Identity) -> Loading<'a> {
     Box::pin(async move {
         match assume(config, role, base.credentials().await?).await {
             // They may have been replaced.

@@ -10,7 +10,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::display::DisplayErrorContext;
-use network::chain;
+use network::{Remedy, chain};
 use url::Url;
 
 use crate::codes::{is_throttling, shown_code, throttled};
@@ -18,7 +18,7 @@ use crate::connections::Connections;
 use crate::profile_problem::{problem, unreadable};
 use crate::profiles::Profiles;
 use crate::proxy::{host_and_port, is_ec2};
-use crate::sdk::misplaced_sts;
+use crate::sdk::{misplaced_sts, no_ec2};
 use crate::settings::AwsSettings;
 use crate::unreached::{Destination, Unreached};
 use secret::error::{Cause, SecretError};
@@ -155,10 +155,13 @@ fn not_found(config: &AwsSettings, profiles: &Profiles, connections: &Connection
         let unused = unused_keys(config);
         return format!("the profile '{chosen}' has no credentials; run: aws configure --profile {chosen}{unused}");
     }
+    if let Some(why) = no_ec2(config) {
+        return format!("no AWS credentials were found, and {why}; {SEE}");
+    }
     match connections.metadata_problem() {
         Some((place, why)) => {
             let named = names_ec2(config, profiles, &place);
-            format!("no AWS credentials were found, and {}; {SEE}", metadata(&place, named, &why.text))
+            format!("no AWS credentials were found, and {}; {SEE}", metadata(&place, named, &why))
         }
         None if connections.has_no_role() => format!(
             "no AWS credentials were found: this EC2 instance has no role (attach an instance profile), and nothing else names \
@@ -185,7 +188,11 @@ fn unused_keys(config: &AwsSettings) -> &'static str {
     }
 }
 
-fn metadata(place: &Destination, is_named_ec2: bool, why: &str) -> String {
+fn metadata(place: &Destination, is_named_ec2: bool, why: &network::Cause) -> String {
+    if why.remedy == Remedy::Place {
+        let variable = if is_named_ec2 { " (AWS_EC2_METADATA_SERVICE_ENDPOINT)" } else { "" };
+        return format!("{place} was asked, and {why}{variable}");
+    }
     if is_ec2(&place.host) {
         format!(
             "EC2's metadata service {place} cannot be reached: {why} (in a container on EC2 the hop limit must be 2: aws ec2 \
@@ -333,6 +340,9 @@ impl Failed<'_> {
             }
             let why = self.way.clone().unwrap_or_else(|| self.of_container().into());
             return format!("the container's credentials service ({variable}) gave no credentials: {why}");
+        }
+        if let Some(why) = no_ec2(self.config) {
+            return format!("EC2's metadata service gave no credentials: {why}");
         }
         match &self.way {
             Some(way) => format!("AWS credentials could not be fetched: {way}; {SEE}"),

@@ -107,7 +107,7 @@ impl Session {
             let connections = sdk::connections(config, profiles);
             // A session may be of another region than the secrets.
             let region = kept.region().filter(|_| !self.is_for_role);
-            let loaded = caught(sdk::chained(config, profiles, &connections, region)).await;
+            let loaded = caught(sdk::chained(config, profiles, &connections, region, None)).await;
             let later = self.read().await;
             let problem = match loaded {
                 Some(Ok(credentials)) if is_whole(&credentials) => {

@@ -5,14 +5,13 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::dates::moment;
 use crate::profiles::Profiles;
 use secret::clock::Clock;
 
@@ -20,6 +19,7 @@ use secret::clock::Clock;
 const LONGEST: u64 = 1024 * 1024;
 /// The longest time. A person may have to confirm something; a read has a deadline of its own, which is shorter.
 const DEADLINE: Duration = Duration::from_mins(1);
+const NO_DATE: &str = "printed an Expiration that is no date (ISO 8601, such as 2030-01-01T00:00:00Z)";
 
 /// The command of the profile that the credentials begin with.
 pub(crate) struct Process<'a> {
@@ -31,7 +31,8 @@ pub(crate) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// That of the profile that counts, in the order in which AWS's SDK looks into a profile.
+    /// That of the profile that counts, in the order in which AWS's SDK for JavaScript looks into a profile: a command counts before a
+    /// session of SSO or of `aws login`.
     pub(crate) fn of(profiles: &'a Profiles) -> Option<Self> {
         let mut seen = vec![profiles.name()];
         loop {
@@ -41,11 +42,7 @@ impl<'a> Process<'a> {
                 return None;
             }
             let is_role = has("role_arn");
-            let mut others =
-                ["web_identity_token_file", "sso_session", "sso_start_url", "login_session", "credential_source"]
-                    .into_iter()
-                    .filter(|key| has(key));
-            if others.next().is_some() {
+            if is_role && (has("web_identity_token_file") || has("credential_source")) {
                 return None;
             }
             match profiles.of(profile, "source_profile").filter(|_| is_role) {
@@ -71,7 +68,7 @@ impl<'a> Process<'a> {
         let mut running = Running::start(self.command).map_err(|_| "could not be run".to_owned())?;
         let ended = timeout(DEADLINE, running.output()).await;
         let output = ended.unwrap_or_else(|_| Err(format!("did not end in time ({} s)", DEADLINE.as_secs())))?;
-        let credentials = read(&output).ok_or_else(|| "did not print credentials in AWS's form".to_owned())?;
+        let credentials = read(&output)?;
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(Clock::system().unix_ms());
         match credentials.expiry() {
             Some(end) if end <= now => Err("printed credentials that have ended".to_owned()),
@@ -156,29 +153,33 @@ impl Drop for Running {
 }
 
 /// Credentials in the form that AWS documents. The case of names does not count, as in AWS's SDK for Rust.
-fn read(output: &[u8]) -> Option<Credentials> {
-    let fields: Map<String, Value> = serde_json::from_slice(output).ok()?;
+///
+/// # Errors
+/// What is wrong with the output, to be read behind the name of the command.
+fn read(output: &[u8]) -> Result<Credentials, &'static str> {
+    const OTHER: &str = "did not print credentials in AWS's form";
+    // PowerShell writes it.
+    let output = output.strip_prefix(b"\xef\xbb\xbf").unwrap_or(output);
+    let fields: Map<String, Value> = serde_json::from_slice(output).map_err(|_| OTHER)?;
     let field = |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let is_plain = |text: &&str| !text.is_empty() && !text.contains(char::is_control);
     let text = |name: &str| field(name).and_then(Value::as_str).filter(is_plain);
     if field("Version").and_then(Value::as_u64) != Some(1) {
-        return None;
+        return Err(OTHER);
     }
     let ends = match field("Expiration") {
         None | Some(Value::Null) => None,
-        Some(ends) => {
-            let ends = DateTime::from_str(ends.as_str()?, Format::DateTimeWithOffset).ok()?;
-            Some(ends.try_into().ok()?)
-        }
+        Some(Value::String(ends)) if ends.is_empty() => None,
+        Some(ends) => Some(ends.as_str().and_then(moment).ok_or(NO_DATE)?),
     };
     let mut credentials = Credentials::builder()
-        .access_key_id(text("AccessKeyId")?)
-        .secret_access_key(text("SecretAccessKey")?)
+        .access_key_id(text("AccessKeyId").ok_or(OTHER)?)
+        .secret_access_key(text("SecretAccessKey").ok_or(OTHER)?)
         .provider_name("CredentialProcess");
     credentials.set_session_token(text("SessionToken").map(str::to_owned));
     credentials.set_account_id(text("AccountId").map(Into::into));
     credentials.set_expiry(ends);
-    Some(credentials.build())
+    Ok(credentials.build())
 }
 
 #[cfg(test)]
@@ -196,12 +197,28 @@ mod tests {
             r#"{"Version":2,"AccessKeyId":"A","SecretAccessKey":"S"}"#,
             r#"{"AccessKeyId":"A","SecretAccessKey":"S"}"#,
             r#"{"Version":1,"AccessKeyId":"","SecretAccessKey":"S"}"#,
-            r#"{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"soon"}"#,
             r#"{"Version":1,"AccessKeyId":"A""#,
             "[1]",
             "",
         ] {
-            assert!(read(other.as_bytes()).is_none(), "{other}");
+            assert!(read(other.as_bytes()).is_err_and(|why| why.contains("AWS's form")), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_a_date_or_none_and_a_byte_order_mark_is_passed_over() {
+        let ending = |end: &str| {
+            let output = format!(r#"{{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":{end}}}"#);
+            read(format!("\u{feff}{output}").as_bytes()).map(|credentials| credentials.expiry().is_some())
+        };
+        for none in ["null", "\"\""] {
+            assert_eq!(ending(none), Ok(false), "{none}");
+        }
+        for date in ["2030-01-01 00:00:00+00:00", "2030-01-01T00:00:00+0000", "2030-01-01T00:00:00UTC"] {
+            assert_eq!(ending(&format!("{date:?}")), Ok(true), "{date}");
+        }
+        for other in ["\"soon\"", "1893456000", "{}"] {
+            assert_eq!(ending(other), Err(NO_DATE), "{other}");
         }
     }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use files::File;
 
 use crate::profiles::Profiles;
+use crate::sdk::is_region;
+use crate::settings::AwsSettings;
 use secret::role::checked_session_name;
 use secret::shown::shown;
 
@@ -99,10 +101,32 @@ fn of_sso(profiles: &Profiles, name: &str) -> Option<String> {
         .into_iter()
         .filter(|key| !is_there(key))
         .collect();
+    let of_session = session.and_then(|session| profiles.of_sso_session(session, "sso_region"));
+    if let Some(region) = of_session.or_else(|| profiles.of(name, "sso_region")).filter(|region| !is_region(region)) {
+        return Some(format!(
+            "the profile '{}' signs in by SSO, and its sso_region = {} is no AWS region, such as eu-central-1",
+            shown(name),
+            shown(region)
+        ));
+    }
     let run = "run: aws configure sso --profile";
     (!missing.is_empty()).then(|| {
         format!("the profile '{0}' signs in by SSO, and has no {1}; {run} {0}", shown(name), missing.join(", "))
     })
+}
+
+/// Keys in variables count where no profile is chosen, as in AWS's SDK for JavaScript, which warns as well; a profile may take its
+/// credentials from them.
+pub(crate) fn warn_of_unused_keys(config: &AwsSettings, profiles: &Profiles) {
+    if config.has_keys() || !config.names_keys() || profiles.takes_environment().is_some() {
+        return;
+    }
+    let by = if config.profile.is_some() { "aws.profile" } else { "AWS_PROFILE" };
+    let why = format!(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because {by} is set as well: the profile counts, as in \
+         AWS's SDK for JavaScript. Unset what you do not want"
+    );
+    config.trust.warn("AWS_KEYS_UNUSED", why);
 }
 
 /// Why the token in a file cannot be used.
@@ -120,7 +144,6 @@ pub(crate) async fn unreadable(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::AwsSettings;
 
     async fn told(config: &str, chosen: &str) -> Option<String> {
         let dir = tempfile::tempdir().expect("a directory");
@@ -167,5 +190,8 @@ mod tests {
         assert!(none.contains("no section [sso-session my]"), "{none}");
         let few = told(&format!("{sso}[sso-session my]\nsso_region = x\n"), "s").await.expect("a problem");
         assert!(few.contains("no sso_start_url, sso_role_name;"), "{few}");
+        let mistyped =
+            told(&format!("{sso}[sso-session my]\nsso_region = eu central\n"), "s").await.expect("a problem");
+        assert!(mistyped.contains("sso_region = eu central is no AWS region"), "{mistyped}");
     }
 }

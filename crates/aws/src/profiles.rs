@@ -22,6 +22,17 @@ const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
 ];
 
+/// What a profile may name instead of keys.
+const OTHERS: [&str; 7] = [
+    "login_session",
+    "credential_process",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "sso_region",
+    "sso_role_name",
+];
+
 /// The profiles of AWS's configuration files, and which of them counts.
 pub(crate) struct Profiles {
     set: ProfileSet,
@@ -58,7 +69,7 @@ impl Profiles {
             *kept = Zeroizing::new(readable(&text));
         }
         let set = parsed(&texts, chosen.as_deref()).await;
-        Ok(Self { set, texts, chosen, unread }.with_keys_first().await)
+        Ok(Self { set, texts, chosen, unread }.with_keys_first().await.with_sessions_first().await)
     }
 
     /// What was read, for the SDK.
@@ -82,7 +93,7 @@ impl Profiles {
     pub(crate) fn with_output(self, profile: &str, credentials: &Credentials) -> Self {
         let token = credentials.session_token();
         let keys = (credentials.access_key_id(), credentials.secret_access_key(), token);
-        self.edited(profile, "credential_process", keys, "")
+        self.edited(profile, &OTHERS, keys, "")
     }
 
     /// The same for the SDK, where a profile that takes its credentials from variables has those of `variables`: the SDK is not
@@ -91,20 +102,24 @@ impl Profiles {
         // A line end would begin another setting.
         let is_line = |text: &&str| !text.contains(char::is_control);
         let variable = |name: &str| variables.get(name).map(String::as_str).filter(is_line);
+        let (Some(taking), Some(id), Some(key)) =
+            (self.takes_environment(), variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
+        else {
+            return self;
+        };
+        let (taking, own) = (taking.to_owned(), format!("source_profile = {taking}\n"));
+        self.edited(&taking, &["credential_source"], (id, key, variable("AWS_SESSION_TOKEN")), &own)
+    }
+
+    /// The profile that takes its credentials from variables, where the credentials begin with one.
+    pub(crate) fn takes_environment(&self) -> Option<&str> {
         let mut seen = vec![self.name()];
         while let Some(next) =
             seen.last().and_then(|last| self.of(last, "source_profile")).filter(|next| !seen.contains(next))
         {
             seen.push(next);
         }
-        let taking = seen.iter().find(|name| self.of(name, "credential_source") == Some("Environment"));
-        let (Some(taking), Some(id), Some(key)) =
-            (taking, variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
-        else {
-            return self;
-        };
-        let (taking, own) = ((*taking).to_owned(), format!("source_profile = {taking}\n"));
-        self.edited(&taking, "credential_source", (id, key, variable("AWS_SESSION_TOKEN")), &own)
+        seen.into_iter().find(|name| self.of(name, "credential_source") == Some("Environment"))
     }
 
     /// The profile whose own keys the credentials begin with, as AWS's SDK for JavaScript looks for them: before a session, a command
@@ -128,40 +143,56 @@ impl Profiles {
     }
 
     /// The same, where the profile that [`Profiles::keyed`] finds has nothing that the SDK would use instead of its keys.
-    async fn with_keys_first(mut self) -> Self {
-        const OTHERS: [&str; 7] = [
-            "login_session",
-            "credential_process",
-            "sso_session",
-            "sso_start_url",
-            "sso_account_id",
-            "sso_region",
-            "sso_role_name",
-        ];
+    async fn with_keys_first(self) -> Self {
         const ROLE: [&str; 4] = ["web_identity_token_file", "role_arn", "source_profile", "credential_source"];
         let Some(name) = self.keyed().map(str::to_owned) else { return self };
         // A role that is its own source is assumed with its keys.
         let is_assumed = self.of(&name, "source_profile") == Some(&*name);
-        let unused = || OTHERS.into_iter().chain(ROLE.into_iter().filter(|_| !is_assumed));
-        if unused().all(|key| self.of(&name, key).is_none()) {
+        let unused: Vec<&str> = OTHERS.into_iter().chain(ROLE.into_iter().filter(|_| !is_assumed)).collect();
+        self.without(&name, &unused).await
+    }
+
+    /// The same, where a profile that names a session of SSO says nothing else of where that is, as in AWS's SDK for JavaScript.
+    async fn with_sessions_first(mut self) -> Self {
+        let names: Vec<String> = self.names().into_iter().map(str::to_owned).collect();
+        for name in names {
+            if self.of(&name, "sso_session").is_some_and(|session| self.has_sso_session(session)) {
+                self = self.without(&name, &["sso_start_url", "sso_region"]).await;
+            }
+        }
+        self
+    }
+
+    /// The same for the SDK without settings of a profile.
+    pub(crate) async fn without(mut self, profile: &str, settings: &[&str]) -> Self {
+        if settings.iter().all(|key| self.of(profile, key).is_none()) {
             return self;
         }
-        for text in &mut self.texts {
-            *text = unused().fold(std::mem::take(text), |text, key| Zeroizing::new(without(&text, &name, key)));
-        }
+        self.leave_out(profile, settings);
         self.set = parsed(&self.texts, self.chosen.as_deref()).await;
         self
     }
 
-    /// With `keys` instead of the setting `instead`, and with `more` settings.
-    fn edited(mut self, profile: &str, instead: &str, keys: (&str, &str, Option<&str>), more: &str) -> Self {
-        let (id, key, token) = keys;
-        let own = [("aws_access_key_id", Some(id)), ("aws_secret_access_key", Some(key)), ("aws_session_token", token)];
+    /// The same for the SDK, where the profile that counts is no role: with the credentials that it is assumed with.
+    pub(crate) async fn without_role(self) -> Self {
+        let name = self.name().to_owned();
+        self.without(&name, &["role_arn", "source_profile"]).await
+    }
+
+    fn leave_out(&mut self, profile: &str, settings: &[&str]) {
         for text in &mut self.texts {
-            for name in [instead].into_iter().chain(own.map(|(name, _)| name)) {
-                *text = Zeroizing::new(without(text, profile, name));
+            for key in settings {
+                *text = Zeroizing::new(without(text, profile, key));
             }
         }
+    }
+
+    /// With `keys` instead of the settings `instead`, and with `more` settings.
+    fn edited(mut self, profile: &str, instead: &[&str], keys: (&str, &str, Option<&str>), more: &str) -> Self {
+        let (id, key, token) = keys;
+        let own = [("aws_access_key_id", Some(id)), ("aws_secret_access_key", Some(key)), ("aws_session_token", token)];
+        self.leave_out(profile, instead);
+        self.leave_out(profile, &own.map(|(name, _)| name));
         let credentials = &mut self.texts[1];
         credentials.extend(["[", profile, "]\n", more]);
         for (name, value) in own {
@@ -348,78 +379,4 @@ fn section_name(inside: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_other_sdks_read_is_handed_on() {
-        for (text, expected) in [
-            ("[default]\n  a = 1\n\tb=2\n", "[default]\na = 1\nb = 2\n"),
-            ("\u{feff}[default]\r\na=1\r\n", "[default]\na = 1\n"),
-            ("lost = 1\ngarbage\n[default]\ngarbage\n=x\na=1", "[default]\na = 1\n"),
-            ("[default]\na=1\n[other\na=2\nb=3\n[x]\nc=4", "[default]\na = 1\n[x]\nc = 4\n"),
-            ("[ default ] # x\na = 1 ; y\nb=1#2;3\n", "[default]\na = 1\nb = 1#2;3\n"),
-            ("[profile 'a']\n[profile\t\"b\"]\n[profile c d]", "[profile a]\n[profile b]\n[profile c d]\n"),
-            ("[default]\na=\nb=1\n", "[default]\nb = 1\n"),
-            ("[default]\ns3 =\n  x = 1\n  junk\n  y=2\na=1\n", "[default]\ns3 =\n  x = 1\n  y = 2\na = 1\n"),
-            (
-                "[services s]\nsecrets_manager =\n  endpoint_url = u\n",
-                "[services s]\nsecrets-manager =\n  endpoint_url = u\n",
-            ),
-        ] {
-            assert_eq!(readable(text), expected, "{text:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn keys_count_before_what_else_a_profile_names() {
-        const KEYS: &str = "aws_access_key_id = k\naws_secret_access_key = s\n";
-        const ROLE: &str = "role_arn = r\n";
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("config");
-        let variables = [("AWS_CONFIG_FILE".to_owned(), path.display().to_string())];
-        let config = AwsSettings { variables: variables.into(), ..AwsSettings::default() };
-        let of_base = format!("[default]\n{ROLE}source_profile = base\n[profile base]\n");
-        for (begin, others, is_unused) in [
-            ("[default]\n", "login_session = l\n", true),
-            ("[default]\n", "credential_process = c\n", true),
-            ("[default]\n", "sso_session = o\nsso_account_id = 1\n", true),
-            ("[default]\n", "role_arn = r\nweb_identity_token_file = f\n", true),
-            ("[default]\n", "role_arn = r\n", true),
-            (&of_base, "login_session = l\n", true),
-            (&of_base, "role_arn = r\ncredential_source = Environment\n", true),
-            ("[default]\n", "role_arn = r\nsource_profile = default\n", false),
-            ("[default]\n", "role_arn = r\ncredential_source = Environment\n", false),
-        ] {
-            std::fs::write(&path, format!("{begin}{KEYS}{others}")).expect("a file");
-            let profiles = Profiles::load(&config).await.expect("profiles");
-            let name = if begin == of_base { "base" } else { "default" };
-            assert_eq!(profiles.of(name, "aws_access_key_id"), Some("k"), "{begin}{others}");
-            for key in others.lines().filter_map(|line| line.split(' ').next()) {
-                assert_eq!(profiles.of(name, key).is_none(), is_unused, "{begin}{others}");
-            }
-            let is_handed_on = profiles.texts.iter().any(|text| text.contains(others));
-            assert_eq!(is_handed_on, !is_unused, "{begin}{others}");
-            // Without keys it is as it was.
-            std::fs::write(&path, format!("{begin}{others}")).expect("a file");
-            let profiles = Profiles::load(&config).await.expect("profiles");
-            assert!(profiles.texts.iter().any(|text| text.contains(others)), "{begin}{others}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_sdk_reads_what_is_handed_on() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let write = |name: &str, text: &[u8]| std::fs::write(dir.path().join(name), text).expect("a file");
-        write("config", b"\xef\xbb\xbf[default]\n  services = s\n# sch\xf6n\n[broken\n[services s]\nsecrets_manager =\n  endpoint_url = http://h\n");
-        let utf16: Vec<u8> = "\u{feff}[p]\r\nregion = x\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        write("credentials", &utf16);
-        let variable = |name: &str, file: &str| (name.to_owned(), dir.path().join(file).display().to_string());
-        let variables = [variable("AWS_CONFIG_FILE", "config"), variable("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
-        let config = AwsSettings { variables: variables.into(), ..AwsSettings::default() };
-        let profiles = Profiles::load(&config).await.expect("profiles");
-        assert_eq!(profiles.names(), ["default", "p"]);
-        assert_eq!(profiles.endpoint(), Some("http://h"));
-        assert_eq!(profiles.of("p", "region"), Some("x"));
-    }
-}
+mod tests;

@@ -48,6 +48,7 @@ const SCHEMES: [(&str, Kind, u16); 7] = [
 ];
 /// The longest user or password of SOCKS 5.
 const LONGEST_LOGIN: usize = 255;
+const NO_URL: &str = "is no URL (percent-encode special characters of a password)";
 
 /// A proxy.
 #[derive(Clone)]
@@ -90,7 +91,11 @@ impl Proxy {
             return Err("is too long for a URL");
         }
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
-        let url = url.map_err(|_| "is no URL (percent-encode special characters of a password)")?;
+        let url = url.map_err(|_| NO_URL)?;
+        // The host ends at the first of these, so what is taken for the host may be a part of the password.
+        if [Some(url.path()), url.query(), url.fragment()].into_iter().flatten().any(|rest| rest.contains('@')) {
+            return Err(NO_URL);
+        }
         let (scheme, kind, port) = SCHEMES
             .into_iter()
             .find(|(scheme, ..)| *scheme == url.scheme())

@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
-use aws_types::os_shim_internal::Env;
+use aws_types::os_shim_internal::{Env, Fs};
 use files::File;
 use network::{Bundle, named_bundle};
 use rustls::{ClientConfig, RootCertStore};
@@ -33,6 +33,8 @@ use crate::settings::{AwsSettings, FailoverRegion, STS_ENDPOINTS};
 use secret::error::{ErrorCode, Result, SecretError};
 use secret::shown::shown;
 
+/// The shortest time that a container's service has for one answer, however short a read may be.
+const CONTAINER: Duration = Duration::from_secs(2);
 /// How often the places that give credentials are asked in one load.
 const ATTEMPTS: u32 = 3;
 /// The longest wait before the second time; it doubles.
@@ -136,6 +138,14 @@ pub(crate) fn no_endpoint(name: &str, text: &str) -> Option<String> {
         .then(|| format!("{name} is no URL of an endpoint (http:// or https://, and a host): correct it or unset it"))
 }
 
+/// That the variable which says where EC2's metadata service is names no place.
+pub(crate) fn no_ec2(config: &AwsSettings) -> Option<String> {
+    const EC2: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    let is_off = config.variables.get("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
+    let named = config.variables.get(EC2).filter(|_| !is_off)?;
+    no_endpoint(EC2, named)
+}
+
 /// Why STS cannot be where the region and the variables say that it is.
 pub(crate) fn misplaced_sts(config: &AwsSettings, profiles: &Profiles) -> Option<String> {
     let named = STS_ENDPOINTS.into_iter().find_map(|name| Some((name, config.variables.get(name)?)));
@@ -143,12 +153,14 @@ pub(crate) fn misplaced_sts(config: &AwsSettings, profiles: &Profiles) -> Option
     wrong_region(config, profiles).or_else(|| named.and_then(|(name, text)| no_endpoint(name, text)))
 }
 
-/// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's.
+/// What the SDK's chain of credentials gives; `region`: whose services are asked, where that is not the delivery's; `files`: what is read
+/// instead of the file of a session.
 pub(crate) async fn chained(
     config: &AwsSettings,
     profiles: &Profiles,
     connections: &Connections,
     region: Option<Region>,
+    files: Option<Fs>,
 ) -> std::result::Result<Credentials, CredentialsError> {
     let mut loader = loader(config, profiles, connections, Place::Other)
         // STS, the portal of SSO and the sign-in service are asked again within this load: a read that failed for credentials
@@ -156,6 +168,9 @@ pub(crate) async fn chained(
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT));
     if let Some(region) = region {
         loader = loader.region(region);
+    }
+    if let Some(files) = files {
+        loader = loader.fs(files);
     }
     let loaded = load(with_container_token(loader, config).await).await;
     match loaded.credentials_provider() {
@@ -214,7 +229,7 @@ pub(crate) fn connections(config: &AwsSettings, profiles: &Profiles) -> Connecti
         })
     };
     let make = |proxy: Option<&_>, tls: Option<&_>| SharedHttpClient::new(Http::new(proxy, tls));
-    Connections::new(make, load, config.proxies.clone())
+    Connections::new(make, load, config.proxies.clone(), config.timeout.max(CONTAINER))
 }
 
 /// TLS that trusts `roots`.

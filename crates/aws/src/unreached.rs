@@ -54,6 +54,9 @@ pub(crate) struct Unreached {
 impl fmt::Display for Unreached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let proxy = if self.is_at_proxy { PROXY_ITSELF } else { "" };
+        if self.cause.remedy == Remedy::Place {
+            return write!(f, "{} was asked, and {}", self.destination, self.cause);
+        }
         write!(f, "{} cannot be reached: {proxy}{}", self.destination, self.cause)?;
         if self.cause.remedy == Remedy::Trust {
             let trusted = &self.destination.trusted;
@@ -81,10 +84,12 @@ impl Unreached {
         let is_of_network = || is_io || chain(&error).any(<dyn std::error::Error>::is::<hyper::Error>);
         let Some(cause) = found.or_else(|| (!is_user && is_of_network()).then(Cause::unknown)) else { return error };
         let is_at_proxy = chain(&error).any(<dyn std::error::Error>::is::<ProxyUnreached>);
+        let may_pass = cause.remedy != Remedy::Credentials;
         let source = Box::new(Self { destination, cause, is_at_proxy, source: error.into_source() });
         let told = match (is_timeout, is_user) {
             (true, _) => ConnectorError::timeout(source),
             (_, true) => ConnectorError::user(source),
+            _ if !may_pass => ConnectorError::other(source, None),
             _ if is_io => ConnectorError::io(source),
             _ => ConnectorError::other(source, kind),
         };
@@ -104,6 +109,12 @@ impl Unreached {
     pub(crate) fn late(destination: Destination) -> Self {
         let source = BoxError::from("no answer in time");
         Self { destination, cause: Cause::timed_out(), is_at_proxy: false, source }
+    }
+
+    /// That another service answered at the destination, as `cause` says.
+    pub(crate) fn another(destination: Destination, cause: Cause) -> Self {
+        let source = BoxError::from("another service answered");
+        Self { destination, cause, is_at_proxy: false, source }
     }
 
     /// For the error that is told of it.

@@ -21,6 +21,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::interim::Counted;
 use crate::proxy::{Kind, Proxy, Resolver};
 
 /// No connection came about in time.
@@ -125,7 +126,7 @@ impl Way {
             Some(host) => self.secured(stream, host, &[b"h2", b"http/1.1"]).await?,
             None => (stream, false),
         };
-        Ok(Opened { stream: TokioIo::new(stream), ends, is_forwarding, is_h2 })
+        Ok(Opened { stream: TokioIo::new(Counted::new(stream, is_h2)), ends, is_forwarding, is_h2 })
     }
 
     /// `stream` with TLS for `host`, and whether HTTP/2 was agreed upon.
@@ -200,7 +201,7 @@ impl Service<Uri> for Way {
 
 /// A connection.
 pub(crate) struct Opened {
-    stream: TokioIo<Box<dyn Stream>>,
+    stream: TokioIo<Counted>,
     ends: Option<Ends>,
     /// Whether a proxy makes the requests: it wants whole URLs.
     is_forwarding: bool,

@@ -16,6 +16,10 @@ pub enum Remedy {
     None,
     /// Name the authority that signed the certificate.
     Trust,
+    /// Correct the place: another service answers there.
+    Place,
+    /// Give other credentials. With the same ones nothing is asked again: a directory may lock an account after a few failures.
+    Credentials,
 }
 
 /// Why a host cannot be reached.
@@ -43,6 +47,11 @@ impl Cause {
         Self::new("ECONNABORTED", "the connection failed")
     }
 
+    /// Another service than the one that is asked answered, which `text` says.
+    pub const fn another_service(text: String) -> Self {
+        Self { code: "EPROTO", text: Cow::Owned(text), remedy: Remedy::Place }
+    }
+
     /// No connection, or no answer, in time.
     pub const fn timed_out() -> Self {
         Self::new("ETIMEDOUT", "it does not answer in time")
@@ -62,7 +71,8 @@ pub struct Refused(pub Cause);
 impl Refused {
     /// The answer 407: the proxy does not accept the user and password that it got, or got none.
     pub fn wants_credentials() -> Self {
-        Self::by_proxy("the proxy wants other credentials (HTTP 407); give them in its URL")
+        let refused = Self::by_proxy("the proxy wants other credentials (HTTP 407); give them in its URL");
+        Self(Cause { remedy: Remedy::Credentials, ..refused.0 })
     }
 
     /// In the words of `text`.
@@ -117,6 +127,9 @@ const NO_HTTP: [&str; 4] =
 fn of_http(text: &str) -> Option<Cause> {
     if text.starts_with("connection closed before message completed") {
         return Some(Cause::new("ECONNRESET", "the connection was closed before the answer"));
+    }
+    if text.starts_with("too many interim answers") {
+        return Some(Cause::new("EPROTO", "it sends interim answers (HTTP 1xx) without an end, and no answer"));
     }
     if text.starts_with("message head is too large") {
         return Some(Cause::new("EPROTO", "its answer has more headers than any of HTTP has"));
@@ -184,6 +197,9 @@ fn of_io(error: &io::Error) -> Option<Cause> {
     })
 }
 
+const NOTHING_IN_COMMON: &str =
+    "no TLS version and cipher in common (TLS 1.2 or 1.3 is needed, and no CBC, DHE or RSA key exchange)";
+
 fn of_tls(error: &rustls::Error) -> Cause {
     use rustls::Error as Tls;
     match error {
@@ -192,9 +208,7 @@ fn of_tls(error: &rustls::Error) -> Cause {
             Cause::new("EPROTO", "it does not speak TLS there (is it http:// or redis://, or another port?)")
         }
         Tls::AlertReceived(alert) => of_alert(*alert),
-        Tls::PeerIncompatible(_) => {
-            Cause::new("EPROTO", "no TLS version and cipher in common (TLS 1.2 or 1.3 is needed)")
-        }
+        Tls::PeerIncompatible(_) => Cause::new("EPROTO", NOTHING_IN_COMMON),
         Tls::NoCertificatesPresented => Cause::new("EPROTO", "it showed no certificate"),
         _ => Cause::new("EPROTO", "the TLS handshake failed"),
     }
@@ -213,11 +227,13 @@ fn of_alert(alert: AlertDescription) -> Cause {
             "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
             "it wants a client certificate (TLS), or does not accept the one it got",
         ),
-        AlertDescription::HandshakeFailure => {
-            Cause::new("EPROTO", "it refused the TLS handshake (no cipher in common, or it wants a client certificate)")
-        }
+        AlertDescription::HandshakeFailure => Cause::new(
+            "EPROTO",
+            "it refused the TLS handshake: no cipher or group in common (here TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or \
+                 ChaCha20; no CBC, no DHE, no RSA key exchange), or it wants a client certificate",
+        ),
         AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => {
-            Cause::new("EPROTO", "no TLS version and cipher in common (TLS 1.2 or 1.3 is needed)")
+            Cause::new("EPROTO", NOTHING_IN_COMMON)
         }
         AlertDescription::UnrecognisedName => Cause::new("EPROTO", "it does not know this host name (TLS)"),
         _ => Cause::new("EPROTO", "it refused the TLS handshake"),

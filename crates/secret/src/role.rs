@@ -7,7 +7,7 @@ const MARK: char = '|';
 /// What AWS allows beside letters and digits in names of sessions, external ids and tags.
 const SIGNS: &str = "_+=,.@-";
 /// The longest session that AWS gives, in seconds, and the shortest.
-const DURATION: std::ops::RangeInclusive<u32> = 900..=43_200;
+pub const DURATION: std::ops::RangeInclusive<u32> = 900..=43_200;
 const MAX_TAGS: usize = 50;
 const LONGEST_SESSION_NAME: usize = 64;
 

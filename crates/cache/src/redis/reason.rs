@@ -116,7 +116,7 @@ pub(super) fn reason(error: &RedisError) -> String {
     if let Some(cause) = network_cause(error) {
         let remedy = match cause.remedy {
             Remedy::Trust => "; name the root certificate in cache.redis.tls.ca or NODE_EXTRA_CA_CERTS",
-            Remedy::None => "",
+            Remedy::None | Remedy::Place | Remedy::Credentials => "",
         };
         return format!("{cause}{remedy}");
     }

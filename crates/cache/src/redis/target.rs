@@ -16,6 +16,8 @@ use crate::settings::{RedisSettings, SentinelUser};
 
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
+const UNENCODED: &str =
+    "has an @ behind its host: in a user name or password percent-encode what is no letter or digit, such as %23 for #";
 
 /// A client that can open connections, one variant a topology.
 pub(super) enum Opener {
@@ -77,6 +79,12 @@ impl Target {
         const FORMS: &str = "must be a redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL";
         let (scheme, rest) = url.trim().split_once("://").ok_or(FORMS)?;
         let scheme = scheme.to_ascii_lowercase();
+        // The host ends at the first of these, so what is taken for the host may be a part of the password. A path of a socket may
+        // have any sign.
+        let is_socket = scheme.ends_with("unix");
+        if !is_socket && rest.split_once(['/', '?', '#']).is_some_and(|(_, behind)| behind.contains('@')) {
+            return Err(UNENCODED.into());
+        }
         let (tls, sentinel) = match scheme.as_str() {
             "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" => {
                 let url = Zeroizing::new(format!("{scheme}://{rest}"));

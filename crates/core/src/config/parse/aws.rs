@@ -92,9 +92,6 @@ pub(super) fn aws(
         variables.insert("AWS_EC2_METADATA_DISABLED".into(), "true".into());
     }
     let ca = ca.map(|ca| named_bundle("aws.ca", &ca, &ambient.working_directory));
-    if credentials.is_none() {
-        warn_of_unused_keys(profile.as_deref(), &variables, trust);
-    }
     let config = AwsSettings {
         region,
         endpoint,
@@ -155,21 +152,6 @@ fn kinds_of_endpoints(
         }
     }
     Ok(())
-}
-
-/// Keys in variables count where no profile is chosen: as in AWS's SDK for JavaScript, which warns as well.
-fn warn_of_unused_keys(profile: Option<&str>, variables: &HashMap<String, String>, trust: &Trust) {
-    let is_set = |name: &str| variables.contains_key(name);
-    let by = if profile.is_some() { "aws.profile" } else { "AWS_PROFILE" };
-    if (profile.is_some() || is_set("AWS_PROFILE"))
-        && ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().all(is_set)
-    {
-        let why = format!(
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not used, because {by} is set as well: the profile counts, as in \
-             AWS's SDK for JavaScript. Unset what you do not want"
-        );
-        trust.warn("AWS_KEYS_UNUSED", why);
-    }
 }
 
 /// What is trusted beside the bundles that are named.
@@ -274,6 +256,9 @@ fn failover_regions(field: Field) -> Result<Vec<FailoverRegion>> {
         .collect()
 }
 
+/// The latest date of JavaScript, in milliseconds since 1970.
+const LATEST_DATE: f64 = 8.64e15;
+
 /// `true` stands for a function, which stays in JavaScript.
 fn credentials(field: Field) -> Result<CredentialsSource> {
     if field.is_true() {
@@ -285,13 +270,18 @@ fn credentials(field: Field) -> Result<CredentialsSource> {
     let access_key_id = section.read("accessKeyId", Field::string)?.ok_or_else(|| missing("accessKeyId"))?;
     let secret = section.read("secretAccessKey", Field::text)?.ok_or_else(|| missing("secretAccessKey"))?;
     let token = section.read("sessionToken", Field::text)?;
-    // AWS's own SDK writes that into the object it is given.
-    section.take("$source");
-    section.finish(&["accessKeyId", "secretAccessKey", "sessionToken"])?;
+    let ends = section.read("expiration", |field| field.number(0.0..=LATEST_DATE))?;
+    // What a provider of AWS's SDK resolves to has them. The account is known by the key.
+    for unused in ["accountId", "credentialScope"] {
+        section.read(unused, Field::string)?;
+    }
+    section.finish(&["accessKeyId", "secretAccessKey", "sessionToken", "expiration"])?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in the range of dates")]
+    let ends_unix_ms = ends.map(|ends| ends as u64);
     Ok(CredentialsSource::Fixed(AwsCredentials {
         access_key_id,
         secret_access_key: SecretValue::copied(&secret),
         session_token: token.map(|token| SecretValue::copied(&token)),
-        ends_unix_ms: None,
+        ends_unix_ms,
     }))
 }

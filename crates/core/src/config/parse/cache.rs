@@ -128,7 +128,8 @@ fn redis(cache: &mut Section, ambient: &Ambient, trust: &Arc<Trust>) -> Result<O
         let url = Zeroizing::new(url.to_owned());
         if let Err(why) = cache::redis::check_url(&url, false) {
             let hint = "in a user name or password percent-encode what is no letter or digit, such as %23 for #";
-            warn_of_redis(trust, &format!("it {why} ({hint})"));
+            let hint = if why.contains("percent-encode") { String::new() } else { format!(" ({hint})") };
+            warn_of_redis(trust, &format!("it {why}{hint}"));
             return Ok(None);
         }
         return Ok(Some(settings(url, DEFAULT_PREFIX.into(), None, None)));
