@@ -2091,7 +2091,8 @@ export class SecretDelivery<const T extends Tools = Tools, Own extends string = 
   /**
    * Calls `use` with the secret. If `use` fails because the credentials are wrong, reads AWS and calls `use` again,
    * also with the pending and the previous version, because the target system may be ahead of AWS or behind it: five
-   * times in all, counted together with other callers, so that no account is locked. Any other error of `use` is thrown. The
+   * times in all, counted together with other callers, so that no account is locked; calls that are under way when the first one
+   * is refused come on top. Any other error of `use` is thrown. The
    * `Response` of a `fetch` that was refused (401) counts as well; if no value is accepted, it is what you get.
    * @throws SOURCE_UNAVAILABLE when no source has the secret; SECRET_NAME_INVALID, SECRET_ACCESS_DENIED, SOURCE_TIMEOUT, SOURCE_RESPONSE_INVALID, ENV_FILE_INVALID, CLOSED
    */

@@ -86,6 +86,14 @@ describe('a user with the rights that docs/permissions.md names, over TLS with a
     expect(warnings).toEqual([expect.stringMatching(/^CHANGES_NOT_HEARD: .*NOPERM/)])
   })
 
+  test('a user that may not subscribe looks into Redis for what others change', async () => {
+    await server.command('ACL', 'SETUSER', 'secrets', '-subscribe')
+    const [deaf, other] = [service(), service()]
+    for (const delivery of [deaf, other]) expect(await delivery.getSecret('A_B')).toBe('canary-value')
+    await other.cache.set('A_B', 'by hand')
+    await until('it is found', async () => (await deaf.getSecret('A_B')) === 'by hand', 3000)
+  })
+
   test.each([
     ['a wrong password', 'letmein', []],
     ['no right to read', PASSWORD, ['-get', '-mget', '-set', '-unlink', '-scan']],

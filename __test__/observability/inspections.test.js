@@ -56,6 +56,31 @@ test.each([
   expect(await verifyAuditLog(log)).toMatchObject({ valid: true, deliveries: 0 })
 })
 
+test.each([
+  ['what it reads', 'ok', async () => {}],
+  ['what AWS denies it', 'denied', () => world.aws.deny({ actions: ['GetSecretValue', 'BatchGetSecretValue'] })],
+])('an event: %s is recorded', async (_, outcome, before) => {
+  const delivery = service({}, { tools })
+  await before()
+  const event = {
+    'detail-type': 'Secret Label Updated',
+    source: 'aws.secretsmanager',
+    detail: { name: 'A_B_production', labelUpdated: 'AWSCURRENT' },
+  }
+  expect(await delivery.handleSecretEvent(event)).toBe(true)
+  await delivery.close()
+  const found = records().filter(({ source, secret }) => source === 'event' && secret === 'A_B')
+  expect(found.map(({ event, outcome }) => [event, outcome])).toContainEqual(['inspect', outcome])
+})
+
+test('what hooks are given has the environment that it is of', async () => {
+  const delivery = service({}, { environment: 'staging', tools, rotation: { hooks: { set() {} } } })
+  expect(await delivery.rotation.rotate('A_B', 'production')).toMatchObject({ outcome: 'finished' })
+  await delivery.close()
+  const given = records().filter(({ source }) => source === 'hook')
+  expect(given.map(({ environment }) => environment)).toEqual(['production', 'production'])
+})
+
 test('a refresh in the background is recorded', async () => {
   const delivery = service({}, { cache: { redis: false, ttlSeconds: 1 } })
   await until('the record of a refresh', async () => {

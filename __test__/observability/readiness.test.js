@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { temporaryDirectory } = require('../support/files')
-const { OUTAGE, overRedis } = require('../support/services')
+const { KEY, OUTAGE, overRedis, shared } = require('../support/services')
 const { until } = require('../support/until')
 
 const world = overRedis({ A_B_production: 'value', A_C_production: 'value-c' })
@@ -36,6 +36,28 @@ test('a fresh instance is ready when its required secrets can be read, and asks 
   // It was read like any read: the instance is warm.
   expect(await delivery.getSecret('A_B')).toBe('value')
   expect((await world.aws.calls()).total).toBe(total)
+})
+
+test('a role that AWS denies is not ready, whatever copies others share', async () => {
+  const shares = { redis: { url: world.redis.url }, encryptionKeys: [KEY] }
+  const options = { audit: false, alerts: false, tools }
+  const first = world.deliver(shares, options)
+  expect(await timed(first)).toEqual(READY)
+  await shared('A_B_production', world.redis)
+  // A process that may read is asked for once, and no more.
+  const second = world.deliver(shares, options)
+  await world.aws.resetCalls()
+  await until('ready', async () => (await timed(second)).ready)
+  for (let i = 0; i < 20; i++) expect(await timed(second)).toEqual(READY)
+  expect((await world.aws.calls()).total).toBe(1)
+  await world.aws.deny({ actions: ['GetSecretValue', 'BatchGetSecretValue'] })
+  const third = world.deliver(shares, options)
+  await until('AWS has answered', async () => !(await timed(third)).ready)
+  expect(await timed(third)).toMatchObject({ ready: false, reasons: [expect.stringContaining('A_B: ')] })
+  // Where AWS fails, copies answer.
+  await world.aws.allow()
+  await world.aws.fault(OUTAGE)
+  expect((await timed(world.deliver(shares, options))).ready).toBe(true)
 })
 
 test('a required field that its secret does not have is not ready, unless another source has it', async () => {

@@ -3,7 +3,7 @@
 // What AWS says to a question past the caches counts for the copies as well: a later read is no older, what is denied or gone is
 // not served any more, and a new version reaches the other instances.
 
-const { overRedis } = require('../support/services')
+const { overRedis, shared } = require('../support/services')
 const { until } = require('../support/until')
 
 const world = overRedis({ A_B_production: 'one', A_C_production: 'other' })
@@ -52,6 +52,22 @@ test.each(questions)('%s: what AWS denies is not read afterwards, and others kee
   await ask(first).catch(code)
   expect(await first.getToolSecret('a', 'b').catch(code)).toBe('SECRET_ACCESS_DENIED')
   expect(await second.getToolSecret('a', 'b')).toBe('one')
+})
+
+test.each([
+  ...questions,
+  ['validateSecretAccess', (delivery) => delivery.validateSecretAccess()],
+  ['validateSecretConsistency', (delivery) => delivery.validateSecretConsistency()],
+  ['rotation.rotate', (delivery) => delivery.rotation.rotate('A_B')],
+])('%s: what AWS denies a process that has no copy yet is not taken from the copies of others', async (_, ask) => {
+  const first = deliver()
+  expect(await first.getToolSecret('a', 'b')).toBe('one')
+  await shared('A_B_production', world.redis)
+  await world.aws.deny({ actions: ['GetSecretValue', 'BatchGetSecretValue'] })
+  const second = deliver()
+  await ask(second).catch(code)
+  expect(await second.getToolSecret('a', 'b').catch(code)).toBe('SECRET_ACCESS_DENIED')
+  expect(await first.getToolSecret('a', 'b')).toBe('one')
 })
 
 test.each(questions)(

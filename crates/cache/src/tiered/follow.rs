@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -26,6 +27,9 @@ const LOOKED_UP_TOGETHER: usize = 500;
 /// Redis's clock is known to within this.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
+/// An instance that may hear nothing looks into the shared cache for each copy that is read, once in this time.
+const UNHEARD_FOR: Duration = Duration::from_secs(1);
+
 /// What another instance changed.
 #[derive(Clone, Copy, Debug)]
 pub enum Changed<'a> {
@@ -45,14 +49,20 @@ impl TieredCache {
     pub async fn follow(&self, changed: impl Fn(Changed<'_>), is_for_aws: impl Fn(&SecretName) -> bool) {
         let Some(shared) = &self.shared else { return };
         let hints = Hints::default();
+        let (is_refused, refused) = (AtomicBool::new(false), Notify::new());
         let heard = |heard| match heard {
             // What was said while nobody listened was not heard.
             Heard::Subscribed => {
+                is_refused.store(false, Ordering::Relaxed);
                 self.memory.distrust();
                 hints.add(|waiting| waiting.is_anew = true);
                 changed(Changed::All);
             }
-            Heard::Refused(why) => changed(Changed::Unheard(&why)),
+            Heard::Refused(why) => {
+                is_refused.store(true, Ordering::Relaxed);
+                refused.notify_one();
+                changed(Changed::Unheard(&why));
+            }
             Heard::Message(message) => match Hint::decode(&message, shared.instance) {
                 Some(Hint::Dropped(name, before_ms)) if hints.has_room_for(&name) => {
                     self.memory.suspect(&name.text(), self.clock.now());
@@ -101,7 +111,17 @@ impl TieredCache {
                 shared.settled.notify_waiters();
             }
         };
-        tokio::join!(shared.redis.follow(shared.environment, heard), check);
+        // Who may hear nothing looks into the shared cache instead.
+        let look = async {
+            loop {
+                refused.notified().await;
+                while is_refused.load(Ordering::Relaxed) {
+                    self.memory.distrust();
+                    tokio::time::sleep(UNHEARD_FOR).await;
+                }
+            }
+        };
+        tokio::join!(shared.redis.follow(shared.environment, heard), check, look);
     }
 
     /// Waits until no unchecked message says that copies of `name` that were asked for by `asked` were dropped.

@@ -231,6 +231,7 @@ impl Events {
         let mut failure: Option<SecretError> = None;
         for (name, answer) in names.iter().zip(reads.fetch_all(&names).await) {
             if let Some(audit) = &self.parts.audit {
+                drop(audit.ready().await);
                 audit.inspected("watch", &Access::fetched(name.as_str(), &answer));
             }
             match answer {

@@ -188,6 +188,8 @@ impl Reads {
             drop(turn);
             // A rotation has a record of its own.
             if let Some(audit) = self.audit.as_ref().filter(|_| pace.is_some()) {
+                // Nothing else may have opened the log so far. What is live has to be known also where it cannot be written.
+                drop(audit.ready().await);
                 audit.inspected("event", &Access::fetched(name.as_str(), &said));
             }
             match &said {

@@ -167,7 +167,7 @@ fn is_file(bytes: &[u8]) -> bool {
 /// Whether `text` begins and ends like JSON that is no object or broken, or like a placeholder in braces, or begins as
 /// JSON with names and goes on as something else. A password that only happens to begin and end with a brace goes on otherwise.
 fn is_like_json(text: &str) -> bool {
-    const BEGINS: &str = r#"(?s)^\[?\s*\{\s*("[^"]+"|'[^']+')\s*:\s*["'\[{0-9tfn-]|^(\{\s*\{?\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*([:=].*)?\}|\{\s*\}|\[\s*(["'\[{].*|-?[0-9.]+\s*,.*|-?[0-9.]+|true.*|null.*)?\s*\])$"#;
+    const BEGINS: &str = r#"(?s)^\{\s*(/[/*].*|\\["'][^"']*\\["']\s*:.*)\}$|^(?i:%7b|%5b)(%22|%27|%20|%0a).*(?i:%7d|%5d)$|^\[?\s*\{\s*("[^"]+"|'[^']+')\s*:\s*["'\[{0-9tfn-]|^(\{\s*\{?\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*([:=].*)?\}|\{\s*\}|\[\s*(["'\[{].*|-?[0-9.]+\s*,.*|-?[0-9.]+|true.*|null.*)?\s*\])$"#;
     static JSON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(BEGINS).ok());
     is_match(&JSON, text)
 }

@@ -32,9 +32,9 @@ pub(super) const SETTINGS: [(&str, &str); 5] = [
 
 /// The first that matches counts. The whole text is matched where a part would be too little: a generator may use any
 /// characters, and what it made has to stay a password.
-pub(super) const FORMS: [(&str, &str); 22] = [
+pub(super) const FORMS: [(&str, &str); 25] = [
     (r"-----BEGIN [A-Z0-9 ]*(CERTIFICATE|PKCS7|X509 CRL)", "a certificate"),
-    (r"^0x[0-9a-fA-F]{40}([0-9a-fA-F]{24})?$|^[A-Za-z0-9+/]{43}=$|^S[UAOCNX][A-Z2-7]{56}$|^S[A-Z2-7]{55}$", "a key"),
+    (KEYS, "a key"),
     (r"-----BEGIN |^AGE-SECRET-KEY-1|^PuTTY-User-Key-File|^\$ANSIBLE_VAULT;", "a key file"),
     (r"^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ AAAA", "an SSH key"),
     (r"^[A-Za-z][A-Za-z0-9+.-]*://|^(jdbc|data|mailto|urn|otpauth|sqlserver|file|sqlite|vault|ssm):", "a URL"),
@@ -46,6 +46,9 @@ pub(super) const FORMS: [(&str, &str); 22] = [
     (HASHES, "the hash of a password"),
     (TOKENS, "a token that another service issued"),
     (MORE_TOKENS, "a token that another service issued"),
+    (YET_MORE_TOKENS, "a token that another service issued"),
+    (ENCRYPTED, "a text that another program encrypted"),
+    (NAMED, "a setting with its name"),
     (UUIDS, "a UUID, such as services issue"),
     (CONNECTIONS, "a connection string"),
     (r"^\??[A-Za-z_]+=[^&\s]*(&[A-Za-z_]+=[^&\s]*){2,}$", "a query string"),
@@ -67,7 +70,26 @@ pub(super) const FORMS: [(&str, &str); 22] = [
 const HASHES: &str = concat!(
     r"^([^\s:]+:)?\$(2[abxy]?|5|6|7|y|1|apr1|H|P|S|scrypt|argon2(id|i|d)|pbkdf2[a-z0-9-]*)\$[A-Za-z0-9./=,+$:_-]+$|^\$A\$005\$|",
     r"^\{(SSHA|SHA|CRYPT|SSHA512)[0-9]*\}|^SCRAM-SHA-(1|256|512)\$|^\*[0-9A-F]{40}$|^md5[0-9a-f]{32}$|",
-    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*\$|^sha(1|256|384|512)[:-][A-Za-z0-9+/=]{20,}$",
+    r"^(pbkdf2|bcrypt|scrypt|argon2)[a-z0-9_]*(:[a-z0-9]+)*\$|^sha(1|256|384|512)[:-][A-Za-z0-9+/=]{20,}$",
+);
+
+/// Of Ethereum, 32 or 64 random bytes as services make them, of NATS and Stellar, of Bitcoin's wallets.
+const KEYS: &str = concat!(
+    r"^0x[0-9a-fA-F]{40}([0-9a-fA-F]{24})?$|^[A-Za-z0-9+/]{43}=$|^[A-Za-z0-9+/]{86}==$|^S[UAOCNX][A-Z2-7]{56}$|^S[A-Z2-7]{55}$|",
+    r"^[xyzt](prv|pub)[1-9A-HJ-NP-Za-km-z]{100,112}$",
+);
+
+/// SOPS, Rails, sealed values of Ansible and Jasypt.
+const ENCRYPTED: &str = concat!(
+    r"^ENC\[[A-Z0-9_]+,|^ENC\([A-Za-z0-9+/=]{8,}\)$|",
+    r"^[A-Za-z0-9+/]{8,}={0,2}--[A-Za-z0-9+/]{8,}={0,2}--[A-Za-z0-9+/]{8,}={0,2}$",
+);
+
+/// A line of a configuration file, names in a directory, keys with their numbers, an AWS key with its secret.
+const NAMED: &str = concat!(
+    r"(?i)^(\[[\w. -]+\]\s*)?([a-z]+[_.-])*(password|passwd|pass|pwd|secret|token|api_?key|access_?key(_id)?)\s*[:=]\s*\S|",
+    r"(?i)^(cn|uid|ou|dc|o)=[^,=]+(,\s*(cn|uid|ou|dc|o|c|l|st)=[^,=]+)+$|",
+    r"^[\w-]{2,}:[\w+/=-]{4,}(,[\w-]{2,}:[\w+/=-]{4,})+$|^(AKIA|ASIA)[A-Z0-9]{16}[:,;/ ]\S|^(tcp|unix)\([^()]+\)/",
 );
 
 /// What HTTP sends. A sentence may begin with most of these words.
@@ -121,3 +143,60 @@ const MORE_TOKENS: &str = concat!(
     r"FLW(SECK|PUBK)|duffel_(live|test)_|napi_|cio[A-Za-z0-9]{32}$|[12]/[0-9]{16}[/:]|ATTA[A-Za-z0-9]{40}|ATCTT3|",
     r"IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz|[01]\.A[A-Za-z0-9_-]{100})",
 );
+
+/// A third list.
+const YET_MORE_TOKENS: &str = concat!(
+    r"^(lsv2_(pt|sk)_|pcsk_|essu_|pk_[0-9a-f]{34}$|[A-Za-z0-9_-]{11}:APA91b|IGQ[A-Za-z0-9_-]{40}|v1\.0-[0-9a-f]{20}|",
+    r"access_token\$(production|sandbox)\$|[0-9a-f]{30,40}NRAL$|st\.[0-9a-f-]{20,36}\.|[0-9a-f]{32}FFFFNRAL$)",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::super::form::Form;
+    use secret::value::SecretValue;
+
+    fn form(text: &str) -> Form {
+        Form::of(&SecretValue::copied(text), Some("password"))
+    }
+
+    #[test]
+    fn what_other_programs_read_is_told_apart() {
+        let hex = "0123456789abcdef0123456789abcdef01";
+        let rows = [
+            ("password = \"x1y2z3\"".to_owned(), "a setting with its name"),
+            ("db_password: x1y2z3".to_owned(), "a setting with its name"),
+            ("[db] password=x1y2z3".to_owned(), "a setting with its name"),
+            ("aws_access_key_id=AKIAIOSFODNN7EXAMPLE".to_owned(), "a setting with its name"),
+            ("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI".to_owned(), "a setting with its name"),
+            ("uid=app,ou=services,dc=example,dc=com".to_owned(), "a setting with its name"),
+            ("tcp(db:3306)/app?tls=true".to_owned(), "a setting with its name"),
+            ("k1:c2VjcmV0,k2:c2VjcmV0".to_owned(), "a setting with its name"),
+            ("ENC[AES256_GCM,data:Yw==,iv:YQ==,tag:Yg==,type:str]".to_owned(), "a text that another program encrypted"),
+            ("bm90aGluZw==--bm90aGluZw==--bm90aGluZw==".to_owned(), "a text that another program encrypted"),
+            (format!("{}==", "A1".repeat(43)), "a key"),
+            (format!("xprv{}", "9s".repeat(53)), "a key"),
+            (format!("lsv2_pt_{hex}"), "a token that another service issued"),
+            (format!("pk_{hex}"), "a token that another service issued"),
+            (format!("v1.0-{hex}"), "a token that another service issued"),
+            (format!("access_token$production${hex}"), "a token that another service issued"),
+            (format!("{hex}NRAL"), "a token that another service issued"),
+            (format!("st.{hex}.{hex}"), "a token that another service issued"),
+            ("scrypt:32768:8:1$c2FsdA$0123456789abcdef".to_owned(), "the hash of a password"),
+        ];
+        for (text, what) in rows {
+            assert_eq!(form(&text), Form::Foreign { what, is_text: true }, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_written_in_other_ways_is_no_password() {
+        for text in [
+            r#"{/* of the shop */"username":"app","password":"old"}"#,
+            "{// of the shop\n\"password\":\"old\"}",
+            r#"{\"username\":\"app\",\"password\":\"old\"}"#,
+            "%7B%22username%22%3A%22app%22%7D",
+        ] {
+            assert!(matches!(form(text), Form::Foreign { .. }), "{text}");
+        }
+    }
+}
