@@ -281,7 +281,6 @@ fn each_file_says_who_writes_and_old_files_go_with_a_record() {
     append(&log, "c-0-99");
     log.close(SECOND).expect("closed");
     assert!(files.iter().all(|file| file.exists()));
-    let files = common::files(&path);
     let log = AuditLog::open(second).expect("opened");
     append(&log, "c-0-100");
     log.close(SECOND).expect("closed");
