@@ -235,6 +235,7 @@ impl MemoryCache {
         entry.set_epoch(epoch.0);
         let (asked, marks) = (entry.asked, self.marks.lock());
         if let Some(known) = self.known_without_copy(name)
+            && known.seen > asked.at()
             && entry.version_id.as_ref().is_some_and(|version| *version != known.version)
         {
             return Stored::Outdated;
