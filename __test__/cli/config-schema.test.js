@@ -48,7 +48,7 @@ function wordsFor(type) {
   return type
     .replace('Environment', "'development' | 'test' | 'staging' | 'production'")
     .split(' | ')
-    .filter((part) => part !== 'Uint8Array' && !part.includes('=>'))
+    .filter((part) => !['Uint8Array', 'Date'].includes(part) && !part.includes('=>'))
     .map((part) => (part.endsWith('[]') ? 'array' : /^[A-Z]/.test(part) ? 'object' : part))
 }
 
