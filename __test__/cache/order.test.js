@@ -46,6 +46,16 @@ test.each([
   await allGive(value, [first, second])
 })
 
+test('two instances that set values by hand at once agree in the end', async () => {
+  const [first, second] = [deliver(), deliver()]
+  await Promise.all([changed(first, set('of the first')), changed(second, set('of the second'))])
+  const read = (delivery) => Promise.all(NAMES.map((name) => delivery.getSecret(name)))
+  await until('they agree', async () => {
+    const [one, other, fresh] = [await read(first), await read(second), await read(deliver())]
+    return JSON.stringify(one) === JSON.stringify(other) && JSON.stringify(one) === JSON.stringify(fresh)
+  })
+})
+
 test('two versions learnt of directly after each other: all have the later one', async () => {
   const [first, second] = [deliver(), deliver()]
   await Promise.all([first, second].map((delivery) => changed(delivery, (one, name) => one.getSecret(name))))

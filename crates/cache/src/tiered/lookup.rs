@@ -247,10 +247,13 @@ impl TieredCache {
         asked_ms: u64,
     ) -> Option<Arc<Entry>> {
         let own = held.filter(|held| held.version_id.is_none() && held.asked.is_own())?;
-        if own.value == contents.value || !shared.placed.has(&want.name, own.asked) {
-            return None;
+        let from = shared.placed.from(&want.name, own.asked).filter(|_| own.value != contents.value)?;
+        // Redis was read before the own value had arrived there.
+        let now = self.clock.now();
+        if asked_ms < from && own.is_fresh(now) {
+            return Some(own.clone());
         }
-        let (now, asked) = (self.clock.now(), self.memory.ask(self.clock.now()));
+        let asked = self.memory.ask(now);
         let deadlines = Self::deadlines_by_hand(Duration::from_millis(contents.fresh_for_ms), now);
         let entry = Entry::new(contents.value.clone(), None, None, asked, deadlines);
         shared.placed.note(&want.name, asked, asked_ms);

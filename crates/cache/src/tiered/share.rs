@@ -40,9 +40,9 @@ impl Placed {
         self.0.lock().get(name).filter(|(before, _)| *before < asked).map_or(0, |(_, from)| from + 1)
     }
 
-    /// Whether what was asked for, or put by hand, then has arrived in Redis.
-    pub(super) fn has(&self, name: &SecretName, asked: Stamp) -> bool {
-        self.0.lock().get(name).is_some_and(|(placed, _)| *placed >= asked)
+    /// From when what was asked for, or put by hand, then counts in Redis; `None` where it has not arrived there.
+    pub(super) fn from(&self, name: &SecretName, asked: Stamp) -> Option<u64> {
+        self.0.lock().get(name).filter(|(placed, _)| *placed >= asked).map(|(_, from)| *from)
     }
 
     pub(super) fn note(&self, name: &SecretName, asked: Stamp, from: u64) {
@@ -167,6 +167,7 @@ mod tests {
         let [first, second, third] = [1, 2, 3].map(|number| Stamp::own(Moment::from_millis(5), number));
         assert_eq!(placed.least(&name, first), 0);
         placed.note(&name, second, 100);
+        assert_eq!((placed.from(&name, second), placed.from(&name, third)), (Some(100), None));
         assert_eq!(placed.least(&name, third), 101, "within the same millisecond");
         assert_eq!(placed.least(&name, second), 0, "the same question once more");
         assert_eq!(placed.least(&name, first), 0, "a late answer");
