@@ -5,62 +5,23 @@
 
 const crypto = require('node:crypto')
 const fs = require('node:fs')
-const http = require('node:http')
 const path = require('node:path')
-const { SecretDelivery } = require('../..')
-const { temporaryDirectory, written } = require('../support/files')
+const { atHome } = require('../support/at-home')
+const { written } = require('../support/files')
 const { refusal } = require('../support/refusal')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
-const { Listening } = require('../support/servers/tls')
-const { withVariables } = require('../support/with-variables')
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {string} */
-let home
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {{ stop(): unknown }[]} */
-const running = []
+const world = atHome({ A_B_production: 'value' })
+const { deliver, serving } = world
 
-beforeAll(async () => {
-  aws = await AwsEndpoint.start()
-  await aws.put({ A_B_production: 'value' })
-})
-beforeEach(() => (home = temporaryDirectory()))
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await Promise.all(running.splice(0).map((server) => server.stop()))
-  fs.rmSync(home, { recursive: true })
-})
-afterAll(() => aws.stop())
-
-/** @param {Record<string, string>} [variables] @param {object} [options] */
-function deliver(variables = {}, options = {}) {
-  const place = { HOME: home, AWS_REGION: 'eu-central-1', AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url }
-  const quiet = { compliance: false, audit: false, alerts: false, cache: false, logger: { warn() {} } }
-  const delivery = withVariables(
-    { AWS_EC2_METADATA_DISABLED: 'true', ...place, ...variables },
-    () => new SecretDelivery({ environment: 'production', ...quiet, aws: options }),
-  )
-  open.push(delivery)
-  return delivery
-}
 /** @param {Record<string, string>} [variables] @param {object} [options] */
 const read = (variables, options) =>
   deliver(variables, options)
     .getSecret('A_B')
     .catch((error) => error.message)
 
-/** @param {http.RequestListener} listener */
-async function serving(listener) {
-  const server = await Listening.start(http.createServer(listener))
-  running.push(server)
-  return `http://127.0.0.1:${server.port}`
-}
 const files = () => ({
-  configFilepath: path.join(home, '.aws/config'),
-  filepath: path.join(home, 'none'),
+  configFilepath: path.join(world.home, '.aws/config'),
+  filepath: path.join(world.home, 'none'),
   ignoreCache: true,
 })
 const inAnHour = () => new Date(Date.now() + 3_600_000)
@@ -82,10 +43,10 @@ describe('a session of SSO', () => {
       const roleCredentials = { accessKeyId: 'a', secretAccessKey: 's', sessionToken: 't', expiration: +inAnHour() }
       answer.end(JSON.stringify(request.method === 'GET' ? { roleCredentials } : token.renewed))
     })
-    written(home, '.aws/config', config)
+    written(world.home, '.aws/config', config)
     const name = `.aws/sso/cache/${crypto.createHash('sha1').update(key).digest('hex')}.json`
     const session = { startUrl: URL_OF, region: 'eu-central-1', accessToken: 'old', expiresAt: `${later()}Z`, ...token }
-    const file = written(home, name, JSON.stringify(session))
+    const file = written(world.home, name, JSON.stringify(session))
     return { file, variables: { AWS_ENDPOINT_URL_SSO: portal, AWS_ENDPOINT_URL_SSO_OIDC: portal } }
   }
 
@@ -130,7 +91,7 @@ describe('a session of SSO', () => {
   test('counts after a credential_process', async () => {
     const keys = JSON.stringify({ Version: 1, AccessKeyId: 'a', SecretAccessKey: 's' })
     const command = `credential_process = ${process.execPath} -p ${JSON.stringify(`'${keys.replaceAll('"', '\\"')}'`)}\n`
-    written(home, '.aws/config', `[default]\n${command}sso_session = x\n${ROLE}${SESSION}`)
+    written(world.home, '.aws/config', `[default]\n${command}sso_session = x\n${ROLE}${SESSION}`)
     expect(await read()).toBe('value')
   })
 })
@@ -145,13 +106,13 @@ describe('the output of a credential_process', () => {
 
   /** @param {string} output */
   function printing(output) {
-    const file = written(home, 'output', output)
+    const file = written(world.home, 'output', output)
     const script = written(
-      home,
+      world.home,
       'print.js',
       `process.stdout.write(require('fs').readFileSync(${JSON.stringify(file)}))`,
     )
-    written(home, '.aws/config', `[default]\ncredential_process = "${process.execPath}" "${script}"\n`)
+    written(world.home, '.aws/config', `[default]\ncredential_process = "${process.execPath}" "${script}"\n`)
   }
 
   test.each([
@@ -197,7 +158,7 @@ describe('duration_seconds of a profile', () => {
         answer.end(`<AssumeRoleResponse><AssumeRoleResult>${result}</AssumeRoleResult></AssumeRoleResponse>`)
       })
     })
-    written(home, '.aws/config', config)
+    written(world.home, '.aws/config', config)
     expect(await read({ AWS_PROFILE: 'r', AWS_ENDPOINT_URL_STS: sts, ...variables })).toBe('value')
     return requests
   }

@@ -3,60 +3,22 @@
 // Why there are no credentials, by what STS, EC2 and the service's own function answer: each has its own words.
 
 const http = require('node:http')
-const fs = require('node:fs')
-const { SecretDelivery } = require('../..')
 const { Cli } = require('../support/cli')
-const { temporaryDirectory, written } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
+const { atHome } = require('../support/at-home')
+const { written } = require('../support/files')
 const { freePort } = require('../support/servers/server')
-const { Listening } = require('../support/servers/tls')
-const { withVariables } = require('../support/with-variables')
 
 const ROLE = 'arn:aws:iam::111122223333:role/reader'
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {{ stop(): unknown }[]} */
-const running = []
-/** @type {string} */
-let home
+const world = atHome({ A_B_production: 'value' })
+const { deliver, serving } = world
 
-beforeAll(async () => {
-  aws = await AwsEndpoint.start()
-  await aws.put({ A_B_production: 'value' })
-})
-beforeEach(() => (home = temporaryDirectory()))
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await Promise.all(running.splice(0).map((server) => server.stop()))
-  fs.rmSync(home, { recursive: true })
-})
-afterAll(() => aws.stop())
-
-/** @param {Record<string, string>} variables @param {object} [options] */
-function deliver(variables, options = {}) {
-  const all = { HOME: home, AWS_REGION: 'eu-central-1', AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url, ...variables }
-  const delivery = withVariables({ AWS_EC2_METADATA_DISABLED: 'true', ...all }, () => {
-    const quiet = { compliance: false, audit: false, alerts: false, cache: false, logger: { warn() {} } }
-    return new SecretDelivery({ environment: 'production', ...quiet, aws: options })
-  })
-  open.push(delivery)
-  return delivery
-}
 /** @param {Record<string, string>} variables @param {object} [options] */
 const failure = (variables, options) =>
   deliver(variables, options)
     .getSecret('A_B')
     .catch((error) => error)
 
-/** @param {http.RequestListener} listener */
-async function serving(listener) {
-  const server = await Listening.start(http.createServer(listener))
-  running.push(server)
-  return `http://127.0.0.1:${server.port}`
-}
 /** An STS that refuses. @param {number} status @param {string} [code] */
 const sts = (status, code) =>
   serving((_, answer) => {
@@ -80,7 +42,7 @@ const ANSWERS = [
 describe('a web identity', () => {
   /** @param {Record<string, string>} more */
   const identity = (more) =>
-    failure({ AWS_WEB_IDENTITY_TOKEN_FILE: written(home, 'token', 'x.y.z'), AWS_ROLE_ARN: ROLE, ...more })
+    failure({ AWS_WEB_IDENTITY_TOKEN_FILE: written(world.home, 'token', 'x.y.z'), AWS_ROLE_ARN: ROLE, ...more })
 
   test.each(ANSWERS)('%s', async (_, status, code, words, isOfRole) => {
     const error = await identity({ AWS_ENDPOINT_URL_STS: await sts(status, code) })
@@ -103,8 +65,8 @@ describe('a web identity', () => {
   })
 
   test('in a profile', async () => {
-    const token = written(home, 'token', 'x.y.z')
-    written(home, '.aws/config', `[default]\nrole_arn = ${ROLE}\nweb_identity_token_file = ${token}\n`)
+    const token = written(world.home, 'token', 'x.y.z')
+    written(world.home, '.aws/config', `[default]\nrole_arn = ${ROLE}\nweb_identity_token_file = ${token}\n`)
     const { message } = await failure({ AWS_ENDPOINT_URL_STS: await sts(400, 'ExpiredTokenException') })
     expect(message).toMatch(/has expired \(ExpiredTokenException\): renew the token of web_identity_token_file/)
     expect(message).not.toMatch(/see role_arn/)
@@ -186,13 +148,13 @@ test('without a region identity() and doctor name it, also with an endpoint', as
     AWS_REGION: '',
     AWS_ACCESS_KEY_ID: 'a',
     AWS_SECRET_ACCESS_KEY: 's',
-    AWS_ENDPOINT_URL_STS: aws.url,
+    AWS_ENDPOINT_URL_STS: world.aws.url,
   }
   const error = await deliver(variables)
     .identity()
     .catch((reason) => reason)
   expect(error.message).toMatch(/no AWS region is set/)
-  const env = { ...variables, AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url }
-  const { stdout } = await new Cli(home, env).run('doctor -e production')
+  const env = { ...variables, AWS_ENDPOINT_URL_SECRETS_MANAGER: world.aws.url }
+  const { stdout } = await new Cli(world.home, env).run('doctor -e production')
   expect(stdout).toMatch(/AWS identity .*no AWS region is set/)
 })

@@ -6,75 +6,22 @@
 const { execFileSync } = require('node:child_process')
 const crypto = require('node:crypto')
 const fs = require('node:fs')
-const http = require('node:http')
 const path = require('node:path')
 const { SecretDelivery } = require('../..')
 const { Cli } = require('../support/cli')
-const { temporaryDirectory, written } = require('../support/files')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
-const { Listening } = require('../support/servers/tls')
+const { atHome } = require('../support/at-home')
+const { written } = require('../support/files')
 const { until } = require('../support/until')
-const { withVariables } = require('../support/with-variables')
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {{ stop(): unknown }[]} */
-const running = []
-/** @type {string} */
-let home
+const world = atHome({ A_B_production: 'value', A_B_development: 'value' })
+const { deliver, serving } = world
 
-const file = (name) => path.join(home, name)
-const write = (name, content) => written(home, name, content)
-
-beforeAll(async () => {
-  aws = await AwsEndpoint.start()
-})
-beforeEach(async () => {
-  home = temporaryDirectory()
-  await aws.reset()
-  await aws.put({ A_B_production: 'value', A_B_development: 'value' })
-})
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await Promise.all(running.splice(0).map((server) => server.stop()))
-  fs.rmSync(home, { recursive: true })
-})
-afterAll(() => aws.stop())
-
-function deliver(variables = {}, options = {}) {
-  const environment = {
-    HOME: home,
-    AWS_REGION: 'eu-central-1',
-    AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url,
-    ...variables,
-  }
-  const delivery = withVariables({ AWS_EC2_METADATA_DISABLED: 'true', ...environment }, () => {
-    const logger = { warn() {} }
-    return new SecretDelivery({
-      environment: 'production',
-      compliance: false,
-      audit: false,
-      alerts: false,
-      cache: false,
-      logger,
-      aws: options,
-    })
-  })
-  open.push(delivery)
-  return delivery
-}
+const file = (name) => path.join(world.home, name)
+const write = (name, content) => written(world.home, name, content)
 
 const read = (delivery) => delivery.getSecret('A_B').catch((error) => error)
 const soon = (ms = 3_600_000) => new Date(Date.now() + ms)
 
-/** A server of credentials on loopback. @param {http.RequestListener} listener */
-async function serving(listener) {
-  const server = await Listening.start(http.createServer(listener))
-  running.push(server)
-  return `http://127.0.0.1:${server.port}`
-}
 const inJson = (answer, status, content) =>
   answer.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content))
 
@@ -103,7 +50,7 @@ describe('a function', () => {
     let asked = 0
     const credentials = async () => ({ accessKeyId: `AKID${(asked += 1)}`, secretAccessKey: 's' })
     const delivery = deliver({}, { credentials })
-    await aws.fault({ action: { error: { status: 400, code: 'ExpiredTokenException' } }, times: 1 })
+    await world.aws.fault({ action: { error: { status: 400, code: 'ExpiredTokenException' } }, times: 1 })
     expect(await read(delivery)).toMatchObject({ code: 'SOURCE_UNAVAILABLE', cause: { code: 'ExpiredTokenException' } })
     expect(await read(delivery)).toBe('value')
     expect(asked).toBe(2)
@@ -265,7 +212,7 @@ describe('words', () => {
       /the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read: not a regular file/,
     ],
   ])('a FIFO in place of the file of %s, which nobody writes to, holds up nothing', async (name, others, words) => {
-    const fifo = path.join(home, name)
+    const fifo = path.join(world.home, name)
     execFileSync('mkfifo', [fifo])
     const began = Date.now()
     const error = await read(deliver({ ...others(), [name]: fifo }))
@@ -357,9 +304,9 @@ test('one delivery has one set of credentials: the process is run once for all r
     `echo x >> ${file('runs')}\necho '{"Version":1,"AccessKeyId":"AKID","SecretAccessKey":"s"}'\n`,
   )
   write('.aws/config', `[default]\ncredential_process = sh ${script}\n`)
-  const failoverRegions = [{ region: 'eu-west-1', endpoint: aws.url }]
-  const delivery = deliver({ AWS_ENDPOINT_URL_STS: aws.url }, { failoverRegions, maxAttempts: 1 })
-  await aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } }, times: 1 })
+  const failoverRegions = [{ region: 'eu-west-1', endpoint: world.aws.url }]
+  const delivery = deliver({ AWS_ENDPOINT_URL_STS: world.aws.url }, { failoverRegions, maxAttempts: 1 })
+  await world.aws.fault({ action: { error: { status: 500, code: 'InternalServiceError' } }, times: 1 })
   expect(await read(delivery)).toBe('value')
   expect(await delivery.identity()).toEqual({ account: '000000000000', arn: 'arn:aws:iam::000000000000:user/AKID' })
   expect(fs.readFileSync(file('runs'), 'utf8')).toBe('x\n')
@@ -367,14 +314,14 @@ test('one delivery has one set of credentials: the process is run once for all r
 
 test('identity: null without a way to ask, and doctor says who one is', async () => {
   expect(await deliver({}, { enabled: false }).identity()).toBeNull()
-  expect(await deliver({}, { ...aws.options }).identity()).toBeNull()
+  expect(await deliver({}, { ...world.aws.options }).identity()).toBeNull()
   const env = {
     AWS_ACCESS_KEY_ID: 'AKIDDOCTOR',
     AWS_SECRET_ACCESS_KEY: 'b',
     AWS_REGION: 'eu-central-1',
-    AWS_ENDPOINT_URL: aws.url,
+    AWS_ENDPOINT_URL: world.aws.url,
   }
-  const { stdout } = await new Cli(home, env).run('doctor -e production')
+  const { stdout } = await new Cli(world.home, env).run('doctor -e production')
   expect(stdout).toMatch(/^ok +AWS identity +arn:aws:iam::000000000000:user\/AKIDDOCTOR, account 000000000000$/m)
 })
 

@@ -2,28 +2,10 @@
 
 // What answers where EC2's metadata service should be: whatever it is, a read has a reason, and never an internal error.
 
-const http = require('node:http')
-const { SecretDelivery } = require('../..')
-const { AwsEndpoint } = require('../support/servers/aws-endpoint')
-const { Listening } = require('../support/servers/tls')
-const { withVariables } = require('../support/with-variables')
+const { atHome } = require('../support/at-home')
 
-/** @type {AwsEndpoint} */
-let aws
-/** @type {SecretDelivery[]} */
-const open = []
-/** @type {{ stop(): unknown }[]} */
-const running = []
-
-beforeAll(async () => {
-  aws = await AwsEndpoint.start()
-  await aws.put({ A_B_production: 'value' })
-})
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((delivery) => delivery.close()))
-  await Promise.all(running.splice(0).map((server) => server.stop()))
-})
-afterAll(() => aws.stop())
+const world = atHome({ A_B_production: 'value' })
+const { deliver, serving } = world
 
 const TTL = 'x-aws-ec2-metadata-token-ttl-seconds'
 const KEYS = {
@@ -44,30 +26,16 @@ const KEYS = {
  */
 async function instance(answers, variables) {
   const { token = 'token', ttl = '21600', role = 'orders', keys = KEYS, region = 'eu-central-1' } = answers
-  const listening = await Listening.start(
-    http.createServer((request, answer) => {
-      if (request.method === 'PUT') {
-        if (ttl !== null) answer.setHeader(TTL, ttl)
-        return answer.end(token)
-      }
-      if (/placement\/region$/.test(`${request.url}`)) return answer.end(region)
-      if (/security-credentials\/$/.test(`${request.url}`)) return answer.end(role)
-      answer.end(typeof keys === 'string' ? keys : JSON.stringify(keys))
-    }),
-  )
-  running.push(listening)
-  const all = {
-    HOME: '/nonexistent',
-    AWS_REGION: 'eu-central-1',
-    AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.url,
-    AWS_EC2_METADATA_DISABLED: 'false',
-    AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${listening.port}`,
-    ...variables,
-  }
-  const quiet = { compliance: false, audit: false, alerts: false, cache: false, logger: { warn() {} } }
-  const delivery = withVariables(all, () => new SecretDelivery({ environment: 'production', ...quiet }))
-  open.push(delivery)
-  return delivery
+  const url = await serving((request, answer) => {
+    if (request.method === 'PUT') {
+      if (ttl !== null) answer.setHeader(TTL, ttl)
+      return answer.end(token)
+    }
+    if (/placement\/region$/.test(`${request.url}`)) return answer.end(region)
+    if (/security-credentials\/$/.test(`${request.url}`)) return answer.end(role)
+    answer.end(typeof keys === 'string' ? keys : JSON.stringify(keys))
+  })
+  return deliver({ AWS_EC2_METADATA_DISABLED: 'false', AWS_EC2_METADATA_SERVICE_ENDPOINT: url, ...variables })
 }
 
 test.each([
@@ -114,6 +82,6 @@ test.each([
 })
 
 test.each(['eu-central-1\n', 'eu central', '<html>canary</html>'])('%j for a region stops no read', async (region) => {
-  const unset = { AWS_REGION: '', AWS_DEFAULT_REGION: '', AWS_ENDPOINT_URL_STS: aws.url }
+  const unset = { AWS_REGION: '', AWS_DEFAULT_REGION: '', AWS_ENDPOINT_URL_STS: world.aws.url }
   await expect((await instance({ region }, unset)).getSecret('A_B')).resolves.toBe('value')
 })

@@ -86,41 +86,36 @@ async fn of_two_processes_with_one_file_what_is_later_stands_in_it() {
     let (directory, clock) = (tempfile::tempdir().expect("a directory"), Clock::test());
     let path = directory.path().join("snapshot");
     let (first, second) = (snapshot(&path, &clock), snapshot(&path, &clock));
+    let put = async |process: &Snapshot, id: &str, value: &str| {
+        process.put(id, &contents(&clock, value));
+        process.write().await.expect("written");
+    };
     let read = async |id: &str| snapshot(&path, &clock).get(id).await.map(|found| found.value);
     let (old, new) = (SecretValue::copied("old"), SecretValue::copied("new"));
-    first.put("A", &contents(&clock, "old"));
-    first.write().await.expect("written");
+    put(&first, "A", "old").await;
     clock.advance(Duration::from_secs(1));
-    second.put("A", &contents(&clock, "new"));
-    second.write().await.expect("written");
-    first.put("B", &contents(&clock, "b"));
-    first.write().await.expect("written");
+    put(&second, "A", "new").await;
+    put(&first, "B", "b").await;
     assert_eq!(read("A").await, Some(new.clone()), "an older answer is not put back");
     assert_eq!(first.get("A").await.map(|found| found.value), Some(new.clone()));
     // Dropped by one of them, it is not put back by the other, which knows nothing of that.
     clock.advance(Duration::from_secs(1));
     first.remove("A");
     first.write().await.expect("written");
-    second.put("C", &contents(&clock, "c"));
-    second.write().await.expect("written");
-    first.put("D", &contents(&clock, "d"));
-    first.write().await.expect("written");
+    put(&second, "C", "c").await;
+    put(&first, "D", "d").await;
     assert_eq!(read("A").await, None);
     // What was fetched after the drop counts, whoever fetched it.
     clock.advance(Duration::from_secs(1));
-    second.put("A", &contents(&clock, "old"));
-    second.write().await.expect("written");
-    first.put("B", &contents(&clock, "b"));
-    first.write().await.expect("written");
+    put(&second, "A", "old").await;
+    put(&first, "B", "b").await;
     assert_eq!((read("A").await, read("C").await.is_some()), (Some(old), true));
     clock.advance(Duration::from_secs(1));
     first.clear(u64::MAX);
     first.write().await.expect("written");
     clock.advance(Duration::from_secs(1));
-    second.put("A", &contents(&clock, "new"));
-    second.write().await.expect("written");
-    first.put("B", &contents(&clock, "b"));
-    first.write().await.expect("written");
+    put(&second, "A", "new").await;
+    put(&first, "B", "b").await;
     assert_eq!((read("A").await, read("C").await), (Some(new), None));
 }
 
